@@ -1,0 +1,11 @@
+"""The contract that every part of Runstream shares: what a fact is, and how it travels.
+
+`control`    the facts about runs, projects and experiments (pydantic models, one per fact, versioned)
+`frame`      the message that carries one writer's facts and points: encode, decode, check
+`columns`    the points of a frame as numpy columns (server side only: it needs numpy)
+`names`      what a run id, a metric name, a project name may be
+`limits`     every size that is checked, with its arithmetic
+`positions`  how far in the log something is
+
+Fields are only ever added. Bytes written by every released version stand in tests/golden and decode for ever.
+"""

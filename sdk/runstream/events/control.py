@@ -1,0 +1,254 @@
+"""Control events: one immutable, past-tense model per fact, told apart by a versioned tag.
+
+Identity of an event is (writer_id, seq), which the frame that carries it holds; the model holds what happened.
+`at_us` is the writer's clock: microseconds since 1970 UTC. Order between events is the log's, never the clock's.
+
+Adding a field with a default is compatible. Anything else is a new tag (`run_started.v2`) and a pure function
+that turns the old one into it.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from runstream.events import limits
+
+Name = Annotated[str, Field(min_length=1, max_length=limits.MAX_NAME_CHARS)]
+Tag = Annotated[str, Field(min_length=1, max_length=limits.MAX_TAG_CHARS)]
+Values = dict[Annotated[str, Field(min_length=1, max_length=limits.MAX_PARAMETER_NAME_CHARS)], Any]
+EndStatus = Literal["finished", "failed", "killed"]
+
+
+class Event(BaseModel):
+    """What every control event has."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+    at_us: int
+
+
+class RunStarted(Event):
+    """A writer began (or, with `resumed`, continued) to write a run. The first one names the run's place."""
+
+    type: Literal["run_started.v1"] = "run_started.v1"
+    workspace: Name
+    project: Name
+    experiment: Name | None = None
+    name: Name | None = None
+    rank: int | None = None
+    resumed: bool = False
+    #: The step from which a resumed attempt goes on, where its writer said so.
+    resumed_at_step: int | None = None
+    user: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    sdk_version: str | None = None
+
+
+class RunFinished(Event):
+    """A writer ended its part of the run. The run ends with its last writer."""
+
+    type: Literal["run_finished.v1"] = "run_finished.v1"
+    status: EndStatus = "finished"
+    message: str | None = None
+    traceback: str | None = None
+
+
+class WriterLost(Event):
+    """The sender saw that a writer's process is gone and that it never finished."""
+
+    type: Literal["writer_lost.v1"] = "writer_lost.v1"
+    reason: str
+
+
+class RunStatusChanged(Event):
+    """Somebody set the run's status by hand; it holds until a writer starts again."""
+
+    type: Literal["run_status_changed.v1"] = "run_status_changed.v1"
+    status: Literal["running", "finished", "failed", "killed"]
+    message: str | None = None
+
+
+class ParametersLogged(Event):
+    """Hyper-parameters by (dotted) name. A later value of a name replaces the earlier one."""
+
+    type: Literal["parameters_logged.v1"] = "parameters_logged.v1"
+    values: Values
+
+
+class ParametersDeleted(Event):
+    type: Literal["parameters_deleted.v1"] = "parameters_deleted.v1"
+    names: tuple[str, ...]
+
+
+class OthersLogged(Event):
+    """Single values that are no parameters: a note, a data set's version, a final score."""
+
+    type: Literal["others_logged.v1"] = "others_logged.v1"
+    values: Values
+
+
+class EnvironmentCaptured(Event):
+    """What the run ran on, by section: `git`, `packages`, `host`, `command`, `python`, `gpu`."""
+
+    type: Literal["environment_captured.v1"] = "environment_captured.v1"
+    section: str = Field(min_length=1, max_length=100)
+    values: dict[str, Any]
+
+
+class TagsAdded(Event):
+    type: Literal["tags_added.v1"] = "tags_added.v1"
+    tags: tuple[Tag, ...]
+
+
+class TagsRemoved(Event):
+    type: Literal["tags_removed.v1"] = "tags_removed.v1"
+    tags: tuple[Tag, ...]
+
+
+class AssetLogged(Event):
+    """A file of the run. Its bytes are stored under their SHA-256 before this event is accepted."""
+
+    type: Literal["asset_logged.v1"] = "asset_logged.v1"
+    asset_id: str = Field(min_length=1, max_length=64)
+    name: str = Field(min_length=1, max_length=1000)
+    kind: str = Field(default="asset", min_length=1, max_length=100)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
+    content_type: str = "application/octet-stream"
+    step: int | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class AssetDeleted(Event):
+    type: Literal["asset_deleted.v1"] = "asset_deleted.v1"
+    asset_id: str
+
+
+class OutputAppended(Event):
+    """A piece of what the run printed."""
+
+    type: Literal["output_appended.v1"] = "output_appended.v1"
+    stream: Literal["stdout", "stderr"]
+    text: str = Field(max_length=limits.MAX_OUTPUT_CHARS)
+
+
+class PointsDropped(Event):
+    """The client had to give up points (the disk was full and its memory bound reached). Never silent."""
+
+    type: Literal["points_dropped.v1"] = "points_dropped.v1"
+    count: int = Field(ge=1)
+    reason: str
+
+
+class RunRenamed(Event):
+    type: Literal["run_renamed.v1"] = "run_renamed.v1"
+    name: Name
+
+
+class RunMoved(Event):
+    type: Literal["run_moved.v1"] = "run_moved.v1"
+    workspace: Name
+    project: Name
+    experiment: Name | None = None
+
+
+class RunNotesSet(Event):
+    type: Literal["run_notes_set.v1"] = "run_notes_set.v1"
+    notes: str
+
+
+class RunArchived(Event):
+    type: Literal["run_archived.v1"] = "run_archived.v1"
+
+
+class RunRestored(Event):
+    """Undoes an archiving or a deletion."""
+
+    type: Literal["run_restored.v1"] = "run_restored.v1"
+
+
+class RunDeleted(Event):
+    type: Literal["run_deleted.v1"] = "run_deleted.v1"
+
+
+class ProjectCreated(Event):
+    type: Literal["project_created.v1"] = "project_created.v1"
+    workspace: Name
+    project: Name
+    description: str = ""
+
+
+class ProjectUpdated(Event):
+    """Fields that are None stay as they are."""
+
+    type: Literal["project_updated.v1"] = "project_updated.v1"
+    workspace: Name
+    project: Name
+    description: str | None = None
+    notes: str | None = None
+
+
+class ProjectDeleted(Event):
+    type: Literal["project_deleted.v1"] = "project_deleted.v1"
+    workspace: Name
+    project: Name
+
+
+class ExperimentCreated(Event):
+    type: Literal["experiment_created.v1"] = "experiment_created.v1"
+    workspace: Name
+    project: Name
+    experiment: Name
+    description: str = ""
+
+
+class ExperimentUpdated(Event):
+    """Fields that are None stay as they are."""
+
+    type: Literal["experiment_updated.v1"] = "experiment_updated.v1"
+    workspace: Name
+    project: Name
+    experiment: Name
+    description: str | None = None
+
+
+class ExperimentDeleted(Event):
+    type: Literal["experiment_deleted.v1"] = "experiment_deleted.v1"
+    workspace: Name
+    project: Name
+    experiment: Name
+
+
+RunEvent = (
+    RunStarted
+    | RunFinished
+    | WriterLost
+    | RunStatusChanged
+    | ParametersLogged
+    | ParametersDeleted
+    | OthersLogged
+    | EnvironmentCaptured
+    | TagsAdded
+    | TagsRemoved
+    | AssetLogged
+    | AssetDeleted
+    | OutputAppended
+    | PointsDropped
+    | RunRenamed
+    | RunMoved
+    | RunNotesSet
+    | RunArchived
+    | RunRestored
+    | RunDeleted
+)
+ProjectEvent = (
+    ProjectCreated
+    | ProjectUpdated
+    | ProjectDeleted
+    | ExperimentCreated
+    | ExperimentUpdated
+    | ExperimentDeleted
+)
+ControlEvent = Annotated[RunEvent | ProjectEvent, Field(discriminator="type")]
+
+CONTROL_EVENT: Final[TypeAdapter[RunEvent | ProjectEvent]] = TypeAdapter(ControlEvent)

@@ -1,0 +1,294 @@
+"""The frame: one message with everything that one writer sent for a stretch of its sequence.
+
+A frame covers the writer's sequence numbers [first_seq, end_seq), each of which is one row of points (one call of
+`log()`) or one control event. It is a record of the log as it stands: the sender makes it, nobody re-encodes it.
+A frame that covers nothing (first_seq == end_seq) is a heartbeat.
+
+    header   "<2sBBII16sQQBBH"  magic "RS", version, flags 0, size, crc32 of all bytes after the crc,
+                                writer id, first_seq, end_seq, length of key, 0, number of groups
+    key      UTF-8: the run id, or "workspace/project" for events about a project
+    events   "<BII" codec, raw size, stored size; JSON array [[seq, event], ...] (NaN and Infinity as constants)
+    groups   each "<BBIIHIII" codec, layout, rows, first row's seq - first_seq, metrics, size of the names, raw size,
+             stored size; then the stored bytes
+
+A group holds rows that have the same metrics, in this raw form (`ROWS`):
+
+    names    metric names joined by "\\n"
+    seqs     nothing (`CONTIGUOUS`: row i has the first row's seq + i), or uint32[rows]: seq - first_seq (`EXPLICIT`)
+    rows     byte-transposed: all first bytes of the rows, then all second bytes, ... A row is
+             int64 step, int64 time in ns since 1970 UTC, float64 value of each metric; little-endian
+
+or, where rows rarely repeat their set of metrics, in the ragged form (`RAGGED`):
+
+    names    all metric names joined by "\\n"
+    rows     uint32[rows] seq - first_seq, int64[rows] step, int64[rows] time in ns, uint32[rows] values in the row
+    values   uint32[n] index of the metric, float64[n] value; n = sum of the values in the rows
+
+Transposed bytes compress 2.5 times with lz4 where plain rows reach 1.5 (docs/design/frame.md).
+
+Nothing here needs numpy; reading points as columns is `runstream.events.columns`.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import lz4.block
+
+from runstream.events import limits
+
+VERSION: Final = 1
+MAGIC: Final = b"RS"
+HEADER: Final = struct.Struct("<2sBBII16sQQBBH")
+EVENTS: Final = struct.Struct("<BII")
+GROUP: Final = struct.Struct("<BBIIHIII")
+_CRC_FROM: Final = 12  # magic, version, flags, size and the crc itself are checked by their values
+
+STORED: Final = 0
+LZ4: Final = 1
+
+ROWS_CONTIGUOUS: Final = 0
+ROWS_EXPLICIT: Final = 1
+RAGGED: Final = 2
+
+#: Below this lz4 gains less than its call costs.
+_COMPRESS_FROM_BYTES: Final = 128
+ROW_FIXED_BYTES: Final = 16  # step and time
+
+
+class InvalidFrame(ValueError):
+    """Bytes that are no valid frame; the message says what is wrong and where. Sending them again will not help."""
+
+
+class UnsupportedFrame(InvalidFrame):
+    """A frame of a version that this build does not know: upgrade the reader, then `runstream quarantine retry`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that travel together, still packed. See the module for the layouts and `columns` for reading them."""
+
+    layout: int
+    rows: int
+    seq_base: int
+    metrics: int
+    names_size: int
+    codec: int
+    raw_size: int
+    stored: bytes | memoryview
+
+    def raw(self) -> bytes:
+        """The unpacked bytes, of exactly `raw_size`. Raises InvalidFrame."""
+        if self.codec == STORED:
+            return bytes(self.stored)
+        try:
+            return lz4.block.decompress(self.stored, uncompressed_size=self.raw_size)
+        except lz4.block.LZ4BlockError as error:
+            raise InvalidFrame(f"a group of {self.rows} rows does not unpack: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """What a gateway looks at: who sent what, for which key, and how long it is."""
+
+    size: int
+    writer_id: str
+    key: str
+    first_seq: int
+    end_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A checked frame. `events` is the JSON text `[[seq, event], ...]`, empty when there are none."""
+
+    header: FrameHeader
+    events: bytes
+    groups: tuple[Group, ...]
+
+
+def transposed(rows: bytes | memoryview, width: int, skip_head: int = 0, skip_tail: int = 0) -> bytes:
+    """The bytes of equal rows of `width` bytes, column of bytes by column of bytes.
+
+    `skip_head` and `skip_tail` leave out bytes of each row that do not travel (the spool's own marks).
+    """
+    return b"".join([rows[i::width] for i in range(skip_head, width - skip_tail)])
+
+
+def encode_rows(names: bytes, rows: int, columns: bytes, seq_base: int, seqs: bytes = b"") -> Group:
+    """A `ROWS` group.
+
+    names: metric names joined by newlines; columns: the rows, transposed; seq_base: the first row's seq minus the
+    frame's first_seq; seqs: uint32 of each row's seq minus first_seq, or nothing if they are contiguous.
+    """
+    metrics = (len(columns) // rows - ROW_FIXED_BYTES) // 8
+    layout = ROWS_EXPLICIT if seqs else ROWS_CONTIGUOUS
+    return _packed(layout, rows, seq_base, metrics, len(names), names + seqs + columns)
+
+
+def encode_ragged(
+    names: Sequence[str], rows: Sequence[tuple[int, int, int, Sequence[int], Sequence[float]]]
+) -> Group:
+    """A `RAGGED` group of rows (seq minus the frame's first_seq, step, time in ns, metric indices, values)."""
+    joined = "\n".join(names).encode()
+    count = len(rows)
+    indices = [index for row in rows for index in row[3]]
+    values = [value for row in rows for value in row[4]]
+    raw = b"".join(
+        (
+            joined,
+            struct.pack(f"<{count}I", *(row[0] for row in rows)),
+            struct.pack(f"<{count}q", *(row[1] for row in rows)),
+            struct.pack(f"<{count}q", *(row[2] for row in rows)),
+            struct.pack(f"<{count}I", *(len(row[3]) for row in rows)),
+            struct.pack(f"<{len(indices)}I", *indices),
+            struct.pack(f"<{len(values)}d", *values),
+        )
+    )
+    return _packed(RAGGED, count, rows[0][0], len(names), len(joined), raw)
+
+
+def encode_frame(
+    writer_id: str, key: str, first_seq: int, end_seq: int, events: bytes = b"", groups: Sequence[Group] = ()
+) -> bytes:
+    """The bytes of a frame. `events` is JSON `[[seq, event], ...]` or nothing. Raises InvalidFrame if too large."""
+    key_bytes = key.encode()
+    codec, stored_events = _compressed(events)
+    parts = [key_bytes, EVENTS.pack(codec, len(events), len(stored_events)), stored_events]
+    for group in groups:
+        parts.append(
+            GROUP.pack(
+                group.codec,
+                group.layout,
+                group.rows,
+                group.seq_base,
+                group.metrics,
+                group.names_size,
+                group.raw_size,
+                len(group.stored),
+            )
+        )
+        parts.append(bytes(group.stored))
+    size = HEADER.size + sum(map(len, parts))
+    if size > limits.MAX_FRAME_BYTES:
+        raise InvalidFrame(f"a frame of {size} bytes: at most {limits.MAX_FRAME_BYTES} are allowed, send fewer rows")
+    head = HEADER.pack(
+        MAGIC, VERSION, 0, size, 0, bytes.fromhex(writer_id), first_seq, end_seq, len(key_bytes), 0, len(groups)
+    )
+    crc = zlib.crc32(b"".join(parts), zlib.crc32(head[_CRC_FROM:]))
+    return b"".join((head[:8], crc.to_bytes(4, "little"), head[12:], *parts))
+
+
+def heartbeat(writer_id: str, key: str, next_seq: int) -> bytes:
+    """A frame that covers nothing: the writer lives, and its next sequence number is `next_seq`."""
+    return encode_frame(writer_id, key, next_seq, next_seq)
+
+
+def read_header(data: bytes | memoryview, at: int = 0) -> FrameHeader:
+    """The header of the frame that begins at `at`, its checksum checked. Raises InvalidFrame, UnsupportedFrame."""
+    view = memoryview(data)[at:]
+    if len(view) < HEADER.size:
+        raise InvalidFrame(f"{len(view)} bytes at {at} are too few for a frame's header ({HEADER.size})")
+    magic, version, _, size, crc, writer, first, end, key_size, _, _ = HEADER.unpack_from(view)
+    if magic != MAGIC:
+        raise InvalidFrame(f"bytes at {at} are no frame: they begin with {bytes(magic)!r}, not {MAGIC!r}")
+    if not HEADER.size + key_size + EVENTS.size <= size <= limits.MAX_FRAME_BYTES:
+        raise InvalidFrame(f"the frame at {at} says it has {size} bytes: at most {limits.MAX_FRAME_BYTES} are allowed")
+    if len(view) < size:
+        raise InvalidFrame(f"the frame at {at} is cut: {len(view)} of {size} bytes are there")
+    if zlib.crc32(view[_CRC_FROM:size]) != crc:
+        raise InvalidFrame(f"the frame at {at} is damaged: its checksum does not match its {size} bytes")
+    if version != VERSION:
+        raise UnsupportedFrame(f"the frame at {at} has version {version}; this build reads version {VERSION}")
+    if end < first:
+        raise InvalidFrame(f"the frame at {at} covers [{first}, {end}), which ends before it begins")
+    try:
+        key = bytes(view[HEADER.size : HEADER.size + key_size]).decode()
+    except UnicodeDecodeError:
+        raise InvalidFrame(f"the key of the frame at {at} is not UTF-8") from None
+    if not key:
+        raise InvalidFrame(f"the frame at {at} has no key")
+    return FrameHeader(size, writer.hex(), key, first, end)
+
+
+def split_frames(body: bytes | memoryview) -> Iterator[tuple[FrameHeader, memoryview]]:
+    """The frames of a request, one behind the other. Raises InvalidFrame at the first bad one."""
+    view = memoryview(body)
+    at = 0
+    while at < len(view):
+        header = read_header(view, at)
+        yield header, view[at : at + header.size]
+        at += header.size
+
+
+def decode_frame(data: bytes | memoryview) -> Frame:
+    """The one frame in `data`, every size in it checked; groups stay packed. Raises InvalidFrame, UnsupportedFrame."""
+    view = memoryview(data)
+    header = read_header(view)
+    *_, key_size, _, group_count = HEADER.unpack_from(view)
+    at = HEADER.size + key_size
+    codec, raw_size, stored_size = EVENTS.unpack_from(view, at)
+    at += EVENTS.size
+    if at + stored_size > header.size:
+        raise InvalidFrame(f"the frame's events claim {stored_size} bytes, {header.size - at} are left")
+    events = _raw_events(codec, raw_size, view[at : at + stored_size])
+    at += stored_size
+    groups = []
+    for number in range(group_count):
+        if at + GROUP.size > header.size:
+            raise InvalidFrame(f"group {number} of {group_count} begins behind the end of the frame")
+        codec, layout, rows, seq_base, metrics, names_size, raw_size, stored_size = GROUP.unpack_from(view, at)
+        at += GROUP.size
+        if at + stored_size > header.size:
+            raise InvalidFrame(f"group {number} claims {stored_size} bytes, {header.size - at} are left")
+        group = Group(layout, rows, seq_base, metrics, names_size, codec, raw_size, view[at : at + stored_size])
+        _check_group(number, group, header)
+        groups.append(group)
+        at += stored_size
+    if at != header.size:
+        raise InvalidFrame(f"the frame has {header.size - at} bytes behind its last group")
+    return Frame(header, events, tuple(groups))
+
+
+def _check_group(number: int, group: Group, header: FrameHeader) -> None:
+    if group.codec not in (STORED, LZ4) or group.layout not in (ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED):
+        raise UnsupportedFrame(f"group {number} has codec {group.codec} and layout {group.layout}: upgrade the reader")
+    if not (0 < group.rows <= header.end_seq - header.first_seq and 0 < group.metrics):
+        raise InvalidFrame(f"group {number} has {group.rows} rows of {group.metrics} metrics in a frame that covers "
+                           f"{header.end_seq - header.first_seq} sequence numbers")
+    if group.raw_size > limits.MAX_GROUP_RAW_BYTES or (group.codec == STORED and group.raw_size != len(group.stored)):
+        raise InvalidFrame(f"group {number} unpacks to {group.raw_size} bytes: at most {limits.MAX_GROUP_RAW_BYTES}")
+    if group.layout == RAGGED:
+        least = group.names_size + 24 * group.rows
+        fits = group.raw_size >= least and (group.raw_size - least) % 12 == 0
+    else:
+        seqs = 4 * group.rows if group.layout == ROWS_EXPLICIT else 0
+        fits = group.raw_size == group.names_size + seqs + group.rows * (ROW_FIXED_BYTES + 8 * group.metrics)
+    if not fits:
+        raise InvalidFrame(f"group {number}: {group.raw_size} bytes do not fit {group.rows} rows, {group.metrics} metrics")
+
+
+def _raw_events(codec: int, raw_size: int, stored: memoryview) -> bytes:
+    if codec == STORED and raw_size == len(stored):
+        return bytes(stored)
+    if codec != LZ4 or raw_size > limits.MAX_GROUP_RAW_BYTES:
+        raise InvalidFrame(f"the frame's events have codec {codec} and {raw_size} bytes unpacked")
+    try:
+        return lz4.block.decompress(stored, uncompressed_size=raw_size)
+    except lz4.block.LZ4BlockError as error:
+        raise InvalidFrame(f"the frame's events do not unpack: {error}") from None
+
+
+def _compressed(raw: bytes) -> tuple[int, bytes]:
+    if len(raw) >= _COMPRESS_FROM_BYTES:
+        packed = lz4.block.compress(raw, store_size=False)
+        if len(packed) < len(raw):
+            return LZ4, packed
+    return STORED, raw
+
+
+def _packed(layout: int, rows: int, seq_base: int, metrics: int, names_size: int, raw: bytes) -> Group:
+    codec, stored = _compressed(raw)
+    return Group(layout, rows, seq_base, metrics, names_size, codec, len(raw), stored)

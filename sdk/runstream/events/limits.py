@@ -1,0 +1,29 @@
+"""Every size that the contract checks. A limit that is met gives an error that names it."""
+
+from typing import Final
+
+#: A frame is one record of the log, and Kafka's default `max.message.bytes` is 1,048,588. The rest is room for
+#: the record's own header and key.
+MAX_FRAME_BYTES: Final = 1_000_000
+#: What one group of a frame may unpack to: 1 MB of lz4 holds at most 255 MB of one repeated byte, and nobody's
+#: metrics look like that. A frame of incompressible rows is below MAX_FRAME_BYTES; 16 times that is generous.
+MAX_GROUP_RAW_BYTES: Final = 16_000_000
+#: What a sender puts into one frame before compression. Half of the frame's limit, so that no row is ever unsendable.
+TARGET_FRAME_RAW_BYTES: Final = 500_000
+#: Metrics of one log() call: a row of 20,000 is 160 kB, still under TARGET_FRAME_RAW_BYTES.
+MAX_METRICS_PER_ROW: Final = 20_000
+MAX_METRIC_NAME_BYTES: Final = 500
+MAX_KEY_BYTES: Final = 255
+MAX_RUN_ID_CHARS: Final = 128
+MAX_NAME_CHARS: Final = 250
+#: One control event as JSON. Larger texts are assets.
+MAX_EVENT_BYTES: Final = 256_000
+MAX_PARAMETER_NAME_CHARS: Final = 500
+MAX_TAG_CHARS: Final = 200
+#: A request of a sender: many frames of many runs. 16 MB keeps a gateway's memory bounded with 100 senders.
+MAX_REQUEST_BYTES: Final = 16_000_000
+#: Console text travels in pieces of at most this many characters.
+MAX_OUTPUT_CHARS: Final = 32_000
+MAX_ASSET_BYTES: Final = 100 * 1024**3
+#: A clock further ahead of the log's own than this is skewed: counted and shown, the point is kept as it is.
+CLOCK_SKEW_S: Final = 3600
