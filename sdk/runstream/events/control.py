@@ -7,6 +7,7 @@ Adding a field with a default is compatible. Anything else is a new tag (`run_st
 that turns the old one into it.
 """
 
+import json
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -22,7 +23,7 @@ EndStatus = Literal["finished", "failed", "killed"]
 class Event(BaseModel):
     """What every control event has."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="ignore")
     at_us: int
 
 
@@ -242,13 +243,19 @@ RunEvent = (
     | RunDeleted
 )
 ProjectEvent = (
-    ProjectCreated
-    | ProjectUpdated
-    | ProjectDeleted
-    | ExperimentCreated
-    | ExperimentUpdated
-    | ExperimentDeleted
+    ProjectCreated | ProjectUpdated | ProjectDeleted | ExperimentCreated | ExperimentUpdated | ExperimentDeleted
 )
 ControlEvent = Annotated[RunEvent | ProjectEvent, Field(discriminator="type")]
 
 CONTROL_EVENT: Final[TypeAdapter[RunEvent | ProjectEvent]] = TypeAdapter(ControlEvent)
+
+
+def encode_event(event: RunEvent | ProjectEvent) -> bytes:
+    """The event as compact JSON. NaN and the infinities stand in it as the constants that Python's json writes,
+    because a parameter may be one and JSON has no word for them; `decode_event` reads them. Never for browsers."""
+    return json.dumps(event.model_dump(exclude_none=True), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode_event(data: bytes | str) -> RunEvent | ProjectEvent:
+    """The event in a JSON text. Raises pydantic.ValidationError; an unknown tag is one (`union_tag_invalid`)."""
+    return CONTROL_EVENT.validate_json(data)

@@ -84,7 +84,7 @@ class Group:
         if self.codec == STORED:
             return bytes(self.stored)
         try:
-            return lz4.block.decompress(self.stored, uncompressed_size=self.raw_size)
+            return bytes(lz4.block.decompress(self.stored, uncompressed_size=self.raw_size))
         except lz4.block.LZ4BlockError as error:
             raise InvalidFrame(f"a group of {self.rows} rows does not unpack: {error}") from None
 
@@ -128,9 +128,7 @@ def encode_rows(names: bytes, rows: int, columns: bytes, seq_base: int, seqs: by
     return _packed(layout, rows, seq_base, metrics, len(names), names + seqs + columns)
 
 
-def encode_ragged(
-    names: Sequence[str], rows: Sequence[tuple[int, int, int, Sequence[int], Sequence[float]]]
-) -> Group:
+def encode_ragged(names: Sequence[str], rows: Sequence[tuple[int, int, int, Sequence[int], Sequence[float]]]) -> Group:
     """A `RAGGED` group of rows (seq minus the frame's first_seq, step, time in ns, metric indices, values)."""
     joined = "\n".join(names).encode()
     count = len(rows)
@@ -255,9 +253,11 @@ def decode_frame(data: bytes | memoryview) -> Frame:
 def _check_group(number: int, group: Group, header: FrameHeader) -> None:
     if group.codec not in (STORED, LZ4) or group.layout not in (ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED):
         raise UnsupportedFrame(f"group {number} has codec {group.codec} and layout {group.layout}: upgrade the reader")
-    if not (0 < group.rows <= header.end_seq - header.first_seq and 0 < group.metrics):
-        raise InvalidFrame(f"group {number} has {group.rows} rows of {group.metrics} metrics in a frame that covers "
-                           f"{header.end_seq - header.first_seq} sequence numbers")
+    if not (0 < group.rows <= header.end_seq - header.first_seq and group.metrics > 0):
+        raise InvalidFrame(
+            f"group {number} has {group.rows} rows of {group.metrics} metrics in a frame that covers "
+            f"{header.end_seq - header.first_seq} sequence numbers"
+        )
     if group.raw_size > limits.MAX_GROUP_RAW_BYTES or (group.codec == STORED and group.raw_size != len(group.stored)):
         raise InvalidFrame(f"group {number} unpacks to {group.raw_size} bytes: at most {limits.MAX_GROUP_RAW_BYTES}")
     if group.layout == RAGGED:
@@ -267,7 +267,9 @@ def _check_group(number: int, group: Group, header: FrameHeader) -> None:
         seqs = 4 * group.rows if group.layout == ROWS_EXPLICIT else 0
         fits = group.raw_size == group.names_size + seqs + group.rows * (ROW_FIXED_BYTES + 8 * group.metrics)
     if not fits:
-        raise InvalidFrame(f"group {number}: {group.raw_size} bytes do not fit {group.rows} rows, {group.metrics} metrics")
+        raise InvalidFrame(
+            f"group {number}: {group.raw_size} bytes do not fit {group.rows} rows, {group.metrics} metrics"
+        )
 
 
 def _raw_events(codec: int, raw_size: int, stored: memoryview) -> bytes:
@@ -276,7 +278,7 @@ def _raw_events(codec: int, raw_size: int, stored: memoryview) -> bytes:
     if codec != LZ4 or raw_size > limits.MAX_GROUP_RAW_BYTES:
         raise InvalidFrame(f"the frame's events have codec {codec} and {raw_size} bytes unpacked")
     try:
-        return lz4.block.decompress(stored, uncompressed_size=raw_size)
+        return bytes(lz4.block.decompress(stored, uncompressed_size=raw_size))
     except lz4.block.LZ4BlockError as error:
         raise InvalidFrame(f"the frame's events do not unpack: {error}") from None
 

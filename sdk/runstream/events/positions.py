@@ -42,6 +42,6 @@ class Positions:
         for item in filter(None, text.strip().split(",")):
             part, colon, offset = item.partition(":")
             if not (colon and part.isascii() and part.isdigit() and offset.isascii() and offset.isdigit()):
-                raise InvalidPositions(f"{text!r} is no position: give PARTITION:OFFSET[,...], as an answer returned it")
+                raise InvalidPositions(f"{text!r} is no position: give PARTITION:OFFSET[,...] as an answer had it")
             offsets[int(part)] = max(int(offset), offsets.get(int(part), -1))
         return cls(offsets)
