@@ -1,5 +1,6 @@
 """The points of a frame's groups as numpy columns. Server side: this module, alone in the contract, needs numpy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,9 @@ U64 = npt.NDArray[np.uint64]
 F64 = npt.NDArray[np.float64]
 
 _NS_PER_US: Final = 1000
+#: From this many rows on, eight strided copies of single bytes are cheaper than one transposing copy (measured:
+#: 2.4 against 3.5 ns a value at 100 rows, 4.9 against 4.0 at 10).
+_BYTE_COPIES_FROM_ROWS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,19 @@ class Ragged:
     steps: I64
     at_us: I64
     index: npt.NDArray[np.uint32]
+    values: F64
+
+
+@dataclass(frozen=True, slots=True)
+class StackedRows:
+    """Groups of the same shape, read at once. Shapes: seqs, steps, at_us [groups, rows]; values [groups, k, rows].
+
+    `seqs` count from the first_seq of the group's own frame; None where the caller has to count them from seq_base.
+    """
+
+    seqs: npt.NDArray[np.uint32] | None
+    steps: I64
+    at_us: I64
     values: F64
 
 
@@ -69,11 +86,38 @@ def read_group(group: Group, first_seq: int) -> Rows | Ragged:
         at += 4 * n
     else:
         seqs = np.arange(first_seq + group.seq_base, first_seq + group.seq_base + n, dtype=np.uint64)
-    width = ROW_FIXED_BYTES + 8 * group.metrics
-    rows = np.ascontiguousarray(np.frombuffer(raw, np.uint8, n * width, at).reshape(width, n).T)
-    integers = rows[:, :ROW_FIXED_BYTES].copy().view("<i8")
-    values = rows[:, ROW_FIXED_BYTES:].copy().view("<f8")
-    return Rows(metrics, seqs, integers[:, 0], integers[:, 1] // _NS_PER_US, values)
+    words = _words(np.frombuffer(raw, np.uint8, offset=at).reshape(1, -1, n))[0]
+    integers = words[:2].view("<i8")
+    return Rows(metrics, seqs, integers[0], integers[1] // _NS_PER_US, words[2:].view("<f8").T)
+
+
+def read_stack(bodies: Sequence[bytes], rows: int, metrics: int, explicit: bool) -> StackedRows:
+    """Groups of the layout `ROWS_EXPLICIT` or `ROWS_CONTIGUOUS` that have the same number of rows and metrics.
+
+    bodies: what follows the names in each group's raw bytes; sizes are the caller's to check. Nothing is copied into
+    rows: values come metric by metric, as they travel.
+    """
+    stacked = np.frombuffer(b"".join(bodies), np.uint8).reshape(len(bodies), -1)
+    seqs = None
+    if explicit:
+        seqs = np.ascontiguousarray(stacked[:, : 4 * rows]).view("<u4")
+        stacked = stacked[:, 4 * rows :]
+    planes = stacked.reshape(len(bodies), ROW_FIXED_BYTES + 8 * metrics, rows)
+    integers = _words(planes[:, :ROW_FIXED_BYTES]).view("<i8")
+    values = _words(planes[:, ROW_FIXED_BYTES:]).view("<f8")
+    return StackedRows(seqs, integers[:, 0], integers[:, 1] // _NS_PER_US, values)
+
+
+def _words(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """planes[groups, 8 * k, rows], each plane one byte of a word -> words[groups, k, rows], little-endian."""
+    groups, width, rows = planes.shape
+    split = planes.reshape(groups, width // 8, 8, rows)
+    if rows < _BYTE_COPIES_FROM_ROWS:
+        return np.ascontiguousarray(split.transpose(0, 1, 3, 2)).view("<u8")[..., 0]
+    words = np.empty((groups, width // 8, rows, 8), np.uint8)
+    for byte in range(8):
+        words[..., byte] = split[:, :, byte]
+    return words.view("<u8")[..., 0]
 
 
 def _read_ragged(group: Group, metrics: tuple[str, ...], raw: bytes, first_seq: int) -> Ragged:

@@ -4,16 +4,30 @@ Identity of an event is (writer_id, seq), which the frame that carries it holds;
 `at_us` is the writer's clock: microseconds since 1970 UTC. Order between events is the log's, never the clock's.
 
 Adding a field with a default is compatible. Anything else is a new tag (`run_started.v2`) and a pure function
-that turns the old one into it.
+that turns the old one into it (`runstream.events.upcast`).
+
+Every number that ends in a typed column of the store is bounded here, so that no event which decodes can break an
+insert later on.
 """
 
 import json
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runstream.events import limits
+from runstream.events.names import check_path_part
+from runstream.events.upcast import UPCASTS, Upcast, upcast
 
+#: Microseconds since 1970 UTC that the store can hold and show: up to the end of the year 2299.
+AtUs = Annotated[int, Field(ge=0, le=limits.MAX_AT_US)]
+Step = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Workspace = Annotated[str, AfterValidator(partial(check_path_part, "workspace"))]
+Project = Annotated[str, AfterValidator(partial(check_path_part, "project"))]
+Experiment = Annotated[str, AfterValidator(partial(check_path_part, "experiment"))]
 Name = Annotated[str, Field(min_length=1, max_length=limits.MAX_NAME_CHARS)]
 Tag = Annotated[str, Field(min_length=1, max_length=limits.MAX_TAG_CHARS)]
 Values = dict[Annotated[str, Field(min_length=1, max_length=limits.MAX_PARAMETER_NAME_CHARS)], Any]
@@ -24,21 +38,25 @@ class Event(BaseModel):
     """What every control event has."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    at_us: int
+    at_us: AtUs
 
 
 class RunStarted(Event):
-    """A writer began (or, with `resumed`, continued) to write a run. The first one names the run's place."""
+    """A writer began to write a run. The first one names the run's place.
+
+    With `resumed` it begins a new attempt: it takes the place of the writer with its rank, and of all writers if none
+    runs any more, so that how those ended no longer decides the run's status.
+    """
 
     type: Literal["run_started.v1"] = "run_started.v1"
-    workspace: Name
-    project: Name
-    experiment: Name | None = None
+    workspace: Workspace
+    project: Project
+    experiment: Experiment | None = None
     name: Name | None = None
     rank: int | None = None
     resumed: bool = False
     #: The step from which a resumed attempt goes on, where its writer said so.
-    resumed_at_step: int | None = None
+    resumed_at_step: Step | None = None
     user: str | None = None
     host: str | None = None
     pid: int | None = None
@@ -67,6 +85,15 @@ class RunStatusChanged(Event):
     type: Literal["run_status_changed.v1"] = "run_status_changed.v1"
     status: Literal["running", "finished", "failed", "killed"]
     message: str | None = None
+
+
+class RunTimesSet(Event):
+    """Somebody set when the run began or ended, because it was recorded after the fact. None stays as it is; a set end
+    holds until a writer starts again."""
+
+    type: Literal["run_times_set.v1"] = "run_times_set.v1"
+    started_at_us: AtUs | None = None
+    ended_at_us: AtUs | None = None
 
 
 class ParametersLogged(Event):
@@ -114,9 +141,9 @@ class AssetLogged(Event):
     name: str = Field(min_length=1, max_length=1000)
     kind: str = Field(default="asset", min_length=1, max_length=100)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    size_bytes: int = Field(ge=0)
+    size_bytes: Count
     content_type: str = "application/octet-stream"
-    step: int | None = None
+    step: Step | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -137,7 +164,7 @@ class PointsDropped(Event):
     """The client had to give up points (the disk was full and its memory bound reached). Never silent."""
 
     type: Literal["points_dropped.v1"] = "points_dropped.v1"
-    count: int = Field(ge=1)
+    count: Annotated[Count, Field(ge=1)]
     reason: str
 
 
@@ -148,9 +175,9 @@ class RunRenamed(Event):
 
 class RunMoved(Event):
     type: Literal["run_moved.v1"] = "run_moved.v1"
-    workspace: Name
-    project: Name
-    experiment: Name | None = None
+    workspace: Workspace
+    project: Project
+    experiment: Experiment | None = None
 
 
 class RunNotesSet(Event):
@@ -174,8 +201,8 @@ class RunDeleted(Event):
 
 class ProjectCreated(Event):
     type: Literal["project_created.v1"] = "project_created.v1"
-    workspace: Name
-    project: Name
+    workspace: Workspace
+    project: Project
     description: str = ""
 
 
@@ -183,23 +210,23 @@ class ProjectUpdated(Event):
     """Fields that are None stay as they are."""
 
     type: Literal["project_updated.v1"] = "project_updated.v1"
-    workspace: Name
-    project: Name
+    workspace: Workspace
+    project: Project
     description: str | None = None
     notes: str | None = None
 
 
 class ProjectDeleted(Event):
     type: Literal["project_deleted.v1"] = "project_deleted.v1"
-    workspace: Name
-    project: Name
+    workspace: Workspace
+    project: Project
 
 
 class ExperimentCreated(Event):
     type: Literal["experiment_created.v1"] = "experiment_created.v1"
-    workspace: Name
-    project: Name
-    experiment: Name
+    workspace: Workspace
+    project: Project
+    experiment: Experiment
     description: str = ""
 
 
@@ -207,17 +234,17 @@ class ExperimentUpdated(Event):
     """Fields that are None stay as they are."""
 
     type: Literal["experiment_updated.v1"] = "experiment_updated.v1"
-    workspace: Name
-    project: Name
-    experiment: Name
+    workspace: Workspace
+    project: Project
+    experiment: Experiment
     description: str | None = None
 
 
 class ExperimentDeleted(Event):
     type: Literal["experiment_deleted.v1"] = "experiment_deleted.v1"
-    workspace: Name
-    project: Name
-    experiment: Name
+    workspace: Workspace
+    project: Project
+    experiment: Experiment
 
 
 RunEvent = (
@@ -225,6 +252,7 @@ RunEvent = (
     | RunFinished
     | WriterLost
     | RunStatusChanged
+    | RunTimesSet
     | ParametersLogged
     | ParametersDeleted
     | OthersLogged
@@ -249,13 +277,33 @@ ControlEvent = Annotated[RunEvent | ProjectEvent, Field(discriminator="type")]
 
 CONTROL_EVENT: Final[TypeAdapter[RunEvent | ProjectEvent]] = TypeAdapter(ControlEvent)
 
+#: Every event by the tag that it has today.
+EVENT_TYPES: Final[Mapping[str, type[RunEvent | ProjectEvent]]] = {
+    model.model_fields["type"].default: model for model in (*get_args(RunEvent), *get_args(ProjectEvent))
+}
+
 
 def encode_event(event: RunEvent | ProjectEvent) -> bytes:
-    """The event as compact JSON. NaN and the infinities stand in it as the constants that Python's json writes,
-    because a parameter may be one and JSON has no word for them; `decode_event` reads them. Never for browsers."""
-    return json.dumps(event.model_dump(exclude_none=True), ensure_ascii=False, separators=(",", ":")).encode()
+    """The event as compact JSON, the same bytes for an equal event; fields that are None are left out.
+
+    NaN and the infinities stand in it as the constants that Python's json writes, because a parameter may be one and
+    JSON has no word for them; `decode_event` reads them. Never for browsers. Half of a surrogate pair (part of a file
+    name that is no UTF-8) becomes "?". Raises TypeError or ValueError if a value is not made of what JSON knows.
+    """
+    text = json.dumps(event.model_dump(exclude_none=True), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
 
 
-def decode_event(data: bytes | str) -> RunEvent | ProjectEvent:
-    """The event in a JSON text. Raises pydantic.ValidationError; an unknown tag is one (`union_tag_invalid`)."""
-    return CONTROL_EVENT.validate_json(data)
+def decode_event(data: bytes | str, upcasts: Mapping[str, Upcast] = UPCASTS) -> RunEvent | ProjectEvent:
+    """The event in a JSON text, a retired version turned into today's. Raises pydantic.ValidationError; an unknown tag
+    is one (`union_tag_invalid`)."""
+    try:
+        return CONTROL_EVENT.validate_json(data)
+    except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] != "union_tag_invalid":
+            raise
+        fields = json.loads(data)
+        present = upcast(fields, upcasts)
+        if present is fields:
+            raise
+        return CONTROL_EVENT.validate_python(present)

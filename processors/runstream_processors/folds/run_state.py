@@ -1,0 +1,312 @@
+"""What a run is, folded from its control events: place, status, tags, times (docs/architecture.md, "Status of a run").
+
+`fold` is total: every event in any order gives a state. It returns the very same object where an event leaves the
+state as it is (parameters, assets and output live in tables of their own), so `is` tells whether a row is due.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, assert_never
+
+from pydantic import TypeAdapter
+
+from runstream.events.control import (
+    AssetDeleted,
+    AssetLogged,
+    EnvironmentCaptured,
+    OthersLogged,
+    OutputAppended,
+    ParametersDeleted,
+    ParametersLogged,
+    PointsDropped,
+    RunArchived,
+    RunDeleted,
+    RunEvent,
+    RunFinished,
+    RunMoved,
+    RunNotesSet,
+    RunRenamed,
+    RunRestored,
+    RunStarted,
+    RunStatusChanged,
+    RunTimesSet,
+    TagsAdded,
+    TagsRemoved,
+    WriterLost,
+)
+
+Status = Literal["running", "finished", "failed", "killed", "crashed"]
+Ending = Literal["finished", "failed", "killed", "lost"]
+
+#: Where a run stands that was heard of before (or without) its first `run_started`.
+PLACEHOLDER_WORKSPACE: Final = "default"
+PLACEHOLDER_PROJECT: Final = "default"
+
+#: Which ending decides when all writers have ended, the strongest first, and what the run's status is called then.
+_STATUS_OF_ENDING: Final[Mapping[Ending, Status]] = {
+    "failed": "failed",
+    "lost": "crashed",
+    "killed": "killed",
+    "finished": "finished",
+}
+_MAX_UINT64: Final = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class WriterState:
+    """One writer of a run. `ending` is None while it has not ended."""
+
+    rank: int | None = None
+    #: None for a writer that was only heard to end.
+    started_at_us: int | None = None
+    ending: Ending | None = None
+    ended_at_us: int | None = None
+    message: str = ""
+    #: When a resumed attempt took this writer's place: from then on its ending does not count. None while it counts.
+    superseded_at_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A resumed attempt: its writer, when it began, and the step that it goes on from where it said so."""
+
+    writer_id: str
+    at_us: int
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSet:
+    """A status that somebody set by hand."""
+
+    status: Literal["running", "finished", "failed", "killed"]
+    message: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Everything that a row of `run_states` needs and that the fold has to remember. Times: us since 1970 UTC.
+
+    Fields are only added, with a default: `from_json` reads what every earlier build wrote.
+    """
+
+    workspace: str = PLACEHOLDER_WORKSPACE
+    project: str = PLACEHOLDER_PROJECT
+    experiment: str | None = None
+    #: Whether a `run_started` or `run_moved` has named the place; later starts leave it alone.
+    placed: bool = False
+    name: str = ""
+    #: By writer id, in the order of their starts; a writer moves to the end of the order when it ends.
+    writers: dict[str, WriterState] = field(default_factory=dict)
+    status_set: StatusSet | None = None
+    #: Times that somebody set by hand.
+    started_set_us: int | None = None
+    ended_set_us: int | None = None
+    #: The time of the first event, whatever it was.
+    created_at_us: int = 0
+    #: The latest time of any event that changed this state.
+    updated_at_us: int = 0
+    #: In the order in which they were first added.
+    tags: tuple[str, ...] = ()
+    archived: bool = False
+    deleted: bool = False
+    notes: str = ""
+    user: str = ""
+    host: str = ""
+    points_dropped: int = 0
+    resumes: tuple[Resume, ...] = ()
+
+
+_STATE: Final = TypeAdapter(RunState)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run's status with the message that goes with it, and when it ended (None while it runs)."""
+
+    status: Status
+    message: str
+    ended_at_us: int | None
+
+
+def placeholder(at_us: int) -> RunState:
+    """The state of a run that was heard of at `at_us` and has not been started yet: its points are kept, it is shown
+    as running in workspace "default", project "default", and its first `run_started` puts it where it belongs."""
+    return RunState(created_at_us=at_us, updated_at_us=at_us)
+
+
+def fold(state: RunState | None, event: RunEvent, writer_id: str) -> RunState:
+    """The state after one more event of the run, which `writer_id` wrote. Pure, and defined for every event in any
+    order; returns `state` itself if the event is none of the state's business."""
+    known = placeholder(event.at_us) if state is None else state
+    changed = _changed(known, event, writer_id)
+    if changed is known:
+        return known
+    return replace(changed, updated_at_us=max(known.updated_at_us, event.at_us))
+
+
+def _changed(state: RunState, event: RunEvent, writer_id: str) -> RunState:
+    match event:
+        case RunStarted():
+            return _started(state, event, writer_id)
+        case RunFinished():
+            return _ended(state, writer_id, event.status, event.at_us, event.message)
+        case WriterLost():
+            return _ended(state, writer_id, "lost", event.at_us, event.reason)
+        case RunStatusChanged():
+            return replace(state, status_set=StatusSet(event.status, event.message or "", event.at_us))
+        case RunTimesSet():
+            return replace(
+                state,
+                started_set_us=state.started_set_us if event.started_at_us is None else event.started_at_us,
+                ended_set_us=state.ended_set_us if event.ended_at_us is None else event.ended_at_us,
+            )
+        case TagsAdded():
+            return replace(state, tags=tuple(dict.fromkeys((*state.tags, *event.tags))))
+        case TagsRemoved():
+            gone = frozenset(event.tags)
+            return replace(state, tags=tuple(tag for tag in state.tags if tag not in gone))
+        case PointsDropped():
+            return replace(state, points_dropped=state.points_dropped + event.count)
+        case RunRenamed():
+            return replace(state, name=event.name)
+        case RunMoved():
+            return replace(
+                state, workspace=event.workspace, project=event.project, experiment=event.experiment, placed=True
+            )
+        case RunNotesSet():
+            return replace(state, notes=event.notes)
+        case RunArchived():
+            return replace(state, archived=True)
+        case RunRestored():
+            return replace(state, archived=False, deleted=False)
+        case RunDeleted():
+            return replace(state, deleted=True)
+        case ParametersLogged() | ParametersDeleted() | OthersLogged() | EnvironmentCaptured():
+            return state  # attribute_states
+        case AssetLogged() | AssetDeleted():
+            return state  # asset_states
+        case OutputAppended():
+            return state  # output
+        case _:
+            assert_never(event)
+
+
+def _started(state: RunState, event: RunStarted, writer_id: str) -> RunState:
+    writers = _superseded(state.writers, event, writer_id) if event.resumed else dict(state.writers)
+    writers.pop(writer_id, None)
+    writers[writer_id] = WriterState(rank=event.rank, started_at_us=event.at_us)
+    started = replace(
+        state,
+        writers=writers,
+        status_set=None,
+        ended_set_us=None,
+        name=state.name or event.name or "",
+        user=state.user or event.user or "",
+        host=state.host or event.host or "",
+    )
+    if event.resumed:
+        resume = Resume(writer_id, event.at_us, event.resumed_at_step)
+        started = replace(started, resumes=(*started.resumes, resume))
+    if state.placed:
+        return started
+    return replace(started, workspace=event.workspace, project=event.project, experiment=event.experiment, placed=True)
+
+
+def _superseded(writers: Mapping[str, WriterState], event: RunStarted, writer_id: str) -> dict[str, WriterState]:
+    """A resumed attempt takes the place of the writer with its rank, which may have vanished with its machine and so
+    never ended, and of all writers if none of them runs any more. What they ended with no longer counts."""
+    others = [writer for known_id, writer in writers.items() if known_id != writer_id]
+    over = all(writer.ending is not None or writer.superseded_at_us is not None for writer in others)
+    return {
+        known_id: replace(writer, superseded_at_us=event.at_us)
+        if writer.superseded_at_us is None and (over or writer.rank == event.rank)
+        else writer
+        for known_id, writer in writers.items()
+    }
+
+
+def _ended(state: RunState, writer_id: str, ending: Ending, at_us: int, message: str | None) -> RunState:
+    before = state.writers.get(writer_id, WriterState())
+    if ending == "lost" and before.ending is not None:
+        # A writer that said how it ended did not get lost: its process went away afterwards.
+        return state
+    # A writer that ends by itself after the attempt that was to replace it began was never gone: it counts again.
+    lived_on = ending != "lost" and before.superseded_at_us is not None and at_us > before.superseded_at_us
+    after = replace(
+        before,
+        ending=ending,
+        ended_at_us=at_us,
+        message=message or "",
+        superseded_at_us=None if lived_on else before.superseded_at_us,
+    )
+    writers = dict(state.writers)
+    writers.pop(writer_id, None)
+    writers[writer_id] = after
+    return replace(state, writers=writers)
+
+
+def outcome(state: RunState) -> Outcome:
+    """The run's status: what was set by hand, else what its writers make of it. Silence is not an event: that a
+    running run's writers are all silent is for reads to see."""
+    if state.status_set is not None:
+        chosen = state.status_set
+        return Outcome(chosen.status, chosen.message, None if chosen.status == "running" else chosen.at_us)
+    counting = [writer for writer in state.writers.values() if writer.superseded_at_us is None]
+    if all(writer.ending is not None for writer in counting):
+        ended_at_us = max((writer.ended_at_us or 0 for writer in counting), default=None)
+        for ending, status in _STATUS_OF_ENDING.items():
+            for writer in counting:
+                if writer.ending == ending:
+                    return Outcome(status, writer.message, ended_at_us)
+    return Outcome("running", "", None)
+
+
+def started_at_us(state: RunState) -> int:
+    """When the run began: the time set by hand, else of its earliest writer's start, else of its first event."""
+    if state.started_set_us is not None:
+        return state.started_set_us
+    starts = [writer.started_at_us for writer in state.writers.values() if writer.started_at_us is not None]
+    return min(starts, default=state.created_at_us)
+
+
+def row_from_state(run_id: str, state: RunState, part: int, offset: int) -> dict[str, Any]:
+    """The row of `run_states`: column name to value, times as integers (microseconds since 1970 UTC). `part` and
+    `offset` are those of the last record that was folded. A run without a name is shown under its id."""
+    result = outcome(state)
+    ended_at_us = result.ended_at_us if state.ended_set_us is None else state.ended_set_us
+    return {
+        "run": run_id,
+        "workspace": state.workspace,
+        "project": state.project,
+        "experiment": state.experiment or "",
+        "name": state.name or run_id,
+        "status": result.status,
+        "message": result.message,
+        "user": state.user,
+        "host": state.host,
+        "notes": state.notes,
+        "tags": list(state.tags),
+        "created_at": state.created_at_us,
+        "started_at": started_at_us(state),
+        "ended_at": ended_at_us,
+        "updated_at": state.updated_at_us,
+        "archived": state.archived,
+        "deleted": state.deleted,
+        "points_dropped": min(state.points_dropped, _MAX_UINT64),
+        "state": to_json(state),
+        "part": part,
+        "offset": offset,
+    }
+
+
+def to_json(state: RunState) -> str:
+    """The whole state as JSON: the `state` column. `from_json` gives back an equal state."""
+    return _STATE.dump_json(state).decode()
+
+
+def from_json(text: str | bytes) -> RunState:
+    """The state that `to_json` of this or an earlier build wrote: fields that it lacks get their defaults, fields that
+    this build does not know are left out. Raises pydantic.ValidationError (a ValueError) if it is no state at all."""
+    return _STATE.validate_json(text)
