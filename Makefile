@@ -1,0 +1,54 @@
+# make demo     the whole thing at work in about a minute: needs Python 3.11+ and nothing else
+# make test     what has to pass before a change is merged
+# make lint     the part of it that runs in seconds
+# make faults   crashes on purpose, longer than in `make test`: make faults KILLS=1000
+# make bench    benchmarks beside other trackers, in an environment of their own
+# make clean    removes what these made
+#
+# Another Python: make PYTHON=python3.12 test
+
+# The first of these that is new enough; `python3` where none is, whose refusal then says what is needed.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit; done; echo python3)
+KILLS ?= 200
+# Processes that run tests. Tests that must not share a machine with each other are in one xdist_group.
+JOBS ?= 2
+
+BIN := .venv/bin
+# Editable, so that both fit into one environment and a change of the sources needs no new installation. A stamp in
+# the environment makes a second call return at once; calls in parallel wait for each other.
+VENV_DEMO := $(PYTHON) infra/make_venv.py .venv demo
+VENV_DEV := $(PYTHON) infra/make_venv.py .venv dev
+VENV_BENCH := $(PYTHON) infra/make_venv.py .venv-bench demo --requirements bench/requirements.txt
+
+.PHONY: help demo lint test faults bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
+
+demo:
+	@$(VENV_DEMO)
+	@$(BIN)/runstream demo $(DEMO_ARGS)
+
+lint:
+	@$(VENV_DEV)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+faults:
+	@$(VENV_DEV)
+	RUNSTREAM_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -s
+
+bench:
+	@$(VENV_BENCH)
+	.venv-bench/bin/python -m bench $(BENCH_ARGS)
+
+clean:
+	rm -rf .venv .venv-bench demo-out bench-out build dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
