@@ -5,7 +5,7 @@
 -- merges, and the view of the same name without the ending reads the newest.
 
 -- One row a point. `writer` is the first 64 bits of the writer's id: enough to tell the writers of one run apart.
-CREATE TABLE points
+CREATE TABLE IF NOT EXISTS points
 (
     run     LowCardinality(String),
     metric  LowCardinality(String),
@@ -15,7 +15,7 @@ CREATE TABLE points
     writer  UInt64                  CODEC(ZSTD(1)),
     part    UInt16                  CODEC(ZSTD(1)),
     offset  UInt64                  CODEC(DoubleDelta, ZSTD(1)),
-    INDEX offset_range offset TYPE minmax GRANULARITY 64,
+    INDEX position (part, offset) TYPE minmax GRANULARITY 64,
     -- What a panel draws: 256 steps in one row. Exact, because a bucket is a set of steps, not of inserts.
     PROJECTION curve
     (
@@ -32,7 +32,7 @@ ENGINE = MergeTree ORDER BY (run, metric, step);
 -- One row a (run, metric): exact over all points. minimum and maximum leave NaN out and are NaN if nothing is left.
 -- first and last are the ends of the curve: lowest and highest (step, at). `total` is the correctly rounded sum;
 -- total_exponent and total_digits are the exact sum it is rounded from (runstream_processors.folds.exact_sum).
-CREATE TABLE summary_states
+CREATE TABLE IF NOT EXISTS summary_states
 (
     run             LowCardinality(String),
     metric          LowCardinality(String),
@@ -51,7 +51,7 @@ CREATE TABLE summary_states
 ENGINE = ReplacingMergeTree(offset) ORDER BY (run, metric);
 
 -- One row a run. `state` is the whole folded state as JSON: what the fold goes on from after a start.
-CREATE TABLE run_states
+CREATE TABLE IF NOT EXISTS run_states
 (
     run             String,
     workspace       LowCardinality(String),
@@ -79,7 +79,7 @@ ENGINE = ReplacingMergeTree(offset) ORDER BY run;
 
 -- Parameters, other values and the environment. `value` is JSON; `text` what a person would read (a string without
 -- quotes); `number` the same as a number, for numbers and booleans. kind: parameter, other, environment.
-CREATE TABLE attribute_states
+CREATE TABLE IF NOT EXISTS attribute_states
 (
     run     LowCardinality(String),
     kind    LowCardinality(String),
@@ -94,7 +94,7 @@ CREATE TABLE attribute_states
 )
 ENGINE = ReplacingMergeTree(offset) ORDER BY (run, kind, name);
 
-CREATE TABLE asset_states
+CREATE TABLE IF NOT EXISTS asset_states
 (
     run             LowCardinality(String),
     asset           String,
@@ -112,7 +112,7 @@ CREATE TABLE asset_states
 )
 ENGINE = ReplacingMergeTree(offset) ORDER BY (run, asset);
 
-CREATE TABLE project_states
+CREATE TABLE IF NOT EXISTS project_states
 (
     workspace   LowCardinality(String),
     project     String,
@@ -126,7 +126,7 @@ CREATE TABLE project_states
 )
 ENGINE = ReplacingMergeTree(offset) ORDER BY (workspace, project);
 
-CREATE TABLE experiment_states
+CREATE TABLE IF NOT EXISTS experiment_states
 (
     workspace   LowCardinality(String),
     project     String,
@@ -141,7 +141,7 @@ CREATE TABLE experiment_states
 ENGINE = ReplacingMergeTree(offset) ORDER BY (workspace, project, experiment);
 
 -- What runs printed, in the order (writer, seq).
-CREATE TABLE output
+CREATE TABLE IF NOT EXISTS output
 (
     run     LowCardinality(String),
     writer  UInt64,
@@ -155,7 +155,7 @@ CREATE TABLE output
 ENGINE = MergeTree ORDER BY (run, writer, seq);
 
 -- Every control event as it came, once: the history of a run, and what as-of reads fold.
-CREATE TABLE events
+CREATE TABLE IF NOT EXISTS events
 (
     key     String,
     part    UInt16,
@@ -169,7 +169,7 @@ CREATE TABLE events
 ENGINE = MergeTree ORDER BY (key, part, offset, seq);
 
 -- What could not be read, with where and why. `body` is the record's bytes (or the event's JSON), nothing lost.
-CREATE TABLE quarantine
+CREATE TABLE IF NOT EXISTS quarantine
 (
     part    UInt16,
     offset  UInt64,
@@ -185,7 +185,7 @@ ENGINE = MergeTree ORDER BY (part, offset, item);
 -- One row a writer: which of its sequence numbers are folded, as [begin, end) pairs one behind the other; and one
 -- row a partition (key and writer empty), written last of all tables in every cycle: everything up to its offset is
 -- in every table. Nothing ever deletes these rows.
-CREATE TABLE watermark_states
+CREATE TABLE IF NOT EXISTS watermark_states
 (
     key             String,
     writer          String,

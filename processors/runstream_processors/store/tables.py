@@ -1,0 +1,192 @@
+"""The read models' tables as data: what the migrations make, and how rows become blocks for them.
+
+A test compares `TABLES` with the live database, so that neither changes without the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from runstream_processors.store.native import ColumnData, InvalidColumn, block, block_rows
+
+_NAME: Final = "LowCardinality(String)"
+_TIME: Final = "DateTime64(6, 'UTC')"
+
+#: Table -> column -> ClickHouse type, in the order of the table.
+TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "points": {
+        "run": _NAME,
+        "metric": _NAME,
+        "step": "Int64",
+        "at": _TIME,
+        "value": "Float64",
+        "writer": "UInt64",
+        "part": "UInt16",
+        "offset": "UInt64",
+    },
+    "summary_states": {
+        "run": _NAME,
+        "metric": _NAME,
+        "count": "UInt64",
+        "nan_count": "UInt64",
+        "minimum": "Float64",
+        "minimum_step": "Int64",
+        "minimum_at": _TIME,
+        "maximum": "Float64",
+        "maximum_step": "Int64",
+        "maximum_at": _TIME,
+        "first": "Float64",
+        "first_step": "Int64",
+        "first_at": _TIME,
+        "last": "Float64",
+        "last_step": "Int64",
+        "last_at": _TIME,
+        "total": "Float64",
+        "total_exponent": "Int32",
+        "total_digits": "Array(Int64)",
+        "part": "UInt16",
+        "offset": "UInt64",
+    },
+    "run_states": {
+        "run": "String",
+        "workspace": _NAME,
+        "project": _NAME,
+        "experiment": _NAME,
+        "name": "String",
+        "status": _NAME,
+        "message": "String",
+        "user": _NAME,
+        "host": _NAME,
+        "notes": "String",
+        "tags": "Array(String)",
+        "created_at": _TIME,
+        "started_at": _TIME,
+        "ended_at": f"Nullable({_TIME})",
+        "updated_at": _TIME,
+        "archived": "Bool",
+        "deleted": "Bool",
+        "points_dropped": "UInt64",
+        "state": "String",
+        "part": "UInt16",
+        "offset": "UInt64",
+    },
+    "attribute_states": {
+        "run": _NAME,
+        "kind": _NAME,
+        "name": _NAME,
+        "value": "String",
+        "text": "String",
+        "number": "Nullable(Float64)",
+        "at": _TIME,
+        "deleted": "Bool",
+        "part": "UInt16",
+        "offset": "UInt64",
+    },
+    "asset_states": {
+        "run": _NAME,
+        "asset": "String",
+        "name": "String",
+        "kind": _NAME,
+        "sha256": "String",
+        "size_bytes": "UInt64",
+        "content_type": _NAME,
+        "step": "Nullable(Int64)",
+        "metadata": "String",
+        "at": _TIME,
+        "deleted": "Bool",
+        "part": "UInt16",
+        "offset": "UInt64",
+    },
+    "project_states": {
+        "workspace": _NAME,
+        "project": "String",
+        "description": "String",
+        "notes": "String",
+        "created_at": _TIME,
+        "updated_at": _TIME,
+        "deleted": "Bool",
+        "part": "UInt16",
+        "offset": "UInt64",
+    },
+    "experiment_states": {
+        "workspace": _NAME,
+        "project": "String",
+        "experiment": "String",
+        "description": "String",
+        "created_at": _TIME,
+        "updated_at": _TIME,
+        "deleted": "Bool",
+        "part": "UInt16",
+        "offset": "UInt64",
+    },
+    "output": {
+        "run": _NAME,
+        "writer": "UInt64",
+        "seq": "UInt64",
+        "at": _TIME,
+        "stream": _NAME,
+        "text": "String",
+        "part": "UInt16",
+        "offset": "UInt64",
+    },
+    "events": {
+        "key": "String",
+        "part": "UInt16",
+        "offset": "UInt64",
+        "writer": "String",
+        "seq": "UInt64",
+        "at": _TIME,
+        "type": _NAME,
+        "body": "String",
+    },
+    "quarantine": {
+        "part": "UInt16",
+        "offset": "UInt64",
+        "item": "UInt32",
+        "key": "String",
+        "cause": _NAME,
+        "detail": "String",
+        "body": "String",
+        "at": _TIME,
+    },
+    "watermark_states": {
+        "key": "String",
+        "writer": "String",
+        "seen": "Array(UInt64)",
+        "last_seen_at": _TIME,
+        "ended": "Bool",
+        "part": "UInt16",
+        "offset": "UInt64",
+    },
+}
+
+
+def column_names(table: str) -> tuple[str, ...]:
+    """The names of a table's columns, in the order in which `encode_rows` and `encode_columns` write them."""
+    return tuple(TABLES[table])
+
+
+def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows as one Native block, for the small tables. Every row has every column of the table and nothing else;
+    times are whole microseconds since 1970 UTC. Raises InvalidColumn."""
+    wanted = TABLES[table].keys()
+    for number, row in enumerate(rows):
+        if row.keys() != wanted:
+            raise _mismatch(f"row {number} for {table}", row.keys(), wanted)
+    return block([(name, kind, [row[name] for row in rows]) for name, kind in TABLES[table].items()])
+
+
+def encode_columns(table: str, columns: Mapping[str, ColumnData], rows: int) -> bytes:
+    """Whole columns of `rows` rows as one Native block, for the large tables. Times as in `encode_rows`; what a
+    column may be stands in `runstream_processors.store.native`. Raises InvalidColumn."""
+    wanted = TABLES[table]
+    if columns.keys() != wanted.keys():
+        raise _mismatch(f"the columns for {table}", columns.keys(), wanted.keys())
+    encoded = block([(name, kind, columns[name]) for name, kind in wanted.items()])
+    if block_rows(encoded) != rows:
+        raise InvalidColumn(f"the columns for {table} have {block_rows(encoded)} rows, not {rows}")
+    return encoded
+
+
+def _mismatch(what: str, found: Any, wanted: Any) -> InvalidColumn:
+    missing, unknown = sorted(wanted - found), sorted(found - wanted)
+    return InvalidColumn(f"{what}: missing {missing}, unknown {unknown}: give the table's columns, each once")
