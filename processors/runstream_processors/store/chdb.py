@@ -13,8 +13,10 @@ from typing import Any, Final, Self, TypeVar
 
 import chdb
 import clickhouse_connect
+import clickhouse_connect.driver.exceptions
 import psutil
 import pyarrow as pa
+from chdb import ChdbError
 
 from runstream.service.store import StoreBusy, StoreInvalid, StoreUnavailable
 from runstream_processors.store.failures import store_error
@@ -22,6 +24,9 @@ from runstream_processors.store.native import InvalidColumn, block_rows
 from runstream_processors.store.parameters import checked_parameters
 
 Result = TypeVar("Result")
+
+#: What the engine and its client raise. chdb's streams raise a bare RuntimeError.
+ENGINE_ERRORS: Final = (RuntimeError, ChdbError, clickhouse_connect.driver.exceptions.Error)
 
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 
@@ -92,7 +97,7 @@ class ChdbStore:
         options = engine_options(memory_bytes)
         self._connections: list[Any] = []
         try:
-            self._writer = self._connect(chdb.Connection(f"{path}?{_joined(options)}"))
+            self._writer = self._connect(chdb.connect(f"{path}?{_joined(options)}"))  # type: ignore[no-untyped-call]
             self._writer.query(f"CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")
             self._writer.query(f"USE {database}")
             for name, value in {**WRITE_SETTINGS, **settings}.items():
@@ -138,14 +143,12 @@ class ChdbStore:
             raise StoreUnavailable(f"the data directory {directory} cannot be used: {error}") from error
         try:
             return cls(lock, str(directory / "engine"), database, query_threads, settings)
-        except RuntimeError as error:
-            if "already" in str(error) or "path" in str(error):
+        except ENGINE_ERRORS as error:
+            if "EmbeddedServer already initialized" in str(error):
                 raise StoreBusy(
                     f"this process has another store open, and chDB holds one a process: close it before opening "
                     f"{directory} ({error})"
                 ) from error
-            raise store_error(error, f"open {directory}") from error
-        except Exception as error:
             raise store_error(error, f"open {directory}") from error
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
@@ -193,7 +196,7 @@ class ChdbStore:
             return pa.ipc.open_file(pa.BufferReader(answer)).read_all()
         except (pa.ArrowInvalid, OSError) as error:
             raise StoreInvalid(f"the statement gives no single table: {' '.join(sql.split())[:160]}") from error
-        except Exception as error:
+        except ENGINE_ERRORS as error:
             raise store_error(error, sql) from error
         finally:
             self._readers.put(client)
@@ -204,7 +207,7 @@ class ChdbStore:
             with self._writer.send_insert(statement, "Native") as stream:
                 stream.append(block)
                 written = stream.finish().rows_written
-        except Exception as error:
+        except ENGINE_ERRORS as error:
             raise store_error(error, statement) from error
         if written != rows:
             raise StoreInvalid(f"{written} rows went into {table} instead of {rows}: give one block an insert")
@@ -212,7 +215,7 @@ class ChdbStore:
     def _command(self, sql: str) -> None:
         try:
             self._commander.command(sql)
-        except Exception as error:
+        except ENGINE_ERRORS as error:
             raise store_error(error, sql) from error
 
     def _connect(self, connection: Any) -> Any:

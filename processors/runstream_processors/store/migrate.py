@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import Any, Final
 
 from runstream.service.store import Store, StoreInvalid
 from runstream_processors.store.native import block
@@ -88,7 +88,7 @@ async def migrate(
     for migration in pending(shipped() if migrations is None else migrations, applied):
         for statement in migration.statements():
             await store.command(statement)
-        values = ([migration.name], [migration.sha256], [clock_us()])
+        values: tuple[list[Any], ...] = ([migration.name], [migration.sha256], [clock_us()])
         remembered = [(name, kind, value) for (name, kind), value in zip(_REMEMBERED, values, strict=True)]
         await store.insert("schema_migrations", [name for name, _ in _REMEMBERED], block(remembered), 1)
         names.append(migration.name)

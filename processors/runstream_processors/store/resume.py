@@ -1,4 +1,4 @@
-"""Where the fold goes on after a start: what the store holds says it, and nothing else (docs/design/exactly-once.md)."""
+"""Where the fold goes on after a start: what the store holds decides it (docs/design/exactly-once.md)."""
 
 from collections.abc import Mapping
 from typing import Any
