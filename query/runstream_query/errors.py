@@ -1,0 +1,27 @@
+"""What can be wrong with a question, split by what the asker does about it."""
+
+
+class QueryError(Exception):
+    """The query service cannot answer. The message names the thing, the value and the next step."""
+
+
+class FilterError(QueryError):
+    """A filter expression is wrong: correct it.
+
+    `column` is the place of the mistake, counted from 1; `text` the expression; both are absent where a tree
+    was built in Python and never had a text. `pointed()` shows the place.
+    """
+
+    def __init__(self, message: str, *, text: str = "", column: int = 0) -> None:
+        self.message, self.text, self.column = message, text, column
+        super().__init__(f"{message} (column {column})" if column else message)
+
+    def pointed(self) -> str:
+        """The line of the expression that has the mistake, and below it a caret at the place."""
+        if not self.column:
+            return ""
+        at = self.column - 1
+        begin = self.text.rfind("\n", 0, at) + 1
+        end = self.text.find("\n", at)
+        line = self.text[begin : end if end >= 0 else len(self.text)].replace("\t", " ")
+        return f"{line}\n{' ' * (at - begin)}^"

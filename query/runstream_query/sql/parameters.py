@@ -1,0 +1,40 @@
+"""The bound parameters of one statement."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class Parameters:
+    """Collects the values of one statement. `bind` gives the text that stands for a value: `{p3:String}`.
+
+    The same value of the same type is bound once. Not for two statements: the store refuses unused parameters.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._names: dict[tuple[str, str], str] = {}
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        return self._values
+
+    def bind(self, value: Any, kind: str) -> str:
+        """The placeholder of `value` as ClickHouse's type `kind`."""
+        key = (kind, repr(value))
+        if key not in self._names:
+            name = f"p{len(self._values)}"
+            self._names[key] = name
+            self._values[name] = value
+        return f"{{{self._names[key]}:{kind}}}"
+
+    def text(self, value: str) -> str:
+        return self.bind(value, "String")
+
+    def number(self, value: float) -> str:
+        return self.bind(float(value), "Float64")
+
+    def integer(self, value: int) -> str:
+        return self.bind(int(value), "Int64")
+
+    def texts(self, values: Sequence[str]) -> str:
+        return self.bind(list(values), "Array(String)")
