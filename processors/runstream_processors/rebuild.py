@@ -1,0 +1,61 @@
+"""Rebuilding the read models from the log, and comparing two stores by what they hold."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from runstream.events.positions import Positions
+from runstream.service.log import LogReader
+from runstream.service.store import Store, StoreReader
+from runstream.service.visibility import Progress
+from runstream_processors.store.migrate import migrate
+from runstream_processors.worker.loop import Worker
+from runstream_processors.worker.settings import WorkerSettings
+
+#: What is compared: tables of added rows as they stand, tables of states by the newest state of each key, which is
+#: what their views read. Commit rows are left out: where a batch ended is no fact about runs.
+COMPARED: Final = (
+    "points",
+    "summaries",
+    "runs",
+    "attributes",
+    "assets",
+    "output",
+    "events",
+    "quarantine",
+    "projects",
+    "experiments",
+    "watermarks",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TableHash:
+    """Equal for equal sets of rows (with their multiplicity), whatever their order and parts."""
+
+    rows: int
+    digest: str
+
+
+async def table_hashes(store: StoreReader) -> dict[str, TableHash]:
+    """The hash of every read model. Reads all of it. Raises StoreUnavailable."""
+    hashes = {}
+    for table in COMPARED:
+        # A sum of 128-bit hashes counts a doubled row, which an exclusive or would cancel.
+        sql = f"""
+            SELECT count() AS n, hex(sum(reinterpretAsUInt128(sipHash128(tuple(*))))) AS digest FROM {table}
+        """
+        row = (await store.query(sql)).to_pylist()[0]
+        hashes[table] = TableHash(row["n"], row["digest"])
+    return hashes
+
+
+async def rebuild(log: LogReader, store: Store, settings: WorkerSettings | None = None) -> Positions:
+    """Fold the whole log, as far as it reaches now, into an empty store (its tables are made here).
+
+    Returns the position up to which it was folded. Raises LogCorrupt, StoreUnavailable, StoreInvalid.
+    """
+    await migrate(store)
+    next_offsets = await log.next_offsets()
+    end = Positions({part: offset - 1 for part, offset in next_offsets.items() if offset})
+    await Worker(log, store, Progress(), settings).catch_up(end)
+    return end

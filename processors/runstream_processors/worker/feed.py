@@ -1,0 +1,117 @@
+"""Records of all partitions as decoded batches, read ahead while the last batch is folded."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from runstream.events.frame import Frame, InvalidFrame, UnsupportedFrame, decode_frame
+from runstream.service.log import LogReader, Record
+
+#: One read of a partition.
+_READ_BYTES: Final = 4_000_000
+#: How long one read waits before it asks again; only bounds how fast a stop is noticed.
+_READ_WAIT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record and its frame, or why it has none."""
+
+    record: Record
+    frame: Frame | None
+    cause: str = ""
+    detail: str = ""
+
+    @property
+    def raw_bytes(self) -> int:
+        """What its points unpack to."""
+        return sum(group.raw_size for group in self.frame.groups) if self.frame else 0
+
+
+def decode(record: Record) -> Decoded:
+    """Decode a record; what cannot be decoded keeps its place and says why."""
+    try:
+        frame = decode_frame(record.value)
+    except UnsupportedFrame as error:
+        return Decoded(record, None, "unsupported_frame", str(error))
+    except InvalidFrame as error:
+        return Decoded(record, None, "invalid_frame", str(error))
+    if frame.header.key.encode() != record.key:
+        detail = f"the record's key is {record.key!r}, the frame in it is for {frame.header.key!r}"
+        return Decoded(record, None, "wrong_key", detail)
+    return Decoded(record, frame)
+
+
+class Feed:
+    """Reads every partition from its next offset on, ahead of the fold, within a bound of bytes.
+
+    Used from one event loop. A failed read is raised by the next `take`.
+    """
+
+    def __init__(self, log: LogReader, next_offsets: Mapping[int, int], *, max_ahead_bytes: int) -> None:
+        self._log = log
+        self._next_offsets = dict(next_offsets)
+        self._max_ahead_bytes = max_ahead_bytes
+        self._ahead: deque[Record] = deque()
+        self._ahead_bytes = 0
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._failure: BaseException | None = None
+        self._tasks = [asyncio.create_task(self._read(part)) for part in range(log.partitions)]
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Read and not yet taken."""
+        return self._ahead_bytes
+
+    async def take(self, *, max_raw_bytes: int, max_records: int, timeout_s: float) -> list[Decoded]:
+        """The next records in order of each partition, until their points would unpack to more than `max_raw_bytes`
+        (at least one record). Empty when none came within `timeout_s`. Raises what a read raised."""
+        if not self._ahead and self._failure is None:
+            try:
+                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+            except TimeoutError:
+                return []
+        if self._failure is not None:
+            raise self._failure
+        batch: list[Decoded] = []
+        raw_bytes = 0
+        while self._ahead and len(batch) < max_records:
+            decoded = decode(self._ahead[0])
+            raw_bytes += decoded.raw_bytes
+            if batch and raw_bytes > max_raw_bytes:
+                break
+            batch.append(decoded)
+            self._ahead_bytes -= len(self._ahead.popleft().value)
+        if not self._ahead:
+            self._arrived.clear()
+        if self._ahead_bytes < self._max_ahead_bytes:
+            self._room.set()
+        return batch
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _read(self, part: int) -> None:
+        try:
+            while True:
+                await self._room.wait()
+                records = await self._log.read(part, self._next_offsets[part], _READ_BYTES, _READ_WAIT_S)
+                if not records:
+                    continue
+                self._next_offsets[part] = records[-1].offset + 1
+                self._ahead.extend(records)
+                self._ahead_bytes += sum(len(record.value) for record in records)
+                if self._ahead_bytes >= self._max_ahead_bytes:
+                    self._room.clear()
+                self._arrived.set()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._failure = error
+            self._arrived.set()

@@ -1,0 +1,286 @@
+"""A batch of records -> rows for every table. No I/O, no clock: the same records give the same rows, whatever the
+batches were (tests/property/test_worker.py)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from runstream.events.control import (
+    ProjectCreated,
+    ProjectDeleted,
+    ProjectEvent,
+    ProjectUpdated,
+    RunEvent,
+    RunFinished,
+    RunStarted,
+    WriterLost,
+    encode_event,
+)
+from runstream.events.frame import Frame
+from runstream.service.log import Record
+from runstream_processors.folds import run_state
+from runstream_processors.folds.attributes import rows_from_events
+from runstream_processors.folds.decoding import decode_events
+from runstream_processors.folds.points import PointBatch, collect
+from runstream_processors.folds.seen import Range, Seen
+from runstream_processors.folds.unpacking import Accepted
+from runstream_processors.store.tables import encode_columns, encode_rows
+from runstream_processors.worker.feed import Decoded
+from runstream_processors.worker.memory import KeyMemory, Memory, WriterMark
+
+#: Tables of rows that are added once, tables of newest states, and the one that commits. Everything up to the commit
+#: row's offset is in all tables, so it goes last; points go first, batch by batch, because they are the bulk.
+POINTS = "points"
+SUMMARIES = "summary_states"
+COMMIT = "watermark_states"
+APPENDED = ("events", "output", "quarantine")
+STATES = ("attribute_states", "asset_states", "project_states", "experiment_states", "run_states")
+RESUMING = (POINTS, SUMMARIES, *APPENDED, *STATES)
+
+#: Items of one record in quarantine: 0 is the whole record, then its events, and from here on its groups of points.
+_FIRST_GROUP_ITEM: Final = 1_000_000
+
+Fresh = tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """One block for one table: exactly one part, all of it or nothing."""
+
+    table: str
+    block: bytes
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Inserts in the order in which they must be written, and what is committed once the last one is."""
+
+    inserts: tuple[Insert, ...]
+    committed: Mapping[int, int]
+
+
+class Folding:
+    """The pure middle of the worker.
+
+    `ahead`: for each table the offsets a partition's rows already reach beyond the commit (after a crash between two
+    inserts): what is at or below them is folded into memory's watermarks, but not into that table again.
+    `poison`: (partition, offset) of records whose fold failed with a programming error: they are quarantined.
+    """
+
+    def __init__(self, ahead: Mapping[str, Mapping[int, int]], poison: Iterable[tuple[int, int]] = ()) -> None:
+        self.memory = Memory()
+        self._ahead = ahead
+        self._poison = frozenset(poison)
+        self._rows: dict[str, list[dict[str, Any]]] = {table: [] for table in (*APPENDED, *STATES)}
+        self._changed_runs: dict[str, Record] = {}
+        self._changed_writers: dict[tuple[str, str], Record] = {}
+        self._folded_to: dict[int, int] = {}
+
+    def needs(self, batch: Sequence[Decoded]) -> set[str]:
+        """Keys whose memory has to be loaded before `fold(batch)`."""
+        return self.memory.unknown({decoded.frame.header.key for decoded in batch if decoded.frame})
+
+    def load_catalog(self, projects: pa.Table, experiments: pa.Table) -> None:
+        """Take in all projects and experiments (rows of their views), once, before the first batch."""
+        self.memory.catalog.load(projects.to_pylist(), experiments.to_pylist())
+
+    def load(self, keys: set[str], watermarks: pa.Table, runs: pa.Table, summaries: pa.Table) -> None:
+        """Take in the newest states of `keys` (rows of the views); a key without rows is new."""
+        for key in keys:
+            self.memory.keys[key] = KeyMemory()
+        for row in watermarks.to_pylist():
+            mark = WriterMark(Seen.from_flat(row["seen"]), row["last_seen_at_us"], row["ended"])
+            self.memory.keys[row["key"]].writers[row["writer"]] = mark
+        for row in runs.to_pylist():
+            self.memory.keys[row["run"]].run = run_state.from_json(row["state"])
+        self.memory.summaries.load(keys, summaries)
+
+    def fold(self, batch: Sequence[Decoded]) -> list[Insert]:
+        """Fold a batch whose keys are loaded. Returns the points to insert now; all else waits for `flush`."""
+        accepted = []
+        records: dict[tuple[int, int], Record] = {}
+        for decoded in batch:
+            record = decoded.record
+            place = record.partition, record.offset
+            self._folded_to[record.partition] = record.offset
+            if decoded.frame is None:
+                self._quarantine(record, 0, decoded.cause, decoded.detail, record.value)
+            elif place in self._poison:
+                self._quarantine(record, 0, "fold_error", "folding it raised; the worker's log says what", record.value)
+            else:
+                records[place] = record
+                accepted.append(self._accept(record, decoded.frame))
+        with_points = [item for item in accepted if item.fresh and item.frame.groups]
+        if not with_points:
+            return []
+        points, bad_groups = collect(with_points)
+        for bad in bad_groups:
+            item = _FIRST_GROUP_ITEM + bad.item
+            self._quarantine(records[bad.part, bad.offset], item, "invalid_group", bad.detail, bad.raw)
+        self.memory.summaries.fold(points.after(self._ahead.get(SUMMARIES, {})))
+        return _points_insert(points.after(self._ahead.get(POINTS, {})))
+
+    def flush(self) -> Flush:
+        """Hand over everything that changed since the last flush, in the order in which it must be written."""
+        inserts = []
+        columns, count = self.memory.summaries.changed_columns()
+        if count:
+            inserts.append(Insert(SUMMARIES, encode_columns(SUMMARIES, columns, count), count))
+            self.memory.summaries.mark_saved()
+        self._rows["run_states"] = self._run_rows()
+        self._rows["project_states"], self._rows["experiment_states"] = self.memory.catalog.take_changed_rows()
+        inserts.extend(_rows_insert(table, self._rows[table]) for table in (*APPENDED, *STATES) if self._rows[table])
+        if commit := self._watermark_rows():
+            inserts.append(_rows_insert(COMMIT, commit))
+        flush = Flush(tuple(inserts), self._folded_to)
+        self._rows = {table: [] for table in (*APPENDED, *STATES)}
+        self._changed_runs, self._changed_writers, self._folded_to = {}, {}, {}
+        return flush
+
+    def shrink(self, max_keys: int) -> None:
+        """Forget keys beyond `max_keys`, the least recently used first. Only while every flush is written: what is
+        forgotten is loaded again from the store."""
+        self.memory.shrink(max_keys, keep={key for key, _ in self._changed_writers})
+
+    def _accept(self, record: Record, frame: Frame) -> Accepted:
+        """Mark what the frame covers as seen and fold its events; returns what is new of it."""
+        header = frame.header
+        known = self.memory.use(header.key)
+        mark = known.writers.get(header.writer_id, WriterMark())
+        fresh = mark.seen.fresh(header.first_seq, header.end_seq)
+        ended = mark.ended
+        if fresh and frame.events:
+            ended = self._fold_events(record, frame, fresh, known) or ended
+        if fresh and frame.groups and known.run is None:
+            # Its `run_started` is in quarantine or yet to come: the points are kept and the run is shown.
+            known.run = run_state.placeholder(record.at_us)
+            self._change_run(header.key, record)
+        seen = mark.seen.with_range(header.first_seq, header.end_seq)
+        known.writers[header.writer_id] = WriterMark(seen, record.at_us, ended)
+        self._changed_writers[header.key, header.writer_id] = record
+        return Accepted(record.partition, record.offset, frame, fresh)
+
+    def _fold_events(self, record: Record, frame: Frame, fresh: Fresh, known: KeyMemory) -> bool:
+        """Fold the new ones of the frame's events; returns whether they end their writer's part of the run."""
+        key, writer_id = frame.header.key, frame.header.writer_id
+        decoded, rejected = decode_events(frame)
+        for item, reject in enumerate(rejected, start=1):
+            if reject.seq is None or _is_fresh(reject.seq, fresh):
+                self._quarantine(record, item, reject.cause, reject.detail, reject.body)
+        events = [(seq, event) for seq, event in decoded if _is_fresh(seq, fresh)]
+        self._add_rows(record, frame, events)
+        ended = False
+        for _, event in events:
+            if isinstance(event, RunEvent):
+                self._fold_run(key, writer_id, event, record, known)
+                ended = isinstance(event, RunFinished | WriterLost) or (ended and not isinstance(event, RunStarted))
+            elif self._is_beyond(_catalog_table(event), record):
+                self.memory.catalog.fold(event, record.partition, record.offset)
+        return ended
+
+    def _fold_run(self, run_id: str, writer_id: str, event: RunEvent, record: Record, known: KeyMemory) -> None:
+        if not self._is_beyond("run_states", record):
+            return  # the loaded state includes it
+        before = known.run
+        known.run = run_state.fold(before, event, writer_id)
+        if known.run is not before:
+            self._change_run(run_id, record)
+
+    def _change_run(self, run_id: str, record: Record) -> None:
+        if self._is_beyond("run_states", record):
+            self._changed_runs[run_id] = record
+
+    def _add_rows(self, record: Record, frame: Frame, events: Sequence[tuple[int, RunEvent | ProjectEvent]]) -> None:
+        header = frame.header
+        place = {"part": record.partition, "offset": record.offset}
+        facts = rows_from_events(header.key, header.writer_id, events, record.partition, record.offset)
+        history = [
+            {
+                "key": header.key,
+                **place,
+                "writer": header.writer_id,
+                "seq": seq,
+                "at": event.at_us,
+                "type": event.type,
+                "body": encode_event(event).decode(),
+            }
+            for seq, event in events
+        ]
+        new_rows = (
+            ("events", history),
+            ("attribute_states", facts.attributes),
+            ("asset_states", facts.assets),
+            ("output", facts.output),
+        )
+        for table, rows in new_rows:
+            if self._is_beyond(table, record):
+                self._rows[table].extend(rows)
+
+    def _quarantine(self, record: Record, item: int, cause: str, detail: str, body: bytes) -> None:
+        if self._is_beyond("quarantine", record):
+            self._rows["quarantine"].append(
+                {
+                    "part": record.partition,
+                    "offset": record.offset,
+                    "item": item,
+                    "key": record.key.decode(errors="replace"),
+                    "cause": cause,
+                    "detail": detail,
+                    "body": body,
+                    "at": record.at_us,
+                }
+            )
+
+    def _is_beyond(self, table: str, record: Record) -> bool:
+        """Whether the record's rows are still to be written to `table`."""
+        return record.offset > self._ahead.get(table, {}).get(record.partition, -1)
+
+    def _run_rows(self) -> list[dict[str, Any]]:
+        rows = []
+        for run_id, record in self._changed_runs.items():
+            state = self.memory.keys[run_id].run
+            if state is not None:
+                rows.append(run_state.row_from_state(run_id, state, record.partition, record.offset))
+        return rows
+
+    def _watermark_rows(self) -> list[dict[str, Any]]:
+        rows = [
+            _watermark_row(key, writer_id, self.memory.keys[key].writers[writer_id], record.partition, record.offset)
+            for (key, writer_id), record in self._changed_writers.items()
+        ]
+        rows.extend(_watermark_row("", "", WriterMark(), part, offset) for part, offset in self._folded_to.items())
+        return rows
+
+
+def _watermark_row(key: str, writer_id: str, mark: WriterMark, part: int, offset: int) -> dict[str, Any]:
+    return {
+        "key": key,
+        "writer": writer_id,
+        "seen": mark.seen.to_flat(),
+        "last_seen_at": mark.last_seen_at_us,
+        "ended": mark.ended,
+        "part": part,
+        "offset": offset,
+    }
+
+
+def _rows_insert(table: str, rows: Sequence[Mapping[str, Any]]) -> Insert:
+    return Insert(table, encode_rows(table, rows), len(rows))
+
+
+def _points_insert(points: PointBatch) -> list[Insert]:
+    if not points.points:
+        return []
+    return [Insert(POINTS, encode_columns(POINTS, points.columns(), points.points), points.points)]
+
+
+def _is_fresh(seq: int, fresh: Fresh) -> bool:
+    return any(begin <= seq < end for begin, end in fresh)
+
+
+def _catalog_table(event: ProjectEvent) -> str:
+    is_project = isinstance(event, ProjectCreated | ProjectUpdated | ProjectDeleted)
+    return "project_states" if is_project else "experiment_states"

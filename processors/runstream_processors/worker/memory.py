@@ -1,0 +1,58 @@
+"""What the worker remembers between batches: a copy of the newest states of the keys that are active.
+
+Everything here can be thrown away at any moment and loaded again from the store.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from runstream_processors.folds.catalog import Catalog
+from runstream_processors.folds.run_state import RunState
+from runstream_processors.folds.seen import Seen
+from runstream_processors.folds.summaries import SummaryFold
+
+
+@dataclass(frozen=True, slots=True)
+class WriterMark:
+    """How far a writer is folded, and when the log last heard of it."""
+
+    seen: Seen = field(default_factory=Seen)
+    last_seen_at_us: int = 0
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class KeyMemory:
+    """A key (a run, or a project) in memory: its writers, and the run's state if it is a run that has one."""
+
+    writers: dict[str, WriterMark] = field(default_factory=dict)
+    run: RunState | None = None
+
+
+class Memory:
+    """Keys in the order of their last use. Not thread-safe; holds no open resources."""
+
+    def __init__(self) -> None:
+        self.keys: OrderedDict[str, KeyMemory] = OrderedDict()
+        self.summaries = SummaryFold()
+        self.catalog = Catalog()
+
+    def unknown(self, keys: Iterable[str]) -> set[str]:
+        """Which of these have to be loaded first."""
+        return {key for key in keys if key not in self.keys}
+
+    def use(self, key: str) -> KeyMemory:
+        """The key's memory, now the most recently used."""
+        self.keys.move_to_end(key)
+        return self.keys[key]
+
+    def shrink(self, max_keys: int, keep: set[str]) -> None:
+        """Forget the least recently used keys beyond `max_keys`, but none of `keep`. Only after a commit."""
+        surplus = len(self.keys) - max_keys
+        if surplus <= 0:
+            return
+        old = [key for key in self.keys if key not in keep][:surplus]
+        for key in old:
+            del self.keys[key]
+        self.summaries.forget(set(old))

@@ -1,0 +1,90 @@
+"""Writes what was folded, one insert behind the other, while the next batch is folded.
+
+Order is all that matters here: points of a batch, then on a flush every other table, then the commit row. A crash
+after any of them is mended by the next start (docs/design/exactly-once.md).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from runstream.events.positions import Positions
+from runstream.service.store import Store
+from runstream_processors.store.tables import column_names
+from runstream_processors.worker.folding import Insert
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One task of the writer: inserts in order, and what is visible after the last of them."""
+
+    inserts: Sequence[Insert]
+    visible: Positions | None = None
+
+
+class TableWriter:
+    """A queue of inserts of bounded depth. Used from one event loop.
+
+    `on_step` is called with "before TABLE" and "after TABLE" around each insert; fault tests end the process there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        on_visible: Callable[[Positions], None],
+        *,
+        depth: int = 2,
+        on_step: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        self._store = store
+        self._on_visible = on_visible
+        self._on_step = on_step
+        self._queue: asyncio.Queue[Written] = asyncio.Queue(depth)
+        self._failure: BaseException | None = None
+        self._task = asyncio.create_task(self._run())
+        self.rows_written = 0
+
+    async def put(self, written: Written) -> None:
+        """Queue it, waiting while the queue is full. Raises what an earlier insert raised."""
+        self._raise_failure()
+        await self._queue.put(written)
+        self._raise_failure()
+
+    async def drain(self) -> None:
+        """Wait until everything queued is written. Raises what an insert raised."""
+        await self._queue.join()
+        self._raise_failure()
+
+    @property
+    def idle(self) -> bool:
+        return self._queue.empty() and self._failure is None
+
+    async def close(self) -> None:
+        """Stop after the insert that is running; what is still queued is dropped (and folded again later)."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    async def _run(self) -> None:
+        while True:
+            written = await self._queue.get()
+            try:
+                if self._failure is None:
+                    await self._write(written)
+            except Exception as error:
+                # Kept for the next put or drain; nothing behind a failed insert may be written.
+                self._failure = error
+            finally:
+                self._queue.task_done()
+
+    async def _write(self, written: Written) -> None:
+        for insert in written.inserts:
+            self._on_step(f"before {insert.table}")
+            await self._store.insert(insert.table, column_names(insert.table), insert.block, insert.rows)
+            self.rows_written += insert.rows
+            self._on_step(f"after {insert.table}")
+        if written.visible is not None:
+            self._on_visible(written.visible)
