@@ -1,0 +1,440 @@
+"""The writing side of the spool: what `log()` does.
+
+A row costs about a microsecond because it is one `pack_into` of a cached `Struct` into a mapped file: kind first, commit
+mark last. Everything that is not that (a new set of metrics, a value that is no number, a full segment, a full disk)
+takes the slow path, which puts records into a queue and the queue into the file.
+
+Why the order of statements matters here: CPython runs signal handlers, and raises what they raise (KeyboardInterrupt),
+between bytecodes, after calls and at jumps, but not between two plain stores. So a record is committed, then the stores
+that account for it follow without a call among them; whoever is interrupted leaves `_limit` at 0, which sends the next
+call down the slow path, and that one first settles what stands at `_offset`.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from runstream.clock import Clock
+from runstream.errors import Unusable
+from runstream.events import limits
+from runstream.notices import Notices
+from runstream.spool.backlog import Backlog, EventRecord, RowRecord, pack_row
+from runstream.spool.format import (
+    COMMIT,
+    KIND_EVENT,
+    KIND_ROW,
+    KIND_SCHEMA,
+    ROW_TAIL_BYTES,
+    SEGMENT_HEADER_BYTES,
+    SIZED,
+    WriterInfo,
+    row_struct,
+)
+from runstream.spool.segment import SegmentChain, find_record, write_row, write_sized
+from runstream.spool.values import Problem, clean_rows, clean_step
+
+#: 1,000 writers on one host take 256 MB with this; a segment twice as large follows each full one.
+FIRST_SEGMENT_BYTES: Final = 256 * 1024
+#: At 100 MB/s, the fastest that one thread logs, a new segment every 80 ms.
+MAX_SEGMENT_BYTES: Final = 8 * 1024 * 1024
+#: What waits in memory while the disk is full: ten minutes of 1,000 rows of ten metrics a second.
+BACKLOG_BYTES: Final = 64 * 1024 * 1024
+#: How often a full disk is tried again.
+_RETRY_S: Final = 0.5
+_SCHEMA_ID_BYTES: Final = 4
+_PackInto = Callable[..., None]
+
+
+class SpoolWriter:
+    """Writes one writer's records into SPOOL/writers/WRITER_ID/.
+
+    Every method may be called from any thread and from signal handlers, and none raises once the writer exists (but
+    for what a signal handler raises). What `log_row` and `write_event` returned for stands in the file and survives a
+    SIGKILL, unless the disk is full (then it waits in memory, bounded and counted) or the call was made by a signal
+    handler inside another call (then it is written when that call goes on).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_backlog",
+        "_buffer",
+        "_busy",
+        "_chain",
+        "_clock",
+        "_closed",
+        "_draining",
+        "_folder",
+        "_info",
+        "_last_step",
+        "_limit",
+        "_lock",
+        "_lock_descriptor",
+        "_next_seq",
+        "_notices",
+        "_offset",
+        "_pending_notices",
+        "_retry_at_s",
+        "_row_sizes",
+        "_schemas",
+        "_stuck",
+        "_time_ns",
+        "_want_reserve",
+    )
+
+    def __init__(
+        self,
+        spool: Path,
+        info: WriterInfo,
+        *,
+        clock: Clock,
+        notices: Notices,
+        first_step: int = 0,
+        segment_bytes: int = FIRST_SEGMENT_BYTES,
+        backlog_bytes: int = BACKLOG_BYTES,
+        want_reserve: Callable[[], None] | None = None,
+    ) -> None:
+        """Create the writer's folder, take its lock, allocate the first segment and publish writer.json last.
+
+        `want_reserve` is called, under the lock, when a segment is half full: somebody should call `tick()` soon, from
+        another thread. Without it the next segment is allocated there and then. Raises Unusable.
+        """
+        self._folder = spool / "writers" / info.writer_id
+        self._info = info
+        self._clock = clock
+        self._time_ns = clock.time_ns
+        self._notices = notices
+        self._pending_notices: list[tuple[str, str]] = []
+        self._lock = threading.RLock()
+        self._busy = False
+        self._closed = False
+        self._draining = False
+        self._stuck = False
+        self._backlog = Backlog(backlog_bytes)
+        self._want_reserve = want_reserve
+        self._retry_at_s = 0.0
+        self._next_seq = 0
+        self._last_step = first_step - 1
+        try:
+            self._folder.mkdir(mode=0o700, parents=True)
+            self.assets_folder.mkdir(mode=0o700)
+            self._lock_descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._chain = SegmentChain(self._folder, info.writer_id, clock.at_us, segment_bytes, MAX_SEGMENT_BYTES)
+            self._begin_segment()
+            info.write(self._folder)
+        except OSError as error:
+            raise Unusable(
+                f"the spool {spool} cannot be written: {error.strerror or error}. Give a directory on a local disk with "
+                "room for it: argument `dir` or RUNSTREAM_DIR"
+            ) from error
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @property
+    def assets_folder(self) -> Path:
+        """Where files to upload are put, under their SHA-256."""
+        return self._folder / "assets"
+
+    @property
+    def info(self) -> WriterInfo:
+        return self._info
+
+    @property
+    def next_seq(self) -> int:
+        """The sequence number of the next record: everything below it stands in the file."""
+        return self._next_seq
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits in memory because the disk is full."""
+        return self._backlog.memory_bytes if len(self._backlog) else 0
+
+    @property
+    def last_step(self) -> int:
+        """The step of the last call of `log_row`; one below the first step before any."""
+        return int(self._last_step)
+
+    def log_row(self, data: Any, step: Any = None) -> None:
+        """Write the numbers in `data` (metric name to number) as one row. Without a step: one above the last."""
+        try:
+            with self._lock:
+                if not self._busy:
+                    self._busy = True
+                    try:
+                        schema = self._schemas.get(tuple(data))
+                        if schema is not None:
+                            pack_into, kind, size = schema
+                            offset = self._offset
+                            end = offset + size
+                            if end <= self._limit:
+                                if step is None:
+                                    step = self._last_step + 1
+                                pack_into(self._buffer, offset, kind, step, self._time_ns(), *data.values(), COMMIT)
+                                self._offset = end
+                                self._next_seq += 1
+                                self._last_step = step
+                                if not self._backlog.records:
+                                    return
+                                data = {}
+                    except BaseException:
+                        self._limit = 0
+                        raise
+                    finally:
+                        self._busy = False
+        except Exception:
+            pass
+        self._log_slowly(data, step, counts=True)
+
+    def log_sample(self, data: Any, step: int) -> None:
+        """As `log_row`, for rows that count steps of their own: what `log_row` counts from does not change."""
+        self._log_slowly(data, step, counts=False)
+
+    def write_event(self, payload: bytes) -> bool:
+        """Write a control event (JSON). False if it is too large or had to be given up."""
+        if len(payload) > limits.MAX_EVENT_BYTES:
+            self._notices.warn(
+                f"an event of {len(payload)} bytes was left out: at most {limits.MAX_EVENT_BYTES} are allowed, log it as "
+                f"an asset (it begins {payload[:80]!r})"
+            )
+            return False
+        return self._guarded(lambda: self._backlog.add(EventRecord(payload)))
+
+    def tick(self) -> None:
+        """What another thread does now and then: write what waits, allocate the next segment. May block on the disk."""
+        if not self._closed and self._chain.reserve_wanted and self._offset > len(self._buffer) // 2:
+            with contextlib.suppress(OSError):  # a full disk is dealt with when the segment is full, too
+                reserve = self._chain.prepare()
+                with self._lock:
+                    if self._closed:
+                        self._chain.drop_reserve()
+                    else:
+                        self._chain.keep(reserve)
+        if len(self._backlog) or self._limit == 0:
+            self._guarded(lambda: True)
+
+    def close(self) -> bool:
+        """Write what waits and let go of the files and the lock. False if something could not be written, or if a
+        signal handler calls this inside another call of the writer: then call it again.
+
+        A writer that is to be seen as finished writes its `run_finished` before. Calls after it are refused and say so.
+        """
+        self._retry_at_s = 0.0
+        self._guarded(lambda: True)
+        with self._lock:
+            if self._closed:
+                return True
+            if self._busy:
+                return False
+            self._closed = True
+            self._limit = 0
+            lost = len(self._backlog) + self._backlog.refused_points + self._backlog.refused_events
+            points = self._backlog.points() + self._backlog.refused_points
+            self._chain.drop_reserve()
+            os.close(self._lock_descriptor)
+        if lost:
+            self._notices.warn(
+                f"run {self._info.run_id} ends with a full disk: {points} points and what else waited in memory are "
+                f"lost. Free space on the disk of {self._folder.parent.parent}"
+            )
+        return not lost
+
+    def abandon(self) -> None:
+        """In a forked child: let go of what belongs to the parent, above all its lock, and write nothing."""
+        self._lock = threading.RLock()  # another thread of the parent may have held it
+        self._busy = False
+        self._closed = True
+        self._limit = 0
+        with contextlib.suppress(OSError):
+            os.close(self._lock_descriptor)
+
+    # The slow path. Everything below runs with the lock held and `_busy` set, where it does not say otherwise.
+
+    def _log_slowly(self, data: Any, step: Any, *, counts: bool) -> None:
+        """Without the lock: convert and check (which may run code of the program's own), then queue and drain."""
+        at_ns = self._time_ns()
+        rows, problems = clean_rows(data)
+        whole, problem = clean_step(step)
+        if problem is not None:
+            problems.append(problem)
+
+        def add() -> bool:
+            at_step = whole if whole is not None else int(self._last_step) + 1
+            if counts and rows:
+                self._last_step = at_step
+            return all([self._backlog.add(pack_row(row.names, at_step, at_ns, row.values)) for row in rows])
+
+        self._guarded(add)
+        for each in problems:
+            self._tell(each)
+
+    def _tell(self, problem: Problem) -> None:
+        self._notices.once(f"{self._info.run_id} {problem.key}", f"run {self._info.run_id}: {problem.message}")
+
+    def _guarded(self, add: Callable[[], bool]) -> bool:
+        """Run `add`, which queues records, and write the queue. Called without the lock."""
+        added = False
+        try:
+            with self._lock:
+                if self._closed:
+                    self._note("closed", f"run {self._info.run_id} is finished: what was logged after that is left out")
+                elif self._busy:
+                    added = add()  # inside another call of this thread, which writes it when it goes on
+                else:
+                    self._busy = True
+                    try:
+                        self._settle()
+                        added = add()
+                        self._drain()
+                    except BaseException:
+                        self._limit = 0
+                        raise
+                    finally:
+                        self._busy = False
+        except Exception as error:  # a fault of ours or of the file system must not reach training
+            self._note(f"fault {type(error).__name__}", f"writing to {self._folder} failed: {error!r}")
+        while self._pending_notices:  # without the lock: a log handler of the program's may call log() itself
+            with contextlib.suppress(IndexError):
+                self._notices.once(*self._pending_notices.pop(0))
+        return added
+
+    def _note(self, key: str, message: str) -> None:
+        self._pending_notices.append((f"{self._info.writer_id} {key}", message))
+
+    def _settle(self) -> None:
+        """Bring the file and the account of it together after a call that was interrupted or failed."""
+        if self._limit:
+            return
+        self._chain.recover()
+        if self._buffer is not self._chain.buffer:
+            self._begin_segment()
+        found = find_record(self._buffer, self._offset, self._row_sizes)
+        if not found.finished:
+            self._buffer[self._offset : found.end] = bytes(found.end - self._offset)
+        elif found.kind == KIND_SCHEMA:
+            begin = self._offset + SIZED.size + _SCHEMA_ID_BYTES
+            names = bytes(self._buffer[begin : found.end - ROW_TAIL_BYTES]).decode().split("\n")
+            self._learn(tuple(names), found.end)
+        else:
+            self._offset = found.end
+            self._next_seq += 1
+            self._backlog.next_index += self._draining
+        self._draining = False
+
+    def _drain(self) -> None:
+        """Write what is queued, in order, until the disk is full."""
+        backlog = self._backlog
+        while True:
+            while len(backlog):
+                record = backlog.first
+                if not self._has_room(record):
+                    self._limit = 0
+                    return
+                self._put(record)
+            backlog.tidy()
+            if not (backlog.refused_points or backlog.refused_events):
+                break
+            self._report_refused()
+        if self._stuck:
+            self._stuck = False
+            self._notices.forget(f"{self._info.writer_id} full")
+        self._set_limit()
+
+    def _put(self, record: RowRecord | EventRecord) -> None:
+        if isinstance(record, RowRecord):
+            schema = self._schemas.get(record.names) or self._put_schema(record.names)
+            self._draining = True
+            end = write_row(self._buffer, self._offset, schema[1] - KIND_ROW, record.body)
+        else:
+            self._draining = True
+            end = write_sized(self._buffer, self._offset, KIND_EVENT, record.payload)
+        self._offset = end
+        self._next_seq += 1
+        self._backlog.next_index += 1
+        self._draining = False
+
+    def _put_schema(self, names: tuple[str, ...]) -> tuple[_PackInto, int, int]:
+        payload = len(self._row_sizes).to_bytes(_SCHEMA_ID_BYTES, "little") + "\n".join(names).encode()
+        return self._learn(names, write_sized(self._buffer, self._offset, KIND_SCHEMA, payload))
+
+    def _learn(self, names: tuple[str, ...], end: int) -> tuple[_PackInto, int, int]:
+        layout = row_struct(len(names))
+        schema = (layout.pack_into, KIND_ROW + len(self._row_sizes), layout.size)
+        self._offset = end
+        self._schemas[names] = schema
+        self._row_sizes.append(layout.size)
+        return schema
+
+    def _report_refused(self) -> None:
+        backlog = self._backlog
+        reason = "the disk of the spool was full and the memory bound was reached"
+        if backlog.refused_events:
+            reason += f"; {backlog.refused_events} control events were dropped too"
+        event = {
+            "type": "points_dropped.v1",
+            "at_us": self._clock.at_us(),
+            "count": max(backlog.refused_points, 1),
+            "reason": reason,
+        }
+        backlog.add(EventRecord(json.dumps(event, separators=(",", ":")).encode()))
+        backlog.refused_points = backlog.refused_events = 0
+
+    # Segments.
+
+    def _has_room(self, record: RowRecord | EventRecord) -> bool:
+        """Make room for a record and, for a row, its schema. False while the disk is full."""
+        room = len(self._buffer) - self._offset
+        schema_bytes = 0
+        if isinstance(record, RowRecord):
+            names_bytes = sum(len(name.encode()) + 1 for name in record.names)
+            schema_bytes = SIZED.size + _SCHEMA_ID_BYTES + names_bytes + ROW_TAIL_BYTES
+            if record.names in self._schemas and record.record_bytes <= room:
+                return True
+        most = record.record_bytes + schema_bytes
+        return most <= room or self._rotate(most)
+
+    def _rotate(self, at_least_bytes: int) -> bool:
+        if self._stuck and self._clock.monotonic_s() < self._retry_at_s:
+            return False
+        try:
+            self._chain.rotate(self._next_seq, at_least_bytes)
+        except OSError as error:
+            self._stuck = True
+            self._retry_at_s = self._clock.monotonic_s() + _RETRY_S
+            self._note(
+                "full",
+                f"the spool {self._folder} cannot grow ({error.strerror or error}): free space. Until then up to "
+                f"{self._backlog.max_bytes / 1e6:.0f} MB wait in memory, where a kill loses them; beyond that points are "
+                "dropped and counted",
+            )
+            return False
+        self._begin_segment()
+        return True
+
+    def _begin_segment(self) -> None:
+        """Write into the chain's current segment from its beginning on. Plain stores: see the module."""
+        self._schemas: dict[tuple[str, ...], tuple[_PackInto, int, int]] = {}
+        self._row_sizes: list[int] = []
+        self._offset = SEGMENT_HEADER_BYTES
+        self._buffer = self._chain.buffer
+        self._set_limit()
+
+    def _set_limit(self) -> None:
+        """Up to where the hot path may write: half of the segment, then, once the next one is on its way, all of it."""
+        half = len(self._buffer) // 2
+        if self._offset <= half:
+            self._limit = half
+            return
+        if self._chain.reserve_wanted and not self._stuck:
+            if self._want_reserve is not None:
+                self._want_reserve()
+            else:
+                with contextlib.suppress(OSError):  # met again, and dealt with, when the segment is full
+                    self._chain.keep(self._chain.prepare())
+        self._limit = len(self._buffer)
