@@ -57,10 +57,7 @@ class ExperimentState:
 def fold_project(state: ProjectState | None, event: AboutProject) -> ProjectState:
     """The project after one more event. Pure and total; returns `state` itself if nothing changed."""
     at_us = event.at_us
-    if state is None:
-        known = ProjectState(event.workspace, event.project, at_us, at_us)
-    else:
-        known = state
+    known = state or ProjectState(event.workspace, event.project, at_us, at_us)
     match event:
         case ProjectCreated():
             if state is None or state.deleted:
@@ -84,10 +81,7 @@ def fold_project(state: ProjectState | None, event: AboutProject) -> ProjectStat
 def fold_experiment(state: ExperimentState | None, event: AboutExperiment) -> ExperimentState:
     """The experiment after one more event. Pure and total; returns `state` itself if nothing changed."""
     at_us = event.at_us
-    if state is None:
-        known = ExperimentState(event.workspace, event.project, event.experiment, at_us, at_us)
-    else:
-        known = state
+    known = state or ExperimentState(event.workspace, event.project, event.experiment, at_us, at_us)
     match event:
         case ExperimentCreated():
             if state is None or state.deleted:

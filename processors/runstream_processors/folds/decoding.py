@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from runstream.events import limits
 from runstream.events.control import CONTROL_EVENT, EVENT_TYPES, ControlEvent, ProjectEvent, RunEvent
-from runstream.events.frame import Frame
+from runstream.events.frame import Frame, FrameHeader
+from runstream.events.names import project_key
 from runstream.events.upcast import UPCASTS, Upcast, upcast
 
 AnyEvent = RunEvent | ProjectEvent
@@ -22,10 +23,13 @@ Sequenced = tuple[int, AnyEvent]
 _EVENTS: Final[TypeAdapter[list[Sequenced]]] = TypeAdapter(
     list[tuple[Annotated[int, Field(strict=True, ge=0)], ControlEvent]]
 )
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
-_PAIR_HEAD: Final = re.compile(r"\[[ \t\n\r]*-?[0-9]+[ \t\n\r]*,[ \t\n\r]*")
+_SPACE: Final = " \t\n\r"
+_OPENING: Final = re.compile(r"[ \t\n\r]*\[")
+_PAIR_HEAD: Final = re.compile(r"\[[ \t\n\r]*([0-9]{1,20})[ \t\n\r]*,")
+#: A whole string, or one character that gives an array its structure; a single quote mark begins a string without end.
+_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|["\[\]{},]', re.DOTALL)
 _TAG: Final = re.compile(r"([a-z][a-z0-9_]*)\.v([1-9][0-9]*)\Z")
-_JSON: Final = json.JSONDecoder()
+_ABOUT_PROJECTS: Final = frozenset(get_args(ProjectEvent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,9 @@ def decode_events(frame: Frame, upcasts: Mapping[str, Upcast] = UPCASTS) -> tupl
     """The (seq, event) pairs of a frame in their order, and what had to be rejected. Raises nothing.
 
     Rejected is an event that is unknown, that does not fit its model, that is larger than MAX_EVENT_BYTES, whose seq
-    lies outside of the frame's range or is not above the one before it; its neighbours are not touched.
+    lies outside of the frame's range or is not above the one before it, or that is about something else than the
+    frame's key (a project's event in a run's frame, another project's): only the writer of a key may change what the
+    key stands for. Its neighbours are not touched.
     """
     if not frame.events:
         return [], []
@@ -58,18 +64,25 @@ def decode_events(frame: Frame, upcasts: Mapping[str, Upcast] = UPCASTS) -> tupl
         except ValidationError:
             pass
         else:
-            if _ascending(events, frame.header.first_seq, frame.header.end_seq):
+            if _all_fit(events, frame.header):
                 return events, []
     return _one_by_one(frame, upcasts)
 
 
-def _ascending(events: list[Sequenced], first_seq: int, end_seq: int) -> bool:
-    next_seq = first_seq
-    for seq, _ in events:
-        if seq < next_seq:
+def _all_fit(events: list[Sequenced], header: FrameHeader) -> bool:
+    next_seq = header.first_seq
+    for seq, event in events:
+        if seq < next_seq or not _belongs(event, header.key):
             return False
         next_seq = seq + 1
-    return next_seq <= end_seq
+    return next_seq <= header.end_seq
+
+
+def _belongs(event: AnyEvent, key: str) -> bool:
+    """A run's key has no "/", a project's has one."""
+    if "/" not in key:
+        return type(event) not in _ABOUT_PROJECTS
+    return isinstance(event, ProjectEvent) and project_key(event.workspace, event.project) == key
 
 
 def _one_by_one(frame: Frame, upcasts: Mapping[str, Upcast]) -> tuple[list[Sequenced], list[Rejected]]:
@@ -88,6 +101,9 @@ def _one_by_one(frame: Frame, upcasts: Mapping[str, Upcast]) -> tuple[list[Seque
             result = _event(seq, body, upcasts)
             if isinstance(result, Rejected):
                 rejected.append(result)
+            elif not _belongs(result, frame.header.key):
+                detail = f"{result.type} is not about {frame.header.key!r}, the key that it was sent under"
+                rejected.append(Rejected(seq, "invalid_event", detail, body))
             else:
                 events.append((seq, result))
     if broken is not None:
@@ -99,31 +115,39 @@ def _event(seq: int, body: bytes, upcasts: Mapping[str, Upcast]) -> AnyEvent | R
     if len(body) > limits.MAX_EVENT_BYTES:
         detail = f"the event has {len(body)} bytes: at most {limits.MAX_EVENT_BYTES} are allowed, log an asset instead"
         return Rejected(seq, "invalid_event", detail, body)
-    fields = json.loads(body)
-    tag = fields.get("type") if isinstance(fields, dict) else None
-    if isinstance(tag, str) and tag not in EVENT_TYPES and tag not in upcasts:
+    tag = _tag_of(body)
+    if tag is not None and tag not in EVENT_TYPES and tag not in upcasts:
         if (parts := _TAG.match(tag)) is None:
-            return Rejected(seq, "invalid_event", f"{tag!r} is no tag of an event: give NAME.vNUMBER", body)
+            return Rejected(seq, "invalid_event", f"{tag[:100]!r} is no tag of an event: give NAME.vNUMBER", body)
         return Rejected(seq, "unknown_event", _unknown(tag, parts[1]), body)
     try:
-        if isinstance(tag, str) and tag in upcasts:
-            return CONTROL_EVENT.validate_python(_upcast(fields, upcasts))
-        return CONTROL_EVENT.validate_json(body)
+        return CONTROL_EVENT.validate_json(body) if tag not in upcasts else _upcast(body, upcasts)
     except ValidationError as error:
         return Rejected(seq, "invalid_event", _first_error(error), body)
     except _NotUpcast as error:
-        return Rejected(seq, "invalid_event", str(error), body)
+        return Rejected(seq, "invalid_event", f"{tag}: {error}", body)
+
+
+def _tag_of(body: bytes) -> str | None:
+    """None where there is none: the model says better what is wrong then."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    tag = fields.get("type") if isinstance(fields, dict) else None
+    return tag if isinstance(tag, str) else None
 
 
 class _NotUpcast(Exception):
     pass
 
 
-def _upcast(fields: Mapping[str, Any], upcasts: Mapping[str, Upcast]) -> Mapping[str, Any]:
+def _upcast(body: bytes, upcasts: Mapping[str, Upcast]) -> AnyEvent:
     try:
-        return upcast(fields, upcasts)
+        present = upcast(json.loads(body), upcasts)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _NotUpcast(f"{fields['type']}: it does not have the fields of its version ({error!r})") from None
+        raise _NotUpcast(f"it does not have the fields of its version ({error!r})") from None
+    return CONTROL_EVENT.validate_python(present)
 
 
 def _unknown(tag: str, name: str) -> str:
@@ -140,45 +164,49 @@ def _first_error(error: ValidationError) -> str:
 
 
 def _items(data: bytes) -> tuple[list[tuple[int | None, bytes]], Rejected | None]:
-    """The items of the JSON array with the text of each event as it stands (of the whole item where it is no pair),
-    and what is left from the first place on where the text is no JSON."""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        return [], Rejected(None, "invalid_event", f"the frame's events are not UTF-8: {error}", data)
-    items: list[tuple[int | None, bytes]] = []
-    at = _skip(text, 0)
-    if text[at : at + 1] != "[":
-        return [], Rejected(None, "invalid_event", "the frame's events are no JSON array", data)
-    at = _skip(text, at + 1)
-    while text[at : at + 1] not in ("]", ""):
-        try:
-            item, end = _JSON.raw_decode(text, at)
-        except (ValueError, RecursionError) as error:
-            return items, _rest(text, at, f"no JSON from character {at} on: {error}")
-        items.append(_pair(text, at, end, item))
-        at = _skip(text, end)
-        if text[at : at + 1] == ",":
-            at = _skip(text, at + 1)
-        elif text[at : at + 1] != "]":
+    """The items of the JSON array, as (seq, text of the event) or (None, text of what is no pair), and what is left
+    where they can no longer be told apart."""
+    text = data.decode("utf-8", "surrogateescape")
+    pieces, end = _split(text)
+    rest = text[end:].strip(_SPACE)
+    if not rest:
+        return [_pair(piece) for piece in pieces], None
+    detail = f"from character {end} on the frame's events are no JSON array that ends where it should"
+    return [_pair(piece) for piece in pieces], Rejected(None, "invalid_event", detail, _bytes(rest))
+
+
+def _split(text: str) -> tuple[list[str], int]:
+    """The items of an array, and where in `text` it ends; or, where it does not end, where its last item begins.
+
+    Only brackets, commas and whole strings are looked at: whatever is wrong inside of an item stays inside of it.
+    """
+    opening = _OPENING.match(text)
+    if opening is None:
+        return [], 0
+    pieces: list[str] = []
+    depth, begin = 1, opening.end()
+    for token in _TOKEN.finditer(text, begin):
+        mark = token[0]
+        if mark == '"':
             break
-    if text[at : at + 1] != "]" or text[at + 1 :].strip(" \t\n\r"):
-        return items, _rest(text, at, f"the array of events does not end at character {at} as it should")
-    return items, None
+        if mark in ("[", "{"):
+            depth += 1
+        elif mark in ("]", "}"):
+            depth -= 1
+        if depth == 0 or (depth == 1 and mark == ","):
+            pieces.append(text[begin : token.start()].strip(_SPACE))
+            begin = token.end()
+        if depth == 0:
+            return (pieces if pieces != [""] else []), begin
+    return pieces, begin
 
 
-def _pair(text: str, begin: int, end: int, item: object) -> tuple[int | None, bytes]:
-    head = _PAIR_HEAD.match(text, begin)
-    if head is None or not isinstance(item, list) or len(item) != 2 or type(item[0]) is not int:
-        return None, text[begin:end].encode()
-    event_end = _JSON.raw_decode(text, head.end())[1]
-    return item[0], text[head.end() : event_end].encode()
+def _pair(piece: str) -> tuple[int | None, bytes]:
+    head = _PAIR_HEAD.match(piece)
+    if head is None or not piece.endswith("]"):
+        return None, _bytes(piece)
+    return int(head[1]), _bytes(piece[head.end() : -1].strip(_SPACE))
 
 
-def _rest(text: str, at: int, detail: str) -> Rejected:
-    return Rejected(None, "invalid_event", f"the frame's events: {detail}", text[at:].encode())
-
-
-def _skip(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return at if space is None else space.end()
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,5 +1,6 @@
 """The points of a frame's groups as numpy columns. Server side: this module, alone in the contract, needs numpy."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -59,22 +60,23 @@ class StackedRows:
 
 def metric_names(joined: bytes) -> tuple[str, ...]:
     """The names of a group, each checked and no name twice. Raises InvalidFrame."""
+    count = joined.count(b"\n") + 1
+    if count > limits.MAX_METRICS_PER_ROW:
+        raise InvalidFrame(f"a group has {count} metrics: at most {limits.MAX_METRICS_PER_ROW} are allowed")
     try:
         names = tuple(check_metric(name) for name in joined.decode().split("\n"))
     except (UnicodeDecodeError, InvalidName) as error:
         raise InvalidFrame(f"a group's metric names cannot be used: {error}") from None
     if len(set(names)) != len(names):
-        raise InvalidFrame(f"a group names a metric twice: {sorted(n for n in set(names) if names.count(n) > 1)}")
-    if len(names) > limits.MAX_METRICS_PER_ROW:
-        raise InvalidFrame(f"a group has {len(names)} metrics: at most {limits.MAX_METRICS_PER_ROW} are allowed")
+        twice = [name for name, times in Counter(names).items() if times > 1]
+        raise InvalidFrame(f"a group names a metric twice: {', '.join(twice[:5])}")
     return names
 
 
 def read_group(group: Group, first_seq: int) -> Rows | Ragged:
-    """The columns of a group of a frame that begins at `first_seq`. Raises InvalidFrame."""
+    """The columns of a group, which `decode_frame` returned, of a frame that begins at `first_seq`. That explicit
+    sequence numbers lie in the frame's range is the caller's to check. Raises InvalidFrame."""
     raw = group.raw()
-    if len(raw) != group.raw_size:
-        raise InvalidFrame(f"a group unpacks to {len(raw)} bytes where its header says {group.raw_size}")
     metrics = metric_names(raw[: group.names_size])
     if len(metrics) != group.metrics:
         raise InvalidFrame(f"a group names {len(metrics)} metrics where its header says {group.metrics}")

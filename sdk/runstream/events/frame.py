@@ -6,6 +6,8 @@ A frame that covers nothing (first_seq == end_seq) is a heartbeat.
 
     header   "<2sBBII16sQQBBH"  magic "RS", version, flags 0, size, crc32 of all bytes after the crc,
                                 writer id, first_seq, end_seq, length of key, 0, number of groups
+                                (up to the crc the same in every version, so that a reader can tell a frame of a
+                                later version from a damaged one)
     key      UTF-8: the run id, or "workspace/project" for events about a project
     events   "<BII" codec, raw size, stored size; JSON array [[seq, event], ...] (NaN and Infinity as constants)
     groups   each "<BBIIHIII" codec, layout, rows, first row's seq - first_seq, metrics, size of the names, raw size,
@@ -29,15 +31,17 @@ Transposed bytes compress 2.5 times with lz4 where plain rows reach 1.5 (docs/de
 Nothing here needs numpy; reading points as columns is `runstream.events.columns`.
 """
 
+import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import lz4.block
 
 from runstream.events import limits
+from runstream.events.names import InvalidName, check_key
 
 VERSION: Final = 1
 MAGIC: Final = b"RS"
@@ -56,6 +60,8 @@ RAGGED: Final = 2
 #: Below this lz4 gains less than its call costs.
 _COMPRESS_FROM_BYTES: Final = 128
 ROW_FIXED_BYTES: Final = 16  # step and time
+_MAX_GROUPS: Final = 2**16 - 1  # the header counts them in 16 bits
+_WRITER_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 
 
 class InvalidFrame(ValueError):
@@ -81,12 +87,7 @@ class Group:
 
     def raw(self) -> bytes:
         """The unpacked bytes, of exactly `raw_size`. Raises InvalidFrame."""
-        if self.codec == STORED:
-            return bytes(self.stored)
-        try:
-            return bytes(lz4.block.decompress(self.stored, uncompressed_size=self.raw_size))
-        except lz4.block.LZ4BlockError as error:
-            raise InvalidFrame(f"a group of {self.rows} rows does not unpack: {error}") from None
+        return _unpacked(f"a group of {self.rows} rows", self.codec, self.raw_size, self.stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +111,33 @@ class Frame:
 
 
 def transposed(rows: bytes | memoryview, width: int, skip_head: int = 0, skip_tail: int = 0) -> bytes:
-    """The bytes of equal rows of `width` bytes, column of bytes by column of bytes.
+    """The bytes of equal rows of `width` bytes, column of bytes by column of bytes: all first bytes, all second, ...
 
     `skip_head` and `skip_tail` leave out bytes of each row that do not travel (the spool's own marks).
     """
-    return b"".join([rows[i::width] for i in range(skip_head, width - skip_tail)])
+    data = bytes(rows)  # strided slices of a memoryview cannot be joined; bytes are not copied again
+    return b"".join([data[i::width] for i in range(skip_head, width - skip_tail)])
 
 
 def encode_rows(names: bytes, rows: int, columns: bytes, seq_base: int, seqs: bytes = b"") -> Group:
     """A `ROWS` group.
 
     names: metric names joined by newlines; columns: the rows, transposed; seq_base: the first row's seq minus the
-    frame's first_seq; seqs: uint32 of each row's seq minus first_seq, or nothing if they are contiguous.
+    frame's first_seq; seqs: uint32 of each row's seq minus first_seq, ascending, or nothing if they are contiguous.
+    Raises InvalidFrame if there are no rows, or more metrics than a row can have.
     """
+    if rows < 1:
+        raise InvalidFrame("a group of no rows: leave the group out")
     metrics = (len(columns) // rows - ROW_FIXED_BYTES) // 8
     layout = ROWS_EXPLICIT if seqs else ROWS_CONTIGUOUS
     return _packed(layout, rows, seq_base, metrics, len(names), names + seqs + columns)
 
 
 def encode_ragged(names: Sequence[str], rows: Sequence[tuple[int, int, int, Sequence[int], Sequence[float]]]) -> Group:
-    """A `RAGGED` group of rows (seq minus the frame's first_seq, step, time in ns, metric indices, values)."""
+    """A `RAGGED` group of rows (seq minus the frame's first_seq, step, time in ns, metric indices, values), their seqs
+    ascending. Raises InvalidFrame if there are no rows, or more names than a row can have metrics."""
+    if not rows:
+        raise InvalidFrame("a group of no rows: leave the group out")
     joined = "\n".join(names).encode()
     count = len(rows)
     indices = [index for row in rows for index in row[3]]
@@ -148,11 +156,31 @@ def encode_ragged(names: Sequence[str], rows: Sequence[tuple[int, int, int, Sequ
     return _packed(RAGGED, count, rows[0][0], len(names), len(joined), raw)
 
 
+def encode_events(events: Iterable[tuple[int, bytes]]) -> bytes:
+    """The events of a frame, given as (seq, JSON of the event) in ascending order, as `encode_frame` takes them."""
+    joined = b",".join(b"[%d,%b]" % pair for pair in events)
+    return b"[%b]" % joined if joined else b""
+
+
 def encode_frame(
     writer_id: str, key: str, first_seq: int, end_seq: int, events: bytes = b"", groups: Sequence[Group] = ()
 ) -> bytes:
-    """The bytes of a frame. `events` is JSON `[[seq, event], ...]` or nothing. Raises InvalidFrame if too large."""
-    key_bytes = key.encode()
+    """The bytes of a frame. `events` is JSON `[[seq, event], ...]` or nothing; `writer_id` is 32 hex digits.
+
+    The same arguments give the same bytes as long as nothing in it is long enough to be compressed. Raises InvalidFrame
+    if the frame is too large or holds too many groups, or if writer id, key or range cannot be ones.
+    """
+    key_bytes = key.encode("utf-8", "surrogatepass")
+    raw_size = len(events) + sum(group.raw_size for group in groups)
+    if raw_size > limits.MAX_FRAME_RAW_BYTES or len(groups) > _MAX_GROUPS:
+        raise InvalidFrame(
+            f"a frame of {raw_size} bytes unpacked in {len(groups)} groups: at most {limits.MAX_FRAME_RAW_BYTES} and "
+            f"{_MAX_GROUPS} are allowed, send fewer rows"
+        )
+    if not (_WRITER_ID.match(writer_id) and 0 < len(key_bytes) <= limits.MAX_KEY_BYTES):
+        raise InvalidFrame(f"writer id {writer_id!r} is not 32 hex digits, or key {key!r} not 1 to 255 bytes")
+    if not 0 <= first_seq <= end_seq < 2**64:
+        raise InvalidFrame(f"a frame cannot cover [{first_seq}, {end_seq})")
     codec, stored_events = _compressed(events)
     parts = [key_bytes, EVENTS.pack(codec, len(events), len(stored_events)), stored_events]
     for group in groups:
@@ -189,25 +217,28 @@ def read_header(data: bytes | memoryview, at: int = 0) -> FrameHeader:
     view = memoryview(data)[at:]
     if len(view) < HEADER.size:
         raise InvalidFrame(f"{len(view)} bytes at {at} are too few for a frame's header ({HEADER.size})")
-    magic, version, _, size, crc, writer, first, end, key_size, _, _ = HEADER.unpack_from(view)
+    magic, version, flags, size, crc, writer, first, end, key_size, reserved, _ = HEADER.unpack_from(view)
     if magic != MAGIC:
         raise InvalidFrame(f"bytes at {at} are no frame: they begin with {bytes(magic)!r}, not {MAGIC!r}")
-    if not HEADER.size + key_size + EVENTS.size <= size <= limits.MAX_FRAME_BYTES:
+    if not HEADER.size <= size <= limits.MAX_FRAME_BYTES:
         raise InvalidFrame(f"the frame at {at} says it has {size} bytes: at most {limits.MAX_FRAME_BYTES} are allowed")
     if len(view) < size:
         raise InvalidFrame(f"the frame at {at} is cut: {len(view)} of {size} bytes are there")
     if zlib.crc32(view[_CRC_FROM:size]) != crc:
         raise InvalidFrame(f"the frame at {at} is damaged: its checksum does not match its {size} bytes")
-    if version != VERSION:
-        raise UnsupportedFrame(f"the frame at {at} has version {version}; this build reads version {VERSION}")
+    if version != VERSION or flags or reserved:
+        raise UnsupportedFrame(
+            f"the frame at {at} has version {version} (flags {flags}, {reserved}); this build reads version {VERSION} "
+            "(flags 0, 0): upgrade it"
+        )
+    if HEADER.size + key_size + EVENTS.size > size:
+        raise InvalidFrame(f"the frame at {at} has {size} bytes, too few for a key of {key_size} bytes and events")
     if end < first:
         raise InvalidFrame(f"the frame at {at} covers [{first}, {end}), which ends before it begins")
     try:
-        key = bytes(view[HEADER.size : HEADER.size + key_size]).decode()
-    except UnicodeDecodeError:
-        raise InvalidFrame(f"the key of the frame at {at} is not UTF-8") from None
-    if not key:
-        raise InvalidFrame(f"the frame at {at} has no key")
+        key = check_key(bytes(view[HEADER.size : HEADER.size + key_size]).decode())
+    except (UnicodeDecodeError, InvalidName) as error:
+        raise InvalidFrame(f"the key of the frame at {at} is no run id and no workspace/project: {error}") from None
     return FrameHeader(size, writer.hex(), key, first, end)
 
 
@@ -225,15 +256,21 @@ def decode_frame(data: bytes | memoryview) -> Frame:
     """The one frame in `data`, every size in it checked; groups stay packed. Raises InvalidFrame, UnsupportedFrame."""
     view = memoryview(data)
     header = read_header(view)
+    if len(view) != header.size:
+        raise InvalidFrame(f"the frame has {header.size} bytes, but {len(view)} were given as one frame")
     *_, key_size, _, group_count = HEADER.unpack_from(view)
     at = HEADER.size + key_size
     codec, raw_size, stored_size = EVENTS.unpack_from(view, at)
     at += EVENTS.size
     if at + stored_size > header.size:
         raise InvalidFrame(f"the frame's events claim {stored_size} bytes, {header.size - at} are left")
-    events = _raw_events(codec, raw_size, view[at : at + stored_size])
+    if codec not in (STORED, LZ4):
+        raise UnsupportedFrame(f"the frame's events have codec {codec}: upgrade the reader")
+    if raw_size > limits.MAX_FRAME_RAW_BYTES:
+        raise InvalidFrame(f"the frame's events claim {raw_size} bytes, {limits.MAX_FRAME_RAW_BYTES} are allowed")
+    events = _unpacked("the frame's events", codec, raw_size, view[at : at + stored_size])
     at += stored_size
-    groups = []
+    groups: list[Group] = []
     for number in range(group_count):
         if at + GROUP.size > header.size:
             raise InvalidFrame(f"group {number} of {group_count} begins behind the end of the frame")
@@ -247,19 +284,33 @@ def decode_frame(data: bytes | memoryview) -> Frame:
         at += stored_size
     if at != header.size:
         raise InvalidFrame(f"the frame has {header.size - at} bytes behind its last group")
+    _check_together(header, len(events), groups)
     return Frame(header, events, tuple(groups))
+
+
+def _check_together(header: FrameHeader, events_size: int, groups: Sequence[Group]) -> None:
+    covered, rows = header.end_seq - header.first_seq, sum(group.rows for group in groups)
+    if rows > covered:
+        raise InvalidFrame(f"the frame's groups have {rows} rows, but it covers {covered} sequence numbers")
+    raw_size = events_size + sum(group.raw_size for group in groups)
+    if raw_size > limits.MAX_FRAME_RAW_BYTES:
+        raise InvalidFrame(f"the frame unpacks to {raw_size} bytes: at most {limits.MAX_FRAME_RAW_BYTES} are allowed")
 
 
 def _check_group(number: int, group: Group, header: FrameHeader) -> None:
     if group.codec not in (STORED, LZ4) or group.layout not in (ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED):
         raise UnsupportedFrame(f"group {number} has codec {group.codec} and layout {group.layout}: upgrade the reader")
-    if not (0 < group.rows <= header.end_seq - header.first_seq and group.metrics > 0):
+    covered = header.end_seq - header.first_seq
+    if not (0 < group.rows <= covered - group.seq_base and 0 < group.metrics <= limits.MAX_METRICS_PER_ROW):
         raise InvalidFrame(
-            f"group {number} has {group.rows} rows of {group.metrics} metrics in a frame that covers "
-            f"{header.end_seq - header.first_seq} sequence numbers"
+            f"group {number} has {group.rows} rows of {group.metrics} metrics from number {group.seq_base} of the "
+            f"{covered} that the frame covers; a row can have {limits.MAX_METRICS_PER_ROW} metrics"
         )
-    if group.raw_size > limits.MAX_GROUP_RAW_BYTES or (group.codec == STORED and group.raw_size != len(group.stored)):
-        raise InvalidFrame(f"group {number} unpacks to {group.raw_size} bytes: at most {limits.MAX_GROUP_RAW_BYTES}")
+    if group.raw_size > limits.MAX_FRAME_RAW_BYTES or (group.codec == STORED and group.raw_size != len(group.stored)):
+        raise InvalidFrame(
+            f"group {number} has {len(group.stored)} bytes and unpacks to {group.raw_size}: at most "
+            f"{limits.MAX_FRAME_RAW_BYTES} are allowed, and stored as they are the two are equal"
+        )
     if group.layout == RAGGED:
         least = group.names_size + 24 * group.rows
         fits = group.raw_size >= least and (group.raw_size - least) % 12 == 0
@@ -272,15 +323,18 @@ def _check_group(number: int, group: Group, header: FrameHeader) -> None:
         )
 
 
-def _raw_events(codec: int, raw_size: int, stored: memoryview) -> bytes:
-    if codec == STORED and raw_size == len(stored):
-        return bytes(stored)
-    if codec != LZ4 or raw_size > limits.MAX_GROUP_RAW_BYTES:
-        raise InvalidFrame(f"the frame's events have codec {codec} and {raw_size} bytes unpacked")
-    try:
-        return bytes(lz4.block.decompress(stored, uncompressed_size=raw_size))
-    except lz4.block.LZ4BlockError as error:
-        raise InvalidFrame(f"the frame's events do not unpack: {error}") from None
+def _unpacked(what: str, codec: int, raw_size: int, stored: bytes | memoryview) -> bytes:
+    """`raw_size` is checked against the limit before: so much memory is taken at once."""
+    if codec == STORED:
+        raw = bytes(stored)
+    else:
+        try:
+            raw = bytes(lz4.block.decompress(stored, uncompressed_size=raw_size))
+        except lz4.block.LZ4BlockError as error:
+            raise InvalidFrame(f"{what}: the {len(stored)} bytes do not unpack ({error})") from None
+    if len(raw) != raw_size:
+        raise InvalidFrame(f"{what}: {len(raw)} bytes unpacked, where {raw_size} were claimed")
+    return raw
 
 
 def _compressed(raw: bytes) -> tuple[int, bytes]:
@@ -292,5 +346,7 @@ def _compressed(raw: bytes) -> tuple[int, bytes]:
 
 
 def _packed(layout: int, rows: int, seq_base: int, metrics: int, names_size: int, raw: bytes) -> Group:
+    if metrics > limits.MAX_METRICS_PER_ROW:
+        raise InvalidFrame(f"a group of {metrics} metrics: at most {limits.MAX_METRICS_PER_ROW} are allowed")
     codec, stored = _compressed(raw)
     return Group(layout, rows, seq_base, metrics, names_size, codec, len(raw), stored)

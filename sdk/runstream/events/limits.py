@@ -5,9 +5,10 @@ from typing import Final
 #: A frame is one record of the log, and Kafka's default `max.message.bytes` is 1,048,588. The rest is room for
 #: the record's own header and key.
 MAX_FRAME_BYTES: Final = 1_000_000
-#: What one group of a frame may unpack to: 1 MB of lz4 holds at most 255 MB of one repeated byte, and nobody's
-#: metrics look like that. A frame of incompressible rows is below MAX_FRAME_BYTES; 16 times that is generous.
-MAX_GROUP_RAW_BYTES: Final = 16_000_000
+#: What the events and groups of one frame may unpack to, taken together: 1 MB of lz4 holds at most 255 MB of one
+#: repeated byte, and nobody's metrics look like that. A frame of incompressible rows is below MAX_FRAME_BYTES; 16
+#: times that is generous.
+MAX_FRAME_RAW_BYTES: Final = 16_000_000
 #: What a sender puts into one frame before compression. Half of the frame's limit, so that no row is ever unsendable.
 TARGET_FRAME_RAW_BYTES: Final = 500_000
 #: Metrics of one log() call: a row of 20,000 is 160 kB, still under TARGET_FRAME_RAW_BYTES.

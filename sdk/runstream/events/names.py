@@ -49,6 +49,16 @@ def project_key(workspace: str, project: str) -> str:
     return f"{workspace}/{project}"
 
 
+def check_key(key: str) -> str:
+    """Return `key` if it can be the key of a record: a run id, or `project_key` of two names. Raises InvalidName."""
+    workspace, slash, project = key.partition("/")
+    if not slash:
+        return check_run_id(key)
+    check_path_part("workspace", workspace)
+    check_path_part("project", project)
+    return key
+
+
 def _check_text(kind: str, text: str, max_bytes: int) -> str:
     if not text or text != text.strip():
         raise InvalidName(f"{kind} {text!r} is empty or begins or ends with white space: give a visible name")
