@@ -127,13 +127,8 @@ def _number(name: str, value: object, problems: list[Problem]) -> float | None:
         return number
     except Exception as error:
         cause = "" if isinstance(error, struct.error | TypeError) else f" ({shown(error)})"
-        problems.append(
-            Problem(
-                f"value {name}",
-                f"metric {name!r} got {shown(value)} of type {_type_name(value)}{cause}, which is no single number, and "
-                f"was left out: {_fix(value)}",
-            )
-        )
+        what = f"metric {name!r} got {shown(value)} of type {_type_name(value)}{cause}, which is no single number"
+        problems.append(Problem(f"value {name}", f"{what}, and was left out: {_fix(value)}"))
         return None
 
 

@@ -1,8 +1,8 @@
 """The writing side of the spool: what `log()` does.
 
-A row costs about a microsecond because it is one `pack_into` of a cached `Struct` into a mapped file: kind first, commit
-mark last. Everything that is not that (a new set of metrics, a value that is no number, a full segment, a full disk)
-takes the slow path, which puts records into a queue and the queue into the file.
+A row costs about a microsecond because it is one `pack_into` of a cached `Struct` into a mapped file: kind first,
+commit mark last. Everything that is not that (a new set of metrics, a value that is no number, a full segment, a full
+disk) takes the slow path, which puts records into a queue and the queue into the file.
 
 Why the order of statements matters here: CPython runs signal handlers, and raises what they raise (KeyboardInterrupt),
 between bytecodes, after calls and at jumps, but not between two plain stores. So a record is committed, then the stores
@@ -86,6 +86,12 @@ class SpoolWriter:
         "_want_reserve",
     )
 
+    _buffer: mmap.mmap
+    _limit: int
+    _offset: int
+    _row_sizes: list[int]
+    _schemas: dict[tuple[str, ...], tuple[_PackInto, int, int]]
+
     def __init__(
         self,
         spool: Path,
@@ -129,8 +135,8 @@ class SpoolWriter:
             info.write(self._folder)
         except OSError as error:
             raise Unusable(
-                f"the spool {spool} cannot be written: {error.strerror or error}. Give a directory on a local disk with "
-                "room for it: argument `dir` or RUNSTREAM_DIR"
+                f"the spool {spool} cannot be written: {error.strerror or error}. Give a directory on a local disk "
+                "with room for it: argument `dir` or RUNSTREAM_DIR"
             ) from error
 
     @property
@@ -200,8 +206,8 @@ class SpoolWriter:
         """Write a control event (JSON). False if it is too large or had to be given up."""
         if len(payload) > limits.MAX_EVENT_BYTES:
             self._notices.warn(
-                f"an event of {len(payload)} bytes was left out: at most {limits.MAX_EVENT_BYTES} are allowed, log it as "
-                f"an asset (it begins {payload[:80]!r})"
+                f"an event of {len(payload)} bytes was left out: at most {limits.MAX_EVENT_BYTES} are allowed, log it "
+                f"as an asset (it begins {payload[:80]!r})"
             )
             return False
         return self._guarded(lambda: self._backlog.add(EventRecord(payload)))
@@ -268,7 +274,9 @@ class SpoolWriter:
             at_step = whole if whole is not None else int(self._last_step) + 1
             if counts and rows:
                 self._last_step = at_step
-            return all([self._backlog.add(pack_row(row.names, at_step, at_ns, row.values)) for row in rows])
+            for row in rows:
+                self._backlog.add(pack_row(row.names, at_step, at_ns, row.values))
+            return True
 
         self._guarded(add)
         for each in problems:
@@ -410,8 +418,8 @@ class SpoolWriter:
             self._note(
                 "full",
                 f"the spool {self._folder} cannot grow ({error.strerror or error}): free space. Until then up to "
-                f"{self._backlog.max_bytes / 1e6:.0f} MB wait in memory, where a kill loses them; beyond that points are "
-                "dropped and counted",
+                f"{self._backlog.max_bytes / 1e6:.0f} MB wait in memory, where a kill loses them; beyond that points "
+                "are dropped and counted",
             )
             return False
         self._begin_segment()
@@ -419,8 +427,8 @@ class SpoolWriter:
 
     def _begin_segment(self) -> None:
         """Write into the chain's current segment from its beginning on. Plain stores: see the module."""
-        self._schemas: dict[tuple[str, ...], tuple[_PackInto, int, int]] = {}
-        self._row_sizes: list[int] = []
+        self._schemas = {}
+        self._row_sizes = []
         self._offset = SEGMENT_HEADER_BYTES
         self._buffer = self._chain.buffer
         self._set_limit()
