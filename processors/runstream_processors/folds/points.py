@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from runstream.events.columns import F64, I64, U64
 
+from runstream.events.columns import F64, I64, U64
 from runstream_processors.folds.schemas import Schema
 from runstream_processors.folds.unpacking import I32, Accepted, BadGroup, GroupRef, Unpacked, joined
 from runstream_processors.store.native import Coded, ColumnData

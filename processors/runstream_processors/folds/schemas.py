@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
 from runstream.events.columns import metric_names
 
 

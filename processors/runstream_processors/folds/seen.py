@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 from runstream_processors.folds.failures import InvalidState
@@ -64,7 +65,7 @@ class Seen:
     def from_flat(cls, flat: Sequence[int]) -> Self:
         """The set that `to_flat` wrote. Raises InvalidState for anything that `to_flat` cannot have written."""
         numbers = [int(number) for number in flat]
-        ascending = all(low < high for low, high in zip(numbers, numbers[1:], strict=False))
+        ascending = all(low < high for low, high in pairwise(numbers))
         if len(numbers) % 2 or not ascending or (numbers and numbers[0] < 0):
             raise InvalidState(
                 f"seen ranges {numbers[:8]} are not ascending pairs: the row is damaged, run `runstream rebuild`"

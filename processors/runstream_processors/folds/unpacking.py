@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
 from runstream.events.columns import F64, I64, Ragged, StackedRows, read_group, read_stack
 from runstream.events.frame import GROUP, RAGGED, ROWS_EXPLICIT, Frame, Group, InvalidFrame
-
 from runstream_processors.folds.schemas import Schema, schema_of
 from runstream_processors.folds.seen import Range
 
