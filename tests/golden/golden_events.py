@@ -1,0 +1,104 @@
+"""The control events whose bytes are kept: every event, and every field of it at least once."""
+
+import math
+from typing import Final
+
+from runstream.events import control
+from runstream.events.control import ProjectEvent, RunEvent
+
+AT_US: Final = 1_750_000_000_123_456
+
+#: By name of the file. A name begins with the event's tag.
+EVENTS: Final[dict[str, RunEvent | ProjectEvent]] = {
+    "run_started.v1": control.RunStarted(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        experiment="sweep 1",
+        name="mlp-3",
+        rank=0,
+        resumed=True,
+        resumed_at_step=4_000,
+        user="ada",
+        host="node-17",
+        pid=4711,
+        sdk_version="0.1.0",
+    ),
+    "run_started.v1-least": control.RunStarted(at_us=0, workspace="default", project="default"),
+    "run_finished.v1": control.RunFinished(
+        at_us=AT_US,
+        status="failed",
+        message="ValueError: loss is NaN",
+        traceback='Traceback (most recent call last):\n  File "train.py", line 3\nValueError: loss is NaN\n',
+    ),
+    "run_finished.v1-least": control.RunFinished(at_us=AT_US),
+    "writer_lost.v1": control.WriterLost(at_us=AT_US, reason="process 4711 is gone and never finished"),
+    "run_status_changed.v1": control.RunStatusChanged(at_us=AT_US, status="killed", message="not needed any more"),
+    "run_times_set.v1": control.RunTimesSet(at_us=AT_US, started_at_us=1, ended_at_us=control.limits.MAX_AT_US),
+    "parameters_logged.v1": control.ParametersLogged(
+        at_us=AT_US,
+        values={
+            "lr": 1e-3,
+            "epochs": 10,
+            "seed": 2**64 + 1,
+            "shuffle": True,
+            "schedule": None,
+            "optimiser": {"name": "adam", "betas": [0.9, 0.999]},
+            "größe/日本": 'ünï – 😀 \u2028 "quoted" \\ \n\t\x00',
+            "limit": math.inf,
+            "floor": -math.inf,
+            "missing": math.nan,
+            "zero": -0.0,
+            "tiny": 5e-324,
+            "third": 1 / 3,
+        },
+    ),
+    "parameters_deleted.v1": control.ParametersDeleted(at_us=AT_US, names=("lr", "optimiser.name")),
+    "others_logged.v1": control.OthersLogged(
+        at_us=AT_US, values={"score": 0.97, "note": "best so far", "bad": math.nan}
+    ),
+    "environment_captured.v1": control.EnvironmentCaptured(
+        at_us=AT_US, section="git", values={"commit": "0be288b", "dirty": False, "remotes": {"origin": "example"}}
+    ),
+    "tags_added.v1": control.TagsAdded(at_us=AT_US, tags=("sweep", "über")),
+    "tags_removed.v1": control.TagsRemoved(at_us=AT_US, tags=("sweep",)),
+    "asset_logged.v1": control.AssetLogged(
+        at_us=AT_US,
+        asset_id="a1b2c3",
+        name="plots/confusion.png",
+        kind="image",
+        sha256="0123456789abcdef" * 4,
+        size_bytes=12_345,
+        content_type="image/png",
+        step=-(2**63),
+        metadata={"classes": 10, "scale": math.inf},
+    ),
+    "asset_logged.v1-least": control.AssetLogged(at_us=AT_US, asset_id="a", name="n", sha256="0" * 64, size_bytes=0),
+    "asset_deleted.v1": control.AssetDeleted(at_us=AT_US, asset_id="a1b2c3"),
+    "output_appended.v1": control.OutputAppended(at_us=AT_US, stream="stderr", text="epoch 1\r\n\x1b[31mred\x1b[0m"),
+    "points_dropped.v1": control.PointsDropped(at_us=AT_US, count=17, reason="the disk was full"),
+    "run_renamed.v1": control.RunRenamed(at_us=AT_US, name="mlp 3, again"),
+    "run_moved.v1": control.RunMoved(at_us=AT_US, workspace="research", project="letters", experiment="sweep 2"),
+    "run_moved.v1-least": control.RunMoved(at_us=AT_US, workspace="research", project="letters"),
+    "run_notes_set.v1": control.RunNotesSet(at_us=AT_US, notes="# Why\n\nIt *works*."),
+    "run_archived.v1": control.RunArchived(at_us=AT_US),
+    "run_restored.v1": control.RunRestored(at_us=AT_US),
+    "run_deleted.v1": control.RunDeleted(at_us=AT_US),
+    "project_created.v1": control.ProjectCreated(
+        at_us=AT_US, workspace="research", project="digits", description="Small pictures"
+    ),
+    "project_updated.v1": control.ProjectUpdated(
+        at_us=AT_US, workspace="research", project="digits", description="", notes="see the wiki"
+    ),
+    "project_updated.v1-least": control.ProjectUpdated(at_us=AT_US, workspace="research", project="digits"),
+    "project_deleted.v1": control.ProjectDeleted(at_us=AT_US, workspace="research", project="digits"),
+    "experiment_created.v1": control.ExperimentCreated(
+        at_us=AT_US, workspace="research", project="digits", experiment="sweep 1", description="learning rates"
+    ),
+    "experiment_updated.v1": control.ExperimentUpdated(
+        at_us=AT_US, workspace="research", project="digits", experiment="sweep 1", description="rates"
+    ),
+    "experiment_deleted.v1": control.ExperimentDeleted(
+        at_us=AT_US, workspace="research", project="digits", experiment="sweep 1"
+    ),
+}

@@ -1,0 +1,92 @@
+"""Bytes that a released version wrote decode for ever, to what they meant then."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from add_golden import HERE, VERSION, missing
+from golden_events import EVENTS
+from golden_frames import contents, frames
+
+from runstream.events.control import EVENT_TYPES, decode_event, encode_event
+from runstream.events.frame import LZ4, RAGGED, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
+from runstream.events.upcast import UPCASTS, upcast
+from runstream_processors.folds.decoding import decode_events
+
+EVENT_FILES = sorted(HERE.glob("*/events/*.bin"))
+FRAME_FILES = sorted(HERE.glob("*/frames/*.bin"))
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality in which NaN equals NaN, tuples equal lists, and 1, 1.0 and True differ."""
+    match left, right:
+        case dict(), dict():
+            return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+        case ((list() | tuple()), (list() | tuple())):
+            return len(left) == len(right) and all(map(same, left, right))
+        case float(), float():
+            return math.copysign(1, left) == math.copysign(1, right) and (
+                left == right or (math.isnan(left) and math.isnan(right))
+            )
+        case _:
+            return type(left) is type(right) and left == right
+
+
+def expectation(path: Path) -> dict[str, Any]:
+    return json.loads(path.with_suffix(".expected.json").read_bytes())
+
+
+def test_nothing_is_missing() -> None:
+    assert [str(path.relative_to(HERE)) for path in missing()] == [], "run tests/golden/add_golden.py"
+
+
+@pytest.mark.parametrize("path", EVENT_FILES, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
+def test_an_event_decodes_to_what_it_meant(path: Path) -> None:
+    # A field that was added later has its default, which nobody expected then; a retired version has become today's.
+    expected = upcast(expectation(path))
+    decoded = decode_event(path.read_bytes()).model_dump(mode="python")
+    assert {name: decoded[name] for name in expected if not same(decoded[name], expected[name])} == {}
+    assert decoded["type"] in EVENT_TYPES
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_is_encoded_to_the_same_bytes(name: str) -> None:
+    golden = (HERE / VERSION / "events" / f"{name}.bin").read_bytes()
+    assert encode_event(EVENTS[name]) == golden
+    assert encode_event(decode_event(golden)) == golden
+
+
+@pytest.mark.parametrize("tag", EVENT_TYPES)
+def test_every_field_of_every_event_is_in_a_golden_file(tag: str) -> None:
+    files = [path for path in EVENT_FILES if path.stem.partition("-")[0] == tag]
+    written = {name for path in files for name in json.loads(path.read_bytes())}
+    assert set(EVENT_TYPES[tag].model_fields) - written == set(), "add it to golden_events.py, run add_golden.py"
+
+
+def test_every_golden_event_is_known_or_upcast() -> None:
+    assert {path.stem.partition("-")[0] for path in EVENT_FILES} <= {*EVENT_TYPES, *UPCASTS}
+
+
+@pytest.mark.parametrize("path", FRAME_FILES, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
+def test_a_frame_decodes_to_what_it_held(path: Path) -> None:
+    data = path.read_bytes()
+    assert contents(data) == expectation(path)
+    assert decode_events(decode_frame(data))[1] == []
+
+
+@pytest.mark.parametrize("name", frames())
+def test_a_frame_is_encoded_to_the_same_bytes_if_nothing_is_compressed(name: str) -> None:
+    path = HERE / VERSION / "frames" / f"{name}.bin"
+    today, golden = frames()[name], path.read_bytes()
+    # What lz4 makes of a text may change with its version, what is in it may not.
+    assert contents(today) == contents(golden)
+    if not name.endswith("-lz4"):
+        assert today == golden
+
+
+def test_every_layout_and_codec_is_in_a_golden_frame() -> None:
+    decoded = [decode_frame(path.read_bytes()) for path in FRAME_FILES]
+    seen = {(group.layout, group.codec) for frame in decoded for group in frame.groups}
+    assert seen == {(layout, codec) for layout in (ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED) for codec in (STORED, LZ4)}
