@@ -1,0 +1,138 @@
+"""Who may come in: API keys, and for the embedded default on loopback nobody but this machine's own programs.
+
+Without a key a server only listens on loopback. A browser on the same machine can still be made to send requests
+there by any page it shows, so such a server looks at two headers: `Host` must name loopback (a page whose own name was
+re-pointed to 127.0.0.1 sends its own name: DNS rebinding), and `Origin`, which browsers add to what a page sends
+elsewhere, must be the server itself.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from runstream.service.problems import Handler, Problem
+
+#: For probes and scrapers of the same machine.
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+#: What a key must have: 16 characters of 64 kinds are 96 bits.
+MIN_KEY_CHARS: Final = 16
+#: The first characters of the hash of the key that a request came with: names it in logs, opens nothing.
+KEY_NAME: Final = web.RequestKey("runstream_key_name", str)
+
+
+class InvalidKey(ValueError):
+    """A key that cannot be used; the message says why and what to do, and does not show it."""
+
+
+class InsecureBind(ValueError):
+    """An address that others can reach, and no key. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """The keys that are let in, kept as SHA-256 (they are long and random, so a slow hash would add nothing)."""
+
+    hashes: tuple[bytes, ...] = ()
+
+    @classmethod
+    def from_plain(cls, keys: Iterable[str]) -> Self:
+        """Hash keys as they were given at the start. Raises InvalidKey for one that is too short or not printable."""
+        hashes = []
+        for key in keys:
+            if len(key) < MIN_KEY_CHARS or not key.isascii() or not key.isprintable() or " " in key:
+                raise InvalidKey(
+                    f"an API key of {len(key)} characters cannot be used: give at least {MIN_KEY_CHARS} printable "
+                    "ASCII characters without spaces, for example from `openssl rand -hex 24`"
+                )
+            hashes.append(hashlib.sha256(key.encode()).digest())
+        return cls(tuple(hashes))
+
+    def __bool__(self) -> bool:
+        return bool(self.hashes)
+
+    def name_of(self, key: str) -> str | None:
+        """The name (8 characters of its hash) of a key that is let in, else None. Takes the same time for any key."""
+        given = hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+        found = [hmac.compare_digest(given, known) for known in self.hashes]
+        return given.hex()[:8] if any(found) else None
+
+
+def check_bind(host: str, keys: ApiKeys) -> None:
+    """Raises InsecureBind if others could reach a server on `host` and no key would stop them."""
+    if not keys and not is_loopback(host):
+        raise InsecureBind(
+            f"a server on {host!r} can be reached by others and has no API key: give one (--api-key KEY), or listen on "
+            "127.0.0.1"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def auth_middleware(
+    keys: ApiKeys, allowed_hosts: Collection[str] = ()
+) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, else 401.
+    Without: only loopback, by a loopback name (or one of `allowed_hosts`) and from no other origin, else 403.
+    OPEN_PATHS need no key from loopback."""
+    named = frozenset(host.lower() for host in allowed_hosts)
+
+    @web.middleware
+    async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        from_here = is_loopback(request.remote or "")
+        if not keys:
+            _check_local(request, from_here, named)
+        elif not (from_here and request.path in OPEN_PATHS):
+            request[KEY_NAME] = _check_key(request, keys)
+        return await handler(request)
+
+    return authenticate
+
+
+def _check_key(request: web.Request, keys: ApiKeys) -> str:
+    given = request.headers.get("Authorization", "").strip()
+    scheme, _, rest = given.partition(" ")
+    key = rest.strip() if scheme.lower() == "bearer" else given
+    name = keys.name_of(key) if key else None
+    if name is None:
+        detail = "This key is not known here." if key else "Send `Authorization: Bearer KEY`."
+        headers = {"WWW-Authenticate": 'Bearer realm="runstream"'}
+        raise Problem(401, "unauthorized", "An API key is needed", detail, headers=headers)
+    return name
+
+
+def _check_local(request: web.Request, from_here: bool, allowed_hosts: frozenset[str]) -> None:
+    if not from_here:
+        detail = f"This server has no API key and answers only its own machine, not {request.remote}."
+        raise Problem(403, "not-local", "Only programs of this machine are let in", detail)
+    host = _host_of(f"//{request.host}")
+    if not (is_loopback(host) or host in allowed_hosts):
+        detail = f"The request is for host {host!r}; without API keys only localhost and 127.0.0.1 are answered."
+        raise Problem(403, "wrong-host", "The host name is not this server's", detail)
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        detail = f"A page of {origin} may not use this server; without API keys only its own pages may."
+        raise Problem(403, "wrong-origin", "The request comes from another site's page", detail)
+
+
+def _host_of(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:
+        return ""
