@@ -20,7 +20,6 @@ from typing import Final, Self
 
 from runstream.events.positions import Positions
 from runstream.service.log import LogCorrupt, LogUnavailable, Record
-
 from runstream_ingest.log.disk import Disk, fsync_folder
 from runstream_ingest.log.errors import LogMismatch
 from runstream_ingest.log.format import MAX_KEY_BYTES, MAX_SEGMENT_BYTES, MAX_VALUE_BYTES, VERSION, Damage

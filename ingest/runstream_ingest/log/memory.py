@@ -8,7 +8,6 @@ from typing import Self
 
 from runstream.events.positions import Positions
 from runstream.service.log import LogUnavailable, Record
-
 from runstream_ingest.log.embedded import now_us
 from runstream_ingest.log.wakeups import Wakeups, wait_for
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from runstream.service.log import LogUnavailable
-
 from runstream_ingest.log.disk import Disk, fsync_folder, write_all
 from runstream_ingest.log.format import (
     SEGMENT_HEADER_BYTES,

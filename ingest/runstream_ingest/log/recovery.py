@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from runstream.service.log import LogCorrupt, LogUnavailable
-
 from runstream_ingest.log.disk import Disk, fsync_folder, write_all
 from runstream_ingest.log.format import SEGMENT_HEADER_BYTES, Damage, Mark, later_group_start
 from runstream_ingest.log.segment import (

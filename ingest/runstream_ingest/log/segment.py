@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from runstream.service.log import Record
-
 from runstream_ingest.log.format import (
     RECORD_FIXED_BYTES,
     SEGMENT_HEADER_BYTES,

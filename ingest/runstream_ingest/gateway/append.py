@@ -1,0 +1,125 @@
+"""POST /ingest/v1/frames: check, append with one call, acknowledge when durable."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from aiohttp import web
+
+from runstream.events.positions import Positions
+from runstream.service.log import LogWriter
+from runstream.service.problems import Problem
+from runstream_ingest.gateway.bodies import declared_bytes, read_body, too_large
+from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, Verdict, frames_by_writer, verdict
+from runstream_ingest.gateway.pressure import Pressure
+from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_ingest.gateway.writers import Writer, Writers
+
+
+class Appender:
+    """Hands records to the log, and measures that. Shared by frames and commands."""
+
+    def __init__(self, log: LogWriter, pressure: Pressure, figures: GatewayFigures) -> None:
+        self._log = log
+        self._pressure = pressure
+        self._figures = figures
+
+    async def append(self, records: Sequence[tuple[bytes, bytes]]) -> Positions:
+        """Returns when the records are durable. Raises LogUnavailable."""
+        if not records:
+            return Positions()
+        start_s = time.perf_counter()
+        positions = await self._log.append(records)
+        self._figures.append_s.observe(time.perf_counter() - start_s)
+        self._figures.frames.inc(len(records))
+        self._pressure.appended(positions)
+        return positions
+
+
+class FramesHandler:
+    """The handler. `monotonic_s` says when a writer's next heartbeat counts."""
+
+    def __init__(
+        self,
+        appender: Appender,
+        pressure: Pressure,
+        settings: GatewaySettings,
+        figures: GatewayFigures,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._appender = appender
+        self._pressure = pressure
+        self._settings = settings
+        self._figures = figures
+        self._monotonic_s = monotonic_s
+        self._writers = Writers(settings.remembered_writers)
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        limit = self._settings.max_request_bytes
+        with self._pressure.admitted(declared_bytes(request, limit)):
+            body = await read_body(request, limit)
+            self._figures.received_bytes.labels("frames").inc(len(body))
+            sent = self._checked(body)
+            async with self._writers.held(sent) as writers:
+                self._figures.writers.set(len(self._writers))
+                answer = await self._take_in(sent, writers)
+        return web.json_response(answer)
+
+    def _checked(self, body: bytes) -> Mapping[str, list[Sent]]:
+        try:
+            return frames_by_writer(memoryview(body), self._settings.max_frames_per_request)
+        except BadFrame as error:
+            self._figures.invalid.inc()
+            told = {"writer_id": error.writer_id} if error.writer_id else {}
+            detail = f"{error}. Nothing of the request was taken."
+            raise Problem(
+                422, "invalid-frame", "A frame cannot be used", detail, position=error.position, **told
+            ) from None
+        except TooManyFrames as error:
+            problem = too_large(self._settings.max_request_bytes)
+            problem.detail = f"{error}."
+            raise problem from None
+
+    async def _take_in(self, sent: Mapping[str, list[Sent]], writers: Mapping[str, Writer]) -> dict[str, object]:
+        """Append what is new; the writers' locks are held."""
+        now_s = self._monotonic_s()
+        every_s = self._settings.heartbeat_every_s
+        verdicts = {
+            writer_id: verdict(frames, writers[writer_id].next_seq, now_s - writers[writer_id].beat_s >= every_s)
+            for writer_id, frames in sent.items()
+        }
+        self._refuse_gaps(verdicts)
+        frames = sorted((frame for v in verdicts.values() for frame in v.appended), key=lambda frame: frame.number)
+        positions = await self._appender.append([(f.header.key.encode(), bytes(f.data)) for f in frames])
+        answered = positions
+        for writer_id, found in verdicts.items():
+            writer = writers[writer_id]
+            if found.duplicates:
+                answered = answered.merged(writer.positions)
+                self._figures.duplicates.inc(found.duplicates)
+            if found.heartbeats_left_out:
+                self._figures.heartbeats_left_out.inc(found.heartbeats_left_out)
+            if found.beat:
+                writer.beat_s = now_s
+            if found.appended:
+                writer.next_seq = found.next_seq
+                writer.positions = positions
+        return {
+            "positions": str(answered),
+            "writers": {writer_id: found.next_seq for writer_id, found in verdicts.items()},
+        }
+
+    def _refuse_gaps(self, verdicts: Mapping[str, Verdict]) -> None:
+        expected = {writer_id: found.gap for writer_id, found in verdicts.items() if found.gap is not None}
+        if not expected:
+            return
+        self._figures.gaps.inc(len(expected))
+        some = ", ".join(f"{writer_id} at {seq}" for writer_id, seq in list(expected.items())[:3])
+        raise Problem(
+            409,
+            "gap",
+            "Frames are missing before these",
+            f"{len(expected)} writers go on behind a gap; they are durable up to `expected` ({some}). Nothing of the "
+            "request was taken: send again from there.",
+            expected=expected,
+        )

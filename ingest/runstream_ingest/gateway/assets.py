@@ -1,0 +1,47 @@
+"""HEAD and PUT /ingest/v1/assets/{sha256}: files of runs, streamed into the storage."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from runstream.service.assets import AssetStorage, AssetTooLarge, check_sha256
+from runstream_ingest.gateway.bodies import declared_bytes, too_large
+from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.settings import GatewaySettings
+
+_CHUNK_BYTES = 1 << 18
+
+
+class AssetsHandler:
+    """Both handlers."""
+
+    def __init__(self, storage: AssetStorage, settings: GatewaySettings, figures: GatewayFigures) -> None:
+        self._storage = storage
+        self._settings = settings
+        self._figures = figures
+
+    async def head(self, request: web.Request) -> web.Response:
+        """200 with its size as Content-Length if the asset is there, else 404: what a sender asks before it sends."""
+        size = await self._storage.size_of(check_sha256(request.match_info["sha256"]))
+        if size is None:
+            return web.Response(status=404)
+        return web.Response(headers={"Content-Length": str(size), "Content-Type": "application/octet-stream"})
+
+    async def put(self, request: web.Request) -> web.Response:
+        """201 when the bytes are stored, 200 when they were before."""
+        sha256 = check_sha256(request.match_info["sha256"])
+        limit = self._settings.max_asset_bytes
+        declared_bytes(request, limit)
+        size = await self._storage.size_of(sha256)
+        if size is not None:
+            return web.json_response({"sha256": sha256, "size_bytes": size})
+        try:
+            size = await self._storage.write(sha256, self._chunks(request), limit)
+        except AssetTooLarge:
+            raise too_large(limit) from None
+        return web.json_response({"sha256": sha256, "size_bytes": size}, status=201)
+
+    async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:
+        async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
+            self._figures.received_bytes.labels("assets").inc(len(chunk))
+            yield chunk

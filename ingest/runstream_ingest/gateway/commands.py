@@ -1,0 +1,150 @@
+"""POST /ingest/v1/commands: control events from people and programs that are no writer, answered when visible."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from runstream.events import limits
+from runstream.events.control import ControlEvent, ProjectEvent, encode_event
+from runstream.events.frame import encode_frame
+from runstream.events.names import check_run_id, project_key
+from runstream.service.problems import Problem
+from runstream.service.visibility import Visibility
+from runstream_ingest.gateway.append import Appender
+from runstream_ingest.gateway.bodies import declared_bytes, read_body
+from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.frames import check_key
+from runstream_ingest.gateway.pressure import Pressure
+from runstream_ingest.gateway.settings import GatewaySettings
+
+
+class Command(BaseModel):
+    """An event to be appended under a key: a run id, or WORKSPACE/PROJECT. An event without `at_us` gets the
+    gateway's clock."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Annotated[str, Field(min_length=1, max_length=limits.MAX_KEY_BYTES)]
+    event: ControlEvent
+
+
+class Commands(BaseModel):
+    """What the body is: one command's members, or `commands`. They are appended together, in their order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    commands: Annotated[list[Command], Field(min_length=1)]
+
+
+class CommandsHandler:
+    """The handler, and the writer in whose name commands enter the log: one a process, with a sequence of its own.
+
+    A number is used once, whether its append succeeded or not: what failed may still have become durable, and
+    another event under its number would be taken for the same one.
+    """
+
+    def __init__(
+        self,
+        appender: Appender,
+        pressure: Pressure,
+        visibility: Visibility,
+        settings: GatewaySettings,
+        figures: GatewayFigures,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        writer_id: str | None = None,
+    ) -> None:
+        self._appender = appender
+        self._pressure = pressure
+        self._visibility = visibility
+        self._settings = settings
+        self._figures = figures
+        self._clock_us = clock_us
+        self._writer_id = writer_id or uuid.uuid4().hex
+        self._next_seq = 0
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        limit = self._settings.max_commands_bytes
+        with self._pressure.admitted(declared_bytes(request, limit)):
+            body = await read_body(request, limit)
+            self._figures.received_bytes.labels("commands").inc(len(body))
+            commands = read_commands(body, self._clock_us())
+            allowed = self._settings.max_commands_per_request
+            if len(commands) > allowed:
+                raise Problem(
+                    413,
+                    "too-large",
+                    "The request has too many commands",
+                    f"{len(commands)} commands came, at most {allowed} are allowed: send them in several requests.",
+                    limit_commands=allowed,
+                )
+            positions = await self._appender.append([self._record(command) for command in commands])
+        visible = await self._visibility.wait_for(positions, self._settings.visible_timeout_s)
+        return web.json_response({"positions": str(positions), "visible": visible}, status=200 if visible else 202)
+
+    def _record(self, command: Command) -> tuple[bytes, bytes]:
+        seq, self._next_seq = self._next_seq, self._next_seq + 1
+        events = b"[[%d,%s]]" % (seq, encode_event(command.event))
+        return command.key.encode(), encode_frame(self._writer_id, command.key, seq, seq + 1, events)
+
+
+def read_commands(body: bytes, now_us: int) -> list[Command]:
+    """The commands of a body, each checked. Raises Problem (400, 422), pydantic.ValidationError, InvalidName."""
+    try:
+        members: Any = from_json(body)
+    except ValueError as error:
+        raise Problem(400, "invalid-json", "The body is no JSON", f"{error}.") from None
+    if isinstance(members, dict) and "commands" not in members:
+        members = {"commands": [members]}
+    if isinstance(members, dict) and isinstance(members.get("commands"), list):
+        members = {**members, "commands": [_dated(item, now_us) for item in members["commands"]]}
+    commands = Commands.model_validate(members).commands
+    for number, command in enumerate(commands):
+        _check(number, command)
+    return commands
+
+
+def _dated(item: Any, now_us: int) -> Any:
+    if isinstance(item, dict) and isinstance(item.get("event"), dict):
+        return {**item, "event": {"at_us": now_us, **item["event"]}}
+    return item
+
+
+def _check(number: int, command: Command) -> None:
+    event = command.event
+    if isinstance(event, ProjectEvent):
+        wanted = check_key(project_key(event.workspace, event.project))
+        if command.key != wanted:
+            raise Problem(
+                422,
+                "wrong-key",
+                "The key is not that of the event",
+                f"Command {number} is about project {wanted!r} and has the key {command.key!r}: give {wanted!r}.",
+            )
+    else:
+        check_run_id(command.key)
+    try:
+        size = len(encode_event(event))
+    except (TypeError, ValueError, ValidationError) as error:
+        raise Problem(
+            422, "invalid-event", "The event cannot be written as JSON", f"Command {number}: {error}."
+        ) from None
+    if size > limits.MAX_EVENT_BYTES:
+        raise Problem(
+            413,
+            "too-large",
+            "The event is too large",
+            f"The event of command {number} has {size} bytes, at most {limits.MAX_EVENT_BYTES} are allowed: store "
+            "large texts as assets.",
+            limit_bytes=limits.MAX_EVENT_BYTES,
+        )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a body, for the API's description."""
+    return json.loads(json.dumps(Commands.model_json_schema()))  # type: ignore[no-any-return]

@@ -1,0 +1,63 @@
+"""Putting the gateway into an application."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from runstream.service.assets import AssetStorage
+from runstream.service.log import LogWriter
+from runstream.service.problems import Problem, problem_of
+from runstream.service.visibility import Visibility
+from runstream_ingest.gateway.append import Appender, FramesHandler
+from runstream_ingest.gateway.assets import AssetsHandler
+from runstream_ingest.gateway.commands import CommandsHandler
+from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.pressure import Pressure
+from runstream_ingest.gateway.settings import GatewaySettings
+
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def add_gateway(
+    app: web.Application,
+    *,
+    log: LogWriter,
+    assets: AssetStorage,
+    visibility: Visibility,
+    settings: GatewaySettings,
+    registry: CollectorRegistry | None = None,
+) -> GatewayFigures:
+    """Add the gateway's routes to an application, which is to have `problem_middleware` and `auth_middleware`.
+
+    The application uses the log, the storage and the visibility, and closes none of them. Figures go into `registry`
+    (a new one if it is None) and are returned.
+    """
+    figures = GatewayFigures(registry if registry is not None else CollectorRegistry())
+    pressure = Pressure(settings, visibility, figures)
+    appender = Appender(log, pressure, figures)
+    asset_handler = AssetsHandler(assets, settings, figures)
+    frames = FramesHandler(appender, pressure, settings, figures)
+    commands = CommandsHandler(appender, pressure, visibility, settings, figures)
+    app.router.add_post("/ingest/v1/frames", _counted(figures, "frames", frames))
+    app.router.add_post("/ingest/v1/commands", _counted(figures, "commands", commands))
+    app.router.add_head("/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.head))
+    app.router.add_put("/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.put))
+    return figures
+
+
+def _counted(figures: GatewayFigures, route: str, handler: _Handler) -> _Handler:
+    async def counted(request: web.Request) -> web.Response:
+        status = 500
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        except Exception as error:
+            problem: Problem | None = problem_of(error)
+            status = problem.status if problem else status
+            raise
+        finally:
+            figures.requests.labels(route, str(status)).inc()
+
+    return counted
