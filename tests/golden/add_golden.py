@@ -6,13 +6,16 @@ and the files of the version before stay and are decoded for ever.
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from golden_events import EVENTS
 from golden_frames import contents, frames
+from golden_states import RUN_STATE
 
 from runstream.events.control import decode_event, encode_event
+from runstream_processors.folds.run_state import from_json, to_json
 
 HERE: Final = Path(__file__).parent
 #: The folder that new files go to: the release that first writes them.
@@ -39,6 +42,9 @@ def missing() -> dict[Path, bytes]:
     for name, data in frames().items():
         files[HERE / VERSION / "frames" / f"{name}.bin"] = data
         files[HERE / VERSION / "frames" / f"{name}.expected.json"] = as_text(contents(data))
+    stored = to_json(RUN_STATE).encode()
+    files[HERE / VERSION / "states" / "run_state.bin"] = stored
+    files[HERE / VERSION / "states" / "run_state.expected.json"] = as_text(asdict(from_json(stored)))
     return {path: data for path, data in files.items() if not path.exists()}
 
 

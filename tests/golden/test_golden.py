@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from add_golden import HERE, VERSION, missing
 from golden_events import EVENTS
 from golden_frames import contents, frames
+from golden_states import RUN_STATE
 
 from runstream.events.control import EVENT_TYPES, decode_event, encode_event
 from runstream.events.frame import LZ4, RAGGED, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
 from runstream.events.upcast import UPCASTS, upcast
 from runstream_processors.folds.decoding import decode_events
+from runstream_processors.folds.run_state import RunState, from_json
 
 EVENT_FILES = sorted(HERE.glob("*/events/*.bin"))
 FRAME_FILES = sorted(HERE.glob("*/frames/*.bin"))
@@ -90,3 +93,16 @@ def test_every_layout_and_codec_is_in_a_golden_frame() -> None:
     decoded = [decode_frame(path.read_bytes()) for path in FRAME_FILES]
     seen = {(group.layout, group.codec) for frame in decoded for group in frame.groups}
     assert seen == {(layout, codec) for layout in (ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED) for codec in (STORED, LZ4)}
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("*/states/run_state*.bin")), ids=lambda path: path.parts[-3])
+def test_a_stored_run_state_is_read(path: Path) -> None:
+    state, expected = asdict(from_json(path.read_bytes())), expectation(path)
+    assert {name: state[name] for name in expected if not same(state[name], expected[name])} == {}
+    assert list(state["writers"]) == list(json.loads(path.read_bytes())["writers"])
+
+
+def test_every_field_of_a_run_state_is_in_the_golden_file() -> None:
+    plain = RunState()
+    assert [f.name for f in fields(RunState) if getattr(plain, f.name) == getattr(RUN_STATE, f.name)] == []
+    assert from_json((HERE / VERSION / "states" / "run_state.bin").read_bytes()) == RUN_STATE

@@ -57,7 +57,7 @@ class WriterState:
     """One writer of a run. `ending` is None while it has not ended."""
 
     rank: int | None = None
-    #: None for a writer that was only heard to end.
+    #: The earliest start if it started several times; None for a writer that was only heard to end.
     started_at_us: int | None = None
     ending: Ending | None = None
     ended_at_us: int | None = None
@@ -195,8 +195,9 @@ def _changed(state: RunState, event: RunEvent, writer_id: str) -> RunState:
 
 def _started(state: RunState, event: RunStarted, writer_id: str) -> RunState:
     writers = _superseded(state.writers, event, writer_id) if event.resumed else dict(state.writers)
-    writers.pop(writer_id, None)
-    writers[writer_id] = WriterState(rank=event.rank, started_at_us=event.at_us)
+    before = writers.pop(writer_id, None)
+    first_at_us = event.at_us if before is None or before.started_at_us is None else before.started_at_us
+    writers[writer_id] = WriterState(rank=event.rank, started_at_us=min(first_at_us, event.at_us))
     started = replace(
         state,
         writers=writers,

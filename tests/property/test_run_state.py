@@ -1,0 +1,242 @@
+"""Run state against an oracle that keeps plain dictionaries, over random events of several writers in any order."""
+
+from typing import Any, get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runstream.events import control
+from runstream.events.control import RunEvent
+from runstream_processors.folds.run_state import RunState, fold, from_json, row_from_state, to_json
+
+Step = tuple[str, RunEvent]
+
+WRITERS = ("a" * 32, "b" * 32, "c" * 32)
+TIMES = st.integers(0, 12)  # few, so that they tie and run backwards
+TEXTS = st.sampled_from(["", "x", "NaN loss", "größe 😀 \u2028"])
+NAMES = st.sampled_from(["p1", "p2", "größe"])
+TAGS = st.lists(st.sampled_from(["t1", "t2", "t3"]), max_size=3).map(tuple)
+MAYBE_NAMES = st.none() | NAMES
+MAYBE_TIMES = st.none() | TIMES
+MAYBE_TEXTS = st.none() | TEXTS
+
+
+def _of(model: type[RunEvent], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[RunEvent]:
+    return st.builds(model, at_us=TIMES, **fields)
+
+
+STARTS = _of(
+    control.RunStarted,
+    workspace=NAMES,
+    project=NAMES,
+    experiment=MAYBE_NAMES,
+    name=MAYBE_NAMES,
+    rank=st.sampled_from([None, 0, 1]),
+    resumed=st.booleans(),
+    resumed_at_step=st.none() | st.integers(0, 3),
+    user=MAYBE_TEXTS,
+    host=MAYBE_TEXTS,
+)
+ENDS = st.one_of(
+    _of(control.RunFinished, status=st.sampled_from(["finished", "failed", "killed"]), message=MAYBE_TEXTS),
+    _of(control.WriterLost, reason=TEXTS),
+)
+OTHERS = [
+    _of(control.RunStatusChanged, status=st.sampled_from(["running", "finished", "failed", "killed"]), message=TEXTS),
+    _of(control.RunTimesSet, started_at_us=MAYBE_TIMES, ended_at_us=MAYBE_TIMES),
+    _of(control.ParametersLogged, values=st.just({"lr": 0.1})),
+    _of(control.ParametersDeleted, names=st.just(("lr",))),
+    _of(control.OthersLogged, values=st.just({"note": "x"})),
+    _of(control.EnvironmentCaptured, section=st.just("git"), values=st.just({"commit": "x"})),
+    _of(control.TagsAdded, tags=TAGS),
+    _of(control.TagsRemoved, tags=TAGS),
+    _of(control.AssetLogged, asset_id=NAMES, name=NAMES, sha256=st.just("0" * 64), size_bytes=st.just(1)),
+    _of(control.AssetDeleted, asset_id=NAMES),
+    _of(control.OutputAppended, stream=st.just("stdout"), text=TEXTS),
+    _of(control.PointsDropped, count=st.integers(1, 2**63 - 1), reason=TEXTS),
+    _of(control.RunRenamed, name=NAMES),
+    _of(control.RunMoved, workspace=NAMES, project=NAMES, experiment=MAYBE_NAMES),
+    _of(control.RunNotesSet, notes=TEXTS),
+    _of(control.RunArchived),
+    _of(control.RunRestored),
+    _of(control.RunDeleted),
+]
+# Starts and ends are where the rules are, so they come as often as all else together.
+HISTORIES = st.lists(st.tuples(st.sampled_from(WRITERS), st.one_of(STARTS, ENDS, st.one_of(OTHERS))), max_size=14)
+
+ELSEWHERE = ("parameters_", "others_", "environment_", "asset_", "output_")
+
+
+def oracle(history: list[Step]) -> dict[str, Any]:
+    """The row of a run with this history, worked out from the whole of it at once, question by question."""
+    facts = [(number, writer, event.model_dump()) for number, (writer, event) in enumerate(history)]
+    own = _oracle_heeded([fact for fact in facts if not fact[2]["type"].startswith(ELSEWHERE)])
+    created = facts[0][2]["at_us"]
+    starts = [(number, writer, fact) for number, writer, fact in own if fact["type"] == "run_started.v1"]
+    status, message, ended = _oracle_status(own, starts)
+    place = _oracle_place(own)
+    times = [fact for fact in own if fact[2]["type"] == "run_times_set.v1"]
+    last_start = starts[-1][0] if starts else -1
+    set_starts = [f["started_at_us"] for _, _, f in times if f["started_at_us"] is not None]
+    set_ends = [f["ended_at_us"] for number, _, f in times if f["ended_at_us"] is not None and number > last_start]
+    return {
+        **place,
+        "name": _oracle_name(own) or "run",
+        "status": status,
+        "message": message,
+        "user": next((fact["user"] for _, _, fact in starts if fact["user"]), ""),
+        "host": next((fact["host"] for _, _, fact in starts if fact["host"]), ""),
+        "notes": next((fact["notes"] for _, _, fact in reversed(own) if fact["type"] == "run_notes_set.v1"), ""),
+        "tags": _oracle_tags(own),
+        "created_at": created,
+        "started_at": set_starts[-1] if set_starts else min((fact["at_us"] for _, _, fact in starts), default=created),
+        "ended_at": set_ends[-1] if set_ends else ended,
+        "updated_at": max([created, *(fact["at_us"] for _, _, fact in own)]),
+        "archived": _oracle_flag(own, "run_archived.v1"),
+        "deleted": _oracle_flag(own, "run_deleted.v1"),
+        "points_dropped": min(sum(f["count"] for _, _, f in own if f["type"] == "points_dropped.v1"), 2**64 - 1),
+    }
+
+
+def _oracle_status(own: list[Any], starts: list[Any]) -> tuple[str, str, int | None]:
+    by_hand = [fact for fact in own if fact[2]["type"] == "run_status_changed.v1"]
+    if by_hand and (not starts or by_hand[-1][0] > starts[-1][0]):
+        fact = by_hand[-1][2]
+        return fact["status"], fact["message"], None if fact["status"] == "running" else fact["at_us"]
+    running: dict[str, int | None] = {}  # writer -> rank
+    ends: list[tuple[str, str, str, int, int | None]] = []  # writer, status, message, time, rank; in log order
+    replaced: dict[str, int] = {}  # writer -> when
+    for _, writer, fact in own:
+        if fact["type"] == "run_started.v1":
+            if fact["resumed"]:
+                known = {**running, **{end[0]: end[4] for end in ends}}
+                nobody = not [other for other in running if other != writer and other not in replaced]
+                for other, rank in known.items():
+                    if other not in replaced and (nobody or rank == fact["rank"]):
+                        replaced[other] = fact["at_us"]
+            running.pop(writer, None)
+            replaced.pop(writer, None)
+            ends = [end for end in ends if end[0] != writer]
+            running[writer] = fact["rank"]
+        elif fact["type"] in ("run_finished.v1", "writer_lost.v1"):
+            before = [end for end in ends if end[0] == writer]
+            lost = fact["type"] == "writer_lost.v1"
+            rank = before[0][4] if before else running.get(writer)
+            if not lost and writer in replaced and fact["at_us"] > replaced[writer]:
+                del replaced[writer]
+            running.pop(writer, None)
+            ends = [end for end in ends if end[0] != writer]
+            what = "crashed" if lost else fact["status"]
+            ends.append((writer, what, (fact["reason"] if lost else fact["message"]) or "", fact["at_us"], rank))
+    ends = [end for end in ends if end[0] not in replaced]
+    if any(writer not in replaced for writer in running) or not ends:
+        return "running", "", None
+    strongest = min(ends, key=lambda end: ["failed", "crashed", "killed", "finished"].index(end[1]))
+    return strongest[1], strongest[2], max(end[3] for end in ends)
+
+
+def _oracle_heeded(own: list[Any]) -> list[Any]:
+    """Without the losses of writers that had ended before, which are no news."""
+    heeded, ended = [], set()
+    for number, writer, fact in own:
+        if fact["type"] == "writer_lost.v1" and writer in ended:
+            continue
+        if fact["type"] in ("run_finished.v1", "writer_lost.v1"):
+            ended.add(writer)
+        elif fact["type"] == "run_started.v1":
+            ended.discard(writer)
+        heeded.append((number, writer, fact))
+    return heeded
+
+
+def _oracle_place(own: list[Any]) -> dict[str, str]:
+    moves = [fact for _, _, fact in own if fact["type"] == "run_moved.v1"]
+    naming = moves[-1:] or [fact for _, _, fact in own if fact["type"] == "run_started.v1"][:1]
+    if not naming:
+        return {"workspace": "default", "project": "default", "experiment": ""}
+    return {
+        "workspace": naming[0]["workspace"],
+        "project": naming[0]["project"],
+        "experiment": naming[0]["experiment"] or "",
+    }
+
+
+def _oracle_name(own: list[Any]) -> str | None:
+    names = [fact for _, _, fact in own if fact["type"] in ("run_started.v1", "run_renamed.v1") and fact["name"]]
+    renames = [fact["name"] for fact in names if fact["type"] == "run_renamed.v1"]
+    return renames[-1] if renames else names[0]["name"] if names else None
+
+
+def _oracle_tags(own: list[Any]) -> list[str]:
+    tags: dict[str, None] = {}
+    for _, _, fact in own:
+        for tag in fact.get("tags", ()):
+            if fact["type"] == "tags_added.v1":
+                tags.setdefault(tag)
+            else:
+                tags.pop(tag, None)
+    return list(tags)
+
+
+def _oracle_flag(own: list[Any], kind: str) -> bool:
+    last = [fact["type"] for _, _, fact in own if fact["type"] in (kind, "run_restored.v1")]
+    return last[-1:] == [kind]
+
+
+def fold_all(history: list[Step], state: RunState | None = None) -> RunState | None:
+    for writer, event in history:
+        state = fold(state, event, writer)
+    return state
+
+
+def test_every_event_of_the_union_is_generated() -> None:
+    generated = {strategy.wrapped_strategy.target for strategy in OTHERS}  # type: ignore[attr-defined]
+    generated |= {control.RunStarted, control.RunFinished, control.WriterLost}
+    assert generated == set(get_args(RunEvent))
+
+
+@settings(max_examples=400, deadline=None)
+@given(HISTORIES)
+def test_every_prefix_equals_the_oracle(history: list[Step]) -> None:
+    state = None
+    for number, (writer, event) in enumerate(history):
+        state = fold(state, event, writer)
+        row = row_from_state("run", state, 3, number)
+        assert from_json(row.pop("state")) == state
+        assert row == {"run": "run", "part": 3, "offset": number, **oracle(history[: number + 1])}
+
+
+@settings(max_examples=200, deadline=None)
+@given(HISTORIES, st.lists(st.integers(0, 14)))
+def test_any_chunking_with_a_stored_state_in_between_gives_the_same_bytes(history: list[Step], cuts: list[int]) -> None:
+    whole = fold_all(history)
+    state: RunState | None = None
+    begin = 0
+    for end in [*sorted(cuts), len(history)]:
+        state = fold_all(history[begin:end], state)
+        begin = max(begin, end)
+        if state is not None:
+            state = from_json(to_json(state))
+    assert state == whole
+    if state is not None and whole is not None:
+        # Also the order of the writers, which dictionaries leave out when they are compared.
+        assert to_json(state) == to_json(whole)
+
+
+@settings(max_examples=200, deadline=None)
+@given(HISTORIES.filter(bool))
+def test_folding_changes_no_state_that_it_was_given(history: list[Step]) -> None:
+    state = fold_all(history[:-1])
+    before = None if state is None else to_json(state)
+    writer, event = history[-1]
+    after = fold(state, event, writer)
+    assert (None if state is None else to_json(state)) == before
+    if state is not None and event.type.startswith(ELSEWHERE):
+        assert after is state
+
+
+def test_a_placeholder_is_what_an_event_elsewhere_makes() -> None:
+    state = fold(None, control.ParametersLogged(at_us=7, values={"lr": 1}), WRITERS[0])
+    row = row_from_state("r-1", state, 0, 0)
+    assert (row["workspace"], row["project"], row["name"], row["status"]) == ("default", "default", "r-1", "running")
+    assert (row["created_at"], row["started_at"], row["ended_at"]) == (7, 7, None)
