@@ -51,20 +51,11 @@ class LocalAssets:
             raise AssetUnavailable(f"{path} cannot be read: {error}") from error
 
     async def open(self, sha256: str, start: int = 0, end: int | None = None) -> AssetStream:
-        path = self._path(sha256)
-        try:
-            file = await asyncio.to_thread(path.open, "rb")
-        except FileNotFoundError:
-            raise AssetMissing(f"there is no asset {sha256}") from None
-        except OSError as error:
-            raise AssetUnavailable(f"{path} cannot be read: {error}") from error
-        try:
-            size = os.fstat(file.fileno()).st_size
-            first, last = check_range(size, start, end)
-        except BaseException:
-            file.close()
-            raise
-        return AssetStream(size, first, last, _pieces_of(file, path, first, last))
+        size = await self.size_of(sha256)
+        if size is None:
+            raise AssetMissing(f"there is no asset {sha256}")
+        first, last = check_range(size, start, end)
+        return AssetStream(size, first, last, _pieces_of(self._path(sha256), first, last))
 
     async def write(self, sha256: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
         path = self._path(sha256)
@@ -134,15 +125,16 @@ def _publish(file: BinaryIO, temporary: Path, path: Path) -> None:
             os.close(descriptor)
 
 
-async def _pieces_of(file: BinaryIO, path: Path, start: int, end: int) -> AsyncIterator[bytes]:
-    with file:
-        at = start
-        while at < end:
-            try:
+async def _pieces_of(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
+    """The file is opened when the first piece is asked for, so that a stream nobody reads holds nothing open."""
+    try:
+        with await asyncio.to_thread(path.open, "rb") as file:
+            at = start
+            while at < end:
                 piece = await asyncio.to_thread(os.pread, file.fileno(), min(_PIECE_BYTES, end - at), at)
-            except OSError as error:
-                raise AssetUnavailable(f"{path} cannot be read: {error}") from error
-            if not piece:
-                raise AssetUnavailable(f"{path} ends at byte {at}, {end} bytes were expected")
-            at += len(piece)
-            yield piece
+                if not piece:
+                    raise AssetUnavailable(f"{path} ends at byte {at}, {end} bytes were expected")
+                at += len(piece)
+                yield piece
+    except OSError as error:
+        raise AssetUnavailable(f"{path} cannot be read: {error}") from error
