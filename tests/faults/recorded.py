@@ -1,0 +1,144 @@
+"""Frames made from a seed, and the facts that they state in plain Python: what must be visible in the end."""
+
+import json
+import math
+import random
+import struct
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from runstream.events import frame
+from runstream.events.control import (
+    AssetLogged,
+    ExperimentCreated,
+    OthersLogged,
+    OutputAppended,
+    ParametersLogged,
+    ProjectUpdated,
+    RunFinished,
+    RunStarted,
+    TagsAdded,
+    encode_event,
+)
+
+Point = tuple[str, str, int, int, bytes]  # run, metric, step, time in us, the value's bytes (NaN equals itself)
+
+
+@dataclass
+class Recorded:
+    """Records for a log, in order, and what they say."""
+
+    records: list[tuple[bytes, bytes]] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    events: int = 0
+    parameters: dict[tuple[str, str], str] = field(default_factory=dict)
+    output: list[tuple[str, str]] = field(default_factory=list)
+
+    def values(self) -> dict[tuple[str, str], list[Point]]:
+        """The points of each (run, metric)."""
+        by_series = defaultdict(list)
+        for point in self.points:
+            by_series[point[0], point[1]].append(point)
+        return by_series
+
+
+class Writing:
+    """One writer of one run: makes frames without gaps, and sends some of them again in another cut."""
+
+    def __init__(self, seed: random.Random, run: str, number: int, metrics: list[str]) -> None:
+        self._random = seed
+        self._run = run
+        self._writer = f"{number:032x}"
+        self._metrics = metrics
+        self._next_seq = 0
+        self._rows: list[tuple[int, int, list[float]]] = []  # of the last frame, to be sent again
+        self._step = 0
+
+    def events(self, into: Recorded, *events: object) -> None:
+        """A frame with control events."""
+        pairs = [[self._next_seq + i, json.loads(encode_event(event))] for i, event in enumerate(events)]  # type: ignore[arg-type]
+        self._send(into, len(events), events=json.dumps(pairs).encode())
+        into.events += len(events)
+        for event in events:
+            if isinstance(event, ParametersLogged):
+                into.parameters.update({(self._run, name): json.dumps(value) for name, value in event.values.items()})
+            if isinstance(event, OutputAppended):
+                into.output.append((self._run, event.text))
+
+    def rows(self, into: Recorded, count: int) -> None:
+        """A frame with rows of points; now and then it begins with rows that were sent before."""
+        again = self._random.randrange(len(self._rows) + 1) if self._random.random() < 0.3 else 0
+        new = [self._row() for _ in range(count)]
+        sent = self._rows[len(self._rows) - again :] + new
+        first = self._next_seq - again
+        packed = b"".join(struct.pack(f"<qq{len(row[2])}d", row[0], row[1], *row[2]) for row in sent)
+        names = "\n".join(self._metrics).encode()
+        group = frame.encode_rows(names, len(sent), frame.transposed(packed, 16 + 8 * len(self._metrics)), 0)
+        data = frame.encode_frame(self._writer, self._run, first, first + len(sent), b"", [group])
+        into.records.append((self._run.encode(), data))
+        self._next_seq += count
+        self._rows = sent
+        for step, at_ns, values in new:
+            for metric, value in zip(self._metrics, values, strict=True):
+                into.points.append((self._run, metric, step, at_ns // 1000, struct.pack("<d", value)))
+
+    def _row(self) -> tuple[int, int, list[float]]:
+        self._step += self._random.choice((1, 1, 1, -3, 7))
+        odd = (math.nan, math.inf, -math.inf, -0.0, 1e308, 5e-324)
+        values = [
+            self._random.choice(odd) if self._random.random() < 0.05 else self._random.gauss(0, 1)
+            for _ in self._metrics
+        ]
+        return self._step, 1_700_000_000_000_000_000 + self._random.randrange(10**12), values
+
+    def _send(self, into: Recorded, count: int, events: bytes) -> None:
+        data = frame.encode_frame(self._writer, self._run, self._next_seq, self._next_seq + count, events)
+        into.records.append((self._run.encode(), data))
+        self._next_seq += count
+        self._rows = []
+
+
+def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> Recorded:
+    """Runs of one or two writers with points, events, repeats, and records that cannot be read. `first`: a run that
+    is over before the others begin."""
+    source = random.Random(seed)
+    into = Recorded()
+    names = ([first] if first else []) + [f"run-{number}" for number in range(runs)]
+    writers: list[Writing] = []
+    catalog = Writing(source, "w/p", 999_999, [])
+    for number, run in enumerate(names):
+        for rank in range(source.choice((1, 2))):
+            metrics = [f"metric-{i}" for i in range(source.choice((1, 3, 10)))]
+            writing = Writing(source, run, 1000 * number + rank + 1, metrics)
+            started = RunStarted(at_us=1, workspace="w", project="p", name=run, rank=rank)
+            writing.events(into, started, TagsAdded(at_us=2, tags=("fault",)))
+            if run == first:
+                for _ in range(5):
+                    writing.rows(into, 20)
+                writing.events(into, RunFinished(at_us=9))
+            else:
+                writers.append(writing)
+    for _ in range(frames):
+        writing = source.choice(writers)
+        match source.randrange(10):
+            case 0:
+                parameter = ParametersLogged(at_us=3, values={f"p{source.randrange(5)}": source.random()})
+                writing.events(into, parameter, TagsAdded(at_us=3, tags=(f"tag-{source.random()}",)))
+            case 1:
+                writing.events(into, OutputAppended(at_us=4, stream="stdout", text=f"line {source.random()}\n"))
+            case 2:
+                digest = f"{source.getrandbits(256):064x}"
+                asset = AssetLogged(at_us=5, asset_id=digest[:8], name="a.bin", sha256=digest, size_bytes=3)
+                writing.events(into, OthersLogged(at_us=5, values={"note": "x"}), asset)
+                catalog.events(
+                    into,
+                    ProjectUpdated(at_us=6, workspace="w", project="p", notes=digest[:5]),
+                    ExperimentCreated(at_us=7, workspace="w", project="p", experiment=digest[:3]),
+                )
+            case 3:
+                into.records.append((b"run-0", b"no frame at all"))
+            case _:
+                writing.rows(into, source.randrange(1, 30))
+    for writing in writers:
+        writing.events(into, RunFinished(at_us=9))
+    return into
