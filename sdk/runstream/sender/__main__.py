@@ -1,0 +1,56 @@
+"""`python -m runstream.sender --dir D`: the sender's process."""
+
+import argparse
+import logging
+import logging.handlers
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from runstream.sender.lock import SpoolLock
+from runstream.sender.process import IDLE_EXIT_S, Sender
+
+#: Three of them: what a sender says in months of trouble, as each trouble is said once.
+_LOG_BYTES: Final = 1_000_000
+_LOGS_KEPT: Final = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until nobody needs this sender (0) or SIGTERM or SIGINT comes (0). 0 at once if another one lives."""
+    parser = argparse.ArgumentParser(prog="python -m runstream.sender", description=__doc__)
+    parser.add_argument("--dir", type=Path, required=True, help="the spool directory")
+    parser.add_argument("--idle-exit-s", type=float, default=IDLE_EXIT_S, help="leave when not needed for so long")
+    parser.add_argument("--lanes", type=int, default=1, help="requests under way to one gateway at once")
+    options = parser.parse_args(arguments)
+    spool_dir: Path = options.dir
+    spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = SpoolLock(spool_dir)
+    if not lock.take():
+        return 0
+    _log_to(spool_dir / "sender.log")
+    sender = Sender(spool_dir, lanes=max(options.lanes, 1))
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        sender.request_stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    sender.run(lock, options.idle_exit_s)
+    return 0
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOGS_KEPT, delay=True)
+    form = logging.Formatter("%(asctime)s.%(msecs)03dZ %(process)d %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    form.converter = time.gmtime
+    handler.setFormatter(form)
+    logger = logging.getLogger("runstream")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

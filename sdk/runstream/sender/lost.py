@@ -1,0 +1,56 @@
+"""Writing one event behind the end of a dead writer's spool, in the spool's own format."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Final
+
+from runstream.spool.format import (
+    COMMIT_BYTES,
+    KIND_EVENT,
+    SEGMENT_HEADER_BYTES,
+    SIZED,
+    Acked,
+    SegmentHeader,
+    segment_path,
+)
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+def append_event(folder: Path, writer_id: str, end: Acked, event: bytes, at_us: int) -> None:
+    """Put `event` at `end`, which must be the end of what is committed; the caller holds the writer's lock.
+
+    What a torn record left there is zeroed first. The commit mark is written last and after the rest, so a sender that
+    dies in here leaves a torn record, which the next one zeroes. A segment that was never made is made. Blocks until
+    the bytes are durable. Raises OSError; then nothing is committed.
+    """
+    path = segment_path(folder, end.segment)
+    record = SIZED.pack(KIND_EVENT, len(event)) + event
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _zero_rest(descriptor, end.offset)
+        if end.offset == SEGMENT_HEADER_BYTES:
+            _write(descriptor, SegmentHeader(end.next_seq, writer_id, at_us).pack(), 0)
+        _write(descriptor, record, end.offset)
+        os.fsync(descriptor)
+        _write(descriptor, COMMIT_BYTES, end.offset + len(record))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _zero_rest(descriptor: int, begin: int) -> None:
+    size = os.fstat(descriptor).st_size
+    for at in range(begin, size, _CHUNK_BYTES):
+        chunk = os.pread(descriptor, min(_CHUNK_BYTES, size - at), at)
+        if chunk.strip(b"\0"):
+            _write(descriptor, bytes(len(chunk)), at)
+
+
+def _write(descriptor: int, data: bytes, at: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, at)
+        if not written:
+            raise OSError(errno.EIO, "nothing could be written")
+        data, at = data[written:], at + written

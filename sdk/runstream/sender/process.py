@@ -1,0 +1,280 @@
+"""The sender of one spool directory: finds writers, gives each to a lane, leaves when it is not needed."""
+
+import logging
+import os
+import random
+import resource
+import shutil
+import threading
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from runstream.clock import SYSTEM_CLOCK, Clock
+from runstream.sender.assets import AssetUploads
+from runstream.sender.lane import Lane, Target
+from runstream.sender.lock import SpoolLock
+from runstream.sender.status import LaneStatus, SenderStatus
+from runstream.sender.transport import HttpTransport, InvalidTarget, Transport
+from runstream.sender.writers import SpooledWriter
+from runstream.spool.format import SpoolCorrupt, WriterInfo
+
+#: The file whose age says whether a `sync` in another process wants offline writers sent as well.
+SYNC_MARKER: Final = "sync.wanted"
+SYNC_MARKER_VALID_S: Final = 15.0
+#: A sender that nobody needs leaves after this.
+IDLE_EXIT_S: Final = 30.0
+_TICK_S: Final = 0.2
+#: A folder's time has the resolution of a kernel tick, and a folder appears before what makes it a writer's.
+_RESCAN_S: Final = 2.0
+_STATUS_S: Final = 1.0
+#: Two descriptors a writer, and some for connections, logs and the interpreter.
+_WANTED_DESCRIPTORS: Final = 65_536
+
+log = logging.getLogger("runstream.sender")
+
+
+@dataclass(slots=True)
+class _Gateway:
+    """A target's lanes and uploads, and the threads that run them."""
+
+    lanes: list[Lane]
+    uploads: AssetUploads
+    threads: list[threading.Thread] = field(default_factory=list)
+
+
+class Sender:
+    """Runs in the calling thread (`run`), with threads of its own for every gateway. The caller holds the lock.
+
+    `connect` makes the transport to a URL and may raise InvalidTarget; `lanes` is how many requests to one gateway may
+    be under way at once (a writer is always in the same lane).
+    """
+
+    def __init__(
+        self,
+        spool_dir: Path,
+        *,
+        include_offline: bool = False,
+        lanes: int = 1,
+        clock: Clock = SYSTEM_CLOCK,
+        uniform: Callable[[], float] = random.random,
+        connect: Callable[[str], Transport] = HttpTransport,
+    ) -> None:
+        self.spool_dir = spool_dir
+        self._stop = threading.Event()
+        self._asked_to_stop = False
+        self._include_offline = include_offline
+        self._lane_count = lanes
+        self._clock = clock
+        self._uniform = uniform
+        self._connect = connect
+        self._gateways: dict[Target, _Gateway] = {}
+        self._known: dict[str, SpooledWriter] = {}
+        self._offline: dict[str, WriterInfo] = {}
+        self._unusable: dict[str, str] = {}
+        self._scanned_ns: int | None = None
+        self._scan_again_s = float("-inf")
+        self._started_us = clock.at_us()
+        self._written: SenderStatus | None = None
+        self._write_at_s = float("-inf")
+
+    def request_stop(self) -> None:
+        """Make `run` return soon. For signal handlers and other threads: it only sets a flag."""
+        self._asked_to_stop = True
+
+    def run(self, lock: SpoolLock, idle_exit_s: float = IDLE_EXIT_S) -> None:
+        """Send until `request_stop`, or until nobody needed this for `idle_exit_s`. Gives the lock back before it returns.
+
+        A request that is under way is finished first.
+        """
+        raise_descriptor_limit()
+        shutil.rmtree(self.spool_dir / "removed", ignore_errors=True)
+        needed_s = self._clock.monotonic_s()
+        try:
+            while not self._asked_to_stop:
+                self.scan()
+                now = self._clock.monotonic_s()
+                if self.needed():
+                    needed_s = now
+                elif now - needed_s >= idle_exit_s and self._leave(lock):
+                    break
+                self._tell(now, "running")
+                self._stop.wait(_TICK_S)
+        finally:
+            self.close()
+            if lock.held:
+                self._tell(float("inf"), "stopped")
+                lock.release()
+
+    def needed(self) -> bool:
+        """Whether a writer lives or has something to send."""
+        return any(lane.busy() for gateway in self._gateways.values() for lane in gateway.lanes)
+
+    def scan(self) -> None:
+        """Find new writers and give each to its lane; let go of those whose folders are gone."""
+        writers_dir = self.spool_dir / "writers"
+        now = self._clock.monotonic_s()
+        offline_too = self._include_offline or self._sync_wanted()
+        if not offline_too:
+            self._let_go_of_offline()
+        try:
+            changed_ns = writers_dir.stat().st_mtime_ns
+        except FileNotFoundError:
+            return
+        if changed_ns == self._scanned_ns and now < self._scan_again_s and not (offline_too and self._offline):
+            return
+        if changed_ns != self._scanned_ns or now >= self._scan_again_s:
+            self._scan_again_s = now + _RESCAN_S
+        self._scanned_ns = changed_ns
+        names = {entry.name for entry in os.scandir(writers_dir) if entry.is_dir(follow_symlinks=False)}
+        for name in [name for name in self._known if name not in names]:
+            self._known.pop(name).abandoned = True
+        for name in [name for name in self._offline if name not in names]:
+            del self._offline[name]
+        for name in names - self._known.keys():
+            self._meet(writers_dir / name, offline_too)
+
+    def status(self, state: str) -> SenderStatus:
+        lanes: tuple[LaneStatus, ...] = tuple(
+            lane.status for gateway in self._gateways.values() for lane in gateway.lanes
+        )
+        return SenderStatus(
+            os.getpid(),
+            installed_version(),
+            state,
+            self._started_us,
+            self._clock.at_us(),
+            lanes,
+            dict(self._unusable),
+            len(self._offline),
+        )
+
+    def close(self) -> None:
+        """Stop the threads, each after the request that it has under way, and release what they hold."""
+        self._stop.set()
+        for gateway in self._gateways.values():
+            gateway.uploads.wake()
+        for gateway in self._gateways.values():
+            for thread in gateway.threads:
+                thread.join()
+            for lane in gateway.lanes:
+                lane.close()
+
+    def _meet(self, folder: Path, offline_too: bool) -> None:
+        info = self._offline.get(folder.name)
+        if info is None:
+            try:
+                info = WriterInfo.read(folder)
+                bytes.fromhex(info.writer_id)
+            except FileNotFoundError:
+                return  # being made; it is looked for again
+            except (OSError, SpoolCorrupt, ValueError) as error:
+                self._unusable[folder.name] = str(error)
+                return
+        self._unusable.pop(folder.name, None)
+        if info.mode == "offline" and not offline_too:
+            self._offline[folder.name] = info
+            return
+        try:
+            gateway = self._gateway(Target(info.url, info.api_key))
+        except InvalidTarget as error:
+            self._unusable[folder.name] = str(error)
+            return
+        self._offline.pop(folder.name, None)
+        writer = self._known[folder.name] = SpooledWriter(folder, info, self.spool_dir / "rejected", self._clock)
+        gateway.lanes[zlib.crc32(info.writer_id.encode()) % len(gateway.lanes)].adopt(writer)
+
+    def _gateway(self, target: Target) -> _Gateway:
+        gateway = self._gateways.get(target)
+        if gateway is None:
+            headers = target.headers()
+            unix_s = self._unix_s
+            uploads = AssetUploads(self._connect(target.url), headers, self._uniform, unix_s)
+            lanes = [
+                Lane(target, self._connect(target.url), uploads, self._clock, self._uniform)
+                for _ in range(self._lane_count)
+            ]
+            gateway = self._gateways[target] = _Gateway(lanes, uploads)
+            gateway.threads = [
+                threading.Thread(target=self._run_lane, args=(lane,), name=f"lane-{number}")
+                for number, lane in enumerate(lanes)
+            ]
+            gateway.threads.append(threading.Thread(target=uploads.run, args=(self._stop,), name="uploads"))
+            for thread in gateway.threads:
+                thread.start()
+        return gateway
+
+    def _run_lane(self, lane: Lane) -> None:
+        while not self._stop.is_set():
+            try:
+                rest_s = lane.step()
+            except Exception:
+                # A fault of ours must not end a thread on which other runs depend.
+                log.exception("a lane to %s failed in an unexpected way; it goes on", lane.target.url)
+                rest_s = 1.0
+            if rest_s > 0:
+                self._stop.wait(rest_s)
+
+    def _leave(self, lock: SpoolLock) -> bool:
+        """Give the lock back, unless a writer came in the meantime. A writer's folder is there before it looks for a
+        sender: either it finds the lock free and starts one, or it is found here."""
+        self._tell(float("inf"), "stopped")
+        lock.release()
+        self._scanned_ns = None
+        self.scan()
+        if not self.needed():
+            return True
+        # If somebody else has the lock by now, a new sender runs.
+        return not lock.take()
+
+    def _sync_wanted(self) -> bool:
+        try:
+            age_s = self._unix_s() - (self.spool_dir / SYNC_MARKER).stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return abs(age_s) < SYNC_MARKER_VALID_S
+
+    def _let_go_of_offline(self) -> None:
+        for name, writer in list(self._known.items()):
+            if writer.info.mode == "offline":
+                writer.abandoned = True
+                self._offline[name] = writer.info
+                del self._known[name]
+
+    def _tell(self, now: float, state: str) -> None:
+        """Write sender.json about once a second if something changed, and now and then as a sign of life."""
+        if now < self._write_at_s:
+            return
+        self._write_at_s = self._clock.monotonic_s() + _STATUS_S
+        status = self.status(state)
+        before = self._written
+        if before is not None and state == before.state and status.updated_us - before.updated_us < 5_000_000:
+            same = (status.targets, status.unusable, status.offline_writers)
+            if same == (before.targets, before.unusable, before.offline_writers):
+                return
+        try:
+            status.write(self.spool_dir)
+            self._written = status
+        except OSError as error:
+            log.warning("sender.json cannot be written: %s", error)
+
+    def _unix_s(self) -> float:
+        return self._clock.time_ns() / 1e9
+
+
+def installed_version() -> str:
+    try:
+        return version("runstream")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def raise_descriptor_limit() -> None:
+    """A thousand writers need more descriptors than a shell gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _WANTED_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

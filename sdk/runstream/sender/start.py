@@ -1,0 +1,46 @@
+"""Starting a sender beside the training process: what `init` calls, and whoever finds that none lives."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Final
+
+from runstream.sender.lock import sender_lives
+
+#: Senders that this process started and that have not been seen to end: looked at, so that none stays a zombie.
+_started: Final[list["subprocess.Popen[bytes]"]] = []
+_guard: Final = threading.Lock()
+
+
+def ensure_sender(spool_dir: Path) -> None:
+    """Start a detached sender of `spool_dir` if none lives. Cheap (one flock) when one does.
+
+    Call it after the writer's folder and its writer.json are there: a sender that is about to leave looks once more
+    after it gave the lock back, so it is either found here or finds that folder. The sender gets a session of its own
+    (it outlives the trainer and its terminal), no open files of the trainer and the same interpreter and modules. May
+    be called from any thread and again at any time. Raises OSError if the directory cannot be used or no process can be
+    started.
+    """
+    with _guard:
+        _started[:] = [process for process in _started if process.poll() is None]
+        if sender_lives(spool_dir):
+            return
+        paths = os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(spool_dir / "sender.log", flags, 0o600)
+        with contextlib.closing(os.fdopen(descriptor, "wb")) as errors:
+            _started.append(
+                subprocess.Popen(
+                    # -P: what lies in the working directory is not imported instead of what is installed.
+                    [sys.executable, "-P", "-m", "runstream.sender", "--dir", os.path.abspath(spool_dir)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    env={**os.environ, "PYTHONPATH": paths},
+                    cwd="/",
+                    start_new_session=True,
+                )
+            )

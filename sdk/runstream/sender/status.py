@@ -1,0 +1,80 @@
+"""sender.json: what the sender says of itself, for `finish()`, `runstream sync` and `runstream doctor`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runstream.spool.format import write_private_json
+
+
+@dataclass(frozen=True, slots=True)
+class WriterStatus:
+    """A writer with something to tell: it waits, or it cannot go on."""
+
+    writer_id: str
+    run_id: str
+    next_seq: int
+    rows_waiting: int
+    bytes_waiting: int
+    set_aside: int = 0
+    #: Why it does not go on; None if it just waits its turn.
+    problem: str | None = None
+    #: Its spool is damaged: what is left of it is not sent.
+    corrupt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """One connection: `state` is idle, sending, retrying (it will pass) or stuck (a person has to change something)."""
+
+    url: str
+    state: str = "idle"
+    last_error: str | None = None
+    #: Microseconds since 1970 UTC of the next attempt, while retrying or stuck.
+    next_try_us: int | None = None
+    writers: int = 0
+    rows_waiting: int = 0
+    bytes_waiting: int = 0
+    uploads_waiting: int = 0
+    requests: int = 0
+    records_sent: int = 0
+    bytes_sent: int = 0
+    telling: tuple[WriterStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SenderStatus:
+    """The whole file. `state` is running or stopped."""
+
+    pid: int
+    version: str
+    state: str
+    started_us: int
+    updated_us: int
+    targets: tuple[LaneStatus, ...] = ()
+    #: Folders that cannot be used at all, and why.
+    unusable: dict[str, str] = field(default_factory=dict)
+    offline_writers: int = 0
+
+    def write(self, spool_dir: Path) -> None:
+        """Replace sender.json. Raises OSError."""
+        write_private_json(spool_dir / "sender.json", asdict(self))
+
+
+def read_status(spool_dir: Path) -> SenderStatus | None:
+    """What the sender last said; None if none ever did, or if it cannot be read."""
+    try:
+        fields = json.loads((spool_dir / "sender.json").read_bytes())
+        lanes = tuple(_lane(lane) for lane in fields.pop("targets"))
+        return SenderStatus(targets=lanes, **{name: fields[name] for name in SenderStatus.__slots__ if name in fields})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _lane(fields: dict[str, Any]) -> LaneStatus:
+    writers: Sequence[dict[str, Any]] = fields.pop("telling", ())
+    known = {name: fields[name] for name in LaneStatus.__slots__ if name in fields}
+    telling = (WriterStatus(**{name: one[name] for name in WriterStatus.__slots__ if name in one}) for one in writers)
+    return LaneStatus(**known, telling=tuple(telling))
