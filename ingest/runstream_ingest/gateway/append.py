@@ -70,11 +70,11 @@ class FramesHandler:
             return frames_by_writer(memoryview(body), self._settings.max_frames_per_request)
         except BadFrame as error:
             self._figures.invalid.inc()
-            told = {"writer_id": error.writer_id} if error.writer_id else {}
             detail = f"{error}. Nothing of the request was taken."
-            raise Problem(
-                422, "invalid-frame", "A frame cannot be used", detail, position=error.position, **told
-            ) from None
+            problem = Problem(422, "invalid-frame", "A frame cannot be used", detail, position=error.position)
+            if error.writer_id is not None:
+                problem.extensions["writer_id"] = error.writer_id
+            raise problem from None
         except TooManyFrames as error:
             problem = too_large(self._settings.max_request_bytes)
             problem.detail = f"{error}."

@@ -103,7 +103,7 @@ def verdict(sent: list[Sent], next_seq: int | None, beat_allowed: bool) -> Verdi
 
 def _writer_at(body: memoryview, at: int) -> str | None:
     """The writer's id in the header at `at`, even where the frame is damaged; None where no header can be."""
-    if len(body) - at < HEADER.size or body[at : at + 2] != MAGIC:
+    if len(body) - at < HEADER.size or bytes(body[at : at + 2]) != MAGIC:
         return None
     writer: bytes = HEADER.unpack_from(body, at)[5]
     return writer.hex()
