@@ -20,6 +20,8 @@ AWKWARD += (1e16, -1e16, 1.0, 2.0**-60, 2.0**52 + 1, 0.1)
 values = st.sampled_from(AWKWARD) | st.floats() | st.floats(-1, 1)
 finite = st.sampled_from([value for value in AWKWARD if math.isfinite(value)]) | st.floats(-1, 1)
 steps = st.integers(0, 4) | st.integers(-(2**63), 2**63 - 1) | st.just(NO_STEP)
+#: Values, steps and times that are nearly always equal to another one's: what ties are made of.
+COLLIDING = (st.sampled_from([0.0, -0.0, math.nan]), st.integers(0, 1), st.integers(0, 1))
 times = st.integers(0, 3).map(lambda n: n * 500) | st.integers(-(2**62), 2**62)
 
 
@@ -27,9 +29,12 @@ times = st.integers(0, 3).map(lambda n: n * 500) | st.integers(-(2**62), 2**62)
 def writers(draw: st.DrawFn) -> list[tuple[str, str, list[Row]]]:
     """(run, writer, rows) of several writers, some on one run; a writer's sequence may have numbers without rows."""
     made = []
+    colliding = draw(st.booleans())
     for number in range(draw(st.integers(1, 4))):
         run = draw(st.sampled_from(["run-a", "run-b", "Run_c"]))
-        value = draw(st.sampled_from([values, finite, st.floats(-1, 1)]))
+        value, step, time = draw(st.sampled_from([values, finite, st.floats(-1, 1)])), steps, times
+        if colliding:
+            value, step, time = COLLIDING
         if draw(st.booleans()):
             names = tuple(draw(st.permutations(METRICS))[: draw(st.integers(1, len(METRICS)))])
             row_values = st.tuples(*[value] * len(names)).map(
@@ -37,7 +42,7 @@ def writers(draw: st.DrawFn) -> list[tuple[str, str, list[Row]]]:
             )
         else:
             row_values = st.dictionaries(st.sampled_from(METRICS), value, min_size=1)
-        rows = draw(st.lists(st.tuples(steps, times, row_values), max_size=8))
+        rows = draw(st.lists(st.tuples(step, time, row_values), max_size=8))
         skipped = draw(st.sets(st.integers(0, len(rows)), max_size=2))
         numbered = (seq for seq in range(2 * len(rows) + 3) if seq not in skipped)
         made.append((run, f"{number:02x}" * 16, [Row(seq, *row) for seq, row in zip(numbered, rows, strict=False)]))
