@@ -9,11 +9,12 @@ class FilterError(QueryError):
     """A filter expression is wrong: correct it.
 
     `column` is the place of the mistake, counted from 1; `text` the expression; both are absent where a tree
-    was built in Python and never had a text. `pointed()` shows the place.
+    was built in Python and never had a text. `pointed()` shows the place. `name` is the request's
+    parameter that had it.
     """
 
-    def __init__(self, message: str, *, text: str = "", column: int = 0) -> None:
-        self.message, self.text, self.column = message, text, column
+    def __init__(self, message: str, *, text: str = "", column: int = 0, name: str = "") -> None:
+        self.message, self.text, self.column, self.name = message, text, column, name
         super().__init__(f"{message} (column {column})" if column else message)
 
     def pointed(self) -> str:
@@ -25,3 +26,23 @@ class FilterError(QueryError):
         end = self.text.find("\n", at)
         line = self.text[begin : end if end >= 0 else len(self.text)].replace("\t", " ")
         return f"{line}\n{' ' * (at - begin)}^"
+
+
+class InvalidRequest(QueryError):
+    """A request asks for something that cannot be: correct it. `name` is the parameter or field that is wrong."""
+
+    def __init__(self, message: str, *, name: str = "") -> None:
+        self.name = name
+        super().__init__(message)
+
+
+class NotFound(QueryError):
+    """What was asked for is not there (yet): check its name, or wait for it with `wait_for`."""
+
+
+class NotVisible(QueryError):
+    """The position that the request wanted to wait for was not visible in time: ask again."""
+
+
+class TooBusy(QueryError):
+    """The service has no room for this now: try again later."""

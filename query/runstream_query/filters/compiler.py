@@ -100,7 +100,9 @@ class _Compiler:
     def _in_attributes(self, test: Test) -> str:
         kind, name = self._bound.text(ATTRIBUTE_KINDS[test.field.kind]), self._bound.text(test.field.name)
         condition = self._holds_logged(test)
-        return f"run IN (SELECT run FROM attributes WHERE kind = {kind} AND name = {name} AND {condition})"
+        return (
+            f"run IN (SELECT run FROM attributes WHERE kind = {kind} AND name = {name} AND NOT deleted AND {condition})"
+        )
 
     def _in_tags(self, test: Test) -> str:
         if isinstance(test, IsNull):

@@ -16,7 +16,7 @@ _TIME: Final = re.compile(
     r"\d{4}-\d{1,2}-\d{1,2}(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?(?:Z|[+-]\d{2}:?\d{2})?(?![\w])"
 )
 _NUMBER: Final = re.compile(
-    r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?(?![\w./])|nan(?![\w./]))", re.I
+    r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?(?![\w./])|nan(?![\w./]))", re.IGNORECASE
 )
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)(?!\w)")
 _BARE: Final = re.compile(r"[\w/\-]+")
@@ -159,7 +159,8 @@ def _path(text: str, at: int) -> tuple[Token, int]:
 def _quoted(text: str, at: int) -> tuple[str, int]:
     """The text whose opening quote is at `at`, and where it ends. An unknown escape keeps its backslash, so that
     patterns read as they are: `matches "\\d+"`."""
-    quote, parts, begin = text[at], [], at
+    quote, begin = text[at], at
+    parts: list[str] = []
     at += 1
     while at < len(text):
         character = text[at]

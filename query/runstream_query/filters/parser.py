@@ -196,9 +196,9 @@ class _Parser:
             return OneOf(field, self._list(field), True)
         if self._take_keyword("in"):
             return OneOf(field, self._list(field))
-        if field.kind in FLAGS:
-            return Compare(field, "=", True)
-        self._no_operator()
+        if field.kind not in FLAGS:
+            self._no_operator()
+        return Compare(field, "=", True)
 
     def _no_operator(self) -> NoReturn:
         word = self._next.keyword()

@@ -1,0 +1,237 @@
+"""Every answer of the API as a model, and the one encoder of JSON.
+
+NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity" everywhere in this API: JSON has no word
+for them, and null would lose which it was. Times are ISO 8601 in UTC with microseconds.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+
+_NON_FINITE: Final = ["NaN", "Infinity", "-Infinity"]
+Number = Annotated[float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": _NON_FINITE}]})]
+#: A logged value: any JSON, numbers that are not finite as above.
+Logged = Annotated[Any, WithJsonSchema({"description": "any JSON value; NaN and the infinities as strings"})]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+
+
+def encode_json(answer: BaseModel) -> bytes:
+    """The answer as UTF-8 JSON without NaN or Infinity in it. The only way that this service writes JSON."""
+    return answer.model_dump_json().encode()
+
+
+class Workspace(Answer):
+    workspace: str
+    projects: int
+    runs: int
+
+
+class Workspaces(Answer):
+    workspaces: list[Workspace]
+
+
+class Project(Answer):
+    workspace: str
+    project: str
+    description: str
+    notes: str
+    runs: int
+    created_at: datetime | None
+    updated_at: datetime | None
+
+
+class Projects(Answer):
+    projects: list[Project]
+
+
+class Experiment(Answer):
+    workspace: str
+    project: str
+    experiment: str
+    description: str
+    runs: int
+    created_at: datetime | None
+    updated_at: datetime | None
+
+
+class Experiments(Answer):
+    experiments: list[Experiment]
+
+
+class RunRow(Answer):
+    """A run as lists show it. `status` is the shown one: crashed for a running run whose writers fell silent."""
+
+    run: str
+    workspace: str
+    project: str
+    experiment: str
+    name: str
+    status: str
+    message: str
+    user: str
+    host: str
+    notes: str
+    tags: list[str]
+    created_at: datetime
+    started_at: datetime
+    ended_at: datetime | None
+    updated_at: datetime
+    duration_s: float
+    archived: bool
+    deleted: bool
+    points_dropped: int
+    #: The values of the columns that were asked for, by column; a run without such a value has no entry.
+    columns: dict[str, Logged] = {}
+
+
+class Runs(Answer):
+    """One page. `next_cursor` gives the next one; null on the last. `total` only where it was asked for."""
+
+    runs: list[RunRow]
+    next_cursor: str | None
+    total: int | None = None
+
+
+class Writer(Answer):
+    writer: str
+    ended: bool
+    last_seen_at: datetime
+
+
+class RunDetail(Answer):
+    run: RunRow
+    writers: list[Writer]
+    metrics: int
+    parameters: int
+    assets: int
+
+
+class Attribute(Answer):
+    name: str
+    value: Logged
+    at: datetime
+
+
+class Attributes(Answer):
+    """Parameters, other values or the environment of a run, by name."""
+
+    run: str
+    values: list[Attribute]
+
+
+class Summary(Answer):
+    """Over all points of a (run, metric). See the page on the architecture for ties and NaN."""
+
+    run: str
+    metric: str
+    count: int
+    nan_count: int
+    minimum: Number
+    minimum_step: int
+    minimum_at: datetime
+    maximum: Number
+    maximum_step: int
+    maximum_at: datetime
+    first: Number
+    first_step: int
+    first_at: datetime
+    last: Number
+    last_step: int
+    last_at: datetime
+    total: Number
+
+
+class Summaries(Answer):
+    summaries: list[Summary]
+
+
+class Curve(Answer):
+    """All points of one run and metric, ordered by (step, at). The four lists have the same length."""
+
+    run: str
+    metric: str
+    steps: list[int]
+    at: list[datetime]
+    values: list[Number]
+    #: Which writer wrote the point: the first 64 bits of its id, as 16 hexadecimal digits.
+    writers: list[str]
+
+
+class Envelope(Answer):
+    """One run and metric in buckets, ordered by step (or time). All lists have the same length. `min`, `max` and
+    `mean` leave NaN out and are NaN where a bucket holds nothing else."""
+
+    run: str
+    metric: str
+    first_step: list[int]
+    last_step: list[int]
+    first_at: list[datetime] | None = None
+    last_at: list[datetime] | None = None
+    count: list[int]
+    nan_count: list[int]
+    min: list[Number]
+    max: list[Number]
+    mean: list[Number]
+
+
+class Series(Answer):
+    """Either all points (`curves`) or, with max_points, buckets (`envelopes`, each `width` steps or microseconds)."""
+
+    curves: list[Curve] | None = None
+    envelopes: list[Envelope] | None = None
+    width: int | None = None
+
+
+class Asset(Answer):
+    run: str
+    asset: str
+    name: str
+    kind: str
+    sha256: str
+    size_bytes: int
+    content_type: str
+    step: int | None
+    metadata: Logged
+    at: datetime
+
+
+class Assets(Answer):
+    assets: list[Asset]
+
+
+class OutputPiece(Answer):
+    writer: str
+    seq: int
+    at: datetime
+    stream: str
+    text: str
+
+
+class Output(Answer):
+    pieces: list[OutputPiece]
+    next_cursor: str | None
+
+
+class HistoryEvent(Answer):
+    position: str
+    writer: str
+    seq: int
+    at: datetime
+    type: str
+    event: Logged
+
+
+class History(Answer):
+    events: list[HistoryEvent]
+    next_cursor: str | None
+
+
+class Changes(Answer):
+    """The data of a live message: changed run rows, or changed summaries."""
+
+    runs: list[RunRow] | None = None
+    summaries: list[Summary] | None = None

@@ -1,0 +1,91 @@
+"""The query service as routes of an aiohttp application."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from aiohttp import web
+
+from runstream.service.assets import AssetReader
+from runstream.service.log import LogReader
+from runstream.service.problems import Handler
+from runstream.service.store import StoreReader
+from runstream.service.visibility import Visibility
+from runstream_query.answers import encode_json
+from runstream_query.as_of import AsOf
+from runstream_query.http import details, files, live, runs, series
+from runstream_query.http.context import Context
+from runstream_query.http.endpoint import Asked, Call, Endpoint
+from runstream_query.http.openapi import Document, document
+from runstream_query.problems import problem_of
+from runstream_query.settings import QuerySettings
+
+API_VERSION: Final = "1"
+OPENAPI_PATH: Final = "/api/v1/openapi.json"
+
+
+async def _show_document(context: Context, call: Call[Asked]) -> web.StreamResponse:
+    body = encode_json(Document(document(ENDPOINTS, API_VERSION)))
+    return web.Response(body=body, headers={"Content-Type": "application/json"})
+
+
+#: Every route of the service, in the order in which they are tried.
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *details.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *series.ENDPOINTS,
+    *files.ENDPOINTS,
+    *live.ENDPOINTS,
+    Endpoint("GET", OPENAPI_PATH, "This document", _show_document, Asked, None, ("application/json",)),
+)
+
+
+def _system_now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def add_query(
+    app: web.Application,
+    *,
+    store: StoreReader,
+    visibility: Visibility,
+    log: LogReader | None,
+    assets: AssetReader,
+    settings: QuerySettings,
+    as_of: AsOf | None = None,
+    now_us: Callable[[], int] = _system_now_us,
+) -> None:
+    """Add the routes of `ENDPOINTS` to `app`, before it starts.
+
+    The application needs `runstream.service.problems.problem_middleware` (errors are raised as `Problem`) and,
+    behind it, whatever decides who may come in. Without `log` reads as of a time are refused (as of a position they
+    work); without `as_of` all reads of a past state are, except series. Everything runs in the application's event
+    loop; what takes long (folds, encoding of large answers) in threads. Live streams end when the application shuts
+    down. `now_us` is the clock (microseconds since 1970 UTC) that decides how long a writer has been silent.
+    """
+    context = Context(store, visibility, log, assets, settings, as_of, now_us)
+    for endpoint in ENDPOINTS:
+        app.router.add_route(endpoint.method, endpoint.path, _handler(endpoint, context))
+
+    async def stop(_: web.Application) -> None:
+        context.stopping.set()
+
+    app.on_shutdown.append(stop)
+
+
+def _handler(endpoint: Endpoint, context: Context) -> Handler:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        try:
+            return await endpoint.serve(context, request)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem is None:
+                raise
+            raise problem from error
+
+    return serve
+
+
+def routes() -> Iterable[tuple[str, str]]:
+    """(method, path) of every route, for whoever documents or guards them."""
+    return [(endpoint.method, endpoint.path) for endpoint in ENDPOINTS]

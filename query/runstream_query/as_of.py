@@ -1,0 +1,49 @@
+"""What reads of the past need: the folds, given by whoever puts the service together.
+
+The query service may not import the processors, and must not have a second opinion on what an event means. So the
+composition root hands it an `AsOf`, which is nothing but the processors' own pure functions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """A control event as the table `events` has it. `writer` is the whole id (hexadecimal), `body` the event's JSON."""
+
+    part: int
+    offset: int
+    seq: int
+    writer: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedRun:
+    """A run after some of its events. Times are integers, microseconds since 1970 UTC.
+
+    `row` has the columns of `run_states`; `attributes` and `assets` those of their tables, only what is not deleted,
+    one row a key.
+    """
+
+    row: Mapping[str, Any]
+    attributes: Sequence[Mapping[str, Any]] = field(default=())
+    assets: Sequence[Mapping[str, Any]] = field(default=())
+
+
+class AsOf(Protocol):
+    """Pure functions; called in a thread, because they may take long."""
+
+    def fold_run(self, run: str, events: Sequence[LoggedEvent]) -> FoldedRun:
+        """The run after these events, which are given in the log's order (part, offset, seq); at least one."""
+
+    def summarise(self, points: pa.Table) -> Sequence[Mapping[str, Any]]:
+        """Rows with the columns of `summary_states` (part and offset may lack), one a (run, metric) in `points`.
+
+        `points` has run (string), metric (string), step (int64), at (timestamp[us, UTC]) and value (double), ordered
+        by run and metric; all points of a (run, metric) are in one call.
+        """

@@ -1,0 +1,1 @@
+"""The HTTP side: the table of endpoints, reading requests, writing answers."""

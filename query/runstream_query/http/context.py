@@ -1,0 +1,94 @@
+"""What every handler has: the seams, the settings, the clock; and the reads that all of them share."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from runstream.events.positions import InvalidPositions, Positions
+from runstream.service.assets import AssetReader
+from runstream.service.log import LogReader
+from runstream.service.store import StoreReader
+from runstream.service.visibility import Visibility
+from runstream_query.as_of import AsOf
+from runstream_query.errors import InvalidRequest, NotFound, NotVisible
+from runstream_query.filters.times import instant_us
+from runstream_query.settings import QuerySettings
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.runs import Clock
+
+_POSITION: Final = re.compile(r"\d+:\d+(,\d+:\d+)*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    store: StoreReader
+    visibility: Visibility
+    log: LogReader | None
+    assets: AssetReader
+    settings: QuerySettings
+    as_of: AsOf | None
+    #: Microseconds since 1970 UTC.
+    now_us: Callable[[], int]
+    #: Set when the server begins to stop: live streams end.
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    #: One entry a live stream that is open now.
+    live: set[object] = field(default_factory=set)
+
+    def clock(self, now_us: int | None = None) -> Clock:
+        return Clock(self.now_us() if now_us is None else now_us, round(self.settings.silence_s * 1_000_000))
+
+    async def rows(self, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
+        """The rows of a statement. Raises what `StoreReader.query` raises."""
+        table = await self.store.query(sql, parameters.values)
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
+
+    async def wait(self, wait_for: str | None, wait_s: float | None) -> None:
+        """Wait until the position is visible. Raises InvalidRequest, NotVisible."""
+        if wait_for is not None:
+            await self.wait_for(_positions(wait_for, "wait_for"), wait_s)
+
+    async def wait_for(self, wanted: Positions, wait_s: float | None) -> None:
+        """Wait, within the bounds of the settings, until `wanted` is visible. Raises NotVisible."""
+        bound_s = min(self.settings.wait_s if wait_s is None else wait_s, self.settings.max_wait_s)
+        if not await self.visibility.wait_for(wanted, bound_s):
+            raise NotVisible(
+                f"position {wanted} was not visible within {bound_s:g} s; visible is {self.visibility.visible()}: "
+                f"ask again, or with a longer wait_s (at most {self.settings.max_wait_s:g})"
+            )
+
+    async def prefix(self, as_of: str | None, wait_s: float | None) -> Positions | None:
+        """The prefix of the log that `as_of` means: a position, or a time of the log's clock; None if it is None.
+
+        It is visible when this returns. Raises InvalidRequest, NotVisible.
+        """
+        if as_of is None:
+            return None
+        if _POSITION.match(as_of.strip()):
+            wanted = _positions(as_of, "as_of")
+        else:
+            try:
+                at_us = instant_us(as_of)
+            except ValueError as error:
+                raise InvalidRequest(f"as_of: {error}; or give a position such as 0:41", name="as_of") from None
+            if self.log is None:
+                raise InvalidRequest("as_of: this server has no log, so only positions work (0:41)", name="as_of")
+            wanted = await self.log.position_at(at_us)
+        await self.wait_for(wanted, wait_s)
+        return wanted
+
+    async def require_run(self, run: str) -> None:
+        """Raises NotFound if nothing was ever heard of the run."""
+        parameters = Parameters()
+        sql = f"SELECT 1 FROM run_states WHERE run = {parameters.text(run)} LIMIT 1"
+        if not (await self.store.query(sql, parameters.values)).num_rows:
+            raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
+
+
+def _positions(text: str, name: str) -> Positions:
+    try:
+        return Positions.parse(text)
+    except InvalidPositions as error:
+        raise InvalidRequest(f"{name}: {error}", name=name) from None

@@ -1,0 +1,229 @@
+"""What belongs to runs: parameters, other values, environment, summaries, output, history; and the tree of names."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pydantic import Field as ModelField
+
+from runstream_query.answers import (
+    Attribute,
+    Attributes,
+    Experiment,
+    Experiments,
+    History,
+    HistoryEvent,
+    Project,
+    Projects,
+    Summaries,
+    Summary,
+    Workspace,
+    Workspaces,
+)
+from runstream_query.http.context import Context
+from runstream_query.http.cursors import read_cursor, write_cursor
+from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint, Handler
+from runstream_query.http.globs import chosen, chosen_condition
+from runstream_query.http.past import folded, summaries_of_past, time_of
+from runstream_query.sql.parameters import Parameters
+
+SUMMARY_COLUMNS: Final = ", ".join(Summary.model_fields)
+
+
+class AskedSummaries(AskedOfPast):
+    metrics: list[str] = ModelField(default_factory=list, max_length=1000, description="names or globs; none means all")
+
+
+class AskedManySummaries(AskedOfPast):
+    runs: list[str] = ModelField(min_length=1, max_length=1000)
+    metrics: list[str] = ModelField(default_factory=list, max_length=1000, description="names or globs; none means all")
+
+
+class AskedHistory(Asked):
+    limit: int = ModelField(default=200, ge=1, le=1000)
+    cursor: str | None = ModelField(default=None, max_length=1000)
+
+
+class AskedProjects(Asked):
+    workspace: str | None = None
+
+
+class AskedExperiments(Asked):
+    workspace: str | None = None
+    project: str | None = None
+
+
+def attributes_of(kind: str) -> Handler:
+    """The handler for one kind of attribute: parameter, other, environment."""
+
+    async def show(context: Context, call: Call[AskedOfPast]) -> Attributes:
+        run = call.path["run"]
+        prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
+        if prefix is not None:
+            past = await folded(context, run, prefix)
+            rows = sorted((row for row in past.attributes if row["kind"] == kind), key=lambda row: str(row["name"]))
+            return Attributes(
+                run=run, values=[_attribute(row["name"], row["value"], time_of(row["at"])) for row in rows]
+            )
+        await context.require_run(run)
+        parameters = Parameters()
+        sql = (
+            f"SELECT name, value, at FROM attributes WHERE run = {parameters.text(run)} AND "
+            f"kind = {parameters.text(kind)} AND NOT deleted ORDER BY name"
+        )
+        found = await context.rows(sql, parameters)
+        return Attributes(run=run, values=[_attribute(row["name"], row["value"], row["at"]) for row in found])
+
+    return show
+
+
+def _attribute(name: str, value: str, at: Any) -> Attribute:
+    return Attribute(name=name, value=json.loads(value), at=at)
+
+
+async def run_summaries(context: Context, call: Call[AskedSummaries]) -> Summaries:
+    await context.require_run(call.path["run"])
+    return await _summaries(context, [call.path["run"]], call.asked.metrics, call.asked)
+
+
+async def many_summaries(context: Context, call: Call[AskedManySummaries]) -> Summaries:
+    return await _summaries(context, call.asked.runs, call.asked.metrics, call.asked)
+
+
+async def _summaries(context: Context, runs: list[str], metrics: list[str], asked: AskedOfPast) -> Summaries:
+    prefix = await context.prefix(asked.as_of, asked.wait_s)
+    if prefix is not None:
+        names = sorted({row["metric"] for row in await chosen(context, runs, metrics or ["*"])})
+        return Summaries(summaries=await summaries_of_past(context, runs, names, prefix) if names else [])
+    parameters = Parameters()
+    only = f" AND {chosen_condition(metrics, parameters)}" if metrics else ""
+    sql = f"SELECT {SUMMARY_COLUMNS} FROM summaries WHERE run IN {parameters.texts(runs)}{only} ORDER BY run, metric"
+    return Summaries(summaries=[Summary(**row) for row in await context.rows(sql, parameters)])
+
+
+async def history(context: Context, call: Call[AskedHistory]) -> History:
+    """The run's control events in the log's order."""
+    run, asked = call.path["run"], call.asked
+    await context.require_run(run)
+    parameters = Parameters()
+    beyond = ""
+    if asked.cursor:
+        part, offset, seq = read_cursor(asked.cursor, 3)
+        beyond = (
+            f" AND (part, offset, seq) > ({parameters.bind(part, 'UInt16')}, {parameters.bind(offset, 'UInt64')}, "
+            f"{parameters.bind(seq, 'UInt64')})"
+        )
+    sql = (
+        f"SELECT part, offset, seq, writer, at, type, body FROM events WHERE key = {parameters.text(run)}{beyond} "
+        f"ORDER BY part, offset, seq LIMIT {parameters.integer(asked.limit + 1)}"
+    )
+    rows = await context.rows(sql, parameters)
+    page, more = rows[: asked.limit], len(rows) > asked.limit
+    events = [
+        HistoryEvent(
+            position=f"{row['part']}:{row['offset']}",
+            writer=row["writer"],
+            seq=row["seq"],
+            at=row["at"],
+            type=row["type"],
+            event=json.loads(row["body"]),
+        )
+        for row in page
+    ]
+    last = page[-1] if page else None
+    return History(
+        events=events, next_cursor=write_cursor(last["part"], last["offset"], last["seq"]) if more and last else None
+    )
+
+
+async def list_workspaces(context: Context, call: Call[Asked]) -> Workspaces:
+    """Workspaces that have runs or projects."""
+    projects = await _projects(context, None)
+    names = sorted({project.workspace for project in projects})
+    return Workspaces(
+        workspaces=[
+            Workspace(
+                workspace=name,
+                projects=sum(project.workspace == name for project in projects),
+                runs=sum(project.runs for project in projects if project.workspace == name),
+            )
+            for name in names
+        ]
+    )
+
+
+async def list_projects(context: Context, call: Call[AskedProjects]) -> Projects:
+    """Projects that have runs, or were created; by workspace and name. Deleted ones and deleted runs do not count."""
+    return Projects(projects=await _projects(context, call.asked.workspace))
+
+
+async def _projects(context: Context, workspace: str | None) -> list[Project]:
+    stated, counted = Parameters(), Parameters()
+    where = "1" if workspace is None else "workspace = {}"
+    states, runs = await asyncio.gather(
+        context.rows(
+            "SELECT workspace, project, description, notes, created_at, updated_at, deleted FROM projects WHERE "
+            + where.format(stated.text(workspace) if workspace is not None else ""),
+            stated,
+        ),
+        context.rows(
+            "SELECT workspace, project, count() AS runs, min(created_at) AS created_at, max(updated_at) AS updated_at "
+            f"FROM runs WHERE NOT deleted AND {where.format(counted.text(workspace) if workspace is not None else '')} "
+            "GROUP BY workspace, project",
+            counted,
+        ),
+    )
+    found: dict[tuple[str, str], dict[str, Any]] = {
+        (row["workspace"], row["project"]): {"description": "", "notes": "", **row} for row in runs
+    }
+    for row in states:
+        key = (row["workspace"], row["project"])
+        if not row.pop("deleted"):  # runs that are still in a deleted project keep it in the list
+            found[key] = {**row, "runs": found.get(key, {}).get("runs", 0)}
+    return [Project(**found[key]) for key in sorted(found)]
+
+
+async def list_experiments(context: Context, call: Call[AskedExperiments]) -> Experiments:
+    """Experiments that have runs, or were created; by workspace, project and name."""
+    stated, counted = Parameters(), Parameters()
+
+    def where(parameters: Parameters) -> str:
+        scope = {"workspace": call.asked.workspace, "project": call.asked.project}
+        wanted = [f"{name} = {parameters.text(value)}" for name, value in scope.items() if value is not None]
+        return " AND ".join(["1", *wanted])
+
+    states, runs = await asyncio.gather(
+        context.rows(
+            "SELECT workspace, project, experiment, description, created_at, updated_at FROM experiments "
+            f"WHERE NOT deleted AND {where(stated)}",
+            stated,
+        ),
+        context.rows(
+            "SELECT workspace, project, experiment, count() AS runs, min(created_at) AS created_at, "
+            "max(updated_at) AS updated_at FROM runs WHERE NOT deleted AND experiment != '' AND "
+            f"{where(counted)} GROUP BY workspace, project, experiment",
+            counted,
+        ),
+    )
+    found: dict[tuple[str, str, str], dict[str, Any]] = {
+        (row["workspace"], row["project"], row["experiment"]): {"description": "", **row} for row in runs
+    }
+    for row in states:
+        key = (row["workspace"], row["project"], row["experiment"])
+        found[key] = {**row, "runs": found.get(key, {}).get("runs", 0)}
+    return Experiments(experiments=[Experiment(**found[key]) for key in sorted(found)])
+
+
+_RUN: Final = "/api/v1/runs/{run}"
+ENDPOINTS: Final[Iterable[Endpoint]] = (
+    Endpoint("GET", "/api/v1/workspaces", "Workspaces", list_workspaces, Asked, Workspaces),
+    Endpoint("GET", "/api/v1/projects", "Projects", list_projects, AskedProjects, Projects),
+    Endpoint("GET", "/api/v1/experiments", "Experiments", list_experiments, AskedExperiments, Experiments),
+    Endpoint("GET", f"{_RUN}/parameters", "Parameters", attributes_of("parameter"), AskedOfPast, Attributes),
+    Endpoint("GET", f"{_RUN}/others", "Other values", attributes_of("other"), AskedOfPast, Attributes),
+    Endpoint("GET", f"{_RUN}/environment", "Environment", attributes_of("environment"), AskedOfPast, Attributes),
+    Endpoint("GET", f"{_RUN}/summaries", "Summaries of a run's metrics", run_summaries, AskedSummaries, Summaries),
+    Endpoint("POST", "/api/v1/summaries", "Summaries of many runs", many_summaries, AskedManySummaries, Summaries),
+    Endpoint("GET", f"{_RUN}/history", "Control events of a run", history, AskedHistory, History),
+)

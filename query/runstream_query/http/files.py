@@ -1,0 +1,171 @@
+"""Assets and console output of a run."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from aiohttp import web
+from pydantic import Field as ModelField
+
+from runstream.service.assets import AssetMissing
+from runstream.service.problems import Problem
+from runstream_query.answers import Asset, Assets, Output, OutputPiece
+from runstream_query.errors import NotFound
+from runstream_query.http.context import Context
+from runstream_query.http.cursors import read_cursor, write_cursor
+from runstream_query.http.endpoint import POSITION_HEADER, Asked, AskedOfPast, Call, Endpoint
+from runstream_query.http.past import folded, time_of
+from runstream_query.sql.parameters import Parameters
+
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+_COLUMNS: Final = "run, asset, name, kind, sha256, size_bytes, content_type, step, metadata, at"
+#: What a browser may show by itself. Everything else, HTML and SVG with their scripts above all, is only saved.
+_SHOWN: Final = frozenset(
+    {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/json", "audio/mpeg", "video/mp4"}
+)
+_MEDIA_TYPE: Final = re.compile(r"[\w.+\-]+/[\w.+\-]+(?:\s*;\s*[\w\-]+=[\w.\-]+)*\Z", re.ASCII)
+
+
+class AskedAssets(AskedOfPast):
+    kind: str | None = ModelField(default=None, max_length=100)
+
+
+class AskedOutput(Asked):
+    stream: Literal["stdout", "stderr"] | None = None
+    limit: int = ModelField(default=1000, ge=1, le=10_000, description="pieces of text a page")
+    cursor: str | None = ModelField(default=None, max_length=100)
+    format: Literal["json", "text"] = "json"
+
+
+async def list_assets(context: Context, call: Call[AskedAssets]) -> Assets:
+    """By name, then by step and time."""
+    run, kind = call.path["run"], call.asked.kind
+    prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
+    if prefix is not None:
+        past = await folded(context, run, prefix)
+        rows = [{**row, "at": time_of(row["at"])} for row in past.assets]
+    else:
+        await context.require_run(run)
+        parameters = Parameters()
+        sql = f"SELECT {_COLUMNS} FROM assets WHERE run = {parameters.text(run)} AND NOT deleted"
+        rows = await context.rows(sql, parameters)
+    assets = [_asset(row) for row in rows if kind is None or row["kind"] == kind]
+    return Assets(assets=sorted(assets, key=lambda asset: (asset.name, asset.step or 0, asset.at, asset.asset)))
+
+
+def _asset(row: dict[str, Any]) -> Asset:
+    values = {name: row[name] for name in Asset.model_fields if name != "metadata"}
+    return Asset(**values, metadata=json.loads(row["metadata"] or "{}"))
+
+
+async def download(context: Context, call: Call[Asked]) -> web.StreamResponse:
+    """The bytes of an asset, whole or one range of it."""
+    run, asset, request = call.path["run"], call.path["asset"], call.request
+    parameters = Parameters()
+    sql = (
+        f"SELECT {_COLUMNS} FROM assets WHERE run = {parameters.text(run)} AND asset = {parameters.text(asset)} "
+        "AND NOT deleted"
+    )
+    rows = await context.rows(sql, parameters)
+    if not rows:
+        await context.require_run(run)
+        raise NotFound(f"run {run!r} has no asset {asset[:80]!r}: /api/v1/runs/{run}/assets lists what it has")
+    found = _asset(rows[0])
+    size_bytes = await context.assets.size_of(found.sha256)
+    if size_bytes is None:
+        raise AssetMissing(f"the bytes of asset {found.name!r} ({found.sha256}) are not in the storage")
+    headers = asset_headers(found)
+    etag = f'"{found.sha256}"'
+    headers |= {"ETag": etag, "Accept-Ranges": "bytes", POSITION_HEADER: str(context.visibility.visible())}
+    if request.headers.get("If-None-Match") in (etag, "*"):
+        return web.Response(status=304, headers=headers)
+    span = _asked_range(request, size_bytes, etag)
+    if span is None:
+        start, end, status = 0, size_bytes, 200
+    else:
+        (start, end), status = span, 206
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size_bytes}"
+    stream = await context.assets.open(found.sha256, start, end)
+    response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(end - start)})
+    await response.prepare(request)
+    async for chunk in stream.chunks:
+        await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+def asset_headers(asset: Asset) -> dict[str, str]:
+    """How a browser is to take the file: by the type that was logged, never by guessing, and saved unless harmless."""
+    content_type = asset.content_type if _MEDIA_TYPE.match(asset.content_type) else "application/octet-stream"
+    shown = content_type.partition(";")[0].strip().lower() in _SHOWN
+    name = asset.name.rpartition("/")[2] or asset.asset
+    plain = re.sub(r"[^A-Za-z0-9 ._\-]", "_", name)
+    return {
+        "Content-Type": content_type,
+        "Content-Disposition": f'{"inline" if shown else "attachment"}; filename="{plain}"; '
+        f"filename*=UTF-8''{quote(name, safe='')}",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-cache",
+    }
+
+
+def _asked_range(request: web.Request, size_bytes: int, etag: str) -> tuple[int, int] | None:
+    """The one range [start, end) that is asked for; None for the whole file, also where the header asks for several
+    (RFC 9110 allows to ignore it) or for another version."""
+    header = request.headers.get("Range")
+    if header is None or request.headers.get("If-Range", etag) != etag:
+        return None
+    match = _RANGE.match(header.replace(" ", ""))
+    if match is None or not (match[1] or match[2]):
+        return None
+    if match[1]:
+        start, end = int(match[1]), min(int(match[2]) + 1 if match[2] else size_bytes, size_bytes)
+    else:
+        start, end = max(0, size_bytes - int(match[2])), size_bytes
+    if start >= end:
+        raise Problem(
+            416,
+            "range",
+            "The range is outside of the file",
+            f"{header} is outside of {size_bytes} bytes: ask for less, or for the whole file",
+            headers={"Content-Range": f"bytes */{size_bytes}"},
+        )
+    return start, end
+
+
+async def show_output(context: Context, call: Call[AskedOutput]) -> Output | web.StreamResponse:
+    """What the run printed, ordered by writer and the writer's own order. As text: the page's pieces joined."""
+    run, asked = call.path["run"], call.asked
+    await context.require_run(run)
+    parameters = Parameters()
+    conditions = [f"run = {parameters.text(run)}"]
+    if asked.stream is not None:
+        conditions.append(f"stream = {parameters.text(asked.stream)}")
+    if asked.cursor:
+        writer, seq = read_cursor(asked.cursor, 2)
+        conditions.append(f"(writer, seq) > ({parameters.bind(writer, 'UInt64')}, {parameters.bind(seq, 'UInt64')})")
+    sql = (
+        f"SELECT writer, seq, at, stream, text FROM output WHERE {' AND '.join(conditions)} "
+        f"ORDER BY writer, seq LIMIT {parameters.integer(asked.limit + 1)}"
+    )
+    rows = await context.rows(sql, parameters)
+    page = rows[: asked.limit]
+    cursor = write_cursor(page[-1]["writer"], page[-1]["seq"]) if len(rows) > asked.limit else None
+    if asked.format == "text":
+        headers = {"X-Content-Type-Options": "nosniff", POSITION_HEADER: str(context.visibility.visible())}
+        if cursor:
+            headers["Runstream-Next-Cursor"] = cursor
+        return web.Response(text="".join(row["text"] for row in page), content_type="text/plain", headers=headers)
+    pieces = [OutputPiece(**{**row, "writer": f"{row['writer']:016x}"}) for row in page]
+    return Output(pieces=pieces, next_cursor=cursor)
+
+
+_RUN: Final = "/api/v1/runs/{run}"
+ENDPOINTS: Final[Iterable[Endpoint]] = (
+    Endpoint("GET", f"{_RUN}/assets", "Files of a run", list_assets, AskedAssets, Assets),
+    Endpoint("GET", f"{_RUN}/assets/{{asset}}", "A file's bytes", download, Asked, None, ("application/octet-stream",)),
+    Endpoint("GET", f"{_RUN}/output", "What a run printed", show_output, AskedOutput, Output, ("text/plain",)),
+)

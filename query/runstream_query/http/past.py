@@ -1,0 +1,80 @@
+"""Reads as of a past moment: the fold of a prefix of the log."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pyarrow as pa
+
+from runstream.events.positions import Positions
+from runstream_query.answers import RunRow, Summary
+from runstream_query.as_of import AsOf, FoldedRun, LoggedEvent
+from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.http.context import Context
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.prefix import within
+from runstream_query.sql.runs import RUN_COLUMNS
+from runstream_query.sql.series import Names, Range, count_statement, points_statement, reads_of
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_of(at_us: int) -> datetime:
+    """Microseconds since 1970 UTC as a time."""
+    return EPOCH + timedelta(microseconds=at_us)
+
+
+def _folds(context: Context) -> AsOf:
+    if context.as_of is None:
+        raise InvalidRequest("as_of: this server was built without folds and answers only the present", name="as_of")
+    return context.as_of
+
+
+async def folded(context: Context, run: str, prefix: Positions) -> FoldedRun:
+    """The run after the events up to `prefix`. Raises NotFound if there were none."""
+    folds = _folds(context)
+    parameters = Parameters()
+    sql = (
+        f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(run)} AND "
+        f"{within(prefix, parameters)} ORDER BY part, offset, seq"
+    )
+    events = [LoggedEvent(**row) for row in await context.rows(sql, parameters)]
+    if not events:
+        raise NotFound(f"nothing was known of the run {run!r} as of {prefix}: give a later as_of")
+    return await asyncio.to_thread(folds.fold_run, run, events)
+
+
+def run_row_of_past(past: FoldedRun, now_us: int) -> RunRow:
+    """The folded row as an answer. Its status is the log's alone: silence is of the present."""
+    row = {name: past.row[name] for name in RUN_COLUMNS if name != "duration_s"}
+    end_us = now_us if row["ended_at"] is None else row["ended_at"]
+    row["duration_s"] = (end_us - row["started_at"]) / 1_000_000
+    for name in ("created_at", "started_at", "ended_at", "updated_at"):
+        row[name] = None if row[name] is None else time_of(row[name])
+    return RunRow(**row)
+
+
+async def summaries_of_past(
+    context: Context, runs: Sequence[str], metrics: Sequence[str], prefix: Positions
+) -> list[Summary]:
+    """Summaries over the points up to `prefix`, by the same fold as the live ones."""
+    folds = _folds(context)
+    wanted = Range(as_of=prefix)
+    parameters = Parameters()
+    counts = await context.rows(count_statement(Names(tuple(runs), tuple(metrics)), wanted, parameters), parameters)
+    summaries: list[Summary] = []
+    for names in reads_of(counts, context.settings.points_per_read):
+        bound = Parameters()
+        points: pa.Table = await context.store.query(points_statement(names, wanted, bound), bound.values)
+        rows = await asyncio.to_thread(folds.summarise, points.drop_columns(["writer"]))
+        summaries.extend(summary_of_past(row) for row in rows)
+    return sorted(summaries, key=lambda summary: (summary.run, summary.metric))
+
+
+def summary_of_past(row: Mapping[str, Any]) -> Summary:
+    """A folded row as an answer."""
+    values = {name: row[name] for name in Summary.model_fields}
+    for name in ("minimum_at", "maximum_at", "first_at", "last_at"):
+        values[name] = time_of(values[name])
+    return Summary(**values)

@@ -1,0 +1,256 @@
+"""Runs: lists with filter, sort, page and columns; one run; its writers."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, cast
+
+from pydantic import Field as ModelField
+
+from runstream_query.answers import RunDetail, RunRow, Runs, Writer
+from runstream_query.errors import FilterError, InvalidRequest, NotFound
+from runstream_query.filters.checks import MAX_FILTER_CHARS
+from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS
+from runstream_query.filters.parser import parse, parse_field
+from runstream_query.filters.printer import print_field
+from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, FlagKind, Kind, fields_of
+from runstream_query.http.context import Context
+from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
+from runstream_query.http.past import folded, run_row_of_past
+from runstream_query.sql.pages import (
+    DEFAULT_SORT,
+    Cursor,
+    count_statement,
+    page_statement,
+    parse_sort,
+    question_of,
+    split_fields,
+)
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.runs import RUN_COLUMNS, run_rows
+
+MAX_COLUMNS: Final = 500
+
+
+class AskedRuns(Asked):
+    filter: str = ModelField(
+        default="", max_length=MAX_FILTER_CHARS, description="an expression of the filter language"
+    )
+    sort: str = ModelField(
+        default=DEFAULT_SORT, max_length=5000, description="fields, comma-separated, - in front for descending"
+    )
+    columns: str = ModelField(
+        default="",
+        max_length=100_000,
+        description="metric, param, other and env fields whose values each row has; metric.* and param.* mean all",
+    )
+    workspace: str | None = None
+    project: str | None = None
+    experiment: str | None = None
+    limit: int = ModelField(default=100, ge=1)
+    cursor: str | None = ModelField(default=None, max_length=60_000)
+    count: bool = ModelField(default=False, description="also count all matching runs")
+
+
+class AskedColumns:
+    """The columns of a page: what to look up, and under which text each value is answered."""
+
+    def __init__(self, text: str) -> None:
+        self.every: set[str] = set()
+        self.named: dict[Field, list[str]] = {}
+        for piece in split_fields(text):
+            if piece.endswith(".*") and piece[:-2] in NAMED:
+                self.every.add(piece[:-2])
+                continue
+            field = parse_field(piece)
+            if field.kind not in NAMED:
+                raise InvalidRequest(
+                    f"columns: {piece!r} is part of every row or has no single value: give metric, param, other and "
+                    "env fields",
+                    name="columns",
+                )
+            self.named.setdefault(field, []).append(piece)
+        if len(self.named) > MAX_COLUMNS:
+            raise InvalidRequest(
+                f"columns: {len(self.named)} of them, at most {MAX_COLUMNS} are allowed", name="columns"
+            )
+
+    def names(self, kind: str) -> list[str]:
+        return sorted({field.name for field in self.named if field.kind == kind})
+
+    def keys(self, field: Field) -> list[str]:
+        """Under which texts the value of `field` is answered."""
+        keys = list(self.named.get(field, ()))
+        if field.kind in self.every and field.aggregate in (None, "last"):
+            keys.append(print_field(field))
+        return keys
+
+
+def _expression(asked: AskedRuns) -> Expression | None:
+    """The filter with the request's scope; deleted and archived runs are left out unless the filter speaks of them."""
+    try:
+        given = parse(asked.filter) if asked.filter.strip() else None
+    except FilterError as error:
+        raise FilterError(error.message, text=error.text, column=error.column, name="filter") from None
+    parts: list[Expression] = [given] if given else []
+    places: dict[Kind, str | None] = {
+        "workspace": asked.workspace,
+        "project": asked.project,
+        "experiment": asked.experiment,
+    }
+    parts.extend(Compare(Field(kind), "=", value) for kind, value in places.items() if value is not None)
+    spoken = {field.kind for field in fields_of(given)} if given else set()
+    hidden: tuple[FlagKind, ...] = ("archived", "deleted")
+    parts.extend(Compare(Field(kind), "=", False) for kind in hidden if kind not in spoken)
+    return None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
+    """One page. Three statements at most, however many runs and columns (four with count)."""
+    asked = call.asked
+    if asked.limit > context.settings.max_page:
+        raise InvalidRequest(f"limit is {asked.limit}: at most {context.settings.max_page} are allowed", name="limit")
+    expression = _expression(asked)
+    try:
+        sort = parse_sort(asked.sort)
+    except FilterError as error:
+        raise FilterError(f"sort: {error.message}", text=error.text, column=error.column, name="sort") from None
+    try:
+        columns = AskedColumns(asked.columns)
+    except FilterError as error:
+        raise FilterError(f"columns: {error.message}", text=error.text, column=error.column, name="columns") from None
+    question = question_of(expression, sort, "")
+    after = Cursor.parse(asked.cursor, question) if asked.cursor else None
+    clock = context.clock(after.now_us if after else None)
+    parameters = Parameters()
+    sql, terms = page_statement(expression, sort, after, asked.limit + 1, clock, parameters)
+    rows = await context.rows(sql, parameters)
+    total = None
+    if asked.count:
+        counted = Parameters()
+        total = (await context.rows(count_statement(expression, clock, counted), counted))[0]["total"]
+    more = len(rows) > asked.limit
+    rows = rows[: asked.limit]
+    next_cursor = None
+    if more:
+        ends = tuple(rows[-1][f"k{n}"] for n in range(terms))
+        next_cursor = Cursor(ends, clock.now_us, question).text()
+    cells = await _cells(context, [row["run"] for row in rows], columns)
+    return Runs(runs=[run_row(row, cells.get(row["run"])) for row in rows], next_cursor=next_cursor, total=total)
+
+
+def run_row(row: dict[str, Any], columns: dict[str, Any] | None = None) -> RunRow:
+    """The answer's row from a row of `run_rows`."""
+    return RunRow(**{name: row[name] for name in RUN_COLUMNS}, columns=columns or {})
+
+
+async def _cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> dict[str, dict[str, Any]]:
+    """Run -> column -> value, for one page of runs: one statement for metrics, one for all else."""
+    cells: dict[str, dict[str, Any]] = {run: {} for run in runs}
+    if not runs or not (columns.named or columns.every):
+        return cells
+    summaries, attributes = await asyncio.gather(
+        _summary_cells(context, runs, columns), _attribute_cells(context, runs, columns)
+    )
+    limit = context.settings.max_cells
+    if len(summaries) > limit or len(attributes) > limit:
+        raise InvalidRequest(
+            f"columns: more than {limit} values for {len(runs)} runs: ask for fewer columns or a smaller limit",
+            name="columns",
+        )
+    metrics: dict[str, list[tuple[str, list[str]]]] = {}
+    for row in summaries:
+        name = row["metric"]
+        if name not in metrics:
+            fields = [(aggregate, Field("metric", name, cast(Any, aggregate))) for aggregate in SUMMARY_COLUMNS]
+            metrics[name] = [(aggregate, keys) for aggregate, field in fields if (keys := columns.keys(field))]
+        for aggregate, keys in metrics[name]:
+            cells[row["run"]].update(dict.fromkeys(keys, row[f"v_{aggregate}"]))
+    kinds = {stored: kind for kind, stored in ATTRIBUTE_KINDS.items()}
+    for row in attributes:
+        keys = columns.keys(Field(cast(Kind, kinds[row["kind"]]), row["name"]))
+        if keys:
+            cells[row["run"]].update(dict.fromkeys(keys, json.loads(row["value"])))
+    return cells
+
+
+async def _summary_cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> list[dict[str, Any]]:
+    names = columns.names("metric")
+    if not names and "metric" not in columns.every:
+        return []
+    parameters = Parameters()
+    wanted = {field.aggregate for field in columns.named if field.kind == "metric"}
+    if "metric" in columns.every:
+        wanted.add("last")
+    values = ", ".join(f"{SUMMARY_COLUMNS[a]} AS v_{a}" for a in sorted(filter(None, wanted)))
+    only = "" if "metric" in columns.every else f"AND metric IN {parameters.texts(names)}"
+    sql = (
+        f"SELECT run, metric, {values} FROM summaries WHERE run IN {parameters.texts(runs)} {only} "
+        f"LIMIT {parameters.integer(context.settings.max_cells + 1)}"
+    )
+    return await context.rows(sql, parameters)
+
+
+async def _attribute_cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> list[dict[str, Any]]:
+    parameters = Parameters()
+    wanted = []
+    for kind, stored in ATTRIBUTE_KINDS.items():
+        if kind in columns.every:
+            wanted.append(f"kind = {parameters.text(stored)}")
+        elif names := columns.names(kind):
+            wanted.append(f"(kind = {parameters.text(stored)} AND name IN {parameters.texts(names)})")
+    if not wanted:
+        return []
+    sql = (
+        f"SELECT run, kind, name, value FROM attributes WHERE run IN {parameters.texts(runs)} AND NOT deleted AND "
+        f"({' OR '.join(wanted)}) LIMIT {parameters.integer(context.settings.max_cells + 1)}"
+    )
+    return await context.rows(sql, parameters)
+
+
+async def rows_of(context: Context, condition: str, parameters: Parameters) -> list[RunRow]:
+    """The rows of runs that meet a condition on `run_rows`, whose values are bound in `parameters`."""
+    source = run_rows(parameters, context.clock())
+    sql = f"SELECT {', '.join(RUN_COLUMNS)} FROM {source} WHERE {condition} ORDER BY run"
+    return [run_row(row) for row in await context.rows(sql, parameters)]
+
+
+async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
+    run = call.path["run"]
+    prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
+    if prefix is not None:
+        past = await folded(context, run, prefix)
+        return RunDetail(
+            run=run_row_of_past(past, context.now_us()),
+            writers=[],
+            metrics=0,
+            parameters=sum(row["kind"] == "parameter" for row in past.attributes),
+            assets=len(past.assets),
+        )
+    parameters = Parameters()
+    rows = await rows_of(context, f"run = {parameters.text(run)}", parameters)
+    if not rows:
+        raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
+    counted, watched = Parameters(), Parameters()
+    key = counted.text(run)
+    counts, writers = await asyncio.gather(
+        context.rows(
+            f"SELECT (SELECT uniqExact(metric) FROM summary_states WHERE run = {key}) AS metrics, "
+            f"(SELECT count() FROM attributes WHERE run = {key} AND kind = 'parameter' AND NOT deleted) AS parameters, "
+            f"(SELECT count() FROM assets WHERE run = {key} AND NOT deleted) AS assets",
+            counted,
+        ),
+        context.rows(
+            "SELECT writer, max(ended) AS ended, max(last_seen_at) AS last_seen_at FROM watermarks "
+            f"WHERE key = {watched.text(run)} AND writer != '' GROUP BY writer ORDER BY writer",
+            watched,
+        ),
+    )
+    return RunDetail(run=rows[0], writers=[Writer(**row) for row in writers], **counts[0])
+
+
+ENDPOINTS: Final[Iterable[Endpoint]] = (
+    Endpoint("GET", "/api/v1/runs", "Runs: filter, sort, page, columns", list_runs, AskedRuns, Runs),
+    Endpoint("POST", "/api/v1/runs/query", "The same, with a long question in the body", list_runs, AskedRuns, Runs),
+    Endpoint("GET", "/api/v1/runs/{run}", "One run", show_run, AskedOfPast, RunDetail),
+)

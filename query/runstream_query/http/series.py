@@ -1,0 +1,362 @@
+"""Curves over HTTP: all points or buckets, of many runs and metrics, as an Arrow stream or JSON."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+from aiohttp import web
+from pydantic import Field as ModelField
+
+from runstream.events.names import NO_STEP
+from runstream.events.positions import Positions
+from runstream_query.answers import Curve, Envelope, Series
+from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.http.context import Context
+from runstream_query.http.endpoint import POSITION_HEADER, AskedOfPast, Call, Endpoint
+from runstream_query.http.globs import chosen, near_metric
+from runstream_query.http.past import EPOCH
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.series import (
+    BUCKET_STEPS,
+    Names,
+    Range,
+    bucket_width,
+    count_statement,
+    extent_statement,
+    points_statement,
+    projected_envelope,
+    reads_of,
+    scanned_envelope,
+    scanned_extent_statement,
+    step_width,
+)
+
+ARROW: Final = "application/vnd.apache.arrow.stream"
+WIDTH_HEADER: Final = "Runstream-Bucket-Width"
+Axis = Literal["step", "time"]
+
+
+class AskedRange(AskedOfPast):
+    max_points: int | None = ModelField(
+        default=None, ge=2, description="buckets a series at most; none means all points"
+    )
+    step_from: int | None = ModelField(default=None, ge=-(2**63), lt=2**63)
+    step_to: int | None = ModelField(default=None, ge=-(2**63), lt=2**63)
+    time_from: datetime | None = None
+    time_to: datetime | None = None
+    by: Axis = ModelField(default="step", description="what buckets divide: steps or time")
+
+
+class AskedSeries(AskedRange):
+    runs: list[str] = ModelField(min_length=1, max_length=1000)
+    metrics: list[str] = ModelField(min_length=1, max_length=1000, description="names or globs (val/*)")
+
+
+class AskedOneSeries(AskedRange):
+    metrics: list[str] = ModelField(min_length=1, max_length=1000, description="names or globs (val/*)")
+
+
+async def many_series(context: Context, call: Call[AskedSeries]) -> Series | web.StreamResponse:
+    """Series of several runs and metrics. A metric that a run does not have is left out; an unknown run is an error."""
+    asked = call.asked
+    found = await chosen(context, asked.runs, asked.metrics)
+    silent = set(asked.runs) - {row["run"] for row in found}
+    if silent:
+        parameters = Parameters()
+        sql = f"SELECT DISTINCT run FROM run_states WHERE run IN {parameters.texts(sorted(silent))}"
+        unknown = silent - {row["run"] for row in await context.rows(sql, parameters)}
+        if unknown:
+            raise NotFound(
+                f"no run has the id {min(unknown)!r}: look it up in /api/v1/runs, or wait for it with wait_for"
+            )
+    return await _answer(context, call.request, asked, found)
+
+
+async def one_series(context: Context, call: Call[AskedOneSeries]) -> Series | web.StreamResponse:
+    """Series of one run. A metric (not a glob) that it does not have is an error."""
+    run, asked = call.path["run"], call.asked
+    found = await chosen(context, [run], asked.metrics)
+    have = {row["metric"] for row in found}
+    for name in asked.metrics:
+        if name not in have and not ("*" in name or "?" in name):
+            await context.require_run(run)
+            near = await near_metric(context, [run], name)
+            raise NotFound(f"run {run!r} has no metric {name!r}{near}: its summaries list what it has")
+    if not found:
+        await context.require_run(run)
+    return await _answer(context, call.request, asked, found)
+
+
+async def _answer(
+    context: Context, request: web.Request, asked: AskedRange, found: Sequence[dict[str, Any]]
+) -> Series | web.StreamResponse:
+    prefix = await context.prefix(asked.as_of, asked.wait_s)
+    wanted = _range(asked, prefix)
+    arrow = wants_arrow(request)
+    if asked.max_points is None:
+        return await (_stream_points if arrow else _json_points)(context, request, found, wanted)
+    if asked.max_points > context.settings.max_points_limit:
+        raise InvalidRequest(
+            f"max_points is {asked.max_points}: at most {context.settings.max_points_limit} are allowed, or leave it "
+            "out for all points",
+            name="max_points",
+        )
+    if not found:
+        table, width = None, 1
+    else:
+        table, width = await _buckets(context, found, wanted, asked.by, asked.max_points)
+    if arrow:
+        return await _stream_table(context, request, table, width)
+    envelopes = [] if table is None else await asyncio.to_thread(_envelopes, table)
+    return Series(envelopes=envelopes, width=width)
+
+
+def wants_arrow(request: web.Request) -> bool:
+    """Whether the request accepts an Arrow stream rather than JSON. Raises InvalidRequest if it accepts neither."""
+    accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("Accept", "*/*").split(",")]
+    if ARROW in accepted:
+        return True
+    if not {"*/*", "application/json", "application/*", ""} & set(accepted):
+        raise InvalidRequest(
+            f"Accept is {', '.join(accepted)}: series come as {ARROW} or application/json", name="Accept"
+        )
+    return False
+
+
+def _range(asked: AskedRange, prefix: Positions | None) -> Range:
+    if asked.step_from is not None and asked.step_to is not None and asked.step_from > asked.step_to:
+        raise InvalidRequest(
+            f"step_from {asked.step_from} is behind step_to {asked.step_to}: swap them", name="step_from"
+        )
+    if asked.time_from is not None and asked.time_to is not None and _micros(asked.time_from) > _micros(asked.time_to):
+        raise InvalidRequest("time_from is behind time_to: swap them", name="time_from")
+    return Range(
+        asked.step_from,
+        asked.step_to,
+        None if asked.time_from is None else _micros(asked.time_from),
+        None if asked.time_to is None else _micros(asked.time_to),
+        prefix,
+    )
+
+
+def _micros(moment: datetime) -> int:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=EPOCH.tzinfo)
+    delta = aware - EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+async def _buckets(
+    context: Context, found: Sequence[dict[str, Any]], wanted: Range, axis: Axis, max_points: int
+) -> tuple[pa.Table | None, int]:
+    """The buckets of all series in one table, and their width (steps or microseconds)."""
+    names = names_of(found)
+    if axis == "step" and wanted.by_steps_alone:
+        extent = await _step_extent(context, found, names, wanted)
+    else:
+        parameters = Parameters()
+        rows = await context.rows(scanned_extent_statement(names, wanted, axis, parameters), parameters)
+        extent = (rows[0]["low"], rows[0]["high"]) if rows[0]["series"] else (0, 0)
+    parameters = Parameters()
+    if axis == "time":
+        width = bucket_width(*extent, max_points, 1)
+        sql = scanned_envelope(names, wanted, axis, width, parameters)
+    else:
+        width = step_width(*extent, max_points)
+        if width >= BUCKET_STEPS and wanted.by_steps_alone:
+            sql = projected_envelope(names, wanted, width, parameters)
+        else:
+            sql = scanned_envelope(names, wanted, axis, width, parameters)
+    return await context.store.query(sql, parameters.values), width
+
+
+async def _step_extent(
+    context: Context, found: Sequence[dict[str, Any]], names: Names, wanted: Range
+) -> tuple[int, int]:
+    low = min(row["first_step"] for row in found)
+    high = max(row["last_step"] for row in found)
+    if low == NO_STEP:
+        # Points without a step are one bucket at the very left and must not stretch all others.
+        parameters = Parameters()
+        rows = await context.rows(extent_statement(names, parameters), parameters)
+        low, high = (rows[0]["low"], rows[0]["high"]) if rows[0]["series"] else (0, 0)
+    low = low if wanted.step_from is None else max(low, wanted.step_from)
+    high = high if wanted.step_to is None else min(high, wanted.step_to)
+    return (low, high) if low <= high else (low, low)
+
+
+def names_of(found: Sequence[dict[str, Any]]) -> Names:
+    return Names(tuple(dict.fromkeys(row["run"] for row in found)), tuple(sorted({row["metric"] for row in found})))
+
+
+async def _reads(context: Context, found: Sequence[dict[str, Any]], wanted: Range) -> tuple[list[Names], int]:
+    """The reads that give all points of the range, and how many points there are."""
+    counts: Sequence[dict[str, Any]] = found
+    if found and wanted != Range():
+        parameters = Parameters()
+        counts = await context.rows(count_statement(names_of(found), wanted, parameters), parameters)
+    return reads_of(counts, context.settings.points_per_read), sum(row["count"] for row in counts)
+
+
+async def _json_points(
+    context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range
+) -> Series:
+    reads, total = await _reads(context, found, wanted)
+    limit = context.settings.max_json_points
+    if total > limit:
+        raise InvalidRequest(
+            f"these series have {total} points, JSON has room for {limit}: ask for a view with max_points, or for all "
+            f"of them with Accept: {ARROW}",
+            name="max_points",
+        )
+    curves: list[Curve] = []
+    for names in reads:
+        parameters = Parameters()
+        table = await context.store.query(points_statement(names, wanted, parameters), parameters.values)
+        curves.extend(await asyncio.to_thread(_curves, table))
+    return Series(curves=curves)
+
+
+def _parts(table: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
+    """(run, metric, its rows) of a table that is ordered by run and metric."""
+    runs, metrics = table.column("run").to_pylist(), table.column("metric").to_pylist()
+    begin = 0
+    for at in range(1, len(runs) + 1):
+        if at == len(runs) or runs[at] != runs[begin] or metrics[at] != metrics[begin]:
+            yield runs[begin], metrics[begin], table.slice(begin, at - begin)
+            begin = at
+
+
+def _curves(table: pa.Table) -> list[Curve]:
+    return [
+        Curve(
+            run=run,
+            metric=metric,
+            steps=rows.column("step").to_pylist(),
+            at=rows.column("at").to_pylist(),
+            values=rows.column("value").to_pylist(),
+            writers=[f"{writer:016x}" for writer in rows.column("writer").to_pylist()],
+        )
+        for run, metric, rows in _parts(table)
+    ]
+
+
+def _envelopes(table: pa.Table) -> list[Envelope]:
+    columns = [name for name in table.column_names if name not in ("run", "metric")]
+    return [
+        Envelope(run=run, metric=metric, **{name: rows.column(name).to_pylist() for name in columns})
+        for run, metric, rows in _parts(table)
+    ]
+
+
+def _encoded(table: pa.Table) -> pa.Table:
+    """The names as dictionaries: one text a series instead of one a point."""
+    for name in ("run", "metric"):
+        at = table.column_names.index(name)
+        table = table.set_column(at, name, table.column(name).dictionary_encode().combine_chunks())
+    return table
+
+
+class _Sink(io.RawIOBase):
+    """Collects what an Arrow writer writes until it is taken."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._pieces.append(bytes(data))
+        return len(self._pieces[-1])
+
+    def take(self) -> bytes:
+        taken, self._pieces = b"".join(self._pieces), []
+        return taken
+
+
+POINTS_SCHEMA: Final = pa.schema(
+    [
+        ("run", pa.dictionary(pa.int32(), pa.string())),
+        ("metric", pa.dictionary(pa.int32(), pa.string())),
+        ("step", pa.int64()),
+        ("at", pa.timestamp("us", tz="UTC")),
+        ("value", pa.float64()),
+        ("writer", pa.uint64()),
+    ]
+)
+_ENVELOPE_FIELDS: Final = [
+    ("run", pa.dictionary(pa.int32(), pa.string())),
+    ("metric", pa.dictionary(pa.int32(), pa.string())),
+    ("first_step", pa.int64()),
+    ("last_step", pa.int64()),
+    ("count", pa.uint64()),
+    ("nan_count", pa.uint64()),
+    ("min", pa.float64()),
+    ("max", pa.float64()),
+    ("mean", pa.float64()),
+]
+
+
+async def _stream_points(
+    context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range
+) -> web.StreamResponse:
+    reads, _ = await _reads(context, found, wanted)
+
+    async def tables() -> AsyncIterator[pa.Table]:
+        for names in reads:
+            parameters = Parameters()
+            yield await context.store.query(points_statement(names, wanted, parameters), parameters.values)
+
+    return await _stream(context, request, POINTS_SCHEMA, tables(), {})
+
+
+async def _stream_table(
+    context: Context, request: web.Request, table: pa.Table | None, width: int
+) -> web.StreamResponse:
+    fields = list(_ENVELOPE_FIELDS)
+    if table is not None and "first_at" in table.column_names:
+        fields += [("first_at", pa.timestamp("us", tz="UTC")), ("last_at", pa.timestamp("us", tz="UTC"))]
+
+    async def tables() -> AsyncIterator[pa.Table]:
+        if table is not None:
+            yield table
+
+    return await _stream(context, request, pa.schema(fields), tables(), {WIDTH_HEADER: str(width)})
+
+
+async def _stream(
+    context: Context,
+    request: web.Request,
+    schema: pa.Schema,
+    tables: AsyncIterator[pa.Table],
+    headers: dict[str, str],
+) -> web.StreamResponse:
+    """Send the tables as one Arrow IPC stream; the first is read before the answer begins, so that its error is one."""
+    position = str(context.visibility.visible())
+    first = await anext(tables, None)
+    response = web.StreamResponse(headers={"Content-Type": ARROW, POSITION_HEADER: position, **headers})
+    await response.prepare(request)
+    sink = _Sink()
+    writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema)
+
+    def write(table: pa.Table) -> bytes:
+        writer.write_table(_encoded(table).cast(schema), max_chunksize=1_000_000)
+        return sink.take()
+
+    table = first
+    while table is not None:
+        await response.write(await asyncio.to_thread(write, table))
+        table = await anext(tables, None)
+    writer.close()
+    await response.write(sink.take())
+    await response.write_eof()
+    return response
+
+
+ENDPOINTS: Final[Iterable[Endpoint]] = (
+    Endpoint("POST", "/api/v1/series", "Curves of many runs and metrics", many_series, AskedSeries, Series, (ARROW,)),
+    Endpoint("GET", "/api/v1/runs/{run}/series", "Curves of one run", one_series, AskedOneSeries, Series, (ARROW,)),
+)

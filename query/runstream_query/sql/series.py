@@ -1,0 +1,256 @@
+"""Curves: all points of runs and metrics, or buckets of them.
+
+Buckets come from the projection `curve` of the table `points`, which keeps one row for 256 steps of a run and metric:
+bucket number intDiv(step, 256), which rounds towards zero, so that bucket 0 holds the steps -255 to 255. A coarser
+view groups those by intDiv(bucket, k), which equals intDiv(step, 256 k). Where a range cuts through a bucket, the
+cut pieces are read point by point, so that every answer is exact. The statements have the projection's own
+expressions word for word: that is how the engine knows that it may be used.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+from runstream.events.names import NO_STEP
+from runstream.events.positions import Positions
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.prefix import within
+
+BUCKET_STEPS: Final = 256
+_MAX_WIDTH: Final = 2**62
+_MIN_STEP: Final = -(2**63)
+_MAX_STEP: Final = 2**63 - 1
+
+#: The projection's aggregates, and how a client sees them.
+_AGGREGATES: Final = (
+    "count() AS n, countIf(isNaN(value)) AS nans, minIf(value, NOT isNaN(value)) AS low, "
+    "maxIf(value, NOT isNaN(value)) AS high, sumIf(value, NOT isNaN(value)) AS total, "
+    "min(step) AS begin, max(step) AS end"
+)
+#: The same of rows that are such aggregates themselves.
+_MERGED: Final = (
+    "sum(p.n) AS n, sum(p.nans) AS nans, minIf(p.low, p.n > p.nans) AS low, maxIf(p.high, p.n > p.nans) AS high, "
+    "sum(p.total) AS total, min(p.begin) AS begin, max(p.end) AS end"
+)
+ENVELOPE: Final = (
+    "run, metric, begin AS first_step, end AS last_step, n AS count, "
+    "nans AS nan_count, if(n > nans, low, nan) AS min, if(n > nans, high, nan) AS max, "
+    "if(n > nans, total / (n - nans), nan) AS mean"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What of the curves is wanted. Steps inclusive; times inclusive, in microseconds since 1970 UTC; None is open."""
+
+    step_from: int | None = None
+    step_to: int | None = None
+    time_from_us: int | None = None
+    time_to_us: int | None = None
+    as_of: Positions | None = None
+
+    @property
+    def by_steps_alone(self) -> bool:
+        return self.time_from_us is None and self.time_to_us is None and self.as_of is None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Series by run and metric: every metric of every run."""
+
+    runs: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+    def condition(self, parameters: Parameters) -> str:
+        return f"run IN {parameters.texts(self.runs)} AND metric IN {parameters.texts(self.metrics)}"
+
+
+def reads_of(counts: Sequence[Mapping[str, Any]], points_per_read: int) -> list[Names]:
+    """The series (run, metric, count; ordered by run) in reads of about `points_per_read` points: many whole runs, or
+    some metrics of one large run. Each series is in exactly one read, and the reads keep the order of runs."""
+    reads: list[Names] = []
+    runs: list[str] = []
+    metrics: set[str] = set()
+    held = 0
+    for run, rows in groupby(counts, key=lambda row: str(row["run"])):
+        series = list(rows)
+        size = sum(row["count"] for row in series)
+        if runs and held + size > points_per_read:
+            reads.append(Names(tuple(runs), tuple(sorted(metrics))))
+            runs, metrics, held = [], set(), 0
+        if size > points_per_read:
+            reads.extend(_reads_of_run(run, series, points_per_read))
+            continue
+        runs.append(run)
+        metrics.update(row["metric"] for row in series)
+        held += size
+    if runs:
+        reads.append(Names(tuple(runs), tuple(sorted(metrics))))
+    return reads
+
+
+def _reads_of_run(run: str, series: Sequence[Mapping[str, Any]], points_per_read: int) -> Iterator[Names]:
+    metrics: list[str] = []
+    held = 0
+    for row in series:
+        if metrics and held + row["count"] > points_per_read:
+            yield Names((run,), tuple(metrics))
+            metrics, held = [], 0
+        metrics.append(row["metric"])
+        held += row["count"]
+    yield Names((run,), tuple(metrics))
+
+
+def points_condition(names: Names, wanted: Range, parameters: Parameters) -> str:
+    """The points of the range, as a condition on the table."""
+    conditions = [names.condition(parameters)]
+    if wanted.step_from is not None:
+        conditions.append(f"step >= {parameters.integer(wanted.step_from)}")
+    if wanted.step_to is not None:
+        conditions.append(f"step <= {parameters.integer(wanted.step_to)}")
+    if wanted.time_from_us is not None:
+        conditions.append(f"at >= fromUnixTimestamp64Micro({parameters.integer(wanted.time_from_us)}, 'UTC')")
+    if wanted.time_to_us is not None:
+        conditions.append(f"at <= fromUnixTimestamp64Micro({parameters.integer(wanted.time_to_us)}, 'UTC')")
+    if wanted.as_of is not None:
+        conditions.append(within(wanted.as_of, parameters))
+    return " AND ".join(conditions)
+
+
+def points_statement(names: Names, wanted: Range, parameters: Parameters, limit: int | None = None) -> str:
+    """All points, ordered by run, metric, step, at (and value, so that answers are the same each time)."""
+    end = f" LIMIT {parameters.integer(limit)}" if limit is not None else ""
+    return (
+        "SELECT run, metric, step, at, value, writer FROM points WHERE "
+        f"{points_condition(names, wanted, parameters)} ORDER BY run, metric, step, at, value{end}"
+    )
+
+
+def count_statement(names: Names, wanted: Range, parameters: Parameters) -> str:
+    """How many points each series has in the range: (run, metric, n)."""
+    return (
+        "SELECT run, metric, count() AS count FROM points WHERE "
+        f"{points_condition(names, wanted, parameters)} GROUP BY run, metric ORDER BY run, metric"
+    )
+
+
+def extent_statement(names: Names, parameters: Parameters) -> str:
+    """The lowest and highest step over all series, points without a step left out; from the projection."""
+    outside = parameters.integer(_toward_zero(NO_STEP, BUCKET_STEPS))
+    return (
+        "SELECT min(begin) AS low, max(end) AS high, count() AS series FROM (SELECT run, metric, min(step) AS begin, "
+        f"max(step) AS end FROM points WHERE {names.condition(parameters)} AND intDiv(step, 256) > {outside} "
+        "GROUP BY run, metric)"
+    )
+
+
+def scanned_extent_statement(names: Names, wanted: Range, axis: str, parameters: Parameters) -> str:
+    """The lowest and highest step (or time in microseconds) of the points in the range, by looking at them."""
+    condition = points_condition(names, wanted, parameters)
+    if axis == "step":
+        condition += f" AND step != {parameters.integer(NO_STEP)}"
+    return (
+        f"SELECT min({_axis(axis)}) AS low, max({_axis(axis)}) AS high, count() AS series FROM points WHERE {condition}"
+    )
+
+
+def bucket_width(low: int, high: int, max_buckets: int, unit: int) -> int:
+    """The smallest width, a multiple of `unit`, whose aligned buckets cover [low, high] with at most `max_buckets`
+    (two or more)."""
+    width = -(-(high - low + 1) // max_buckets)
+    width = max(unit, -(-width // unit) * unit)
+    if _buckets(low, high, width) > max_buckets:
+        width = -(-(high - low + 1) // (max_buckets - 1))
+        width = max(unit, -(-width // unit) * unit)
+    return min(width, _MAX_WIDTH // unit * unit)
+
+
+def step_width(low: int, high: int, max_buckets: int) -> int:
+    """Below 256 steps a bucket any width (points are read one by one), else a multiple of 256."""
+    width = bucket_width(low, high, max_buckets, 1)
+    return width if width < BUCKET_STEPS else bucket_width(low, high, max_buckets, BUCKET_STEPS)
+
+
+def _buckets(low: int, high: int, width: int) -> int:
+    return _toward_zero(high, width) - _toward_zero(low, width) + 1
+
+
+def _toward_zero(value: int, width: int) -> int:
+    return value // width if value >= 0 else -(-value // width)
+
+
+def _axis(axis: str) -> str:
+    return "step" if axis == "step" else "toUnixTimestamp64Micro(at)"
+
+
+def scanned_envelope(names: Names, wanted: Range, axis: str, width: int, parameters: Parameters) -> str:
+    """Buckets by reading every point of the range. With axis `time` also first_at and last_at."""
+    times = ", min(at) AS first_at, max(at) AS last_at" if axis == "time" else ""
+    shown = ", first_at, last_at" if axis == "time" else ""
+    bucket = f"intDiv({_axis(axis)}, {parameters.integer(width)})"
+    return (
+        f"SELECT {ENVELOPE}{shown} FROM (SELECT run, metric, {bucket} AS bucket, {_AGGREGATES}{times} FROM points "
+        f"WHERE {points_condition(names, wanted, parameters)} GROUP BY run, metric, bucket) "
+        "ORDER BY run, metric, bucket"
+    )
+
+
+def projected_envelope(names: Names, wanted: Range, width: int, parameters: Parameters) -> str:
+    """Buckets of a multiple of 256 steps from the projection; the pieces of buckets that the range cuts are read
+    point by point."""
+    condition = names.condition(parameters)
+    inner, edges = _split(wanted)
+    coarse = parameters.integer(width // BUCKET_STEPS)
+    parts = []
+    if inner is not None:
+        limits = ""
+        if inner[0] is not None:
+            limits += f" AND intDiv(step, 256) >= {parameters.integer(inner[0])}"
+        if inner[1] is not None:
+            limits += f" AND intDiv(step, 256) <= {parameters.integer(inner[1])}"
+        parts.append(
+            f"SELECT run, metric, intDiv(intDiv(step, 256), {coarse}) AS bucket, {_AGGREGATES} FROM points "
+            f"WHERE {condition}{limits} GROUP BY run, metric, bucket"
+        )
+    parts.extend(
+        f"SELECT run, metric, intDiv(intDiv(step, 256), {coarse}) AS bucket, {_AGGREGATES} FROM points "
+        f"WHERE {condition} AND step >= {parameters.integer(low)} AND step <= {parameters.integer(high)} "
+        "GROUP BY run, metric, bucket"
+        for low, high in edges
+    )
+    rows = parts[0]
+    if len(parts) > 1:
+        pieces = " UNION ALL ".join(parts)
+        rows = f"SELECT run, metric, bucket, {_MERGED} FROM ({pieces}) AS p GROUP BY run, metric, bucket"
+    return f"SELECT {ENVELOPE} FROM ({rows}) ORDER BY run, metric, bucket"
+
+
+def _split(wanted: Range) -> tuple[tuple[int | None, int | None] | None, list[tuple[int, int]]]:
+    """The whole 256-step buckets inside the range (first, last; None is open), and the cut pieces as step ranges."""
+    low, high = wanted.step_from, wanted.step_to
+    first = last = None
+    edges: list[tuple[int, int]] = []
+    if low is not None:
+        first = _toward_zero(low, BUCKET_STEPS)
+        if bucket_steps(first)[0] < low:
+            edges.append((low, bucket_steps(first)[1]))
+            first += 1
+    if high is not None:
+        last = _toward_zero(high, BUCKET_STEPS)
+        if bucket_steps(last)[1] > high:
+            edges.append((bucket_steps(last)[0], high))
+            last -= 1
+    if first is not None and last is not None and first > last:
+        # No whole bucket: one piece, or two that touch or lie in one bucket.
+        return None, [(low if low is not None else _MIN_STEP, high if high is not None else _MAX_STEP)]
+    return (first, last), edges
+
+
+def bucket_steps(bucket: int) -> tuple[int, int]:
+    """The first and last step of a 256-step bucket."""
+    if bucket == 0:
+        return 1 - BUCKET_STEPS, BUCKET_STEPS - 1
+    if bucket > 0:
+        return bucket * BUCKET_STEPS, min(bucket * BUCKET_STEPS + BUCKET_STEPS - 1, _MAX_STEP)
+    return max(bucket * BUCKET_STEPS - BUCKET_STEPS + 1, _MIN_STEP), bucket * BUCKET_STEPS
