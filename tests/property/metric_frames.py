@@ -84,7 +84,7 @@ class FoldedLog:
             accepted.append(Accepted(delivery.part, delivery.offset, frame, fresh))
         points, bad = collect(accepted)
         assert not bad
-        self.points.update(rows_of(points.columns()))
+        self.points += counted(points)
         if unknown := self.fold.unknown_runs(points):
             self.fold.load(unknown, self._rows(unknown))
         self.fold.fold(points)
@@ -109,7 +109,7 @@ class FoldedLog:
 
 
 def rows_of(columns: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Columns as rows of plain values; floats by `bits`, so that -0.0 differs from 0.0 and NaN equals itself."""
+    """Columns as rows of plain values."""
     return list(zip(*(_plain(column) for column in columns.values()), strict=True))
 
 
@@ -125,10 +125,15 @@ def _plain(column: Any) -> list[Any]:
             return column.tolist()
 
 
+def counted(batch: PointBatch) -> Counter[tuple[Any, ...]]:
+    """A batch's rows of the table `points`, `with_bits` (0.0 and -0.0 are one key to a Counter)."""
+    return Counter(map(with_bits, rows_of(batch.columns())))
+
+
 def point_rows(points: Iterable[Point]) -> Counter[tuple[Any, ...]]:
-    """The oracle's points as the rows that the table `points` must get."""
+    """The oracle's points as the rows that the table `points` must get, `with_bits`."""
     return Counter(
-        (p.run, p.metric, p.step, p.at_us, p.value, int(p.writer[:16], 16), p.part, p.offset) for p in points
+        with_bits((p.run, p.metric, p.step, p.at_us, p.value, int(p.writer[:16], 16), p.part, p.offset)) for p in points
     )
 
 
