@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Folds a log into a store. One worker a store at a time: the store's lock sees to that on one machine.
 
-    `run` belongs to one event loop; `backlog` and `failures` may be read from anywhere.
+    `run` belongs to one event loop; the public attributes may be read from anywhere.
     """
 
     def __init__(
@@ -46,6 +46,8 @@ class Worker:
         #: Records up to here are folded one by one, because a batch with them failed with a programming error.
         self._careful: dict[int, int] = {}
         self._folded: dict[int, int] = {}
+        #: Whether it has found its place in the log; False again while it starts over after a failure.
+        self.resumed = False
         self.records = 0
         self.points = 0
         self.failures = 0
@@ -67,6 +69,7 @@ class Worker:
             else:
                 return
             self.failures += 1
+            self.resumed = False
             if self._monotonic_s() - began_s > self._settings.retry_most_s:
                 retry_s = self._settings.retry_first_s
             await _sleep_or_stop(stop, retry_s * random.uniform(0.5, 1.0))
@@ -87,6 +90,7 @@ class Worker:
         folding = Folding({table: await ahead(self._store, table, done) for table in RESUMING}, self._poison)
         await load_catalog(self._store, folding)
         self._progress.advance(Positions(done))
+        self.resumed = True
         self._on_step("resumed")
         next_offsets = {part: done.get(part, -1) + 1 for part in range(self._log.partitions)}
         feed = Feed(self._log, next_offsets, max_ahead_bytes=self._settings.max_ahead_bytes)

@@ -1,0 +1,206 @@
+"""The embedded server: gateway, log, worker, store and query API in one process. The composition root."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+from runstream_query.http.routes import add_query
+
+from runstream.events.positions import Positions
+from runstream.service.assets import AssetStorage
+from runstream.service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
+from runstream.service.log import LogError
+from runstream.service.logs import configure_logging
+from runstream.service.metrics import add_operations, process_registry
+from runstream.service.problems import problem_middleware
+from runstream.service.store import StoreError
+from runstream.service.visibility import Progress
+from runstream_infra.as_of import ProcessorFolds
+from runstream_infra.figures import EmbeddedFigures
+from runstream_infra.folding_thread import FoldingThread
+from runstream_infra.settings import ServerSettings
+from runstream_ingest.assets.local import LocalAssets
+from runstream_ingest.assets.objects import ObjectAssets
+from runstream_ingest.gateway.routes import add_gateway
+from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_ingest.log.embedded import EmbeddedLog
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.migrate import migrate
+from runstream_processors.worker.loop import Worker
+from runstream_query.settings import QuerySettings
+
+logger = logging.getLogger(__name__)
+
+#: How long open requests may take to end once the server stops.
+_REQUESTS_END_S = 5.0
+
+
+class StartFailed(Exception):
+    """The server cannot start; the message says what is in the way and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a running server consists of."""
+
+    log: EmbeddedLog
+    store: ChdbStore
+    assets: AssetStorage
+    progress: Progress
+    worker: Worker
+
+
+def run_embedded(
+    settings: ServerSettings,
+    on_ready: Callable[[str], None] | None = None,
+    *,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> int:
+    """Serve until SIGINT or SIGTERM, then finish what was accepted. Blocks; call it from the main thread.
+
+    on_ready: called once with the address, when `/readyz` answers 200. on_step: see `TableWriter` (fault tests).
+    Returns 0 after an orderly end, 1 if the worker gave up (the log is damaged; the log line says where). Raises
+    StartFailed.
+    """
+    configure_logging(settings.log_format)
+    try:
+        return asyncio.run(_serve(settings, on_ready or (lambda url: None), on_step))
+    except (LogError, StoreError, InvalidKey, InsecureBind, OSError) as error:
+        raise StartFailed(str(error)) from error
+
+
+async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_step: Callable[[str], None]) -> int:
+    keys = ApiKeys.from_plain(settings.api_keys)
+    check_bind(settings.host, keys)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    deaths: list[BaseException] = []
+
+    def on_death(error: BaseException) -> None:
+        deaths.append(error)
+        loop.call_soon_threadsafe(stop.set)
+
+    resumed = asyncio.Event()
+
+    def step(name: str) -> None:
+        if name == "resumed":
+            loop.call_soon_threadsafe(resumed.set)
+        on_step(name)
+
+    async with open_parts(settings, step) as parts:
+        folding = FoldingThread(parts.worker, on_death)
+        folding.start()
+        try:
+            runner = web.AppRunner(
+                application(settings, keys, parts), access_log=None, shutdown_timeout=_REQUESTS_END_S
+            )
+            await runner.setup()
+            try:
+                url = await _listen(runner, settings)
+                await _first(resumed, stop)
+                if not stop.is_set():
+                    on_ready(url)
+                await stop.wait()
+                logger.info("stopping: no new requests, folding what was accepted")
+            finally:
+                await runner.cleanup()
+            if not deaths:
+                await _drain(parts, settings.drain_s)
+        finally:
+            await folding.stop()
+    return 1 if deaths else 0
+
+
+@asynccontextmanager
+async def open_parts(
+    settings: ServerSettings, on_step: Callable[[str], None] = lambda step: None
+) -> AsyncIterator[Parts]:
+    """Open log, store and assets of a data directory, and close them in the opposite order."""
+    async with AsyncExitStack() as stack:
+        log = await asyncio.to_thread(
+            EmbeddedLog.open,
+            settings.log_dir,
+            partitions=settings.partitions,
+            retention_bytes=settings.log_retention_bytes,
+            retention_s=settings.log_retention_s,
+        )
+        stack.push_async_callback(log.close)
+        store = await ChdbStore.open(settings.store_dir)
+        stack.push_async_callback(store.close)
+        await migrate(store)
+        assets = ObjectAssets.at(settings.asset_url) if settings.asset_url else LocalAssets(settings.assets_dir)
+        progress = Progress()
+        yield Parts(log, store, assets, progress, Worker(log, store, progress, on_step=on_step))
+
+
+def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Application:
+    """All routes of the embedded server over opened parts."""
+    app = web.Application(
+        middlewares=[problem_middleware(), auth_middleware(keys, (settings.host,))],
+        client_max_size=GatewaySettings().max_request_bytes,
+    )
+    registry = process_registry()
+    registry.register(EmbeddedFigures(parts.log, parts.worker, parts.progress))
+
+    async def worker_ready() -> str | None:
+        return None if parts.worker.resumed else "it has not found its place in the log yet"
+
+    async def store_ready() -> str | None:
+        await parts.store.query("SELECT 1 AS one")
+        return None
+
+    add_operations(app, registry, {"worker": worker_ready, "store": store_ready})
+    add_gateway(
+        app,
+        log=parts.log,
+        assets=parts.assets,
+        visibility=parts.progress,
+        settings=GatewaySettings(),
+        registry=registry,
+    )
+    add_query(
+        app,
+        store=parts.store,
+        visibility=parts.progress,
+        log=parts.log,
+        assets=parts.assets,
+        settings=QuerySettings(),
+        as_of=ProcessorFolds(),
+    )
+    return app
+
+
+async def _listen(runner: web.AppRunner, settings: ServerSettings) -> str:
+    site = web.TCPSite(runner, settings.host, settings.port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise StartFailed(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
+            "give another --port, or 0 for a free one"
+        ) from error
+    port = runner.addresses[0][1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+
+
+async def _drain(parts: Parts, drain_s: float) -> None:
+    """Wait until everything in the log is visible. What is not by then is folded by the next start."""
+    next_offsets = await parts.log.next_offsets()
+    end = Positions({part: offset - 1 for part, offset in next_offsets.items() if offset})
+    if not await parts.progress.wait_for(end, drain_s):
+        logger.warning("stopped after %.0f s with records left to fold; they are safe in the log", drain_s)
