@@ -167,22 +167,23 @@ def _items(data: bytes) -> tuple[list[tuple[int | None, bytes]], Rejected | None
     """The items of the JSON array, as (seq, text of the event) or (None, text of what is no pair), and what is left
     where they can no longer be told apart."""
     text = data.decode("utf-8", "surrogateescape")
-    pieces, end = _split(text)
+    pieces, end, ended = _split(text)
     rest = text[end:].strip(_SPACE)
-    if not rest:
+    if ended and not rest:
         return [_pair(piece) for piece in pieces], None
     detail = f"from character {end} on the frame's events are no JSON array that ends where it should"
     return [_pair(piece) for piece in pieces], Rejected(None, "invalid_event", detail, _bytes(rest))
 
 
-def _split(text: str) -> tuple[list[str], int]:
-    """The items of an array, and where in `text` it ends; or, where it does not end, where its last item begins.
+def _split(text: str) -> tuple[list[str], int, bool]:
+    """The items of an array, where in `text` it ends, and True; or, if it does not end, where its last item begins, and
+    False.
 
     Only brackets, commas and whole strings are looked at: whatever is wrong inside of an item stays inside of it.
     """
     opening = _OPENING.match(text)
     if opening is None:
-        return [], 0
+        return [], 0, False
     pieces: list[str] = []
     depth, begin = 1, opening.end()
     for token in _TOKEN.finditer(text, begin):
@@ -197,8 +198,8 @@ def _split(text: str) -> tuple[list[str], int]:
             pieces.append(text[begin : token.start()].strip(_SPACE))
             begin = token.end()
         if depth == 0:
-            return (pieces if pieces != [""] else []), begin
-    return pieces, begin
+            return (pieces if pieces != [""] else []), begin, True
+    return pieces, begin, False
 
 
 def _pair(piece: str) -> tuple[int | None, bytes]:

@@ -104,6 +104,8 @@ class ParametersLogged(Event):
 
 
 class ParametersDeleted(Event):
+    """Parameters were taken away, by the (dotted) names that they were logged under."""
+
     type: Literal["parameters_deleted.v1"] = "parameters_deleted.v1"
     names: tuple[str, ...]
 
@@ -124,11 +126,15 @@ class EnvironmentCaptured(Event):
 
 
 class TagsAdded(Event):
+    """Tags were added to the run, in this order, behind those that it had; one that it had stays where it is."""
+
     type: Literal["tags_added.v1"] = "tags_added.v1"
     tags: tuple[Tag, ...]
 
 
 class TagsRemoved(Event):
+    """Tags were taken away; one that the run does not have is no mistake."""
+
     type: Literal["tags_removed.v1"] = "tags_removed.v1"
     tags: tuple[Tag, ...]
 
@@ -148,6 +154,8 @@ class AssetLogged(Event):
 
 
 class AssetDeleted(Event):
+    """A file of the run was deleted. Its bytes go when nothing refers to them any more."""
+
     type: Literal["asset_deleted.v1"] = "asset_deleted.v1"
     asset_id: str
 
@@ -169,11 +177,15 @@ class PointsDropped(Event):
 
 
 class RunRenamed(Event):
+    """Somebody gave the run another name."""
+
     type: Literal["run_renamed.v1"] = "run_renamed.v1"
     name: Name
 
 
 class RunMoved(Event):
+    """Somebody moved the run to another project or experiment; `experiment` None takes it out of its experiment."""
+
     type: Literal["run_moved.v1"] = "run_moved.v1"
     workspace: Workspace
     project: Project
@@ -181,11 +193,15 @@ class RunMoved(Event):
 
 
 class RunNotesSet(Event):
+    """Somebody wrote the run's notes, which replace the earlier ones."""
+
     type: Literal["run_notes_set.v1"] = "run_notes_set.v1"
     notes: str
 
 
 class RunArchived(Event):
+    """The run was put out of sight; nothing of it is lost."""
+
     type: Literal["run_archived.v1"] = "run_archived.v1"
 
 
@@ -196,10 +212,14 @@ class RunRestored(Event):
 
 
 class RunDeleted(Event):
+    """The run was deleted: reads no longer show it, until it is restored."""
+
     type: Literal["run_deleted.v1"] = "run_deleted.v1"
 
 
 class ProjectCreated(Event):
+    """A project was created. Where it is there already, this changes nothing."""
+
     type: Literal["project_created.v1"] = "project_created.v1"
     workspace: Workspace
     project: Project
@@ -217,12 +237,16 @@ class ProjectUpdated(Event):
 
 
 class ProjectDeleted(Event):
+    """A project was deleted; its name is free again."""
+
     type: Literal["project_deleted.v1"] = "project_deleted.v1"
     workspace: Workspace
     project: Project
 
 
 class ExperimentCreated(Event):
+    """An experiment was created. Where it is there already, this changes nothing."""
+
     type: Literal["experiment_created.v1"] = "experiment_created.v1"
     workspace: Workspace
     project: Project
@@ -241,6 +265,8 @@ class ExperimentUpdated(Event):
 
 
 class ExperimentDeleted(Event):
+    """An experiment was deleted; its name is free again. Its runs stay."""
+
     type: Literal["experiment_deleted.v1"] = "experiment_deleted.v1"
     workspace: Workspace
     project: Project
