@@ -1,0 +1,91 @@
+"""Runstream: experiment tracking by events. In training code:
+
+    import runstream as rs
+
+    run = rs.init(project="digits", name="mlp-3", config={"lr": 1e-3})
+    run.log({"loss": loss, "acc": acc}, step=step)
+    run.finish()
+
+Importing this is cheap; what needs more is imported when it is used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from runstream._version import VERSION as __version__
+from runstream.active import active_run
+from runstream.init import init
+from runstream.module_level import (
+    add_tags,
+    finish,
+    log,
+    log_asset,
+    log_image,
+    log_other,
+    log_others,
+    log_params,
+    log_text,
+    remove_tags,
+)
+
+if TYPE_CHECKING:
+    from runstream.api import API as API
+    from runstream.errors import Invalid as Invalid
+    from runstream.errors import InvalidSetting as InvalidSetting
+    from runstream.errors import RunstreamError as RunstreamError
+    from runstream.errors import Unavailable as Unavailable
+    from runstream.errors import Unusable as Unusable
+    from runstream.run import Run as Run
+    from runstream.settings import Settings as Settings
+    from runstream.settings import load_settings as load_settings
+
+#: Names that are imported when they are first used, and where they stand.
+_LATER = {
+    "API": "runstream.api",
+    "Invalid": "runstream.errors",
+    "InvalidSetting": "runstream.errors",
+    "Run": "runstream.run",
+    "RunstreamError": "runstream.errors",
+    "Settings": "runstream.settings",
+    "Unavailable": "runstream.errors",
+    "Unusable": "runstream.errors",
+    "load_settings": "runstream.settings",
+}
+
+__all__ = [
+    "API",
+    "Invalid",
+    "InvalidSetting",
+    "Run",
+    "RunstreamError",
+    "Settings",
+    "Unavailable",
+    "Unusable",
+    "__version__",
+    "active_run",
+    "add_tags",
+    "finish",
+    "init",
+    "load_settings",
+    "log",
+    "log_asset",
+    "log_image",
+    "log_other",
+    "log_others",
+    "log_params",
+    "log_text",
+    "remove_tags",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'runstream' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -42,3 +42,7 @@ class Notices:
             print(f"runstream: {message}", file=sys.stderr, flush=True)
         except Exception:  # stderr may be closed
             return
+
+
+#: For what belongs to no run.
+PROCESS_NOTICES: Final = Notices()

@@ -13,6 +13,7 @@ call down the slow path, and that one first settles what stands at `_offset`.
 import contextlib
 import fcntl
 import json
+import mmap
 import os
 import threading
 from collections.abc import Callable

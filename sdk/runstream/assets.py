@@ -1,0 +1,122 @@
+"""Files of a run: copied into the spool under their SHA-256 before `log_asset` returns."""
+
+import contextlib
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final, Protocol, cast
+
+from runstream.errors import Invalid
+from runstream.events.limits import MAX_ASSET_BYTES
+
+_BLOCK_BYTES: Final = 1 << 20
+_MODEL_SUFFIXES: Final = frozenset(
+    {".bin", ".ckpt", ".engine", ".gguf", ".h5", ".hdf5", ".joblib", ".keras", ".mlmodel", ".model"}
+    | {".onnx", ".pb", ".pickle", ".pkl", ".pt", ".pth", ".safetensors", ".tflite"}
+)
+_TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".feather", ".arrow", ".xlsx"})
+_TEXT_TYPES: Final = ("application/json", "application/xml", "application/yaml", "application/toml")
+#: Types that `mimetypes` does not know on every machine.
+_TYPES: Final = {
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".toml": "application/toml",
+    ".md": "text/markdown",
+    ".diff": "text/x-diff",
+    ".log": "text/plain",
+    ".parquet": "application/vnd.apache.parquet",
+    ".webp": "image/webp",
+}
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    sha256: str
+    size_bytes: int
+
+
+def content_type_of(name: str) -> str:
+    """The media type that a file of this name has."""
+    suffix = Path(name).suffix.lower()
+    if suffix in _TYPES:
+        return _TYPES[suffix]
+    import mimetypes
+
+    kind, encoding = mimetypes.guess_type(name, strict=False)
+    return kind if kind is not None and encoding is None else "application/octet-stream"
+
+
+def kind_of(name: str, content_type: str) -> str:
+    """What a file of this name is to a person: image, text, table, audio, video, model, or asset."""
+    suffix = Path(name).suffix.lower()
+    if suffix in _MODEL_SUFFIXES:
+        return "model"
+    if suffix in _TABLE_SUFFIXES:
+        return "table"
+    family = content_type.partition("/")[0]
+    if family in ("image", "audio", "video", "text"):
+        return family
+    return "text" if content_type in _TEXT_TYPES else "asset"
+
+
+def open_source(source: Any) -> tuple[IO[bytes], str | None]:
+    """What `log_asset` was given, as a binary file to read and close, and its name if it has one. Raises Invalid."""
+    if isinstance(source, str | os.PathLike):
+        path = Path(source).expanduser()
+        try:
+            return path.open("rb"), path.name
+        except OSError as error:
+            raise Invalid(f"the file {path} cannot be read: {error.strerror or error}") from None
+    if isinstance(source, bytes | bytearray | memoryview):
+        return io.BytesIO(source), None
+    if callable(getattr(source, "read", None)):
+        name = getattr(source, "name", None)
+        return cast("IO[bytes]", _Wrapped(source)), Path(name).name if isinstance(name, str) and name else None
+    raise Invalid(f"an asset of type {type(source).__name__}: give a path, bytes or an open file")
+
+
+def store(source: IO[bytes], folder: Path, temporary_name: str) -> StoredFile:
+    """Copy `source` into `folder` under its SHA-256 and return that and its size. Blocks on the disk.
+
+    Raises OSError (a full disk) and Invalid (too large), and then leaves nothing behind.
+    """
+    temporary = folder / f"{temporary_name}.tmp"
+    try:
+        sha256, size = hashlib.sha256(), 0
+        with temporary.open("xb") as target:
+            while block := source.read(_BLOCK_BYTES):
+                size += len(block)
+                if size > MAX_ASSET_BYTES:
+                    raise Invalid(f"the asset is larger than {MAX_ASSET_BYTES} bytes: split it")
+                sha256.update(block)
+                target.write(block)
+        temporary.replace(folder / sha256.hexdigest())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    return StoredFile(sha256.hexdigest(), size)
+
+
+class _Wrapped:
+    """An open file of the caller's: text is encoded, and closing leaves it open."""
+
+    def __init__(self, file: _Readable) -> None:
+        self._read: Callable[[int], Any] = file.read
+
+    def read(self, size: int) -> bytes:
+        block = self._read(size)
+        return block.encode() if isinstance(block, str) else bytes(block)
+
+    def __enter__(self) -> "_Wrapped":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None

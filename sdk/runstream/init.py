@@ -1,0 +1,161 @@
+"""`init`: from settings to a run that is being written."""
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from runstream.clock import SYSTEM_CLOCK
+from runstream.errors import Invalid, Unusable
+from runstream.events.limits import MAX_TAG_CHARS
+
+if TYPE_CHECKING:
+    from runstream.run import Run
+    from runstream.settings import Settings
+
+Resume = Literal["allow", "must", "never"]
+
+
+def init(
+    project: str | None = None,
+    name: str | None = None,
+    run_id: str | None = None,
+    workspace: str | None = None,
+    experiment: str | None = None,
+    config: Any = None,
+    tags: Iterable[str] | None = None,
+    mode: Literal["online", "offline", "disabled"] | None = None,
+    resume: Resume | None = None,
+    rank: int | None = None,
+    url: str | None = None,
+    api_key: str | None = None,
+    dir: str | os.PathLike[str] | None = None,
+    *,
+    notes: str | None = None,
+    resume_from_step: int | None = None,
+    capture_console: bool | None = None,
+    capture_code: bool | None = None,
+    system_metrics_s: float | None = None,
+    finish_timeout_s: float | None = None,
+) -> "Run":
+    """Start a run, or another writer on one, and return it.
+
+    project, workspace, experiment: where the run belongs. name: what a person calls it.
+    run_id: made up if None. Several processes that give the same one write one run (give each its `rank`).
+    config: hyper-parameters (see `Run.log_params`). tags: a list of strings. notes: free text.
+    mode: `online`; `offline` keeps everything on disk until `runstream sync`; `disabled` keeps nothing.
+    resume: None writes to `run_id` whether it is there or not. `allow` does so too and marks the run as resumed if it
+      is there; `must` raises RunMissing if it is not there, `never` raises RunExists if it is. Whether it is there is
+      asked of the server and looked up in the spool; where the server does not answer, `must` and `never` raise
+      Unavailable unless the spool knows, and `allow` goes by the spool.
+    resume_from_step: where a resumed run goes on; a `log` without a step then begins there.
+    url, api_key, dir (the spool), capture_console, capture_code, system_metrics_s (0: none), finish_timeout_s:
+      settings, see `runstream.settings`; None takes them from the environment, then files, then the default.
+
+    Does not wait for the server, unless `resume` makes it ask (5 s at most). After it returned, nothing that belongs to
+    the run raises into the caller. Raises InvalidSetting, Invalid, Unavailable, Unusable: nothing was started then.
+    """
+    from runstream.settings import load_settings
+
+    settings = load_settings(
+        project=project,
+        workspace=workspace,
+        mode=mode,
+        url=url,
+        api_key=api_key,
+        dir=dir,
+        capture_console=capture_console,
+        capture_code=capture_code,
+        system_metrics_s=system_metrics_s,
+        finish_timeout_s=finish_timeout_s,
+    )
+    checked_tags = _checked_tags(tags)
+    if config is not None:
+        _check_config(config)
+    run = _start(settings, name, run_id, experiment, resume, rank, resume_from_step)
+    if config is not None:
+        run.log_params(config)
+    if checked_tags:
+        run.add_tags(checked_tags)
+    if notes is not None:
+        run.notes(notes)
+    return run
+
+
+def _start(
+    settings: "Settings",
+    name: str | None,
+    run_id: str | None,
+    experiment: str | None,
+    resume: Resume | None,
+    rank: int | None,
+    resume_from_step: int | None,
+) -> "Run":
+    from pydantic import ValidationError
+
+    from runstream.active import remember
+    from runstream.background import Background
+    from runstream.capture.start import start_capturing
+    from runstream.events.names import check_path_part, check_run_id
+    from runstream.ids import new_id
+    from runstream.notices import Notices
+    from runstream.resuming import check_resume, is_resumed
+    from runstream.run import Run
+    from runstream.writers import NullWriter, Opening, open_writer
+
+    values = settings.values
+    check_resume(resume, run_id)
+    if experiment is not None:
+        check_path_part("experiment", experiment)
+    opening = Opening(
+        run_id=check_run_id(run_id) if run_id is not None else new_id(),
+        workspace=values.workspace,
+        project=values.project,
+        experiment=experiment,
+        name=name,
+        rank=rank,
+        spool=values.dir,
+        url=values.url,
+        api_key=values.api_key.get_secret_value() if values.api_key is not None else None,
+        mode=values.mode,
+        resumed=values.mode != "disabled" and is_resumed(resume, run_id, values),
+        resumed_at_step=resume_from_step,
+    )
+    notices = Notices()
+    if values.mode == "disabled":
+        return Run(opening, NullWriter(), notices)
+    background = Background(SYSTEM_CLOCK)
+    try:
+        writer = open_writer(opening, SYSTEM_CLOCK, notices, background.wake)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        what = f"argument {first['loc'][0]} = {first.get('input')!r} of init cannot be used"
+        raise Invalid(f"{what}: {first['msg']}") from None
+    except Unusable as error:
+        raise Unusable(f"{error} (the setting dir comes from {settings.origin('dir')})") from None
+    run = Run(opening, writer, notices, finish_timeout_s=values.finish_timeout_s)
+    run.attend(background)
+    start_capturing(run, background, values)
+    remember(run)
+    background.start()
+    where = run.url if run.mode == "online" else f"kept in {run.spool_folder}"
+    notices.line(f"run {name or run.run_id} in {run.workspace}/{run.project}: {where}")
+    return run
+
+
+def _checked_tags(tags: Iterable[str] | None) -> tuple[str, ...]:
+    if tags is None:
+        return ()
+    if isinstance(tags, str):
+        raise Invalid(f"tags = {tags!r} of init is a string: give a list, [{tags!r}]")
+    found = tuple(tags)
+    for tag in found:
+        if not isinstance(tag, str) or not 0 < len(tag) <= MAX_TAG_CHARS:
+            raise Invalid(f"tag {tag!r} of init cannot be used: give a string of 1 to {MAX_TAG_CHARS} characters")
+    return found
+
+
+def _check_config(config: Any) -> None:
+    from runstream.plain import as_mapping
+
+    if as_mapping(config) is None:
+        raise Invalid(f"config of init is a {type(config).__name__}: give a dict of parameter name to value")

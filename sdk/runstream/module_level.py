@@ -1,0 +1,87 @@
+"""`rs.log(...)` and its like: the methods of the run that was started last and has not ended."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from runstream.active import active_run
+
+if TYPE_CHECKING:
+    from runstream.run import EndStatus, Run
+
+
+def log(data: Mapping[str, Any], step: int | None = None) -> None:
+    """`Run.log` of the active run. Without one: warns once and does nothing, as everything here."""
+    if (run := _active("log")) is not None:
+        run.log(data, step)
+
+
+def log_params(values: Any) -> None:
+    """`Run.log_params` of the active run."""
+    if (run := _active("log_params")) is not None:
+        run.log_params(values)
+
+
+def log_other(name: str, value: Any) -> None:
+    """`Run.log_other` of the active run."""
+    if (run := _active("log_other")) is not None:
+        run.log_other(name, value)
+
+
+def log_others(values: Mapping[str, Any]) -> None:
+    """`Run.log_others` of the active run."""
+    if (run := _active("log_others")) is not None:
+        run.log_others(values)
+
+
+def log_text(name: str, text: str, *, step: int | None = None) -> str | None:
+    """`Run.log_text` of the active run."""
+    run = _active("log_text")
+    return run.log_text(name, text, step=step) if run is not None else None
+
+
+def log_asset(
+    source: str | os.PathLike[str] | bytes | Any,
+    name: str | None = None,
+    kind: str | None = None,
+    step: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> str | None:
+    """`Run.log_asset` of the active run."""
+    run = _active("log_asset")
+    return run.log_asset(source, name, kind, step, metadata) if run is not None else None
+
+
+def log_image(
+    image: Any, name: str = "image.png", *, step: int | None = None, metadata: Mapping[str, Any] | None = None
+) -> str | None:
+    """`Run.log_image` of the active run."""
+    run = _active("log_image")
+    return run.log_image(image, name, step=step, metadata=metadata) if run is not None else None
+
+
+def add_tags(*tags: str | Iterable[str]) -> None:
+    """`Run.add_tags` of the active run."""
+    if (run := _active("add_tags")) is not None:
+        run.add_tags(*tags)
+
+
+def remove_tags(*tags: str | Iterable[str]) -> None:
+    """`Run.remove_tags` of the active run."""
+    if (run := _active("remove_tags")) is not None:
+        run.remove_tags(*tags)
+
+
+def finish(status: "EndStatus" = "finished", timeout_s: float | None = None) -> bool:
+    """`Run.finish` of the active run. True without one."""
+    run = active_run()
+    return run.finish(status, timeout_s) if run is not None else True
+
+
+def _active(what: str) -> "Run | None":
+    run = active_run()
+    if run is None:
+        from runstream.notices import PROCESS_NOTICES
+
+        PROCESS_NOTICES.once(what, f"{what}() without a run is left out: call runstream.init() before it")
+    return run

@@ -1,0 +1,73 @@
+"""How `finish` waits until what a run wrote is acknowledged, and what it says meanwhile."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from runstream.clock import Clock
+from runstream.sender.status import SenderStatus, read_status
+from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
+
+_POLL_S: Final = 0.02
+#: A wait that is over sooner says nothing.
+_QUIET_S: Final = 2.0
+_LINE_EVERY_S: Final = 10.0
+
+
+def wait_until_acknowledged(
+    folder: Path,
+    next_seq: int,
+    timeout_s: float,
+    clock: Clock,
+    sleep: Callable[[float], None],
+    say: Callable[[str], None],
+    stalled_s: float | None = None,
+) -> bool:
+    """Wait until everything below `next_seq` of the writer in `folder` is acknowledged, at most `timeout_s`; with
+    `stalled_s` also no longer than that since anything was acknowledged while the sender gives a reason for it.
+
+    Says after a while how far it is and what holds it up. A folder that is gone was acknowledged to its end: the
+    sender removes it then.
+    """
+    began_s = clock.monotonic_s()
+    next_line_s = began_s + _QUIET_S
+    moved_s, last_waiting = began_s, -1
+    while True:
+        waiting = next_seq - Acked.read(folder).next_seq if folder.exists() else 0
+        if waiting <= 0:
+            return True
+        now_s = clock.monotonic_s()
+        if waiting != last_waiting:
+            moved_s, last_waiting = now_s, waiting
+        if now_s - began_s >= timeout_s:
+            return False
+        if stalled_s is not None and now_s - moved_s >= stalled_s and because(folder):
+            return False
+        if now_s >= next_line_s:
+            next_line_s = now_s + _LINE_EVERY_S
+            say(f"waiting for {waiting:,} of {next_seq:,} records to be acknowledged{because(folder)}")
+        sleep(min(_POLL_S, timeout_s))
+
+
+def because(folder: Path) -> str:
+    """What the sender of this spool says about this writer, as the end of a sentence; nothing if all is well."""
+    try:
+        url = WriterInfo.read(folder).url
+    except (OSError, SpoolCorrupt):  # the sender removes it in this moment
+        return ""
+    reason = sender_reason(read_status(folder.parent.parent), folder.name, url)
+    return f" ({reason})" if reason else ""
+
+
+def sender_reason(status: SenderStatus | None, writer_id: str, url: str) -> str | None:
+    """Why the sender does not get on with a writer of `url`; None if it says no reason."""
+    if status is None:
+        return "no sender has said anything yet"
+    if status.state == "stopped":
+        return "the sender has stopped"
+    if writer_id in status.unusable:
+        return status.unusable[writer_id]
+    lanes = [lane for lane in status.targets if lane.url == url]
+    problems = [one.problem for lane in lanes for one in lane.telling if one.writer_id == writer_id and one.problem]
+    errors = [lane.last_error for lane in lanes if lane.last_error]
+    return next(iter(problems + errors), None)

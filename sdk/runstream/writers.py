@@ -1,0 +1,196 @@
+"""Where a run's records go: into a spool writer, nowhere, or into a writer that is opened when it is first needed."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from runstream.clock import Clock
+from runstream.ids import new_id
+from runstream.notices import Notices
+from runstream.spool.format import WriterInfo
+from runstream.spool.writer import SpoolWriter
+
+
+class Writer(Protocol):
+    """What a run needs of a writer. `SpoolWriter` says what each method promises."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The writer's folder; None while there is none."""
+
+    @property
+    def assets_folder(self) -> Path | None: ...
+    @property
+    def next_seq(self) -> int: ...
+    @property
+    def last_step(self) -> int: ...
+    def log_row(self, data: Any, step: Any = None) -> None: ...
+    def log_sample(self, data: Any, step: int) -> None: ...
+    def write_event(self, payload: bytes) -> bool: ...
+    def tick(self) -> None: ...
+    def close(self) -> bool: ...
+    def abandon(self) -> None: ...
+
+
+class NullWriter:
+    """Keeps nothing: mode `disabled`."""
+
+    folder: Path | None = None
+    assets_folder: Path | None = None
+    next_seq = 0
+    last_step = -1
+
+    def log_row(self, data: Any, step: Any = None) -> None:
+        return
+
+    def log_sample(self, data: Any, step: int) -> None:
+        return
+
+    def write_event(self, payload: bytes) -> bool:
+        return False
+
+    def tick(self) -> None:
+        return
+
+    def close(self) -> bool:
+        return True
+
+    def abandon(self) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """All that it takes to open one more writer on a run; can be pickled. `api_key` is left out of pickles."""
+
+    run_id: str
+    workspace: str
+    project: str
+    experiment: str | None
+    name: str | None
+    rank: int | None
+    spool: Path
+    url: str
+    api_key: str | None
+    mode: str
+    resumed: bool = False
+    #: The step from which the run goes on, where its caller said so.
+    resumed_at_step: int | None = None
+
+    def without_key(self) -> "Opening":
+        return replace(self, api_key=None)
+
+
+def open_writer(
+    opening: Opening, clock: Clock, notices: Notices, want_reserve: Callable[[], None] | None
+) -> SpoolWriter:
+    """A new writer of this process on the run, its `run_started` written. Raises Unusable, pydantic.ValidationError."""
+    import getpass
+
+    import psutil
+
+    from runstream._version import VERSION
+    from runstream.events.control import RunStarted, encode_event
+
+    try:
+        user = getpass.getuser()
+    except Exception:  # a container without an entry for its user
+        user = None
+    started = RunStarted(
+        at_us=clock.at_us(),
+        workspace=opening.workspace,
+        project=opening.project,
+        experiment=opening.experiment,
+        name=opening.name,
+        rank=opening.rank,
+        resumed=opening.resumed,
+        resumed_at_step=opening.resumed_at_step,
+        user=user,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        sdk_version=VERSION,
+    )
+    info = WriterInfo(
+        writer_id=new_id(),
+        run_id=opening.run_id,
+        workspace=opening.workspace,
+        project=opening.project,
+        rank=opening.rank,
+        pid=os.getpid(),
+        process_started_s=psutil.Process().create_time(),
+        url=opening.url,
+        api_key=opening.api_key,
+        mode=opening.mode,
+        created_us=clock.at_us(),
+        sdk_version=VERSION,
+    )
+    first_step = opening.resumed_at_step if opening.resumed_at_step is not None else 0
+    writer = SpoolWriter(
+        opening.spool, info, clock=clock, notices=notices, first_step=first_step, want_reserve=want_reserve
+    )
+    writer.write_event(encode_event(started))
+    return writer
+
+
+class LateWriter:
+    """Stands for a writer that is opened at the first use: in a forked child, or where a run was unpickled.
+
+    `open_now` is called once and must not raise; what it returns does the work from then on.
+    """
+
+    def __init__(self, open_now: Callable[[], Writer]) -> None:
+        self._open_now = open_now
+        self._opened: Writer | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def opened(self) -> bool:
+        return self._opened is not None
+
+    @property
+    def folder(self) -> Path | None:
+        return self._opened.folder if self._opened is not None else None
+
+    @property
+    def assets_folder(self) -> Path | None:
+        return self._writer().assets_folder
+
+    @property
+    def last_step(self) -> int:
+        return self._opened.last_step if self._opened is not None else -1
+
+    @property
+    def next_seq(self) -> int:
+        return self._opened.next_seq if self._opened is not None else 0
+
+    def log_row(self, data: Any, step: Any = None) -> None:
+        self._writer().log_row(data, step)
+
+    def log_sample(self, data: Any, step: int) -> None:
+        self._writer().log_sample(data, step)
+
+    def write_event(self, payload: bytes) -> bool:
+        return self._writer().write_event(payload)
+
+    def tick(self) -> None:
+        if self._opened is not None:
+            self._opened.tick()
+
+    def close(self) -> bool:
+        return self._opened.close() if self._opened is not None else True
+
+    def abandon(self) -> None:
+        self._lock = threading.RLock()
+        if self._opened is not None:
+            self._opened.abandon()
+
+    def _writer(self) -> Writer:
+        if self._opened is None:
+            with self._lock:
+                if self._opened is None:
+                    self._opened = self._open_now()
+        return self._opened
