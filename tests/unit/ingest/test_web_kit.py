@@ -1,0 +1,271 @@
+"""What every server shares: keys and loopback, problem answers, probes, log lines."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter
+
+from runstream.events.names import InvalidName
+from runstream.service.assets import AssetMissing, AssetUnavailable
+from runstream.service.auth import KEY_NAME, ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
+from runstream.service.log import LogUnavailable
+from runstream.service.logs import configure_logging
+from runstream.service.metrics import ReadinessCheck, add_operations, process_registry
+from runstream.service.problems import Problem, problem_middleware
+
+KEY = "0123456789abcdef-key"
+
+
+@asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession() as client:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", client
+    await runner.cleanup()
+
+
+def guarded(keys: ApiKeys, **options: Any) -> web.Application:
+    app = web.Application(middlewares=[problem_middleware(), auth_middleware(keys, **options)])
+
+    async def who(request: web.Request) -> web.Response:
+        return web.Response(text=request.get(KEY_NAME, "nobody"))
+
+    app.router.add_get("/who", who)
+    add_operations(app, CollectorRegistry())
+    return app
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        (None, 401),
+        ("", 401),
+        ("Bearer", 401),
+        ("Bearer wrong-key-wrong-key", 401),
+        (KEY[:-1], 401),
+        (f"Basic {KEY}", 401),
+        (f"Bearer {KEY}", 200),
+        (f"bearer  {KEY}", 200),
+        (KEY, 200),
+        ("another-key-of-the-same", 200),
+    ],
+)
+async def test_with_keys_only_they_are_let_in(authorization: str | None, status: int) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    async with (
+        serving(guarded(ApiKeys.from_plain([KEY, "another-key-of-the-same"]))) as (url, client),
+        client.get(f"{url}/who", headers=headers) as answer,
+    ):
+        text = await answer.text()
+        assert answer.status == status
+        if status == 401:
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            assert KEY not in text
+        else:
+            assert len(text) == 8
+
+
+async def test_probes_are_open_from_loopback() -> None:
+    async with serving(guarded(ApiKeys.from_plain([KEY]))) as (url, client):
+        for path in ("/healthz", "/readyz", "/metrics"):
+            async with client.get(url + path) as answer:
+                assert answer.status == 200
+        async with client.get(f"{url}/elsewhere") as answer:
+            assert answer.status == 401, "what exists is nobody's business"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "kind"),
+    [
+        ({}, 200, None),
+        ({"Host": "localhost:8000"}, 200, None),
+        ({"Host": "[::1]:8000"}, 200, None),
+        ({"Host": "tracker.test"}, 200, None),
+        ({"Host": "evil.example"}, 403, "wrong-host"),
+        ({"Host": "127.0.0.1.evil.example"}, 403, "wrong-host"),
+        ({"Host": "[::1"}, 403, "wrong-host"),
+        ({"Host": "localhost:80", "Origin": "http://localhost:80"}, 200, None),
+        ({"Host": "localhost:80", "Origin": "http://localhost:3000"}, 403, "wrong-origin"),
+        ({"Origin": "https://evil.example"}, 403, "wrong-origin"),
+        ({"Origin": "null"}, 403, "wrong-origin"),
+    ],
+)
+async def test_without_keys_only_loopback_names_and_own_pages_are_let_in(
+    headers: dict[str, str], status: int, kind: str | None
+) -> None:
+    app = guarded(ApiKeys(), allowed_hosts=["tracker.test"])
+    async with serving(app) as (url, client), client.get(f"{url}/who", headers=headers) as answer:
+        assert answer.status == status
+        if kind:
+            assert (await answer.json(content_type=None))["type"] == f"urn:runstream:problem:{kind}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "::ffff:127.0.0.1"])
+def test_loopback_needs_no_key(host: str) -> None:
+    check_bind(host, ApiKeys())
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "10.0.0.1", "example.org", "127.0.0.1.example.org"])
+def test_other_addresses_need_a_key(host: str) -> None:
+    with pytest.raises(InsecureBind, match="has no API key"):
+        check_bind(host, ApiKeys())
+    check_bind(host, ApiKeys.from_plain([KEY]))
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 15, "with a space in it", "ключ-ключ-ключ-ключ"])
+def test_keys_that_are_no_good_are_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(InvalidKey) as caught:
+        ApiKeys.from_plain([key])
+    assert not key or key not in str(caught.value)
+
+
+def test_keys_are_not_kept_in_plain() -> None:
+    assert KEY not in repr(ApiKeys.from_plain([KEY]))
+
+
+def failing(error: Exception, **options: Any) -> web.Application:
+    app = web.Application(middlewares=[problem_middleware(**options)])
+
+    async def fail(_: web.Request) -> web.Response:
+        raise error
+
+    app.router.add_get("/fail", fail)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (Problem(418, "teapot", "I am a teapot", "short and stout", handle=1), 418, "teapot"),
+        (LogUnavailable("disk full"), 503, "log-unavailable"),
+        (AssetUnavailable("disk full"), 503, "assets-unavailable"),
+        (AssetMissing("none"), 404, "asset-missing"),
+        (InvalidName("bad"), 422, "invalid-name"),
+        (web.HTTPRequestEntityTooLarge(5, 6), 413, "http-413"),
+        (RuntimeError("a secret"), 500, "internal"),
+    ],
+)
+async def test_errors_become_problems(error: Exception, status: int, kind: str) -> None:
+    async with serving(failing(error)) as (url, client):
+        async with client.get(f"{url}/fail", headers={"X-Request-Id": "me-1"}) as answer:
+            assert answer.content_type == "application/problem+json"
+            problem = json.loads(await answer.text())
+        assert answer.status == problem["status"] == status
+        assert problem["type"] == f"urn:runstream:problem:{kind}"
+        assert problem["title"]
+        assert problem["request_id"] == answer.headers["X-Request-Id"] == "me-1"
+        assert "a secret" not in json.dumps(problem)
+        assert ("Retry-After" in answer.headers) == (status == 503)
+        assert problem.get("handle") == (1 if kind == "teapot" else None)
+
+
+async def test_routes_that_do_not_exist_are_problems_too() -> None:
+    async with serving(failing(RuntimeError())) as (url, client):
+        async with client.get(f"{url}/nowhere") as answer:
+            assert (answer.status, json.loads(await answer.text())["status"]) == (404, 404)
+        async with client.post(f"{url}/fail") as answer:
+            assert answer.status == 405
+            assert "GET" in answer.headers["Allow"]
+
+
+async def test_a_request_id_that_could_break_a_log_line_is_replaced() -> None:
+    async with (
+        serving(failing(RuntimeError())) as (url, client),
+        client.get(f"{url}/nowhere", headers={"X-Request-Id": "a b{}"}) as answer,
+    ):
+        assert len(answer.headers["X-Request-Id"]) == 32
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Callable[[str], io.StringIO]]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def start(form: Any) -> io.StringIO:
+        stream = io.StringIO()
+        configure_logging(form, "INFO", stream)
+        return stream
+
+    yield start
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+async def test_a_fault_is_logged_with_its_request_and_traceback(log_lines: Callable[[str], io.StringIO]) -> None:
+    stream = log_lines("json")
+    async with (
+        serving(failing(RuntimeError("the cause"))) as (url, client),
+        client.get(f"{url}/fail", headers={"X-Request-Id": "r-7"}),
+    ):
+        pass
+    [line] = [json.loads(text) for text in stream.getvalue().splitlines() if "r-7" in text]
+    assert (line["level"], line["request_id"], line["logger"]) == ("error", "r-7", "runstream.service.problems")
+    assert "RuntimeError: the cause" in line["error"]
+
+
+def test_fields_of_a_line_stand_in_both_forms(log_lines: Callable[[str], io.StringIO]) -> None:
+    stream = log_lines("json")
+    logging.getLogger("a.b").warning("took %d s", 3, extra={"run": "r1"})
+    line = json.loads(stream.getvalue())
+    assert (line["message"], line["run"], line["level"]) == ("took 3 s", "r1", "warning")
+    stream = log_lines("text")
+    logging.getLogger("a.b").warning("took %d s", 3, extra={"run": "r1"})
+    assert stream.getvalue().endswith("warning a.b: took 3 s run=r1\n")
+
+
+async def ready() -> str | None:
+    return None
+
+
+async def not_yet() -> str | None:
+    return "still loading"
+
+
+async def broken() -> str | None:
+    raise OSError("no disk")
+
+
+async def silent() -> str | None:
+    await asyncio.sleep(60)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("checks", "status", "told"),
+    [
+        ({}, 200, {}),
+        ({"log": ready}, 200, {"log": "ok"}),
+        ({"log": ready, "store": not_yet}, 503, {"log": "ok", "store": "still loading"}),
+        ({"log": broken}, 503, {"log": "OSError: no disk"}),
+        ({"log": silent}, 503, {"log": "no answer within 0.05 s"}),
+    ],
+)
+async def test_readiness_is_that_of_every_part(
+    checks: dict[str, ReadinessCheck], status: int, told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runstream.service.metrics.CHECK_TIMEOUT_S", 0.05)
+    app = web.Application()
+    add_operations(app, CollectorRegistry(), checks)
+    async with serving(app) as (url, client), client.get(f"{url}/readyz") as answer:
+        assert (answer.status, (await answer.json())["checks"]) == (status, told)
+
+
+async def test_metrics_are_prometheus_text() -> None:
+    registry = process_registry()
+    Counter("things", "Things.", registry=registry).inc(3)
+    app = web.Application()
+    add_operations(app, registry)
+    async with serving(app) as (url, client), client.get(f"{url}/metrics") as answer:
+        text = await answer.text()
+    assert "things_total 3.0" in text
+    assert "process_resident_memory_bytes" in text
