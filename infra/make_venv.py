@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("extra", help="the extra of pyproject.toml to install, e.g. demo")
     parser.add_argument("--requirements", type=Path, help="a file of further packages")
     asked = parser.parse_args()
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever Python is there
         found = ".".join(map(str, sys.version_info[:3]))
         print(f"Runstream needs Python 3.11, this is {found}: try `make PYTHON=python3.11 ...`", file=sys.stderr)
         return 2

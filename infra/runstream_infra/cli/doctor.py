@@ -1,0 +1,178 @@
+"""`runstream doctor`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runstream_infra.cli.exits import NOT_EVERYTHING, OK, UNREACHABLE, CommandError
+from runstream_infra.cli.options import example, json_option, server_options
+from runstream_infra.cli.output import Output
+from runstream_infra.cli.server import Server, client_settings
+from runstream_infra.cli.values import plain, plain_bytes
+
+if TYPE_CHECKING:
+    from runstream.settings import Settings
+    from runstream_infra.cli.spool_state import SpoolState
+
+#: Longer than any answer of a healthy server takes, short enough to wait for.
+TIMEOUT_S = 5.0
+#: Below this a server should get room soon.
+LOW_DISK_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What was found, and in plain words what is wrong. Empty `problems`: all is well."""
+
+    settings: dict[str, dict[str, Any]]
+    server: dict[str, Any]
+    spool: dict[str, Any]
+    problems: list[str]
+
+    @property
+    def exit_code(self) -> int:
+        if not self.problems:
+            return OK
+        return NOT_EVERYTHING if self.server["reachable"] else UNREACHABLE
+
+
+@click.command(
+    epilog=example("runstream doctor", "runstream doctor --json", "runstream doctor --url http://server:7070")
+)
+@click.option("--dir", "spool_dir", type=click.Path(path_type=Path), help="The spool to look at.")
+@server_options
+@json_option
+def doctor(spool_dir: Path | None, url: str | None, api_key: str | None, output: Output) -> int:
+    """Show what is configured and from where, whether the server answers, and what is stuck.
+
+    Exit code 0 if all is well, 3 if the server cannot be reached, 4 if something else needs a look.
+    """
+    from runstream_infra.cli.spool_state import read_spool
+
+    settings = client_settings(url=url, api_key=api_key, dir=spool_dir)
+    key = settings.values.api_key
+    server = look_at_server(Server(settings.values.url, key.get_secret_value() if key else None, TIMEOUT_S))
+    spool = read_spool(settings.values.dir.expanduser())
+    found = Diagnosis(
+        settings=described_settings(settings),
+        server=server,
+        spool=described_spool(spool),
+        problems=[*server_problems(server), *spool_problems(spool)],
+    )
+    if output.as_json:
+        output.json({"ok": not found.problems, "problems": found.problems} | _sections(found))
+    else:
+        _show(found, output)
+    return found.exit_code
+
+
+def look_at_server(server: Server) -> dict[str, Any]:
+    """What the server says of itself. Never raises for a server that is away or refuses."""
+    found: dict[str, Any] = {"url": server.url, "reachable": False, "ready": False, "error": None, "checks": {}}
+    try:
+        server.request("GET", "/healthz")
+        found["reachable"] = True
+        found |= server.readiness()
+        found |= server.figures()
+        server.runs(limit=1)  # whether the key opens the door
+    except CommandError as error:
+        found["error"] = str(error)
+    return found
+
+
+def server_problems(server: dict[str, Any]) -> list[str]:
+    """What is wrong with the server, in the order in which one would look at it. Pure."""
+    problems = []
+    if server["error"]:
+        problems.append(str(server["error"]))
+    if server["reachable"] and not server["ready"]:
+        reasons = "; ".join(f"{name}: {said}" for name, said in server["checks"].items() if said != "ok")
+        problems.append(f"the server is not ready ({reasons or 'it gives no reason'}): its log says more")
+    if server.get("quarantined"):
+        problems.append(
+            f"{server['quarantined']:.0f} records are in quarantine: the table `quarantine` holds them and why"
+        )
+    free = server.get("disk_free_bytes")
+    if free is not None and free < LOW_DISK_BYTES:
+        problems.append(f"the server's disk has {plain_bytes(free)} left: make room, or it will stop accepting")
+    return problems
+
+
+def spool_problems(spool: "SpoolState") -> list[str]:
+    """What is wrong with the spool. Waiting is no problem as long as something is being done about it. Pure."""
+    problems = [f"stuck: {reason}" for reason in spool.stuck]
+    if spool.rows and spool.sender_pid is None:
+        problems.append(f"{spool.rows} records wait and nothing sends them: run `runstream sync`")
+    if spool.rejected:
+        first = spool.rejected[0]
+        problems.append(
+            f"{len(spool.rejected)} pieces were refused and set aside under {first.path.parent} ({first.reason})"
+        )
+    return problems
+
+
+def described_settings(settings: "Settings") -> dict[str, dict[str, Any]]:
+    """Every setting with its origin. A key is never shown."""
+    values = settings.values.model_dump()
+    values["api_key"] = "set (not shown)" if settings.values.api_key else None
+    return {name: {"value": value, "from": settings.origin(name)} for name, value in values.items()}
+
+
+def described_spool(spool: "SpoolState") -> dict[str, Any]:
+    """The spool as JSON has it."""
+    offline = [writer for writer in spool.writers if writer.mode == "offline"]
+    return {
+        "dir": str(spool.path),
+        "sender_pid": spool.sender_pid,
+        "writers": len(spool.writers),
+        "offline_writers": len(offline),
+        "waiting_records": spool.rows,
+        "waiting_bytes": spool.size_bytes,
+        "stuck": spool.stuck,
+        "rejected": [{"path": str(one.path), "run": one.run_id, "reason": one.reason} for one in spool.rejected],
+    }
+
+
+def _sections(found: Diagnosis) -> dict[str, Any]:
+    return {"settings": found.settings, "server": found.server, "spool": found.spool}
+
+
+def _show(found: Diagnosis, output: Output) -> None:
+    output.line("Settings", "bold")
+    output.pairs([(name, f"{plain(one['value'])}  ({one['from']})") for name, one in found.settings.items()])
+    output.heading("Server")
+    output.pairs([(name, value) for name, value in _server_lines(found.server) if value])
+    output.heading("Spool")
+    output.pairs(_spool_lines(found.spool))
+    output.line()
+    for problem in found.problems:
+        output.line(f"! {problem}", "red")
+    if not found.problems:
+        output.line("All is well.", "green")
+
+
+def _server_lines(server: dict[str, Any]) -> list[tuple[str, str]]:
+    state = "ready" if server["ready"] else "reachable, not ready" if server["reachable"] else "not reachable"
+    lag, free = server.get("lag_records"), server.get("disk_free_bytes")
+    return [
+        ("url", server["url"]),
+        ("state", state),
+        ("version", server.get("version") or ""),
+        ("lag", "" if lag is None else f"{lag:.0f} records accepted and not yet visible"),
+        ("quarantine", "" if server.get("quarantined") is None else f"{server['quarantined']:.0f} records"),
+        ("disk free", "" if free is None else plain_bytes(free)),
+    ]
+
+
+def _spool_lines(spool: dict[str, Any]) -> list[tuple[str, str]]:
+    sender = "none is running" if spool["sender_pid"] is None else f"process {spool['sender_pid']}"
+    offline = f", {spool['offline_writers']} of them offline" if spool["offline_writers"] else ""
+    return [
+        ("dir", spool["dir"]),
+        ("sender", sender),
+        ("writers", f"{spool['writers']}{offline}"),
+        ("waiting", f"{spool['waiting_records']} records, {plain_bytes(spool['waiting_bytes'])}"),
+        ("set aside", str(len(spool["rejected"]))),
+    ]

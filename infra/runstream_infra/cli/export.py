@@ -1,0 +1,251 @@
+"""`runstream export`: runs, parameters, summaries and points as files."""
+
+import csv
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from runstream_infra.cli.exits import BadInput, Failed
+from runstream_infra.cli.options import example, json_option, place_options, server_options
+from runstream_infra.cli.output import Output
+from runstream_infra.cli.server import Body, Server, connect
+from runstream_infra.cli.values import number_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Runs of one export. Beyond it, export project by project.
+MAX_RUNS: Final = 100_000
+#: Runs that one question for summaries may name, and series that one stream of points may hold (half of the
+#: server's own limit).
+RUNS_A_QUESTION: Final = 1000
+SERIES_A_STREAM: Final = 5000
+
+RUN_FIELDS: Final = (
+    "id",
+    "workspace",
+    "project",
+    "experiment",
+    "name",
+    "status",
+    "message",
+    "user",
+    "host",
+    "notes",
+    "tags",
+    "created",
+    "started",
+    "ended",
+    "duration",
+    "points_dropped",
+)
+SUMMARY_FIELDS: Final = (
+    "run",
+    "metric",
+    "count",
+    "nan_count",
+    *(f"{name}{part}" for name in ("minimum", "maximum", "first", "last") for part in ("", "_step", "_at")),
+    "total",
+    "mean",
+)
+PARAMETER_FIELDS: Final = ("run", "name", "value")
+#: Which of these columns are numbers; the others are text.
+INTEGERS: Final = frozenset(
+    {"count", "nan_count", "points_dropped", "minimum_step", "maximum_step", "first_step", "last_step"}
+)
+FLOATS: Final = frozenset({"duration", "minimum", "maximum", "first", "last", "total", "mean"})
+
+
+@click.command(
+    epilog=example(
+        "runstream export --project digits --out digits",
+        "runstream export --filter 'tag = \"paper\"' --format csv --out paper",
+        "runstream export --runs 8f3c0a52,91b2c7aa --out two-runs",
+    )
+)
+@click.option("--runs", "run_ids", metavar="IDS", help="These runs, separated by commas.")
+@click.option("--filter", "filter_text", metavar="EXPR", default="", help="Runs that the expression lets through.")
+@place_options
+@click.option("--format", "form", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="PATH", help="A folder, made by this command."
+)
+@server_options
+@json_option
+def export(
+    run_ids: str | None,
+    filter_text: str,
+    project: str | None,
+    workspace: str | None,
+    form: str,
+    out: Path,
+    url: str | None,
+    api_key: str | None,
+    output: Output,
+) -> None:
+    """Write points, summaries, runs and parameters as Parquet or CSV, one file each, into a new folder.
+
+    Every point with all its digits; NaN and the infinities too. The folder appears when it is complete.
+    """
+    if out.exists():
+        raise BadInput(f"{out} is already there: give another --out, or remove it")
+    if bool(run_ids) + bool(filter_text or project or workspace) != 1:
+        raise BadInput("say which runs: --runs, or --filter, --project and --workspace in any combination")
+    try:
+        import pyarrow  # noqa: F401 - asked for here, before anything is read
+    except ModuleNotFoundError as error:
+        raise Failed("an export needs pyarrow: pip install 'runstream[data]'") from error
+    server = connect(url, api_key)
+    runs = chosen_runs(server, run_ids, filter_text, project, workspace)
+    if not runs:
+        raise BadInput("no run matches: nothing was written")
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        with output.err.status(f"exporting {len(runs)} runs"):
+            written = write_all(server, runs, partial, form)
+        partial.rename(out)
+    except OSError as error:
+        raise Failed(f"{out} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    if output.as_json:
+        output.json({"out": str(out), "format": form, "rows": written})
+    else:
+        counts = ", ".join(f"{rows:,} {name}" for name, rows in written.items())
+        output.line(f"{out}: {counts}")
+
+
+def chosen_runs(
+    server: Server, run_ids: str | None, filter_text: str, project: str | None, workspace: str | None
+) -> list[dict[str, Any]]:
+    """The rows of the chosen runs with their parameters. Raises BadInput for an unknown id, and for too many."""
+    if run_ids:
+        wanted = list(dict.fromkeys(part.strip() for part in run_ids.split(",") if part.strip()))
+        quoted = ", ".join('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in wanted)
+        filter_text = f"id in ({quoted}) and (archived = false or archived = true)"
+    found = server.runs(
+        filter_text=filter_text, project=project, workspace=workspace, limit=MAX_RUNS, columns=["param.*"]
+    )
+    if found.more:
+        raise BadInput(f"more than {MAX_RUNS:,} runs match: export them project by project")
+    if run_ids:
+        missing = set(wanted) - {row["id"] for row in found.rows}
+        if missing:
+            raise BadInput(f"no run has the id {min(missing)!r}: `runstream runs` lists them")
+    return found.rows
+
+
+def write_all(server: Server, runs: Sequence[dict[str, Any]], folder: Path, form: str) -> dict[str, int]:
+    """Write the four files and return how many rows each has."""
+    ids = [str(run["id"]) for run in runs]
+    summaries = [
+        summary
+        for begin in range(0, len(ids), RUNS_A_QUESTION)
+        for summary in server.summaries_of(ids[begin : begin + RUNS_A_QUESTION])
+    ]
+    parameters = [
+        {"run": run["id"], "name": key.removeprefix("param."), "value": value}
+        for run in runs
+        for key, value in sorted(run.items())
+        if key.startswith("param.")
+    ]
+    return {
+        "runs": write_rows(runs, RUN_FIELDS, folder / f"runs.{form}"),
+        "parameters": write_rows(parameters, PARAMETER_FIELDS, folder / f"parameters.{form}"),
+        "summaries": write_rows(summaries, SUMMARY_FIELDS, folder / f"summaries.{form}"),
+        "points": write_points(server, summaries, folder / f"points.{form}"),
+    }
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], fields: Sequence[str], path: Path) -> int:
+    """Write rows of the API as one file."""
+    typed = [{name: typed_value(name, row.get(name)) for name in fields} for row in rows]
+    if path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fields)
+            writer.writeheader()
+            writer.writerows(typed)
+        return len(typed)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {**dict.fromkeys(INTEGERS, pa.int64()), **dict.fromkeys(FLOATS, pa.float64())}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in fields])
+    pq.write_table(pa.Table.from_pylist(typed, schema=schema), path, compression="zstd")
+    return len(typed)
+
+
+def typed_value(name: str, value: Any) -> Any:
+    """A value of the API as a cell of the column `name`: a number, or a text (lists and objects as JSON)."""
+    import json
+
+    if value is None:
+        return None
+    if name in INTEGERS:
+        return int(value)
+    if name in FLOATS:
+        return number_of(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def streams_of(summaries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], list[str]]]:
+    """Runs and metrics that are read in one stream, so that none holds more than SERIES_A_STREAM series. Pure."""
+    by_run: dict[str, list[str]] = {}
+    for summary in summaries:
+        by_run.setdefault(str(summary["run"]), []).append(str(summary["metric"]))
+    runs: list[str] = []
+    size = 0
+    for run, metrics in by_run.items():
+        if runs and (size + len(metrics) > SERIES_A_STREAM or len(runs) == RUNS_A_QUESTION):
+            yield runs, ["*"]
+            runs, size = [], 0
+        if len(metrics) > SERIES_A_STREAM:
+            for begin in range(0, len(metrics), RUNS_A_QUESTION):
+                yield [run], metrics[begin : begin + RUNS_A_QUESTION]
+            continue
+        runs.append(run)
+        size += len(metrics)
+    if runs:
+        yield runs, ["*"]
+
+
+def write_points(server: Server, summaries: Sequence[Mapping[str, Any]], path: Path) -> int:
+    """Every point, batch by batch: memory does not grow with their number. Returns how many."""
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [
+            ("run", pa.string()),
+            ("metric", pa.string()),
+            ("step", pa.int64()),
+            ("at", pa.timestamp("us", tz="UTC")),
+            ("value", pa.float64()),
+            ("writer", pa.uint64()),
+        ]
+    )
+    make = pq.ParquetWriter if path.suffix == ".parquet" else pa_csv.CSVWriter
+    rows = 0
+    with make(path, schema) as writer:
+        for runs, metrics in streams_of(summaries):
+            with server.arrow_points(runs, metrics) as stream:
+                for table in _tables(stream, schema):
+                    writer.write_table(table)
+                    rows += table.num_rows
+    return rows
+
+
+def _tables(stream: Body, schema: "pa.Schema") -> Iterator["pa.Table"]:
+    import pyarrow as pa
+
+    try:
+        for batch in pa.ipc.open_stream(stream):
+            yield pa.Table.from_batches([batch]).cast(schema)
+    except pa.ArrowInvalid as error:
+        raise Failed(f"the server's stream of points broke off ({error}): try again") from error

@@ -1,0 +1,41 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from runstream_infra.cli.output import Output
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _output(_: click.Context, __: click.Parameter, as_json: bool) -> Output:
+    return Output(as_json)
+
+
+#: Hands the command an `output`.
+json_option = click.option(
+    "--json", "output", is_flag=True, callback=_output, help="Answer in JSON, and write nothing else to stdout."
+)
+
+
+def server_options(command: Command) -> Command:
+    """Where to read: `url` and `api_key`, None where the settings decide (environment, then file, then default)."""
+    command = click.option(
+        "--api-key", metavar="KEY", help="Key of the API. Default: RUNSTREAM_API_KEY or the settings file."
+    )(command)
+    return click.option(
+        "--url", metavar="URL", help="Address of the server. Default: RUNSTREAM_URL or the settings file."
+    )(command)
+
+
+def place_options(command: Command) -> Command:
+    """Which runs: `project` and `workspace`."""
+    command = click.option("--workspace", metavar="NAME", help="Only this workspace.")(command)
+    return click.option("--project", "-p", metavar="NAME", help="Only this project.")(command)
+
+
+def example(*lines: str) -> str:
+    """The last paragraph of a command's help, kept line by line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,245 @@
+"""`runstream runs`, `query`, `show` and `series`: looking at runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_columns
+from runstream_infra.cli.options import example, json_option, place_options, server_options
+from runstream_infra.cli.output import Output
+from runstream_infra.cli.server import Server, connect
+from runstream_infra.cli.sparkline import sparkline
+from runstream_infra.cli.tables import Column
+from runstream_infra.cli.values import number_of, plain, plain_bytes, plain_duration, plain_number, plain_time
+
+limit_option = click.option(
+    "--limit", "-n", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many runs."
+)
+sort_option = click.option(
+    "--sort",
+    "-s",
+    metavar="KEY",
+    help="What to sort by: created, name, param.lr, metric.loss.min, ...; a minus before it for the largest first. "
+    "Default: the newest first.",
+)
+columns_option = click.option(
+    "--columns",
+    "-c",
+    metavar="KEYS",
+    help="What to show, separated by commas, in the words of --sort. "
+    f"Default: {','.join(DEFAULT_COLUMNS)} and what the filter and --sort mention.",
+)
+
+
+@click.command(
+    epilog=example(
+        "runstream runs",
+        "runstream runs 'status = \"failed\" and started > now-2d'",
+        "runstream runs -p digits --sort -metric.val/accuracy.max --columns name,param.lr,metric.val/accuracy.max",
+    )
+)
+@click.argument("filter_text", metavar="[FILTER]", default="")
+@place_options
+@sort_option
+@limit_option
+@columns_option
+@server_options
+@json_option
+def runs(
+    filter_text: str,
+    project: str | None,
+    workspace: str | None,
+    sort: str | None,
+    limit: int,
+    columns: str | None,
+    url: str | None,
+    api_key: str | None,
+    output: Output,
+) -> None:
+    """List runs, newest first or by --sort, all or those that FILTER lets through."""
+    show_runs(connect(url, api_key), filter_text, project, workspace, sort, limit, columns, output)
+
+
+@click.command(
+    epilog=example(
+        "runstream query 'metric.val/loss.min < 0.1 and tag = \"sweep\"'",
+        "runstream query 'param.width in (16, 64) and not status = \"failed\"' --json",
+        "runstream query 'metric.loss.last = nan'",
+    )
+)
+@click.argument("expression", metavar="EXPR")
+@place_options
+@sort_option
+@limit_option
+@columns_option
+@server_options
+@json_option
+def query(
+    expression: str,
+    project: str | None,
+    workspace: str | None,
+    sort: str | None,
+    limit: int,
+    columns: str | None,
+    url: str | None,
+    api_key: str | None,
+    output: Output,
+) -> None:
+    """Find runs by an expression over metrics, parameters, tags, status and times.
+
+    A mistake in it is pointed at, with exit code 2.
+    """
+    show_runs(connect(url, api_key), expression, project, workspace, sort, limit, columns, output)
+
+
+def show_runs(
+    server: Server,
+    filter_text: str,
+    project: str | None,
+    workspace: str | None,
+    sort: str | None,
+    limit: int,
+    columns: str | None,
+    output: Output,
+) -> None:
+    """Ask for runs and show them as a table or as JSON."""
+    keys = chosen_columns(columns) or [*DEFAULT_COLUMNS, *filter_columns(filter_text, sort)]
+    found = server.runs(
+        filter_text=filter_text, project=project, workspace=workspace, sort=sort, limit=limit, columns=keys
+    )
+    if output.as_json:
+        output.json({"runs": found.rows, "more": found.more})
+        return
+    shown = [Column(key, key, right=_is_number(found.rows, key), keep=_keep(key, keys)) for key in keys]
+    output.table(shown, [readable(row) for row in found.rows])
+    if not found.rows:
+        output.note("no run matches" if filter_text else "there are no runs here yet")
+    elif found.more:
+        output.note(f"there are more than these {len(found.rows)}: --limit shows more")
+
+
+@click.command(epilog=example("runstream show 8f3c0a52", "runstream show 8f3c0a52 --json"))
+@click.argument("run_id", metavar="RUN")
+@server_options
+@json_option
+def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> None:
+    """Show one run: what it is, its parameters, the summaries and curves of its metrics, its files."""
+    server = connect(url, api_key)
+    run = server.run(run_id)
+    attributes = server.attributes(run_id)
+    summaries = server.summaries(run_id)
+    assets = server.assets(run_id)
+    if output.as_json:
+        output.json({"run": run, **attributes, "summaries": summaries, "assets": assets})
+        return
+    output.line(f"{run.get('name') or run_id}", "bold")
+    output.pairs(_details(run))
+    for title, key in (("Parameters", "parameters"), ("Other values", "others")):
+        if attributes.get(key):
+            output.heading(title)
+            output.pairs([(name, plain(value)) for name, value in sorted(attributes[key].items())])
+    if summaries:
+        output.heading("Metrics")
+        show_summaries(server, run_id, summaries, output)
+    if assets:
+        output.heading("Files")
+        sized = [asset | {"size": plain_bytes(asset["size_bytes"])} for asset in assets]
+        columns = [Column("name", "name", keep=3), Column("kind", "kind", keep=2), Column("size", "size", right=True)]
+        output.table([*columns, Column("asset", "id", keep=1)], sized)
+
+
+#: Curves of more metrics than this are left to `runstream series`: each is a question to the server.
+MAX_CURVES = 60
+CURVE_CHARS = 24
+
+
+def show_summaries(server: Server, run_id: str, summaries: Sequence[dict[str, Any]], output: Output) -> None:
+    """A line for each metric: its summary, and its curve where there is room for it."""
+    named = [summary["metric"] for summary in summaries[:MAX_CURVES]]
+    curves = server.curves([run_id], named, max_points=CURVE_CHARS)
+    rows = [dict(summary) for summary in summaries]
+    for row in rows:
+        if (curve := curves.get((run_id, row["metric"]))) is not None:
+            row["curve"] = sparkline(curve.values, CURVE_CHARS, output.marks)
+    numbers = [
+        Column(key, title, right=True, keep=keep)
+        for key, title, keep in (
+            ("count", "points", 2),
+            ("minimum", "min", 6),
+            ("maximum", "max", 6),
+            ("mean", "mean", 1),
+            ("last", "last", 7),
+        )
+    ]
+    drawn = [Column("curve", "curve", keep=5)] if curves else []
+    output.table([Column("metric", "metric", keep=9), *numbers, *drawn], rows)
+
+
+@click.command(
+    epilog=example(
+        "runstream series 8f3c0a52 train/loss",
+        "runstream series 8f3c0a52 train/loss --max-points 1000 --json",
+    )
+)
+@click.argument("run_id", metavar="RUN")
+@click.argument("metric", metavar="METRIC")
+@click.option(
+    "--max-points",
+    type=click.IntRange(1, 100_000),
+    help="At most so many stretches, each with its lowest and highest value. Default: every point in --json and in "
+    "a pipe, as many as the terminal is wide otherwise.",
+)
+@server_options
+@json_option
+def series(
+    run_id: str, metric: str, max_points: int | None, url: str | None, api_key: str | None, output: Output
+) -> None:
+    """Show the curve of one metric: drawn on a terminal, as `step<TAB>value` lines in a pipe, or as JSON."""
+    server = connect(url, api_key)
+    drawn = output.out.is_terminal and not output.as_json
+    points = server.series(run_id, metric, max_points or (output.out.width if drawn else None))
+    if output.as_json:
+        output.json({"run_id": run_id, "metric": metric, **points.as_json()})
+        return
+    if not drawn:
+        for line in points.lines():
+            click.echo(line)
+        return
+    output.line(sparkline(points.values, output.out.width, output.marks))
+    output.line(
+        f"{metric}: steps {points.steps[0]} to {points.steps[-1]}, from {plain_number(points.values[0])} "
+        f"to {plain_number(points.values[-1])}",
+        "dim",
+    )
+
+
+def readable(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of runs with times and durations as people read them."""
+    shown = dict(row)
+    for key in ("created", "started", "ended", "updated"):
+        if row.get(key):
+            shown[key] = plain_time(str(row[key]))
+    if row.get("duration") is not None:
+        shown["duration"] = plain_duration(number_of(row["duration"]))
+    return shown
+
+
+def _details(run: dict[str, Any]) -> list[tuple[str, str]]:
+    shown = readable(run)
+    shown["in"] = "/".join(str(run[key]) for key in ("workspace", "project", "experiment") if run.get(key))
+    names = ("id", "in", "status", "message", "tags", "started", "ended", "duration", "user", "host", "notes")
+    pairs = [(name, plain(shown[name])) for name in names if shown.get(name)]
+    if run.get("points_dropped"):
+        pairs.append(("points lost", f"{run['points_dropped']} (the disk of the training node was full)"))
+    return pairs
+
+
+def _is_number(rows: Sequence[dict[str, Any]], key: str) -> bool:
+    values = [row[key] for row in rows if row.get(key) not in (None, "NaN", "Infinity", "-Infinity")]
+    return bool(values) and all(isinstance(value, int | float) for value in values)
+
+
+def _keep(key: str, keys: Sequence[str]) -> int:
+    """What somebody asked for stays longer than what is shown anyway; the id and the name stay longest."""
+    return {"id": 9, "name": 8, "status": 7}.get(key, 5 if key not in DEFAULT_COLUMNS else keys.index(key) % 3)

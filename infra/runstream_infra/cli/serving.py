@@ -1,0 +1,142 @@
+"""`runstream up` and `runstream rebuild`: what runs on the machine that holds the data."""
+
+import asyncio
+import importlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runstream_infra.cli.exits import BadInput, Failed
+from runstream_infra.cli.options import example, json_option
+from runstream_infra.cli.output import Output
+
+if TYPE_CHECKING:
+    from runstream_infra.settings import ServerSettings
+
+DEFAULT_PORT = 7070
+DEFAULT_DATA_DIR = Path("runstream-data")
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_DATA_DIR,
+    envvar="RUNSTREAM_DATA_DIR",
+    show_default=True,
+    help="Where the log, the tables and the assets are. One server a directory.",
+)
+
+
+@click.command(
+    epilog=example(
+        "runstream up",
+        "runstream up --port 8000 --data-dir /srv/runstream",
+        "RUNSTREAM_API_KEYS=k1,k2 runstream up --host 0.0.0.0",
+    )
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. Any other needs a key.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@data_dir_option
+@click.option(
+    "--api-key",
+    "api_keys",
+    multiple=True,
+    metavar="KEY",
+    help="A key that clients have to send; give it several times for several. Better: RUNSTREAM_API_KEYS=K1,K2, "
+    "which other users of this machine cannot see.",
+)
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Partitions of a new log. Fixed once the directory has one.",
+)
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of log lines."
+)
+@json_option
+def up(
+    host: str,
+    port: int,
+    data_dir: Path,
+    api_keys: tuple[str, ...],
+    partitions: int,
+    log_format: str,
+    output: Output,
+) -> int:
+    """Start the server on this machine: gateway, log, tables and API in one process.
+
+    Prints its address once it answers. Ctrl-C or SIGTERM finish what was accepted, then it ends with 0.
+    """
+    keys = api_keys or tuple(key.strip() for key in os.environ.get("RUNSTREAM_API_KEYS", "").split(",") if key.strip())
+    settings = server_settings(
+        host=host, port=port, data_dir=data_dir, api_keys=keys, partitions=partitions, log_format=log_format
+    )
+
+    def on_ready(url: str) -> None:
+        if output.as_json:
+            output.json({"url": url, "pid": os.getpid(), "data_dir": str(data_dir.absolute())})
+        else:
+            output.line(f"Runstream is ready at {url} (data in {data_dir}). Ctrl-C ends it.")
+        click.get_text_stream("stdout").flush()
+
+    embedded = server_part("runstream_infra.embedded")
+    try:
+        return int(embedded.run_embedded(settings, on_ready))
+    except embedded.StartFailed as error:
+        raise Failed(str(error)) from error
+
+
+@click.command(epilog=example("runstream rebuild --data-dir /srv/runstream", "runstream rebuild --json"))
+@data_dir_option
+@json_option
+def rebuild(data_dir: Path, output: Output) -> int:
+    """Replay the log into fresh tables and compare them with the ones in use, table by table.
+
+    The server has to be stopped. The tables in use are not changed. Exit code 0 only if all hashes are equal.
+    """
+    if not data_dir.is_dir():
+        raise BadInput(f"{data_dir} is no directory: give the --data-dir that `runstream up` used")
+    settings = server_settings(data_dir=data_dir)
+    embedded = server_part("runstream_infra.embedded")
+    with output.err.status("replaying the log"):
+        result = asyncio.run(embedded.rebuild(settings))
+    return show_rebuild(result, output)
+
+
+def show_rebuild(result: Any, output: Output) -> int:
+    raise NotImplementedError
+
+
+def server_part(name: str) -> Any:
+    """A module of the server. Raises Failed where the extra `server` is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("runstream"):
+            raise
+        raise Failed(
+            f"the server's packages are not installed ({error.name} is missing): pip install 'runstream[server]'"
+        ) from error
+
+
+def server_settings(**fields: Any) -> "ServerSettings":
+    """The settings of a server. Raises BadInput naming the option that is wrong."""
+    from pydantic import ValidationError
+
+    from runstream_infra.settings import ServerSettings
+
+    try:
+        return ServerSettings(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "--" + "-".join(str(part) for part in first["loc"][:1]).replace("_", "-") if first["loc"] else "options"
+        raise BadInput(f"{where}: {first['msg']}") from error

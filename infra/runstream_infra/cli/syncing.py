@@ -1,0 +1,86 @@
+"""`runstream sync`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runstream_infra.cli.exits import NOT_EVERYTHING, OK, Failed
+from runstream_infra.cli.options import example, json_option
+from runstream_infra.cli.output import Output
+from runstream_infra.cli.server import client_settings
+
+if TYPE_CHECKING:
+    from runstream.sender.sync import SyncProgress, SyncResult
+
+
+@click.command(
+    epilog=example("runstream sync", "runstream sync --dir /scratch/spool --timeout 600", "runstream sync --json")
+)
+@click.option(
+    "--dir",
+    "spool_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The spool. Default: RUNSTREAM_DIR, the settings file, or ~/.runstream/spool.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0),
+    default=300.0,
+    show_default=True,
+    help="Give up after so many seconds. Nothing is lost: what is left waits for the next time.",
+)
+@json_option
+def sync(spool_dir: Path | None, timeout_s: float, output: Output) -> int:
+    """Send what is left in the spool, that of offline runs too, and wait until the server has it durably.
+
+    Each run goes to the server that it was started with. Exit code 0 only when everything is acknowledged, 4 if
+    something is left.
+    """
+    from runstream.sender.sync import sync as send_what_is_left
+
+    spool = client_settings(dir=spool_dir).values.dir.expanduser()
+    try:
+        with showing_progress(output) as show:
+            result = send_what_is_left(spool, timeout_s=timeout_s, include_offline=True, progress=show)
+    except OSError as error:
+        raise Failed(f"the spool {spool} cannot be used: {error}") from error
+    if output.as_json:
+        output.json(asdict(result) | {"complete": result.complete, "spool": str(spool)})
+    else:
+        say(result, spool, output)
+    return OK if result.complete else NOT_EVERYTHING
+
+
+@contextmanager
+def showing_progress(output: Output) -> "Iterator[Callable[[SyncProgress], None]]":
+    """A line on a terminal that says how far it is; elsewhere nothing but troubles, each once."""
+    told: set[str] = set()
+    with output.err.status("looking at the spool") as status:
+
+        def show(now: "SyncProgress") -> None:
+            trouble = f"; {now.trouble}" if now.trouble else ""
+            waiting = f"{now.records_waiting:,} of {now.writers_waiting} writers wait"
+            status.update(output.text(f"{now.records_sent:,} records sent, {waiting}{trouble}"))
+            if now.trouble and now.trouble not in told and not output.err.is_terminal:
+                told.add(now.trouble)
+                output.note(now.trouble)
+
+        yield show
+
+
+def say(result: "SyncResult", spool: Path, output: Output) -> None:
+    """The answer for people."""
+    if result.complete:
+        nothing = "nothing waited" if not result.records_sent else f"{result.records_sent:,} records sent"
+        output.line(f"Everything in {spool} is acknowledged ({nothing}).", "green")
+        return
+    output.line(f"{result.records_sent:,} records sent; not everything is acknowledged:")
+    for left in result.left:
+        of = f"run {left.run_id}" if left.run_id else f"writer {left.writer_id}"
+        output.line(f"  {of}: {left.records:,} records left: {left.reason}")
+    output.note("nothing is lost: it stays in the spool; `runstream doctor` shows what is in the way")

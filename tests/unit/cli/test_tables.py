@@ -1,0 +1,49 @@
+"""Which columns fit a terminal."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runstream_infra.cli.tables import GAP_CHARS, LEAST_CHARS, Column, cells, fit
+
+RUN = Column("run", "run", keep=9)
+NAME = Column("name", "name", keep=5)
+TAGS = Column("tags", "tags", keep=1)
+
+
+def test_everything_is_shown_in_full_where_nobody_looks_at_it() -> None:
+    texts = cells([RUN, NAME, TAGS], [{"run": "r" * 40, "name": "n" * 200, "tags": ["a", "b"]}])
+    layout = fit([RUN, NAME, TAGS], texts, None)
+    assert layout.widths == (40, 200, 4)
+    assert layout.left_out == ()
+
+
+def test_the_least_kept_column_goes_first() -> None:
+    texts = [["r" * 12, "n" * 12, "t" * 12]]
+    assert fit([RUN, NAME, TAGS], texts, 22).left_out == ("tags",)
+    assert fit([RUN, NAME, TAGS], texts, 12).left_out == ("name", "tags")
+
+
+def test_long_cells_are_cut_before_a_column_is_left_out() -> None:
+    layout = fit([RUN, NAME], [["r" * 8, "n" * 100]], 40)
+    assert layout.widths == (8, 40 - GAP_CHARS - 8)
+
+
+def test_a_missing_value_is_an_empty_cell() -> None:
+    assert cells([RUN, NAME], [{"run": "a"}]) == [["a", ""]]
+
+
+def test_what_would_move_the_cursor_is_shown_instead_of_done() -> None:
+    (row,) = cells([NAME], [{"name": "a\x1b[2Jb\nc\x07"}])
+    assert row == ["a\N{REPLACEMENT CHARACTER}[2Jb c\N{REPLACEMENT CHARACTER}"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60)), min_size=1, max_size=9),
+    st.integers(min_value=LEAST_CHARS, max_value=200),
+)
+def test_a_table_never_is_wider_than_the_terminal(sizes: list[tuple[int, int]], width: int) -> None:
+    columns = [Column(f"c{at}", "t", keep=keep) for at, (keep, _) in enumerate(sizes)]
+    layout = fit(columns, [["x" * size for _, size in sizes]], width)
+    assert sum(layout.widths) + GAP_CHARS * (len(layout.widths) - 1) <= width
+    assert len(layout.columns) + len(layout.left_out) == len(columns)
+    assert layout.columns
