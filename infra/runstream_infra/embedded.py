@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
-from runstream_query.http.routes import add_query
 
 from runstream.events.positions import Positions
 from runstream.service.assets import AssetStorage
@@ -31,6 +30,7 @@ from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.loop import Worker
+from runstream_query.app import add_query
 from runstream_query.settings import QuerySettings
 
 logger = logging.getLogger(__name__)

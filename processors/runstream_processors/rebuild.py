@@ -50,7 +50,7 @@ async def table_hashes(store: StoreReader) -> dict[str, TableHash]:
 
 
 async def rebuild(log: LogReader, store: Store, settings: WorkerSettings | None = None) -> Positions:
-    """Fold the whole log, as far as it reaches now, into an empty store (its tables are made here).
+    """Fold the log, as far as it reaches now, into a store that is empty or lags behind (its tables are made here).
 
     Returns the position up to which it was folded. Raises LogCorrupt, StoreUnavailable, StoreInvalid.
     """
