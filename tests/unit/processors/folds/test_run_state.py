@@ -122,6 +122,17 @@ def test_an_attempt_with_fewer_writers_takes_the_place_of_all_that_ended() -> No
     assert outcome(state).status == "finished"
 
 
+def test_a_writer_that_vanished_does_not_keep_a_later_attempt_from_beginning() -> None:
+    state = folded(
+        (A, start(0, 0)),
+        (B, start(1, 0, resumed=True)),
+        (B, end("failed", 2)),
+        (C, start(3, 1, resumed=True)),
+        (C, end("finished", 4)),
+    )
+    assert outcome(state).status == "finished"
+
+
 def test_the_first_start_places_the_run_unless_it_was_moved() -> None:
     elsewhere = RunStarted(at_us=1, workspace="other", project="other", experiment="e")
     state = folded((A, start()), (B, elsewhere))
