@@ -119,7 +119,7 @@ def matching(expression: Expression | None, parameters: Parameters, clock: Clock
     """A subquery of the run rows that match."""
     rows = run_rows(parameters, clock)
     condition = compile_filter(expression, parameters, clock.now_us) if expression else "1"
-    return f"(SELECT * FROM {rows} WHERE {condition})"
+    return f"(SELECT * FROM {rows} WHERE {condition}) AS matching"
 
 
 def page_statement(

@@ -1,0 +1,53 @@
+"""A running query service over a real store."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+sys.path.insert(0, str(Path(__file__).parent))  # with import mode importlib this folder is on no path
+
+import query_rows
+from query_service import CountingStore, Service
+
+from runstream.service.problems import problem_middleware
+from runstream_ingest.assets.local import LocalAssets
+from runstream_processors.store.chdb import ChdbStore
+from runstream_query import QuerySettings, add_query
+
+
+@pytest.fixture(scope="module")
+def module_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbStore]:
+    store = query_rows.open_store(tmp_path_factory.mktemp("store"))
+    yield store
+    asyncio.run(store.close())
+
+
+@pytest.fixture
+def settings() -> QuerySettings:
+    return QuerySettings(live_tick_s=0.01, live_heartbeat_s=0.2, max_json_points=5000, points_per_read=3000)
+
+
+@pytest.fixture
+async def service(module_store: ChdbStore, tmp_path: Path, settings: QuerySettings) -> AsyncIterator[Service]:
+    await query_rows.empty(module_store)
+    reads = CountingStore(module_store)
+    service = Service(module_store, reads, LocalAssets(tmp_path / "assets"))
+    app = web.Application(middlewares=[problem_middleware()])
+    add_query(
+        app,
+        store=reads,
+        visibility=service.progress,
+        log=None,
+        assets=service.assets,
+        settings=settings,
+        as_of=None,
+        now_us=lambda: service.now_us,
+    )
+    async with TestClient(TestServer(app)) as client:
+        service.client = client
+        yield service
