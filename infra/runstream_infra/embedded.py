@@ -30,7 +30,7 @@ from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.loop import Worker
-from runstream_query.app import add_query
+from runstream_query.http.routes import add_query
 from runstream_query.settings import QuerySettings
 
 logger = logging.getLogger(__name__)
