@@ -32,7 +32,7 @@ def writer_info(writer_id: str, url: str, **fields: Any) -> WriterInfo:
 
 
 class SpoolMaker:
-    """Writes records with plain file writes. `commit=False` leaves a record without its mark, as a killed writer does."""
+    """Writes records with plain file writes. `commit=False` leaves one without its mark, as a killed writer does."""
 
     def __init__(self, spool: Path, info: WriterInfo, segment_bytes: int = 1 << 16, first_seq: int = 0) -> None:
         self.info = info

@@ -118,9 +118,9 @@ class Lane:
         return bool(self._arriving) or any(not writer.settled for writer in self._writers)
 
     def _wants(self, writer: SpooledWriter, now: float) -> bool:
-        if now < writer.hold_until_s or writer.settled:
+        if not (now >= writer.next_look_s or writer.begun_more()):
             return False
-        return now >= writer.next_look_s or writer.begun_more()
+        return now >= writer.hold_until_s and not writer.settled
 
     def _collect(self, ready: list[SpooledWriter], now: float) -> list[Part]:
         """The parts of the next request: one frame of each writer in turn, then more of those that have more."""
@@ -148,7 +148,9 @@ class Lane:
     def _part(self, writer: SpooledWriter, after: Acked | None, now: float) -> Part | None:
         """The next frame of a writer; where it has nothing to say, whatever it needs to be looked after."""
         try:
-            part = self._next_part(writer, after or writer.place)
+            part = None
+            if after is not None or writer.begun_more() or writer.reader.moved_on(writer.place):
+                part = self._next_part(writer, after or writer.place)
             if part is None and after is None:
                 part = self._look_after(writer, now)
         except OSError as error:

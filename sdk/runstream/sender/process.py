@@ -86,9 +86,9 @@ class Sender:
         self._asked_to_stop = True
 
     def run(self, lock: SpoolLock, idle_exit_s: float = IDLE_EXIT_S) -> None:
-        """Send until `request_stop`, or until nobody needed this for `idle_exit_s`. Gives the lock back before it returns.
+        """Send until `request_stop`, or until nobody needed this for `idle_exit_s`.
 
-        A request that is under way is finished first.
+        Finishes the requests that are under way and gives the lock back before it returns.
         """
         raise_descriptor_limit()
         shutil.rmtree(self.spool_dir / "removed", ignore_errors=True)
