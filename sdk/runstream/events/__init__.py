@@ -2,6 +2,7 @@
 
 `control`    the facts about runs, projects and experiments (pydantic models, one per fact, versioned)
 `frame`      the message that carries one writer's facts and points: encode, decode, check
+`upcast`     where a retired version of a fact becomes the present one
 `columns`    the points of a frame as numpy columns (server side only: it needs numpy)
 `names`      what a run id, a metric name, a project name may be
 `limits`     every size that is checked, with its arithmetic
