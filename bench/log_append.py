@@ -120,9 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument(
-        "--directory", type=Path, default=None, help="where to write (default: the temporary directory)"
-    )
+    parser.add_argument("--directory", type=Path, default=None, help="where to write")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=chosen.directory) as name:
         results = [asyncio.run(measure(Path(name), chosen.writers, size, chosen.seconds)) for size in SIZES_BYTES]

@@ -1,6 +1,5 @@
 """POST /ingest/v1/commands: control events from people and programs that are no writer, answered when visible."""
 
-import json
 import time
 import uuid
 from collections.abc import Callable
@@ -13,13 +12,12 @@ from pydantic_core import from_json
 from runstream.events import limits
 from runstream.events.control import ControlEvent, ProjectEvent, encode_event
 from runstream.events.frame import encode_frame
-from runstream.events.names import check_run_id, project_key
+from runstream.events.names import check_key, check_run_id, project_key
 from runstream.service.problems import Problem
 from runstream.service.visibility import Visibility
 from runstream_ingest.gateway.append import Appender
 from runstream_ingest.gateway.bodies import declared_bytes, read_body
 from runstream_ingest.gateway.figures import GatewayFigures
-from runstream_ingest.gateway.frames import check_key
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 
@@ -143,8 +141,3 @@ def _check(number: int, command: Command) -> None:
             "large texts as assets.",
             limit_bytes=limits.MAX_EVENT_BYTES,
         )
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of a body, for the API's description."""
-    return json.loads(json.dumps(Commands.model_json_schema()))  # type: ignore[no-any-return]

@@ -2,13 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Final
 
 from runstream.events.frame import HEADER, MAGIC, FrameHeader, InvalidFrame, read_header
-from runstream.events.names import InvalidName, check_path_part, check_run_id
-
-_KEYS_KEPT: Final = 10_000
 
 
 class BadFrame(Exception):
@@ -56,24 +51,12 @@ def frames_by_writer(body: memoryview, max_frames: int) -> Mapping[str, list[Sen
             raise TooManyFrames(f"the request has more than the {max_frames} frames that are allowed: send fewer")
         try:
             header = read_header(body, at)
-            check_key(header.key)
-        except (InvalidFrame, InvalidName) as error:
+        except InvalidFrame as error:
             raise BadFrame(at, _writer_at(body, at), str(error)) from None
         found.setdefault(header.writer_id, []).append(Sent(number, header, body[at : at + header.size]))
         at += header.size
         number += 1
     return found
-
-
-@lru_cache(_KEYS_KEPT)
-def check_key(key: str) -> str:
-    """Return `key` if it is a run id or WORKSPACE/PROJECT. Raises InvalidName."""
-    workspace, slash, project = key.partition("/")
-    if not slash:
-        return check_run_id(key)
-    check_path_part("workspace", workspace)
-    check_path_part("project", project)
-    return key
 
 
 def verdict(sent: list[Sent], next_seq: int | None, beat_allowed: bool) -> Verdict:

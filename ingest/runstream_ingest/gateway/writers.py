@@ -57,7 +57,9 @@ class Writers:
             self._forget_oldest()
 
     def _used(self, writer_id: str) -> Writer:
-        writer = self._writers.setdefault(writer_id, Writer())
+        writer = self._writers.get(writer_id)
+        if writer is None:
+            writer = self._writers[writer_id] = Writer()
         self._writers.move_to_end(writer_id)
         writer.users += 1
         return writer

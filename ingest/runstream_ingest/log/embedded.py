@@ -290,13 +290,15 @@ class EmbeddedLog:
             self._pending_bytes -= sum(item.size_bytes for item in batch)
         _answer(batch)
 
-    def _by_partition(self, batch: list[_Append]) -> dict[int, list[tuple[_Append, list[tuple[bytes, bytes]]]]]:
+    def _by_partition(self, batch: list[_Append]) -> dict[int, list[tuple[_Append, Sequence[tuple[bytes, bytes]]]]]:
         count = len(self._parts)
-        grouped: dict[int, list[tuple[_Append, list[tuple[bytes, bytes]]]]] = {}
+        if count == 1:
+            return {0: [(item, item.records) for item in batch]}
+        grouped: dict[int, list[tuple[_Append, Sequence[tuple[bytes, bytes]]]]] = {}
         for item in batch:
             split: dict[int, list[tuple[bytes, bytes]]] = {}
             for record in item.records:
-                number = zlib.crc32(record[0]) % count if count > 1 else 0
+                number = zlib.crc32(record[0]) % count
                 split.setdefault(number, []).append(record)
             for number, records in split.items():
                 grouped.setdefault(number, []).append((item, records))
