@@ -20,7 +20,7 @@ from runstream_processors.folds.failures import InvalidState
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-#: A bin is 26 bits wide: a float's 53 bits fall into at most four bins, and 2**37 digits fit one int64 beside it.
+#: A bin is 26 bits wide: half of a float's digits, and a third of an int64, so that sums of digits have room.
 BIN_BITS: Final = 26
 _MASK: Final = (1 << BIN_BITS) - 1
 #: What is peeled at once: values scaled to at most 2**52, of which 2**10 add up to at most 2**62, in an int64.
@@ -29,11 +29,16 @@ _PIECE_POINTS: Final = 1 << 10
 #: Below this bin the scale 2**(-26 * bin) would be beyond the largest float (26 * 39 = 1014 still is not).
 _LOWEST_FIRST_BIN: Final = -38
 
-#: Bins of a series kept as an array. An amount takes three; six bins are 156 bits: with 53 bits of a value and 30 of
-#: a count, values of one series may differ by a factor of 2**47 wherever the bins' borders fall. Others are wide.
+#: Bins of a series kept as an array; what is loaded takes six, which leaves two for what comes. Six bins are 156 bits:
+#: with 53 bits of a value and 30 of a count, values of one series may differ by a factor of 2**47 wherever the bins'
+#: borders fall. Others are wide.
 WINDOW: Final = 8
-_AMOUNT_BINS: Final = 3
+_STORED_WINDOW: Final = WINDOW - 2
+#: An amount takes two bins: its low 26 bits, and the rest. A point adds at most 2**26 to either, so a digit has room for
+#: 2**36 points before `read`, which looks, carries it on.
+_AMOUNT_BINS: Final = 2
 _LAST_BEGIN: Final = WINDOW - _AMOUNT_BINS
+_FULL_DIGIT: Final = 1 << 62
 #: Where the first amount of a series begins: one more bin above it, and room for two more peels below.
 _FIRST_BEGIN: Final = 4
 #: Carries of eight digits of 63 bits reach two bins further; the third holds the sign.
@@ -83,17 +88,19 @@ def peeled(values: F64, length: I64, largest: F64) -> Iterator[Amounts]:
         yield from _peeled_high(values, length, bins)
     series = np.arange(len(length))
     scaled = values * _spread(np.ldexp(1.0, -BIN_BITS * bins), length, len(values))
+    steps = 0
     while True:
         whole = np.rint(scaled)
         yield _amounts(whole, series, length, bins)
         scaled -= whole
-        left = np.count_nonzero(scaled)
-        if not left:
+        if not scaled.any():
             return
-        if 2 * left < len(scaled):
+        if steps:
+            # After two steps few points have anything left, as a rule.
             kept = np.flatnonzero(scaled)
             scaled = scaled[kept]
             series, length, bins = _compressed(kept, series, length, bins)
+        steps += 1
         scaled *= 2.0**_PEEL_BITS
         bins = bins - _PEEL_BITS // BIN_BITS
 
@@ -145,7 +152,8 @@ class ExactSums:
     """The sums of series, by slot: 68 bytes a slot. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._digits = np.zeros((0, WINDOW), np.int64)
+        #: digits[place, slot]: neighbouring slots, which are usually touched together, share cache lines.
+        self._digits = np.zeros((WINDOW, 0), np.int64)
         self._base = np.zeros(0, np.int64)
         #: Series whose digits do not fit the window: the sum as a multiple of 2**(26 * _ORIGIN_BIN).
         self._wide: dict[int, int] = {}
@@ -153,20 +161,20 @@ class ExactSums:
     def reserve(self, slots: int) -> None:
         """Have room for slots below `slots`; new ones hold the sum 0."""
         more = slots - len(self._base)
-        self._digits = np.concatenate((self._digits, np.zeros((more, WINDOW), np.int64)))
+        self._digits = np.concatenate((self._digits, np.zeros((WINDOW, more), np.int64)), axis=1)
         self._base = np.concatenate((self._base, np.full(more, _EMPTY)))
 
     def clear(self, slots: I64) -> None:
         """Set sums to 0."""
         for slot in self._wide.keys() & set(slots.tolist()) if self._wide else ():
             del self._wide[slot]
-        self._digits[slots] = 0
+        self._digits[:, slots] = 0
         self._base[slots] = _EMPTY
 
     def add(self, slots: I64, amounts: Amounts) -> None:
         """Add amounts of series; series i is slots[i], and no slot occurs twice in `slots`."""
         series, bins, digits = _split(amounts)
-        slot = slots[series]
+        slot = slots if len(series) == len(slots) else slots[series]
         base = self._base[slot]
         new = base == _EMPTY
         if new.any():
@@ -175,15 +183,16 @@ class ExactSums:
         fits = (begin >= 0) & (begin <= _LAST_BEGIN)
         if not fits.all():
             for i in np.flatnonzero(~fits).tolist():
-                amount = sum(int(digits[place][i]) << (BIN_BITS * place) for place in range(_AMOUNT_BINS))
+                amount = int(digits[0][i]) + (int(digits[1][i]) << BIN_BITS)
                 at = int(slot[i])
                 self._put(at, self._as_integer(at) + (amount << (BIN_BITS * (int(bins[i]) - _ORIGIN_BIN))))
             slot, begin = slot[fits], begin[fits]
-            digits = [digit[fits] for digit in digits]
+            digits = (digits[0][fits], digits[1][fits])
+        capacity = len(self._base)
         flat = self._digits.reshape(-1)
-        at_digit = slot * WINDOW + begin
-        for place, digit in enumerate(digits):
-            flat[at_digit + place] += digit
+        at_digit = begin * capacity + slot
+        flat[at_digit] += digits[0]
+        flat[at_digit + capacity] += digits[1]
 
     def load(self, slots: I64, sums: Digits) -> None:
         """Set sums to what `read` gave. Raises InvalidState for what it cannot have given."""
@@ -194,10 +203,10 @@ class ExactSums:
             slots.tolist(), sums.exponents.tolist(), sums.lengths.tolist(), ends.tolist(), strict=True
         ):
             lowest = exponent // BIN_BITS
-            if 0 < length <= WINDOW - 2:
-                base = lowest - (WINDOW - 2 - length)
-                self._base[slot] = base
-                self._digits[slot, lowest - base : lowest - base + length] = sums.flat[end - length : end]
+            if 0 < length <= _STORED_WINDOW:
+                begin = _STORED_WINDOW - length
+                self._base[slot] = lowest - begin
+                self._digits[begin:_STORED_WINDOW, slot] = sums.flat[end - length : end]
             elif length:
                 digits = sums.flat[end - length : end].tolist()
                 total = sum(digit << (BIN_BITS * place) for place, digit in enumerate(digits))
@@ -205,7 +214,11 @@ class ExactSums:
 
     def read(self, slots: I64) -> tuple[Digits, F64]:
         """The exact sums, and the same rounded to the nearest float (beyond the largest: an infinity; zero is 0.0)."""
-        window = _Normalised(self._digits[slots], self._base[slots])
+        digits = self._digits[:, slots]
+        for row in np.flatnonzero((abs(digits) >= _FULL_DIGIT).any(axis=0)).tolist():
+            self._put(int(slots[row]), self._as_integer(int(slots[row])))
+            digits[:, row] = self._digits[:, slots[row]]
+        window = _Normalised(digits, self._base[slots])
         wide = (
             {row: _digits_of(self._wide[slot]) for row, slot in enumerate(slots.tolist()) if slot in self._wide}
             if self._wide
@@ -227,19 +240,19 @@ class ExactSums:
         if slot in self._wide:
             return self._wide[slot]
         shift = BIN_BITS * (int(self._base[slot]) - _ORIGIN_BIN)
-        return _shifted(sum(digit << (BIN_BITS * i) for i, digit in enumerate(self._digits[slot].tolist())), shift)
+        return _shifted(sum(digit << (BIN_BITS * i) for i, digit in enumerate(self._digits[:, slot].tolist())), shift)
 
     def _put(self, slot: int, total: int) -> None:
         """Keep `total` in the window if it fits there, leaving two bins for what is yet to come."""
         exponent, digits = _digits_of(total)
-        self._digits[slot] = 0
+        self._digits[:, slot] = 0
         self._wide.pop(slot, None)
         if not digits:
             self._base[slot] = _EMPTY
-        elif len(digits) <= WINDOW - 2:
-            begin = WINDOW - 2 - len(digits)
+        elif len(digits) <= _STORED_WINDOW:
+            begin = _STORED_WINDOW - len(digits)
             self._base[slot] = exponent // BIN_BITS - begin
-            self._digits[slot, begin : begin + len(digits)] = digits
+            self._digits[begin:_STORED_WINDOW, slot] = digits
         else:
             self._base[slot] = _WIDE
             self._wide[slot] = total
@@ -250,7 +263,7 @@ class _Normalised:
 
     def __init__(self, digits: I64, base: I64) -> None:
         carried = np.zeros((_CARRIED, len(base)), np.int64)
-        carried[:WINDOW] = digits.T
+        carried[:WINDOW] = digits
         _carry(carried)
         self._negative = carried[-1] < 0
         if self._negative.any():
@@ -310,20 +323,18 @@ def _carry(digits: I64) -> None:
         digits[place + 1] += over
 
 
-def _split(amounts: Amounts) -> tuple[I64, I64, list[I64]]:
-    """Amounts as three digits each, one entry a series, none that is 0."""
+def _split(amounts: Amounts) -> tuple[I64, I64, tuple[I64, I64]]:
+    """Amounts as two digits each, one entry a series, none that is 0. The higher one has the sign."""
     series, bins, amount = amounts.series, amounts.bin, amounts.amount
-    digits = [amount & _MASK, (amount >> BIN_BITS) & _MASK, amount >> (2 * BIN_BITS)]
+    low, high = amount & _MASK, amount >> BIN_BITS
     if (series[1:] == series[:-1]).any():
-        begin = np.flatnonzero(np.concatenate(([True], series[1:] != series[:-1])))
-        digits = [np.add.reduceat(digit, begin) for digit in digits]
+        begin = np.flatnonzero(np.diff(series, prepend=-1))
+        low, high = np.add.reduceat(low, begin), np.add.reduceat(high, begin)
         series, bins = series[begin], bins[begin]
-        some = (digits[0] | digits[1] | digits[2]) != 0
-    else:
-        some = amount != 0
+    some = (low | high) != 0
     if some.all():
-        return series, bins, digits
-    return series[some], bins[some], [digit[some] for digit in digits]
+        return series, bins, (low, high)
+    return series[some], bins[some], (low[some], high[some])
 
 
 def _shifted(number: int, bits: int) -> int:

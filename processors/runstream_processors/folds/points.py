@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from runstream.events.columns import F64, I64, U64
 from runstream_processors.folds.schemas import Schema
-from runstream_processors.folds.unpacking import I32, Accepted, BadGroup, GroupRef, Unpacked, joined
+from runstream_processors.folds.unpacking import I32, Accepted, BadGroup, Unpacked, joined
 from runstream_processors.store.native import Coded, ColumnData
 
 __all__ = ["Accepted", "BadGroup", "Groups", "PointBatch", "Segments", "collect"]
@@ -67,7 +67,11 @@ class PointBatch:
 
     def runs(self) -> set[str]:
         """The runs that have points."""
-        return {self.run_names[run] for run in np.unique(self.groups.run[self.segments.group])}
+        return {self.run_names[run] for run in np.flatnonzero(_present(self.groups.run[self.segments.group]))}
+
+    def groups_used(self) -> npt.NDArray[np.intp]:
+        """The groups that have points, ascending."""
+        return np.flatnonzero(_present(self.segments.group))
 
     def after(self, offsets: Mapping[int, int]) -> "PointBatch":
         """The batch without what came at or below `offsets[part]`, for each partition in it (others stay whole)."""
@@ -98,7 +102,7 @@ class PointBatch:
         segments, groups = self.segments, self.groups
 
         def spread(of_segment: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            return np.repeat(of_segment, segments.length)
+            return _spread(of_segment, segments.length, self.points)
 
         return {
             "run": Coded(self.run_names, spread(_narrow(groups.run, len(self.run_names))[segments.group])),
@@ -118,7 +122,7 @@ def collect(accepted: Sequence[Accepted]) -> tuple[PointBatch, tuple[BadGroup, .
     Groups that cannot be read do not stop the others: they come back as the second value. Pure; any thread.
     """
     unpacked = Unpacked(sorted(accepted, key=lambda one: (one.frame.header.key, one.part, one.offset)))
-    run_names, groups = _groups(unpacked.groups)
+    run_names, groups = _groups(unpacked.accepted, unpacked.schemas)
     metric_names, metric_at, metric_codes = _metrics(groups.schemas)
     block = joined(unpacked.blocks)
     metric = metric_codes[metric_at[block.group] + block.place]
@@ -126,21 +130,20 @@ def collect(accepted: Sequence[Accepted]) -> tuple[PointBatch, tuple[BadGroup, .
     length = block.length[order]
     begin = _begins(length)
     segments = Segments(block.group[order], block.place[order], metric[order], begin, length)
-    everyone = np.arange(len(block.values))
-    values = block.values[np.repeat(block.values_at[order] - begin, length) + everyone]
-    rows = np.repeat(block.rows_at[order] - begin, length) + everyone
+    values = block.values[_adjacent(block.values_at[order], segments, len(block.values))]
+    rows = _adjacent(block.rows_at[order], segments, len(block.values))
     batch = PointBatch(run_names, metric_names, groups, segments, values, block.steps[rows], block.at_us[rows])
     return batch, tuple(unpacked.failures)
 
 
-def _groups(refs: Sequence[GroupRef]) -> tuple[tuple[str, ...], Groups]:
+def _groups(accepted: Sequence[Accepted], schemas: Sequence[Schema]) -> tuple[tuple[str, ...], Groups]:
     numbers: dict[str, int] = {}
-    headers = [ref.accepted.frame.header for ref in refs]
+    headers = [one.frame.header for one in accepted]
     groups = Groups(
-        schemas=tuple(ref.schema for ref in refs),
+        schemas=tuple(schemas),
         run=np.array([numbers.setdefault(header.key, len(numbers)) for header in headers], np.int32),
-        part=np.array([ref.accepted.part for ref in refs], np.uint16),
-        offset=np.array([ref.accepted.offset for ref in refs], np.uint64),
+        part=np.array([one.part for one in accepted], np.uint16),
+        offset=np.array([one.offset for one in accepted], np.uint64),
         writer=np.array([int(header.writer_id[:16], 16) for header in headers], np.uint64),
     )
     return tuple(numbers), groups
@@ -173,6 +176,24 @@ def _order(run: I32, metric: I32, group: I32, metrics: int) -> npt.NDArray[Any] 
 def _begins(length: I64) -> I64:
     """Where each piece begins if pieces of these lengths lie one behind the other."""
     return np.concatenate(([0], np.cumsum(length)[:-1])) if len(length) else length
+
+
+def _spread(of_segment: npt.NDArray[Any], length: I64, points: int) -> npt.NDArray[Any]:
+    """What belongs to a segment, once for each of its points."""
+    return of_segment if len(of_segment) == points else np.repeat(of_segment, length)
+
+
+def _adjacent(source: I64, segments: Segments, points: int) -> I64:
+    """For each point its place in the arrays where its segment begins at `source`."""
+    if len(source) == points:
+        return source
+    return np.repeat(source - segments.begin, segments.length) + np.arange(points)
+
+
+def _present(codes: I32) -> npt.NDArray[np.bool_]:
+    present = np.zeros(int(codes.max(initial=-1)) + 1, bool)
+    present[codes] = True
+    return present
 
 
 def _narrow(codes: I32, names: int) -> npt.NDArray[Any]:

@@ -79,7 +79,7 @@ class SeriesSlots:
     def of_segments(self, batch: PointBatch) -> I64:
         """The slot of each segment's series. All runs of the batch are known."""
         groups, segments = batch.groups, batch.segments
-        used = np.unique(segments.group)
+        used = batch.groups_used()
         begin_of = np.zeros(len(groups.run), np.int64)
         pieces = []
         size = 0

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runstream.events.columns import F64, I64, Ragged, StackedRows, read_group, read_stack
-from runstream.events.frame import GROUP, RAGGED, ROWS_EXPLICIT, Frame, Group, InvalidFrame
+from runstream.events.frame import GROUP, RAGGED, ROWS_EXPLICIT, Frame, FrameHeader, Group, InvalidFrame
 from runstream_processors.folds.schemas import Schema, schema_of
 from runstream_processors.folds.seen import Range
 
@@ -44,14 +44,6 @@ class BadGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupRef:
-    """Where a group comes from, and its metrics."""
-
-    accepted: Accepted
-    schema: Schema
-
-
-@dataclass(frozen=True, slots=True)
 class Block:
     """Segments, and their points. A segment is one metric of one group: adjacent values, in the order of the rows.
 
@@ -69,115 +61,105 @@ class Block:
     length: I64
 
 
-@dataclass(slots=True)
-class _Pending:
-    number: int
-    ref: GroupRef
-    group: Group
-    item: int
-    body: bytes
+#: A group that waits for the others of its shape: its number, its item number in the frame, its bytes behind the names.
+_Pending = tuple[int, int, bytes]
+_Stacks = dict[tuple[int, int, bool], list[_Pending]]
 
 
 class Unpacked:
-    """The groups of `accepted`, in the order given: their segments in blocks, and those that cannot be read."""
+    """The groups of `accepted`, in the order given: where each comes from, its schema, and all segments in blocks;
+    and those that cannot be read."""
 
     def __init__(self, accepted: Iterable[Accepted]) -> None:
-        self.groups: list[GroupRef] = []
+        # Two lists instead of one of objects: making an object costs as much as unpacking a small group.
+        self.accepted: list[Accepted] = []
+        self.schemas: list[Schema] = []
         self.blocks: list[Block] = []
         self.failures: list[BadGroup] = []
-        stacks: dict[tuple[int, int, bool], list[_Pending]] = {}
+        stacks: _Stacks = {}
         for one in accepted:
+            if not one.fresh:
+                continue
             header = one.frame.header
             whole = one.fresh == ((header.first_seq, header.end_seq),)
-            for item, group in enumerate(one.frame.groups if one.fresh else ()):
+            for item, group in enumerate(one.frame.groups):
                 try:
-                    self._unpack(one, item, group, stacks if whole else None)
+                    if whole and group.layout != RAGGED:
+                        self._unpack(one, item, group, stacks)
+                    else:
+                        self._add_alone(one, group)
                 except InvalidFrame as error:
                     self._fail(one, item, str(error))
         for (rows, metrics, explicit), pending in stacks.items():
             self._add_stack(rows, metrics, explicit, pending)
 
-    def _unpack(
-        self, one: Accepted, item: int, group: Group, stacks: dict[tuple[int, int, bool], list[_Pending]] | None
-    ) -> None:
-        """Read what has a shape of its own; put the rest to the others of its shape. Raises InvalidFrame."""
-        explicit = group.layout == ROWS_EXPLICIT
-        header = one.frame.header
-        if group.layout == RAGGED or stacks is None:
-            self._add_alone(one, group)
-            return
+    def _unpack(self, one: Accepted, item: int, group: Group, stacks: _Stacks) -> None:
+        """Unpack a group and put it to the others of its shape. Raises InvalidFrame."""
         raw = group.raw()
-        if len(raw) != group.raw_size:
-            raise InvalidFrame(f"a group unpacks to {len(raw)} bytes where its header says {group.raw_size}")
-        schema = schema_of(raw[: group.names_size])
-        if len(schema.names) != group.metrics:
-            raise InvalidFrame(f"a group names {len(schema.names)} metrics, its header says {group.metrics}")
-        if not explicit and group.seq_base + group.rows > header.end_seq - header.first_seq:
-            raise InvalidFrame(_outside(header.first_seq, header.end_seq))
-        ref = GroupRef(one, schema)
-        pending = _Pending(len(self.groups), ref, group, item, raw[group.names_size :])
-        stacks.setdefault((group.rows, group.metrics, explicit), []).append(pending)
-        self.groups.append(ref)
+        names_size, rows, metrics = group.names_size, group.rows, group.metrics
+        explicit = group.layout == ROWS_EXPLICIT
+        schema = schema_of(raw[:names_size])
+        if len(schema.names) != metrics:
+            raise InvalidFrame(f"a group names {len(schema.names)} metrics where its header says {metrics}")
+        header = one.frame.header
+        if not explicit and group.seq_base + rows > header.end_seq - header.first_seq:
+            raise InvalidFrame(_outside(header))
+        stacks.setdefault((rows, metrics, explicit), []).append((len(self.schemas), item, raw[names_size:]))
+        self._take(one, schema)
+
+    def _take(self, one: Accepted, schema: Schema) -> None:
+        self.accepted.append(one)
+        self.schemas.append(schema)
 
     def _add_stack(self, rows: int, metrics: int, explicit: bool, pending: list[_Pending]) -> None:
-        stack = read_stack([one.body for one in pending], rows, metrics, explicit)
+        stack = read_stack([body for _, _, body in pending], rows, metrics, explicit)
         if stack.seqs is not None:
-            covered = [one.ref.accepted.frame.header for one in pending]
-            spans = np.array([header.end_seq - header.first_seq for header in covered])
-            good = stack.seqs.max(axis=1) < spans
+            headers = [self.accepted[number].frame.header for number, _, _ in pending]
+            good = stack.seqs.max(axis=1) < np.array([header.end_seq - header.first_seq for header in headers])
             if not good.all():
-                for number in np.flatnonzero(~good):
-                    bad = pending[number]
-                    self._fail(bad.ref.accepted, bad.item, _outside(covered[number].first_seq, covered[number].end_seq))
+                for at in np.flatnonzero(~good):
+                    number, item, _ = pending[at]
+                    self._fail(self.accepted[number], item, _outside(headers[at]))
                 pending = [one for one, is_good in zip(pending, good, strict=True) if is_good]
                 stack = StackedRows(None, stack.steps[good], stack.at_us[good], stack.values[good])
         if pending:
-            self.blocks.append(_stack_block(stack, [one.number for one in pending], [one.ref for one in pending]))
+            numbers = [number for number, _, _ in pending]
+            self.blocks.append(_stack_block(stack, numbers, [self.schemas[number] for number in numbers]))
 
     def _add_alone(self, one: Accepted, group: Group) -> None:
-        """A group of which only some rows are new, or a ragged one: read by itself."""
+        """A group of which only some rows are new, or a ragged one: read by itself. Raises InvalidFrame."""
         header = one.frame.header
         read = read_group(group, header.first_seq)
         if len(read.seqs) and not header.first_seq <= int(read.seqs.min()) <= int(read.seqs.max()) < header.end_seq:
-            raise InvalidFrame(_outside(header.first_seq, header.end_seq))
-        schema = schema_of(group.raw()[: group.names_size])
+            raise InvalidFrame(_outside(header))
         fresh = np.zeros(len(read.seqs), bool)
         for begin, end in one.fresh:
             fresh |= (read.seqs >= np.uint64(begin)) & (read.seqs < np.uint64(end))
-        number, ref = len(self.groups), GroupRef(one, schema)
+        number, schema = len(self.schemas), schema_of(group.raw()[: group.names_size])
+        self._take(one, schema)
+        if not fresh.any():
+            return
         if isinstance(read, Ragged):
-            block = _ragged_block(read, fresh, number)
+            self.blocks.append(_ragged_block(read, fresh, number))
         else:
             values = np.ascontiguousarray(read.values[fresh].T)[np.newaxis]
             stack = StackedRows(None, read.steps[fresh][np.newaxis], read.at_us[fresh][np.newaxis], values)
-            block = _stack_block(stack, [number], [ref])
-        self.groups.append(ref)
-        if len(block.values):
-            self.blocks.append(block)
+            self.blocks.append(_stack_block(stack, [number], [schema]))
 
     def _fail(self, one: Accepted, item: int, detail: str) -> None:
         group = one.frame.groups[item]
-        head = GROUP.pack(
-            group.codec,
-            group.layout,
-            group.rows,
-            group.seq_base,
-            group.metrics,
-            group.names_size,
-            group.raw_size,
-            len(group.stored),
-        )
-        raw = head + bytes(group.stored)
+        sizes = (group.metrics, group.names_size, group.raw_size, len(group.stored))
+        raw = GROUP.pack(group.codec, group.layout, group.rows, group.seq_base, *sizes) + bytes(group.stored)
         self.failures.append(BadGroup(one.part, one.offset, item, one.frame.header.key, detail, raw))
 
 
-def _outside(first_seq: int, end_seq: int) -> str:
-    return f"a group has rows outside of the sequence numbers [{first_seq}, {end_seq}) that its frame covers"
+def _outside(header: FrameHeader) -> str:
+    return f"a group has rows outside of [{header.first_seq}, {header.end_seq}), which is what its frame covers"
 
 
-def _stack_block(stack: StackedRows, numbers: Sequence[int], refs: Sequence[GroupRef]) -> Block:
+def _stack_block(stack: StackedRows, numbers: Sequence[int], schemas: Sequence[Schema]) -> Block:
     count, metrics, rows = stack.values.shape
-    orders = np.concatenate([ref.schema.order for ref in refs])
+    orders = np.concatenate([schema.order for schema in schemas])
     frames = np.repeat(np.arange(count), metrics)
     return Block(
         values=stack.values.reshape(-1),
