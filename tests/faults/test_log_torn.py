@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -175,6 +176,23 @@ async def test_a_new_segment_that_was_torn_at_its_first_write_goes_again(tmp_pat
         assert not following.exists()
     await fill(tmp_path, [[b"three" * 800]], 4096)
     assert (await values(tmp_path, 4096))[2] == b"three" * 800
+
+
+async def test_a_damaged_newest_segment_can_be_given_up_from_the_named_byte_on(tmp_path: Path) -> None:
+    """The way out that docs/design/log.md gives to who has no copy."""
+    segment = await fill(tmp_path, [[b"one"], [b"two"], [b"three"]])
+    damaged = bytearray(segment.read_bytes())
+    damaged[damaged.index(b"two")] ^= 1
+    segment.write_bytes(damaged)
+    with pytest.raises(LogCorrupt) as caught:
+        EmbeddedLog.open(tmp_path)
+    named = re.search(r"damaged at byte (\d+)", str(caught.value))
+    assert named is not None
+    os.truncate(segment, int(named[1]))
+    (tmp_path / "0" / "durable").unlink()
+    assert await values(tmp_path) == [b"one"]
+    await fill(tmp_path, [[b"again"]])
+    assert await values(tmp_path) == [b"one", b"again"]
 
 
 APPENDER = textwrap.dedent(

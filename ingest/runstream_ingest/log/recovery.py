@@ -5,6 +5,7 @@ the log. Whether bytes had been durable is known from three witnesses: the next 
 to its base offset), the mark (written after every sync), and records whose own write began behind the damage.
 """
 
+import contextlib
 import itertools
 import logging
 import os
@@ -89,7 +90,8 @@ def _recover_sealed(folder: Path, partition: int, base_offset: int, next_base: i
         end = Damage(found.segment.size_bytes, f"records {found.segment.next_offset} to {next_base - 1} are missing")
         _refuse(path, found.damage or end)
     logger.info("made the index of %s again (%d records)", path, next_base - base_offset)
-    write_index(found.segment, found.index)
+    with contextlib.suppress(OSError):  # a full disk is no reason not to open: it is made again at the next start
+        write_index(found.segment, found.index)
     return found.segment
 
 
