@@ -25,6 +25,7 @@ from runstream_ingest.log.embedded import EmbeddedLog
 Append = Callable[[bytes, bytes], Awaitable[object]]
 
 SIZES_BYTES = (1_000, 10_000, 100_000)
+ROUNDS = 7
 
 
 class SqliteLog:
@@ -104,22 +105,35 @@ async def load(append: Append, writers: int, size_bytes: int, seconds: float) ->
 
 
 async def measure(directory: Path, writers: int, size_bytes: int, seconds: float) -> dict[str, Any]:
-    """Both logs with records of one size, one after the other, and the ratio of their appends a second."""
+    """Both logs with records of one size, in turns, because the machine's speed varies; the ratio is the median."""
     log = EmbeddedLog.open(directory / f"embedded-{size_bytes}")
-    ours = await load(lambda key, value: log.append([(key, value)]), writers, size_bytes, seconds)
-    await log.close()
     sqlite = SqliteLog(directory / f"sqlite-{size_bytes}.db")
-    theirs = await load(sqlite.append, writers, size_bytes, seconds)
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        ours.append(await load(lambda key, value: log.append([(key, value)]), writers, size_bytes, seconds / ROUNDS))
+        theirs.append(await load(sqlite.append, writers, size_bytes, seconds / ROUNDS))
+    await log.close()
     sqlite.close()
-    ratio = ours["appends_per_s"] / theirs["appends_per_s"]
-    return {"size_bytes": size_bytes, "embedded": ours, "sqlite_wal_full": theirs, "ratio": round(ratio, 2)}
+    ratios = [a["appends_per_s"] / b["appends_per_s"] for a, b in zip(ours, theirs, strict=True)]
+    return {
+        "size_bytes": size_bytes,
+        "embedded": medians(ours),
+        "sqlite_wal_full": medians(theirs),
+        "ratio": round(statistics.median(ratios), 2),
+        "ratios": [round(ratio, 2) for ratio in ratios],
+    }
+
+
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """The median of each figure over the rounds."""
+    return {name: statistics.median(figures[name] for figures in rounds) for name in rounds[0]}
 
 
 def main() -> None:
     """Measure every size and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--writers", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=float, default=3.5)
     parser.add_argument("--directory", type=Path, default=None, help="where to write")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=chosen.directory) as name:
