@@ -9,14 +9,15 @@ elsewhere, must be the server itself.
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-from runstream.service.problems import Handler, Problem
+from runstream.service.problems import Problem
 
 #: For probes and scrapers of the same machine.
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -85,9 +86,7 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def auth_middleware(
-    keys: ApiKeys, allowed_hosts: Collection[str] = ()
-) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def auth_middleware(keys: ApiKeys, allowed_hosts: Collection[str] = ()) -> Middleware:
     """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, else 401.
     Without: only loopback, by a loopback name (or one of `allowed_hosts`) and from no other origin, else 403.
     OPEN_PATHS need no key from loopback."""

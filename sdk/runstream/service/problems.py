@@ -9,10 +9,11 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from pydantic import ValidationError
 
 from runstream.events.frame import InvalidFrame
@@ -30,7 +31,6 @@ from runstream.service.logs import REQUEST_ID
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ErrorMapping = Callable[[Exception], "Problem | None"]
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}\Z")
@@ -83,7 +83,7 @@ class Problem(Exception):
         )
 
 
-def problem_middleware(*mappings: ErrorMapping) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def problem_middleware(*mappings: ErrorMapping) -> Middleware:
     """The outermost middleware of every server. `mappings` are asked first, in order, what an error means."""
 
     @web.middleware
