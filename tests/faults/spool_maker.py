@@ -55,6 +55,7 @@ class SpoolMaker:
         self.schemas: dict[tuple[str, ...], int] = {}
         self.at = 64
         self.path.write_bytes(SegmentHeader(self.seq, self.info.writer_id, 1).pack().ljust(self.segment_bytes, b"\0"))
+        self._file = self.path.open("r+b")
 
     def row(self, names: Sequence[str], step: int, values: Sequence[float], ns: int = 0, commit: bool = True) -> int:
         """Returns the row's seq."""
@@ -93,7 +94,5 @@ class SpoolMaker:
 
     def _put(self, record: bytes, commit: bool) -> None:
         record += struct.pack("<I", COMMIT) if commit else b""
-        with self.path.open("r+b") as file:
-            file.seek(self.at)
-            file.write(record)
+        os.pwrite(self._file.fileno(), record, self.at)
         self.at += len(record)

@@ -179,7 +179,7 @@ class Lane:
         def may_send(event: EventRecord) -> bool:
             return event.type != "asset_logged.v1" or isinstance(self._asset_state(writer, event), Stored)
 
-        return writer.next_part(after, limits.TARGET_FRAME_RAW_BYTES, may_send)
+        return writer.next_part(after, min(limits.TARGET_FRAME_RAW_BYTES, self._max_body_bytes), may_send)
 
     def _asset_state(self, writer: SpooledWriter, event: EventRecord) -> AssetState:
         sha256 = str(event.fields.get("sha256"))

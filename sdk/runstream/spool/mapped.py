@@ -119,10 +119,15 @@ class MappedSegment:
         if not isinstance(found, str):
             self.doubtful = None if doubted else self.doubtful
             return found
-        if doubted:
+        if doubted and not self._torn_head(at):
             raise SpoolCorrupt(f"{self.path} holds {found}, at byte {at}: what follows cannot be read")
-        self.doubtful = at
+        self.doubtful = None if doubted else at
         return None
+
+    def _torn_head(self, at: int) -> bool:
+        """Whether nothing stands behind a senseless kind and size: then they are the beginning of a record that was
+        never finished, and not the damage of one that was."""
+        return not self.data[at + SIZED.size :].strip(b"\0")
 
     def _look(self, at: int, max_rows: int, max_bytes: int) -> Run | str | None:
         """As `run_at`; a text that says what is wrong where the bytes make no sense."""
@@ -179,6 +184,8 @@ class MappedSegment:
         if until <= self.learnt:
             return []
         self.learnt, self.learnt_seq, events = self.walk(self.learnt, self.learnt_seq, until, NO_BOUND)
+        if self.learnt > until:
+            raise SpoolCorrupt(f"no record of {self.path} begins at byte {until}, where one was acknowledged")
         return events
 
     def passed(self, run: Run) -> None:
