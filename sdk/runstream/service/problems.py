@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler as Handler
+from aiohttp.typedefs import Middleware
 from pydantic import ValidationError
 
 from runstream.events.frame import InvalidFrame
