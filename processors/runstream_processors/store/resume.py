@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from runstream.service.store import StoreInvalid, StoreReader
 from runstream_processors.store.tables import TABLES
 
@@ -25,6 +27,11 @@ async def ahead(store: StoreReader, table: str, committed: Mapping[int, int]) ->
     The table's minmax index over (part, offset) leaves only the newest rows to be read.
     Raises StoreUnavailable, StoreInvalid.
     """
+    return _by_partition(await store.query(*ahead_statement(table, committed)))
+
+
+def ahead_statement(table: str, committed: Mapping[int, int]) -> tuple[str, dict[str, Any]]:
+    """The statement of `ahead` and its parameters. Raises StoreInvalid for a table that is none of ours."""
     if table not in TABLES:
         raise StoreInvalid(f"{table!r} is none of the read models' tables: {sorted(TABLES)}")
     beyond = [f"(part = {{part_{i}:UInt16}} AND offset > {{offset_{i}:UInt64}})" for i in range(len(committed))]
@@ -32,10 +39,8 @@ async def ahead(store: StoreReader, table: str, committed: Mapping[int, int]) ->
     for i, (part, offset) in enumerate(sorted(committed.items())):
         parameters |= {f"part_{i}": part, f"offset_{i}": offset}
     where = " OR ".join(["part NOT IN {known:Array(UInt16)}", *beyond])
-    return _by_partition(
-        await store.query(f"SELECT part, max(offset) AS last FROM {table} WHERE {where} GROUP BY part", parameters)
-    )
+    return f"SELECT part, max(offset) AS last FROM {table} WHERE {where} GROUP BY part", parameters
 
 
-def _by_partition(rows: Any) -> dict[int, int]:
+def _by_partition(rows: pa.Table) -> dict[int, int]:
     return dict(sorted(zip(rows["part"].to_pylist(), rows["last"].to_pylist(), strict=True)))

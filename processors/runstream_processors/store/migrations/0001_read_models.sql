@@ -4,19 +4,26 @@
 -- Tables whose name ends in _states hold the newest state of a key under a growing offset; older states go away in
 -- merges, and the view of the same name without the ending reads the newest.
 
+-- Settings of every table. A part is on the disk, not in its cache, before the insert returns, and a merged one before
+-- its sources go: otherwise a power cut could take rows that the commit row says are there. A broken part stops the
+-- table from loading, instead of being put aside in silence. Statistics of columns cost a fifth of a merge and no
+-- query of ours asks for them.
+
 -- One row a point. `writer` is the first 64 bits of the writer's id: enough to tell the writers of one run apart.
 CREATE TABLE IF NOT EXISTS points
 (
     run     LowCardinality(String),
     metric  LowCardinality(String),
-    step    Int64                   CODEC(DoubleDelta, ZSTD(1)),
-    at      DateTime64(6, 'UTC')    CODEC(DoubleDelta, ZSTD(1)),
+    step    Int64                   CODEC(Delta, LZ4),
+    at      DateTime64(6, 'UTC')    CODEC(Delta, T64, ZSTD(1)),
     value   Float64                 CODEC(Gorilla, ZSTD(1)),
     writer  UInt64                  CODEC(ZSTD(1)),
     part    UInt16                  CODEC(ZSTD(1)),
-    offset  UInt64                  CODEC(DoubleDelta, ZSTD(1)),
+    offset  UInt64                  CODEC(Delta, ZSTD(1)),
     INDEX position (part, offset) TYPE minmax GRANULARITY 64,
-    -- What a panel draws: 256 steps in one row. Exact, because a bucket is a set of steps, not of inserts.
+    -- What a panel draws: 256 steps in one row. Exact, because a bucket is a set of steps, not of inserts. Made by
+    -- merges, because making it halves the speed of an insert; a part that has none yet is scanned. Reads must use
+    -- these very expressions. Where count() = countIf(isNaN(value)), minIf and maxIf are 0 and mean nothing.
     PROJECTION curve
     (
         SELECT
@@ -27,7 +34,10 @@ CREATE TABLE IF NOT EXISTS points
         GROUP BY run, metric, intDiv(step, 256)
     )
 )
-ENGINE = MergeTree ORDER BY (run, metric, step);
+ENGINE = MergeTree ORDER BY (run, metric, step)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '',
+    materialize_projections_on_insert = 0, materialize_projections_on_merge = 1;
 
 -- One row a (run, metric): exact over all points. minimum and maximum leave NaN out and are NaN if nothing is left.
 -- first and last are the ends of the curve: lowest and highest (step, at). `total` is the correctly rounded sum;
@@ -48,7 +58,9 @@ CREATE TABLE IF NOT EXISTS summary_states
     part            UInt16,
     offset          UInt64
 )
-ENGINE = ReplacingMergeTree(offset) ORDER BY (run, metric);
+ENGINE = ReplacingMergeTree(offset) ORDER BY (run, metric)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
 -- One row a run. `state` is the whole folded state as JSON: what the fold goes on from after a start.
 CREATE TABLE IF NOT EXISTS run_states
@@ -75,7 +87,9 @@ CREATE TABLE IF NOT EXISTS run_states
     part            UInt16,
     offset          UInt64
 )
-ENGINE = ReplacingMergeTree(offset) ORDER BY run;
+ENGINE = ReplacingMergeTree(offset) ORDER BY run
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
 -- Parameters, other values and the environment. `value` is JSON; `text` what a person would read (a string without
 -- quotes); `number` the same as a number, for numbers and booleans. kind: parameter, other, environment.
@@ -92,7 +106,9 @@ CREATE TABLE IF NOT EXISTS attribute_states
     part    UInt16,
     offset  UInt64
 )
-ENGINE = ReplacingMergeTree(offset) ORDER BY (run, kind, name);
+ENGINE = ReplacingMergeTree(offset) ORDER BY (run, kind, name)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
 CREATE TABLE IF NOT EXISTS asset_states
 (
@@ -110,7 +126,9 @@ CREATE TABLE IF NOT EXISTS asset_states
     part            UInt16,
     offset          UInt64
 )
-ENGINE = ReplacingMergeTree(offset) ORDER BY (run, asset);
+ENGINE = ReplacingMergeTree(offset) ORDER BY (run, asset)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
 CREATE TABLE IF NOT EXISTS project_states
 (
@@ -124,7 +142,9 @@ CREATE TABLE IF NOT EXISTS project_states
     part        UInt16,
     offset      UInt64
 )
-ENGINE = ReplacingMergeTree(offset) ORDER BY (workspace, project);
+ENGINE = ReplacingMergeTree(offset) ORDER BY (workspace, project)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
 CREATE TABLE IF NOT EXISTS experiment_states
 (
@@ -138,7 +158,9 @@ CREATE TABLE IF NOT EXISTS experiment_states
     part        UInt16,
     offset      UInt64
 )
-ENGINE = ReplacingMergeTree(offset) ORDER BY (workspace, project, experiment);
+ENGINE = ReplacingMergeTree(offset) ORDER BY (workspace, project, experiment)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
 -- What runs printed, in the order (writer, seq).
 CREATE TABLE IF NOT EXISTS output
@@ -152,7 +174,9 @@ CREATE TABLE IF NOT EXISTS output
     part    UInt16,
     offset  UInt64
 )
-ENGINE = MergeTree ORDER BY (run, writer, seq);
+ENGINE = MergeTree ORDER BY (run, writer, seq)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
 -- Every control event as it came, once: the history of a run, and what as-of reads fold.
 CREATE TABLE IF NOT EXISTS events
@@ -166,7 +190,9 @@ CREATE TABLE IF NOT EXISTS events
     type    LowCardinality(String),
     body    String CODEC(ZSTD(3))
 )
-ENGINE = MergeTree ORDER BY (key, part, offset, seq);
+ENGINE = MergeTree ORDER BY (key, part, offset, seq)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
 -- What could not be read, with where and why. `body` is the record's bytes (or the event's JSON), nothing lost.
 CREATE TABLE IF NOT EXISTS quarantine
@@ -180,7 +206,9 @@ CREATE TABLE IF NOT EXISTS quarantine
     body    String CODEC(ZSTD(3)),
     at      DateTime64(6, 'UTC')
 )
-ENGINE = MergeTree ORDER BY (part, offset, item);
+ENGINE = MergeTree ORDER BY (part, offset, item)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
 -- One row a writer: which of its sequence numbers are folded, as [begin, end) pairs one behind the other; and one
 -- row a partition (key and writer empty), written last of all tables in every cycle: everything up to its offset is
@@ -195,4 +223,6 @@ CREATE TABLE IF NOT EXISTS watermark_states
     part            UInt16,
     offset          UInt64
 )
-ENGINE = ReplacingMergeTree(offset) ORDER BY (key, writer, part);
+ENGINE = ReplacingMergeTree(offset) ORDER BY (key, writer, part)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+    max_suspicious_broken_parts = 0, auto_statistics_types = '';

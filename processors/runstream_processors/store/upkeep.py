@@ -1,0 +1,26 @@
+"""What the store needs now and then, beside what it does by itself."""
+
+from typing import Final
+
+from runstream.service.store import Store
+
+_LEFT_OVER: Final = """
+SELECT count() AS parts FROM system.parts
+WHERE active AND database = currentDatabase() AND table = 'points' AND empty(projections)
+  AND modification_time < now() - {age_s:UInt32}
+"""
+
+
+async def complete_roll_up(store: Store, older_than_s: int = 60) -> int:
+    """Make the roll-up of points in parts that no merge reached, and return how many there are.
+
+    Merges make it, but join only parts that both have it or both lack it. So a fresh part between two rolled-up ones
+    stays as it is for ever, is scanned by every panel and keeps its neighbours apart. About one in a thousand inserts
+    ends so: call this every few minutes. It returns at once, the engine works in the background; parts that have
+    their roll-up are only linked anew. Raises StoreUnavailable, StoreInvalid.
+    """
+    rows = await store.query(_LEFT_OVER, {"age_s": older_than_s})
+    parts = int(rows["parts"][0].as_py())
+    if parts:
+        await store.command("ALTER TABLE points MATERIALIZE PROJECTION curve")
+    return parts

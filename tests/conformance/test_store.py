@@ -1,0 +1,399 @@
+"""What `runstream.service.store` promises, held against every store.
+
+A store takes part by one `Harness`: add it to `HARNESSES` and change nothing else.
+"""
+
+import asyncio
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from runstream.service.store import Store, StoreInvalid, StoreUnavailable
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.native import Coded, Constant, block
+
+COLUMNS = ("number", "half", "name")
+CREATE = """
+CREATE TABLE IF NOT EXISTS things (number UInt64, half Float64, name LowCardinality(String))
+ENGINE = MergeTree ORDER BY number
+"""
+
+
+class Harness(ABC):
+    """How the suite gets at one kind of store. `place` is where its data live: a folder, or a database's address."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    @abstractmethod
+    async def open(self) -> Store:
+        """Open the store: empty at first, later with what was inserted before."""
+
+
+class ChdbHarness(Harness):
+    async def open(self) -> Store:
+        return await ChdbStore.open(Path(self.place), query_threads=3)
+
+
+HARNESSES: dict[str, type[Harness]] = {"chdb": ChdbHarness}
+
+
+@pytest.fixture(params=list(HARNESSES))
+def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Harness:
+    return HARNESSES[request.param](str(tmp_path / "store"))
+
+
+@pytest.fixture
+async def store(harness: Harness) -> AsyncIterator[Store]:
+    opened = await harness.open()
+    yield opened
+    await opened.close()
+
+
+def things(first: int, rows: int, name: str = "thing") -> bytes:
+    numbers = np.arange(first, first + rows, dtype=np.uint64)
+    return block(
+        [
+            ("number", "UInt64", numbers),
+            ("half", "Float64", numbers / 2),
+            ("name", "LowCardinality(String)", Constant(name, rows)),
+        ]
+    )
+
+
+async def one(store: Store, sql: str, **parameters: Any) -> Any:
+    """The single value that a statement gives."""
+    table = await store.query(sql, parameters)
+    assert table.num_rows == table.num_columns == 1
+    return table.column(0)[0].as_py()
+
+
+# Queries
+
+
+NOON = datetime(2026, 2, 3, 12, 0, 0, 123456, tzinfo=UTC)
+NASTY = 'it\'s\\ "x" `y` \t\n\r\b\0 %s %(a)s {a:String} -- ; /* é 漢字 🏃'
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("String", NASTY),
+        ("String", ""),
+        ("String", "\\N"),
+        ("Nullable(String)", None),
+        ("Array(String)", [NASTY, "", "\\N", "NULL"]),
+        ("Array(String)", []),
+        ("UInt8", 255),
+        ("Int8", -128),
+        ("UInt64", 2**64 - 1),
+        ("Int64", -(2**63)),
+        ("Array(UInt64)", [0, 2**64 - 1]),
+        ("Float64", -0.0),
+        ("Float64", 5e-324),
+        ("Float64", math.inf),
+        ("Float64", -math.inf),
+        ("Array(Float64)", [1.5, -0.0, math.inf]),
+        ("Nullable(Float64)", None),
+        ("Bool", True),
+        ("Bool", False),
+        ("DateTime64(6, 'UTC')", NOON),
+        ("Array(DateTime64(6, 'UTC'))", [NOON, NOON - timedelta(microseconds=1)]),
+    ],
+)
+async def test_a_parameter_arrives_as_it_is(store: Store, kind: str, value: object) -> None:
+    found = await one(store, f"SELECT {{value:{kind}}} AS value", value=value)
+    assert found == value
+    if isinstance(value, float):
+        assert math.copysign(1, found) == math.copysign(1, value)
+
+
+async def test_nan_is_a_parameter_too(store: Store) -> None:
+    assert math.isnan(await one(store, "SELECT {value:Float64} AS value", value=math.nan))
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "' OR 1 = 1 --",
+        "\\' OR 1 = 1 --",
+        "'; DROP TABLE things; --",
+        "{number:UInt64}",
+        "\\",
+        "name",
+        "%s",
+        "$x$",
+        "*/",
+    ],
+)
+async def test_an_injection_stays_a_value(store: Store, attempt: str) -> None:
+    await store.command(CREATE)
+    await store.insert("things", COLUMNS, things(0, 3), 3)
+    assert await one(store, "SELECT count() FROM things WHERE name = {name:String}", name=attempt) == 0
+    assert await one(store, "SELECT {name:String} AS name", name=attempt) == attempt
+    assert await one(store, "SELECT count() FROM things WHERE name IN {names:Array(String)}", names=[attempt]) == 0
+    assert await one(store, "SELECT count() FROM things") == 3
+
+
+async def test_types_of_answers(store: Store) -> None:
+    answer = await store.query(
+        """
+        SELECT 'a' AS text, toLowCardinality('b') AS low, toDateTime64('2026-02-03 12:00:00.123456', 6, 'UTC') AS at,
+            CAST(NULL AS Nullable(Float64)) AS nothing, true AS yes, ['x'] AS many, toUInt64(1) AS one,
+            toInt64(-1) AS less
+        """
+    )
+    assert answer.schema.types == [
+        pa.string(),
+        pa.string(),
+        pa.timestamp("us", tz="UTC"),
+        pa.float64(),
+        pa.bool_(),
+        pa.list_(pa.field("item", pa.string(), nullable=False)),
+        pa.uint64(),
+        pa.int64(),
+    ]
+    assert answer.to_pylist() == [
+        {"text": "a", "low": "b", "at": NOON, "nothing": None, "yes": True, "many": ["x"], "one": 1, "less": -1}
+    ]
+
+
+async def test_an_empty_answer_has_its_columns(store: Store) -> None:
+    answer = await store.query("SELECT 1 AS a, toLowCardinality('b') AS b WHERE 0")
+    assert (answer.num_rows, answer.schema.names) == (0, ["a", "b"])
+    assert answer.schema.field("b").type == pa.string()
+
+
+async def test_a_big_answer_comes_whole(store: Store) -> None:
+    answer = await store.query("SELECT number, toString(number) AS text FROM numbers(1000000) ORDER BY number")
+    assert np.array_equal(answer["number"].to_numpy(), np.arange(1_000_000))
+    assert answer["text"][999_999].as_py() == "999999"
+
+
+async def test_a_list_of_many_values_is_one_parameter(store: Store) -> None:
+    names = [f"run-{i}" for i in range(20_000)]
+    assert await one(store, "SELECT length({names:Array(String)}) AS n", names=names) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters"),
+    [
+        ("SELEC 1", {}),
+        ("SELECT missing FROM things", {}),
+        ("SELECT * FROM absent", {}),
+        ("SELECT {a:UInt8} AS a", {"a": "1 OR 1"}),
+        ("SELECT {a:UInt8} AS a", {"a": 256}),
+        ("SELECT {a:UInt64} AS a", {"a": -1}),
+        ("SELECT {a:Array(Int8)} AS a", {"a": [1, 128]}),
+        ("SELECT {a:String} AS a", {}),
+        ("SELECT {a:String} AS a", {"b": "x"}),
+        ("SELECT 1 AS a", {"a": "unused"}),
+        ("SELECT %(a)s AS a", {"a": "pasted"}),
+        ("SELECT {a:DateTime64(6, 'UTC')} AS a", {"a": datetime(2026, 1, 1)}),
+        ("SELECT 1; SELECT 2", {}),
+        ("INSERT INTO things VALUES (1, 1, 'x')", {}),
+        ("DROP TABLE things", {}),
+    ],
+)
+async def test_a_wrong_statement_is_invalid_and_harms_nothing(
+    store: Store, sql: str, parameters: dict[str, object]
+) -> None:
+    await store.command(CREATE)
+    with pytest.raises(StoreInvalid):
+        await store.query(sql, parameters)
+    assert await one(store, "SELECT count() FROM things") == 0
+
+
+async def test_a_query_beyond_its_memory_is_not_blamed_for_ever(store: Store) -> None:
+    with pytest.raises(StoreUnavailable, match="memory"):
+        await store.query("SELECT groupArray(number) AS n FROM numbers(10000000) SETTINGS max_memory_usage = 1000000")
+    assert await one(store, "SELECT 1 AS a") == 1
+
+
+# Inserts
+
+
+@pytest.mark.parametrize("rows", [1, 1_000_000, 1_500_000])
+async def test_one_insert_is_one_part_and_visible_at_once(store: Store, rows: int) -> None:
+    await store.command(CREATE)
+    await store.insert("things", COLUMNS, things(0, rows), rows)
+    assert await one(store, "SELECT count() FROM things") == rows
+    parts = (
+        "SELECT groupArray(rows) AS n FROM system.parts WHERE active AND table = 'things' AND database = {db:String}"
+    )
+    database = await one(store, "SELECT currentDatabase() AS db")
+    assert await one(store, parts, db=database) == [rows]
+
+
+async def test_values_come_back_bit_by_bit(store: Store) -> None:
+    await store.command("CREATE TABLE floats (i UInt8, value Float64) ENGINE = MergeTree ORDER BY i")
+    values = np.array([math.nan, math.inf, -math.inf, -0.0, 0.0, 5e-324, 1.7976931348623157e308, 0.1])
+    await store.insert("floats", ("i", "value"), block([("i", "UInt8", np.arange(8)), ("value", "Float64", values)]), 8)
+    found = (await store.query("SELECT value FROM floats ORDER BY i"))["value"].to_numpy()
+    assert found.view(np.uint64).tolist() == values.view(np.uint64).tolist()
+
+
+async def test_nothing_is_inserted_by_an_insert_without_rows(store: Store) -> None:
+    await store.command(CREATE)
+    await store.insert("things", COLUMNS, things(0, 0), 0)
+    assert await one(store, "SELECT count() FROM things") == 0
+
+
+def cut(data: bytes) -> bytes:
+    return data[:-5]
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "data", "rows"),
+    [
+        ("absent", COLUMNS, things(0, 3), 3),
+        ("things", ("number", "half", "other"), things(0, 3), 3),
+        ("things", COLUMNS, things(0, 3), 4),
+        ("things", COLUMNS, cut(things(0, 1000)), 1000),
+        ("things", COLUMNS, b"", 1),
+        ("things", COLUMNS, b"\xff" * 20, 1),
+        ("things", COLUMNS, b"garbage, no block", 1),
+        ("things) SELECT 1, 1, 'x' --", COLUMNS, things(0, 3), 3),
+    ],
+)
+async def test_a_wrong_insert_is_invalid_and_inserts_nothing(
+    store: Store, table: str, columns: tuple[str, ...], data: bytes, rows: int
+) -> None:
+    await store.command(CREATE)
+    with pytest.raises(StoreInvalid):
+        await store.insert(table, columns, data, rows)
+    await store.insert("things", COLUMNS, things(0, 2), 2)
+    assert await one(store, "SELECT count() FROM things") == 2
+
+
+async def test_reads_run_beside_inserts_and_see_whole_ones(store: Store) -> None:
+    await store.command(CREATE)
+    done = asyncio.Event()
+    seen: list[int] = []
+
+    async def read() -> None:
+        while not done.is_set():
+            seen.append(await one(store, "SELECT count() FROM things"))
+
+    readers = [asyncio.create_task(read()) for _ in range(3)]
+    for number in range(8):
+        await store.insert("things", COLUMNS, things(number * 100_000, 100_000), 100_000)
+        assert await one(store, "SELECT count() FROM things") == (number + 1) * 100_000
+    done.set()
+    await asyncio.gather(*readers)
+    assert len(seen) > len(readers)
+    assert all(count % 100_000 == 0 for count in seen)
+
+
+async def test_other_threads_and_loops_may_call(store: Store) -> None:
+    await store.command(CREATE)
+    answers: list[int] = []
+
+    def work(number: int) -> None:
+        async def both() -> None:
+            await store.insert("things", COLUMNS, things(number * 10, 10), 10)
+            answers.append(await one(store, "SELECT count() FROM things WHERE number = {n:UInt64}", n=number * 10))
+
+        asyncio.run(both())
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    await asyncio.to_thread(lambda: [thread.join() for thread in threads])
+    assert answers == [1] * 4
+    assert await one(store, "SELECT count() FROM things") == 40
+
+
+async def test_a_caller_that_gives_up_does_not_disturb_the_next(store: Store) -> None:
+    waiting = asyncio.create_task(store.query("SELECT sleep(0.2)"))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert [await one(store, "SELECT {i:UInt8} AS i", i=i) for i in range(4)] == list(range(4))
+
+
+# Commands and life
+
+
+async def test_a_wrong_command_is_invalid(store: Store) -> None:
+    with pytest.raises(StoreInvalid, match="CREATE TABLE nonsense"):
+        await store.command("CREATE TABLE nonsense")
+
+
+async def test_what_was_inserted_is_there_after_reopening(harness: Harness) -> None:
+    store = await harness.open()
+    await store.command(CREATE)
+    names = Coded(["a", "é", ""], np.array([2, 1, 0, 0]))
+    data = block(
+        [
+            ("number", "UInt64", np.arange(4)),
+            ("half", "Float64", np.zeros(4)),
+            ("name", "LowCardinality(String)", names),
+        ]
+    )
+    await store.insert("things", COLUMNS, data, 4)
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.query("SELECT 1")
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.insert("things", COLUMNS, data, 4)
+    store = await harness.open()
+    found = await store.query("SELECT name FROM things ORDER BY number")
+    assert found["name"].to_pylist() == ["", "é", "a", "a"]
+    await store.close()
+
+
+#: Large enough that most kills fall into an insert, not between two.
+KILLED_ROWS = 300_000
+
+
+async def insert_until_killed(harness: Harness, first: int) -> None:
+    """What the killed child does: insert number after number, and say so after each."""
+    store = await harness.open()
+    await store.command(CREATE)
+    for number in range(first, 1 << 30):
+        await store.insert("things", COLUMNS, things(0, KILLED_ROWS, f"insert {number}"), KILLED_ROWS)
+        print(number, flush=True)
+
+
+async def test_sigkill_leaves_whole_inserts_only(request: pytest.FixtureRequest, harness: Harness) -> None:
+    chance = random.Random(20260203)
+    said: list[int] = []
+    for _ in range(6):
+        first = said[-1] + 10 if said else 0
+        child = subprocess.Popen(  # noqa: ASYNC220 (nothing else runs in this loop)
+            [sys.executable, __file__, request.node.callspec.params["harness"], harness.place, str(first)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout
+        said.append(int(child.stdout.readline()))  # it has started, and its first insert is done
+        await asyncio.sleep(chance.uniform(0.0, 0.15))
+        os.kill(child.pid, signal.SIGKILL)
+        said += [int(line) for line in child.communicate()[0].split("\n") if line]
+        store = await harness.open()
+        rows = (
+            await store.query("SELECT name, count() AS n, uniqExact(number) AS u FROM things GROUP BY name")
+        ).to_pylist()
+        await store.close()
+        assert {(row["n"], row["u"]) for row in rows} == {(KILLED_ROWS, KILLED_ROWS)}
+        assert {row["name"] for row in rows} >= {f"insert {number}" for number in said}
+
+
+if __name__ == "__main__":
+    asyncio.run(insert_until_killed(HARNESSES[sys.argv[1]](sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,56 @@
+"""The tables in code are the tables in the database."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.native import Constant, InvalidColumn
+from runstream_processors.store.tables import TABLES, column_names, encode_columns, encode_rows
+
+EXAMPLES: dict[str, Any] = {"Array": [], "Bool": False, "Nullable": None, "String": "x", "LowCardinality": "x"}
+
+
+async def test_code_and_database_have_the_same_tables(models: ChdbStore) -> None:
+    live = await models.query(
+        """
+        SELECT table, groupArray((name, type)) AS columns
+        FROM (SELECT * FROM system.columns WHERE database = currentDatabase() ORDER BY table, position)
+        WHERE table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree')
+          AND table != 'schema_migrations'
+        GROUP BY table
+        """
+    )
+    found = {row["table"]: [tuple(column.values()) for column in row["columns"]] for row in live.to_pylist()}
+    assert found == {table: list(columns.items()) for table, columns in TABLES.items()}
+
+
+def example(table: str) -> dict[str, Any]:
+    return {name: EXAMPLES.get(kind.split("(")[0], 1) for name, kind in TABLES[table].items()}
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_rows_of_every_table_go_in_and_come_out(models: ChdbStore, table: str) -> None:
+    await models.insert(table, column_names(table), encode_rows(table, [example(table)] * 2), 2)
+    times = [f"toUnixTimestamp64Micro({name}) AS {name}" for name, kind in TABLES[table].items() if kind[:4] == "Date"]
+    replaced = f"REPLACE ({', '.join(times)})" if times else ""
+    (found, *_) = (await models.query(f"SELECT * {replaced} FROM {table}")).to_pylist()
+    assert found == example(table)
+
+
+def test_a_row_must_have_the_tables_columns() -> None:
+    row = example("quarantine")
+    with pytest.raises(InvalidColumn, match=r"row 1 for quarantine: missing \['body'\], unknown \['bodi'\]"):
+        encode_rows("quarantine", [row, {**{k: v for k, v in row.items() if k != "body"}, "bodi": ""}])
+
+
+def test_columns_must_be_the_tables_and_of_one_length() -> None:
+    columns: dict[str, Any] = {
+        name: Constant("x", 3) if "String" in kind else np.ones(3, np.uint8) for name, kind in TABLES["points"].items()
+    }
+    encode_columns("points", columns, 3)
+    with pytest.raises(InvalidColumn, match="have 3 rows, not 4"):
+        encode_columns("points", columns, 4)
+    with pytest.raises(InvalidColumn, match=r"missing \['at'\]"):
+        encode_columns("points", {name: data for name, data in columns.items() if name != "at"}, 3)
