@@ -34,8 +34,8 @@ _LOWEST_FIRST_BIN: Final = -38
 #: borders fall. Others are wide.
 WINDOW: Final = 8
 _STORED_WINDOW: Final = WINDOW - 2
-#: An amount takes two bins: its low 26 bits, and the rest. A point adds at most 2**26 to either, so a digit has room for
-#: 2**36 points before `read`, which looks, carries it on.
+#: An amount takes two bins: its low 26 bits, and the rest. A point adds at most 2**26 to either, so a digit has room
+#: for 2**36 points before `read`, which looks, carries it on.
 _AMOUNT_BINS: Final = 2
 _LAST_BEGIN: Final = WINDOW - _AMOUNT_BINS
 _FULL_DIGIT: Final = 1 << 62
@@ -219,21 +219,21 @@ class ExactSums:
             self._put(int(slots[row]), self._as_integer(int(slots[row])))
             digits[:, row] = self._digits[:, slots[row]]
         window = _Normalised(digits, self._base[slots])
+        rounded, lengths, exponents = window.rounded(), window.lengths(), window.exponents()
         wide = (
-            {row: _digits_of(self._wide[slot]) for row, slot in enumerate(slots.tolist()) if slot in self._wide}
+            {row: self._wide[slot] for row, slot in enumerate(slots.tolist()) if slot in self._wide}
             if self._wide
             else {}
         )
-        rounded = window.rounded()
-        lengths, exponents = window.lengths(), window.exponents()
-        for row, (exponent, digits) in wide.items():
-            lengths[row], exponents[row] = len(digits), exponent
-            rounded[row] = _rounded(self._wide[int(slots[row])])
+        wide_digits = {}
+        for row, total in wide.items():
+            exponents[row], wide_digits[row] = _digits_of(total)
+            lengths[row], rounded[row] = len(wide_digits[row]), _rounded(total)
         ends = np.cumsum(lengths)
-        flat = np.zeros(int(ends[-1]) if len(ends) else 0, np.int64)
+        flat = np.zeros(int(lengths.sum()), np.int64)
         window.write(flat, ends - lengths)
-        for row, (_, digits) in wide.items():
-            flat[ends[row] - lengths[row] : ends[row]] = digits
+        for row, its_digits in wide_digits.items():
+            flat[ends[row] - lengths[row] : ends[row]] = its_digits
         return Digits(exponents, flat, lengths), rounded
 
     def _as_integer(self, slot: int) -> int:

@@ -5,7 +5,10 @@ it (docs/design/summaries.md). It lives in arrays over slots; a batch is reduced
 each slot is touched once, and the number of numpy calls depends neither on runs nor on frames.
 """
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +20,7 @@ from runstream_processors.folds.exact_sum import Digits, ExactSums, peeled
 from runstream_processors.folds.failures import FoldError, StateNotLoaded
 from runstream_processors.folds.points import PointBatch
 from runstream_processors.folds.slots import SeriesSlots
-from runstream_processors.folds.winners import SeriesPoints, ends, maxima, minima, value_rank
+from runstream_processors.folds.winners import SeriesPoints, ends, maxima, minima, series_points, value_rank
 from runstream_processors.store.native import ColumnData, Lists
 
 F64 = npt.NDArray[np.float64]
@@ -26,7 +29,21 @@ Bools = npt.NDArray[np.bool_]
 
 #: The four points that are kept of a series: their value, step and time.
 _KEPT: Final = ("minimum", "maximum", "first", "last")
+#: Points that are folded at once: arrays of 512 kB stay in the processor's cache from one step to the next.
+_CHUNK_POINTS: Final = 1 << 16
 _NUMBERS: Final = ("count", "nan_count", "part", "offset")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """One point of each of some series."""
+
+    value: F64
+    step: I64
+    at_us: I64
+
+    def at(self, series: I64) -> "_Kept":
+        return _Kept(self.value[series], self.step[series], self.at_us[series])
 
 
 class SummaryFold:
@@ -100,11 +117,15 @@ class SummaryFold:
         first = np.flatnonzero(np.diff(of_segment, prepend=-1))
         slots = of_segment[first]
         begin = batch.segments.begin[first]
-        points = SeriesPoints(batch.values, batch.steps, batch.at_us, begin, np.diff(begin, append=batch.points))
-        self._fold_points(slots, points)
+        for one, end in _chunks(begin, batch.points):
+            low, high = int(begin[one]), int(begin[end]) if end < len(begin) else batch.points
+            columns = (batch.values[low:high], batch.steps[low:high], batch.at_us[low:high])
+            self._fold_points(slots[one:end], series_points(*columns, begin[one:end] - low))
         group = batch.segments.group
+        offset = batch.groups.offset[group].astype(np.int64)
+        if len(first) < len(offset):
+            offset = np.maximum.reduceat(offset, first)
         self._columns["part"][slots] = batch.groups.part[group[first]]
-        offset = np.maximum.reduceat(batch.groups.offset[group].astype(np.int64), first)
         self._columns["offset"][slots] = np.maximum(self._columns["offset"][slots], offset)
         self._is_changed[slots] = True
 
@@ -162,88 +183,97 @@ class SummaryFold:
 
     def _fold_points(self, slots: I64, points: SeriesPoints) -> None:
         """Reduce points to one entry a series, and merge these into the slots, none of which occurs twice."""
-        is_nan = np.isnan(points.values)
-        numbers, winners = self._columns, _winners(points)
-        is_new = numbers["count"][slots] == 0
-        for kept in _KEPT:
-            self._merge(kept, slots, is_new, _kept_points(points, winners[kept]))
+        numbers = self._columns
+        is_new = np.flatnonzero(numbers["count"][slots] == 0)
+        minimum, maximum, first, last = _winners(points)
+        self._merge_extreme("minimum", np.less, slots, is_new, minimum)
+        self._merge_extreme("maximum", np.greater, slots, is_new, maximum)
+        self._merge_end("first", np.less, slots, is_new, first)
+        self._merge_end("last", np.greater, slots, is_new, last)
         numbers["count"][slots] += points.length
-        if is_nan.any():
-            numbers["nan_count"][slots] += np.add.reduceat(is_nan.astype(np.int64), points.begin)
         values = points.values
-        largest = np.maximum(-values[winners["minimum"]], values[winners["maximum"]])
-        if not np.isfinite(largest).all() or is_nan.any():
+        largest = np.maximum(-minimum.value, maximum.value)
+        if points.has_nan or np.isinf(largest).any():
+            numbers["nan_count"][slots] += np.add.reduceat(np.isnan(values).astype(np.int64), points.begin)
             values = np.where(np.isfinite(values), values, 0.0)
             largest = np.maximum.reduceat(np.abs(values), points.begin)
         for amounts in peeled(values, points.length, largest):
             self._sums.add(slots, amounts)
 
-    def _merge(self, kept: str, slots: I64, is_new: Bools, theirs: tuple[F64, I64, I64]) -> None:
-        value, step, at = (self._columns[name] for name in (kept, f"{kept}_step", f"{kept}_at"))
-        wins = _BEATS[kept](theirs, (value[slots], step[slots], at[slots])) | is_new
-        winning = slots if wins.all() else slots[wins]
-        for column, their in zip((value, step, at), theirs, strict=True):
-            column[winning] = their if len(winning) == len(slots) else their[wins]
+    def _merge_extreme(self, kept: str, beats: np.ufunc, slots: I64, is_new: I64, theirs: _Kept) -> None:
+        """The smaller (`beats` is less) or larger value stays; NaN is none."""
+        ours = self._columns[kept][slots]
+        wins = beats(theirs.value, ours) | (np.isnan(ours) & ~np.isnan(theirs.value))
+        wins[is_new] = True
+        ties = np.flatnonzero((theirs.value == ours) & ~wins)
+        if ties.size:
+            tied, at = theirs.at(ties), self._kept(kept, slots[ties])
+            # Of two zeros that are equal in all else, -0.0 is the minimum and 0.0 the maximum.
+            by_sign = beats(value_rank(tied.value), value_rank(at.value))
+            wins[ties] = _comes_before(np.less, tied, at, by_sign)
+        self._keep(kept, slots, wins, theirs)
+
+    def _merge_end(self, kept: str, beats: np.ufunc, slots: I64, is_new: I64, theirs: _Kept) -> None:
+        """The first (`beats` is less) or last by step, time and value stays."""
+        ours = self._columns[f"{kept}_step"][slots]
+        wins = beats(theirs.step, ours)
+        wins[is_new] = True
+        ties = np.flatnonzero((theirs.step == ours) & ~wins)
+        if ties.size:
+            tied, at = theirs.at(ties), self._kept(kept, slots[ties])
+            wins[ties] = _comes_before(beats, tied, at, beats(value_rank(tied.value), value_rank(at.value)))
+        self._keep(kept, slots, wins, theirs)
+
+    def _kept(self, kept: str, slots: I64) -> _Kept:
+        return _Kept(*(self._columns[name][slots] for name in (kept, f"{kept}_step", f"{kept}_at")))
+
+    def _keep(self, kept: str, slots: I64, wins: Bools, theirs: _Kept) -> None:
+        if not wins.any():
+            return
+        if not wins.all():
+            slots, theirs = slots[wins], theirs.at(np.flatnonzero(wins))
+        self._columns[kept][slots] = theirs.value
+        self._columns[f"{kept}_step"][slots] = theirs.step
+        self._columns[f"{kept}_at"][slots] = theirs.at_us
 
 
-def _winners(points: SeriesPoints) -> dict[str, I64]:
-    if len(points.begin) == len(points.values):
-        # One point a series: it is everything, but a NaN is no extreme.
-        first = last = points.begin
-        minimum = maximum = np.where(np.isnan(points.values), -1, first)
-    else:
+def _chunks(begin: I64, points: int) -> Iterator[tuple[int, int]]:
+    """Series [one, end) that have about _CHUNK_POINTS together (a single one may have more)."""
+    chunk = begin // _CHUNK_POINTS
+    starts = np.flatnonzero(np.diff(chunk, prepend=-1)).tolist()
+    yield from pairwise([*starts, len(begin)])
+
+
+def _winners(points: SeriesPoints) -> tuple[_Kept, _Kept, _Kept, _Kept]:
+    """Minimum, maximum, first and last of each series."""
+    if points.even_length != 1:
         first, last = ends(points)
-        minimum, maximum = minima(points), maxima(points)
-    return {"minimum": minimum, "maximum": maximum, "first": first, "last": last}
+        minimum, maximum = _kept_points(points, minima(points)), _kept_points(points, maxima(points))
+        return minimum, maximum, _kept_points(points, first), _kept_points(points, last)
+    # One point a series is everything; but a NaN is no extreme.
+    only = _kept_points(points, points.begin)
+    if not points.has_nan:
+        return only, only, only, only
+    extreme = _kept_points(points, np.where(np.isnan(points.values), -1, points.begin))
+    return extreme, extreme, only, only
 
 
-def _kept_points(points: SeriesPoints, winners: I64) -> tuple[F64, I64, I64]:
-    """Value, step and time of the winners; NaN, NO_STEP and 0 where there is none. Every NaN is the same NaN."""
+def _kept_points(points: SeriesPoints, winners: I64) -> _Kept:
+    """The winners; NaN, NO_STEP and 0 where there is none. Every NaN is the same NaN."""
     value, step, at = points.values[winners], points.steps[winners], points.at_us[winners]
-    value[np.isnan(value)] = np.nan
-    none = winners < 0
-    if none.any():
+    if points.has_nan:
+        value[np.isnan(value)] = np.nan
+        none = winners < 0
         value[none], step[none], at[none] = np.nan, NO_STEP, 0
-    return value, step, at
+    return _Kept(value, step, at)
 
 
-_Point = tuple[F64, I64, I64]
-
-
-def _is_smaller(theirs: _Point, ours: _Point) -> Bools:
-    """Whether their minimum replaces ours. NaN is none."""
-    wins = (theirs[0] < ours[0]) | (np.isnan(ours[0]) & ~np.isnan(theirs[0]))
-    ties = theirs[0] == ours[0]
-    if ties.any():
-        wins |= ties & _is_earlier(theirs, ours, np.signbit(theirs[0]) & ~np.signbit(ours[0]))
-    return wins
-
-
-def _is_larger(theirs: _Point, ours: _Point) -> Bools:
-    """Whether their maximum replaces ours. NaN is none."""
-    wins = (theirs[0] > ours[0]) | (np.isnan(ours[0]) & ~np.isnan(theirs[0]))
-    ties = theirs[0] == ours[0]
-    if ties.any():
-        wins |= ties & _is_earlier(theirs, ours, ~np.signbit(theirs[0]) & np.signbit(ours[0]))
-    return wins
-
-
-def _is_first(theirs: _Point, ours: _Point) -> Bools:
-    return _is_earlier(theirs, ours, value_rank(theirs[0]) < value_rank(ours[0]))
-
-
-def _is_last(theirs: _Point, ours: _Point) -> Bools:
-    return _is_earlier(ours, theirs, value_rank(ours[0]) < value_rank(theirs[0]))
-
-
-def _is_earlier(theirs: _Point, ours: _Point, in_tie: Bools) -> Bools:
-    """By (step, at); `in_tie` decides where both are equal."""
-    (_, step, at), (_, our_step, our_at) = theirs, ours
-    earlier: Bools = (step < our_step) | ((step == our_step) & ((at < our_at) | ((at == our_at) & in_tie)))
-    return earlier
-
-
-_BEATS: Final = {"minimum": _is_smaller, "maximum": _is_larger, "first": _is_first, "last": _is_last}
+def _comes_before(beats: np.ufunc, theirs: _Kept, ours: _Kept, in_tie: Bools) -> Bools:
+    """By (step, time); `in_tie` decides where both are equal."""
+    same_step, same_time = theirs.step == ours.step, theirs.at_us == ours.at_us
+    before: Bools = beats(theirs.step, ours.step)
+    before |= same_step & (beats(theirs.at_us, ours.at_us) | (same_time & in_tie))
+    return before
 
 
 def _numpy(column: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -6,6 +6,7 @@ one candidate left after the first key.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,29 @@ _LARGEST: int = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class SeriesPoints:
-    """Points of series, at least one each. Times in microseconds since 1970 UTC."""
+    """Points of series, at least one each. Times in microseconds since 1970 UTC.
+
+    has_nan: whether any value is NaN; even_length: the length of every series, or 0 where they differ.
+    """
 
     values: F64
     steps: I64
     at_us: I64
     begin: I64
     length: I64
+    has_nan: bool
+    even_length: int
+
+    def spread(self, of_series: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What belongs to a series, once for each of its points."""
+        return np.repeat(of_series, self.even_length or self.length)
+
+
+def series_points(values: F64, steps: I64, at_us: I64, begin: I64) -> SeriesPoints:
+    """Points of series that begin at `begin`, the first of them at 0."""
+    length = np.diff(begin, append=len(values))
+    even = int(length[0]) if (length == length[0]).all() else 0
+    return SeriesPoints(values, steps, at_us, begin, length, bool(np.isnan(values).any()), even)
 
 
 def value_rank(values: F64) -> I64:
@@ -35,13 +52,13 @@ def value_rank(values: F64) -> I64:
 
 def minima(points: SeriesPoints) -> I64:
     """The smallest value that is no NaN, at its lowest (step, at), -0.0 before 0.0; -1 where all are NaN."""
-    numbers = np.where(np.isnan(points.values), np.inf, points.values)
+    numbers = np.where(np.isnan(points.values), np.inf, points.values) if points.has_nan else points.values
     return _at_extreme(points, np.minimum.reduceat(numbers, points.begin), negative_zero_first=True)
 
 
 def maxima(points: SeriesPoints) -> I64:
     """The largest value that is no NaN, at its lowest (step, at), 0.0 before -0.0; -1 where all are NaN."""
-    numbers = np.where(np.isnan(points.values), -np.inf, points.values)
+    numbers = np.where(np.isnan(points.values), -np.inf, points.values) if points.has_nan else points.values
     return _at_extreme(points, np.maximum.reduceat(numbers, points.begin), negative_zero_first=False)
 
 
@@ -53,14 +70,20 @@ def ends(points: SeriesPoints) -> tuple[I64, I64]:
     if climbs.all():
         return begin, last
     everyone = np.arange(len(points.values))
-    series = np.repeat(np.arange(len(begin)), points.length)
+    series = points.spread(np.arange(len(begin)))
     return _narrowed(points, everyone, series, np.minimum), _narrowed(points, everyone, series, np.maximum)
 
 
 def _at_extreme(points: SeriesPoints, extreme: F64, negative_zero_first: bool) -> I64:
-    found = np.flatnonzero(points.values == np.repeat(extreme, points.length))
+    found = np.flatnonzero(points.values == points.spread(extreme))
+    if (
+        len(found) == len(points.begin)
+        and (found - points.begin < points.length).all()
+        and (found >= points.begin).all()
+    ):
+        return found
     series = np.searchsorted(points.begin, found, side="right") - 1
-    if len(found) != len(points.begin) or (series[1:] == series[:-1]).any():
+    if (series[1:] == series[:-1]).any():
         for key in (points.steps, points.at_us):
             found, series = _keep_best(key[found], found, series, np.minimum)
         sign = np.signbit(points.values[found]).astype(np.int64)
