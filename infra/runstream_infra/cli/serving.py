@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runstream_infra.cli.exits import BadInput, Failed
+from runstream_infra.cli.exits import FAILED, OK, BadInput, Failed
 from runstream_infra.cli.options import example, json_option
 from runstream_infra.cli.output import Output
+from runstream_infra.cli.tables import Column
 
 if TYPE_CHECKING:
+    from runstream_infra.rebuilding import RebuildResult
     from runstream_infra.settings import ServerSettings
 
 DEFAULT_PORT = 7070
@@ -95,25 +97,64 @@ def up(
         raise Failed(str(error)) from error
 
 
-@click.command(epilog=example("runstream rebuild --data-dir /srv/runstream", "runstream rebuild --json"))
+@click.command(
+    epilog=example(
+        "runstream rebuild --data-dir /srv/runstream", "runstream rebuild --replace", "runstream rebuild --json"
+    )
+)
 @data_dir_option
+@click.option("--replace", is_flag=True, help="Put the fresh tables into use; the old ones are kept beside them.")
 @json_option
-def rebuild(data_dir: Path, output: Output) -> int:
+def rebuild(data_dir: Path, replace: bool, output: Output) -> int:
     """Replay the log into fresh tables and compare them with the ones in use, table by table.
 
-    The server has to be stopped. The tables in use are not changed. Exit code 0 only if all hashes are equal.
+    The server has to be stopped. Without --replace nothing is changed. Exit code 0 only if all hashes are equal.
     """
-    if not data_dir.is_dir():
-        raise BadInput(f"{data_dir} is no directory: give the --data-dir that `runstream up` used")
+    if not (data_dir / "log").is_dir():
+        raise BadInput(f"{data_dir} holds no log: give the --data-dir that `runstream up` used")
     settings = server_settings(data_dir=data_dir)
-    embedded = server_part("runstream_infra.embedded")
-    with output.err.status("replaying the log"):
-        result = asyncio.run(embedded.rebuild(settings))
-    return show_rebuild(result, output)
+    embedded, rebuilding = server_part("runstream_infra.embedded"), server_part("runstream_infra.rebuilding")
+    try:
+        with output.err.status("replaying the log"):
+            result = asyncio.run(rebuilding.rebuild_and_compare(settings, replace=replace))
+    except embedded.StartFailed as error:
+        raise Failed(str(error)) from error
+    show_rebuild(result, output)
+    return OK if result.equal else FAILED
 
 
-def show_rebuild(result: Any, output: Output) -> int:
-    raise NotImplementedError
+def show_rebuild(result: "RebuildResult", output: Output) -> None:
+    """The tables side by side."""
+    rows = [
+        {
+            "table": one.table,
+            "rows": one.live.rows,
+            "hash": one.live.digest,
+            "rebuilt_rows": one.fresh.rows,
+            "rebuilt_hash": one.fresh.digest,
+            "equal": one.equal,
+        }
+        for one in result.tables
+    ]
+    replaced = None if result.replaced is None else str(result.replaced)
+    if output.as_json:
+        output.json({"equal": result.equal, "position": str(result.position), "replaced": replaced, "tables": rows})
+        return
+    right = frozenset({"rows", "rebuilt_rows"})
+    columns = [Column(key, key.replace("_", " "), right=key in right) for key in ("table", "rows", "hash", "equal")]
+    output.table(columns, rows)
+    for row in rows:
+        if not row["equal"]:
+            output.line(
+                f"{row['table']}: rebuilt it has {row['rebuilt_rows']} rows and hash {row['rebuilt_hash']}", "red"
+            )
+    output.line(
+        f"Up to position {result.position or 'nothing'} of the log, the tables are "
+        + ("equal." if result.equal else "NOT equal."),
+        "green" if result.equal else "bold red",
+    )
+    if replaced:
+        output.line(f"The fresh tables are in use; the old ones are in {replaced}.")
 
 
 def server_part(name: str) -> Any:

@@ -8,11 +8,11 @@ _BYTE_UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def plain_number(value: float) -> str:
-    """At most five significant digits; whole numbers below a billion in full."""
+    """At most five significant digits; whole numbers below a billion in full; what is not finite as the API has it."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
+        return "Infinity" if value > 0 else "-Infinity"
     if float(value).is_integer() and abs(value) < 1e9:
         return str(int(value))
     return f"{value:.5g}"

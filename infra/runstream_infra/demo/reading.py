@@ -12,6 +12,7 @@ METRICS: Final = (*STEP_METRICS, *VALIDATION_METRICS)
 SORTED_BY: Final = "metric.val/accuracy.max"
 #: What a table of runs shows.
 COLUMNS: Final = ("name", "status", "param.width", "param.learning_rate", "metric.val/loss", SORTED_BY)
+CURVE: Final = "train/loss"
 CURVE_POINTS: Final = 300
 _LOOK_S: Final = 0.1
 
@@ -61,7 +62,7 @@ def find(server: Server, experiment: str) -> Findings:
     best = runs[0]
     ids = [run["id"] for run in runs]
     named = {run["id"]: str(run["name"]) for run in runs}
-    curves = server.curves(ids, ["train/loss"], CURVE_POINTS)
+    curves = server.curves(ids, [CURVE], CURVE_POINTS)
     return Findings(
         runs=runs,
         question=Question(expression, asked),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VISIBLE_TIMEOUT_S: Final = 30.0
 SYNC_TIMEOUT_S: Final = 30.0
 #: How often the server is asked how much is visible while training goes on.
-ASK_S: Final = 0.5
+ASK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ def run_demo(demo: Demo) -> int:
 
 def _train_and_show(demo: Demo, url: str) -> int:
     trials = sweep(demo.steps)
-    experiment = "sweep " + datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    experiment = "sweep-" + datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     spool, api = demo.folder / "spool", Api(url, None)
     demo.output.note(f"training {len(trials)} models of {demo.steps:,} steps, {demo.jobs} at a time")
     with environment(settings_of(url, spool)), _progress(demo.output) as bars:
         counts = _train(demo, trials, experiment, api, spool, bars)
     findings = reading.find(api, experiment)
     picture = demo.folder / "train-loss.png"
-    draw_curves(findings.curves, "train/loss", picture)
+    draw_curves(findings.curves, reading.CURVE, picture)
     if demo.output.as_json:
         demo.output.json(showing.as_json(findings, counts, picture, url))
     else:
@@ -74,7 +74,7 @@ def _train(
 ) -> showing.Counts:
     """Train, wait until everything is acknowledged and visible, and count."""
     watch = _Watch(bars, trials, api, experiment, spool, time.monotonic)
-    done = sweep_in_parallel(trials, experiment, demo.jobs, watch.look)
+    done = sweep_in_parallel(trials, experiment, demo.jobs, demo.folder / "training.log", watch.look)
     waiting = sync_spool(spool, SYNC_TIMEOUT_S)
     acknowledged = done.points - waiting_points(spool)
     if waiting:

@@ -27,9 +27,12 @@ class Done:
     trials: int
 
 
-def sweep_in_parallel(trials: Sequence[Trial], experiment: str, jobs: int, look: Callable[[Done], None]) -> Done:
+def sweep_in_parallel(
+    trials: Sequence[Trial], experiment: str, jobs: int, log: Path, look: Callable[[Done], None]
+) -> Done:
     """Train every trial, at most `jobs` at a time, each in a fresh process that finds server and spool in the
-    environment. Calls `look` about ten times a second. Raises TrialFailed; ends what still runs when it raises."""
+    environment and prints into `log`. Calls `look` about ten times a second. Raises TrialFailed; ends what still runs
+    when it raises."""
     from runstream_infra.demo.training import train
 
     context = multiprocessing.get_context("spawn")
@@ -42,7 +45,7 @@ def sweep_in_parallel(trials: Sequence[Trial], experiment: str, jobs: int, look:
             while waiting and len(running) < jobs:
                 number, trial = waiting.pop(0)
                 process: BaseProcess = context.Process(
-                    target=train, args=(trial, experiment, number, counters), name=trial.name
+                    target=train, args=(trial, experiment, number, counters, log), name=trial.name
                 )
                 process.start()
                 running[trial.name] = process
@@ -51,7 +54,7 @@ def sweep_in_parallel(trials: Sequence[Trial], experiment: str, jobs: int, look:
                 if process.exitcode is None:
                     continue
                 if process.exitcode:
-                    raise TrialFailed(f"the training process {name} ended with {process.exitcode}")
+                    raise TrialFailed(f"the training process {name} ended with {process.exitcode}: see {log}")
                 del running[name]
                 ended += 1
             look(Done(sum(counters[::2]), sum(counters[1::2]), ended))

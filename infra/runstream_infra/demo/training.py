@@ -1,5 +1,6 @@
 """One training run of the demo, in a process of its own: what anyone's training script looks like."""
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,12 @@ class Digits:
         return cls(train_x, train_y, val_x, val_y)
 
 
-def train(trial: Trial, experiment: str, number: int, counters: Counters) -> None:
-    """Train one model and log it. Server and spool come from the environment, as they would on any training node."""
+def train(trial: Trial, experiment: str, number: int, counters: Counters, log: Path) -> None:
+    """Train one model and log it. Server and spool come from the environment, as they would on any training node.
+    What the process prints goes to `log`."""
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     digits = Digits.load()
     try:
         with rs.init(
@@ -88,8 +93,8 @@ def fit(trial: Trial, digits: Digits, run: rs.Run, number: int, counters: Counte
         values = {
             "train/loss": model.loss_,
             "train/accuracy": accuracy(model, images, labels),
-            "weights/norm": float(np.linalg.norm(weights)),
-            "update/norm": float(np.linalg.norm(weights - before)) if len(before) else 0.0,
+            "weights/norm": norm(weights),
+            "update/norm": norm(weights - before) if len(before) else 0.0,
         }
         if step % VALIDATE_EVERY_STEPS == 0 or step == trial.steps - 1:
             values |= validation(model, digits)
@@ -114,6 +119,12 @@ def partial_fit(model: Any, images: F64, labels: I64) -> str:
 def flat_weights(model: Any) -> F64:
     """All weights of the model, shape [parameters]."""
     return np.concatenate([part.ravel() for part in (*model.coefs_, *model.intercepts_)])
+
+
+def norm(values: F64) -> float:
+    """The Euclidean norm; infinite or NaN for the weights of a diverging model."""
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.square(values).sum()))
 
 
 def scores(model: Any, images: F64) -> F64:

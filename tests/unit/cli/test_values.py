@@ -11,7 +11,7 @@ from runstream_infra.cli.values import json_ready, number_of, plain, plain_bytes
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.123456789, "0.12346"), (3.0, "3"), (-0.0, "0"), (1e12, "1e+12"), (math.nan, "NaN"), (-math.inf, "-inf")],
+    [(0.123456789, "0.12346"), (3.0, "3"), (-0.0, "0"), (1e12, "1e+12"), (math.nan, "NaN"), (-math.inf, "-Infinity")],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert plain_number(value) == text

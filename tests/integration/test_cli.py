@@ -1,0 +1,404 @@
+"""The reading commands against a server that answers as the API's models say, and misbehaves where asked to."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from runstream_infra.cli import app
+from runstream_query.answers import (
+    Asset,
+    Assets,
+    Attribute,
+    Attributes,
+    Curve,
+    Envelope,
+    RunDetail,
+    RunRow,
+    Runs,
+    Series,
+    Summaries,
+    Summary,
+    encode_json,
+)
+from runstream_query.http.series import POINTS_SCHEMA
+
+AT = "2026-01-02T03:04:05.123456Z"
+KEY = "k" * 24
+
+
+def run_row(run: str, name: str, status: str = "finished", columns: dict[str, Any] | None = None) -> RunRow:
+    return RunRow.model_validate(
+        {
+            **dict.fromkeys(("workspace", "project", "experiment", "message", "user", "host", "notes"), ""),
+            **dict.fromkeys(("created_at", "started_at", "ended_at", "updated_at"), AT),
+            "run": run,
+            "name": name,
+            "status": status,
+            "tags": ["a", "b"],
+            "duration_s": 62.5,
+            "archived": False,
+            "deleted": False,
+            "points_dropped": 0,
+            "columns": columns or {},
+        }
+    )
+
+
+def summary(run: str, metric: str) -> Summary:
+    steps = {f"{name}_step": 7 for name in ("minimum", "maximum", "first", "last")}
+    times = {f"{name}_at": AT for name in ("minimum", "maximum", "first", "last")}
+    values = {"minimum": float("-inf"), "maximum": 2.0, "first": 2.0, "last": float("nan"), "total": 4.0}
+    return Summary.model_validate({"run": run, "metric": metric, "count": 3, "nan_count": 1} | steps | times | values)
+
+
+ROWS = [
+    run_row("r1", "first", columns={"param.lr": 0.1, "metric.loss": float("nan")}),
+    run_row("r2", "sec\x1b[31mond", "failed", columns={"param.lr": 0.2}),
+]
+
+
+@dataclass
+class FakeServer:
+    """What it was asked, and how it is to behave."""
+
+    url: str = ""
+    asked: list[tuple[str, str, dict[str, list[str]], Any]] = field(default_factory=list)
+    key: str | None = None
+    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+
+    def answer(self, path: str, query: dict[str, list[str]], body: Any, accept: str) -> tuple[int, bytes]:
+        if path in self.answers:
+            return self.answers[path]
+        match path.removeprefix("/api/v1").split("/")[1:]:
+            case ["healthz"] | ["readyz"]:
+                return 200, b'{"ready": true, "checks": {"store": "ok"}}'
+            case ["metrics"]:
+                return 200, b'# HELP x y\nrunstream_lag_records{partition="0"} 3.0\nrunstream_lag_records 2.0\n'
+            case ["runs"]:
+                limit = int(query.get("limit", ["100"])[0])
+                begin = int(query.get("cursor", ["0"])[0])
+                end = begin + min(limit, 1)  # one row a page, so that every list is several pages
+                more = str(end) if end < len(ROWS) else None
+                return 200, encode_json(Runs(runs=ROWS[begin:end], next_cursor=more))
+            case ["runs", "r1"]:
+                return 200, encode_json(RunDetail(run=ROWS[0], writers=[], metrics=1, parameters=1, assets=1))
+            case ["runs", "r1", ("parameters" | "others") as kind]:
+                value = Attribute.model_validate({"name": "lr", "value": 0.1, "at": AT})
+                return 200, encode_json(Attributes(run="r1", values=[value] if kind == "parameters" else []))
+            case ["runs", "r1", "summaries"]:
+                return 200, encode_json(Summaries(summaries=[summary("r1", "loss")]))
+            case ["runs", "r1", "assets"]:
+                asset = {"run": "r1", "asset": "a1", "name": "m.bin", "kind": "model", "sha256": "0" * 64, "at": AT}
+                rest = {"size_bytes": 1500, "content_type": "x/y", "step": None, "metadata": {}}
+                return 200, encode_json(Assets(assets=[Asset.model_validate(asset | rest)]))
+            case ["runs", "r1", "series"]:
+                return 200, self.curve("max_points" in query)
+            case ["series"] if "arrow" in accept:
+                return 200, self.arrow(body["runs"])
+            case ["series"]:
+                return 200, self.curve(True)
+            case ["summaries"]:
+                return 200, encode_json(Summaries(summaries=[summary(run, "loss") for run in body["runs"]]))
+            case _:
+                return 404, json.dumps({"detail": f"no run has the id {path!r}: look it up"}).encode()
+
+    def curve(self, buckets: bool) -> bytes:
+        if not buckets:
+            values = [2.0, 1.0, float("nan")]
+            curve = {"run": "r1", "metric": "loss", "steps": [0, 1, 2], "at": [AT] * 3, "writers": ["0" * 16] * 3}
+            return encode_json(Series(curves=[Curve.model_validate(curve | {"values": values})]))
+        lists = {"count": [2, 1], "nan_count": [0, 1], "first_step": [0, 2], "last_step": [1, 2]}
+        values = {"min": [1.0, float("nan")], "max": [2.0, float("nan")], "mean": [1.5, float("nan")]}
+        envelope = Envelope.model_validate({"run": "r1", "metric": "loss"} | lists | values)
+        return encode_json(Series(envelopes=[envelope], width=2))
+
+    def arrow(self, runs: list[str]) -> bytes:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, POINTS_SCHEMA) as writer:
+            for run in runs:
+                table = pa.table(
+                    {
+                        "run": pa.array([run] * 2).dictionary_encode(),
+                        "metric": pa.array(["loss"] * 2).dictionary_encode(),
+                        "step": [0, 1],
+                        "at": pa.array([0, 1], pa.timestamp("us", tz="UTC")),
+                        "value": [0.1, float("nan")],
+                        "writer": pa.array([2**63 + 1, 2**63 + 1], pa.uint64()),
+                    }
+                )
+                writer.write_table(table.cast(POINTS_SCHEMA))
+        return sink.getvalue().to_pybytes()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeServer]:
+    """A fake server, which the settings of this process name."""
+    fake = FakeServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            size = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(size)) if size else None
+            fake.asked.append((self.command, parts.path, parse_qs(parts.query), body))
+            if fake.key is not None and self.headers.get("Authorization") != f"Bearer {fake.key}":
+                status, answer = 401, b'{"detail": "This key is not known here."}'
+            else:
+                status, answer = fake.answer(parts.path, parse_qs(parts.query), body, self.headers.get("Accept", ""))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listening.serve_forever, args=(0.02,))
+    thread.start()
+    fake.url = f"http://127.0.0.1:{listening.server_port}"
+    for name in [name for name in os.environ if name.startswith("RUNSTREAM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RUNSTREAM_URL", fake.url)
+    monkeypatch.setenv("RUNSTREAM_DIR", str(tmp_path / "spool"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    yield fake
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+
+
+def answered(capfd: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    """What a command wrote to stdout. It has to end with `code`."""
+    capfd.readouterr()
+    ended = app.run(list(arguments))
+    said = capfd.readouterr()
+    assert ended == code, said.err
+    return said.out
+
+
+def refused(capfd: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
+    """What a command wrote to stderr. It has to end with `code` and to leave stdout alone."""
+    capfd.readouterr()
+    ended = app.run(list(arguments))
+    said = capfd.readouterr()
+    assert ended == code, said.err
+    assert said.out == ""
+    return said.err
+
+
+def test_runs_lists_every_page(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = answered(capfd, "runs").splitlines()
+    assert lines[0].split() == ["id", "name", "status", "project", "started", "duration"]
+    assert lines[1].split() == ["r1", "first", "finished", "2026-01-02", "03:04:05", "1", "min", "02", "s"]
+    assert len(lines) == 3
+    assert "\x1b" not in lines[2]
+
+
+def test_runs_asks_for_what_the_filter_and_the_sort_key_mention(
+    server: FakeServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ("runs", 'param.lr > 0.05 and tag = "a"', "--sort", "-metric.loss", "--project", "p", "--json")
+    found = json.loads(answered(capfd, *command))
+    _, path, query, _ = server.asked[0]
+    assert path == "/api/v1/runs"
+    assert query["filter"] == ['param.lr > 0.05 and tag = "a"']
+    assert query["sort"] == ["-metric.loss"]
+    assert query["project"] == ["p"]
+    assert query["columns"] == ["metric.loss,param.lr"]
+    assert [row["id"] for row in found["runs"]] == ["r1", "r2"]
+    assert found["runs"][0]["metric.loss"] == "NaN"
+    assert found["runs"][0]["started"] == AT
+    assert found["more"] is False
+
+
+def test_a_limit_is_kept_and_the_rest_is_mentioned(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(answered(capfd, "runs", "--limit", "1", "--json"))["more"] is True
+    assert app.run(["runs", "--limit", "1"]) == 0
+    assert "--limit" in capfd.readouterr().err
+
+
+def test_query_points_at_a_mistake(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    told = {"detail": "expected a value (column 14)", "column": 14, "pointed": "metric.loss <\n             ^"}
+    server.answers["/api/v1/runs"] = (400, json.dumps(told).encode())
+    said = refused(capfd, "query", "metric.loss <", code=2)
+    assert said == "runstream: expected a value (column 14)\n  metric.loss <\n               ^\n"
+
+
+def test_show_has_everything_of_a_run(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    shown = answered(capfd, "show", "r1")
+    for wanted in (
+        "first",
+        "finished",
+        "a, b",
+        "1 min 02 s",
+        "lr",
+        "0.1",
+        "loss",
+        "-Infinity",
+        "NaN",
+        "m.bin",
+        "1.5 kB",
+    ):
+        assert wanted in shown
+    as_json = json.loads(answered(capfd, "show", "r1", "--json"))
+    assert set(as_json) == {"run", "parameters", "others", "summaries", "assets"}
+    assert as_json["parameters"] == {"lr": 0.1}
+    assert as_json["summaries"][0]["minimum"] == "-Infinity"
+    assert as_json["summaries"][0]["mean"] == 2.0  # 4.0 over the two values that are numbers
+
+
+def test_an_unknown_run_is_bad_input(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "no run has the id" in refused(capfd, "show", "nope", code=2)
+    assert "no metric 'lass'" in refused(capfd, "series", "r1", "lass", code=2)
+
+
+def test_series_gives_every_digit_in_a_pipe(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert answered(capfd, "series", "r1", "loss") == "0\t2.0\n1\t1.0\n2\tnan\n"
+    assert answered(capfd, "series", "r1", "loss", "--max-points", "2") == "0\t1.5\t1.0\t2.0\n2\tnan\tnan\tnan\n"
+    as_json = json.loads(answered(capfd, "series", "r1", "loss", "--json"))
+    assert as_json == {"run_id": "r1", "metric": "loss", "steps": [0, 1, 2], "values": [2.0, 1.0, "NaN"]}
+
+
+def test_a_key_that_is_refused_says_where_to_give_another(
+    server: FakeServer, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.key = KEY
+    assert "RUNSTREAM_API_KEY" in refused(capfd, "runs", code=3)
+    assert answered(capfd, "runs", "--api-key", KEY)
+    monkeypatch.setenv("RUNSTREAM_API_KEY", KEY)
+    assert answered(capfd, "runs")
+    assert "refuses the key" in refused(capfd, "runs", "--api-key", "wrong", code=3)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "said"),
+    [
+        (503, b'{"detail": "the store cannot answer"}', 3, "the store cannot answer"),
+        (500, b"<html>", 1, "HTTP 500"),
+        (200, b"<html>", 1, "is this a Runstream server?"),
+        (200, b"[]", 1, "is this a Runstream server?"),
+    ],
+)
+def test_strange_answers_are_one_calm_line(
+    server: FakeServer, capfd: pytest.CaptureFixture[str], status: int, body: bytes, code: int, said: str
+) -> None:
+    server.answers["/api/v1/runs"] = (status, body)
+    line = refused(capfd, "runs", code=code)
+    assert said in line
+    assert line.count("\n") == 1
+
+
+def test_no_server_is_told_with_the_next_step(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        assert "runstream up" in refused(capfd, "runs", "--url", url, code=3)
+        assert "no address of a server" in refused(capfd, "runs", "--url", "ftp://x", code=2)
+        told = json.loads(answered(capfd, "doctor", "--url", url, "--json", code=3))
+    assert told["server"]["reachable"] is False
+    assert told["settings"]["url"] == {"value": url, "from": "argument url"}
+
+
+def test_doctor_says_where_settings_come_from_and_never_shows_a_key(
+    server: FakeServer, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.key = KEY
+    monkeypatch.setenv("RUNSTREAM_API_KEY", KEY)
+    shown = answered(capfd, "doctor")
+    assert "environment RUNSTREAM_URL" in shown
+    assert "5 records accepted and not yet visible" in shown
+    assert "All is well." in shown
+    told = answered(capfd, "doctor", "--json")
+    assert KEY not in shown + told
+    assert json.loads(told)["ok"] is True
+
+
+def test_doctor_counts_what_waits_in_the_spool(
+    server: FakeServer, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = (
+        "import runstream as rs; run = rs.init(mode='offline', capture_code=False, system_metrics_s=0)\n"
+        "for step in range(10): run.log({'a': step})\nrun.finish()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    told = json.loads(answered(capfd, "doctor", "--json", code=4))
+    assert told["spool"]["offline_writers"] == 1
+    assert told["spool"]["waiting_records"] >= 12  # ten rows, and that it started and finished
+    assert any("runstream sync" in problem for problem in told["problems"])
+
+
+def test_sync_of_nothing_is_done_at_once(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "nothing waited" in answered(capfd, "sync")
+    assert json.loads(answered(capfd, "sync", "--json"))["complete"] is True
+
+
+def test_export_writes_four_files(server: FakeServer, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    told = json.loads(answered(capfd, "export", "--project", "p", "--out", "all", "--json"))
+    assert told["rows"] == {"runs": 2, "parameters": 2, "summaries": 2, "points": 4}
+    points = pq.read_table(tmp_path / "all" / "points.parquet")
+    assert points.column("run").to_pylist() == ["r1", "r1", "r2", "r2"]
+    assert points.column("writer").to_pylist() == [2**63 + 1] * 4
+    assert str(points.column("value").to_pylist()) == "[0.1, nan, 0.1, nan]"
+    parameters = pq.read_table(tmp_path / "all" / "parameters.parquet").to_pylist()
+    assert parameters == [{"run": "r1", "name": "lr", "value": "0.1"}, {"run": "r2", "name": "lr", "value": "0.2"}]
+    (first, _) = pq.read_table(tmp_path / "all" / "summaries.parquet").to_pylist()
+    assert first["minimum"] == float("-inf")
+    assert first["mean"] == 2.0
+
+
+def test_export_as_csv(server: FakeServer, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    answered(capfd, "export", "--runs", "r1,r2", "--format", "csv", "--out", "some")
+    lines = (tmp_path / "some" / "points.csv").read_text().splitlines()
+    assert lines[0] == '"run","metric","step","at","value","writer"'
+    assert re.match(r'"r1","loss",0,1970-01-01 00:00:00\.000000Z?,0\.1,9223372036854775809$', lines[1])
+    assert (tmp_path / "some" / "runs.csv").read_text().startswith("id,workspace,project")
+
+
+def test_export_never_overwrites_and_leaves_nothing_half_done(
+    server: FakeServer, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "there").mkdir()
+    assert "already there" in refused(capfd, "export", "--project", "p", "--out", "there", code=2)
+    assert "say which runs" in refused(capfd, "export", "--out", "new", code=2)
+    assert "no run has the id 'r9'" in refused(capfd, "export", "--runs", "r1,r9", "--out", "new", code=2)
+    server.answers["/api/v1/series"] = (200, b"cut")
+    assert "broke off" in refused(capfd, "export", "--project", "p", "--out", "new", code=1)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "spool") == ["there"]
+
+
+def test_a_server_command_without_the_server_says_what_to_install(
+    server: FakeServer, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "aiohttp" or name == "runstream_infra.embedded"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    assert "pip install 'runstream[server]'" in refused(capfd, "up", "--port", "0", code=1)
+
+
+def test_colour_only_on_a_terminal(server: FakeServer) -> None:
+    command = [sys.executable, "-m", "runstream_infra.cli", "runs"]
+    plain = subprocess.run(command, capture_output=True, check=True)
+    assert b"\x1b" not in plain.stdout + plain.stderr
+    forced = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    assert b"\x1b" in subprocess.run(command, capture_output=True, check=True, env=forced).stdout
+    refused_colour = {**forced, "NO_COLOR": "1"}
+    shown = subprocess.run(command, capture_output=True, check=True, env=refused_colour).stdout
+    assert not re.search(rb"\x1b\[[0-9;]*3[0-7]", shown)
