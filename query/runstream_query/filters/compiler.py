@@ -145,6 +145,10 @@ class _Compiler:
     def _compared(self, column: str, operator: str, value: Value) -> str:
         if isinstance(value, float) and math.isnan(value):
             return f"isNaN({column})"
+        if isinstance(value, float) and operator == "=":
+            # The engine turns chains of = into a set, in which 0.0 and -0.0 are two members.
+            number = self._value(value)
+            return f"({column} >= {number} AND {column} <= {number})"
         return f"({column} {operator} {self._value(value)})"
 
     def _equal_to_any(self, column: str, values: tuple[Value, ...]) -> list[str]:

@@ -1,0 +1,149 @@
+"""Filters: text and tree are the same thing, and the engine agrees with the plain-Python meaning."""
+
+import asyncio
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from filter_oracle import Run, holds
+from filter_trees import NOW_US, expressions, random_run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runstream_processors.folds.attributes import json_of, number_of, text_of
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.migrate import migrate
+from runstream_processors.store.tables import TABLES, encode_rows
+from runstream_query.errors import FilterError
+from runstream_query.filters import check, compile_filter, parse, print_filter
+from runstream_query.filters.tree import Expression
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.runs import Clock, run_rows
+
+KINDS = {"param": "parameter", "other": "other", "env": "environment"}
+
+
+@given(expressions)
+@settings(max_examples=500, deadline=None)
+def test_printing_and_parsing_give_the_same_tree(expression: Expression) -> None:
+    check(expression)
+    text = print_filter(expression)
+    assert parse(text) == expression
+    assert print_filter(parse(text)) == text
+
+
+@given(st.text(st.sampled_from("metric.loss<>=!() \"'and or not in tag,1-e\\.n{}|&\t\nü"), max_size=40))
+@settings(max_examples=500, deadline=None)
+def test_any_text_is_a_tree_or_an_error_with_a_place(text: str) -> None:
+    error = _error_of(text)
+    if error is not None:
+        assert 1 <= error.column <= len(text) + 1
+        assert error.pointed().endswith("^")
+
+
+def _error_of(text: str) -> FilterError | None:
+    try:
+        parse(text)
+    except FilterError as error:
+        return error
+    return None
+
+
+def _rows(run: Run) -> dict[str, list[dict[str, Any]]]:
+    place = {"part": 0, "offset": 1}
+    state = {
+        **run.texts,
+        **{f"{name}_at": at for name, at in run.times.items()},
+        **run.flags,
+        **place,
+        "run": run.id,
+        "tags": run.tags,
+        "points_dropped": 0,
+        "state": "{}",
+    }
+    summaries = [
+        {
+            "run": run.id,
+            "metric": name,
+            "count": int(values["count"]),
+            "nan_count": 0,
+            "minimum": values["min"],
+            "maximum": values["max"],
+            "first": values["first"],
+            "last": values["last"],
+            "total": values["sum"],
+            "total_exponent": 0,
+            "total_digits": [],
+            **{f"{end}_{what}": 0 for end in ("minimum", "maximum", "first", "last") for what in ("step", "at")},
+            **place,
+        }
+        for name, values in run.metrics.items()
+    ]
+    attributes = [
+        {
+            "run": run.id,
+            "kind": KINDS[kind],
+            "name": name,
+            "value": json_of(value),
+            "text": text_of(value),
+            "number": number_of(value),
+            "at": 0,
+            "deleted": False,
+            **place,
+        }
+        for kind, values in run.logged.items()
+        for name, value in values.items()
+    ]
+    return {"run_states": [state], "summary_states": summaries, "attribute_states": attributes}
+
+
+async def _fill(store: ChdbStore, runs: list[Run]) -> None:
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        for table, rows in _rows(run).items():
+            tables.setdefault(table, []).extend(rows)
+    for table in ("run_states", "summary_states", "attribute_states"):
+        await store.command(f"TRUNCATE TABLE {table}")
+        if tables.get(table):
+            await store.insert(table, list(TABLES[table]), encode_rows(table, tables[table]), len(tables[table]))
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChdbStore, list[Run]]]:
+    """A store with random runs, and the same runs as plain values."""
+    random = Random(20260131)
+    runs = [random_run(f"run-{number}", random) for number in range(150)]
+
+    async def opened() -> ChdbStore:
+        store = await ChdbStore.open(tmp_path_factory.mktemp("store"), query_threads=1)
+        await migrate(store)
+        await _fill(store, runs)
+        return store
+
+    store = asyncio.run(opened())
+    yield store, runs
+    asyncio.run(store.close())
+
+
+async def _matching(store: ChdbStore, filters: list[Expression]) -> list[set[str]]:
+    """The runs that pass each filter, all asked in one statement."""
+    parameters = Parameters()
+    rows = run_rows(parameters, Clock(NOW_US, 30_000_000))
+    conditions = [compile_filter(expression, parameters, NOW_US) for expression in filters]
+    columns = ", ".join(f"toBool({condition}) AS c{number}" for number, condition in enumerate(conditions))
+    answer = await store.query(f"SELECT run, {columns} FROM {rows}", parameters.values)
+    ids = answer.column("run").to_pylist()
+    return [
+        {run for run, holding in zip(ids, answer.column(f"c{number}").to_pylist(), strict=True) if holding}
+        for number in range(len(filters))
+    ]
+
+
+@given(st.lists(expressions, min_size=15, max_size=15))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_engine_agrees_with_plain_python(filled: tuple[ChdbStore, list[Run]], filters: list[Expression]) -> None:
+    store, runs = filled
+    found = asyncio.run(_matching(store, filters))
+    for expression, ids in zip(filters, found, strict=True):
+        assert ids == {run.id for run in runs if holds(expression, run, NOW_US)}, print_filter(expression)
