@@ -97,13 +97,10 @@ class Unpacked:
         """Unpack a group and put it to the others of its shape. Raises InvalidFrame."""
         raw = group.raw()
         names_size, rows, metrics = group.names_size, group.rows, group.metrics
-        explicit = group.layout == ROWS_EXPLICIT
+        explicit = group.layout == ROWS_EXPLICIT  # contiguous rows were checked with the frame
         schema = schema_of(raw[:names_size])
         if len(schema.names) != metrics:
             raise InvalidFrame(f"a group names {len(schema.names)} metrics where its header says {metrics}")
-        header = one.frame.header
-        if not explicit and group.seq_base + rows > header.end_seq - header.first_seq:
-            raise InvalidFrame(_outside(header))
         stacks.setdefault((rows, metrics, explicit), []).append((len(self.schemas), item, raw[names_size:]))
         self._take(one, schema)
 
