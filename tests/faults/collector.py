@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from runstream.events.columns import Rows, read_group
-from runstream.events.frame import InvalidFrame, decode_frame, split_frames
+from runstream.events.frame import Frame, InvalidFrame, decode_frame, split_frames
 
 #: (step, time in us, {metric: value}) of a row, or the event as a dict.
 Record = tuple[int, int, dict[str, float]] | dict[str, Any]
@@ -58,6 +58,8 @@ class Collector:
         self.authorizations: set[str | None] = set()
         self.statuses: Counter[int] = Counter()
         self.gaps: list[str] = []
+        #: What no sender may ever do: another record under a number that was used.
+        self.conflicts: list[str] = []
         #: Returns (status, problem) to refuse a request, or None. Called with (writer_id, first, end) of each frame.
         self.refusal: Callable[[str, int, int], tuple[int, dict[str, Any]] | None] | None = None
         self.whole_refusal: tuple[int, dict[str, str], dict[str, Any]] | None = None
@@ -105,12 +107,14 @@ class Collector:
                 taken.key = header.key
                 taken.heard_s.append(time.monotonic())
                 taken.heartbeats += header.first_seq == header.end_seq
-                records = _records(frame)
+                records = records_of(frame)
                 for seq, record in records.items():
-                    assert header.first_seq <= seq < header.end_seq
+                    if not header.first_seq <= seq < header.end_seq:
+                        self.conflicts.append(f"{header.writer_id}: {seq} in [{header.first_seq}, {header.end_seq})")
                     if seq < taken.next_seq:
                         taken.duplicates += 1
-                        assert same(taken.records[seq], record), f"{header.writer_id} sent another {seq}"
+                        if not same(taken.records[seq], record):
+                            self.conflicts.append(f"{header.writer_id}: another record {seq}: {record}")
                     else:
                         taken.records[seq] = record
                 taken.next_seq = max(taken.next_seq, header.end_seq)
@@ -138,7 +142,7 @@ def same(one: Record, other: Record) -> bool:
     return one == other or repr(one) == repr(other)
 
 
-def _records(frame: Any) -> dict[int, Record]:
+def records_of(frame: Frame) -> dict[int, Record]:
     records: dict[int, Record] = {}
     first = frame.header.first_seq
     for seq, event in json.loads(frame.events) if frame.events else ():

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from collector import Record, _records
+from collector import Record, records_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spool_maker import SpoolMaker, writer_info
@@ -26,7 +26,7 @@ def make(tmp_path: Path, **options: int) -> SpoolMaker:
 
 def decoded(window: Window) -> dict[int, Record]:
     """What a server reads from the frame of a window."""
-    return _records(decode_frame(frame_from_window(ID, "run-1", window)))
+    return records_of(decode_frame(frame_from_window(ID, "run-1", window)))
 
 
 def read_all(reader: SpoolReader, max_bytes: int = 500_000) -> dict[int, Record]:

@@ -1,0 +1,131 @@
+"""A lane with a gateway in memory and a clock that only moves when it is told to: no network, no thread."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from collector import Record, records_of
+from spool_maker import SpoolMaker, writer_info
+
+from runstream.clock import Clock
+from runstream.events import limits
+from runstream.events.frame import decode_frame, split_frames
+from runstream.sender.assets import AssetUploads
+from runstream.sender.lane import Lane, Target
+from runstream.sender.transport import Answer, Unreachable
+from runstream.sender.writers import SpooledWriter
+
+URL = "http://gateway"
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def clock(self) -> Clock:
+        return Clock(lambda: int(self.now_s * 1e9), lambda: self.now_s)
+
+
+class Gateway:
+    """Takes frames like a real one. `script` holds what it does instead, one entry a request."""
+
+    def __init__(self, time: Time) -> None:
+        self.time = time
+        self.expected: dict[str, int] = {}
+        self.records: dict[str, dict[int, Record]] = {}
+        self.assets: dict[str, bytes] = {}
+        self.script: list[Answer | Exception] = []
+        self.refuse: Callable[[str, Record], bool] = lambda _writer, _record: False
+        self.requests: list[tuple[float, list[tuple[str, int, int]]]] = []
+        self.sizes: list[int] = []
+        self.lose_answer = False
+
+    def request(
+        self, method: str, path: str, body: bytes | BinaryIO | None, headers: Mapping[str, str], timeout_s: float = 60.0
+    ) -> Answer:
+        if method in ("HEAD", "PUT"):
+            return self._asset(method, path.rsplit("/", 1)[1], body)
+        assert isinstance(body, bytes)
+        assert len(body) <= limits.MAX_REQUEST_BYTES
+        frames = list(split_frames(body))
+        self.sizes.append(len(body))
+        self.requests.append((self.time.now_s, [(head.writer_id, head.first_seq, head.end_seq) for head, _ in frames]))
+        if self.script:
+            answer = self.script.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        return self._take(body)
+
+    def _asset(self, method: str, sha256: str, body: bytes | BinaryIO | None) -> Answer:
+        if method == "HEAD":
+            return Answer(200 if sha256 in self.assets else 404, {}, b"")
+        assert body is not None
+        assert not isinstance(body, bytes)
+        self.assets[sha256] = body.read()
+        return Answer(201, {}, b"")
+
+    def _take(self, body: bytes) -> Answer:
+        answers = {}
+        for head, data in split_frames(body):
+            expected = self.expected.setdefault(head.writer_id, 0)
+            if head.first_seq > expected:
+                return problem(409, expected={head.writer_id: expected})
+            records = records_of(decode_frame(data))
+            if any(self.refuse(head.writer_id, record) for record in records.values()):
+                return problem(422, title="bad record", writer_id=head.writer_id)
+            for seq, record in records.items():
+                self.records.setdefault(head.writer_id, {}).setdefault(seq, record)
+            answers[head.writer_id] = self.expected[head.writer_id] = max(expected, head.end_seq)
+        if self.lose_answer:
+            self.lose_answer = False
+            raise Unreachable("cut off")
+        return Answer(200, {}, json.dumps({"positions": "0:1", "writers": answers}).encode())
+
+    def close(self) -> None:
+        pass
+
+
+def problem(status: int, headers: Mapping[str, str] | None = None, **fields: Any) -> Answer:
+    return Answer(status, headers or {}, json.dumps({"title": "injected", **fields}).encode())
+
+
+class Bench:
+    """A lane with its gateway and clock."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.spool = tmp_path
+        self.time = Time()
+        self.gateway = Gateway(self.time)
+        self.uploads = AssetUploads(self.gateway, {}, lambda: 0.5, lambda: self.time.now_s)
+        self.lane = Lane(Target(URL, None), self.gateway, self.uploads, self.time.clock(), lambda: 0.5)
+        self.made = 0
+
+    def writer(self, **options: int) -> SpoolMaker:
+        """A writer that said that its run started."""
+        self.made += 1
+        maker = SpoolMaker(self.spool, writer_info(f"{self.made:032x}", URL), **options)
+        maker.event(type="run_started.v1", at_us=1, workspace="w", project="p")
+        return maker
+
+    def adopt(self, maker: SpoolMaker) -> SpooledWriter:
+        writer = SpooledWriter(maker.folder, maker.info, self.spool / "rejected", self.time.clock())
+        self.lane.adopt(writer)
+        return writer
+
+    def run(self, for_s: float) -> None:
+        """Let the lane do what it wants to, the time passing only while it rests."""
+        until_s = self.time.now_s + for_s
+        for _ in range(100_000):
+            rest_s = self.lane.step()
+            assert rest_s >= 0
+            if self.time.now_s + rest_s > until_s:
+                break
+            self.time.now_s += rest_s
+        else:
+            raise AssertionError("the lane never rests")
+        self.time.now_s = until_s
+
+    def sent(self, maker: SpoolMaker) -> dict[int, Record]:
+        return self.gateway.records.get(maker.info.writer_id, {})

@@ -1,0 +1,215 @@
+"""SIGKILL of trainers and of the sender at random moments: nothing that a call returned for is lost or doubled.
+
+RUNSTREAM_KILLS says how many kills there are in all (60); RUNSTREAM_SEED, which ones (1).
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import killed_trainers
+import pytest
+from collector import Collector, Faults, Record, same
+
+from runstream.sender.lock import sender_lives
+from runstream.sender.start import ensure_sender
+from runstream.sender.sync import sync
+
+KILLS = int(os.environ.get("RUNSTREAM_KILLS", "60"))
+SEED = int(os.environ.get("RUNSTREAM_SEED", "1"))
+#: Three trainers at a time, so that a kill of the sender always meets several writers.
+LIVING = 3
+
+CALM = Faults()
+ROUGH = Faults(
+    drop=0.04,
+    lose_answer=0.06,
+    repeat=0.1,
+    refuse_500=0.04,
+    refuse_429=0.04,
+    half_409=0.04,
+    delay_s=0.03,
+    seed=SEED,
+)
+
+
+@dataclass
+class Tally:
+    """What the suite prints."""
+
+    trainer_kills: int = 0
+    sender_kills: int = 0
+    finished: int = 0
+    returned: int = 0
+    acknowledged: int = 0
+    extra: int = 0
+    duplicates: int = 0
+    lost: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"kills {self.trainer_kills + self.sender_kills} (trainers {self.trainer_kills}, senders "
+            f"{self.sender_kills}), runs finished {self.finished}, records returned {self.returned}, acknowledged "
+            f"{self.acknowledged} ({self.extra} of which the call had not returned yet), duplicates seen by identity "
+            f"{self.duplicates}, lost {self.lost}"
+        )
+
+
+class Trainers:
+    """Starts and kills trainers on one spool."""
+
+    def __init__(self, spool: Path, url: str, progress: Path) -> None:
+        self.spool = spool
+        self.progress = progress
+        self.count = 0
+        self.living: dict[int, int] = {}
+        script = Path(killed_trainers.__file__)
+        self._process = subprocess.Popen(
+            [sys.executable, str(script), str(spool), url, str(progress)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=(progress / "stderr").open("wb"),
+            text=True,
+        )
+
+    def start(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(self.count, file=self._process.stdin, flush=True)
+        self.living[self.count] = int(self._process.stdout.readline())
+        self.count += 1
+
+    def refill(self) -> None:
+        """As many as there should be, in place of those that finished."""
+        for trainer, pid in list(self.living.items()):
+            if not Path(f"/proc/{pid}").exists():
+                del self.living[trainer]
+        while len(self.living) < LIVING:
+            self.start()
+
+    def kill(self, trainer: int) -> bool:
+        """False if it had ended by itself."""
+        try:
+            os.kill(self.living.pop(trainer), signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def close(self) -> None:
+        for trainer in list(self.living):
+            self.kill(trainer)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+
+
+def await_sender(spool: Path) -> None:
+    """The trainers would start one within some seconds; here it is asked for at once."""
+    until = time.monotonic() + 10
+    while not sender_lives(spool) and time.monotonic() < until:
+        ensure_sender(spool)
+        time.sleep(0.02)
+
+
+def kill_sender(spool: Path) -> bool:
+    """SIGKILL the living sender of this spool; False if there is none."""
+    if not (spool / "sender.lock").exists() or not sender_lives(spool):
+        return False
+    try:
+        pid = int((spool / "sender.lock").read_text())
+        os.kill(pid, signal.SIGKILL)
+    except (ValueError, ProcessLookupError):
+        return False  # it is just starting, or just gone
+    until = time.monotonic() + 5
+    while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < until:
+        if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            break
+        time.sleep(0.001)
+    return True
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    yield folder
+    kill_sender(folder)
+
+
+@pytest.mark.timeout(300 + 5 * KILLS)
+@pytest.mark.parametrize("faults", [CALM, ROUGH], ids=["calm", "rough"])
+def test_kills_lose_nothing(faults: Faults, spool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    choose = random.Random(SEED)
+    collector = Collector(faults)
+    progress = tmp_path / "progress"
+    progress.mkdir()
+    trainers = Trainers(spool, collector.url, progress)
+    tally = Tally()
+    try:
+        while tally.trainer_kills + tally.sender_kills < KILLS // 2:
+            trainers.refill()
+            time.sleep(choose.random() ** 2 * 0.6)
+            if choose.random() < 0.5:
+                await_sender(spool)
+                time.sleep(choose.random() ** 2 * 0.6)
+                tally.sender_kills += kill_sender(spool)
+            else:
+                tally.trainer_kills += trainers.kill(choose.choice(list(trainers.living)))
+    finally:
+        trainers.close()
+    result = sync(spool, timeout_s=120)
+    collector.close()
+    assert result.left == ()
+    assert list((spool / "writers").iterdir()) == []
+    assert collector.gaps == [] or faults is ROUGH  # an injected 409 sends the sender behind what it has
+    assert collector.conflicts == []
+    check(trainers, collector, progress, tally)
+    with capsys.disabled():
+        print(f"\n{tally}")
+    assert tally.lost == 0
+    assert tally.sender_kills >= KILLS // 8
+    assert tally.trainer_kills >= KILLS // 8
+
+
+def check(trainers: Trainers, collector: Collector, progress: Path, tally: Tally) -> None:
+    """Value by value: what each trainer's calls returned for is at the collector, once, and at most one call more."""
+    by_run = {taken.key: taken for taken in collector.writers.values()}
+    assert len(by_run) == len(collector.writers)
+    for trainer in range(trainers.count):
+        path = progress / f"{trainer}.progress"
+        if not path.exists():
+            continue  # killed before it began
+        done = killed_trainers.read_progress(path)
+        taken = by_run.get(killed_trainers.run_id(trainer))
+        records = taken.records if taken is not None else {}
+        assert sorted(records) == list(range(taken.next_seq if taken is not None else 0))
+        rows = [record for record in records.values() if isinstance(record, tuple)]
+        events = [record for record in records.values() if isinstance(record, dict)]
+        marks = [event["values"]["mark"] for event in events if event["type"] == "others_logged.v1"]
+        steps = Counter(step for step, _, _ in rows)
+        assert not [step for step, times in steps.items() if times != 1]
+        assert not [step for step in steps if step > done.rows]
+        tally.lost += sum(step not in steps for step in range(done.rows)) + max(done.others - len(marks), 0)
+        expected_marks = [call + 1 for call in range(killed_trainers.CALLS) if killed_trainers.logs_other(call)]
+        assert marks == expected_marks[: len(marks)]
+        for step, at_us, values in rows:
+            assert at_us > 0
+            wanted: Record = (step, at_us, killed_trainers.row(trainer, step))
+            assert same((step, at_us, values), wanted), f"trainer {trainer}, call {step}"
+        kinds = Counter(event["type"] for event in events)
+        if records:
+            assert kinds["run_started.v1"] == 1
+            assert kinds["run_finished.v1"] + kinds["writer_lost.v1"] == 1
+            assert kinds["writer_lost.v1"] == 0 or not done.finished
+        tally.finished += done.finished
+        tally.returned += done.rows + done.others
+        tally.acknowledged += len(rows) + len(marks)
+        tally.extra += len(rows) + len(marks) - done.rows - done.others
+        tally.duplicates += taken.duplicates if taken is not None else 0
