@@ -17,6 +17,7 @@ import time
 import urllib.request
 from collections import Counter
 from pathlib import Path
+from typing import Self
 
 import pytest
 from trainer_child import CONTROL_EVERY, step_of, values_of
@@ -45,6 +46,13 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill_group()
 
     def start(self, *under: str, must_be_ready: bool = True) -> bool:
         """Start it, `under` another program if given; whether it came as far as being ready."""
@@ -101,6 +109,14 @@ class Trainers:
             )
             for seed in range(1, count + 1)
         }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
 
     def run_id(self, seed: int) -> str:
         return f"fault-run-{seed}"
@@ -165,52 +181,47 @@ def rebuild_is_equal(directory: Path) -> None:
     assert result.equal, [table for table in result.tables if not table.equal]
 
 
-@pytest.mark.timeout(60 + 6 * KILLS)
+@pytest.mark.timeout(120 + 6 * KILLS)
 def test_random_kills_of_the_server_lose_and_double_nothing(tmp_path: Path) -> None:
     source = random.Random(3)
     data = tmp_path / "data"
     data.mkdir()
-    server = Server(data)
-    server.start()
-    trainers = Trainers(tmp_path, server.url, count=3)
-    for _ in range(KILLS):
-        # Some die before they have folded anything, some while they write, some while they drain a backlog.
-        time.sleep(source.choice((0.0, 0.05, 0.2, 0.6)) * source.random())
-        server.kill()
-        server.start()
-    trainers.finish()
-    wait_until_visible(server.url, trainers.runs())
-    server.stop()
+    with Server(data) as server, Trainers(tmp_path, server.url, count=3) as trainers:
+        for _ in range(KILLS):
+            # Some die before they have folded anything, some while they write, some while they drain a backlog.
+            time.sleep(source.choice((0.0, 0.05, 0.2, 0.6)) * source.random())
+            server.kill()
+            server.start()
+        trainers.finish()
+        wait_until_visible(server.url, trainers.runs())
+        server.stop()
     points = check(data, trainers)
     print(f"\nserver kills: {KILLS} at random; {points} points, 0 lost, 0 doubled")
     rebuild_is_equal(data)
 
 
-@pytest.mark.timeout(120 + 12 * RENAME_KILLS)
+@pytest.mark.timeout(180 + 12 * RENAME_KILLS)
 def test_kills_at_the_engines_renames_lose_and_double_nothing(tmp_path: Path) -> None:
     strace = shutil.which("strace")
     assert strace, "this test injects kills with strace: install the package strace"
     source = random.Random(5)
+    renames = "rename,renameat,renameat2"
     data = tmp_path / "data"
     data.mkdir()
-    server = Server(data)
-    server.start()
-    trainers = Trainers(tmp_path, server.url, count=2)
     died = 0
-    for _ in range(RENAME_KILLS):
-        server.kill()
-        renames = "rename,renameat,renameat2"
-        # The engine's writing thread renames once an insert; strace counts for each thread by itself.
-        number = source.randrange(1, 16)
-        injected = ("-f", "-qqq", "-o", "/dev/null", "-e", f"trace={renames}")
-        inject = ("-e", f"inject={renames}:signal=SIGKILL:when={number}")
-        server.start(strace, *injected, *inject, must_be_ready=False)
-        died += server.wait_for_death(4.0)
-        server.start()
-        time.sleep(0.2)
-    trainers.finish()
-    wait_until_visible(server.url, trainers.runs())
-    server.stop()
+    with Server(data) as server, Trainers(tmp_path, server.url, count=2) as trainers:
+        for _ in range(RENAME_KILLS):
+            server.kill()
+            # The engine's writing thread renames once an insert; strace counts for each thread by itself.
+            inject = f"inject={renames}:signal=SIGKILL:when={source.randrange(1, 16)}"
+            options = ("-f", "-qqq", "-o", "/dev/null", "-e", f"trace={renames}", "-e", inject)
+            server.start(strace, *options, must_be_ready=False)
+            died += server.wait_for_death(6.0)
+            server.start()
+            time.sleep(0.2)
+        trainers.finish()
+        wait_until_visible(server.url, trainers.runs())
+        server.stop()
     points = check(data, trainers)
     print(f"\nserver kills: {died} at one of the engine's renames; {points} points, 0 lost, 0 doubled")
     assert died >= RENAME_KILLS // 2
