@@ -27,6 +27,7 @@ from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import shipped
 from runstream_processors.store.native import Coded, ColumnData, block
 from runstream_processors.store.tables import TABLES
+from runstream_processors.store.upkeep import complete_roll_up
 
 START_US: Final = 1_760_000_000_000_000
 POINTS: Final = TABLES["points"]
@@ -119,31 +120,23 @@ def designs() -> dict[str, str]:
         "at: DoubleDelta, ZSTD": codec("at", "DoubleDelta, ZSTD(1)"),
         "step: DoubleDelta, ZSTD": codec("step", "DoubleDelta, ZSTD(1)"),
         "offset: DoubleDelta, ZSTD": codec("offset", "DoubleDelta, ZSTD(1)"),
-        "offset: Delta, ZSTD": codec("offset", "Delta, ZSTD(1)"),
-        "offset: ZSTD": codec("offset", "ZSTD(1)"),
-        "offset: T64, ZSTD": codec("offset", "T64, ZSTD(1)"),
         "key with time": ours.replace("ORDER BY (run, metric, step)", "ORDER BY (run, metric, step, at)"),
         "integer keys": integers,
-        "granule of 2,048 rows": _with_setting(ours, "index_granularity = 2048"),
+        "granule of 2,048 rows": f"{ours}, index_granularity = 2048",
         "no roll-up": no_projection,
-        "roll-up in merges": _with_setting(
-            ours, "materialize_projections_on_insert = 0, materialize_projections_on_merge = 1"
-        ),
-        "no roll-up in inserts": _with_setting(ours, "materialize_projections_on_insert = 0"),
-        "no statistics": _with_setting(ours, "auto_statistics_types = ''"),
-        "no sparse": _with_setting(ours, "ratio_of_defaults_for_sparse_serialization = 1"),
-        "vertical merges": _with_setting(ours, "vertical_merge_algorithm_min_columns_to_activate = 1"),
-        "fsync": _with_setting(
-            ours, "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
-        ),
-        "wide parts": _with_setting(ours, "min_bytes_for_wide_part = 0"),
-        "compact parts": _with_setting(ours, "min_bytes_for_wide_part = 1000000000"),
+        "roll-up in inserts": _without_setting(ours, "materialize_projections_on_insert"),
+        "with statistics": _without_setting(ours, "auto_statistics_types"),
+        "without fsync": _without_setting(ours, "fsync_after_insert"),
+        "vertical merges": f"{ours}, vertical_merge_algorithm_min_columns_to_activate = 1",
         "no index of positions": re.sub(r"\n\s*INDEX position[^\n]*", "", ours),
     }
 
 
-def _with_setting(create: str, setting: str) -> str:
-    return f"{create}, {setting}" if "SETTINGS" in create else f"{create} SETTINGS {setting}"
+def _without_setting(create: str, name: str) -> str:
+    """The statement with a setting back at the engine's default."""
+    changed = re.sub(rf"(SETTINGS |,\s*){name} = [^,]+,?", r"\1", create)
+    assert changed != create, name
+    return re.sub(r",\s*,|,\s*\Z", lambda found: "," if found.group().count(",") > 1 else "", changed)
 
 
 @dataclass(slots=True)
@@ -220,6 +213,15 @@ async def table_bytes(store: ChdbStore, table: str, points: int) -> dict[str, fl
     return {**sizes, "all": round((await rows_of(store, whole, table=table))[0]["size"] / points, 3)}
 
 
+async def merge(store: ChdbStore) -> None:
+    """Into one part, with its roll-up. A part with it and one without do not merge, so those are completed first."""
+    await store.command("OPTIMIZE TABLE points FINAL")
+    projections = await rows_of(store, "SELECT name FROM system.projections WHERE table = 'points'")
+    if projections and await complete_roll_up(store, older_than_s=0):
+        await store.command("ALTER TABLE points MATERIALIZE PROJECTION curve SETTINGS mutations_sync = 1")
+        await store.command("OPTIMIZE TABLE points FINAL")
+
+
 #: 100 runs (or all there are), 10 metrics, 1,000 buckets each (or every step, if there are fewer).
 PANEL: Final = """
 SELECT run, metric, intDiv(step, {width}) AS bucket, min(step) AS first_step, count() AS points,
@@ -244,7 +246,7 @@ async def measure_inserts(store: ChdbStore, create: str, shape: Shape, count: in
         with Meter(inserting):
             await store.insert("points", tuple(kinds), data, shape.points)
     with Meter(merging):
-        await store.command("OPTIMIZE TABLE points FINAL")
+        await merge(store)
     points = shape.points * count
     width = max(1, shape.rows * count // 1000)
     panel = PANEL.format(width=width)
@@ -297,7 +299,7 @@ async def measure_view(store: ChdbStore, width: int, count: int) -> dict[str, An
     for columns in inserts(LONG, count):
         with Meter(cost):
             await store.insert("points", tuple(POINTS), encoded(columns, POINTS), LONG.points)
-    await store.command("OPTIMIZE TABLE points FINAL")
+    await merge(store)
     names = (await rows_of(store, "SELECT any(run) AS run, any(metric) AS metric FROM points"))[0]
     points = count * LONG.points
     names["group"] = max(1, points // width // 1000)

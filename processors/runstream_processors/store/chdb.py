@@ -128,7 +128,8 @@ class ChdbStore:
         """Lock `directory` (made if it is missing) and open the engine in it. `settings` are ClickHouse settings for
         every connection; `database` is made if it is missing.
 
-        Raises StoreBusy if another process, or this one, has it open; StoreUnavailable if the engine does not start.
+        Raises StoreBusy if another process, or this one, has it open; StoreInvalid if the engine does not start on what
+        is there; StoreUnavailable if the directory cannot be used.
         """
         if not _IDENTIFIER.match(database):
             raise StoreInvalid(f"database {database!r} cannot be used: give lower-case letters, digits and '_'")
@@ -148,6 +149,11 @@ class ChdbStore:
                 raise StoreBusy(
                     f"this process has another store open, and chDB holds one a process: close it before opening "
                     f"{directory} ({error})"
+                ) from error
+            if "initializing EmbeddedServer" in str(error):
+                raise StoreInvalid(
+                    f"the engine does not start in {directory}: files of a table are damaged (standard error has the "
+                    "engine's own words). Give a fresh directory and rebuild the read models from the log"
                 ) from error
             raise store_error(error, f"open {directory}") from error
 
