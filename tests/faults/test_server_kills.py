@@ -169,8 +169,8 @@ def check(directory: Path, trainers: Trainers) -> int:
     assert wanted - found == Counter(), "points that are lost"
     names = {
         (trainers.run_id(seed), f"at.{row}")
-        for seed in trainers.seeds
-        for row in range(0, trainers.rows, CONTROL_EVERY)
+        for seed, rows in trainers.rows.items()
+        for row in range(0, rows, CONTROL_EVERY)
     }
     assert {(p["run"], p["name"]) for p in parameters} == names
     return sum(found.values())
