@@ -149,7 +149,7 @@ def _amounts(whole: F64, series: I64, length: I64, bins: I64) -> Amounts:
 
 
 class ExactSums:
-    """The sums of series, by slot: 68 bytes a slot. Not thread-safe."""
+    """The sums of series, by slot: 72 bytes a slot. Not thread-safe."""
 
     def __init__(self) -> None:
         #: digits[place, slot]: neighbouring slots, which are usually touched together, share cache lines.

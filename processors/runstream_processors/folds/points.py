@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,11 @@ from runstream_processors.folds.unpacking import I32, Accepted, BadGroup, Unpack
 from runstream_processors.store.native import Coded, ColumnData
 
 __all__ = ["Accepted", "BadGroup", "Groups", "PointBatch", "Segments", "collect"]
+
+
+#: Points of a segment from which on copying slices is cheaper than an index for each point (0.3 us a slice, against
+#: about 8 ns a point).
+_SLICED_FROM_POINTS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +135,9 @@ def collect(accepted: Sequence[Accepted]) -> tuple[PointBatch, tuple[BadGroup, .
     length = block.length[order]
     begin = _begins(length)
     segments = Segments(block.group[order], block.place[order], metric[order], begin, length)
-    values = block.values[_adjacent(block.values_at[order], segments, len(block.values))]
-    rows = _adjacent(block.rows_at[order], segments, len(block.values))
-    batch = PointBatch(run_names, metric_names, groups, segments, values, block.steps[rows], block.at_us[rows])
+    (values,) = _gathered((block.values,), block.values_at[order], segments, len(block.values))
+    steps, at_us = _gathered((block.steps, block.at_us), block.rows_at[order], segments, len(block.values))
+    batch = PointBatch(run_names, metric_names, groups, segments, values, steps, at_us)
     return batch, tuple(unpacked.failures)
 
 
@@ -183,11 +188,17 @@ def _spread(of_segment: npt.NDArray[Any], length: I64, points: int) -> npt.NDArr
     return of_segment if len(of_segment) == points else np.repeat(of_segment, length)
 
 
-def _adjacent(source: I64, segments: Segments, points: int) -> I64:
-    """For each point its place in the arrays where its segment begins at `source`."""
-    if len(source) == points:
-        return source
-    return np.repeat(source - segments.begin, segments.length) + np.arange(points)
+def _gathered(
+    columns: Sequence[npt.NDArray[Any]], source: I64, segments: Segments, points: int
+) -> list[npt.NDArray[Any]]:
+    """The columns in the order of the segments, each of which begins at its `source` in them."""
+    if points >= _SLICED_FROM_POINTS * len(source) and points:
+        slices = [slice(at, at + length) for at, length in zip(source.tolist(), segments.length.tolist(), strict=True)]
+        return [np.concatenate([column[one] for one in slices]) for column in columns]
+    rows = source
+    if len(source) < points:
+        rows = np.repeat(source - segments.begin, segments.length) + np.arange(points)
+    return [column[rows] for column in columns]
 
 
 def _present(codes: I32) -> npt.NDArray[np.bool_]:
