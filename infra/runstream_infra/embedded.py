@@ -29,6 +29,7 @@ from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
+from runstream_processors.store.upkeep import complete_roll_up
 from runstream_processors.worker.loop import Worker
 from runstream_query.http.routes import add_query
 from runstream_query.settings import QuerySettings
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 #: How long open requests may take to end once the server stops.
 _REQUESTS_END_S = 5.0
+#: How often parts of the points table that no merge reached get their roll-up.
+_UPKEEP_EVERY_S = 300.0
 
 
 class StartFailed(Exception):
@@ -96,6 +99,7 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
     async with open_parts(settings, step) as parts:
         folding = FoldingThread(parts.worker, on_death)
         folding.start()
+        upkeep = asyncio.create_task(_keep_up(parts.store))
         try:
             runner = web.AppRunner(
                 application(settings, keys, parts), access_log=None, shutdown_timeout=_REQUESTS_END_S
@@ -113,6 +117,7 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
             if not deaths:
                 await _drain(parts, settings.drain_s)
         finally:
+            upkeep.cancel()
             await folding.stop()
     return 1 if deaths else 0
 
@@ -188,6 +193,16 @@ async def _listen(runner: web.AppRunner, settings: ServerSettings) -> str:
     port = runner.addresses[0][1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{port}"
+
+
+async def _keep_up(store: ChdbStore) -> None:
+    """What the tables need now and then, for as long as the server runs. A failure only means: next time."""
+    while True:
+        await asyncio.sleep(_UPKEEP_EVERY_S)
+        try:
+            await complete_roll_up(store)
+        except StoreError as error:
+            logger.warning("the roll-up of points could not be completed, panels stay slower until it is: %s", error)
 
 
 async def _first(*events: asyncio.Event) -> None:
