@@ -1,0 +1,310 @@
+"""`runstream.API`: everything that was logged, read back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlencode
+
+from runstream.api.errors import ServerFailed
+from runstream.api.live import Change, changes
+from runstream.api.optional import pyarrow
+from runstream.api.series import Series
+from runstream.api.transport import Transport, number, segment
+from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Table, Workspace
+from runstream.errors import Invalid
+from runstream.settings import load_settings
+
+_PAGE: Final = 500
+_CHUNK_BYTES: Final = 1 << 20
+_ARROW: Final = "application/vnd.apache.arrow.stream"
+
+
+class API:
+    """Reads from, and sends commands to, one server. Blocking; may be shared by threads.
+
+    `url` and `api_key` default to the client's settings (environment and files). `workspace` and `project`, where they
+    are given here, narrow what `runs` and `experiments` list; the settings' own are for logging and narrow nothing.
+
+    Options that most reads take: `wait_for` (a position such as "0:41": answer once it is visible) with `wait_s`
+    (seconds, bounded by the server), and `as_of` (a position or an ISO time: the state at that moment).
+
+    Raises InvalidSetting here; every method raises ServerUnreachable, ServerFailed, Refused or NotFound.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        workspace: str | None = None,
+        project: str | None = None,
+    ) -> None:
+        values = load_settings(url=url, api_key=api_key, workspace=workspace, project=project).values
+        key = values.api_key.get_secret_value() if values.api_key else None
+        self._transport = Transport(values.url, key)
+        self._workspace, self._project = workspace, project
+
+    @property
+    def url(self) -> str:
+        return self._transport.url
+
+    def __repr__(self) -> str:
+        return f"API({self.url!r})"
+
+    def runs(
+        self,
+        filter: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+        *,
+        columns: Sequence[str] = (),
+        workspace: str | None = None,
+        project: str | None = None,
+        experiment: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> Runs:
+        """Runs that match `filter` (docs/query-language.md), in the order of `sort` (`-metric.loss.min,created`; newest
+        first without it), at most `limit` (None is all). `columns` are metric, param, other and env fields, or
+        `param.*`, whose values come along."""
+        if limit is not None and limit < 0:
+            raise Invalid(f"limit is {limit}: give 0 or more, or None for all runs")
+        question: dict[str, Any] = {
+            "filter": filter,
+            "sort": sort,
+            "columns": ",".join(columns) or None,
+            "workspace": workspace or self._workspace,
+            "project": project or self._project,
+            "experiment": experiment,
+            "wait_for": wait_for,
+            "wait_s": wait_s,
+        }
+        found: list[RunView] = []
+        while limit is None or len(found) < limit:
+            question["limit"] = _PAGE if limit is None else min(_PAGE, limit - len(found))
+            page = self._transport.post("/api/v1/runs/query", question)
+            found += [RunView.of(self, _with_numbers(row)) for row in page["runs"]]
+            question["cursor"] = page["next_cursor"]
+            if question["cursor"] is None:
+                break
+        return Runs(found)
+
+    def run(
+        self, run: str, *, as_of: str | None = None, wait_for: str | None = None, wait_s: float | None = None
+    ) -> RunView:
+        """One run by its id. Raises NotFound."""
+        answer = self._transport.get(_run(run), as_of=as_of, wait_for=wait_for, wait_s=wait_s)
+        return RunView.of(self, answer["run"])
+
+    def parameters(self, run: str, **options: str | float | None) -> dict[str, Any]:
+        """Hyper-parameters by dotted name, as they were logged (NaN and infinities as "NaN", "Infinity" ...)."""
+        return self._attributes(run, "parameters", options)
+
+    def others(self, run: str, **options: str | float | None) -> dict[str, Any]:
+        """Other single values by name."""
+        return self._attributes(run, "others", options)
+
+    def environment(self, run: str, **options: str | float | None) -> dict[str, Any]:
+        """What the run ran on, by SECTION.NAME: `git.commit`, `host.hostname`, ..."""
+        return self._attributes(run, "environment", options)
+
+    def _attributes(self, run: str, kind: str, options: Mapping[str, str | float | None]) -> dict[str, Any]:
+        answer = self._transport.get(f"{_run(run)}/{kind}", **options)
+        return {item["name"]: item["value"] for item in answer["values"]}
+
+    def summaries(
+        self,
+        runs: str | RunView | Sequence[str | RunView],
+        metrics: str | Sequence[str] | None = None,
+        *,
+        as_of: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> Summaries:
+        """Summaries of runs; `metrics` are names or globs (`val/*`), None is all."""
+        question = {"as_of": as_of, "wait_for": wait_for, "wait_s": wait_s}
+        body = {"runs": _ids(runs), "metrics": [] if metrics is None else _texts(metrics), **question}
+        return Summaries([Summary.of(row) for row in self._transport.post("/api/v1/summaries", body)["summaries"]])
+
+    def series(
+        self,
+        runs: str | RunView | Sequence[str | RunView],
+        metrics: str | Sequence[str] = "*",
+        max_points: int | None = None,
+        *,
+        step_from: int | None = None,
+        step_to: int | None = None,
+        by: Literal["step", "time"] = "step",
+        as_of: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> Series:
+        """Curves of several runs and metrics (names or globs) in one request, made when the result is first used.
+
+        With `max_points` each curve comes in at most so many buckets, which divide steps or time (`by`), with the exact
+        minimum, maximum, mean and counts of each; without, as all its points. The step range is inclusive.
+        """
+        question = {
+            "runs": _ids(runs),
+            "metrics": _texts(metrics),
+            "max_points": max_points,
+            "step_from": step_from,
+            "step_to": step_to,
+            "by": by,
+            "as_of": as_of,
+            "wait_for": wait_for,
+            "wait_s": wait_s,
+        }
+
+        def fetch_arrow() -> Any:
+            arrow = pyarrow("Series.to_arrow")
+            body = {name: value for name, value in question.items() if value is not None}
+            with self._transport.open("POST", "/api/v1/series", body, {"Accept": _ARROW}) as response:
+                try:
+                    return arrow.ipc.open_stream(response).read_all()
+                except arrow.ArrowInvalid as error:
+                    raise ServerFailed(f"the Arrow stream of {self.url} broke off or is damaged: {error}") from error
+
+        return Series(lambda: self._transport.post("/api/v1/series", question), fetch_arrow)
+
+    def assets(self, run: str, kind: str | None = None, *, as_of: str | None = None) -> Table[Asset]:
+        """The files of a run, by name."""
+        answer = self._transport.get(f"{_run(run)}/assets", kind=kind, as_of=as_of)
+        return Table([Asset.of(row) for row in answer["assets"]])
+
+    def download(self, asset: Asset, to: str | os.PathLike[str]) -> Path:
+        """Write the asset's bytes to the file `to` (into it, under the asset's own last name, if it is a directory) and
+        return its path. The file appears when it is whole."""
+        target = Path(to)
+        if target.is_dir():
+            target = target / (Path(asset.name).name or asset.asset)
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        path = f"{_run(asset.run)}/assets/{segment(asset.asset)}"
+        try:
+            received = 0
+            with self._transport.open("GET", path, headers={"Accept": "*/*"}) as response, part.open("wb") as file:
+                while chunk := response.read(_CHUNK_BYTES):
+                    received += file.write(chunk)
+            if received != asset.size_bytes:
+                raise ServerFailed(f"asset {asset.name!r} broke off after {received} of {asset.size_bytes} bytes")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+    def output(self, run: str, stream: Literal["stdout", "stderr"] | None = None) -> str:
+        """What the run printed, writer by writer."""
+        texts: list[str] = []
+        cursor = None
+        while True:
+            page = self._transport.get(f"{_run(run)}/output", stream=stream, cursor=cursor)
+            texts += [piece["text"] for piece in page["pieces"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return "".join(texts)
+
+    def history(self, run: str) -> Iterator[dict[str, Any]]:
+        """The run's control events in the log's order: position, writer, seq, at, type, event."""
+        cursor = None
+        while True:
+            page = self._transport.get(f"{_run(run)}/history", cursor=cursor)
+            yield from page["events"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def workspaces(self) -> Table[Workspace]:
+        return Table([Workspace(**row) for row in self._transport.get("/api/v1/workspaces")["workspaces"]])
+
+    def projects(self, workspace: str | None = None) -> Table[Project]:
+        rows = self._transport.get("/api/v1/projects", workspace=workspace or self._workspace)["projects"]
+        return Table([Project(**_without_times(row)) for row in rows])
+
+    def experiments(self, workspace: str | None = None, project: str | None = None) -> Table[Experiment]:
+        scope = {"workspace": workspace or self._workspace, "project": project or self._project}
+        rows = self._transport.get("/api/v1/experiments", **scope)["experiments"]
+        return Table([Experiment(**_without_times(row)) for row in rows])
+
+    def live(
+        self,
+        runs: str | RunView | Sequence[str | RunView] = (),
+        metrics: str | Sequence[str] = (),
+        *,
+        workspace: str | None = None,
+        project: str | None = None,
+        since: str | None = None,
+        reconnect: bool = True,
+    ) -> Iterator[Change]:
+        """Changes of runs and summaries as they become visible, for as long as they are iterated. Nothing that changed
+        behind `since` (a position; default: now) is left out; intermediate states may be. A lost connection is opened
+        again where it broke off, unless `reconnect` is false."""
+        pairs = [("runs", run) for run in _ids(runs)] + [("metrics", metric) for metric in _texts(metrics)]
+        scope = {"workspace": workspace or self._workspace, "project": project or self._project}
+        pairs += [(name, value) for name, value in scope.items() if value is not None]
+        return changes(self, self._transport, f"/api/v1/live?{urlencode(pairs)}", since, reconnect)
+
+    def command(self, run: str, event: Mapping[str, Any]) -> str:
+        """Append a control event (without `at_us` it gets the server's clock) to the run and return its position, once
+        every read shows it. Raises ServerFailed if it was accepted but not visible in time: it will be."""
+        answer = self._transport.post("/ingest/v1/commands", {"key": run, "event": dict(event)})
+        if not answer["visible"]:
+            raise ServerFailed(
+                f"the {event.get('type')} of run {run!r} is durable at {answer['positions']} but not visible yet: read "
+                "with wait_for"
+            )
+        return str(answer["positions"])
+
+    def rename(self, run: str, name: str) -> str:
+        """Give the run another name. Returns its position, as all commands do."""
+        return self.command(run, {"type": "run_renamed.v1", "name": name})
+
+    def archive(self, run: str) -> str:
+        """Take the run out of lists; `restore` brings it back."""
+        return self.command(run, {"type": "run_archived.v1"})
+
+    def delete(self, run: str) -> str:
+        """Mark the run as deleted; `restore` brings it back."""
+        return self.command(run, {"type": "run_deleted.v1"})
+
+    def restore(self, run: str) -> str:
+        """Undo `archive` and `delete`."""
+        return self.command(run, {"type": "run_restored.v1"})
+
+    def add_tags(self, run: str, tags: str | Sequence[str]) -> str:
+        return self.command(run, {"type": "tags_added.v1", "tags": _texts(tags)})
+
+    def remove_tags(self, run: str, tags: str | Sequence[str]) -> str:
+        return self.command(run, {"type": "tags_removed.v1", "tags": _texts(tags)})
+
+    def set_notes(self, run: str, notes: str) -> str:
+        return self.command(run, {"type": "run_notes_set.v1", "notes": notes})
+
+    def move(self, run: str, workspace: str, project: str, experiment: str | None = None) -> str:
+        """Put the run into another place."""
+        event = {"type": "run_moved.v1", "workspace": workspace, "project": project, "experiment": experiment}
+        return self.command(run, event)
+
+
+def _run(run: str) -> str:
+    return f"/api/v1/runs/{segment(run)}"
+
+
+def _texts(value: str | Sequence[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _ids(runs: str | RunView | Sequence[str | RunView]) -> list[str]:
+    several = [runs] if isinstance(runs, str | RunView) else runs
+    return [run.run if isinstance(run, RunView) else run for run in several]
+
+
+def _with_numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with the metrics among its columns as numbers; what was logged otherwise stays as it was."""
+    columns = {name: number(value) if name.startswith("metric.") else value for name, value in row["columns"].items()}
+    return {**row, "columns": columns}
+
+
+def _without_times(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("created_at", "updated_at")}

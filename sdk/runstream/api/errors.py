@@ -1,0 +1,31 @@
+"""What reading raises."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from runstream.errors import Invalid, Unavailable, Unusable
+
+
+class ServerUnreachable(Unavailable):
+    """No answer came, or not all of it. The message names the address."""
+
+
+class ServerFailed(Unavailable):
+    """The server answered that it cannot now, or that it has a fault: try again later."""
+
+
+class Refused(Invalid):
+    """The server says that the question or the command is wrong. `problem` has its members: `detail`, `name`, and for a
+    filter `column` and `pointed`, the line with a caret under the mistake."""
+
+    def __init__(self, message: str, problem: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.problem = dict(problem)
+
+
+class NotFound(Refused):
+    """There is no such run, metric or asset."""
+
+
+class DataPackageMissing(Unusable, ImportError):
+    """pyarrow or pandas is not installed; the message says how to install it."""

@@ -1,0 +1,77 @@
+"""Live updates: Server-Sent Events as Python values, resumed where they broke off."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from runstream.api.errors import ServerFailed, ServerUnreachable
+from runstream.api.transport import Transport
+from runstream.api.views import RunView, Summary
+
+if TYPE_CHECKING:
+    from runstream.api.client import API
+
+#: The server says something every 10 s, also when nothing changes: three times that is silence.
+_SILENCE_S: Final = 30.0
+_FIRST_RETRY_S: Final = 0.5
+_LONGEST_RETRY_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The new state of a run (`kind` "run", `run` is set) or of a metric (`kind` "summary", `summary` is set)."""
+
+    kind: Literal["run", "summary"]
+    run: RunView | None = None
+    summary: Summary | None = None
+
+
+def changes(api: "API", transport: Transport, path: str, since: str | None, reconnect: bool) -> Iterator[Change]:
+    """Changes for as long as the caller goes on asking. A lost connection is opened again where it broke off, with
+    growing pauses; with `reconnect` false the error is raised instead, and a server that stops ends the iteration."""
+    seen, retry_s = since, _FIRST_RETRY_S
+    while True:
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": seen} if seen is not None else {})
+        try:
+            with transport.open("GET", path, headers=headers, timeout_s=_SILENCE_S) as response:
+                for name, data, identity in events(response):
+                    retry_s = _FIRST_RETRY_S
+                    if data:
+                        yield from _changes_of(api, name, json.loads(data))
+                    if identity is not None:
+                        seen = identity
+        except (ServerUnreachable, ServerFailed):
+            if not reconnect:
+                raise
+        if not reconnect:
+            return
+        time.sleep(retry_s)
+        retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
+
+
+def events(lines: Any) -> Iterator[tuple[str, str, str | None]]:
+    """(event, data, id) of each message in a stream of lines. A message that is cut off is dropped."""
+    name, data, identity = "", [], None
+    for raw in lines:
+        line = raw.decode().rstrip("\r\n")
+        if not line:
+            yield name, "\n".join(data), identity
+            name, data, identity = "", [], None
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            data.append(value)
+        elif field == "id":
+            identity = value
+
+
+def _changes_of(api: "API", name: str, data: dict[str, Any]) -> Iterator[Change]:
+    if name == "run":
+        yield from (Change("run", run=RunView.of(api, row)) for row in data["runs"])
+    elif name == "summary":
+        yield from (Change("summary", summary=Summary.of(row)) for row in data["summaries"])

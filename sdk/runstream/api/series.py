@@ -1,0 +1,123 @@
+"""Curves: every point, or buckets with their extremes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from runstream.api.transport import number
+from runstream.api.views import moment
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """All points of one metric of one run, ordered by (step, time). Shapes: steps[n], at[n], values[n]."""
+
+    run: str
+    metric: str
+    steps: Sequence[int]
+    #: UTC, microseconds.
+    at: Sequence[datetime]
+    values: Sequence[float]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        """(step, value) pairs."""
+        return zip(self.steps, self.values, strict=True)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Curve:
+        return cls(
+            row["run"],
+            row["metric"],
+            row["steps"],
+            [moment(at) for at in row["at"]],
+            [number(v) for v in row["values"]],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One metric of one run in n buckets, ordered; all shapes are [n]. `minimum`, `maximum` and `mean` leave NaN out and
+    are NaN where a bucket holds nothing else; steps are those of the first and last point in the bucket."""
+
+    run: str
+    metric: str
+    first_step: Sequence[int]
+    last_step: Sequence[int]
+    count: Sequence[int]
+    nan_count: Sequence[int]
+    minimum: Sequence[float]
+    maximum: Sequence[float]
+    mean: Sequence[float]
+
+    def __len__(self) -> int:
+        return len(self.first_step)
+
+    def __iter__(self) -> Iterator[tuple[int, float, float, float]]:
+        """(first step, minimum, mean, maximum) of each bucket."""
+        return zip(self.first_step, self.minimum, self.mean, self.maximum, strict=True)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Envelope:
+        low, high, mean = ([number(v) for v in row[name]] for name in ("min", "max", "mean"))
+        counted = (row[name] for name in ("first_step", "last_step", "count", "nan_count"))
+        return cls(row["run"], row["metric"], *counted, low, high, mean)
+
+
+class Series:
+    """The curves of a question. Iterating gives `Curve`s, or with `max_points` `Envelope`s, as plain Python.
+
+    Plain Python is fetched as JSON (at most as many points as the server puts into JSON), tables as an Arrow stream,
+    which has no such limit; each when it is first asked for, and kept.
+    """
+
+    def __init__(self, fetch_json: Callable[[], Any], fetch_arrow: Callable[[], Any]) -> None:
+        self._fetch_json = fetch_json
+        self._fetch_arrow = fetch_arrow
+        self._curves: list[Curve | Envelope] | None = None
+        self._table: Any = None
+
+    def _plain(self) -> list[Curve | Envelope]:
+        if self._curves is None:
+            answer = self._fetch_json()
+            curves: list[Curve | Envelope] = [Curve.of(row) for row in answer["curves"] or ()]
+            self._curves = curves + [Envelope.of(row) for row in answer["envelopes"] or ()]
+        return self._curves
+
+    def __iter__(self) -> Iterator[Curve | Envelope]:
+        return iter(self._plain())
+
+    def __len__(self) -> int:
+        return len(self._plain())
+
+    def get(self, run: str, metric: str) -> Curve | Envelope | None:
+        """The one of this run and metric, or None."""
+        return next((curve for curve in self._plain() if (curve.run, curve.metric) == (run, metric)), None)
+
+    def to_arrow(self) -> pa.Table:
+        """A table ordered by run, metric and step.
+
+        Points: run, metric (dictionary), step (int64), at (timestamp[us, UTC]), value (double), writer (uint64).
+        With max_points: run, metric, first_step, last_step, count, nan_count, min, max, mean.
+        Raises DataPackageMissing without pyarrow, and what every read raises.
+        """
+        if self._table is None:
+            self._table = self._fetch_arrow()
+        return self._table
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table of `to_arrow` as a DataFrame; run and metric are categorical."""
+        from runstream.api.optional import pandas
+
+        pandas("Series.to_pandas")
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame

@@ -1,0 +1,227 @@
+"""What reading gives: plain, frozen values, and lists of them that become tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+from runstream.api.optional import pandas
+from runstream.api.transport import number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runstream.api.client import API
+
+View = TypeVar("View")
+
+
+def moment(text: str) -> datetime:
+    """A time of an answer: ISO 8601 in UTC, microseconds."""
+    return datetime.fromisoformat(text)
+
+
+def moment_or_none(text: str | None) -> datetime | None:
+    return None if text is None else moment(text)
+
+
+class Table(Sequence[View], Generic[View]):
+    """A list of values that becomes a pandas.DataFrame."""
+
+    def __init__(self, items: Sequence[View]) -> None:
+        self._items = list(items)
+
+    @overload
+    def __getitem__(self, index: int) -> View: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[View]: ...
+    def __getitem__(self, index: int | slice) -> View | list[View]:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[View]:
+        return iter(self._items)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._items!r})"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary an item."""
+        return [{field.name: getattr(item, field.name) for field in fields(item)} for item in self._items]  # type: ignore[arg-type]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row an item. Raises DataPackageMissing without pandas."""
+        frame: pd.DataFrame = pandas(f"{type(self).__name__}.to_pandas").DataFrame(self.rows())
+        return frame
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    workspace: str
+    projects: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    workspace: str
+    project: str
+    description: str
+    notes: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    workspace: str
+    project: str
+    experiment: str
+    description: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file of a run: `API.download(asset)` gets its bytes."""
+
+    run: str
+    asset: str
+    name: str
+    kind: str
+    sha256: str
+    size_bytes: int
+    content_type: str
+    step: int | None
+    metadata: Mapping[str, Any]
+    at: datetime
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        return cls(**{**row, "at": moment(row["at"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Over all points of one metric of one run. `minimum` and `maximum` leave NaN out and are NaN if nothing is left;
+    `first` and `last` are the values at the lowest and highest (step, time); `total` is the sum."""
+
+    run: str
+    metric: str
+    count: int
+    nan_count: int
+    minimum: float
+    minimum_step: int
+    minimum_at: datetime
+    maximum: float
+    maximum_step: int
+    maximum_at: datetime
+    first: float
+    first_step: int
+    first_at: datetime
+    last: float
+    last_step: int
+    last_at: datetime
+    total: float
+
+    @property
+    def mean(self) -> float:
+        """total / count: NaN if any value is."""
+        return self.total / self.count
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        values = dict(row)
+        for name in ("minimum", "maximum", "first", "last", "total"):
+            values[name] = number(values[name])
+            if name != "total":
+                values[f"{name}_at"] = moment(values[f"{name}_at"])
+        return cls(**values)
+
+
+class Summaries(Table[Summary]):
+    """Ordered by run and metric."""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as it was when it was read. `columns` holds the values that were asked for with it, by column; the methods
+    that read more, or change the run, go to the server."""
+
+    api: API
+    run: str
+    workspace: str
+    project: str
+    experiment: str
+    name: str
+    #: running, finished, failed, killed or crashed.
+    status: str
+    message: str
+    user: str
+    host: str
+    notes: str
+    tags: tuple[str, ...]
+    created_at: datetime
+    started_at: datetime
+    ended_at: datetime | None
+    updated_at: datetime
+    duration_s: float
+    archived: bool
+    deleted: bool
+    points_dropped: int
+    columns: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return self.run
+
+    @classmethod
+    def of(cls, api: API, row: Mapping[str, Any]) -> Self:
+        values = {**row, "tags": tuple(row["tags"]), "ended_at": moment_or_none(row["ended_at"])}
+        for name in ("created_at", "started_at", "updated_at"):
+            values[name] = moment(values[name])
+        known = {field.name for field in fields(cls)}
+        return cls(api=api, **{name: value for name, value in values.items() if name in known})
+
+    def __repr__(self) -> str:
+        return f"RunView({self.run!r}, {self.workspace}/{self.project}, {self.name!r}, {self.status})"
+
+    def parameters(self, **options: Any) -> dict[str, Any]:
+        """As `API.parameters`."""
+        return self.api.parameters(self.run, **options)
+
+    def others(self, **options: Any) -> dict[str, Any]:
+        """As `API.others`."""
+        return self.api.others(self.run, **options)
+
+    def environment(self, **options: Any) -> dict[str, Any]:
+        """As `API.environment`."""
+        return self.api.environment(self.run, **options)
+
+    def summaries(self, metrics: str | Sequence[str] | None = None, **options: Any) -> Summaries:
+        """As `API.summaries`."""
+        return self.api.summaries(self.run, metrics, **options)
+
+    def series(self, metrics: str | Sequence[str] = "*", max_points: int | None = None, **options: Any) -> Any:
+        """As `API.series`; gives a `Series`."""
+        return self.api.series(self.run, metrics, max_points, **options)
+
+    def assets(self, **options: Any) -> Table[Asset]:
+        """As `API.assets`."""
+        return self.api.assets(self.run, **options)
+
+
+class Runs(Table[RunView]):
+    """Runs in the order that was asked for."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary a run: its own fields, then a member for each column that was asked for."""
+        hidden = ("api", "columns")
+        return [
+            {field.name: getattr(run, field.name) for field in fields(run) if field.name not in hidden}
+            | dict(run.columns)
+            for run in self
+        ]
