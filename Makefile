@@ -11,7 +11,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit; done; echo python3)
 KILLS ?= 200
-# Processes that run tests. Tests that must not share a machine with each other are in one xdist_group.
+# Processes that run tests. The tests of a file stay together, because they share servers and training runs.
 JOBS ?= 2
 
 BIN := .venv/bin
@@ -39,11 +39,11 @@ lint:
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 faults:
 	@$(VENV_DEV)
-	RUNSTREAM_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -s
+	KILLS=$(KILLS) RUNSTREAM_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -s --timeout 86400
 
 bench:
 	@$(VENV_BENCH)

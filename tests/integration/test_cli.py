@@ -393,6 +393,20 @@ def test_a_server_command_without_the_server_says_what_to_install(
     assert "pip install 'runstream[server]'" in refused(capfd, "up", "--port", "0", code=1)
 
 
+def test_reading_needs_nothing_but_the_base_install(server: FakeServer) -> None:
+    """What a training node has: no Arrow, no numpy, none of the server's packages."""
+    code = (
+        "import sys\n"
+        "for name in 'aiohttp chdb clickhouse_connect numpy obstore pandas prometheus_client pyarrow'.split():\n"
+        "    sys.modules[name] = None\n"
+        "from runstream_infra.cli import app\n"
+        "for command in ('runs', 'query param.lr>0 -s -metric.loss', 'show r1', 'series r1 loss', 'doctor', 'sync'):\n"
+        "    assert app.run(command.split()) == 0, command\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_colour_only_on_a_terminal(server: FakeServer) -> None:
     command = [sys.executable, "-m", "runstream_infra.cli", "runs"]
     plain = subprocess.run(command, capture_output=True, check=True)

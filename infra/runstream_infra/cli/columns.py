@@ -1,28 +1,36 @@
 """Which columns a table of runs has. Pure."""
 
+import re
 from typing import Final
 
 #: What is worth seeing of any run.
 DEFAULT_COLUMNS: Final = ("id", "name", "status", "project", "started", "duration")
+#: One key of a list; a comma in quotes is part of a name.
+_KEY: Final = re.compile(r"""(?:[^,"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')+""")
 
 
 def chosen_columns(text: str | None) -> list[str]:
-    """The keys of `--columns`, in order, each once. A comma in quotes is part of a name."""
-    from runstream_query.sql.pages import split_fields
-
-    return list(dict.fromkeys(split_fields(text or "")))
+    """The keys of `--columns`, in order, each once."""
+    return list(dict.fromkeys(key.strip() for key in _KEY.findall(text or "") if key.strip()))
 
 
 def filter_columns(filter_text: str, sort: str | None) -> list[str]:
     """The fields that a filter and a sort key look at, as columns: whoever asks for runs with a loss below 0.1 wants to
-    see the loss. Empty where one has a mistake; the server, which decides what is one, points at it."""
-    from runstream_query.filters import FilterError, fields_of, parse, print_field
-    from runstream_query.sql.pages import parse_sort
+    see the loss. Those of the filter only where it has no mistake (the server, which decides what is one, points at it)
+    and where the server's packages are installed, which know the language."""
+    asked = [key.lstrip("-") for key in chosen_columns(sort)]
+    if filter_text.strip():
+        asked += _fields(filter_text)
+    shown = ["tags" if key == "tag" else key for key in asked]
+    return [key for key in dict.fromkeys(shown) if key not in DEFAULT_COLUMNS]
 
+
+def _fields(filter_text: str) -> list[str]:
     try:
-        fields = [key.field for key in parse_sort(sort or "")]
-        fields += sorted(fields_of(parse(filter_text)), key=print_field) if filter_text.strip() else []
+        from runstream_query.filters import FilterError, fields_of, parse, print_field
+    except ModuleNotFoundError:
+        return []
+    try:
+        return sorted(print_field(field) for field in fields_of(parse(filter_text)))
     except FilterError:
         return []
-    keys = ["tags" if field.kind == "tag" else print_field(field) for field in fields]
-    return [key for key in dict.fromkeys(keys) if key not in DEFAULT_COLUMNS]

@@ -125,7 +125,7 @@ class Server:
 
     def series(self, run_id: str, metric: str, max_points: int | None) -> Series:
         """One curve: every point, or at most `max_points` stretches."""
-        answer = self.get(f"/runs/{_part(run_id)}/series", metric=metric, max_points=max_points)
+        answer = self.get(f"/runs/{_part(run_id)}/series", metrics=metric, max_points=max_points)
         # `metric` may be a glob to the server; what is shown is the curve of that name.
         for row in answer["curves" if max_points is None else "envelopes"] or ():
             if row["metric"] == metric:
