@@ -88,9 +88,9 @@ class FakeServer:
                 return 200, b'{"ready": true, "checks": {"store": "ok"}}'
             case ["metrics"]:
                 return 200, b'# HELP x y\nrunstream_lag_records{partition="0"} 3.0\nrunstream_lag_records 2.0\n'
-            case ["runs"]:
-                limit = int(query.get("limit", ["100"])[0])
-                begin = int(query.get("cursor", ["0"])[0])
+            case ["runs", "query"]:
+                limit = body["limit"]
+                begin = int(body.get("cursor", 0))
                 end = begin + min(limit, 1)  # one row a page, so that every list is several pages
                 more = str(end) if end < len(ROWS) else None
                 return 200, encode_json(Runs(runs=ROWS[begin:end], next_cursor=more))
@@ -99,8 +99,6 @@ class FakeServer:
             case ["runs", "r1", ("parameters" | "others") as kind]:
                 value = Attribute.model_validate({"name": "lr", "value": 0.1, "at": AT})
                 return 200, encode_json(Attributes(run="r1", values=[value] if kind == "parameters" else []))
-            case ["runs", "r1", "summaries"]:
-                return 200, encode_json(Summaries(summaries=[summary("r1", "loss")]))
             case ["runs", "r1", "assets"]:
                 asset = {"run": "r1", "asset": "a1", "name": "m.bin", "kind": "model", "sha256": "0" * 64, "at": AT}
                 rest = {"size_bytes": 1500, "content_type": "x/y", "step": None, "metadata": {}}
@@ -156,7 +154,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeServ
             body = json.loads(self.rfile.read(size)) if size else None
             fake.asked.append((self.command, parts.path, parse_qs(parts.query), body))
             if fake.key is not None and self.headers.get("Authorization") != f"Bearer {fake.key}":
-                status, answer = 401, b'{"detail": "This key is not known here."}'
+                status, answer = 401, b'{"status": 401, "detail": "This key is not known here."}'
             else:
                 status, answer = fake.answer(parts.path, parse_qs(parts.query), body, self.headers.get("Accept", ""))
             self.send_response(status)
@@ -217,12 +215,15 @@ def test_runs_asks_for_what_the_filter_and_the_sort_key_mention(
 ) -> None:
     command = ("runs", 'param.lr > 0.05 and tag = "a"', "--sort", "-metric.loss", "--project", "p", "--json")
     found = json.loads(answered(capfd, *command))
-    _, path, query, _ = server.asked[0]
-    assert path == "/api/v1/runs"
-    assert query["filter"] == ['param.lr > 0.05 and tag = "a"']
-    assert query["sort"] == ["-metric.loss"]
-    assert query["project"] == ["p"]
-    assert query["columns"] == ["metric.loss,param.lr"]
+    _, path, _, question = server.asked[0]
+    assert path == "/api/v1/runs/query"
+    assert question == {
+        "filter": 'param.lr > 0.05 and tag = "a"',
+        "sort": "-metric.loss",
+        "project": "p",
+        "columns": "metric.loss,param.lr",
+        "limit": 50,
+    }
     assert [row["id"] for row in found["runs"]] == ["r1", "r2"]
     assert found["runs"][0]["metric.loss"] == "NaN"
     assert found["runs"][0]["started"] == AT
@@ -236,8 +237,13 @@ def test_a_limit_is_kept_and_the_rest_is_mentioned(server: FakeServer, capfd: py
 
 
 def test_query_points_at_a_mistake(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
-    told = {"detail": "expected a value (column 14)", "column": 14, "pointed": "metric.loss <\n             ^"}
-    server.answers["/api/v1/runs"] = (400, json.dumps(told).encode())
+    told = {
+        "detail": "expected a value (column 14)",
+        "column": 14,
+        "pointed": "metric.loss <\n             ^",
+        "status": 400,
+    }
+    server.answers["/api/v1/runs/query"] = (400, json.dumps(told).encode())
     said = refused(capfd, "query", "metric.loss <", code=2)
     assert said == "runstream: expected a value (column 14)\n  metric.loss <\n               ^\n"
 
@@ -285,13 +291,13 @@ def test_a_key_that_is_refused_says_where_to_give_another(
     assert answered(capfd, "runs", "--api-key", KEY)
     monkeypatch.setenv("RUNSTREAM_API_KEY", KEY)
     assert answered(capfd, "runs")
-    assert "refuses the key" in refused(capfd, "runs", "--api-key", "wrong", code=3)
+    assert "does not let this in" in refused(capfd, "runs", "--api-key", "wrong", code=3)
 
 
 @pytest.mark.parametrize(
     ("status", "body", "code", "said"),
     [
-        (503, b'{"detail": "the store cannot answer"}', 3, "the store cannot answer"),
+        (503, b'{"detail": "the store cannot answer"}', 1, "the store cannot answer"),
         (500, b"<html>", 1, "HTTP 500"),
         (200, b"<html>", 1, "is this a Runstream server?"),
         (200, b"[]", 1, "is this a Runstream server?"),
@@ -300,7 +306,7 @@ def test_a_key_that_is_refused_says_where_to_give_another(
 def test_strange_answers_are_one_calm_line(
     server: FakeServer, capfd: pytest.CaptureFixture[str], status: int, body: bytes, code: int, said: str
 ) -> None:
-    server.answers["/api/v1/runs"] = (status, body)
+    server.answers["/api/v1/runs/query"] = (status, body)
     line = refused(capfd, "runs", code=code)
     assert said in line
     assert line.count("\n") == 1

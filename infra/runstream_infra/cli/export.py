@@ -11,7 +11,7 @@ import click
 from runstream_infra.cli.exits import BadInput, Failed
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.server import Body, Server, connect
+from runstream_infra.cli.server import Server, connect
 from runstream_infra.cli.values import number_of
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def write_all(server: Server, runs: Sequence[dict[str, Any]], folder: Path, form
     summaries = [
         summary
         for begin in range(0, len(ids), RUNS_A_QUESTION)
-        for summary in server.summaries_of(ids[begin : begin + RUNS_A_QUESTION])
+        for summary in server.summaries(ids[begin : begin + RUNS_A_QUESTION])
     ]
     parameters = [
         {"run": run["id"], "name": key.removeprefix("param."), "value": value}
@@ -236,12 +236,19 @@ def write_points(server: Server, summaries: Sequence[Mapping[str, Any]], path: P
         for runs, metrics in streams_of(summaries):
             with server.arrow_points(runs, metrics) as stream:
                 for table in _tables(stream, schema):
-                    writer.write_table(table)
+                    _write(writer, table, path)
                     rows += table.num_rows
     return rows
 
 
-def _tables(stream: Body, schema: "pa.Schema") -> Iterator["pa.Table"]:
+def _write(writer: Any, table: "pa.Table", path: Path) -> None:
+    try:
+        writer.write_table(table)
+    except OSError as error:  # a full disk must not be taken for a broken connection
+        raise Failed(f"{path} cannot be written: {error}") from error
+
+
+def _tables(stream: Any, schema: "pa.Schema") -> Iterator["pa.Table"]:
     import pyarrow as pa
 
     try:

@@ -128,7 +128,7 @@ def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> N
     server = connect(url, api_key)
     run = server.run(run_id)
     attributes = server.attributes(run_id)
-    summaries = server.summaries(run_id)
+    summaries = server.summaries([run_id])
     assets = server.assets(run_id)
     if output.as_json:
         output.json({"run": run, **attributes, "summaries": summaries, "assets": assets})

@@ -67,7 +67,7 @@ def find(server: Server, experiment: str) -> Findings:
         runs=runs,
         question=Question(expression, asked),
         best=best,
-        summaries=server.summaries(best["id"]),
+        summaries=server.summaries([best["id"]]),
         assets=server.assets(best["id"]),
         curves={named[run_id]: series for (run_id, _), series in curves.items()},
     )
