@@ -8,6 +8,8 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from runstream import background
+
 if TYPE_CHECKING:
     from runstream.run import Run
 
@@ -78,12 +80,15 @@ def _install() -> None:
     sys.exit = leave  # type: ignore[assignment]
     atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork_in_child)
+        os.register_at_fork(
+            before=background.before_fork,
+            after_in_parent=background.after_fork_in_parent,
+            after_in_child=_after_fork_in_child,
+        )
 
 
 def _at_exit() -> None:
     from runstream.run import status_of
-    from runstream.writers import LateWriter
 
     with _lock:
         runs = list(_runs)
@@ -93,17 +98,15 @@ def _at_exit() -> None:
     if error is None and _exit_code not in (None, 0, False):
         status, message = "failed", f"the program left with exit({_exit_code!r})"
     for run in runs:
-        if isinstance(run._writer, LateWriter) and not run._writer.opened:
-            continue  # a child that never used what it inherited
-        own = run._parent is None
         try:
-            run.finish(status, timeout_s=None if own else 0, message=message, error=error)
+            run.finish(status, timeout_s=0 if run.joined else None, message=message, error=error)
         except KeyboardInterrupt:  # waiting is what is interrupted; everything stands in the spool
             continue
 
 
 def _after_fork_in_child() -> None:
     global _lock, _uncaught, _exit_code
+    background.after_fork_in_child()
     _lock = threading.RLock()
     _uncaught = _exit_code = None
     for run in _runs:

@@ -9,6 +9,13 @@ from runstream.clock import Clock
 #: Whether a sender lives is one flock; a sender that was killed is replaced this soon.
 SENDER_CHECK_S: Final = 2.0
 _TICK_S: Final = 1.0
+#: How long a fork waits for the work at hand. Most of it takes milliseconds; git may take seconds.
+_FORK_WAIT_S: Final = 2.0
+
+#: Held while any of these threads works. A fork that came in the middle of an import would leave the child with that
+#: module locked for ever, so forks wait for it (`runstream.active` asks for that).
+_working = threading.RLock()
+_forks_held: Final[list[bool]] = []
 
 
 class Background:
@@ -81,8 +88,27 @@ def _nothing() -> None:
     return
 
 
+def before_fork() -> None:
+    """Wait, bounded, until no thread of ours is in the middle of something."""
+    _forks_held.append(_working.acquire(timeout=_FORK_WAIT_S))
+
+
+def after_fork_in_parent() -> None:
+    """Let our threads go on."""
+    if _forks_held.pop():
+        _working.release()
+
+
+def after_fork_in_child() -> None:
+    """Our threads are not here; what they held is free."""
+    global _working
+    _forks_held.clear()
+    _working = threading.RLock()
+
+
 def _quietly(work: Callable[[], None]) -> None:
     try:
-        work()
+        with _working:
+            work()
     except Exception:  # nothing that is captured on the side may end a run; each look-up says itself what it needs to
         return

@@ -92,10 +92,12 @@ def _start(
 ) -> "Run":
     from pydantic import ValidationError
 
+    # Used later by several threads, and imported now: a fork in the middle of an import would lock the child out.
+    from runstream import assets, plain  # noqa: F401
     from runstream.active import remember
     from runstream.background import Background
     from runstream.capture.start import start_capturing
-    from runstream.events.names import check_path_part, check_run_id
+    from runstream.events.names import InvalidName, check_path_part, check_run_id
     from runstream.ids import new_id
     from runstream.notices import Notices
     from runstream.resuming import check_resume, is_resumed
@@ -104,10 +106,15 @@ def _start(
 
     values = settings.values
     check_resume(resume, run_id)
-    if experiment is not None:
-        check_path_part("experiment", experiment)
+    try:
+        if run_id is not None:
+            check_run_id(run_id)
+        if experiment is not None:
+            check_path_part("experiment", experiment)
+    except InvalidName as error:
+        raise Invalid(f"{error} (an argument of init)") from None
     opening = Opening(
-        run_id=check_run_id(run_id) if run_id is not None else new_id(),
+        run_id=run_id if run_id is not None else new_id(),
         workspace=values.workspace,
         project=values.project,
         experiment=experiment,

@@ -94,6 +94,11 @@ class Run:
         return f"{self._opening.url}/api/v1/runs/{self.run_id}"
 
     @property
+    def joined(self) -> bool:
+        """Whether another process started the run, and this one inherited or unpickled it."""
+        return self._parent is not None
+
+    @property
     def last_step(self) -> int:
         """The step of the last `log`; -1 (or one below `resume_from_step`) before any."""
         return self._writer.last_step
@@ -244,8 +249,15 @@ class Run:
     def _finish(
         self, status: EndStatus, timeout_s: float | None, message: str | None, error: BaseException | None
     ) -> bool:
+        if isinstance(self._writer, LateWriter) and not self._writer.opened:
+            self._closed = True  # a child that never used what it inherited has nothing to end
+            self._writer = NullWriter()
+            _forget(self)
+            return True
+        # A signal handler that interrupted `log` holds the writer's lock: whoever waited here would wait for itself.
+        interrupting = self._writer.inside_call
         if self._background is not None:
-            self._background.stop(_CAPTURE_TIMEOUT_S)
+            self._background.stop(0 if interrupting else _CAPTURE_TIMEOUT_S)
         if self._console is not None:
             self._console.remove()
             self._console.flush(last=True)
@@ -254,9 +266,12 @@ class Run:
             self._write_end(status, message, error)
         folder = self._writer.folder
         self._closed = self._writer.close()
+        if interrupting and not self._closed:
+            return False  # closed at the end of the process
+        self._closed = True
         _forget(self)
-        if folder is None or not self._closed:
-            return self._closed
+        if folder is None:
+            return True
         if self.mode == "offline":
             self._notices.line(f"run {self.run_id} is kept in {folder}; `runstream sync` sends it")
             return False

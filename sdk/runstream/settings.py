@@ -41,7 +41,7 @@ Mode = Literal["online", "offline", "disabled"]
 class SettingValues(BaseModel):
     """What a client is told. Frozen; checked as a whole."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     #: The gateway and query server.
     url: str = DEFAULT_URL

@@ -28,6 +28,8 @@ class Writer(Protocol):
     def next_seq(self) -> int: ...
     @property
     def last_step(self) -> int: ...
+    @property
+    def inside_call(self) -> bool: ...
     def log_row(self, data: Any, step: Any = None) -> None: ...
     def log_sample(self, data: Any, step: int) -> None: ...
     def write_event(self, payload: bytes) -> bool: ...
@@ -43,6 +45,7 @@ class NullWriter:
     assets_folder: Path | None = None
     next_seq = 0
     last_step = -1
+    inside_call = False
 
     def log_row(self, data: Any, step: Any = None) -> None:
         return
@@ -166,6 +169,10 @@ class LateWriter:
     @property
     def next_seq(self) -> int:
         return self._opened.next_seq if self._opened is not None else 0
+
+    @property
+    def inside_call(self) -> bool:
+        return self._opened is not None and self._opened.inside_call
 
     def log_row(self, data: Any, step: Any = None) -> None:
         self._writer().log_row(data, step)

@@ -98,7 +98,7 @@ def packages() -> dict[str, Any]:
     """Versions of the installed distributions, by name."""
     from importlib import metadata
 
-    found = {}
+    found: dict[str, Any] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
         if name:

@@ -168,6 +168,16 @@ class SpoolWriter:
         """The step of the last call of `log_row`; one below the first step before any."""
         return int(self._last_step)
 
+    @property
+    def inside_call(self) -> bool:
+        """Whether this thread is inside a call of this writer: true for a signal handler that interrupted one."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return self._busy
+        finally:
+            self._lock.release()
+
     def log_row(self, data: Any, step: Any = None) -> None:
         """Write the numbers in `data` (metric name to number) as one row. Without a step: one above the last."""
         try:

@@ -348,12 +348,11 @@ class _Interrupter:
 
 
 def _interrupted_calls(
-    spool: SpoolWriter, interrupter: _Interrupter, look: Callable[[], None]
-) -> tuple[list[int], list[int]]:
-    """Log rows, with every kind of turn among them, while interrupted; returns (calls that returned, that raised).
-
-    `look` is called where a call was interrupted."""
-    returned, raised = [], []
+    spool: SpoolWriter, interrupter: _Interrupter, read: Read
+) -> tuple[list[int], list[int], list[Any]]:
+    """Log rows, with every kind of turn among them, while interrupted. Returns the calls that returned, those that
+    raised, and the rows that a sender would have seen at that moment."""
+    returned, raised, seen = [], [], []
     for i in range(14):
         data: dict[str, Any] = {"id": i, "x": 0.0}
         if i % 5 == 3:
@@ -366,12 +365,12 @@ def _interrupted_calls(
         except _Interrupted:
             raised.append(i)
             sys.settrace(None)
-            look()
+            seen = read(spool.folder).rows
         else:
             returned.append(i)
         finally:
             sys.settrace(None)
-    return returned, raised
+    return returned, raised, seen
 
 
 def test_an_interrupt_at_any_place_loses_and_doubles_nothing(make_writer: Make, read: Read) -> None:
@@ -379,8 +378,7 @@ def test_an_interrupt_at_any_place_loses_and_doubles_nothing(make_writer: Make, 
     for at in range(100_000):
         spool = make_writer(segment_bytes=600)
         interrupter = _Interrupter(at * 3)  # every third place; other turns of the loop meet the others
-        seen: list[Any] = []
-        returned, raised = _interrupted_calls(spool, interrupter, lambda: seen.extend(read(spool.folder).rows))
+        returned, raised, seen = _interrupted_calls(spool, interrupter, read)
         spool.log_row({"id": 99, "x": 1.0}, 99)
         assert spool.close()
         written = read(spool.folder)
