@@ -53,7 +53,8 @@ def changes(api: "API", transport: Transport, path: str, since: str | None, reco
 
 def events(lines: Any) -> Iterator[tuple[str, str, str | None]]:
     """(event, data, id) of each message in a stream of lines. A message that is cut off is dropped."""
-    name, data, identity = "", [], None
+    name, identity = "", None
+    data: list[str] = []
     for raw in lines:
         line = raw.decode().rstrip("\r\n")
         if not line:

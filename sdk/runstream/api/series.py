@@ -46,8 +46,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One metric of one run in n buckets, ordered; all shapes are [n]. `minimum`, `maximum` and `mean` leave NaN out and
-    are NaN where a bucket holds nothing else; steps are those of the first and last point in the bucket."""
+    """One metric of one run in n buckets, ordered; all shapes are [n]. `minimum`, `maximum` and `mean` leave NaN out
+    and are NaN where a bucket holds nothing else; steps are those of the first and last point in the bucket."""
 
     run: str
     metric: str
@@ -68,9 +68,17 @@ class Envelope:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Envelope:
-        low, high, mean = ([number(v) for v in row[name]] for name in ("min", "max", "mean"))
-        counted = (row[name] for name in ("first_step", "last_step", "count", "nan_count"))
-        return cls(row["run"], row["metric"], *counted, low, high, mean)
+        return cls(
+            run=row["run"],
+            metric=row["metric"],
+            first_step=row["first_step"],
+            last_step=row["last_step"],
+            count=row["count"],
+            nan_count=row["nan_count"],
+            minimum=[number(value) for value in row["min"]],
+            maximum=[number(value) for value in row["max"]],
+            mean=[number(value) for value in row["mean"]],
+        )
 
 
 class Series:
