@@ -167,10 +167,12 @@ class Lane:
                 writer.set_aside_next(state.reason)
                 return self._next_part(writer, writer.place)
             writer.hold_until_s = now + _HELD_S
-        if now < writer.heard_s + HEARTBEAT_S and not writer.reader.ended:
+        silent = now >= writer.heard_s + HEARTBEAT_S
+        if not silent and not writer.reader.ended and now < writer.seen_alive_s + HEARTBEAT_S:
             return None
         if writer.alive():
-            return writer.beat() if now >= writer.heard_s + HEARTBEAT_S else None
+            writer.seen_alive_s = now
+            return writer.beat() if silent else None
         if writer.held_by is None and not writer.conclude() and not writer.settled:
             writer.next_look_s = now
         return None

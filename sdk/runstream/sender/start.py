@@ -5,13 +5,17 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Final
 
 from runstream.sender.lock import sender_lives
 
-#: Senders that this process started and that have not been seen to end: looked at, so that none stays a zombie.
-_started: Final[list["subprocess.Popen[bytes]"]] = []
+#: Senders that this process started and that have not been seen to end, and when: looked at, so that none stays a zombie
+#: and none is started while one is about to take the lock.
+_started: Final[list[tuple["subprocess.Popen[bytes]", float]]] = []
+#: A busy machine imports the sender's modules within this.
+_STARTING_S: Final = 5.0
 _guard: Final = threading.Lock()
 
 
@@ -25,22 +29,22 @@ def ensure_sender(spool_dir: Path) -> None:
     started.
     """
     with _guard:
-        _started[:] = [process for process in _started if process.poll() is None]
-        if sender_lives(spool_dir):
+        _started[:] = [(process, at_s) for process, at_s in _started if process.poll() is None]
+        now_s = time.monotonic()
+        if sender_lives(spool_dir) or any(now_s - at_s < _STARTING_S for _, at_s in _started):
             return
         paths = os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(spool_dir / "sender.log", flags, 0o600)
         with contextlib.closing(os.fdopen(descriptor, "wb")) as errors:
-            _started.append(
-                subprocess.Popen(
-                    # -P: what lies in the working directory is not imported instead of what is installed.
-                    [sys.executable, "-P", "-m", "runstream.sender", "--dir", os.path.abspath(spool_dir)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=errors,
-                    env={**os.environ, "PYTHONPATH": paths},
-                    cwd="/",
-                    start_new_session=True,
-                )
+            process = subprocess.Popen(
+                # -P: what lies in the working directory is not imported instead of what is installed.
+                [sys.executable, "-P", "-m", "runstream.sender", "--dir", os.path.abspath(spool_dir)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**os.environ, "PYTHONPATH": paths},
+                cwd="/",
+                start_new_session=True,
             )
+            _started.append((process, now_s))

@@ -15,6 +15,7 @@ from runstream.sender.lock import SpoolLock
 from runstream.sender.process import SYNC_MARKER, Sender
 from runstream.sender.start import ensure_sender
 from runstream.sender.status import SenderStatus, read_status
+from runstream.sender.writers import CORRUPT_MARK
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
 from runstream.spool.reader import SpoolReader
 
@@ -75,6 +76,8 @@ class _Goal:
         sender may have to add that it was lost."""
         if not self.folder.exists():
             return True
+        if (self.folder / CORRUPT_MARK).exists():
+            return False
         return self.acked_seq() >= self.end_seq and _lives(self.folder, self.info)
 
 

@@ -23,6 +23,8 @@ from runstream.spool.reader import Backlog, EventRecord, SpoolReader, Window
 HEARTBEAT_S: Final = 5.0
 #: After something that only a person or another gateway can change.
 STUCK_RETRY_S: Final = 15.0
+#: A file in a writer's folder that says why the rest of it is not sent. Each new sender tries once more.
+CORRUPT_MARK: Final = "corrupt"
 #: How many records may be set aside at once when refusals follow each other without anything accepted in between.
 _MOST_SET_ASIDE: Final = 1 << 20
 _UNBOUNDED: Final = 1 << 62
@@ -62,7 +64,9 @@ class SpooledWriter:
         self.abandoned = False
         self.hold_until_s = 0.0
         self.next_look_s = 0.0
+        #: When the gateway last heard of it, and when its lock was last seen to be held.
         self.heard_s = clock.monotonic_s()
+        self.seen_alive_s = float("-inf")
         self._rejected_dir = rejected_dir
         self._clock = clock
         self._lock_descriptor: int | None = None
@@ -72,6 +76,8 @@ class SpooledWriter:
         self._max_seqs: int | None = None
         self._may_set_aside = 1
         self._stand_in: tuple[Window, str] | None = None
+        with contextlib.suppress(OSError):
+            (folder / CORRUPT_MARK).unlink()
         if self.place == Acked() and (first := self._first()) is not None:
             self.place = first
 
@@ -304,7 +310,7 @@ class SpooledWriter:
         self.problem, self.corrupt = reason, True
         said = {"reason": reason, "next_seq": self.place.next_seq, "at_us": self._clock.at_us()}
         with contextlib.suppress(OSError):
-            (self.folder / "corrupt").write_text(json.dumps(said))
+            (self.folder / CORRUPT_MARK).write_text(json.dumps(said))
 
     def _remove(self) -> None:
         """Out of the way in one step, so that no half of a folder is ever taken for a writer."""

@@ -221,7 +221,7 @@ def test_too_slow_a_line_gets_smaller_requests(bench: Bench) -> None:
     sizes = bench.gateway.sizes
     assert sizes[0] > 4 * sizes[3]
     assert len(bench.sent(maker)) == 60_001
-    assert max(sizes[4:]) > 2 * sizes[3]
+    assert max(sizes[4:]) > 1.5 * sizes[3]
 
 
 def test_a_silent_living_writer_is_heard_every_5_s(bench: Bench) -> None:
