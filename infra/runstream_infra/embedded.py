@@ -22,6 +22,7 @@ from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.figures import EmbeddedFigures
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.settings import ServerSettings
+from runstream_infra.status import add_status
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.assets.objects import ObjectAssets
 from runstream_ingest.gateway.routes import add_gateway
@@ -161,6 +162,7 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
         return None
 
     add_operations(app, registry, {"worker": worker_ready, "store": store_ready})
+    add_status(app, log=parts.log, store=parts.store, visibility=parts.progress, data_dir=settings.data_dir)
     add_gateway(
         app,
         log=parts.log,

@@ -79,15 +79,25 @@ class FakeServer:
     asked: list[tuple[str, str, dict[str, list[str]], Any]] = field(default_factory=list)
     key: str | None = None
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    status: dict[str, Any] = field(
+        default_factory=lambda: {
+            "version": "0.1.0",
+            "visible": "0:41",
+            "lag_records": 5,
+            "quarantined_records": 0,
+            "disk_free_bytes": 10**12,
+            "disk_total_bytes": 10**13,
+        }
+    )
 
     def answer(self, path: str, query: dict[str, list[str]], body: Any, accept: str) -> tuple[int, bytes]:
         if path in self.answers:
             return self.answers[path]
         match path.removeprefix("/api/v1").split("/")[1:]:
-            case ["healthz"] | ["readyz"]:
+            case ["readyz"]:
                 return 200, b'{"ready": true, "checks": {"store": "ok"}}'
-            case ["metrics"]:
-                return 200, b'# HELP x y\nrunstream_lag_records{partition="0"} 3.0\nrunstream_lag_records 2.0\n'
+            case ["server"]:
+                return 200, json.dumps(self.status).encode()
             case ["runs", "query"]:
                 limit = body["limit"]
                 begin = int(body.get("cursor", 0))
@@ -335,6 +345,21 @@ def test_doctor_says_where_settings_come_from_and_never_shows_a_key(
     told = answered(capfd, "doctor", "--json")
     assert KEY not in shown + told
     assert json.loads(told)["ok"] is True
+
+
+def test_doctor_names_what_is_wrong_with_the_server(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    server.status |= {"quarantined_records": 3, "disk_free_bytes": 10**8}
+    server.answers["/readyz"] = (
+        503,
+        b'{"ready": false, "checks": {"worker": "it has not found its place", "s": "ok"}}',
+    )
+    told = json.loads(answered(capfd, "doctor", "--json", code=4))
+    assert told["server"]["reachable"] is True
+    assert [problem.split(":")[0] for problem in told["problems"]] == [
+        "the server is not ready (worker",
+        "3 records are in quarantine",
+        "the server's disk has 100.0 MB left",
+    ]
 
 
 def test_doctor_counts_what_waits_in_the_spool(

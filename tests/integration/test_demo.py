@@ -83,6 +83,11 @@ def test_a_second_server_on_the_data_has_the_runs_and_a_third_one_is_not_started
             [*COMMAND, "runs", "--url", server.url, "--json"], capture_output=True, check=True, env=clean_environment()
         )
         assert {run["id"] for run in json.loads(listed.stdout)["runs"]} == {run["id"] for run in shown["runs"]}
+        doctor = [*COMMAND, "doctor", "--url", server.url, "--dir", str(folder / "spool"), "--json"]
+        told = subprocess.run(doctor, capture_output=True, check=True, env=clean_environment())
+        status = json.loads(told.stdout)["server"]
+        assert (status["lag_records"], status["quarantined_records"]) == (0, 0)
+        assert 0 < status["disk_free_bytes"] < status["disk_total_bytes"]
         with serving(folder) as again:
             assert (again.url, again.owned) == (server.url, False)
         with urllib.request.urlopen(f"{server.url}/readyz", timeout=5) as answer:

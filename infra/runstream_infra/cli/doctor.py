@@ -74,8 +74,7 @@ def look_at_server(server: Server) -> dict[str, Any]:
     try:
         found |= server.readiness()
         found["reachable"] = True
-        found |= server.figures()
-        server.runs(limit=1)  # whether the key opens the door
+        found |= server.status()  # also shows whether the key opens the door
     except CommandError as error:
         found["error"] = str(error)
     return found
@@ -89,9 +88,9 @@ def server_problems(server: dict[str, Any]) -> list[str]:
     if server["reachable"] and not server["ready"]:
         reasons = "; ".join(f"{name}: {said}" for name, said in server["checks"].items() if said != "ok")
         problems.append(f"the server is not ready ({reasons or 'it gives no reason'}): its log says more")
-    if server.get("quarantined"):
+    if server.get("quarantined_records"):
         problems.append(
-            f"{server['quarantined']:.0f} records are in quarantine: the table `quarantine` holds them and why"
+            f"{server['quarantined_records']} records are in quarantine: the table `quarantine` holds them and why"
         )
     free = server.get("disk_free_bytes")
     if free is not None and free < LOW_DISK_BYTES:
@@ -142,7 +141,7 @@ def _show(found: Diagnosis, output: Output) -> None:
     output.line("Settings", "bold")
     output.pairs([(name, f"{plain(one['value'])}  ({one['from']})") for name, one in found.settings.items()])
     output.heading("Server")
-    output.pairs([(name, value) for name, value in _server_lines(found.server) if value])
+    output.pairs(_server_lines(found.server))
     output.heading("Spool")
     output.pairs(_spool_lines(found.spool))
     output.line()
@@ -154,15 +153,16 @@ def _show(found: Diagnosis, output: Output) -> None:
 
 def _server_lines(server: dict[str, Any]) -> list[tuple[str, str]]:
     state = "ready" if server["ready"] else "reachable, not ready" if server["reachable"] else "not reachable"
-    lag, free = server.get("lag_records"), server.get("disk_free_bytes")
-    return [
-        ("url", server["url"]),
-        ("state", state),
-        ("version", server.get("version") or ""),
-        ("lag", "" if lag is None else f"{lag:.0f} records accepted and not yet visible"),
-        ("quarantine", "" if server.get("quarantined") is None else f"{server['quarantined']:.0f} records"),
-        ("disk free", "" if free is None else plain_bytes(free)),
-    ]
+    lines = [("url", server["url"]), ("state", state)]
+    if "lag_records" in server:
+        free, total = plain_bytes(server["disk_free_bytes"]), plain_bytes(server["disk_total_bytes"])
+        lines += [
+            ("version", server["version"]),
+            ("lag", f"{server['lag_records']} records accepted and not yet visible"),
+            ("quarantine", f"{server['quarantined_records']} records"),
+            ("disk", f"{free} free of {total}"),
+        ]
+    return lines
 
 
 def _spool_lines(spool: dict[str, Any]) -> list[tuple[str, str]]:

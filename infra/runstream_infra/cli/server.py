@@ -30,12 +30,6 @@ ROW_FIELDS: Final = {
     **{name: f"{name}_at" for name in ("created", "started", "ended", "updated")},
     "duration": "duration_s",
 }
-#: Figures of /metrics that `runstream doctor` shows, and what it calls them. Values with different labels are added.
-FIGURES: Final = {
-    "runstream_lag_records": "lag_records",
-    "runstream_quarantined_records": "quarantined",
-    "runstream_disk_free_bytes": "disk_free_bytes",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,22 +144,16 @@ class Server:
             yield body
 
     def readiness(self) -> dict[str, Any]:
-        """`ready`, and by name what each part of the server says of itself."""
+        """`ready`, and by name what each part of the server says of itself. A server that is not ready answers too."""
         try:
-            answer = json.loads(self._operations("/readyz"))
+            answer = json.loads(self._readyz())
             return {"ready": bool(answer["ready"]), "checks": dict(answer["checks"])}
         except (ValueError, KeyError, TypeError):
             raise Failed(f"{self.url}/readyz answered something unknown: is this a Runstream server?") from None
 
-    def figures(self) -> dict[str, float]:
-        """What /metrics tells of how the server is doing: see FIGURES."""
-        totals: dict[str, float] = {}
-        for line in self._operations("/metrics").decode("utf-8", "replace").splitlines():
-            name, _, value = line.rpartition(" ")
-            name = name.partition("{")[0]
-            if name in FIGURES:
-                totals[FIGURES[name]] = totals.get(FIGURES[name], 0.0) + float(value)
-        return totals
+    def status(self) -> dict[str, Any]:
+        """How the server is doing: its version, how far its tables lag, what is in quarantine, room on its disk."""
+        return self._get("/server")
 
     def _get(self, path: str, **query: Any) -> dict[str, Any]:
         with _explained(self.url):
@@ -175,10 +163,10 @@ class Server:
         with _explained(self.url):
             return _object(self.url, self._transport.post("/api/v1" + path, fields))
 
-    def _operations(self, path: str) -> bytes:
-        """An answer for operators, whatever its status: a server that is not ready says why with a 503."""
+    def _readyz(self) -> bytes:
+        """The answer whatever its status: the client's transport keeps no body of a 503, which has the reasons here."""
         try:
-            request = urllib.request.Request(self.url + path, headers=self._headers)
+            request = urllib.request.Request(self.url + "/readyz", headers=self._headers)
             with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
                 body: bytes = answer.read()
                 return body

@@ -1,0 +1,46 @@
+"""How the server is doing, in one answer: what `runstream doctor` shows."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from runstream._version import VERSION
+from runstream.events.positions import Positions
+from runstream.service.log import LogReader
+from runstream.service.store import StoreReader
+from runstream.service.visibility import Visibility
+
+STATUS_PATH: Final = "/api/v1/server"
+
+
+def add_status(
+    app: web.Application, *, log: LogReader, store: StoreReader, visibility: Visibility, data_dir: Path
+) -> None:
+    """Add the route, before the application starts."""
+
+    async def show(_: web.Request) -> web.Response:
+        next_offsets = await log.next_offsets()
+        visible = visibility.visible()
+        counted = await store.query("SELECT count() AS records FROM quarantine")
+        disk = await asyncio.to_thread(shutil.disk_usage, data_dir)
+        answer: dict[str, Any] = {
+            "version": VERSION,
+            "visible": str(visible),
+            "lag_records": lag_records(next_offsets, visible),
+            "quarantined_records": counted.to_pylist()[0]["records"],
+            "disk_free_bytes": disk.free,
+            "disk_total_bytes": disk.total,
+        }
+        return web.Response(text=json.dumps(answer), content_type="application/json")
+
+    app.router.add_get(STATUS_PATH, show)
+
+
+def lag_records(next_offsets: Mapping[int, int], visible: Positions) -> int:
+    """Records in the log that are not in every table yet. Pure."""
+    return sum(max(next_offset - 1 - visible.offsets.get(part, -1), 0) for part, next_offset in next_offsets.items())
