@@ -254,13 +254,15 @@ def test_a_fork_waits_for_an_import_of_the_background(run_script: Any) -> None:
     """A child that is forked while another thread imports a module could never import it."""
     code = (
         "import os, signal, sys, threading, time\n"
-        "class Slow:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name == 'runstream.capture.environment':\n"
-        "            importing.set()\n"
-        "            time.sleep(0.3)\n"
+        "from importlib.machinery import SourceFileLoader\n"
+        "load = SourceFileLoader.exec_module\n"
         "importing = threading.Event()\n"
-        "sys.meta_path.insert(0, Slow())\n"
+        "def slow(self, module):\n"
+        "    if module.__name__ == 'runstream.capture.environment':\n"
+        "        importing.set()\n"
+        "        time.sleep(0.3)\n"
+        "    load(self, module)\n"
+        "SourceFileLoader.exec_module = slow\n"
     ) + (
         _BEGIN
         + "importing.wait()\n"
