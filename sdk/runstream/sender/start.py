@@ -11,12 +11,24 @@ from typing import Final
 
 from runstream.sender.lock import sender_lives
 
-#: Senders that this process started and that have not been seen to end, and when: looked at, so that none stays a zombie
-#: and none is started while one is about to take the lock.
-_started: Final[list[tuple["subprocess.Popen[bytes]", float]]] = []
+#: Senders that this process started and that have not been seen to end (spool, process, when): looked at, so that none
+#: stays a zombie and none is started while one is about to take the lock.
+_started: Final[list[tuple[str, "subprocess.Popen[bytes]", float]]] = []
 #: A busy machine imports the sender's modules within this.
 _STARTING_S: Final = 5.0
-_guard: Final = threading.Lock()
+_guard = threading.Lock()
+
+
+def _forget_in_child() -> None:
+    """A forked child has no senders of its own, and another thread of its parent may have held the guard."""
+    global _guard
+    _guard = threading.Lock()
+    for _, process, _ in _started:
+        process.returncode = 0  # or it would be waited for, and warned about, here
+    _started.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def ensure_sender(spool_dir: Path) -> None:
@@ -29,9 +41,10 @@ def ensure_sender(spool_dir: Path) -> None:
     started.
     """
     with _guard:
-        _started[:] = [(process, at_s) for process, at_s in _started if process.poll() is None]
-        now_s = time.monotonic()
-        if sender_lives(spool_dir) or any(now_s - at_s < _STARTING_S for _, at_s in _started):
+        _started[:] = [entry for entry in _started if entry[1].poll() is None]
+        path, now_s = os.path.abspath(spool_dir), time.monotonic()
+        starting = any(own == path and now_s - at_s < _STARTING_S for own, _, at_s in _started)
+        if starting or sender_lives(spool_dir):
             return
         paths = os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -39,7 +52,7 @@ def ensure_sender(spool_dir: Path) -> None:
         with contextlib.closing(os.fdopen(descriptor, "wb")) as errors:
             process = subprocess.Popen(
                 # -P: what lies in the working directory is not imported instead of what is installed.
-                [sys.executable, "-P", "-m", "runstream.sender", "--dir", os.path.abspath(spool_dir)],
+                [sys.executable, "-P", "-m", "runstream.sender", "--dir", path],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -47,4 +60,4 @@ def ensure_sender(spool_dir: Path) -> None:
                 cwd="/",
                 start_new_session=True,
             )
-            _started.append((process, now_s))
+            _started.append((path, process, now_s))
