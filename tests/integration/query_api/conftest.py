@@ -12,10 +12,11 @@ from aiohttp.test_utils import TestClient, TestServer
 sys.path.insert(0, str(Path(__file__).parent))  # with import mode importlib this folder is on no path
 
 import query_rows
-from query_service import CountingStore, Service
+from query_service import CountingStore, PlainFolds, Service
 
 from runstream.service.problems import problem_middleware
 from runstream_ingest.assets.local import LocalAssets
+from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_query import QuerySettings, add_query
 
@@ -37,17 +38,18 @@ async def service(module_store: ChdbStore, tmp_path: Path, settings: QuerySettin
     await query_rows.empty(module_store)
     reads = CountingStore(module_store)
     service = Service(module_store, reads, LocalAssets(tmp_path / "assets"))
+    log = MemoryLog(clock_us=lambda: service.now_us)
     app = web.Application(middlewares=[problem_middleware()])
     add_query(
         app,
         store=reads,
         visibility=service.progress,
-        log=None,
+        log=log,
         assets=service.assets,
         settings=settings,
-        as_of=None,
+        as_of=PlainFolds(),
         now_us=lambda: service.now_us,
     )
     async with TestClient(TestServer(app)) as client:
-        service.client = client
+        service.client, service.log = client, log
         yield service

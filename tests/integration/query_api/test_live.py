@@ -1,0 +1,87 @@
+"""Live updates: everything that changes is told, a stream resumes where it broke off, and ends when the server does."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from aiohttp import ClientResponse
+from query_rows import NOW_US, SECOND_US, run, summary, watermark
+from query_service import Service
+
+
+async def message(response: ClientResponse) -> tuple[str, Any, str | None]:
+    """The next message that has data: (event, data, id)."""
+    name, data, identity = "", None, None
+    while True:
+        line = (await asyncio.wait_for(response.content.readline(), 10)).decode()
+        if not line:
+            raise EOFError
+        line = line.rstrip("\n")
+        if line.startswith("event: "):
+            name = line[7:]
+        elif line.startswith("data: "):
+            data = json.loads(line[6:])
+        elif line.startswith("id: "):
+            identity = line[4:]
+        elif not line:
+            if data is not None:
+                return name, data, identity
+            name, identity = "", None
+
+
+async def test_changes_are_told_as_they_become_visible(service: Service) -> None:
+    await service.insert("run_states", run("a", offset=1), run("other", project="q", offset=1))
+    service.advance(1)
+    async with service.client.get("/api/v1/live", params={"project": "p", "metrics": "lo*"}) as response:
+        assert response.headers["Content-Type"] == "text/event-stream"
+        await service.insert("run_states", run("a", name="new", offset=2), run("other", project="q", offset=2))
+        await service.insert(
+            "summary_states",
+            summary("a", "loss", float("nan"), offset=2),
+            summary("a", "acc", offset=2),
+            summary("other", "loss", offset=2),
+        )
+        service.advance(2)
+        name, data, identity = await message(response)
+        assert (name, identity) == ("run", None)
+        assert [(row["run"], row["name"]) for row in data["runs"]] == [("a", "new")]
+        name, data, identity = await message(response)
+        assert (name, identity) == ("summary", "0:2")
+        assert [(row["metric"], row["last"]) for row in data["summaries"]] == [("loss", "NaN")]
+
+
+async def test_a_stream_resumes_exactly(service: Service) -> None:
+    await service.insert("run_states", *(run(f"r{n}", offset=n) for n in range(1, 6)))
+    service.advance(5)
+    async with service.client.get("/api/v1/live", headers={"Last-Event-ID": "0:3"}) as response:
+        _, data, identity = await message(response)
+        assert [row["run"] for row in data["runs"]] == ["r4", "r5"]
+        assert identity == "0:5"
+    async with service.client.get("/api/v1/live", params={"since": "0:4"}) as response:
+        assert [row["run"] for row in (await message(response))[1]["runs"]] == ["r5"]
+
+
+async def test_silence_is_told_without_an_event(service: Service) -> None:
+    await service.insert("run_states", run("a", status="running", ended_at=None, offset=1))
+    await service.insert("watermark_states", watermark("a", "w", 1.0))
+    service.advance(1)
+    async with service.client.get("/api/v1/live", params={"runs": "a"}) as response:
+        service.now_us = NOW_US + 60 * SECOND_US
+        assert (await message(response))[1]["runs"][0]["status"] == "crashed"
+        service.now_us = NOW_US
+        assert (await message(response))[1]["runs"][0]["status"] == "running"
+
+
+async def test_streams_end_when_the_server_stops(service: Service) -> None:
+    async with service.client.get("/api/v1/live") as response:
+        began = time.monotonic()
+        await service.client.server.app.shutdown()
+        rest = await asyncio.wait_for(response.content.read(), 10)
+        assert rest.endswith(b": the server stops\n\n")
+        assert time.monotonic() - began < 10
+
+
+async def test_wrong_questions_are_problems_and_no_streams(service: Service) -> None:
+    assert "Last-Event-ID" in (await service.get("live", status=400, since="newest"))["detail"]
+    assert "did you mean project?" in (await service.get("live", status=400, projct="p"))["detail"]
