@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Final
 
 from runstream.sender.lock import SpoolLock
-from runstream.sender.process import IDLE_EXIT_S, Sender
+from runstream.sender.process import IDLE_EXIT_S, LANES, Sender
 
 #: Three of them: what a sender says in months of trouble, as each trouble is said once.
 _LOG_BYTES: Final = 1_000_000
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m runstream.sender", description=__doc__)
     parser.add_argument("--dir", type=Path, required=True, help="the spool directory")
     parser.add_argument("--idle-exit-s", type=float, default=IDLE_EXIT_S, help="leave when not needed for so long")
-    parser.add_argument("--lanes", type=int, default=1, help="requests under way to one gateway at once")
+    parser.add_argument("--lanes", type=int, default=LANES, help="requests under way to one gateway at once")
     options = parser.parse_args(arguments)
     spool_dir: Path = options.dir
     spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from runstream.sender.backoff import Backoff
 from runstream.sender.status import LaneStatus, WriterStatus
 from runstream.sender.transport import Transport, Unreachable
 from runstream.sender.writers import HEARTBEAT_S, STUCK_RETRY_S, Part, SpooledWriter
-from runstream.spool.format import Acked
+from runstream.spool.format import Acked, SpoolCorrupt
 from runstream.spool.reader import EventRecord
 
 log = logging.getLogger("runstream.sender")
@@ -153,8 +153,16 @@ class Lane:
                 part = self._next_part(writer, after or writer.place)
             if part is None and after is None:
                 part = self._look_after(writer, now)
+        except SpoolCorrupt as error:
+            writer.give_up(str(error))
+            return None
         except OSError as error:
             writer.hold(f"its spool cannot be used: {error}", _DISK_RETRY_S)
+            return None
+        except Exception as error:
+            # A fault of ours in one writer's records must not hold up the others.
+            log.exception("reading writer %s failed in an unexpected way", writer.writer_id)
+            writer.hold(f"its records cannot be sent: {error!r}")
             return None
         return part
 
@@ -219,7 +227,10 @@ class Lane:
             if (next_seq := next_seqs.get(writer.writer_id)) is None:
                 continue
             before = writer.place.next_seq
-            writer.acknowledged(own, next_seq)
+            try:
+                writer.acknowledged(own, next_seq)
+            except OSError as error:
+                writer.hold(f"what was acknowledged cannot be written down: {error}", _DISK_RETRY_S)
             self._records_sent += max(writer.place.next_seq - before, 0)
             for event in (event for part in own for event in part.window.events):
                 if event.type == "asset_logged.v1":
@@ -242,11 +253,19 @@ class Lane:
     def _rewound(self, parts: list[Part], expected: Mapping[str, int], reason: str) -> None:
         writers = {part.writer.writer_id: part.writer for part in parts}
         known = [(writers[writer_id], seq) for writer_id, seq in expected.items() if writer_id in writers]
-        moved = [writer.moved_to(seq) or writer.problem is not None for writer, seq in known]
+        moved = [self._moved(writer, seq) for writer, seq in known]
         self._rewinds += 1
         # The first time is what happens after a crash. Once more without anything accepted is a disagreement.
         if not any(moved) or self._rewinds > 2:
             self._wait("retrying", reason, self._backoff.next_wait_s())
+
+    def _moved(self, writer: SpooledWriter, next_seq: int) -> bool:
+        """Whether the writer goes on elsewhere, or is left alone for now: either way it is no reason to wait."""
+        try:
+            return writer.moved_to(next_seq) or writer.problem is not None
+        except OSError as error:
+            writer.hold(f"its spool cannot be used: {error}", _DISK_RETRY_S)
+            return True
 
     def _refused(self, parts: list[Part], status: int, writer_id: str | None, reason: str) -> None:
         own = [part for part in parts if part.writer.writer_id == writer_id]

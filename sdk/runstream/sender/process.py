@@ -17,7 +17,7 @@ from runstream.clock import SYSTEM_CLOCK, Clock
 from runstream.sender.assets import AssetUploads
 from runstream.sender.lane import Lane, Target
 from runstream.sender.lock import SpoolLock
-from runstream.sender.status import LaneStatus, SenderStatus
+from runstream.sender.status import SenderStatus, merged
 from runstream.sender.transport import HttpTransport, InvalidTarget, Transport
 from runstream.sender.writers import SpooledWriter
 from runstream.spool.format import SpoolCorrupt, WriterInfo
@@ -25,6 +25,9 @@ from runstream.spool.format import SpoolCorrupt, WriterInfo
 #: The file whose age says whether a `sync` in another process wants offline writers sent as well.
 SYNC_MARKER: Final = "sync.wanted"
 SYNC_MARKER_VALID_S: Final = 15.0
+#: With two, one request is made while the gateway syncs the other: 1.1 to 1.3 times the points a second where an answer
+#: takes 30 ms. A third gained nothing.
+LANES: Final = 2
 #: A sender that nobody needs leaves after this.
 IDLE_EXIT_S: Final = 30.0
 _TICK_S: Final = 0.2
@@ -58,7 +61,7 @@ class Sender:
         spool_dir: Path,
         *,
         include_offline: bool = False,
-        lanes: int = 1,
+        lanes: int = LANES,
         clock: Clock = SYSTEM_CLOCK,
         uniform: Callable[[], float] = random.random,
         connect: Callable[[str], Transport] = HttpTransport,
@@ -138,16 +141,14 @@ class Sender:
             self._meet(writers_dir / name, offline_too)
 
     def status(self, state: str) -> SenderStatus:
-        lanes: tuple[LaneStatus, ...] = tuple(
-            lane.status for gateway in self._gateways.values() for lane in gateway.lanes
-        )
+        targets = [merged([lane.status for lane in gateway.lanes]) for gateway in self._gateways.values()]
         return SenderStatus(
             os.getpid(),
             installed_version(),
             state,
             self._started_us,
             self._clock.at_us(),
-            lanes,
+            tuple(targets),
             dict(self._unusable),
             len(self._offline),
         )

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from runstream.spool.format import write_private_json
 
@@ -27,7 +27,7 @@ class WriterStatus:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """One connection: `state` is idle, sending, retrying (it will pass) or stuck (a person has to change something)."""
+    """One gateway and key: `state` is idle, sending, retrying (it passes) or stuck (a person has to change it)."""
 
     url: str
     state: str = "idle"
@@ -63,17 +63,39 @@ class SenderStatus:
         write_private_json(spool_dir / "sender.json", asdict(self))
 
 
+#: Worst first: what a person has to know of several connections to one gateway.
+_STATES: Final = ("stuck", "retrying", "sending", "idle")
+
+
+def merged(lanes: Sequence[LaneStatus]) -> LaneStatus:
+    """The lanes to one gateway with one key, as one."""
+    worst = min(lanes, key=lambda lane: _STATES.index(lane.state))
+    return replace(
+        worst,
+        last_error=next((lane.last_error for lane in (worst, *lanes) if lane.last_error), None),
+        writers=sum(lane.writers for lane in lanes),
+        rows_waiting=sum(lane.rows_waiting for lane in lanes),
+        bytes_waiting=sum(lane.bytes_waiting for lane in lanes),
+        requests=sum(lane.requests for lane in lanes),
+        records_sent=sum(lane.records_sent for lane in lanes),
+        bytes_sent=sum(lane.bytes_sent for lane in lanes),
+        telling=tuple(one for lane in lanes for one in lane.telling),
+    )
+
+
 def read_status(spool_dir: Path) -> SenderStatus | None:
     """What the sender last said; None if none ever did, or if it cannot be read."""
     try:
         fields = json.loads((spool_dir / "sender.json").read_bytes())
-        lanes = tuple(_lane(lane) for lane in fields.pop("targets"))
-        return SenderStatus(targets=lanes, **{name: fields[name] for name in SenderStatus.__slots__ if name in fields})
+        targets = tuple(_target(target) for target in fields.pop("targets"))
+        return SenderStatus(
+            targets=targets, **{name: fields[name] for name in SenderStatus.__slots__ if name in fields}
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _lane(fields: dict[str, Any]) -> LaneStatus:
+def _target(fields: dict[str, Any]) -> LaneStatus:
     writers: Sequence[dict[str, Any]] = fields.pop("telling", ())
     known = {name: fields[name] for name in LaneStatus.__slots__ if name in fields}
     telling = (WriterStatus(**{name: one[name] for name in WriterStatus.__slots__ if name in one}) for one in writers)

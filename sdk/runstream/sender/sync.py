@@ -212,7 +212,7 @@ def _progress(goals: list[_Goal], waiting: list[_Goal], status: SenderStatus | N
     rest = sum(goal.end_seq - goal.acked_seq() for goal in waiting)
     urls = {goal.info.url for goal in waiting}
     targets = status.targets if status is not None else ()
-    trouble = next((lane.last_error for lane in targets if lane.last_error and lane.url in urls), None)
+    trouble = next((target.last_error for target in targets if target.last_error and target.url in urls), None)
     return SyncProgress(_sent(goals), rest, len(waiting), trouble)
 
 
@@ -222,18 +222,19 @@ def _hopeless(goal: _Goal, status: SenderStatus | None) -> bool:
         return False
     if goal.folder.name in status.unusable:
         return True
-    own = [lane for lane in status.targets if lane.url == goal.info.url]
-    told = [one for lane in own for one in lane.telling if one.writer_id == goal.info.writer_id]
-    return any(one.corrupt for one in told) or (bool(own) and all(lane.state == "stuck" for lane in own))
+    told = [
+        (one, target) for target in status.targets for one in target.telling if one.writer_id == goal.info.writer_id
+    ]
+    return any(one.corrupt or target.state == "stuck" for one, target in told)
 
 
 def _reason(goal: _Goal, status: SenderStatus | None) -> str:
     if status is not None:
         if goal.folder.name in status.unusable:
             return status.unusable[goal.folder.name]
-        own = [lane for lane in status.targets if lane.url == goal.info.url]
-        told = [one.problem for lane in own for one in lane.telling if one.writer_id == goal.info.writer_id]
-        for reason in [*told, *(lane.last_error for lane in own)]:
+        own = [target for target in status.targets if target.url == goal.info.url]
+        told = [one.problem for target in own for one in target.telling if one.writer_id == goal.info.writer_id]
+        for reason in [*told, *(target.last_error for target in own)]:
             if reason:
                 return reason
     return "it was not acknowledged in time: try again, or give it longer"

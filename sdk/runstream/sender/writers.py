@@ -111,7 +111,7 @@ class SpooledWriter:
         try:
             window = self.reader.read(after, max_bytes, self._max_seqs or _UNBOUNDED, may_send)
         except SpoolCorrupt as error:
-            self._give_up(str(error))
+            self.give_up(str(error))
             return None
         if after == self.place:
             self.held_by = window.held_by if not window.seqs else None
@@ -151,7 +151,7 @@ class SpooledWriter:
             end = self.reader.last(self.place)
             first = self.reader.first()
         except SpoolCorrupt as error:
-            self._give_up(str(error))
+            self.give_up(str(error))
             return False
         if found is not None:
             log.warning("writer %s goes on at %d instead of %d", self.writer_id, next_seq, self.place.next_seq)
@@ -302,10 +302,11 @@ class SpooledWriter:
         try:
             return self.reader.first()
         except SpoolCorrupt as error:
-            self._give_up(str(error))
+            self.give_up(str(error))
             return None
 
-    def _give_up(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
+        """Its spool is damaged: leave the rest of it where it is."""
         log.error("writer %s is set aside as corrupt: %s", self.writer_id, reason)
         self.problem, self.corrupt = reason, True
         said = {"reason": reason, "next_seq": self.place.next_seq, "at_us": self._clock.at_us()}

@@ -405,3 +405,24 @@ def test_a_spool_that_ends_before_what_the_gateway_has_is_told_while_its_writer_
     maker.die()
     bench.run(40.0)
     assert not maker.folder.exists()
+
+
+def test_a_writer_whose_acknowledgement_cannot_be_written_holds_up_nobody(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker, other = bench.writer(), bench.writer()
+    writer = bench.adopt(maker)
+    bench.adopt(other)
+
+    def full(_place: Acked) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(writer, "_store", full)
+        bench.run(12.0)
+        assert Acked.read(other.folder).next_seq == 1
+        assert "No space left" in (writer.problem or "")
+        assert len(bench.gateway.requests) < 12
+    bench.run(6.0)
+    assert Acked.read(maker.folder).next_seq == 1
+    assert writer.problem is None
