@@ -119,7 +119,8 @@ class _Parser:
             self._fail(f"the filter is nested more than {MAX_DEPTH} deep: write it flatter", self._next.column)
         if self._take_keyword("not"):
             return Not(self._negation(depth + 1))
-        if opening := self._next if self._take_operator("(") else None:
+        opening = self._next
+        if self._take_operator("("):
             inner = self.either(depth + 1)
             if not self._take_operator(")"):
                 self._fail(

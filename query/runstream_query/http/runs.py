@@ -27,7 +27,7 @@ from runstream_query.sql.pages import (
     split_fields,
 )
 from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import RUN_COLUMNS, run_rows
+from runstream_query.sql.runs import RUN_COLUMNS, Clock, run_rows
 
 MAX_COLUMNS: Final = 500
 
@@ -106,7 +106,7 @@ def _expression(asked: AskedRuns) -> Expression | None:
 
 
 async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
-    """One page. Three statements at most, however many runs and columns (four with count)."""
+    """One page. Four statements at most, however many runs and columns (five with count)."""
     asked = call.asked
     if asked.limit > context.settings.max_page:
         raise InvalidRequest(f"limit is {asked.limit}: at most {context.settings.max_page} are allowed", name="limit")
@@ -135,8 +135,21 @@ async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
     if more:
         ends = tuple(rows[-1][f"k{n}"] for n in range(terms))
         next_cursor = Cursor(ends, clock.now_us, question).text()
-    cells = await _cells(context, [row["run"] for row in rows], columns)
-    return Runs(runs=[run_row(row, cells.get(row["run"])) for row in rows], next_cursor=next_cursor, total=total)
+    ids = [row["run"] for row in rows]
+    details, cells = await asyncio.gather(_details(context, ids, clock), _cells(context, ids, columns))
+    # A run can only go away between two statements if the store is being rebuilt.
+    found = [run_row(details[run], cells[run]) for run in ids if run in details]
+    return Runs(runs=found, next_cursor=next_cursor, total=total)
+
+
+async def _details(context: Context, runs: Sequence[str], clock: Clock) -> dict[str, dict[str, Any]]:
+    """Run -> row, for one page of runs: by the primary key."""
+    if not runs:
+        return {}
+    parameters = Parameters()
+    source = run_rows(parameters, clock)
+    sql = f"SELECT {', '.join(RUN_COLUMNS)} FROM {source} WHERE run IN {parameters.texts(runs)}"
+    return {row["run"]: row for row in await context.rows(sql, parameters)}
 
 
 def run_row(row: dict[str, Any], columns: dict[str, Any] | None = None) -> RunRow:

@@ -15,7 +15,7 @@ from runstream_query.filters.parser import parse_field
 from runstream_query.filters.printer import print_field, print_filter
 from runstream_query.filters.tree import Expression, Field
 from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import RUN_COLUMNS, Clock, run_rows
+from runstream_query.sql.runs import Clock, run_rows
 
 MAX_SORT_KEYS: Final = 5
 DEFAULT_SORT: Final = "-created"
@@ -130,14 +130,15 @@ def page_statement(
     clock: Clock,
     parameters: Parameters,
 ) -> tuple[str, int]:
-    """The SELECT of one page, RUN_COLUMNS and behind them the terms of the order (k0, k1, ...), and how many terms
-    there are. Missing values come last in either direction, NaN before them."""
+    """The SELECT of one page, and how many terms its order has: (run, k0, k1, ...), no other columns, because it looks
+    at all runs and so should read as little of each as it can. Missing values come last in either direction, NaN
+    before them."""
     terms: list[_Term] = []
     joins: list[str] = []
     for key in sort:
         terms.extend(_terms(key, joins, parameters))
     terms.append(_Term("run", "String", False))
-    selected = ", ".join((*RUN_COLUMNS, *(f"{term.sql} AS k{n}" for n, term in enumerate(terms))))
+    selected = ", ".join(("run", *(f"{term.sql} AS k{n}" for n, term in enumerate(terms))))
     order = ", ".join(f"k{n} {'DESC' if term.descending else 'ASC'}" for n, term in enumerate(terms))
     beyond = f"WHERE {_beyond(terms, after, parameters)}" if after else ""
     sql = f"""SELECT * FROM (SELECT {selected} FROM {matching(expression, parameters, clock)} {" ".join(joins)})
