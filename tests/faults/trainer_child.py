@@ -1,7 +1,7 @@
-"""A training process with values that anyone can compute again: python trainer_child.py URL SPOOL RUN STOP SEED.
+"""A training process with values that anyone can compute again: python trainer_child.py URL SPOOL BURST RUN STOP SEED.
 
-Row i of seed s has step `step_of(i)` and the values `values_of(s, i)`. It logs, in bursts, until the file STOP exists;
-then it prints "FINISHED n" with the number of rows, once everything is acknowledged.
+Row i of seed s has step `step_of(i)` and the values `values_of(s, i)`. It logs, in bursts of up to BURST rows, until
+the file STOP exists; then it prints "FINISHED n" with the number of rows, once everything is acknowledged.
 """
 
 import math
@@ -27,7 +27,7 @@ def values_of(seed: int, row: int) -> dict[str, float]:
     return {"loss": 1.0 / (row + seed), "acc": row * 0.1, "grad": -float(row)}
 
 
-def main(url: str, spool: str, run_id: str, stop: Path, seed: int) -> None:
+def main(url: str, spool: str, burst: int, run_id: str, stop: Path, seed: int) -> None:
     import runstream
 
     pauses = random.Random(seed)
@@ -36,7 +36,7 @@ def main(url: str, spool: str, run_id: str, stop: Path, seed: int) -> None:
     )
     row = 0
     while not stop.exists():
-        for _ in range(pauses.choice((1, 10, 300))):
+        for _ in range(pauses.choice((1, 10, burst))):
             run.log(values_of(seed, row), step=step_of(row))
             if row % CONTROL_EVERY == 0:
                 run.log_params({f"at.{row}": row})
@@ -47,4 +47,4 @@ def main(url: str, spool: str, run_id: str, stop: Path, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]), int(sys.argv[5]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], Path(sys.argv[5]), int(sys.argv[6]))

@@ -6,8 +6,10 @@ import functools
 import os
 import queue
 import re
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -41,6 +43,7 @@ READ_SETTINGS: Final[Mapping[str, str]] = {
 WRITE_SETTINGS: Final[Mapping[str, str]] = {
     "async_insert": "0",
     "max_insert_threads": "1",
+    "input_format_parallel_parsing": "0",
     "max_block_size": "1000000000",
     "max_insert_block_size": "1000000000",
     "max_insert_block_size_bytes": "0",
@@ -208,13 +211,14 @@ class ChdbStore:
             self._readers.put(client)
 
     def _insert(self, table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
+        # Not by `send_insert`: with a full disk its `finish` reports all rows as written, raises nothing, and nothing
+        # is there (chDB 26.9; tests/faults/test_disk_full.py). A statement that reads a file says what went wrong.
         statement = f"INSERT INTO {table} ({', '.join(columns)})"
-        try:
-            with self._writer.send_insert(statement, "Native") as stream:
-                stream.append(block)
-                written = stream.finish().rows_written
-        except ENGINE_ERRORS as error:
-            raise store_error(error, statement) from error
+        with _memory_file(block) as path:
+            try:
+                written = self._writer.query(f"{statement} FROM INFILE {_quoted(path)} FORMAT Native").rows_written()
+            except Exception as error:
+                raise store_error(error, statement) from error
         if written != rows:
             raise StoreInvalid(f"{written} rows went into {table} instead of {rows}: give one block an insert")
 
@@ -234,6 +238,22 @@ class ChdbStore:
         for connection in reversed(self._connections):
             connection.close()
         os.close(self._lock)
+
+
+@contextmanager
+def _memory_file(data: bytes) -> Iterator[str]:
+    """A path under which the engine reads `data`: in memory, so that a full disk cannot be in the way, where the
+    system has such files, else in the temporary folder."""
+    if not hasattr(os, "memfd_create"):
+        with tempfile.NamedTemporaryFile(suffix=".native") as file:
+            file.write(data)
+            file.flush()
+            yield file.name
+        return
+    with os.fdopen(os.memfd_create("runstream-block"), "wb") as file:
+        file.write(data)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def _locked(directory: Path) -> int:

@@ -1,0 +1,175 @@
+"""A real server and real trainers for fault tests, and the comparison of what was logged with what is visible."""
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Self
+
+from trainer_child import CONTROL_EVERY, step_of, values_of
+
+from runstream_infra.rebuilding import rebuild_and_compare
+from runstream_infra.settings import ServerSettings
+from runstream_processors.store.chdb import ChdbStore
+
+FOLDER = Path(__file__).parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """The server process that is alive now; `kill` and `start` again on the same directory and port."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill_group()
+
+    def start(self, *under: str, must_be_ready: bool = True) -> bool:
+        """Start it, `under` another program if given; whether it came as far as being ready."""
+        command = [*under, sys.executable, str(FOLDER / "server_child.py"), str(self._directory), str(self.port)]
+        with (self._directory / "server.log").open("a") as log:
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
+        assert self._process.stdout is not None
+        ready = self._process.stdout.readline().startswith("READY")
+        assert ready or not must_be_ready, (self._directory / "server.log").read_text()[-3000:]
+        return ready
+
+    def kill(self) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait_for_death(self, timeout_s: float) -> bool:
+        """Whether it died by itself within that time; if not it is killed."""
+        assert self._process is not None
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return False
+        self.kill_group()
+        return True
+
+    def kill_group(self) -> None:
+        assert self._process is not None
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def stop(self) -> None:
+        """SIGTERM; it must drain and exit with 0."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(60) == 0
+
+
+class Trainers:
+    """Training processes that write to one spool until they are told to finish."""
+
+    def __init__(self, folder: Path, url: str, count: int, *, spool: Path | None = None, burst: int = 300) -> None:
+        self.rows: dict[int, int] = {}
+        self._stop = folder / "stop"
+        command = [sys.executable, str(FOLDER / "trainer_child.py"), url, str(spool or folder / "spool"), str(burst)]
+        self._processes = {
+            seed: subprocess.Popen(
+                [*command, self.run_id(seed), str(self._stop), str(seed)], stdout=subprocess.PIPE, text=True
+            )
+            for seed in range(1, count + 1)
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+    def run_id(self, seed: int) -> str:
+        return f"fault-run-{seed}"
+
+    def runs(self) -> list[str]:
+        return [self.run_id(seed) for seed in self._processes]
+
+    def request_end(self) -> None:
+        """Tell them to log no more; `finish` waits for them."""
+        self._stop.touch()
+
+    def finish(self) -> None:
+        """Let them end; how many rows each one logged is known then."""
+        self.request_end()
+        for seed, process in self._processes.items():
+            said, _ = process.communicate(timeout=180)
+            assert said.startswith("FINISHED "), said
+            self.rows[seed] = int(said.split()[1])
+
+
+def wait_until_visible(url: str, runs: list[str], timeout_s: float = 60) -> None:
+    """Until every run is shown as finished: the event is the last that its writer sends."""
+    deadline = time.monotonic() + timeout_s
+    for run in runs:
+        while True:
+            with urllib.request.urlopen(f"{url}/api/v1/runs/{run}", timeout=10) as answer:
+                if b'"status":"finished"' in answer.read():
+                    break
+            assert time.monotonic() < deadline, f"run {run} is not finished after {timeout_s} s"
+            time.sleep(0.1)
+
+
+def check(directory: Path, trainers: Trainers) -> int:
+    """Compare the tables of a stopped server with what the trainers logged; returns the number of points."""
+
+    async def ask() -> tuple[list[dict[str, object]], list[dict[str, object]], list[dict[str, object]]]:
+        store = await ChdbStore.open(directory / "store")
+        points = await store.query("SELECT run, metric, step, value FROM points")
+        parameters = await store.query("SELECT run, name, value FROM attributes WHERE kind = 'parameter'")
+        quarantined = await store.query("SELECT part, offset, cause, detail FROM quarantine")
+        await store.close()
+        return points.to_pylist(), parameters.to_pylist(), quarantined.to_pylist()
+
+    points, parameters, quarantined = asyncio.run(ask())
+    assert quarantined == []
+    found = Counter((p["run"], p["metric"], p["step"], struct.pack("<d", p["value"])) for p in points)
+    wanted = Counter(
+        (trainers.run_id(seed), metric, step_of(row), struct.pack("<d", value))
+        for seed, rows in trainers.rows.items()
+        for row in range(rows)
+        for metric, value in values_of(seed, row).items()
+    )
+    assert found - wanted == Counter(), "points that are doubled or were never logged"
+    assert wanted - found == Counter(), "points that are lost"
+    names = {
+        (trainers.run_id(seed), f"at.{row}")
+        for seed, rows in trainers.rows.items()
+        for row in range(0, rows, CONTROL_EVERY)
+    }
+    assert {(p["run"], p["name"]) for p in parameters} == names
+    return sum(found.values())
+
+
+def rebuild_is_equal(directory: Path) -> None:
+    result = asyncio.run(rebuild_and_compare(ServerSettings(data_dir=directory)))
+    assert result.equal, [table for table in result.tables if not table.equal]
