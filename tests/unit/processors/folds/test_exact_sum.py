@@ -103,6 +103,9 @@ def test_order_and_grouping_leave_no_trace(values: list[float], rng: random.Rand
         ([2.0**53, 1.0], 2.0**53),  # half-way, to even
         ([2.0**53, 1.0, LEAST], 2.0**53 + 2),  # more than half-way by the least there is
         ([2.0**53, 1.0, -LEAST], 2.0**53),
+        ([2.0**53, 1.0, 2.0**-60], 2.0**53 + 2),  # the same, near enough for the window
+        ([-(2.0**53), -1.0, -(2.0**-60)], -(2.0**53) - 2),
+        ([2.0**53, 1.0, -(2.0**-60)], 2.0**53),
         ([2.0**53 + 2, 1.0, -(2.0**-300)], 2.0**53 + 2),
         ([LARGEST, 2.0**969], LARGEST),  # just below half a unit in the last place
         ([LARGEST, 2.0**970], math.inf),  # half of one: to even, which is 2**1024

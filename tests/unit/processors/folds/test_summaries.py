@@ -95,7 +95,8 @@ def test_forget_frees_slots_and_refuses_to_lose_changes() -> None:
 def test_names_of_forgotten_metrics_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runstream_processors.folds.slots._UNUSED_NAMES", 10)
     fold = new_fold("stays")
-    fold.fold(batch({"stays": {"m": 1.0, "k": 2.0}}))
+    fold.fold(batch({"stays": {"m": 1.0}}))
+    fold.fold(batch({"stays": {"k": 2.0}}))
     for number in range(30):
         run = f"run-{number}"
         fold.load({run}, NO_ROWS)
