@@ -65,7 +65,8 @@ def _train_and_show(demo: Demo, url: str) -> int:
     if demo.output.as_json:
         demo.output.json(showing.as_json(findings, counts, picture, url))
     else:
-        showing.show(findings, counts, picture, url, demo.output)
+        showing.show(findings, counts, picture, demo.output)
+        showing.show_where(findings.best["id"], url, demo.folder, demo.keep, demo.output)
     return OK if counts.agree else FAILED
 
 

@@ -1,6 +1,9 @@
 """What the demo prints at its end."""
 
 import math
+import os
+import shutil
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -55,8 +58,8 @@ def as_json(findings: Findings, counts: Counts, picture: Path, url: str) -> dict
     }
 
 
-def show(findings: Findings, counts: Counts, picture: Path, url: str, output: Output) -> None:
-    """Print the runs, a question and its answer, the best run, curves, the counts and where the API is."""
+def show(findings: Findings, counts: Counts, picture: Path, output: Output) -> None:
+    """Print the runs, a question and its answer, the best run, curves and the counts."""
     output.heading(f"Runs (runstream runs --sort -{SORTED_BY})")
     _runs(findings.runs, output)
     for run in findings.runs:
@@ -72,12 +75,29 @@ def show(findings: Findings, counts: Counts, picture: Path, url: str, output: Ou
         line = sparkline([logarithm(value) for value in curve.values], _CURVE_CHARS, output.marks)
         output.line(f"{name:<{width}}  {line}")
     _counts(counts, output)
-    output.heading(f"The API is at {url}")
-    output.line("To look around from another terminal:", "dim")
+
+
+def show_where(best_id: str, url: str, folder: Path, keep: bool, output: Output) -> None:
+    """How to look around, while the server runs or after it ended."""
+    program = program_name()
+    if keep:
+        output.heading(f"The API is at {url}")
+        output.line("To look around from another terminal:", "dim")
+    else:
+        output.heading(f"The API was at {url}; it ends with the demo")
+        output.line("To look around, start it again and use another terminal:", "dim")
+        output.line(f"{program} up --port {url.rpartition(':')[2]} --data-dir {folder / 'data'}")
     output.line(f"export RUNSTREAM_URL={url}")
-    output.line("runstream runs")
-    output.line(f"runstream show {findings.best['id']}")
+    output.line(f"{program} runs")
+    output.line(f"{program} show {best_id}")
     output.line(f"curl '{url}/api/v1/runs?project=digits'")
+
+
+def program_name() -> str:
+    """What to type for `runstream` here: `make demo` installs it where no PATH leads to."""
+    if shutil.which("runstream"):
+        return "runstream"
+    return os.path.relpath(Path(sys.executable).with_name("runstream"))
 
 
 def logarithm(value: float) -> float:
