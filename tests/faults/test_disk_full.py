@@ -68,9 +68,9 @@ async def test_an_insert_that_found_no_room_says_so(disk: SmallDisk) -> None:
     assert found == [{"n": 2}]
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    small = SmallDisk(tmp_path / "disk", 60)
+@pytest.fixture(params=[60])
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SmallDisk]:
+    small = SmallDisk(tmp_path / "disk", megabytes=request.param)
     yield small
     small.unmount()
 
@@ -104,6 +104,7 @@ def test_the_servers_disk_runs_full_and_is_freed(tmp_path: Path, disk: SmallDisk
     rebuild_is_equal(data)
 
 
+@pytest.mark.parametrize("disk", [24], indirect=True)
 def test_the_spools_disk_runs_full_and_is_freed(tmp_path: Path, disk: SmallDisk) -> None:
     data = tmp_path / "data"
     data.mkdir()
