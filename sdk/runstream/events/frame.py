@@ -119,7 +119,7 @@ def transposed(rows: bytes | memoryview, width: int, skip_head: int = 0, skip_ta
     count, kept = len(data) // width, width - skip_head - skip_tail
     if count >= kept:
         return b"".join([data[i::width] for i in range(skip_head, width - skip_tail)])
-    # Few long rows: a step a row instead of one a byte of the width, 8 times faster for ten rows of 100 metrics.
+    # Few long rows: a step a row instead of one a byte of the width, 7 times faster for ten rows of 100 metrics.
     columns = bytearray(count * kept)
     for row in range(count):
         columns[row::count] = data[row * width + skip_head : (row + 1) * width - skip_tail]
