@@ -44,7 +44,7 @@ class ProcessorFolds:
     def summarise(self, points: pa.Table) -> Sequence[Mapping[str, Any]]:
         batch = batch_of(points)
         fold = SummaryFold()
-        fold.load(batch.runs() if batch.points else set(), pa.table({}))
+        fold.load(batch.runs() if batch.points else set(), pa.table({"run": pa.array([], pa.string())}))
         fold.fold(batch)
         columns, count = fold.changed_columns()
         lists = {name: _plain(column) for name, column in columns.items() if name not in ("total_digits", "offset")}

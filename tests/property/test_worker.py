@@ -113,7 +113,8 @@ async def test_a_record_whose_fold_raises_is_quarantined_alone(tmp_path: Path, m
     assert await progress.wait_for(Positions({0: len(facts.records) - 1}), timeout_s=60)
     stop.set()
     await worker
-    rows = (await store.query("SELECT offset, hex(body) AS body FROM quarantine WHERE cause = 'fold_error'")).to_pylist()
+    selecting = "SELECT offset, hex(body) AS body FROM quarantine WHERE cause = 'fold_error'"
+    rows = (await store.query(selecting)).to_pylist()
     counting = "SELECT count() AS n, countIf(offset = {poison:UInt64}) AS bad FROM points"
     points = (await store.query(counting, {"poison": poison})).to_pylist()
     await store.close()

@@ -153,7 +153,7 @@ class Folding:
         fresh = mark.seen.fresh(header.first_seq, header.end_seq)
         ended = mark.ended
         if fresh and frame.events:
-            ended = self._fold_events(record, frame, fresh, known) or ended
+            ended = self._fold_events(record, frame, fresh, known, ended)
         if fresh and frame.groups and known.run is None:
             # Its `run_started` is in quarantine or yet to come: the points are kept and the run is shown.
             known.run = run_state.placeholder(record.at_us)
@@ -163,8 +163,8 @@ class Folding:
         self._changed_writers[header.key, header.writer_id] = record
         return Accepted(record.partition, record.offset, frame, fresh)
 
-    def _fold_events(self, record: Record, frame: Frame, fresh: Fresh, known: KeyMemory) -> bool:
-        """Fold the new ones of the frame's events; returns whether they end their writer's part of the run."""
+    def _fold_events(self, record: Record, frame: Frame, fresh: Fresh, known: KeyMemory, ended: bool) -> bool:
+        """Fold the new ones of the frame's events; returns whether their writer's part of the run is over then."""
         key, writer_id = frame.header.key, frame.header.writer_id
         decoded, rejected = decode_events(frame)
         for item, reject in enumerate(rejected, start=1):
@@ -172,7 +172,6 @@ class Folding:
                 self._quarantine(record, item, reject.cause, reject.detail, reject.body)
         events = [(seq, event) for seq, event in decoded if _is_fresh(seq, fresh)]
         self._add_rows(record, frame, events)
-        ended = False
         for _, event in events:
             if isinstance(event, RunEvent):
                 self._fold_run(key, writer_id, event, record, known)

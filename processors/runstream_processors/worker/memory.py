@@ -15,11 +15,12 @@ from runstream_processors.folds.summaries import SummaryFold
 
 @dataclass(frozen=True, slots=True)
 class WriterMark:
-    """How far a writer is folded, and when the log last heard of it."""
+    """How far a writer is folded, and when the log last heard of it. `ended`: no sign of life is expected of it,
+    because it has ended or, as a gateway that writes commands, never started the run."""
 
     seen: Seen = field(default_factory=Seen)
     last_seen_at_us: int = 0
-    ended: bool = False
+    ended: bool = True
 
 
 @dataclass(slots=True)

@@ -210,7 +210,8 @@ ENGINE = MergeTree ORDER BY (part, offset, item)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
     max_suspicious_broken_parts = 0, auto_statistics_types = '';
 
--- One row a writer: which of its sequence numbers are folded, as [begin, end) pairs one behind the other; and one
+-- One row a writer: which of its sequence numbers are folded, as [begin, end) pairs one behind the other, and whether
+-- no sign of life is expected of it (it has ended, or it only wrote commands and never started the run); and one
 -- row a partition (key and writer empty), written last of all tables in every cycle: everything up to its offset is
 -- in every table. Nothing ever deletes these rows.
 CREATE TABLE IF NOT EXISTS watermark_states
