@@ -38,8 +38,12 @@ lint:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# The tests run even if lint has found something, so that one call tells everything.
+test:
+	@$(VENV_DEV)
+	@status=0; $(MAKE) --no-print-directory lint || status=$$?; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile || status=$$?; \
+	exit $$status
 
 faults:
 	@$(VENV_DEV)
