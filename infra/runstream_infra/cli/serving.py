@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ def up(
             output.json({"url": url, "pid": os.getpid(), "data_dir": str(data_dir.absolute())})
         else:
             output.line(f"Runstream is ready at {url} (data in {data_dir}). Ctrl-C ends it.")
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()
 
     embedded = server_part("runstream_infra.embedded")
     try:
