@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -131,12 +132,19 @@ def wait_until_visible(url: str, runs: list[str], timeout_s: float = 60) -> None
     """Until every run is shown as finished: the event is the last that its writer sends."""
     deadline = time.monotonic() + timeout_s
     for run in runs:
-        while True:
-            with urllib.request.urlopen(f"{url}/api/v1/runs/{run}", timeout=10) as answer:
-                if b'"status":"finished"' in answer.read():
-                    break
+        while not _is_finished(f"{url}/api/v1/runs/{run}"):
             assert time.monotonic() < deadline, f"run {run} is not finished after {timeout_s} s"
             time.sleep(0.1)
+
+
+def _is_finished(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return b'"status":"finished"' in answer.read()
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return False  # acknowledged and not folded yet
+        raise
 
 
 def check(directory: Path, trainers: Trainers) -> int:
