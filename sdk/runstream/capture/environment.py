@@ -1,5 +1,6 @@
 """What a run ran on: command, Python, host, packages, git. Each is looked up off the training thread, once."""
 
+import functools
 import getpass
 import os
 import platform
@@ -22,10 +23,12 @@ HIDDEN: Final = "(hidden)"
 #: Arguments of git, and how many bytes of what it prints are wanted -> those bytes; None if it failed.
 RunGit = Callable[[Sequence[str], int], bytes | None]
 _FACT_BYTES: Final = 64_000
+_CODE_SECTIONS: Final = ("command", "packages")
 
 
-def environment_sections() -> Iterator[tuple[str, dict[str, Any]]]:
-    """(section, values) of what `environment_captured` events carry, quick ones first. Leaves out what fails."""
+def environment_sections(*, with_code: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(section, values) of what `environment_captured` events carry, quick ones first. Leaves out what fails, and
+    what tells of the code (command line, packages) if that is not wanted."""
     sections: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
         ("command", lambda: command(sys.argv)),
         ("python", python),
@@ -33,6 +36,8 @@ def environment_sections() -> Iterator[tuple[str, dict[str, Any]]]:
         ("packages", packages),
     )
     for section, look in sections:
+        if section in _CODE_SECTIONS and not with_code:
+            continue
         try:
             yield section, look()
         except Exception:  # a look-up that this machine does not support is no fact about the run
@@ -69,7 +74,9 @@ def python() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def host() -> dict[str, Any]:
+    """The machine, as it was when the first run of this process asked."""
     import psutil
 
     return {
@@ -94,8 +101,10 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
 
 
+@functools.cache
 def packages() -> dict[str, Any]:
-    """Versions of the installed distributions, by name."""
+    """Versions of the installed distributions, by name, as they were when the first run of this process asked: it takes
+    a tenth of a second, and a process may hold hundreds of runs."""
     from importlib import metadata
 
     found: dict[str, Any] = {}

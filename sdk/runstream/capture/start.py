@@ -65,9 +65,8 @@ class SystemMetrics:
 def _environment(run: "Run", with_code: bool) -> None:
     from runstream.capture.environment import environment_sections
 
-    for section, values in environment_sections():
-        if with_code or section not in ("command", "packages"):
-            run.environment(section, values)
+    for section, values in environment_sections(with_code=with_code):
+        run.environment(section, values)
 
 
 def _git(run: "Run", directory: Path) -> None:

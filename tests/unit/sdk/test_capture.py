@@ -229,6 +229,14 @@ def test_sections_are_plain_json_and_survive_a_failure(monkeypatch: pytest.Monke
     assert "host" not in dict(environment.environment_sections())
 
 
+def test_what_is_not_wanted_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    for name in ("packages", "host"):
+        monkeypatch.setattr(environment, name, lambda name=name: looked.append(name) or {})
+    assert list(dict(environment.environment_sections(with_code=False))) == ["python", "host"]
+    assert looked == ["host"]
+
+
 class _FakeGpus(types.ModuleType):
     """As much of pynvml as is used; the second GPU cannot tell its power."""
 
