@@ -1,0 +1,240 @@
+"""Ingest, from the first log() until everything is visible, beside a raw insert of the same rows.
+
+Every turn runs the whole way once and then the raw insert of the rows that came out of it, so that both see the
+machine as it is then; the ratio of a turn is the figure to look at, not the points a second.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+import statistics
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bench.processes import (
+    Child,
+    Failed,
+    child,
+    cpu_s,
+    end_sender,
+    one_answer,
+    sender_pid,
+    server,
+    wait_until,
+)
+from bench.shapes import FULL_SPEED, MANY_RUNS, Load, scaled
+from runstream.spool.format import Acked
+
+_FOLDED: Final = re.compile(r"^runstream_worker_points_total (\S+)$", re.MULTILINE)
+#: While most is still on its way, looking more often would only take time from what is measured.
+_SELDOM_S: Final = 0.2
+_OFTEN_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to measure, and how often."""
+
+    loads: Sequence[tuple[str, Load]]
+    turns: int
+    stages: bool = True
+
+
+def asked(quick: bool) -> Asked:
+    """The loads of a full or a quick run."""
+    if quick:
+        return Asked((("a", scaled(FULL_SPEED, 40_000)), ("b", scaled(MANY_RUNS, 20))), 1)
+    return Asked((("a", FULL_SPEED), ("b", MANY_RUNS)), 3)
+
+
+class Trainers:
+    """The writing processes of a load, their runs open and nothing logged yet."""
+
+    def __init__(self, load: Load, url: str, mode: str, folder: Path) -> None:
+        self.load = load
+        self.spool = folder / "spool"
+        self.began_s = self.ended_s = 0.0
+        self.writers: dict[Path, int] = {}
+        fields = {"url": url, "mode": mode, "spool": str(self.spool), "logged_hz": load.metrics == MANY_RUNS.metrics}
+        self._children = [
+            Child.python(
+                "ingest_writer",
+                json.dumps({"load": asdict(load), "number": number, **fields}),
+                log=folder / "writers.log",
+            )
+            for number in range(load.processes)
+        ]
+        for process in self._children:
+            process.answer()
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._children]
+
+    def log(self) -> None:
+        """Let all of them log everything, and wait until the last one has."""
+        for process in self._children:
+            process.send("go")
+        answers = [process.answer() for process in self._children]
+        self.began_s = min(answer["began_s"] for answer in answers)
+        self.ended_s = max(answer["ended_s"] for answer in answers)
+        self.writers = {Path(folder): seq for answer in answers for folder, seq in answer["writers"].items()}
+
+    def acknowledged(self) -> bool:
+        return all(Acked.read(folder).next_seq >= seq for folder, seq in self.writers.items())
+
+    def leave(self) -> None:
+        for process in self._children:
+            with contextlib.suppress(BrokenPipeError):
+                process.send("leave")
+            process.end(timeout_s=10.0)
+
+
+@contextlib.contextmanager
+def trainers(load: Load, url: str, mode: str, folder: Path) -> Iterator[Trainers]:
+    """Trainers whose sender, if they started one, ends with the block."""
+    found = Trainers(load, url, mode, folder)
+    try:
+        yield found
+    finally:
+        found.leave()
+        end_sender(found.spool)
+
+
+def measured(found: Trainers, server_pid: int | None, finished: Callable[[], None]) -> dict[str, Any]:
+    """Let the trainers log; `finished` returns when the stage is through with everything."""
+    sender = sender_pid(found.spool)
+    pids = {"writers": found.pids, "sender": [sender], "server": [server_pid]}
+    groups = {name: [pid for pid in group if pid is not None] for name, group in pids.items()}
+    before = {name: sum(map(cpu_s, group)) for name, group in groups.items()}
+    found.log()
+    finished()
+    seconds = time.time() - found.began_s
+    used = {name: sum(map(cpu_s, group)) - before[name] for name, group in groups.items() if group}
+    points = found.load.points
+    return {
+        "points": points,
+        "seconds": round(seconds, 3),
+        "logging_seconds": round(found.ended_s - found.began_s, 3),
+        "points_per_s": round(points / seconds),
+        "cpu_us_per_point": {name: round(1e6 * spent / points, 4) for name, spent in used.items()},
+    }
+
+
+def spool_alone(load: Load, folder: Path) -> dict[str, Any]:
+    with trainers(load, "http://127.0.0.1:9", "offline", folder) as found:
+        return measured(found, None, lambda: None)
+
+
+def with_stage(load: Load, stage: str, folder: Path) -> dict[str, Any]:
+    """Until everything is acknowledged by a part of the server (see bench.ingest_stages)."""
+    log = folder / "stage.log"
+    with child(stage, str(folder / "data"), module="ingest_stages", log=log) as process:
+        with trainers(load, process.answer()["url"], "online", folder) as found:
+            return measured(found, process.pid, lambda: wait_until(found.acknowledged, "acknowledgement", 0.05))
+
+
+def whole(load: Load, folder: Path) -> dict[str, Any]:
+    """Until everything is visible, by the server as it is."""
+    with server(folder / "data", folder / "server.log") as (url, process):
+        with trainers(load, url, "online", folder) as found:
+            return measured(found, process.pid, lambda: wait_for_visible(url, load.points))
+
+
+def wait_for_visible(url: str, points: int) -> None:
+    """Until that many points are folded, and what was folded is in every table."""
+    deadline = time.monotonic() + 600.0
+    while (folded := folded_points(url)) < points:
+        if time.monotonic() > deadline:
+            raise Failed(f"{folded} of {points} points were folded within 600 s")
+        time.sleep(_SELDOM_S if folded < 0.8 * points else _OFTEN_S)
+    if folded != points:
+        raise Failed(f"{folded} points were folded, {points} were logged")
+    wait_until(lambda: lag_records(url) == 0, "visibility", _OFTEN_S)
+
+
+def folded_points(url: str) -> int:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
+        found = _FOLDED.search(answer.read().decode())
+    return int(float(found[1])) if found else 0
+
+
+def lag_records(url: str) -> int:
+    with urllib.request.urlopen(f"{url}/api/v1/server", timeout=60) as answer:
+        return int(json.load(answer)["lag_records"])
+
+
+def rate(points: int, seconds: float) -> int:
+    return round(points / seconds)
+
+
+def measure_load(load: Load, turns: int, stages: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Turns of the whole and the raw insert, then each stage once."""
+    found: dict[str, Any] = {"load": load.name, "points": load.points, "turns": [], "stages": {}}
+    with tempfile.TemporaryDirectory(prefix="runstream-bench-") as name:
+        base = Path(name)
+        rows = base / "rows.arrow"
+        for number in range(turns):
+            ours, raw = one_turn(load, base, rows, first=number == 0, found=found)
+            ratio = round(raw["seconds"] / ours["seconds"], 3)
+            found["turns"].append({"whole": ours, "raw": raw, "ratio": ratio})
+            say(f"{load.name}: turn {number + 1}: {ours['points_per_s']:,} points/s, {ratio:.2f} of raw")
+        rows.unlink()
+        found["ratio"] = statistics.median(turn["ratio"] for turn in found["turns"])
+        if stages:
+            for stage, result in measure_stages(load, base):
+                found["stages"][stage] = result
+                say(f"{load.name}: {stage}: {result['points_per_s']:,} points/s")
+    return found
+
+
+def one_turn(
+    load: Load, base: Path, rows: Path, *, first: bool, found: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The whole way and the raw insert. The first turn also keeps the rows, and looks at sizes."""
+    folder = fresh(base / "whole")
+    ours = whole(load, folder)
+    log = folder / "raw.log"
+    if first:
+        exported = one_answer("export", str(folder / "data"), str(rows), module="raw_insert", log=log)
+        if exported["rows"] != load.points:
+            raise Failed(f"the table has {exported['rows']} points, {load.points} were logged")
+        found["sizes"] = one_answer("sizes", str(folder / "data"), module="raw_insert", log=log)
+    shutil.rmtree(folder)
+    folder = fresh(base / "raw")
+    raw = one_answer("insert", str(rows), str(folder / "store"), module="raw_insert", log=folder / "raw.log")
+    shutil.rmtree(folder)
+    raw["points_per_s"] = rate(raw["points"], raw["seconds"])
+    raw["cpu_us_per_point"] = round(1e6 * raw["cpu_s"] / raw["points"], 4)
+    return ours, raw
+
+
+def measure_stages(load: Load, base: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each stage with everything in front of it, and the worker alone over the log that the last one left."""
+    yield "spool", spool_alone(load, fresh(base / "stage"))
+    yield "spool, sender, null gateway", with_stage(load, "null", fresh(base / "stage"))
+    folder = fresh(base / "stage")
+    yield "spool, sender, gateway, log", with_stage(load, "log", folder)
+    folded = one_answer("worker", str(folder / "data"), module="ingest_stages", log=folder / "worker.log")
+    folded["points_per_s"] = rate(folded["points"], folded["seconds"])
+    folded["cpu_us_per_point"] = {"worker": round(1e6 * folded["cpu_s"] / folded["points"], 4)}
+    yield "worker over that log", folded
+    shutil.rmtree(folder)
+
+
+def fresh(folder: Path) -> Path:
+    """The folder, empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def measure(what: Asked, say: Callable[[str], None]) -> dict[str, Any]:
+    """All loads. Blocks for minutes."""
+    return {key: measure_load(load, what.turns, what.stages, say) for key, load in what.loads}
