@@ -9,7 +9,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -31,6 +31,11 @@ Result = TypeVar("Result")
 ENGINE_ERRORS: Final = (RuntimeError, ChdbError, clickhouse_connect.driver.exceptions.Error)
 
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
+#: Merges take as much CPU as inserts, and nobody waits for them: beside one other thread a quarter of a core is theirs
+#: (the kernel weighs 335 against 1,024), which still keeps up with inserts, and all of an idle one.
+MERGE_NICENESS: Final = 5
+#: More would only compete with the inserts.
+MERGE_THREADS: Final = 2
 
 #: How reads answer: plain strings, no dictionaries, and bytes that are copied nowhere else and so need no compression.
 READ_SETTINGS: Final[Mapping[str, str]] = {
@@ -56,7 +61,7 @@ def engine_options(memory_bytes: int) -> dict[str, str]:
     """The engine's own options on a machine with so much memory, which it shares with a training process.
 
     Half of the memory at most for everything; caches of at most 1/32 each (mark and index caches hold what is
-    hot, and refill from the page cache). Two merges at a time: more would only compete with the inserts.
+    hot, and refill from the page cache).
     """
     cache_bytes = str(memory_bytes // 32)
     return {
@@ -64,7 +69,7 @@ def engine_options(memory_bytes: int) -> dict[str, str]:
         "mark_cache_size": cache_bytes,
         "index_mark_cache_size": cache_bytes,
         "primary_index_cache_size": cache_bytes,
-        "background_pool_size": "2",
+        "background_pool_size": str(MERGE_THREADS),
         "background_schedule_pool_size": "2",
         "background_common_pool_size": "1",
         "log-level": "none",
@@ -92,6 +97,7 @@ class ChdbStore:
         """Use `open`. Opens the engine and all its connections; raises what the engine raises."""
         self._lock = lock
         self._closed = False
+        self._merges_give_way = False
         self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._read_threads = ThreadPoolExecutor(query_threads, "store-read")
         self._write_thread = ThreadPoolExecutor(1, "store-write")
@@ -211,6 +217,9 @@ class ChdbStore:
             self._readers.put(client)
 
     def _insert(self, table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
+        if not self._merges_give_way:
+            # The engine starts these threads with its first table, so they may not be there before.
+            self._merges_give_way = _let_merges_give_way() == MERGE_THREADS
         # Not by `send_insert`: with a full disk its `finish` reports all rows as written, raises nothing, and nothing
         # is there (chDB 26.9; tests/faults/test_disk_full.py). A statement that reads a file says what went wrong.
         statement = f"INSERT INTO {table} ({', '.join(columns)})"
@@ -238,6 +247,22 @@ class ChdbStore:
         for connection in reversed(self._connections):
             connection.close()
         os.close(self._lock)
+
+
+def _let_merges_give_way() -> int:
+    """Give the engine's merging threads a lower priority than inserts, reads and a training process beside them;
+    returns how many were found.
+
+    On Linux every thread has a priority of its own; elsewhere nothing changes. The engine's setting for it
+    (os_threads_nice_value_merge_mutate) does nothing without CAP_SYS_NICE.
+    """
+    found = 0
+    for comm in Path("/proc/self/task").glob("*/comm"):
+        with suppress(OSError):  # it has ended meanwhile
+            if comm.read_text().startswith("MergeMutate"):
+                os.setpriority(os.PRIO_PROCESS, int(comm.parent.name), MERGE_NICENESS)
+                found += 1
+    return found
 
 
 @contextmanager

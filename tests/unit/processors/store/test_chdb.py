@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from runstream.service.store import StoreBusy, StoreError, StoreInvalid, StoreUnavailable
-from runstream_processors.store.chdb import ChdbStore, engine_options, query_limits
+from runstream_processors.store.chdb import MERGE_NICENESS, MERGE_THREADS, ChdbStore, engine_options, query_limits
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.native import block
 from runstream_processors.store.tables import column_names, encode_rows
@@ -45,6 +45,25 @@ async def test_another_process_is_refused_by_name_until_it_dies(tmp_path: Path) 
     store = await ChdbStore.open(tmp_path)
     assert (tmp_path / "LOCK").read_text() == f"{os.getpid()}\n"
     await store.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+async def test_merges_give_way_to_everything_else(store: ChdbStore) -> None:
+    def priorities(of_merges: bool) -> list[int]:
+        threads = [int(folder.name) for folder in Path("/proc/self/task").iterdir() if _merges(folder) == of_merges]
+        return [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+
+    usual = os.getpriority(os.PRIO_PROCESS, os.getpid())
+    await store.command("CREATE TABLE merged (n UInt64) ENGINE = MergeTree ORDER BY n")
+    for first in range(3):
+        await store.insert("merged", ("n",), numbers(first, 10), 10)
+    await store.command("OPTIMIZE TABLE merged FINAL")
+    assert priorities(of_merges=True) == [MERGE_NICENESS] * MERGE_THREADS
+    assert max(priorities(of_merges=False)) == usual
+
+
+def _merges(thread: Path) -> bool:
+    return (thread / "comm").read_text().startswith("MergeMutate")
 
 
 async def test_a_process_holds_one_store(store: ChdbStore, tmp_path: Path) -> None:
