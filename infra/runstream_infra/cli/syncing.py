@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog=example("runstream sync", "runstream sync --dir /scratch/spool --timeout 600", "runstream sync --json")
+    epilog=example(
+        "runstream sync", "runstream sync --url http://tracker:7070", "runstream sync --dir /scratch/spool --json"
+    )
 )
 @click.option(
     "--dir",
@@ -34,17 +36,24 @@ if TYPE_CHECKING:
     show_default=True,
     help="Give up after so many seconds. Nothing is lost: what is left waits for the next time.",
 )
+@click.option("--url", help="The server for offline runs. Default: RUNSTREAM_URL, the settings file, or their own.")
+@click.option("--api-key", help="The key for it. Better: RUNSTREAM_API_KEY, which other users cannot see.")
 @json_option
-def sync(spool_dir: Path | None, timeout_s: float, output: Output) -> int:
+def sync(spool_dir: Path | None, timeout_s: float, url: str | None, api_key: str | None, output: Output) -> int:
     """Send what is left in the spool, that of offline runs too, and wait until the server has it durably.
 
-    Each run goes to the server that it was started with. Exit code 0 only when everything is acknowledged, 4 if
-    something is left.
+    Offline runs go to the server that is set now, or to the one of their start if none is; online runs to the one of
+    their start. Exit code 0 only when everything is acknowledged, 4 if something is left.
     """
+    from runstream.sender.retarget import retarget_offline
     from runstream.sender.sync import sync as send_what_is_left
 
-    spool = client_settings(dir=spool_dir).values.dir.expanduser()
+    settings = client_settings(dir=spool_dir, url=url, api_key=api_key)
+    spool = settings.values.dir.expanduser()
     try:
+        if settings.origin("url") != "default":
+            key = settings.values.api_key
+            retarget_offline(spool, settings.values.url, key.get_secret_value() if key else None)
         with showing_progress(output) as show:
             result = send_what_is_left(spool, timeout_s=timeout_s, include_offline=True, progress=show)
     except OSError as error:

@@ -165,7 +165,8 @@ class Sender:
                 lane.close()
 
     def _meet(self, folder: Path, offline_too: bool) -> None:
-        info = self._offline.get(folder.name)
+        # An offline writer's target may have changed until somebody wants it sent.
+        info = None if offline_too else self._offline.get(folder.name)
         if info is None:
             try:
                 info = WriterInfo.read(folder)
