@@ -12,7 +12,8 @@ from runstream.api.errors import ServerFailed
 from runstream.api.live import Change, changes
 from runstream.api.optional import pyarrow
 from runstream.api.series import Series
-from runstream.api.transport import Transport, number, segment
+from runstream.api.transport import Transport, segment
+from runstream.api.values import number
 from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Table, Workspace
 from runstream.errors import Invalid
 from runstream.settings import load_settings

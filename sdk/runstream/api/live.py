@@ -4,14 +4,11 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from runstream.api.errors import ServerFailed, ServerUnreachable
 from runstream.api.transport import Transport
-from runstream.api.views import RunView, Summary
-
-if TYPE_CHECKING:
-    from runstream.api.client import API
+from runstream.api.views import Reader, RunView, Summary
 
 #: The server says something every 10 s, also when nothing changes: three times that is silence.
 _SILENCE_S: Final = 30.0
@@ -28,7 +25,7 @@ class Change:
     summary: Summary | None = None
 
 
-def changes(api: "API", transport: Transport, path: str, since: str | None, reconnect: bool) -> Iterator[Change]:
+def changes(api: Reader, transport: Transport, path: str, since: str | None, reconnect: bool) -> Iterator[Change]:
     """Changes for as long as the caller goes on asking. A lost connection is opened again where it broke off, with
     growing pauses; with `reconnect` false the error is raised instead, and a server that stops ends the iteration."""
     seen, retry_s = since, _FIRST_RETRY_S
@@ -71,7 +68,7 @@ def events(lines: Any) -> Iterator[tuple[str, str, str | None]]:
             identity = value
 
 
-def _changes_of(api: "API", name: str, data: dict[str, Any]) -> Iterator[Change]:
+def _changes_of(api: Reader, name: str, data: dict[str, Any]) -> Iterator[Change]:
     if name == "run":
         yield from (Change("run", run=RunView.of(api, row)) for row in data["runs"])
     elif name == "summary":

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from runstream.api.transport import number
-from runstream.api.views import moment
+from runstream.api.values import moment, number
 
 if TYPE_CHECKING:
     import pandas as pd

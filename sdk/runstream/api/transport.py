@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import math
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -113,8 +112,3 @@ def _query(parameters: Mapping[str, Parameter]) -> str:
         else:
             pairs.extend((name, item) for item in value)
     return "?" + urlencode(pairs) if pairs else ""
-
-
-def number(value: Any) -> float:
-    """A number of an answer: NaN and the infinities stand in JSON as strings."""
-    return {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}[value] if isinstance(value, str) else value

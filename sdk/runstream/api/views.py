@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
 
 from runstream.api.optional import pandas
-from runstream.api.transport import number
+from runstream.api.series import Series
+from runstream.api.values import moment, moment_or_none, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runstream.api.client import API
-
 View = TypeVar("View")
-
-
-def moment(text: str) -> datetime:
-    """A time of an answer: ISO 8601 in UTC, microseconds."""
-    return datetime.fromisoformat(text)
-
-
-def moment_or_none(text: str | None) -> datetime | None:
-    return None if text is None else moment(text)
 
 
 class Table(Sequence[View], Generic[View]):
@@ -146,12 +136,29 @@ class Summaries(Table[Summary]):
     """Ordered by run and metric."""
 
 
+class Reader(Protocol):
+    """What a `RunView` asks for the rest of its run: an `API`, whose methods say what they take."""
+
+    @property
+    def parameters(self) -> Callable[..., dict[str, Any]]: ...
+    @property
+    def others(self) -> Callable[..., dict[str, Any]]: ...
+    @property
+    def environment(self) -> Callable[..., dict[str, Any]]: ...
+    @property
+    def summaries(self) -> Callable[..., Summaries]: ...
+    @property
+    def series(self) -> Callable[..., Series]: ...
+    @property
+    def assets(self) -> Callable[..., Table[Asset]]: ...
+
+
 @dataclass(frozen=True)
 class RunView:
     """A run as it was when it was read. `columns` holds the values that were asked for with it, by column; the methods
     that read more, or change the run, go to the server."""
 
-    api: API
+    api: Reader
     run: str
     workspace: str
     project: str
@@ -179,7 +186,7 @@ class RunView:
         return self.run
 
     @classmethod
-    def of(cls, api: API, row: Mapping[str, Any]) -> Self:
+    def of(cls, api: Reader, row: Mapping[str, Any]) -> Self:
         values = {**row, "tags": tuple(row["tags"]), "ended_at": moment_or_none(row["ended_at"])}
         for name in ("created_at", "started_at", "updated_at"):
             values[name] = moment(values[name])
@@ -205,8 +212,8 @@ class RunView:
         """As `API.summaries`."""
         return self.api.summaries(self.run, metrics, **options)
 
-    def series(self, metrics: str | Sequence[str] = "*", max_points: int | None = None, **options: Any) -> Any:
-        """As `API.series`; gives a `Series`."""
+    def series(self, metrics: str | Sequence[str] = "*", max_points: int | None = None, **options: Any) -> Series:
+        """As `API.series`."""
         return self.api.series(self.run, metrics, max_points, **options)
 
     def assets(self, **options: Any) -> Table[Asset]:
