@@ -12,9 +12,9 @@ Importing this is cheap; what needs more is imported when it is used.
 from typing import TYPE_CHECKING, Any
 
 from runstream._version import VERSION as __version__
-from runstream.active import active_run
-from runstream.init import init
-from runstream.module_level import (
+from runstream.client.active import active_run
+from runstream.client.init import init
+from runstream.client.module_level import (
     add_tags,
     finish,
     log,
@@ -29,12 +29,12 @@ from runstream.module_level import (
 
 if TYPE_CHECKING:
     from runstream.api import API as API
+    from runstream.client.run import Run as Run
     from runstream.errors import Invalid as Invalid
     from runstream.errors import InvalidSetting as InvalidSetting
     from runstream.errors import RunstreamError as RunstreamError
     from runstream.errors import Unavailable as Unavailable
     from runstream.errors import Unusable as Unusable
-    from runstream.run import Run as Run
     from runstream.settings import Settings as Settings
     from runstream.settings import load_settings as load_settings
 
@@ -43,7 +43,7 @@ _LATER = {
     "API": "runstream.api",
     "Invalid": "runstream.errors",
     "InvalidSetting": "runstream.errors",
-    "Run": "runstream.run",
+    "Run": "runstream.client.run",
     "RunstreamError": "runstream.errors",
     "Settings": "runstream.settings",
     "Unavailable": "runstream.errors",

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import runstream as rs
-from runstream.background import Background
 from runstream.capture import environment, system
 from runstream.capture.console import ConsoleCapture, LineCollapser
+from runstream.client.background import Background
 from runstream.clock import SYSTEM_CLOCK
 from runstream.events.limits import MAX_OUTPUT_CHARS
 

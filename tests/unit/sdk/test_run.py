@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 import runstream as rs
+from runstream.client.run import Run
 from runstream.errors import Invalid, InvalidSetting, Unusable
 from runstream.events.control import decode_event
-from runstream.run import Run
 
 Read = Callable[[Path], Any]
 
@@ -359,7 +359,7 @@ def test_names_of_the_package() -> None:
         assert getattr(rs, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
         rs.nothing  # noqa: B018
-    assert rs.init is sys.modules["runstream.init"].init
+    assert rs.init is sys.modules["runstream.client.init"].init
 
 
 def test_the_version_is_that_of_the_project() -> None:

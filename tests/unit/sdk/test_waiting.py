@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import runstream as rs
+from runstream.client.waiting import sender_reason, wait_until_acknowledged
 from runstream.clock import Clock
 from runstream.errors import RunExists, RunMissing, Unavailable
 from runstream.sender.status import LaneStatus, SenderStatus, WriterStatus
 from runstream.spool.format import Acked
-from runstream.waiting import sender_reason, wait_until_acknowledged
 
 WRITER = "a" * 32
 

@@ -13,7 +13,7 @@ _TICK_S: Final = 1.0
 _FORK_WAIT_S: Final = 2.0
 
 #: Held while any of these threads works. A fork that came in the middle of an import would leave the child with that
-#: module locked for ever, so forks wait for it (`runstream.active` asks for that).
+#: module locked for ever, so forks wait for it (`runstream.client.active` asks for that).
 _working = threading.RLock()
 _forks_held: Final[list[bool]] = []
 

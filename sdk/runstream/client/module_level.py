@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from runstream.active import active_run
+from runstream.client.active import active_run
 
 if TYPE_CHECKING:
-    from runstream.run import EndStatus, Run
+    from runstream.client.run import EndStatus, Run
 
 
 def log(data: Mapping[str, Any], step: int | None = None) -> None:

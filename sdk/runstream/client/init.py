@@ -9,7 +9,7 @@ from runstream.errors import Invalid, Unusable
 from runstream.events.limits import MAX_TAG_CHARS
 
 if TYPE_CHECKING:
-    from runstream.run import Run
+    from runstream.client.run import Run
     from runstream.settings import Settings
 
 Resume = Literal["allow", "must", "never"]
@@ -92,17 +92,18 @@ def _start(
 ) -> "Run":
     from pydantic import ValidationError
 
+    from runstream.client.active import remember
+    from runstream.client.background import Background
+    from runstream.client.capturing import start_capturing
+
     # Used later by several threads, and imported now: a fork in the middle of an import would lock the child out.
-    from runstream import assets, plain  # noqa: F401
-    from runstream.active import remember
-    from runstream.background import Background
-    from runstream.capture.start import start_capturing
+    from runstream.client.content import assets, plain  # noqa: F401
+    from runstream.client.resuming import check_resume, is_resumed
+    from runstream.client.run import Run
+    from runstream.client.writers import NullWriter, Opening, open_writer
     from runstream.events.names import InvalidName, check_path_part, check_run_id
     from runstream.ids import new_id
     from runstream.notices import Notices
-    from runstream.resuming import check_resume, is_resumed
-    from runstream.run import Run
-    from runstream.writers import NullWriter, Opening, open_writer
 
     values = settings.values
     check_resume(resume, run_id)
@@ -162,7 +163,7 @@ def _checked_tags(tags: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _check_config(config: Any) -> None:
-    from runstream.plain import as_mapping
+    from runstream.client.content.plain import as_mapping
 
     if as_mapping(config) is None:
         raise Invalid(f"config of init is a {type(config).__name__}: give a dict of parameter name to value")

@@ -4,13 +4,13 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from runstream.background import Background
 from runstream.capture.console import ConsoleCapture
+from runstream.client.background import Background
 from runstream.settings import SettingValues
 
 if TYPE_CHECKING:
     from runstream.capture.system import SystemSampler
-    from runstream.run import Run
+    from runstream.client.run import Run
 
 _FLUSH_S: Final = 1.0
 

@@ -8,10 +8,10 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from runstream import background
+from runstream.client import background
 
 if TYPE_CHECKING:
-    from runstream.run import Run
+    from runstream.client.run import Run
 
 _lock = threading.RLock()
 _runs: "list[Run]" = []
@@ -51,7 +51,7 @@ def at_end_of_worker(run: "Run") -> None:
 
 
 def _end_worker(run: "Run") -> None:
-    from runstream.run import status_of
+    from runstream.client.run import status_of
 
     error = sys.exc_info()[1]  # the worker's `finally` calls this while what it raised is on its way
     run.finish(status_of(error), timeout_s=0, error=error)
@@ -88,7 +88,7 @@ def _install() -> None:
 
 
 def _at_exit() -> None:
-    from runstream.run import status_of
+    from runstream.client.run import status_of
 
     with _lock:
         runs = list(_runs)

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
+from runstream.client.waiting import because, wait_until_acknowledged
+from runstream.client.writers import LateWriter, NullWriter, Opening, Writer, open_writer
 from runstream.clock import SYSTEM_CLOCK, Clock
 from runstream.notices import Notices
-from runstream.waiting import because, wait_until_acknowledged
-from runstream.writers import LateWriter, NullWriter, Opening, Writer, open_writer
 
 if TYPE_CHECKING:
-    from runstream.background import Background
     from runstream.capture.console import ConsoleCapture, Stream
+    from runstream.client.background import Background
     from runstream.events.control import RunEvent
 
 EndStatus = Literal["finished", "failed", "killed"]
@@ -125,8 +125,8 @@ class Run:
     def log_params(self, values: Any) -> None:
         """Log hyper-parameters: a mapping, dataclass, pydantic model or argparse.Namespace. Nested ones are flattened
         with "."; what JSON cannot hold becomes its `str`. A later value of a name replaces the earlier one."""
+        from runstream.client.content.plain import as_mapping, flat_parameters
         from runstream.events.control import ParametersLogged
-        from runstream.plain import as_mapping, flat_parameters
 
         with self._never_raising("log_params"):
             mapping = as_mapping(values)
@@ -193,7 +193,7 @@ class Run:
     ) -> str | None:
         """Keep a picture: a matplotlib figure, a PIL image, an array or tensor ([height, width, channels], [channels,
         height, width] or [height, width]), or the path of an image file. Returns the asset's id, None if left out."""
-        from runstream.images import png_bytes
+        from runstream.client.content.images import png_bytes
 
         with self._never_raising("log_image"):
             source = image if isinstance(image, str | bytes | os.PathLike) else png_bytes(image)
@@ -313,7 +313,7 @@ class Run:
 
     def attend(self, background: "Background") -> None:
         """Let `background`, which is not started yet, do this run's work off the training thread."""
-        from runstream.background import SENDER_CHECK_S
+        from runstream.client.background import SENDER_CHECK_S
 
         self._background = background
         background.on_tick(self._writer.tick)
@@ -370,7 +370,7 @@ class Run:
         metadata: Mapping[str, Any] | None,
         content_type: str | None,
     ) -> str | None:
-        from runstream import assets
+        from runstream.client.content import assets
         from runstream.events.control import AssetLogged
         from runstream.ids import new_id
 
@@ -401,7 +401,7 @@ class Run:
         return asset_id
 
     def _json_values(self, what: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        from runstream.plain import json_value
+        from runstream.client.content.plain import json_value
 
         found: dict[str, Any] = {}
         for name, value in values.items():
@@ -415,7 +415,7 @@ class Run:
         return found
 
     def _json_pieces(self, what: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        from runstream.plain import pieces
+        from runstream.client.content.plain import pieces
 
         return pieces(self._json_values(what, values))
 
@@ -439,7 +439,7 @@ class Run:
 
     def _open_late(self) -> Writer:
         """A writer of this process on the run. Never raises."""
-        from runstream.background import Background
+        from runstream.client.background import Background
 
         try:
             background = Background(self._clock)
@@ -461,7 +461,7 @@ class Run:
 
 def joined(opening: Opening, parent: Path | None, finish_timeout_s: float) -> Run:
     """The run of another process, to be written from this one: what unpickling a run calls."""
-    from runstream.active import remember
+    from runstream.client.active import remember
     from runstream.spool.format import SpoolCorrupt, WriterInfo
 
     api_key = os.environ.get("RUNSTREAM_API_KEY") or None
@@ -490,13 +490,13 @@ def status_of(error: BaseException | None) -> EndStatus:
 
 
 def _forget(run: Run) -> None:
-    from runstream.active import forget
+    from runstream.client.active import forget
 
     forget(run)
 
 
 def _at_end_of_worker(run: Run) -> None:
-    from runstream.active import at_end_of_worker
+    from runstream.client.active import at_end_of_worker
 
     at_end_of_worker(run)
 
