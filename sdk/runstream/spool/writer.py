@@ -2,7 +2,7 @@
 
 A row costs about a microsecond because it is one `pack_into` of a cached `Struct` into a mapped file: kind first,
 commit mark last. Everything that is not that (a new set of metrics, a value that is no number, a full segment, a full
-disk) takes the slow path, which puts records into a queue and the queue into the file.
+disk) takes the slow path, which puts records into a queue and the queue into the file (`runstream.spool.appender`).
 
 Why the order of statements matters here: CPython runs signal handlers, and raises what they raise (KeyboardInterrupt),
 between bytecodes, after calls and at jumps, but not between two plain stores. So a record is committed, then the stores
@@ -12,8 +12,6 @@ call down the slow path, and that one first settles what stands at `_offset`.
 
 import contextlib
 import fcntl
-import json
-import mmap
 import os
 import threading
 from collections.abc import Callable
@@ -24,34 +22,15 @@ from runstream.clock import Clock
 from runstream.errors import Unusable
 from runstream.events import limits
 from runstream.notices import Notices
-from runstream.spool.backlog import Backlog, EventRecord, RowRecord, pack_row
-from runstream.spool.format import (
-    COMMIT,
-    KIND_EVENT,
-    KIND_ROW,
-    KIND_SCHEMA,
-    ROW_TAIL_BYTES,
-    SEGMENT_HEADER_BYTES,
-    SIZED,
-    WriterInfo,
-    row_struct,
-)
-from runstream.spool.segment import SegmentChain, find_record, write_row, write_sized
+from runstream.spool.appender import BACKLOG_BYTES, FIRST_SEGMENT_BYTES, Appender
+from runstream.spool.backlog import EventRecord, pack_row
+from runstream.spool.format import COMMIT, WriterInfo
 from runstream.spool.values import Problem, clean_rows, clean_step
 
-#: 1,000 writers on one host take 256 MB with this; a segment twice as large follows each full one.
-FIRST_SEGMENT_BYTES: Final = 256 * 1024
-#: At 100 MB/s, the fastest that one thread logs, a new segment every 80 ms.
-MAX_SEGMENT_BYTES: Final = 8 * 1024 * 1024
-#: What waits in memory while the disk is full: ten minutes of 1,000 rows of ten metrics a second.
-BACKLOG_BYTES: Final = 64 * 1024 * 1024
-#: How often a full disk is tried again.
-_RETRY_S: Final = 0.5
-_SCHEMA_ID_BYTES: Final = 4
-_PackInto = Callable[..., None]
+_ASSETS: Final = "assets"
 
 
-class SpoolWriter:
+class SpoolWriter(Appender):
     """Writes one writer's records into SPOOL/writers/WRITER_ID/.
 
     Every method may be called from any thread and from signal handlers, and none raises once the writer exists (but
@@ -60,38 +39,7 @@ class SpoolWriter:
     handler inside another call (then it is written when that call goes on).
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_backlog",
-        "_buffer",
-        "_busy",
-        "_chain",
-        "_clock",
-        "_closed",
-        "_draining",
-        "_folder",
-        "_info",
-        "_last_step",
-        "_limit",
-        "_lock",
-        "_lock_descriptor",
-        "_next_seq",
-        "_notices",
-        "_offset",
-        "_pending_notices",
-        "_retry_at_s",
-        "_row_sizes",
-        "_schemas",
-        "_stuck",
-        "_time_ns",
-        "_want_reserve",
-    )
-
-    _buffer: mmap.mmap
-    _limit: int
-    _offset: int
-    _row_sizes: list[int]
-    _schemas: dict[tuple[str, ...], tuple[_PackInto, int, int]]
+    __slots__ = ("__weakref__", "_busy", "_closed", "_last_step", "_lock", "_lock_descriptor", "_time_ns")
 
     def __init__(
         self,
@@ -110,30 +58,19 @@ class SpoolWriter:
         `want_reserve` is called, under the lock, when a segment is half full: somebody should call `tick()` soon, from
         another thread. Without it the next segment is allocated there and then. Raises Unusable.
         """
-        self._folder = spool / "writers" / info.writer_id
-        self._info = info
-        self._clock = clock
         self._time_ns = clock.time_ns
-        self._notices = notices
-        self._pending_notices: list[tuple[str, str]] = []
         self._lock = threading.RLock()
         self._busy = False
         self._closed = False
-        self._draining = False
-        self._stuck = False
-        self._backlog = Backlog(backlog_bytes)
-        self._want_reserve = want_reserve
-        self._retry_at_s = 0.0
-        self._next_seq = 0
         self._last_step = first_step - 1
+        folder = spool / "writers" / info.writer_id
         try:
-            self._folder.mkdir(mode=0o700, parents=True)
-            self.assets_folder.mkdir(mode=0o700)
-            self._lock_descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            folder.mkdir(mode=0o700, parents=True)
+            (folder / _ASSETS).mkdir(mode=0o700)
+            self._lock_descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._chain = SegmentChain(self._folder, info.writer_id, clock.at_us, segment_bytes, MAX_SEGMENT_BYTES)
-            self._begin_segment()
-            info.write(self._folder)
+            super().__init__(folder, info, clock, notices, segment_bytes, backlog_bytes, want_reserve)
+            info.write(folder)
         except OSError as error:
             raise Unusable(
                 f"the spool {spool} cannot be written: {error.strerror or error}. Give a directory on a local disk "
@@ -147,7 +84,7 @@ class SpoolWriter:
     @property
     def assets_folder(self) -> Path:
         """Where files to upload are put, under their SHA-256."""
-        return self._folder / "assets"
+        return self._folder / _ASSETS
 
     @property
     def info(self) -> WriterInfo:
@@ -271,7 +208,7 @@ class SpoolWriter:
         with contextlib.suppress(OSError):
             os.close(self._lock_descriptor)
 
-    # The slow path. Everything below runs with the lock held and `_busy` set, where it does not say otherwise.
+    # The slow path.
 
     def _log_slowly(self, data: Any, step: Any, *, counts: bool) -> None:
         """Without the lock: convert and check (which may run code of the program's own), then queue and drain."""
@@ -322,138 +259,3 @@ class SpoolWriter:
             with contextlib.suppress(IndexError):
                 self._notices.once(*self._pending_notices.pop(0))
         return added
-
-    def _note(self, key: str, message: str) -> None:
-        self._pending_notices.append((f"{self._info.writer_id} {key}", message))
-
-    def _settle(self) -> None:
-        """Bring the file and the account of it together after a call that was interrupted or failed."""
-        if self._limit:
-            return
-        self._chain.recover()
-        if self._buffer is not self._chain.buffer:
-            self._begin_segment()
-        found = find_record(self._buffer, self._offset, self._row_sizes)
-        if not found.finished:
-            self._buffer[self._offset : found.end] = bytes(found.end - self._offset)
-        elif found.kind == KIND_SCHEMA:
-            begin = self._offset + SIZED.size + _SCHEMA_ID_BYTES
-            names = bytes(self._buffer[begin : found.end - ROW_TAIL_BYTES]).decode().split("\n")
-            self._learn(tuple(names), found.end)
-        else:
-            self._offset = found.end
-            self._next_seq += 1
-            self._backlog.next_index += self._draining
-        self._draining = False
-
-    def _drain(self) -> None:
-        """Write what is queued, in order, until the disk is full."""
-        backlog = self._backlog
-        while True:
-            while len(backlog):
-                record = backlog.first
-                if not self._has_room(record):
-                    self._limit = 0
-                    return
-                self._put(record)
-            backlog.tidy()
-            if not (backlog.refused_points or backlog.refused_events):
-                break
-            self._report_refused()
-        if self._stuck:
-            self._stuck = False
-            self._notices.forget(f"{self._info.writer_id} full")
-        self._set_limit()
-
-    def _put(self, record: RowRecord | EventRecord) -> None:
-        if isinstance(record, RowRecord):
-            schema = self._schemas.get(record.names) or self._put_schema(record.names)
-            self._draining = True
-            end = write_row(self._buffer, self._offset, schema[1] - KIND_ROW, record.body)
-        else:
-            self._draining = True
-            end = write_sized(self._buffer, self._offset, KIND_EVENT, record.payload)
-        self._offset = end
-        self._next_seq += 1
-        self._backlog.next_index += 1
-        self._draining = False
-
-    def _put_schema(self, names: tuple[str, ...]) -> tuple[_PackInto, int, int]:
-        payload = len(self._row_sizes).to_bytes(_SCHEMA_ID_BYTES, "little") + "\n".join(names).encode()
-        return self._learn(names, write_sized(self._buffer, self._offset, KIND_SCHEMA, payload))
-
-    def _learn(self, names: tuple[str, ...], end: int) -> tuple[_PackInto, int, int]:
-        layout = row_struct(len(names))
-        schema = (layout.pack_into, KIND_ROW + len(self._row_sizes), layout.size)
-        self._offset = end
-        self._schemas[names] = schema
-        self._row_sizes.append(layout.size)
-        return schema
-
-    def _report_refused(self) -> None:
-        backlog = self._backlog
-        reason = "the disk of the spool was full and the memory bound was reached"
-        if backlog.refused_events:
-            reason += f"; {backlog.refused_events} control events were dropped too"
-        event = {
-            "type": "points_dropped.v1",
-            "at_us": self._clock.at_us(),
-            "count": max(backlog.refused_points, 1),
-            "reason": reason,
-        }
-        backlog.add(EventRecord(json.dumps(event, separators=(",", ":")).encode()))
-        backlog.refused_points = backlog.refused_events = 0
-
-    # Segments.
-
-    def _has_room(self, record: RowRecord | EventRecord) -> bool:
-        """Make room for a record and, for a row, its schema. False while the disk is full."""
-        room = len(self._buffer) - self._offset
-        schema_bytes = 0
-        if isinstance(record, RowRecord):
-            names_bytes = sum(len(name.encode()) + 1 for name in record.names)
-            schema_bytes = SIZED.size + _SCHEMA_ID_BYTES + names_bytes + ROW_TAIL_BYTES
-            if record.names in self._schemas and record.record_bytes <= room:
-                return True
-        most = record.record_bytes + schema_bytes
-        return most <= room or self._rotate(most)
-
-    def _rotate(self, at_least_bytes: int) -> bool:
-        if self._stuck and self._clock.monotonic_s() < self._retry_at_s:
-            return False
-        try:
-            self._chain.rotate(self._next_seq, at_least_bytes)
-        except OSError as error:
-            self._stuck = True
-            self._retry_at_s = self._clock.monotonic_s() + _RETRY_S
-            self._note(
-                "full",
-                f"the spool {self._folder} cannot grow ({error.strerror or error}): free space. Until then up to "
-                f"{self._backlog.max_bytes / 1e6:.0f} MB wait in memory, where a kill loses them; beyond that points "
-                "are dropped and counted",
-            )
-            return False
-        self._begin_segment()
-        return True
-
-    def _begin_segment(self) -> None:
-        """Write into the chain's current segment from its beginning on. Plain stores: see the module."""
-        self._schemas = {}
-        self._row_sizes = []
-        self._offset = SEGMENT_HEADER_BYTES
-        self._buffer = self._chain.buffer
-        self._set_limit()
-
-    def _set_limit(self) -> None:
-        """Up to where the hot path may write: half of the segment, then, once the next one is on its way, all of it."""
-        half = len(self._buffer) // 2
-        if self._offset <= half:
-            self._limit = half
-            return
-        if self._chain.reserve_wanted and not self._stuck:
-            if self._want_reserve is not None:
-                self._want_reserve()
-            else:
-                with contextlib.suppress(OSError):  # met again, and dealt with, when the segment is full
-                    self._chain.keep(self._chain.prepare())
-        self._limit = len(self._buffer)

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from runstream.errors import Unusable
-from runstream.spool import segment, writer
+from runstream.spool import appender, segment
 from runstream.spool.writer import SpoolWriter
 
 Make = Callable[..., SpoolWriter]
@@ -225,7 +225,7 @@ def test_long_names_are_split_before_they_fill_a_frame(make_writer: Make, read: 
 
 
 def test_segments_follow_and_grow(make_writer: Make, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "MAX_SEGMENT_BYTES", 16384)
+    monkeypatch.setattr(appender, "MAX_SEGMENT_BYTES", 16384)
     spool = make_writer(segment_bytes=4096)
     for i in range(3000):
         spool.log_row({"a": i, "b": -i} if i % 3 else {"c": i}, i)
@@ -568,7 +568,7 @@ def test_a_fault_of_the_file_system_does_not_raise(
     def broken(*_: object) -> int:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(writer, "write_row", broken)
+    monkeypatch.setattr(appender, "write_row", broken)
     spool.log_row({"a": 1}, 0)
     assert "broken" in notices.warnings[0]
     monkeypatch.undo()
