@@ -40,7 +40,7 @@ def main() -> None:
     number: int = asked["number"]
     logged = LoggedTime() if asked["logged_hz"] else None
     if logged is not None:
-        importlib.import_module("runstream.client.init").__dict__["SYSTEM_CLOCK"] = logged.clock()
+        importlib.import_module("runstream.client.starting").__dict__["SYSTEM_CLOCK"] = logged.clock()
     runs = [
         rs.init(
             project="bench",

@@ -12,9 +12,9 @@ Importing this is cheap; what needs more is imported when it is used.
 from typing import TYPE_CHECKING, Any
 
 from runstream._version import VERSION as __version__
-from runstream.client.active import active_run
 from runstream.client.init import init
 from runstream.client.module_level import (
+    active_run,
     add_tags,
     finish,
     log,

@@ -23,6 +23,10 @@ class Notices:
         self._told.add(key)
         self.warn(message)
 
+    def finished(self, run_id: str) -> None:
+        """Say, once, that something was logged to a run that is finished."""
+        self.once(f"{run_id} finished", f"run {run_id} is finished: what was logged after that is left out")
+
     def forget(self, key: str) -> None:
         """Let a warning with this `key` be given again: its cause went away."""
         self._told.discard(key)

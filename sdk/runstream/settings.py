@@ -32,6 +32,7 @@ ENVIRONMENT: Final = {
     "RUNSTREAM_CAPTURE_CODE": "capture_code",
     "RUNSTREAM_SYSTEM_METRICS_S": "system_metrics_s",
     "RUNSTREAM_FINISH_TIMEOUT_S": "finish_timeout_s",
+    "RUNSTREAM_HANDLE_SIGTERM": "handle_sigterm",
 }
 _VARIABLE: Final = {name: variable for variable, name in ENVIRONMENT.items()}
 
@@ -60,6 +61,8 @@ class SettingValues(BaseModel):
     system_metrics_s: Annotated[float, Field(ge=0, le=86_400)] = 10.0
     #: How long `finish` waits, at most, until everything is acknowledged.
     finish_timeout_s: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+    #: Mark the run as killed when SIGTERM ends the process, if nothing else in it handles that signal.
+    handle_sigterm: bool = True
 
     @field_validator("url")
     @classmethod

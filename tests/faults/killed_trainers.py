@@ -87,8 +87,7 @@ def main() -> None:
     spool, url, progress = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     import signal
 
-    import runstream.client.init
-    import runstream.client.run  # noqa: F401  so that no trainer has to
+    import runstream.client.starting  # noqa: F401  so that no trainer has to
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies: a killed trainer is gone at once
     for line in sys.stdin:

@@ -59,7 +59,7 @@ class ConsoleCapture:
         self._lines: dict[Stream, LineCollapser] = {"stdout": LineCollapser(), "stderr": LineCollapser()}
         self._installed: list[tuple[Any, Callable[[str], Any]]] = []
         self._active = True
-        self._flushing = threading.Lock()
+        self._flushing = threading.RLock()  # a signal handler may end the run while its thread is in here
         self._process = os.getpid()
 
     def install(self) -> None:
@@ -85,7 +85,10 @@ class ConsoleCapture:
         with self._flushing:
             ready: dict[Stream, list[str]] = {"stdout": [], "stderr": []}
             for _ in range(len(self._pending)):
-                name, text = self._pending.popleft()
+                try:
+                    name, text = self._pending.popleft()
+                except IndexError:
+                    break
                 self._pending_chars -= len(text)
                 ready[name].append(text)
             for name, texts in ready.items():

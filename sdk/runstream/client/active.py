@@ -1,4 +1,4 @@
-"""The runs of this process, and what happens to them when it forks and when it ends."""
+"""The runs of this process, and what happens to them when it forks, is ended by a signal, and ends."""
 
 import atexit
 import contextlib
@@ -6,41 +6,82 @@ import os
 import sys
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from runstream.client import background
+from runstream.client.ending import EndStatus, status_of
 
-if TYPE_CHECKING:
-    from runstream.client.run import Run
+
+class Active(Protocol):
+    """What this module asks of a run."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether another process started it."""
+
+    @property
+    def handle_sigterm(self) -> bool:
+        """Whether SIGTERM may be handled for it."""
+
+    def finish(
+        self,
+        status: EndStatus = "finished",
+        timeout_s: float | None = None,
+        *,
+        message: str | None = None,
+        error: BaseException | None = None,
+    ) -> bool: ...
+
+    def terminate(self, message: str) -> None:
+        """End as killed, from a signal handler that ends the process after it."""
+
+    def after_fork(self) -> None:
+        """This is a forked child now."""
+
 
 _lock = threading.RLock()
-_runs: "list[Run]" = []
+_runs: list[Active] = []
 _installed = False
 #: How the program ends, as far as we can tell: the exception nobody caught, or the code it exits with.
 _uncaught: BaseException | None = None
 _exit_code: Any = None
 
 
-def remember(run: "Run") -> None:
+def remember(run: Active) -> None:
     """Count `run` as active: it is ended when the process ends, and follows it into forked children."""
     _install()
     with _lock:
         _runs.append(run)
 
 
-def forget(run: "Run") -> None:
+def forget(run: Active) -> None:
     """`run` has ended."""
-    with _lock, contextlib.suppress(ValueError):
-        _runs.remove(run)
-
-
-def active_run() -> "Run | None":
-    """The run that was started last and has not ended; None if there is none."""
     with _lock:
-        return _runs[-1] if _runs else None
+        with contextlib.suppress(ValueError):
+            _runs.remove(run)
+        none_left = not _runs
+    if none_left:
+        _let_go_of_sigterm()
 
 
-def at_end_of_worker(run: "Run") -> None:
+def newest() -> Active | None:
+    """The run that was remembered last and not forgotten; None if there is none. Never blocks."""
+    try:
+        return _runs[-1]
+    except IndexError:
+        return None
+
+
+def writes_here(run: Active) -> None:
+    """`run` has a writer in this process from now on: it ends with it, in whatever way that ends."""
+    if run.handle_sigterm:
+        from runstream.client import sigterm
+
+        sigterm.take(_at_sigterm)
+    _at_end_of_worker(run)
+
+
+def _at_end_of_worker(run: Active) -> None:
     """End `run` when a worker of `multiprocessing` ends, which calls no `atexit` functions."""
     processes = sys.modules.get("multiprocessing.process")
     if processes is None or processes.parent_process() is None:
@@ -50,11 +91,9 @@ def at_end_of_worker(run: "Run") -> None:
     Finalize(None, _end_worker, args=(run,), exitpriority=10)
 
 
-def _end_worker(run: "Run") -> None:
-    from runstream.client.run import status_of
-
+def _end_worker(run: Active) -> None:
     error = sys.exc_info()[1]  # the worker's `finally` calls this while what it raised is on its way
-    run.finish(status_of(error), timeout_s=0, error=error)
+    run.finish(status_of(error), timeout_s=0 if run.joined else None, error=error)
 
 
 def _install() -> None:
@@ -88,20 +127,27 @@ def _install() -> None:
 
 
 def _at_exit() -> None:
-    from runstream.client.run import status_of
-
-    with _lock:
-        runs = list(_runs)
     error = _uncaught
     message = None
     status = status_of(error)
     if error is None and _exit_code not in (None, 0, False):
         status, message = "failed", f"the program left with exit({_exit_code!r})"
-    for run in runs:
+    for run in _runs:
         try:
             run.finish(status, timeout_s=0 if run.joined else None, message=message, error=error)
         except KeyboardInterrupt:  # waiting is what is interrupted; everything stands in the spool
             continue
+
+
+def _at_sigterm() -> None:
+    for run in _runs:
+        run.terminate("ended by SIGTERM")
+
+
+def _let_go_of_sigterm() -> None:
+    # Not imported for this: where nobody imported it, there is nothing to let go of.
+    if (sigterm := sys.modules.get("runstream.client.sigterm")) is not None:
+        sigterm.let_go()
 
 
 def _after_fork_in_child() -> None:
@@ -109,5 +155,6 @@ def _after_fork_in_child() -> None:
     background.after_fork_in_child()
     _lock = threading.RLock()
     _uncaught = _exit_code = None
+    _let_go_of_sigterm()
     for run in _runs:
-        run._after_fork()
+        run.after_fork()

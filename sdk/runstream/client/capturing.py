@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runstream.capture.console import ConsoleCapture
 from runstream.client.background import Background
+from runstream.client.run import Run
 from runstream.settings import SettingValues
 
 if TYPE_CHECKING:
     from runstream.capture.system import SystemSampler
-    from runstream.client.run import Run
 
 _FLUSH_S: Final = 1.0
 
 
-def start_capturing(run: "Run", background: Background, settings: SettingValues) -> None:
+def start_capturing(run: Run, background: Background, settings: SettingValues) -> None:
     """Begin to capture what `settings` ask for. Cheap: the look-ups are left to `background`, which starts later."""
     if settings.capture_console:
         console = ConsoleCapture(run.output)
@@ -35,7 +35,7 @@ def start_capturing(run: "Run", background: Background, settings: SettingValues)
 class SystemMetrics:
     """Samples as rows `system/...` of a run; further ranks use `system/rankN/...`. Used by one thread."""
 
-    def __init__(self, run: "Run") -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
         self._steps = itertools.count()
         self._sampler: SystemSampler | None = None
@@ -62,14 +62,14 @@ class SystemMetrics:
         return self._sampler
 
 
-def _environment(run: "Run", with_code: bool) -> None:
+def _environment(run: Run, with_code: bool) -> None:
     from runstream.capture.environment import environment_sections
 
     for section, values in environment_sections(with_code=with_code):
         run.environment(section, values)
 
 
-def _git(run: "Run", directory: Path) -> None:
+def _git(run: Run, directory: Path) -> None:
     from runstream.capture.environment import git_diff, git_facts, git_in
 
     git = git_in(directory)

@@ -1,16 +1,14 @@
-"""`init`: from settings to a run that is being written."""
+"""`init`: what a program calls to start a run."""
 
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
-from runstream.clock import SYSTEM_CLOCK
-from runstream.errors import Invalid, Unusable
+from runstream.errors import Invalid
 from runstream.events.limits import MAX_TAG_CHARS
 
 if TYPE_CHECKING:
     from runstream.client.run import Run
-    from runstream.settings import Settings
 
 Resume = Literal["allow", "must", "never"]
 
@@ -36,6 +34,7 @@ def init(
     capture_code: bool | None = None,
     system_metrics_s: float | None = None,
     finish_timeout_s: float | None = None,
+    handle_sigterm: bool | None = None,
 ) -> "Run":
     """Start a run, or another writer on one, and return it.
 
@@ -48,12 +47,13 @@ def init(
       asked of the server and looked up in the spool; where the server does not answer, `must` and `never` raise
       Unavailable unless the spool knows, and `allow` goes by the spool.
     resume_from_step: where a resumed run goes on; a `log` without a step then begins there.
-    url, api_key, dir (the spool), capture_console, capture_code, system_metrics_s (0: none), finish_timeout_s:
-      settings, see `runstream.settings`; None takes them from the environment, then files, then the default.
+    url, api_key, dir (the spool), capture_console, capture_code, system_metrics_s (0: none), finish_timeout_s,
+      handle_sigterm: settings, see `runstream.settings`; None takes them from the environment, files, or the default.
 
     Does not wait for the server, unless `resume` makes it ask (5 s at most). After it returned, nothing that belongs to
     the run raises into the caller. Raises InvalidSetting, Invalid, Unavailable, Unusable: nothing was started then.
     """
+    from runstream.client.starting import Asked, start
     from runstream.settings import load_settings
 
     settings = load_settings(
@@ -67,86 +67,18 @@ def init(
         capture_code=capture_code,
         system_metrics_s=system_metrics_s,
         finish_timeout_s=finish_timeout_s,
+        handle_sigterm=handle_sigterm,
     )
     checked_tags = _checked_tags(tags)
     if config is not None:
         _check_config(config)
-    run = _start(settings, name, run_id, experiment, resume, rank, resume_from_step)
+    run = start(settings, Asked(name, run_id, experiment, resume, rank, resume_from_step))
     if config is not None:
         run.log_params(config)
     if checked_tags:
         run.add_tags(checked_tags)
     if notes is not None:
         run.notes(notes)
-    return run
-
-
-def _start(
-    settings: "Settings",
-    name: str | None,
-    run_id: str | None,
-    experiment: str | None,
-    resume: Resume | None,
-    rank: int | None,
-    resume_from_step: int | None,
-) -> "Run":
-    from pydantic import ValidationError
-
-    from runstream.client.active import remember
-    from runstream.client.background import Background
-    from runstream.client.capturing import start_capturing
-
-    # Used later by several threads, and imported now: a fork in the middle of an import would lock the child out.
-    from runstream.client.content import assets, plain  # noqa: F401
-    from runstream.client.resuming import check_resume, is_resumed
-    from runstream.client.run import Run
-    from runstream.client.writers import NullWriter, Opening, open_writer
-    from runstream.events.names import InvalidName, check_path_part, check_run_id
-    from runstream.ids import new_id
-    from runstream.notices import Notices
-
-    values = settings.values
-    check_resume(resume, run_id)
-    try:
-        if run_id is not None:
-            check_run_id(run_id)
-        if experiment is not None:
-            check_path_part("experiment", experiment)
-    except InvalidName as error:
-        raise Invalid(f"{error} (an argument of init)") from None
-    opening = Opening(
-        run_id=run_id if run_id is not None else new_id(),
-        workspace=values.workspace,
-        project=values.project,
-        experiment=experiment,
-        name=name,
-        rank=rank,
-        spool=values.dir,
-        url=values.url,
-        api_key=values.api_key.get_secret_value() if values.api_key is not None else None,
-        mode=values.mode,
-        resumed=values.mode != "disabled" and is_resumed(resume, run_id, values),
-        resumed_at_step=resume_from_step,
-    )
-    notices = Notices()
-    if values.mode == "disabled":
-        return Run(opening, NullWriter(), notices)
-    background = Background(SYSTEM_CLOCK)
-    try:
-        writer = open_writer(opening, SYSTEM_CLOCK, notices, background.wake)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        what = f"argument {first['loc'][0]} = {first.get('input')!r} of init cannot be used"
-        raise Invalid(f"{what}: {first['msg']}") from None
-    except Unusable as error:
-        raise Unusable(f"{error} (the setting dir comes from {settings.origin('dir')})") from None
-    run = Run(opening, writer, notices, finish_timeout_s=values.finish_timeout_s)
-    run.attend(background)
-    start_capturing(run, background, values)
-    remember(run)
-    background.start()
-    where = run.url if run.mode == "online" else f"kept in {run.spool_folder}"
-    notices.line(f"run {name or run.run_id} in {run.workspace}/{run.project}: {where}")
     return run
 
 

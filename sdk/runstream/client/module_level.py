@@ -2,12 +2,18 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from runstream.client.active import active_run
+from runstream.client.active import newest
 
 if TYPE_CHECKING:
-    from runstream.client.run import EndStatus, Run
+    from runstream.client.ending import EndStatus
+    from runstream.client.run import Run
+
+
+def active_run() -> "Run | None":
+    """The run that was started last and has not ended; None if there is none."""
+    return cast("Run | None", newest())  # nothing but runs is remembered
 
 
 def log(data: Mapping[str, Any], step: int | None = None) -> None:

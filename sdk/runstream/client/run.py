@@ -2,29 +2,41 @@
 
 import contextlib
 import os
-import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from runstream.client.waiting import because, wait_until_acknowledged
-from runstream.client.writers import LateWriter, NullWriter, Opening, Writer, open_writer
+from runstream.client import active
+from runstream.client.background import SENDER_CHECK_S, Background
+from runstream.client.content.assets import Description, keep
+from runstream.client.content.images import png_bytes
+from runstream.client.content.plain import as_mapping, flat_parameters, json_values, pieces
+from runstream.client.content.text import clean, flat_tags, reason_of
+from runstream.client.ending import EndStatus, end_event, status_of
+from runstream.client.sending import keep_sender
+from runstream.client.waiting import wait_to_the_end
+from runstream.client.writers import FinishedWriter, LateWriter, NullWriter, Opening, Writer, open_writer
 from runstream.clock import SYSTEM_CLOCK, Clock
+from runstream.events.control import (
+    EnvironmentCaptured,
+    OthersLogged,
+    OutputAppended,
+    ParametersLogged,
+    RunEvent,
+    RunNotesSet,
+    RunRenamed,
+    TagsAdded,
+    TagsRemoved,
+    encode_event,
+)
+from runstream.ids import new_id
 from runstream.notices import Notices
+from runstream.spool.format import SpoolCorrupt, WriterInfo
 
 if TYPE_CHECKING:
     from runstream.capture.console import ConsoleCapture, Stream
-    from runstream.client.background import Background
-    from runstream.events.control import RunEvent
 
-EndStatus = Literal["finished", "failed", "killed"]
-#: A traceback is there to be read; the end of it says the most.
-_MAX_TRACEBACK_CHARS: Final = 30_000
-_MAX_MESSAGE_CHARS: Final = 2_000
-#: A `finish` that nobody gave a time does not wait for a server that the sender has not reached for this long.
-_STALLED_S: Final = 10.0
 #: How long `finish` waits for look-ups that still run (git, packages) before it ends the run without them.
 _CAPTURE_TIMEOUT_S: Final = 5.0
 
@@ -99,6 +111,11 @@ class Run:
         return self._parent is not None
 
     @property
+    def handle_sigterm(self) -> bool:
+        """Whether SIGTERM ends the run as killed, where nothing else handles it."""
+        return self._opening.handle_sigterm
+
+    @property
     def last_step(self) -> int:
         """The step of the last `log`; -1 (or one below `resume_from_step`) before any."""
         return self._writer.last_step
@@ -125,9 +142,6 @@ class Run:
     def log_params(self, values: Any) -> None:
         """Log hyper-parameters: a mapping, dataclass, pydantic model or argparse.Namespace. Nested ones are flattened
         with "."; what JSON cannot hold becomes its `str`. A later value of a name replaces the earlier one."""
-        from runstream.client.content.plain import as_mapping, flat_parameters
-        from runstream.events.control import ParametersLogged
-
         with self._never_raising("log_params"):
             mapping = as_mapping(values)
             if mapping is None:
@@ -144,31 +158,25 @@ class Run:
 
     def log_others(self, values: Mapping[str, Any]) -> None:
         """As `log_other`, for several at once."""
-        from runstream.events.control import OthersLogged
-
         with self._never_raising("log_others"):
             for piece in self._json_pieces("value", values):
                 self.event(OthersLogged(at_us=self._clock.at_us(), values=piece))
 
     def add_tags(self, *tags: str | Iterable[str]) -> None:
         """Add tags, given one by one or as lists."""
-        from runstream.events.control import TagsAdded
-
         with self._never_raising("add_tags"):
-            self.event(TagsAdded(at_us=self._clock.at_us(), tags=_tags(tags)))
+            self.event(TagsAdded(at_us=self._clock.at_us(), tags=flat_tags(tags)))
 
     def remove_tags(self, *tags: str | Iterable[str]) -> None:
         """Remove tags; those that the run does not have are no error."""
-        from runstream.events.control import TagsRemoved
-
         with self._never_raising("remove_tags"):
-            self.event(TagsRemoved(at_us=self._clock.at_us(), tags=_tags(tags)))
+            self.event(TagsRemoved(at_us=self._clock.at_us(), tags=flat_tags(tags)))
 
     def log_text(self, name: str, text: str, *, step: int | None = None) -> str | None:
         """Keep a text as an asset of kind `text`. Returns the asset's id, None if it was left out."""
         with self._never_raising("log_text"):
             data = str(text).encode("utf-8", "replace")
-            return self._asset(data, name, "text", step, None, "text/plain; charset=utf-8")
+            return self._asset(data, name, "text", step, content_type="text/plain; charset=utf-8")
         return None
 
     def log_asset(
@@ -185,7 +193,7 @@ class Run:
         from the name: image, text, table, audio, video, model or asset. Returns the asset's id, None if left out.
         """
         with self._never_raising("log_asset"):
-            return self._asset(source, name, kind, step, metadata, None)
+            return self._asset(source, name, kind, step, metadata)
         return None
 
     def log_image(
@@ -193,26 +201,20 @@ class Run:
     ) -> str | None:
         """Keep a picture: a matplotlib figure, a PIL image, an array or tensor ([height, width, channels], [channels,
         height, width] or [height, width]), or the path of an image file. Returns the asset's id, None if left out."""
-        from runstream.client.content.images import png_bytes
-
         with self._never_raising("log_image"):
             source = image if isinstance(image, str | bytes | os.PathLike) else png_bytes(image)
-            return self._asset(source, name, "image", step, metadata, None)
+            return self._asset(source, name, "image", step, metadata)
         return None
 
     def rename(self, name: str) -> None:
         """Give the run another name."""
-        from runstream.events.control import RunRenamed
-
         with self._never_raising("rename"):
             self.event(RunRenamed(at_us=self._clock.at_us(), name=name))
 
     def notes(self, text: str) -> None:
         """Set the run's notes; they replace earlier ones."""
-        from runstream.events.control import RunNotesSet
-
         with self._never_raising("notes"):
-            self.event(RunNotesSet(at_us=self._clock.at_us(), notes=str(text).encode("utf-8", "replace").decode()))
+            self.event(RunNotesSet(at_us=self._clock.at_us(), notes=clean(str(text))))
 
     # How it ends.
 
@@ -251,70 +253,44 @@ class Run:
     ) -> bool:
         if isinstance(self._writer, LateWriter) and not self._writer.opened:
             self._closed = True  # a child that never used what it inherited has nothing to end
-            self._writer = NullWriter()
-            _forget(self)
+            self._writer = FinishedWriter(self.run_id, self._notices)
+            active.forget(self)
             return True
         # A signal handler that interrupted `log` holds the writer's lock: whoever waited here would wait for itself.
         interrupting = self._writer.inside_call
         if self._background is not None:
             self._background.stop(0 if interrupting else _CAPTURE_TIMEOUT_S)
-        if self._console is not None:
-            self._console.remove()
-            self._console.flush(last=True)
-        if not self._ended:
-            self._ended = True
-            self._write_end(status, message, error)
         folder = self._writer.folder
-        self._closed = self._writer.close()
+        self._closed = self._end(status, message, error)
         if interrupting and not self._closed:
             return False  # closed at the end of the process
         self._closed = True
-        _forget(self)
+        active.forget(self)
         if folder is None:
             return True
         if self.mode == "offline":
             self._notices.line(f"run {self.run_id} is kept in {folder}; `runstream sync` sends it")
             return False
-        return self._wait(folder, timeout_s)
-
-    def _write_end(self, status: EndStatus, message: str | None, error: BaseException | None) -> None:
-        from runstream.events.control import RunFinished
-
-        trace = None
-        if error is not None:
-            message = message or f"{type(error).__name__}: {error}"
-            trace = "".join(traceback.format_exception(error))[-_MAX_TRACEBACK_CHARS:]
-        self.event(
-            RunFinished(
-                at_us=self._clock.at_us(),
-                status=status,
-                message=_clean(message[:_MAX_MESSAGE_CHARS]) if message else None,
-                traceback=_clean(trace) if trace else None,
-            )
-        )
-
-    def _wait(self, folder: Path, given_timeout_s: float | None) -> bool:
-        next_seq = self._writer.next_seq
-        timeout_s = self._finish_timeout_s if given_timeout_s is None else given_timeout_s
-        stalled_s = _STALLED_S if given_timeout_s is None else None
-        if timeout_s > 0 and self.mode == "online":
+        given_s = self._finish_timeout_s if timeout_s is None else timeout_s
+        if given_s > 0:
             self._ensure_sender()  # one that exits when it has nothing to do may have done so just now
-        say = self._notices.line
-        if wait_until_acknowledged(folder, next_seq, timeout_s, self._clock, time.sleep, say, stalled_s):
-            return True
-        if timeout_s > 0:
-            self._notices.line(
-                f"run {self.run_id} is not wholly acknowledged yet{because(folder)}. Nothing is lost: it stands in "
-                f"{folder}, and the sender goes on with it; `runstream sync` waits for that"
-            )
-        return False
+        next_seq, say = self._writer.next_seq, self._notices.line
+        return wait_to_the_end(folder, self.run_id, next_seq, given_s, self._clock, say, timeout_s is not None)
+
+    def _end(self, status: EndStatus, message: str | None, error: BaseException | None) -> bool:
+        """Write the last words and close the writer. False if something could not be written."""
+        if self._console is not None:
+            self._console.remove()
+            self._console.flush(last=True)
+        if not self._ended:
+            self._ended = True
+            self.event(end_event(status, message, error, self._clock.at_us()))
+        return self._writer.close()
 
     # What the rest of the package uses.
 
-    def attend(self, background: "Background") -> None:
+    def attend(self, background: Background) -> None:
         """Let `background`, which is not started yet, do this run's work off the training thread."""
-        from runstream.client.background import SENDER_CHECK_S
-
         self._background = background
         background.on_tick(self._writer.tick)
         background.every(SENDER_CHECK_S, self._ensure_sender)
@@ -323,10 +299,16 @@ class Run:
         """Stop `console` and take the rest of what it heard when the run ends."""
         self._console = console
 
-    def event(self, event: "RunEvent") -> None:
-        """Write a control event. Does not raise for a full disk, but for a text that UTF-8 cannot hold."""
-        from runstream.events.control import encode_event
+    def terminate(self, message: str) -> None:
+        """End as killed, from a signal handler that ends the process after it. Waits for nobody; never raises."""
+        if self._closed or (isinstance(self._writer, LateWriter) and not self._writer.opened):
+            return
+        with contextlib.suppress(Exception):
+            self._writer.take_over()
+            self._end("killed", message, None)
 
+    def event(self, event: RunEvent) -> None:
+        """Write a control event. Does not raise for a full disk, but for a text that UTF-8 cannot hold."""
         self._writer.write_event(encode_event(event))
 
     def sample(self, data: Mapping[str, float], step: int) -> None:
@@ -335,31 +317,17 @@ class Run:
 
     def output(self, stream: "Stream", text: str) -> None:
         """Keep a piece of what was printed."""
-        from runstream.events.control import OutputAppended
-
-        self.event(OutputAppended(at_us=self._clock.at_us(), stream=stream, text=_clean(text)))
+        self.event(OutputAppended(at_us=self._clock.at_us(), stream=stream, text=clean(text)))
 
     def environment(self, section: str, values: Mapping[str, Any]) -> None:
         """Keep facts about what the run runs on."""
-        from runstream.events.control import EnvironmentCaptured
-
         with self._never_raising(f"environment {section}"):
             for piece in self._json_pieces(section, values):
                 self.event(EnvironmentCaptured(at_us=self._clock.at_us(), section=section, values=piece))
 
     def _ensure_sender(self) -> None:
-        if self.mode != "online":
-            return
-        try:
-            from runstream.sender.start import ensure_sender
-
-            ensure_sender(self._opening.spool)
-        except Exception as error:
-            self._notices.once(
-                "sender",
-                f"no sender can be started ({error}): what is logged stays in {self._opening.spool} until another run "
-                "starts one, or `runstream sync` sends it",
-            )
+        if self.mode == "online":
+            keep_sender(self._opening.spool, self._notices)
 
     def _asset(
         self,
@@ -367,56 +335,28 @@ class Run:
         name: str | None,
         kind: str | None,
         step: int | None,
-        metadata: Mapping[str, Any] | None,
-        content_type: str | None,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
     ) -> str | None:
-        from runstream.client.content import assets
-        from runstream.events.control import AssetLogged
-        from runstream.ids import new_id
-
         if self._closed:
-            raise RuntimeError("the run is finished")
+            self._notices.finished(self.run_id)
+            return None
         folder = self._writer.assets_folder
         if folder is None:
             return None
         asset_id = new_id()
-        file, own_name = assets.open_source(source)
-        with file:
-            name = name or own_name or asset_id
-            content_type = content_type or assets.content_type_of(name)
-            # Built before the copy: a name that cannot be used costs no disk.
-            draft = AssetLogged(
-                at_us=self._clock.at_us(),
-                asset_id=asset_id,
-                name=name,
-                kind=kind or assets.kind_of(name, content_type),
-                sha256="0" * 64,
-                size_bytes=0,
-                content_type=content_type,
-                step=int(step) if step is not None else None,
-                metadata=self._json_values("metadata", metadata or {}),
-            )
-            stored = assets.store(file, folder, asset_id)
-        self.event(draft.model_copy(update={"sha256": stored.sha256, "size_bytes": stored.size_bytes}))
+        described = Description(name, kind, step, self._json_values("metadata", metadata or {}), content_type)
+        self.event(keep(source, folder, described, asset_id, self._clock.at_us()))
         return asset_id
 
     def _json_values(self, what: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        from runstream.client.content.plain import json_value
+        def tell(name: str, odd: str) -> None:
+            of = f"{what} {name!r} of run {self.run_id}"
+            self._notices.once(f"odd {what} {odd}", f"{of} holds a {odd}, which JSON cannot: its str() was kept")
 
-        found: dict[str, Any] = {}
-        for name, value in values.items():
-            odd: list[str] = []
-            found[str(name)] = json_value(value, odd)
-            if odd:
-                self._notices.once(
-                    f"odd {what} {odd[0]}",
-                    f"{what} {name!r} of run {self.run_id} holds a {odd[0]}, which JSON cannot: its str() was kept",
-                )
-        return found
+        return json_values(values, tell)
 
     def _json_pieces(self, what: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        from runstream.client.content.plain import pieces
-
         return pieces(self._json_values(what, values))
 
     @contextlib.contextmanager
@@ -424,11 +364,11 @@ class Run:
         try:
             yield
         except Exception as error:
-            self._notices.warn(f"{what}() of run {self.run_id} was left out: {_first_lines(error)}")
+            self._notices.warn(f"{what}() of run {self.run_id} was left out: {reason_of(error)}")
 
     # Other processes.
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: forget what is the parent's, and open a writer of our own when one is needed."""
         self._parent = self._writer.folder or self._parent
         self._writer.abandon()
@@ -439,8 +379,6 @@ class Run:
 
     def _open_late(self) -> Writer:
         """A writer of this process on the run. Never raises."""
-        from runstream.client.background import Background
-
         try:
             background = Background(self._clock)
             writer = open_writer(self._opening, self._clock, self._notices, background.wake)
@@ -450,7 +388,7 @@ class Run:
         except Exception as error:
             self._notices.warn(f"process {os.getpid()} cannot write to run {self.run_id}, its points are lost: {error}")
             return NullWriter()
-        _at_end_of_worker(self)
+        active.writes_here(self)
         return writer
 
     def __reduce__(self) -> tuple[Callable[..., "Run"], tuple[Any, ...]]:
@@ -461,9 +399,6 @@ class Run:
 
 def joined(opening: Opening, parent: Path | None, finish_timeout_s: float) -> Run:
     """The run of another process, to be written from this one: what unpickling a run calls."""
-    from runstream.client.active import remember
-    from runstream.spool.format import SpoolCorrupt, WriterInfo
-
     api_key = os.environ.get("RUNSTREAM_API_KEY") or None
     if parent is not None:
         with contextlib.suppress(OSError, SpoolCorrupt):
@@ -472,50 +407,5 @@ def joined(opening: Opening, parent: Path | None, finish_timeout_s: float) -> Ru
     run = Run(opening, NullWriter(), Notices(), finish_timeout_s=finish_timeout_s, parent=parent)
     if opening.mode != "disabled":
         run._writer = LateWriter(run._open_late)
-        remember(run)
+        active.remember(run)
     return run
-
-
-def status_of(error: BaseException | None) -> EndStatus:
-    """How a run ends whose code raised `error`."""
-    match error:
-        case None:
-            return "finished"
-        case KeyboardInterrupt():
-            return "killed"
-        case SystemExit():
-            return "failed" if error.code else "finished"
-        case _:
-            return "failed"
-
-
-def _forget(run: Run) -> None:
-    from runstream.client.active import forget
-
-    forget(run)
-
-
-def _at_end_of_worker(run: Run) -> None:
-    from runstream.client.active import at_end_of_worker
-
-    at_end_of_worker(run)
-
-
-def _tags(tags: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
-    found: list[str] = []
-    for tag in tags:
-        found.extend([tag] if isinstance(tag, str) else tag)
-    return tuple(dict.fromkeys(found))
-
-
-def _clean(text: str) -> str:
-    """Without lone surrogates, which UTF-8 cannot hold."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _first_lines(error: Exception) -> str:
-    details = getattr(error, "errors", None)
-    if callable(details):
-        with contextlib.suppress(Exception):
-            return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details())
-    return str(error) or type(error).__name__

@@ -1,5 +1,6 @@
 """How `finish` waits until what a run wrote is acknowledged, and what it says meanwhile."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ _POLL_S: Final = 0.02
 #: A wait that is over sooner says nothing.
 _QUIET_S: Final = 2.0
 _LINE_EVERY_S: Final = 10.0
+#: A `finish` that nobody gave a time does not wait for a server that the sender has not reached for this long.
+STALLED_S: Final = 10.0
 
 
 def wait_until_acknowledged(
@@ -47,6 +50,24 @@ def wait_until_acknowledged(
             next_line_s = now_s + _LINE_EVERY_S
             say(f"waiting for {waiting:,} of {next_seq:,} records to be acknowledged{because(folder)}")
         sleep(min(_POLL_S, timeout_s))
+
+
+def wait_to_the_end(
+    folder: Path, run_id: str, next_seq: int, timeout_s: float, clock: Clock, say: Callable[[str], None], given: bool
+) -> bool:
+    """What `finish` does after the last record: `wait_until_acknowledged` in real time, and a word about what is left.
+
+    `given`: somebody asked for this timeout, so a server that is away is waited for as well.
+    """
+    stalled_s = None if given else STALLED_S
+    if wait_until_acknowledged(folder, next_seq, timeout_s, clock, time.sleep, say, stalled_s):
+        return True
+    if timeout_s > 0:
+        say(
+            f"run {run_id} is not wholly acknowledged yet{because(folder)}. Nothing is lost: it stands in {folder}, "
+            "and the sender goes on with it; `runstream sync` waits for that"
+        )
+    return False
 
 
 def because(folder: Path) -> str:

@@ -35,6 +35,7 @@ class Writer(Protocol):
     def write_event(self, payload: bytes) -> bool: ...
     def tick(self) -> None: ...
     def close(self) -> bool: ...
+    def take_over(self) -> None: ...
     def abandon(self) -> None: ...
 
 
@@ -62,8 +63,26 @@ class NullWriter:
     def close(self) -> bool:
         return True
 
+    def take_over(self) -> None:
+        return
+
     def abandon(self) -> None:
         return
+
+
+class FinishedWriter(NullWriter):
+    """Refuses everything and says so once: for a run that was finished before it had a writer."""
+
+    def __init__(self, run_id: str, notices: Notices) -> None:
+        self._run_id = run_id
+        self._notices = notices
+
+    def log_row(self, data: Any, step: Any = None) -> None:
+        self._notices.finished(self._run_id)
+
+    def write_event(self, payload: bytes) -> bool:
+        self._notices.finished(self._run_id)
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +102,7 @@ class Opening:
     resumed: bool = False
     #: The step from which the run goes on, where its caller said so.
     resumed_at_step: int | None = None
+    handle_sigterm: bool = True
 
     def without_key(self) -> "Opening":
         return replace(self, api_key=None)
@@ -189,6 +209,10 @@ class LateWriter:
 
     def close(self) -> bool:
         return self._opened.close() if self._opened is not None else True
+
+    def take_over(self) -> None:
+        if self._opened is not None:
+            self._opened.take_over()
 
     def abandon(self) -> None:
         self._lock = threading.RLock()

@@ -144,7 +144,10 @@ class SpoolWriter(Appender):
                         self._busy = False
         except Exception:
             pass
-        self._log_slowly(data, step, counts=True)
+        try:
+            self._log_slowly(data, step, counts=True)
+        except Exception as error:  # the modules of a program that ends are taken apart under its last calls
+            self._notices.once(f"{self._info.run_id} log", f"log() to run {self._info.run_id} failed: {error!r}")
 
     def log_sample(self, data: Any, step: int) -> None:
         """As `log_row`, for rows that count steps of their own: what `log_row` counts from does not change."""
@@ -162,7 +165,9 @@ class SpoolWriter(Appender):
 
     def tick(self) -> None:
         """What another thread does now and then: write what waits, allocate the next segment. May block on the disk."""
-        if not self._closed and self._chain.reserve_wanted and self._offset > len(self._buffer) // 2:
+        if self._closed:
+            return
+        if self._chain.reserve_wanted and self._offset > len(self._buffer) // 2:
             with contextlib.suppress(OSError):  # a full disk is dealt with when the segment is full, too
                 reserve = self._chain.prepare()
                 with self._lock:
@@ -198,6 +203,13 @@ class SpoolWriter(Appender):
                 f"lost. Free space on the disk of {self._folder.parent.parent}"
             )
         return not lost
+
+    def take_over(self) -> None:
+        """In a signal handler that ends the process: the call that it interrupted never goes on. What that one had
+        written is kept, and what the handler writes after this is written at once."""
+        if self.inside_call:
+            self._limit = 0
+            self._busy = False
 
     def abandon(self) -> None:
         """In a forked child: let go of what belongs to the parent, above all its lock, and write nothing."""
@@ -235,11 +247,11 @@ class SpoolWriter(Appender):
 
     def _guarded(self, add: Callable[[], bool]) -> bool:
         """Run `add`, which queues records, and write the queue. Called without the lock."""
-        added = False
+        added = refused = False
         try:
             with self._lock:
                 if self._closed:
-                    self._note("closed", f"run {self._info.run_id} is finished: what was logged after that is left out")
+                    refused = True
                 elif self._busy:
                     added = add()  # inside another call of this thread, which writes it when it goes on
                 else:
@@ -258,4 +270,6 @@ class SpoolWriter(Appender):
         while self._pending_notices:  # without the lock: a log handler of the program's may call log() itself
             with contextlib.suppress(IndexError):
                 self._notices.once(*self._pending_notices.pop(0))
+        if refused:
+            self._notices.finished(self._info.run_id)
         return added

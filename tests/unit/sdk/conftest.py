@@ -131,7 +131,7 @@ def clean_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(home)
     yield home
-    from runstream.client.active import active_run
+    from runstream import active_run
 
     while (run := active_run()) is not None:
         run.finish(timeout_s=0)

@@ -149,7 +149,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Arguments of a run without captures, whose sender is not started."""
-    monkeypatch.setattr("runstream.sender.start.ensure_sender", lambda spool: None)
+    monkeypatch.setattr("runstream.client.sending.ensure_sender", lambda spool: None)
     return {
         "dir": tmp_path / "spool",
         "capture_console": False,
@@ -196,7 +196,7 @@ def test_a_sender_that_cannot_start_is_told_once(
     def broken(_: Path) -> None:
         raise OSError("no processes left")
 
-    monkeypatch.setattr("runstream.sender.start.ensure_sender", broken)
+    monkeypatch.setattr("runstream.client.sending.ensure_sender", broken)
     run = rs.init(url="http://127.0.0.1:1", **quiet)
     run.log({"a": 1})
     run.finish(timeout_s=0.01)

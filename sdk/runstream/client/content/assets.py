@@ -4,12 +4,13 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Protocol, cast
 
 from runstream.errors import Invalid
+from runstream.events.control import AssetLogged
 from runstream.events.limits import MAX_ASSET_BYTES
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -37,9 +38,45 @@ class _Readable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Description:
+    """What a person says of an asset: None is found out."""
+
+    name: str | None = None
+    kind: str | None = None
+    step: int | None = None
+    metadata: Mapping[str, Any] | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     sha256: str
     size_bytes: int
+
+
+def keep(source: Any, folder: Path, described: Description, asset_id: str, at_us: int) -> AssetLogged:
+    """Copy `source` (see `open_source`) into `folder` and return the event that tells of it. Blocks on the disk.
+
+    Raises Invalid, OSError, pydantic.ValidationError; nothing is left behind then.
+    """
+    file, own_name = open_source(source)
+    with file:
+        name = described.name or own_name or asset_id
+        content_type = described.content_type or content_type_of(name)
+        # Built before the copy: a name that cannot be used costs no disk.
+        draft = AssetLogged(
+            at_us=at_us,
+            asset_id=asset_id,
+            name=name,
+            kind=described.kind or kind_of(name, content_type),
+            sha256="0" * 64,
+            size_bytes=0,
+            content_type=content_type,
+            step=int(described.step) if described.step is not None else None,
+            metadata=dict(described.metadata or {}),
+        )
+        stored = store(file, folder, asset_id)
+    return draft.model_copy(update={"sha256": stored.sha256, "size_bytes": stored.size_bytes})
 
 
 def content_type_of(name: str) -> str:

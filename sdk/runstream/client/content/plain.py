@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from runstream.events.limits import MAX_EVENT_BYTES, MAX_PARAMETER_NAME_CHARS
@@ -61,6 +61,17 @@ def json_value(value: Any, odd: list[str], depth: int = 0) -> Any:
             return number
     odd.append(kind.__name__)
     return _text(value)
+
+
+def json_values(values: Mapping[str, Any], tell: Callable[[str, str], None]) -> dict[str, Any]:
+    """`values` as JSON can hold them. `tell` gets the name and the type of each that became text."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        odd: list[str] = []
+        found[str(name)] = json_value(value, odd)
+        if odd:
+            tell(str(name), odd[0])
+    return found
 
 
 def pieces(values: Mapping[str, Any], max_bytes: int = MAX_VALUES_BYTES) -> Iterator[dict[str, Any]]:
