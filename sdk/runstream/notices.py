@@ -15,6 +15,7 @@ class Notices:
 
     def __init__(self) -> None:
         self._told: set[str] = set()
+        self._muted = False
 
     def once(self, key: str, message: str) -> None:
         """Warn with `message` unless a warning with this `key` was given before."""
@@ -33,12 +34,18 @@ class Notices:
 
     def warn(self, message: str) -> None:
         """Warn, every time."""
+        if self._muted:
+            return
         try:
             import logging  # 10 ms that a run without warnings does not pay
 
             logging.getLogger("runstream").warning("runstream: %s", message)
         except Exception:  # a broken handler of the program's own must not reach training
             return
+
+    def mute(self) -> None:
+        """Warn no more: the process ends, and what its other threads still try is of no interest."""
+        self._muted = True
 
     def line(self, message: str) -> None:
         """Print a calm line of progress to stderr."""

@@ -304,6 +304,7 @@ class Run:
         if self._closed or (isinstance(self._writer, LateWriter) and not self._writer.opened):
             return
         with contextlib.suppress(Exception):
+            self._notices.mute()
             self._writer.take_over()
             self._end("killed", message, None)
 

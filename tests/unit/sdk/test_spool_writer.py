@@ -1,6 +1,5 @@
 """The writing side of the spool, read back by the reader in conftest.py, which shares no code with it."""
 
-import dis
 import errno
 import fcntl
 import itertools
@@ -10,7 +9,6 @@ import mmap
 import os
 import signal
 import struct
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -315,84 +313,6 @@ def test_a_signal_handler_may_log(make_writer: Make, read: Read) -> None:
     assert written.values("main") == list(range(count))
     assert sorted(written.values("signal")) == list(range(len(handled)))
     assert written.seqs == list(range(spool.next_seq))
-
-
-class _Interrupted(BaseException):
-    """Stands for KeyboardInterrupt."""
-
-
-class _Interrupter:
-    """Raises at the n-th place in the spool's code where CPython would run a signal handler: behind a call, at the
-    beginning of a function, at a jump back."""
-
-    _PLACES = ("CALL", "RESUME", "JUMP_BACKWARD", "POP_JUMP_BACKWARD", "FOR_ITER")
-
-    def __init__(self, at: int) -> None:
-        self.left = at
-        self.fired = False
-        self._last: dict[Any, str] = {}
-
-    def __call__(self, frame: Any, event: str, _: Any) -> Any:
-        if os.sep + "spool" + os.sep not in frame.f_code.co_filename or self.fired:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            before = self._last.get(frame, "")
-            self._last[frame] = dis.opname[frame.f_code.co_code[frame.f_lasti]]
-            if before.startswith(self._PLACES):
-                self.left -= 1
-                if self.left < 0:
-                    self.fired = True
-                    raise _Interrupted
-        return self
-
-
-def _interrupted_calls(
-    spool: SpoolWriter, interrupter: _Interrupter, read: Read
-) -> tuple[list[int], list[int], list[Any]]:
-    """Log rows, with every kind of turn among them, while interrupted. Returns the calls that returned, those that
-    raised, and the rows that a sender would have seen at that moment."""
-    returned, raised, seen = [], [], []
-    for i in range(14):
-        data: dict[str, Any] = {"id": i, "x": 0.0}
-        if i % 5 == 3:
-            data = {f"metric {i} " + "n" * 20: 1.0, "id": i}
-        if i % 7 == 5:
-            data["bad"] = "text"
-        sys.settrace(interrupter)
-        try:
-            spool.log_row(data, i)
-        except _Interrupted:
-            raised.append(i)
-            sys.settrace(None)
-            seen = read(spool.folder).rows
-        else:
-            returned.append(i)
-        finally:
-            sys.settrace(None)
-    return returned, raised, seen
-
-
-def test_an_interrupt_at_any_place_loses_and_doubles_nothing(make_writer: Make, read: Read) -> None:
-    fired = 0
-    for at in range(100_000):
-        spool = make_writer(segment_bytes=600)
-        interrupter = _Interrupter(at * 3)  # every third place; other turns of the loop meet the others
-        returned, raised, seen = _interrupted_calls(spool, interrupter, read)
-        spool.log_row({"id": 99, "x": 1.0}, 99)
-        assert spool.close()
-        written = read(spool.folder)
-        ids = written.values("id")
-        assert len(ids) == len(set(ids)), f"doubled at place {at * 3}"
-        assert set(returned) | {99} <= set(ids), f"lost at place {at * 3}"
-        assert set(ids) <= set(returned) | set(raised) | {99}
-        assert written.seqs == list(range(spool.next_seq))
-        assert written.dirt == b""
-        assert written.rows[: len(seen)] == seen, f"what a sender may have sent changed at place {at * 3}"
-        fired += interrupter.fired
-        if not interrupter.fired:
-            break
-    assert fired > 100
 
 
 def test_what_was_half_written_is_zeroed(make_writer: Make, read: Read) -> None:
