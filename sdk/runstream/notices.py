@@ -40,6 +40,8 @@ class Notices:
             import logging  # 10 ms that a run without warnings does not pay
 
             logging.getLogger("runstream").warning("runstream: %s", message)
+        except ImportError:  # an interpreter that ends imports nothing any more
+            self.line(message)
         except Exception:  # a broken handler of the program's own must not reach training
             return
 
