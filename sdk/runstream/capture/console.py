@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Literal
 
 from runstream.events.limits import MAX_OUTPUT_CHARS
@@ -43,6 +44,23 @@ def _last_drawn(line: str) -> str:
     return line.rstrip("\r").rpartition("\r")[2]
 
 
+class _Tee:
+    """Stands for the `write` of a stream, and hands what is written to `take` as long as it is set."""
+
+    def __init__(self, stream: Any, take: Callable[[str], None]) -> None:
+        #: What stood before the method of the stream's class: the tee of another run, or of another program.
+        self.before = vars(stream).get("write")
+        self.take: Callable[[str], None] | None = take
+        self._write: Callable[[str], Any] = stream.write
+
+    def __call__(self, text: str) -> Any:
+        written = self._write(text)
+        take = self.take
+        if take is not None and isinstance(text, str):
+            take(text)
+        return written
+
+
 class ConsoleCapture:
     """Takes a copy of what Python code writes to `sys.stdout` and `sys.stderr` while it is installed.
 
@@ -57,8 +75,7 @@ class ConsoleCapture:
         self._pending_chars = 0
         self._left_out_chars = 0
         self._lines: dict[Stream, LineCollapser] = {"stdout": LineCollapser(), "stderr": LineCollapser()}
-        self._installed: list[tuple[Any, Callable[[str], Any]]] = []
-        self._active = True
+        self._installed: list[tuple[Any, _Tee]] = []
         self._flushing = threading.RLock()  # a signal handler may end the run while its thread is in here
         self._process = os.getpid()
 
@@ -67,17 +84,16 @@ class ConsoleCapture:
         streams: list[tuple[Stream, Any]] = [("stdout", sys.stdout), ("stderr", sys.stderr)]
         for name, stream in streams:
             with contextlib.suppress(Exception):  # None under pythonw, objects with slots, ...
-                write = self._tee(name, stream.write)
-                stream.write = write
-                self._installed.append((stream, write))
+                tee = _Tee(stream, partial(self._take, name))
+                stream.write = tee
+                self._installed.append((stream, tee))
 
     def remove(self) -> None:
-        """Stop. Where another program put itself before us later, our part stays there and does nothing."""
-        self._active = False
-        for stream, write in self._installed:
+        """Stop. Where somebody put itself before us later, our part stays there, idle, until that one goes."""
+        for stream, tee in self._installed:
+            tee.take = None
             with contextlib.suppress(Exception):
-                if stream.__dict__.get("write") is write:
-                    del stream.write
+                _uncover(stream)
         self._installed.clear()
 
     def flush(self, *, last: bool = False) -> None:
@@ -99,15 +115,6 @@ class ConsoleCapture:
                 self._emit("stderr", f"[runstream left out {self._left_out_chars} characters: too much at once]\n")
                 self._left_out_chars = 0
 
-    def _tee(self, name: Stream, original: Callable[[str], Any]) -> Callable[[str], Any]:
-        def write(text: str) -> Any:
-            written = original(text)
-            if self._active and isinstance(text, str):
-                self._take(name, text)
-            return written
-
-        return write
-
     def _take(self, name: Stream, text: str) -> None:
         if os.getpid() != self._process:
             return  # a forked child prints; nobody flushes for it
@@ -116,3 +123,14 @@ class ConsoleCapture:
             return
         self._pending_chars += len(text)
         self._pending.append((name, text))
+
+
+def _uncover(stream: Any) -> None:
+    """Take away the tees that have nothing to do any more, as far as nothing else lies over them."""
+    top = vars(stream).get("write")
+    while isinstance(top, _Tee) and top.take is None:
+        top = top.before
+    if top is not None:
+        stream.write = top
+    elif "write" in vars(stream):
+        del stream.write

@@ -132,7 +132,7 @@ def _at_exit() -> None:
     status = status_of(error)
     if error is None and _exit_code not in (None, 0, False):
         status, message = "failed", f"the program left with exit({_exit_code!r})"
-    for run in _runs:
+    for run in _runs.copy():  # those that finish are taken out of it
         try:
             run.finish(status, timeout_s=0 if run.joined else None, message=message, error=error)
         except KeyboardInterrupt:  # waiting is what is interrupted; everything stands in the spool
@@ -140,7 +140,7 @@ def _at_exit() -> None:
 
 
 def _at_sigterm() -> None:
-    for run in _runs:
+    for run in _runs.copy():
         run.terminate("ended by SIGTERM")
 
 

@@ -89,7 +89,8 @@ def test_in_a_forked_child(finished_in: str, run_script: Any, folders: Any, read
 @pytest.mark.parametrize(
     "code",
     [
-        "atexit._run_exitfuncs()\nthread = threading.Thread(target=everything, args=(run,))\nthread.start(); thread.join()",
+        "thread = threading.Thread(target=everything, args=(run,))\n"
+        "atexit._run_exitfuncs(); thread.start(); thread.join()",
         # Functions that were registered before `init` are called after the run has ended.
         "",
         # An object that the interpreter takes apart with its last modules.
