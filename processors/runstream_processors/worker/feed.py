@@ -26,8 +26,8 @@ class Decoded:
 
     @property
     def raw_bytes(self) -> int:
-        """What its points unpack to."""
-        return sum(group.raw_size for group in self.frame.groups) if self.frame else 0
+        """What its events and points unpack to."""
+        return len(self.frame.events) + sum(group.raw_size for group in self.frame.groups) if self.frame else 0
 
 
 def decode(record: Record) -> Decoded:
@@ -40,6 +40,9 @@ def decode(record: Record) -> Decoded:
         return Decoded(record, None, "invalid_frame", str(error))
     if frame.header.key.encode() != record.key:
         detail = f"the record's key is {record.key!r}, the frame in it is for {frame.header.key!r}"
+        return Decoded(record, None, "wrong_key", detail)
+    if frame.groups and "/" in frame.header.key:
+        detail = f"the frame has points, and {frame.header.key!r} is a project: points belong to runs"
         return Decoded(record, None, "wrong_key", detail)
     return Decoded(record, frame)
 
@@ -68,8 +71,8 @@ class Feed:
         return self._ahead_bytes
 
     async def take(self, *, max_raw_bytes: int, max_records: int, timeout_s: float) -> list[Decoded]:
-        """The next records in order of each partition, until their points would unpack to more than `max_raw_bytes`
-        (at least one record). Empty when none came within `timeout_s`. Raises what a read raised."""
+        """The next records in order of each partition, until they would unpack to more than `max_raw_bytes` (at least
+        one record). Empty when none came within `timeout_s`. Raises what a read raised."""
         if not self._ahead and self._failure is None:
             try:
                 await asyncio.wait_for(self._arrived.wait(), timeout_s)

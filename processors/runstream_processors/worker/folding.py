@@ -46,12 +46,24 @@ Fresh = tuple[Range, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """Something in a record that could not be folded: where it is, under which key, and why it is in quarantine."""
+
+    part: int
+    offset: int
+    key: str
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Insert:
-    """One block for one table: exactly one part, all of it or nothing."""
+    """One block for one table: exactly one part, all of it or nothing. `set_aside`: what it puts into quarantine."""
 
     table: str
     block: bytes
     rows: int
+    set_aside: tuple[SetAside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +151,11 @@ class Folding:
         self._rows = {table: [] for table in (*APPENDED, *STATES)}
         self._changed_runs, self._changed_writers, self._folded_to = {}, {}, {}
         return flush
+
+    @property
+    def keys_held(self) -> int:
+        """How many keys are in memory."""
+        return len(self.memory.keys)
 
     def shrink(self, max_keys: int) -> None:
         """Forget keys beyond `max_keys`, the least recently used first. Only while every flush is written: what is
@@ -267,7 +284,9 @@ def _watermark_row(key: str, writer_id: str, mark: WriterMark, part: int, offset
 
 
 def _rows_insert(table: str, rows: Sequence[Mapping[str, Any]]) -> Insert:
-    return Insert(table, encode_rows(table, rows), len(rows))
+    fields = ("part", "offset", "key", "cause", "detail")
+    set_aside = tuple(SetAside(*(row[name] for name in fields)) for row in rows) if table == "quarantine" else ()
+    return Insert(table, encode_rows(table, rows), len(rows), set_aside)
 
 
 def _points_insert(points: PointBatch) -> list[Insert]:

@@ -4,20 +4,25 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogCorrupt, LogReader
+from runstream.service.log import LogCorrupt, LogReader, LogUnavailable
 from runstream.service.store import Store, StoreUnavailable
 from runstream.service.visibility import Progress
 from runstream_processors.store.resume import ahead, committed
 from runstream_processors.worker.feed import Decoded, Feed
-from runstream_processors.worker.folding import RESUMING, Folding
+from runstream_processors.worker.folding import POINTS, RESUMING, Folding, Insert, SetAside
 from runstream_processors.worker.loading import load_catalog, load_keys
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_processors.worker.writing import TableWriter, Written
 
 logger = logging.getLogger(__name__)
+
+#: So many of one insert into quarantine get a line in the log: a client gone wrong sends thousands a second.
+_LINES_AN_INSERT: Final = 20
 
 
 class Worker:
@@ -46,15 +51,21 @@ class Worker:
         #: Records up to here are folded one by one, because a batch with them failed with a programming error.
         self._careful: dict[int, int] = {}
         self._folded: dict[int, int] = {}
+        #: Folded and not yet handed to the writer, as (partition, offset).
+        self._unflushed: list[tuple[int, int]] = []
         #: Whether it has found its place in the log; False again while it starts over after a failure.
         self.resumed = False
+        #: What went wrong last, until something was written again or there is nothing left to write.
+        self.trouble: str | None = None
         self.records = 0
         self.points = 0
         self.failures = 0
+        #: By cause: what was put into quarantine.
+        self.quarantined: Counter[str] = Counter()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; then everything that was read is written and this returns. Raises LogCorrupt: going
-        on behind damage would lose data silently. Everything else is logged and tried again."""
+        """Until `stop` is set; then what was folded is written and this returns. Raises LogCorrupt: going on behind
+        damage would lose data silently. Everything else is logged and tried again."""
         retry_s = self._settings.retry_first_s
         while not stop.is_set():
             began_s = self._monotonic_s()
@@ -63,8 +74,13 @@ class Worker:
             except LogCorrupt:
                 raise
             except StoreUnavailable as error:
-                logger.warning("the store does not take writes, the next try is in %.1f s: %s", retry_s, error)
-            except Exception:
+                self.trouble = f"the store does not work: {error}"
+                logger.warning("the store does not work, the next try is in %.1f s: %s", retry_s, error)
+            except LogUnavailable as error:
+                self.trouble = f"the log cannot be read: {error}"
+                logger.warning("the log cannot be read, the next try is in %.1f s: %s", retry_s, error)
+            except Exception as error:
+                self.trouble = f"{type(error).__name__}: {error}"
                 logger.exception("the worker failed and starts again from the store in %.1f s", retry_s)
             else:
                 return
@@ -87,14 +103,16 @@ class Worker:
 
     async def _run_once(self, stop: asyncio.Event) -> None:
         done = await committed(self._store)
+        _check_end(done, await self._log.next_offsets())
         folding = Folding({table: await ahead(self._store, table, done) for table in RESUMING}, self._poison)
         await load_catalog(self._store, folding)
         self._progress.advance(Positions(done))
+        self._unflushed = []
         self.resumed = True
         self._on_step("resumed")
         next_offsets = {part: done.get(part, -1) + 1 for part in range(self._log.partitions)}
         feed = Feed(self._log, next_offsets, max_ahead_bytes=self._settings.max_ahead_bytes)
-        writer = TableWriter(self._store, self._progress.advance, on_step=self._on_step)
+        writer = TableWriter(self._store, self._progress.advance, on_inserted=self._inserted, on_step=self._on_step)
         try:
             await self._cycles(folding, feed, writer, stop)
         finally:
@@ -106,58 +124,83 @@ class Worker:
         dirty = False
         while True:
             began_s = self._monotonic_s()
+            careful = self._is_careful()
             # A dirty fold waits for nothing: if the log ran dry it is flushed at once.
-            batch = await self._take(feed, timeout_s=0.0 if dirty or stop.is_set() else 0.5)
+            batch = [] if stop.is_set() else await self._take(feed, careful, timeout_s=0.0 if dirty else 0.5)
             if batch:
                 await self._fold(folding, batch, writer)
                 dirty = True
-            if dirty and (not feed.waiting_bytes or self._monotonic_s() - flushed_s > self._settings.flush_every_s):
-                flush = await asyncio.to_thread(folding.flush)
-                await writer.put(Written(flush.inserts, Positions(flush.committed)))
+            due = careful or self._monotonic_s() - flushed_s > self._settings.flush_every_s
+            if dirty and (due or stop.is_set() or not feed.waiting_bytes):
+                await self._flush(folding, writer)
                 flushed_s, dirty = self._monotonic_s(), False
-                if not feed.waiting_bytes:
+                if not feed.waiting_bytes or folding.keys_held > self._settings.max_keys:
                     await writer.drain()
                     folding.shrink(self._settings.max_keys)
-            if stop.is_set() and not batch and not dirty:
+            if stop.is_set():
                 await writer.drain()
                 return
-            if batch and not stop.is_set():
+            if batch:
                 await self._pause(feed, began_s)
+            elif not dirty:
+                self.trouble = None
 
-    async def _take(self, feed: Feed, timeout_s: float) -> list[Decoded]:
-        careful = any(self._folded.get(part, -1) < last for part, last in self._careful.items())
+    def _is_careful(self) -> bool:
+        """Whether records are folded and flushed one by one, because somewhere ahead there is one that breaks it."""
+        return any(self._folded.get(part, -1) < last for part, last in self._careful.items())
+
+    async def _take(self, feed: Feed, careful: bool, timeout_s: float) -> list[Decoded]:
         return await feed.take(
             max_raw_bytes=self._settings.max_batch_raw_bytes,
             max_records=1 if careful else self._settings.max_batch_records,
             timeout_s=timeout_s,
         )
 
-    async def _fold(self, folding: Folding, batch: Sequence[Decoded], writer: TableWriter) -> None:
+    async def _fold(self, folding: Folding, batch: list[Decoded], writer: TableWriter) -> None:
         if needed := folding.needs(batch):
             # Nothing of these keys is on its way to the store: a key leaves memory only while all is written.
             await load_keys(self._store, folding, needed)
+        places = [(decoded.record.partition, decoded.record.offset) for decoded in batch]
         try:
             inserts = await asyncio.to_thread(folding.fold, batch)
         except Exception:
-            self._suspect(batch)
+            self._suspect(places)
             raise
-        for decoded in batch:
-            self._folded[decoded.record.partition] = decoded.record.offset
+        self._folded |= dict(places)
+        self._unflushed += places
         self.records += len(batch)
         if inserts:
-            self.points += sum(insert.rows for insert in inserts)
             await writer.put(Written(inserts))
 
-    def _suspect(self, batch: Sequence[Decoded]) -> None:
-        """A fold raised: fold record by record from here, and quarantine the one that raises alone."""
-        if len(batch) == 1:
-            record = batch[0].record
-            logger.error("record %d:%d cannot be folded and goes to quarantine", record.partition, record.offset)
-            self._poison.add((record.partition, record.offset))
-        for decoded in batch:
-            part, offset = decoded.record.partition, decoded.record.offset
+    async def _flush(self, folding: Folding, writer: TableWriter) -> None:
+        """Hand everything that changed to the writer, and with it the position."""
+        try:
+            flush = await asyncio.to_thread(folding.flush)
+        except Exception:
+            self._suspect(self._unflushed)
+            raise
+        self._unflushed = []
+        await writer.put(Written(flush.inserts, Positions(flush.committed)))
+
+    def _suspect(self, places: list[tuple[int, int]]) -> None:
+        """A fold or the making of its rows raised: go record by record from here, and the one that raises alone goes to
+        quarantine."""
+        if len(places) == 1:
+            self._poison.update(places)
+        for part, offset in places:
             self._careful[part] = max(offset, self._careful.get(part, -1))
         self._folded = {}
+
+    def _inserted(self, insert: Insert) -> None:
+        """An insert is in its table: count it, and say what of it is in quarantine."""
+        self.trouble = None
+        if insert.table == POINTS:
+            self.points += insert.rows
+        self.quarantined.update(one.cause for one in insert.set_aside)
+        for one in insert.set_aside[:_LINES_AN_INSERT]:
+            _log_set_aside(one)
+        if (more := len(insert.set_aside) - _LINES_AN_INSERT) > 0:
+            logger.warning("%d more are in quarantine: the table `quarantine` has all of them", more)
 
     async def _pause(self, feed: Feed, began_s: float) -> None:
         """Let a trickle gather, but not once much is waiting."""
@@ -166,6 +209,24 @@ class Worker:
             if left_s <= 0:
                 return
             await asyncio.sleep(min(left_s, 0.02))
+
+
+def _check_end(done: Mapping[int, int], next_offsets: Mapping[int, int]) -> None:
+    """Raises LogCorrupt if the tables hold records that the log does not have: what it appends from now on would get
+    offsets that count as folded, and nobody would ever see it."""
+    for part, offset in done.items():
+        end = next_offsets.get(part, 0)
+        if offset >= end:
+            raise LogCorrupt(
+                f"the tables end at {part}:{offset}, but the log has no more than {end} records in partition {part}: "
+                "it is another log, or an older copy. Put the right one back; or move the tables away (the directory "
+                "`store`), and they are made again from this one"
+            )
+
+
+def _log_set_aside(one: SetAside) -> None:
+    fields = {"partition": one.part, "offset": one.offset, "cause": one.cause}
+    logger.warning("record %d:%d of %r is in quarantine: %s", one.part, one.offset, one.key, one.detail, extra=fields)
 
 
 async def _sleep_or_stop(stop: asyncio.Event, seconds: float) -> None:

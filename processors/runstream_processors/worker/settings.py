@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    #: Points of a batch, unpacked. A point of wide rows has 8 bytes and one of a single metric 24, so a block has
-    #: 0.7 to 2 million points. Of half as many, merges make the worker's CPU a fifth dearer; blocks below 100,000 points
-    #: cost the engine twice as much a point.
+    #: Points and events of a batch, unpacked. A point of wide rows has 8 bytes and one of a single metric 24, so a
+    #: block has 0.7 to 2 million points. Of half as many, merges make the worker's CPU a fifth dearer; blocks below
+    #: 100,000 points cost the engine twice as much a point.
     max_batch_raw_bytes: int = 16_000_000
     max_batch_records: int = 20_000
     #: Frames read ahead while a batch is folded: two batches at the usual compression.

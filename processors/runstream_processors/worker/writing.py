@@ -25,6 +25,7 @@ class Written:
 class TableWriter:
     """A queue of inserts of bounded depth. Used from one event loop.
 
+    `on_inserted` is called after each insert, `on_visible` after the last one of a task that makes something visible.
     `on_step` is called with "before TABLE" and "after TABLE" around each insert; fault tests end the process there.
     """
 
@@ -33,16 +34,18 @@ class TableWriter:
         store: Store,
         on_visible: Callable[[Positions], None],
         *,
+        on_inserted: Callable[[Insert], None] = lambda insert: None,
         depth: int = 2,
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
         self._store = store
         self._on_visible = on_visible
+        self._on_inserted = on_inserted
         self._on_step = on_step
         self._queue: asyncio.Queue[Written] = asyncio.Queue(depth)
         self._failure: BaseException | None = None
+        self._inserting = asyncio.Lock()
         self._task = asyncio.create_task(self._run())
-        self.rows_written = 0
 
     async def put(self, written: Written) -> None:
         """Queue it, waiting while the queue is full. Raises what an earlier insert raised."""
@@ -55,13 +58,14 @@ class TableWriter:
         await self._queue.join()
         self._raise_failure()
 
-    @property
-    def idle(self) -> bool:
-        return self._queue.empty() and self._failure is None
-
     async def close(self) -> None:
-        """Stop after the insert that is running; what is still queued is dropped (and folded again later)."""
-        self._task.cancel()
+        """Wait for the insert that is running; what is still queued is dropped (and folded again later).
+
+        An insert cannot be taken back. Whoever looked into the tables while it runs would not see its rows, and would
+        insert them once more.
+        """
+        async with self._inserting:
+            self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     def _raise_failure(self) -> None:
@@ -82,9 +86,10 @@ class TableWriter:
 
     async def _write(self, written: Written) -> None:
         for insert in written.inserts:
-            self._on_step(f"before {insert.table}")
-            await self._store.insert(insert.table, column_names(insert.table), insert.block, insert.rows)
-            self.rows_written += insert.rows
+            async with self._inserting:
+                self._on_step(f"before {insert.table}")
+                await self._store.insert(insert.table, column_names(insert.table), insert.block, insert.rows)
+            self._on_inserted(insert)
             self._on_step(f"after {insert.table}")
         if written.visible is not None:
             self._on_visible(written.visible)
