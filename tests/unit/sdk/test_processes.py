@@ -181,6 +181,26 @@ def test_workers_of_multiprocessing(method: str, run_script: Any, folders: Any, 
     assert {info["api_key"] for info in infos} == {"k"}
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_run_that_begins_in_a_worker_ends_with_it(method: str, run_script: Any, folders: Any, read: Read) -> None:
+    code = (
+        "import multiprocessing\n"
+        "import runstream as rs\n"
+        "def work(rank):\n"
+        "    rs.init(run_id='shared', rank=rank).log({'w': rank})\n"
+        "    if rank: raise ValueError('worker')\n"
+        "if __name__ == '__main__':\n"
+        f"    context = multiprocessing.get_context('{method}')\n"
+        "    workers = [context.Process(target=work, args=(rank,)) for rank in range(2)]\n"
+        "    for worker in workers: worker.start()\n"
+        "    for worker in workers: worker.join()\n"
+    )
+    done = run_script(code)
+    found = [read(folder) for folder in folders()]
+    ends = {one.values("w")[0]: one.of_type("run_finished.v1")[0]["status"] for one in found}
+    assert ends == {0: "finished", 1: "failed"}, done.stderr
+
+
 def test_a_pool_that_reads_data_for_a_loader(run_script: Any, folders: Any, read: Read) -> None:
     code = (
         "import concurrent.futures, multiprocessing\n"
