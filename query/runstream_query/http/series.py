@@ -32,10 +32,13 @@ from runstream_query.sql.series import (
     scanned_envelope,
     scanned_extent_statement,
     step_width,
+    unnamed_points_statement,
 )
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 WIDTH_HEADER: Final = "Runstream-Bucket-Width"
+#: Rows of 40 bytes: 2.6 MB are written while the reader takes in what was written before.
+_BATCH_ROWS: Final = 65_536
 Axis = Literal["step", "time"]
 
 
@@ -213,10 +216,22 @@ async def _json_points(
         )
     curves: list[Curve] = []
     for names in reads:
-        parameters = Parameters()
-        table = await context.store.query(points_statement(names, wanted, parameters), parameters.values)
+        table = await _points(context, names, wanted)
         curves.extend(await asyncio.to_thread(_curves, table))
     return Series(curves=curves)
+
+
+async def _points(context: Context, names: Names, wanted: Range) -> pa.Table:
+    """All points of one read. Of a single series the names are added here, as dictionaries of one."""
+    parameters = Parameters()
+    if not names.alone:
+        return await context.store.query(points_statement(names, wanted, parameters), parameters.values)
+    table = await context.store.query(unnamed_points_statement(names, wanted, parameters), parameters.values)
+    codes = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
+    run, metric = (
+        pa.DictionaryArray.from_arrays(codes, pa.array([name])) for name in (names.runs[0], names.metrics[0])
+    )
+    return table.add_column(0, "run", run).add_column(1, "metric", metric)
 
 
 def _parts(table: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
@@ -255,6 +270,8 @@ def _encoded(table: pa.Table) -> pa.Table:
     """The names as dictionaries: one text a series instead of one a point."""
     for name in ("run", "metric"):
         at = table.column_names.index(name)
+        if pa.types.is_dictionary(table.schema.field(at).type):
+            continue
         table = table.set_column(at, name, table.column(name).dictionary_encode().combine_chunks())
     return table
 
@@ -307,8 +324,7 @@ async def _stream_points(
 
     async def tables() -> AsyncIterator[pa.Table]:
         for names in reads:
-            parameters = Parameters()
-            yield await context.store.query(points_statement(names, wanted, parameters), parameters.values)
+            yield await _points(context, names, wanted)
 
     return await _stream(context, request, POINTS_SCHEMA, tables(), {})
 
@@ -342,13 +358,15 @@ async def _stream(
     sink = _Sink()
     writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema)
 
-    def write(table: pa.Table) -> bytes:
-        writer.write_table(_encoded(table).cast(schema), max_chunksize=1_000_000)
+    def write(batch: pa.RecordBatch) -> bytes:
+        writer.write_batch(batch)
         return sink.take()
 
     table = first
     while table is not None:
-        await response.write(await asyncio.to_thread(write, table))
+        fitting = await asyncio.to_thread(lambda rows: _encoded(rows).cast(schema), table)
+        for batch in fitting.to_batches(max_chunksize=_BATCH_ROWS):
+            await response.write(await asyncio.to_thread(write, batch))
         table = await anext(tables, None)
     writer.close()
     await response.write(sink.take())
