@@ -116,8 +116,8 @@ def test_several_runs_and_threads_that_log(start: Any, folders: Any, read: Read)
     assert program.end() == -signal.SIGTERM
     assert [_ends(folder, read) for folder in folders()] == [[_KILLED], [_KILLED]]
     assert "is finished" not in program.stderr.read()
-    printed = [event["text"] for event in read(folders()[1]).of_type("output_appended.v1")]
-    assert "".join(printed).endswith("\nready\n")
+    printed = read(folders()[1]).of_type("output_appended.v1")
+    assert [event["text"] for event in printed if event["stream"] == "stdout"] == ["ready\n"]
 
 
 @pytest.mark.parametrize("before", [True, False])
