@@ -19,7 +19,7 @@ BIN := .venv/bin
 # the environment makes a second call return at once; calls in parallel wait for each other.
 VENV_DEMO := $(PYTHON) infra/make_venv.py .venv demo
 VENV_DEV := $(PYTHON) infra/make_venv.py .venv dev
-VENV_BENCH := $(PYTHON) infra/make_venv.py .venv-bench demo --requirements bench/requirements.txt
+VENV_BENCH := $(PYTHON) infra/make_venv.py .venv-bench server,data
 
 .PHONY: help demo lint test faults bench clean
 .DEFAULT_GOAL := help
@@ -50,7 +50,7 @@ faults:
 	KILLS=$(KILLS) RUNSTREAM_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -s --timeout 86400
 
 bench:
-	@$(VENV_BENCH)
+	@$(VENV_BENCH) && .venv-bench/bin/python -m bench.peers
 	.venv-bench/bin/python -m bench $(BENCH_ARGS)
 
 clean:

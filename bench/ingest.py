@@ -61,6 +61,7 @@ class Trainers:
         self.spool = folder / "spool"
         self.began_s = self.ended_s = 0.0
         self.writers: dict[Path, int] = {}
+        self.runs: list[str] = []
         fields = {"url": url, "mode": mode, "spool": str(self.spool), "logged_hz": load.metrics == MANY_RUNS.metrics}
         self._children = [
             Child.python(
@@ -84,6 +85,7 @@ class Trainers:
         answers = [process.answer() for process in self._children]
         self.began_s = min(answer["began_s"] for answer in answers)
         self.ended_s = max(answer["ended_s"] for answer in answers)
+        self.runs = [run for answer in answers for run in answer["runs"]]
         self.writers = {Path(folder): seq for answer in answers for folder, seq in answer["writers"].items()}
 
     def acknowledged(self) -> bool:
@@ -101,6 +103,8 @@ def trainers(load: Load, url: str, mode: str, folder: Path) -> Iterator[Trainers
     """Trainers whose sender, if they started one, ends with the block."""
     found = Trainers(load, url, mode, folder)
     try:
+        if mode == "online":
+            wait_until(lambda: sender_pid(found.spool) is not None, "the start of the sender")
         yield found
     finally:
         found.leave()
@@ -110,7 +114,7 @@ def trainers(load: Load, url: str, mode: str, folder: Path) -> Iterator[Trainers
 def measured(found: Trainers, server_pid: int | None, finished: Callable[[], None]) -> dict[str, Any]:
     """Let the trainers log; `finished` returns when the stage is through with everything."""
     sender = sender_pid(found.spool)
-    pids = {"writers": found.pids, "sender": [sender], "server": [server_pid]}
+    pids: dict[str, Sequence[int | None]] = {"writers": found.pids, "sender": [sender], "server": [server_pid]}
     groups = {name: [pid for pid in group if pid is not None] for name, group in pids.items()}
     before = {name: sum(map(cpu_s, group)) for name, group in groups.items()}
     found.log()
@@ -135,16 +139,20 @@ def spool_alone(load: Load, folder: Path) -> dict[str, Any]:
 def with_stage(load: Load, stage: str, folder: Path) -> dict[str, Any]:
     """Until everything is acknowledged by a part of the server (see bench.ingest_stages)."""
     log = folder / "stage.log"
-    with child(stage, str(folder / "data"), module="ingest_stages", log=log) as process:
-        with trainers(load, process.answer()["url"], "online", folder) as found:
-            return measured(found, process.pid, lambda: wait_until(found.acknowledged, "acknowledgement", 0.05))
+    with (
+        child(stage, str(folder / "data"), module="ingest_stages", log=log) as process,
+        trainers(load, process.answer()["url"], "online", folder) as found,
+    ):
+        return measured(found, process.pid, lambda: wait_until(found.acknowledged, "acknowledgement", 0.05))
 
 
 def whole(load: Load, folder: Path) -> dict[str, Any]:
     """Until everything is visible, by the server as it is."""
-    with server(folder / "data", folder / "server.log") as (url, process):
-        with trainers(load, url, "online", folder) as found:
-            return measured(found, process.pid, lambda: wait_for_visible(url, load.points))
+    with (
+        server(folder / "data", folder / "server.log") as (url, process),
+        trainers(load, url, "online", folder) as found,
+    ):
+        return measured(found, process.pid, lambda: wait_for_visible(url, load.points))
 
 
 def wait_for_visible(url: str, points: int) -> None:

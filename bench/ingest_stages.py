@@ -1,6 +1,7 @@
-"""Parts of the server, for measuring how fast each stage is: `python -m bench.ingest_stages null|log|worker DIR`.
+"""Parts of the server, for measuring how fast each stage is: `python -m bench.ingest_stages null|slow|log|worker DIR`.
 
 null: answers that everything is durable, and keeps nothing.
+slow: as null, but only after as many seconds as the next argument says.
 log: the gateway and the embedded log, and nobody who reads it.
 worker: folds the log of DIR (left behind by `log`) into the tables and says how long that took.
 """
@@ -11,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -43,7 +44,16 @@ async def accept(request: web.Request) -> web.Response:
     return web.json_response({"positions": "", "writers": writers})
 
 
-async def serve(add_routes: Callable[[web.Application], None]) -> None:
+def accept_after(seconds: float) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handler(request: web.Request) -> web.Response:
+        answer = await accept(request)
+        await asyncio.sleep(seconds)
+        return answer
+
+    return handler
+
+
+async def serve(add_routes: Callable[[web.Application], object]) -> None:
     app = web.Application(middlewares=[problem_middleware()], client_max_size=GatewaySettings().max_request_bytes)
     add_routes(app)
     runner = web.AppRunner(app, access_log=None)
@@ -89,12 +99,15 @@ def main() -> None:
     match stage:
         case "null":
             asyncio.run(serve(lambda app: app.add_routes([web.post("/ingest/v1/frames", accept)])))
+        case "slow":
+            slow = accept_after(float(sys.argv[3]))
+            asyncio.run(serve(lambda app: app.add_routes([web.post("/ingest/v1/frames", slow)])))
         case "log":
             asyncio.run(serve_log(settings))
         case "worker":
             asyncio.run(fold(settings))
         case _:
-            raise SystemExit(f"{stage!r} is no stage: null, log or worker")
+            raise SystemExit(f"{stage!r} is no stage: null, slow, log or worker")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Make a virtual environment with this project in it, unless it is there: `python make_venv.py .venv demo`.
 
 Needs nothing but Python. Several calls at once wait for each other; a second call finds the stamp of the first and
-does nothing until pyproject.toml, a requirements file or the Python changes. Run by the Makefile.
+does nothing until pyproject.toml or the Python changes. Run by the Makefile.
 """
 
 from __future__ import annotations  # so that an old Python gets as far as the message that refuses it
@@ -21,8 +21,7 @@ def main() -> int:
     """0 when the environment is ready, 2 when this Python is too old, pip's own status when pip fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the environment is to be")
-    parser.add_argument("extra", help="the extra of pyproject.toml to install, e.g. demo")
-    parser.add_argument("--requirements", type=Path, help="a file of further packages")
+    parser.add_argument("extra", help="the extras of pyproject.toml to install, e.g. demo or server,data")
     asked = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever Python is there
         found = ".".join(map(str, sys.version_info[:3]))
@@ -31,32 +30,30 @@ def main() -> int:
     # A file that is always there, outside of the folder that may be made anew.
     with (ROOT / "pyproject.toml").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return ensure(asked.folder, asked.extra, asked.requirements)
+        return ensure(asked.folder, asked.extra)
 
 
-def ensure(folder: Path, extra: str, requirements: Path | None) -> int:
+def ensure(folder: Path, extra: str) -> int:
     """Bring the environment up to date. The caller holds the lock."""
     stamp = folder / f".installed-{extra}"
-    wanted = fingerprint(extra, requirements)
+    wanted = fingerprint(extra)
     if stamp.exists() and stamp.read_text() == wanted:
         return 0
     python = folder / "bin" / "python"
     if not python.exists() or version_of(python) != sys.version_info[:2]:
         print(f"creating {folder} with Python {sys.version.split()[0]}", flush=True)
         venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(folder)
-    more = ["-r", str(requirements)] if requirements else []
     print(f"installing runstream[{extra}] into {folder}", flush=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    status = subprocess.run([*pip, "--editable", f"{ROOT}[{extra}]", *more], check=False).returncode
+    status = subprocess.run([*pip, "--editable", f"{ROOT}[{extra}]"], check=False).returncode
     if status == 0:
         stamp.write_text(wanted)
     return status
 
 
-def fingerprint(extra: str, requirements: Path | None) -> str:
+def fingerprint(extra: str) -> str:
     """What decides whether the environment is up to date."""
     parts = [extra.encode(), sys.version.encode(), str(ROOT).encode(), (ROOT / "pyproject.toml").read_bytes()]
-    parts.append(requirements.read_bytes() if requirements else b"")
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 

@@ -1,0 +1,103 @@
+"""The results as tables for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show(results: Mapping[str, Any], console: Console) -> None:
+    """Print a table for each part that was measured."""
+    shows = {"log": _log, "ingest": _ingest, "reads": _reads, "freshness": _freshness}
+    for part, show_part in shows.items():
+        if part in results:
+            show_part(results[part], console)
+    for part in results.keys() - shows.keys() - {"machine"}:
+        console.print(f"{part}: see the JSON file")
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], console: Console) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*(_text(cell) for cell in row))
+    console.print(table)
+
+
+def _text(cell: Any) -> str:
+    match cell:
+        case None:
+            return ""
+        case bool():
+            return "yes" if cell else "NO"
+        case float():
+            return f"{cell:,.1f}" if cell >= 100 else f"{cell:.3g}"
+        case int():
+            return f"{cell:,}"
+        case _:
+            return str(cell)
+
+
+def _log(found: Mapping[str, Any], console: Console) -> None:
+    columns = ("tracker", "version", "p50 us", "p99 us", "p99.9 us", "mean us", "p50 / floor", "calls")
+    for scalars, result in found.items():
+        keys = ("version", "p50_us", "p99_us", "p999_us", "mean_us", "of_floor", "calls")
+        rows = [(name, *(figures[key] for key in keys)) for name, figures in result["trackers"].items()]
+        rows.extend((name, f"left out: {reason}", *([None] * 6)) for name, reason in result["left_out"].items())
+        _table(f"One log() call of {scalars} scalars", columns, rows, console)
+
+
+def _ingest(found: Mapping[str, Any], console: Console) -> None:
+    for result in found.values():
+        rows = []
+        for number, turn in enumerate(result["turns"], start=1):
+            whole, raw = turn["whole"], turn["raw"]
+            cpu = whole["cpu_us_per_point"]
+            rows.append(
+                (
+                    f"turn {number}",
+                    whole["points_per_s"],
+                    raw["points_per_s"],
+                    turn["ratio"],
+                    cpu["writers"],
+                    cpu["sender"],
+                    cpu["server"],
+                    raw["cpu_us_per_point"],
+                )
+            )
+        columns = ("", "points/s", "raw insert", "ratio", "writers", "sender", "server", "raw")
+        title = f"{result['load']}: log() to visible, median ratio {result['ratio']:.2f}; right: CPU us a point"
+        _table(title, columns, rows, console)
+        stages = [
+            (name, stage["points_per_s"], ", ".join(f"{who} {us:.3f}" for who, us in stage["cpu_us_per_point"].items()))
+            for name, stage in result["stages"].items()
+        ]
+        if stages:
+            _table("The same, stage by stage", ("stage", "points/s", "CPU us a point"), stages, console)
+        sizes = result["sizes"]
+        columns_bytes = ", ".join(f"{name} {size}" for name, size in sizes["table_bytes_per_point"].items())
+        console.print(f"bytes a point: log {sizes['log_bytes_per_point']}; table {columns_bytes}\n")
+
+
+def _reads(found: Mapping[str, Any], console: Console) -> None:
+    curves = {name: figures for name, figures in found.items() if "of_engine" in figures}
+    keys = ("rows", "http_ms", "engine_ms", "of_engine", "http_cpu_ms", "engine_cpu_ms", "same")
+    rows = [(name, *(figures[key] for key in keys)) for name, figures in curves.items()]
+    columns = ("read", "rows", "HTTP ms", "engine ms", "ratio", "HTTP CPU ms", "engine CPU ms", "same rows")
+    _table("Reads over HTTP beside the engine alone", columns, rows, console)
+    view, listed = found["view"], found["list of runs"]
+    console.print(
+        f"view: {100 * view['share_of_scan_cpu']:.1f} % of the CPU of a scan over HTTP, "
+        f"{100 * view['engine_share_of_scan_cpu']:.1f} % in the engine; equal to the scan: {view['equals_scan']}"
+    )
+    console.print(
+        f"list of {listed['runs']:,} runs by a metric: {listed['http_ms']} ms, bare scan {listed['scan_ms']} ms, "
+        f"same runs: {listed['same']}; filled with {listed['fill_runs_per_s']:,} runs/s\n"
+    )
+
+
+def _freshness(found: Mapping[str, Any], console: Console) -> None:
+    figures = f"p50 {found['p50_ms']} ms, p99 {found['p99_ms']} ms ({found['rows']} rows)"
+    console.print(f"log() to visible under little load: {figures}\n")

@@ -1,0 +1,92 @@
+"""The benchmarks run, in sizes that take seconds: their figures mean nothing here, their checks do."""
+
+import io
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from bench import freshness, ingest, log_calls, reads
+from bench.processes import Failed, wait_until
+from bench.report import show
+from bench.shapes import FULL_SPEED, MANY_RUNS, scaled, value_rows
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def figures(found: Any) -> list[float]:
+    """All numbers of a result."""
+    match found:
+        case dict():
+            return [number for value in found.values() for number in figures(value)]
+        case list() | tuple():
+            return [number for value in found for number in figures(value)]
+        case int() | float():
+            return [float(found)]
+        case _:
+            return []
+
+
+def shown(part: str, found: Any) -> str:
+    out = io.StringIO()
+    show({part: found}, Console(file=out, width=200))
+    return out.getvalue()
+
+
+def test_calls_of_log_beside_the_floor_and_a_peer_that_is_not_there() -> None:
+    found = log_calls.measure(log_calls.Asked(2_000, 1.0, 1, (3,), ("aim",)), silent)["3"]
+    names = {"floor", "runstream, server up", "runstream, server slow", "runstream, server absent"}
+    assert names <= found["trackers"].keys()
+    assert found["trackers"].keys() | found["left_out"].keys() == names | {"aim"}
+    assert all(found["trackers"][name]["calls"] == 2_000 for name in names)
+    ours = found["trackers"]["runstream, server up"]
+    assert 0 < ours["timer_us"] <= ours["p50_us"] <= ours["p99_us"] <= ours["p999_us"] <= ours["most_us"]
+    assert "server slow" in shown("log", {"3": found})
+
+
+@pytest.mark.parametrize("load", [scaled(FULL_SPEED, 300, 3), scaled(MANY_RUNS, 3, 12)], ids=["wide", "many runs"])
+def test_ingest_beside_the_raw_insert_and_by_stages(load: Any) -> None:
+    found = ingest.measure_load(load, 1, True, silent)
+    (turn,) = found["turns"]
+    assert turn["whole"]["points"] == turn["raw"]["points"] == found["sizes"]["points"] == load.points
+    stages = found["stages"]
+    assert [name for name in stages if stages[name]["points"] != load.points] == []
+    assert len(stages) == 4
+    assert all(math.isfinite(number) and number >= 0 for number in figures(found))
+    assert load.name in shown("ingest", {"a": found})
+
+
+def test_reads_give_what_the_engine_alone_gives() -> None:
+    found = reads.measure(reads.Asked(2_000, 300_000, 3, 500, 300, 1, 1), silent)
+    assert [name for name in ("full series", "view", "panel") if not found[name]["same"]] == []
+    assert found["full series"]["rows"] == 2_000
+    assert found["panel"]["rows"] == 3 * 10 * 500
+    assert found["view"]["equals_scan"]
+    assert found["list of runs"]["same"]
+    assert "equal to the scan: True" in shown("reads", found)
+
+
+def test_freshness_waits_for_each_row() -> None:
+    found = freshness.measure(3, silent)
+    assert 0 < found["p50_ms"] <= found["p99_ms"] <= found["most_ms"]
+    assert "p50" in shown("freshness", found)
+
+
+def test_values_are_what_training_logs_and_the_same_each_time() -> None:
+    load = scaled(FULL_SPEED, 30)
+    rows = value_rows(load, 1)
+    assert rows == value_rows(load, 1) != value_rows(load, 2)
+    assert len(rows) == load.pool
+    assert all(list(row) == load.names() for row in rows)
+
+
+def test_waiting_ends_with_what_it_waited_for() -> None:
+    with pytest.raises(Failed, match="the moon: not within 0 s"):
+        wait_until(lambda: False, "the moon", 0.01, timeout_s=0.02)
