@@ -1,4 +1,4 @@
-"""Tree to one condition on the rows of `runstream_query.sql.runs`, every value a bound parameter.
+"""Tree to one condition on rows of runs, every value a bound parameter.
 
 Logic has two values. A test asks whether the run has such a value, so that a missing one fails every test, and
 `!=` and `not in` are the negations of `=` and `in`. That makes `not` safe everywhere: no NULL ever reaches it.
@@ -48,16 +48,26 @@ def column_of(field: Field) -> str:
     return _COLUMNS.get(field.kind, field.kind)
 
 
-def compile_filter(expression: Expression, parameters: Parameters, now_us: int) -> str:
-    """The condition, its values bound in `parameters`. `now_us` is what `now` means. Raises FilterError."""
+def compile_filter(expression: Expression, parameters: Parameters, now_us: int, only: str | None = None) -> str:
+    """The condition on the rows of `runstream_query.sql.runs.run_rows`, its values bound in `parameters`. `now_us` is
+    what `now` means; `only` is what may stand behind IN: the ids of the runs that are asked about, if not all are.
+    Raises FilterError."""
     check(expression)
-    return _Compiler(parameters, now_us).condition(expression)
+    return _Compiler(parameters, now_us, True, only).condition(expression)
+
+
+def compile_for_states(expression: Expression, parameters: Parameters, now_us: int) -> str:
+    """The condition on single states (rows of `run_states`), of metrics and logged values too: it may hold for a run
+    whose newest state it does not hold for. For what `filters.states.weakened` makes of a checked expression."""
+    return _Compiler(parameters, now_us, False, None).condition(expression)
 
 
 class _Compiler:
-    def __init__(self, parameters: Parameters, now_us: int) -> None:
+    def __init__(self, parameters: Parameters, now_us: int, newest: bool, only: str | None) -> None:
         self._bound = parameters
         self._now_us = now_us
+        self._newest = newest
+        self._only = f" AND s.run IN {only}" if only is not None else ""
 
     def condition(self, expression: Expression) -> str:
         match expression:
@@ -95,14 +105,19 @@ class _Compiler:
     def _in_summaries(self, test: Test) -> str:
         condition = self._holds(test, SUMMARY_COLUMNS[test.field.aggregate or "last"])
         name = self._bound.text(test.field.name)
-        return f"run IN (SELECT run FROM summaries WHERE metric = {name} AND {condition})"
+        return self._in_states("summary_states", f"s.metric = {name}", condition)
 
     def _in_attributes(self, test: Test) -> str:
         kind, name = self._bound.text(ATTRIBUTE_KINDS[test.field.kind]), self._bound.text(test.field.name)
-        condition = self._holds_logged(test)
-        return (
-            f"run IN (SELECT run FROM attributes WHERE kind = {kind} AND name = {name} AND NOT deleted AND {condition})"
-        )
+        condition = f"NOT deleted AND {self._holds_logged(test)}"
+        return self._in_states("attribute_states", f"s.kind = {kind} AND s.name = {name}", condition)
+
+    def _in_states(self, table: str, key: str, condition: str) -> str:
+        """Runs of which the newest state of a key, or any state of it, meets a condition."""
+        states = f"SELECT s.run FROM {table} AS s WHERE {key}{self._only}"
+        if self._newest:
+            return f"run IN ({states} GROUP BY s.run HAVING argMax({condition}, s.offset))"
+        return f"run IN ({states} AND {condition})"
 
     def _in_tags(self, test: Test) -> str:
         if isinstance(test, IsNull):

@@ -169,19 +169,22 @@ class _Stream:
         if not changed:
             return f": {self._seen}\n\n".encode()
         parameters = Parameters()
-        rows = await rows_of(self._context, f"run IN {parameters.texts(sorted(changed))}", parameters)
+        rows = await rows_of(self._context, parameters.texts(sorted(changed)), parameters)
         return self._messages(rows, [])
 
     async def _lost_runs(self) -> frozenset[str]:
         parameters = Parameters()
-        source = run_rows(parameters, self._context.clock())
+        columns = ("run", "workspace", "project", "lost")
+        source = run_rows(
+            parameters, self._context.clock(), columns, "(SELECT run FROM run_states WHERE status = 'running')"
+        )
         sql = f"SELECT run FROM {source} WHERE lost AND {self._scope.run_condition(parameters)}"
         return frozenset(row["run"] for row in await self._context.rows(sql, parameters))
 
     async def _changed_runs(self) -> list[RunRow]:
         parameters = Parameters()
-        changed = f"run IN (SELECT run FROM run_states WHERE {beyond(self._seen, parameters)})"
-        return await rows_of(self._context, f"{changed} AND {self._scope.run_condition(parameters)}", parameters)
+        changed = f"(SELECT run FROM run_states WHERE {beyond(self._seen, parameters)})"
+        return await rows_of(self._context, changed, parameters, self._scope.run_condition(parameters))
 
     async def _changed_summaries(self) -> list[Summary]:
         parameters = Parameters()

@@ -16,18 +16,13 @@ from runstream_query.filters.printer import print_field
 from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, FlagKind, Kind, fields_of
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
+from runstream_query.http.pages import page_rows
 from runstream_query.http.past import folded, run_row_of_past
-from runstream_query.sql.pages import (
-    DEFAULT_SORT,
-    Cursor,
-    count_statement,
-    page_statement,
-    parse_sort,
-    question_of,
-    split_fields,
-)
+from runstream_query.sql.cursors import Cursor
+from runstream_query.sql.order import DEFAULT_SORT, parse_sort, question_of, split_fields
+from runstream_query.sql.pages import Question, count_statement
 from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import RUN_COLUMNS, Clock, run_rows
+from runstream_query.sql.runs import RUN_COLUMNS, run_rows
 
 MAX_COLUMNS: Final = 500
 
@@ -106,7 +101,7 @@ def _expression(asked: AskedRuns) -> Expression | None:
 
 
 async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
-    """One page. Four statements at most, however many runs and columns (five with count)."""
+    """One page. Four statements in most cases, however many runs and columns there are (five with count)."""
     asked = call.asked
     if asked.limit > context.settings.max_page:
         raise InvalidRequest(f"limit is {asked.limit}: at most {context.settings.max_page} are allowed", name="limit")
@@ -119,37 +114,20 @@ async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
         columns = AskedColumns(asked.columns)
     except FilterError as error:
         raise FilterError(f"columns: {error.message}", text=error.text, column=error.column, name="columns") from None
-    question = question_of(expression, sort, "")
-    after = Cursor.parse(asked.cursor, question) if asked.cursor else None
+    agreed = question_of(expression, sort, "")
+    after = Cursor.parse(asked.cursor, agreed) if asked.cursor else None
     clock = context.clock(after.now_us if after else None)
-    parameters = Parameters()
-    sql, terms = page_statement(expression, sort, after, asked.limit + 1, clock, parameters)
-    rows = await context.rows(sql, parameters)
+    page = await page_rows(context, Question(expression, sort, after, clock), asked.limit)
     total = None
     if asked.count:
         counted = Parameters()
         total = (await context.rows(count_statement(expression, clock, counted), counted))[0]["total"]
-    more = len(rows) > asked.limit
-    rows = rows[: asked.limit]
-    next_cursor = None
-    if more:
-        ends = tuple(rows[-1][f"k{n}"] for n in range(terms))
-        next_cursor = Cursor(ends, clock.now_us, question).text()
-    ids = [row["run"] for row in rows]
-    details, cells = await asyncio.gather(_details(context, ids, clock), _cells(context, ids, columns))
-    # A run can only go away between two statements if the store is being rebuilt.
-    found = [run_row(details[run], cells[run]) for run in ids if run in details]
-    return Runs(runs=found, next_cursor=next_cursor, total=total)
-
-
-async def _details(context: Context, runs: Sequence[str], clock: Clock) -> dict[str, dict[str, Any]]:
-    """Run -> row, for one page of runs: by the primary key."""
-    if not runs:
-        return {}
-    parameters = Parameters()
-    source = run_rows(parameters, clock)
-    sql = f"SELECT {', '.join(RUN_COLUMNS)} FROM {source} WHERE run IN {parameters.texts(runs)}"
-    return {row["run"]: row for row in await context.rows(sql, parameters)}
+    cells = await _cells(context, [row["run"] for row in page.rows], columns)
+    return Runs(
+        runs=[run_row(row, cells[row["run"]]) for row in page.rows],
+        next_cursor=Cursor(page.ends, clock.now_us, agreed).text() if page.ends is not None else None,
+        total=total,
+    )
 
 
 def run_row(row: dict[str, Any], columns: dict[str, Any] | None = None) -> RunRow:
@@ -221,9 +199,10 @@ async def _attribute_cells(context: Context, runs: Sequence[str], columns: Asked
     return await context.rows(sql, parameters)
 
 
-async def rows_of(context: Context, condition: str, parameters: Parameters) -> list[RunRow]:
-    """The rows of runs that meet a condition on `run_rows`, whose values are bound in `parameters`."""
-    source = run_rows(parameters, context.clock())
+async def rows_of(context: Context, only: str, parameters: Parameters, condition: str = "1") -> list[RunRow]:
+    """The rows of the runs `only` (what may stand behind IN) that meet a condition on them, ordered by id. The values
+    of both are bound in `parameters`."""
+    source = run_rows(parameters, context.clock(), RUN_COLUMNS, only)
     sql = f"SELECT {', '.join(RUN_COLUMNS)} FROM {source} WHERE {condition} ORDER BY run"
     return [run_row(row) for row in await context.rows(sql, parameters)]
 
@@ -241,7 +220,7 @@ async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
             assets=len(past.assets),
         )
     parameters = Parameters()
-    rows = await rows_of(context, f"run = {parameters.text(run)}", parameters)
+    rows = await rows_of(context, parameters.texts([run]), parameters)
     if not rows:
         raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
     counted, watched = Parameters(), Parameters()

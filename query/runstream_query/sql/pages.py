@@ -1,211 +1,190 @@
-"""One page of runs: sorted by any fields, continued by keyset (never by OFFSET, whose cost grows with the page)."""
+"""Statements for one page of runs: continued by keyset (never by OFFSET, whose cost grows with the page).
 
-import base64
-import binascii
-import hashlib
-import json
-from collections.abc import Sequence
+A page is found in two steps, so that it costs the same however many runs there are. A *window* walks over single
+states in the page's order and takes the first few hundred whose state may belong to the page: one look at a column or
+two, no grouping. The *exact* statement then asks of these runs alone for their newest states, filters and orders
+them, and keeps what comes before the window's end: behind it the window does not know all runs. If that is not
+enough for a page, a larger window that also looks into metrics and logged values follows, and in the end the exact
+statement over all runs.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final
 
-from runstream_query.errors import FilterError, InvalidRequest
-from runstream_query.filters.checks import type_of
-from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS, column_of, compile_filter
-from runstream_query.filters.parser import parse_field
-from runstream_query.filters.printer import print_field, print_filter
-from runstream_query.filters.tree import Expression, Field
+from runstream_query.filters.compiler import (
+    IS_VALUE,
+    SUMMARY_COLUMNS,
+    column_of,
+    compile_filter,
+    compile_for_states,
+)
+from runstream_query.filters.states import weakened
+from runstream_query.filters.tree import NAMED, Expression, Field, fields_of
+from runstream_query.sql.cursors import Cursor
+from runstream_query.sql.order import (
+    BY_RUN,
+    SortKey,
+    Term,
+    TermValue,
+    attribute_key,
+    bound_term,
+    is_before,
+    is_behind,
+    joined_terms,
+    order_by,
+    stored_terms,
+)
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import Clock, run_rows
 
-MAX_SORT_KEYS: Final = 5
-DEFAULT_SORT: Final = "-created"
-
-TermType: TypeAlias = Literal["Int64", "Float64", "String"]
+#: Sort keys that no single state knows.
+_OF_THE_CLOCK: Final = ("status", "duration")
 
 
 @dataclass(frozen=True, slots=True)
-class SortKey:
-    field: Field
-    descending: bool = False
+class Question:
+    """Which runs, in which order, behind which row, and when it is asked."""
 
-    def __str__(self) -> str:
-        return ("-" if self.descending else "") + print_field(self.field)
+    expression: Expression | None
+    sort: Sequence[SortKey]
+    after: Cursor | None
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)
-class _Term:
-    """One comparable column of the order; never null, never NaN."""
+class Window:
+    """A statement that gives (run, k0, k1, ...): at most `size` states, in the order of the page's first `terms` terms.
+
+    `whole`: these are all that the page is ordered by, and every run has them. Else runs may lack them, which come
+    behind all that have them (k0 is 1 or more).
+    """
 
     sql: str
-    kind: TermType
-    descending: bool
+    parameters: Parameters
+    terms: int
+    size: int
+    whole: bool
+
+    def end(self, rows: Sequence[dict[str, Any]]) -> tuple[TermValue, ...] | None:
+        """The values of the first terms before which the window knows every run; None if it knows all runs."""
+        if len(rows) == self.size:
+            return tuple(rows[-1][f"k{n}"] for n in range(self.terms))
+        return None if self.whole else (1,)
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Behind which row the next page begins, and when `now` was for the first page, so that all pages agree."""
-
-    terms: tuple[int | float | str, ...]
-    now_us: int
-    #: Of the filter and the order that the cursor belongs to.
-    question: str
-
-    def text(self) -> str:
-        floats = [["f", term.hex()] if isinstance(term, float) else term for term in self.terms]
-        packed = json.dumps([floats, self.now_us, self.question], separators=(",", ":"))
-        return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
-
-    @classmethod
-    def parse(cls, text: str, question: str) -> "Cursor":
-        """Raises InvalidRequest if it is none, or belongs to another question."""
-        try:
-            packed = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            terms, now_us, asked = packed
-            unpacked = tuple(float.fromhex(term[1]) if isinstance(term, list) else term for term in terms)
-            if not all(isinstance(term, int | float | str) for term in unpacked) or not isinstance(now_us, int):
-                raise ValueError("wrong types")
-        except (ValueError, TypeError, IndexError, AttributeError, binascii.Error, RecursionError):
-            raise InvalidRequest(
-                f"cursor {text[:40]!r} cannot be read: give next_cursor of an answer as it was", name="cursor"
-            ) from None
-        if asked != question:
-            raise InvalidRequest(
-                "this cursor belongs to another filter or sort: repeat both as in the first page, or leave it out",
-                name="cursor",
-            )
-        return cls(unpacked, now_us, question)
+def window_of(question: Question, size: int, named: bool) -> Window | None:
+    """The window over states behind the cursor; None if the order is of a kind that single states do not know.
+    `named`: look into metrics and logged values too."""
+    weak = weakened(question.expression, named) if question.expression is not None else None
+    kinds = [key.field.kind for key in question.sort]
+    if not any(kind in NAMED or kind in _OF_THE_CLOCK for kind in kinds):
+        return _window_of_runs(question, weak, size)
+    # The pages of numbers are over when the cursor's rank is not 0 any more.
+    if kinds[0] in NAMED and (question.after is None or question.after.terms[0] == 0):
+        return _window_of_values(question, weak if named else None, size)
+    return None
 
 
-def parse_sort(text: str) -> tuple[SortKey, ...]:
-    """`-metric.loss.min,created` as sort keys; a comma inside quotes is part of a name. Raises FilterError."""
-    keys = []
-    for piece in split_fields(text):
-        descending = piece.startswith("-")
-        field = parse_field(piece.removeprefix("-"))
-        if field.kind == "tag":
-            raise FilterError("runs cannot be sorted by tag: a run has many")
-        keys.append(SortKey(field, descending))
-    if len(keys) > MAX_SORT_KEYS:
-        raise FilterError(f"{len(keys)} sort keys: at most {MAX_SORT_KEYS} are allowed")
-    return tuple(keys)
-
-
-def split_fields(text: str) -> list[str]:
-    """The comma-separated fields of a list, commas in quotes left alone."""
-    pieces, begin, quote, at = [], 0, "", 0
-    while at < len(text):
-        character = text[at]
-        if quote and character == "\\":
-            at += 1
-        elif quote:
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        elif character == ",":
-            pieces.append(text[begin:at])
-            begin = at + 1
-        at += 1
-    pieces.append(text[begin:])
-    return [piece.strip() for piece in pieces if piece.strip()]
-
-
-def question_of(expression: Expression | None, sort: Sequence[SortKey], scope: str) -> str:
-    """What a cursor must agree with."""
-    text = "\n".join((print_filter(expression) if expression else "", ",".join(map(str, sort)), scope))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def matching(expression: Expression | None, parameters: Parameters, clock: Clock) -> str:
-    """A subquery of the run rows that match."""
-    rows = run_rows(parameters, clock)
-    condition = compile_filter(expression, parameters, clock.now_us) if expression else "1"
-    return f"(SELECT * FROM {rows} WHERE {condition}) AS matching"
-
-
-def page_statement(
-    expression: Expression | None,
-    sort: Sequence[SortKey],
-    after: Cursor | None,
-    limit: int,
-    clock: Clock,
-    parameters: Parameters,
-) -> tuple[str, int]:
-    """The SELECT of one page, and how many terms its order has: (run, k0, k1, ...), no other columns, because it looks
-    at all runs and so should read as little of each as it can. Missing values come last in either direction, NaN
-    before them."""
-    terms: list[_Term] = []
-    joins: list[str] = []
-    for key in sort:
-        terms.extend(_terms(key, joins, parameters))
-    terms.append(_Term("run", "String", False))
+def _window_of_runs(question: Question, weak: Expression | None, size: int) -> Window:
+    parameters = Parameters()
+    terms = [term for key in question.sort for term in stored_terms(key.field, key.descending)] + [BY_RUN]
     selected = ", ".join(("run", *(f"{term.sql} AS k{n}" for n, term in enumerate(terms))))
-    order = ", ".join(f"k{n} {'DESC' if term.descending else 'ASC'}" for n, term in enumerate(terms))
-    beyond = f"WHERE {_beyond(terms, after, parameters)}" if after else ""
-    sql = f"""SELECT * FROM (SELECT {selected} FROM {matching(expression, parameters, clock)} {" ".join(joins)})
-{beyond} ORDER BY {order} LIMIT {parameters.integer(limit)}"""
-    return sql, len(terms)
+    conditions = ["1"]
+    if weak is not None:
+        conditions.append(compile_for_states(weak, parameters, question.clock.now_us))
+    if question.after is not None:
+        conditions.append(is_behind(terms, question.after.terms, parameters))
+    sql = (
+        f"SELECT {selected} FROM run_states WHERE {' AND '.join(conditions)} ORDER BY {order_by(terms)} "
+        f"LIMIT {parameters.integer(size)}"
+    )
+    return Window(sql, parameters, len(terms), size, True)
+
+
+def _window_of_values(question: Question, weak: Expression | None, size: int) -> Window:
+    """Over the states of the metric or logged value that the page is ordered by first, where they are numbers."""
+    parameters = Parameters()
+    key = question.sort[0]
+    value, table, which = _stored_value(key.field, parameters)
+    number = Term(value, "Float64", key.descending)
+    conditions = [which, "NOT isNaN(k1)"]
+    if weak is not None:
+        condition = compile_for_states(weak, parameters, question.clock.now_us)
+        conditions.append(f"run IN (SELECT run FROM run_states WHERE {condition})")
+    if question.after is not None:
+        # Runs with the cursor's very value may follow it: what else they are ordered by is not known here.
+        bound = bound_term(number, question.after.terms[1], parameters)
+        conditions.append(f"k1 {'<=' if key.descending else '>='} {bound}")
+    sql = (
+        f"SELECT s.run AS run, toInt64(0) AS k0, {value} AS k1 FROM {table} AS s WHERE {' AND '.join(conditions)} "
+        f"ORDER BY k1 {'DESC' if key.descending else 'ASC'} LIMIT {parameters.integer(size)}"
+    )
+    return Window(sql, parameters, 2, size, False)
+
+
+def _stored_value(field: Field, parameters: Parameters) -> tuple[str, str, str]:
+    """The number in a state of a metric or logged value, the table of these states, and which of them are its."""
+    if field.kind == "metric":
+        column = SUMMARY_COLUMNS[field.aggregate or "last"]
+        return column, "summary_states", f"s.metric = {parameters.text(field.name)}"
+    which = f"{attribute_key(field, parameters)} AND NOT s.deleted AND {IS_VALUE} AND isNotNull(s.number)"
+    return "assumeNotNull(s.number)", "attribute_states", which
+
+
+def exact_statement(
+    question: Question,
+    limit: int,
+    parameters: Parameters,
+    columns: Collection[str] = (),
+    only: Sequence[str] | None = None,
+    end: Sequence[TermValue] | None = None,
+) -> str:
+    """The SELECT of one page: run, k0, k1, ... and `columns` of the runs' rows (`run` is not one of these).
+
+    `only` these runs, and of them those that come before `end`; else all runs, of which it reads as little as it can.
+    """
+    expression, after, clock = question.expression, question.after, question.clock
+    among = parameters.texts(only) if only is not None else None
+    terms: list[Term] = []
+    joins: list[str] = []
+    for key in question.sort:
+        if key.field.kind in NAMED:
+            join, joined = joined_terms(key, f"j{len(joins)}", among, parameters)
+            joins.append(join)
+            terms.extend(joined)
+        else:
+            terms.extend(stored_terms(key.field, key.descending))
+    terms.append(BY_RUN)
+    read = {*columns, *_columns_of(key.field for key in question.sort)}
+    selected = ", ".join(("run", *(f"{term.sql} AS k{n}" for n, term in enumerate(terms)), *columns))
+    conditions = [is_behind(terms, after.terms, parameters)] if after is not None else []
+    conditions += [is_before(terms, end, parameters)] if end is not None else []
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    rows = _matching(expression, read, among, clock, parameters)
+    return (
+        f"SELECT * FROM (SELECT {selected} FROM {rows} AS matching {' '.join(joins)}){where} "
+        f"ORDER BY {order_by(terms)} LIMIT {parameters.integer(limit)}"
+    )
 
 
 def count_statement(expression: Expression | None, clock: Clock, parameters: Parameters) -> str:
-    return f"SELECT count() AS total FROM {matching(expression, parameters, clock)}"
+    return f"SELECT count() AS total FROM {_matching(expression, (), None, clock, parameters)} AS matching"
 
 
-def _terms(key: SortKey, joins: list[str], parameters: Parameters) -> list[_Term]:
-    field, descending = key.field, key.descending
-    joined = f"j{len(joins)}"
-    if field.kind == "metric":
-        column = SUMMARY_COLUMNS[field.aggregate or "last"]
-        joins.append(
-            f"LEFT JOIN (SELECT run AS {joined}_run, {column} AS {joined}_v, 1 AS {joined}_has FROM summaries "
-            f"WHERE metric = {parameters.text(field.name)}) AS {joined} ON {joined}_run = run"
-        )
-        rank = f"multiIf({joined}_has = 0, 2, isNaN({joined}_v), 1, 0)"
-        return [
-            _Term(f"toInt64({rank})", "Int64", False),
-            _Term(f"if({rank} = 0, {joined}_v, 0.)", "Float64", descending),
-        ]
-    if field.kind in ("param", "other", "env"):
-        joins.append(
-            f"LEFT JOIN (SELECT run AS {joined}_run, ifNull(number, 0.) AS {joined}_v, isNull(number) AS {joined}_t, "
-            f"text AS {joined}_text, 1 AS {joined}_has FROM attributes WHERE kind = "
-            f"{parameters.text(ATTRIBUTE_KINDS[field.kind])} AND name = {parameters.text(field.name)} AND NOT deleted "
-            f"AND value != 'null') AS {joined} ON {joined}_run = run"
-        )
-        rank = f"multiIf({joined}_has = 0, 3, {joined}_t, 2, isNaN({joined}_v), 1, 0)"
-        return [
-            _Term(f"toInt64({rank})", "Int64", False),
-            _Term(f"if({rank} = 0, {joined}_v, 0.)", "Float64", descending),
-            _Term(f"if({rank} = 2, {joined}_text, '')", "String", descending),
-        ]
-    column = column_of(field)
-    match type_of(field):
-        case "text":
-            return [_Term(f"toString({column})", "String", descending)]
-        case "number":
-            return [_Term(column, "Float64", descending)]
-        case "time":
-            return [
-                _Term(f"toInt64(isNull({column}))", "Int64", False),
-                _Term(f"ifNull({column}, 0)", "Int64", descending),
-            ]
-        case _:
-            return [_Term(f"toInt64({column})", "Int64", descending)]
+def _matching(
+    expression: Expression | None, columns: Collection[str], among: str | None, clock: Clock, parameters: Parameters
+) -> str:
+    """A subquery of the run rows that match, with these columns."""
+    if expression is None:
+        return run_rows(parameters, clock, ("run", *columns), among)
+    read = dict.fromkeys(("run", *columns, *_columns_of(fields_of(expression))))
+    rows = run_rows(parameters, clock, tuple(read), among)
+    return f"(SELECT * FROM {rows} WHERE {compile_filter(expression, parameters, clock.now_us, among)})"
 
 
-def _beyond(terms: Sequence[_Term], after: Cursor, parameters: Parameters) -> str:
-    """The rows behind the cursor: (k0 > v0) or (k0 = v0 and ((k1 > v1) or ...))."""
-    if len(after.terms) != len(terms):
-        raise InvalidRequest("this cursor belongs to another sort: leave it out", name="cursor")
-    condition = "0"
-    for n, (term, value) in reversed(list(enumerate(zip(terms, after.terms, strict=True)))):
-        bound = _bound(term, value, parameters)
-        beyond = "<" if term.descending else ">"
-        condition = f"(k{n} {beyond} {bound} OR (k{n} = {bound} AND {condition}))"
-    return condition
-
-
-def _bound(term: _Term, value: int | float | str, parameters: Parameters) -> str:
-    wanted = {"Int64": int, "Float64": float, "String": str}[term.kind]
-    if not isinstance(value, wanted):
-        raise InvalidRequest("this cursor belongs to another sort: leave it out", name="cursor")
-    return parameters.number(value) if isinstance(value, float) else parameters.bind(value, term.kind)
+def _columns_of(fields: Iterable[Field]) -> list[str]:
+    """The columns of the runs' rows that these fields are in, each once, in the order of their names."""
+    kinds = sorted({field.kind for field in fields if field.kind not in NAMED})
+    stored = {"id": "run", "tag": "tags", "duration": "duration_s"}
+    return [f"{kind}_at" if "_at" in column_of(Field(kind)) else stored.get(kind, kind) for kind in kinds]

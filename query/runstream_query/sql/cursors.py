@@ -1,0 +1,43 @@
+"""Cursors of pages of runs: behind which row the next page begins."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+from runstream_query.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Behind which row the next page begins, and when `now` was for the first page, so that all pages agree."""
+
+    terms: tuple[int | float | str, ...]
+    now_us: int
+    #: Of the filter and the order that the cursor belongs to.
+    question: str
+
+    def text(self) -> str:
+        floats = [["f", term.hex()] if isinstance(term, float) else term for term in self.terms]
+        packed = json.dumps([floats, self.now_us, self.question], separators=(",", ":"))
+        return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str, question: str) -> "Cursor":
+        """Raises InvalidRequest if it is none, or belongs to another question."""
+        try:
+            packed = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            terms, now_us, asked = packed
+            unpacked = tuple(float.fromhex(term[1]) if isinstance(term, list) else term for term in terms)
+            if not all(isinstance(term, int | float | str) for term in unpacked) or not isinstance(now_us, int):
+                raise ValueError("wrong types")
+        except (ValueError, TypeError, IndexError, AttributeError, binascii.Error, RecursionError):
+            raise InvalidRequest(
+                f"cursor {text[:40]!r} cannot be read: give next_cursor of an answer as it was", name="cursor"
+            ) from None
+        if asked != question:
+            raise InvalidRequest(
+                "this cursor belongs to another filter or sort: repeat both as in the first page, or leave it out",
+                name="cursor",
+            )
+        return cls(unpacked, now_us, question)
