@@ -57,7 +57,7 @@ class FramesHandler:
     async def __call__(self, request: web.Request) -> web.Response:
         limit = self._settings.max_request_bytes
         with self._pressure.admitted(declared_bytes(request, limit)):
-            body = await read_body(request, limit)
+            body = await read_body(request, limit, self._settings.body_silence_s)
             self._figures.received_bytes.labels("frames").inc(len(body))
             sent = self._checked(body)
             async with self._writers.held(sent) as writers:
@@ -82,6 +82,8 @@ class FramesHandler:
 
     async def _take_in(self, sent: Mapping[str, list[Sent]], writers: Mapping[str, Writer]) -> dict[str, object]:
         """Append what is new; the writers' locks are held."""
+        for writer_id, frames in sent.items():
+            self._check_key(writers[writer_id], writer_id, frames)
         now_s = self._monotonic_s()
         every_s = self._settings.heartbeat_every_s
         verdicts = {
@@ -102,12 +104,28 @@ class FramesHandler:
             if found.beat:
                 writer.beat_s = now_s
             if found.appended:
+                writer.key = sent[writer_id][0].header.key
                 writer.next_seq = found.next_seq
                 writer.positions = positions
         return {
             "positions": str(answered),
             "writers": {writer_id: found.next_seq for writer_id, found in verdicts.items()},
         }
+
+    def _check_key(self, writer: Writer, writer_id: str, frames: Sequence[Sent]) -> None:
+        """A writer belongs to one run. Frames for another would pass for ones that are durable already, and be lost."""
+        key = writer.key or frames[0].header.key
+        for frame in frames:
+            if frame.header.key != key:
+                self._figures.invalid.inc()
+                raise Problem(
+                    422,
+                    "writer-of-another-run",
+                    "The writer belongs to another run",
+                    f"Writer {writer_id} writes {key!r}, and frame {frame.number} of the request is for "
+                    f"{frame.header.key!r}: begin a writer of its own for each run. Nothing of the request was taken.",
+                    writer_id=writer_id,
+                )
 
     def _refuse_gaps(self, verdicts: Mapping[str, Verdict]) -> None:
         expected = {writer_id: found.gap for writer_id, found in verdicts.items() if found.gap is not None}

@@ -5,11 +5,9 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from runstream.service.assets import AssetStorage, AssetTooLarge, check_sha256
-from runstream_ingest.gateway.bodies import declared_bytes, too_large
+from runstream_ingest.gateway.bodies import chunks_of, declared_bytes, too_large
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.settings import GatewaySettings
-
-_CHUNK_BYTES = 1 << 18
 
 
 class AssetsHandler:
@@ -42,6 +40,6 @@ class AssetsHandler:
         return web.json_response({"sha256": sha256, "size_bytes": size}, status=201)
 
     async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:
-        async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
+        async for chunk in chunks_of(request, self._settings.body_silence_s):
             self._figures.received_bytes.labels("assets").inc(len(chunk))
             yield chunk

@@ -69,7 +69,7 @@ class CommandsHandler:
     async def __call__(self, request: web.Request) -> web.Response:
         limit = self._settings.max_commands_bytes
         with self._pressure.admitted(declared_bytes(request, limit)):
-            body = await read_body(request, limit)
+            body = await read_body(request, limit, self._settings.body_silence_s)
             self._figures.received_bytes.labels("commands").inc(len(body))
             commands = read_commands(body, self._clock_us())
             allowed = self._settings.max_commands_per_request

@@ -15,6 +15,8 @@ class GatewaySettings(BaseModel):
     max_frames_per_request: int = Field(default=20_000, ge=1)
     #: Requests that are read or wait for the log, together: 4 of the largest; more are answered 429.
     max_in_flight_bytes: int = Field(default=64_000_000, ge=1)
+    #: A body of which nothing came for so long is given up.
+    body_silence_s: float = Field(default=10.0, gt=0)
     #: How many records the read models may be behind what this gateway appended before it answers 429; None: any.
     max_lag_records: int | None = Field(default=None, ge=1)
     max_asset_bytes: int = Field(default=limits.MAX_ASSET_BYTES, ge=0)

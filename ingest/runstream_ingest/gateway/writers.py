@@ -13,6 +13,8 @@ from runstream.events.positions import Positions
 class Writer:
     """One writer, as far as this process knows it. Changed only while its lock is held."""
 
+    #: What it writes; None until something of it was durable here.
+    key: str | None = None
     #: Every lower number is durable; None until something of the writer was.
     next_seq: int | None = None
     #: Covers everything of the writer that is durable.

@@ -313,6 +313,46 @@ async def test_beyond_the_bound_of_bytes_in_flight_senders_are_told_to_wait(gate
     assert (await gateway.send(frame(10, 11)))[0] == 200
 
 
+@bounded(max_in_flight_bytes=1000, body_silence_s=0.1)
+async def test_a_body_that_does_not_come_is_given_up_and_its_bytes_are_free_again(gateway: Gateway) -> None:
+    """A sender whose machine vanished in the middle of a request must not hold up all others."""
+    host, _, port = gateway.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /ingest/v1/frames HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nRS")
+    answer = await asyncio.wait_for(reader.read(2000), 10)
+    assert b"HTTP/1.1 408" in answer
+    assert b"slow-body" in answer
+    assert (await gateway.send(frame(0, 1)))[0] == 200
+    writer.close()
+
+
+@bounded(body_silence_s=0.1)
+async def test_an_upload_that_stops_leaves_nothing_behind(gateway: Gateway) -> None:
+    host, _, port = gateway.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    path = b"/ingest/v1/assets/" + b"a" * 64
+    writer.write(b"PUT " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
+    assert b"HTTP/1.1 408" in await asyncio.wait_for(reader.read(2000), 10)
+    assert not list((gateway.assets / "incoming").iterdir())
+    writer.close()
+
+
+async def test_a_writer_writes_one_run(gateway: Gateway) -> None:
+    """Frames for another one have numbers that are durable already: acknowledged as repeats, they would be lost."""
+    assert (await gateway.send(frame(0, 2, key="run-1")))[0] == 200
+    for sent in ([frame(0, 2, key="run-2")], [frame(2, 3, key="run-1"), frame(3, 4, key="run-2")]):
+        status, problem = await gateway.send(*sent)
+        assert (status, problem["type"], problem["writer_id"]) == (
+            422,
+            "urn:runstream:problem:writer-of-another-run",
+            WRITER,
+        )
+        assert "'run-1'" in problem["detail"]
+        assert "'run-2'" in problem["detail"]
+    assert [record.key for record in await gateway.held()] == [b"run-1"]
+    assert (await gateway.send(frame(2, 3, key="run-1")))[0] == 200
+
+
 @bounded(max_lag_records=5)
 async def test_read_models_that_lag_hold_senders_back(gateway: Gateway) -> None:
     assert (await gateway.send(*(frame(i, i + 1) for i in range(6))))[0] == 200
