@@ -41,7 +41,14 @@ class Positions:
         offsets: dict[int, int] = {}
         for item in filter(None, text.strip().split(",")):
             part, colon, offset = item.partition(":")
-            if not (colon and part.isascii() and part.isdigit() and offset.isascii() and offset.isdigit()):
-                raise InvalidPositions(f"{text!r} is no position: give PARTITION:OFFSET[,...] as an answer had it")
+            if not (colon and _is_number(part) and _is_number(offset)):
+                raise InvalidPositions(
+                    f"{text[:100]!r} is no position: give PARTITION:OFFSET[,...] as an answer had it"
+                )
             offsets[int(part)] = max(int(offset), offsets.get(int(part), -1))
         return cls(offsets)
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a whole number of 64 bits at most: 2^64 has 20 digits."""
+    return text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 2**64

@@ -2,17 +2,25 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
 #: The id of the request that is being answered; empty outside of one.
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("runstream_request_id", default="")
 
 #: What every LogRecord has; everything else in one came by `extra=` and is a field of its own.
 _OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+#: What clients send ends up in messages: none of it may begin a line of its own or steer a terminal.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class JsonFormatter(logging.Formatter):
@@ -42,7 +50,7 @@ class TextFormatter(logging.Formatter):
         parts += [f"{name}={value}" for name, value in _extra(record).items()]
         if request_id := REQUEST_ID.get():
             parts.append(f"[{request_id}]")
-        line = " ".join(parts)
+        line = _CONTROL.sub(lambda found: repr(found[0])[1:-1], " ".join(parts))
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -60,7 +68,24 @@ def configure_logging(
     root.setLevel(level.upper())
     root.handlers[:] = [handler]
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    server = logging.getLogger("aiohttp.server")
+    if not any(isinstance(known, _ClientsFault) for known in server.filters):
+        server.addFilter(_ClientsFault())
     return handler
+
+
+class _ClientsFault(logging.Filter):
+    """What is no HTTP, or a body that does not unpack, is answered with 400 and no fault of ours: one line instead of
+    an error with a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            said = " ".join(str(error).split())[:200]
+            record.msg, record.args = "%s: it cannot be read: %s", (record.getMessage(), said)
+            record.exc_info = record.exc_text = None
+        return True
 
 
 def _extra(record: logging.LogRecord) -> Mapping[str, Any]:

@@ -95,7 +95,7 @@ def problem_middleware(*mappings: ErrorMapping) -> Middleware:
             response = await handler(request)
         except web.HTTPException as error:
             response = error if error.status < 400 else _from_http(error, request).response(request_id)
-        except (ConnectionResetError, web.RequestPayloadError):
+        except ConnectionResetError:
             raise  # the client is gone: there is nobody to answer
         except Exception as error:
             problem = _problem_from(error, mappings)
@@ -143,6 +143,9 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem(400, "invalid", "The request cannot be understood", detail)
         case InvalidName():
             return Problem(422, "invalid-name", "A name cannot be used", detail)
+        case web.RequestPayloadError():
+            detail = f"{detail}: send it as its headers say (Content-Encoding, Transfer-Encoding)."
+            return Problem(400, "unreadable-body", "The body cannot be unpacked", detail)
         case InvalidFrame():
             return Problem(422, "invalid-frame", "A frame is not valid", detail)
         case _:

@@ -218,6 +218,8 @@ async def test_answers_wait_for_a_position(service: Service) -> None:
         ("runs/nobody/parameters", {}, 404, "'nobody'"),
         ("runs/-bad-", {}, 400, "cannot be a run id"),
         ("runs/nobody", {"as_of": "yesterday"}, 400, "as_of"),
+        ("runs/nobody", {"as_of": "9" * 5000 + ":0"}, 400, "is no position"),
+        ("runs", {"wait_for": "0:" + "9" * 30}, 400, "is no position"),
     ],
 )
 async def test_wrong_questions_are_named(
@@ -226,6 +228,19 @@ async def test_wrong_questions_are_named(
     problem = await service.get(path, status=status, **query)
     assert words in problem["detail"]
     assert problem["type"].startswith("urn:runstream:problem:")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("runs/query", {"workspace": "\ud800"}),
+        ("summaries", {"runs": ["\udfff"]}),
+        ("series", {"runs": ["a"], "metrics": ["\ud800*"]}),
+    ],
+)
+async def test_text_that_is_no_unicode_is_refused(service: Service, path: str, body: dict[str, Any]) -> None:
+    """Not a fault of the server's (500), nor one that goes away by trying again (503)."""
+    assert "the body is no JSON" in (await service.post(path, body, 400))["detail"]
 
 
 async def test_a_filter_problem_points_at_the_place(service: Service) -> None:

@@ -98,6 +98,8 @@ async def test_probes_are_open_from_loopback() -> None:
         ({"Host": "localhost:80", "Origin": "http://localhost:3000"}, 403, "wrong-origin"),
         ({"Origin": "https://evil.example"}, 403, "wrong-origin"),
         ({"Origin": "null"}, 403, "wrong-origin"),
+        ({"Origin": "http://[::1"}, 403, "wrong-origin"),
+        ({"Origin": ""}, 403, "wrong-origin"),
     ],
 )
 async def test_without_keys_only_loopback_names_and_own_pages_are_let_in(
@@ -211,6 +213,59 @@ async def test_a_fault_is_logged_with_its_request_and_traceback(log_lines: Calla
     [line] = [json.loads(text) for text in stream.getvalue().splitlines() if "r-7" in text]
     assert (line["level"], line["request_id"], line["logger"]) == ("error", "r-7", "runstream.service.problems")
     assert "RuntimeError: the cause" in line["error"]
+
+
+async def said_to(url: str, request: bytes) -> bytes:
+    """What a server answers to bytes that no HTTP client would send."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(4096), 10)
+    writer.close()
+    return answer
+
+
+async def test_a_request_without_a_host_is_refused_without_asking_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def getfqdn(*_: object) -> str:
+        raise AssertionError("the event loop was blocked by a question to the resolver")
+
+    monkeypatch.setattr("socket.getfqdn", getfqdn)
+    async with serving(guarded(ApiKeys())) as (url, _):
+        assert b"wrong-host" in await said_to(url, b"GET /who HTTP/1.0\r\n\r\n")
+
+
+async def test_what_is_no_http_is_one_line_and_no_error(log_lines: Callable[[str], io.StringIO]) -> None:
+    stream = log_lines("json")
+    async with serving(guarded(ApiKeys())) as (url, _):
+        assert (await said_to(url, b"GET /who HTTP/1.1\r\nX: " + b"a" * 100_000 + b"\r\n\r\n")).startswith(
+            b"HTTP/1.0 400"
+        )
+    lines = [json.loads(text) for text in stream.getvalue().splitlines()]
+    [line] = [line for line in lines if line["logger"] == "aiohttp.server"]
+    assert line["level"] == "info"
+    assert "more than 8190 bytes" in line["message"]
+    assert "error" not in line
+
+
+async def test_a_body_that_does_not_unpack_is_refused(log_lines: Callable[[str], io.StringIO]) -> None:
+    stream = log_lines("json")
+    app = guarded(ApiKeys())
+
+    async def read(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    app.router.add_post("/read", read)
+    headers = {"Content-Encoding": "gzip"}
+    async with serving(app) as (url, client), client.post(f"{url}/read", data=b"no gzip", headers=headers) as answer:
+        assert answer.status == 400
+        assert (await answer.json(content_type=None))["type"] == "urn:runstream:problem:unreadable-body"
+    assert "error" not in {json.loads(text)["level"] for text in stream.getvalue().splitlines()}
+
+
+def test_what_clients_send_cannot_begin_a_line_or_steer_a_terminal(log_lines: Callable[[str], io.StringIO]) -> None:
+    stream = log_lines("text")
+    logging.getLogger("a").warning("no field %s", "x\n12:00:00 error a: forged\x1b[2J", extra={"key": "a\rb"})
+    assert stream.getvalue().endswith(r"no field x\n12:00:00 error a: forged\x1b[2J key=a\rb" + "\n")
 
 
 def test_fields_of_a_line_stand_in_both_forms(log_lines: Callable[[str], io.StringIO]) -> None:
