@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from runstream.events.positions import Positions
-from runstream.service.assets import AssetStorage
+from runstream.service.assets import AssetError, AssetStorage
 from runstream.service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
 from runstream.service.log import LogError
 from runstream.service.logs import configure_logging
@@ -73,7 +73,7 @@ def run_embedded(
     configure_logging(settings.log_format)
     try:
         return asyncio.run(_serve(settings, on_ready or (lambda url: None), on_step))
-    except (LogError, StoreError, InvalidKey, InsecureBind, OSError) as error:
+    except (LogError, StoreError, AssetError, InvalidKey, InsecureBind, OSError) as error:
         raise StartFailed(str(error)) from error
 
 
@@ -155,6 +155,8 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
     registry.register(EmbeddedFigures(parts.log, parts.worker, parts.progress))
 
     async def worker_ready() -> str | None:
+        if parts.worker.trouble is not None:
+            return parts.worker.trouble
         return None if parts.worker.resumed else "it has not found its place in the log yet"
 
     async def store_ready() -> str | None:

@@ -26,13 +26,15 @@ def add_status(
     async def show(_: web.Request) -> web.Response:
         next_offsets = await log.next_offsets()
         visible = visibility.visible()
-        counted = await store.query("SELECT count() AS records FROM quarantine")
+        counted = await store.query("SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause")
+        quarantined = {row["cause"]: row["n"] for row in counted.to_pylist()}
         disk = await asyncio.to_thread(shutil.disk_usage, data_dir)
         answer: dict[str, Any] = {
             "version": VERSION,
             "visible": str(visible),
             "lag_records": lag_records(next_offsets, visible),
-            "quarantined_records": counted.to_pylist()[0]["records"],
+            "quarantined_records": sum(quarantined.values()),
+            "quarantined_by_cause": quarantined,
             "disk_free_bytes": disk.free,
             "disk_total_bytes": disk.total,
         }
