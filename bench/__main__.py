@@ -75,7 +75,7 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, help="where the data go; default: the system's temporary folder")
     given = parser.parse_args()
     console = Console(stderr=True, highlight=False)
-    known = parts(given.quick, lambda line: console.print(line, markup=False))
+    known = parts(given.quick, lambda line: console.print(line, markup=False, soft_wrap=True))
     wanted = given.parts or DEFAULT_PARTS
     if unknown := [name for name in wanted if name not in known]:
         parser.error(f"unknown part {unknown[0]!r}: there are {', '.join(known)}")

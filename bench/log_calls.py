@@ -34,7 +34,7 @@ class Asked:
 
 def asked(quick: bool) -> Asked:
     """A full or a quick run."""
-    return Asked(30_000, 2.0, 1) if quick else Asked(300_000, 10.0, 3)
+    return Asked(30_000, 2.0, 1) if quick else Asked(300_000, 5.0, 3)
 
 
 def measure(what: Asked, say: Callable[[str], None]) -> dict[str, Any]:

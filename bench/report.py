@@ -18,7 +18,8 @@ def show(results: Mapping[str, Any], console: Console) -> None:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], console: Console) -> None:
-    table = Table(title=title, title_justify="left", title_style="bold")
+    console.print(title, style="bold", soft_wrap=True, markup=False)
+    table = Table()
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
     for row in rows:
@@ -78,7 +79,7 @@ def _ingest(found: Mapping[str, Any], console: Console) -> None:
             _table("The same, stage by stage", ("stage", "points/s", "CPU us a point"), stages, console)
         sizes = result["sizes"]
         columns_bytes = ", ".join(f"{name} {size}" for name, size in sizes["table_bytes_per_point"].items())
-        console.print(f"bytes a point: log {sizes['log_bytes_per_point']}; table {columns_bytes}\n")
+        console.print(f"bytes a point: log {sizes['log_bytes_per_point']}; table {columns_bytes}\n", soft_wrap=True)
 
 
 def _reads(found: Mapping[str, Any], console: Console) -> None:
