@@ -1,9 +1,10 @@
 """Measures pages of runs at growing numbers of runs: `python -m bench.pages [--runs N ...] [--json FILE]`.
 
-Every run has 10 metrics and 20 parameters; one run in a hundred belongs to the project `small`, all others to `large`; a
-tenth of all states were written again and are in parts of their own, as a living server has them. Each question goes
-through the whole query service (HTTP included) and stands beside a bare scan of the columns that it is about, in the same
-run. The least of some repeats; CPU is that of the whole process. Compare figures of one run with each other.
+Every run has 10 metrics and 20 parameters; one run in a hundred belongs to the project `small`, all others to
+`large`; a tenth of all states were written again and are in parts of their own, as a living server has them. Each
+question goes through the whole query service (HTTP included) and stands beside a bare scan of the columns that it is
+about, in the same run. The least of some repeats; CPU is that of the whole process. Compare figures of one run with
+each other.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from runstream_query.errors import InvalidRequest
@@ -10,7 +11,7 @@ from runstream_query.http.context import Context
 from runstream_query.sql.order import TermValue, term_count
 from runstream_query.sql.pages import Question, exact_statement, window_of
 from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import RUN_COLUMNS, run_rows
+from runstream_query.sql.runs import Clock, details_statement, row_of_details, shown_row, silent_runs
 
 Row = dict[str, Any]
 
@@ -19,7 +20,6 @@ Row = dict[str, Any]
 FIRST_WINDOW: Final = 400
 #: Of the second, which only holds runs of which some state passes the whole filter.
 SECOND_WINDOW: Final = 2_000
-_DETAILS: Final = tuple(column for column in RUN_COLUMNS if column != "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,10 @@ async def page_rows(context: Context, question: Question, limit: int) -> Page:
     rows = await _found(context, question, limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
-    return Page(rows, tuple(rows[-1][f"k{n}"] for n in range(terms)) if more else None)
+    shown = await shown_rows(context, [row["run"] for row in rows], question.clock)
+    # A run can only go away between two statements if the store is being rebuilt.
+    found = [shown[row["run"]] for row in rows if row["run"] in shown]
+    return Page(found, tuple(rows[-1][f"k{n}"] for n in range(terms)) if more else None)
 
 
 async def _found(context: Context, question: Question, wanted: int) -> list[Row]:
@@ -51,27 +54,27 @@ async def _found(context: Context, question: Question, wanted: int) -> list[Row]
         states = await context.rows(window.sql, window.parameters)
         runs = list(dict.fromkeys(state["run"] for state in states))
         end = window.end(states)
-        rows = await _exact(context, question, wanted, runs, end) if runs else []
+        rows: list[Row] = []
+        if runs:
+            bound = Parameters()
+            rows = await context.rows(exact_statement(question, wanted, bound, runs, end), bound)
         if len(rows) == wanted or end is None:
             return rows
     bound = Parameters()
-    rows = await context.rows(exact_statement(question, wanted, bound), bound)
-    return await _with_details(context, question, rows)
+    return await context.rows(exact_statement(question, wanted, bound), bound)
 
 
-async def _exact(
-    context: Context, question: Question, wanted: int, runs: Sequence[str], end: Sequence[TermValue] | None
-) -> list[Row]:
+async def shown_rows(context: Context, runs: Sequence[str], clock: Clock) -> dict[str, Row]:
+    """Run -> RUN_COLUMNS of its newest state, by the primary key. Only a running run's writers are looked at."""
+    if not runs:
+        return {}
     bound = Parameters()
-    return await context.rows(exact_statement(question, wanted, bound, _DETAILS, runs, end), bound)
-
-
-async def _with_details(context: Context, question: Question, rows: Sequence[Row]) -> list[Row]:
-    """The same rows with RUN_COLUMNS, by the primary key: reading these of all runs would be slow."""
-    if not rows:
-        return []
-    bound = Parameters()
-    source = run_rows(bound, question.clock, RUN_COLUMNS, bound.texts([row["run"] for row in rows]))
-    details = {row["run"]: row for row in await context.rows(f"SELECT {', '.join(RUN_COLUMNS)} FROM {source}", bound)}
-    # A run can only go away between two statements if the store is being rebuilt.
-    return [details[row["run"]] | row for row in rows if row["run"] in details]
+    details = await context.rows(details_statement(bound.run_ids(runs)), bound)
+    rows = {detail["run"]: row_of_details(detail) for detail in details}
+    running = [run for run, row in rows.items() if row["status"] == "running"]
+    silent: dict[str, datetime] = {}
+    if running:
+        bound = Parameters()
+        found = await context.rows(silent_runs(bound, clock, bound.run_ids(running)), bound)
+        silent = {row["key"]: row["silent_since"] for row in found}
+    return {run: shown_row(row, silent.get(run), clock) for run, row in rows.items()}

@@ -16,13 +16,13 @@ from runstream_query.filters.printer import print_field
 from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, FlagKind, Kind, fields_of
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
-from runstream_query.http.pages import page_rows
+from runstream_query.http.pages import page_rows, shown_rows
 from runstream_query.http.past import folded, run_row_of_past
 from runstream_query.sql.cursors import Cursor
 from runstream_query.sql.order import DEFAULT_SORT, parse_sort, question_of, split_fields
 from runstream_query.sql.pages import Question, count_statement
 from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import RUN_COLUMNS, run_rows
+from runstream_query.sql.runs import RUN_COLUMNS
 
 MAX_COLUMNS: Final = 500
 
@@ -199,14 +199,6 @@ async def _attribute_cells(context: Context, runs: Sequence[str], columns: Asked
     return await context.rows(sql, parameters)
 
 
-async def rows_of(context: Context, only: str, parameters: Parameters, condition: str = "1") -> list[RunRow]:
-    """The rows of the runs `only` (what may stand behind IN) that meet a condition on them, ordered by id. The values
-    of both are bound in `parameters`."""
-    source = run_rows(parameters, context.clock(), RUN_COLUMNS, only)
-    sql = f"SELECT {', '.join(RUN_COLUMNS)} FROM {source} WHERE {condition} ORDER BY run"
-    return [run_row(row) for row in await context.rows(sql, parameters)]
-
-
 async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
     run = call.path["run"]
     prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
@@ -219,9 +211,8 @@ async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
             parameters=sum(row["kind"] == "parameter" for row in past.attributes),
             assets=len(past.assets),
         )
-    parameters = Parameters()
-    rows = await rows_of(context, parameters.texts([run]), parameters)
-    if not rows:
+    rows = await shown_rows(context, [run], context.clock())
+    if run not in rows:
         raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
     counted, watched = Parameters(), Parameters()
     key = counted.text(run)
@@ -238,7 +229,7 @@ async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
             watched,
         ),
     )
-    return RunDetail(run=rows[0], writers=[Writer(**row) for row in writers], **counts[0])
+    return RunDetail(run=run_row(rows[run]), writers=[Writer(**row) for row in writers], **counts[0])
 
 
 ENDPOINTS: Final[Iterable[Endpoint]] = (

@@ -136,16 +136,15 @@ def exact_statement(
     question: Question,
     limit: int,
     parameters: Parameters,
-    columns: Collection[str] = (),
     only: Sequence[str] | None = None,
     end: Sequence[TermValue] | None = None,
 ) -> str:
-    """The SELECT of one page: run, k0, k1, ... and `columns` of the runs' rows (`run` is not one of these).
+    """The SELECT of one page: run, k0, k1, ... and no other columns, so that it reads as little as it can.
 
-    `only` these runs, and of them those that come before `end`; else all runs, of which it reads as little as it can.
+    `only` these runs, and of them those that come before `end`; else all runs.
     """
     expression, after, clock = question.expression, question.after, question.clock
-    among = parameters.texts(only) if only is not None else None
+    among = parameters.run_ids(only) if only is not None else None
     terms: list[Term] = []
     joins: list[str] = []
     for key in question.sort:
@@ -156,12 +155,11 @@ def exact_statement(
         else:
             terms.extend(stored_terms(key.field, key.descending))
     terms.append(BY_RUN)
-    read = {*columns, *_columns_of(key.field for key in question.sort)}
-    selected = ", ".join(("run", *(f"{term.sql} AS k{n}" for n, term in enumerate(terms)), *columns))
+    selected = ", ".join(("run", *(f"{term.sql} AS k{n}" for n, term in enumerate(terms))))
     conditions = [is_behind(terms, after.terms, parameters)] if after is not None else []
     conditions += [is_before(terms, end, parameters)] if end is not None else []
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    rows = _matching(expression, read, among, clock, parameters)
+    rows = _matching(expression, _columns_of(key.field for key in question.sort), among, clock, parameters)
     return (
         f"SELECT * FROM (SELECT {selected} FROM {rows} AS matching {' '.join(joins)}){where} "
         f"ORDER BY {order_by(terms)} LIMIT {parameters.integer(limit)}"

@@ -126,6 +126,9 @@ class Sender:
         try:
             changed_ns = writers_dir.stat().st_mtime_ns
         except FileNotFoundError:
+            if not self.spool_dir.exists():
+                # Somebody removed the whole spool: there is nothing to send any more, and nobody to be told.
+                self.request_stop()
             return
         if changed_ns == self._scanned_ns and now < self._scan_again_s and not (offline_too and self._offline):
             return

@@ -107,7 +107,7 @@ def test_several_runs_and_threads_that_log(start: Any, folders: Any, read: Read)
     program = start(
         "runs = [begin(), begin(capture_console=True)]\n"
         "def busy(run):\n"
-        "    while True: run.log({'b': 1}); run.log_params({'p': 1})\n"
+        "    while True: run.log({'b': 1}); run.log_params({'p': 1}); time.sleep(0.001)\n"
         "for run in runs: threading.Thread(target=busy, args=(run,), daemon=True).start()\n"
         "ready()\n"
         "while True: rs.log({'c': 1})\n"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -262,3 +263,16 @@ def test_hundreds_of_writers_on_one_host_share_requests(spool: Path, collector: 
     assert collector.gaps == []
     for maker in makers:
         maker.die()
+
+
+def test_a_sender_whose_spool_is_removed_leaves(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    (spool / "writers").mkdir(parents=True)
+    sender = subprocess.Popen([sys.executable, "-m", "runstream.sender", "--dir", str(spool), "--idle-exit-s", "600"])
+    try:
+        while not (spool / "sender.json").exists():
+            time.sleep(0.01)
+        shutil.rmtree(spool)
+        assert sender.wait(30) == 0
+    finally:
+        sender.kill()
