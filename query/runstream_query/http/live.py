@@ -21,10 +21,11 @@ from runstream_query.http.context import Context
 from runstream_query.http.details import SUMMARY_COLUMNS
 from runstream_query.http.endpoint import Asked, Call, Endpoint
 from runstream_query.http.globs import chosen_condition
-from runstream_query.http.runs import rows_of
+from runstream_query.http.pages import shown_rows
+from runstream_query.http.runs import run_row
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.prefix import beyond
-from runstream_query.sql.runs import run_rows
+from runstream_query.sql.runs import newest_runs, run_rows
 
 EVENT_STREAM: Final = "text/event-stream"
 Row = TypeVar("Row")
@@ -168,9 +169,7 @@ class _Stream:
         changed, self._lost = lost ^ self._lost, lost
         if not changed:
             return f": {self._seen}\n\n".encode()
-        parameters = Parameters()
-        rows = await rows_of(self._context, parameters.texts(sorted(changed)), parameters)
-        return self._messages(rows, [])
+        return self._messages(await self._shown(sorted(changed)), [])
 
     async def _lost_runs(self) -> frozenset[str]:
         parameters = Parameters()
@@ -184,7 +183,16 @@ class _Stream:
     async def _changed_runs(self) -> list[RunRow]:
         parameters = Parameters()
         changed = f"(SELECT run FROM run_states WHERE {beyond(self._seen, parameters)})"
-        return await rows_of(self._context, changed, parameters, self._scope.run_condition(parameters))
+        source = newest_runs(("workspace", "project"), changed)
+        sql = f"SELECT run FROM {source} WHERE {self._scope.run_condition(parameters)} ORDER BY run"
+        return await self._shown([row["run"] for row in await self._context.rows(sql, parameters)])
+
+    async def _shown(self, runs: list[str]) -> list[RunRow]:
+        clock = self._context.clock()
+        rows: list[RunRow] = []
+        for part in _parts(runs, self._context.settings.live_rows):
+            rows.extend(run_row(row) for row in (await shown_rows(self._context, part, clock)).values())
+        return rows
 
     async def _changed_summaries(self) -> list[Summary]:
         parameters = Parameters()

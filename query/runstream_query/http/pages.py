@@ -15,11 +15,11 @@ from runstream_query.sql.runs import Clock, details_statement, row_of_details, s
 
 Row = dict[str, Any]
 
-#: States of the first window: a page of 100 that one run in four belongs to, or whose runs have four states each.
-#: An id in a statement costs about 10 us, so that a window is not worth more than what grouping everything costs.
+#: States of the first window: a page of 100 that one run in four belongs to.
 FIRST_WINDOW: Final = 400
-#: Of the second, which only holds runs of which some state passes the whole filter.
-SECOND_WINDOW: Final = 2_000
+#: States a wanted run in the second one, of which nearly all belong to the page: some are old, some twice there.
+#: Looking up a run costs about 0.1 ms, so that many more would cost what grouping all states does.
+STATES_PER_RUN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ async def page_rows(context: Context, question: Question, limit: int) -> Page:
 
 
 async def _found(context: Context, question: Question, wanted: int) -> list[Row]:
-    for size, named in ((max(FIRST_WINDOW, 2 * wanted), False), (max(SECOND_WINDOW, 4 * wanted), True)):
+    enough = STATES_PER_RUN * wanted
+    for size, named in ((max(FIRST_WINDOW, enough), False), (enough, True)):
         window = window_of(question, size, named)
         if window is None:
             break
@@ -65,7 +66,8 @@ async def _found(context: Context, question: Question, wanted: int) -> list[Row]
 
 
 async def shown_rows(context: Context, runs: Sequence[str], clock: Clock) -> dict[str, Row]:
-    """Run -> RUN_COLUMNS of its newest state, by the primary key. Only a running run's writers are looked at."""
+    """Run -> RUN_COLUMNS of its newest state, in the order of `runs`, by the primary key. A run that is not there is
+    left out; only a running run's writers are looked at."""
     if not runs:
         return {}
     bound = Parameters()
@@ -77,4 +79,4 @@ async def shown_rows(context: Context, runs: Sequence[str], clock: Clock) -> dic
         bound = Parameters()
         found = await context.rows(silent_runs(bound, clock, bound.run_ids(running)), bound)
         silent = {row["key"]: row["silent_since"] for row in found}
-    return {run: shown_row(row, silent.get(run), clock) for run, row in rows.items()}
+    return {run: shown_row(rows[run], silent.get(run), clock) for run in runs if run in rows}

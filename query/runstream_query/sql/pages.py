@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runstream_query.filters.compiler import (
-    IS_VALUE,
     SUMMARY_COLUMNS,
     column_of,
     compile_filter,
@@ -128,7 +127,7 @@ def _stored_value(field: Field, parameters: Parameters) -> tuple[str, str, str]:
     if field.kind == "metric":
         column = SUMMARY_COLUMNS[field.aggregate or "last"]
         return column, "summary_states", f"s.metric = {parameters.text(field.name)}"
-    which = f"{attribute_key(field, parameters)} AND NOT s.deleted AND {IS_VALUE} AND isNotNull(s.number)"
+    which = f"{attribute_key(field, parameters)} AND NOT s.deleted AND isNotNull(s.number)"
     return "assumeNotNull(s.number)", "attribute_states", which
 
 

@@ -7,7 +7,7 @@
 -- Settings of every table. A part is on the disk, not in its cache, before the insert returns, and a merged one before
 -- its sources go: otherwise a power cut could take rows that the commit row says are there. A broken part stops the
 -- table from loading, instead of being put aside in silence. Statistics of columns cost a fifth of a merge and no
--- query of ours asks for them.
+-- query of ours asks for them. States are looked up for a few hundred runs at a time, so their granules are small.
 
 -- One row a point. `writer` is the first 64 bits of the writer's id: enough to tell the writers of one run apart.
 CREATE TABLE IF NOT EXISTS points
@@ -60,7 +60,8 @@ CREATE TABLE IF NOT EXISTS summary_states
 )
 ENGINE = ReplacingMergeTree(offset) ORDER BY (run, metric)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
-    max_suspicious_broken_parts = 0, auto_statistics_types = '';
+    max_suspicious_broken_parts = 0, auto_statistics_types = '',
+    index_granularity = 1024;
 
 -- One row a run. `state` is the whole folded state as JSON: what the fold goes on from after a start.
 CREATE TABLE IF NOT EXISTS run_states
@@ -89,7 +90,8 @@ CREATE TABLE IF NOT EXISTS run_states
 )
 ENGINE = ReplacingMergeTree(offset) ORDER BY run
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
-    max_suspicious_broken_parts = 0, auto_statistics_types = '';
+    max_suspicious_broken_parts = 0, auto_statistics_types = '',
+    index_granularity = 1024;
 
 -- Parameters, other values and the environment. `value` is JSON; `text` what a person would read (a string without
 -- quotes); `number` the same as a number, for numbers and booleans. kind: parameter, other, environment.
@@ -108,7 +110,8 @@ CREATE TABLE IF NOT EXISTS attribute_states
 )
 ENGINE = ReplacingMergeTree(offset) ORDER BY (run, kind, name)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
-    max_suspicious_broken_parts = 0, auto_statistics_types = '';
+    max_suspicious_broken_parts = 0, auto_statistics_types = '',
+    index_granularity = 1024;
 
 CREATE TABLE IF NOT EXISTS asset_states
 (
@@ -128,7 +131,8 @@ CREATE TABLE IF NOT EXISTS asset_states
 )
 ENGINE = ReplacingMergeTree(offset) ORDER BY (run, asset)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
-    max_suspicious_broken_parts = 0, auto_statistics_types = '';
+    max_suspicious_broken_parts = 0, auto_statistics_types = '',
+    index_granularity = 1024;
 
 CREATE TABLE IF NOT EXISTS project_states
 (
@@ -226,4 +230,5 @@ CREATE TABLE IF NOT EXISTS watermark_states
 )
 ENGINE = ReplacingMergeTree(offset) ORDER BY (key, writer, part)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
-    max_suspicious_broken_parts = 0, auto_statistics_types = '';
+    max_suspicious_broken_parts = 0, auto_statistics_types = '',
+    index_granularity = 1024;
