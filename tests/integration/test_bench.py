@@ -3,6 +3,7 @@
 import io
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def test_calls_of_log_beside_the_floor_and_a_peer_that_is_not_there() -> None:
 
 @pytest.mark.parametrize(
     ("load", "by_stages"),
-    [(scaled(FULL_SPEED, 300, 2), False), (scaled(MANY_RUNS, 3, 12), True)],
+    [(scaled(FULL_SPEED, 300, 2), False), (replace(scaled(MANY_RUNS, 3, 12), processes=2), True)],
     ids=["full speed", "many runs, by stages"],
 )
 def test_ingest_beside_the_raw_insert(load: Load, by_stages: bool) -> None:
