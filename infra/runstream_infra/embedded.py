@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -189,6 +190,10 @@ async def _listen(runner: web.AppRunner, settings: ServerSettings) -> str:
     site = web.TCPSite(runner, settings.host, settings.port)
     try:
         await site.start()
+    except socket.gaierror as error:
+        raise StartFailed(
+            f"cannot listen on {settings.host}: no address has that name ({error.strerror}); give another --host"
+        ) from error
     except OSError as error:
         raise StartFailed(
             f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "

@@ -50,7 +50,7 @@ async def rebuild_and_compare(settings: ServerSettings, *, replace: bool = False
     """
     fresh_dir = settings.data_dir / "store.rebuilt"
     try:
-        log = await asyncio.to_thread(EmbeddedLog.open, settings.log_dir, partitions=settings.partitions)
+        log = await asyncio.to_thread(EmbeddedLog.open, settings.log_dir, partitions=None)
         try:
             # chDB holds one directory a process at a time: one after the other.
             position, live = await _folded(log, settings.store_dir)

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from runstream.service.problems import Problem
-from runstream.service.store import StoreInvalid, StoreUnavailable
+from runstream.service.store import StoreCorrupt, StoreInvalid, StoreUnavailable
 from runstream_query.errors import FilterError, InvalidRequest, NotFound, NotVisible, TooBusy
 
 RETRY_AFTER_S: Final = 1
@@ -37,6 +37,8 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem(
                 503, "store-unavailable", "The store cannot answer at the moment", detail, retry_after_s=RETRY_AFTER_S
             )
+        case StoreCorrupt():
+            return Problem(500, "store-damaged", "The store is damaged", detail)
         case StoreInvalid():
             # What we send is checked before; what is left is what only the engine can judge, such as a pattern.
             return Problem(400, "refused-by-store", "The store refuses the question", detail)

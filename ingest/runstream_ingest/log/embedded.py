@@ -82,7 +82,7 @@ class EmbeddedLog:
         cls,
         directory: Path,
         *,
-        partitions: int = 1,
+        partitions: int | None = 1,
         segment_bytes: int = SEGMENT_BYTES,
         retention_bytes: int | None = None,
         retention_s: float | None = None,
@@ -92,15 +92,17 @@ class EmbeddedLog:
     ) -> Self:
         """Open the log in `directory`, or make one there. Blocks: the newest segment is read and checked.
 
-        partitions: fixed when the log is made. segment_bytes: when a new file is begun. retention_bytes: how much
-        each partition keeps at most; retention_s: how long a record is kept at least; None keeps everything, and
-        whole files are removed. max_pending_bytes: appends beyond it raise LogUnavailable until some are durable.
+        partitions: fixed when the log is made; None takes those that it has (one if it is new). segment_bytes: when a
+        new file is begun. retention_bytes: how much each partition keeps at most; retention_s: how long a record is
+        kept at least; None keeps everything, and whole files are removed. max_pending_bytes: appends beyond it raise
+        LogUnavailable until some are durable.
 
         Raises LogBusy, LogMismatch, LogCorrupt, LogUnavailable, ValueError.
         """
-        if partitions < 1 or not 4096 <= segment_bytes <= MAX_SEGMENT_BYTES or max_pending_bytes > MAX_SEGMENT_BYTES:
+        wanted = 1 if partitions is None else partitions
+        if wanted < 1 or not 4096 <= segment_bytes <= MAX_SEGMENT_BYTES or max_pending_bytes > MAX_SEGMENT_BYTES:
             raise ValueError(
-                f"a log needs at least 1 partition (got {partitions}), segments of 4,096 to {MAX_SEGMENT_BYTES} bytes "
+                f"a log needs at least 1 partition (got {wanted}), segments of 4,096 to {MAX_SEGMENT_BYTES} bytes "
                 f"(got {segment_bytes}) and at most {MAX_SEGMENT_BYTES} pending bytes (got {max_pending_bytes})"
             )
         directory = directory.absolute()
@@ -112,8 +114,7 @@ class EmbeddedLog:
         shape = Shape(segment_bytes, retention_bytes, retention_s)
         opened: list[Partition] = []
         try:
-            _check_shape(directory, partitions, clock_us())
-            for number in range(partitions):
+            for number in range(_checked_partitions(directory, partitions, clock_us())):
                 opened.append(Partition(directory / str(number), number, shape, disk or Disk()))
                 opened[-1].retain(clock_us())
             fsync_folder(directory)
@@ -356,12 +357,15 @@ def _complete(items: list[_Append]) -> None:
             item.done.set_result(Positions(item.offsets))
 
 
-def _check_shape(directory: Path, partitions: int, created_us: int) -> None:
-    """Write what the log is on the first opening, compare on every later one. Raises LogMismatch, OSError."""
+def _checked_partitions(directory: Path, wanted: int | None, created_us: int) -> int:
+    """How many there are. Writes it down at the first opening and compares at every later one. Raises LogMismatch,
+    LogCorrupt, OSError."""
     path = directory / "log.json"
     try:
         kept = json.loads(path.read_text())
+        version, partitions = int(kept["version"]), int(kept["partitions"])
     except FileNotFoundError:
+        partitions = 1 if wanted is None else wanted
         temporary = path.with_suffix(".tmp")
         with temporary.open("w") as file:
             json.dump({"version": VERSION, "partitions": partitions, "created_us": created_us}, file)
@@ -369,14 +373,19 @@ def _check_shape(directory: Path, partitions: int, created_us: int) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         fsync_folder(directory)
-        return
-    except ValueError as error:
-        raise LogCorrupt(f"{path} cannot be read ({error}): restore it, it names the number of partitions") from None
-    if kept.get("version") != VERSION or kept.get("partitions") != partitions:
+        return partitions
+    except (ValueError, TypeError, LookupError) as error:
+        raise LogCorrupt(f"{path} cannot be read ({error!r}): restore it, it names the number of partitions") from None
+    if version != VERSION:
         raise LogMismatch(
-            f"the log in {directory} has version {kept.get('version')} and {kept.get('partitions')} partitions, asked "
-            f"for were version {VERSION} and {partitions}: open it as it is, or replay it into a new directory"
+            f"the log in {directory} has version {version}, this build reads {VERSION}: use one that reads {version}"
         )
+    if wanted not in (None, partitions):
+        raise LogMismatch(
+            f"the log in {directory} has {partitions} partitions, asked for were {wanted}: open it with {partitions}, "
+            "or replay it into a new directory"
+        )
+    return partitions
 
 
 def _corrupt(segment: Segment, damage: Damage) -> LogCorrupt:

@@ -20,7 +20,7 @@ import psutil
 import pyarrow as pa
 from chdb import ChdbError
 
-from runstream.service.store import StoreBusy, StoreInvalid, StoreUnavailable
+from runstream.service.store import StoreBusy, StoreCorrupt, StoreInvalid, StoreUnavailable
 from runstream_processors.store.failures import store_error
 from runstream_processors.store.native import InvalidColumn, block_rows
 from runstream_processors.store.parameters import checked_parameters
@@ -137,7 +137,7 @@ class ChdbStore:
         """Lock `directory` (made if it is missing) and open the engine in it. `settings` are ClickHouse settings for
         every connection; `database` is made if it is missing.
 
-        Raises StoreBusy if another process, or this one, has it open; StoreInvalid if the engine does not start on what
+        Raises StoreBusy if another process, or this one, has it open; StoreCorrupt if the engine does not start on what
         is there; StoreUnavailable if the directory cannot be used.
         """
         if not _IDENTIFIER.match(database):
@@ -160,9 +160,9 @@ class ChdbStore:
                     f"{directory} ({error})"
                 ) from error
             if "initializing EmbeddedServer" in str(error):
-                raise StoreInvalid(
+                raise StoreCorrupt(
                     f"the engine does not start in {directory}: files of a table are damaged (standard error has the "
-                    "engine's own words). Give a fresh directory and rebuild the read models from the log"
+                    "engine's own words). Move that directory away: the next start makes the tables again from the log"
                 ) from error
             raise store_error(error, f"open {directory}") from error
 
@@ -219,7 +219,7 @@ class ChdbStore:
     def _insert(self, table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
         if not self._merges_give_way:
             # The engine starts these threads with its first table, so they may not be there before.
-            self._merges_give_way = _let_merges_give_way() == MERGE_THREADS
+            self._merges_give_way = _set_priority_of_merges(_own_niceness() + MERGE_NICENESS) == MERGE_THREADS
         # Not by `send_insert`: with a full disk its `finish` reports all rows as written, raises nothing, and nothing
         # is there (chDB 26.9; tests/faults/test_disk_full.py). A statement that reads a file says what went wrong.
         statement = f"INSERT INTO {table} ({', '.join(columns)})"
@@ -244,14 +244,20 @@ class ChdbStore:
     def _release(self) -> None:
         for threads in (self._read_threads, self._write_thread, self._command_thread):
             threads.shutdown(wait=True)
+        # The engine keeps its threads, and gives them other work when it is opened again.
+        _set_priority_of_merges(_own_niceness())
         for connection in reversed(self._connections):
             connection.close()
         os.close(self._lock)
 
 
-def _let_merges_give_way() -> int:
-    """Give the engine's merging threads a lower priority than inserts, reads and a training process beside them;
-    returns how many were found.
+def _own_niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def _set_priority_of_merges(niceness: int) -> int:
+    """Give the engine's merging threads another priority than inserts, reads and a training process beside them;
+    returns how many were found. Without privileges it can only become lower: then nothing changes.
 
     On Linux every thread has a priority of its own; elsewhere nothing changes. The engine's setting for it
     (os_threads_nice_value_merge_mutate) does nothing without CAP_SYS_NICE.
@@ -260,8 +266,8 @@ def _let_merges_give_way() -> int:
     for comm in Path("/proc/self/task").glob("*/comm"):
         with suppress(OSError):  # it has ended meanwhile
             if comm.read_text().startswith("MergeMutate"):
-                os.setpriority(os.PRIO_PROCESS, int(comm.parent.name), MERGE_NICENESS)
                 found += 1
+                os.setpriority(os.PRIO_PROCESS, int(comm.parent.name), niceness)
     return found
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from runstream.service.store import StoreError, StoreInvalid, StoreUnavailable
+from runstream.service.store import StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
 
 _CODE: Final = re.compile(r"Code: (\d+)\.")
 _BEFORE: Final = re.compile(r"\A.*?DB::(?:Exception|ErrnoException|NetException): ", re.DOTALL)
@@ -28,6 +28,9 @@ NOT_NOW: Final = frozenset(
     }
 )
 
+#: Codes that say that files of a table are not what was written: checksums, decompression, sizes, marks, parts.
+DAMAGED: Final = frozenset({33, 39, 40, 91, 226, 227, 228, 230, 231, 246, 271, 740})
+
 
 def store_error(error: BaseException, statement: str) -> StoreError:
     """`error`, as an engine or its client raised it while running `statement`, as one of the store's errors."""
@@ -38,6 +41,12 @@ def store_error(error: BaseException, statement: str) -> StoreError:
     head = _shortened(" ".join(statement.split()), _STATEMENT_CHARS)
     if code is None:
         return StoreUnavailable(f"the store failed with {type(error).__name__}: {message} (statement: {head})")
+    # What an insert cannot read is the block that it was given.
+    if code in DAMAGED and not head.startswith("INSERT"):
+        return StoreCorrupt(
+            f"files of the store are damaged: {message} (code {code}, statement: {head}). Stop the server and move the "
+            "store's directory away: the next start makes the tables again from the log"
+        )
     if code in NOT_NOW:
         return StoreUnavailable(f"the store cannot now: {message} (code {code}, statement: {head})")
     return StoreInvalid(f"the store refuses: {message} (code {code}, statement: {head})")

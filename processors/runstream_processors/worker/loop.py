@@ -10,7 +10,7 @@ from typing import Final
 
 from runstream.events.positions import Positions
 from runstream.service.log import LogCorrupt, LogReader, LogUnavailable
-from runstream.service.store import Store, StoreUnavailable
+from runstream.service.store import Store, StoreCorrupt, StoreUnavailable
 from runstream.service.visibility import Progress
 from runstream_processors.store.resume import ahead, committed
 from runstream_processors.worker.feed import Decoded, Feed
@@ -73,7 +73,7 @@ class Worker:
                 await self._run_once(stop)
             except LogCorrupt:
                 raise
-            except StoreUnavailable as error:
+            except (StoreUnavailable, StoreCorrupt) as error:
                 self.trouble = f"the store does not work: {error}"
                 logger.warning("the store does not work, the next try is in %.1f s: %s", retry_s, error)
             except LogUnavailable as error:

@@ -22,6 +22,10 @@ class StoreInvalid(StoreError):
     """The statement, its parameters or the data are wrong: trying again will not help."""
 
 
+class StoreCorrupt(StoreError):
+    """Files of the store are damaged. Trying again will not help; the message says how to go on without them."""
+
+
 class StoreBusy(StoreError):
     """Another process holds the data directory; the message names it and what to do."""
 
@@ -34,7 +38,7 @@ class StoreReader(Protocol):
 
         Values only ever enter by server-side parameters: `{name:Type}` in the statement, `parameters[name]` here.
         Strings come back as string (never dictionary), DateTime64(6) as timestamp[us, tz=UTC].
-        Raises StoreInvalid, StoreUnavailable.
+        Raises StoreInvalid, StoreUnavailable, StoreCorrupt.
         """
 
 

@@ -88,9 +88,19 @@ async def test_a_second_opener_is_refused_with_pid_and_directory(tmp_path: Path)
 
 async def test_a_log_keeps_its_number_of_partitions(tmp_path: Path) -> None:
     await EmbeddedLog.open(tmp_path, partitions=2).close()
-    with pytest.raises(LogMismatch, match=r"2 partitions, asked for were version 1 and 3"):
+    with pytest.raises(LogMismatch, match=r"2 partitions, asked for were 3"):
         EmbeddedLog.open(tmp_path, partitions=3)
-    await EmbeddedLog.open(tmp_path, partitions=2).close()
+    log = EmbeddedLog.open(tmp_path, partitions=None)
+    assert log.partitions == 2
+    await log.close()
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", "{}", '{"version": 1, "partitions": null}'])
+async def test_a_log_that_does_not_say_what_it_is_is_refused(tmp_path: Path, kept: str) -> None:
+    await EmbeddedLog.open(tmp_path).close()
+    (tmp_path / "log.json").write_text(kept)
+    with pytest.raises(LogCorrupt, match=r"log\.json cannot be read"):
+        EmbeddedLog.open(tmp_path)
 
 
 async def test_retention_by_size_removes_whole_old_segments(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runstream.service.store import StoreBusy, StoreError, StoreInvalid, StoreUnavailable
+from runstream.service.store import StoreBusy, StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
 from runstream_processors.store.chdb import MERGE_NICENESS, MERGE_THREADS, ChdbStore, engine_options, query_limits
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.native import block
@@ -164,7 +164,7 @@ async def test_a_damaged_part_is_an_error_and_no_silent_loss(tmp_path: Path) -> 
     await store.close()
     for file in Path(paths["path"][0].as_py()).iterdir():
         file.write_bytes(b"")
-    with pytest.raises(StoreInvalid, match=r"a table are damaged.* rebuild"):
+    with pytest.raises(StoreCorrupt, match=r"a table are damaged.* from the log"):
         await quarantined(directory)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runstream.service.store import StoreInvalid, StoreUnavailable
+from runstream.service.store import StoreCorrupt, StoreInvalid, StoreUnavailable
 from runstream_processors.store.failures import store_error
 
 FULL = (
@@ -26,6 +26,13 @@ def test_an_unknown_table_is_not() -> None:
     assert type(error) is StoreInvalid
     assert "statement: SELECT * FROM nope)" in str(error)
     assert "version" not in str(error)
+
+
+def test_damaged_files_are_no_fault_of_the_question() -> None:
+    text = "Code: 40. DB::Exception: Checksum doesn't match: corrupted data. (CHECKSUM_DOESNT_MATCH) (version 26.9.2.1)"
+    error = store_error(RuntimeError(text), "SELECT 1")
+    assert type(error) is StoreCorrupt
+    assert "again from the log" in str(error)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the pipe broke"), RuntimeError(), OSError(5, "Input/output error")])
