@@ -3,25 +3,21 @@
 import asyncio
 from collections.abc import Iterator
 from random import Random
-from typing import Any
 
 import pytest
 from filter_oracle import Run, holds
 from filter_trees import NOW_US, expressions, random_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stored_runs import insert, rows_of_run
 
-from runstream_processors.folds.attributes import json_of, number_of, text_of
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.tables import TABLES, encode_rows
 from runstream_query.errors import FilterError
 from runstream_query.filters import check, compile_filter, parse, print_filter
 from runstream_query.filters.tree import Expression
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import Clock, run_rows
-
-KINDS = {"param": "parameter", "other": "other", "env": "environment"}
 
 
 @given(expressions)
@@ -50,65 +46,6 @@ def _error_of(text: str) -> FilterError | None:
     return None
 
 
-def _rows(run: Run) -> dict[str, list[dict[str, Any]]]:
-    place = {"part": 0, "offset": 1}
-    state = {
-        **run.texts,
-        **{f"{name}_at": at for name, at in run.times.items()},
-        **run.flags,
-        **place,
-        "run": run.id,
-        "tags": run.tags,
-        "points_dropped": 0,
-        "state": "{}",
-    }
-    summaries = [
-        {
-            "run": run.id,
-            "metric": name,
-            "count": int(values["count"]),
-            "nan_count": 0,
-            "minimum": values["min"],
-            "maximum": values["max"],
-            "first": values["first"],
-            "last": values["last"],
-            "total": values["sum"],
-            "total_exponent": 0,
-            "total_digits": [],
-            **{f"{end}_{what}": 0 for end in ("minimum", "maximum", "first", "last") for what in ("step", "at")},
-            **place,
-        }
-        for name, values in run.metrics.items()
-    ]
-    attributes = [
-        {
-            "run": run.id,
-            "kind": KINDS[kind],
-            "name": name,
-            "value": json_of(value),
-            "text": text_of(value),
-            "number": number_of(value),
-            "at": 0,
-            "deleted": False,
-            **place,
-        }
-        for kind, values in run.logged.items()
-        for name, value in values.items()
-    ]
-    return {"run_states": [state], "summary_states": summaries, "attribute_states": attributes}
-
-
-async def _fill(store: ChdbStore, runs: list[Run]) -> None:
-    tables: dict[str, list[dict[str, Any]]] = {}
-    for run in runs:
-        for table, rows in _rows(run).items():
-            tables.setdefault(table, []).extend(rows)
-    for table in ("run_states", "summary_states", "attribute_states"):
-        await store.command(f"TRUNCATE TABLE {table}")
-        if tables.get(table):
-            await store.insert(table, list(TABLES[table]), encode_rows(table, tables[table]), len(tables[table]))
-
-
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChdbStore, list[Run]]]:
     """A store with random runs, and the same runs as plain values."""
@@ -118,7 +55,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChdbStore
     async def opened() -> ChdbStore:
         store = await ChdbStore.open(tmp_path_factory.mktemp("store"), query_threads=1)
         await migrate(store)
-        await _fill(store, runs)
+        await insert(store, [rows_of_run(run) for run in runs])
         return store
 
     store = asyncio.run(opened())

@@ -1,0 +1,151 @@
+"""Pages of runs equal plain Python, whatever old states lie beside the newest, and however small the windows are."""
+
+import asyncio
+import math
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from filter_oracle import Run, holds
+from filter_trees import NOW_US, expressions, logged, metrics, random_run, texts, times
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stored_runs import history, insert, writer_row
+
+from runstream.service.visibility import Progress
+from runstream_ingest.assets.local import LocalAssets
+from runstream_processors.folds.attributes import number_of, text_of
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.migrate import migrate
+from runstream_query.filters import Expression, Field, print_filter
+from runstream_query.http import pages
+from runstream_query.http.context import Context
+from runstream_query.settings import QuerySettings
+from runstream_query.sql.cursors import Cursor
+from runstream_query.sql.order import SortKey
+from runstream_query.sql.pages import Question, count_statement
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.runs import Clock
+
+#: A writer that was heard of now is silent already: so runs are lost, and their duration still ends now.
+CLOCK = Clock(NOW_US, -1)
+
+sort_fields = st.one_of(
+    metrics,
+    logged,
+    texts,
+    times,
+    st.sampled_from([Field("id"), Field("status"), Field("duration"), Field("archived")]),
+)
+sorts = st.lists(st.builds(SortKey, sort_fields, st.booleans()), min_size=1, max_size=3).map(tuple)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Context, list[Run]]]:
+    """A query service's context over a store in which nothing is merged, and its runs as plain values."""
+    random = Random(20260201)
+    runs = [random_run(f"run-{number}", random) for number in range(60)]
+    pieces = [piece for run in runs for piece in history(run, random)]
+    random.shuffle(pieces)
+    writers = [writer_row(run) for run in runs if random.random() < 0.5]
+    folder = tmp_path_factory.mktemp("store")
+
+    async def opened() -> ChdbStore:
+        store = await ChdbStore.open(folder, query_threads=1)
+        await migrate(store)
+        await store.command("SYSTEM STOP MERGES")
+        for begin in range(0, len(pieces), 40):
+            await insert(store, pieces[begin : begin + 40])
+        await insert(store, [{"watermark_states": writers}])
+        return store
+
+    store = asyncio.run(opened())
+    silent = {row["key"] for row in writers}
+    for run in runs:
+        if run.texts["status"] == "running" and run.id in silent:
+            run.texts["status"] = "crashed"
+    yield Context(store, Progress(), None, LocalAssets(folder / "assets"), QuerySettings(), None, lambda: NOW_US), runs
+    asyncio.run(store.close())
+
+
+def sorted_runs(runs: list[Run], sort: tuple[SortKey, ...]) -> list[Run]:
+    """Stable sorts from the last key to the first; the rank, which no direction turns around, after the value."""
+    ordered = sorted(runs, key=lambda run: run.id)
+    for key in reversed(sort):
+        ordered.sort(key=lambda run, key=key: _rank_and_value(run, key.field)[1], reverse=key.descending)  # type: ignore[misc]
+        ordered.sort(key=lambda run, key=key: _rank_and_value(run, key.field)[0])  # type: ignore[misc]
+    return ordered
+
+
+def _rank_and_value(run: Run, field: Field) -> tuple[int, tuple[float, bytes]]:
+    """Numbers, NaN, texts, nothing; and what orders within the first and third of these."""
+    if field.kind == "metric":
+        return _ranked(run.metrics.get(field.name, {}).get(field.aggregate or "last"))
+    if field.kind in ("param", "other", "env"):
+        return _ranked(run.logged[field.kind].get(field.name))
+    if field.kind == "duration":
+        end = run.times["ended"]
+        return _ranked(float((NOW_US if end is None else end) - (run.times["started"] or 0)))
+    if field.kind == "id":
+        return 0, (0.0, run.id.encode())
+    if field.kind in run.texts:
+        return 0, (0.0, run.texts[field.kind].encode())
+    if field.kind in run.times:
+        return _ranked(run.times[field.kind])
+    return _ranked(run.flags[field.kind])
+
+
+def _ranked(value: Any) -> tuple[int, tuple[float, bytes]]:
+    if value is None:
+        return 3, (0.0, b"")
+    number = number_of(value)
+    if number is None:
+        return 2, (0.0, text_of(value).encode())
+    return (1, (0.0, b"")) if math.isnan(number) else (0, (number, b""))
+
+
+async def _paged(context: Context, expression: Expression, sort: tuple[SortKey, ...], limit: int) -> list[str]:
+    """The ids of all pages. A window of a few states sees more than one step of the search."""
+    found: list[str] = []
+    after: Cursor | None = None
+    with patch.object(pages, "FIRST_WINDOW", 10):
+        while True:
+            page = await pages.page_rows(context, Question(expression, sort, after, CLOCK), limit)
+            found += [row["run"] for row in page.rows]
+            if page.ends is None:
+                return found
+            assert len(page.rows) == limit
+            after = Cursor(page.ends, NOW_US, "")
+
+
+async def _counted(context: Context, expression: Expression) -> int:
+    parameters = Parameters()
+    sql = count_statement(expression, CLOCK, parameters)
+    return int((await context.rows(sql, parameters))[0]["total"])
+
+
+@given(expressions, sorts, st.integers(1, 25))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_pages_equal_plain_python(
+    filled: tuple[Context, list[Run]], expression: Expression, sort: tuple[SortKey, ...], limit: int
+) -> None:
+    context, runs = filled
+    wanted = [run.id for run in sorted_runs(runs, sort) if holds(expression, run, NOW_US)]
+    said = f"{print_filter(expression)} by {', '.join(map(str, sort))}"
+    assert asyncio.run(_paged(context, expression, sort, limit)) == wanted, said
+    assert asyncio.run(_counted(context, expression)) == len(wanted), said
+
+
+def test_rows_show_the_newest_state(filled: tuple[Context, list[Run]]) -> None:
+    context, runs = filled
+    shown = asyncio.run(pages.shown_rows(context, [run.id for run in runs], CLOCK))
+    for run in runs:
+        row = shown[run.id]
+        assert {name: row[name] for name in ("project", "name", "status", "notes")} == {
+            name: run.texts[name] for name in ("project", "name", "status", "notes")
+        }
+        assert (row["tags"], row["archived"], row["deleted"]) == (run.tags, run.flags["archived"], run.flags["deleted"])
+        end = run.times["ended"]
+        assert row["duration_s"] == ((NOW_US if end is None else end) - (run.times["started"] or 0)) / 1_000_000
