@@ -158,6 +158,7 @@ def _watermark_columns(ids: list[str], number: Any, at: Any, offset: int) -> dic
         "ended": (number % 50 != 0).astype(np.uint8),
         "part": number % 8,
         "offset": np.full(len(ids), offset),
+        "tails": [{}] * len(ids),
     }
 
 

@@ -279,6 +279,78 @@ async def test_a_wrong_insert_is_invalid_and_inserts_nothing(
     assert await one(store, "SELECT count() FROM things") == 2
 
 
+WINDOW = 4
+REMEMBERING = f"{CREATE.rstrip()} SETTINGS non_replicated_deduplication_window = {WINDOW}"
+
+
+async def add(store: Store, name: str, token: str = "", rows: int = 3) -> None:
+    await store.insert("things", COLUMNS, things(0, rows, name), rows, token=token)
+
+
+async def names(store: Store) -> list[str]:
+    found = await store.query("SELECT name, count() AS n FROM things GROUP BY name ORDER BY name")
+    return [f"{row['name']} {row['n']}" for row in found.to_pylist()]
+
+
+async def test_a_token_is_taken_once_and_another_one_too(store: Store) -> None:
+    await store.command(REMEMBERING)
+    await add(store, "a", "p0:1-7")
+    await add(store, "a", "p0:1-7")
+    await add(store, "other rows", "p0:1-7", rows=5)
+    await add(store, "a", "p0:1-8")
+    assert await names(store) == ["a 6"]
+
+
+async def test_without_a_token_every_block_is_inserted(store: Store) -> None:
+    await store.command(REMEMBERING)
+    await add(store, "a", "token")
+    for _ in range(WINDOW + 1):
+        await add(store, "a")
+    await add(store, "a", "token")  # those without one were not counted either
+    assert await names(store) == [f"a {3 * (WINDOW + 2)}"]
+
+
+@pytest.mark.parametrize("token", ["it's", "a\\'b", "%s {a:String}", "x' SETTINGS y = 'z", "é ; --", "t" * 300])
+async def test_a_token_may_be_any_text(store: Store, token: str) -> None:
+    await store.command(REMEMBERING)
+    for given in (token, token, token + " "):
+        await add(store, "a", given)
+    assert await names(store) == ["a 6"]
+
+
+async def test_a_token_is_remembered_after_reopening_and_merges(harness: Harness) -> None:
+    store = await harness.open()
+    await store.command(REMEMBERING)
+    await add(store, "a", "one")
+    await add(store, "b", "two")
+    await store.command("OPTIMIZE TABLE things FINAL")
+    await store.close()
+    store = await harness.open()
+    await add(store, "a", "one")
+    await add(store, "b", "three")
+    assert await names(store) == ["a 3", "b 6"]
+    await store.close()
+
+
+async def test_a_token_that_left_the_window_is_taken_again(store: Store) -> None:
+    await store.command(REMEMBERING)
+    for number in range(WINDOW):
+        await add(store, "a", f"{number}")
+    await add(store, "a", "0")
+    assert await names(store) == [f"a {3 * WINDOW}"]
+    await add(store, "a", "new")
+    await add(store, "a", "0")
+    assert await names(store) == [f"a {3 * (WINDOW + 2)}"]
+
+
+async def test_each_table_has_its_own_tokens(store: Store) -> None:
+    await store.command(REMEMBERING)
+    await store.command(REMEMBERING.replace("things", "others"))
+    await add(store, "a", "token")
+    await store.insert("others", COLUMNS, things(0, 2), 2, token="token")
+    assert await one(store, "SELECT count() FROM others") == 2
+
+
 async def test_reads_run_beside_inserts_and_see_whole_ones(store: Store) -> None:
     await store.command(CREATE)
     done = asyncio.Event()

@@ -171,8 +171,9 @@ class ChdbStore:
         are (select `hex(column)` to read them)."""
         return await self._in(self._read_threads, self._query, sql, checked_parameters(sql, parameters or {}))
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
-        """See `Store.insert`. `block` must be one Native block; StoreInvalid if it has another number of rows."""
+    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+        """See `Store.insert`. `block` must be one Native block; StoreInvalid if it has another number of rows.
+        Tokens need tables that remember them (`non_replicated_deduplication_window`, migration 0003)."""
         for name in (table, *columns):
             if not _IDENTIFIER.match(name):
                 raise StoreInvalid(f"{name!r} is no name of a table or column of ours")
@@ -183,7 +184,7 @@ class ChdbStore:
         if said != rows:
             raise StoreInvalid(f"the block for {table} says {said} rows, the caller {rows}: nothing was inserted")
         if rows:
-            await self._in(self._write_thread, self._insert, table, columns, block, rows)
+            await self._in(self._write_thread, self._insert, table, columns, block, rows, token)
 
     async def command(self, sql: str) -> None:
         """See `Store.command`."""
@@ -216,7 +217,7 @@ class ChdbStore:
         finally:
             self._readers.put(client)
 
-    def _insert(self, table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
+    def _insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, token: str) -> None:
         if not self._merges_give_way:
             # The engine starts these threads with its first table, so they may not be there before.
             self._merges_give_way = _set_priority_of_merges(_own_niceness() + MERGE_NICENESS) == MERGE_THREADS
@@ -225,7 +226,9 @@ class ChdbStore:
         statement = f"INSERT INTO {table} ({', '.join(columns)})"
         with _memory_file(block) as path:
             try:
-                written = self._writer.query(f"{statement} FROM INFILE {_quoted(path)} FORMAT Native").rows_written()
+                written = self._writer.query(
+                    f"{statement} FROM INFILE {_quoted(path)} SETTINGS {token_settings(token)} FORMAT Native"
+                ).rows_written()
             except Exception as error:
                 raise store_error(error, statement) from error
         if written != rows:
@@ -249,6 +252,14 @@ class ChdbStore:
         for connection in reversed(self._connections):
             connection.close()
         os.close(self._lock)
+
+
+def token_settings(token: str) -> str:
+    """The settings of an insert with this token ("" for none), as they stand in its statement."""
+    # insert_deduplicate = 0 alone changes nothing in this engine (26.9): deduplicate_insert has the last word.
+    if not token:
+        return "insert_deduplicate = 0, deduplicate_insert = 'disable'"
+    return f"insert_deduplicate = 1, deduplicate_insert = 'enable', insert_deduplication_token = {_quoted(token)}"
 
 
 def _own_niceness() -> int:

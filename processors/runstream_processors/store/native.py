@@ -10,12 +10,13 @@ a column's data may be:
     LowCardinality(String)             `Coded`, `Constant`, or a sequence of str
     Nullable(T)                        a sequence with None where nothing is
     Array(T)                           `Lists`, or a sequence of sequences
+    Map(K, V)                          a sequence of mappings
 
 The layout is ClickHouse's (src/Formats/NativeWriter.cpp and the types' bulk serialisations): varuint columns, varuint
 rows; then for each column its name and type as length-prefixed text, and, if there are rows, its data.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, TypeAlias
@@ -133,6 +134,9 @@ def _write_prefix(kind: str, buffers: Buffers) -> None:
         buffers.append(_LOW_CARDINALITY_VERSION)
     elif (inner := _inner(kind, "Array") or _inner(kind, "Nullable")) is not None:
         _write_prefix(inner, buffers)
+    elif (inner := _inner(kind, "Map")) is not None:
+        for part in _key_and_value(inner):
+            _write_prefix(part, buffers)
 
 
 def _write(kind: str, data: ColumnData, buffers: Buffers) -> None:
@@ -148,6 +152,8 @@ def _write(kind: str, data: ColumnData, buffers: Buffers) -> None:
         _write_nullable(inner, data, buffers)
     elif (inner := _inner(kind, "Array")) is not None:
         _write_lists(inner, data, buffers)
+    elif (inner := _inner(kind, "Map")) is not None:
+        _write_maps(inner, data, buffers)
     else:
         raise TypeError("the type is not one that this module writes")
 
@@ -251,6 +257,22 @@ def _write_lists(inner: str, data: ColumnData, buffers: Buffers) -> None:
         raise ValueError(f"the lengths sum to {flat}, the flat column has {row_count(data.flat)} rows")
     buffers.append(_raw(ends))
     _write(inner, data.flat, buffers)
+
+
+def _key_and_value(inner: str) -> tuple[str, str]:
+    """The two types in `Map(K, V)`, given "K, V". A key's type has no comma in it."""
+    key, _, value = inner.partition(", ")
+    return key, value
+
+
+def _write_maps(inner: str, data: ColumnData, buffers: Buffers) -> None:
+    """A map is a list of pairs, whose keys and values lie in a column each."""
+    if isinstance(data, np.ndarray | Constant | Coded | Lists) or not all(isinstance(row, Mapping) for row in data):
+        raise TypeError("a Map needs a sequence of mappings")
+    buffers.append(_raw(np.cumsum([len(row) for row in data], dtype=np.uint64)))
+    key, value = _key_and_value(inner)
+    _write(key, list(chain.from_iterable(data)), buffers)
+    _write(value, list(chain.from_iterable(row.values() for row in data)), buffers)
 
 
 def _varuint(number: int) -> bytes:

@@ -156,8 +156,16 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "ended": "Bool",
         "part": "UInt16",
         "offset": "UInt64",
+        "tails": f"Map({_NAME}, UInt64)",
     },
 }
+
+#: Columns that came later and that most rows have nothing for: what stands in them if a row leaves them out.
+_BLANKS: Final[Mapping[str, Mapping[str, Any]]] = {"watermark_states": {"tails": {}}}
+
+#: How many of its last inserts with a token a table knows by that token. A worker inserts into a table a few times a
+#: second at most, so this is more than half an hour of one worker, many times the time that an insert may take.
+TOKENS_REMEMBERED: Final = 10_000
 
 
 def column_names(table: str) -> tuple[str, ...]:
@@ -166,13 +174,18 @@ def column_names(table: str) -> tuple[str, ...]:
 
 
 def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows as one Native block, for the small tables. Every row has every column of the table and nothing else;
-    times are whole microseconds since 1970 UTC. Raises InvalidColumn."""
-    wanted = TABLES[table].keys()
+    """Rows as one Native block, for the small tables. Every row has every column of the table (`tails` of
+    `watermark_states` may be left out: nothing) and nothing else; times are whole microseconds since 1970 UTC.
+    Raises InvalidColumn."""
+    wanted, blanks = TABLES[table].keys(), _BLANKS.get(table, {})
     for number, row in enumerate(rows):
-        if row.keys() != wanted:
+        if row.keys() != wanted and row.keys() | blanks.keys() != wanted:
             raise _mismatch(f"row {number} for {table}", row.keys(), wanted)
-    return block([(name, kind, [row[name] for row in rows]) for name, kind in TABLES[table].items()])
+    columns = {
+        name: [row.get(name, blanks[name]) for row in rows] if name in blanks else [row[name] for row in rows]
+        for name in wanted
+    }
+    return block([(name, kind, columns[name]) for name, kind in TABLES[table].items()])
 
 
 def encode_columns(table: str, columns: Mapping[str, ColumnData], rows: int) -> bytes:

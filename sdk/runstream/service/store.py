@@ -43,11 +43,15 @@ class StoreReader(Protocol):
 
 
 class Store(StoreReader, Protocol):
-    """Reading and writing. One process writes."""
+    """Reading and writing. In process one process writes; on a server any number, which agree on who writes what."""
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         """Insert one block of `rows` rows, given in ClickHouse's Native format, as exactly one part: after a crash
-        all of its rows are there or none. Raises StoreUnavailable, StoreInvalid."""
+        all of its rows are there or none.
+
+        With a token, a block whose token this table has taken lately (its window of the last N inserts with one) is
+        dropped silently, whatever its rows are, so the caller looks afterwards. Without one every block is inserted.
+        Raises StoreUnavailable, StoreInvalid."""
 
     async def command(self, sql: str) -> None:
         """Run a statement without rows (DDL, mutations). Raises StoreUnavailable, StoreInvalid."""

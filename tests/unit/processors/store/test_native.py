@@ -63,7 +63,9 @@ def test_what_is_no_block_has_no_rows(data: bytes) -> None:
         ([("a", "LowCardinality(String)", Coded(["x"], np.array([0, 1])))], "codes run from 0 to 1"),
         ([("a", "LowCardinality(String)", Coded(["x"], np.array([-1])))], "codes run from -1"),
         ([("a", "Array(UInt8)", Lists(np.zeros(3), np.array([1, 1])))], "lengths sum to 2"),
-        ([("a", "Map(String, String)", [{}])], "not one that this module writes"),
+        ([("a", "Tuple(String, String)", [("", "")])], "not one that this module writes"),
+        ([("a", "Map(String, UInt8)", [[("a", 1)]])], "a sequence of mappings"),
+        ([("a", "Map(String, UInt8)", [{"a": 256}])], "column a of type Map"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(columns: list[Column], message: str) -> None:
@@ -98,6 +100,7 @@ TYPES: dict[str, st.SearchStrategy[Any]] = {
     "Array(UInt64)": st.lists(_numbers("UInt64"), max_size=5),
     "Array(LowCardinality(String))": st.lists(TEXT, max_size=3),
     "Array(Nullable(Int64))": st.lists(st.none() | _numbers("Int64"), max_size=3),
+    "Map(LowCardinality(String), UInt64)": st.dictionaries(TEXT, _numbers("UInt64"), max_size=3),
 }
 NAMES = [f"c{i}" for i in range(len(TYPES))]
 
@@ -137,6 +140,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def same(found: Any, given: Any) -> bool:
     if isinstance(given, list):
         return len(found) == len(given) and all(map(same, found, given))
+    if isinstance(given, dict):
+        return dict(found) == given
     if isinstance(given, float):
         return (math.isnan(found) and math.isnan(given)) or (found, math.copysign(1, found)) == (
             given,

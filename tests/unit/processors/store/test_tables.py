@@ -7,9 +7,16 @@ import pytest
 
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.native import Constant, InvalidColumn
-from runstream_processors.store.tables import TABLES, column_names, encode_columns, encode_rows
+from runstream_processors.store.tables import TABLES, TOKENS_REMEMBERED, column_names, encode_columns, encode_rows
 
-EXAMPLES: dict[str, Any] = {"Array": [], "Bool": False, "Nullable": None, "String": "x", "LowCardinality": "x"}
+EXAMPLES: dict[str, Any] = {
+    "Array": [],
+    "Bool": False,
+    "Nullable": None,
+    "String": "x",
+    "LowCardinality": "x",
+    "Map": {"points": 7},
+}
 
 
 async def test_code_and_database_have_the_same_tables(models: ChdbStore) -> None:
@@ -36,7 +43,33 @@ async def test_rows_of_every_table_go_in_and_come_out(models: ChdbStore, table: 
     times = [f"toUnixTimestamp64Micro({name}) AS {name}" for name, kind in TABLES[table].items() if kind[:4] == "Date"]
     replaced = f"REPLACE ({', '.join(times)})" if times else ""
     (found, *_) = (await models.query(f"SELECT * {replaced} FROM {table}")).to_pylist()
-    assert found == example(table)
+    maps = {name: dict(found[name]) for name, kind in TABLES[table].items() if kind.startswith("Map(")}
+    assert found | maps == example(table)
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_every_table_remembers_tokens(models: ChdbStore, table: str) -> None:
+    for _ in range(2):
+        await models.insert(table, column_names(table), encode_rows(table, [example(table)]), 1, token="p0:1-1")
+    assert (await models.query(f"SELECT count() AS n FROM {table}"))["n"].to_pylist() == [1]
+    made = (await models.query(f"SHOW CREATE TABLE {table}")).column(0)[0].as_py()
+    assert f"non_replicated_deduplication_window = {TOKENS_REMEMBERED}" in made
+
+
+async def test_a_row_may_leave_out_the_tails_and_no_other_column(models: ChdbStore) -> None:
+    rows = [example("watermark_states") | {"part": part, "tails": {"points": 7, "events": part}} for part in range(3)]
+    del rows[1]["tails"]
+    table = "watermark_states"
+    await models.insert(table, column_names(table), encode_rows(table, rows), 3)
+    found = await models.query("SELECT tails FROM watermark_states ORDER BY part")
+    assert [dict(tails) for tails in found["tails"].to_pylist()] == [
+        {"points": 7, "events": 0},
+        {},
+        {"points": 7, "events": 2},
+    ]
+    del rows[0]["seen"]
+    with pytest.raises(InvalidColumn, match=r"row 0 for watermark_states: missing \['seen'\], unknown \[\]"):
+        encode_rows(table, rows)
 
 
 def test_a_row_must_have_the_tables_columns() -> None:
