@@ -236,16 +236,9 @@ def write_points(server: Server, summaries: Sequence[Mapping[str, Any]], path: P
         for runs, metrics in streams_of(summaries):
             with server.arrow_points(runs, metrics) as stream:
                 for table in _tables(stream, schema):
-                    _write(writer, table, path)
+                    writer.write_table(table)
                     rows += table.num_rows
     return rows
-
-
-def _write(writer: Any, table: "pa.Table", path: Path) -> None:
-    try:
-        writer.write_table(table)
-    except OSError as error:  # a full disk must not be taken for a broken connection
-        raise Failed(f"{path} cannot be written: {error}") from error
 
 
 def _tables(stream: Any, schema: "pa.Schema") -> Iterator["pa.Table"]:

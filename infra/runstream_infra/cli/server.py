@@ -14,6 +14,7 @@ from runstream_infra.cli.exits import BadInput, CommandError, Failed, Unreachabl
 from runstream_infra.cli.values import number_of
 
 if TYPE_CHECKING:
+    from runstream.api.transport import Body
     from runstream.settings import Settings
 
 #: A full read of a long curve is slow to begin; everything else answers in well under a second.
@@ -136,9 +137,8 @@ class Server:
         raise BadInput(f"run {run_id} has no metric {metric!r}: `runstream show {run_id}` lists what it has")
 
     @contextlib.contextmanager
-    def arrow_points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> Iterator[http.client.HTTPResponse]:
-        """Every point of these runs and metrics as an Arrow stream, to be read while the block lasts. An OSError that
-        leaves the block counts as one of the connection: the block has to handle its own."""
+    def arrow_points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> Iterator["Body"]:
+        """Every point of these runs and metrics as an Arrow stream, to be read while the block lasts."""
         question = {"runs": list(run_ids), "metrics": list(metrics)}
         with _explained(self.url), self._transport.open("POST", "/api/v1/series", question, {"Accept": ARROW}) as body:
             yield body

@@ -13,7 +13,46 @@ from runstream.api.errors import NotFound, Refused, ServerFailed, ServerUnreacha
 
 #: A read may wait 60 s for a position on the server's side; half of that again for the answer.
 TIMEOUT_S: Final = 90.0
+_NO_ANSWER: Final = "no answer from {url} ({reason}): start a server with `runstream up`, or set RUNSTREAM_URL"
+_BROKE_OFF: Final = "the answer of {url} broke off ({reason}): ask again"
 Parameter = str | int | float | bool | None | Sequence[str]
+
+
+class Body:
+    """The bytes of an answer, read as they come. Reading raises ServerUnreachable where the connection breaks; nothing
+    else that happens meanwhile is taken for the server's silence. A file-like object; for one thread at a time."""
+
+    def __init__(self, response: http.client.HTTPResponse, url: str) -> None:
+        self._response = response
+        self._url = url
+
+    @property
+    def closed(self) -> bool:
+        return self._response.closed
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, all that are left if it is negative; b"" at the end."""
+        with _connected(self._url, _BROKE_OFF):
+            return self._response.read() if size is None or size < 0 else self._response.read(size)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Lines, each with its end."""
+        while True:
+            with _connected(self._url, _BROKE_OFF):
+                line = self._response.readline()
+            if not line:
+                return
+            yield line
+
+
+@contextmanager
+def _connected(url: str, advice: str) -> Iterator[None]:
+    """What fails here fails because of the connection."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        reason = str(error) or type(error).__name__
+        raise ServerUnreachable(advice.format(url=url, reason=reason)) from error
 
 
 class Transport:
@@ -43,9 +82,9 @@ class Transport:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
-    ) -> Iterator[http.client.HTTPResponse]:
-        """The answer as a stream, for the duration of the block. Raises ServerUnreachable (also from reading inside
-        the block), ServerFailed, Refused, NotFound."""
+    ) -> Iterator[Body]:
+        """The answer as a stream, for the duration of the block. Raises ServerUnreachable (also from reading the body
+        inside the block), ServerFailed, Refused, NotFound. What else is raised inside the block leaves it as it is."""
         sent = {"Accept": "application/json", "User-Agent": f"runstream/{VERSION}", **(headers or {})}
         data = None
         if body is not None:
@@ -55,16 +94,13 @@ class Transport:
             sent["Authorization"] = f"Bearer {self._api_key}"
         connection = self._connection(timeout_s or self._timeout_s)
         try:
-            connection.request(method, self._parts.path.rstrip("/") + path, data, sent)
-            response = connection.getresponse()
+            with _connected(self.url, _NO_ANSWER):
+                connection.request(method, self._parts.path.rstrip("/") + path, data, sent)
+                response = connection.getresponse()
+            stream = Body(response, self.url)
             if response.status >= 400:
-                self._raise(response.status, response.read())
-            yield response
-        except (OSError, http.client.HTTPException) as error:
-            reason = str(error) or type(error).__name__
-            raise ServerUnreachable(
-                f"no answer from {self.url} ({reason}): start a server with `runstream up`, or set RUNSTREAM_URL"
-            ) from error
+                self._raise(response.status, stream.read())
+            yield stream
         finally:
             connection.close()
 
@@ -74,7 +110,7 @@ class Transport:
             return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=ssl.create_default_context())
         return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
-    def _json(self, response: http.client.HTTPResponse) -> Any:
+    def _json(self, response: Body) -> Any:
         try:
             return json.loads(response.read())
         except ValueError:
