@@ -1,0 +1,55 @@
+"""What every store checks and sets before an engine sees a request: in process and over HTTP the same."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from runstream.service.store import StoreInvalid
+from runstream_processors.store.native import InvalidColumn, block_rows
+
+_IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+#: How reads answer: plain strings, no dictionaries, and bytes that are copied nowhere else and so need no compression.
+READ_SETTINGS: Final[Mapping[str, str]] = {
+    "output_format_arrow_string_as_string": "1",
+    "output_format_arrow_low_cardinality_as_dictionary": "0",
+    "output_format_arrow_compression_method": "none",
+}
+#: One insert is one part: a block is never cut, never joined with another, never written by two threads, and never
+#: put aside to be written later.
+WRITE_SETTINGS: Final[Mapping[str, str]] = {
+    "async_insert": "0",
+    "max_insert_threads": "1",
+    "input_format_parallel_parsing": "0",
+    "max_block_size": "1000000000",
+    "max_insert_block_size": "1000000000",
+    "max_insert_block_size_bytes": "0",
+    "min_insert_block_size_rows": "0",
+    "min_insert_block_size_bytes": "0",
+}
+
+
+def token_settings(token: str) -> dict[str, str]:
+    """The settings of an insert with this token; "" for none."""
+    # insert_deduplicate = 0 alone changes nothing in newer engines (26.9): there deduplicate_insert has the last word.
+    if not token:
+        return {"insert_deduplicate": "0", "deduplicate_insert": "disable"}
+    return {"insert_deduplicate": "1", "deduplicate_insert": "enable", "insert_deduplication_token": token}
+
+
+def check_identifier(name: str, what: str) -> None:
+    """Raises StoreInvalid unless `name` can stand in a statement as it is."""
+    if not _IDENTIFIER.match(name):
+        raise StoreInvalid(f"{name!r} is no name of a {what} of ours: give lower-case letters, digits and '_'")
+
+
+def check_insert(table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
+    """Raises StoreInvalid unless this is one Native block of `rows` rows for a table and columns with names of ours."""
+    for name in (table, *columns):
+        check_identifier(name, "table or column")
+    try:
+        said = block_rows(block)
+    except InvalidColumn as error:
+        raise StoreInvalid(f"nothing was inserted into {table}: {error}") from None
+    if said != rows:
+        raise StoreInvalid(f"the block for {table} says {said} rows, the caller {rows}: nothing was inserted")
