@@ -1,46 +1,62 @@
 """Where the fold goes on after a start: what the store holds decides it (docs/design/exactly-once.md)."""
 
 from collections.abc import Mapping
-from typing import Any
-
-import pyarrow as pa
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from runstream.service.store import StoreInvalid, StoreReader
 from runstream_processors.store.tables import TABLES
 
+#: The offset before the first one: nothing is there yet.
+NOTHING: Final = -1
 
-async def committed(store: StoreReader) -> dict[int, int]:
-    """For each partition the offset of its commit row: every table holds everything up to it.
 
-    A partition without a commit row is absent (count it as -1). Raises StoreUnavailable, StoreInvalid.
-    """
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A partition's commit row. Every table holds everything up to `offset` (NOTHING: there is none yet); `tails` has,
+    for each table, the last offset with rows in it when the row was written, which may be beyond `offset`."""
+
+    offset: int = NOTHING
+    tails: Mapping[str, int] = field(default_factory=dict)
+
+
+async def commits(store: StoreReader) -> dict[int, Commit]:
+    """The newest commit row of each partition that has one. Raises StoreUnavailable, StoreInvalid."""
     rows = await store.query(
-        "SELECT part, max(offset) AS last FROM watermark_states WHERE key = '' AND writer = '' GROUP BY part"
+        """SELECT part, max(offset) AS last, mapKeys(argMax(tails, offset)) AS tables,
+            mapValues(argMax(tails, offset)) AS offsets
+        FROM watermark_states WHERE key = '' AND writer = '' GROUP BY part"""
     )
-    return _by_partition(rows)
+    return {
+        row["part"]: Commit(row["last"], dict(zip(row["tables"], row["offsets"], strict=True)))
+        for row in rows.to_pylist()
+    }
 
 
-async def ahead(store: StoreReader, table: str, committed: Mapping[int, int]) -> dict[int, int]:
-    """For each partition the highest offset in `table` beyond the committed one: what a crash left behind the
-    last commit and must not be inserted again. Partitions without such rows are absent.
+async def ends(store: StoreReader, table: str, commits: Mapping[int, Commit]) -> dict[int, int]:
+    """For each of the partitions the last offset that has rows in `table`; one without rows is absent.
 
-    The table's minmax index over (part, offset) leaves only the newest rows to be read.
+    Beyond the commit that is what the table says: a crash, or another worker, left it there, and it must not be
+    inserted again. Up to the commit it is what the commit row says: the rows may be gone with a deleted run.
     Raises StoreUnavailable, StoreInvalid.
     """
-    return _by_partition(await store.query(*ahead_statement(table, committed)))
+    rows = await store.query(*beyond_statement(table, commits))
+    found = {part: commit.tails[table] for part, commit in commits.items() if table in commit.tails}
+    for row in rows.to_pylist():
+        found[row["part"]] = max(row["last"], found.get(row["part"], NOTHING))
+    return found
 
 
-def ahead_statement(table: str, committed: Mapping[int, int]) -> tuple[str, dict[str, Any]]:
-    """The statement of `ahead` and its parameters. Raises StoreInvalid for a table that is none of ours."""
+def beyond_statement(table: str, commits: Mapping[int, Commit]) -> tuple[str, dict[str, Any]]:
+    """The statement that finds what a table holds beyond the commits, and its parameters. Its minmax index over (part,
+    offset) leaves only the newest rows to be read. Raises StoreInvalid for a table that is none of ours."""
     if table not in TABLES:
         raise StoreInvalid(f"{table!r} is none of the read models' tables: {sorted(TABLES)}")
-    beyond = [f"(part = {{part_{i}:UInt16}} AND offset > {{offset_{i}:UInt64}})" for i in range(len(committed))]
-    parameters: dict[str, Any] = {"known": sorted(committed)}
-    for i, (part, offset) in enumerate(sorted(committed.items())):
-        parameters |= {f"part_{i}": part, f"offset_{i}": offset}
-    where = " OR ".join(["part NOT IN {known:Array(UInt16)}", *beyond])
-    return f"SELECT part, max(offset) AS last FROM {table} WHERE {where} GROUP BY part", parameters
-
-
-def _by_partition(rows: pa.Table) -> dict[int, int]:
-    return dict(sorted(zip(rows["part"].to_pylist(), rows["last"].to_pylist(), strict=True)))
+    places, parameters = ["false"], {}
+    for i, (part, commit) in enumerate(sorted(commits.items())):
+        parameters[f"part_{i}"] = part
+        places.append(f"(part = {{part_{i}:UInt16}})")
+        if commit.offset != NOTHING:
+            parameters[f"offset_{i}"] = commit.offset
+            places[-1] = f"(part = {{part_{i}:UInt16}} AND offset > {{offset_{i}:UInt64}})"
+    return f"SELECT part, max(offset) AS last FROM {table} WHERE {' OR '.join(places)} GROUP BY part", parameters

@@ -48,7 +48,7 @@ def decode(record: Record) -> Decoded:
 
 
 class Feed:
-    """Reads every partition from its next offset on, ahead of the fold, within a bound of bytes.
+    """Reads partitions, each from its next offset on, ahead of the fold, within a bound of bytes.
 
     Used from one event loop. A failed read is raised by the next `take`.
     """
@@ -63,7 +63,7 @@ class Feed:
         self._room = asyncio.Event()
         self._room.set()
         self._failure: BaseException | None = None
-        self._tasks = [asyncio.create_task(self._read(part)) for part in range(log.partitions)]
+        self._tasks = [asyncio.create_task(self._read(part)) for part in next_offsets]
 
     @property
     def waiting_bytes(self) -> int:

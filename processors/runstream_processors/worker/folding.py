@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from runstream.events.control import (
@@ -26,7 +27,9 @@ from runstream_processors.folds.decoding import decode_events
 from runstream_processors.folds.points import PointBatch, collect
 from runstream_processors.folds.seen import Range, Seen
 from runstream_processors.folds.unpacking import Accepted
+from runstream_processors.store.resume import NOTHING, Commit
 from runstream_processors.store.tables import encode_columns, encode_rows
+from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded
 from runstream_processors.worker.memory import KeyMemory, Memory, WriterMark
 
@@ -58,11 +61,18 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """One block for one table: exactly one part, all of it or nothing. `set_aside`: what it puts into quarantine."""
+    """One block for one table: exactly one part, all of it or nothing.
+
+    Its rows of a partition stand behind the record `after[partition]` (absent: they are the first), which is the last
+    that has rows in the table so far, and `last[partition]` is the last that has some in the block. `set_aside`: what
+    it puts into quarantine.
+    """
 
     table: str
     block: bytes
     rows: int
+    after: Mapping[int, int]
+    last: Mapping[int, int]
     set_aside: tuple[SetAside, ...] = ()
 
 
@@ -77,14 +87,26 @@ class Flush:
 class Folding:
     """The pure middle of the worker.
 
-    `ahead`: for each table the offsets a partition's rows already reach beyond the commit (after a crash between two
-    inserts): what is at or below them is folded into memory's watermarks, but not into that table again.
+    `commits`: where it goes on, for every partition that it folds.
+    `ends`: for each table the last offset of each partition that has rows in it. After a crash between two inserts
+    that may be beyond the commit: what is at or below it is folded into memory's watermarks, but not into that table
+    again.
     `poison`: (partition, offset) of records whose fold failed with a programming error: they are quarantined.
     """
 
-    def __init__(self, ahead: Mapping[str, Mapping[int, int]], poison: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(
+        self,
+        commits: Mapping[int, Commit],
+        ends: Mapping[str, Mapping[int, int]],
+        poison: Iterable[tuple[int, int]] = (),
+    ) -> None:
         self.memory = Memory()
-        self._ahead = ahead
+        #: For each table the last record of each partition with rows in what was handed over so far.
+        self._ends = {table: dict(ends.get(table, {})) for table in RESUMING}
+        self._ends[COMMIT] = {part: commit.offset for part, commit in commits.items() if commit.offset != NOTHING}
+        #: What the tables held at the start, and what was folded since: nobody else writes, so nothing is beyond both.
+        self._began = {table: dict(offsets) for table, offsets in self._ends.items()}
+        self._last: dict[int, int] = {part: commit.offset for part, commit in commits.items()}
         self._poison = frozenset(poison)
         self._rows: dict[str, list[dict[str, Any]]] = {table: [] for table in (*APPENDED, *STATES)}
         self._changed_runs: dict[str, Record] = {}
@@ -96,11 +118,18 @@ class Folding:
         return self.memory.unknown({decoded.frame.header.key for decoded in batch if decoded.frame})
 
     def load_catalog(self, projects: pa.Table, experiments: pa.Table) -> None:
-        """Take in all projects and experiments (rows of their views), once, before the first batch."""
+        """Take in all projects and experiments (rows of their views), once, before the first batch.
+        Raises Overtaken."""
+        self._check_known("project_states", projects)
+        self._check_known("experiment_states", experiments)
         self.memory.catalog.load(projects.to_pylist(), experiments.to_pylist())
 
     def load(self, keys: set[str], watermarks: pa.Table, runs: pa.Table, summaries: pa.Table) -> None:
-        """Take in the newest states of `keys` (rows of the views); a key without rows is new."""
+        """Take in the newest states of `keys` (rows of the views); a key without rows is new. Raises Overtaken if a
+        state is newer than what this worker folded or found at its start: somebody else wrote it, and what was folded
+        into it would be folded once more."""
+        for table, rows in ((COMMIT, watermarks), ("run_states", runs), (SUMMARIES, summaries)):
+            self._check_known(table, rows)
         for key in keys:
             self.memory.keys[key] = KeyMemory()
         for row in watermarks.to_pylist():
@@ -117,7 +146,7 @@ class Folding:
         for decoded in batch:
             record = decoded.record
             place = record.partition, record.offset
-            self._folded_to[record.partition] = record.offset
+            self._folded_to[record.partition] = self._last[record.partition] = record.offset
             if decoded.frame is None:
                 self._quarantine(record, 0, decoded.cause, decoded.detail, record.value)
             elif place in self._poison:
@@ -132,21 +161,24 @@ class Folding:
         for bad in bad_groups:
             item = _FIRST_GROUP_ITEM + bad.item
             self._quarantine(records[bad.part, bad.offset], item, "invalid_group", bad.detail, bad.raw)
-        self.memory.summaries.fold(points.after(self._ahead.get(SUMMARIES, {})))
-        return _points_insert(points.after(self._ahead.get(POINTS, {})))
+        self.memory.summaries.fold(points.after(self._ends[SUMMARIES]))
+        return self._points_insert(points.after(self._ends[POINTS]))
 
     def flush(self) -> Flush:
         """Hand over everything that changed since the last flush, in the order in which it must be written."""
         inserts = []
         columns, count = self.memory.summaries.changed_columns()
         if count:
-            inserts.append(Insert(SUMMARIES, encode_columns(SUMMARIES, columns, count), count))
+            last = _last_offsets(columns["part"], columns["offset"])
+            inserts.append(self._insert(SUMMARIES, encode_columns(SUMMARIES, columns, count), count, last))
             self.memory.summaries.mark_saved()
         self._rows["run_states"] = self._run_rows()
         self._rows["project_states"], self._rows["experiment_states"] = self.memory.catalog.take_changed_rows()
-        inserts.extend(_rows_insert(table, self._rows[table]) for table in (*APPENDED, *STATES) if self._rows[table])
+        inserts.extend(
+            self._rows_insert(table, self._rows[table]) for table in (*APPENDED, *STATES) if self._rows[table]
+        )
         if commit := self._watermark_rows():
-            inserts.append(_rows_insert(COMMIT, commit))
+            inserts.append(self._rows_insert(COMMIT, commit))
         flush = Flush(tuple(inserts), self._folded_to)
         self._rows = {table: [] for table in (*APPENDED, *STATES)}
         self._changed_runs, self._changed_writers, self._folded_to = {}, {}, {}
@@ -252,7 +284,38 @@ class Folding:
 
     def _is_beyond(self, table: str, record: Record) -> bool:
         """Whether the record's rows are still to be written to `table`."""
-        return record.offset > self._ahead.get(table, {}).get(record.partition, -1)
+        return record.offset > self._ends[table].get(record.partition, NOTHING)
+
+    def _check_known(self, table: str, rows: pa.Table) -> None:
+        began = self._began[table]
+        for part, offset in zip(rows["part"].to_pylist(), rows["offset"].to_pylist(), strict=True):
+            # Of partitions that this worker does not fold it knows nothing, and asks nothing.
+            if part in self._last and offset > max(began.get(part, NOTHING), self._last[part]):
+                raise Overtaken(
+                    f"{table} has a state of record {part}:{offset}, and this worker is at {part}:{self._last[part]}: "
+                    "another one folds the partition"
+                )
+
+    def _insert(
+        self, table: str, block: bytes, rows: int, last: Mapping[int, int], set_aside: tuple[SetAside, ...] = ()
+    ) -> Insert:
+        ends = self._ends[table]
+        insert = Insert(table, block, rows, {part: ends[part] for part in last if part in ends}, last, set_aside)
+        ends.update(last)
+        return insert
+
+    def _points_insert(self, points: PointBatch) -> list[Insert]:
+        if not points.points:
+            return []
+        used = points.groups_used()
+        last = _last_offsets(points.groups.part[used], points.groups.offset[used])
+        return [self._insert(POINTS, encode_columns(POINTS, points.columns(), points.points), points.points, last)]
+
+    def _rows_insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Insert:
+        fields = ("part", "offset", "key", "cause", "detail")
+        set_aside = tuple(SetAside(*(row[name] for name in fields)) for row in rows) if table == "quarantine" else ()
+        last = _last_offsets([row["part"] for row in rows], [row["offset"] for row in rows])
+        return self._insert(table, encode_rows(table, rows), len(rows), last, set_aside)
 
     def _run_rows(self) -> list[dict[str, Any]]:
         rows = []
@@ -267,8 +330,14 @@ class Folding:
             _watermark_row(key, writer_id, self.memory.keys[key].writers[writer_id], record.partition, record.offset)
             for (key, writer_id), record in self._changed_writers.items()
         ]
-        rows.extend(_watermark_row("", "", WriterMark(), part, offset) for part, offset in self._folded_to.items())
+        rows.extend(
+            _watermark_row("", "", WriterMark(), part, offset) | {"tails": self._tails(part)}
+            for part, offset in self._folded_to.items()
+        )
         return rows
+
+    def _tails(self, part: int) -> dict[str, int]:
+        return {table: self._ends[table][part] for table in RESUMING if part in self._ends[table]}
 
 
 def _watermark_row(key: str, writer_id: str, mark: WriterMark, part: int, offset: int) -> dict[str, Any]:
@@ -283,16 +352,10 @@ def _watermark_row(key: str, writer_id: str, mark: WriterMark, part: int, offset
     }
 
 
-def _rows_insert(table: str, rows: Sequence[Mapping[str, Any]]) -> Insert:
-    fields = ("part", "offset", "key", "cause", "detail")
-    set_aside = tuple(SetAside(*(row[name] for name in fields)) for row in rows) if table == "quarantine" else ()
-    return Insert(table, encode_rows(table, rows), len(rows), set_aside)
-
-
-def _points_insert(points: PointBatch) -> list[Insert]:
-    if not points.points:
-        return []
-    return [Insert(POINTS, encode_columns(POINTS, points.columns(), points.points), points.points)]
+def _last_offsets(parts: Any, offsets: Any) -> dict[int, int]:
+    """For each partition its highest offset; a row has one place in both columns."""
+    parts, offsets = np.asarray(parts), np.asarray(offsets)
+    return {int(part): int(offsets[parts == part].max()) for part in np.unique(parts)}
 
 
 def _is_fresh(seq: int, fresh: Fresh) -> bool:

@@ -6,10 +6,10 @@ from runstream.service.store import StoreReader
 from runstream_processors.worker.folding import Folding
 
 _WATERMARKS: Final = """
-SELECT key, writer, seen, toUnixTimestamp64Micro(last_seen_at) AS last_seen_at_us, ended
+SELECT key, writer, seen, toUnixTimestamp64Micro(last_seen_at) AS last_seen_at_us, ended, part, offset
 FROM watermarks WHERE key IN {keys:Array(String)}
 """
-_RUNS: Final = "SELECT run, state FROM runs WHERE run IN {keys:Array(String)}"
+_RUNS: Final = "SELECT run, state, part, offset FROM runs WHERE run IN {keys:Array(String)}"
 _SUMMARIES: Final = "SELECT * FROM summaries WHERE run IN {keys:Array(String)}"
 _PROJECTS: Final = "SELECT * FROM projects"
 _EXPERIMENTS: Final = "SELECT * FROM experiments"
@@ -19,12 +19,13 @@ _KEYS_PER_QUERY: Final = 1000
 
 
 async def load_catalog(store: StoreReader, folding: Folding) -> None:
-    """Load all projects and experiments. Raises StoreUnavailable."""
+    """Load all projects and experiments. Raises StoreUnavailable, Overtaken."""
     folding.load_catalog(await store.query(_PROJECTS), await store.query(_EXPERIMENTS))
 
 
 async def load_keys(store: StoreReader, folding: Folding, keys: set[str]) -> None:
-    """Load what the fold needs to know of `keys`. Every flush must be written before. Raises StoreUnavailable."""
+    """Load what the fold needs to know of `keys`. Every flush must be written before. Raises StoreUnavailable,
+    Overtaken."""
     ordered = sorted(keys)
     for begin in range(0, len(ordered), _KEYS_PER_QUERY):
         some = ordered[begin : begin + _KEYS_PER_QUERY]

@@ -5,16 +5,18 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from runstream.events.positions import Positions
 from runstream.service.log import LogCorrupt, LogReader, LogUnavailable
 from runstream.service.store import Store, StoreCorrupt, StoreUnavailable
 from runstream.service.visibility import Progress
-from runstream_processors.store.resume import ahead, committed
+from runstream_processors.store.resume import Commit, commits, ends
+from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded, Feed
 from runstream_processors.worker.folding import POINTS, RESUMING, Folding, Insert, SetAside
+from runstream_processors.worker.inserting import ClaimedInserts, sole_writer
 from runstream_processors.worker.loading import load_catalog, load_keys
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_processors.worker.writing import TableWriter, Written
@@ -26,7 +28,10 @@ _LINES_AN_INSERT: Final = 20
 
 
 class Worker:
-    """Folds a log into a store. One worker a store at a time: the store's lock sees to that on one machine.
+    """Folds a log into a store.
+
+    On one machine it is the only one: the store's lock sees to that. In a cluster each folds the partition that is
+    given as `partition`, and another may be at the same one: see `claims`.
 
     `run` belongs to one event loop; the public attributes may be read from anywhere.
     """
@@ -38,6 +43,7 @@ class Worker:
         progress: Progress,
         settings: WorkerSettings | None = None,
         *,
+        partition: int | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
@@ -45,6 +51,8 @@ class Worker:
         self._store = store
         self._progress = progress
         self._settings = settings or WorkerSettings()
+        self._partitions = range(log.partitions) if partition is None else (partition,)
+        self._inserting = sole_writer(store) if partition is None else ClaimedInserts(store)
         self._monotonic_s = monotonic_s
         self._on_step = on_step
         self._poison: set[tuple[int, int]] = set()
@@ -73,6 +81,8 @@ class Worker:
                 await self._run_once(stop)
             except LogCorrupt:
                 raise
+            except Overtaken as error:
+                logger.info("starting again from the tables in %.1f s: %s", retry_s, error)
             except (StoreUnavailable, StoreCorrupt) as error:
                 self.trouble = f"the store does not work: {error}"
                 logger.warning("the store does not work, the next try is in %.1f s: %s", retry_s, error)
@@ -102,17 +112,18 @@ class Worker:
         await run
 
     async def _run_once(self, stop: asyncio.Event) -> None:
-        done = await committed(self._store)
-        _check_end(done, await self._log.next_offsets())
-        folding = Folding({table: await ahead(self._store, table, done) for table in RESUMING}, self._poison)
+        found = await commits(self._store)
+        done = {part: found.get(part, Commit()) for part in self._partitions}
+        _check_end(found, self._log.partitions, self._partitions, await self._log.next_offsets())
+        folding = Folding(done, {table: await ends(self._store, table, done) for table in RESUMING}, self._poison)
         await load_catalog(self._store, folding)
-        self._progress.advance(Positions(done))
+        self._progress.advance(Positions({part: found[part].offset for part in done if part in found}))
         self._unflushed = []
         self.resumed = True
         self._on_step("resumed")
-        next_offsets = {part: done.get(part, -1) + 1 for part in range(self._log.partitions)}
+        next_offsets = {part: commit.offset + 1 for part, commit in done.items()}
         feed = Feed(self._log, next_offsets, max_ahead_bytes=self._settings.max_ahead_bytes)
-        writer = TableWriter(self._store, self._progress.advance, on_inserted=self._inserted, on_step=self._on_step)
+        writer = TableWriter(self._inserting, self._progress.advance, on_inserted=self._inserted, on_step=self._on_step)
         try:
             await self._cycles(folding, feed, writer, stop)
         finally:
@@ -211,16 +222,20 @@ class Worker:
             await asyncio.sleep(min(left_s, 0.02))
 
 
-def _check_end(done: Mapping[int, int], next_offsets: Mapping[int, int]) -> None:
+def _check_end(
+    found: Mapping[int, Commit], partitions: int, folded: Iterable[int], next_offsets: Mapping[int, int]
+) -> None:
     """Raises LogCorrupt if the tables hold records that the log does not have: what it appends from now on would get
     offsets that count as folded, and nobody would ever see it."""
-    for part, offset in done.items():
+    for part, commit in found.items():
+        if part < partitions and part not in folded:
+            continue  # another worker's
         end = next_offsets.get(part, 0)
-        if offset >= end:
+        if commit.offset >= end:
             raise LogCorrupt(
-                f"the tables end at {part}:{offset}, but the log has no more than {end} records in partition {part}: "
-                "it is another log, or an older copy. Put the right one back; or move the tables away (the directory "
-                "`store`), and they are made again from this one"
+                f"the tables end at {part}:{commit.offset}, but the log has no more than {end} records in partition "
+                f"{part}: it is another log, or an older copy. Put the right one back; or move the tables away (the "
+                "directory `store`), and they are made again from this one"
             )
 
 

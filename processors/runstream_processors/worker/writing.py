@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runstream.events.positions import Positions
-from runstream.service.store import Store
-from runstream_processors.store.tables import column_names
 from runstream_processors.worker.folding import Insert
+from runstream_processors.worker.inserting import Inserting
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +30,20 @@ class TableWriter:
 
     def __init__(
         self,
-        store: Store,
+        inserting: Inserting,
         on_visible: Callable[[Positions], None],
         *,
         on_inserted: Callable[[Insert], None] = lambda insert: None,
         depth: int = 2,
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
-        self._store = store
+        self._insert = inserting
         self._on_visible = on_visible
         self._on_inserted = on_inserted
         self._on_step = on_step
         self._queue: asyncio.Queue[Written] = asyncio.Queue(depth)
         self._failure: BaseException | None = None
-        self._inserting = asyncio.Lock()
+        self._under_way = asyncio.Lock()
         self._task = asyncio.create_task(self._run())
 
     async def put(self, written: Written) -> None:
@@ -64,7 +63,7 @@ class TableWriter:
         An insert cannot be taken back. Whoever looked into the tables while it runs would not see its rows, and would
         insert them once more.
         """
-        async with self._inserting:
+        async with self._under_way:
             self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -86,9 +85,9 @@ class TableWriter:
 
     async def _write(self, written: Written) -> None:
         for insert in written.inserts:
-            async with self._inserting:
+            async with self._under_way:
                 self._on_step(f"before {insert.table}")
-                await self._store.insert(insert.table, column_names(insert.table), insert.block, insert.rows)
+                await self._insert(insert)
             self._on_inserted(insert)
             self._on_step(f"after {insert.table}")
         if written.visible is not None:

@@ -7,15 +7,19 @@ from runstream.service.store import StoreInvalid
 from runstream_processors.store import resume
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.native import Coded, ColumnData
+from runstream_processors.store.resume import Commit
 from runstream_processors.store.tables import TABLES, column_names, encode_columns, encode_rows
 
 
 async def mark(store: ChdbStore, *rows: tuple[str, str, int, int]) -> None:
     """Watermark rows as (key, writer, part, offset)."""
     full = [
-        {"key": k, "writer": w, "seen": [], "last_seen_at": 0, "ended": False, "part": p, "offset": o}
+        {"key": k, "writer": w, "seen": [], "last_seen_at": 0, "ended": False, "part": p, "offset": o, "tails": {}}
         for k, w, p, o in rows
     ]
+    for row in full:
+        # An old row must not win over a new one, whatever is in it.
+        row["tails"] = {"points": row["offset"] - 1, "events": 0} if row["key"] == "" and row["offset"] else {}
     block = encode_rows("watermark_states", full)
     await store.insert("watermark_states", column_names("watermark_states"), block, len(rows))
 
@@ -37,34 +41,45 @@ async def add_points(store: ChdbStore, part: int, offsets: np.ndarray, run: str 
 
 
 async def test_nothing_is_committed_in_an_empty_store(models: ChdbStore) -> None:
-    assert await resume.committed(models) == {}
-    assert await resume.ahead(models, "points", {}) == {}
+    assert await resume.commits(models) == {}
+    assert await resume.ends(models, "points", {}) == {}
+    assert await resume.ends(models, "points", {0: Commit()}) == {}
 
 
 async def test_commit_rows_count_and_watermarks_of_writers_do_not(models: ChdbStore) -> None:
     await mark(models, ("", "", 0, 3), ("r", "w", 0, 99), ("", "", 7, 0))
     await mark(models, ("", "", 0, 8), ("r", "", 7, 99))
-    assert await resume.committed(models) == {0: 8, 7: 0}
+    assert await resume.commits(models) == {0: Commit(8, {"points": 7, "events": 0}), 7: Commit(0)}
 
 
-async def test_rows_beyond_the_commit_are_ahead_in_each_partition(models: ChdbStore) -> None:
+async def test_rows_beyond_the_commit_are_found_in_each_partition(models: ChdbStore) -> None:
     await add_points(models, 0, np.array([1, 2, 3]))
     await add_points(models, 1, np.array([10, 11]))
     await add_points(models, 2, np.array([5]))
-    assert await resume.ahead(models, "points", {}) == {0: 3, 1: 11, 2: 5}
-    assert await resume.ahead(models, "points", {0: 3, 1: 10}) == {1: 11, 2: 5}
-    assert await resume.ahead(models, "points", {0: 3, 1: 11, 2: 5, 9: 0}) == {}
-    assert await resume.ahead(models, "points", {0: 0, 1: 0, 2: 0}) == {0: 3, 1: 11, 2: 5}
+    assert await resume.ends(models, "points", {0: Commit(), 1: Commit(), 2: Commit()}) == {0: 3, 1: 11, 2: 5}
+    assert await resume.ends(models, "points", {0: Commit(3), 1: Commit(10)}) == {1: 11}
+    assert await resume.ends(models, "points", {0: Commit(3), 1: Commit(11), 2: Commit(5), 9: Commit(0)}) == {}
+    assert await resume.ends(models, "points", {2: Commit(0)}) == {2: 5}, "another worker's partitions"
+
+
+async def test_up_to_the_commit_its_row_says_where_a_table_ends(models: ChdbStore) -> None:
+    """A deleted run's rows may have been the last ones: the table must not seem to end before them."""
+    await add_points(models, 0, np.array([1, 2, 3]))
+    tails = {"points": 7, "events": 9}
+    assert await resume.ends(models, "points", {0: Commit(8, tails)}) == {0: 7}
+    assert await resume.ends(models, "output", {0: Commit(8, tails)}) == {}
+    await add_points(models, 0, np.array([9]))
+    assert await resume.ends(models, "points", {0: Commit(8, tails)}) == {0: 9}
 
 
 @pytest.mark.parametrize("table", TABLES)
 async def test_every_table_can_be_asked(models: ChdbStore, table: str) -> None:
-    assert await resume.ahead(models, table, {0: 3, 1: 4}) == {}
+    assert await resume.ends(models, table, {0: Commit(3), 1: Commit(4)}) == {}
 
 
 async def test_only_our_tables_can_be_asked(models: ChdbStore) -> None:
     with pytest.raises(StoreInvalid, match="none of the read models' tables"):
-        await resume.ahead(models, "system.parts", {})
+        await resume.ends(models, "system.parts", {})
 
 
 async def test_points_that_were_committed_long_ago_are_not_read(models: ChdbStore) -> None:
@@ -73,8 +88,9 @@ async def test_points_that_were_committed_long_ago_are_not_read(models: ChdbStor
             await add_points(models, part, np.arange(begin, begin + 800_000) // 100, f"run of part {part}")
     await models.command("OPTIMIZE TABLE points FINAL")
     await add_points(models, 0, np.array([16_000]), "run of part 0")
-    assert await resume.ahead(models, "points", {0: 15_999, 1: 15_999}) == {0: 16_000}
-    sql = resume.ahead_statement("points", {0: 15_999, 1: 15_999})
+    done = {0: Commit(15_999), 1: Commit(15_999)}
+    assert await resume.ends(models, "points", done) == {0: 16_000}
+    sql = resume.beyond_statement("points", done)
     explained = await models.query(f"EXPLAIN indexes = 1 {sql[0]}", sql[1])
     granules = [line for line in explained["explain"].to_pylist() if "Granules:" in line]
     read, whole = map(int, granules[-1].split()[-1].split("/"))
