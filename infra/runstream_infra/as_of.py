@@ -7,14 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runstream.events.control import RunEvent, decode_event
+from runstream.events.control import RunEvent, RunFinished, RunStarted, WriterLost, decode_event
 from runstream_processors.folds import run_state
 from runstream_processors.folds.attributes import Row, rows_from_events
 from runstream_processors.folds.points import Groups, PointBatch, Segments
 from runstream_processors.folds.schemas import schema_of
 from runstream_processors.folds.summaries import SummaryFold
 from runstream_processors.store.native import Coded
-from runstream_query.as_of import FoldedRun, LoggedEvent
+from runstream_processors.worker.memory import WriterMark
+from runstream_query.as_of import FoldedRun, FoldedWriter, LoggedEvent
 
 _POINT_COLUMNS: Final = ("run", "metric", "step", "at", "value")
 
@@ -26,11 +27,15 @@ class ProcessorFolds:
         state: run_state.RunState | None = None
         attributes: dict[tuple[str, str], Row] = {}
         assets: dict[str, Row] = {}
+        ended: dict[str, bool] = {}
         for logged in events:
             event = decode_event(logged.body)
             if not isinstance(event, RunEvent):
                 continue
             state = run_state.fold(state, event, logged.writer)
+            # As the worker's marks of writers: who never started the run owes no sign of life.
+            over = ended.get(logged.writer, WriterMark().ended) and not isinstance(event, RunStarted)
+            ended[logged.writer] = over or isinstance(event, RunFinished | WriterLost)
             rows = rows_from_events(run, logged.writer, [(logged.seq, event)], logged.part, logged.offset)
             attributes.update({(row["kind"], row["name"]): row for row in rows.attributes})
             assets.update({row["asset"]: row for row in rows.assets})
@@ -39,6 +44,7 @@ class ProcessorFolds:
             run_state.row_from_state(run, state or run_state.placeholder(0), last.part, last.offset),
             [row for row in attributes.values() if not row["deleted"]],
             [row for row in assets.values() if not row["deleted"]],
+            [FoldedWriter(writer, over) for writer, over in sorted(ended.items())],
         )
 
     def summarise(self, points: pa.Table) -> Sequence[Mapping[str, Any]]:

@@ -20,6 +20,7 @@ from runstream.service.problems import problem_middleware
 from runstream.service.store import StoreError
 from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
+from runstream_infra.documented import DESCRIBED
 from runstream_infra.figures import EmbeddedFigures
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.settings import ServerSettings
@@ -182,6 +183,7 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
         assets=parts.assets,
         settings=QuerySettings(),
         as_of=ProcessorFolds(),
+        described=DESCRIBED,
     )
     return app
 

@@ -1,11 +1,10 @@
 """How the server is doing, in one answer: what `runstream doctor` shows."""
 
 import asyncio
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -14,8 +13,22 @@ from runstream.events.positions import Positions
 from runstream.service.log import LogReader
 from runstream.service.store import StoreReader
 from runstream.service.visibility import Visibility
+from runstream_query.answers import Answer, encode_json
 
 STATUS_PATH: Final = "/api/v1/server"
+
+
+class ServerStatus(Answer):
+    """`visible` is the position up to which every table is complete, `lag_records` how many records of the log are
+    behind it. Quarantined records are counted by cause."""
+
+    version: str
+    visible: str
+    lag_records: int
+    quarantined_records: int
+    quarantined_by_cause: dict[str, int]
+    disk_free_bytes: int
+    disk_total_bytes: int
 
 
 def add_status(
@@ -29,16 +42,16 @@ def add_status(
         counted = await store.query("SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause")
         quarantined = {row["cause"]: row["n"] for row in counted.to_pylist()}
         disk = await asyncio.to_thread(shutil.disk_usage, data_dir)
-        answer: dict[str, Any] = {
-            "version": VERSION,
-            "visible": str(visible),
-            "lag_records": lag_records(next_offsets, visible),
-            "quarantined_records": sum(quarantined.values()),
-            "quarantined_by_cause": quarantined,
-            "disk_free_bytes": disk.free,
-            "disk_total_bytes": disk.total,
-        }
-        return web.Response(text=json.dumps(answer), content_type="application/json")
+        status = ServerStatus(
+            version=VERSION,
+            visible=str(visible),
+            lag_records=lag_records(next_offsets, visible),
+            quarantined_records=sum(quarantined.values()),
+            quarantined_by_cause=quarantined,
+            disk_free_bytes=disk.free,
+            disk_total_bytes=disk.total,
+        )
+        return web.Response(body=encode_json(status), headers={"Content-Type": "application/json"})
 
     app.router.add_get(STATUS_PATH, show)
 

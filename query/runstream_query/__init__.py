@@ -1,7 +1,21 @@
-"""The query service: all SELECTs, the filter language, live updates. `add_query` adds it to an application."""
+"""The query service: all SELECTs, the filter language, live updates. `add_query` adds it to an application.
 
-from runstream_query.as_of import AsOf, FoldedRun, LoggedEvent
-from runstream_query.http.routes import add_query
+What needs a server's packages is loaded when it is first named: the filter language works in the base install.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from runstream_query.as_of import AsOf, FoldedRun, FoldedWriter, LoggedEvent
 from runstream_query.settings import QuerySettings
 
-__all__ = ["AsOf", "FoldedRun", "LoggedEvent", "QuerySettings", "add_query"]
+if TYPE_CHECKING:
+    from runstream_query.http.routes import add_query
+
+__all__ = ["AsOf", "FoldedRun", "FoldedWriter", "LoggedEvent", "QuerySettings", "add_query"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "add_query":
+        return importlib.import_module("runstream_query.http.routes").add_query
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,12 +7,22 @@ for them, and null would lose which it was. Times are ISO 8601 in UTC with micro
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from runstream.events.limits import CLOCK_SKEW_S
 
 _NON_FINITE: Final = ["NaN", "Infinity", "-Infinity"]
 Number = Annotated[float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": _NON_FINITE}]})]
 #: A logged value: any JSON, numbers that are not finite as above.
 Logged = Annotated[Any, WithJsonSchema({"description": "any JSON value; NaN and the infinities as strings"})]
+#: How far a writer's clock is from the log's.
+ClockAhead = Annotated[
+    float | None,
+    Field(
+        description="by how many seconds at least the writer's clock runs ahead of the server's; negative: behind; "
+        f"null: within {CLOCK_SKEW_S} s, or not to be told"
+    ),
+]
 
 
 class Answer(BaseModel):
@@ -97,17 +107,36 @@ class Runs(Answer):
 
 
 class Writer(Answer):
+    """`last_seen_at` is the log's clock; null only as of a moment whose records the log keeps no longer."""
+
     writer: str
     ended: bool
-    last_seen_at: datetime
+    last_seen_at: datetime | None
+    clock_ahead_s: ClockAhead = None
 
 
 class RunDetail(Answer):
+    """`clock_ahead_s` is that of the writer whose clock is furthest off."""
+
     run: RunRow
+    clock_ahead_s: ClockAhead = None
     writers: list[Writer]
     metrics: int
     parameters: int
     assets: int
+
+
+class OddClock(Answer):
+    run: str
+    name: str
+    #: Negative: behind.
+    clock_ahead_s: float
+
+
+class OddClocks(Answer):
+    """Running runs of which a writer's clock is far from the server's."""
+
+    runs: list[OddClock]
 
 
 class Attribute(Answer):

@@ -6,9 +6,10 @@ composition root hands it an `AsOf`, which is nothing but the processors' own pu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +24,25 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldedWriter:
+    """A writer after some of its events. `ended`: no sign of life was expected of it any more."""
+
+    writer: str
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FoldedRun:
     """A run after some of its events. Times are integers, microseconds since 1970 UTC.
 
     `row` has the columns of `run_states`; `attributes` and `assets` those of their tables, only what is not deleted,
-    one row a key.
+    one row a key; `writers` has those of the events, by id.
     """
 
     row: Mapping[str, Any]
     attributes: Sequence[Mapping[str, Any]] = field(default=())
     assets: Sequence[Mapping[str, Any]] = field(default=())
+    writers: Sequence[FoldedWriter] = field(default=())
 
 
 class AsOf(Protocol):
@@ -41,7 +51,7 @@ class AsOf(Protocol):
     def fold_run(self, run: str, events: Sequence[LoggedEvent]) -> FoldedRun:
         """The run after these events, which are given in the log's order (part, offset, seq); at least one."""
 
-    def summarise(self, points: pa.Table) -> Sequence[Mapping[str, Any]]:
+    def summarise(self, points: "pa.Table") -> Sequence[Mapping[str, Any]]:
         """Rows with the columns of `summary_states` (part and offset may lack), one a (run, metric) in `points`.
 
         `points` has run (string), metric (string), step (int64), at (timestamp[us, UTC]) and value (double), ordered

@@ -1,6 +1,9 @@
 """A read as of a position equals the same read of a server whose log ends there: the past is the fold of a prefix."""
 
 import asyncio
+import json
+import struct
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from recorded import Recorded, recorded
 
+from runstream.events.control import RunFinished, RunStarted, encode_event
+from runstream.events.frame import encode_frame, encode_rows, transposed
 from runstream.events.positions import Positions
 from runstream.service.auth import ApiKeys
 from runstream_infra.embedded import application, open_parts
@@ -42,13 +47,16 @@ async def asked(client: TestClient[Any, Any], facts: Recorded, as_of: int | None
             said[run] = None
             continue
         assert detail.status == 200, await detail.text()
-        run_row = (await detail.json())["run"]
+        shown = await detail.json()
+        run_row = shown["run"]
         summaries = await client.get(f"/api/v1/runs/{run}/summaries", params=query)
         parameters = await client.get(f"/api/v1/runs/{run}/parameters", params=query)
         series = await client.post("/api/v1/series", json={"runs": [run], "metrics": ["metric-0"], **query})
         assert (summaries.status, parameters.status, series.status) == (200, 200, 200), await series.text()
         said[run] = {
             "detail": {name: run_row[name] for name in DETAILS},
+            "counts": {name: shown[name] for name in ("metrics", "parameters", "assets")},
+            "writers": [(writer["writer"], writer["ended"]) for writer in shown["writers"]],
             "summaries": await summaries.json(),
             "parameters": await parameters.json(),
             "series": await series.json(),
@@ -66,3 +74,68 @@ async def test_as_of_is_the_fold_of_the_prefix(tmp_path: Path, seed: int) -> Non
     found = await answers(tmp_path / "whole", facts, len(facts.records), [*moments, None])
     assert found[:-1] == wanted
     assert found[-1] != wanted[-1], "the past equals the present: the test tests nothing"
+
+
+async def test_a_writer_of_the_past_was_last_seen_in_the_past(tmp_path: Path) -> None:
+    """Two writers one behind the other: as of a moment of the first, only that one is there, not ended, last seen when
+    the log took its newest record; as of the end of everything, the past is the present."""
+    records = [
+        (b"a", frame(0, 0, event(0, RunStarted(at_us=1, workspace="w", project="p", rank=0)))),
+        (b"a", frame(0, 1, rows=3)),
+        (b"a", frame(0, 4, event(4, RunFinished(at_us=2)))),
+        (b"a", frame(1, 0, event(0, RunStarted(at_us=3, workspace="w", project="p", rank=1)))),
+        (b"a", frame(1, 1, rows=2, metric="other")),
+    ]
+    settings = ServerSettings(data_dir=tmp_path)
+    async with open_parts(settings) as parts:
+        for record in records:
+            written = await parts.log.append([record])
+        stop = asyncio.Event()
+        worker = asyncio.create_task(parts.worker.run(stop))
+        assert await parts.progress.wait_for(written, timeout_s=60)
+        arrived_us = [record.at_us for record in await parts.log.read(0, 0, 10**6, 0)]
+        server = TestServer(application(settings, ApiKeys(), parts), host="127.0.0.1")
+        async with TestClient(server) as client:
+
+            async def detail(**query: str) -> dict[str, Any]:
+                response = await client.get("/api/v1/runs/a", params=query)
+                assert response.status == 200, await response.text()
+                found: dict[str, Any] = await response.json()
+                return found
+
+            first, ended, whole, now = (
+                await detail(as_of="0:1"),
+                await detail(as_of="0:2"),
+                await detail(as_of="0:4"),
+                await detail(),
+            )
+        stop.set()
+        await worker
+    seen = [arrived_us[1], arrived_us[2], arrived_us[4]]
+    assert first["writers"] == [{**first["writers"][0], "writer": writer_id(0), "ended": False}]
+    assert [microseconds(one["writers"][-1]["last_seen_at"]) for one in (first, ended, whole)] == seen
+    assert [one["metrics"] for one in (first, ended, whole)] == [1, 1, 2]
+    assert ended["writers"][0]["ended"] is True
+    assert whole["writers"] == now["writers"]
+
+
+def event(seq: int, told: RunStarted | RunFinished) -> bytes:
+    return json.dumps([[seq, json.loads(encode_event(told))]]).encode()
+
+
+def writer_id(number: int) -> str:
+    """Different in its first 64 bits, by which points know their writer."""
+    return f"{number:016x}" * 2
+
+
+def frame(writer: int, first_seq: int, events: bytes = b"", rows: int = 0, metric: str = "loss") -> bytes:
+    """One event, or `rows` points."""
+    groups = []
+    if rows:
+        packed = b"".join(struct.pack("<qqd", step, 10**9 * step, step) for step in range(rows))
+        groups = [encode_rows(metric.encode(), rows, transposed(packed, 24), 0)]
+    return encode_frame(writer_id(writer), "a", first_seq, first_seq + (rows or 1), events, groups)
+
+
+def microseconds(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1_000_000)

@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runstream.events.positions import InvalidPositions, Positions
 from runstream.service.assets import AssetReader
@@ -17,6 +17,9 @@ from runstream_query.filters.times import instant_us
 from runstream_query.settings import QuerySettings
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import Clock
+
+if TYPE_CHECKING:
+    from runstream_query.http.openapi import Described
 
 _POSITION: Final = re.compile(r"\d+:\d+(,\d+:\d+)*\Z")
 
@@ -31,6 +34,8 @@ class Context:
     as_of: AsOf | None
     #: Microseconds since 1970 UTC.
     now_us: Callable[[], int]
+    #: Routes of the application that are not this service's, for the document.
+    described: "Sequence[Described]" = ()
     #: Set when the server begins to stop: live streams end.
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     #: One entry a live stream that is open now.

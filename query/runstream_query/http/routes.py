@@ -1,7 +1,7 @@
 """The query service as routes of an aiohttp application."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -13,10 +13,10 @@ from runstream.service.store import StoreReader
 from runstream.service.visibility import Visibility
 from runstream_query.answers import encode_json
 from runstream_query.as_of import AsOf
-from runstream_query.http import details, files, live, runs, series
+from runstream_query.http import details, files, live, runs, series, writers
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
-from runstream_query.http.openapi import Document, document
+from runstream_query.http.openapi import Described, Document, document
 from runstream_query.problems import problem_of
 from runstream_query.settings import QuerySettings
 
@@ -25,7 +25,7 @@ OPENAPI_PATH: Final = "/api/v1/openapi.json"
 
 
 async def _show_document(context: Context, call: Call[Asked]) -> web.StreamResponse:
-    body = encode_json(Document(document(ENDPOINTS, API_VERSION)))
+    body = encode_json(Document(document(ENDPOINTS, API_VERSION, context.described)))
     return web.Response(body=body, headers={"Content-Type": "application/json"})
 
 
@@ -33,6 +33,7 @@ async def _show_document(context: Context, call: Call[Asked]) -> web.StreamRespo
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *details.ENDPOINTS,
     *runs.ENDPOINTS,
+    *writers.ENDPOINTS,
     *series.ENDPOINTS,
     *files.ENDPOINTS,
     *live.ENDPOINTS,
@@ -54,6 +55,7 @@ def add_query(
     settings: QuerySettings,
     as_of: AsOf | None = None,
     now_us: Callable[[], int] = _system_now_us,
+    described: Sequence[Described] = (),
 ) -> None:
     """Add the routes of `ENDPOINTS` to `app`, before it starts.
 
@@ -62,8 +64,9 @@ def add_query(
     work); without `as_of` all reads of a past state are, except series. Everything runs in the application's event
     loop; what takes long (folds, encoding of large answers) in threads. Live streams end when the application shuts
     down. `now_us` is the clock (microseconds since 1970 UTC) that decides how long a writer has been silent.
+    `described` are the application's other routes: the OpenAPI document is about the whole server.
     """
-    context = Context(store, visibility, log, assets, settings, as_of, now_us)
+    context = Context(store, visibility, log, assets, settings, as_of, now_us, described)
     for endpoint in ENDPOINTS:
         app.router.add_route(endpoint.method, endpoint.path, _handler(endpoint, context))
 

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from pydantic import Field as ModelField
 
-from runstream_query.answers import RunDetail, RunRow, Runs, Writer
+from runstream_query.answers import RunDetail, RunRow, Runs
 from runstream_query.errors import FilterError, InvalidRequest, NotFound
 from runstream_query.filters.checks import MAX_FILTER_CHARS
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS
@@ -18,6 +18,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.pages import page_rows, shown_rows
 from runstream_query.http.past import folded, run_row_of_past
+from runstream_query.http.writers import writers_now, writers_of_past
 from runstream_query.sql.cursors import Cursor
 from runstream_query.sql.order import DEFAULT_SORT, parse_sort, question_of, split_fields
 from runstream_query.sql.pages import Question, count_statement
@@ -204,32 +205,30 @@ async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
     prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
     if prefix is not None:
         past = await folded(context, run, prefix)
+        writers, ahead_s, metrics = await writers_of_past(context, run, past, prefix)
         return RunDetail(
             run=run_row_of_past(past, context.now_us()),
-            writers=[],
-            metrics=0,
+            clock_ahead_s=ahead_s,
+            writers=writers,
+            metrics=metrics,
             parameters=sum(row["kind"] == "parameter" for row in past.attributes),
             assets=len(past.assets),
         )
     rows = await shown_rows(context, [run], context.clock())
     if run not in rows:
         raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
-    counted, watched = Parameters(), Parameters()
-    key = counted.text(run)
-    counts, writers = await asyncio.gather(
+    parameters = Parameters()
+    key = parameters.text(run)
+    counts, (writers, ahead_s) = await asyncio.gather(
         context.rows(
             f"SELECT (SELECT uniqExact(metric) FROM summary_states WHERE run = {key}) AS metrics, "
             f"(SELECT count() FROM attributes WHERE run = {key} AND kind = 'parameter' AND NOT deleted) AS parameters, "
             f"(SELECT count() FROM assets WHERE run = {key} AND NOT deleted) AS assets",
-            counted,
+            parameters,
         ),
-        context.rows(
-            "SELECT writer, max(ended) AS ended, max(last_seen_at) AS last_seen_at FROM watermarks "
-            f"WHERE key = {watched.text(run)} AND writer != '' GROUP BY writer ORDER BY writer",
-            watched,
-        ),
+        writers_now(context, run),
     )
-    return RunDetail(run=run_row(rows[run]), writers=[Writer(**row) for row in writers], **counts[0])
+    return RunDetail(run=run_row(rows[run]), clock_ahead_s=ahead_s, writers=writers, **counts[0])
 
 
 ENDPOINTS: Final[Iterable[Endpoint]] = (

@@ -1,0 +1,135 @@
+"""Who writes a run: now, or as of a past moment; and whose clock is far from the log's."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from runstream.events.positions import Positions
+from runstream.service.log import LogError, LogReader
+from runstream_query.answers import OddClock, OddClocks, Writer
+from runstream_query.as_of import FoldedRun
+from runstream_query.clocks import Heard, clock_ahead_s, is_odd
+from runstream_query.http.context import Context
+from runstream_query.http.endpoint import Asked, Call, Endpoint
+from runstream_query.http.past import time_of
+from runstream_query.sql.clocks import facts_statement, newest_point_statement, odd_runs_statement, writers_statement
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.prefix import within
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Each candidate is three short statements.
+MAX_ODD: Final = 50
+
+
+async def writers_now(context: Context, run: str) -> tuple[list[Writer], float | None]:
+    """The writers of a run, and by how much (seconds; negative: behind) the oddest of their clocks is ahead.
+
+    Points do not say in a cheap way whose they are: they count for the writer if only one ever started the run, else
+    for the run as a whole.
+    """
+    watched, told, summed = Parameters(), Parameters(), Parameters()
+    marks, facts, newest = await asyncio.gather(
+        context.rows(writers_statement(run, watched), watched),
+        context.rows(facts_statement(run, told), told),
+        context.rows(newest_point_statement(run, summed), summed),
+    )
+    point_at = [newest[0]["newest_at"]] if newest[0]["summaries"] else []
+    by_writer = {row["writer"]: row for row in facts}
+    started = {writer for writer, row in by_writer.items() if row["starts"]}
+    writers = []
+    for mark in marks:
+        fact = by_writer.get(mark["writer"])
+        made = [] if fact is None else [fact["newest_at"]]
+        if started == {mark["writer"]}:
+            made += point_at
+        ahead_s = await _clock_ahead_s(context.log, made, mark["last_seen_at"], fact)
+        writers.append(Writer(**mark, clock_ahead_s=ahead_s))
+    figures = [writer.clock_ahead_s for writer in writers]
+    if marks and point_at:
+        last_seen_at = max(mark["last_seen_at"] for mark in marks)
+        figures.append(clock_ahead_s(Heard(_us(point_at[0]), _us(last_seen_at))))
+    return writers, _oddest(figures)
+
+
+async def writers_of_past(
+    context: Context, run: str, past: FoldedRun, prefix: Positions
+) -> tuple[list[Writer], float | None, int]:
+    """The writers of the run within the prefix, the oddest of their clocks, and how many metrics it had then.
+
+    `last_seen_at` is when the log took the last record in which the writer said something; heartbeats leave nothing
+    behind that could be read later. It is None where the log keeps that record no longer.
+    """
+    told, counted = Parameters(), Parameters()
+    facts, points = await asyncio.gather(
+        context.rows(facts_statement(run, told, within(prefix, told)), told),
+        context.rows(
+            "SELECT writer, part, max(offset) AS last_offset, max(at) AS newest_at, groupUniqArray(metric) AS metrics "
+            f"FROM points WHERE run = {counted.text(run)} AND {within(prefix, counted)} GROUP BY writer, part",
+            counted,
+        ),
+    )
+    by_writer = {row["writer"]: row for row in facts}
+    by_number = {row["writer"]: row for row in points}
+    writers = []
+    for folded in past.writers:
+        fact, point = by_writer[folded.writer], by_number.get(int(folded.writer[:16], 16))
+        said = [fact] if point is None else [fact, point]
+        heard_us = await _heard_us(context.log, fact["part"], max(row["last_offset"] for row in said))
+        seen_at = None if heard_us is None else time_of(heard_us)
+        ahead_s = await _clock_ahead_s(context.log, [row["newest_at"] for row in said], seen_at, fact)
+        writers.append(Writer(writer=folded.writer, ended=folded.ended, last_seen_at=seen_at, clock_ahead_s=ahead_s))
+    metrics = {metric for row in points for metric in row["metrics"]}
+    return writers, _oddest(writer.clock_ahead_s for writer in writers), len(metrics)
+
+
+async def list_odd_clocks(context: Context, call: Call[Asked]) -> OddClocks:
+    """Running runs whose writers' clocks are far from the log's; of more than MAX_ODD candidates the first by id."""
+    parameters = Parameters()
+    candidates = await context.rows(odd_runs_statement(parameters, context.clock(), MAX_ODD), parameters)
+    found = []
+    for row in candidates:
+        _, ahead_s = await writers_now(context, row["run"])
+        if ahead_s is not None:
+            found.append(OddClock(**row, clock_ahead_s=ahead_s))
+    return OddClocks(runs=found)
+
+
+async def _clock_ahead_s(
+    log: LogReader | None, made_at: Sequence[datetime], last_seen_at: datetime | None, fact: Mapping[str, Any] | None
+) -> float | None:
+    """The figure of one writer. Asks the log for the arrival of its first fact only if the newest one is late."""
+    if not made_at or last_seen_at is None:
+        return None
+    newest = Heard(_us(max(made_at)), _us(last_seen_at))
+    first = None
+    if is_odd(newest) and newest.late_us > 0 and fact is not None:
+        heard_us = await _heard_us(log, fact["part"], fact["first_offset"])
+        first = None if heard_us is None else Heard(_us(fact["first_at"]), heard_us)
+    return clock_ahead_s(newest, first)
+
+
+async def _heard_us(log: LogReader | None, part: int, offset: int) -> int | None:
+    """When the log took this record; None if it keeps it no longer, or cannot be read: no answer depends on it."""
+    if log is None:
+        return None
+    try:
+        records = await log.read(part, offset, 1, 0.0)
+    except LogError:
+        return None
+    return records[0].at_us if records and records[0].offset == offset else None
+
+
+def _oddest(figures: Iterable[float | None]) -> float | None:
+    return max((figure for figure in figures if figure is not None), key=abs, default=None)
+
+
+def _us(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+ENDPOINTS: Final[Iterable[Endpoint]] = (
+    Endpoint(
+        "GET", "/api/v1/clocks", "Running runs whose clock is far from the server's", list_odd_clocks, Asked, OddClocks
+    ),
+)

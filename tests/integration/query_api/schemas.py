@@ -1,0 +1,38 @@
+"""Whether an answer has the form that the OpenAPI document promises."""
+
+from typing import Any
+
+
+class Mismatch(AssertionError):
+    """An answer does not fit its schema."""
+
+
+def conforms(value: Any, schema: dict[str, Any], document: dict[str, Any], at: str = "$") -> None:
+    """Raise Mismatch unless `value` fits `schema`: the parts of JSON Schema that the document uses, members that are
+    not in the schema refused."""
+    if "$ref" in schema:
+        conforms(value, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document, at)
+    elif "anyOf" in schema:
+        for choice in schema["anyOf"]:
+            try:
+                return conforms(value, choice, document, at)
+            except Mismatch:
+                continue
+        raise Mismatch(f"{at}: {value!r} fits none of {schema['anyOf']}")
+    elif "enum" in schema and value not in schema["enum"]:
+        raise Mismatch(f"{at}: {value!r} is none of {schema['enum']}")
+    elif "type" in schema:
+        kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+        kinds |= {"integer": int, "number": (int, float)}
+        if not isinstance(value, kinds[schema["type"]]) or (schema["type"] != "boolean" and isinstance(value, bool)):
+            raise Mismatch(f"{at}: {value!r} is no {schema['type']}")
+        for number, item in enumerate(value if schema["type"] == "array" else ()):
+            conforms(item, schema["items"], document, f"{at}[{number}]")
+        if "properties" in schema:
+            missing = set(schema.get("required", ())) - value.keys()
+            unknown = value.keys() - schema["properties"].keys()
+            if missing or unknown:
+                raise Mismatch(f"{at}: missing {missing}, unknown {unknown}")
+            for name, item in value.items():
+                conforms(item, schema["properties"][name], document, f"{at}.{name}")
+    return None

@@ -1,0 +1,114 @@
+"""The OpenAPI document of the embedded server: every route of the application is in it, whoever answers it, and the
+answers have the form that it promises."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from schemas import conforms
+
+from runstream.events.control import RunStarted, encode_event
+from runstream.events.frame import encode_frame
+from runstream.service.auth import ApiKeys
+from runstream_infra.documented import DESCRIBED
+from runstream_infra.embedded import application, open_parts
+from runstream_infra.settings import ServerSettings
+
+CONTENT = b"weights"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
+    settings = ServerSettings(data_dir=tmp_path)
+    async with open_parts(settings) as parts:
+        stop = asyncio.Event()
+        worker = asyncio.create_task(parts.worker.run(stop))
+        server = TestServer(application(settings, ApiKeys(), parts), host="127.0.0.1")
+        async with TestClient(server) as client:
+            yield client
+        stop.set()
+        await worker
+
+
+async def document_of(client: TestClient[Any, Any]) -> dict[str, Any]:
+    async with client.get("/api/v1/openapi.json") as response:
+        document: dict[str, Any] = await response.json()
+        return document
+
+
+async def test_every_route_of_the_server_is_in_the_document(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client)
+    routes = {
+        (route.method, route.resource.canonical)
+        for route in client.server.app.router.routes()
+        if route.resource is not None
+    }
+    # Every GET answers HEAD too: that goes without saying.
+    routes -= {("HEAD", path) for method, path in routes if method == "GET"}
+    documented = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    assert documented == routes
+    names = [item["operationId"] for path in document["paths"].values() for item in path.values()]
+    assert len(set(names)) == len(names)
+
+
+async def test_every_reference_of_the_document_leads_somewhere(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client)
+    text = json.dumps(document)
+    wanted = {piece.split('"')[0] for piece in text.split('"$ref": "#/components/schemas/')[1:]}
+    assert wanted <= document["components"]["schemas"].keys()
+    assert {"ServerStatus", "Commands", "Writer", "Summaries"} <= wanted
+
+
+async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client)
+    started = json.loads(encode_event(RunStarted(at_us=1, workspace="w", project="p")))
+    frame = encode_frame("0" * 32, "a", 0, 1, json.dumps([[0, started]]).encode())
+    command = {"key": "a", "event": {"type": "run_notes_set.v1", "notes": "x"}}
+    asset = f"/ingest/v1/assets/{SHA256}"
+    bytes_of = {"Content-Type": "application/octet-stream"}
+    asked = [
+        ("POST", "/ingest/v1/frames", {"data": frame, "headers": bytes_of}, 200),
+        ("POST", "/ingest/v1/commands", {"json": command}, 200),
+        ("HEAD", asset, {}, 404),
+        ("PUT", asset, {"data": CONTENT, "headers": bytes_of}, 201),
+        ("PUT", asset, {"data": CONTENT, "headers": bytes_of}, 200),
+        ("HEAD", asset, {}, 200),
+        ("GET", "/api/v1/server", {}, 200),
+        ("GET", "/healthz", {}, 200),
+        ("GET", "/readyz", {}, 200),
+        ("GET", "/metrics", {}, 200),
+    ]
+    checked = set()
+    for method, path, content, status in asked:
+        async with client.request(method, path, **content) as response:
+            assert response.status == status, (method, path, await response.text())
+            known = path.replace(SHA256, "{sha256}")
+            await fits(response, document["paths"][known][method.lower()]["responses"][str(status)], document)
+            checked.add((method, known))
+    assert checked == {(route.method, route.path) for route in DESCRIBED}
+
+
+async def fits(response: ClientResponse, promised: dict[str, Any], document: dict[str, Any]) -> None:
+    content = promised.get("content", {})
+    if not content:
+        assert await response.read() == b""
+        return
+    assert response.content_type in content
+    schema = content[response.content_type].get("schema")
+    if schema is not None:
+        conforms(await response.json(), schema, document)
+
+
+async def test_an_unknown_route_is_a_problem(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client)
+    async with client.get("/api/v1/nothing") as response:
+        assert (response.status, response.content_type) == (404, "application/problem+json")
+        problem = json.loads(await response.text())
+    conforms(problem, {"$ref": "#/components/schemas/Problem"}, document)
