@@ -26,6 +26,8 @@ from runstream_query.answers import (
     Attributes,
     Curve,
     Envelope,
+    OddClock,
+    OddClocks,
     RunDetail,
     RunRow,
     Runs,
@@ -79,6 +81,8 @@ class FakeServer:
     asked: list[tuple[str, str, dict[str, list[str]], Any]] = field(default_factory=list)
     key: str | None = None
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    odd_clocks: list[OddClock] = field(default_factory=list)
+    clock_ahead_s: float | None = None
     status: dict[str, Any] = field(
         default_factory=lambda: {
             "version": "0.1.0",
@@ -96,6 +100,8 @@ class FakeServer:
         match path.removeprefix("/api/v1").split("/")[1:]:
             case ["readyz"]:
                 return 200, b'{"ready": true, "checks": {"store": "ok"}}'
+            case ["clocks"]:
+                return 200, encode_json(OddClocks(runs=self.odd_clocks))
             case ["server"]:
                 return 200, json.dumps(self.status).encode()
             case ["runs", "query"]:
@@ -105,7 +111,8 @@ class FakeServer:
                 more = str(end) if end < len(ROWS) else None
                 return 200, encode_json(Runs(runs=ROWS[begin:end], next_cursor=more))
             case ["runs", "r1"]:
-                return 200, encode_json(RunDetail(run=ROWS[0], writers=[], metrics=1, parameters=1, assets=1))
+                counts = {"metrics": 1, "parameters": 1, "assets": 1}
+                return 200, encode_json(RunDetail(run=ROWS[0], writers=[], clock_ahead_s=self.clock_ahead_s, **counts))
             case ["runs", "r1", ("parameters" | "others") as kind]:
                 value = Attribute.model_validate({"name": "lr", "value": 0.1, "at": AT})
                 return 200, encode_json(Attributes(run="r1", values=[value] if kind == "parameters" else []))
@@ -362,6 +369,19 @@ def test_doctor_names_what_is_wrong_with_the_server(server: FakeServer, capfd: p
     ]
 
 
+def test_clocks_that_are_off_are_told_with_the_next_step(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
+    names = [f"mlp-{number}" for number in range(7)]
+    server.odd_clocks = [OddClock(run=f"r-{name}", name=name, clock_ahead_s=-7200) for name in names]
+    (problem,) = json.loads(answered(capfd, "doctor", "--json", code=4))["problems"]
+    assert "mlp-0 (r-mlp-0) 2 h 00 min behind, " in problem
+    assert "mlp-4 (r-mlp-4) 2 h 00 min behind and 2 more. Set the clocks of their machines (NTP)" in problem
+    assert "clock" not in answered(capfd, "show", "r1")
+    server.clock_ahead_s = 3 * 24 * 3600.0
+    shown = answered(capfd, "show", "r1")
+    assert "! its clock runs 3 d 0 h ahead of the server's: times shown are its own" in shown
+    assert json.loads(answered(capfd, "show", "r1", "--json"))["run"]["clock_ahead_s"] == server.clock_ahead_s
+
+
 def test_doctor_counts_what_waits_in_the_spool(
     server: FakeServer, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -431,11 +451,17 @@ def test_reading_needs_nothing_but_the_base_install(server: FakeServer) -> None:
         "for name in 'aiohttp chdb clickhouse_connect numpy obstore pandas prometheus_client pyarrow'.split():\n"
         "    sys.modules[name] = None\n"
         "from runstream_infra.cli import app\n"
-        "for command in ('runs', 'query param.lr>0 -s -metric.loss', 'show r1', 'series r1 loss', 'doctor', 'sync'):\n"
+        "names = ('runs', 'query', 'show', 'series', 'export', 'up', 'demo', 'sync', 'rebuild', 'doctor', 'version')\n"
+        "commands = [name + ' --help' for name in names]\n"
+        "commands += ['runs', 'query param.lr>0 -s -metric.loss', 'show r1', 'series r1 loss', 'doctor', 'sync']\n"
+        "for command in commands:\n"
         "    assert app.run(command.split()) == 0, command\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    queries = [body for _, path, _, body in server.asked if path.endswith("/runs/query") and body.get("filter")]
+    assert {body["columns"] for body in queries} == {"metric.loss,param.lr"}, "what the filter looks at is shown"
+    assert "param.lr" in done.stdout
 
 
 def test_colour_only_on_a_terminal(server: FakeServer) -> None:

@@ -16,8 +16,7 @@ def chosen_columns(text: str | None) -> list[str]:
 
 def filter_columns(filter_text: str, sort: str | None) -> list[str]:
     """The fields that a filter and a sort key look at, as columns: whoever asks for runs with a loss below 0.1 wants to
-    see the loss. Those of the filter only where it has no mistake (the server, which decides what is one, points at it)
-    and where the server's packages are installed, which know the language."""
+    see the loss. Those of the filter only where it has no mistake: the server decides what is one and points at it."""
     asked = [key.lstrip("-") for key in chosen_columns(sort)]
     if filter_text.strip():
         asked += _fields(filter_text)
@@ -26,10 +25,8 @@ def filter_columns(filter_text: str, sort: str | None) -> list[str]:
 
 
 def _fields(filter_text: str) -> list[str]:
-    try:
-        from runstream_query.filters import FilterError, fields_of, parse, print_field
-    except ModuleNotFoundError:
-        return []
+    from runstream_query.filters import FilterError, fields_of, parse, print_field
+
     try:
         return sorted(print_field(field) for field in fields_of(parse(filter_text)))
     except FilterError:

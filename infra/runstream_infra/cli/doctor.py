@@ -1,5 +1,6 @@
 """`runstream doctor`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from runstream_infra.cli.exits import NOT_EVERYTHING, OK, UNREACHABLE, CommandEr
 from runstream_infra.cli.options import example, json_option, server_options
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.server import Server, client_settings
-from runstream_infra.cli.values import plain, plain_bytes
+from runstream_infra.cli.values import plain, plain_bytes, plain_clock
 
 if TYPE_CHECKING:
     from runstream.settings import Settings
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 5.0
 #: Below this a server should get room soon.
 LOW_DISK_BYTES = 1_000_000_000
+#: How many runs one finding names.
+NAMED_RUNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ def look_at_server(server: Server) -> dict[str, Any]:
         found |= server.readiness()
         found["reachable"] = True
         found |= server.status()  # also shows whether the key opens the door
+        found["odd_clocks"] = server.odd_clocks()
     except CommandError as error:
         found["error"] = str(error)
     return found
@@ -95,7 +99,19 @@ def server_problems(server: dict[str, Any]) -> list[str]:
     free = server.get("disk_free_bytes")
     if free is not None and free < LOW_DISK_BYTES:
         problems.append(f"the server's disk has {plain_bytes(free)} left: make room, or it will stop accepting")
+    if odd := server.get("odd_clocks"):
+        problems.append(clock_problem(odd))
     return problems
+
+
+def clock_problem(odd: Sequence[Mapping[str, Any]]) -> str:
+    """Which running runs have a clock that is off, and what to do. Pure."""
+    named = [f"{one['name']} ({one['run']}) {plain_clock(one['clock_ahead_s'])}" for one in odd[:NAMED_RUNS]]
+    more = f" and {len(odd) - NAMED_RUNS} more" if len(odd) > NAMED_RUNS else ""
+    return (
+        f"clocks of running runs are far from the server's: {', '.join(named)}{more}. Set the clocks of their machines "
+        "(NTP); until then their times are off, the order of what they log is not"
+    )
 
 
 def spool_problems(spool: "SpoolState") -> list[str]:

@@ -11,7 +11,15 @@ from runstream_infra.cli.output import Output
 from runstream_infra.cli.server import Server, connect
 from runstream_infra.cli.sparkline import sparkline
 from runstream_infra.cli.tables import Column
-from runstream_infra.cli.values import number_of, plain, plain_bytes, plain_duration, plain_number, plain_time
+from runstream_infra.cli.values import (
+    number_of,
+    plain,
+    plain_bytes,
+    plain_clock,
+    plain_duration,
+    plain_number,
+    plain_time,
+)
 
 limit_option = click.option(
     "--limit", "-n", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many runs."
@@ -135,6 +143,8 @@ def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> N
         return
     output.line(f"{run.get('name') or run_id}", "bold")
     output.pairs(_details(run))
+    if run.get("clock_ahead_s"):
+        output.line(f"! {clock_warning(run)}", "yellow")
     for title, key in (("Parameters", "parameters"), ("Other values", "others")):
         if attributes.get(key):
             output.heading(title)
@@ -223,6 +233,15 @@ def readable(row: dict[str, Any]) -> dict[str, Any]:
     if row.get("duration") is not None:
         shown["duration"] = plain_duration(number_of(row["duration"]))
     return shown
+
+
+def clock_warning(run: dict[str, Any]) -> str:
+    """What it means that the run's clock is off, and what to do. Pure."""
+    where = run.get("host") or "its machine"
+    return (
+        f"its clock runs {plain_clock(run['clock_ahead_s'])} of the server's: times shown are its own, the order of "
+        f"what it logged is not affected; set the clock of {where} (NTP) before the next run"
+    )
 
 
 def _details(run: dict[str, Any]) -> list[tuple[str, str]]:

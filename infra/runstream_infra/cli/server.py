@@ -102,8 +102,9 @@ class Server:
         return FoundRuns(rows, cursor is not None)
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """One run. BadInput if there is none with this id."""
-        return _flat(self._get(_run(run_id))["run"])
+        """One run, with `clock_ahead_s` beside the fields of every row. BadInput if there is none with this id."""
+        answer = self._get(_run(run_id))
+        return _flat(answer["run"]) | {"clock_ahead_s": answer.get("clock_ahead_s")}
 
     def attributes(self, run_id: str) -> dict[str, dict[str, Any]]:
         """`parameters` and `others`, by name."""
@@ -154,6 +155,10 @@ class Server:
     def status(self) -> dict[str, Any]:
         """How the server is doing: its version, how far its tables lag, what is in quarantine, room on its disk."""
         return self._get("/server")
+
+    def odd_clocks(self) -> list[dict[str, Any]]:
+        """Running runs whose clock is far from the server's: run, name, clock_ahead_s (negative: behind)."""
+        return list(self._get("/clocks")["runs"])
 
     def _get(self, path: str, **query: Any) -> dict[str, Any]:
         with _explained(self.url):

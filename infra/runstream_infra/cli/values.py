@@ -65,6 +65,11 @@ def plain_duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def plain_clock(ahead_s: float) -> str:
+    """How a clock differs from the server's: `3 h 00 min ahead`, `2 d 0 h behind`."""
+    return f"{plain_duration(abs(ahead_s))} {'ahead' if ahead_s > 0 else 'behind'}"
+
+
 def json_ready(value: Any) -> Any:
     """`value` made of what JSON has. NaN and the infinities become the strings "NaN", "Infinity", "-Infinity", which
     is what the API answers too; times become ISO 8601 in UTC."""
