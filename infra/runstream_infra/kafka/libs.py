@@ -1,0 +1,86 @@
+"""Where Kafka's jars are, and the Java that runs them."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+#: A checkout has it; an installed wheel does not.
+POM: Final = Path(__file__).resolve().parents[2] / "kafka" / "pom.xml"
+#: Kafka 4 needs it.
+_MIN_JAVA: Final = 17
+#: 54 MB in 92 files: 8 s on a good line.
+_MAVEN_TIMEOUT_S: Final = 600
+
+
+class KafkaMissing(RuntimeError):
+    """Java, Maven or the jars are not there. The message says which, and what to do."""
+
+
+def find_java(environ: Mapping[str, str] = os.environ) -> Path:
+    """The `java` of JAVA_HOME, else the one on the path. Raises KafkaMissing also if it is too old."""
+    home = environ.get("JAVA_HOME")
+    found = shutil.which(str(Path(home) / "bin" / "java")) if home else shutil.which("java", path=environ.get("PATH"))
+    if found is None:
+        where = f"in JAVA_HOME={home}" if home else "on the PATH"
+        raise KafkaMissing(f"there is no `java` {where}: install Java {_MIN_JAVA} or newer (a headless JRE is enough)")
+    said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', said)
+    if version is None or int(version[1]) < _MIN_JAVA:
+        raise KafkaMissing(f"{found} says {said[:80]!r}: install Java {_MIN_JAVA} or newer, or set JAVA_HOME to it")
+    return Path(found)
+
+
+def find_libs(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder with the jars: RUNSTREAM_KAFKA_LIBS, else one beside the POM, named after what the POM says.
+
+    The first call has Maven fill that folder; others, also of other processes, wait for it. Raises KafkaMissing.
+    """
+    given = environ.get("RUNSTREAM_KAFKA_LIBS")
+    if given:
+        if not any(Path(given).glob("kafka_2.13-*.jar")):
+            raise KafkaMissing(
+                f"RUNSTREAM_KAFKA_LIBS={given} holds no kafka_2.13-*.jar: give the folder with Kafka's jars"
+            )
+        return Path(given)
+    if not POM.is_file():
+        raise KafkaMissing(
+            f"there is no {POM}, which names Kafka's jars: use a checkout of the sources, or set RUNSTREAM_KAFKA_LIBS "
+            "to the `libs` folder of a Kafka"
+        )
+    libs = POM.parent / f"libs-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    if libs.is_dir():
+        return libs
+    with libs.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not libs.is_dir():
+            _bring(libs, environ)
+    return libs
+
+
+def _bring(libs: Path, environ: Mapping[str, str]) -> None:
+    maven = shutil.which("mvn", path=environ.get("PATH"))
+    if maven is None:
+        raise KafkaMissing(
+            "there is no `mvn` on the PATH, which brings Kafka's jars: install Maven, or set RUNSTREAM_KAFKA_LIBS to "
+            "the `libs` folder of a Kafka"
+        )
+    arriving = libs.with_suffix(".part")
+    shutil.rmtree(arriving, ignore_errors=True)
+    command = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={arriving}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_MAVEN_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise KafkaMissing(
+            f"Maven did not bring Kafka's jars within {_MAVEN_TIMEOUT_S} s: look at the network"
+        ) from None
+    if done.returncode or not any(arriving.glob("kafka_2.13-*.jar")):
+        shutil.rmtree(arriving, ignore_errors=True)
+        said = (done.stdout + done.stderr).strip().splitlines()
+        raise KafkaMissing(f"Maven could not bring Kafka's jars: {' / '.join(said[:3]) or 'it said nothing'}")
+    arriving.rename(libs)

@@ -1,0 +1,133 @@
+"""One node of a local Kafka: broker and controller in one process."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+#: A controlled shutdown moves leaders away and closes the log: about a second.
+_STOP_S: Final = 20.0
+
+#: What suits one machine. The broker's session is short so that a broker that was killed loses its partitions after 3 s
+#: instead of 9; groups may have sessions as short as workers want them.
+_PROPERTIES: Final = {
+    "process.roles": "broker,controller",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.num.partitions": "1",
+}
+_INTERNAL_TOPICS: Final = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+
+
+@dataclass
+class KafkaNode:
+    """One process. `directory` holds its configuration, its data and `broker.log`."""
+
+    node_id: int
+    port: int
+    controller_port: int
+    directory: Path
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that was started last; None before the first start."""
+        return None if self.process is None else self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def config_path(self) -> Path:
+        return self.directory / "server.properties"
+
+    @property
+    def log_path(self) -> Path:
+        return self.directory / "broker.log"
+
+    def write_config(self, voters: str, brokers: int, extra: Mapping[str, str]) -> None:
+        """Write the properties file. `voters` names every node's controller, `extra` overrides what stands here."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        replicas = min(3, brokers)
+        properties = {
+            **_PROPERTIES,
+            "node.id": str(self.node_id),
+            "controller.quorum.voters": voters,
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "log.dirs": str(self.directory / "data"),
+        }
+        for topic in _INTERNAL_TOPICS:
+            properties[f"{topic}.replication.factor"] = str(replicas)
+            if topic != "offsets.topic":  # it has no such setting
+                properties[f"{topic}.min.isr"] = str(max(1, replicas - 1))
+        properties.update(extra)
+        self.config_path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+
+    def format_command(self, java: Path, libs: Path, cluster_id: str) -> list[str]:
+        """What prepares the data directory, once."""
+        tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self.config_path)]
+        return [str(java), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{libs}/*", *tool]
+
+    def spawn(self, java: Path, libs: Path, heap_mb: int) -> None:
+        """Start the process; it answers some seconds later. It leads a session of its own, so that Ctrl-C at a terminal
+        does not reach it before who uses it has ended."""
+        command = [str(java), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
+        command += ["-cp", f"{libs}/*", "kafka.Kafka", str(self.config_path)]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until the process is gone. Its data and ports stay for another start."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM: a controlled shutdown; SIGKILL if that takes longer than 20 s."""
+        self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """SIGSTOP: the process stands still and its connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    def last_lines(self, count: int = 12) -> str:
+        """The end of the log, for messages about a start that failed."""
+        try:
+            return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-count:])
+        except FileNotFoundError:
+            return "(it wrote nothing)"
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.process.pid, number)
+
+    def _end(self, number: signal.Signals) -> None:
+        self._signal(number)
+        if self.process is None:
+            return
+        try:
+            self.process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
