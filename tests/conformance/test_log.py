@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+import real_kafka
 
 from runstream.events import limits
 from runstream.events.positions import Positions
 from runstream.service.log import LogReader, LogUnavailable, LogWriter, Record
 from runstream_ingest.log.embedded import EmbeddedLog
+from runstream_ingest.log.kafka.log import KafkaLog
 from runstream_ingest.log.memory import MemoryLog
 
 MANY_BYTES = 1 << 30
@@ -55,11 +57,24 @@ class MemoryHarness(Harness):
         return self.kept
 
 
+class KafkaHarness(Harness):
+    """A topic of its own in a real Kafka."""
+
+    def __init__(self, partitions: int, directory: Path, clock_us: Callable[[], int]) -> None:
+        super().__init__(partitions, directory, clock_us)
+        self.settings = real_kafka.settings(real_kafka.bootstrap(), partitions=partitions)
+
+    async def open(self) -> Log:
+        return await KafkaLog.open(self.settings, self.clock_us)
+
+
 HARNESSES: dict[str, tuple[type[Harness], int]] = {
     "memory-1": (MemoryHarness, 1),
     "memory-4": (MemoryHarness, 4),
     "embedded-1": (EmbeddedHarness, 1),
     "embedded-4": (EmbeddedHarness, 4),
+    "kafka-1": (KafkaHarness, 1),
+    "kafka-4": (KafkaHarness, 4),
 }
 
 
