@@ -1,5 +1,5 @@
 # make demo     the whole thing at work in about a minute: needs Python 3.11+ and nothing else
-# make test     what has to pass before a change is merged
+# make test     what has to pass before a change is merged (its Kafka tests need Java 17 and Maven, and skip without)
 # make lint     the part of it that runs in seconds
 # make faults   crashes on purpose, longer than in `make test`: make faults KILLS=1000
 # make bench    benchmarks beside other trackers, in an environment of their own
@@ -55,4 +55,5 @@ bench:
 
 clean:
 	rm -rf .venv .venv-bench demo-out bench-out build dist
+	rm -rf infra/kafka/libs*
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
