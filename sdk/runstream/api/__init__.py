@@ -5,7 +5,7 @@ from runstream.api.client import API
 from runstream.api.errors import NotFound, Refused, ServerFailed, ServerUnreachable
 from runstream.api.live import Change
 from runstream.api.series import Curve, Envelope, Series
-from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Workspace
+from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Table, Workspace, Writer
 
 __all__ = [
     "API",
@@ -24,5 +24,7 @@ __all__ = [
     "ServerUnreachable",
     "Summaries",
     "Summary",
+    "Table",
     "Workspace",
+    "Writer",
 ]

@@ -14,7 +14,7 @@ from runstream.api.optional import pyarrow
 from runstream.api.series import Series
 from runstream.api.transport import Transport, segment
 from runstream.api.values import number
-from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Table, Workspace
+from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Table, Workspace, Writer
 from runstream.errors import Invalid
 from runstream.settings import load_settings
 
@@ -93,25 +93,30 @@ class API:
         return Runs(found)
 
     def run(
-        self, run: str, *, as_of: str | None = None, wait_for: str | None = None, wait_s: float | None = None
+        self, run: str | RunView, *, as_of: str | None = None, wait_for: str | None = None, wait_s: float | None = None
     ) -> RunView:
         """One run by its id. Raises NotFound."""
         answer = self._transport.get(_run(run), as_of=as_of, wait_for=wait_for, wait_s=wait_s)
         return RunView.of(self, answer["run"])
 
-    def parameters(self, run: str, **options: str | float | None) -> dict[str, Any]:
+    def writers(self, run: str | RunView, *, as_of: str | None = None) -> Table[Writer]:
+        """Who writes the run, or wrote it, by id; also whose clock is off."""
+        answer = self._transport.get(_run(run), as_of=as_of)
+        return Table([Writer.of(row) for row in answer["writers"]])
+
+    def parameters(self, run: str | RunView, **options: str | float | None) -> dict[str, Any]:
         """Hyper-parameters by dotted name, as they were logged (NaN and infinities as "NaN", "Infinity" ...)."""
         return self._attributes(run, "parameters", options)
 
-    def others(self, run: str, **options: str | float | None) -> dict[str, Any]:
+    def others(self, run: str | RunView, **options: str | float | None) -> dict[str, Any]:
         """Other single values by name."""
         return self._attributes(run, "others", options)
 
-    def environment(self, run: str, **options: str | float | None) -> dict[str, Any]:
+    def environment(self, run: str | RunView, **options: str | float | None) -> dict[str, Any]:
         """What the run ran on, by SECTION.NAME: `git.commit`, `host.hostname`, ..."""
         return self._attributes(run, "environment", options)
 
-    def _attributes(self, run: str, kind: str, options: Mapping[str, str | float | None]) -> dict[str, Any]:
+    def _attributes(self, run: str | RunView, kind: str, options: Mapping[str, str | float | None]) -> dict[str, Any]:
         answer = self._transport.get(f"{_run(run)}/{kind}", **options)
         return {item["name"]: item["value"] for item in answer["values"]}
 
@@ -170,7 +175,7 @@ class API:
 
         return Series(lambda: self._transport.post("/api/v1/series", question), fetch_arrow)
 
-    def assets(self, run: str, kind: str | None = None, *, as_of: str | None = None) -> Table[Asset]:
+    def assets(self, run: str | RunView, kind: str | None = None, *, as_of: str | None = None) -> Table[Asset]:
         """The files of a run, by name."""
         answer = self._transport.get(f"{_run(run)}/assets", kind=kind, as_of=as_of)
         return Table([Asset.of(row) for row in answer["assets"]])
@@ -195,7 +200,7 @@ class API:
             part.unlink(missing_ok=True)
         return target
 
-    def output(self, run: str, stream: Literal["stdout", "stderr"] | None = None) -> str:
+    def output(self, run: str | RunView, stream: Literal["stdout", "stderr"] | None = None) -> str:
         """What the run printed, writer by writer."""
         texts: list[str] = []
         cursor = None
@@ -206,7 +211,7 @@ class API:
             if cursor is None:
                 return "".join(texts)
 
-    def history(self, run: str) -> Iterator[dict[str, Any]]:
+    def history(self, run: str | RunView) -> Iterator[dict[str, Any]]:
         """The run's control events in the log's order: position, writer, seq, at, type, event."""
         cursor = None
         while True:
@@ -221,12 +226,12 @@ class API:
 
     def projects(self, workspace: str | None = None) -> Table[Project]:
         rows = self._transport.get("/api/v1/projects", workspace=workspace or self._workspace)["projects"]
-        return Table([Project(**_without_times(row)) for row in rows])
+        return Table([Project.of(row) for row in rows])
 
     def experiments(self, workspace: str | None = None, project: str | None = None) -> Table[Experiment]:
         scope = {"workspace": workspace or self._workspace, "project": project or self._project}
         rows = self._transport.get("/api/v1/experiments", **scope)["experiments"]
-        return Table([Experiment(**_without_times(row)) for row in rows])
+        return Table([Experiment.of(row) for row in rows])
 
     def live(
         self,
@@ -246,50 +251,55 @@ class API:
         pairs += [(name, value) for name, value in scope.items() if value is not None]
         return changes(self, self._transport, f"/api/v1/live?{urlencode(pairs)}", since, reconnect)
 
-    def command(self, run: str, event: Mapping[str, Any]) -> str:
+    def command(self, run: str | RunView, event: Mapping[str, Any]) -> str:
         """Append a control event (without `at_us` it gets the server's clock) to the run and return its position, once
-        every read shows it. Raises ServerFailed if it was accepted but not visible in time: it will be."""
-        answer = self._transport.post("/ingest/v1/commands", {"key": run, "event": dict(event)})
+        every read shows it. An event of a project or experiment has the key WORKSPACE/PROJECT in the run's place.
+        Raises ServerFailed if it was accepted but not visible in time: it will be."""
+        answer = self._transport.post("/ingest/v1/commands", {"key": _id(run), "event": dict(event)})
         if not answer["visible"]:
             raise ServerFailed(
-                f"the {event.get('type')} of run {run!r} is durable at {answer['positions']} but not visible yet: read "
-                "with wait_for"
+                f"the {event.get('type')} of {_id(run)!r} is durable at {answer['positions']} but not visible yet: "
+                "read with wait_for"
             )
         return str(answer["positions"])
 
-    def rename(self, run: str, name: str) -> str:
+    def rename(self, run: str | RunView, name: str) -> str:
         """Give the run another name. Returns its position, as all commands do."""
         return self.command(run, {"type": "run_renamed.v1", "name": name})
 
-    def archive(self, run: str) -> str:
+    def archive(self, run: str | RunView) -> str:
         """Take the run out of lists; `restore` brings it back."""
         return self.command(run, {"type": "run_archived.v1"})
 
-    def delete(self, run: str) -> str:
+    def delete(self, run: str | RunView) -> str:
         """Mark the run as deleted; `restore` brings it back."""
         return self.command(run, {"type": "run_deleted.v1"})
 
-    def restore(self, run: str) -> str:
+    def restore(self, run: str | RunView) -> str:
         """Undo `archive` and `delete`."""
         return self.command(run, {"type": "run_restored.v1"})
 
-    def add_tags(self, run: str, tags: str | Sequence[str]) -> str:
+    def add_tags(self, run: str | RunView, tags: str | Sequence[str]) -> str:
         return self.command(run, {"type": "tags_added.v1", "tags": _texts(tags)})
 
-    def remove_tags(self, run: str, tags: str | Sequence[str]) -> str:
+    def remove_tags(self, run: str | RunView, tags: str | Sequence[str]) -> str:
         return self.command(run, {"type": "tags_removed.v1", "tags": _texts(tags)})
 
-    def set_notes(self, run: str, notes: str) -> str:
+    def set_notes(self, run: str | RunView, notes: str) -> str:
         return self.command(run, {"type": "run_notes_set.v1", "notes": notes})
 
-    def move(self, run: str, workspace: str, project: str, experiment: str | None = None) -> str:
+    def move(self, run: str | RunView, workspace: str, project: str, experiment: str | None = None) -> str:
         """Put the run into another place."""
         event = {"type": "run_moved.v1", "workspace": workspace, "project": project, "experiment": experiment}
         return self.command(run, event)
 
 
-def _run(run: str) -> str:
-    return f"/api/v1/runs/{segment(run)}"
+def _id(run: str | RunView) -> str:
+    return run.run if isinstance(run, RunView) else run
+
+
+def _run(run: str | RunView) -> str:
+    return f"/api/v1/runs/{segment(_id(run))}"
 
 
 def _texts(value: str | Sequence[str]) -> list[str]:
@@ -298,14 +308,10 @@ def _texts(value: str | Sequence[str]) -> list[str]:
 
 def _ids(runs: str | RunView | Sequence[str | RunView]) -> list[str]:
     several = [runs] if isinstance(runs, str | RunView) else runs
-    return [run.run if isinstance(run, RunView) else run for run in several]
+    return [_id(run) for run in several]
 
 
 def _with_numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with the metrics among its columns as numbers; what was logged otherwise stays as it was."""
     columns = {name: number(value) if name.startswith("metric.") else value for name, value in row["columns"].items()}
     return {**row, "columns": columns}
-
-
-def _without_times(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in ("created_at", "updated_at")}

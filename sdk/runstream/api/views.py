@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, overload
 
 from runstream.api.optional import pandas
 from runstream.api.series import Series
+from runstream.api.tables import arrow_table
 from runstream.api.values import moment, moment_or_none, number
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 View = TypeVar("View")
+#: Members of a run that are no columns of a table: the way back to the server, and the columns themselves.
+_HIDDEN: Final = ("api", "columns")
 
 
 class Table(Sequence[View], Generic[View]):
-    """A list of values that becomes a pandas.DataFrame."""
+    """A list of values that becomes a pandas.DataFrame or an Arrow table."""
+
+    #: What an empty list has the columns of, where that is known.
+    _kind: ClassVar[type | None] = None
 
     def __init__(self, items: Sequence[View]) -> None:
         self._items = list(items)
@@ -45,8 +52,20 @@ class Table(Sequence[View], Generic[View]):
 
     def to_pandas(self) -> pd.DataFrame:
         """One row an item. Raises DataPackageMissing without pandas."""
-        frame: pd.DataFrame = pandas(f"{type(self).__name__}.to_pandas").DataFrame(self.rows())
+        rows = self.rows()
+        make = pandas(f"{type(self).__name__}.to_pandas").DataFrame
+        frame: pd.DataFrame = make(rows, columns=self._columns(rows))
         return frame
+
+    def to_arrow(self) -> pa.Table:
+        """One row an item. Texts, numbers, times and lists of them are columns of that type; mappings, and what is of
+        several kinds under one name, stand as JSON. Raises DataPackageMissing without pyarrow."""
+        rows = self.rows()
+        return arrow_table(self._columns(rows), rows, f"{type(self).__name__}.to_arrow")
+
+    def _columns(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        own = [] if self._kind is None else [field.name for field in fields(self._kind) if field.name not in _HIDDEN]
+        return list(dict.fromkeys([*own, *(name for row in rows for name in row)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +82,13 @@ class Project:
     description: str
     notes: str
     runs: int
+    created_at: datetime | None
+    updated_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        times = {name: moment_or_none(row[name]) for name in ("created_at", "updated_at")}
+        return cls(**{**row, **times})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +98,28 @@ class Experiment:
     experiment: str
     description: str
     runs: int
+    created_at: datetime | None
+    updated_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        times = {name: moment_or_none(row[name]) for name in ("created_at", "updated_at")}
+        return cls(**{**row, **times})
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A process that writes, or wrote, a run. `last_seen_at` is on the server's clock; `clock_ahead_s` says by how much
+    the writer's own is ahead of that (negative: behind), None where it is within an hour or cannot be told."""
+
+    writer: str
+    ended: bool
+    last_seen_at: datetime | None
+    clock_ahead_s: float | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        return cls(**{**row, "last_seen_at": moment_or_none(row["last_seen_at"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +183,8 @@ class Summary:
 class Summaries(Table[Summary]):
     """Ordered by run and metric."""
 
+    _kind = Summary
+
 
 class Reader(Protocol):
     """What a `RunView` asks for the rest of its run: an `API`, whose methods say what they take."""
@@ -155,8 +205,8 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as it was when it was read. `columns` holds the values that were asked for with it, by column; the methods
-    that read more, or change the run, go to the server."""
+    """A run as it was when it was read. `columns` holds the values that were asked for with it, by column; its methods
+    ask the server for more. Wherever `API` takes a run's id it takes a `RunView` too."""
 
     api: Reader
     run: str
@@ -224,11 +274,12 @@ class RunView:
 class Runs(Table[RunView]):
     """Runs in the order that was asked for."""
 
+    _kind = RunView
+
     def rows(self) -> list[dict[str, Any]]:
         """One dictionary a run: its own fields, then a member for each column that was asked for."""
-        hidden = ("api", "columns")
         return [
-            {field.name: getattr(run, field.name) for field in fields(run) if field.name not in hidden}
+            {field.name: getattr(run, field.name) for field in fields(run) if field.name not in _HIDDEN}
             | dict(run.columns)
             for run in self
         ]

@@ -1,0 +1,269 @@
+"""`runstream.API` against the real server, over runs that a real trainer logged: every public method, as tables, and
+what it says when something is wrong."""
+
+import hashlib
+import inspect
+import json
+import math
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from served import Server, wait_until_visible
+
+import runstream
+from runstream.api import API, Change, Curve, Envelope, NotFound, Refused, ServerUnreachable, Writer
+
+STEPS = 1000
+WEIGHTS = bytes(range(256)) * 10_000
+TRAIN = """
+import math, sys
+from pathlib import Path
+import runstream as rs
+
+url, folder = sys.argv[1], Path(sys.argv[2])
+weights = folder / "best.bin"
+weights.write_bytes(bytes(range(256)) * 10_000)
+for number in range(3):
+    run = rs.init(project="digits", experiment="sweep", name=f"mlp-{number}", run_id=f"api-{number}", url=url,
+                  dir=folder / "spool", config={"lr": 10.0**-number, "layers": [16, 16], "odd": math.nan,
+                  "mixed": number or "none"}, tags=["sweep", f"n{number}"], system_metrics_s=0, capture_code=False)
+    print(f"run {number} begins")
+    for step in range(1000):
+        run.log({"loss": 1 / (step + 1) + number, "acc": math.nan if step == 7 else step / 1000}, step=step)
+    run.log({"loss": -math.inf}, step=1000)
+    run.log_other("note", "first try")
+    if number == 0:
+        run.log_asset(weights, name="models/best.bin", kind="model", step=999, metadata={"epoch": 3})
+        run.log_text("remarks.txt", "all is well")
+    assert run.finish(timeout_s=60)
+"""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("api")
+    (folder / "data").mkdir()
+    with Server(folder / "data") as server:
+        subprocess.run([sys.executable, "-c", TRAIN, server.url, str(folder)], check=True, capture_output=True)
+        wait_until_visible(server.url, [f"api-{number}" for number in range(3)])
+        yield server.url
+
+
+@pytest.fixture
+def api(url: str) -> API:
+    return runstream.API(url=url)
+
+
+def test_runs_by_filter_sort_and_columns(api: API) -> None:
+    columns = ["param.lr", "param.mixed", "metric.loss.min", "metric.acc.last"]
+    found = api.runs('metric.loss.max > 1.5 and tag = "sweep"', "-param.lr", columns=columns, project="digits")
+    assert [view.id for view in found] == ["api-1", "api-2"]
+    first = found[0]
+    assert (first.name, first.status, first.experiment, first.tags) == ("mlp-1", "finished", "sweep", ("sweep", "n1"))
+    assert first.columns == {"param.lr": 0.1, "param.mixed": 1, "metric.loss.min": -math.inf, "metric.acc.last": 0.999}
+    assert first.ended_at is not None
+    assert abs((first.ended_at - first.started_at).total_seconds() - first.duration_s) < 1e-3
+    assert [view.id for view in api.runs(sort="id", limit=2)] == ["api-0", "api-1"]
+    assert api.run(first) == api.run("api-1") == api.run("api-1", wait_for="0:0", wait_s=1)
+
+
+def test_runs_as_tables(api: API) -> None:
+    found = api.runs('name contains "mlp"', "id", columns=["param.lr", "param.mixed"])
+    frame = found.to_pandas()
+    assert list(frame["run"]) == ["api-0", "api-1", "api-2"]
+    assert list(frame["param.lr"]) == [1.0, 0.1, 0.01]
+    table = found.to_arrow()
+    assert table["run"].to_pylist() == ["api-0", "api-1", "api-2"]
+    assert table["param.lr"].to_pylist() == [1.0, 0.1, 0.01]
+    assert table["param.mixed"].to_pylist() == ['"none"', "1", "2"], "several kinds under one name: JSON"
+    assert table["started_at"].type == pa.timestamp("us", tz="UTC")
+    assert table["tags"].to_pylist()[0] == ["sweep", "n0"]
+    none = api.runs('name = "nobody"')
+    assert list(none.to_pandas()["run"]) == none.to_arrow()["run"].to_pylist() == []
+
+
+def test_what_a_run_logged(api: API) -> None:
+    view = api.run("api-0")
+    assert view.parameters() == api.parameters(view) == {"lr": 1.0, "layers": [16, 16], "odd": "NaN", "mixed": "none"}
+    assert view.others() == api.others("api-0") == {"note": "first try"}
+    environment = api.environment(view)
+    assert environment == view.environment()
+    assert environment["host.hostname"] == socket.gethostname()
+    assert "run 0 begins" in api.output(view, "stdout")
+    assert api.output("api-0", "stderr").count("run 0 begins") == 0
+    kinds = [event["type"] for event in api.history(view)]
+    assert kinds[0] == "run_started.v1"
+    assert {"parameters_logged.v1", "asset_logged.v1", "run_finished.v1"} <= set(kinds)
+    (writer,) = api.writers(view)
+    assert (writer.ended, writer.clock_ahead_s) == (True, None)
+    assert writer.last_seen_at is not None
+    assert abs(writer.last_seen_at - datetime.now(UTC)) < timedelta(hours=1)
+
+
+def test_summaries(api: API) -> None:
+    (summary,) = api.summaries("api-1", "acc")
+    assert (summary.count, summary.nan_count, summary.maximum, summary.maximum_step) == (STEPS, 1, 0.999, 999)
+    assert math.isnan(summary.mean)
+    found = api.summaries(api.runs(sort="id"), ["lo*"])
+    assert [(row.run, row.minimum) for row in found] == [(f"api-{number}", -math.inf) for number in range(3)]
+    assert list(found.to_pandas()["count"]) == found.to_arrow()["count"].to_pylist() == [STEPS + 1] * 3
+    assert api.run("api-1").summaries("acc").to_arrow()["maximum_at"].type == pa.timestamp("us", tz="UTC")
+
+
+def test_curves(api: API) -> None:
+    view = api.run("api-0")
+    curve = api.series(view, "acc").get("api-0", "acc")
+    assert isinstance(curve, Curve)
+    assert list(curve.steps) == list(range(STEPS))
+    assert [value if value == value else None for value in curve.values] == [
+        None if step == 7 else step / 1000 for step in range(STEPS)
+    ]
+    table = api.series(api.runs(sort="id"), "*", step_from=10, step_to=19).to_arrow()
+    assert table.num_rows == 3 * 2 * 10
+    assert table.schema.names == ["run", "metric", "step", "at", "value", "writer"]
+    assert list(view.series("loss").to_pandas()["value"])[-1] == -math.inf
+    envelopes = view.series("acc", max_points=10)
+    (envelope,) = envelopes
+    assert isinstance(envelope, Envelope)
+    assert (sum(envelope.count), sum(envelope.nan_count)) == (STEPS, 1)
+    assert len(envelope) <= 10
+    assert max(envelope.maximum) == 0.999
+    assert set(envelopes.to_pandas()["metric"]) == {"acc"}
+    (by_time,) = view.series("acc", max_points=10, by="time")
+    assert sum(by_time.count) == STEPS
+
+
+def test_files(api: API, tmp_path: Path) -> None:
+    view = api.run("api-0")
+    (found,) = api.assets(view, "model")
+    assert (found.name, found.size_bytes, found.step, found.metadata) == (
+        "models/best.bin",
+        len(WEIGHTS),
+        999,
+        {"epoch": 3},
+    )
+    assert found.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    assert api.download(found, tmp_path).read_bytes() == WEIGHTS
+    assert (tmp_path / "best.bin").exists()
+    files = view.assets()
+    assert sorted(asset.name for asset in files) == ["models/best.bin", "remarks.txt"]
+    (text,) = [asset for asset in files if asset.name == "remarks.txt"]
+    assert api.download(text, tmp_path / "copy.txt").read_text() == "all is well"
+    table = files.to_arrow()
+    assert json.loads(table["metadata"].to_pylist()[0]) == {"epoch": 3}
+    assert list(files.to_pandas()["size_bytes"]) == [len(WEIGHTS), len("all is well")]
+
+
+def test_places(api: API) -> None:
+    assert "digits" in [project.project for project in api.projects()]
+    (experiment,) = api.experiments(project="digits")
+    assert (experiment.experiment, experiment.runs) == ("sweep", 3)
+    assert experiment.created_at is not None
+    workspace = experiment.workspace
+    assert workspace in [found.workspace for found in api.workspaces()]
+    narrow = runstream.API(url=api.url, workspace=workspace, project="digits")
+    assert len(narrow.runs()) == 3
+    assert len(runstream.API(url=api.url, project="nowhere").runs()) == 0
+    assert "created_at" in api.projects(workspace).to_arrow().schema.names
+
+
+def test_commands_are_read_back_at_once_and_the_past_stays(api: API) -> None:
+    view = api.run("api-2")
+    before = list(api.history(view))[-1]["position"]
+    position = api.rename(view, "better")
+    assert api.run(view).name == "better"
+    assert api.run(view, as_of=before).name == "mlp-2"
+    assert api.run(view, wait_for=position).name == "better"
+    api.add_tags(view, ["kept", "x"])
+    api.remove_tags(view, "x")
+    api.set_notes(view, "a remark")
+    changed = api.run(view)
+    assert (changed.tags, changed.notes) == (("sweep", "n2", "kept"), "a remark")
+    for hide in (api.archive, api.delete):
+        hide(view)
+        assert "api-2" not in [run.id for run in api.runs()]
+        api.restore(view)
+        assert "api-2" in [run.id for run in api.runs()]
+    home = changed.workspace, changed.project, changed.experiment
+    api.move(view, "w2", "p2")
+    assert [run.id for run in api.runs(workspace="w2", project="p2")] == ["api-2"]
+    api.move(view, *home)
+    project = {"workspace": home[0], "project": home[1], "type": "project_updated.v1", "description": "handwriting"}
+    api.command(f"{home[0]}/{home[1]}", project)
+    assert [found.description for found in api.projects() if found.project == "digits"] == ["handwriting"]
+    told = api.writers(view, as_of=before)
+    assert [writer.ended for writer in told] == [True], "who wrote commands later is not there yet"
+    assert len(api.writers(view)) == 2
+    assert isinstance(told[0], Writer)
+
+
+def test_live_tells_what_changes(api: API) -> None:
+    since = api.set_notes("api-1", "before")
+    changes = api.live("api-1", "loss", since=since, reconnect=False)
+    api.set_notes("api-1", "after")
+    change = next(changes)
+    assert isinstance(change, Change)
+    assert change.run is not None
+    assert (change.kind, change.run.id, change.run.notes) == ("run", "api-1", "after")
+
+
+def test_errors_name_the_thing_and_the_next_step(api: API) -> None:
+    with pytest.raises(NotFound, match=r"no run has the id 'nobody': look it up"):
+        api.run("nobody")
+    with pytest.raises(NotFound, match="nobody"):
+        list(api.history("nobody"))
+    with pytest.raises(Refused, match=r"(?s)column 14.*metric\.loss <\n {13}\^") as refused:
+        api.runs("metric.loss <")
+    assert (refused.value.problem["column"], refused.value.problem["name"]) == (14, "filter")
+    with pytest.raises(Refused, match="sort"):
+        api.runs(sort="nonsense")
+    with pytest.raises(Refused, match="as_of"):
+        api.run("api-0", as_of="yesterday")
+    with pytest.raises(Refused, match="run_melted"):
+        api.command("api-0", {"type": "run_melted.v1"})
+    with pytest.raises(ValueError, match="limit is -1"):
+        api.runs(limit=-1)
+
+
+def test_no_server_names_the_address_and_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    absent = runstream.API(url=address)
+    for ask in (absent.runs, lambda: absent.run("a"), lambda: next(absent.live(reconnect=False))):
+        with pytest.raises(ServerUnreachable, match=rf"no answer from {address} .*`runstream up`.*RUNSTREAM_URL"):
+            ask()
+    with pytest.raises(ServerUnreachable, match=re.escape(address)):
+        absent.series("a").to_arrow()
+
+
+def test_the_base_install_is_enough_for_the_command_line(url: str) -> None:
+    program = (
+        "import sys\n"
+        "for name in 'aiohttp chdb clickhouse_connect numpy pandas prometheus_client pyarrow'.split():\n"
+        "    sys.modules[name] = None\n"
+        "from runstream_infra.cli import app\n"
+        "sys.exit(app.run(sys.argv[1:]))\n"
+    )
+    for command in (
+        ["query", "metric.acc.max > 0.5 and param.lr < 0.5", "--sort", "id"],
+        ["runs"],
+        ["show", "api-0"],
+        ["series", "api-0", "loss"],
+    ):
+        asked = [sys.executable, "-c", program, *command, "--url", url]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        if command[0] == "query":
+            assert re.search(r"api-1 .* 0\.999 .*0\.1", done.stdout), "what the filter looks at is shown"
+
+
+def test_no_public_method_is_left_out() -> None:
+    public = {name for name, _ in inspect.getmembers(API) if not name.startswith("_")}
+    assert public <= set(re.findall(r"\bapi\.(\w+)", Path(__file__).read_text()))
