@@ -1,18 +1,23 @@
 """What `runstream.service.store` promises, held against every store.
 
-A store takes part by one `Harness`: add it to `HARNESSES` and change nothing else.
+A store takes part by one `Harness`: add it to `HARNESSES` and change nothing else. The store in process (chDB) and the
+one over HTTP on the development server (a child process) always do; a real ClickHouse server does where
+RUNSTREAM_TEST_CLICKHOUSE_URL names one (with RUNSTREAM_CLICKHOUSE_USER and RUNSTREAM_CLICKHOUSE_PASSWORD). Each test
+makes a database of its own there, and drops it. That server needs `http_max_field_value_size` of 1 MiB or more.
 """
 
 import asyncio
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,10 +25,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from dev_server import DevServer
 
 from runstream.service.store import Store, StoreInvalid, StoreUnavailable
 from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.http import HttpStore
 from runstream_processors.store.native import Coded, Constant, block
+from runstream_processors.store.settings import StoreSettings
 
 COLUMNS = ("number", "half", "name")
 CREATE = """
@@ -42,18 +50,55 @@ class Harness(ABC):
     async def open(self) -> Store:
         """Open the store: empty at first, later with what was inserted before."""
 
+    @abstractmethod
+    async def discard(self) -> None:
+        """Take away what the test left."""
+
 
 class ChdbHarness(Harness):
     async def open(self) -> Store:
         return await ChdbStore.open(Path(self.place), query_threads=3)
 
+    async def discard(self) -> None:
+        shutil.rmtree(self.place)
 
-HARNESSES: dict[str, type[Harness]] = {"chdb": ChdbHarness}
+
+class HttpHarness(Harness):
+    async def open(self) -> Store:
+        url, _, database = self.place.rpartition("/")
+        return await HttpStore.open(StoreSettings.from_environment(url=url, database=database))
+
+    async def discard(self) -> None:
+        store = await self.open()
+        await store.command(f"DROP DATABASE {self.place.rpartition('/')[2]} SYNC")
+        await store.close()
+
+
+REAL_SERVER = os.environ.get("RUNSTREAM_TEST_CLICKHOUSE_URL", "")
+HARNESSES: dict[str, type[Harness]] = {"chdb": ChdbHarness, "http": HttpHarness}
+if REAL_SERVER:
+    HARNESSES["server"] = HttpHarness
+
+
+@pytest.fixture(scope="module")
+def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    with DevServer(tmp_path_factory.mktemp("clickhouse")) as server:
+        yield server
 
 
 @pytest.fixture(params=list(HARNESSES))
-def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Harness:
-    return HARNESSES[request.param](str(tmp_path / "store"))
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
+    database = f"test_{uuid.uuid4().hex}"
+    match request.param:
+        case "http":
+            place = f"{request.getfixturevalue('dev_server').url}/{database}"
+        case "server":
+            place = f"{REAL_SERVER.rstrip('/')}/{database}"
+        case _:
+            place = str(tmp_path / "store")
+    harness = HARNESSES[request.param](place)
+    yield harness
+    await harness.discard()
 
 
 @pytest.fixture
@@ -452,6 +497,7 @@ async def test_sigkill_leaves_whole_inserts_only(request: pytest.FixtureRequest,
             [sys.executable, __file__, request.node.callspec.params["harness"], harness.place, str(first)],
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert child.stdout
         said.append(int(child.stdout.readline()))  # it has started, and its first insert is done

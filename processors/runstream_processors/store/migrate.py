@@ -1,7 +1,9 @@
 """Numbered SQL files, applied once each and in order, and remembered in the table `schema_migrations`.
 
 An applied file is never edited: its checksum is compared at every start. A crash in the middle of a file leaves it
-unremembered and it is run again from its first statement, so every statement must bear being run twice.
+unremembered and it is run again from its first statement, so every statement must bear being run twice. That is also
+why several processes may start at once and migrate the same database: each statement says IF NOT EXISTS or sets what
+the other one sets, and a file that two of them remember is still one.
 """
 
 import hashlib
@@ -14,12 +16,22 @@ from typing import Any, Final
 
 from runstream.service.store import Store, StoreInvalid
 from runstream_processors.store.native import block
+from runstream_processors.store.profiles import PLAIN, EngineProfile, Kind
 
 _REMEMBERED: Final = (("name", "String"), ("sha256", "String"), ("applied_at", "DateTime64(6, 'UTC')"))
 _CREATE: Final = (
     "CREATE TABLE IF NOT EXISTS schema_migrations "
     f"({', '.join(f'{name} {kind}' for name, kind in _REMEMBERED)}) ENGINE = MergeTree ORDER BY name"
 )
+
+
+#: The engine of `points` (a table of the first migration) says for which profile the tables were made.
+_MADE_FOR: Final = "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'points'"
+_KINDS: Final[dict[str, Kind]] = {
+    "MergeTree": "plain",
+    "ReplicatedMergeTree": "replicated",
+    "Distributed": "distributed",
+}
 
 
 class SchemaMismatch(StoreInvalid):
@@ -79,15 +91,27 @@ async def migrate(
     store: Store,
     migrations: Sequence[Migration] | None = None,
     clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    profile: EngineProfile = PLAIN,
 ) -> list[str]:
-    """Apply what is pending and return its names. Raises SchemaMismatch, StoreInvalid, StoreUnavailable."""
-    await store.command(_CREATE)
-    rows = await store.query("SELECT name, sha256 FROM schema_migrations ORDER BY name")
+    """Apply what is pending, as `profile` has it, and return its names. Several processes may do so at once.
+
+    Raises SchemaMismatch (also for tables of another profile), StoreInvalid, StoreUnavailable.
+    """
+    for engine in (await store.query(_MADE_FOR))["engine"].to_pylist():
+        if _KINDS.get(engine, profile.kind) != profile.kind:
+            raise SchemaMismatch(
+                f"the tables were made for the profile {_KINDS[engine]}, this process has {profile.kind}: give that "
+                "one, or an empty database and rebuild it from the log"
+            )
+    for statement in profile.statements(_CREATE):
+        await store.command(statement)
+    rows = await store.query("SELECT DISTINCT name, sha256 FROM schema_migrations ORDER BY name")
     applied = [(row["name"], row["sha256"]) for row in rows.to_pylist()]
     names = []
     for migration in pending(shipped() if migrations is None else migrations, applied):
-        for statement in migration.statements():
-            await store.command(statement)
+        for written in migration.statements():
+            for statement in profile.statements(written):
+                await store.command(statement)
         values: tuple[list[Any], ...] = ([migration.name], [migration.sha256], [clock_us()])
         remembered = [(name, kind, value) for (name, kind), value in zip(_REMEMBERED, values, strict=True)]
         await store.insert("schema_migrations", [name for name, _ in _REMEMBERED], block(remembered), 1)

@@ -3,15 +3,16 @@
 from typing import Final
 
 from runstream.service.store import Store
+from runstream_processors.store.profiles import PLAIN, EngineProfile
 
 _LEFT_OVER: Final = """
-SELECT count() AS parts FROM system.parts
-WHERE active AND database = currentDatabase() AND table = 'points' AND empty(projections)
-  AND modification_time < now() - {age_s:UInt32}
+SELECT count() AS parts FROM {parts}
+WHERE active AND database = currentDatabase() AND table = '{table}' AND empty(projections)
+  AND modification_time < now() - {{age_s:UInt32}}
 """
 
 
-async def complete_roll_up(store: Store, older_than_s: int = 60) -> int:
+async def complete_roll_up(store: Store, older_than_s: int = 60, profile: EngineProfile = PLAIN) -> int:
     """Make the roll-up of points in parts that no merge reached, and return how many there are.
 
     Merges make it, but join only parts that both have it or both lack it. So a fresh part between two rolled-up ones
@@ -19,8 +20,10 @@ async def complete_roll_up(store: Store, older_than_s: int = 60) -> int:
     ends so: call this every few minutes. It returns at once, the engine works in the background; parts that have
     their roll-up are only linked anew. Raises StoreUnavailable, StoreInvalid.
     """
-    rows = await store.query(_LEFT_OVER, {"age_s": older_than_s})
+    left_over = _LEFT_OVER.format(parts=profile.system("parts"), table=profile.local("points"))
+    rows = await store.query(left_over, {"age_s": older_than_s})
     parts = int(rows["parts"][0].as_py())
     if parts:
-        await store.command("ALTER TABLE points MATERIALIZE PROJECTION curve")
+        for statement in profile.statements("ALTER TABLE points MATERIALIZE PROJECTION curve"):
+            await store.command(statement)
     return parts
