@@ -1,0 +1,121 @@
+"""Workers that fold the same partitions at the same time, over a store that fails and dawdles: the tables come out as
+if there had been one. docs/design/cluster.md says why; `claims_model` goes through many more histories of a model."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from recorded import Recorded, recorded
+
+from runstream.events.positions import Positions
+from runstream.service.store import StoreUnavailable
+from runstream.service.visibility import Progress
+from runstream_ingest.log.memory import MemoryLog
+from runstream_processors.rebuild import TableHash, rebuild, table_hashes
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.migrate import migrate
+from runstream_processors.store.resume import Commit, commits
+from runstream_processors.worker.loop import Worker
+from runstream_processors.worker.settings import WorkerSettings
+
+PARTITIONS = 2
+RIVALS = 3
+QUICK = WorkerSettings(
+    max_batch_raw_bytes=4_000,
+    max_batch_records=9,
+    max_ahead_bytes=20_000,
+    min_cycle_s=0.0,
+    flush_every_s=0.01,
+    max_keys=2,
+    retry_first_s=0.001,
+    retry_most_s=0.01,
+)
+
+
+class Dawdling(ChdbStore):
+    """Inserts wait, fail before or after they are made, or are made long after the worker was told that they failed."""
+
+    source: random.Random
+    late: set[asyncio.Task[None]]
+
+    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+        if table == "schema_migrations":
+            await super().insert(table, columns, block, rows)
+            return
+        assert token, "a worker beside others inserts under a token"
+        fate = self.source.random()
+        await asyncio.sleep(self.source.choice((0.0, 0.0, 0.005)))
+        if fate < 0.03:
+            raise StoreUnavailable("invented: the store was away before the insert")
+        if fate < 0.06:
+            self.late.add(asyncio.create_task(self._later(table, columns, block, rows, token)))
+            raise StoreUnavailable("invented: no answer in time")
+        await super().insert(table, columns, block, rows, token=token)
+        if fate < 0.09:
+            raise StoreUnavailable("invented: the answer got lost")
+
+    async def _later(self, table: str, columns: Sequence[str], block: bytes, rows: int, token: str) -> None:
+        await asyncio.sleep(self.source.uniform(0.0, 0.3))
+        await super().insert(table, columns, block, rows, token=token)
+
+
+async def folded_by_rivals(directory: Path, facts: Recorded, seed: int) -> tuple[dict[str, TableHash], int]:
+    """Hashes of what rivals made of the facts, and how often one of them had to start over."""
+    source = random.Random(seed)
+    log = MemoryLog(PARTITIONS, clock_us=lambda: 1_700_000_000_000_000)
+    end = await log.append(facts.records)
+    store = await Dawdling.open(directory)
+    store.source, store.late = source, set()
+    await migrate(store)
+    progress, stop = Progress(), asyncio.Event()
+    workers = [Worker(log, store, progress, QUICK, partition=part) for part in range(PARTITIONS) for _ in range(RIVALS)]
+    tasks = [asyncio.create_task(worker.run(stop)) for worker in workers]
+    while not progress.visible().covers(end):
+        # Now and then one dies in the middle of whatever it does, and comes again.
+        await asyncio.sleep(source.uniform(0.0, 0.2))
+        one = source.randrange(len(tasks))
+        tasks[one].cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await tasks[one]
+        tasks[one] = asyncio.create_task(workers[one].run(stop))
+    stop.set()
+    await asyncio.gather(*tasks)
+    await asyncio.gather(*store.late)
+    hashes = await table_hashes(store)
+    assert {part: commit.offset for part, commit in (await commits(store)).items()} == end.offsets
+    await store.close()
+    return hashes, sum(worker.failures for worker in workers)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_rivals_give_the_tables_of_one_worker(tmp_path: Path, seed: int) -> None:
+    facts = recorded(seed, runs=6, frames=25)
+    rivals, failures = await folded_by_rivals(tmp_path / "rivals", facts, seed)
+    log = MemoryLog(PARTITIONS, clock_us=lambda: 1_700_000_000_000_000)
+    await log.append(facts.records)
+    store = await ChdbStore.open(tmp_path / "one")
+    await rebuild(log, store)
+    assert rivals == await table_hashes(store)
+    await store.close()
+    assert failures > RIVALS * PARTITIONS, "hardly anybody was in anybody's way: the test tests nothing"
+
+
+async def test_a_worker_of_one_partition_leaves_the_others_alone(tmp_path: Path) -> None:
+    facts = recorded(5, runs=6, frames=60)
+    log = MemoryLog(PARTITIONS)
+    end = await log.append(facts.records)
+    store = await ChdbStore.open(tmp_path)
+    await migrate(store)
+    mine = Positions({1: end.offsets[1]})
+    await Worker(log, store, Progress(), QUICK, partition=1).catch_up(mine)
+    found = await commits(store)
+    tables = (await store.query("SELECT DISTINCT part FROM points UNION DISTINCT SELECT part FROM events")).to_pylist()
+    await store.close()
+    assert found.keys() == {1}
+    assert found[1].offset == end.offsets[1]
+    assert found[1].tails["points"] <= end.offsets[1]
+    assert found.get(0, Commit()) == Commit()
+    assert tables == [{"part": 1}]
