@@ -28,5 +28,5 @@ MAX_OUTPUT_CHARS: Final = 32_000
 #: 2299-12-31T23:59:59.999999 UTC in microseconds since 1970: the last moment that ClickHouse's DateTime64 shows.
 MAX_AT_US: Final = 10_413_791_999_999_999
 MAX_ASSET_BYTES: Final = 100 * 1024**3
-#: A clock further ahead of the log's own than this is skewed: counted and shown, the point is kept as it is.
+#: A writer's clock further from the log's own than this is shown as off; what it wrote is kept as it is.
 CLOCK_SKEW_S: Final = 3600
