@@ -48,6 +48,12 @@ class Call(Generic[Q]):
 Handler = Callable[[Context, Call[Any]], Awaitable[Answer | web.StreamResponse]]
 
 
+def operation_name(method: str, path: str) -> str:
+    """Unique, for clients that are generated: `get_runs_run_series`."""
+    words = re.findall(r"\w+", path.removeprefix("/api/v1/"))
+    return "_".join((method.lower(), *words))
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """`asked` comes from the query string (GET) or the JSON body (POST). `media` are the types of answers that are
@@ -63,9 +69,8 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        """Unique, for clients that are generated: `get_runs_run_series`."""
-        words = re.findall(r"\w+", self.path.removeprefix("/api/v1/"))
-        return "_".join((self.method.lower(), *words))
+        """As the OpenAPI document calls it."""
+        return operation_name(self.method, self.path)
 
     async def serve(self, context: Context, request: web.Request) -> web.StreamResponse:
         """Check the request, wait if it wants to, answer. Raises QueryError, StoreError."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, RootModel
 from pydantic.json_schema import models_json_schema
 
 from runstream_query.answers import Changes
-from runstream_query.http.endpoint import POSITION_HEADER, Endpoint
+from runstream_query.http.endpoint import POSITION_HEADER, Endpoint, operation_name
 
 PROBLEM: Final = "application/problem+json"
 _PROBLEM_SCHEMA: Final[dict[str, Any]] = {
@@ -55,8 +55,7 @@ class Described:
 
     @property
     def name(self) -> str:
-        words = re.findall(r"\w+", self.path.removeprefix("/api/v1/"))
-        return "_".join((self.method.lower(), *words))
+        return operation_name(self.method, self.path)
 
 
 def document(endpoints: Sequence[Endpoint], version: str, described: Sequence[Described] = ()) -> dict[str, Any]:

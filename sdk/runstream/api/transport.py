@@ -30,10 +30,14 @@ class Body:
     def closed(self) -> bool:
         return self._response.closed
 
+    def close(self) -> None:
+        """Nothing can be read from here on; the connection goes with the block that opened it."""
+        self._response.close()
+
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes, all that are left if it is negative; b"" at the end."""
         with _connected(self._url, _BROKE_OFF):
-            return self._response.read() if size is None or size < 0 else self._response.read(size)
+            return self._response.read() if size < 0 else self._response.read(size)
 
     def __iter__(self) -> Iterator[bytes]:
         """Lines, each with its end."""
