@@ -34,8 +34,10 @@ def one_broker() -> KafkaCluster:
 
 def new_cluster(directory: Path, brokers: int) -> KafkaCluster:
     """A cluster of the test's own, not started. Skips or fails the test where there can be none."""
+    # A broker that was killed is let in again when its session has ended.
+    session = {"broker.session.timeout.ms": "1500", "broker.heartbeat.interval.ms": "300"}
     try:
-        return KafkaCluster(directory, brokers, heap_mb=256)
+        return KafkaCluster(directory, brokers, heap_mb=256, properties=session)
     except KafkaMissing as error:
         skip_or_fail(error)
 

@@ -104,8 +104,10 @@ class KafkaNode:
         self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """SIGSTOP: the process stands still and its connections stay open."""
+        """SIGSTOP, and wait until the process stands still. Its connections stay open."""
         self._signal(signal.SIGSTOP)
+        if self.process is not None:
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """SIGCONT."""

@@ -7,6 +7,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from runstream.service.log import Record
+from runstream_ingest.log.kafka.failures import ended
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.stamps import next_at_us, stamp_of
 
@@ -55,7 +56,7 @@ class Cursor:
             consumer.assign([where])
             consumer.seek(where, next_offset)
         except BaseException:
-            await consumer.stop()
+            await ended(consumer.stop(), settings.request_timeout_s)
             raise
         return cls(consumer, where, next_offset)
 
@@ -63,8 +64,8 @@ class Cursor:
     def partition(self) -> int:
         return int(self._where.partition)
 
-    async def close(self) -> None:
-        await self._consumer.stop()
+    async def close(self, timeout_s: float) -> None:
+        await ended(self._consumer.stop(), timeout_s)
 
     async def fetch(self, timeout_s: float) -> bool:
         """Have at least one record that was not taken; False if none came within the time."""

@@ -1,5 +1,9 @@
 """What the client library raises, told as the log's own errors. Nothing of the library's gets out of this package."""
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 from aiokafka import errors
 
 from runstream.service.log import LogCorrupt, LogError, LogUnavailable
@@ -41,3 +45,17 @@ def reading_failed(partition: int, next_offset: int, bootstrap: str, topic: str,
             "(kafka-leader-election.sh), or restore the broker's disk"
         )
     return unavailable(f"partition {partition} cannot be read from offset {next_offset} on", bootstrap, topic, error)
+
+
+async def ended(stopping: Coroutine[Any, Any, None], timeout_s: float) -> bool:
+    """Run what stops a client of the library; False if that took too long and was cancelled. Never raises what it
+    raised: a client whose broker is gone ends with all kinds of errors, also with a CancelledError that nobody asked
+    for."""
+    task = asyncio.create_task(stopping)
+    done, _ = await asyncio.wait((task,), timeout=timeout_s)
+    if not done:
+        task.cancel()
+        await asyncio.wait((task,), timeout=timeout_s)
+    if task.done() and not task.cancelled():
+        task.exception()  # looked at, so that asyncio does not log it as forgotten
+    return bool(done)

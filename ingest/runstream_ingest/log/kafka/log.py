@@ -19,7 +19,8 @@ class KafkaLog:
     Writing and closing belong to the event loop that opened it, reading to any loop and thread.
     """
 
-    def __init__(self, writer: KafkaWriter, reader: KafkaReader) -> None:
+    def __init__(self, settings: KafkaSettings, writer: KafkaWriter, reader: KafkaReader) -> None:
+        self.settings = settings
         self._writer = writer
         self._reader = reader
 
@@ -32,7 +33,7 @@ class KafkaLog:
         partitions = await ensure_topic(settings)
         writer = KafkaWriter(settings, partitions, clock_us)
         reader = KafkaReader(settings, partitions)
-        log = cls(writer, reader)
+        log = cls(settings, writer, reader)
         try:
             await writer.start()
             await reader.begin_offsets()

@@ -8,7 +8,6 @@ under way, up to half a second.
 import asyncio
 import threading
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,7 +16,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from runstream.events.positions import Positions
 from runstream.service.log import LogCorrupt, LogUnavailable, Record
 from runstream_ingest.log.kafka.cursor import Cursor, new_consumer
-from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, reading_failed, unavailable
+from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, reading_failed, unavailable
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
 
@@ -127,8 +126,7 @@ class KafkaReader:
                 self._discard(idle.pop())
         await asyncio.gather(*self._discarded)
         if self._asking is not None:
-            with suppress(*CLIENT_ERRORS):
-                await self._asking.stop()
+            await ended(self._asking.stop(), self._settings.request_timeout_s)
 
     async def _read(self, partition: int, next_offset: int, max_bytes: int, timeout_s: float) -> list[Record]:
         deadline = self._loop.time() + timeout_s
@@ -282,7 +280,7 @@ class KafkaReader:
                     try:
                         await consumer.start()
                     except BaseException:
-                        await consumer.stop()
+                        await ended(consumer.stop(), settings.request_timeout_s)
                         raise
                     self._asking = consumer
             async with asyncio.timeout(settings.request_timeout_s):
@@ -314,11 +312,6 @@ class KafkaReader:
             self._discard(cursor)
 
     def _discard(self, cursor: Cursor) -> None:
-        closing = self._loop.create_task(_closed(cursor))
+        closing = self._loop.create_task(cursor.close(self._settings.request_timeout_s))
         self._discarded.add(closing)
         closing.add_done_callback(self._discarded.discard)
-
-
-async def _closed(cursor: Cursor) -> None:
-    with suppress(*CLIENT_ERRORS):
-        await cursor.close()

@@ -11,7 +11,6 @@ import logging
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -21,7 +20,7 @@ from aiokafka.errors import ProducerClosed
 from runstream.events.positions import Positions
 from runstream.service.log import LogUnavailable, Record
 from runstream_ingest.log.embedded import now_us
-from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, unavailable
+from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, unavailable
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.stamps import headers_of
 from runstream_ingest.log.kafka.topic import MAX_BATCH_BYTES, ensure_topic
@@ -29,6 +28,8 @@ from runstream_ingest.log.kafka.topic import MAX_BATCH_BYTES, ensure_topic
 #: What a batch (61 bytes), a record in it (at most 21) and its stamp (15) take beside key and value.
 _OVERHEAD_BYTES: Final = 100
 _MAX_RECORD_BYTES: Final = MAX_BATCH_BYTES - _OVERHEAD_BYTES
+#: How long a close waits for a producer that has nothing to deliver.
+_CLOSE_S: Final = 1.0
 _CLOSED: Final = "the log is closed: open it again"
 
 _logger = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class KafkaWriter:
             task.cancel()
         await asyncio.gather(*lanes, return_exceptions=True)
         if self._producer is not None:
-            self._abandon(self._producer)
+            self._abandon(self._producer, patience_s=_CLOSE_S)
         await asyncio.gather(*self._stopping)
 
     async def _append(self, stamped: Sequence[tuple[int, bytes, bytes]]) -> Positions:
@@ -219,24 +220,22 @@ class KafkaWriter:
     async def _send(self, partition: int, batch: Sequence[_Item]) -> int:
         """The offset of the first record of the batch, once it is acknowledged. Raises LogUnavailable."""
         producer = await self._started_producer()
-        delivery: asyncio.Future[Any] | None = None
         try:
             builder = producer.create_batch()
             for item in batch:
                 builder.append(
                     timestamp=item.stamp_us // 1000, key=item.key, value=item.value, headers=headers_of(item.stamp_us)
                 )
-            delivery = await producer.send_batch(builder, self._settings.topic, partition=partition)
-            base_offset = int((await delivery).offset)
+            delivery: asyncio.Future[Any] = await producer.send_batch(
+                builder, self._settings.topic, partition=partition
+            )
+            delivery.add_done_callback(_look_at)
+            base_offset = int((await asyncio.shield(delivery)).offset)
         except CLIENT_ERRORS as error:
             # The library counted the batch's sequence numbers already, and brokers would refuse the next batch as one
             # that follows a gap. A new producer begins anew.
-            self._abandon(producer)
+            self._abandon(producer, self._settings.append_timeout_s)
             raise self._unavailable(len(batch), error) from error
-        except asyncio.CancelledError:
-            if delivery is not None:
-                delivery.cancel()
-            raise
         if base_offset < 0:
             # The broker has the batch from an earlier attempt, and has forgotten where.
             raise LogUnavailable(
@@ -282,7 +281,7 @@ class KafkaWriter:
                 async with asyncio.timeout(settings.request_timeout_s):
                     await producer.start()
             except BaseException as error:
-                self._abandon(producer)
+                self._abandon(producer, patience_s=0.0)
                 if not isinstance(error, CLIENT_ERRORS):
                     raise
                 raise unavailable(
@@ -291,28 +290,32 @@ class KafkaWriter:
             self._producer = producer
             return producer
 
-    def _abandon(self, producer: AIOKafkaProducer) -> None:
-        """Use this producer no more, and stop it in the background."""
+    def _abandon(self, producer: AIOKafkaProducer, patience_s: float) -> None:
+        """Use this producer no more, and stop it in the background: at once if nothing is under way, else when that is
+        delivered, or `patience_s` later."""
         if self._producer is producer:
             self._producer = None
-        task = asyncio.get_running_loop().create_task(self._stop(producer))
+        task = asyncio.get_running_loop().create_task(self._stop(producer, patience_s))
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
 
-    async def _stop(self, producer: AIOKafkaProducer) -> None:
-        """Let it deliver what other partitions gave it, within bounds. A stop of the library's waits for as long as it
-        can send a batch again, which for an idempotent producer is for ever."""
-        stopping = asyncio.create_task(producer.stop())
-        done, _ = await asyncio.wait((stopping,), timeout=self._settings.append_timeout_s)
-        if not done:
-            producer._message_accumulator.fail_all(ProducerClosed())  # also wakes the lanes that wait for it
-            await asyncio.wait((stopping,), timeout=self._settings.request_timeout_s)
-            stopping.cancel()
-        with suppress(asyncio.CancelledError, *CLIENT_ERRORS):
-            await stopping
-        with suppress(*CLIENT_ERRORS):
-            await producer.client.close()
+    async def _stop(self, producer: AIOKafkaProducer, patience_s: float) -> None:
+        stopping = asyncio.create_task(ended(producer.stop(), patience_s + 2 * self._settings.request_timeout_s))
+        await asyncio.wait((stopping,), timeout=patience_s)
+        # An idempotent producer of the library sends again for ever, and its `stop` waits for that.
+        sender = producer._sender.sender_task
+        if not stopping.done() and sender is not None:
+            sender.cancel()
+        await stopping
+        producer._message_accumulator.fail_all(ProducerClosed())  # wakes the lanes that wait for it
+        await ended(producer.client.close(), self._settings.request_timeout_s)
 
     def _unavailable(self, count: int, error: BaseException) -> LogUnavailable:
         settings = self._settings
         return unavailable(f"Kafka did not take {count} records", settings.bootstrap, settings.topic, error)
+
+
+def _look_at(delivery: "asyncio.Future[Any]") -> None:
+    """So that asyncio does not log the error of a delivery that nobody waits for any more."""
+    if not delivery.cancelled():
+        delivery.exception()
