@@ -201,6 +201,7 @@ def test_commands_are_read_back_at_once_and_the_past_stays(api: API) -> None:
     told = api.writers(view, as_of=before)
     assert [writer.ended for writer in told] == [True], "who wrote commands later is not there yet"
     assert len(api.writers(view)) == 2
+    api.rename(view, "mlp-2")
     assert isinstance(told[0], Writer)
 
 
