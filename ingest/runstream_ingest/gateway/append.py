@@ -87,7 +87,9 @@ class FramesHandler:
         now_s = self._monotonic_s()
         every_s = self._settings.heartbeat_every_s
         verdicts = {
-            writer_id: verdict(frames, writers[writer_id].next_seq, now_s - writers[writer_id].beat_s >= every_s)
+            writer_id: verdict(
+                frames, self._known(writers[writer_id], frames), now_s - writers[writer_id].beat_s >= every_s
+            )
             for writer_id, frames in sent.items()
         }
         self._refuse_gaps(verdicts)
@@ -111,6 +113,13 @@ class FramesHandler:
             "positions": str(answered),
             "writers": {writer_id: found.next_seq for writer_id, found in verdicts.items()},
         }
+
+    def _known(self, writer: Writer, frames: Sequence[Sent]) -> int | None:
+        """The number that is expected of the writer; None takes what comes."""
+        next_seq = writer.next_seq
+        if next_seq is not None and frames[0].header.first_seq > next_seq and not self._settings.is_only_gateway:
+            return None
+        return next_seq
 
     def _check_key(self, writer: Writer, writer_id: str, frames: Sequence[Sent]) -> None:
         """A writer belongs to one run. Frames for another would pass for ones that are durable already, and be lost."""

@@ -27,6 +27,9 @@ class GatewaySettings(BaseModel):
     visible_timeout_s: float = Field(default=10.0, ge=0)
     #: Writers whose next number is remembered: about 0.5 kB each. A forgotten one's next frame is taken as it comes.
     remembered_writers: int = Field(default=100_000, ge=1)
+    #: Whether all of a writer's requests come here. Beside other gateways one that goes on behind a gap is taken at its
+    #: word: another gateway has what is missing, and what the sender gave up it cannot send again.
+    is_only_gateway: bool = True
     #: A writer's heartbeats that come sooner after one that was appended are acknowledged and left out.
     heartbeat_every_s: float = Field(default=1.0, ge=0)
     retry_after_s: int = Field(default=1, ge=1)

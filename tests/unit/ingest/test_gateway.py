@@ -170,6 +170,17 @@ async def test_a_gap_between_the_frames_of_one_request_is_refused(gateway: Gatew
     assert await gateway.held() == []
 
 
+@bounded(is_only_gateway=False)
+async def test_beside_other_gateways_a_writer_goes_on_where_another_one_left_it(gateway: Gateway) -> None:
+    """The sender has given up what the other gateway acknowledged: it could not send it again."""
+    await gateway.send(frame(0, 2))
+    assert await gateway.send(frame(40, 42), frame(42, 43)) == (200, {"positions": "0:2", "writers": {WRITER: 43}})
+    assert len(await gateway.held()) == 3
+    assert (await gateway.send(frame(50, 51), frame(52, 53)))[1]["expected"] == {WRITER: 51}, "lost on its way"
+    assert (await gateway.send(frame(41, 43)))[1]["writers"] == {WRITER: 43}
+    assert len(await gateway.held()) == 3
+
+
 async def test_what_was_durable_before_is_acknowledged_and_not_appended_again(gateway: Gateway) -> None:
     first = await gateway.send(frame(0, 2), frame(2, 4))
     assert await gateway.send(frame(0, 2), frame(2, 4)) == first
