@@ -23,7 +23,12 @@ _REQUESTS_END_S = 10.0
 @click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 is any free one.")
 @click.option("--user", default="", help="Ask for this name and the password in RUNSTREAM_CLICKHOUSE_PASSWORD.")
 @click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Statements at a time.")
-def main(data_dir: Path, host: str, port: int, user: str, threads: int) -> None:
+@click.option(
+    "--engine-config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A ClickHouse configuration file with macros and clusters.",
+)
+def main(data_dir: Path, host: str, port: int, user: str, threads: int, engine_config: Path | None) -> None:
     """Serve ClickHouse's HTTP interface in front of chDB, for development and tests."""
     login = Login(user, os.environ.get("RUNSTREAM_CLICKHOUSE_PASSWORD", "")) if user else None
     if login is None and host not in ("127.0.0.1", "::1", "localhost"):
@@ -31,7 +36,7 @@ def main(data_dir: Path, host: str, port: int, user: str, threads: int) -> None:
     if login is not None and not login.password:
         raise click.UsageError("--user needs a password in RUNSTREAM_CLICKHOUSE_PASSWORD")
     try:
-        engine = Engine.open(data_dir, threads=threads)
+        engine = Engine.open(data_dir, threads=threads, config=engine_config)
     except StoreError as error:
         raise click.ClickException(str(error)) from error
     try:

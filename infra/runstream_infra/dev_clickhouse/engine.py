@@ -61,20 +61,23 @@ class Engine:
     request cannot reach another. Statements run beside each other on `threads` threads, inserts too.
     """
 
-    def __init__(self, lock: int, path: Path, threads: int) -> None:
+    def __init__(self, lock: int, path: Path, threads: int, config: Path | None) -> None:
         """Use `open`."""
         self._lock = lock
         memory_bytes = psutil.virtual_memory().total
         self._limits = query_limits(memory_bytes)
-        self._target = connection_string(path, engine_options(memory_bytes))
+        options = engine_options(memory_bytes) | ({"config-file": str(config.resolve())} if config else {})
+        self._target = connection_string(path, options)
         # The first connection starts the engine with its options; while it is open the engine runs.
         self._anchor: Any = chdb.connect(self._target)  # type: ignore[no-untyped-call]
         self._threads = ThreadPoolExecutor(threads, "engine")
         self.time_zone = self._anchor.query("SELECT timezone()", "TabSeparated").bytes().decode().strip()
 
     @classmethod
-    def open(cls, directory: Path, *, threads: int = 8) -> Self:
+    def open(cls, directory: Path, *, threads: int = 8, config: Path | None = None) -> Self:
         """Lock `directory` (made if it is missing) and start the engine in it. Blocks.
+
+        config: a ClickHouse configuration file, for macros and clusters whose shards are databases of this engine.
 
         Raises StoreBusy if a process has it open, StoreUnavailable if it cannot be used or the engine does not start.
         """
@@ -85,7 +88,7 @@ class Engine:
         except OSError as error:
             raise StoreUnavailable(f"the data directory {directory} cannot be used: {error}") from error
         try:
-            return cls(lock, directory / "engine", threads)
+            return cls(lock, directory / "engine", threads, config)
         except (RuntimeError, ChdbError) as error:
             os.close(lock)
             raise StoreUnavailable(f"the engine does not start in {directory}: {error}") from error
