@@ -106,6 +106,7 @@ def test_a_clock_that_is_ahead_is_shown_and_costs_nothing(
         detail = get(server.url, "runs/ahead")
         assert 3 * HOUR_S - 120 < detail["clock_ahead_s"] <= 3 * HOUR_S
         assert detail["writers"][0]["clock_ahead_s"] == detail["clock_ahead_s"]
+        assert detail["run"]["duration_s"] == 0.0, "by the server's clock it has not begun"
         assert get(server.url, "runs/right")["clock_ahead_s"] is None
         assert [row["run"] for row in get(server.url, "clocks")["runs"]] == ["ahead"]
 

@@ -86,8 +86,7 @@ def _rank_and_value(run: Run, field: Field) -> tuple[int, tuple[float, bytes]]:
     if field.kind in ("param", "other", "env"):
         return _ranked(run.logged[field.kind].get(field.name))
     if field.kind == "duration":
-        end = run.times["ended"]
-        return _ranked(float((NOW_US if end is None else end) - (run.times["started"] or 0)))
+        return _ranked(float(_duration_us(run)))
     if field.kind == "id":
         return 0, (0.0, run.id.encode())
     if field.kind in run.texts:
@@ -95,6 +94,12 @@ def _rank_and_value(run: Run, field: Field) -> tuple[int, tuple[float, bytes]]:
     if field.kind in run.times:
         return _ranked(run.times[field.kind])
     return _ranked(run.flags[field.kind])
+
+
+def _duration_us(run: Run) -> int:
+    started, ended = run.times["started"], run.times["ended"]
+    assert started is not None
+    return (max(NOW_US, started) if ended is None else ended) - started
 
 
 def _ranked(value: Any) -> tuple[int, tuple[float, bytes]]:
@@ -147,5 +152,4 @@ def test_rows_show_the_newest_state(filled: tuple[Context, list[Run]]) -> None:
             name: run.texts[name] for name in ("project", "name", "status", "notes")
         }
         assert (row["tags"], row["archived"], row["deleted"]) == (run.tags, run.flags["archived"], run.flags["deleted"])
-        end = run.times["ended"]
-        assert row["duration_s"] == ((NOW_US if end is None else end) - (run.times["started"] or 0)) / 1_000_000
+        assert row["duration_s"] == _duration_us(run) / 1_000_000

@@ -48,7 +48,7 @@ async def folded(context: Context, run: str, prefix: Positions) -> FoldedRun:
 def run_row_of_past(past: FoldedRun, now_us: int) -> RunRow:
     """The folded row as an answer. Its status is the log's alone: silence is of the present."""
     row = {name: past.row[name] for name in RUN_COLUMNS if name != "duration_s"}
-    end_us = now_us if row["ended_at"] is None else row["ended_at"]
+    end_us = max(now_us, row["started_at"]) if row["ended_at"] is None else row["ended_at"]
     row["duration_s"] = (end_us - row["started_at"]) / 1_000_000
     for name in ("created_at", "started_at", "ended_at", "updated_at"):
         row[name] = None if row[name] is None else time_of(row[name])

@@ -82,7 +82,8 @@ def run_rows(
 ) -> str:
     """A subquery with one row a run: `columns`, of RUN_COLUMNS and `lost`. `status` is what is shown (a running run
     whose writers fell silent, so that it is `lost`, is `crashed`); `duration_s` ends with the run, with the last sign
-    of life of a lost one, or now. `only` is what may stand behind IN: the ids that are wanted."""
+    of life of a lost one, or now; the latter two are the server's clock, so that it is 0 where the run's start seems to
+    be later. `only` is what may stand behind IN: the ids that are wanted."""
     shown = [column for column in _SHOWN if column in columns]
     stored = [column for column in columns if column not in _SHOWN]
     if not shown:
@@ -92,7 +93,7 @@ def run_rows(
     made = {"lost": lost, "status": f"if({lost}, 'crashed', toString(r.status))"}
     if "duration_s" in shown:
         now = f"fromUnixTimestamp64Micro({parameters.integer(clock.now_us)}, 'UTC')"
-        end = f"ifNull(r.ended_at, if({lost}, silent.silent_since, {now}))"
+        end = f"ifNull(r.ended_at, greatest(r.started_at, if({lost}, silent.silent_since, {now})))"
         made["duration_s"] = f"dateDiff('microsecond', r.started_at, {end}) / 1000000"
     selected = [f"r.{column} AS {column}" for column in dict.fromkeys(("run", *stored))]
     selected += [f"{made[column]} AS {column}" for column in shown]
@@ -122,6 +123,7 @@ def row_of_details(detail: Mapping[str, Any]) -> dict[str, Any]:
 def shown_row(row: Mapping[str, Any], silent_since: datetime | None, clock: Clock) -> dict[str, Any]:
     """A stored row as it is shown: the same that `run_rows` gives. `silent_since` as `silent_runs` says of the run."""
     lost = row["status"] == "running" and silent_since is not None
-    end = row["ended_at"] or (silent_since if lost else None) or _EPOCH + timedelta(microseconds=clock.now_us)
+    now = _EPOCH + timedelta(microseconds=clock.now_us)
+    end = row["ended_at"] or max(row["started_at"], silent_since if lost and silent_since else now)
     duration_us = (end - row["started_at"]) // timedelta(microseconds=1)
     return {**row, "status": "crashed" if lost else row["status"], "duration_s": duration_us / 1_000_000}

@@ -81,6 +81,19 @@ async def test_a_clock_that_is_behind(
     assert await odd(service) == ({} if ahead_s is None else {"a": ahead_s})
 
 
+async def test_a_run_that_seems_to_begin_later_lasts_no_negative_time(service: Service) -> None:
+    ahead = NOW_US + 3 * HOUR_S * SECOND_US
+    runs = (run("runs", started_at=ahead, **RUNNING), run("lost", started_at=ahead, **RUNNING))
+    await service.insert("run_states", *runs)
+    await service.insert("watermark_states", watermark("runs", "w", 5), watermark("lost", "v", 300))
+    rows = (await service.get("runs", filter="duration = 0", sort="duration,id"))["runs"]
+    assert [(row["run"], row["status"], row["duration_s"]) for row in rows] == [
+        ("lost", "crashed", 0.0),
+        ("runs", "running", 0.0),
+    ]
+    assert (await service.get("runs/lost"))["run"]["duration_s"] == 0.0
+
+
 async def test_a_run_that_nothing_is_known_of_but_its_writer(service: Service) -> None:
     """Its start is in quarantine: nothing says what its clock shows."""
     await service.insert("run_states", run("a", **RUNNING))
