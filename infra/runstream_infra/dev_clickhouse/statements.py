@@ -10,10 +10,12 @@ from typing import Final
 
 #: INSERT ... FORMAT Native: everything before FORMAT is the target (with SETTINGS, if any), everything behind the
 #: white space that follows the name are rows. A quoted name may hold anything but its quote.
+_QUOTED: Final = rb"""`[^`]*` | "[^"]*" | '(?:[^'\\]|\\.)*'"""
 _INSERT: Final = re.compile(
     rb"""(?: \s | /\*.*?\*/ | --[^\n]*\n )*
-    (?P<target>INSERT\s+INTO\s (?: [^`"'();] | `[^`]*` | "[^"]*" | '(?:[^'\\]|\\.)*' | \( [^()]* \) )*?)
-    \sFORMAT\s+(?P<format>\w+) (?: [ \t]*;?[ \t]*\r?\n | \s*\Z | [ \t] )""",
+    (?P<target>INSERT\s+INTO\s (?: [^`"'();] | %(quoted)s | \( (?: [^`"'()] | %(quoted)s )* \) )*?)
+    \sFORMAT\s+(?P<format>\w+) (?: [ \t]*;?[ \t]*\r?\n | \s*\Z | [ \t] )"""
+    % {b"quoted": _QUOTED},
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _SETTINGS: Final = re.compile(r"\sSETTINGS\s", re.IGNORECASE)

@@ -92,7 +92,7 @@ class Scripted:
         self.queries: list[dict[str, str]] = []
         self.answer: Callable[[web.Request], web.StreamResponse] = lambda request: web.Response()
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         if b"version()" in body:
             return web.Response(text="24.8.1.1\tUTC\n")
@@ -127,7 +127,7 @@ def _settings_table(names: tuple[str, ...]) -> bytes:
 async def scripted() -> AsyncIterator[tuple[Scripted, StoreSettings]]:
     script = Scripted()
     app = web.Application()
-    app.router.add_route("*", "/", script)
+    app.router.add_route("*", "/", script.handle)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
