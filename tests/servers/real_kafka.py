@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,12 +33,17 @@ def one_broker() -> KafkaCluster:
     return found
 
 
-def new_cluster(directory: Path, brokers: int) -> KafkaCluster:
+def new_cluster(
+    directory: Path,
+    brokers: int,
+    properties: Mapping[str, str] | None = None,
+    client: Mapping[str, object] | None = None,
+) -> KafkaCluster:
     """A cluster of the test's own, not started. Skips or fails the test where there can be none."""
     # A broker that was killed is let in again when its session has ended.
     session = {"broker.session.timeout.ms": "1500", "broker.heartbeat.interval.ms": "300"}
     try:
-        return KafkaCluster(directory, brokers, heap_mb=256, properties=session)
+        return KafkaCluster(directory, brokers, heap_mb=256, properties=session | dict(properties or {}), client=client)
     except KafkaMissing as error:
         skip_or_fail(error)
 

@@ -45,16 +45,19 @@ class KafkaCluster:
         *,
         heap_mb: int = 512,
         properties: Mapping[str, str] | None = None,
+        client: Mapping[str, object] | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """Nothing happens yet. `properties` go into every node's configuration. Raises KafkaMissing, ValueError (the
-        directory holds a cluster of another size)."""
+        """Nothing happens yet. `properties` go into every node's configuration; `client` is what aiokafka's clients
+        need where these ask for encryption or a password. Raises KafkaMissing, ValueError (the directory holds a
+        cluster of another size)."""
         if brokers < 1:
             raise ValueError(f"a cluster needs at least 1 broker, asked for were {brokers}")
         self._java, self._libs = find_java(environ), find_libs(environ)
         self._directory = directory.absolute()
         self._heap_mb = heap_mb
         self._properties = dict(properties or {})
+        self._client = dict(client or {})
         self._cluster_id, ports = self._shape(brokers)
         self.nodes = [
             KafkaNode(number + 1, port, controller_port, self._directory / f"node-{number + 1}")
@@ -148,7 +151,7 @@ class KafkaCluster:
         deadline = time.monotonic() + timeout_s
         expected = {node.node_id for node in self.nodes if node.alive}
         for node in nodes:
-            while not (_listens(node.port) and expected <= _brokers_known_to(node.address)):
+            while not (_listens(node.port) and expected <= _brokers_known_to(node.address, self._client)):
                 if not node.alive:
                     raise KafkaStartFailed(f"node {node.node_id} of Kafka ended while it started:\n{node.last_lines()}")
                 if time.monotonic() > deadline:
@@ -192,18 +195,18 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _brokers_known_to(address: str) -> set[int]:
+def _brokers_known_to(address: str, client: Mapping[str, object]) -> set[int]:
     """The ids that a broker answers with; none if it does not answer. In a thread, because the caller's may have a loop
     running."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _ask_for_brokers(address)).result()
+        return thread.submit(asyncio.run, _ask_for_brokers(address, client)).result()
 
 
-async def _ask_for_brokers(address: str) -> set[int]:
+async def _ask_for_brokers(address: str, client: Mapping[str, object]) -> set[int]:
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaError
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=2000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=2000, **client)
     try:
         await admin.start()
         return {int(broker["node_id"]) for broker in (await admin.describe_cluster())["brokers"]}

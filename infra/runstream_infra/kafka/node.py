@@ -113,12 +113,14 @@ class KafkaNode:
         """SIGCONT."""
         self._signal(signal.SIGCONT)
 
-    def last_lines(self, count: int = 12) -> str:
-        """The end of the log, for messages about a start that failed."""
+    def last_lines(self, count: int = 8) -> str:
+        """What the log says about a start that failed: its last errors and their causes, else its end."""
         try:
-            return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-count:])
+            lines = self.log_path.read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return "(it wrote nothing)"
+        errors = [line for line in lines if " ERROR " in line or line.startswith("Caused by: ")]
+        return "\n".join((errors or lines)[-count:])
 
     def _signal(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.poll() is None:

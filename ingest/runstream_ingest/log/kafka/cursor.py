@@ -42,6 +42,8 @@ class Cursor:
         #: The log's time of the record before the next one; None until somebody has found it out.
         self.floor_us: int | None = None
         self.next_offset = next_offset
+        #: When its last read ended, by the loop's clock.
+        self.kept_s = 0.0
         #: Fetched and not taken, as the library gave it.
         self._waiting: deque[Any] = deque()
 

@@ -1,6 +1,7 @@
 """What the client library raises, told as the log's own errors. Nothing of the library's gets out of this package."""
 
 import asyncio
+import ssl
 from collections.abc import Coroutine
 from typing import Any
 
@@ -27,6 +28,8 @@ def unavailable(doing: str, bootstrap: str, topic: str, error: BaseException) ->
         step = "allow this user to describe, read and write the topic"
     elif isinstance(error, errors.AuthenticationFailedError | errors.SaslAuthenticationFailed):
         step = "check RUNSTREAM_KAFKA_SASL_USERNAME and RUNSTREAM_KAFKA_SASL_PASSWORD"
+    elif isinstance(error, ssl.SSLError):
+        step = "check RUNSTREAM_KAFKA_SSL_CAFILE, and the names in the brokers' certificates"
     elif isinstance(error, errors.InvalidTimestampError):
         step = "set this machine's clock: it is further ahead of the brokers' than the topic allows"
     elif isinstance(error, errors.NotEnoughReplicasError | errors.NotEnoughReplicasAfterAppendError):

@@ -7,7 +7,7 @@ under way, up to half a second.
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -46,6 +46,7 @@ class KafkaReader:
         self._asking_starts = asyncio.Lock()  # binds itself to the loop that first waits for it: ours
         self._working: set[asyncio.Task[Any]] = set()
         self._discarded: set[asyncio.Task[None]] = set()
+        self._sweeping = False
         self._closing = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="runstream-kafka-read", daemon=True)
@@ -211,11 +212,12 @@ class KafkaReader:
 
     async def _position_at(self, at_us: int) -> Positions:
         begins, ends = await self._begins(), await self._ends()
+        starts = await self._firsts_at(self._partitions, at_us // 1000)
+        laters = await self._firsts_at(self._partitions, at_us // 1000 + 1)
         offsets = {}
         for partition, end in ends.items():
-            later = await self._first_at(partition, at_us // 1000 + 1)
+            start, later = starts.get(partition), laters.get(partition)
             stop = end if later is None else min(later, end)
-            start = await self._first_at(partition, at_us // 1000)
             if start is not None and start < stop and at_us % 1000 < 999:
                 _, stop = await self._walk(partition, start, stop, at_us)
             if stop > begins[partition]:
@@ -246,10 +248,12 @@ class KafkaReader:
 
     async def _first_at(self, partition: int, at_ms: int) -> int | None:
         """The offset of the first record that was stamped in that millisecond or later."""
-        where = self._partitions[partition]
-        answer = await self._ask("offsets_for_times", {where: max(0, at_ms)})
-        found = answer[where]
-        return None if found is None else int(found.offset)
+        return (await self._firsts_at([self._partitions[partition]], at_ms)).get(partition)
+
+    async def _firsts_at(self, partitions: Sequence[TopicPartition], at_ms: int) -> dict[int, int]:
+        """As `_first_at`, of several; those without such a record are left out."""
+        answer = await self._ask("offsets_for_times", dict.fromkeys(partitions, max(0, at_ms)))
+        return {where.partition: int(found.offset) for where, found in answer.items() if found is not None}
 
     async def _begins(self) -> dict[int, int]:
         answer = await self._ask("beginning_offsets", self._partitions)
@@ -300,16 +304,23 @@ class KafkaReader:
     def _keep(self, cursor: Cursor) -> None:
         """Have the cursor ready for who goes on there, for a while."""
         idle = self._idle[cursor.partition]
+        cursor.kept_s = self._loop.time()
         idle.append(cursor)
         if len(idle) > _IDLE_PER_PARTITION:
             self._discard(idle.pop(0))
-        self._loop.call_later(_IDLE_S, self._expire, cursor, cursor.next_offset)
+        if not self._sweeping:
+            self._sweeping = True
+            self._loop.call_later(_IDLE_S, self._sweep)
 
-    def _expire(self, cursor: Cursor, next_offset: int) -> None:
-        idle = self._idle[cursor.partition]
-        if cursor in idle and cursor.next_offset == next_offset:
-            idle.remove(cursor)
-            self._discard(cursor)
+    def _sweep(self) -> None:
+        """Discard what nobody has gone on with, and come back while anything is kept."""
+        before_s = self._loop.time() - _IDLE_S
+        for idle in self._idle.values():
+            while idle and idle[0].kept_s <= before_s:
+                self._discard(idle.pop(0))
+        self._sweeping = any(self._idle.values())
+        if self._sweeping:
+            self._loop.call_later(_IDLE_S / 4, self._sweep)
 
     def _discard(self, cursor: Cursor) -> None:
         closing = self._loop.create_task(cursor.close(self._settings.request_timeout_s))

@@ -13,7 +13,7 @@ knows the first record at or after a millisecond.
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 #: The header's name: 5 bytes of each record.
@@ -42,11 +42,3 @@ def next_at_us(floor_us: int, stamp_us: int) -> int:
     if stamp_us // 1000 < floor_us // 1000:
         return floor_us // 1000 * 1000 + 999
     return max(floor_us, stamp_us)
-
-
-def floor_after(stamps_us: Sequence[int]) -> int:
-    """The log's time of the last of these records, which begin at one that is later than all before it."""
-    floor_us = 0
-    for stamp_us in stamps_us:
-        floor_us = next_at_us(floor_us, stamp_us)
-    return floor_us

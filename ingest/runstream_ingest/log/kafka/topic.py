@@ -8,11 +8,12 @@ from typing import Any, Final
 from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.conn import create_conn
 
 from runstream.events import limits
 from runstream.service.log import LogUnavailable
 from runstream_ingest.log.errors import LogMismatch
-from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, unavailable
+from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, unavailable
 from runstream_ingest.log.kafka.settings import KafkaSettings
 
 #: Of a new topic when none are asked for: enough for a dozen workers of one core each, few enough that every one is
@@ -96,9 +97,24 @@ async def ensure_topic(settings: KafkaSettings) -> int:
             await admin.start()
             return await _ensured(admin, TopicSpec.of(settings), settings.bootstrap)
     except CLIENT_ERRORS as error:
-        raise unavailable("the topic cannot be checked", settings.bootstrap, settings.topic, error) from error
+        cause = await _connection_error(settings) or error
+        raise unavailable("the topic cannot be checked", settings.bootstrap, settings.topic, cause) from error
     finally:
-        await admin.close()
+        await ended(admin.close(), settings.request_timeout_s)
+
+
+async def _connection_error(settings: KafkaSettings) -> BaseException | None:
+    """Why the first broker that is given cannot be talked to; None if it can. The library's clients only log it."""
+    arguments = settings.client_arguments()
+    host, _, port = arguments.pop("bootstrap_servers")[0].rpartition(":")
+    del arguments["metadata_max_age_ms"]
+    try:
+        async with asyncio.timeout(settings.request_timeout_s):
+            connection = await create_conn(host.strip("[]"), int(port), **arguments)
+    except CLIENT_ERRORS as error:
+        return error
+    connection.close()
+    return None
 
 
 async def _ensured(admin: AIOKafkaAdminClient, spec: TopicSpec, bootstrap: str) -> int:

@@ -138,10 +138,11 @@ class KafkaWriter:
             async with asyncio.timeout(settings.append_timeout_s):
                 return await call.done
         except TimeoutError:
+            missing = call.waiting
             for lane in self._lanes:
                 self._drop_given_up(lane)
             raise LogUnavailable(
-                f"Kafka did not acknowledge {call.waiting} of {len(stamped)} records within "
+                f"Kafka did not acknowledge {missing} of {len(stamped)} records within "
                 f"{settings.append_timeout_s:g} s (topic {settings.topic!r} at {settings.bootstrap}): see whether "
                 f"enough brokers run ({settings.wanted_min_insync} must hold each record) and can be reached from "
                 "here, then append again"
