@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream_infra.cli.export import RUNS_A_QUESTION, SERIES_A_STREAM, streams_of, typed_value
@@ -12,6 +12,7 @@ def summaries(sizes: list[int]) -> list[dict[str, Any]]:
     return [{"run": f"r{run}", "metric": f"m{metric}"} for run, size in enumerate(sizes) for metric in range(size)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([1, 3, 700, SERIES_A_STREAM, SERIES_A_STREAM + 1]), max_size=8))
 def test_every_series_is_read_once_and_no_stream_is_too_large(sizes: list[int]) -> None:
     seen: set[tuple[str, str]] = set()

@@ -2,7 +2,7 @@
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream_infra.cli.sparkline import ASCII, BLOCKS, NOT_A_NUMBER, sparkline
@@ -38,6 +38,7 @@ def test_nothing_is_drawn_of_nothing() -> None:
     assert sparkline([1.0], 0) == ""
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(), min_size=1, max_size=200), st.integers(1, 60), st.sampled_from([BLOCKS, ASCII]))
 def test_any_values_give_exactly_one_mark_a_stretch(values: list[float], width: int, marks: str) -> None:
     line = sparkline(values, width, marks)

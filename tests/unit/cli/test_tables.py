@@ -1,6 +1,6 @@
 """Which columns fit a terminal."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream_infra.cli.tables import GAP_CHARS, LEAST_CHARS, Column, cells, fit
@@ -37,6 +37,7 @@ def test_what_would_move_the_cursor_is_shown_instead_of_done() -> None:
     assert row == ["a\N{REPLACEMENT CHARACTER}[2Jb c\N{REPLACEMENT CHARACTER}"]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60)), min_size=1, max_size=9),
     st.integers(min_value=LEAST_CHARS, max_value=200),
