@@ -36,6 +36,9 @@ NOT_NOW: Final = frozenset(
 #: Codes that say that nothing was done, because another insert or change of a replicated table is not done yet. The
 #: same request may be made again at once.
 BUSY: Final = frozenset({286, 289, 517})
+#: The same for commands: a replica that starts, as it does for a while after its table was made, is read-only. (An
+#: insert may meet it in the middle, when its outcome is open.)
+STARTING: Final = frozenset({242})
 
 #: Codes that say that files of a table are not what was written: checksums, decompression, sizes, marks, parts.
 DAMAGED: Final = frozenset({33, 39, 40, 91, 226, 227, 228, 230, 231, 246, 271, 740})

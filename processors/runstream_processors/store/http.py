@@ -4,17 +4,18 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Self, TypeVar
 
 import clickhouse_connect
 import clickhouse_connect.driver.exceptions
+import lz4.frame
 import pyarrow as pa
 import urllib3.exceptions
 
 from runstream.service.store import StoreError, StoreInvalid, StoreUnavailable
-from runstream_processors.store.failures import BUSY, MEND_SERVER, error_code, store_error
+from runstream_processors.store.failures import BUSY, MEND_SERVER, STARTING, error_code, store_error
 from runstream_processors.store.parameters import checked_parameters
 from runstream_processors.store.requests import (
     READ_SETTINGS,
@@ -134,17 +135,24 @@ class HttpStore:
         settings = self._known({**self._writing, **token_settings(token)})
         # The client repeats an insert whose connection broke, if it has its bytes as bytes or text, but the server may
         # have taken them. A view of them it sends once.
-        once = memoryview(block)
+        compressed = self._settings.compression == "lz4"
+        once = memoryview(lz4.frame.compress(block) if compressed else block)
         self._patient(
-            lambda: self._client.raw_insert(table, column_names=columns, insert_block=once, settings=settings),
+            lambda: self._client.raw_insert(
+                table,
+                column_names=columns,
+                insert_block=once,
+                settings=settings,
+                compression="lz4" if compressed else None,
+            ),
             f"INSERT INTO {table} ({', '.join(columns)})",
         )
 
     def _command(self, sql: str) -> None:
         settings = self._known(command_settings(self._settings))
-        self._patient(lambda: self._commander.command(sql, settings=settings), sql)
+        self._patient(lambda: self._commander.command(sql, settings=settings), sql, BUSY | STARTING)
 
-    def _patient(self, request: Callable[[], Result], statement: str) -> Result:
+    def _patient(self, request: Callable[[], Result], statement: str, busy: Set[int] = BUSY) -> Result:
         """Make a request; if the server did nothing because a replicated table is busy, make it again for a while."""
         pause_s = _BUSY_PAUSE_S
         deadline = time.monotonic() + _BUSY_S
@@ -152,7 +160,7 @@ class HttpStore:
             try:
                 return request()
             except _CLIENT_ERRORS as error:
-                if error_code(error) not in BUSY or time.monotonic() + pause_s > deadline:
+                if error_code(error) not in busy or time.monotonic() + pause_s > deadline:
                     raise _store_error(error, statement, self._settings.url) from error
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _BUSY_PAUSE_MAX_S)

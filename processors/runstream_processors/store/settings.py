@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -23,6 +23,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "RUNSTREAM_CLICKHOUSE_PROFILE": "profile",
     "RUNSTREAM_CLICKHOUSE_CLUSTER": "cluster",
     "RUNSTREAM_CLICKHOUSE_QUORUM": "quorum",
+    "RUNSTREAM_CLICKHOUSE_COMPRESSION": "compression",
     "RUNSTREAM_CLICKHOUSE_TIMEOUT_S": "timeout_s",
 }
 
@@ -48,6 +49,9 @@ class StoreSettings(BaseModel):
     cluster: str = "{cluster}"
     #: For the same: how many replicas have an insert before it counts. "auto" is the majority, "0" is one replica.
     quorum: str = Field(default="auto", pattern=r"^(auto|[0-9]{1,2})$")
+    #: How blocks travel. lz4 leaves a quarter of the 44 bytes a point, for 0.05 us of CPU here and some there: it pays
+    #: below about 5 Gbit/s (33 bytes in 0.05 us).
+    compression: Literal["none", "lz4"] = "none"
     connect_timeout_s: int = Field(default=5, ge=1)
     #: The server ends a query or an insert after it; this side waits a little longer. What is left open then is looked
     #: up (docs/design/exactly-once.md).

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +204,22 @@ async def test_a_busy_replicated_table_is_asked_again(
     assert {query.get("insert_deduplication_token") for query in script.queries} == ({None} if reads else {"p0:1-2"})
 
 
+async def test_a_command_waits_for_a_replica_that_starts_and_an_insert_does_not(
+    scripted: tuple[Scripted, StoreSettings],
+) -> None:
+    script, settings = scripted
+    script.answer = lambda request: (
+        web.Response() if len(script.bodies) > 2 else refusal(242, "Table is in readonly mode")
+    )
+    async with opened(settings) as store:
+        await store.command("ALTER TABLE t ADD COLUMN b Int8")
+        assert len(script.bodies) == 3
+        script.bodies.clear()
+        with pytest.raises(StoreUnavailable, match="readonly mode"):
+            await store.insert("t", ["n"], BLOCK, 3)
+    assert len(script.bodies) == 1
+
+
 async def test_an_unknown_outcome_is_not_asked_again(scripted: tuple[Scripted, StoreSettings]) -> None:
     script, settings = scripted
     script.answer = lambda request: refusal(319, "Unknown status of insert")
@@ -288,7 +307,42 @@ async def test_a_database_with_a_strange_name_is_refused() -> None:
         await HttpStore.open(StoreSettings(url=URL, database="a; DROP"))
 
 
-# Users and certificates, on the development server
+# Compression, users and certificates, on the development server
+
+
+async def test_blocks_may_travel_compressed(tmp_path: Path) -> None:
+    rows = 100_000
+    data = block([("n", "UInt64", np.arange(rows))])
+    with DevServer(tmp_path / "data") as server:
+        async with opened(StoreSettings(url=server.url, compression="lz4")) as store:
+            await store.command("CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n")
+            await store.insert("t", ["n"], data, rows)
+            assert (await store.query("SELECT sum(n) AS n FROM t"))["n"].to_pylist() == [rows * (rows - 1) // 2]
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="making a certificate takes openssl")
+async def test_a_certificate_is_checked(tmp_path: Path, scripted: tuple[Scripted, StoreSettings]) -> None:
+    certificate, key = tmp_path / "server.pem", tmp_path / "key.pem"
+    made = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+        *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)),
+        stderr=subprocess.DEVNULL,
+    )
+    assert await made.wait() == 0
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    app = web.Application()
+    app.router.add_route("*", "/", scripted[0].handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+    async with opened(StoreSettings(url=url, ca_file=certificate)) as store:
+        await store.insert("t", ["n"], BLOCK, 3)
+    assert scripted[0].bodies == [BLOCK]
+    with pytest.raises(StoreUnavailable, match=r"no answer from ClickHouse at https://.*certificate verify failed"):
+        await HttpStore.open(StoreSettings(url=url))
+    await runner.cleanup()
 
 
 def test_only_the_user_is_let_in(tmp_path: Path) -> None:
