@@ -16,6 +16,8 @@ from runstream_ingest.log.kafka.stamps import next_at_us, stamp_of
 FETCH_BYTES = 4_000_000
 #: How long a broker keeps a question for more when there is nothing.
 _FETCH_WAIT_MS = 500
+#: The library also waits so long before its first question, until it knows who leads the partition.
+_RETRY_MS = 20
 
 
 def new_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
@@ -30,6 +32,7 @@ def new_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
         max_partition_fetch_bytes=FETCH_BYTES,
         fetch_max_bytes=FETCH_BYTES,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
+        retry_backoff_ms=_RETRY_MS,
     )
 
 

@@ -1,7 +1,7 @@
 """The reading side: one thread with an event loop of its own, in it a consumer for each place that is being read.
 
 A reader that goes on where its last read ended gets the same consumer again, which has fetched ahead by then. A read at
-another offset gets a new one (some 15 ms): turning a consumer round would cost the rest of the question that it has
+another offset gets a new one (some 40 ms): turning a consumer round would cost the rest of the question that it has
 under way, up to half a second.
 """
 
