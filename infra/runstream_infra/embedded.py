@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.documented import DESCRIBED
 from runstream_infra.figures import EmbeddedFigures
 from runstream_infra.folding_thread import FoldingThread
+from runstream_infra.listening import StartFailed, first_of, listen, stop_on_signals
 from runstream_infra.settings import ServerSettings
 from runstream_infra.status import add_status
 from runstream_ingest.assets.local import LocalAssets
@@ -43,10 +42,6 @@ logger = logging.getLogger(__name__)
 _REQUESTS_END_S = 5.0
 #: How often parts of the points table that no merge reached get their roll-up.
 _UPKEEP_EVERY_S = 300.0
-
-
-class StartFailed(Exception):
-    """The server cannot start; the message says what is in the way and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +77,8 @@ def run_embedded(
 async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_step: Callable[[str], None]) -> int:
     keys = ApiKeys.from_plain(settings.api_keys)
     check_bind(settings.host, keys)
-    stop = asyncio.Event()
+    stop = stop_on_signals()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     deaths: list[BaseException] = []
 
     def on_death(error: BaseException) -> None:
@@ -109,8 +102,8 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
             )
             await runner.setup()
             try:
-                url = await _listen(runner, settings)
-                await _first(resumed, stop)
+                url = await listen(runner, settings.host, settings.port)
+                await first_of(resumed, stop)
                 if not stop.is_set():
                     on_ready(url)
                 await stop.wait()
@@ -188,24 +181,6 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
     return app
 
 
-async def _listen(runner: web.AppRunner, settings: ServerSettings) -> str:
-    site = web.TCPSite(runner, settings.host, settings.port)
-    try:
-        await site.start()
-    except socket.gaierror as error:
-        raise StartFailed(
-            f"cannot listen on {settings.host}: no address has that name ({error.strerror}); give another --host"
-        ) from error
-    except OSError as error:
-        raise StartFailed(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
-            "give another --port, or 0 for a free one"
-        ) from error
-    port = runner.addresses[0][1]
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}"
-
-
 async def _keep_up(store: ChdbStore) -> None:
     """What the tables need now and then, for as long as the server runs. A failure only means: next time."""
     while True:
@@ -214,14 +189,6 @@ async def _keep_up(store: ChdbStore) -> None:
             await complete_roll_up(store)
         except StoreError as error:
             logger.warning("the roll-up of points could not be completed, panels stay slower until it is: %s", error)
-
-
-async def _first(*events: asyncio.Event) -> None:
-    """Wait until one of the events is set."""
-    waiting = [asyncio.create_task(event.wait()) for event in events]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
 
 
 async def _drain(parts: Parts, drain_s: float) -> None:

@@ -1,10 +1,12 @@
 """The worker's and the log's figures for Prometheus, read when they are asked for."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from runstream.events.positions import Positions
 from runstream.service.visibility import Visibility
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.worker.loop import Worker
@@ -19,38 +21,51 @@ class EmbeddedFigures(Collector):
         self._visibility = visibility
 
     def collect(self) -> Iterable[Metric]:
-        yield from self._of_the_worker()
+        yield from worker_figures([self._worker])
         yield GaugeMetricFamily(
             "runstream_log_pending_bytes", "Bytes handed to the log and not yet durable.", self._log.pending_bytes
         )
-        ends, visible = self._log.ends(), self._visibility.visible().offsets
-        appended = GaugeMetricFamily(
-            "runstream_log_last_offset", "Offset of the last durable record.", labels=("partition",)
-        )
-        shown = GaugeMetricFamily(
-            "runstream_visible_offset", "Up to this offset every table has all records.", labels=("partition",)
-        )
-        lag = GaugeMetricFamily(
-            "runstream_lag_records", "Durable records that are not in every table yet.", labels=("partition",)
-        )
-        for part, next_offset in ends.items():
-            last, seen = next_offset - 1, visible.get(part, -1)
-            appended.add_metric([str(part)], last)
-            shown.add_metric([str(part)], seen)
-            lag.add_metric([str(part)], max(last - seen, 0))
-        yield from (appended, shown, lag)
+        yield from position_figures(self._log.ends(), self._visibility.visible())
 
-    def _of_the_worker(self) -> Iterable[Metric]:
-        worker = self._worker
-        yield CounterMetricFamily("runstream_worker_records", "Records folded since the start.", worker.records)
-        yield CounterMetricFamily("runstream_worker_points", "Points written since the start.", worker.points)
-        yield CounterMetricFamily("runstream_worker_failures", "Times the worker started over.", worker.failures)
-        quarantined = CounterMetricFamily(
-            "runstream_quarantined", "Put into quarantine since the start, by cause.", labels=("cause",)
-        )
-        for cause, count in sorted(worker.quarantined.items()):
-            quarantined.add_metric([cause], count)
-        yield quarantined
-        yield GaugeMetricFamily(
-            "runstream_worker_resumed", "1 while the worker follows the log, 0 while it starts over.", worker.resumed
-        )
+
+def worker_figures(workers: Sequence[Worker]) -> Iterable[Metric]:
+    """Sums over the workers of a process."""
+    yield CounterMetricFamily(
+        "runstream_worker_records", "Records folded since the start.", sum(w.records for w in workers)
+    )
+    yield CounterMetricFamily(
+        "runstream_worker_points", "Points written since the start.", sum(w.points for w in workers)
+    )
+    yield CounterMetricFamily(
+        "runstream_worker_failures", "Times a worker started over.", sum(w.failures for w in workers)
+    )
+    quarantined = CounterMetricFamily(
+        "runstream_quarantined", "Put into quarantine since the start, by cause.", labels=("cause",)
+    )
+    for cause, count in sorted(sum((w.quarantined for w in workers), Counter()).items()):
+        quarantined.add_metric([cause], count)
+    yield quarantined
+    yield GaugeMetricFamily(
+        "runstream_worker_resumed",
+        "1 while every worker follows the log, 0 while one starts over.",
+        all(w.resumed for w in workers),
+    )
+
+
+def position_figures(ends: Mapping[int, int], visible: Positions) -> Iterable[Metric]:
+    """By partition: the last offset of the log, of the tables, and what lies between. `ends`: next offsets."""
+    appended = GaugeMetricFamily(
+        "runstream_log_last_offset", "Offset of the last durable record.", labels=("partition",)
+    )
+    shown = GaugeMetricFamily(
+        "runstream_visible_offset", "Up to this offset every table has all records.", labels=("partition",)
+    )
+    lag = GaugeMetricFamily(
+        "runstream_lag_records", "Durable records that are not in every table yet.", labels=("partition",)
+    )
+    for part, next_offset in ends.items():
+        last, seen = next_offset - 1, visible.offsets.get(part, -1)
+        appended.add_metric([str(part)], last)
+        shown.add_metric([str(part)], seen)
+        lag.add_metric([str(part)], max(last - seen, 0))
+    yield from (appended, shown, lag)

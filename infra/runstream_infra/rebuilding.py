@@ -8,7 +8,7 @@ from pathlib import Path
 from runstream.events.positions import Positions
 from runstream.service.log import LogError
 from runstream.service.store import StoreError
-from runstream_infra.embedded import StartFailed
+from runstream_infra.listening import StartFailed
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.rebuild import TableHash, rebuild, table_hashes

@@ -20,19 +20,19 @@ STATUS_PATH: Final = "/api/v1/server"
 
 class ServerStatus(Answer):
     """`visible` is the position up to which every table is complete, `lag_records` how many records of the log are
-    behind it. Quarantined records are counted by cause."""
+    behind it. Quarantined records are counted by cause. The disk is the embedded server's; null in a cluster."""
 
     version: str
     visible: str
     lag_records: int
     quarantined_records: int
     quarantined_by_cause: dict[str, int]
-    disk_free_bytes: int
-    disk_total_bytes: int
+    disk_free_bytes: int | None
+    disk_total_bytes: int | None
 
 
 def add_status(
-    app: web.Application, *, log: LogReader, store: StoreReader, visibility: Visibility, data_dir: Path
+    app: web.Application, *, log: LogReader, store: StoreReader, visibility: Visibility, data_dir: Path | None
 ) -> None:
     """Add the route, before the application starts."""
 
@@ -41,15 +41,15 @@ def add_status(
         visible = visibility.visible()
         counted = await store.query("SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause")
         quarantined = {row["cause"]: row["n"] for row in counted.to_pylist()}
-        disk = await asyncio.to_thread(shutil.disk_usage, data_dir)
+        disk = await asyncio.to_thread(shutil.disk_usage, data_dir) if data_dir is not None else None
         status = ServerStatus(
             version=VERSION,
             visible=str(visible),
             lag_records=lag_records(next_offsets, visible),
             quarantined_records=sum(quarantined.values()),
             quarantined_by_cause=quarantined,
-            disk_free_bytes=disk.free,
-            disk_total_bytes=disk.total,
+            disk_free_bytes=disk.free if disk else None,
+            disk_total_bytes=disk.total if disk else None,
         )
         return web.Response(body=encode_json(status), headers={"Content-Type": "application/json"})
 

@@ -83,7 +83,7 @@ def _discard_stdout() -> None:
 
 
 def _register() -> None:
-    from runstream_infra.cli import demo, doctor, export, reading, serving, syncing, version
+    from runstream_infra.cli import clustering, demo, doctor, export, reading, serving, syncing, version
 
     for command in (
         serving.up,
@@ -96,6 +96,10 @@ def _register() -> None:
         export.export,
         serving.rebuild,
         doctor.doctor,
+        clustering.cluster,
+        clustering.gateway,
+        clustering.worker,
+        clustering.query_server,
         version.version,
     ):
         cli.add_command(command)

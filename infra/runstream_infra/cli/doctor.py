@@ -171,13 +171,14 @@ def _server_lines(server: dict[str, Any]) -> list[tuple[str, str]]:
     state = "ready" if server["ready"] else "reachable, not ready" if server["reachable"] else "not reachable"
     lines = [("url", server["url"]), ("state", state)]
     if "lag_records" in server:
-        free, total = plain_bytes(server["disk_free_bytes"]), plain_bytes(server["disk_total_bytes"])
         lines += [
             ("version", server["version"]),
             ("lag", f"{server['lag_records']} records accepted and not yet visible"),
             ("quarantine", f"{server['quarantined_records']} records"),
-            ("disk", f"{free} free of {total}"),
         ]
+    if server.get("disk_free_bytes") is not None:
+        free, total = plain_bytes(server["disk_free_bytes"]), plain_bytes(server["disk_total_bytes"])
+        lines.append(("disk", f"{free} free of {total}"))
     return lines
 
 

@@ -68,6 +68,8 @@ class Worker:
         self.records = 0
         self.points = 0
         self.failures = 0
+        #: Times another worker turned out to be at the same partition; counted among the failures, too.
+        self.overtaken = 0
         #: By cause: what was put into quarantine.
         self.quarantined: Counter[str] = Counter()
 
@@ -82,6 +84,7 @@ class Worker:
             except LogCorrupt:
                 raise
             except Overtaken as error:
+                self.overtaken += 1
                 logger.info("starting again from the tables in %.1f s: %s", retry_s, error)
             except (StoreUnavailable, StoreCorrupt) as error:
                 self.trouble = f"the store does not work: {error}"

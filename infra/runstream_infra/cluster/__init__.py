@@ -1,0 +1,10 @@
+"""The cluster form: gateways, workers and query servers as processes of their own around Kafka and ClickHouse.
+
+`settings`    what each of them takes, from the environment
+`visibility`  how far the read models are, asked of the store
+`roles`       one process of each kind: `runstream gateway`, `runstream worker`, `runstream query-server`
+`figures`     a worker's figures for Prometheus
+`front`       one address before many gateways and query servers, for one machine
+`local`       `runstream cluster up`: all of it on one machine
+`state`       what is running there: `runstream cluster status` and `stop`
+"""

@@ -1,0 +1,92 @@
+"""One address before many gateways and query servers, for a cluster on one machine. Deployments have a load balancer.
+
+Requests for /ingest/ go to the gateways, all others to the query servers, in turns; one that refuses the connection is
+passed over. Bodies are passed on as they come, in both directions.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from itertools import count
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from runstream.service.problems import Problem, problem_middleware
+
+logger = logging.getLogger(__name__)
+
+#: Headers that are about one connection and not about the message (RFC 9110, 7.6.1).
+_OF_THE_CONNECTION: Final = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+_CHUNK_BYTES: Final = 1 << 16
+_CONNECT_S: Final = 2.0
+
+
+class Front:
+    """A reverse proxy. `gateways` and `queries` are URLs, which stay the same when a process is started again."""
+
+    def __init__(self, gateways: Sequence[str], queries: Sequence[str]) -> None:
+        self._gateways, self._queries = tuple(gateways), tuple(queries)
+        self._turn = count()
+        self._client: aiohttp.ClientSession | None = None
+
+    def application(self) -> web.Application:
+        app = web.Application(middlewares=[problem_middleware()])
+        app.cleanup_ctx.append(self._with_client)
+        app.router.add_route("*", "/{path:.*}", self._pass_on)
+        return app
+
+    async def _with_client(self, _: web.Application) -> AsyncIterator[None]:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False, connector=connector) as client:
+            self._client = client
+            yield
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        behind = self._gateways if request.path.startswith("/ingest/") else self._queries
+        first = next(self._turn)
+        headers = CIMultiDict(
+            (name, value) for name, value in request.headers.items() if name.lower() not in _OF_THE_CONNECTION
+        )
+        for number in range(len(behind)):
+            url = behind[(first + number) % len(behind)]
+            try:
+                return await self._ask(url, request, headers)
+            except aiohttp.ClientConnectorError:
+                continue  # nothing of the body was read
+            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+                raise self._bad_gateway(502, f"{url} broke off: {error}.") from error
+        raise self._bad_gateway(503, f"None of {', '.join(behind)} takes connections.")
+
+    async def _ask(self, url: str, request: web.Request, headers: CIMultiDict[str]) -> web.StreamResponse:
+        assert self._client is not None
+        body = request.content if request.body_exists else None
+        asked = self._client.request(
+            request.method, url + request.raw_path, headers=headers, data=body, allow_redirects=False
+        )
+        async with asked as answer:
+            passed = web.StreamResponse(status=answer.status, reason=answer.reason)
+            for name, value in answer.headers.items():
+                if name.lower() not in _OF_THE_CONNECTION:
+                    passed.headers.add(name, value)
+            await passed.prepare(request)
+            async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                await passed.write(chunk)
+            await passed.write_eof()
+            return passed
+
+    def _bad_gateway(self, status: int, detail: str) -> Problem:
+        return Problem(status, "unavailable", "A process of the cluster does not answer", detail, retry_after_s=1)

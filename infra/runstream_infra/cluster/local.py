@@ -1,0 +1,340 @@
+"""`runstream cluster up`: the cluster form on one machine, as processes of their own. For trying and for tests."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from runstream.service.logs import configure_logging
+from runstream_infra.cluster.front import Front
+from runstream_infra.cluster.state import ClusterState, ProcessState
+from runstream_infra.kafka import KafkaCluster, KafkaMissing, KafkaStartFailed
+from runstream_infra.listening import StartFailed, listen, stop_on_signals
+
+logger = logging.getLogger(__name__)
+
+SUPERVISOR: Final = "supervisor"
+#: How long a process may take from its start to answering: on a busy machine the imports alone take seconds.
+_READY_S: Final = 90.0
+_LOOK_EVERY_S: Final = 0.2
+#: The pause before a process that died is started again, and the longest one if it dies again and again.
+_RESTART_S: Final = 0.5
+_RESTART_MOST_S: Final = 20.0
+_STOP_S: Final = 30.0
+#: Below the ports that the system gives to outgoing connections, so that a port stays free between two starts.
+_PORTS: Final = range(20_000, 32_000)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCluster:
+    """What to start. `clickhouse_url`: a server that is there already, instead of a development server."""
+
+    data_dir: Path
+    port: int = 7070
+    workers: int = 2
+    gateways: int = 1
+    queries: int = 1
+    brokers: int = 1
+    partitions: int = 4
+    api_keys: tuple[str, ...] = ()
+    restart: bool = True
+    clickhouse_url: str = ""
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that is started again when it dies."""
+
+    role: str
+    index: int
+    command: list[str]
+    environment: Mapping[str, str]
+    address: str
+    log: Path
+    ready_path: str = "/readyz"
+    process: "subprocess.Popen[bytes] | None" = None
+    restarts: int = -1
+    begin_again_at_s: float = 0.0
+    pause_s: float = _RESTART_S
+    noticed: bool = field(default=False)
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        self.restarts += 1
+        self.noticed = False
+        with self.log.open("ab") as log:
+            # In a session of its own: Ctrl-C at a terminal is for the supervisor, which ends the others in order.
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+
+    def state(self) -> ProcessState:
+        pid = self.process.pid if self.process else 0
+        return ProcessState.of(self.role, self.index, pid, self.address, self.log, max(self.restarts, 0))
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.address + self.ready_path, timeout=3) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def end(self, number: signal.Signals) -> None:
+        if self.process is not None and self.alive:
+            self.process.send_signal(number)
+
+    def last_lines(self) -> str:
+        return b"\n".join(self.log.read_bytes().splitlines()[-8:]).decode(errors="replace")
+
+
+def run_local(cluster: LocalCluster, on_ready: Callable[[ClusterState], None]) -> int:
+    """Start everything, keep it running until SIGINT or SIGTERM, then stop it in order. Blocks; main thread only.
+
+    on_ready: called once, when every process answers. Raises StartFailed, after which nothing is left running.
+    """
+    configure_logging("text")
+    try:
+        with _locked(cluster.data_dir):
+            return asyncio.run(_Supervisor(cluster).run(on_ready))
+    except (KafkaMissing, KafkaStartFailed, OSError, ValueError) as error:
+        raise StartFailed(str(error)) from error
+
+
+class _Supervisor:
+    def __init__(self, cluster: LocalCluster) -> None:
+        self._cluster = cluster
+        self._dir = cluster.data_dir.absolute()
+        self._logs = self._dir / "logs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._kafka = KafkaCluster(self._dir / "kafka", cluster.brokers)
+        self._kafka_restarts = [0] * cluster.brokers
+        count = cluster.workers + cluster.gateways + cluster.queries + 1
+        self._ports = iter(_free_ports(count))
+        self._clickhouse = None if cluster.clickhouse_url else self._clickhouse_server()
+        self._roles = self._all_roles()
+        self._url = ""
+        self._stopping = False
+
+    async def run(self, on_ready: Callable[[ClusterState], None]) -> int:
+        stop = stop_on_signals()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._end_all)
+            await asyncio.to_thread(self._kafka.start)
+            if self._clickhouse is not None:
+                self._clickhouse.start()
+                await self._until_ready(self._clickhouse, stop)
+            for child in self._roles:
+                child.start()
+            runner = web.AppRunner(self._front().application(), access_log=None, shutdown_timeout=5.0)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            self._url = await listen(runner, "127.0.0.1", self._cluster.port)
+            self._write()
+            for child in self._roles:
+                await self._until_ready(child, stop)
+            if not stop.is_set():
+                self._write()
+                on_ready(self._state())
+            while not stop.is_set():
+                await asyncio.to_thread(self._look)
+                await _wait(stop, _LOOK_EVERY_S)
+            logger.info("stopping the cluster")
+        ClusterState.path(self._dir).unlink(missing_ok=True)
+        return 0
+
+    def _look(self) -> None:
+        """Start again what died."""
+        changed = False
+        loop_s = time.monotonic()
+        for child in self._children():
+            if child.process is None or child.alive:
+                continue
+            if not child.noticed:
+                logger.warning("%s %d ended with %s", child.role, child.index, child.process.returncode)
+                child.noticed = changed = True
+                child.begin_again_at_s = loop_s + child.pause_s
+                child.pause_s = min(child.pause_s * 2, _RESTART_MOST_S)
+            if self._cluster.restart and loop_s >= child.begin_again_at_s:
+                child.start()
+                changed = True
+        for number, node in enumerate(self._kafka.nodes):
+            if not node.alive and self._cluster.restart:
+                logger.warning("Kafka node %d ended; starting it again", number)
+                self._kafka_restarts[number] += 1
+                self._start_node(number)
+                changed = True
+        if changed:
+            self._write()
+
+    def _start_node(self, number: int) -> None:
+        try:
+            self._kafka.start_node(number)
+        except KafkaStartFailed as error:
+            logger.error("Kafka node %d does not come back: %s", number, error)
+
+    async def _until_ready(self, child: Child, stop: asyncio.Event) -> None:
+        deadline_s = time.monotonic() + _READY_S
+        while not stop.is_set() and not await asyncio.to_thread(child.is_ready):
+            if not child.alive and not self._cluster.restart:
+                raise StartFailed(f"{child.role} {child.index} ended while it started:\n{child.last_lines()}")
+            if time.monotonic() > deadline_s:
+                raise StartFailed(f"{child.role} {child.index} is not ready in {_READY_S:.0f} s:\n{child.last_lines()}")
+            await asyncio.to_thread(self._look)
+            await _wait(stop, _LOOK_EVERY_S)
+
+    async def _end_all(self) -> None:
+        """First who takes in, then who folds and answers, then the engines."""
+        by_role = {role: [child for child in self._roles if child.role == role] for role in _ROLES}
+        for children in (*by_role.values(), [self._clickhouse] if self._clickhouse else []):
+            for child in children:
+                child.end(signal.SIGTERM)
+            await asyncio.gather(*(asyncio.to_thread(_ended, child) for child in children))
+        await asyncio.to_thread(self._kafka.stop)
+
+    def _children(self) -> list[Child]:
+        return [*([self._clickhouse] if self._clickhouse else []), *self._roles]
+
+    def _front(self) -> Front:
+        addresses = {role: [child.address for child in self._roles if child.role == role] for role in _ROLES}
+        return Front(addresses["gateway"], addresses["query-server"])
+
+    def _state(self) -> ClusterState:
+        own = ProcessState.of(SUPERVISOR, 0, os.getpid(), self._url, self._logs)
+        nodes = [
+            ProcessState.of("kafka", number, node.pid or 0, node.address, node.log_path, self._kafka_restarts[number])
+            for number, node in enumerate(self._kafka.nodes)
+        ]
+        return ClusterState(url=self._url, processes=(own, *nodes, *(child.state() for child in self._children())))
+
+    def _write(self) -> None:
+        self._state().write(self._dir)
+
+    def _clickhouse_server(self) -> Child:
+        port = next(self._ports)
+        return Child(
+            role="clickhouse",
+            index=0,
+            command=[
+                *(sys.executable, "-m", "runstream_infra.dev_clickhouse"),
+                *("--data-dir", str(self._dir / "clickhouse"), "--port", str(port)),
+            ],
+            environment={},
+            address=f"http://127.0.0.1:{port}",
+            log=self._logs / "clickhouse-0.log",
+            ready_path="/ping",
+        )
+
+    def _all_roles(self) -> list[Child]:
+        counts = {
+            "gateway": self._cluster.gateways,
+            "worker": self._cluster.workers,
+            "query-server": self._cluster.queries,
+        }
+        return [self._role(role, index) for role in _ROLES for index in range(counts[role])]
+
+    def _role(self, role: str, index: int) -> Child:
+        port = next(self._ports)
+        return Child(
+            role=role,
+            index=index,
+            command=[sys.executable, "-m", "runstream_infra.cli", role, "--port", str(port)],
+            environment=self._environment(),
+            address=f"http://127.0.0.1:{port}",
+            log=self._logs / f"{role}-{index}.log",
+        )
+
+    def _environment(self) -> dict[str, str]:
+        cluster = self._cluster
+        given = {
+            "RUNSTREAM_KAFKA_BOOTSTRAP": self._kafka.bootstrap,
+            "RUNSTREAM_KAFKA_PARTITIONS": str(cluster.partitions),
+            "RUNSTREAM_KAFKA_REPLICATION": str(min(cluster.brokers, 3)),
+            "RUNSTREAM_CLICKHOUSE_URL": self._clickhouse.address if self._clickhouse else cluster.clickhouse_url,
+            "RUNSTREAM_ASSETS": str(self._dir / "assets"),
+        }
+        return given | ({"RUNSTREAM_API_KEYS": ",".join(cluster.api_keys)} if cluster.api_keys else {})
+
+
+#: In the order in which they are stopped.
+_ROLES: Final = ("gateway", "worker", "query-server")
+
+
+@contextmanager
+def _locked(data_dir: Path) -> Iterator[None]:
+    """One supervisor a directory, and nothing that an earlier one left running. Raises StartFailed."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "cluster.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StartFailed(
+                f"a cluster runs in {data_dir} already: see `runstream cluster status --data-dir {data_dir}`"
+            ) from None
+        state = ClusterState.read(data_dir)
+        if state is not None and state.living:
+            left = ", ".join(f"{process.role} {process.index} (pid {process.pid})" for process in state.living)
+            raise StartFailed(
+                f"the supervisor of {data_dir} died and left {left}: "
+                f"`runstream cluster stop --data-dir {data_dir}` ends them"
+            )
+        yield
+
+
+def _ended(child: Child) -> None:
+    if child.process is not None:
+        try:
+            child.process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            logger.warning("%s %d did not end within %.0f s: killing it", child.role, child.index, _STOP_S)
+            child.process.kill()
+            child.process.wait()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, all held at once so that they differ, then let go."""
+    held: list[socket.socket] = []
+    try:
+        for port in random.sample(_PORTS, len(_PORTS)):
+            if len(held) == count:
+                break
+            listener = socket.socket()
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                listener.close()
+            else:
+                held.append(listener)
+        return [int(listener.getsockname()[1]) for listener in held]
+    finally:
+        for listener in held:
+            listener.close()

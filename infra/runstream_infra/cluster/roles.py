@@ -1,0 +1,326 @@
+"""One process of each kind. Each serves /healthz, /readyz and /metrics beside what it is for, and ends on SIGTERM."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final, Literal
+
+from aiohttp import web
+from faust.auth import SASLCredentials, SSLCredentials
+from prometheus_client import CollectorRegistry
+
+from runstream.errors import InvalidSetting
+from runstream.service.assets import AssetError
+from runstream.service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
+from runstream.service.log import LogError
+from runstream.service.logs import configure_logging
+from runstream.service.metrics import ReadinessCheck, add_operations, process_registry
+from runstream.service.problems import problem_middleware
+from runstream.service.store import StoreError, StoreUnavailable
+from runstream.service.visibility import Progress
+from runstream_infra.as_of import ProcessorFolds
+from runstream_infra.cluster.figures import WorkerFigures
+from runstream_infra.cluster.settings import RoleSettings
+from runstream_infra.cluster.visibility import StoreVisibility
+from runstream_infra.documented import DESCRIBED
+from runstream_infra.listening import StartFailed, listen, stop_on_signals
+from runstream_infra.status import add_status
+from runstream_ingest.gateway.routes import add_gateway
+from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_ingest.log.kafka.reader import KafkaReader
+from runstream_ingest.log.kafka.settings import KafkaSettings
+from runstream_ingest.log.kafka.writer import KafkaWriter
+from runstream_processors.hosting.faust_app import GroupSettings, WorkerApp, make_app
+from runstream_processors.hosting.partitions import PartitionWorkers
+from runstream_processors.store.http import HttpStore
+from runstream_processors.store.migrate import migrate
+from runstream_processors.store.upkeep import complete_roll_up
+from runstream_processors.worker.loop import Worker
+from runstream_processors.worker.settings import WorkerSettings
+from runstream_query.http.routes import add_query
+from runstream_query.settings import QuerySettings
+
+logger = logging.getLogger(__name__)
+
+Role = Literal["gateway", "worker", "query-server"]
+
+#: How long open requests may take to end once a process stops.
+_REQUESTS_END_S: Final = 5.0
+#: How often parts of the points table that no merge reached get their roll-up.
+_UPKEEP_EVERY_S: Final = 300.0
+#: The pause after a failed try to reach the store at the start.
+_STORE_RETRY_S: Final = 2.0
+_ENDS_EVERY_S: Final = 1.0
+#: A process folds several partitions, each with a worker of its own: together they may hold what the one of an embedded
+#: server does, times two.
+_WORKER: Final = WorkerSettings(max_ahead_bytes=16_000_000, max_keys=10_000)
+
+
+def run_role(
+    role: Role,
+    settings: RoleSettings,
+    on_ready: Callable[[str], None],
+    *,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> int:
+    """Serve until SIGINT or SIGTERM. Blocks; call it from the main thread.
+
+    on_ready: called once with the address, when the port is open; `/readyz` says when the rest is, too. on_step: see
+    `TableWriter` (fault tests). Returns 0 after an orderly end, 1 if the process gave up by itself. Raises StartFailed.
+    """
+    configure_logging(settings.log_format)
+    serve = {"gateway": _serve_gateway, "worker": _serve_worker, "query-server": _serve_query}[role]
+    try:
+        return asyncio.run(serve(settings, on_ready, on_step))
+    except (LogError, StoreError, AssetError, InvalidKey, InsecureBind, InvalidSetting, OSError) as error:
+        raise StartFailed(str(error)) from error
+
+
+async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None], _: Any) -> int:
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        log = await KafkaWriter.open(settings.kafka)
+        stack.push_async_callback(log.close)
+        # It takes in data while the store is away: only answers that wait for a position need it.
+        visibility = StoreVisibility()
+        visibility.start()
+        stack.push_async_callback(visibility.close)
+        finding = asyncio.create_task(_find_store(settings, visibility, stack))
+        stack.push_async_callback(_cancelled, finding)
+
+        async def log_ready() -> str | None:
+            return None
+
+        app, registry = _application(settings, {"log": log_ready})
+        add_gateway(
+            app,
+            log=log,
+            assets=settings.open_assets(),
+            visibility=visibility,
+            settings=GatewaySettings(is_only_gateway=False),
+            registry=registry,
+        )
+        async with _listening(app, settings, on_ready):
+            await stop.wait()
+    return 0
+
+
+async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], _: Any) -> int:
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        log = await KafkaReader.open(settings.kafka)
+        stack.push_async_callback(log.close)
+        store = await _until_stopped(_open_store(settings), stop)
+        if store is None:
+            return 0
+        stack.push_async_callback(store.close)
+        visibility = StoreVisibility(store)
+        visibility.start()
+        stack.push_async_callback(visibility.close)
+
+        async def store_ready() -> str | None:
+            await store.query("SELECT 1 AS one")
+            return visibility.trouble
+
+        app, _ = _application(settings, {"store": store_ready})
+        add_status(app, log=log, store=store, visibility=visibility, data_dir=None)
+        add_query(
+            app,
+            store=store,
+            visibility=visibility,
+            log=log,
+            assets=settings.open_assets(),
+            settings=QuerySettings(),
+            as_of=ProcessorFolds(),
+            described=DESCRIBED,
+        )
+        async with _listening(app, settings, on_ready):
+            await stop.wait()
+    return 0
+
+
+async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None], on_step: Callable[[str], None]) -> int:
+    stop = stop_on_signals()
+    deaths: list[BaseException] = []
+
+    def on_death(error: BaseException) -> None:
+        logger.critical("a worker gave up: %s", error)
+        deaths.append(error)
+        stop.set()
+
+    async with AsyncExitStack() as stack:
+        log = await KafkaReader.open(settings.kafka)
+        stack.push_async_callback(log.close)
+        store = await _until_stopped(_open_store(settings), stop)
+        if store is None:
+            return 0
+        stack.push_async_callback(store.close)
+        progress = Progress()
+        workers = PartitionWorkers(
+            lambda part: Worker(log, store, progress, _WORKER, partition=part, on_step=on_step), on_death
+        )
+        stack.push_async_callback(workers.close)
+        following = _Following(log)
+        stack.push_async_callback(_cancelled, asyncio.create_task(following.run()))
+        stack.push_async_callback(_cancelled, asyncio.create_task(_keep_up(store)))
+
+        def committed() -> dict[int, int]:
+            visible = progress.visible().offsets
+            return {part: visible[part] + 1 for part in workers.workers if part in visible}
+
+        group = make_app(_group(settings), workers, committed=committed)
+
+        async def group_ready() -> str | None:
+            return None if group.consumer.assignment() or group.unassigned else "it has not joined the group yet"
+
+        async def workers_ready() -> str | None:
+            return next((worker.trouble for worker in workers.workers.values() if worker.trouble), None)
+
+        app, registry = _application(settings, {"group": group_ready, "workers": workers_ready})
+        registry.register(WorkerFigures(workers, lambda: following.ends, progress.visible))
+        async with _listening(app, settings, on_ready):
+            await _member_until(group, stop)
+    return 1 if deaths or group.crashed else 0
+
+
+async def _member_until(group: WorkerApp, stop: asyncio.Event) -> None:
+    """Be a member of the group until `stop` is set or Faust gives up (then it has logged why)."""
+    await group.start()
+    try:
+        stopped = asyncio.create_task(stop.wait())
+        crashed = asyncio.create_task(group.wait_until_stopped())
+        await asyncio.wait((stopped, crashed), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        crashed.cancel()
+    finally:
+        await group.stop()
+
+
+class _Following:
+    """Asks the log again and again where it ends, for the figures."""
+
+    def __init__(self, log: KafkaReader) -> None:
+        self._log = log
+        self.ends: Mapping[int, int] = {}
+
+    async def run(self) -> None:
+        while True:
+            try:
+                self.ends = await self._log.next_offsets()
+            except LogError as error:
+                logger.debug("the end of the log cannot be told: %s", error)
+            await asyncio.sleep(_ENDS_EVERY_S)
+
+
+def _application(
+    settings: RoleSettings, checks: Mapping[str, ReadinessCheck]
+) -> tuple[web.Application, CollectorRegistry]:
+    keys = ApiKeys.from_plain(settings.api_keys)
+    check_bind(settings.host, keys)
+    app = web.Application(
+        middlewares=[problem_middleware(), auth_middleware(keys, (settings.host,))],
+        client_max_size=GatewaySettings().max_request_bytes,
+    )
+    registry = process_registry()
+    add_operations(app, registry, checks)
+    return app, registry
+
+
+@asynccontextmanager
+async def _listening(
+    app: web.Application, settings: RoleSettings, on_ready: Callable[[str], None]
+) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_REQUESTS_END_S)
+    await runner.setup()
+    try:
+        on_ready(await listen(runner, settings.host, settings.port))
+        yield
+        logger.info("stopping: no new requests")
+    finally:
+        await runner.cleanup()
+
+
+async def _open_store(settings: RoleSettings) -> HttpStore:
+    """Connect and bring the tables up to date, however long the store is away."""
+    while True:
+        try:
+            store = await HttpStore.open(settings.store)
+        except StoreUnavailable as error:
+            logger.warning("the store cannot be reached, the next try is in %.0f s: %s", _STORE_RETRY_S, error)
+            await asyncio.sleep(_STORE_RETRY_S)
+            continue
+        try:
+            await migrate(store, profile=settings.store.engine_profile)
+            return store
+        except StoreUnavailable as error:
+            await store.close()
+            logger.warning("the tables cannot be made, the next try is in %.0f s: %s", _STORE_RETRY_S, error)
+            await asyncio.sleep(_STORE_RETRY_S)
+        except BaseException:
+            await store.close()
+            raise
+
+
+async def _find_store(settings: RoleSettings, visibility: StoreVisibility, stack: AsyncExitStack) -> None:
+    try:
+        store = await _open_store(settings)
+    except StoreError as error:
+        visibility.trouble = str(error)
+        logger.error("the store cannot be used, so no answer can wait until its data are visible: %s", error)
+        return
+    stack.push_async_callback(store.close)
+    visibility.store = store
+
+
+async def _until_stopped(opening: Awaitable[HttpStore], stop: asyncio.Event) -> HttpStore | None:
+    """What it opens; None if `stop` is set before."""
+    task = asyncio.ensure_future(opening)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not task.done():
+        await _cancelled(task)
+        return None
+    return await task
+
+
+async def _keep_up(store: HttpStore) -> None:
+    """What the tables need now and then. Every worker does it: twice is no harm."""
+    while True:
+        await asyncio.sleep(_UPKEEP_EVERY_S)
+        try:
+            await complete_roll_up(store, profile=store.settings.engine_profile)
+        except StoreError as error:
+            logger.warning("the roll-up of points could not be completed, panels stay slower until it is: %s", error)
+
+
+async def _cancelled(task: "asyncio.Future[Any]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _group(settings: RoleSettings) -> GroupSettings:
+    kafka = settings.kafka
+    return GroupSettings(
+        bootstrap=tuple(kafka.bootstrap.split(",")),
+        topic=kafka.topic,
+        group=settings.group,
+        session_s=settings.session_s,
+        heartbeat_s=min(1.0, settings.session_s / 6),
+        credentials=_credentials(kafka),
+    )
+
+
+def _credentials(kafka: KafkaSettings) -> Any:
+    """The same as Faust takes them; None without TLS and password. Raises InvalidSetting."""
+    arguments = kafka.client_arguments()
+    context = arguments.get("ssl_context")
+    if "sasl_mechanism" in arguments:
+        return SASLCredentials(
+            username=arguments["sasl_plain_username"],
+            password=arguments["sasl_plain_password"],
+            mechanism=arguments["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return SSLCredentials(context=context) if context is not None else None

@@ -1,0 +1,83 @@
+"""Settings of the processes of a cluster, built once at the entry point from the environment and options."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runstream.errors import InvalidSetting
+from runstream.service.assets import AssetStorage
+from runstream.service.store import StoreInvalid
+from runstream_ingest.assets.local import LocalAssets
+from runstream_ingest.assets.objects import ObjectAssets
+from runstream_ingest.log.kafka.settings import KafkaSettings
+from runstream_processors.store.settings import StoreSettings
+
+#: Object stores by the beginning of their URL; anything else is a directory that all gateways and query servers share.
+_OBJECT_STORES: Final = ("s3://", "gs://", "az://")
+
+
+class RoleSettings(BaseModel):
+    """What a gateway, a worker and a query server have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kafka: KafkaSettings
+    store: StoreSettings
+    #: A directory, or the URL of an object store.
+    assets: str
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)
+    api_keys: tuple[str, ...] = ()
+    log_format: Literal["text", "json"] = "text"
+    #: Workers of one store are one group.
+    group: str = Field(default="runstream-workers", min_length=1)
+    #: A worker that the brokers do not hear of for so long loses its partitions.
+    session_s: float = Field(default=6.0, gt=0, le=300)
+
+    def open_assets(self) -> AssetStorage:
+        """The storage of assets. Raises AssetError."""
+        return (
+            ObjectAssets.at(self.assets) if self.assets.startswith(_OBJECT_STORES) else LocalAssets(Path(self.assets))
+        )
+
+
+def role_settings(
+    host: str, port: int, log_format: Literal["text", "json"], environ: Mapping[str, str] = os.environ
+) -> RoleSettings:
+    """Settings from the environment: those of Kafka and ClickHouse under their own names, and RUNSTREAM_ASSETS,
+    RUNSTREAM_API_KEYS, RUNSTREAM_WORKER_GROUP, RUNSTREAM_WORKER_SESSION_S. Raises InvalidSetting."""
+    if not environ.get("RUNSTREAM_CLICKHOUSE_URL"):
+        raise InvalidSetting("RUNSTREAM_CLICKHOUSE_URL is not set: give http://HOST:PORT of a ClickHouse server")
+    if not environ.get("RUNSTREAM_ASSETS"):
+        raise InvalidSetting(
+            "RUNSTREAM_ASSETS is not set: give a directory that every gateway and query server reaches, or s3://BUCKET/PATH"
+        )
+    try:
+        store = StoreSettings.from_environment(environ)
+    except StoreInvalid as error:
+        raise InvalidSetting(str(error)) from None
+    return RoleSettings(
+        kafka=KafkaSettings.from_environment(environ),
+        store=store,
+        assets=environ["RUNSTREAM_ASSETS"],
+        host=host,
+        port=port,
+        log_format=log_format,
+        api_keys=tuple(key.strip() for key in environ.get("RUNSTREAM_API_KEYS", "").split(",") if key.strip()),
+        group=environ.get("RUNSTREAM_WORKER_GROUP") or "runstream-workers",
+        session_s=_seconds(environ, "RUNSTREAM_WORKER_SESSION_S", 6.0),
+    )
+
+
+def _seconds(environ: Mapping[str, str], variable: str, default: float) -> float:
+    text = environ.get(variable) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds <= 300.0:
+        raise InvalidSetting(f"{variable}={text!r} is no number of seconds from 1 to 300")
+    return seconds

@@ -1,0 +1,87 @@
+"""How far the read models are, for processes that do not fold: asked of the store."""
+
+import asyncio
+import logging
+from typing import Final
+
+from runstream.events.positions import Positions
+from runstream.service.store import StoreError, StoreReader
+from runstream.service.visibility import Progress
+from runstream_processors.store.resume import commits
+
+logger = logging.getLogger(__name__)
+
+#: While somebody waits, and while nobody does. One question reads a row a partition.
+_EAGER_S: Final = 0.05
+_LAZY_S: Final = 1.0
+
+
+class StoreVisibility:
+    """`runstream.service.visibility.Visibility` by looking at the commit rows again and again.
+
+    Belongs to the event loop that `start` was called in. While the store is away, what was visible stays so, and waits
+    run into their bounds.
+    """
+
+    def __init__(self, store: StoreReader | None = None) -> None:
+        #: May be set later: a gateway takes in data before it has found the store.
+        self.store = store
+        self._progress = Progress()
+        self._waiting = 0
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        #: Why the last look did not work; None if it did.
+        self.trouble: str | None = "it has not looked into the store yet"
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def visible(self) -> Positions:
+        return self._progress.visible()
+
+    async def wait_for(self, wanted: Positions, timeout_s: float) -> bool:
+        self._begin_waiting()
+        try:
+            return await self._progress.wait_for(wanted, timeout_s)
+        finally:
+            self._waiting -= 1
+
+    async def wait_beyond(self, seen: Positions, timeout_s: float) -> Positions:
+        self._begin_waiting()
+        try:
+            return await self._progress.wait_beyond(seen, timeout_s)
+        finally:
+            self._waiting -= 1
+
+    def _begin_waiting(self) -> None:
+        self._waiting += 1
+        self._wake.set()
+
+    async def _follow(self) -> None:
+        while True:
+            await self._look()
+            self._wake.clear()
+            try:
+                # A first waiter ends a lazy pause.
+                async with asyncio.timeout(_LAZY_S):
+                    await (asyncio.sleep(_EAGER_S) if self._waiting else self._wake.wait())
+            except TimeoutError:
+                pass
+
+    async def _look(self) -> None:
+        if self.store is None:
+            return
+        try:
+            found = await commits(self.store)
+        except StoreError as error:
+            if self.trouble != str(error):
+                logger.warning("how far the read models are cannot be told: %s", error)
+            self.trouble = str(error)
+            return
+        self.trouble = None
+        self._progress.advance(Positions({part: commit.offset for part, commit in found.items()}))
