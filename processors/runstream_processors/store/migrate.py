@@ -92,9 +92,12 @@ async def migrate(
     migrations: Sequence[Migration] | None = None,
     clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     profile: EngineProfile = PLAIN,
+    repeat: bool = False,
 ) -> list[str]:
     """Apply what is pending, as `profile` has it, and return its names. Several processes may do so at once.
 
+    repeat: run the statements of applied migrations too, for a server that has joined the cluster since and has none
+    of the tables; on the others they change nothing.
     Raises SchemaMismatch (also for tables of another profile), StoreInvalid, StoreUnavailable.
     """
     for engine in (await store.query(_MADE_FOR))["engine"].to_pylist():
@@ -107,11 +110,17 @@ async def migrate(
         await store.command(statement)
     rows = await store.query("SELECT DISTINCT name, sha256 FROM schema_migrations ORDER BY name")
     applied = [(row["name"], row["sha256"]) for row in rows.to_pylist()]
+    migrations = shipped() if migrations is None else migrations
+    new = {migration.name for migration in pending(migrations, applied)}
     names = []
-    for migration in pending(shipped() if migrations is None else migrations, applied):
+    for migration in migrations:
+        if migration.name not in new and not repeat:
+            continue
         for written in migration.statements():
             for statement in profile.statements(written):
                 await store.command(statement)
+        if migration.name not in new:
+            continue
         values: tuple[list[Any], ...] = ([migration.name], [migration.sha256], [clock_us()])
         remembered = [(name, kind, value) for (name, kind), value in zip(_REMEMBERED, values, strict=True)]
         await store.insert("schema_migrations", [name for name, _ in _REMEMBERED], block(remembered), 1)

@@ -8,6 +8,7 @@ import pytest
 from runstream.service.store import StoreInvalid, StoreUnavailable
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import Migration, SchemaMismatch, migrate, pending, shipped
+from runstream_processors.store.native import block
 
 ONE = Migration("0001_one.sql", "CREATE TABLE IF NOT EXISTS one (a Int8) ENGINE = MergeTree ORDER BY a;\n")
 TWO = Migration(
@@ -83,6 +84,23 @@ async def test_migrations_are_applied_once_and_remembered(store: ChdbStore) -> N
 async def test_the_shipped_migrations_apply(store: ChdbStore) -> None:
     assert await migrate(store) == [migration.name for migration in shipped()]
     assert await migrate(store) == []
+
+
+async def test_tables_that_a_server_lacks_are_made_by_repeating(store: ChdbStore) -> None:
+    await migrate(store, [ONE, TWO])
+    await store.insert("one", ["a"], block([("a", "Int8", [7])]), 1)
+    await store.command("DROP TABLE two SYNC")
+    assert await migrate(store, [ONE, TWO]) == []
+    assert await migrate(store, [ONE, TWO], repeat=True) == []
+    found = await store.query("SELECT (SELECT count() FROM one) AS one, (SELECT count() FROM two) AS two")
+    assert found.to_pylist() == [{"one": 1, "two": 0}]
+    assert (await store.query("SELECT count() AS n FROM schema_migrations"))["n"].to_pylist() == [2]
+
+
+async def test_a_file_that_two_processes_remember_is_one(store: ChdbStore) -> None:
+    await migrate(store, [ONE])
+    await store.command("INSERT INTO schema_migrations SELECT name, sha256, now() FROM schema_migrations")
+    assert await migrate(store, [ONE, TWO]) == [TWO.name]
 
 
 class DyingStore:
