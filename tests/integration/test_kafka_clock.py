@@ -83,6 +83,22 @@ async def test_a_clock_far_ahead_holds_the_time_until_the_others_are_there(log: 
         assert (await log.read(0, offset, 1, 5.0))[0].at_us == at_us
 
 
+async def test_within_a_millisecond_time_stands_still_for_those_that_are_earlier(
+    log: KafkaLog, clock: ManualClock
+) -> None:
+    for microseconds in (100, 900, 300, 950, 1_100, 200, 1_500):
+        clock.at_us = START_US + microseconds
+        await log.append([(b"run", b"")])
+    expected = [START_US + microseconds for microseconds in (100, 900, 900, 950, 1_100, 1_999, 1_999)]
+    assert [record.at_us for record in await read_from(log, 0)] == expected
+    for offset, at_us in enumerate(expected):
+        assert (await log.read(0, offset, 1, 5.0))[0].at_us == at_us
+    assert await log.position_at(START_US + 899) == Positions({0: 0})
+    assert await log.position_at(START_US + 900) == Positions({0: 2})
+    assert await log.position_at(START_US + 1_998) == Positions({0: 4})
+    assert await log.position_at(START_US + 1_999) == Positions({0: 6})
+
+
 async def test_a_replay_keeps_times_to_the_microsecond(log: KafkaLog) -> None:
     given = [Record(0, offset, START_US + 1_234 * offset + 7, b"run", b"%d" % offset) for offset in range(50)]
     assert await log.replay(given) == Positions({0: 49})
