@@ -2,6 +2,7 @@
 # make test     what has to pass before a change is merged (its Kafka tests need Java 17 and Maven, and skip without)
 # make lint     the part of it that runs in seconds
 # make faults   crashes on purpose, longer than in `make test`: make faults KILLS=1000
+# make simulate random histories of the cluster's protocol: make simulate SEEDS=1000000
 # make bench    benchmarks beside other trackers, in an environment of their own
 # make clean    removes what these made
 #
@@ -11,6 +12,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit; done; echo python3)
 KILLS ?= 200
+SEEDS ?= 100000
 # Processes that run tests. The tests of a file stay together, because they share servers and training runs.
 JOBS ?= 2
 
@@ -21,7 +23,7 @@ VENV_DEMO := $(PYTHON) infra/make_venv.py .venv demo
 VENV_DEV := $(PYTHON) infra/make_venv.py .venv dev
 VENV_BENCH := $(PYTHON) infra/make_venv.py .venv-bench server,data
 
-.PHONY: help demo lint test faults bench clean
+.PHONY: help demo lint test faults simulate bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -48,6 +50,10 @@ test:
 faults:
 	@$(VENV_DEV)
 	KILLS=$(KILLS) RUNSTREAM_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -s --timeout 86400
+
+simulate:
+	@$(VENV_DEV)
+	RUNSTREAM_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/property/test_claims_model.py -s --timeout 86400
 
 bench:
 	@$(VENV_BENCH) && .venv-bench/bin/python -m bench.peers
