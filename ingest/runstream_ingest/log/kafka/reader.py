@@ -278,7 +278,7 @@ class KafkaReader:
         wait."""
         settings = self._settings
         try:
-            async with self._asking_starts, asyncio.timeout(settings.request_timeout_s):
+            async with asyncio.timeout(settings.request_timeout_s), self._asking_starts:
                 if self._asking is None:
                     consumer = new_consumer(settings)
                     try:

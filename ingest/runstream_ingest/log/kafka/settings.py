@@ -60,8 +60,9 @@ class KafkaSettings(BaseModel):
     append_timeout_s: float = Field(default=20.0, gt=0, le=3600)
     #: How long one request to a broker may take, and a start.
     request_timeout_s: float = Field(default=10.0, gt=0, le=3600)
-    #: Appends beyond it are refused until some are acknowledged: four of the largest requests of a sender.
-    max_pending_bytes: int = Field(default=64_000_000, ge=1)
+    #: Appends beyond it are refused until some are acknowledged: four of the largest requests of a sender. All of it
+    #: may go to a broker as one request, of which it takes 100 MiB (`socket.request.max.bytes`).
+    max_pending_bytes: int = Field(default=64_000_000, ge=1, le=90_000_000)
 
     security_protocol: SecurityProtocol = "PLAINTEXT"
     sasl_mechanism: SaslMechanism | None = None

@@ -214,7 +214,8 @@ class KafkaWriter:
         return batch
 
     def _drop_given_up(self, lane: _Lane) -> None:
-        """Calls are given up in the order in which they came, so what nobody waits for is in front."""
+        """Most calls are given up in the order in which they came, so what nobody waits for is in front; one that was
+        cancelled goes when it gets there."""
         while lane.waiting and lane.waiting[0].call.given_up:
             self._settle(lane.waiting.popleft())
 
@@ -275,8 +276,6 @@ class KafkaWriter:
                 enable_idempotence=True,
                 acks="all",
                 max_batch_size=MAX_BATCH_BYTES,
-                # A request carries a batch of each partition that the broker leads.
-                max_request_size=MAX_BATCH_BYTES * max(1, len(self._lanes)),
             )
             try:
                 async with asyncio.timeout(settings.request_timeout_s):
