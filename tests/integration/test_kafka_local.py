@@ -3,8 +3,11 @@
 import os
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import real_kafka
 
@@ -104,3 +107,39 @@ def test_properties_that_kafka_refuses_end_the_start(tmp_path: Path) -> None:
     with pytest.raises(KafkaStartFailed, match=r"num\.io\.threads"):
         cluster.start()
     assert not cluster.nodes[0].alive
+
+
+_OWNER = """
+import pathlib, sys
+from runstream_infra.kafka import KafkaCluster
+cluster = KafkaCluster(pathlib.Path(sys.argv[1]), heap_mb=256)
+cluster.start()
+print(cluster.nodes[0].pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_what_a_killed_owner_left_is_ended_by_the_next_start(tmp_path: Path) -> None:
+    cluster = real_kafka.new_cluster(tmp_path / "kafka", brokers=1)
+    command = [sys.executable, "-c", _OWNER, str(tmp_path / "kafka")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        broker = psutil.Process(int(owner.stdout.readline()))
+        try:
+            with pytest.raises(KafkaStartFailed, match="another process runs the Kafka in"):
+                cluster.start()
+            assert lives(broker)
+            owner.kill()
+            owner.wait()
+            assert lives(broker)
+            cluster.start()
+            assert not lives(broker)
+            assert cluster.nodes[0].alive
+        finally:
+            cluster.kill()
+            if lives(broker):
+                broker.kill()

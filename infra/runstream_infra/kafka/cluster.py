@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import fcntl
 import json
 import os
 import random
@@ -35,7 +36,7 @@ class KafkaCluster:
 
     Every method blocks (use `asyncio.to_thread` from a coroutine) and is to be called by one thread at a time. Nodes
     are numbered from 0 here; Kafka's own ids begin at 1. A node is child of this process and ends with `stop`, not by
-    itself.
+    itself; the next start ends those that an owner which was killed left behind.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class KafkaCluster:
         self._heap_mb = heap_mb
         self._properties = dict(properties or {})
         self._client = dict(client or {})
+        self._lock: int | None = None
         self._cluster_id, ports = self._shape(brokers)
         self.nodes = [
             KafkaNode(number + 1, port, controller_port, self._directory / f"node-{number + 1}")
@@ -73,10 +75,14 @@ class KafkaCluster:
         """Format what is new, start every node, and return when all of them answer and know each other.
 
         Raises KafkaStartFailed; then no node is left running."""
+        self._take_directory()
         voters = ",".join(f"{node.node_id}@127.0.0.1:{node.controller_port}" for node in self.nodes)
         for node in self.nodes:
             node.write_config(voters, len(self.nodes), self._properties)
         try:
+            for node in self.nodes:
+                if not node.alive:
+                    node.end_leftover()
             self._format(node for node in self.nodes if not (node.directory / "data" / "meta.properties").exists())
             for node in self.nodes:
                 if not node.alive:
@@ -102,11 +108,13 @@ class KafkaCluster:
         """End all nodes in order, at once. Their data stays."""
         with ThreadPoolExecutor(len(self.nodes)) as threads:
             list(threads.map(KafkaNode.stop, self.nodes))
+        self._release_directory()
 
     def kill(self) -> None:
         """SIGKILL all nodes. Their data stays."""
         for node in self.nodes:
             node.kill()
+        self._release_directory()
 
     def __enter__(self) -> Self:
         self.start()
@@ -116,6 +124,25 @@ class KafkaCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _take_directory(self) -> None:
+        """Hold the directory until `stop` or `kill`; the system lets go of it if this process dies."""
+        if self._lock is not None:
+            return
+        lock = os.open(self._directory / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise KafkaStartFailed(
+                f"another process runs the Kafka in {self._directory}: stop it, or use another directory"
+            ) from None
+        self._lock = lock
+
+    def _release_directory(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _shape(self, brokers: int) -> tuple[str, list[tuple[int, int]]]:
         """The cluster's id and its nodes' ports: those that the directory keeps, else new ones."""

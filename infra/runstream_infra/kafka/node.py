@@ -3,10 +3,13 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 #: A controlled shutdown moves leaders away and closes the log: about a second.
 _STOP_S: Final = 20.0
@@ -61,6 +64,10 @@ class KafkaNode:
     def log_path(self) -> Path:
         return self.directory / "broker.log"
 
+    @property
+    def _pid_path(self) -> Path:
+        return self.directory / "broker.pid"
+
     def write_config(self, voters: str, brokers: int, extra: Mapping[str, str]) -> None:
         """Write the properties file. `voters` names every node's controller, `extra` overrides what stands here."""
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -94,6 +101,20 @@ class KafkaNode:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
+        self._pid_path.write_text(str(self.process.pid))
+
+    def end_leftover(self) -> None:
+        """SIGKILL the node's process of an earlier owner that died without stopping it. The caller holds the directory,
+        so nobody owns such a process; one that was given the number since is told by its command line."""
+        try:
+            process = psutil.Process(int(self._pid_path.read_text()))
+            if str(self.config_path) in process.cmdline():
+                process.kill()
+                # A zombie holds no port and no file, and is its new parent's to bury.
+                while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                    time.sleep(0.02)
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return
 
     def kill(self) -> None:
         """SIGKILL, and wait until the process is gone. Its data and ports stay for another start."""
