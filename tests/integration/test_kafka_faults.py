@@ -49,7 +49,7 @@ async def read_all(log: KafkaLog) -> list[Record]:
 
 
 class Sender:
-    """One run's sender: numbers in order, each sent again until it is acknowledged."""
+    """One run's sender: numbers in order, each as three records of one call, sent again until it is acknowledged."""
 
     def __init__(self, log: LogWriter, key: bytes) -> None:
         self.log, self.key = log, key
@@ -63,7 +63,7 @@ class Sender:
         while number < count or not until.is_set():
             begun = time.monotonic()
             try:
-                position = await self.log.append([(self.key, b"%d" % number)])
+                position = await self.log.append([(self.key, b"%d:%d" % (number, part)) for part in range(3)])
             except LogUnavailable as error:
                 self.refusals.append(str(error))
                 await asyncio.sleep(0.05)
@@ -76,12 +76,14 @@ class Sender:
 
 
 def assert_nothing_lost(sender: Sender, records: list[Record]) -> None:
-    """Every acknowledged number lies where it was said to; first arrivals of a key are in order."""
-    mine = {record.offset: int(record.value) for record in records if record.key == sender.key}
-    assert all(mine[offset] == number for number, offset in sender.acknowledged)
-    first_arrivals = list(dict.fromkeys(mine[offset] for offset in sorted(mine)))
-    assert first_arrivals == sorted(first_arrivals)
-    assert set(first_arrivals) >= {number for number, _ in sender.acknowledged}
+    """Every acknowledged number lies where it was said to, in one piece; first arrivals of a key are in order."""
+    mine = {record.offset: tuple(map(int, record.value.split(b":"))) for record in records if record.key == sender.key}
+    for number, offset in sender.acknowledged:
+        assert [mine[at] for at in range(offset - 2, offset + 1)] == [(number, 0), (number, 1), (number, 2)]
+    arrivals = [mine[offset] for offset in sorted(mine)]
+    assert arrivals == [(number, part) for number, _ in arrivals[::3] for part in range(3)]
+    first_arrivals = list(dict.fromkeys(number for number, _ in arrivals))
+    assert first_arrivals == list(range(len(first_arrivals)))
 
 
 async def test_a_killed_and_restarted_broker_loses_nothing_acknowledged(broker: KafkaCluster, log: KafkaLog) -> None:
