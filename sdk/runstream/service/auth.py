@@ -21,6 +21,9 @@ from runstream.service.problems import Problem
 
 #: For probes and scrapers of the same machine.
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+#: For probes of other machines as well (load balancers and kubelets have no key). Without a key they are told yes or
+#: no, and no reasons.
+PROBE_PATHS: Final = frozenset({"/healthz", "/readyz"})
 #: What a key must have: 16 characters of 64 kinds are 96 bits.
 MIN_KEY_CHARS: Final = 16
 #: The first characters of the hash of the key that a request came with: names it in logs, opens nothing.
@@ -89,7 +92,7 @@ def is_loopback(host: str) -> bool:
 def auth_middleware(keys: ApiKeys, allowed_hosts: Collection[str] = ()) -> Middleware:
     """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, else 401.
     Without: only loopback, by a loopback name (or one of `allowed_hosts`) and from no other origin, else 403.
-    OPEN_PATHS need no key from loopback."""
+    OPEN_PATHS need no key from loopback, PROBE_PATHS from nowhere."""
     named = frozenset(host.lower() for host in allowed_hosts)
 
     @web.middleware
@@ -97,11 +100,20 @@ def auth_middleware(keys: ApiKeys, allowed_hosts: Collection[str] = ()) -> Middl
         from_here = is_loopback(request.remote or "")
         if not keys:
             _check_local(request, from_here, named)
-        elif not (from_here and request.path in OPEN_PATHS):
+        elif not (from_here and request.path in OPEN_PATHS) and not _is_bare_probe(request):
             request[KEY_NAME] = _check_key(request, keys)
         return await handler(request)
 
     return authenticate
+
+
+def may_see_reasons(request: web.Request) -> bool:
+    """Whether this request to a probe may be told why: it comes from this machine, or with a key that is let in."""
+    return KEY_NAME in request or is_loopback(request.remote or "")
+
+
+def _is_bare_probe(request: web.Request) -> bool:
+    return request.path in PROBE_PATHS and "Authorization" not in request.headers
 
 
 def _check_key(request: web.Request, keys: ApiKeys) -> str:

@@ -8,6 +8,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from runstream.service.auth import may_see_reasons
+
 #: Asked on every /readyz: returns None when its part is ready, else the reason in words. May raise: then that is it.
 ReadinessCheck = Callable[[], Awaitable[str | None]]
 
@@ -27,17 +29,21 @@ def process_registry() -> CollectorRegistry:
 def add_operations(
     app: web.Application, registry: CollectorRegistry, checks: Mapping[str, ReadinessCheck] | None = None
 ) -> None:
-    """Add the three routes. `checks` by name may still grow until the application runs."""
+    """Add the three routes. `checks` by name may still grow until the application runs.
+
+    `/readyz` names the checks and their reasons only where `may_see_reasons` allows it.
+    """
     named = checks if checks is not None else {}
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def readyz(_: web.Request) -> web.Response:
+    async def readyz(request: web.Request) -> web.Response:
         reasons = await asyncio.gather(*(_reason(check) for check in named.values()))
         told = {name: reason or "ok" for name, reason in zip(named, reasons, strict=True)}
         ready = not any(reasons)
-        return web.json_response({"ready": ready, "checks": told}, status=200 if ready else 503)
+        shown = told if may_see_reasons(request) else {}
+        return web.json_response({"ready": ready, "checks": shown}, status=200 if ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Counter
 
 from runstream.events.names import InvalidName
@@ -82,6 +83,38 @@ async def test_probes_are_open_from_loopback() -> None:
                 assert answer.status == 200
         async with client.get(f"{url}/elsewhere") as answer:
             assert answer.status == 401, "what exists is nobody's business"
+
+
+@web.middleware
+async def _from_elsewhere(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """As if another machine asked."""
+    return await handler(request.clone(remote="10.1.2.3"))
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "checks"),
+    [
+        ("/healthz", {}, 200, None),
+        ("/readyz", {}, 503, {}),
+        ("/readyz", {"Authorization": f"Bearer {KEY}"}, 503, {"log": "the broker at 10.9.8.7 is away"}),
+        ("/readyz", {"Authorization": "Bearer wrong-key-wrong-key"}, 401, None),
+        ("/metrics", {}, 401, None),
+        ("/metrics", {"Authorization": f"Bearer {KEY}"}, 200, None),
+    ],
+)
+async def test_probes_of_other_machines_are_told_yes_or_no_and_figures_need_a_key(
+    path: str, headers: dict[str, str], status: int, checks: dict[str, str] | None
+) -> None:
+    async def log_away() -> str | None:
+        return "the broker at 10.9.8.7 is away"
+
+    guard = auth_middleware(ApiKeys.from_plain([KEY]))
+    app = web.Application(middlewares=[problem_middleware(), _from_elsewhere, guard])
+    add_operations(app, CollectorRegistry(), {"log": log_away})
+    async with serving(app) as (url, client), client.get(url + path, headers=headers) as answer:
+        assert answer.status == status
+        if checks is not None:
+            assert await answer.json() == {"ready": False, "checks": checks}
 
 
 @pytest.mark.parametrize(
