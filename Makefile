@@ -4,6 +4,7 @@
 # make faults   crashes on purpose, longer than in `make test`: make faults KILLS=1000
 # make simulate random histories of the cluster's protocol: make simulate SEEDS=1000000
 # make bench    benchmarks beside other trackers, in an environment of their own
+# make bench-cluster the same of the cluster form, with Kafka and ClickHouse on this machine
 # make clean    removes what these made
 #
 # Another Python: make PYTHON=python3.12 test
@@ -23,7 +24,7 @@ VENV_DEMO := $(PYTHON) infra/make_venv.py .venv demo
 VENV_DEV := $(PYTHON) infra/make_venv.py .venv dev
 VENV_BENCH := $(PYTHON) infra/make_venv.py .venv-bench server,data
 
-.PHONY: help demo lint test faults simulate bench clean
+.PHONY: help demo lint test faults simulate bench bench-cluster clean
 .DEFAULT_GOAL := help
 
 help:
@@ -58,6 +59,10 @@ simulate:
 bench:
 	@$(VENV_BENCH) && .venv-bench/bin/python -m bench.peers
 	.venv-bench/bin/python -m bench $(BENCH_ARGS)
+
+bench-cluster:
+	@$(VENV_DEV)
+	$(BIN)/python -m bench.cluster $(BENCH_ARGS)
 
 clean:
 	rm -rf .venv .venv-bench demo-out bench-out build dist

@@ -3,7 +3,7 @@
 import json
 import random
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runstream.events.control import RunFinished, RunStarted, encode_event
@@ -39,13 +39,14 @@ def send(url: str, runs: int) -> None:
     for frame in frames(runs):
         held.append(frame)
         if len(held) == _FRAMES_PER_REQUEST:
-            _post(url, held)
+            post(url, held)
             held = []
     if held:
-        _post(url, held)
+        post(url, held)
 
 
-def _post(url: str, held: list[bytes]) -> None:
+def post(url: str, held: Sequence[bytes]) -> None:
+    """Send frames in one request."""
     request = urllib.request.Request(f"{url}/ingest/v1/frames", b"".join(held), method="POST")
     request.add_header("Content-Type", "application/vnd.runstream.frames")
     with urllib.request.urlopen(request, timeout=120) as answer:
