@@ -1,7 +1,8 @@
 """The worker's and the log's figures for Prometheus, read when they are asked for."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -10,6 +11,13 @@ from runstream.events.positions import Positions
 from runstream.service.visibility import Visibility
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.worker.loop import Worker
+
+#: Why something is in quarantine. Each is counted from 0, or the first one would be no increase that an alert sees.
+CAUSES: Final = (
+    *("invalid_frame", "unsupported_frame", "wrong_key"),  # the whole record
+    *("invalid_event", "unknown_event", "invalid_group"),  # a part of it
+    "fold_error",  # the build's own fault
+)
 
 
 class EmbeddedFigures(Collector):
@@ -21,15 +29,20 @@ class EmbeddedFigures(Collector):
         self._visibility = visibility
 
     def collect(self) -> Iterable[Metric]:
-        yield from worker_figures([self._worker])
-        yield GaugeMetricFamily(
-            "runstream_log_pending_bytes", "Bytes handed to the log and not yet durable.", self._log.pending_bytes
-        )
+        yield from worker_figures([self._worker], [self._worker])
+        yield pending_figure(self._log.pending_bytes)
         yield from position_figures(self._log.ends(), self._visibility.visible())
 
 
-def worker_figures(workers: Sequence[Worker]) -> Iterable[Metric]:
-    """Sums over the workers of a process."""
+def pending_figure(pending_bytes: int) -> Metric:
+    """What was handed to the log and is not durable yet."""
+    return GaugeMetricFamily(
+        "runstream_log_pending_bytes", "Bytes handed to the log and not yet durable.", pending_bytes
+    )
+
+
+def worker_figures(workers: Sequence[Worker], running: Collection[Worker]) -> Iterable[Metric]:
+    """Sums over the workers of a process. `workers`: also those that have ended, so that counters only grow."""
     yield CounterMetricFamily(
         "runstream_worker_records", "Records folded since the start.", sum(w.records for w in workers)
     )
@@ -42,13 +55,19 @@ def worker_figures(workers: Sequence[Worker]) -> Iterable[Metric]:
     quarantined = CounterMetricFamily(
         "runstream_quarantined", "Put into quarantine since the start, by cause.", labels=("cause",)
     )
-    for cause, count in sorted(sum((w.quarantined for w in workers), Counter()).items()):
-        quarantined.add_metric([cause], count)
+    counted = sum((w.quarantined for w in workers), Counter[str]())
+    for cause in sorted({*CAUSES, *counted}):
+        quarantined.add_metric([cause], counted[cause])
     yield quarantined
     yield GaugeMetricFamily(
         "runstream_worker_resumed",
         "1 while every worker follows the log, 0 while one starts over.",
-        all(w.resumed for w in workers),
+        all(w.resumed for w in running),
+    )
+    yield GaugeMetricFamily(
+        "runstream_worker_troubled",
+        "Workers whose last try to read or write did not work.",
+        sum(w.trouble is not None for w in running),
     )
 
 

@@ -3,7 +3,8 @@
 `settings`    what each of them takes, from the environment
 `visibility`  how far the read models are, asked of the store
 `roles`       one process of each kind: `runstream gateway`, `runstream worker`, `runstream query-server`
-`figures`     a worker's figures for Prometheus
+`figures`     what each of them tells Prometheus
+`following`   how far the tables are behind the log, for the figures
 `front`       one address before many gateways and query servers, for one machine
 `local`       `runstream cluster up`: all of it on one machine
 `state`       what is running there: `runstream cluster status` and `stop`

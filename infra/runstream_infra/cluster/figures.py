@@ -1,36 +1,83 @@
-"""A worker process's figures for Prometheus, read when they are asked for."""
+"""Figures of a cluster's processes for Prometheus, read when they are asked for.
 
-from collections.abc import Callable, Iterable, Mapping
+Workers and query servers both say how far the partitions are behind: workers for those that they fold, query servers
+for all, so that it can be seen when nobody folds one. Take the maximum over processes, not the sum.
+"""
+
+from collections.abc import Collection, Iterable
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from runstream.events.positions import Positions
-from runstream_infra.figures import position_figures, worker_figures
+from runstream_infra.cluster.following import Following
+from runstream_infra.cluster.visibility import StoreVisibility
+from runstream_infra.figures import pending_figure, position_figures, worker_figures
+from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.hosting.partitions import PartitionWorkers
 
 
 class WorkerFigures(Collector):
-    """What this process's workers did since the start, and how far behind their partitions are.
+    """What this process's workers did since the start, and how far behind their partitions are."""
 
-    `ends`: the next offset of each partition when it was last asked.
-    """
-
-    def __init__(
-        self, workers: PartitionWorkers, ends: Callable[[], Mapping[int, int]], visible: Callable[[], Positions]
-    ) -> None:
+    def __init__(self, workers: PartitionWorkers, following: Following) -> None:
         self._workers = workers
-        self._ends = ends
-        self._visible = visible
+        self._following = following
 
     def collect(self) -> Iterable[Metric]:
         running = dict(self._workers.workers)
-        yield from worker_figures([*self._workers.ended, *running.values()])
+        yield from worker_figures([*self._workers.ended, *running.values()], running.values())
         yield GaugeMetricFamily("runstream_worker_partitions", "Partitions that this process folds.", len(running))
         yield CounterMetricFamily(
             "runstream_worker_overtaken",
             "Times another process turned out to fold the same partition.",
             sum(worker.overtaken for worker in [*self._workers.ended, *running.values()]),
         )
-        # Only its own partitions: a sum over all processes counts each once.
-        yield from position_figures({part: self._ends().get(part, 0) for part in running}, self._visible())
+        # A worker that has not found its place yet does not know how far the tables are.
+        known = self._following.visible().offsets
+        yield from lag_figures(
+            self._following, [part for part, worker in running.items() if worker.resumed or part in known]
+        )
+
+
+class QueryFigures(Collector):
+    """How far behind all partitions are, as a query server sees it, and whether it reaches the store."""
+
+    def __init__(self, following: Following, visibility: StoreVisibility) -> None:
+        self._following = following
+        self._visibility = visibility
+
+    def collect(self) -> Iterable[Metric]:
+        yield store_figure(self._visibility)
+        if self._visibility.looked:
+            yield from lag_figures(self._following, self._following.ends)
+
+
+class GatewayProcessFigures(Collector):
+    """What waits for Kafka's acknowledgement, and whether this gateway reaches the store."""
+
+    def __init__(self, log: KafkaWriter, visibility: StoreVisibility) -> None:
+        self._log = log
+        self._visibility = visibility
+
+    def collect(self) -> Iterable[Metric]:
+        yield store_figure(self._visibility)
+        yield pending_figure(self._log.pending_bytes)
+
+
+def lag_figures(following: Following, parts: Collection[int]) -> Iterable[Metric]:
+    """By partition: ends, what is visible, and how far behind that is in records and in seconds."""
+    yield from position_figures({part: following.ends.get(part, 0) for part in parts}, following.visible())
+    lag = GaugeMetricFamily(
+        "runstream_lag_seconds",
+        "For how long the oldest record that is not in every table yet has been seen in the log.",
+        labels=("partition",),
+    )
+    for part in parts:
+        lag.add_metric([str(part)], following.lag_s(part))
+    yield lag
+
+
+def store_figure(visibility: StoreVisibility) -> Metric:
+    """Whether the last look into the store worked."""
+    reached = visibility.trouble is None
+    return GaugeMetricFamily("runstream_store_reachable", "1 while the store answers this process, else 0.", reached)

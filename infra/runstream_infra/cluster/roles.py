@@ -20,7 +20,8 @@ from runstream.service.problems import problem_middleware
 from runstream.service.store import StoreError, StoreUnavailable
 from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
-from runstream_infra.cluster.figures import WorkerFigures
+from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures
+from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.documented import DESCRIBED
@@ -51,7 +52,6 @@ _REQUESTS_END_S: Final = 5.0
 _UPKEEP_EVERY_S: Final = 300.0
 #: The pause after a failed try to reach the store at the start.
 _STORE_RETRY_S: Final = 2.0
-_ENDS_EVERY_S: Final = 1.0
 #: A process folds several partitions, each with a worker of its own: together they may hold what the one of an embedded
 #: server does, times two.
 _WORKER: Final = WorkerSettings(max_ahead_bytes=16_000_000, max_keys=10_000)
@@ -93,6 +93,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
             return None
 
         app, registry = _application(settings, {"log": log_ready})
+        registry.register(GatewayProcessFigures(log, visibility))
         add_gateway(
             app,
             log=log,
@@ -123,7 +124,11 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
             await store.query("SELECT 1 AS one")
             return visibility.trouble
 
-        app, _ = _application(settings, {"store": store_ready})
+        following = Following(log, visibility.visible)
+        stack.push_async_callback(_cancelled, asyncio.create_task(following.run()))
+
+        app, registry = _application(settings, {"store": store_ready})
+        registry.register(QueryFigures(following, visibility))
         add_status(app, log=log, store=store, visibility=visibility, data_dir=None)
         add_query(
             app,
@@ -161,7 +166,7 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
             lambda part: Worker(log, store, progress, _WORKER, partition=part, on_step=on_step), on_death
         )
         stack.push_async_callback(workers.close)
-        following = _Following(log)
+        following = Following(log, progress.visible)
         stack.push_async_callback(_cancelled, asyncio.create_task(following.run()))
         stack.push_async_callback(_cancelled, asyncio.create_task(_keep_up(store)))
 
@@ -178,7 +183,7 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
             return next((worker.trouble for worker in workers.workers.values() if worker.trouble), None)
 
         app, registry = _application(settings, {"group": group_ready, "workers": workers_ready})
-        registry.register(WorkerFigures(workers, lambda: following.ends, progress.visible))
+        registry.register(WorkerFigures(workers, following))
         async with _listening(app, settings, on_ready):
             await _member_until(group, stop)
     return 1 if deaths or group.crashed else 0
@@ -195,22 +200,6 @@ async def _member_until(group: WorkerApp, stop: asyncio.Event) -> None:
         crashed.cancel()
     finally:
         await group.stop()
-
-
-class _Following:
-    """Asks the log again and again where it ends, for the figures."""
-
-    def __init__(self, log: KafkaReader) -> None:
-        self._log = log
-        self.ends: Mapping[int, int] = {}
-
-    async def run(self) -> None:
-        while True:
-            try:
-                self.ends = await self._log.next_offsets()
-            except LogError as error:
-                logger.debug("the end of the log cannot be told: %s", error)
-            await asyncio.sleep(_ENDS_EVERY_S)
 
 
 def _application(

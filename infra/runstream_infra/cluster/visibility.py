@@ -32,6 +32,8 @@ class StoreVisibility:
         self._task: asyncio.Task[None] | None = None
         #: Why the last look did not work; None if it did.
         self.trouble: str | None = "it has not looked into the store yet"
+        #: Whether a look has worked at any time: before it, nothing is known of what is visible.
+        self.looked = False
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._follow())
@@ -83,5 +85,5 @@ class StoreVisibility:
                 logger.warning("how far the read models are cannot be told: %s", error)
             self.trouble = str(error)
             return
-        self.trouble = None
+        self.trouble, self.looked = None, True
         self._progress.advance(Positions({part: commit.offset for part, commit in found.items()}))

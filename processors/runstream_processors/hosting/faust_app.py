@@ -83,6 +83,9 @@ class WorkerApp(faust.App):
     def _new_transport(self) -> Any:
         return _PulseTransport(self.conf.broker_consumer, self, loop=self.loop)
 
+    def _create_directories(self) -> None:
+        """None: there are no tables of Faust's here, and the directory that this process is in may be read-only."""
+
 
 def make_app(
     settings: GroupSettings,

@@ -1,0 +1,149 @@
+"""What the processes of a cluster tell Prometheus, and how long the tables have been behind."""
+
+import asyncio
+import re
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+import runstream_processors
+from runstream.events.positions import Positions
+from runstream.service.log import LogUnavailable
+from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures
+from runstream_infra.cluster.following import Following, LagClock
+from runstream_infra.figures import CAUSES
+
+
+def test_lag_is_the_age_of_the_oldest_end_that_the_tables_have_not_reached() -> None:
+    clock = LagClock()
+    clock.look({0: 5}, Positions({0: 4}), 10.0)
+    assert clock.lag_s(0, Positions({0: 4}), 11.0) == 0.0, "all of it is visible"
+    clock.look({0: 8}, Positions({0: 4}), 12.0)
+    clock.look({0: 20}, Positions({0: 4}), 15.0)
+    assert clock.lag_s(0, Positions({0: 4}), 16.0) == 4.0, "since the look at 12 something has been missing"
+    assert clock.lag_s(0, Positions({0: 7}), 16.0) == 1.0, "what was seen at 12 is there, what came until 15 is not"
+    assert clock.lag_s(0, Positions({0: 19}), 99.0) == 0.0
+    clock.look({0: 20}, Positions({0: 19}), 20.0)
+    clock.look({0: 21}, Positions({0: 19}), 30.0)
+    assert clock.lag_s(0, Positions({0: 19}), 31.0) == 1.0, "an earlier delay does not count again"
+
+
+def test_an_idle_partition_and_an_unknown_one_are_not_behind() -> None:
+    clock = LagClock()
+    clock.look({0: 0}, Positions(), 0.0)
+    assert (clock.lag_s(0, Positions(), 1e6), clock.lag_s(7, Positions(), 1e6)) == (0.0, 0.0)
+
+
+def test_an_outage_of_days_is_remembered_in_bounded_memory_and_to_the_second_it_began() -> None:
+    clock = LagClock()
+    for second in range(20_000):
+        clock.look({0: second + 1}, Positions(), float(second))
+    assert len(clock._ends[0]) <= 1024
+    assert clock.lag_s(0, Positions(), 20_000.0) == 20_000.0
+    half = clock.lag_s(0, Positions({0: 10_000}), 20_000.0)
+    assert half == pytest.approx(9_999, rel=1 / 256)
+
+
+class Ends:
+    """A log of which only the end is asked."""
+
+    def __init__(self, *answers: dict[int, int] | LogUnavailable) -> None:
+        self.answers = list(answers)
+
+    async def next_offsets(self) -> dict[int, int]:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, LogUnavailable):
+            raise answer
+        return answer
+
+
+async def followed(
+    visible: Positions, *answers: dict[int, int] | LogUnavailable, monkeypatch: pytest.MonkeyPatch
+) -> Following:
+    """After as many looks as there are answers, one a second of its own clock."""
+    monkeypatch.setattr("runstream_infra.cluster.following._LOOK_EVERY_S", 0.0)
+    log, seconds = Ends(*answers), iter(range(10_000))
+    following = Following(log, lambda: visible, lambda: float(next(seconds)))  # type: ignore[arg-type]
+    task = asyncio.create_task(following.run())
+    for _ in range(2 * len(answers)):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return following
+
+
+def worker(**told: Any) -> SimpleNamespace:
+    fields = {"records": 0, "points": 0, "failures": 0, "overtaken": 0, "resumed": True, "trouble": None}
+    return SimpleNamespace(**{**fields, "quarantined": Counter(), **told})
+
+
+def shown(collector: Any) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return registry
+
+
+async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    visible = Positions({1: 3})
+    following = await followed(visible, {0: 9, 1: 8, 2: 7, 3: 6}, monkeypatch=monkeypatch)
+    workers = SimpleNamespace(
+        workers={1: worker(records=5), 2: worker(resumed=False, trouble="the store is away"), 3: worker()},
+        ended=[worker(records=2, overtaken=1, quarantined=Counter(fold_error=2), resumed=False)],
+    )
+    registry = shown(WorkerFigures(workers, following))  # type: ignore[arg-type]
+    value = registry.get_sample_value
+    assert value("runstream_worker_partitions") == 3
+    assert value("runstream_worker_records_total") == 7, "those of workers that went count on"
+    assert value("runstream_worker_overtaken_total") == 1
+    assert (value("runstream_worker_resumed"), value("runstream_worker_troubled")) == (0, 1)
+    assert value("runstream_lag_records", {"partition": "1"}) == 4
+    assert value("runstream_lag_records", {"partition": "3"}) == 6, "a new partition has no commit row yet"
+    assert value("runstream_lag_records", {"partition": "0"}) is None, "another worker's"
+    assert value("runstream_lag_records", {"partition": "2"}) is None, "it does not know how far the tables are"
+    assert value("runstream_lag_seconds", {"partition": "1"}) > 0  # type: ignore[operator]
+
+
+async def test_every_cause_of_quarantine_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    following = await followed(Positions(), {}, monkeypatch=monkeypatch)
+    counted = worker(quarantined=Counter(fold_error=2, of_tomorrow=1))
+    registry = shown(WorkerFigures(SimpleNamespace(workers={0: counted}, ended=[]), following))  # type: ignore[arg-type]
+    found = {cause: registry.get_sample_value("runstream_quarantined_total", {"cause": cause}) for cause in CAUSES}
+    assert found == {cause: 2 if cause == "fold_error" else 0 for cause in CAUSES}
+    assert registry.get_sample_value("runstream_quarantined_total", {"cause": "of_tomorrow"}) == 1
+
+
+def test_the_causes_are_those_that_the_processors_write() -> None:
+    written = set()
+    for path in Path(runstream_processors.__file__).parent.rglob("*.py"):
+        text = path.read_text()
+        written |= set(re.findall(r'Decoded\(record, None, "(\w+)"', text))
+        written |= set(re.findall(r'Rejected\([^"\n]*"(\w+)"', text))
+        written |= set(re.findall(r'_quarantine\([^"\n]*"(\w+)"', text))
+    assert written == set(CAUSES)
+
+
+async def test_a_query_server_tells_of_all_partitions_once_it_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = LogUnavailable("the brokers are away")
+    following = await followed(Positions({0: 1}), {0: 4, 1: 2}, away, monkeypatch=monkeypatch)
+    visibility = SimpleNamespace(trouble="it has not looked into the store yet", looked=False)
+    registry = shown(QueryFigures(following, visibility))  # type: ignore[arg-type]
+    assert registry.get_sample_value("runstream_store_reachable") == 0
+    assert registry.get_sample_value("runstream_lag_records", {"partition": "0"}) is None
+    visibility.trouble, visibility.looked = None, True
+    assert registry.get_sample_value("runstream_store_reachable") == 1
+    assert registry.get_sample_value("runstream_lag_records", {"partition": "0"}) == 2, "the last answer stays"
+    assert registry.get_sample_value("runstream_lag_records", {"partition": "1"}) == 2
+    visibility.trouble = "the store is away"
+    assert registry.get_sample_value("runstream_store_reachable") == 0
+    assert registry.get_sample_value("runstream_lag_records", {"partition": "0"}) == 2
+
+
+def test_a_gateway_tells_what_waits_for_kafka() -> None:
+    log, visibility = SimpleNamespace(pending_bytes=123), SimpleNamespace(trouble=None)
+    registry = shown(GatewayProcessFigures(log, visibility))  # type: ignore[arg-type]
+    assert registry.get_sample_value("runstream_log_pending_bytes") == 123
+    assert registry.get_sample_value("runstream_store_reachable") == 1
