@@ -48,6 +48,8 @@ class Protocol:
     checks_loads: bool = True
     next_token: bool = True
     keeps_tails: bool = True
+    looks_at_tails: bool = True
+    reads_commit_again: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,11 @@ class Worker:
             self._ask()
             beyond = store.end(table, last)
             ends[table] = beyond if beyond > last else tails.get(table, NOTHING)
+        yield
+        self._ask()
+        again = store.newest(MARKS, "")
+        if self.protocol.reads_commit_again and (again.offset if again else NOTHING) != last:
+            raise Overtaken  # rows beyond the commit may have been deleted, once they were not beyond it any more
         began = dict(ends)
         memory: dict[str, Memory] = {}
         marked: dict[str, int] = {}
@@ -263,12 +270,13 @@ class Worker:
             if not self.protocol.looks:
                 return
             self._ask()
-            outcome = claim.outcome(self.store.end(table, after))
-            if outcome is Outcome.ABSENT and table != MARKS:
+            end = self.store.end(table, after)
+            if table != MARKS and self.protocol.looks_at_tails:
                 yield
                 self._ask()
                 commit = self.store.newest(MARKS, "")
-                outcome = claim.outcome(max(after, dict(commit.value)[table] if commit else NOTHING))
+                end = max(end, dict(commit.value)[table] if commit else NOTHING)
+            outcome = claim.outcome(end)
             if outcome is Outcome.OVERTAKEN:
                 raise Overtaken
             if outcome is Outcome.WRITTEN:
@@ -310,6 +318,7 @@ def simulate(seed: int, protocol: Protocol | None = None) -> Result:
     workers = [Worker(store, log, protocol, random) for _ in range(random.randrange(2, 5))]
     runs = [worker.run() for worker in workers]
     pace = [random.choice((1, 1, 5)) for _ in workers]
+    deletions = random.choice((0.0, 0.01, 0.06))
     paused: set[int] = set()
     deleted: set[str] = set()
     for _ in range(random.randrange(40, 240)):
@@ -323,7 +332,7 @@ def simulate(seed: int, protocol: Protocol | None = None) -> Result:
             store.away = not store.away
         elif event < 0.12 and store.late:
             store.take(*store.late.pop(random.randrange(len(store.late))))
-        elif event < 0.13:
+        elif event < 0.12 + deletions:
             key = random.choice(KEYS)
             deleted.add(key)
             store.forget(key)

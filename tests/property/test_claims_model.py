@@ -12,7 +12,7 @@ from claims_model import Protocol, Result, simulate
 #: A history takes a good millisecond.
 SEEDS: Final = int(os.environ.get("RUNSTREAM_SEEDS", "6000"))
 #: Each of these shapes was proposed for such a sink, or is the protocol without one of its steps. The rarest fault of
-#: them shows in one of 35 histories.
+#: them shows in one of 20 histories.
 FLAWED: Final = {
     "deduplication token of the range, no look": Protocol(token="range", looks=False),
     "deduplication token of the range": Protocol(token="range"),
@@ -24,11 +24,15 @@ FLAWED: Final = {
     "one token a place": Protocol(next_token=False),
     "the end of a table is what its rows say": Protocol(keeps_tails=False),
 }
-FLAWED_SEEDS: Final = 1000
+FLAWED_SEEDS: Final = range(1000)
+#: Where it takes a deletion in the wrong moment, one history in a thousand: known ones stand here.
+RARELY_FLAWED: Final = {
+    "the look is at rows only": (Protocol(looks_at_tails=False), range(1490, 1500)),
+}
 
 
-def bad(protocol: Protocol, seeds: int) -> dict[int, Result]:
-    results = ((seed, simulate(seed, protocol)) for seed in range(seeds))
+def bad(protocol: Protocol, seeds: range) -> dict[int, Result]:
+    results = ((seed, simulate(seed, protocol)) for seed in seeds)
     return {seed: result for seed, result in results if not result.right}
 
 
@@ -50,5 +54,12 @@ def test_nothing_is_lost_or_doubled_in_any_history() -> None:
 @pytest.mark.parametrize("shape", FLAWED)
 def test_the_model_finds_what_goes_wrong_without_a_step(shape: str) -> None:
     found = bad(FLAWED[shape], FLAWED_SEEDS)
-    print(f"\n{shape}: {len(found)} of {FLAWED_SEEDS} histories are wrong")
+    print(f"\n{shape}: {len(found)} of {len(FLAWED_SEEDS)} histories are wrong")
     assert found
+
+
+@pytest.mark.parametrize("shape", RARELY_FLAWED)
+def test_the_model_finds_what_hardly_ever_goes_wrong(shape: str) -> None:
+    protocol, seeds = RARELY_FLAWED[shape]
+    assert bad(protocol, seeds)
+    assert not bad(Protocol(), seeds)

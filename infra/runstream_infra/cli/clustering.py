@@ -18,7 +18,7 @@ DEFAULT_DATA_DIR = Path("runstream-cluster")
 
 _ENVIRONMENT = (
     "Settings come from the environment: RUNSTREAM_KAFKA_BOOTSTRAP, RUNSTREAM_CLICKHOUSE_URL and RUNSTREAM_ASSETS "
-    "are needed; docs/cluster.md lists all."
+    "are needed; docs/cluster.md lists all.\n\n"
 )
 
 data_dir_option = click.option(
@@ -44,14 +44,16 @@ def _role_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command(epilog=_ENVIRONMENT)
+@click.command(
+    epilog=_ENVIRONMENT + example("runstream gateway --port 7071", "runstream gateway --host 0.0.0.0 --log-format json")
+)
 @_role_options
 def gateway(host: str, port: int, log_format: str, output: Output) -> int:
     """Take in frames, commands and assets, and append them to Kafka. Any number may run."""
     return _run("gateway", host, port, log_format, output)
 
 
-@click.command(epilog=_ENVIRONMENT)
+@click.command(epilog=_ENVIRONMENT + example("runstream worker", "runstream worker --port 7072 --log-format json"))
 @_role_options
 def worker(host: str, port: int, log_format: str, output: Output) -> int:
     """Fold partitions of the log into ClickHouse. Any number may join and leave; each gets its share.
@@ -61,7 +63,7 @@ def worker(host: str, port: int, log_format: str, output: Output) -> int:
     return _run("worker", host, port, log_format, output)
 
 
-@click.command("query-server", epilog=_ENVIRONMENT)
+@click.command("query-server", epilog=_ENVIRONMENT + example("runstream query-server --port 7073"))
 @_role_options
 def query_server(host: str, port: int, log_format: str, output: Output) -> int:
     """Serve the query API from ClickHouse. Any number may run."""
@@ -176,7 +178,7 @@ def up(
         raise Failed(str(error)) from error
 
 
-@cluster.command()
+@cluster.command(epilog=example("runstream cluster status", "runstream cluster status --json"))
 @data_dir_option
 @json_option
 def status(data_dir: Path, output: Output) -> int:
@@ -191,7 +193,7 @@ def status(data_dir: Path, output: Output) -> int:
     return OK if all(row["alive"] for row in rows) else NOT_EVERYTHING
 
 
-@cluster.command()
+@cluster.command(epilog=example("runstream cluster stop --data-dir /srv/try"))
 @data_dir_option
 @json_option
 def stop(data_dir: Path, output: Output) -> int:

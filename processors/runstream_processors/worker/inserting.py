@@ -40,13 +40,12 @@ class ClaimedInserts:
         columns = column_names(block.table)
         for _ in range(_MOST_ATTEMPTS):
             await self._store.insert(block.table, columns, block.block, block.rows, token=claim.token)
+            # In this order: rows are only deleted once they are committed, and then the commit row says that they were
+            # there.
             end = await self._end(block.table, claim)
-            outcome = claim.outcome(end)
-            if outcome is Outcome.ABSENT:
-                # Rows that another worker committed may be gone again with a deleted run: then they were there.
-                end = await self._committed_end(block.table, claim)
-                outcome = claim.outcome(end)
-            match outcome:
+            if end <= claim.last:
+                end = max(end, await self._committed_end(block.table, claim))
+            match claim.outcome(end):
                 case Outcome.WRITTEN:
                     return
                 case Outcome.OVERTAKEN:

@@ -118,7 +118,12 @@ class Worker:
         found = await commits(self._store)
         done = {part: found.get(part, Commit()) for part in self._partitions}
         _check_end(found, self._log.partitions, self._partitions, await self._log.next_offsets())
-        folding = Folding(done, {table: await ends(self._store, table, done) for table in RESUMING}, self._poison)
+        found_ends = {table: await ends(self._store, table, done) for table in RESUMING}
+        again = await commits(self._store)
+        if any(again.get(part, Commit()) != commit for part, commit in done.items()):
+            # What is committed may be deleted: a table's rows told less than they did when they were beyond the commit.
+            raise Overtaken("another worker committed while this one looked where to go on")
+        folding = Folding(done, found_ends, self._poison)
         await load_catalog(self._store, folding)
         self._progress.advance(Positions({part: found[part].offset for part in done if part in found}))
         self._unflushed = []

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import click
 import pytest
@@ -99,9 +99,17 @@ def test_an_unknown_option_names_the_command_whose_help_tells_more(capfd: pytest
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", sorted(app.cli.commands))
-def test_every_command_has_help_with_an_example_and_answers_in_json(name: str) -> None:
-    command = app.cli.commands[name]
+def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command by what is typed, those of groups included."""
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+@pytest.mark.parametrize(("name", "command"), commands(app.cli))
+def test_every_command_has_help_with_an_example_and_answers_in_json(name: str, command: click.Command) -> None:
     assert command.help
     assert "Examples:" in (command.epilog or "")
     assert f"runstream {name}" in (command.epilog or "")
