@@ -108,7 +108,7 @@ def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.
             yield f"{prefix}{name}", command
 
 
-@pytest.mark.parametrize(("name", "command"), commands(app.cli))
+@pytest.mark.parametrize(("name", "command"), list(commands(app.cli)))
 def test_every_command_has_help_with_an_example_and_answers_in_json(name: str, command: click.Command) -> None:
     assert command.help
     assert "Examples:" in (command.epilog or "")
