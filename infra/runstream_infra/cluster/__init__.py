@@ -4,6 +4,7 @@
 `visibility`  how far the read models are, asked of the store
 `roles`       one process of each kind: `runstream gateway`, `runstream worker`, `runstream query-server`
 `figures`     what each of them tells Prometheus
+`disks`       how much room the store has, for the figures
 `following`   how far the tables are behind the log, for the figures
 `front`       one address before many gateways and query servers, for one machine
 `local`       `runstream cluster up`: all of it on one machine

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.figures import pending_figure, position_figures, worker_figures
@@ -40,16 +41,24 @@ class WorkerFigures(Collector):
 
 
 class QueryFigures(Collector):
-    """How far behind all partitions are, as a query server sees it, and whether it reaches the store."""
+    """How far behind all partitions are, as a query server sees it; whether the store answers, and its room."""
 
-    def __init__(self, following: Following, visibility: StoreVisibility) -> None:
+    def __init__(self, following: Following, visibility: StoreVisibility, disks: StoreDisks) -> None:
         self._following = following
         self._visibility = visibility
+        self._disks = disks
 
     def collect(self) -> Iterable[Metric]:
         yield store_figure(self._visibility)
         if self._visibility.looked:
             yield from lag_figures(self._following, self._following.ends)
+        labels = ("host", "disk")
+        free = GaugeMetricFamily("runstream_store_disk_free_bytes", "Room on the store's disks.", labels=labels)
+        total = GaugeMetricFamily("runstream_store_disk_bytes", "Size of the store's disks.", labels=labels)
+        for disk in self._disks.found:
+            free.add_metric([disk.host, disk.name], disk.free_bytes)
+            total.add_metric([disk.host, disk.name], disk.total_bytes)
+        yield from (free, total)
 
 
 class GatewayProcessFigures(Collector):

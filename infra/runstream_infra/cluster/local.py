@@ -32,9 +32,11 @@ SUPERVISOR: Final = "supervisor"
 #: How long a process may take from its start to answering: on a busy machine the imports alone take seconds.
 _READY_S: Final = 90.0
 _LOOK_EVERY_S: Final = 0.2
-#: The pause before a process that died is started again, and the longest one if it dies again and again.
+#: The pause before a process that died is started again, and the longest one if it dies again and again: each time
+#: before it has lived for so long.
 _RESTART_S: Final = 0.5
-_RESTART_MOST_S: Final = 20.0
+_RESTART_MOST_S: Final = 10.0
+_LIVED_S: Final = 10.0
 _STOP_S: Final = 30.0
 #: Below the ports that the system gives to outgoing connections, so that a port stays free between two starts.
 _PORTS: Final = range(20_000, 32_000)
@@ -69,8 +71,9 @@ class Child:
     ready_path: str = "/readyz"
     process: "subprocess.Popen[bytes] | None" = None
     restarts: int = -1
+    started_at_s: float = 0.0
     begin_again_at_s: float = 0.0
-    pause_s: float = _RESTART_S
+    pause_s: float = _RESTART_S / 2
     noticed: bool = field(default=False)
 
     @property
@@ -80,6 +83,7 @@ class Child:
     def start(self) -> None:
         self.restarts += 1
         self.noticed = False
+        self.started_at_s = time.monotonic()
         with self.log.open("ab") as log:
             # In a session of its own: Ctrl-C at a terminal is for the supervisor, which ends the others in order.
             self.process = subprocess.Popen(
@@ -90,6 +94,13 @@ class Child:
                 env={**os.environ, **self.environment},
                 start_new_session=True,
             )
+
+    def notice_death(self, now_s: float) -> None:
+        """It is dead: settle when it is started again."""
+        self.noticed = True
+        lived = now_s - self.started_at_s >= _LIVED_S
+        self.pause_s = _RESTART_S if lived else min(self.pause_s * 2, _RESTART_MOST_S)
+        self.begin_again_at_s = now_s + self.pause_s
 
     def state(self) -> ProcessState:
         pid = self.process.pid if self.process else 0
@@ -143,6 +154,9 @@ class _Supervisor:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._end_all)
             await asyncio.to_thread(self._kafka.start)
+            keeping = asyncio.create_task(self._keep_kafka(stop))
+            stack.push_async_callback(asyncio.wait, (keeping,))
+            stack.callback(stop.set)
             if self._clickhouse is not None:
                 self._clickhouse.start()
                 await self._until_ready(self._clickhouse, stop)
@@ -159,7 +173,7 @@ class _Supervisor:
                 self._write()
                 on_ready(self._state())
             while not stop.is_set():
-                await asyncio.to_thread(self._look)
+                self._look()
                 await _wait(stop, _LOOK_EVERY_S)
             logger.info("stopping the cluster")
         ClusterState.path(self._dir).unlink(missing_ok=True)
@@ -168,26 +182,31 @@ class _Supervisor:
     def _look(self) -> None:
         """Start again what died."""
         changed = False
-        loop_s = time.monotonic()
+        now_s = time.monotonic()
         for child in self._children():
             if child.process is None or child.alive:
                 continue
             if not child.noticed:
                 logger.warning("%s %d ended with %s", child.role, child.index, child.process.returncode)
-                child.noticed = changed = True
-                child.begin_again_at_s = loop_s + child.pause_s
-                child.pause_s = min(child.pause_s * 2, _RESTART_MOST_S)
-            if self._cluster.restart and loop_s >= child.begin_again_at_s:
-                child.start()
+                child.notice_death(now_s)
                 changed = True
-        for number, node in enumerate(self._kafka.nodes):
-            if not node.alive and self._cluster.restart:
-                logger.warning("Kafka node %d ended; starting it again", number)
-                self._kafka_restarts[number] += 1
-                self._start_node(number)
+            if self._cluster.restart and now_s >= child.begin_again_at_s:
+                child.start()
                 changed = True
         if changed:
             self._write()
+
+    async def _keep_kafka(self, stop: asyncio.Event) -> None:
+        """Start again the brokers that died. A task of its own: until a broker answers it takes seconds, in which what
+        else died must not stay dead."""
+        while not stop.is_set():
+            for number, node in enumerate(self._kafka.nodes):
+                if not node.alive and self._cluster.restart and not stop.is_set():
+                    logger.warning("Kafka node %d ended; starting it again", number)
+                    self._kafka_restarts[number] += 1
+                    await asyncio.to_thread(self._start_node, number)
+                    self._write()
+            await _wait(stop, _LOOK_EVERY_S)
 
     def _start_node(self, number: int) -> None:
         try:
@@ -202,7 +221,7 @@ class _Supervisor:
                 raise StartFailed(f"{child.role} {child.index} ended while it started:\n{child.last_lines()}")
             if time.monotonic() > deadline_s:
                 raise StartFailed(f"{child.role} {child.index} is not ready in {_READY_S:.0f} s:\n{child.last_lines()}")
-            await asyncio.to_thread(self._look)
+            self._look()
             await _wait(stop, _LOOK_EVERY_S)
 
     async def _end_all(self) -> None:

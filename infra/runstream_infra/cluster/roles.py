@@ -15,11 +15,12 @@ from runstream.service.assets import AssetError
 from runstream.service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
 from runstream.service.log import LogError
 from runstream.service.logs import configure_logging
-from runstream.service.metrics import ReadinessCheck, add_operations, process_registry
+from runstream.service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
 from runstream.service.problems import problem_middleware
 from runstream.service.store import StoreError, StoreUnavailable
 from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
+from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures
 from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.settings import RoleSettings
@@ -128,7 +129,9 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
         stack.push_async_callback(_cancelled, asyncio.create_task(following.run()))
 
         app, registry = _application(settings, {"store": store_ready})
-        registry.register(QueryFigures(following, visibility))
+        disks = StoreDisks(store)
+        stack.push_async_callback(_cancelled, asyncio.create_task(disks.run()))
+        registry.register(QueryFigures(following, visibility, disks))
         add_status(app, log=log, store=store, visibility=visibility, data_dir=None)
         add_query(
             app,
@@ -207,11 +210,11 @@ def _application(
 ) -> tuple[web.Application, CollectorRegistry]:
     keys = ApiKeys.from_plain(settings.api_keys)
     check_bind(settings.host, keys)
+    registry = process_registry()
     app = web.Application(
-        middlewares=[problem_middleware(), auth_middleware(keys, (settings.host,))],
+        middlewares=[problem_middleware(), auth_middleware(keys, (settings.host,), key_counter(registry))],
         client_max_size=GatewaySettings().max_request_bytes,
     )
-    registry = process_registry()
     add_operations(app, registry, checks)
     return app, registry
 

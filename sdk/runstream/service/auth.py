@@ -9,7 +9,7 @@ elsewhere, must be the server itself.
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -89,10 +89,15 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def auth_middleware(keys: ApiKeys, allowed_hosts: Collection[str] = ()) -> Middleware:
+def auth_middleware(
+    keys: ApiKeys, allowed_hosts: Collection[str] = (), on_key: Callable[[str | None], None] = lambda name: None
+) -> Middleware:
     """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, else 401.
     Without: only loopback, by a loopback name (or one of `allowed_hosts`) and from no other origin, else 403.
-    OPEN_PATHS need no key from loopback, PROBE_PATHS from nowhere."""
+    OPEN_PATHS need no key from loopback, PROBE_PATHS from nowhere.
+
+    on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
+    """
     named = frozenset(host.lower() for host in allowed_hosts)
 
     @web.middleware
@@ -101,7 +106,7 @@ def auth_middleware(keys: ApiKeys, allowed_hosts: Collection[str] = ()) -> Middl
         if not keys:
             _check_local(request, from_here, named)
         elif not (from_here and request.path in OPEN_PATHS) and not _is_bare_probe(request):
-            request[KEY_NAME] = _check_key(request, keys)
+            request[KEY_NAME] = _check_key(request, keys, on_key)
         return await handler(request)
 
     return authenticate
@@ -116,11 +121,12 @@ def _is_bare_probe(request: web.Request) -> bool:
     return request.path in PROBE_PATHS and "Authorization" not in request.headers
 
 
-def _check_key(request: web.Request, keys: ApiKeys) -> str:
+def _check_key(request: web.Request, keys: ApiKeys, on_key: Callable[[str | None], None]) -> str:
     given = request.headers.get("Authorization", "").strip()
     scheme, _, rest = given.partition(" ")
     key = rest.strip() if scheme.lower() == "bearer" else given
     name = keys.name_of(key) if key else None
+    on_key(name)
     if name is None:
         detail = "This key is not known here." if key else "Send `Authorization: Bearer KEY`."
         headers = {"WWW-Authenticate": 'Bearer realm="runstream"'}

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from runstream.service.auth import may_see_reasons
@@ -24,6 +24,18 @@ def process_registry() -> CollectorRegistry:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
+
+
+def key_counter(registry: CollectorRegistry) -> Callable[[str | None], None]:
+    """Counts requests by the name of their key, for `auth_middleware`: shows whether a key is still in use."""
+    counter = Counter(
+        "runstream_keyed_requests",
+        "Requests by the name of their API key: the first 8 characters of its SHA-256; `refused` without one.",
+        ("key",),
+        registry=registry,
+    )
+    counter.labels("refused")  # from zero, so that an increase is seen
+    return lambda name: counter.labels(name or "refused").inc()
 
 
 def add_operations(

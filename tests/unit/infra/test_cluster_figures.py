@@ -13,9 +13,12 @@ from prometheus_client import CollectorRegistry
 import runstream_processors
 from runstream.events.positions import Positions
 from runstream.service.log import LogUnavailable
+from runstream.service.store import StoreUnavailable
+from runstream_infra.cluster.disks import Disk, StoreDisks
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures
 from runstream_infra.cluster.following import Following, LagClock
 from runstream_infra.figures import CAUSES
+from runstream_processors.store.chdb import ChdbStore
 
 
 def test_lag_is_the_age_of_the_oldest_end_that_the_tables_have_not_reached() -> None:
@@ -130,7 +133,11 @@ async def test_a_query_server_tells_of_all_partitions_once_it_has_looked(monkeyp
     away = LogUnavailable("the brokers are away")
     following = await followed(Positions({0: 1}), {0: 4, 1: 2}, away, monkeypatch=monkeypatch)
     visibility = SimpleNamespace(trouble="it has not looked into the store yet", looked=False)
-    registry = shown(QueryFigures(following, visibility))  # type: ignore[arg-type]
+    disks = SimpleNamespace(found=(Disk("clickhouse-0", "default", 5, 9),))
+    registry = shown(QueryFigures(following, visibility, disks))  # type: ignore[arg-type]
+    of_disk = {"host": "clickhouse-0", "disk": "default"}
+    assert registry.get_sample_value("runstream_store_disk_free_bytes", of_disk) == 5
+    assert registry.get_sample_value("runstream_store_disk_bytes", of_disk) == 9
     assert registry.get_sample_value("runstream_store_reachable") == 0
     assert registry.get_sample_value("runstream_lag_records", {"partition": "0"}) is None
     visibility.trouble, visibility.looked = None, True
@@ -147,3 +154,32 @@ def test_a_gateway_tells_what_waits_for_kafka() -> None:
     registry = shown(GatewayProcessFigures(log, visibility))  # type: ignore[arg-type]
     assert registry.get_sample_value("runstream_log_pending_bytes") == 123
     assert registry.get_sample_value("runstream_store_reachable") == 1
+
+
+async def test_the_store_s_disks_are_asked_for_and_a_store_that_is_away_leaves_the_last_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runstream_infra.cluster.disks._LOOK_EVERY_S", 0.01)
+    store = await ChdbStore.open(tmp_path)
+    disks = StoreDisks(store)
+    task = asyncio.create_task(disks.run())
+    while not disks.found:  # noqa: ASYNC110 (nothing tells)
+        await asyncio.sleep(0.01)
+    [disk] = disks.found
+    assert 0 < disk.free_bytes < disk.total_bytes
+    assert disk.name == "default"
+
+    asked = asyncio.Event()
+
+    async def away(*_: object) -> None:
+        asked.set()
+        raise StoreUnavailable("it is away")
+
+    monkeypatch.setattr(store, "query", away)
+    await asked.wait()
+    await asyncio.sleep(0.02)
+    assert len(disks.found) == 1
+    assert not task.done(), "it will ask again"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await store.close()

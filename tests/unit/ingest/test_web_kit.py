@@ -1,6 +1,7 @@
 """What every server shares: keys and loopback, problem answers, probes, log lines."""
 
 import asyncio
+import hashlib
 import io
 import json
 import logging
@@ -19,7 +20,7 @@ from runstream.service.assets import AssetMissing, AssetUnavailable
 from runstream.service.auth import KEY_NAME, ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
 from runstream.service.log import LogUnavailable
 from runstream.service.logs import configure_logging
-from runstream.service.metrics import ReadinessCheck, add_operations, process_registry
+from runstream.service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
 from runstream.service.problems import Problem, problem_middleware
 
 KEY = "0123456789abcdef-key"
@@ -74,6 +75,25 @@ async def test_with_keys_only_they_are_let_in(authorization: str | None, status:
             assert KEY not in text
         else:
             assert len(text) == 8
+
+
+async def test_requests_are_counted_by_the_name_of_their_key() -> None:
+    registry = CollectorRegistry()
+    names = {key: hashlib.sha256(key.encode()).hexdigest()[:8] for key in (KEY, "another-key-of-the-same")}
+    app = guarded(ApiKeys.from_plain(names), on_key=key_counter(registry))
+
+    def counted(key: str) -> float | None:
+        return registry.get_sample_value("runstream_keyed_requests_total", {"key": key})
+
+    assert counted("refused") == 0
+    async with serving(app) as (url, client):
+        for key in (KEY, KEY, "another-key-of-the-same", "wrong-key-wrong-key", ""):
+            async with client.get(f"{url}/who", headers={"Authorization": key} if key else {}) as answer:
+                await answer.read()
+        async with client.get(f"{url}/healthz") as answer:
+            await answer.read()
+    assert [counted(name) for name in names.values()] == [2, 1]
+    assert counted("refused") == 2, "a wrong key and none; a probe needs none"
 
 
 async def test_probes_are_open_from_loopback() -> None:
