@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -136,15 +137,19 @@ async def test_no_name_but_a_hash_is_taken(storage: AssetStorage, name: str) -> 
 
 
 async def test_a_local_directory_holds_only_whole_assets(tmp_path: Path) -> None:
-    """What a killed server left half-written goes at the next start; failures leave no file at all."""
+    """What a killed server left half-written goes at a later start; what another process writes stays; failures leave
+    no file at all."""
     storage = LocalAssets(tmp_path)
     await storage.write(sha_of(b"kept"), pieces(b"kept"), 100)
     with pytest.raises(AssetMismatch):
         await storage.write(sha_of(b"kept"), pieces(b"other"), 100)
     assert list((tmp_path / "incoming").iterdir()) == []
-    (tmp_path / "incoming" / "left-over").write_bytes(b"half")
+    for name in ("left-over", "growing"):
+        (tmp_path / "incoming" / name).write_bytes(b"half")
+    os.utime(tmp_path / "incoming" / "left-over", (1, 1))
     again = LocalAssets(tmp_path)
-    assert list((tmp_path / "incoming").iterdir()) == []
+    assert [path.name for path in (tmp_path / "incoming").iterdir()] == ["growing"]
+    (tmp_path / "incoming" / "growing").unlink()
     assert await read(again, sha_of(b"kept")) == b"kept"
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [sha_of(b"kept")]
 

@@ -83,7 +83,7 @@ def _discard_stdout() -> None:
 
 
 def _register() -> None:
-    from runstream_infra.cli import clustering, demo, doctor, export, reading, serving, syncing, version
+    from runstream_infra.cli import clustering, demo, doctor, export, promoting, reading, serving, syncing, version
 
     for command in (
         serving.up,
@@ -100,6 +100,7 @@ def _register() -> None:
         clustering.gateway,
         clustering.worker,
         clustering.query_server,
+        promoting.promote,
         version.version,
     ):
         cli.add_command(command)

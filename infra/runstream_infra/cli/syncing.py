@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runstream_infra.cli.exits import NOT_EVERYTHING, OK, Failed
+from runstream_infra.cli.exits import NOT_EVERYTHING, OK, BadInput, Failed
 from runstream_infra.cli.options import example, json_option
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.server import client_settings
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog=example(
-        "runstream sync", "runstream sync --url http://tracker:7070", "runstream sync --dir /scratch/spool --json"
+        "runstream sync",
+        "runstream sync --url http://tracker:7070",
+        "runstream sync --moved-from http://old:7070 --url http://tracker:7070",
+        "runstream sync --dir /scratch/spool --json",
     )
 )
 @click.option(
@@ -38,22 +41,42 @@ if TYPE_CHECKING:
 )
 @click.option("--url", help="The server for offline runs. Default: RUNSTREAM_URL, the settings file, or their own.")
 @click.option("--api-key", help="The key for it. Better: RUNSTREAM_API_KEY, which other users cannot see.")
+@click.option(
+    "--moved-from",
+    metavar="URL",
+    help="The server at this address was promoted to the one of --url: what was on its way there goes to the new one, "
+    "online runs too.",
+)
 @json_option
-def sync(spool_dir: Path | None, timeout_s: float, url: str | None, api_key: str | None, output: Output) -> int:
+def sync(
+    spool_dir: Path | None,
+    timeout_s: float,
+    url: str | None,
+    api_key: str | None,
+    moved_from: str | None,
+    output: Output,
+) -> int:
     """Send what is left in the spool, that of offline runs too, and wait until the server has it durably.
 
     Offline runs go to the server that is set now, or to the one of their start if none is; online runs to the one of
-    their start. Exit code 0 only when everything is acknowledged, 4 if something is left.
+    their start, unless --moved-from says that it moved. Exit code 0 only when everything is acknowledged, 4 if
+    something is left.
     """
-    from runstream.sender.retarget import retarget_offline
+    from runstream.sender.retarget import retarget_moved, retarget_offline
     from runstream.sender.sync import sync as send_what_is_left
 
     settings = client_settings(dir=spool_dir, url=url, api_key=api_key)
     spool = settings.values.dir.expanduser()
+    url, key = settings.values.url, settings.values.api_key
+    secret = key.get_secret_value() if key else None
+    if moved_from is not None and settings.origin("url") == "default":
+        raise BadInput("--moved-from needs the new address: give --url or RUNSTREAM_URL")
     try:
+        if moved_from is not None:
+            moved = retarget_moved(spool, moved_from, url, secret)
+            output.note(f"{moved} writers were on their way to {moved_from} and go to {url} now")
         if settings.origin("url") != "default":
-            key = settings.values.api_key
-            retarget_offline(spool, settings.values.url, key.get_secret_value() if key else None)
+            retarget_offline(spool, url, secret)
         with showing_progress(output) as show:
             result = send_what_is_left(spool, timeout_s=timeout_s, include_offline=True, progress=show)
     except OSError as error:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,13 +23,15 @@ from runstream.service.assets import (
 #: Small pieces are gathered before a thread writes and hashes them: a change of threads costs about 100 us, hashing
 #: 1 MiB about 1 ms.
 _PIECE_BYTES: Final = 1 << 20
+#: An upload that has not grown for so long is nobody's: gateways give up a body that is silent for far less.
+_ABANDONED_S: Final = 3600.0
 
 
 class LocalAssets:
     """AssetStorage over a directory (made if it is missing). Files are read and written in threads.
 
-    One process writes to a directory: what an earlier one left half-written is removed at the start. Raises
-    AssetUnavailable if the directory cannot be used.
+    Several processes may use one directory, as the gateways of a cluster do. What was left half-written and has not
+    grown for an hour is removed at the start. Raises AssetUnavailable if the directory cannot be used.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -37,9 +40,13 @@ class LocalAssets:
         try:
             self._incoming.mkdir(parents=True, exist_ok=True)
             for path in self._incoming.iterdir():
-                path.unlink()
+                _remove_if_abandoned(path)
         except OSError as error:
             raise AssetUnavailable(f"the asset directory {self._root} cannot be used: {error}") from error
+
+    def is_at(self, directory: Path) -> bool:
+        """Whether these are the assets in `directory`."""
+        return directory.exists() and self._root.samefile(directory)
 
     async def size_of(self, sha256: str) -> int | None:
         path = self._path(sha256)
@@ -83,6 +90,13 @@ class LocalAssets:
     def _path(self, sha256: str) -> Path:
         check_sha256(sha256)
         return self._root / sha256[:2] / sha256
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    """Another process may be writing it, and may give it its name at this very moment."""
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - path.stat().st_mtime > _ABANDONED_S:
+            path.unlink()
 
 
 async def _receive(file: BinaryIO, sha256: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:

@@ -1,8 +1,13 @@
-"""Offline runs and where they go: to the server that is set when they are sent, not the one of their start."""
+"""Where a spool's writers send, when that changes: offline runs, and a server that moved."""
 
+import os
+import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from runstream.sender.lock import sender_lives
+from runstream.sender.status import read_status
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
 
 
@@ -12,13 +17,38 @@ def retarget_offline(spool_dir: Path, url: str, api_key: str | None) -> int:
     One that a server has begun to acknowledge stays with it: the rest of its run is there. Damaged folders are passed
     over, `sync` reports them. Raises OSError if a folder cannot be written.
     """
+    return _retarget(
+        spool_dir, url, api_key, lambda folder, info: info.mode == "offline" and Acked.read(folder) == Acked()
+    )
+
+
+def retarget_moved(spool_dir: Path, moved_from: str, url: str, api_key: str | None) -> int:
+    """Let every writer that sends to `moved_from` send to `url` from now on, also where a part of it is acknowledged:
+    the server at `url` has everything that the one at `moved_from` had, so each goes on where it was. Returns how many
+    there are.
+
+    A sender that lives is asked to end, because it knows the old address; it finishes the requests under way, and
+    whoever needs one starts another. Damaged folders are passed over, `sync` reports them. Raises OSError.
+    """
+    old = moved_from.rstrip("/")
+    moved = _retarget(spool_dir, url, api_key, lambda folder, info: info.url.rstrip("/") == old)
+    status = read_status(spool_dir)
+    if moved and status is not None and status.pid != os.getpid() and sender_lives(spool_dir):
+        try:
+            os.kill(status.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return moved  # it has ended by itself
+    return moved
+
+
+def _retarget(spool_dir: Path, url: str, api_key: str | None, concerns: Callable[[Path, WriterInfo], bool]) -> int:
     moved = 0
     for folder in sorted((spool_dir / "writers").glob("*/")):
         try:
             info = WriterInfo.read(folder)
         except (FileNotFoundError, SpoolCorrupt):
             continue
-        if info.mode != "offline" or Acked.read(folder) != Acked() or (info.url, info.api_key) == (url, api_key):
+        if (info.url, info.api_key) == (url, api_key) or not concerns(folder, info):
             continue
         replace(info, url=url, api_key=api_key).write(folder)
         moved += 1

@@ -34,7 +34,10 @@ class Progress:
     def advance(self, to: Positions) -> None:
         """Say that everything up to `to` is visible; earlier positions count for nothing. Any thread may call it."""
         with self._lock:
-            self._visible = self._visible.merged(to)
+            merged = self._visible.merged(to)
+            if merged == self._visible:
+                return
+            self._visible = merged
             waiting, self._waiting = self._waiting, set()
         for loop, event in waiting:
             # A loop that was closed in between has nobody left who waits.
