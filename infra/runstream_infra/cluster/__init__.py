@@ -6,6 +6,7 @@
 `figures`     what each of them tells Prometheus
 `disks`       how much room the store has, for the figures
 `following`   how far the tables are behind the log, for the figures
+`repeats`     a library that says the same many times a second
 `front`       one address before many gateways and query servers, for one machine
 `local`       `runstream cluster up`: all of it on one machine
 `state`       what is running there: `runstream cluster status` and `stop`

@@ -23,6 +23,7 @@ from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures
 from runstream_infra.cluster.following import Following
+from runstream_infra.cluster.repeats import Repeats
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.documented import DESCRIBED
@@ -70,7 +71,7 @@ def run_role(
     on_ready: called once with the address, when the port is open; `/readyz` says when the rest is, too. on_step: see
     `TableWriter` (fault tests). Returns 0 after an orderly end, 1 if the process gave up by itself. Raises StartFailed.
     """
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format).addFilter(Repeats("aiokafka"))
     serve = {"gateway": _serve_gateway, "worker": _serve_worker, "query-server": _serve_query}[role]
     try:
         return asyncio.run(serve(settings, on_ready, on_step))
