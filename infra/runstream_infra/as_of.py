@@ -10,6 +10,14 @@ import pyarrow.compute as pc
 from runstream.events.control import RunEvent, RunFinished, RunStarted, WriterLost, decode_event
 from runstream_processors.folds import run_state
 from runstream_processors.folds.attributes import Row, rows_from_events
+from runstream_processors.folds.catalog import (
+    AboutExperiment,
+    AboutProject,
+    ExperimentState,
+    ProjectState,
+    fold_experiment,
+    fold_project,
+)
 from runstream_processors.folds.points import Groups, PointBatch, Segments
 from runstream_processors.folds.schemas import schema_of
 from runstream_processors.folds.summaries import SummaryFold
@@ -46,6 +54,27 @@ class ProcessorFolds:
             [row for row in assets.values() if not row["deleted"]],
             [FoldedWriter(writer, over) for writer, over in sorted(ended.items())],
         )
+
+    def changed(self, events: Sequence[LoggedEvent]) -> bool:
+        *earlier, last = [(logged.writer, decode_event(logged.body)) for logged in events]
+        writer, event = last
+        if isinstance(event, RunEvent):
+            run: run_state.RunState | None = None
+            for by, before in earlier:
+                if isinstance(before, RunEvent):
+                    run = run_state.fold(run, before, by)
+            return run_state.fold(run, event, writer) is not run
+        if isinstance(event, AboutProject):
+            project: ProjectState | None = None
+            for _, before in earlier:
+                if isinstance(before, AboutProject):
+                    project = fold_project(project, before)
+            return fold_project(project, event) is not project
+        experiment: ExperimentState | None = None
+        for _, before in earlier:
+            if isinstance(before, AboutExperiment):
+                experiment = fold_experiment(experiment, before)
+        return fold_experiment(experiment, event) is not experiment
 
     def summarise(self, points: pa.Table) -> Sequence[Mapping[str, Any]]:
         batch = batch_of(points)

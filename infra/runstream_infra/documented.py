@@ -31,10 +31,12 @@ class Acknowledgement(Answer):
 
 
 class CommandAnswer(Answer):
-    """`visible`: whether every read shows the commands already; `wait_for` takes the positions."""
+    """`visible`: whether every read shows the commands already; `wait_for` takes the positions. `commands` are their
+    ids, under which /api/v1/commands says what came of each."""
 
     positions: str
     visible: bool
+    commands: list[str]
 
 
 class StoredAsset(Answer):

@@ -259,6 +259,16 @@ class History(Answer):
     next_cursor: str | None
 
 
+class CommandOutcome(Answer):
+    """`changed`: whether it had an effect. A `project_created` of a name that was there already has none."""
+
+    command: str
+    key: str
+    type: str
+    position: str
+    changed: bool
+
+
 class Changes(Answer):
     """The data of a live message: changed run rows, or changed summaries."""
 

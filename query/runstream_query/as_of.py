@@ -51,6 +51,10 @@ class AsOf(Protocol):
     def fold_run(self, run: str, events: Sequence[LoggedEvent]) -> FoldedRun:
         """The run after these events, which are given in the log's order (part, offset, seq); at least one."""
 
+    def changed(self, events: Sequence[LoggedEvent]) -> bool:
+        """Whether the last of these events changed what it is about (a run, a project, an experiment). They are all
+        that were logged about it, in the log's order; at least one."""
+
     def summarise(self, points: "pa.Table") -> Sequence[Mapping[str, Any]]:
         """Rows with the columns of `summary_states` (part and offset may lack), one a (run, metric) in `points`.
 

@@ -9,18 +9,23 @@ import re
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from served import Server, wait_until_visible
 
 import runstream
-from runstream.api import API, Change, Curve, Envelope, NotFound, Refused, ServerUnreachable, Writer
+from runstream.api import API, Change, Curve, Envelope, NameTaken, NotFound, Refused, ServerUnreachable, Writer
 
 STEPS = 1000
+WANTED = {"workspace": "default", "project": "wanted"}
 WEIGHTS = bytes(range(256)) * 10_000
 TRAIN = """
 import math, sys
@@ -172,6 +177,49 @@ def test_places(api: API) -> None:
     assert len(narrow.runs()) == 3
     assert len(runstream.API(url=api.url, project="nowhere").runs()) == 0
     assert "created_at" in api.projects(workspace).to_arrow().schema.names
+
+
+def test_a_name_is_created_once_whoever_asks_for_it_at_the_same_time(url: str) -> None:
+    def create(number: int) -> str:
+        return runstream.API(url=url).create_project("wanted", description=f"of {number}")
+
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(create, number) for number in range(8)]
+    failures = [one.exception() for one in asked]
+    [winner] = [number for number, failure in enumerate(failures) if failure is None]
+    assert all(isinstance(failure, NameTaken) for failure in failures if failure is not None)
+    api = runstream.API(url=url)
+    assert [found.description for found in api.projects() if found.project == "wanted"] == [f"of {winner}"]
+    api.create_project("wanted", exist_ok=True)
+    assert api.create_experiment("e", "wanted")
+    assert api.create_experiment("e2", "wanted"), "another name of the same project"
+    with pytest.raises(NameTaken, match=r"experiment 'e' in 'default/wanted' already: give another name"):
+        api.create_experiment("e", "wanted")
+    api.command("default/wanted", {"type": "experiment_deleted.v1", **WANTED, "experiment": "e"})
+    assert api.create_experiment("e", "wanted"), "a deleted name is free again"
+    api.command("default/wanted", {"type": "project_deleted.v1", **WANTED})
+    assert api.create_project("wanted")
+
+
+def test_what_came_of_a_command_can_be_asked(url: str) -> None:
+    def outcome(query: str) -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(f"{url}/api/v1/commands/{query}", timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    body = {"key": "api-1", "event": {"type": "run_notes_set.v1", "notes": "the same"}}
+    ids = []
+    for _ in range(2):
+        request = urllib.request.Request(f"{url}/ingest/v1/commands", json.dumps(body).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            ids += json.load(answer)["commands"]
+    assert [outcome(f"{command}?key=api-1")[1]["changed"] for command in ids] == [True, True], "its time changed"
+    status, problem = outcome(f"{ids[0]}?key=api-2")
+    assert (status, "no command" in problem["detail"]) == (404, True)
+    status, problem = outcome("nonsense?key=api-1")
+    assert (status, "is no command's id" in problem["detail"]) == (400, True)
 
 
 def test_commands_are_read_back_at_once_and_the_past_stays(api: API) -> None:

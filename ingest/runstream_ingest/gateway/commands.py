@@ -81,12 +81,19 @@ class CommandsHandler:
                     f"{len(commands)} commands came, at most {allowed} are allowed: send them in several requests.",
                     limit_commands=allowed,
                 )
-            positions = await self._appender.append([self._record(command) for command in commands])
+            numbers = range(self._next_seq, self._next_seq + len(commands))
+            self._next_seq = numbers.stop
+            records = [self._record(seq, command) for seq, command in zip(numbers, commands, strict=True)]
+            positions = await self._appender.append(records)
         visible = await self._visibility.wait_for(positions, self._settings.visible_timeout_s)
-        return web.json_response({"positions": str(positions), "visible": visible}, status=200 if visible else 202)
+        answer = {
+            "positions": str(positions),
+            "visible": visible,
+            "commands": [f"{self._writer_id}-{seq}" for seq in numbers],
+        }
+        return web.json_response(answer, status=200 if visible else 202)
 
-    def _record(self, command: Command) -> tuple[bytes, bytes]:
-        seq, self._next_seq = self._next_seq, self._next_seq + 1
+    def _record(self, seq: int, command: Command) -> tuple[bytes, bytes]:
         events = b"[[%d,%s]]" % (seq, encode_event(command.event))
         return command.key.encode(), encode_frame(self._writer_id, command.key, seq, seq + 1, events)
 

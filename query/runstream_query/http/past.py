@@ -25,15 +25,16 @@ def time_of(at_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=at_us)
 
 
-def _folds(context: Context) -> AsOf:
+def folds_of(context: Context) -> AsOf:
+    """The processors' folds. Raises InvalidRequest where there are none."""
     if context.as_of is None:
-        raise InvalidRequest("as_of: this server was built without folds and answers only the present", name="as_of")
+        raise InvalidRequest("this server was built without folds and answers only about the present", name="as_of")
     return context.as_of
 
 
 async def folded(context: Context, run: str, prefix: Positions) -> FoldedRun:
     """The run after the events up to `prefix`. Raises NotFound if there were none."""
-    folds = _folds(context)
+    folds = folds_of(context)
     parameters = Parameters()
     sql = (
         f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(run)} AND "
@@ -59,7 +60,7 @@ async def summaries_of_past(
     context: Context, runs: Sequence[str], metrics: Sequence[str], prefix: Positions
 ) -> list[Summary]:
     """Summaries over the points up to `prefix`, by the same fold as the live ones."""
-    folds = _folds(context)
+    folds = folds_of(context)
     wanted = Range(as_of=prefix)
     parameters = Parameters()
     counts = await context.rows(count_statement(Names(tuple(runs), tuple(metrics)), wanted, parameters), parameters)

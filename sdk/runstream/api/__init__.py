@@ -2,7 +2,7 @@
 `to_pandas` need `pip install 'runstream[data]'`."""
 
 from runstream.api.client import API
-from runstream.api.errors import NotFound, Refused, ServerFailed, ServerUnreachable
+from runstream.api.errors import NameTaken, NotFound, Refused, ServerFailed, ServerUnreachable
 from runstream.api.live import Change
 from runstream.api.series import Curve, Envelope, Series
 from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Table, Workspace, Writer
@@ -14,6 +14,7 @@ __all__ = [
     "Curve",
     "Envelope",
     "Experiment",
+    "NameTaken",
     "NotFound",
     "Project",
     "Refused",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
-from runstream.api.errors import ServerFailed
+from runstream.api.errors import NameTaken, ServerFailed
 from runstream.api.live import Change, changes
 from runstream.api.optional import pyarrow
 from runstream.api.series import Series
@@ -255,13 +255,51 @@ class API:
         """Append a control event (without `at_us` it gets the server's clock) to the run and return its position, once
         every read shows it. An event of a project or experiment has the key WORKSPACE/PROJECT in the run's place.
         Raises ServerFailed if it was accepted but not visible in time: it will be."""
-        answer = self._transport.post("/ingest/v1/commands", {"key": _id(run), "event": dict(event)})
+        return str(self._command(_id(run), event)["positions"])
+
+    def create_project(
+        self, project: str, workspace: str | None = None, *, description: str = "", exist_ok: bool = False
+    ) -> str:
+        """Create a project and return its position. A name is created once, however many ask for it at the same time
+        and wherever: NameTaken for all others, unless `exist_ok`."""
+        place = {"workspace": workspace or self._workspace or "default", "project": project}
+        event = {"type": "project_created.v1", **place, "description": description}
+        return self._create(f"project {project!r}", place, event, exist_ok)
+
+    def create_experiment(
+        self,
+        experiment: str,
+        project: str | None = None,
+        workspace: str | None = None,
+        *,
+        description: str = "",
+        exist_ok: bool = False,
+    ) -> str:
+        """Create an experiment of a project; the rest as `create_project`."""
+        place = {
+            "workspace": workspace or self._workspace or "default",
+            "project": project or self._project or "default",
+        }
+        event = {"type": "experiment_created.v1", **place, "experiment": experiment, "description": description}
+        return self._create(f"experiment {experiment!r}", place, event, exist_ok)
+
+    def _create(self, what: str, place: Mapping[str, str], event: Mapping[str, Any], exist_ok: bool) -> str:
+        key = f"{place['workspace']}/{place['project']}"
+        answer = self._command(key, event)
+        [command] = answer["commands"]
+        outcome = self._transport.get(f"/api/v1/commands/{command}", key=key, wait_for=answer["positions"])
+        if not outcome["changed"] and not exist_ok:
+            raise NameTaken(f"there is a {what} in {key!r} already: give another name, or exist_ok=True", outcome)
+        return str(answer["positions"])
+
+    def _command(self, key: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._transport.post("/ingest/v1/commands", {"key": key, "event": dict(event)})
         if not answer["visible"]:
             raise ServerFailed(
-                f"the {event.get('type')} of {_id(run)!r} is durable at {answer['positions']} but not visible yet: "
+                f"the {event.get('type')} of {key!r} is durable at {answer['positions']} but not visible yet: "
                 "read with wait_for"
             )
-        return str(answer["positions"])
+        return answer
 
     def rename(self, run: str | RunView, name: str) -> str:
         """Give the run another name. Returns its position, as all commands do."""

@@ -27,5 +27,9 @@ class NotFound(Refused):
     """There is no such run, metric or asset."""
 
 
+class NameTaken(Refused):
+    """What was to be created is there already, made by somebody else or earlier."""
+
+
 class DataPackageMissing(Unusable, ImportError):
     """pyarrow or pandas is not installed; the message says how to install it."""

@@ -13,6 +13,7 @@ from query_rows import NOW_US, Row
 from runstream.events.control import RunEvent, decode_event
 from runstream.events.positions import Positions
 from runstream.service.visibility import Progress
+from runstream_infra.as_of import ProcessorFolds
 from runstream_ingest.assets.local import LocalAssets
 from runstream_processors.folds import run_state
 from runstream_processors.folds.attributes import rows_from_events
@@ -37,6 +38,9 @@ class PlainFolds:
         assert state is not None
         row = run_state.row_from_state(run, state, events[-1].part, events[-1].offset)
         return FoldedRun(row, list(attributes.values()), list(assets.values()))
+
+    def changed(self, events: Sequence[LoggedEvent]) -> bool:
+        return ProcessorFolds().changed(events)
 
     def summarise(self, points: pa.Table) -> list[dict[str, Any]]:
         series: dict[tuple[str, str], list[tuple[int, int, float]]] = {}

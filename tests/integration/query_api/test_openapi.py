@@ -8,6 +8,7 @@ from query_rows import NOW_US, asset, attribute, insert_points, run, watermark
 from query_service import Service
 from schemas import conforms
 
+from runstream.events.control import RunArchived
 from runstream_query.http.routes import ENDPOINTS
 
 
@@ -21,7 +22,9 @@ async def filled(service: Service) -> None:
     await service.insert("output", line)
     event = {"key": "a", "part": 0, "offset": 1, "writer": "w", "seq": 1, "at": NOW_US, "type": "t", "body": "{}"}
     ahead = {"key": "b", "writer": "v", "at": NOW_US + 7_200_000_000, "type": "run_started.v1"}
-    await service.insert("events", event, event | ahead)
+    archived = {"writer": "c" * 32, "seq": 0, "type": "run_archived.v1", "offset": 2}
+    archived["body"] = RunArchived(at_us=NOW_US).model_dump_json()
+    await service.insert("events", event, event | ahead, event | {"key": "c"} | archived)
     await insert_points(service.store, "a", "m", np.arange(5), np.array([1.0, np.nan, np.inf, -np.inf, 2.0]))
 
 
@@ -54,10 +57,13 @@ async def test_every_json_answer_fits_its_schema(service: Service) -> None:
         if schema is None:
             continue
         path = re.sub(r"\{run\}", "a", endpoint.path).removeprefix("/api/v1/")
+        path = path.replace("{command}", f"{'c' * 32}-0")
         if endpoint.method == "POST":
             answer = await service.post(path, bodies[endpoint.path])
         else:
-            answer = await service.get(path, **({"metrics": "m"} if path.endswith("series") else {}))
+            needed = {"series": {"metrics": "m"}, "commands": {"key": "c"}}
+            query = next((needed[word] for word in path.split("/") if word in needed), {})
+            answer = await service.get(path, **query)
         conforms(answer, schema, document)
         assert any(answer.values()), f"{endpoint.path} answered nothing that could be checked"
         checked += 1

@@ -375,18 +375,21 @@ async def test_read_models_that_lag_hold_senders_back(gateway: Gateway) -> None:
 
 async def test_a_command_becomes_an_event_of_the_gateways_own_writer(gateway: Gateway) -> None:
     event = {"type": "run_notes_set.v1", "at_us": 5, "notes": "good"}
-    assert await gateway.command({"key": "run-1", "event": event}) == (200, {"positions": "0:0", "visible": True})
+    status, answer = await gateway.command({"key": "run-1", "event": event})
+    assert (status, answer["positions"], answer["visible"]) == (200, "0:0", True)
     tags = {"type": "tags_added.v1", "tags": ["best"]}
     made = {"type": "project_created.v1", "workspace": "team", "project": "digits"}
     several = [{"key": "run-1", "event": tags}, {"key": "team/digits", "event": made}]
-    assert (await gateway.command({"commands": several}))[1]["positions"] == "0:2"
+    later = (await gateway.command({"commands": several}))[1]
+    assert later["positions"] == "0:2"
     frames = [decode_frame(record.value) for record in await gateway.held()]
     assert [(f.header.key, f.header.first_seq, f.header.end_seq) for f in frames] == [
         ("run-1", 0, 1),
         ("run-1", 1, 2),
         ("team/digits", 2, 3),
     ]
-    assert len({f.header.writer_id for f in frames}) == 1
+    [writer_id] = {f.header.writer_id for f in frames}
+    assert answer["commands"] + later["commands"] == [f"{writer_id}-{seq}" for seq in range(3)]
     assert gateway.log.calls == [1, 2]
     [[seq, body]] = json.loads(frames[0].events)
     assert (seq, decode_event(json.dumps(body))) == (0, RunNotesSet(at_us=5, notes="good"))
@@ -397,7 +400,8 @@ async def test_a_command_becomes_an_event_of_the_gateways_own_writer(gateway: Ga
 async def test_a_command_that_is_not_visible_in_time_is_answered_202(gateway: Gateway) -> None:
     gateway.visibility.all = False
     event = {"type": "run_archived.v1"}
-    assert await gateway.command({"key": "run-1", "event": event}) == (202, {"positions": "0:0", "visible": False})
+    status, answer = await gateway.command({"key": "run-1", "event": event})
+    assert (status, answer["positions"], answer["visible"]) == (202, "0:0", False)
 
 
 async def test_a_failed_command_never_gives_its_number_to_another(gateway: Gateway) -> None:

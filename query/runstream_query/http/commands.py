@@ -1,0 +1,87 @@
+"""What came of a command: whether it changed anything, decided by the fold of what stands before it in the log.
+
+That is how names stay unique with any number of gateways and query servers: several may ask for the same one at once,
+all their events are in the log, the first one makes it, and each who asked can see whether that was theirs.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pydantic import Field as ModelField
+
+from runstream_query.answers import CommandOutcome
+from runstream_query.as_of import LoggedEvent
+from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.http.context import Context
+from runstream_query.http.endpoint import Asked, Call, Endpoint
+from runstream_query.http.past import folds_of
+from runstream_query.sql.parameters import Parameters
+
+_COMMAND: Final = re.compile(r"([0-9a-f]{32})-([0-9]{1,18})")
+
+
+class AskedOutcome(Asked):
+    key: str = ModelField(
+        min_length=1, max_length=1000, description="what the command was for: a run, or WORKSPACE/PROJECT"
+    )
+
+
+async def outcome(context: Context, call: Call[AskedOutcome]) -> CommandOutcome:
+    """Whether a command changed the run, project or experiment that it is about."""
+    command, key = call.path["command"], call.asked.key
+    found = _COMMAND.fullmatch(command)
+    if found is None:
+        raise InvalidRequest(
+            f"{command[:80]!r} is no command's id: give one of `commands` in the answer of POST /ingest/v1/commands",
+            name="command",
+        )
+    folds = folds_of(context)
+    own = await _event(context, key, found[1], int(found[2]))
+    parameters = Parameters()
+    place = [
+        parameters.bind(own["part"], "UInt16"),
+        parameters.bind(own["offset"], "UInt64"),
+        parameters.bind(own["seq"], "UInt64"),
+    ]
+    sql = (
+        f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(key)} AND "
+        f"(part, offset, seq) <= ({', '.join(place)}) AND {_about(own, parameters)} ORDER BY part, offset, seq"
+    )
+    events = [LoggedEvent(**row) for row in await context.rows(sql, parameters)]
+    changed = await asyncio.to_thread(folds.changed, events)
+    return CommandOutcome(
+        command=command, key=key, type=own["type"], position=f"{own['part']}:{own['offset']}", changed=changed
+    )
+
+
+async def _event(context: Context, key: str, writer: str, seq: int) -> dict[str, Any]:
+    parameters = Parameters()
+    sql = (
+        f"SELECT part, offset, seq, type, body FROM events WHERE key = {parameters.text(key)} AND "
+        f"writer = {parameters.text(writer)} AND seq = {parameters.bind(seq, 'UInt64')} ORDER BY part, offset LIMIT 1"
+    )
+    rows = await context.rows(sql, parameters)
+    if not rows:
+        raise NotFound(
+            f"no command {writer}-{seq} for {key!r} is visible: give its position as wait_for, and the key that it had"
+        )
+    return rows[0]
+
+
+def _about(own: dict[str, Any], parameters: Parameters) -> str:
+    """A condition on events: those about the same thing. A project's key has the events of its experiments, too."""
+    kind = own["type"].partition("_")[0]
+    if kind == "project":
+        return "startsWith(type, 'project_')"
+    if kind == "experiment":
+        name = parameters.text(json.loads(own["body"])["experiment"])
+        return f"startsWith(type, 'experiment_') AND JSONExtractString(body, 'experiment') = {name}"
+    return "true"
+
+
+ENDPOINTS: Final[Iterable[Endpoint]] = (
+    Endpoint("GET", "/api/v1/commands/{command}", "What came of a command", outcome, AskedOutcome, CommandOutcome),
+)
