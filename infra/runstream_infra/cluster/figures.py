@@ -4,7 +4,9 @@ Workers and query servers both say how far the partitions are behind: workers fo
 for all, so that it can be seen when nobody folds one. Take the maximum over processes, not the sum.
 """
 
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -15,6 +17,9 @@ from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.figures import pending_figure, position_figures, worker_figures
 from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.hosting.partitions import PartitionWorkers
+
+#: There is a look every second, of a row a partition.
+_LOOKED_LATELY_S: Final = 15.0
 
 
 class WorkerFigures(Collector):
@@ -50,7 +55,7 @@ class QueryFigures(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield store_figure(self._visibility)
-        if self._visibility.looked:
+        if self._visibility.looked_at_s is not None:
             yield from lag_figures(self._following, self._following.ends)
         labels = ("host", "disk")
         free = GaugeMetricFamily("runstream_store_disk_free_bytes", "Room on the store's disks.", labels=labels)
@@ -86,7 +91,8 @@ def lag_figures(following: Following, parts: Collection[int]) -> Iterable[Metric
     yield lag
 
 
-def store_figure(visibility: StoreVisibility) -> Metric:
-    """Whether the last look into the store worked."""
-    reached = visibility.trouble is None
+def store_figure(visibility: StoreVisibility, monotonic_s: Callable[[], float] = time.monotonic) -> Metric:
+    """Whether the last look into the store worked, and not long ago: a store that hangs gives no error for a minute."""
+    looked_at_s = visibility.looked_at_s
+    reached = visibility.trouble is None and looked_at_s is not None and monotonic_s() - looked_at_s < _LOOKED_LATELY_S
     return GaugeMetricFamily("runstream_store_reachable", "1 while the store answers this process, else 0.", reached)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import Final
 
 from runstream.events.positions import Positions
@@ -32,8 +33,9 @@ class StoreVisibility:
         self._task: asyncio.Task[None] | None = None
         #: Why the last look did not work; None if it did.
         self.trouble: str | None = "it has not looked into the store yet"
-        #: Whether a look has worked at any time: before it, nothing is known of what is visible.
-        self.looked = False
+        #: When the last look that worked ended, on the monotonic clock; None before it, when nothing is known of what is
+        #: visible.
+        self.looked_at_s: float | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._follow())
@@ -85,5 +87,5 @@ class StoreVisibility:
                 logger.warning("how far the read models are cannot be told: %s", error)
             self.trouble = str(error)
             return
-        self.trouble, self.looked = None, True
+        self.trouble, self.looked_at_s = None, time.monotonic()
         self._progress.advance(Positions({part: commit.offset for part, commit in found.items()}))

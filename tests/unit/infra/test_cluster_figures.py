@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from runstream.events.positions import Positions
 from runstream.service.log import LogUnavailable
 from runstream.service.store import StoreUnavailable
 from runstream_infra.cluster.disks import Disk, StoreDisks
-from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures
+from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, store_figure
 from runstream_infra.cluster.following import Following, LagClock
 from runstream_infra.figures import CAUSES
 from runstream_processors.store.chdb import ChdbStore
@@ -132,7 +133,7 @@ def test_the_causes_are_those_that_the_processors_write() -> None:
 async def test_a_query_server_tells_of_all_partitions_once_it_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     away = LogUnavailable("the brokers are away")
     following = await followed(Positions({0: 1}), {0: 4, 1: 2}, away, monkeypatch=monkeypatch)
-    visibility = SimpleNamespace(trouble="it has not looked into the store yet", looked=False)
+    visibility = SimpleNamespace(trouble="it has not looked into the store yet", looked_at_s=None)
     disks = SimpleNamespace(found=(Disk("clickhouse-0", "default", 5, 9),))
     registry = shown(QueryFigures(following, visibility, disks))  # type: ignore[arg-type]
     of_disk = {"host": "clickhouse-0", "disk": "default"}
@@ -140,7 +141,7 @@ async def test_a_query_server_tells_of_all_partitions_once_it_has_looked(monkeyp
     assert registry.get_sample_value("runstream_store_disk_bytes", of_disk) == 9
     assert registry.get_sample_value("runstream_store_reachable") == 0
     assert registry.get_sample_value("runstream_lag_records", {"partition": "0"}) is None
-    visibility.trouble, visibility.looked = None, True
+    visibility.trouble, visibility.looked_at_s = None, time.monotonic()
     assert registry.get_sample_value("runstream_store_reachable") == 1
     assert registry.get_sample_value("runstream_lag_records", {"partition": "0"}) == 2, "the last answer stays"
     assert registry.get_sample_value("runstream_lag_records", {"partition": "1"}) == 2
@@ -149,8 +150,25 @@ async def test_a_query_server_tells_of_all_partitions_once_it_has_looked(monkeyp
     assert registry.get_sample_value("runstream_lag_records", {"partition": "0"}) == 2
 
 
+@pytest.mark.parametrize(
+    ("trouble", "looked_at_s", "reached"),
+    [
+        (None, 100.0, 1),
+        (None, 80.0, 0),  # it hangs: no error yet, and no answer either
+        (None, None, 0),
+        ("the store is away", 100.0, 0),
+    ],
+)
+def test_a_store_that_errs_or_hangs_is_not_reachable(
+    trouble: str | None, looked_at_s: float | None, reached: int
+) -> None:
+    visibility = SimpleNamespace(trouble=trouble, looked_at_s=looked_at_s)
+    [sample] = store_figure(visibility, lambda: 101.0).samples  # type: ignore[arg-type]
+    assert sample.value == reached
+
+
 def test_a_gateway_tells_what_waits_for_kafka() -> None:
-    log, visibility = SimpleNamespace(pending_bytes=123), SimpleNamespace(trouble=None)
+    log, visibility = SimpleNamespace(pending_bytes=123), SimpleNamespace(trouble=None, looked_at_s=time.monotonic())
     registry = shown(GatewayProcessFigures(log, visibility))  # type: ignore[arg-type]
     assert registry.get_sample_value("runstream_log_pending_bytes") == 123
     assert registry.get_sample_value("runstream_store_reachable") == 1
