@@ -33,8 +33,8 @@ class StoreVisibility:
         self._task: asyncio.Task[None] | None = None
         #: Why the last look did not work; None if it did.
         self.trouble: str | None = "it has not looked into the store yet"
-        #: When the last look that worked ended, on the monotonic clock; None before it, when nothing is known of what is
-        #: visible.
+        #: When the last look that worked ended, on the monotonic clock; None before it, when nothing is known of what
+        #: is visible.
         self.looked_at_s: float | None = None
 
     def start(self) -> None:
