@@ -1,6 +1,7 @@
 """The two ways in which a block gets into its table: as the only writer, and beside other workers."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -17,6 +18,9 @@ Inserting = Callable[[Insert], Awaitable[None]]
 
 #: An engine that dies between a token and its part does so once; more than this is a fault that no retry mends.
 _MOST_ATTEMPTS: Final = 5
+#: A worker that was stopped for longer looks before it inserts, too: by then others may have made so many inserts that
+#: the engine does not remember the token of its place any more.
+_TRUSTED_S: Final = 20.0
 
 
 def sole_writer(store: Store) -> Inserting:
@@ -32,11 +36,20 @@ class ClaimedInserts:
     """For one of many workers. Every block has rows of one partition (see `claims`); after each insert it looks whether
     the table's rows of the partition now end where it wanted them to, and raises Overtaken if they do not."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._monotonic_s = monotonic_s
+        self._looked_s: dict[str, float] = {}
 
     async def __call__(self, block: Insert) -> None:
         claim = claim_of(block.after, block.last)
+        if self._monotonic_s() - self._looked_s.get(block.table, float("-inf")) > _TRUSTED_S:
+            end = max(await self._end(block.table, claim), await self._committed_end(block.table, claim))
+            if end != claim.after:
+                raise Overtaken(
+                    f"{block.table} has rows of partition {claim.part} up to {end}, this worker knows of "
+                    f"{claim.after}: another one went on"
+                )
         columns = column_names(block.table)
         for _ in range(_MOST_ATTEMPTS):
             await self._store.insert(block.table, columns, block.block, block.rows, token=claim.token)
@@ -47,6 +60,7 @@ class ClaimedInserts:
                 end = max(end, await self._committed_end(block.table, claim))
             match claim.outcome(end):
                 case Outcome.WRITTEN:
+                    self._looked_s[block.table] = self._monotonic_s()
                     return
                 case Outcome.OVERTAKEN:
                     raise Overtaken(

@@ -1,0 +1,96 @@
+"""The front of a local cluster: requests reach a process that takes them, whole, and the answer comes back whole."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from runstream_infra.cluster.front import Front
+
+
+def closed_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+async def backend(name: str) -> TestServer:
+    async def echo(request: web.Request) -> web.Response:
+        body = await request.read()
+        told = {"who": name, "path": request.raw_path, "size": len(body), "key": request.headers.get("Authorization")}
+        return web.json_response(told, status=201 if request.method == "PUT" else 200, headers={"X-Own": "kept"})
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for number in range(3):
+            await answer.write(f"{number}\n".encode())
+            await asyncio.sleep(0.02)
+        return answer
+
+    async def breaks(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    app = web.Application(client_max_size=1 << 24)
+    app.router.add_get("/api/v1/live", stream)
+    app.router.add_get("/api/v1/breaks", breaks)
+    app.router.add_route("*", "/{path:.*}", echo)
+    server = TestServer(app)
+    await server.start_server()
+    return server
+
+
+@pytest.fixture
+async def front() -> AsyncIterator[str]:
+    gateway, query = await backend("gateway"), await backend("query")
+    address = [f"http://127.0.0.1:{server.port}" for server in (gateway, query)]
+    dead = closed_address()
+    server = TestServer(Front([dead, address[0]], [address[1], dead]).application())
+    await server.start_server()
+    yield f"http://127.0.0.1:{server.port}"
+    for one in (server, gateway, query):
+        await one.close()
+
+
+async def test_a_dead_process_is_passed_over_and_every_part_of_a_message_passes(front: str) -> None:
+    async with aiohttp.ClientSession() as client:
+        for _ in range(4):
+            headers = {"Authorization": "Bearer k"}
+            data = bytes(3_000_000)
+            async with client.put(f"{front}/ingest/v1/assets/a%2Fb?x=1", data=data, headers=headers) as answer:
+                assert (answer.status, answer.headers["X-Own"]) == (201, "kept")
+                wanted = {"who": "gateway", "path": "/ingest/v1/assets/a%2Fb?x=1", "size": 3_000_000, "key": "Bearer k"}
+                assert await answer.json() == wanted
+            async with client.get(f"{front}/api/v1/runs") as answer:
+                assert (await answer.json())["who"] == "query"
+
+
+async def test_an_answer_is_passed_on_while_it_comes(front: str) -> None:
+    async with aiohttp.ClientSession() as client, client.get(f"{front}/api/v1/live") as answer:
+        lines = [line async for line in answer.content]
+    assert lines == [b"0\n", b"1\n", b"2\n"]
+
+
+async def test_who_breaks_off_is_named_in_a_problem(front: str) -> None:
+    async with aiohttp.ClientSession() as client, client.get(f"{front}/api/v1/breaks") as answer:
+        problem = json.loads(await answer.read())
+        assert answer.status == 502
+        assert "broke off" in problem["detail"]
+
+
+async def test_nobody_there_is_a_problem_that_says_when_to_come_again() -> None:
+    dead = closed_address()
+    server = TestServer(Front([dead], [dead]).application())
+    await server.start_server()
+    async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{server.port}/api/v1/runs") as answer:
+        problem = json.loads(await answer.read())
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert dead in problem["detail"]
+    await server.close()

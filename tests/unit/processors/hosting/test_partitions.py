@@ -1,0 +1,105 @@
+"""Workers follow what is assigned: none twice, none left over, and those that stay are left alone."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from runstream.service.log import LogCorrupt
+from runstream_processors.hosting import partitions as partitions_module
+from runstream_processors.hosting.partitions import PartitionWorkers
+
+
+class FakeWorker:
+    """Runs until it is told to stop, and longer if it is stubborn."""
+
+    def __init__(self, part: int, alive: list[int], stubborn: bool = False) -> None:
+        self.part, self._alive, self._stubborn = part, alive, stubborn
+        self.starts = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        self.starts += 1
+        self._alive.append(self.part)
+        try:
+            await stop.wait()
+            if self._stubborn:
+                await asyncio.sleep(3600)
+        finally:
+            self._alive.remove(self.part)
+
+
+def hosted(make: Callable[[int], object], deaths: list[BaseException], doubt_s: float = 60.0) -> PartitionWorkers:
+    return PartitionWorkers(make, deaths.append, doubt_s=doubt_s)  # type: ignore[arg-type]
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_assigned_is_folded_and_nothing_else() -> None:
+    alive: list[int] = []
+    workers = hosted(lambda part: FakeWorker(part, alive), [])
+    workers.assign({0, 2})
+    await settled()
+    assert sorted(alive) == sorted(workers.workers) == [0, 2]
+    kept = workers.workers[2]
+    workers.doubt()
+    workers.assign({1, 2})
+    await settled()
+    assert sorted(alive) == [1, 2]
+    assert workers.workers[2] is kept, "a partition that stays is not started again"
+    assert [worker.part for worker in workers.ended] == [0]  # type: ignore[attr-defined]
+    await workers.close()
+    assert alive == []
+
+
+async def test_a_rebalance_that_never_ends_stops_them_all() -> None:
+    alive: list[int] = []
+    workers = hosted(lambda part: FakeWorker(part, alive), [], doubt_s=0.05)
+    workers.assign({0, 1})
+    await settled()
+    workers.doubt()
+    await asyncio.sleep(0.02)
+    assert len(alive) == 2
+    await asyncio.sleep(0.2)
+    assert alive == []
+    workers.assign({1})
+    await settled()
+    assert alive == [1]
+    await workers.close()
+
+
+async def test_a_rebalance_that_ends_in_time_stops_nobody() -> None:
+    alive: list[int] = []
+    workers = hosted(lambda part: FakeWorker(part, alive), [], doubt_s=0.05)
+    workers.assign({0})
+    workers.doubt()
+    workers.assign({0})
+    await asyncio.sleep(0.2)
+    assert alive == [0]
+    assert workers.workers[0].starts == 1  # type: ignore[attr-defined]
+    await workers.close()
+
+
+async def test_a_worker_that_does_not_stop_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions_module, "_STOP_S", 0.05)
+    alive: list[int] = []
+    workers = hosted(lambda part: FakeWorker(part, alive, stubborn=True), [])
+    workers.assign({0})
+    await settled()
+    await workers.close()
+    assert alive == []
+
+
+async def test_a_worker_that_gives_up_is_told_of() -> None:
+    class Dying(FakeWorker):
+        async def run(self, stop: asyncio.Event) -> None:
+            raise LogCorrupt("invented: bytes that do not check out")
+
+    deaths: list[BaseException] = []
+    workers = hosted(lambda part: Dying(part, []), deaths)
+    workers.assign({0})
+    await settled()
+    assert [str(death) for death in deaths] == ["invented: bytes that do not check out"]
+    await workers.close()
