@@ -11,9 +11,10 @@ from aiohttp import web
 from runstream._version import VERSION
 from runstream.events.positions import Positions
 from runstream.service.log import LogReader
-from runstream.service.store import StoreReader
+from runstream.service.store import StoreError, StoreReader
 from runstream.service.visibility import Visibility
 from runstream_query.answers import Answer, encode_json
+from runstream_query.problems import problem_of
 
 STATUS_PATH: Final = "/api/v1/server"
 
@@ -39,7 +40,10 @@ def add_status(
     async def show(_: web.Request) -> web.Response:
         next_offsets = await log.next_offsets()
         visible = visibility.visible()
-        counted = await store.query("SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause")
+        try:
+            counted = await store.query("SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause")
+        except StoreError as error:
+            raise problem_of(error) or error from error
         quarantined = {row["cause"]: row["n"] for row in counted.to_pylist()}
         disk = await asyncio.to_thread(shutil.disk_usage, data_dir) if data_dir is not None else None
         status = ServerStatus(

@@ -1,0 +1,36 @@
+"""What `runstream doctor` asks a server."""
+
+from types import SimpleNamespace
+
+import aiohttp
+from aiohttp import web
+
+from runstream.events.positions import Positions
+from runstream.service.problems import problem_middleware
+from runstream.service.store import StoreUnavailable
+from runstream_infra.status import STATUS_PATH, add_status
+
+
+async def test_a_store_that_is_away_is_said_and_no_fault_of_the_server() -> None:
+    async def next_offsets() -> dict[int, int]:
+        return {0: 3}
+
+    async def away(sql: str) -> None:
+        raise StoreUnavailable("no answer from ClickHouse at http://10.9.8.7:8123: timed out")
+
+    app = web.Application(middlewares=[problem_middleware()])
+    add_status(
+        app,
+        log=SimpleNamespace(next_offsets=next_offsets),  # type: ignore[arg-type]
+        store=SimpleNamespace(query=away),  # type: ignore[arg-type]
+        visibility=SimpleNamespace(visible=Positions),  # type: ignore[arg-type]
+        data_dir=None,
+    )
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}{STATUS_PATH}"
+    async with aiohttp.ClientSession() as client, client.get(url) as answer:
+        assert answer.status == 503
+        assert (await answer.json())["type"] == "urn:runstream:problem:store-unavailable"
+    await runner.cleanup()
