@@ -4,9 +4,7 @@ import asyncio
 import fcntl
 import logging
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +23,7 @@ from runstream_infra.cluster.front import Front
 from runstream_infra.cluster.state import ClusterState, ProcessState
 from runstream_infra.kafka import KafkaCluster, KafkaMissing, KafkaStartFailed
 from runstream_infra.listening import StartFailed, listen, stop_on_signals
+from runstream_infra.ports import free_ports
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +37,6 @@ _RESTART_S: Final = 0.5
 _RESTART_MOST_S: Final = 10.0
 _LIVED_S: Final = 10.0
 _STOP_S: Final = 30.0
-#: Below the ports that the system gives to outgoing connections, so that a port stays free between two starts.
-_PORTS: Final = range(20_000, 32_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ class _Supervisor:
         self._kafka = KafkaCluster(self._dir / "kafka", cluster.brokers)
         self._kafka_restarts = [0] * cluster.brokers
         count = cluster.workers + cluster.gateways + cluster.queries + 1
-        self._ports = iter(_free_ports(count))
+        self._ports = iter(free_ports(count))
         self._clickhouse = None if cluster.clickhouse_url else self._clickhouse_server()
         self._roles = self._all_roles()
         self._url = ""
@@ -337,23 +334,3 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:
         return
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all held at once so that they differ, then let go."""
-    held: list[socket.socket] = []
-    try:
-        for port in random.sample(_PORTS, len(_PORTS)):
-            if len(held) == count:
-                break
-            listener = socket.socket()
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                listener.close()
-            else:
-                held.append(listener)
-        return [int(listener.getsockname()[1]) for listener in held]
-    finally:
-        for listener in held:
-            listener.close()

@@ -5,7 +5,6 @@ import base64
 import fcntl
 import json
 import os
-import random
 import socket
 import subprocess
 import time
@@ -18,10 +17,8 @@ from typing import Final, Self
 
 from runstream_infra.kafka.libs import find_java, find_libs
 from runstream_infra.kafka.node import KafkaNode
+from runstream_infra.ports import free_ports
 
-#: Below the ports that Linux gives to outgoing connections (32768 and up): while a broker is down between a kill and a
-#: restart, a client that keeps trying its port could otherwise be given that very port and be connected to itself.
-_PORTS: Final = range(20_000, 32_000)
 _LOOK_AGAIN_S: Final = 0.1
 _FORMAT_TIMEOUT_S: Final = 120
 
@@ -151,7 +148,7 @@ class KafkaCluster:
             kept = json.loads(path.read_text())
         except FileNotFoundError:
             self._directory.mkdir(parents=True, exist_ok=True)
-            numbers = _free_ports(2 * brokers)
+            numbers = free_ports(2 * brokers)
             kept = {"id": _new_cluster_id(), "ports": list(zip(numbers[::2], numbers[1::2], strict=True))}
             path.write_text(json.dumps(kept))
         if len(kept["ports"]) != brokers:
@@ -194,26 +191,6 @@ def _new_cluster_id() -> str:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not text.startswith("-"):
             return text
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all held at once so that they differ, then let go."""
-    held: list[socket.socket] = []
-    try:
-        for port in random.sample(_PORTS, len(_PORTS)):
-            if len(held) == count:
-                break
-            listener = socket.socket()
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                listener.close()
-                continue
-            held.append(listener)
-        return [int(listener.getsockname()[1]) for listener in held]
-    finally:
-        for listener in held:
-            listener.close()
 
 
 def _listens(port: int) -> bool:
