@@ -52,7 +52,8 @@ class Worker:
         self._progress = progress
         self._settings = settings or WorkerSettings()
         self._partitions = range(log.partitions) if partition is None else (partition,)
-        self._inserting = sole_writer(store) if partition is None else ClaimedInserts(store)
+        self._shares_tables = partition is not None
+        self._inserting = ClaimedInserts(store) if self._shares_tables else sole_writer(store)
         self._monotonic_s = monotonic_s
         self._on_step = on_step
         self._poison: set[tuple[int, int]] = set()
@@ -131,7 +132,13 @@ class Worker:
         self._on_step("resumed")
         next_offsets = {part: commit.offset + 1 for part, commit in done.items()}
         feed = Feed(self._log, next_offsets, max_ahead_bytes=self._settings.max_ahead_bytes)
-        writer = TableWriter(self._inserting, self._progress.advance, on_inserted=self._inserted, on_step=self._on_step)
+        writer = TableWriter(
+            self._inserting,
+            self._progress.advance,
+            at_once=self._shares_tables,
+            on_inserted=self._inserted,
+            on_step=self._on_step,
+        )
         try:
             await self._cycles(folding, feed, writer, stop)
         finally:

@@ -1,7 +1,8 @@
 """Writes what was folded, one insert behind the other, while the next batch is folded.
 
 Order is all that matters here: points of a batch, then on a flush every other table, then the commit row. A crash
-after any of them is mended by the next start (docs/design/exactly-once.md).
+after any of them is mended by the next start (docs/design/exactly-once.md). Between the tables of a flush there is no
+order, so where the way to the store is long they may be on it together.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ class Written:
 class TableWriter:
     """A queue of inserts of bounded depth. Used from one event loop.
 
+    at_once: insert the tables of a flush beside each other, the commit row after all of them.
     `on_inserted` is called after each insert, `on_visible` after the last one of a task that makes something visible.
     `on_step` is called with "before TABLE" and "after TABLE" around each insert; fault tests end the process there.
     """
@@ -33,12 +35,14 @@ class TableWriter:
         inserting: Inserting,
         on_visible: Callable[[Positions], None],
         *,
+        at_once: bool = False,
         on_inserted: Callable[[Insert], None] = lambda insert: None,
         depth: int = 2,
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
         self._insert = inserting
         self._on_visible = on_visible
+        self._at_once = at_once
         self._on_inserted = on_inserted
         self._on_step = on_step
         self._queue: asyncio.Queue[Written] = asyncio.Queue(depth)
@@ -84,11 +88,26 @@ class TableWriter:
                 self._queue.task_done()
 
     async def _write(self, written: Written) -> None:
-        for insert in written.inserts:
+        in_order = written.inserts
+        if self._at_once and written.visible is not None and len(in_order) > 2:
+            await self._write_together(in_order[:-1])
+            in_order = in_order[-1:]
+        for insert in in_order:
             async with self._under_way:
-                self._on_step(f"before {insert.table}")
-                await self._insert(insert)
-            self._on_inserted(insert)
-            self._on_step(f"after {insert.table}")
+                await self._write_one(insert)
         if written.visible is not None:
             self._on_visible(written.visible)
+
+    async def _write_together(self, inserts: Sequence[Insert]) -> None:
+        async with self._under_way:
+            # All of them end before the first failure is told: none can be taken back.
+            outcomes = await asyncio.gather(*map(self._write_one, inserts), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _write_one(self, insert: Insert) -> None:
+        self._on_step(f"before {insert.table}")
+        await self._insert(insert)
+        self._on_inserted(insert)
+        self._on_step(f"after {insert.table}")
