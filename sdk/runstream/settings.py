@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from runstream.errors import InvalidSetting
+from runstream.events.kafka import KafkaAddress
 from runstream.events.names import check_path_part
 
 FILE_NAME: Final = ".runstream.toml"
@@ -24,6 +25,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:7070"
 ENVIRONMENT: Final = {
     "RUNSTREAM_URL": "url",
     "RUNSTREAM_API_KEY": "api_key",
+    "RUNSTREAM_INGEST": "ingest",
     "RUNSTREAM_DIR": "dir",
     "RUNSTREAM_MODE": "mode",
     "RUNSTREAM_WORKSPACE": "workspace",
@@ -47,6 +49,8 @@ class SettingValues(BaseModel):
     #: The gateway and query server.
     url: str = DEFAULT_URL
     api_key: SecretStr | None = None
+    #: Where frames go instead of the gateway: kafka://HOST:PORT[,HOST:PORT]/TOPIC.
+    ingest: str | None = None
     #: The spool: a directory on a local disk.
     dir: Path = Path("~/.runstream/spool")
     #: online: sent while the run goes on. offline: kept on disk until `runstream sync`. disabled: nothing is kept.
@@ -73,6 +77,11 @@ class SettingValues(BaseModel):
         if "@" in rest.split("/")[0]:
             raise ValueError("holds a user or password: give the key as `api_key` or RUNSTREAM_API_KEY")
         return url.rstrip("/")
+
+    @field_validator("ingest")
+    @classmethod
+    def _ingest(cls, ingest: str | None) -> str | None:
+        return None if ingest is None else str(KafkaAddress.parse(ingest))
 
     @field_validator("dir")
     @classmethod

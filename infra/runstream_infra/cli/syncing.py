@@ -68,15 +68,15 @@ def sync(
     settings = client_settings(dir=spool_dir, url=url, api_key=api_key)
     spool = settings.values.dir.expanduser()
     url, key = settings.values.url, settings.values.api_key
-    secret = key.get_secret_value() if key else None
+    secret, ingest = key.get_secret_value() if key else None, settings.values.ingest or ""
     if moved_from is not None and settings.origin("url") == "default":
         raise BadInput("--moved-from needs the new address: give --url or RUNSTREAM_URL")
     try:
         if moved_from is not None:
-            moved = retarget_moved(spool, moved_from, url, secret)
+            moved = retarget_moved(spool, moved_from, url, secret, ingest)
             output.note(f"{moved} writers were on their way to {moved_from} and go to {url} now")
-        if settings.origin("url") != "default":
-            retarget_offline(spool, url, secret)
+        if settings.origin("url") != "default" or ingest:
+            retarget_offline(spool, url, secret, ingest)
         with showing_progress(output) as show:
             result = send_what_is_left(spool, timeout_s=timeout_s, include_offline=True, progress=show)
     except OSError as error:

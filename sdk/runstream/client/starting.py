@@ -5,6 +5,7 @@ would lock the child out of that module for ever. `init` imports this when it is
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from runstream.client.resuming import check_resume, is_resumed
 from runstream.client.run import Run
 from runstream.client.writers import NullWriter, Opening, open_writer
 from runstream.clock import SYSTEM_CLOCK
-from runstream.errors import Invalid, Unusable
+from runstream.errors import Invalid, InvalidSetting, Unusable
 from runstream.events.names import InvalidName, check_path_part, check_run_id
 from runstream.ids import new_id
 from runstream.notices import Notices
@@ -39,6 +40,7 @@ class Asked:
 def start(settings: Settings, asked: Asked) -> Run:
     """Open a writer and begin to capture. Raises what `init` raises; nothing was started then."""
     values = settings.values
+    _check_ingest(settings)
     opening = _opening(values, asked)
     notices = Notices()
     if values.mode == "disabled":
@@ -56,6 +58,17 @@ def start(settings: Settings, asked: Asked) -> Run:
     where = run.url if run.mode == "online" else f"kept in {run.spool_folder}"
     notices.line(f"run {run.name or run.run_id} in {run.workspace}/{run.project}: {where}")
     return run
+
+
+def _check_ingest(settings: Settings) -> None:
+    """The sender is another process of the same installation: what it lacks is known here, before anything is kept for
+    it. Raises InvalidSetting."""
+    if settings.values.ingest and settings.values.mode == "online" and find_spec("aiokafka") is None:
+        raise InvalidSetting(
+            f"setting ingest = {settings.values.ingest!r} (from {settings.origin('ingest')}) needs the package "
+            "aiokafka, which is not installed: pip install 'runstream[kafka]'; or leave it unset, and frames go to the "
+            f"gateway at {settings.values.url}"
+        )
 
 
 def _opening(values: SettingValues, asked: Asked) -> Opening:
@@ -78,6 +91,7 @@ def _opening(values: SettingValues, asked: Asked) -> Opening:
         url=values.url,
         api_key=values.api_key.get_secret_value() if values.api_key is not None else None,
         mode=values.mode,
+        ingest=values.ingest or "",
         resumed=values.mode != "disabled" and is_resumed(asked.resume, asked.run_id, values),
         resumed_at_step=asked.resume_from_step,
         handle_sigterm=values.handle_sigterm,

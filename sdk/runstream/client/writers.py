@@ -99,6 +99,7 @@ class Opening:
     url: str
     api_key: str | None
     mode: str
+    ingest: str = ""
     resumed: bool = False
     #: The step from which the run goes on, where its caller said so.
     resumed_at_step: int | None = None
@@ -150,6 +151,7 @@ def open_writer(
         mode=opening.mode,
         created_us=clock.at_us(),
         sdk_version=VERSION,
+        ingest=opening.ingest,
     )
     first_step = opening.resumed_at_step if opening.resumed_at_step is not None else 0
     writer = SpoolWriter(

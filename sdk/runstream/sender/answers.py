@@ -16,9 +16,10 @@ _MAX_REASON_CHARS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Durable up to, not including, these numbers, by writer id."""
+    """Durable up to, not including, these numbers, by writer id. `left_out`: why some writers are not among them."""
 
     next_seqs: Mapping[str, int]
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def meaning_of(answer: Answer, now_unix_s: float) -> Meaning:
             return (
                 Failing("a 200 without 'writers': is this a Runstream gateway?")
                 if next_seqs is None
-                else (Accepted(next_seqs))
+                else Accepted(next_seqs, str(fields.get("left_out", "")))
             )
         case 409:
             expected = _numbers(fields.get("expected"))
@@ -102,7 +103,7 @@ def _object(body: bytes) -> dict[str, Any]:
 def _reason(answer: Answer, fields: Mapping[str, Any]) -> str:
     told = [str(fields[name]) for name in ("title", "detail") if fields.get(name)]
     text = ": ".join(told) or answer.body[:200].decode("utf-8", "replace").strip()
-    return f"HTTP {answer.status} {text}".strip()[:_MAX_REASON_CHARS]
+    return f"{answer.name or f'HTTP {answer.status}'} {text}".strip()[:_MAX_REASON_CHARS]
 
 
 def _numbers(value: object) -> dict[str, int] | None:

@@ -44,10 +44,11 @@ _HELD_S: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where writers send: a gateway and a key."""
+    """Where writers send: a gateway and a key; and where their frames go instead, if `ingest` is set."""
 
     url: str
     api_key: str | None
+    ingest: str = ""
 
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
@@ -208,8 +209,8 @@ class Lane:
             self._wait("retrying", str(error), self._backoff.next_wait_s())
             return
         match meaning_of(answer, self._clock.time_ns() / 1e9):
-            case Accepted(next_seqs):
-                self._accepted(parts, next_seqs, len(body))
+            case Accepted(next_seqs, left_out):
+                self._accepted(parts, next_seqs, len(body), left_out)
             case Rewind(expected, reason):
                 self._rewound(parts, expected, reason)
             case Refused(status, writer_id, reason):
@@ -221,7 +222,7 @@ class Lane:
             case Failing(reason):
                 self._wait("retrying", reason, self._backoff.next_wait_s())
 
-    def _accepted(self, parts: list[Part], next_seqs: Mapping[str, int], size: int) -> None:
+    def _accepted(self, parts: list[Part], next_seqs: Mapping[str, int], size: int, left_out: str) -> None:
         by_writer = _by_writer(parts)
         for writer, own in by_writer.items():
             if (next_seq := next_seqs.get(writer.writer_id)) is None:
@@ -238,8 +239,8 @@ class Lane:
         self._bytes_sent += size
         missing = [writer.writer_id for writer in by_writer if writer.writer_id not in next_seqs]
         if missing:
-            reason = f"the gateway's answer leaves out {len(missing)} of {len(by_writer)} writers, as {missing[0]}"
-            self._wait("retrying", reason, self._backoff.next_wait_s())
+            missed = f"the gateway's answer leaves out {len(missing)} of {len(by_writer)} writers, as {missing[0]}"
+            self._wait("retrying", left_out or missed, self._backoff.next_wait_s())
             return
         self._backoff.succeeded()
         self._rewinds = 0

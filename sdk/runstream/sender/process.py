@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from runstream.clock import SYSTEM_CLOCK, Clock
+from runstream.events.kafka import InvalidAddress, KafkaAddress
 from runstream.sender.assets import AssetUploads
 from runstream.sender.lane import Lane, Target
 from runstream.sender.lock import SpoolLock
@@ -52,8 +53,8 @@ class _Gateway:
 class Sender:
     """Runs in the calling thread (`run`), with threads of its own for every gateway. The caller holds the lock.
 
-    `connect` makes the transport to a URL and may raise InvalidTarget; `lanes` is how many requests to one gateway may
-    be under way at once (a writer is always in the same lane).
+    `connect` makes the transport to a URL, `connect_kafka` the one of frames to a topic; both may raise InvalidTarget.
+    `lanes` is how many requests to one gateway may be under way at once (a writer is always in the same lane).
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Sender:
         clock: Clock = SYSTEM_CLOCK,
         uniform: Callable[[], float] = random.random,
         connect: Callable[[str], Transport] = HttpTransport,
+        connect_kafka: Callable[[str, Clock], Transport] | None = None,
     ) -> None:
         self.spool_dir = spool_dir
         self._stop = threading.Event()
@@ -74,6 +76,7 @@ class Sender:
         self._clock = clock
         self._uniform = uniform
         self._connect = connect
+        self._connect_kafka = connect_kafka or connected_to_kafka
         self._gateways: dict[Target, _Gateway] = {}
         self._known: dict[str, SpooledWriter] = {}
         self._offline: dict[str, WriterInfo] = {}
@@ -184,7 +187,7 @@ class Sender:
             self._offline[folder.name] = info
             return
         try:
-            gateway = self._gateway(Target(info.url, info.api_key))
+            gateway = self._gateway(Target(info.url, info.api_key, info.ingest))
         except InvalidTarget as error:
             self._unusable[folder.name] = str(error)
             return
@@ -199,7 +202,7 @@ class Sender:
             unix_s = self._unix_s
             uploads = AssetUploads(self._connect(target.url), headers, self._uniform, unix_s)
             lanes = [
-                Lane(target, self._connect(target.url), uploads, self._clock, self._uniform)
+                Lane(target, self._frames_transport(target), uploads, self._clock, self._uniform)
                 for _ in range(self._lane_count)
             ]
             gateway = self._gateways[target] = _Gateway(lanes, uploads)
@@ -211,6 +214,9 @@ class Sender:
             for thread in gateway.threads:
                 thread.start()
         return gateway
+
+    def _frames_transport(self, target: Target) -> Transport:
+        return self._connect_kafka(target.ingest, self._clock) if target.ingest else self._connect(target.url)
 
     def _run_lane(self, lane: Lane) -> None:
         while not self._stop.is_set():
@@ -268,6 +274,20 @@ class Sender:
 
     def _unix_s(self) -> float:
         return self._clock.time_ns() / 1e9
+
+
+def connected_to_kafka(ingest: str, clock: Clock) -> Transport:
+    """The transport of frames to the topic at `ingest`. Raises InvalidTarget, also where Kafka's client is missing."""
+    try:
+        from runstream.sender.kafka import KafkaTransport
+
+        return KafkaTransport(KafkaAddress.parse(ingest), clock=clock)
+    except InvalidAddress as error:
+        raise InvalidTarget(f"{ingest!r} {error} (RUNSTREAM_INGEST)") from None
+    except ModuleNotFoundError as error:
+        raise InvalidTarget(
+            f"frames for {ingest} need the package {error.name}: pip install 'runstream[kafka]' where this sender runs"
+        ) from error
 
 
 def installed_version() -> str:

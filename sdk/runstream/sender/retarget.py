@@ -11,18 +11,19 @@ from runstream.sender.status import read_status
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
 
 
-def retarget_offline(spool_dir: Path, url: str, api_key: str | None) -> int:
-    """Let the offline writers of a spool send to `url` from now on; how many there are.
+def retarget_offline(spool_dir: Path, url: str, api_key: str | None, ingest: str = "") -> int:
+    """Let the offline writers of a spool send to `url` (and their frames to `ingest`, if it is set) from now on; how
+    many there are.
 
     One that a server has begun to acknowledge stays with it: the rest of its run is there. Damaged folders are passed
     over, `sync` reports them. Raises OSError if a folder cannot be written.
     """
     return _retarget(
-        spool_dir, url, api_key, lambda folder, info: info.mode == "offline" and Acked.read(folder) == Acked()
+        spool_dir, (url, api_key, ingest), lambda folder, info: info.mode == "offline" and Acked.read(folder) == Acked()
     )
 
 
-def retarget_moved(spool_dir: Path, moved_from: str, url: str, api_key: str | None) -> int:
+def retarget_moved(spool_dir: Path, moved_from: str, url: str, api_key: str | None, ingest: str = "") -> int:
     """Let every writer that sends to `moved_from` send to `url` from now on, also where a part of it is acknowledged:
     the server at `url` has everything that the one at `moved_from` had, so each goes on where it was. Returns how many
     there are.
@@ -31,7 +32,7 @@ def retarget_moved(spool_dir: Path, moved_from: str, url: str, api_key: str | No
     whoever needs one starts another. Damaged folders are passed over, `sync` reports them. Raises OSError.
     """
     old = moved_from.rstrip("/")
-    moved = _retarget(spool_dir, url, api_key, lambda folder, info: info.url.rstrip("/") == old)
+    moved = _retarget(spool_dir, (url, api_key, ingest), lambda folder, info: info.url.rstrip("/") == old)
     status = read_status(spool_dir)
     if moved and status is not None and status.pid != os.getpid() and sender_lives(spool_dir):
         try:
@@ -41,15 +42,18 @@ def retarget_moved(spool_dir: Path, moved_from: str, url: str, api_key: str | No
     return moved
 
 
-def _retarget(spool_dir: Path, url: str, api_key: str | None, concerns: Callable[[Path, WriterInfo], bool]) -> int:
+def _retarget(
+    spool_dir: Path, target: tuple[str, str | None, str], concerns: Callable[[Path, WriterInfo], bool]
+) -> int:
+    url, api_key, ingest = target
     moved = 0
     for folder in sorted((spool_dir / "writers").glob("*/")):
         try:
             info = WriterInfo.read(folder)
         except (FileNotFoundError, SpoolCorrupt):
             continue
-        if (info.url, info.api_key) == (url, api_key) or not concerns(folder, info):
+        if (info.url, info.api_key, info.ingest) == target or not concerns(folder, info):
             continue
-        replace(info, url=url, api_key=api_key).write(folder)
+        replace(info, url=url, api_key=api_key, ingest=ingest).write(folder)
         moved += 1
     return moved

@@ -30,11 +30,13 @@ class InvalidTarget(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, header names in lower case."""
+    """An HTTP answer, header names in lower case. `name`: what a person is told instead of its status, where it is
+    another transport's answer in the same form."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    name: str = ""
 
 
 class Transport(Protocol):

@@ -84,6 +84,8 @@ class WriterInfo:
     mode: str
     created_us: int
     sdk_version: str
+    #: Where frames go instead of the gateway at `url`: an address of Kafka. Empty: to the gateway.
+    ingest: str = ""
 
     def write(self, folder: Path) -> None:
         write_private_json(folder / "writer.json", asdict(self))
@@ -93,7 +95,8 @@ class WriterInfo:
         """Raises SpoolCorrupt; FileNotFoundError while the writer has not written it yet."""
         path = folder / "writer.json"
         try:
-            fields = json.loads(path.read_bytes())
+            # What an older version left out has its default.
+            fields = {"ingest": "", **json.loads(path.read_bytes())}
             return cls(**{name: fields[name] for name in cls.__slots__})
         except (ValueError, KeyError, TypeError) as error:
             raise SpoolCorrupt(f"{path} cannot be read: {error!r}") from None

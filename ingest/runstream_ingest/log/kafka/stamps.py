@@ -1,7 +1,7 @@
 """The log's clock over a partition that several writers stamp, each with a clock of its own.
 
 Kafka keeps a record's time in milliseconds; a header of 8 bytes beside it holds the microseconds. The clocks of two
-gateways differ, so stamps can run backwards. What a reader is told never does, and is the same whoever reads and
+writers differ, so stamps can run backwards. What a reader is told never does, and is the same whoever reads and
 wherever the reading began, because it depends on nothing but the records before it:
 
 - a record that is stamped in a later millisecond than all before it keeps its stamp;
@@ -12,26 +12,17 @@ The third line is what lets a reading that begins in the middle find its place b
 knows the first record at or after a millisecond.
 """
 
-import struct
 from collections.abc import Iterable
-from typing import Final
 
-#: The header's name: 5 bytes of each record.
-HEADER: Final = "at_us"
-_MICROSECONDS: Final = struct.Struct(">q")
-
-
-def headers_of(stamp_us: int) -> list[tuple[str, bytes]]:
-    """The headers of a record that is stamped with `stamp_us` (microseconds since 1970)."""
-    return [(HEADER, _MICROSECONDS.pack(stamp_us))]
+from runstream.events.kafka import STAMP, STAMP_HEADER
 
 
 def stamp_of(timestamp_ms: int, headers: Iterable[tuple[str, bytes]]) -> int:
     """The stamp of a record in microseconds. Kafka's own time where the header is missing, or is not within the same
     millisecond: the time index goes by Kafka's."""
     for name, value in headers:
-        if name == HEADER and len(value) == _MICROSECONDS.size:
-            (stamp_us,) = _MICROSECONDS.unpack(value)
+        if name == STAMP_HEADER and len(value) == STAMP.size:
+            (stamp_us,) = STAMP.unpack(value)
             if stamp_us // 1000 == timestamp_ms:
                 return int(stamp_us)
     return timestamp_ms * 1000

@@ -11,6 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.conn import create_conn
 
 from runstream.events import limits
+from runstream.events.kafka import MAX_BATCH_BYTES
 from runstream.service.log import LogUnavailable
 from runstream_ingest.log.errors import LogMismatch
 from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, unavailable
@@ -19,9 +20,6 @@ from runstream_ingest.log.kafka.settings import KafkaSettings
 #: Of a new topic when none are asked for: enough for a dozen workers of one core each, few enough that every one is
 #: busy.
 DEFAULT_PARTITIONS: Final = 12
-#: A batch, not a record, is what a broker bounds. 48,576 bytes above the largest frame: room for its key (255 bytes),
-#: the header of the batch (61), that of the record (at most 21) and the stamp (15).
-MAX_BATCH_BYTES: Final = limits.MAX_FRAME_BYTES + 48_576
 #: Kafka compares it with a whole batch, of which our own client's count leaves out 12 bytes (offset and length).
 _MAX_MESSAGE_BYTES: Final = MAX_BATCH_BYTES + 12
 _SKEW_MS: Final = limits.CLOCK_SKEW_S * 1000

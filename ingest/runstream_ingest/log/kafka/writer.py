@@ -8,7 +8,6 @@ batch again.
 
 import asyncio
 import logging
-import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,17 +16,15 @@ from typing import Any, Final, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerClosed
 
+from runstream.events.kafka import MAX_BATCH_BYTES, RECORD_OVERHEAD_BYTES, partition_of, stamp_headers
 from runstream.events.positions import Positions
 from runstream.service.log import LogUnavailable, Record
 from runstream_ingest.log.embedded import now_us
 from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, unavailable
 from runstream_ingest.log.kafka.settings import KafkaSettings
-from runstream_ingest.log.kafka.stamps import headers_of
-from runstream_ingest.log.kafka.topic import MAX_BATCH_BYTES, ensure_topic
+from runstream_ingest.log.kafka.topic import ensure_topic
 
-#: What a batch (61 bytes), a record in it (at most 21) and its stamp (15) take beside key and value.
-_OVERHEAD_BYTES: Final = 100
-_MAX_RECORD_BYTES: Final = MAX_BATCH_BYTES - _OVERHEAD_BYTES
+_MAX_RECORD_BYTES: Final = MAX_BATCH_BYTES - RECORD_OVERHEAD_BYTES
 #: How long a close waits for a producer that has nothing to deliver.
 _CLOSE_S: Final = 1.0
 _CLOSED: Final = "the log is closed: open it again"
@@ -172,7 +169,7 @@ class KafkaWriter:
         call = _Call(asyncio.get_running_loop().create_future(), len(stamped))
         self._pending_bytes += size
         for stamp_us, key, value in stamped:
-            lane = self._lanes[zlib.crc32(key) % len(self._lanes)]
+            lane = self._lanes[partition_of(key, len(self._lanes))]
             lane.waiting.append(_Item(call, stamp_us, key, value))
             if lane.task is None:
                 lane.task = asyncio.create_task(self._send_what_waits(lane))
@@ -206,7 +203,7 @@ class KafkaWriter:
         self._drop_given_up(lane)
         while lane.waiting:
             item = lane.waiting[0]
-            size += len(item.key) + len(item.value) + _OVERHEAD_BYTES
+            size += len(item.key) + len(item.value) + RECORD_OVERHEAD_BYTES
             if batch and size > MAX_BATCH_BYTES:
                 break
             batch.append(lane.waiting.popleft())
@@ -226,7 +223,10 @@ class KafkaWriter:
             builder = producer.create_batch()
             for item in batch:
                 builder.append(
-                    timestamp=item.stamp_us // 1000, key=item.key, value=item.value, headers=headers_of(item.stamp_us)
+                    timestamp=item.stamp_us // 1000,
+                    key=item.key,
+                    value=item.value,
+                    headers=stamp_headers(item.stamp_us),
                 )
             delivery: asyncio.Future[Any] = await producer.send_batch(
                 builder, self._settings.topic, partition=partition
