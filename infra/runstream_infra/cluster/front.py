@@ -34,6 +34,10 @@ _CHUNK_BYTES: Final = 1 << 16
 _CONNECT_S: Final = 2.0
 
 
+class _BrokeOff(ConnectionResetError):
+    """An answer ended in its middle, and the client was cut off: there is nobody to answer any more."""
+
+
 class Front:
     """A reverse proxy. `gateways` and `queries` are URLs, which stay the same when a process is started again."""
 
@@ -67,6 +71,8 @@ class Front:
                 return await self._ask(url, request, headers)
             except aiohttp.ClientConnectorError:
                 continue  # nothing of the body was read
+            except _BrokeOff:
+                raise
             except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
                 raise self._bad_gateway(502, f"{url} broke off: {error}.") from error
         raise self._bad_gateway(503, f"None of {', '.join(behind)} takes connections.")
@@ -83,8 +89,14 @@ class Front:
                 if name.lower() not in _OF_THE_CONNECTION:
                     passed.headers.add(name, value)
             await passed.prepare(request)
-            async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
-                await passed.write(chunk)
+            try:
+                async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                    await passed.write(chunk)
+            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+                # The head is sent already. A client that is not cut off would wait for the rest for ever.
+                if request.transport is not None:
+                    request.transport.abort()
+                raise _BrokeOff(f"{url} broke off within its answer") from error
             await passed.write_eof()
             return passed
 
