@@ -9,7 +9,7 @@ from typing import Final
 from runstream_infra.status import STATUS_PATH, ServerStatus
 from runstream_ingest.gateway.commands import Commands
 from runstream_query.answers import Answer
-from runstream_query.http.openapi import Described
+from runstream_query.http.described import Described
 
 
 class Health(Answer):

@@ -8,6 +8,7 @@ What runs do not have as a column (metrics, parameters, ...) is `run IN (SELECT 
 import math
 from typing import Final, assert_never
 
+from runstream_query.filters.bound import Bound
 from runstream_query.filters.checks import check, type_of
 from runstream_query.filters.tree import (
     And,
@@ -25,7 +26,6 @@ from runstream_query.filters.tree import (
     TextTest,
     Value,
 )
-from runstream_query.sql.parameters import Parameters
 
 SUMMARY_COLUMNS: Final = {
     "min": "minimum",
@@ -48,7 +48,7 @@ def column_of(field: Field) -> str:
     return _COLUMNS.get(field.kind, field.kind)
 
 
-def compile_filter(expression: Expression, parameters: Parameters, now_us: int, only: str | None = None) -> str:
+def compile_filter(expression: Expression, parameters: Bound, now_us: int, only: str | None = None) -> str:
     """The condition on the rows of `runstream_query.sql.runs.run_rows`, its values bound in `parameters`. `now_us` is
     what `now` means; `only` is what may stand behind IN: the ids of the runs that are asked about, if not all are.
     Raises FilterError."""
@@ -56,14 +56,14 @@ def compile_filter(expression: Expression, parameters: Parameters, now_us: int, 
     return _Compiler(parameters, now_us, True, only).condition(expression)
 
 
-def compile_for_states(expression: Expression, parameters: Parameters, now_us: int) -> str:
+def compile_for_states(expression: Expression, parameters: Bound, now_us: int) -> str:
     """The condition on single states (rows of `run_states`), of metrics and logged values too: it may hold for a run
     whose newest state it does not hold for. For what `filters.states.weakened` makes of a checked expression."""
     return _Compiler(parameters, now_us, False, None).condition(expression)
 
 
 class _Compiler:
-    def __init__(self, parameters: Parameters, now_us: int, newest: bool, only: str | None) -> None:
+    def __init__(self, parameters: Bound, now_us: int, newest: bool, only: str | None) -> None:
         self._bound = parameters
         self._now_us = now_us
         self._newest = newest

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from runstream.events.positions import InvalidPositions, Positions
 from runstream.service.assets import AssetReader
@@ -14,12 +14,10 @@ from runstream.service.visibility import Visibility
 from runstream_query.as_of import AsOf
 from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
+from runstream_query.http.described import Described
 from runstream_query.settings import QuerySettings
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import Clock
-
-if TYPE_CHECKING:
-    from runstream_query.http.openapi import Described
 
 _POSITION: Final = re.compile(r"\d+:\d+(,\d+:\d+)*\Z")
 
@@ -35,7 +33,7 @@ class Context:
     #: Microseconds since 1970 UTC.
     now_us: Callable[[], int]
     #: Routes of the application that are not this service's, for the document.
-    described: "Sequence[Described]" = ()
+    described: Sequence[Described] = ()
     #: Set when the server begins to stop: live streams end.
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     #: One entry a live stream that is open now.

@@ -1,6 +1,5 @@
 """An endpoint: path, models and handler in one value. Routes, request checking and OpenAPI all come from it."""
 
-import re
 import types
 import typing
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +15,7 @@ from runstream_query.answers import Answer, encode_json
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import similar
 from runstream_query.http.context import Context
+from runstream_query.http.described import operation_name
 
 POSITION_HEADER: Final = "Runstream-Position"
 
@@ -46,12 +46,6 @@ class Call(Generic[Q]):
 
 
 Handler = Callable[[Context, Call[Any]], Awaitable[Answer | web.StreamResponse]]
-
-
-def operation_name(method: str, path: str) -> str:
-    """Unique, for clients that are generated: `get_runs_run_series`."""
-    words = re.findall(r"\w+", path.removeprefix("/api/v1/"))
-    return "_".join((method.lower(), *words))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """OpenAPI 3.1, made from the table of endpoints and the models: what is not in a model is not in the document."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
@@ -10,7 +9,8 @@ from pydantic import BaseModel, RootModel
 from pydantic.json_schema import models_json_schema
 
 from runstream_query.answers import Changes
-from runstream_query.http.endpoint import POSITION_HEADER, Endpoint, operation_name
+from runstream_query.http.described import Described
+from runstream_query.http.endpoint import POSITION_HEADER, Endpoint
 
 PROBLEM: Final = "application/problem+json"
 _PROBLEM_SCHEMA: Final[dict[str, Any]] = {
@@ -35,27 +35,6 @@ _PROBLEM_RESPONSE: Final[dict[str, Any]] = {
 
 class Document(RootModel[dict[str, Any]]):
     """The document as an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A route that another part of the server answers, as the document shows it.
-
-    `answers` by status, each a model in JSON or None where the body is no JSON: then it has one of `media`, or is
-    empty. `body` is a model that is sent as JSON, `body_media` the types of one that is no JSON.
-    """
-
-    method: str
-    path: str
-    summary: str
-    answers: Mapping[int, type[BaseModel] | None]
-    media: tuple[str, ...] = ()
-    body: type[BaseModel] | None = None
-    body_media: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return operation_name(self.method, self.path)
 
 
 def document(endpoints: Sequence[Endpoint], version: str, described: Sequence[Described] = ()) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from runstream_query.answers import encode_json
 from runstream_query.as_of import AsOf
 from runstream_query.http import commands, details, files, live, runs, series, writers
 from runstream_query.http.context import Context
+from runstream_query.http.described import Described
 from runstream_query.http.endpoint import Asked, Call, Endpoint
-from runstream_query.http.openapi import Described, Document, document
+from runstream_query.http.openapi import Document, document
 from runstream_query.problems import problem_of
 from runstream_query.settings import QuerySettings
 
