@@ -19,6 +19,7 @@ from runstream.service.visibility import Progress
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.copying import CopiedAssets, copy_assets
+from runstream_infra.placing import NewPlaces, Placed, SamePlaces, Survey
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_ingest.log.errors import LogMismatch
@@ -33,10 +34,6 @@ from runstream_processors.store.migrate import migrate
 from runstream_processors.store.resume import commits
 from runstream_processors.worker.loop import Worker
 
-#: What is read from the embedded log at once: four of Kafka's batches.
-_CHUNK_BYTES: Final = 4_000_000
-#: All partitions are replayed beside each other. Together they stay well below `KafkaSettings.max_pending_bytes`.
-_ALL_CHUNKS_BYTES: Final = 32_000_000
 #: Nobody waits at the other end: a broker may be away for a minute or two before this gives up and has to be called
 #: again.
 _APPEND_TIMEOUT_S: Final = 120.0
@@ -82,9 +79,11 @@ class ComparedTable:
 
 @dataclass(frozen=True, slots=True)
 class PromoteResult:
-    """`position`: the end of both logs. `replayed`: records that this call wrote, of `records`."""
+    """`position`: the end of the cluster's log. `same_places`: it is the end of the embedded log as well, and the
+    hashes include where in the log each row comes from. `replayed`: records that this call wrote, of `records`."""
 
     position: Positions
+    same_places: bool
     records: int
     replayed: int
     assets: CopiedAssets
@@ -99,16 +98,18 @@ async def promote(
     data_dir: Path,
     settings: RoleSettings,
     *,
+    partitions: int | None = None,
     fold: bool = False,
     patience_s: float = 60.0,
     on_stage: Callable[[Stage], None] = lambda stage: None,
 ) -> PromoteResult:
     """Copy the assets and the log of a stopped server in `data_dir` into a cluster, and compare the read models.
 
-    The topic is made if it is missing; what it holds must be the beginning of the embedded log. The cluster's workers
-    fold; PromoteUnfinished if they make no progress for `patience_s`. With `fold` this process folds as well. The
-    embedded directory is only read, except that its tables are brought up to the end of its log, as any start of the
-    server does. Raises PromoteRefused, PromoteUnfinished.
+    The topic is made if it is missing; what it holds must be the beginning of the embedded log. It has as many
+    partitions as that, or `partitions` (see `placing.NewPlaces`). The cluster's workers fold; PromoteUnfinished if they
+    make no progress for `patience_s`. With `fold` this process folds as well. The embedded directory is only read,
+    except that its tables are brought up to the end of its log, as any start of the server does. Raises PromoteRefused,
+    PromoteUnfinished.
     """
     embedded = ServerSettings(data_dir=data_dir)
     if not embedded.log_dir.is_dir():
@@ -117,18 +118,18 @@ async def promote(
         async with AsyncExitStack() as stack:
             log = await asyncio.to_thread(EmbeddedLog.open, embedded.log_dir, partitions=None)
             stack.push_async_callback(log.close)
-            moving = await _open(log, data_dir, settings, stack)
+            moving = await _open(log, data_dir, settings, partitions or log.partitions, stack)
             await moving.check()
             assets = await copy_assets(
                 embedded.assets_dir, settings.open_assets(), lambda done, total: on_stage(Stage("assets", done, total))
             )
             replayed = await moving.replay(on_stage)
             on_stage(Stage("tables of the one machine"))
-            live = await _folded(log, embedded.store_dir)
+            live = await _folded(log, embedded.store_dir, with_places=moving.same_places)
             on_stage(Stage("folding"))
             await (moving.fold() if fold else moving.wait_for_workers(patience_s))
             on_stage(Stage("comparing"))
-            fresh = await table_hashes(moving.store)
+            fresh = await table_hashes(moving.store, with_places=moving.same_places)
             await moving.check_end()
     except (LogUnavailable, StoreUnavailable, AssetUnavailable) as error:
         raise PromoteUnfinished(f"{error}; what was moved stays, run `runstream promote` again") from error
@@ -136,10 +137,12 @@ async def promote(
         raise PromoteRefused(str(error)) from error
     tables = tuple(ComparedTable(table, live[table], fresh[table]) for table in live)
     records = sum(moving.ends.values())
-    return PromoteResult(moving.position, records, replayed, assets, tables)
+    return PromoteResult(moving.position, moving.same_places, records, replayed, assets, tables)
 
 
-async def _open(log: EmbeddedLog, data_dir: Path, settings: RoleSettings, stack: AsyncExitStack) -> "_Moving":
+async def _open(
+    log: EmbeddedLog, data_dir: Path, settings: RoleSettings, partitions: int, stack: AsyncExitStack
+) -> "_Moving":
     """Everything that is written to, opened, closed again with `stack`."""
     begins = await log.begin_offsets()
     for part, begin in begins.items():
@@ -152,56 +155,67 @@ async def _open(log: EmbeddedLog, data_dir: Path, settings: RoleSettings, stack:
     kafka = settings.kafka.model_copy(
         update={"append_timeout_s": max(_APPEND_TIMEOUT_S, settings.kafka.append_timeout_s)}
     )
-    await _check_partitions(log.partitions, data_dir, kafka)
-    writer = KafkaWriter(kafka, log.partitions)
+    await _check_partitions(partitions, log.partitions, data_dir, kafka)
+    writer = KafkaWriter(kafka, partitions)
     stack.push_async_callback(writer.close)
     await writer.start()
-    reader = KafkaReader(kafka, log.partitions)
+    reader = KafkaReader(kafka, partitions)
     stack.push_async_callback(reader.close)
     patient = settings.store.model_copy(update={"timeout_s": max(_HASH_TIMEOUT_S, settings.store.timeout_s)})
     store = await HttpStore.open(patient)
     stack.push_async_callback(store.close)
     await migrate(store, profile=settings.store.engine_profile)
-    return _Moving(log, data_dir, writer, reader, store, kafka, dict(await log.next_offsets()))
+    placed: Placed = SamePlaces(log) if partitions == log.partitions else NewPlaces(log, partitions)
+    starts = await reader.next_offsets()
+    wanted = {(part, offset) for part, end in starts.items() if end for offset in (0, end - 1)}
+    return _Moving(data_dir, placed, await placed.survey(wanted), starts, writer, reader, store, kafka)
 
 
-async def _check_partitions(partitions: int, data_dir: Path, kafka: KafkaSettings) -> None:
-    """Make the topic with as many partitions as the embedded log has, or see that it has them."""
+async def _check_partitions(partitions: int, embedded: int, data_dir: Path, kafka: KafkaSettings) -> None:
+    """Make the topic with so many partitions, or see that it has them."""
     where = f"topic {kafka.topic!r} at {kafka.bootstrap}"
-    asked = kafka.partitions
-    if asked not in (None, partitions):
+    wanted = f"{partitions} are asked for" if partitions != embedded else f"the log in {data_dir} has {embedded}"
+    if kafka.partitions not in (None, partitions):
         raise PromoteRefused(
-            f"the log in {data_dir} has {partitions} partitions and RUNSTREAM_KAFKA_PARTITIONS={asked}: set it to "
-            f"{partitions}. A run's place in a log follows from their number, so both logs have the same"
+            f"RUNSTREAM_KAFKA_PARTITIONS={kafka.partitions}, and {wanted}: set it to {partitions}, so that every "
+            f"record keeps its place; or give --partitions {kafka.partitions}, and each run goes where its key falls"
         )
     try:
         await ensure_topic(kafka.model_copy(update={"partitions": partitions}))
     except LogMismatch:
         found = await ensure_topic(kafka.model_copy(update={"partitions": None}))
         raise PromoteRefused(
-            f"the log in {data_dir} has {partitions} partitions and {where} has {found}. A run's place in a log "
-            "follows from their number, so both must have the same: set RUNSTREAM_KAFKA_TOPIC, here and for the "
-            f"cluster, to a name that does not exist yet (it is made with {partitions}); or, if nothing in this topic "
-            f"is needed, stop the cluster, run kafka-topics.sh --bootstrap-server {kafka.bootstrap} --delete --topic "
-            f"{kafka.topic} and try again"
+            f"{where} has {found} partitions, and {wanted}: give --partitions {found}, and each run goes where its key "
+            "falls; or set RUNSTREAM_KAFKA_TOPIC, here and for the cluster, to a name that does not exist yet (it is "
+            f"made with {partitions})"
         ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Moving:
-    """The parts of a move. `ends`: the next offset of each partition of the embedded log, which stands still."""
+    """The parts of a move. `survey`: the embedded log as the topic shall hold it; it stands still. `starts`: the next
+    offset of each partition of the topic at the beginning."""
 
-    log: EmbeddedLog
     data_dir: Path
+    placed: Placed
+    survey: Survey
+    starts: Mapping[int, int]
     writer: KafkaWriter
     reader: KafkaReader
     store: HttpStore
     kafka: KafkaSettings
-    ends: Mapping[int, int]
 
     @property
     def topic(self) -> str:
         return f"topic {self.kafka.topic!r} at {self.kafka.bootstrap}"
+
+    @property
+    def ends(self) -> Mapping[int, int]:
+        return self.survey.ends
+
+    @property
+    def same_places(self) -> bool:
+        return isinstance(self.placed, SamePlaces)
 
     @property
     def position(self) -> Positions:
@@ -210,8 +224,8 @@ class _Moving:
     async def check(self) -> None:
         """That the topic holds a beginning of this log, and the tables no more than the topic. Raises PromoteRefused,
         and what the topic and the store raise."""
-        begins, ends = await self.reader.begin_offsets(), await self.reader.next_offsets()
-        for part, end in ends.items():
+        begins = await self.reader.begin_offsets()
+        for part, end in self.starts.items():
             if begins[part]:
                 raise PromoteRefused(
                     f"{self.topic} has lost its first {begins[part]} records of partition {part} to retention: set "
@@ -219,11 +233,11 @@ class _Moving:
                 )
             if end > self.ends[part]:
                 raise self._beyond(part, end)
-            # Positions are equal where both logs have the same records from the first one on; the first tells
-            # another log apart, the last where an earlier call of this ended.
-            for offset in sorted({0, end - 1}) if end else ():
-                await self._compare(part, offset)
-        await self._check_tables(ends)
+        # Places are equal where both logs have the same records from the first one on: the first tells another log
+        # apart, the last where an earlier call of this ended.
+        for record in self.survey.records.values():
+            await self._compare(record)
+        await self._check_tables()
 
     async def check_end(self) -> None:
         """That nobody wrote to the topic meanwhile, which would make the comparison one of two different things."""
@@ -233,14 +247,19 @@ class _Moving:
 
     def _beyond(self, part: int, end: int) -> PromoteRefused:
         return PromoteRefused(
-            f"{self.topic} has {end} records in partition {part}, the log in {self.data_dir} only {self.ends[part]}: "
-            "somebody else writes to it. If clients were sent to the cluster after an earlier promote ended with equal "
-            "tables, the move is done and nothing is left to do. Else stop the gateways, set RUNSTREAM_KAFKA_TOPIC and "
-            "RUNSTREAM_CLICKHOUSE_DATABASE to new names, here and for the cluster, and promote again"
+            f"{self.topic} has {end} records in partition {part}, of the log in {self.data_dir} are only "
+            f"{self.ends[part]}: somebody else writes to it. If clients were sent to the cluster after an earlier "
+            "promote ended with equal tables, the move is done and nothing is left to do. Else stop the gateways, set "
+            "RUNSTREAM_KAFKA_TOPIC and RUNSTREAM_CLICKHOUSE_DATABASE to new names, here and for the cluster, and "
+            "promote again"
         )
 
-    async def _compare(self, part: int, offset: int) -> None:
-        own, theirs = await _record(self.log, part, offset), await _record(self.reader, part, offset)
+    async def _compare(self, own: Record) -> None:
+        part, offset = own.partition, own.offset
+        records = await self.reader.read(part, offset, 1, _READ_S)
+        if not records:
+            raise LogUnavailable(f"record {offset} of partition {part} of {self.topic} did not come in {_READ_S:g} s")
+        theirs = records[0]
         if own == theirs:
             return
         differing = [
@@ -253,52 +272,35 @@ class _Moving:
             "exist yet, here and for the cluster"
         )
 
-    async def _check_tables(self, ends: Mapping[int, int]) -> None:
+    async def _check_tables(self) -> None:
         for part, commit in (await commits(self.store)).items():
-            if commit.offset >= ends.get(part, 0):
+            if commit.offset >= self.starts.get(part, 0):
                 raise PromoteRefused(
                     f"the tables in database {self.store.settings.database!r} end at {part}:{commit.offset}, and "
-                    f"{self.topic} has {ends.get(part, 0)} records in that partition: they are of another log. Set "
-                    "RUNSTREAM_CLICKHOUSE_DATABASE to a name that does not exist yet, here and for the cluster"
+                    f"{self.topic} has {self.starts.get(part, 0)} records in that partition: they are of another log. "
+                    "Set RUNSTREAM_CLICKHOUSE_DATABASE to a name that does not exist yet, here and for the cluster"
                 )
 
     async def replay(self, on_stage: Callable[[Stage], None]) -> int:
         """Write what the topic lacks, with the times and in the order of the embedded log. Returns how many records."""
         total = sum(self.ends.values())
-        starts = await self.reader.next_offsets()
-        done = before = sum(starts.values())
+        done = before = sum(self.starts.values())
         on_stage(Stage("records", done, total))
-
-        def written(count: int) -> None:
-            nonlocal done
-            done += count
-            on_stage(Stage("records", done, total))
-
-        chunk_bytes = min(_CHUNK_BYTES, _ALL_CHUNKS_BYTES // len(self.ends))
-        tasks = [asyncio.create_task(self._replay(part, starts[part], chunk_bytes, written)) for part in self.ends]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        return done - before
-
-    async def _replay(self, part: int, next_offset: int, chunk_bytes: int, written: Callable[[int], None]) -> None:
-        while next_offset < self.ends[part]:
-            records = await self.log.read(part, next_offset, chunk_bytes, _READ_S)
+        async for chunk in self.placed.chunks(self.starts):
+            wanted = Positions({record.partition: record.offset for record in chunk})
             try:
-                positions = await self.writer.replay(records)
+                positions = await self.writer.replay(chunk)
             except ValueError as error:
-                raise PromoteRefused(f"records {next_offset} and on of partition {part}: {error}") from error
-            if positions != Positions({part: records[-1].offset}):
+                raise PromoteRefused(f"records up to {wanted} of the log in {self.data_dir}: {error}") from error
+            if positions != wanted:
                 raise PromoteRefused(
-                    f"the record at {part}:{records[-1].offset} of the log in {self.data_dir} came to {positions} in "
-                    f"{self.topic}: somebody else writes to that topic. Stop the gateways, set RUNSTREAM_KAFKA_TOPIC "
-                    "and RUNSTREAM_CLICKHOUSE_DATABASE to new names, here and for the cluster, and promote again"
+                    f"records up to {wanted} of the log in {self.data_dir} came to {positions} in {self.topic}: "
+                    "somebody else writes to that topic. Stop the gateways, set RUNSTREAM_KAFKA_TOPIC and "
+                    "RUNSTREAM_CLICKHOUSE_DATABASE to new names, here and for the cluster, and promote again"
                 )
-            next_offset = records[-1].offset + 1
-            written(len(records))
+            done += len(chunk)
+            on_stage(Stage("records", done, total))
+        return done - before
 
     async def wait_for_workers(self, patience_s: float) -> None:
         """Until the cluster's workers have folded everything. Raises PromoteUnfinished if they stand still for
@@ -336,18 +338,11 @@ class _Moving:
             running.result()
 
 
-async def _record(log: LogReader, part: int, offset: int) -> Record:
-    records = await log.read(part, offset, 1, _READ_S)
-    if not records:
-        raise LogUnavailable(f"record {offset} of partition {part} did not come within {_READ_S:g} s")
-    return records[0]
-
-
-async def _folded(log: LogReader, directory: Path) -> dict[str, TableHash]:
+async def _folded(log: LogReader, directory: Path, *, with_places: bool) -> dict[str, TableHash]:
     """What the embedded tables hold, once they are at the end of their log."""
     store = await ChdbStore.open(directory)
     try:
         await rebuild(log, store)
-        return await table_hashes(store)
+        return await table_hashes(store, with_places=with_places)
     finally:
         await store.close()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -37,11 +38,12 @@ ASSETS = [b"first" * 1000, b"second", b""]
 KILLED = """
 import asyncio, os, signal, sys, threading
 from pathlib import Path
-from runstream_infra import promoting
+from runstream_infra import placing, promoting
 from runstream_infra.cluster.settings import role_settings
 
-promoting._CHUNK_BYTES = 2_000
-at, after_s, seen = int(sys.argv[2]), float(sys.argv[3]), 0
+for placed in (placing.SamePlaces, placing.NewPlaces):
+    placed.__init__.__defaults__ = (2_000,)
+at, after_s, partitions, seen = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), 0
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -52,7 +54,8 @@ def on_stage(stage):
     if seen == at:
         die() if not after_s else threading.Timer(after_s, die).start()
 
-moving = promoting.promote(Path(sys.argv[1]), role_settings("127.0.0.1", 0, "text"), fold=True, on_stage=on_stage)
+settings = role_settings("127.0.0.1", 0, "text")
+moving = promoting.promote(Path(sys.argv[1]), settings, partitions=partitions, fold=True, on_stage=on_stage)
 print(asyncio.run(moving).equal, flush=True)
 """
 
@@ -162,13 +165,14 @@ async def test_everything_moves_and_a_second_call_finds_it_there(tmp_path: Path,
     assert await kafka_records(target) == records
 
 
-async def test_it_may_be_killed_at_any_moment(tmp_path: Path, target: Target) -> None:
+@pytest.mark.parametrize("partitions", [PARTITIONS, 4], ids=["same places", "new places"])
+async def test_it_may_be_killed_at_any_moment(tmp_path: Path, target: Target, partitions: int) -> None:
     data = await made(tmp_path / "one", recorded(6, runs=4, frames=300))
     records = await embedded_records(data)
     codes = []
     # After an asset; before and after pieces of the log, also while requests are under way; while tables are folded.
-    for at, after_s in ((2, 0.0), (7, 0.0), (9, 0.003), (12, 0.0), (15, 0.011), (6, 0.6), (1000, 0.0)):
-        done = target.run("-c", KILLED, str(data), str(at), str(after_s))
+    for at, after_s in ((2, 0.0), (7, 0.0), (9, 0.003), (15, 0.011), (6, 0.6), (1000, 0.0)):
+        done = target.run("-c", KILLED, str(data), str(at), str(after_s), str(partitions))
         codes.append(done.returncode)
         if done.returncode == 0:
             assert done.stdout.strip() == "True"
@@ -176,7 +180,29 @@ async def test_it_may_be_killed_at_any_moment(tmp_path: Path, target: Target) ->
         assert done.returncode == -signal.SIGKILL, done.stderr
     assert codes[-1] == 0
     assert len(codes) >= 5
-    assert await kafka_records(target) == records
+    assert await kafka_records(target) == placed(records, partitions)
+
+
+def placed(records: list[list[Record]], partitions: int) -> list[list[Record]]:
+    """The records of a log in one of so many partitions: by time, and those of the same time by their old partition."""
+    found: list[list[Record]] = [[] for _ in range(partitions)]
+    for record in sorted((record for part in records for record in part), key=lambda one: (one.at_us, one.partition)):
+        part = zlib.crc32(record.key) % partitions
+        found[part].append(Record(part, len(found[part]), record.at_us, record.key, record.value))
+    return found
+
+
+async def test_a_log_of_one_partition_spreads_over_many(tmp_path: Path, target: Target) -> None:
+    data = await made(tmp_path / "one", recorded(15, runs=8, frames=150), partitions=1)
+    [records] = await embedded_records(data)
+    first = target.run("-m", "runstream_infra.cli", "promote", "--data-dir", str(data), "--partitions", "4", "--fold")
+    assert first.returncode == 0, first.stderr
+    assert "places in the log apart, the tables are equal" in first.stdout
+    found = await kafka_records(target)
+    assert found == placed([records], 4)
+    assert sum(map(bool, found)) > 1, "all of it is in one partition: this shows nothing"
+    again = await promote(data, target.settings, partitions=4)
+    assert (again.equal, again.replayed, again.same_places) == (True, 0, False)
 
 
 async def test_workers_that_are_missing_are_asked_for(tmp_path: Path, target: Target) -> None:
@@ -228,17 +254,17 @@ async def test_a_topic_that_goes_on_behind_the_log_is_refused(tmp_path: Path, ta
     log = await KafkaLog.open(target.settings.kafka)
     await log.append([(b"run-9", b"a client was sent to the cluster")])
     await log.close()
-    with pytest.raises(PromoteRefused, match=r"only \d+: somebody else writes to it.*nothing is left to do"):
+    with pytest.raises(PromoteRefused, match=r"are only \d+: somebody else writes to it.*nothing is left to do"):
         await promote(data, target.settings)
 
 
 async def test_another_number_of_partitions_is_refused(tmp_path: Path, target: Target) -> None:
     data = await made(tmp_path / "one", recorded(11, runs=1, frames=5))
-    with pytest.raises(PromoteRefused, match=r"RUNSTREAM_KAFKA_PARTITIONS=4: set it to 3"):
+    with pytest.raises(PromoteRefused, match=r"RUNSTREAM_KAFKA_PARTITIONS=4, .* has 3: set it to 3.*--partitions 4"):
         await promote(data, target.with_(RUNSTREAM_KAFKA_PARTITIONS="4").settings)
     log = await KafkaLog.open(target.with_(RUNSTREAM_KAFKA_PARTITIONS="2").settings.kafka)
     await log.close()
-    with pytest.raises(PromoteRefused, match=r"has 3 partitions and topic .* has 2\..*--delete --topic promote-"):
+    with pytest.raises(PromoteRefused, match=r"has 2 partitions, and the log in .* has 3: give --partitions 2"):
         await promote(data, target.settings)
 
 

@@ -20,9 +20,17 @@ if TYPE_CHECKING:
 @click.command(
     epilog="The cluster's addresses come from the environment, as for `runstream worker`: RUNSTREAM_KAFKA_BOOTSTRAP, "
     "RUNSTREAM_CLICKHOUSE_URL and RUNSTREAM_ASSETS are needed; docs/promote.md has the whole way.\n\n"
-    + example("runstream promote --data-dir /srv/runstream", "runstream promote --data-dir /srv/runstream --fold")
+    + example(
+        "runstream promote --data-dir /srv/runstream",
+        "runstream promote --data-dir /srv/runstream --partitions 12 --fold",
+    )
 )
 @data_dir_option
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 1024),
+    help="Of the topic: as many workers find work. Default: those of the log here, and every record keeps its place.",
+)
 @click.option("--fold", is_flag=True, help="Fold here as well, for a cluster whose workers do not run yet.")
 @click.option(
     "--patience",
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     help="Give up when the workers have not folded anything for so many seconds.",
 )
 @json_option
-def promote(data_dir: Path, fold: bool, patience_s: float, output: Output) -> int:
+def promote(data_dir: Path, partitions: int | None, fold: bool, patience_s: float, output: Output) -> int:
     """Move what a server on one machine holds to a cluster: the log into Kafka, the assets into its storage.
 
     The server has to be stopped; its directory stays as it is. Afterwards the read models of both are compared, table
@@ -51,7 +59,9 @@ def promote(data_dir: Path, fold: bool, patience_s: float, output: Output) -> in
                 count = f": {stage.done:,} of {stage.total:,}" if stage.total else ""
                 status.update(output.text(f"{stage.name}{count}"))
 
-            moving = promoting.promote(data_dir, settings, fold=fold, patience_s=patience_s, on_stage=on_stage)
+            moving = promoting.promote(
+                data_dir, settings, partitions=partitions, fold=fold, patience_s=patience_s, on_stage=on_stage
+            )
             result = asyncio.run(moving)
     except InvalidSetting as error:
         raise BadInput(str(error)) from error
@@ -81,6 +91,7 @@ def _show(result: "PromoteResult", data_dir: Path, output: Output) -> None:
             {
                 "equal": result.equal,
                 "position": str(result.position),
+                "same_places": result.same_places,
                 "records": result.records,
                 "replayed": result.replayed,
                 "assets": asdict(result.assets),
@@ -102,7 +113,9 @@ def _show(result: "PromoteResult", data_dir: Path, output: Output) -> None:
         "assets were moved now; the others were there already."
     )
     output.line(
-        f"Up to position {str(result.position) or 'nothing'} of both logs, the tables are "
+        f"Up to position {str(result.position) or 'nothing'} of "
+        + ("both logs" if result.same_places else "the cluster's log, places in the log apart")
+        + ", the tables are "
         + ("equal." if result.equal else "NOT equal."),
         "green" if result.equal else "bold red",
     )
