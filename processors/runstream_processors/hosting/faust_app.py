@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import faust
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.consumer import Fetcher
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
@@ -70,6 +71,19 @@ class _Pulse(Fetcher):
                 logger.debug("the group's offsets were not committed: %s", error)
 
 
+class BalancedAssignor(PartitionAssignor):
+    """Faust's assignor without replicas of tables: nobody has more than partitions / workers rounded up, everybody has
+    one at least, and most stay where they are.
+
+    With one replica, its default, who joins gets what the others have beyond that number: nothing, if a third joins two
+    that fold four partitions.
+    """
+
+    def __init__(self, app: Any, replicas: int = 0) -> None:
+        """As Faust makes it; `replicas` counts for nothing."""
+        super().__init__(app, replicas=0)
+
+
 class _PulseTransport(Transport):
     Fetcher = _Pulse
 
@@ -101,6 +115,7 @@ def make_app(
         settings.group,
         broker=[f"kafka://{address}" for address in settings.bootstrap],
         broker_credentials=settings.credentials,
+        PartitionAssignor=BalancedAssignor,
         store="memory://",
         web_enabled=False,
         autodiscover=False,

@@ -1,0 +1,274 @@
+"""`runstream cluster up`: the cluster form as a person starts it, with real runs, and reads and commands through its
+one address. tests/faults/test_cluster_matrix.py kills its parts under load."""
+
+import hashlib
+import json
+import math
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster_processes import CLI, Cluster, end, status_of, wait_for
+from real_kafka import skip_or_fail
+
+import runstream
+from runstream.api import API, Change
+from runstream_infra.kafka import KafkaMissing
+from runstream_infra.kafka.libs import find_java, find_libs
+
+KEY = "a-key-of-the-cluster-0123"
+PARTITIONS = 4
+STEPS = 600
+WEIGHTS = bytes(range(256)) * 2_000
+TRAIN = """
+import math, sys
+import runstream as rs
+
+url, folder, first, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+for number in range(first, first + count):
+    run = rs.init(project="cluster", run_id=f"run-{number}", url=url, api_key=sys.argv[5], dir=f"{folder}/spool",
+                  config={"lr": 0.1 * number}, tags=["cluster"], capture_code=False, system_metrics_s=0)
+    for step in range(600):
+        loss = math.inf if step == 9 else number / (step + 1)
+        run.log({"loss": loss, "odd": math.nan if step % 7 else -0.0}, step=step)
+    if number == 0:
+        (weights := __import__("pathlib").Path(folder) / "w.bin").write_bytes(bytes(range(256)) * 2_000)
+        run.log_asset(weights, name="w.bin", kind="model")
+    assert run.finish(timeout_s=100)
+"""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    need_kafka()
+    options = ("--workers", "2", "--gateways", "2", "--queries", "2", "--partitions", str(PARTITIONS), "--api-key", KEY)
+    with Cluster(tmp_path_factory.mktemp("up") / "cluster", *options) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def trained(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The cluster, with three runs in it."""
+    train(cluster.url, tmp_path_factory.mktemp("trained"), 0, 3, KEY)
+    api = API(url=cluster.url, api_key=KEY)
+    wait_for(lambda: finished(api) == 3, 60, "three runs to be visible")
+    return cluster
+
+
+def need_kafka() -> None:
+    try:
+        find_java(os.environ)
+        find_libs(os.environ)
+    except KafkaMissing as missing:
+        skip_or_fail(missing)
+
+
+def train(url: str, folder: Path, first: int, count: int, key: str) -> None:
+    """Runs `first` and following, in a process of their own; returns when they are acknowledged."""
+    command = [sys.executable, "-c", TRAIN, url, str(folder), str(first), str(count), key]
+    subprocess.run(command, check=True, capture_output=True, timeout=150)
+
+
+def finished(api: API) -> int:
+    return len(api.runs('status = "finished"', project="cluster"))
+
+
+def run_cli(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [*CLI, "cluster", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+
+
+def ask(url: str, body: Any = None, key: str | None = KEY) -> tuple[int, Any]:
+    """Status and JSON of an answer, also of one that says what is wrong."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        kind, status, said = error.headers["Content-Type"], error.code, error.read()
+    assert kind.startswith("application/problem+json"), said
+    return status, json.loads(said)
+
+
+def test_what_is_read_is_what_was_logged(trained: Cluster) -> None:
+    api = API(url=trained.url, api_key=KEY)
+    for number in range(3):
+        wanted = {
+            "loss": [math.inf if step == 9 else number / (step + 1) for step in range(STEPS)],
+            "odd": [math.nan if step % 7 else -0.0 for step in range(STEPS)],
+        }
+        # Twice: the front's turn goes to one query server and then to the other.
+        for _ in range(2):
+            for metric, values in wanted.items():
+                [curve] = api.series(f"run-{number}", metric)
+                assert list(curve.steps) == list(range(STEPS))
+                assert [struct.pack("<d", value) for value in curve.values] == [struct.pack("<d", v) for v in values]
+            summaries = {summary.metric: summary for summary in api.summaries(f"run-{number}")}
+            assert summaries["loss"].total == math.inf
+            assert (summaries["loss"].count, summaries["loss"].last) == (STEPS, number / STEPS)
+            assert (summaries["odd"].nan_count, math.copysign(1, summaries["odd"].maximum)) == (514, -1.0)
+            assert api.parameters(f"run-{number}") == {"lr": 0.1 * number}
+
+
+def test_status_names_every_process(trained: Cluster) -> None:
+    told = run_cli("status", "--data-dir", str(trained.directory), "--json")
+    assert told.returncode == 0
+    found = json.loads(told.stdout)
+    assert found["url"] == trained.url
+    names = [(process["role"], process["index"]) for process in found["processes"]]
+    assert names == [
+        *(("supervisor", 0), ("kafka", 0), ("clickhouse", 0)),
+        *((role, index) for role in ("gateway", "worker", "query-server") for index in (0, 1)),
+    ]
+    for process in found["processes"]:
+        assert process["alive"]
+        assert process["restarts"] == 0
+        assert Path(process["log"]).exists()
+        os.kill(process["pid"], 0)
+
+
+def test_a_second_cluster_in_the_directory_is_refused(trained: Cluster) -> None:
+    said = run_cli("up", "--port", "0", "--data-dir", str(trained.directory))
+    assert said.returncode == 1
+    assert "a cluster runs in" in said.stderr
+    assert f"runstream cluster status --data-dir {trained.directory}" in said.stderr
+    assert status_of(f"{trained.processes('gateway')[0].address}/readyz") == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/runs", "/ingest/v1/commands"])
+def test_the_front_lets_nobody_in_without_a_key(trained: Cluster, path: str) -> None:
+    body = {} if path.startswith("/ingest") else None
+    for key in (None, "another-key-of-nobody-01"):
+        status, problem = ask(trained.url + path, body, key)
+        assert (status, problem["type"]) == (401, "urn:runstream:problem:unauthorized")
+    assert ask(trained.url + path, body)[0] == (422 if body is not None else 200)
+
+
+def test_a_command_is_visible_at_every_query_server_when_its_answer_comes(trained: Cluster) -> None:
+    """Sent to each gateway in turn, read at each query server at once."""
+    gateways, queries = trained.processes("gateway"), trained.processes("query-server")
+    for number in range(8):
+        project = f"made-{number}"
+        event = {"type": "project_created.v1", "workspace": "w", "project": project, "description": f"the {number}th"}
+        status, answer = ask(
+            f"{gateways[number % 2].address}/ingest/v1/commands", {"key": f"w/{project}", "event": event}
+        )
+        assert (status, answer["visible"]) == (200, True)
+        for server in queries:
+            _, found = ask(f"{server.address}/api/v1/projects?workspace=w")
+            assert project in [row["project"] for row in found["projects"]]
+            _, waited = ask(f"{server.address}/api/v1/projects?workspace=w&wait_for={answer['positions']}&wait_s=20")
+            assert project in [row["project"] for row in waited["projects"]]
+    api = API(url=trained.url, api_key=KEY)
+    for name in ("first name", "second name", "third name"):
+        api.rename("run-1", name)
+        assert [api.run("run-1").name for _ in queries] == [name, name]
+
+
+def test_live_updates_come_through_the_front(trained: Cluster, tmp_path: Path) -> None:
+    told: list[Change] = []
+
+    def listen() -> None:
+        left = {"finished", "loss", "odd"}
+        for change in API(url=trained.url, api_key=KEY).live(["run-50"]):
+            told.append(change)
+            if change.run is not None:
+                left.discard(change.run.status)
+            elif change.summary is not None and change.summary.count == STEPS:
+                left.discard(change.summary.metric)
+            if not left:
+                return
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    train(trained.url, tmp_path, 50, 1, KEY)
+    listener.join(60)
+    assert not listener.is_alive(), f"the run's end was not told: {told}"
+    assert {change.kind for change in told} == {"run", "summary"}
+    counts = [change.summary.count for change in told if change.summary is not None and change.summary.metric == "loss"]
+    assert counts == sorted(counts)
+    assert counts[-1] == STEPS
+
+
+def test_assets_go_there_and_back(trained: Cluster, tmp_path: Path) -> None:
+    api = API(url=trained.url, api_key=KEY)
+    [asset] = api.assets("run-0", "model")
+    assert asset.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    for _ in range(2):
+        assert api.download(asset, tmp_path / "got.bin").read_bytes() == WEIGHTS
+        (tmp_path / "got.bin").unlink()
+
+
+def test_a_worker_may_join_and_leave(trained: Cluster, tmp_path: Path) -> None:
+    joined = trained.start_worker()
+    name = "runstream_worker_partitions"
+    wait_for(lambda: 0 < sum(trained.figure("worker", name)) < PARTITIONS, 60, "the third worker to get partitions")
+    train(trained.url, tmp_path, 60, 2, KEY)
+    assert end(joined) == 0
+    wait_for(lambda: sum(trained.figure("worker", name)) == PARTITIONS, 60, "the others to get its partitions")
+    api = API(url=trained.url, api_key=KEY)
+    wait_for(lambda: {"run-60", "run-61"} <= {view.id for view in api.runs('status = "finished"')}, 60, "the runs")
+    assert [summary.count for summary in api.summaries("run-61")] == [STEPS, STEPS]
+
+
+def test_what_dies_is_started_again(trained: Cluster, tmp_path: Path) -> None:
+    died = {role: trained.send(role, 0, signal.SIGKILL).pid for role in ("kafka", "clickhouse", "gateway", "worker")}
+    died["query-server"] = trained.send("query-server", 1, signal.SIGKILL).pid
+    for role, pid in died.items():
+        index = 1 if role == "query-server" else 0
+        wait_for(lambda role=role, index=index, pid=pid: trained.processes(role)[index].pid != pid, 60, role)  # type: ignore[misc]
+    trained.wait_until_ready()
+    train(trained.url, tmp_path, 70, 1, KEY)
+    api = API(url=trained.url, api_key=KEY)
+    wait_for(lambda: "run-70" in {view.id for view in api.runs('status = "finished"')}, 60, "a run after it all")
+    told = json.loads(run_cli("status", "--data-dir", str(trained.directory), "--json").stdout)
+    assert {(p["role"], p["index"]) for p in told["processes"] if p["restarts"]} >= {
+        (role, 1 if role == "query-server" else 0) for role in died
+    }
+
+
+def test_dead_stays_dead_where_asked_and_a_killed_supervisor_leaves_what_stop_ends(tmp_path: Path) -> None:
+    need_kafka()
+    directory = tmp_path / "cluster"
+    options = ("--workers", "1", "--partitions", "2")
+    with Cluster(directory, *options, "--no-restart") as cluster:
+        train(cluster.url, tmp_path, 0, 1, "")
+        pid = cluster.send("worker", 0, signal.SIGKILL).pid
+        wait_for(lambda: run_cli("status", "--data-dir", str(directory)).returncode == 4, 30, "status to tell of it")
+        [worker] = cluster.processes("worker")
+        assert (worker.pid, worker.alive, worker.restarts) == (pid, False, 0)
+
+        cluster.kill_supervisor()
+        left = [
+            process
+            for role in ("kafka", "clickhouse", "gateway", "query-server")
+            for process in cluster.processes(role)
+        ]
+        assert all(process.alive for process in left)
+        again = run_cli("up", "--port", "0", "--data-dir", str(directory))
+        assert again.returncode == 1
+        assert f"pid {left[0].pid}" in again.stderr
+        assert "runstream cluster stop" in again.stderr
+        stopped = run_cli("stop", "--data-dir", str(directory), "--json")
+        assert json.loads(stopped.stdout) == {"stopped": len(left)}
+        assert not [process for process in left if process.alive]
+        assert run_cli("stop", "--data-dir", str(directory)).returncode == 2
+
+    with Cluster(directory, *options) as cluster:
+        api = runstream.API(url=cluster.url)
+        wait_for(lambda: finished(api) == 1, 60, "what the killed worker left to be folded")
+        assert [summary.count for summary in api.summaries("run-0")] == [STEPS, STEPS]
+        assert run_cli("stop", "--data-dir", str(directory)).returncode == 0
+        assert cluster.error_path.read_text().count("Traceback") == 0
