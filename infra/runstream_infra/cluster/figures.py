@@ -8,9 +8,13 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from runstream.service.auth import OPEN_PATHS
 from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.visibility import StoreVisibility
@@ -20,6 +24,8 @@ from runstream_processors.hosting.partitions import PartitionWorkers
 
 #: There is a look every second, of a row a partition.
 _LOOKED_LATELY_S: Final = 15.0
+#: From an answer out of memory to a full read of a long curve.
+_ANSWER_BUCKETS_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class WorkerFigures(Collector):
@@ -64,6 +70,30 @@ class QueryFigures(Collector):
             free.add_metric([disk.host, disk.name], disk.free_bytes)
             total.add_metric([disk.host, disk.name], disk.total_bytes)
         yield from (free, total)
+
+
+def timed(registry: CollectorRegistry, monotonic_s: Callable[[], float] = time.monotonic) -> Middleware:
+    """A middleware that counts requests by route and status and how long their answers took. Live streams are left
+    out: they last as long as somebody looks."""
+    took = Histogram(
+        "runstream_query_seconds",
+        "From a request to the end of its answer, by route and status.",
+        ("route", "status"),
+        buckets=_ANSWER_BUCKETS_S,
+        registry=registry,
+    )
+
+    @web.middleware
+    async def time_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began_s = monotonic_s()
+        response = await handler(request)
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "unknown"
+        if route not in OPEN_PATHS and response.content_type != "text/event-stream":
+            took.labels(route, str(response.status)).observe(monotonic_s() - began_s)
+        return response
+
+    return time_request
 
 
 class GatewayProcessFigures(Collector):

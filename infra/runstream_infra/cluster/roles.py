@@ -21,7 +21,7 @@ from runstream.service.store import StoreError, StoreUnavailable
 from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.cluster.disks import StoreDisks
-from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures
+from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, timed
 from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.repeats import Repeats
 from runstream_infra.cluster.settings import RoleSettings
@@ -133,6 +133,7 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
         disks = StoreDisks(store)
         stack.push_async_callback(_cancelled, asyncio.create_task(disks.run()))
         registry.register(QueryFigures(following, visibility, disks))
+        app.middlewares.insert(0, timed(registry))
         add_status(app, log=log, store=store, visibility=visibility, data_dir=None)
         add_query(
             app,

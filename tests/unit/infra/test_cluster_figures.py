@@ -1,6 +1,7 @@
 """What the processes of a cluster tell Prometheus, and how long the tables have been behind."""
 
 import asyncio
+import itertools
 import re
 import time
 from collections import Counter
@@ -8,15 +9,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 import runstream_processors
 from runstream.events.positions import Positions
 from runstream.service.log import LogUnavailable
+from runstream.service.metrics import add_operations
+from runstream.service.problems import problem_middleware
 from runstream.service.store import StoreUnavailable
 from runstream_infra.cluster.disks import Disk, StoreDisks
-from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, store_figure
+from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, store_figure, timed
 from runstream_infra.cluster.following import Following, LagClock
 from runstream_infra.figures import CAUSES
 from runstream_processors.store.chdb import ChdbStore
@@ -201,3 +206,37 @@ async def test_the_store_s_disks_are_asked_for_and_a_store_that_is_away_leaves_t
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await store.close()
+
+
+async def test_answers_are_timed_by_route_and_status_and_live_streams_are_not() -> None:
+    async def run_of(request: web.Request) -> web.Response:
+        if request.match_info["run"] == "missing":
+            raise web.HTTPNotFound
+        return web.json_response({})
+
+    async def live(_: web.Request) -> web.Response:
+        return web.Response(content_type="text/event-stream")
+
+    registry = CollectorRegistry()
+    clock = itertools.count()
+    app = web.Application(middlewares=[timed(registry, lambda: float(next(clock))), problem_middleware()])
+    app.router.add_get("/runs/{run}", run_of)
+    app.router.add_get("/live", live)
+    add_operations(app, registry)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+        for path in ("/runs/a", "/runs/b", "/runs/missing", "/live", "/healthz", "/nothing"):
+            async with client.get(path) as answer:
+                await answer.read()
+    await runner.cleanup()
+    counted = {
+        (sample.labels["route"], sample.labels["status"]): sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "runstream_query_seconds_count"
+    }
+    assert counted == {("/runs/{run}", "200"): 2, ("/runs/{run}", "404"): 1, ("unknown", "404"): 1}
+    took = registry.get_sample_value("runstream_query_seconds_sum", {"route": "/runs/{run}", "status": "200"})
+    assert took == 2.0, "a second of its clock each"

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from runstream.events.positions import Positions
 from runstream.service.metrics import key_counter, process_registry
 from runstream_infra.cluster.disks import Disk
-from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures
+from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, timed
 from runstream_infra.cluster.following import Following
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_processors.worker.loop import Worker
@@ -49,6 +49,7 @@ def exported() -> dict[str, frozenset[str]]:
     gateway.register(GatewayProcessFigures(SimpleNamespace(pending_bytes=1), visibility))  # type: ignore[arg-type]
     folding.register(WorkerFigures(SimpleNamespace(workers={0: worker}, ended=[]), following))  # type: ignore[arg-type]
     disks: Any = SimpleNamespace(found=(Disk("host", "default", 1, 2),))
+    timed(query)
     query.register(QueryFigures(following, visibility, disks))
     return {name: labels for registry in (gateway, folding, query) for name, labels in samples_of(registry)}
 
