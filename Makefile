@@ -2,6 +2,7 @@
 # make test     what has to pass before a change is merged (its Kafka tests need Java 17 and Maven, and skip without)
 # make lint     the part of it that runs in seconds
 # make faults   crashes on purpose, longer than in `make test`: make faults KILLS=1000
+# make crash-matrix each part of a cluster killed, paused, cut off: make crash-matrix KILLS=100 (needs Java and Maven)
 # make simulate random histories of the cluster's protocol: make simulate SEEDS=1000000
 # make bench    benchmarks beside other trackers, in an environment of their own
 # make bench-cluster the same of the cluster form, with Kafka and ClickHouse on this machine
@@ -24,7 +25,7 @@ VENV_DEMO := $(PYTHON) infra/make_venv.py .venv demo
 VENV_DEV := $(PYTHON) infra/make_venv.py .venv dev
 VENV_BENCH := $(PYTHON) infra/make_venv.py .venv-bench server,data
 
-.PHONY: help demo lint test faults simulate bench bench-cluster clean
+.PHONY: help demo lint test faults crash-matrix simulate bench bench-cluster clean
 .DEFAULT_GOAL := help
 
 help:
@@ -50,7 +51,12 @@ test:
 
 faults:
 	@$(VENV_DEV)
-	KILLS=$(KILLS) RUNSTREAM_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -s --timeout 86400
+	KILLS=$(KILLS) RUNSTREAM_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -s --timeout 86400 \
+		--ignore tests/faults/test_cluster_matrix.py
+
+crash-matrix:
+	@$(VENV_DEV)
+	RUNSTREAM_KILLS=$(KILLS) RUNSTREAM_REQUIRE_KAFKA=1 $(BIN)/python -m pytest tests/faults/test_cluster_matrix.py -s
 
 simulate:
 	@$(VENV_DEV)
