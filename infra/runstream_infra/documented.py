@@ -9,6 +9,7 @@ from typing import Final
 from runstream_infra.status import STATUS_PATH, ServerStatus
 from runstream_ingest.gateway.commands import Commands
 from runstream_query.answers import Answer
+from runstream_query.comet.routes import DESCRIBED as COMET
 from runstream_query.http.described import Described
 
 
@@ -58,4 +59,5 @@ DESCRIBED: Final = (
     Described("GET", "/healthz", "Whether the process answers", {200: Health}),
     Described("GET", "/readyz", "Whether the server can do its work", {200: Readiness, 503: Readiness}),
     Described("GET", "/metrics", "Figures for Prometheus", {200: None}, media=("text/plain",)),
+    *COMET,
 )

@@ -33,6 +33,7 @@ from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.upkeep import complete_roll_up
 from runstream_processors.worker.loop import Worker
+from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
 from runstream_query.settings import QuerySettings
 
@@ -178,6 +179,7 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
         as_of=ProcessorFolds(),
         described=DESCRIBED,
     )
+    add_comet(app, store=parts.store, visibility=parts.progress, assets=parts.assets, settings=QuerySettings())
     return app
 
 

@@ -41,6 +41,7 @@ from runstream_processors.store.migrate import migrate
 from runstream_processors.store.upkeep import complete_roll_up
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
 from runstream_query.settings import QuerySettings
 
@@ -135,16 +136,18 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
         registry.register(QueryFigures(following, visibility, disks))
         app.middlewares.insert(0, timed(registry))
         add_status(app, log=log, store=store, visibility=visibility, data_dir=None)
+        assets = settings.open_assets()
         add_query(
             app,
             store=store,
             visibility=visibility,
             log=log,
-            assets=settings.open_assets(),
+            assets=assets,
             settings=QuerySettings(),
             as_of=ProcessorFolds(),
             described=DESCRIBED,
         )
+        add_comet(app, store=store, visibility=visibility, assets=assets, settings=QuerySettings())
         async with _listening(app, settings, on_ready):
             await stop.wait()
     return 0

@@ -139,7 +139,7 @@ async def history(context: Context, call: Call[AskedHistory]) -> History:
 
 async def list_workspaces(context: Context, call: Call[Asked]) -> Workspaces:
     """Workspaces that have runs or projects."""
-    projects = await _projects(context, None)
+    projects = await projects_of(context, None)
     names = sorted({project.workspace for project in projects})
     return Workspaces(
         workspaces=[
@@ -155,10 +155,10 @@ async def list_workspaces(context: Context, call: Call[Asked]) -> Workspaces:
 
 async def list_projects(context: Context, call: Call[AskedProjects]) -> Projects:
     """Projects that have runs, or were created; by workspace and name. Deleted ones and deleted runs do not count."""
-    return Projects(projects=await _projects(context, call.asked.workspace))
+    return Projects(projects=await projects_of(context, call.asked.workspace))
 
 
-async def _projects(context: Context, workspace: str | None) -> list[Project]:
+async def projects_of(context: Context, workspace: str | None) -> list[Project]:
     stated, counted = Parameters(), Parameters()
     where = "1" if workspace is None else "workspace = {}"
     states, runs = await asyncio.gather(

@@ -158,7 +158,7 @@ def exact_statement(
     conditions = [is_behind(terms, after.terms, parameters)] if after is not None else []
     conditions += [is_before(terms, end, parameters)] if end is not None else []
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    rows = _matching(expression, _columns_of(key.field for key in question.sort), among, clock, parameters)
+    rows = _matching(expression, columns_of(key.field for key in question.sort), among, clock, parameters)
     return (
         f"SELECT * FROM (SELECT {selected} FROM {rows} AS matching {' '.join(joins)}){where} "
         f"ORDER BY {order_by(terms)} LIMIT {parameters.integer(limit)}"
@@ -175,12 +175,12 @@ def _matching(
     """A subquery of the run rows that match, with these columns."""
     if expression is None:
         return run_rows(parameters, clock, ("run", *columns), among)
-    read = dict.fromkeys(("run", *columns, *_columns_of(fields_of(expression))))
+    read = dict.fromkeys(("run", *columns, *columns_of(fields_of(expression))))
     rows = run_rows(parameters, clock, tuple(read), among)
     return f"(SELECT * FROM {rows} WHERE {compile_filter(expression, parameters, clock.now_us, among)})"
 
 
-def _columns_of(fields: Iterable[Field]) -> list[str]:
+def columns_of(fields: Iterable[Field]) -> list[str]:
     """The columns of the runs' rows that these fields are in, each once, in the order of their names."""
     kinds = sorted({field.kind for field in fields if field.kind not in NAMED})
     stored = {"id": "run", "tag": "tags", "duration": "duration_s"}

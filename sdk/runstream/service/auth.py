@@ -24,6 +24,9 @@ OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 #: For probes of other machines as well (load balancers and kubelets have no key). Without a key they are told yes or
 #: no, and no reasons.
 PROBE_PATHS: Final = frozenset({"/healthz", "/readyz"})
+#: What Comet's client asks first, before it has shown a key. It takes a refusal for a fault of the network and tries
+#: again for many seconds, so that everybody is told the answer: the version of an interface, which is no secret.
+COMET_VERSION_PATH: Final = "/clientlib/isAlive/ver"
 #: What a key must have: 16 characters of 64 kinds are 96 bits.
 MIN_KEY_CHARS: Final = 16
 #: The first characters of the hash of the key that a request came with: names it in logs, opens nothing.
@@ -93,8 +96,9 @@ def auth_middleware(
     keys: ApiKeys, allowed_hosts: Collection[str] = (), on_key: Callable[[str | None], None] = lambda name: None
 ) -> Middleware:
     """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, else 401.
+    `KEY*REST` counts as KEY: Comet's client takes an address from the REST and sends all of it.
     Without: only loopback, by a loopback name (or one of `allowed_hosts`) and from no other origin, else 403.
-    OPEN_PATHS need no key from loopback, PROBE_PATHS from nowhere.
+    OPEN_PATHS need no key from loopback, PROBE_PATHS from nowhere; at COMET_VERSION_PATH none is looked at.
 
     on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
     """
@@ -118,6 +122,8 @@ def may_see_reasons(request: web.Request) -> bool:
 
 
 def _is_bare_probe(request: web.Request) -> bool:
+    if request.path == COMET_VERSION_PATH:
+        return True
     return request.path in PROBE_PATHS and "Authorization" not in request.headers
 
 
@@ -126,6 +132,9 @@ def _check_key(request: web.Request, keys: ApiKeys, on_key: Callable[[str | None
     scheme, _, rest = given.partition(" ")
     key = rest.strip() if scheme.lower() == "bearer" else given
     name = keys.name_of(key) if key else None
+    if name is None and "*" in key:
+        # Only then: a key may have an asterisk of its own.
+        name = keys.name_of(key.partition("*")[0])
     on_key(name)
     if name is None:
         detail = "This key is not known here." if key else "Send `Authorization: Bearer KEY`."

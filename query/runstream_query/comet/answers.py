@@ -1,0 +1,317 @@
+"""Comet's answers as models. Names are Comet's; NaN and the infinities are strings, because the client's JSON reader
+(simplejson, where it is installed) refuses their bare names."""
+
+import hashlib
+import math
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+
+from runstream.events.names import NO_STEP
+from runstream_query.answers import Answer, Logged
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Doubles are exact integers up to here.
+_EXACT: Final = 2**53
+
+
+class CometAnswer(Answer):
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings", alias_generator=to_camel, populate_by_name=True)
+
+
+def encode(answer: Answer) -> bytes:
+    """The answer as UTF-8 JSON."""
+    return answer.model_dump_json(by_alias=True).encode()
+
+
+def project_id(workspace: str, project: str) -> str:
+    """The id of a project, which only has names here: always the same, 32 hexadecimal digits."""
+    return hashlib.sha256(f"{workspace}/{project}".encode()).hexdigest()[:32]
+
+
+def at_ms(moment: datetime) -> int:
+    """Milliseconds since 1970 UTC, rounded down."""
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def number_text(value: float) -> str:
+    """The shortest text that reads as the same number: an integer without point, else as Python writes it; `NaN`,
+    `Infinity`, `-Infinity`."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value.is_integer() and abs(value) < _EXACT and (value or math.copysign(1, value) > 0):
+        return str(int(value))
+    return repr(value)
+
+
+def step_of(step: int | None) -> int | None:
+    """A step as Comet has it: null where there is none."""
+    return None if step is None or step == NO_STEP else step
+
+
+class CometVersion(CometAnswer):
+    version: str
+
+
+class CometAccount(CometAnswer):
+    user_name: str
+    default_workspace_name: str
+
+
+class CometWorkspaces(CometAnswer):
+    workspace_names: list[str]
+
+
+class CometProject(CometAnswer):
+    project_id: str
+    project_name: str
+    owner_user_name: str | None = None
+    project_description: str
+    workspace_name: str
+    number_of_experiments: int
+    last_updated: int | None
+    public: bool = False
+
+
+class CometProjects(CometAnswer):
+    projects: list[CometProject]
+
+
+class CometNotes(CometAnswer):
+    notes: str
+
+
+class CometColumn(CometAnswer):
+    name: str
+    source: str
+    type: str
+
+
+class CometColumns(CometAnswer):
+    columns: list[CometColumn]
+
+
+class CometExperiment(CometAnswer):
+    """The metadata of a run. Times in milliseconds."""
+
+    experiment_key: str
+    experiment_name: str | None
+    workspace_name: str
+    project_name: str
+    project_id: str
+    archived: bool
+    running: bool
+    has_crashed: bool
+    start_time_millis: int
+    end_time_millis: int | None
+    duration_millis: int
+    file_name: str | None = None
+    file_path: str | None = None
+    optimization_id: str | None = None
+    throttle: bool = False
+    user_name: str
+    tags: list[str]
+
+
+class CometExperiments(CometAnswer):
+    experiments: list[CometExperiment]
+
+
+class CometKeys(CometAnswer):
+    experiment_keys: list[str]
+
+
+class CometFoundKey(CometAnswer):
+    experiment_key: str
+
+
+class CometFound(CometAnswer):
+    """`total`: how many runs match, on all pages."""
+
+    experiments: list[CometFoundKey]
+    total: int
+
+
+class CometTags(CometAnswer):
+    tags: list[str]
+
+
+class CometSummary(CometAnswer):
+    """Values are texts that read as the same value. Steps are null where there are none, of parameters always."""
+
+    name: str
+    value_max: str
+    value_min: str
+    value_current: str
+    timestamp_max: int
+    timestamp_min: int
+    timestamp_current: int
+    step_max: int | None = None
+    step_min: int | None = None
+    step_current: int | None = None
+    epoch_max: int | None = None
+    epoch_min: int | None = None
+    epoch_current: int | None = None
+    run_context_max: str | None = None
+    run_context_min: str | None = None
+    run_context_current: str | None = None
+    editable: bool = False
+
+
+class CometSummaries(CometAnswer):
+    values: list[CometSummary]
+
+
+class CometPoint(CometAnswer):
+    """`offset` counts the points of the answer's metric from 0, in its order."""
+
+    metric_name: str
+    metric_value: str
+    timestamp: int
+    step: int | None
+    epoch: int | None = None
+    run_context: str | None = None
+    offset: int
+
+
+class CometPoints(CometAnswer):
+    metrics: list[CometPoint]
+
+
+class CometCurve(CometAnswer):
+    """One metric of a chart; the lists have the same length. Timestamps are milliseconds since 1970, durations
+    milliseconds since the run's start. In a chart that is not independent, a step without a point has nulls."""
+
+    metric_name: str
+    values: list[float | None]
+    steps: list[int | None]
+    epochs: list[int | None]
+    timestamps: list[int | None]
+    durations: list[int | None]
+
+
+class CometChart(CometAnswer):
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings", alias_generator=None)
+
+    experiment_key: str
+    experimentKey: str
+    experimentName: str | None
+    steps: list[int | None]
+    epochs: list[int] | None = None
+    metrics: list[CometCurve]
+    params: dict[str, Logged] | None
+
+
+class CometCharts(CometAnswer):
+    experiments: dict[str, CometChart]
+    empty: bool
+
+
+class CometAsset(CometAnswer):
+    experiment_key: str
+    asset_id: str
+    file_name: str
+    file_size: int
+    type: str
+    step: int | None
+    created_at: int
+    link: str
+    curl_download: str
+    dir: str
+    metadata: str | None
+    etag: str
+    audio: bool
+    video: bool
+    image: bool
+    histogram: bool
+    can_view: bool
+    remote: bool = False
+    run_context: str | None = None
+    compressed_asset_link: str | None = None
+    s3_link: str | None = None
+    tags: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+
+
+class CometAssets(CometAnswer):
+    assets: list[CometAsset]
+
+
+class CometModel(CometAnswer):
+    experiment_model_id: str
+    experiment_key: str
+    model_name: str
+
+
+class CometModels(CometAnswer):
+    models: list[CometModel]
+
+
+class CometHtml(CometAnswer):
+    html: str | None
+
+
+class CometCode(CometAnswer):
+    code: str | None
+
+
+class CometGraph(CometAnswer):
+    graph: str | None
+
+
+class CometOutput(CometAnswer):
+    output: str | None
+
+
+class CometMessage(CometAnswer):
+    msg: str
+
+
+class CometGit(CometAnswer):
+    """`parent` is the commit that was checked out, `origin` the address of the remote, `root` the work tree."""
+
+    user: str | None
+    root: str | None
+    branch: str | None
+    parent: str | None
+    origin: str | None
+
+
+class CometGpu(CometAnswer):
+    gpu_index: int
+    name: str
+    uuid: str | None = None
+    total_memory: int | None
+    power_limit: int | None = None
+
+
+class CometSystem(CometAnswer):
+    """What the SDK captured. The client looks every key up by its name, so that all are there, null if not known."""
+
+    user: str | None
+    pid: int | None = None
+    ip: str | None = None
+    os: str | None
+    os_type: str | None
+    os_release: str | None
+    hostname: str | None
+    machine: str | None
+    processor: str | None
+    command: list[str] | None
+    executable: str | None
+    env: dict[str, str] | None = None
+    python_version: str | None
+    python_version_verbose: str | None
+    installed_packages: list[str] | None
+    os_packages: list[str] | None = None
+    gpu_static_info_list: list[CometGpu]
+    log_additional_system_info_list: tuple[dict[str, str], ...] = ()
+    system_metric_names: list[str]
+    max_total_memory: int | None
+    network_interface_ips: list[str] | None = None
+    total_ram: int | None

@@ -1,0 +1,114 @@
+"""Assets and models of an experiment."""
+
+import hashlib
+import json
+from typing import Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from runstream_query.answers import Asset
+from runstream_query.comet.answers import (
+    CometAsset,
+    CometAssets,
+    CometModel,
+    CometModels,
+    at_ms,
+)
+from runstream_query.comet.asked import AskedAsset, AskedAssetByName, AskedAssets, AskedModel, AskedOfExperiment
+from runstream_query.comet.runs import require_row
+from runstream_query.http.context import Context
+from runstream_query.http.endpoint import Asked, Call
+from runstream_query.http.files import AskedAssets as AskedNativeAssets
+from runstream_query.http.files import download, list_assets
+
+#: Our kinds under Comet's names; every other kind is called what it was logged as.
+_TYPES: Final = {"model": "model-element", "text": "text-sample"}
+_HISTOGRAM: Final = "histogram_combined_3d"
+#: What a page can show by itself.
+_VIEWED: Final = ("image", "text-sample")
+
+
+def type_of_asset(kind: str) -> str:
+    return _TYPES.get(kind, kind)
+
+
+async def assets(context: Context, request: web.Request, asked: AskedAssets) -> CometAssets:
+    """By name, then by step and time; `all`, or those of one type (Comet's name or ours)."""
+    found = await assets_of(context, request, asked.experiment_key)
+    return CometAssets(assets=[_asset(request, one) for one in found if _is_of(one, asked.type)])
+
+
+async def assets_by_name(context: Context, request: web.Request, asked: AskedAssetByName) -> CometAssets:
+    found = await assets_of(context, request, asked.experiment_key)
+    named = [one for one in found if one.name == asked.asset_name and _is_of(one, asked.type)]
+    return CometAssets(assets=[_asset(request, one) for one in named])
+
+
+async def assets_of(context: Context, request: web.Request, key: str) -> list[Asset]:
+    """Every asset of an experiment that was not deleted. Raises NotFound."""
+    await require_row(context, key)
+    listed = await list_assets(context, Call(request, {"run": key}, AskedNativeAssets()))
+    return listed.assets
+
+
+def _is_of(asset: Asset, wanted: str) -> bool:
+    return wanted in ("", "all", asset.kind, type_of_asset(asset.kind))
+
+
+def _asset(request: web.Request, found: Asset) -> CometAsset:
+    kind = type_of_asset(found.kind)
+    where = urlencode({"experimentKey": found.run, "assetId": found.asset})
+    link = f"{request.scheme}://{request.headers.get('Host', '')}/api/rest/v2/experiment/asset/get-asset?{where}"
+    return CometAsset(
+        experiment_key=found.run,
+        asset_id=found.asset,
+        file_name=found.name,
+        file_size=found.size_bytes,
+        type=kind,
+        step=found.step,
+        created_at=at_ms(found.at),
+        link=link,
+        curl_download=f'curl "{link}" -H "Authorization: $COMET_API_KEY"',
+        dir=found.name.rpartition("/")[0] or "assets",
+        metadata=json.dumps(found.metadata, ensure_ascii=False) if found.metadata else None,
+        etag=found.sha256,
+        audio=kind == "audio",
+        video=kind == "video",
+        image=kind == "image",
+        histogram=kind == _HISTOGRAM,
+        can_view=kind in _VIEWED,
+    )
+
+
+async def asset(context: Context, request: web.Request, asked: AskedAsset) -> web.StreamResponse:
+    """The bytes as they were logged, whole or one range."""
+    await require_row(context, asked.experiment_key)
+    path = {"run": asked.experiment_key, "asset": asked.asset_id}
+    return await download(context, Call(request, path, Asked()))
+
+
+def model_of(asset: Asset) -> str:
+    """The model that a file belongs to: the folder it was logged in, or itself."""
+    return asset.name.rpartition("/")[0] or asset.name
+
+
+async def models(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometModels:
+    """Files of the kind `model`, by model: those in one folder are one model."""
+    found = await _model_files(context, request, asked.experiment_key)
+    names = sorted({model_of(one) for one in found})
+    return CometModels(models=[_model(asked.experiment_key, name) for name in names])
+
+
+def _model(key: str, name: str) -> CometModel:
+    made = hashlib.sha256(f"{key}/{name}".encode()).hexdigest()[:32]
+    return CometModel(experiment_model_id=made, experiment_key=key, model_name=name)
+
+
+async def model_assets(context: Context, request: web.Request, asked: AskedModel) -> CometAssets:
+    found = await _model_files(context, request, asked.experiment_key)
+    return CometAssets(assets=[_asset(request, one) for one in found if model_of(one) == asked.model_name])
+
+
+async def _model_files(context: Context, request: web.Request, key: str) -> list[Asset]:
+    return [one for one in await assets_of(context, request, key) if one.kind == "model"]

@@ -1,0 +1,78 @@
+"""All points of one experiment's metrics, as a stream of JSON: a long curve is never whole in memory."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+from aiohttp import web
+
+from runstream.events.names import NO_STEP
+from runstream_query.comet.answers import number_text
+from runstream_query.comet.asked import AskedMetric, AskedOfExperiment
+from runstream_query.comet.runs import require_row
+from runstream_query.http.context import Context
+from runstream_query.http.endpoint import POSITION_HEADER
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.series import Range, points_statement, reads_of
+
+#: A point is about 130 bytes of JSON: 2 MB are written while the client takes in what was written before.
+_POINTS_PER_PIECE: Final = 16_384
+
+
+async def metric_points(context: Context, request: web.Request, asked: AskedMetric) -> web.StreamResponse:
+    """Points of one metric in the order of steps and times; none of a metric that the run does not have."""
+    await require_row(context, asked.experiment_key)
+    return await _stream(context, request, asked.experiment_key, asked.metric_name)
+
+
+async def all_points(context: Context, request: web.Request, asked: AskedOfExperiment) -> web.StreamResponse:
+    """Points of all metrics, by name of the metric."""
+    await require_row(context, asked.experiment_key)
+    return await _stream(context, request, asked.experiment_key, None)
+
+
+async def _stream(context: Context, request: web.Request, run: str, metric: str | None) -> web.StreamResponse:
+    """The first piece is made before the answer begins, so that its error is one."""
+    position = str(context.visibility.visible())
+    pieces = _pieces(context, run, metric)
+    piece = await anext(pieces, "")
+    response = web.StreamResponse(headers={"Content-Type": "application/json", POSITION_HEADER: position})
+    await response.prepare(request)
+    await response.write(b'{"metrics":[')
+    before = ""
+    while piece:
+        await response.write((before + piece).encode())
+        piece, before = await anext(pieces, ""), ","
+    await response.write(b"]}")
+    await response.write_eof()
+    return response
+
+
+async def _pieces(context: Context, run: str, metric: str | None) -> AsyncIterator[str]:
+    bound = Parameters()
+    only = f" AND metric = {bound.text(metric)}" if metric is not None else ""
+    sql = f"SELECT run, metric, count FROM summaries WHERE run = {bound.text(run)}{only} ORDER BY run, metric"
+    offsets: dict[str, int] = {}
+    for names in reads_of(await context.rows(sql, bound), context.settings.points_per_read):
+        bound = Parameters()
+        table = await context.store.query(points_statement(names, Range(), bound), bound.values)
+        for begin in range(0, table.num_rows, _POINTS_PER_PIECE):
+            yield await asyncio.to_thread(_encoded, table.slice(begin, _POINTS_PER_PIECE), offsets)
+
+
+def _encoded(table: pa.Table, offsets: dict[str, int]) -> str:
+    """The rows as members of a JSON list. `offsets`: how many points of each metric there were before."""
+    columns: list[Sequence[Any]] = [table.column(name).to_pylist() for name in ("metric", "step", "value")]
+    times = table.column("at").cast(pa.int64()).to_pylist()
+    shown = {name: json.dumps(name, ensure_ascii=False) for name in set(columns[0])}
+    pieces = []
+    for name, step, value, at_us in zip(*columns, times, strict=True):
+        offset = offsets.get(name, 0)
+        offsets[name] = offset + 1
+        pieces.append(
+            f'{{"metricName":{shown[name]},"metricValue":"{number_text(value)}","timestamp":{at_us // 1000},'
+            f'"step":{"null" if step == NO_STEP else step},"epoch":null,"runContext":null,"offset":{offset}}}'
+        )
+    return ",".join(pieces)

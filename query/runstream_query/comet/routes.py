@@ -1,0 +1,149 @@
+"""Comet's REST interface as routes of an aiohttp application."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from runstream.service.assets import AssetReader
+from runstream.service.auth import COMET_VERSION_PATH
+from runstream.service.problems import Handler as RequestHandler
+from runstream.service.problems import Problem
+from runstream.service.problems import problem_of as service_problem_of
+from runstream.service.store import StoreReader
+from runstream.service.visibility import Visibility
+from runstream_query.answers import Answer
+from runstream_query.comet import answers as a
+from runstream_query.comet import asked as q
+from runstream_query.comet import captured, charts, experiments, files, names, points, queries
+from runstream_query.http.context import Context
+from runstream_query.http.described import Described
+from runstream_query.http.endpoint import POSITION_HEADER
+from runstream_query.problems import problem_of
+from runstream_query.settings import QuerySettings
+
+Handler = Callable[[Context, web.Request, Any], Awaitable[Answer | web.StreamResponse]]
+
+#: The client uses the second for system details and output, and the first for the rest: both have everything.
+ROOTS: Final = ("/api/rest/v2", "/clientlib/rest/v2")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`path` below each of ROOTS, unless it is `absolute`. `answer` is None where the answer is no JSON."""
+
+    method: str
+    path: str
+    summary: str
+    handle: Handler
+    asked: type[q.CometAsked]
+    answer: type[Answer] | None
+    media: tuple[str, ...] = ()
+    absolute: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,) if self.absolute else tuple(f"{root}/{self.path}" for root in ROOTS)
+
+
+_OF: Final = q.AskedOfExperiment
+_BYTES: Final = ("application/octet-stream",)
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("GET", COMET_VERSION_PATH, "Version", names.version, q.AskedNothing, a.CometVersion, absolute=True),
+    Route("GET", "account-details", "Whose key it is", names.account, q.AskedNothing, a.CometAccount),
+    Route("GET", "workspaces", "Workspaces", names.workspaces, q.AskedNothing, a.CometWorkspaces),
+    Route("GET", "projects", "Projects of a workspace", names.projects, q.AskedWorkspace, a.CometProjects),
+    Route("GET", "project", "A project", names.project, q.AskedProject, a.CometProject),
+    Route("GET", "project/notes", "Notes of a project", names.notes, q.AskedProject, a.CometNotes),
+    Route("GET", "project/column-names", "What can be queried", names.column_names, q.AskedProject, a.CometColumns),
+    Route("POST", "project/query", "Experiments that match", queries.query, q.AskedQuery, a.CometKeys),
+    Route("GET", "experiments", "Experiments", names.experiments, q.AskedExperiments, a.CometExperiments),
+    Route("POST", "experiments/search", "A page of those that match", queries.search, q.AskedSearch, a.CometFound),
+    Route("POST", "experiments/multi-metric-chart", "Curves", charts.charts, q.AskedCharts, a.CometCharts),
+    Route("GET", "experiment/metadata", "An experiment", experiments.metadata, _OF, a.CometExperiment),
+    Route("GET", "experiment/tags", "Tags", experiments.tags, _OF, a.CometTags),
+    Route("GET", "experiment/parameters", "Parameters", experiments.parameter_summaries, _OF, a.CometSummaries),
+    Route("GET", "experiment/log-other", "Other values", experiments.other_summaries, _OF, a.CometSummaries),
+    Route("GET", "experiment/metrics/summary", "Metrics", experiments.metric_summaries, _OF, a.CometSummaries),
+    Route("GET", "experiment/metrics/get-metric", "A curve", points.metric_points, q.AskedMetric, a.CometPoints),
+    Route("GET", "experiment/metrics/get-all", "All curves", points.all_points, _OF, a.CometPoints),
+    Route("GET", "experiment/asset/list", "Assets", files.assets, q.AskedAssets, a.CometAssets),
+    Route("GET", "experiment/asset/get-by-name", "Assets", files.assets_by_name, q.AskedAssetByName, a.CometAssets),
+    Route("GET", "experiment/asset/get-asset", "Bytes of an asset", files.asset, q.AskedAsset, None, _BYTES),
+    Route("GET", "experiment/model", "Models", files.models, _OF, a.CometModels),
+    Route("GET", "experiment/model/asset/list", "Files of a model", files.model_assets, q.AskedModel, a.CometAssets),
+    Route("GET", "experiment/system-details", "What it ran on", captured.system, _OF, a.CometSystem),
+    Route("GET", "experiment/git/metadata", "Its commit", captured.git_metadata, _OF, a.CometGit),
+    Route("GET", "experiment/git/patch", "What was changed", captured.git_patch, _OF, None, ("application/zip",)),
+    Route("GET", "experiment/output", "What it printed", captured.output, _OF, a.CometOutput),
+    Route("GET", "experiment/html", "Its page", captured.html, _OF, a.CometHtml),
+    Route("GET", "experiment/code", "Its code", captured.code, _OF, a.CometCode),
+    Route("GET", "experiment/graph", "Its model graph", captured.graph, _OF, a.CometGraph),
+)
+
+#: The same for the document about the whole server.
+DESCRIBED: Final = tuple(
+    Described(
+        route.method,
+        path,
+        f"Comet: {route.summary}",
+        {200: route.answer},
+        media=route.media,
+        body=route.asked if route.method == "POST" else None,
+    )
+    for route in ROUTES
+    for path in route.paths
+)
+
+
+def _system_now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def add_comet(
+    app: web.Application,
+    *,
+    store: StoreReader,
+    visibility: Visibility,
+    assets: AssetReader,
+    settings: QuerySettings,
+    now_us: Callable[[], int] = _system_now_us,
+) -> None:
+    """Add ROUTES to `app`, before it starts: what the unmodified `comet_ml` client reads.
+
+    As `add_query` (and beside it), the application needs `problem_middleware` and, behind it, `auth_middleware`, which
+    knows the client's keys and lets everybody see COMET_VERSION_PATH. Problems have a member `msg` as well, which the
+    client shows. Everything runs in the application's event loop; what takes long in threads.
+    """
+    context = Context(store, visibility, None, assets, settings, None, now_us)
+    for route in ROUTES:
+        for path in route.paths:
+            app.router.add_route(route.method, path, _handler(route, context))
+
+
+def _handler(route: Route, context: Context) -> RequestHandler:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        try:
+            asked = await q.read_asked(route.asked, request, context.settings.max_body_bytes)
+            position = str(context.visibility.visible())
+            answer = await route.handle(context, request, asked)
+            if isinstance(answer, web.StreamResponse):
+                return answer
+            body = await asyncio.to_thread(a.encode, answer)
+        except Exception as error:
+            problem = problem_of(error) or service_problem_of(error)
+            if problem is None:
+                raise
+            raise _with_message(problem) from error
+        # The client takes this very type: with a charset behind it, it says that the answer is no JSON.
+        return web.Response(body=body, headers={"Content-Type": "application/json", POSITION_HEADER: position})
+
+    return serve
+
+
+def _with_message(problem: Problem) -> Problem:
+    problem.extensions = {"msg": problem.detail, **problem.extensions}
+    return problem

@@ -1,0 +1,138 @@
+"""Runs of projects as Comet's experiments: their rows, and which project a name or an id means."""
+
+import posixpath
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from runstream.events.names import RUN_ID
+from runstream_query.answers import Project
+from runstream_query.comet.answers import CometExperiment, at_ms, project_id
+from runstream_query.comet.asked import AskedProject
+from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.filters.compiler import compile_filter
+from runstream_query.filters.tree import And, Compare, Expression, Field, fields_of
+from runstream_query.http.context import Context
+from runstream_query.http.details import projects_of
+from runstream_query.http.pages import shown_rows
+from runstream_query.sql.pages import columns_of
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.runs import newest_runs, run_rows
+
+Row = dict[str, Any]
+
+#: The path of the program, in the environment that the SDK captures.
+PROGRAM: Final = "command.program"
+#: More runs than anyone has in a project: the store's own limits come first.
+_ALL: Final = 2**31 - 1
+_ORDERED_BY: Final = ("run", "created_at", "started_at", "ended_at")
+
+
+def names_of_project(asked: AskedProject) -> tuple[str, str] | None:
+    """Workspace and project as they were given; None if an id was. Raises InvalidRequest."""
+    if asked.workspace_name is not None and asked.project_name is not None:
+        return asked.workspace_name, asked.project_name
+    if asked.project_id is None:
+        raise InvalidRequest("give workspaceName and projectName, or projectId", name="projectName")
+    return None
+
+
+async def find_project(context: Context, asked: AskedProject) -> Project:
+    """The project that is meant. Raises NotFound, InvalidRequest."""
+    names = names_of_project(asked)
+    for project in await projects_of(context, names[0] if names else None):
+        if (project.workspace, project.project) == names:
+            return project
+        if names is None and project_id(project.workspace, project.project) == asked.project_id:
+            return project
+    what = f"{names[0]}/{names[1]}" if names else f"with the id {asked.project_id}"
+    raise NotFound(f"there is no project {what}: look the names up with get_workspaces and get_projects")
+
+
+def of_project(project: Project, archived: bool, expression: Expression | None = None) -> Expression:
+    """The runs of a project that `expression` holds for, archived or not; never deleted ones."""
+    scope: list[Expression] = [
+        Compare(Field("workspace"), "=", project.workspace),
+        Compare(Field("project"), "=", project.project),
+        Compare(Field("archived"), "=", archived),
+        Compare(Field("deleted"), "=", False),
+    ]
+    if expression is not None:
+        scope += expression.items if isinstance(expression, And) else (expression,)
+    return And(tuple(scope))
+
+
+def ids_of_project(project: Project, parameters: Parameters) -> str:
+    """What may stand behind IN: the ids of all runs of a project, archived ones too, deleted ones not."""
+    where = f"workspace = {parameters.text(project.workspace)} AND project = {parameters.text(project.project)}"
+    once = f"(SELECT run FROM run_states WHERE {where})"
+    return (
+        f"(SELECT run FROM {newest_runs(('workspace', 'project', 'deleted'), once)} AS newest "
+        f"WHERE {where} AND NOT deleted)"
+    )
+
+
+async def matching(
+    context: Context,
+    expression: Expression,
+    columns: Collection[str],
+    *,
+    order: str = "created_at, run",
+    limit: int | None = None,
+    offset: int = 0,
+) -> list[Row]:
+    """Rows of the runs that match, with these columns, by one statement. `order` is ours, never a client's text."""
+    parameters = Parameters()
+    clock = context.clock()
+    read = dict.fromkeys((*_ORDERED_BY, *columns, *columns_of(fields_of(expression))))
+    condition = compile_filter(expression, parameters, clock.now_us)
+    sql = (
+        f"SELECT {', '.join(columns)} FROM (SELECT * FROM {run_rows(parameters, clock, tuple(read))} "
+        f"WHERE {condition}) AS found ORDER BY {order} "
+        f"LIMIT {parameters.integer(_ALL if limit is None else limit)} OFFSET {parameters.integer(offset)}"
+    )
+    return await context.rows(sql, parameters)
+
+
+async def require_row(context: Context, key: str) -> Row:
+    """The row (RUN_COLUMNS) of one run. Raises NotFound, also for what can be no id: the client tries names so."""
+    if RUN_ID.match(key):
+        rows = await shown_rows(context, [key], context.clock())
+        if key in rows and not rows[key]["deleted"]:
+            return rows[key]
+    raise NotFound(f"no experiment has the key {key[:140]!r}: look it up with get_experiments")
+
+
+async def programs_of(context: Context, runs: Sequence[str]) -> dict[str, str]:
+    """Run -> path of its program, where it was captured."""
+    if not runs:
+        return {}
+    parameters = Parameters()
+    sql = (
+        f"SELECT run, text FROM attributes WHERE run IN {parameters.run_ids(runs)} AND kind = 'environment' "
+        f"AND name = {parameters.text(PROGRAM)} AND NOT deleted AND value != 'null'"
+    )
+    return {row["run"]: row["text"] for row in await context.rows(sql, parameters)}
+
+
+def experiment_of(row: Row, program: str | None) -> CometExperiment:
+    """Comet's metadata of a run, from a row with RUN_COLUMNS."""
+    started_ms, duration_ms = at_ms(row["started_at"]), round(row["duration_s"] * 1000)
+    running = row["status"] == "running"
+    ended_ms = at_ms(row["ended_at"]) if row["ended_at"] is not None else started_ms + duration_ms
+    return CometExperiment(
+        experiment_key=row["run"],
+        experiment_name=row["name"] or None,
+        workspace_name=row["workspace"],
+        project_name=row["project"],
+        project_id=project_id(row["workspace"], row["project"]),
+        archived=row["archived"],
+        running=running,
+        has_crashed=row["status"] not in ("running", "finished"),
+        start_time_millis=started_ms,
+        end_time_millis=None if running else ended_ms,
+        duration_millis=duration_ms,
+        file_name=posixpath.basename(program) or None if program else None,
+        file_path=program or None,
+        user_name=row["user"],
+        tags=row["tags"],
+    )
