@@ -25,7 +25,9 @@ from recorded import Recorded, recorded
 from served import Server, Trainers, step_of, values_of
 
 from runstream.service.log import Record
+from runstream_infra import promoting
 from runstream_infra.cluster.settings import RoleSettings, role_settings
+from runstream_infra.placing import SamePlaces
 from runstream_infra.promoting import PromoteRefused, PromoteUnfinished, Stage, promote
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_ingest.log.kafka.log import KafkaLog
@@ -210,6 +212,33 @@ async def test_workers_that_are_missing_are_asked_for(tmp_path: Path, target: Ta
     with pytest.raises(PromoteUnfinished, match=r"nobody has folded any for 0\.5 s.*runstream worker.*--fold"):
         await promote(data, target.settings, patience_s=0.5)
     assert (await promote(data, target.settings, fold=True)).equal
+
+
+async def test_a_broker_that_dies_leaves_the_rest_for_the_next_call(
+    tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = await made(tmp_path / "one", recorded(16, runs=3, frames=100))
+    records = await embedded_records(data)
+    monkeypatch.setattr(promoting, "_APPEND_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(SamePlaces.__init__, "__defaults__", (2_000,))
+    with real_kafka.new_cluster(tmp_path / "kafka", 1) as kafka:
+        own = target.with_(
+            RUNSTREAM_KAFKA_BOOTSTRAP=kafka.bootstrap,
+            RUNSTREAM_KAFKA_APPEND_TIMEOUT_S="1",
+            RUNSTREAM_KAFKA_REQUEST_TIMEOUT_S="3",
+        )
+
+        def on_stage(stage: Stage) -> None:
+            if stage.name == "records" and stage.done and kafka.nodes[0].alive:
+                kafka.kill_node(0)
+
+        with pytest.raises(PromoteUnfinished, match=r"Kafka.*what was moved stays, run `runstream promote` again"):
+            await promote(data, own.settings, fold=True, on_stage=on_stage)
+        await asyncio.to_thread(kafka.start_node, 0)
+        result = await promote(data, own.settings, fold=True)
+        assert result.equal
+        assert 0 < result.replayed < result.records
+        assert await kafka_records(own) == records
 
 
 async def test_an_empty_server_moves_too(tmp_path: Path, target: Target) -> None:
