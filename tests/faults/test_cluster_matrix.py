@@ -152,7 +152,9 @@ def test_requests_are_lost_repeated_delayed_and_reordered(matrix: Matrix, tmp_pa
 
 def test_gateways_are_killed(matrix: Matrix, tmp_path: Path) -> None:
     with under_trainers("gateway", matrix.cluster, tmp_path) as (made, trainers):
-        for _ in range(times(4)):
+        for number in range(times(4)):
+            if number % 2:  # the other kills may meet one that starts
+                matrix.cluster.wait_until_ready()
             made.pause(2.0)
             matrix.cluster.send("gateway", made.source.randrange(2))
         trainers.end()
@@ -161,8 +163,10 @@ def test_gateways_are_killed(matrix: Matrix, tmp_path: Path) -> None:
 
 def test_workers_are_killed_at_random(matrix: Matrix, tmp_path: Path) -> None:
     with under_trainers("worker", matrix.cluster, tmp_path) as (made, trainers):
-        for _ in range(times(4)):
-            made.pause(3.0)
+        for number in range(times(4)):
+            if number % 2:
+                matrix.cluster.wait_until_ready()
+            made.pause(2.0)
             matrix.cluster.send("worker", made.source.randrange(2))
         trainers.end()
         made.prove(f"{times(4)} SIGKILL")
@@ -285,6 +289,31 @@ def test_the_only_broker_is_killed(matrix: Matrix, tmp_path: Path) -> None:
             time.sleep(1.0)
         trainers.end()
         made.prove(f"{times(2)} SIGKILL")
+
+
+def test_everything_fails_at_once(matrix: Matrix, tmp_path: Path) -> None:
+    """Faults of all kinds on top of each other, at random, with nothing whole in between."""
+    cluster = matrix.cluster
+    with under_trainers("all of them", cluster, tmp_path) as (made, trainers):
+        for _ in range(times(8)):
+            made.pause(1.5)
+            match made.source.randrange(6):
+                case 0 | 1:
+                    cluster.send("worker", made.source.randrange(2))
+                case 2:
+                    cluster.send("gateway", made.source.randrange(2))
+                case 3:
+                    matrix.store.kill()
+                    made.pause(1.0)
+                    matrix.store.start()
+                case 4:
+                    cluster.send("kafka", 0)
+                case _:
+                    paused = cluster.send("worker", made.source.randrange(2), signal.SIGSTOP)
+                    time.sleep(1.5 * SESSION_S)
+                    os.kill(paused.pid, signal.SIGCONT)
+        trainers.end()
+        made.prove(f"{times(8)} faults")
 
 
 def test_one_of_three_brokers_is_killed(tmp_path: Path) -> None:
