@@ -23,6 +23,8 @@ from runstream._version import VERSION
 from runstream.service.auth import ApiKeys, check_bind
 from runstream_infra.cluster.settings import RoleSettings, role_settings
 from runstream_ingest.log.kafka.settings import ENVIRONMENT, KafkaSettings
+from runstream_processors.hosting.faust_app import GroupSettings, make_app
+from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.store.settings import VARIABLES
 
 ROLES = ("gateway", "worker", "query-server")
@@ -187,6 +189,14 @@ def test_versions_and_users_agree(infra: Path, compose: Compose, manifests: Mani
         security = deployment["spec"]["template"]["spec"]["securityContext"]
         assert (str(security["runAsUser"]), str(security["runAsGroup"])) == user.groups()
         assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == overlay["images"][0]["name"]
+
+
+async def test_a_worker_makes_no_folders_where_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # read-only in the containers
+    workers = PartitionWorkers(lambda part: pytest.fail("none is assigned"), lambda error: None)
+    app = make_app(GroupSettings(bootstrap=("127.0.0.1:1",), topic="runstream-frames"), workers)
+    await app.on_first_start()
+    assert list(tmp_path.iterdir()) == []
 
 
 # Kubernetes
