@@ -177,8 +177,9 @@ async def _check_partitions(partitions: int, embedded: int, data_dir: Path, kafk
     wanted = f"{partitions} are asked for" if partitions != embedded else f"the log in {data_dir} has {embedded}"
     if kafka.partitions not in (None, partitions):
         raise PromoteRefused(
-            f"RUNSTREAM_KAFKA_PARTITIONS={kafka.partitions}, and {wanted}: set it to {partitions}, so that every "
-            f"record keeps its place; or give --partitions {kafka.partitions}, and each run goes where its key falls"
+            f"RUNSTREAM_KAFKA_PARTITIONS={kafka.partitions}, and {wanted}: set it to {partitions}, or give "
+            f"--partitions {kafka.partitions} (with another number than the log's {embedded}, each run goes where its "
+            "key falls)"
         )
     try:
         await ensure_topic(kafka.model_copy(update={"partitions": partitions}))
