@@ -68,6 +68,8 @@ class Producer:
 
     async def partitions_for(self, topic: str) -> set[int]:
         assert topic == ADDRESS.topic
+        if not self.broker.partitions:
+            raise errors.UnknownTopicOrPartitionError
         return set(self.broker.partitions)
 
     def create_batch(self) -> Builder:
@@ -234,6 +236,14 @@ def test_no_broker_at_the_start_is_tried_again(transport: KafkaTransport, broker
     with pytest.raises(Unreachable, match="refused"):
         send(transport, frame(1, 0, 3))
     broker.start_error = None
+    assert send(transport, frame(1, 0, 3)).status == 200
+
+
+def test_a_topic_that_is_missing_is_named_with_who_makes_it(transport: KafkaTransport, broker: Broker) -> None:
+    broker.partitions, there = {}, broker.partitions
+    with pytest.raises(Unreachable, match=r"frames: there is no such topic; a gateway makes it"):
+        send(transport, frame(1, 0, 3))
+    broker.partitions = there
     assert send(transport, frame(1, 0, 3)).status == 200
 
 
