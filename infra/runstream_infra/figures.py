@@ -1,7 +1,6 @@
 """The worker's and the log's figures for Prometheus, read when they are asked for."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,7 +9,7 @@ from prometheus_client.registry import Collector
 from runstream.events.positions import Positions
 from runstream.service.visibility import Visibility
 from runstream_ingest.log.embedded import EmbeddedLog
-from runstream_processors.worker.loop import Worker
+from runstream_processors.worker.loop import Counts, Worker
 
 #: Why something is in quarantine. Each is counted from 0, or the first one would be no increase that an alert sees.
 CAUSES: Final = (
@@ -29,7 +28,7 @@ class EmbeddedFigures(Collector):
         self._visibility = visibility
 
     def collect(self) -> Iterable[Metric]:
-        yield from worker_figures([self._worker], [self._worker])
+        yield from worker_figures(self._worker.counts, [self._worker])
         yield pending_figure(self._log.pending_bytes)
         yield from position_figures(self._log.ends(), self._visibility.visible())
 
@@ -41,23 +40,16 @@ def pending_figure(pending_bytes: int) -> Metric:
     )
 
 
-def worker_figures(workers: Sequence[Worker], running: Collection[Worker]) -> Iterable[Metric]:
-    """Sums over the workers of a process. `workers`: also those that have ended, so that counters only grow."""
-    yield CounterMetricFamily(
-        "runstream_worker_records", "Records folded since the start.", sum(w.records for w in workers)
-    )
-    yield CounterMetricFamily(
-        "runstream_worker_points", "Points written since the start.", sum(w.points for w in workers)
-    )
-    yield CounterMetricFamily(
-        "runstream_worker_failures", "Times a worker started over.", sum(w.failures for w in workers)
-    )
+def worker_figures(counts: Counts, running: Collection[Worker]) -> Iterable[Metric]:
+    """Of the workers of a process. `counts`: also of those that have ended, so that counters only grow."""
+    yield CounterMetricFamily("runstream_worker_records", "Records folded since the start.", counts.records)
+    yield CounterMetricFamily("runstream_worker_points", "Points written since the start.", counts.points)
+    yield CounterMetricFamily("runstream_worker_failures", "Times a worker started over.", counts.failures)
     quarantined = CounterMetricFamily(
         "runstream_quarantined", "Put into quarantine since the start, by cause.", labels=("cause",)
     )
-    counted = sum((w.quarantined for w in workers), Counter[str]())
-    for cause in sorted({*CAUSES, *counted}):
-        quarantined.add_metric([cause], counted[cause])
+    for cause in sorted({*CAUSES, *counts.quarantined}):
+        quarantined.add_metric([cause], counts.quarantined.get(cause, 0))
     yield quarantined
     yield GaugeMetricFamily(
         "runstream_worker_resumed",

@@ -37,12 +37,13 @@ class WorkerFigures(Collector):
 
     def collect(self) -> Iterable[Metric]:
         running = dict(self._workers.workers)
-        yield from worker_figures([*self._workers.ended, *running.values()], running.values())
+        counts = self._workers.counts
+        yield from worker_figures(counts, running.values())
         yield GaugeMetricFamily("runstream_worker_partitions", "Partitions that this process folds.", len(running))
         yield CounterMetricFamily(
             "runstream_worker_overtaken",
             "Times another process turned out to fold the same partition.",
-            sum(worker.overtaken for worker in [*self._workers.ended, *running.values()]),
+            counts.overtaken,
         )
         # A worker that has not found its place yet does not know how far the tables are.
         known = self._following.visible().offsets

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from runstream_processors.worker.loop import Worker
+from runstream_processors.worker.loop import Counts, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +41,20 @@ class PartitionWorkers:
         self._on_death = on_death
         self._doubt_s = doubt_s
         self._running: dict[int, _Running] = {}
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._stopping: dict[asyncio.Task[None], Worker] = {}
+        self._past = Counts()
         self._doubt: asyncio.TimerHandle | None = None
-        #: Those of workers that ended, so that figures only grow.
-        self.ended: list[Worker] = []
 
     @property
     def workers(self) -> Mapping[int, Worker]:
         """The workers by partition."""
         return {part: running.worker for part, running in self._running.items()}
+
+    @property
+    def counts(self) -> Counts:
+        """Of all workers that there are and were, so that figures only grow."""
+        there = (*self._stopping.values(), *self.workers.values())
+        return sum((worker.counts for worker in there), self._past)
 
     def assign(self, partitions: Collection[int]) -> None:
         """These and no others are this process's from now on. Returns at once."""
@@ -81,12 +86,14 @@ class PartitionWorkers:
 
     def _end(self, part: int) -> None:
         running = self._running.pop(part)
-        self.ended.append(running.worker)
         running.stop.set()
         stopping = asyncio.create_task(_stopped(running.task))
-        self._stopping.add(stopping)
-        stopping.add_done_callback(self._stopping.discard)
+        self._stopping[stopping] = running.worker
+        stopping.add_done_callback(self._stopped)
         logger.info("no longer folding partition %d", part)
+
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        self._past += self._stopping.pop(task).counts
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

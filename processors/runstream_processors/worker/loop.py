@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from runstream.events.positions import Positions
@@ -25,6 +26,26 @@ logger = logging.getLogger(__name__)
 
 #: So many of one insert into quarantine get a line in the log: a client gone wrong sends thousands a second.
 _LINES_AN_INSERT: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What workers did since they were made; of several, the sum."""
+
+    records: int = 0
+    points: int = 0
+    failures: int = 0
+    overtaken: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.records + other.records,
+            self.points + other.points,
+            self.failures + other.failures,
+            self.overtaken + other.overtaken,
+            Counter(self.quarantined) + Counter(other.quarantined),
+        )
 
 
 class Worker:
@@ -73,6 +94,10 @@ class Worker:
         self.overtaken = 0
         #: By cause: what was put into quarantine.
         self.quarantined: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self.records, self.points, self.failures, self.overtaken, dict(self.quarantined))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then what was folded is written and this returns. Raises LogCorrupt: going on behind

@@ -47,7 +47,7 @@ def exported() -> dict[str, frozenset[str]]:
         key_counter(registry)
     GatewayFigures(gateway)
     gateway.register(GatewayProcessFigures(SimpleNamespace(pending_bytes=1), visibility))  # type: ignore[arg-type]
-    folding.register(WorkerFigures(SimpleNamespace(workers={0: worker}, ended=[]), following))  # type: ignore[arg-type]
+    folding.register(WorkerFigures(SimpleNamespace(workers={0: worker}, counts=worker.counts), following))  # type: ignore[arg-type]
     disks: Any = SimpleNamespace(found=(Disk("host", "default", 1, 2),))
     timed(query)
     query.register(QueryFigures(following, visibility, disks))

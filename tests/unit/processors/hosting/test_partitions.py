@@ -8,6 +8,7 @@ import pytest
 from runstream.service.log import LogCorrupt
 from runstream_processors.hosting import partitions as partitions_module
 from runstream_processors.hosting.partitions import PartitionWorkers
+from runstream_processors.worker.loop import Counts
 
 
 class FakeWorker:
@@ -16,6 +17,7 @@ class FakeWorker:
     def __init__(self, part: int, alive: list[int], stubborn: bool = False) -> None:
         self.part, self._alive, self._stubborn = part, alive, stubborn
         self.starts = 0
+        self.counts = Counts(records=10**part, quarantined={"x": 1})
 
     async def run(self, stop: asyncio.Event) -> None:
         self.starts += 1
@@ -49,9 +51,10 @@ async def test_what_is_assigned_is_folded_and_nothing_else() -> None:
     await settled()
     assert sorted(alive) == [1, 2]
     assert workers.workers[2] is kept, "a partition that stays is not started again"
-    assert [worker.part for worker in workers.ended] == [0]  # type: ignore[attr-defined]
+    assert workers.counts == Counts(records=111, quarantined={"x": 3}), "of the one that ended, too"
     await workers.close()
     assert alive == []
+    assert (workers.workers, workers.counts.records) == ({}, 111)
 
 
 async def test_a_rebalance_that_never_ends_stops_them_all() -> None:
