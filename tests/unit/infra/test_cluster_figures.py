@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import re
 import time
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,9 +84,14 @@ async def followed(
     return following
 
 
-def worker(**told: Any) -> SimpleNamespace:
-    fields = {"records": 0, "points": 0, "failures": 0, "overtaken": 0, "resumed": True, "trouble": None}
-    return SimpleNamespace(**{**fields, "quarantined": Counter(), **told})
+def worker(resumed: bool = True, trouble: str | None = None) -> SimpleNamespace:
+    return SimpleNamespace(resumed=resumed, trouble=trouble)
+
+
+def counts(**told: Any) -> SimpleNamespace:
+    """Of all workers of a process, also of those that ended."""
+    fields = {"records": 0, "points": 0, "failures": 0, "overtaken": 0, "quarantined": {}}
+    return SimpleNamespace(**{**fields, **told})
 
 
 def shown(collector: Any) -> CollectorRegistry:
@@ -100,13 +104,13 @@ async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows(monkeyp
     visible = Positions({1: 3})
     following = await followed(visible, {0: 9, 1: 8, 2: 7, 3: 6}, monkeypatch=monkeypatch)
     workers = SimpleNamespace(
-        workers={1: worker(records=5), 2: worker(resumed=False, trouble="the store is away"), 3: worker()},
-        ended=[worker(records=2, overtaken=1, quarantined=Counter(fold_error=2), resumed=False)],
+        workers={1: worker(), 2: worker(resumed=False, trouble="the store is away"), 3: worker()},
+        counts=counts(records=7, overtaken=1),
     )
     registry = shown(WorkerFigures(workers, following))  # type: ignore[arg-type]
     value = registry.get_sample_value
     assert value("runstream_worker_partitions") == 3
-    assert value("runstream_worker_records_total") == 7, "those of workers that went count on"
+    assert value("runstream_worker_records_total") == 7
     assert value("runstream_worker_overtaken_total") == 1
     assert (value("runstream_worker_resumed"), value("runstream_worker_troubled")) == (0, 1)
     assert value("runstream_lag_records", {"partition": "1"}) == 4
@@ -118,8 +122,8 @@ async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows(monkeyp
 
 async def test_every_cause_of_quarantine_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     following = await followed(Positions(), {}, monkeypatch=monkeypatch)
-    counted = worker(quarantined=Counter(fold_error=2, of_tomorrow=1))
-    registry = shown(WorkerFigures(SimpleNamespace(workers={0: counted}, ended=[]), following))  # type: ignore[arg-type]
+    counted = counts(quarantined={"fold_error": 2, "of_tomorrow": 1})
+    registry = shown(WorkerFigures(SimpleNamespace(workers={0: worker()}, counts=counted), following))  # type: ignore[arg-type]
     found = {cause: registry.get_sample_value("runstream_quarantined_total", {"cause": cause}) for cause in CAUSES}
     assert found == {cause: 2 if cause == "fold_error" else 0 for cause in CAUSES}
     assert registry.get_sample_value("runstream_quarantined_total", {"cause": "of_tomorrow"}) == 1
