@@ -71,6 +71,6 @@ bench-cluster:
 	$(BIN)/python -m bench.cluster $(BENCH_ARGS)
 
 clean:
-	rm -rf .venv .venv-bench demo-out bench-out build dist
+	rm -rf .venv .venv-bench .venv-clients demo-out bench-out build dist
 	rm -rf infra/kafka/libs*
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,145 @@
+"""A real server with what the SDK logged, and the real `comet_ml` in an environment of its own."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from logged import KEY
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+REQUIREMENTS = HERE / "requirements.txt"
+
+Ask = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A server, the ids of the runs that were logged to it by name, and the work tree they were logged from."""
+
+    url: str
+    runs: Mapping[str, str]
+    code: Path
+
+
+@pytest.fixture(scope="session")
+def client_python() -> Path:
+    """The Python that has Comet's client. It is made once a checkout, and anew when the requirements change; skips
+    where it is not there and cannot be made, unless RUNSTREAM_REQUIRE_CLIENTS says that it must."""
+    made_of = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = ROOT / ".venv-clients" / f"comet-{made_of}"
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / "comet.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several processes run tests
+        if not (folder / "installed").exists():
+            failure = install(folder)
+            if failure:
+                shutil.rmtree(folder, ignore_errors=True)
+                if os.environ.get("RUNSTREAM_REQUIRE_CLIENTS") == "1":
+                    pytest.fail(f"Comet's client cannot be installed: {failure}")
+                pytest.skip(f"Comet's client is not here and cannot be installed: {failure[-300:]}")
+    return folder / "bin" / "python"
+
+
+def install(folder: Path) -> str:
+    """Make the environment; what went wrong, or nothing."""
+    venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(folder)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*pip, "--requirement", str(REQUIREMENTS)], capture_output=True, text=True, timeout=240, check=False
+    )
+    if done.returncode:
+        return done.stderr or f"pip ended with {done.returncode}"
+    (folder / "installed").touch()
+    return ""
+
+
+@pytest.fixture(scope="session")
+def logged(tmp_path_factory: pytest.TempPathFactory, client_python: Path) -> Iterator[Logged]:
+    folder = tmp_path_factory.mktemp("comet")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RUNSTREAM_")}
+    command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--json"]
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "--data-dir", str(folder / "data")],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment | {"RUNSTREAM_API_KEYS": KEY},
+        )
+    try:
+        assert server.stdout is not None
+        text = ""
+        for line in server.stdout:
+            text += line
+            if line.rstrip() == "}":
+                break
+        assert text, (folder / "server.log").read_text()[-3000:]
+        url = str(json.loads(text)["url"])
+        spool = folder / "spool"
+        subprocess.run(
+            [sys.executable, str(HERE / "trainer.py"), url, str(spool)],
+            check=True,
+            timeout=120,
+            env=environment | {"RUNSTREAM_API_KEY": KEY},
+            cwd=work_tree(folder / "code"),
+        )
+        yield Logged(url, json.loads((spool / "ids.json").read_text()), folder / "code")
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def work_tree(folder: Path) -> Path:
+    """A git repository with one commit and one change since."""
+    folder.mkdir()
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    (folder / "train.py").write_text("lr = 0.1\n")
+    for arguments in (["init", "-q", "-b", "trunk"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *arguments], check=True)
+    subprocess.run([*git, "remote", "add", "origin", "https://example.org/it.git"], check=True)
+    (folder / "train.py").write_text("lr = 0.2\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ask(logged: Logged, client_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    """Asks the client some expressions in one process (reader.py). The answers by label: values, or {"error": ...}."""
+    home = tmp_path_factory.mktemp("home")
+
+    def asked(expressions: Mapping[str, str], key: str = KEY, **variables: str) -> dict[str, Any]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "NO_PROXY": "*",
+            "COMET_URL_OVERRIDE": f"{logged.url}/clientlib/",
+            "COMET_API_KEY": key,
+            "COMET_ERROR_TRACKING_ENABLE": "false",
+            "COMET_LOGGING_CONSOLE": "ERROR",
+        }
+        environment = {name: value for name, value in (environment | variables).items() if value}
+        done = subprocess.run(
+            [str(client_python), str(HERE / "reader.py")],
+            input=json.dumps(dict(expressions)),
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=home,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        answers: dict[str, Any] = json.loads(done.stdout)
+        return {label: answer.get("value", answer) for label, answer in answers.items()}
+
+    return asked

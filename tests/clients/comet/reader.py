@@ -1,0 +1,65 @@
+"""Asks Comet's own client what it is told to, and prints the answers as one JSON document.
+
+reader.py runs in the client's environment, without anything of Runstream. On standard input: {label: expression}, each
+Python over `api` (comet_ml.API), `exp(key)` (its APIExperiment) and the names of comet_ml.query. On standard output:
+{label: {"value": ...}} or {label: {"error": type, "text": ..., "status": ...}}. Experiments become their keys; bytes
+become {"base64": ...}; NaN and the infinities stay what they are.
+"""
+
+import base64
+import json
+import os
+import sys
+import tempfile
+from datetime import datetime
+
+import comet_ml
+from comet_ml import query as names
+
+API_EXPERIMENT = comet_ml.APIExperiment
+
+
+def plain(value):
+    if isinstance(value, API_EXPERIMENT):
+        return value.key
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    if isinstance(value, (names.QueryVariable, names.QueryExpression)):
+        return repr(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def downloaded(api, key, asset_id):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        api.download_experiment_asset(key, asset_id, path)
+        with open(path, "rb") as file:
+            return file.read()
+
+
+def main():
+    asked = json.load(sys.stdin)
+    api = comet_ml.API()
+    scope = {name: getattr(names, name) for name in names.__all__}
+    scope |= {
+        "api": api,
+        "exp": api.get_experiment_by_key,
+        "downloaded": lambda key, asset_id: downloaded(api, key, asset_id),
+        "datetime": datetime,
+        "comet_ml": comet_ml,
+    }
+    answers = {}
+    for label, expression in asked.items():
+        try:
+            answers[label] = {"value": plain(eval(expression, scope))}
+        except Exception as error:
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            answers[label] = {"error": type(error).__name__, "text": str(error), "status": status}
+    json.dump(answers, sys.stdout)
+
+
+main()

@@ -1,0 +1,106 @@
+"""What the client does not show: headers, statuses, keys, and both places of the routes."""
+
+import base64
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from email.message import Message
+from typing import Any
+
+import pytest
+from logged import KEY, ODD_RUN, WORKSPACE
+
+
+def get(url: str, path: str, key: str | None = KEY, **query: str) -> tuple[int, Message, bytes]:
+    asked = f"{url}/{path}?{urllib.parse.urlencode(query)}"
+    request = urllib.request.Request(asked, headers={} if key is None else {"Authorization": key})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+@pytest.mark.parametrize("root", ["api/rest/v2", "clientlib/rest/v2"])
+def test_json_has_exactly_the_type_that_the_client_takes(logged: Any, root: str) -> None:
+    run = {"experimentKey": logged.runs[ODD_RUN]}
+    for path, query in [
+        ("workspaces", {}),
+        ("projects", {"workspaceName": WORKSPACE}),
+        ("experiment/metadata", run),
+        ("experiment/metrics/get-all", run),
+        ("experiment/asset/list", run),
+        ("experiment/git/metadata", run),
+    ]:
+        status, headers, body = get(logged.url, f"{root}/{path}", **query)
+        assert (status, headers["Content-Type"]) == (200, "application/json")
+        assert isinstance(json.loads(body, parse_constant=pytest.fail), dict), "no bare NaN"
+
+
+def test_the_version_is_told_to_everybody_and_nothing_else_is(logged: Any) -> None:
+    for key in (KEY, "a-wrong-key-of-some-length", None):
+        status, headers, body = get(logged.url, "clientlib/isAlive/ver", key)
+        assert (status, headers["Content-Type"]) == (200, "application/json")
+        assert tuple(map(int, json.loads(body)["version"].split("."))) >= (4, 35, 0)
+    for key in ("a-wrong-key-of-some-length", None, "*" + KEY, f"wrong-key-of-length*{KEY}"):
+        for path in ("api/rest/v2/workspaces", "clientlib/rest/v2/workspaces", "clientlib/isAlive"):
+            assert get(logged.url, path, key)[0] == 401
+
+
+def test_unknown_things_are_404_with_a_message(logged: Any) -> None:
+    for path, query in [
+        ("experiment/metadata", {"experimentKey": "0" * 32}),
+        ("experiment/metadata", {"experimentKey": "a name / that is no key ☃"}),
+        ("experiment/metrics/get-metric", {"experimentKey": "nobody", "metricName": "x"}),
+        ("project", {"workspaceName": WORKSPACE, "projectName": "none"}),
+        ("project", {"projectId": "0" * 32}),
+        ("experiments", {"workspaceName": "none", "projectName": "none"}),
+    ]:
+        status, _, body = get(logged.url, f"api/rest/v2/{path}", **query)
+        assert status == 404
+        assert json.loads(body)["msg"]
+    status, _, body = get(logged.url, "api/rest/v2/project")
+    assert status == 400
+    assert "projectName" in json.loads(body)["msg"]
+
+
+def test_live_logging_is_not_served_yet(logged: Any) -> None:
+    """Half of it would be worse than none: the client would take the server for one that keeps what it sends."""
+    assert get(logged.url, "clientlib/health/ping")[0] == 404
+
+
+def test_keys_that_carry_the_address(ask: Any, logged: Any) -> None:
+    packed = base64.b64encode(json.dumps({"baseUrl": logged.url}).encode()).decode()
+    answers = ask(
+        {"get": "api.get()", "account": "api.get_account_details()"}, f"{KEY}*{packed}", COMET_URL_OVERRIDE=""
+    )
+    assert answers["get"] == [WORKSPACE]
+    assert answers["account"]["defaultWorkspaceName"] == "default"
+    assert KEY not in answers["account"]["userName"]
+
+
+def test_a_bad_key_is_refused_at_once(ask: Any) -> None:
+    answers = ask({"get": "api.get()", "query": "api.query('w', 'p', Metric('x') > 1)"}, "a-wrong-key-of-some-length")
+    for answer in answers.values():
+        assert (answer["error"], answer["status"]) == ("Unauthorized", 401)
+
+
+def test_panels_outside_of_a_page(ask: Any, logged: Any) -> None:
+    answers = ask(
+        {
+            "keys": "api.get_panel_experiment_keys()",
+            "experiments": "api.get_panel_experiments()",
+            "metrics": "api.get_panel_metrics_names()",
+            "id": "api.get_panel_project_id()",
+            "names": "[api.get_panel_workspace(), api.get_panel_project_name(), api.get_panel_options()]",
+            "project": "api.get_project('Wörk space', 'sweep')",
+        },
+        COMET_WORKSPACE=WORKSPACE,
+        COMET_PROJECT_NAME="sweep",
+    )
+    assert answers["keys"] == answers["experiments"]
+    assert logged.runs["mlp-0"] in answers["keys"]
+    assert answers["metrics"] == ["acc", "loss"]
+    assert answers["id"] == answers["project"]["projectId"]
+    assert answers["names"] == [WORKSPACE, "sweep", {}]
