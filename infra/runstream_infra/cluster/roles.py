@@ -185,7 +185,7 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         group = make_app(_group(settings), workers, committed=committed)
 
         async def group_ready() -> str | None:
-            return None if group.consumer.assignment() or group.unassigned else "it has not joined the group yet"
+            return None if workers.settled else "the group has not assigned partitions to it, or none for long"
 
         async def workers_ready() -> str | None:
             return next((worker.trouble for worker in workers.workers.values() if worker.trouble), None)

@@ -44,6 +44,10 @@ class GroupSettings:
     credentials: Any = None
 
 
+class MembershipLost(Exception):
+    """The client cannot be a member of the group any more: end the process, and start it again."""
+
+
 class _Pulse(Fetcher):
     """In the place of Faust's fetcher: asks for no records, and shows the coordinator that somebody is at home."""
 
@@ -52,13 +56,15 @@ class _Pulse(Fetcher):
         app = self.app
         assert isinstance(app, WorkerApp)
         next_commit_s = 0.0
+        committing: asyncio.Future[Any] | None = None
         loop = asyncio.get_running_loop()
         while not self.should_stop:
             # A loop that hangs does not come here: then the membership runs out, although the heartbeats go on.
             await _touch(app.consumer)
-            if loop.time() >= next_commit_s:
+            # Beside it: while the brokers are away a commit takes as long as that, which is no hanging.
+            if loop.time() >= next_commit_s and (committing is None or committing.done()):
                 next_commit_s = loop.time() + _COMMIT_S
-                await self._commit(app)
+                committing = self.add_future(self._commit(app))
             await self.sleep(_PULSE_S)
 
     async def _commit(self, app: "WorkerApp") -> None:
@@ -146,16 +152,26 @@ def make_app(
 
 async def _touch(consumer: Any) -> None:
     """Count as a poll. Asking for records would wait for a rebalance that is under way, and hold up the thread in which
-    Faust's consumer lives, which that rebalance needs."""
+    Faust's consumer lives, which that rebalance needs.
+
+    A poll also takes notice of what went wrong in the client's own tasks, which wait for that, or have ended. Then this
+    raises MembershipLost: nothing would ever be assigned to this process again.
+    """
     assert isinstance(consumer, Consumer)
     thread = consumer._thread
     client = thread._consumer
-    if client is None:
+    if client is None or client._fetcher is None or client._coordinator is None:
         return
 
-    def touch() -> None:
+    async def touch() -> None:
         with client._fetcher._subscriptions.fetch_context():
             pass
+        try:
+            client._coordinator.check_errors()
+        except (Exception, asyncio.CancelledError) as error:
+            raise MembershipLost(
+                f"Kafka's client gave up the membership of the group ({type(error).__name__}: {error}): this process "
+                "has to be started again"
+            ) from error
 
-    if client._fetcher is not None:
-        thread.thread_loop.call_soon_threadsafe(touch)
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(touch(), thread.thread_loop))

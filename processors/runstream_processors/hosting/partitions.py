@@ -44,6 +44,9 @@ class PartitionWorkers:
         self._stopping: dict[asyncio.Task[None], Worker] = {}
         self._past = Counts()
         self._doubt: asyncio.TimerHandle | None = None
+        #: Whether it is settled what this process folds, if only nothing: not before the first assignment, and not
+        #: after a rebalance that does not end.
+        self.settled = False
 
     @property
     def workers(self) -> Mapping[int, Worker]:
@@ -59,6 +62,7 @@ class PartitionWorkers:
     def assign(self, partitions: Collection[int]) -> None:
         """These and no others are this process's from now on. Returns at once."""
         self._no_doubt()
+        self.settled = True
         for part in sorted(self._running.keys() - set(partitions)):
             self._end(part)
         for part in sorted(set(partitions) - self._running.keys()):
@@ -101,6 +105,7 @@ class PartitionWorkers:
 
     def _give_up(self) -> None:
         self._doubt = None
+        self.settled = False
         logger.warning(
             "no partitions were assigned for %.0f s: this process stops folding until some are", self._doubt_s
         )

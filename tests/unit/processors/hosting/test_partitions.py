@@ -60,16 +60,20 @@ async def test_what_is_assigned_is_folded_and_nothing_else() -> None:
 async def test_a_rebalance_that_never_ends_stops_them_all() -> None:
     alive: list[int] = []
     workers = hosted(lambda part: FakeWorker(part, alive), [], doubt_s=0.05)
+    assert not workers.settled
     workers.assign({0, 1})
     await settled()
     workers.doubt()
     await asyncio.sleep(0.02)
     assert len(alive) == 2
+    assert workers.settled
     await asyncio.sleep(0.2)
     assert alive == []
+    assert not workers.settled
     workers.assign({1})
     await settled()
     assert alive == [1]
+    assert workers.settled
     await workers.close()
 
 
