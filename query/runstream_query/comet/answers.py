@@ -1,6 +1,7 @@
 """Comet's answers as models. Names are Comet's; NaN and the infinities are strings, because the client's JSON reader
 (simplejson, where it is installed) refuses their bare names."""
 
+import functools
 import hashlib
 import math
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ def encode(answer: Answer) -> bytes:
     return answer.model_dump_json(by_alias=True).encode()
 
 
+@functools.lru_cache(10_000)
 def project_id(workspace: str, project: str) -> str:
     """The id of a project, which only has names here: always the same, 32 hexadecimal digits."""
     return hashlib.sha256(f"{workspace}/{project}".encode()).hexdigest()[:32]

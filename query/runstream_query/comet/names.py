@@ -1,6 +1,6 @@
 """Workspaces, projects, experiments of a project, and what can be asked about them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -33,17 +33,29 @@ from runstream_query.comet.predicates import (
     TAGS,
     Column,
 )
-from runstream_query.comet.runs import experiment_of, find_project, ids_of_project, matching, of_project, programs_of
+from runstream_query.comet.runs import (
+    experiments_by_key,
+    experiments_of,
+    find_project,
+    ids_of_project,
+    matching,
+    of_project,
+    place_of,
+)
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
 from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import RUN_COLUMNS, newest_runs
+from runstream_query.sql.runs import newest_runs
 
 #: The version of Comet's server whose reads are answered: each of the client's gates asks for this one or an older.
 VERSION: Final = "4.35.0"
 #: Where runs go that name no workspace.
 DEFAULT_WORKSPACE: Final = "default"
+_COUNTS: Final = (
+    "countIf(value != 'null') AS filled, countIf(value IN ('true', 'false')) AS booleans, "
+    "countIf(isNotNull(number)) AS numbers"
+)
 _KINDS: Final = {"parameter": PARAMETERS, "other": OTHERS, "environment": ENVIRONMENT}
 _ORDERS: Final = {None: "created_at", "startTime": "started_at", "endTime": "ifNull(ended_at, toDateTime64(0, 6))"}
 
@@ -93,57 +105,80 @@ async def experiments(context: Context, request: web.Request, asked: AskedExperi
     client, which keeps the last, finds the newest."""
     if asked.page is not None and asked.size is None:
         raise InvalidRequest("page needs size", name="size")
-    found = await find_project(context, asked)
+    expression = of_project(*await place_of(context, asked), asked.archived)
     direction = "DESC" if asked.sort_order == "desc" else "ASC"
-    rows = await matching(
-        context,
-        of_project(found, asked.archived),
-        RUN_COLUMNS,
-        order=f"{_ORDERS[asked.sort_by]} {direction}, run {direction}",
-        limit=asked.size,
-        offset=((asked.page or 1) - 1) * (asked.size or 0),
-    )
-    programs = await programs_of(context, [row["run"] for row in rows])
-    return CometExperiments(experiments=[experiment_of(row, programs.get(row["run"])) for row in rows])
+    order = f"{_ORDERS[asked.sort_by]} {direction}, run {direction}"
+    if asked.size is None:
+        return CometExperiments(experiments=await experiments_of(context, expression, order))
+    offset = ((asked.page or 1) - 1) * asked.size
+    page = await matching(context, expression, ("run",), order=order, limit=asked.size, offset=offset)
+    return CometExperiments(experiments=await experiments_by_key(context, [row["run"] for row in page]))
 
 
 async def column_names(context: Context, request: web.Request, asked: AskedProject) -> CometColumns:
-    found = await columns_of(context, await find_project(context, asked))
+    found = await columns_of(context, *await place_of(context, asked))
     return CometColumns(columns=[CometColumn(name=one.name, source=one.source, type=one.type) for one in found])
 
 
-async def columns_of(context: Context, found: Project) -> Sequence[Column]:
-    """What the runs of a project have, archived ones too, by source and name. Three statements."""
+async def columns_of(context: Context, workspace: str, project: str) -> Sequence[Column]:
+    """What the runs of a project have, archived ones too, by source and name. Four statements at most."""
     columns = [Column(name, METADATA, kind) for name, (_, kind) in METADATA_FIELDS.items()]
     bound = Parameters()
-    sql = f"SELECT DISTINCT metric FROM summary_states WHERE run IN {ids_of_project(found, bound)} ORDER BY metric"
-    columns += [Column(row["metric"], METRICS, "double") for row in await context.rows(sql, bound)]
-    bound = Parameters()
-    sql = (
-        "SELECT kind, name, countIf(value != 'null') AS filled, countIf(value IN ('true', 'false')) AS booleans, "
-        f"countIf(isNotNull(number)) AS numbers FROM attributes WHERE run IN {ids_of_project(found, bound)} "
-        "AND NOT deleted GROUP BY kind, name ORDER BY kind, name"
-    )
-    logged: dict[tuple[str, str], Column] = {}
-    for row in await context.rows(sql, bound):
-        source = _KINDS[row["kind"]]
-        kind = _type_of(row["filled"], row["booleans"], row["numbers"])
-        logged[source, row["name"]] = Column(row["name"], source, kind)
+    ids = ids_of_project(workspace, project, bound)
+    rows = await context.rows(f"SELECT DISTINCT metric FROM summary_states WHERE run IN {ids} ORDER BY metric", bound)
+    columns += [Column(row["metric"], METRICS, "double") for row in rows]
+    logged = {
+        (source, name): Column(name, source, kind)
+        for (source, name), kind in (await _logged_types(context, workspace, project)).items()
+    }
     logged[OTHERS, NAME] = Column(NAME, OTHERS, "string")
     for name, ours in ENVIRONMENT_NAMES.items():
         kind = logged[ENVIRONMENT, ours].type if (ENVIRONMENT, ours) in logged else "string"
         logged[ENVIRONMENT, name] = Column(name, ENVIRONMENT, kind)
     columns += logged.values()
     bound = Parameters()
-    sql = (
-        f"SELECT DISTINCT arrayJoin(tags) AS tag FROM {newest_runs(('tags',), ids_of_project(found, bound))} AS newest "
-        "ORDER BY tag"
+    newest = newest_runs(("tags",), ids_of_project(workspace, project, bound))
+    rows = await context.rows(f"SELECT DISTINCT arrayJoin(tags) AS tag FROM {newest} AS newest ORDER BY tag", bound)
+    return columns + [Column(row["tag"], TAGS, "string") for row in rows]
+
+
+async def _logged_types(context: Context, workspace: str, project: str) -> dict[tuple[str, str], str]:
+    """(source, name) -> type of logged values.
+
+    The first look is at all states, old ones too, which costs a thirtieth of finding the newest of each run. It tells
+    the type where all states of a name agree; only names whose states differ are asked for exactly.
+    """
+    bound = Parameters()
+    counted = await context.rows(
+        f"SELECT kind, name, {_COUNTS}, count() AS states, countIf(deleted) AS gone FROM attribute_states "
+        f"WHERE run IN {ids_of_project(workspace, project, bound)} GROUP BY kind, name ORDER BY kind, name",
+        bound,
     )
-    return columns + [Column(row["tag"], TAGS, "string") for row in await context.rows(sql, bound)]
+    mixed = [row for row in counted if row["gone"] or not _is_of_one_type(row)]
+    rows = {(row["kind"], row["name"]): row for row in counted}
+    if mixed:
+        bound = Parameters()
+        for row in mixed:
+            del rows[row["kind"], row["name"]]
+        exact = await context.rows(
+            f"SELECT kind, name, {_COUNTS} FROM attributes WHERE NOT deleted AND "
+            f"run IN {ids_of_project(workspace, project, bound)} AND name IN "
+            f"{bound.texts(sorted({row['name'] for row in mixed}))} GROUP BY kind, name",
+            bound,
+        )
+        asked = {(row["kind"], row["name"]) for row in mixed}
+        rows |= {key: row for row in exact if (key := (row["kind"], row["name"])) in asked}
+    return {(_KINDS[kind], name): _type_of(row) for (kind, name), row in sorted(rows.items())}
 
 
-def _type_of(filled: int, booleans: int, numbers: int) -> str:
+def _is_of_one_type(row: Mapping[str, int]) -> bool:
+    """Whether every state holds the same: numbers, truth values, texts, or nothing but nulls."""
+    numbers = row["numbers"] - row["booleans"]
+    return row["states"] in (numbers, row["booleans"], row["states"] - row["filled"], row["filled"] - row["numbers"])
+
+
+def _type_of(row: Mapping[str, int]) -> str:
     """A name is as free as its freest value: a text in one run makes it a text."""
-    if not filled or numbers < filled:
+    if not row["filled"] or row["numbers"] < row["filled"]:
         return "string"
-    return "boolean" if booleans == filled else "double"
+    return "boolean" if row["booleans"] == row["filled"] else "double"

@@ -11,7 +11,7 @@ from runstream_query.comet.predicates import (
     expression_of_tree,
     needs_columns,
 )
-from runstream_query.comet.runs import find_project, matching, of_project
+from runstream_query.comet.runs import matching, of_project, place_of
 from runstream_query.errors import FilterError
 from runstream_query.http.context import Context
 from runstream_query.sql.pages import count_statement
@@ -20,12 +20,12 @@ from runstream_query.sql.parameters import Parameters
 
 async def query(context: Context, request: web.Request, asked: AskedQuery) -> CometKeys:
     """All keys, the oldest run first."""
-    project = await find_project(context, asked)
+    place = await place_of(context, asked)
     try:
         predicates = [Predicate(one.source, one.query, one.negated) for one in asked.predicates]
         looked_up = needs_columns([(one.source, one.query) for one in predicates])
-        wanted = expression_of_predicates(predicates, await columns_of(context, project) if looked_up else ())
-        rows = await matching(context, of_project(project, asked.archived, wanted), ("run",))
+        wanted = expression_of_predicates(predicates, await columns_of(context, *place) if looked_up else ())
+        rows = await matching(context, of_project(*place, asked.archived, wanted), ("run",))
     except FilterError as error:
         raise FilterError(error.message, name="predicates") from None
     return CometKeys(experiment_keys=[row["run"] for row in rows])
@@ -33,12 +33,12 @@ async def query(context: Context, request: web.Request, asked: AskedQuery) -> Co
 
 async def search(context: Context, request: web.Request, asked: AskedSearch) -> CometFound:
     """One page of keys, the oldest run first; pages count from 1."""
-    project = await find_project(context, AskedProject(project_id=asked.project_id))
+    place = await place_of(context, AskedProject(project_id=asked.project_id))
     try:
         tree = asked.rules_tree or {}
         looked_up = bool(tree) and needs_columns([(None, tree)])
-        wanted = expression_of_tree(tree, await columns_of(context, project) if looked_up else ())
-        expression = of_project(project, asked.deleted, wanted)
+        wanted = expression_of_tree(tree, await columns_of(context, *place) if looked_up else ())
+        expression = of_project(*place, asked.deleted, wanted)
         rows = await matching(context, expression, ("run",), limit=asked.limit, offset=(asked.page - 1) * asked.limit)
         bound = Parameters()
         total = (await context.rows(count_statement(expression, context.clock(), bound), bound))[0]["total"]

@@ -1,5 +1,6 @@
 """Runs of projects as Comet's experiments: their rows, and which project a name or an id means."""
 
+import asyncio
 import posixpath
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -24,6 +25,10 @@ Row = dict[str, Any]
 PROGRAM: Final = "command.program"
 #: More runs than anyone has in a project: the store's own limits come first.
 _ALL: Final = 2**31 - 1
+#: Beyond so many ids, a look at the whole project costs less than to say them.
+_MANY: Final = 1000
+#: What an experiment shows, of the columns of a run.
+_SHOWN: Final = ("run", "name", "workspace", "project", "status", "user", "tags", "archived", "duration_s")
 _ORDERED_BY: Final = ("run", "created_at", "started_at", "ended_at")
 
 
@@ -48,11 +53,23 @@ async def find_project(context: Context, asked: AskedProject) -> Project:
     raise NotFound(f"there is no project {what}: look the names up with get_workspaces and get_projects")
 
 
-def of_project(project: Project, archived: bool, expression: Expression | None = None) -> Expression:
+async def place_of(context: Context, asked: AskedProject) -> tuple[str, str]:
+    """Workspace and project that are meant, without a look at all of its runs. Raises NotFound, InvalidRequest."""
+    names = names_of_project(asked)
+    if names is not None:
+        bound = Parameters()
+        where = f"workspace = {bound.text(names[0])} AND project = {bound.text(names[1])}"
+        if await context.rows(f"SELECT 1 FROM run_states WHERE {where} LIMIT 1", bound):
+            return names
+    found = await find_project(context, asked)
+    return found.workspace, found.project
+
+
+def of_project(workspace: str, project: str, archived: bool, expression: Expression | None = None) -> Expression:
     """The runs of a project that `expression` holds for, archived or not; never deleted ones."""
     scope: list[Expression] = [
-        Compare(Field("workspace"), "=", project.workspace),
-        Compare(Field("project"), "=", project.project),
+        Compare(Field("workspace"), "=", workspace),
+        Compare(Field("project"), "=", project),
         Compare(Field("archived"), "=", archived),
         Compare(Field("deleted"), "=", False),
     ]
@@ -61,9 +78,9 @@ def of_project(project: Project, archived: bool, expression: Expression | None =
     return And(tuple(scope))
 
 
-def ids_of_project(project: Project, parameters: Parameters) -> str:
+def ids_of_project(workspace: str, project: str, parameters: Parameters) -> str:
     """What may stand behind IN: the ids of all runs of a project, archived ones too, deleted ones not."""
-    where = f"workspace = {parameters.text(project.workspace)} AND project = {parameters.text(project.project)}"
+    where = f"workspace = {parameters.text(workspace)} AND project = {parameters.text(project)}"
     once = f"(SELECT run FROM run_states WHERE {where})"
     return (
         f"(SELECT run FROM {newest_runs(('workspace', 'project', 'deleted'), once)} AS newest "
@@ -76,17 +93,19 @@ async def matching(
     expression: Expression,
     columns: Collection[str],
     *,
+    read: Collection[str] = ("run",),
     order: str = "created_at, run",
     limit: int | None = None,
     offset: int = 0,
 ) -> list[Row]:
-    """Rows of the runs that match, with these columns, by one statement. `order` is ours, never a client's text."""
+    """Rows of the runs that match, by one statement. `columns` are expressions over those of `read` (RUN_COLUMNS) and
+    of `order`; all are ours, never a client's text."""
     parameters = Parameters()
     clock = context.clock()
-    read = dict.fromkeys((*_ORDERED_BY, *columns, *columns_of(fields_of(expression))))
+    needed = dict.fromkeys((*_ORDERED_BY, *read, *columns_of(fields_of(expression))))
     condition = compile_filter(expression, parameters, clock.now_us)
     sql = (
-        f"SELECT {', '.join(columns)} FROM (SELECT * FROM {run_rows(parameters, clock, tuple(read))} "
+        f"SELECT {', '.join(columns)} FROM (SELECT * FROM {run_rows(parameters, clock, tuple(needed))} "
         f"WHERE {condition}) AS found ORDER BY {order} "
         f"LIMIT {parameters.integer(_ALL if limit is None else limit)} OFFSET {parameters.integer(offset)}"
     )
@@ -102,23 +121,53 @@ async def require_row(context: Context, key: str) -> Row:
     raise NotFound(f"no experiment has the key {key[:140]!r}: look it up with get_experiments")
 
 
-async def programs_of(context: Context, runs: Sequence[str]) -> dict[str, str]:
-    """Run -> path of its program, where it was captured."""
-    if not runs:
-        return {}
+async def experiments_of(context: Context, expression: Expression, order: str) -> list[CometExperiment]:
+    """All runs that match. Times come as integers, and the rest in as few columns as there can be: a project may have
+    100,000 runs, and its rows become Python values one by one."""
+    times = {
+        "started_ms": "toUnixTimestamp64Milli(started_at)",
+        "ended_ms": "if(isNull(ended_at), NULL, toUnixTimestamp64Milli(assumeNotNull(ended_at)))",
+    }
+    columns = (*_SHOWN, *(f"{sql} AS {name}" for name, sql in times.items()))
+    rows = await matching(context, expression, columns, order=order, read=_SHOWN)
+    return await _made(context, rows)
+
+
+async def experiments_by_key(context: Context, keys: Sequence[str]) -> list[CometExperiment]:
+    """The runs with these ids that are there, in this order."""
+    rows = (await shown_rows(context, keys, context.clock())).values()
+    return await _made(context, [with_times(row) for row in rows])
+
+
+async def _made(context: Context, rows: Sequence[Row]) -> list[CometExperiment]:
+    if not rows:
+        return []
     parameters = Parameters()
+    if len(rows) > _MANY:
+        places = sorted({(row["workspace"], row["project"]) for row in rows})
+        bound = [f"({parameters.text(workspace)}, {parameters.text(project)})" for workspace, project in places]
+        runs = f"(SELECT run FROM run_states WHERE (workspace, project) IN ({', '.join(bound)}))"
+    else:
+        runs = parameters.run_ids([row["run"] for row in rows])
     sql = (
-        f"SELECT run, text FROM attributes WHERE run IN {parameters.run_ids(runs)} AND kind = 'environment' "
+        f"SELECT run, text FROM attributes WHERE run IN {runs} AND kind = 'environment' "
         f"AND name = {parameters.text(PROGRAM)} AND NOT deleted AND value != 'null'"
     )
-    return {row["run"]: row["text"] for row in await context.rows(sql, parameters)}
+    programs = {row["run"]: row["text"] for row in await context.rows(sql, parameters)}
+    return await asyncio.to_thread(lambda: [experiment_of(row, programs.get(row["run"])) for row in rows])
+
+
+def with_times(row: Row) -> Row:
+    """A row with RUN_COLUMNS, and its times as milliseconds."""
+    ended = row["ended_at"]
+    return {**row, "started_ms": at_ms(row["started_at"]), "ended_ms": None if ended is None else at_ms(ended)}
 
 
 def experiment_of(row: Row, program: str | None) -> CometExperiment:
-    """Comet's metadata of a run, from a row with RUN_COLUMNS."""
-    started_ms, duration_ms = at_ms(row["started_at"]), round(row["duration_s"] * 1000)
+    """Comet's metadata of a run. A run that fell silent ended where it was last heard of."""
+    duration_ms = round(row["duration_s"] * 1000)
     running = row["status"] == "running"
-    ended_ms = at_ms(row["ended_at"]) if row["ended_at"] is not None else started_ms + duration_ms
+    ended_ms = row["started_ms"] + duration_ms if row["ended_ms"] is None else row["ended_ms"]
     return CometExperiment(
         experiment_key=row["run"],
         experiment_name=row["name"] or None,
@@ -128,7 +177,7 @@ def experiment_of(row: Row, program: str | None) -> CometExperiment:
         archived=row["archived"],
         running=running,
         has_crashed=row["status"] not in ("running", "finished"),
-        start_time_millis=started_ms,
+        start_time_millis=row["started_ms"],
         end_time_millis=None if running else ended_ms,
         duration_millis=duration_ms,
         file_name=posixpath.basename(program) or None if program else None,

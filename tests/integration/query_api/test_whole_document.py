@@ -19,6 +19,8 @@ from runstream.service.auth import ApiKeys
 from runstream_infra.documented import DESCRIBED
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
+from runstream_query.comet.answers import project_id
+from runstream_query.comet.routes import DESCRIBED as COMET
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -92,7 +94,42 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
             known = path.replace(SHA256, "{sha256}")
             await fits(response, document["paths"][known][method.lower()]["responses"][str(status)], document)
             checked.add((method, known))
-    assert checked == {(route.method, route.path) for route in DESCRIBED}
+    assert checked == {(route.method, route.path) for route in DESCRIBED if route not in COMET}
+
+
+async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    started = json.loads(encode_event(RunStarted(at_us=1, workspace="w", project="p", tags=["t"])))
+    events = [{"type": "parameters_logged.v1", "values": {"lr": 0.5}}, {"type": "others_logged.v1", "values": {"o": 1}}]
+    asset = {"asset_id": "f", "name": "f.bin", "kind": "model", "sha256": SHA256, "size_bytes": len(CONTENT)}
+    events += [{"type": "asset_logged.v1", "content_type": "application/octet-stream", **asset}]
+    bytes_of = {"Content-Type": "application/octet-stream"}
+    async with client.put(f"/ingest/v1/assets/{SHA256}", data=CONTENT, headers=bytes_of) as response:
+        assert response.status == 201
+    for event in (started, *events):
+        async with client.post("/ingest/v1/commands", json={"key": "a", "event": event}) as response:
+            assert response.status == 200, await response.text()
+    rules = {"condition": "AND", "rules": [{"field": "lr", "operator": "less", "value": 1, "source": "params"}]}
+    names = {"workspaceName": "w", "projectName": "p"}
+    bodies = {
+        "project/query": names | {"predicates": [{"source": "params", "query": rules}]},
+        "experiments/search": {"projectId": project_id("w", "p"), "rulesTree": rules},
+        "experiments/multi-metric-chart": {"targetedExperiments": ["a"], "metrics": ["loss"], "params": ["lr"]},
+    }
+    query = names | {
+        "experimentKey": "a",
+        "metricName": "x",
+        "assetId": "f",
+        "assetName": "f.bin",
+        "modelName": "f.bin",
+    }
+    document = await document_of(client)
+    for route in COMET:
+        content = {"params": query} if route.method == "GET" else {"json": bodies[route.path.partition("/v2/")[2]]}
+        async with client.request(route.method, route.path, **content) as response:
+            assert response.status == 200, (route.path, await response.text())
+            if route.path.endswith("git/patch"):
+                continue  # of a run without one it is a message, which is the client's way of being told
+            await fits(response, document["paths"][route.path][route.method.lower()]["responses"]["200"], document)
 
 
 async def fits(response: ClientResponse, promised: dict[str, Any], document: dict[str, Any]) -> None:

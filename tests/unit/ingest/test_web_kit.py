@@ -17,7 +17,15 @@ from prometheus_client import CollectorRegistry, Counter
 
 from runstream.events.names import InvalidName
 from runstream.service.assets import AssetMissing, AssetUnavailable
-from runstream.service.auth import KEY_NAME, ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
+from runstream.service.auth import (
+    COMET_VERSION_PATH,
+    KEY_NAME,
+    ApiKeys,
+    InsecureBind,
+    InvalidKey,
+    auth_middleware,
+    check_bind,
+)
 from runstream.service.log import LogUnavailable
 from runstream.service.logs import configure_logging
 from runstream.service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
@@ -60,12 +68,19 @@ def guarded(keys: ApiKeys, **options: Any) -> web.Application:
         (f"bearer  {KEY}", 200),
         (KEY, 200),
         ("another-key-of-the-same", 200),
+        ("a-key*with*asterisks", 200),
+        (f"{KEY}*eyJiYXNlVXJsIjoiaHR0cDovL2hlcmUifQ==", 200),
+        (f"Bearer {KEY}*eyJ9", 200),
+        ("a-key*eyJ9", 401),
+        (f"*{KEY}", 401),
+        (f"eyJ9*{KEY}", 401),
+        ("*", 401),
     ],
 )
 async def test_with_keys_only_they_are_let_in(authorization: str | None, status: int) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     async with (
-        serving(guarded(ApiKeys.from_plain([KEY, "another-key-of-the-same"]))) as (url, client),
+        serving(guarded(ApiKeys.from_plain([KEY, "another-key-of-the-same", "a-key*with*asterisks"]))) as (url, client),
         client.get(f"{url}/who", headers=headers) as answer,
     ):
         text = await answer.text()
@@ -94,6 +109,23 @@ async def test_requests_are_counted_by_the_name_of_their_key() -> None:
             await answer.read()
     assert [counted(name) for name in names.values()] == [2, 1]
     assert counted("refused") == 2, "a wrong key and none; a probe needs none"
+
+
+@pytest.mark.parametrize("authorization", [None, KEY, "wrong-key-wrong-key"])
+async def test_the_version_of_comets_interface_is_told_to_everybody(authorization: str | None) -> None:
+    async def version(request: web.Request) -> web.Response:
+        return web.json_response({"version": "1.2.3"})
+
+    guard = auth_middleware(ApiKeys.from_plain([KEY]))
+    app = web.Application(middlewares=[problem_middleware(), _from_elsewhere, guard])
+    app.router.add_get(COMET_VERSION_PATH, version)
+    headers = {} if authorization is None else {"Authorization": authorization}
+    async with serving(app) as (url, client):
+        async with client.get(url + COMET_VERSION_PATH, headers=headers) as answer:
+            assert answer.status == 200
+        for path in (f"{COMET_VERSION_PATH}/", "/clientlib/isAlive", "/clientlib/isAlive/ver/x"):
+            async with client.get(url + path, headers={"Authorization": "wrong-key-wrong-key"}) as answer:
+                assert answer.status == 401
 
 
 async def test_probes_are_open_from_loopback() -> None:
