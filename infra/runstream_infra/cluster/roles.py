@@ -51,6 +51,8 @@ Role = Literal["gateway", "worker", "query-server"]
 
 #: How long open requests may take to end once a process stops.
 _REQUESTS_END_S: Final = 5.0
+#: How long leaving the group may take. Without brokers Faust takes a minute, and who stops this process kills it then.
+_LEAVE_S: Final = 10.0
 #: How often parts of the points table that no merge reached get their roll-up.
 _UPKEEP_EVERY_S: Final = 300.0
 #: The pause after a failed try to reach the store at the start.
@@ -207,7 +209,10 @@ async def _member_until(group: WorkerApp, stop: asyncio.Event) -> None:
         stopped.cancel()
         crashed.cancel()
     finally:
-        await group.stop()
+        stopping = asyncio.create_task(group.stop())
+        await asyncio.wait((stopping,), timeout=_LEAVE_S)
+        if not stopping.done():
+            logger.warning("the group was not left within %.0f s: the brokers are away", _LEAVE_S)
 
 
 def _application(
