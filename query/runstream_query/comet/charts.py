@@ -1,4 +1,4 @@
-"""Charts: curves and parameters of several experiments in one answer, by four statements however many there are."""
+"""Charts: curves and parameters of several experiments in one answer, by six statements at most."""
 
 import asyncio
 import json

@@ -19,6 +19,7 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_query import QuerySettings, add_query
+from runstream_query.comet.routes import add_comet
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,14 @@ async def service(module_store: ChdbStore, tmp_path: Path, settings: QuerySettin
         assets=service.assets,
         settings=settings,
         as_of=PlainFolds(),
+        now_us=lambda: service.now_us,
+    )
+    add_comet(
+        app,
+        store=reads,
+        visibility=service.progress,
+        assets=service.assets,
+        settings=settings,
         now_us=lambda: service.now_us,
     )
     async with TestClient(TestServer(app)) as client:

@@ -1,0 +1,60 @@
+"""docs/comet.md says what is there: every method of Comet's page under its present name, and every route."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from runstream_query.comet.routes import ROUTES
+
+PAGE = (Path(__file__).parents[3] / "docs" / "comet.md").read_text()
+#: The methods of Comet's page on panels, as it lists them.
+METHODS = """
+get get_experiment get_experiment_asset get_experiment_asset_by_name get_experiment_asset_list get_experiment_by_id
+get_experiment_by_key get_experiment_by_name get_experiment_code get_experiment_curves get_experiment_graph
+get_experiment_html get_experiment_images get_experiment_installed_packages get_experiment_metadata
+get_experiment_metric get_experiment_metrics_summaries get_experiment_model_asset_list get_experiment_model_graph
+get_experiment_models get_experiment_name get_experiment_others_summaries get_experiment_output
+get_experiment_parameters_summaries get_experiment_tags get_experiment_url get_experiments get_metrics_for_chart
+get_model_graph get_panel_experiment_keys get_panel_experiments get_panel_metrics_names get_panel_options
+get_panel_project_id get_panel_project_name get_panel_report get_panel_request_count get_panel_workspace get_project
+get_project_columns get_project_experiments get_project_notes get_projects get_query_variables get_workspaces query
+query_project
+"""
+
+
+def rows() -> list[tuple[list[str], list[str]]]:
+    """(names on Comet's page, present names; none if it is gone) of the page's table of methods."""
+    table = PAGE.partition("| on that page |")[2].partition("\n\n")[0]
+    found = []
+    for line in table.splitlines()[2:]:
+        old, new, _ = (cell.strip() for cell in line.strip("|").split("|"))
+        found.append((re.findall(r"`(\w+)`", old), re.findall(r"`([\w.]+)`", new)))
+    return found
+
+
+def test_every_method_has_a_row() -> None:
+    assert sorted(name for old, _ in rows() for name in old) == sorted(METHODS.split())
+
+
+def test_the_present_names_are_the_clients_and_the_gone_ones_are_gone(ask: Any) -> None:
+    present = [name for _, new in rows() for name in new]
+    expressions = {name: f"hasattr({parent(name)}, {name.rpartition('.')[2]!r})" for name in present}
+    gone = [name for old, new in rows() if not new for name in old]
+    places = ("comet_ml.API", "comet_ml.APIExperiment", "api._client")
+    expressions |= {name: " or ".join(f"hasattr({place}, {name!r})" for place in places) for name in gone}
+    answers = ask(expressions)
+    assert {name for name in present if answers[name] is not True} == set()
+    assert {name for name in gone if answers[name] is not False} == set()
+
+
+def parent(name: str) -> str:
+    return {"API": "comet_ml.API", "APIExperiment": "comet_ml.APIExperiment", "API._client": "api._client"}[
+        name.rpartition(".")[0]
+    ]
+
+
+def test_every_route_is_named() -> None:
+    served = {f"/{route.path}".replace("//", "/").removeprefix("/") for route in ROUTES}
+    section = PAGE.partition("## Routes")[2]
+    named = {path.removeprefix("/") for path in re.findall(r"`(/?[\w/\-]+)`", section)}
+    assert named - {"api/rest/v2/", "clientlib/rest/v2/", "msg"} == served
