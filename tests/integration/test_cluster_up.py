@@ -147,7 +147,7 @@ def test_a_second_cluster_in_the_directory_is_refused(trained: Cluster) -> None:
     assert status_of(f"{trained.processes('gateway')[0].address}/readyz") == 200
 
 
-@pytest.mark.parametrize("path", ["/api/v1/runs", "/ingest/v1/commands"])
+@pytest.mark.parametrize("path", ["/api/v1/runs", "/api/rest/v2/workspaces", "/ingest/v1/commands"])
 def test_the_front_lets_nobody_in_without_a_key(trained: Cluster, path: str) -> None:
     body = {} if path.startswith("/ingest") else None
     for key in (None, "another-key-of-nobody-01"):

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -21,6 +21,7 @@ from runstream_query.comet.answers import (
 from runstream_query.comet.asked import AskedOfExperiment
 from runstream_query.comet.files import assets_of
 from runstream_query.comet.runs import require_row
+from runstream_query.comet.streaming import stream_json
 from runstream_query.http.context import Context
 from runstream_query.sql.parameters import Parameters
 
@@ -29,6 +30,8 @@ SYSTEM_METRICS: Final = "system/"
 DIFF_NAME: Final = "git.diff"
 #: The name of the one file in the archive that the client is given.
 PATCH_NAME: Final = "git_diff.patch"
+#: Pieces of what was printed that one statement reads: mostly lines.
+_OUTPUT_PIECES: Final = 10_000
 _PACKAGES: Final = "packages."
 _GPU: Final = "gpu.gpu"
 
@@ -117,13 +120,33 @@ async def git_patch(context: Context, request: web.Request, asked: AskedOfExperi
     return web.Response(body=packed.getvalue(), headers={"Content-Type": "application/zip"})
 
 
-async def output(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometOutput:
-    """What the run printed, to both streams, in the order (writer, its own order)."""
+async def output(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometOutput | web.StreamResponse:
+    """What the run printed, to both streams, in the order (writer, its own order); null if it was not captured."""
     await require_row(context, asked.experiment_key)
+    first = await _output_page(context, asked.experiment_key, None)
+    if not first:
+        return CometOutput(output=None)
+
+    async def pieces() -> AsyncIterator[str]:
+        page = first
+        while page:
+            yield json.dumps("".join(row["text"] for row in page), ensure_ascii=False)[1:-1]
+            page = await _output_page(context, asked.experiment_key, (page[-1]["writer"], page[-1]["seq"]))
+
+    return await stream_json(context, request, '{"output":"', pieces(), '"}')
+
+
+async def _output_page(context: Context, run: str, after: tuple[int, int] | None) -> list[dict[str, Any]]:
     parameters = Parameters()
-    sql = f"SELECT text FROM output WHERE run = {parameters.text(asked.experiment_key)} ORDER BY writer, seq"
-    pieces = [row["text"] for row in await context.rows(sql, parameters)]
-    return CometOutput(output="".join(pieces) if pieces else None)
+    behind = ""
+    if after is not None:
+        writer, seq = (parameters.bind(number, "UInt64") for number in after)
+        behind = f" AND (writer, seq) > ({writer}, {seq})"
+    sql = (
+        f"SELECT writer, seq, text FROM output WHERE run = {parameters.text(run)}{behind} ORDER BY writer, seq "
+        f"LIMIT {parameters.integer(_OUTPUT_PIECES)}"
+    )
+    return await context.rows(sql, parameters)
 
 
 async def html(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometHtml:

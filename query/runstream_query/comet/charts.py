@@ -13,6 +13,7 @@ from runstream_query.answers import Logged
 from runstream_query.comet.answers import CometChart, CometCharts, CometCurve, at_ms, step_of
 from runstream_query.comet.asked import AskedCharts
 from runstream_query.comet.sampling import (
+    MAX_FULL,
     MAX_SAMPLED,
     Series,
     chart_series_statement,
@@ -49,10 +50,10 @@ async def _series(context: Context, runs: Sequence[str], asked: AskedCharts) -> 
         raise InvalidRequest(f"more than {limit} curves: ask for fewer experiments or metrics", name="metrics")
     series = [series_of(row) for row in found]
     total = sum(one.count for one in series)
-    if asked.fetch_full and total > context.settings.points_per_read:
+    if asked.fetch_full and total > MAX_FULL:
         raise InvalidRequest(
-            f"these curves have {total} points, an answer has room for {context.settings.points_per_read}: ask without "
-            "full, or for fewer at once",
+            f"these curves have {total} points, a chart has room for {MAX_FULL}: ask without full, for fewer at "
+            "once, or for the points of each metric",
             name="fetchFull",
         )
     return series

@@ -12,8 +12,8 @@ from runstream.events.names import NO_STEP
 from runstream_query.comet.answers import number_text
 from runstream_query.comet.asked import AskedMetric, AskedOfExperiment
 from runstream_query.comet.runs import require_row
+from runstream_query.comet.streaming import stream_json
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import POSITION_HEADER
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.series import Range, points_statement, reads_of
 
@@ -34,20 +34,13 @@ async def all_points(context: Context, request: web.Request, asked: AskedOfExper
 
 
 async def _stream(context: Context, request: web.Request, run: str, metric: str | None) -> web.StreamResponse:
-    """The first piece is made before the answer begins, so that its error is one."""
-    position = str(context.visibility.visible())
-    pieces = _pieces(context, run, metric)
-    piece = await anext(pieces, "")
-    response = web.StreamResponse(headers={"Content-Type": "application/json", POSITION_HEADER: position})
-    await response.prepare(request)
-    await response.write(b'{"metrics":[')
-    before = ""
-    while piece:
-        await response.write((before + piece).encode())
-        piece, before = await anext(pieces, ""), ","
-    await response.write(b"]}")
-    await response.write_eof()
-    return response
+    async def joined() -> AsyncIterator[str]:
+        before = ""
+        async for piece in _pieces(context, run, metric):
+            yield before + piece
+            before = ","
+
+    return await stream_json(context, request, '{"metrics":[', joined(), "]}")
 
 
 async def _pieces(context: Context, run: str, metric: str | None) -> AsyncIterator[str]:

@@ -15,6 +15,8 @@ from runstream_query.sql.series import bucket_width
 
 #: A chart on a screen is about 1,000 pixels wide, of which Comet shows a curve with some hundred points.
 MAX_SAMPLED: Final = 500
+#: Points of all curves of one chart: as Python values and JSON a point is about 300 bytes.
+MAX_FULL: Final = 1_000_000
 #: Four points a bucket.
 BUCKETS: Final = MAX_SAMPLED // 4
 

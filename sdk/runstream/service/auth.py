@@ -109,7 +109,7 @@ def auth_middleware(
         from_here = is_loopback(request.remote or "")
         if not keys:
             _check_local(request, from_here, named)
-        elif not (from_here and request.path in OPEN_PATHS) and not _is_bare_probe(request):
+        elif not (from_here and request.path in OPEN_PATHS) and not _needs_no_key(request):
             request[KEY_NAME] = _check_key(request, keys, on_key)
         return await handler(request)
 
@@ -121,7 +121,8 @@ def may_see_reasons(request: web.Request) -> bool:
     return KEY_NAME in request or is_loopback(request.remote or "")
 
 
-def _is_bare_probe(request: web.Request) -> bool:
+def _needs_no_key(request: web.Request) -> bool:
+    """From whatever machine. A probe with a key wants the reasons, so its key is looked at."""
     if request.path == COMET_VERSION_PATH:
         return True
     return request.path in PROBE_PATHS and "Authorization" not in request.headers

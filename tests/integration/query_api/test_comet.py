@@ -152,6 +152,27 @@ async def test_points_come_in_pieces_that_join(service: Service) -> None:
     assert await get(service, "experiment/metrics/get-metric", experimentKey="a", metricName="y") == {"metrics": []}
 
 
+async def test_output_of_many_pieces_is_one_text(service: Service) -> None:
+    await service.insert("run_states", run("a"))
+    assert await get(service, "experiment/output", experimentKey="a") == {"output": None}
+    lines = [f'{n} "ü" \\ \t\n' for n in range(25_000)]
+    rows = [
+        {"run": "a", "writer": 1 + n // 20_000, "seq": n, "at": NOW_US, "stream": "stdout", "text": text}
+        | {"part": 0, "offset": 1}
+        for n, text in enumerate(lines)
+    ]
+    await service.insert("output", *rows)
+    assert (await get(service, "experiment/output", experimentKey="a"))["output"] == "".join(lines)
+
+
+async def test_a_chart_of_too_many_points_says_what_to_do(service: Service) -> None:
+    await service.insert("run_states", run("a"))
+    await service.insert("summary_states", summary("a", "x", count=1_000_001))
+    asked = {"targetedExperiments": ["a"], "metrics": ["x"], "fetchFull": True}
+    answer = await post(service, "experiments/multi-metric-chart", asked, 400)
+    assert "1000001 points" in answer["msg"]
+
+
 async def test_types_of_columns_are_those_of_the_newest_values(service: Service) -> None:
     await service.insert("run_states", run("a"), run("b", archived=True, tags=["t"]), run("c", deleted=True))
     await service.insert("run_states", run("d", project="elsewhere", tags=["far"]))
