@@ -15,15 +15,14 @@ from runstream_query.comet.answers import (
 )
 from runstream_query.comet.asked import AskedOfExperiment
 from runstream_query.comet.predicates import NAME
-from runstream_query.comet.runs import experiments_by_key, require_row
+from runstream_query.comet.runs import experiments_by_row, require_row
 from runstream_query.http.context import Context
 from runstream_query.http.details import SUMMARY_COLUMNS
 from runstream_query.sql.parameters import Parameters
 
 
 async def metadata(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometExperiment:
-    await require_row(context, asked.experiment_key)
-    (found,) = await experiments_by_key(context, [asked.experiment_key])
+    (found,) = await experiments_by_row(context, [await require_row(context, asked.experiment_key)])
     return found
 
 

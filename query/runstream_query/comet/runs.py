@@ -135,7 +135,11 @@ async def experiments_of(context: Context, expression: Expression, order: str) -
 
 async def experiments_by_key(context: Context, keys: Sequence[str]) -> list[CometExperiment]:
     """The runs with these ids that are there, in this order."""
-    rows = (await shown_rows(context, keys, context.clock())).values()
+    return await experiments_by_row(context, list((await shown_rows(context, keys, context.clock())).values()))
+
+
+async def experiments_by_row(context: Context, rows: Sequence[Row]) -> list[CometExperiment]:
+    """The runs of these rows (RUN_COLUMNS)."""
     return await _made(context, [with_times(row) for row in rows])
 
 

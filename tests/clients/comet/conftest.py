@@ -126,6 +126,7 @@ def ask(logged: Logged, client_python: Path, tmp_path_factory: pytest.TempPathFa
             "COMET_API_KEY": key,
             "COMET_ERROR_TRACKING_ENABLE": "false",
             "COMET_LOGGING_CONSOLE": "ERROR",
+            "COMET_TIMEOUT_API": "60",  # its 10 s are short on a machine that is busy with other tests
         }
         environment = {name: value for name, value in (environment | variables).items() if value}
         done = subprocess.run(
@@ -135,7 +136,7 @@ def ask(logged: Logged, client_python: Path, tmp_path_factory: pytest.TempPathFa
             text=True,
             env=environment,
             cwd=home,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]

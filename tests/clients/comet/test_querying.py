@@ -73,8 +73,6 @@ QUERIES = {
     "Metadata('experiment_name').endswith('3')": "cnn-3",
     "Environment('os') == 'Linux'": "mlp-0 mlp-1 mlp-2 cnn-3 cnn-4",
     "Environment('host.system').contains('win')": "",
-    # What is not known to the project is asked of nobody.
-    "Metric('unknown') > 1": "",
     # Combinations.
     "(Metric('acc') > 0.6) & (Metric('loss') < 1)": "mlp-1",
     "(Metric('acc') > 0.4) & (Parameter('lr') < 0.05) & Tag('b')": "mlp-1 mlp-2",
@@ -101,11 +99,22 @@ ONLY_SEARCH = {
 }
 
 
+#: With all requests that the client makes for them. What no run of the project has, it asks of nobody.
+WHOLE = {
+    "Metric('acc') > 0.5": "mlp-1 mlp-2",
+    "~Tag('a')": "mlp-2 cnn-3 cnn-4",
+    "(Metric('acc') > 0.95) | (Parameter('lr') == 0.1)": "mlp-0 mlp-2",
+    "Metric('unknown') > 1": "",
+}
+
+
 @pytest.fixture(scope="module")
 def answers(ask: Any) -> dict[str, Any]:
     where = f"{WORKSPACE!r}, 'sweep'"
-    asked = {f"query {text}": f"api.query({where}, {text})" for text in QUERIES}
-    asked |= {f"search {text}": f"api.search({where}, {text})" for text in QUERIES | ONLY_SEARCH}
+    asked = {f"query {text}": f"found('query', {where}, {text})" for text in QUERIES}
+    asked |= {f"search {text}": f"found('search', {where}, {text})" for text in QUERIES | ONLY_SEARCH}
+    asked |= {f"whole query {text}": f"api.query({where}, {text})" for text in WHOLE}
+    asked |= {f"whole search {text}": f"api.search({where}, {text})" for text in WHOLE}
     asked |= {
         "archived": f"api.query({where}, Tag('a'), archived=True)",
         "archived search": f"api.search({where}, Tag('a'), archived=True)",
@@ -130,8 +139,13 @@ def answers(ask: Any) -> dict[str, Any]:
 def test_query_and_search_find_the_runs(answers: dict[str, Any], logged: Any, text: str) -> None:
     wanted = [logged.runs[name] for name in QUERIES[text].split()]
     assert answers[f"query {text}"] == wanted
-    # `search` refuses names that no run has as well; a tag is a name to it.
     assert answers[f"search {text}"] == wanted
+
+
+@pytest.mark.parametrize("text", [*WHOLE])
+def test_the_methods_as_a_whole(answers: dict[str, Any], logged: Any, text: str) -> None:
+    wanted = [logged.runs[name] for name in WHOLE[text].split()]
+    assert answers[f"whole query {text}"] == answers[f"whole search {text}"] == wanted
 
 
 def test_search_keeps_what_query_loses(answers: dict[str, Any], logged: Any) -> None:
