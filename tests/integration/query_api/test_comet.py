@@ -224,6 +224,31 @@ async def test_runs_that_fell_silent_have_crashed_and_deleted_ones_are_gone(serv
     assert (await post(service, "project/query", body))["experimentKeys"] == ["busy", "quiet"]
 
 
+async def test_orders_and_pages_of_experiments(service: Service) -> None:
+    for n, (started, ended) in enumerate([(5, 50), (9, None), (1, 90), (7, 60)]):
+        times = {"created_at": NOW_US + n, "started_at": NOW_US + started, "ended_at": ended and NOW_US + ended}
+        await service.insert("run_states", run(f"r{n}", **times))
+    await service.insert("run_states", run("r4", archived=True))
+
+    async def keys(**asked: Any) -> str:
+        found = (await get(service, "experiments", **(PROJECT | asked)))["experiments"]
+        return " ".join(one["experimentKey"] for one in found)
+
+    assert await keys() == "r0 r1 r2 r3"
+    assert await keys(archived="True") == "r4"
+    assert await keys(archived="False", sortBy="startTime", sortOrder="asc") == "r2 r0 r3 r1"
+    assert await keys(sortBy="startTime", sortOrder="desc") == "r1 r3 r0 r2"
+    assert await keys(sortBy="endTime", sortOrder="desc") == "r2 r3 r0 r1", "what has no end is before all that has"
+    assert await keys(sortBy="endTime", page=1, size=3) == "r1 r0 r3"
+    assert await keys(sortBy="endTime", page=2, size=3) == "r2"
+    assert await keys(page=3, size=3) == ""
+    found = await get(service, "experiments", projectId=project_id("w", "p"))
+    assert len(found["experiments"]) == 4
+    await get(service, "experiments", 400, **PROJECT, page=1)
+    await get(service, "experiments", 400, **PROJECT, page=0, size=3)
+    await get(service, "experiments", 400, **PROJECT, sortBy="name")
+
+
 async def test_a_name_without_a_source_is_looked_up_in_the_project(service: Service) -> None:
     """As the client sends groups inside of a group over several sources."""
     for n in range(3):
