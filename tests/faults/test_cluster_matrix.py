@@ -115,7 +115,7 @@ def test_trainers_are_killed(matrix: Matrix, tmp_path: Path) -> None:
         made.loads.append(trainers)
         kills = 0
         try:
-            while kills < times(12):
+            while kills < times(8):
                 trainers.refill()
                 made.pause(0.6)
                 kills += trainers.kill(made.source.choice(list(trainers.living)))
@@ -152,24 +152,24 @@ def test_requests_are_lost_repeated_delayed_and_reordered(matrix: Matrix, tmp_pa
 
 def test_gateways_are_killed(matrix: Matrix, tmp_path: Path) -> None:
     with under_trainers("gateway", matrix.cluster, tmp_path) as (made, trainers):
-        for number in range(times(4)):
+        for number in range(times(3)):
             if number % 2:  # the other kills may meet one that starts
                 matrix.cluster.wait_until_ready()
             made.pause(2.0)
             matrix.cluster.send("gateway", made.source.randrange(2))
         trainers.end()
-        made.prove(f"{times(4)} SIGKILL")
+        made.prove(f"{times(3)} SIGKILL")
 
 
 def test_workers_are_killed_at_random(matrix: Matrix, tmp_path: Path) -> None:
     with under_trainers("worker", matrix.cluster, tmp_path) as (made, trainers):
-        for number in range(times(4)):
+        for number in range(times(3)):
             if number % 2:
                 matrix.cluster.wait_until_ready()
             made.pause(2.0)
             matrix.cluster.send("worker", made.source.randrange(2))
         trainers.end()
-        made.prove(f"{times(4)} SIGKILL")
+        made.prove(f"{times(3)} SIGKILL")
 
 
 def test_workers_are_killed_between_every_two_steps(matrix: Matrix, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_workers_are_killed_between_every_two_steps(matrix: Matrix, tmp_path: Pa
 def test_a_paused_worker_wakes_after_its_partitions_moved(matrix: Matrix, tmp_path: Path) -> None:
     cluster = matrix.cluster
     with under_trainers("worker, paused", cluster, tmp_path) as (made, trainers):
-        for number in range(times(2)):
+        for number in range(times(1)):
             made.pause(2.0)
             paused = number % 2
             process = cluster.send("worker", paused, signal.SIGSTOP)
@@ -205,7 +205,7 @@ def test_a_paused_worker_wakes_after_its_partitions_moved(matrix: Matrix, tmp_pa
                 os.kill(process.pid, signal.SIGCONT)
             made.pause(3.0)
         trainers.end()
-        made.prove(f"{times(2)} SIGSTOP")
+        made.prove(f"{times(1)} SIGSTOP")
         wait_for(lambda: all(partitions_of(p.address) > 0 for p in cluster.processes("worker")), 60, "both to fold")
 
 
@@ -239,13 +239,13 @@ def test_workers_join_and_leave(matrix: Matrix, tmp_path: Path) -> None:
 
 def test_the_store_is_killed(matrix: Matrix, tmp_path: Path) -> None:
     with under_trainers("store", matrix.cluster, tmp_path) as (made, trainers):
-        for _ in range(times(4)):
+        for _ in range(times(3)):
             made.pause(2.0)
             matrix.store.kill()
             made.pause(0.5)
             matrix.store.start()
         trainers.end()
-        made.prove(f"{times(4)} SIGKILL")
+        made.prove(f"{times(3)} SIGKILL")
 
 
 def test_the_store_is_away_and_hangs(matrix: Matrix, tmp_path: Path) -> None:
@@ -283,19 +283,19 @@ def refuses_reads(url: str) -> bool:
 
 def test_the_only_broker_is_killed(matrix: Matrix, tmp_path: Path) -> None:
     with under_trainers("broker, the only one", matrix.cluster, tmp_path) as (made, trainers):
-        for _ in range(times(2)):
+        for _ in range(times(1)):
             made.pause(2.0)
             matrix.cluster.send("kafka", 0)
             time.sleep(1.0)
         trainers.end()
-        made.prove(f"{times(2)} SIGKILL")
+        made.prove(f"{times(1)} SIGKILL")
 
 
 def test_everything_fails_at_once(matrix: Matrix, tmp_path: Path) -> None:
     """Faults of all kinds on top of each other, at random, with nothing whole in between."""
     cluster = matrix.cluster
     with under_trainers("all of them", cluster, tmp_path) as (made, trainers):
-        for _ in range(times(8)):
+        for _ in range(times(6)):
             made.pause(1.5)
             match made.source.randrange(6):
                 case 0 | 1:
@@ -313,7 +313,7 @@ def test_everything_fails_at_once(matrix: Matrix, tmp_path: Path) -> None:
                     time.sleep(1.5 * SESSION_S)
                     os.kill(paused.pid, signal.SIGCONT)
         trainers.end()
-        made.prove(f"{times(8)} faults")
+        made.prove(f"{times(6)} faults")
 
 
 def test_one_of_three_brokers_is_killed(tmp_path: Path) -> None:
@@ -323,13 +323,13 @@ def test_one_of_three_brokers_is_killed(tmp_path: Path) -> None:
         Cluster(tmp_path / "cluster", *options) as cluster,
         under_trainers("broker, of three", cluster, tmp_path) as (made, trainers),
     ):
-        for number in range(times(2)):
+        for number in range(times(1)):
             made.pause(2.0)
             cluster.send("kafka", (number + SEED) % 3)
             time.sleep(1.0)
             cluster.wait_until_ready()
         trainers.end()
-        made.prove(f"{times(2)} SIGKILL")
+        made.prove(f"{times(1)} SIGKILL")
 
 
 def test_the_matrix_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
