@@ -4,17 +4,18 @@ if there had been one. docs/design/cluster.md says why; `claims_model` goes thro
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from recorded import Recorded, recorded
+from recorded import recorded
 
 from runstream.events.positions import Positions
 from runstream.service.store import StoreUnavailable
 from runstream.service.visibility import Progress
 from runstream_ingest.log.memory import MemoryLog
-from runstream_processors.rebuild import TableHash, rebuild, table_hashes
+from runstream_processors.rebuild import rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.resume import Commit, commits
@@ -23,6 +24,8 @@ from runstream_processors.worker.settings import WorkerSettings
 
 PARTITIONS = 2
 RIVALS = 3
+#: Bounded: on a slow machine nobody would come to an end if somebody died five times a second for ever.
+KILLS = 30
 QUICK = WorkerSettings(
     max_batch_raw_bytes=4_000,
     max_batch_records=9,
@@ -62,44 +65,56 @@ class Dawdling(ChdbStore):
         await super().insert(table, columns, block, rows, token=token)
 
 
-async def folded_by_rivals(directory: Path, facts: Recorded, seed: int) -> tuple[dict[str, TableHash], int]:
-    """Hashes of what rivals made of the facts, and how often one of them had to start over."""
-    source = random.Random(seed)
-    log = MemoryLog(PARTITIONS, clock_us=lambda: 1_700_000_000_000_000)
-    end = await log.append(facts.records)
+@asynccontextmanager
+async def dawdling(directory: Path, source: random.Random) -> AsyncIterator[Dawdling]:
+    """Closed also when the test fails: a process has one store open at a time."""
     store = await Dawdling.open(directory)
     store.source, store.late = source, set()
-    await migrate(store)
+    try:
+        await migrate(store)
+        yield store
+        await asyncio.gather(*store.late)
+    finally:
+        await store.close()
+
+
+async def fold(log: MemoryLog, store: Dawdling, end: Positions) -> int:
+    """Let rivals fold everything; how often one of them had to start over."""
     progress, stop = Progress(), asyncio.Event()
     workers = [Worker(log, store, progress, QUICK, partition=part) for part in range(PARTITIONS) for _ in range(RIVALS)]
     tasks = [asyncio.create_task(worker.run(stop)) for worker in workers]
-    while not progress.visible().covers(end):
-        # Now and then one dies in the middle of whatever it does, and comes again.
-        await asyncio.sleep(source.uniform(0.0, 0.2))
-        one = source.randrange(len(tasks))
-        tasks[one].cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await tasks[one]
-        tasks[one] = asyncio.create_task(workers[one].run(stop))
-    stop.set()
-    await asyncio.gather(*tasks)
-    await asyncio.gather(*store.late)
-    hashes = await table_hashes(store)
-    assert {part: commit.offset for part, commit in (await commits(store)).items()} == end.offsets
-    await store.close()
-    return hashes, sum(worker.failures for worker in workers)
+    try:
+        for _ in range(KILLS):
+            # One dies in the middle of whatever it does, and comes again.
+            await asyncio.sleep(store.source.uniform(0.0, 0.2))
+            one = store.source.randrange(len(tasks))
+            tasks[one].cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await tasks[one]
+            tasks[one] = asyncio.create_task(workers[one].run(stop))
+        assert await progress.wait_for(end, timeout_s=200)
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
+    return sum(worker.failures for worker in workers)
 
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_rivals_give_the_tables_of_one_worker(tmp_path: Path, seed: int) -> None:
     facts = recorded(seed, runs=6, frames=25)
-    rivals, failures = await folded_by_rivals(tmp_path / "rivals", facts, seed)
     log = MemoryLog(PARTITIONS, clock_us=lambda: 1_700_000_000_000_000)
-    await log.append(facts.records)
+    end = await log.append(facts.records)
+    async with dawdling(tmp_path / "rivals", random.Random(seed)) as store:
+        failures = await fold(log, store, end)
+    async with dawdling(tmp_path / "rivals", random.Random(seed)) as store:
+        rivals = await table_hashes(store)
+        assert {part: commit.offset for part, commit in (await commits(store)).items()} == end.offsets
     store = await ChdbStore.open(tmp_path / "one")
-    await rebuild(log, store)
-    assert rivals == await table_hashes(store)
-    await store.close()
+    try:
+        await rebuild(log, store)
+        assert rivals == await table_hashes(store)
+    finally:
+        await store.close()
     assert failures > RIVALS * PARTITIONS, "hardly anybody was in anybody's way: the test tests nothing"
 
 
@@ -108,12 +123,15 @@ async def test_a_worker_of_one_partition_leaves_the_others_alone(tmp_path: Path)
     log = MemoryLog(PARTITIONS)
     end = await log.append(facts.records)
     store = await ChdbStore.open(tmp_path)
-    await migrate(store)
-    mine = Positions({1: end.offsets[1]})
-    await Worker(log, store, Progress(), QUICK, partition=1).catch_up(mine)
-    found = await commits(store)
-    tables = (await store.query("SELECT DISTINCT part FROM points UNION DISTINCT SELECT part FROM events")).to_pylist()
-    await store.close()
+    try:
+        await migrate(store)
+        mine = Positions({1: end.offsets[1]})
+        await Worker(log, store, Progress(), QUICK, partition=1).catch_up(mine)
+        found = await commits(store)
+        parts = "SELECT DISTINCT part FROM points UNION DISTINCT SELECT part FROM events"
+        tables = (await store.query(parts)).to_pylist()
+    finally:
+        await store.close()
     assert found.keys() == {1}
     assert found[1].offset == end.offsets[1]
     assert found[1].tails["points"] <= end.offsets[1]

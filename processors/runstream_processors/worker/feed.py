@@ -75,7 +75,8 @@ class Feed:
         one record). Empty when none came within `timeout_s`. Raises what a read raised."""
         if not self._ahead and self._failure is None:
             try:
-                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._arrived.wait()
             except TimeoutError:
                 return []
         if self._failure is not None:

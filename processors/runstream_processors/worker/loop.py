@@ -286,6 +286,7 @@ def _log_set_aside(one: SetAside) -> None:
 
 async def _sleep_or_stop(stop: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     except TimeoutError:
         return

@@ -61,7 +61,8 @@ class Progress:
                 return self._visible
             self._waiting.add(entry)
         try:
-            await asyncio.wait_for(event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
         except TimeoutError:
             pass
         finally:
