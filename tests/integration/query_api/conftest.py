@@ -19,7 +19,7 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_query import QuerySettings, add_query
-from runstream_query.comet.routes import add_comet
+from runstream_query.comet.routes import DESCRIBED, add_comet
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,7 @@ async def service(module_store: ChdbStore, tmp_path: Path, settings: QuerySettin
         settings=settings,
         as_of=PlainFolds(),
         now_us=lambda: service.now_us,
+        described=DESCRIBED,
     )
     add_comet(
         app,

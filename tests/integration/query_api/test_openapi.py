@@ -9,6 +9,7 @@ from query_service import Service
 from schemas import conforms
 
 from runstream.events.control import RunArchived
+from runstream_query.comet.routes import DESCRIBED as COMET
 from runstream_query.http.routes import ENDPOINTS
 
 
@@ -36,7 +37,7 @@ async def test_every_route_is_in_the_document(service: Service) -> None:
         if route.method != "HEAD"
     }
     documented = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert documented == routes == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    assert documented == routes == {(route.method, route.path) for route in (*ENDPOINTS, *COMET)}
     names = [item["operationId"] for path in document["paths"].values() for item in path.values()]
     assert len(set(names)) == len(names)
 
