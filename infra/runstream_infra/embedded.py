@@ -31,7 +31,7 @@ from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.upkeep import complete_roll_up
+from runstream_processors.store.upkeep import complete_roll_up, forget_tokens
 from runstream_processors.worker.loop import Worker
 from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
@@ -136,6 +136,7 @@ async def open_parts(
         store = await ChdbStore.open(settings.store_dir)
         stack.push_async_callback(store.close)
         await migrate(store)
+        await forget_tokens(store)
         assets = ObjectAssets.at(settings.asset_url) if settings.asset_url else LocalAssets(settings.assets_dir)
         progress = Progress()
         yield Parts(log, store, assets, progress, Worker(log, store, progress, on_step=on_step))

@@ -144,7 +144,7 @@ def _is_finished(url: str) -> bool:
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return False  # acknowledged and not folded yet
-        raise
+        raise AssertionError(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from error
 
 
 def check(directory: Path, trainers: Trainers) -> int:
