@@ -163,7 +163,7 @@ class Worker:
         while True:
             yield from self._some_of(writer)
             batch = self.log[last + 1 : last + 1 + self.random.randrange(4)]
-            for key in {record.key for record in batch} - memory.keys():
+            for key in dict.fromkeys(record.key for record in batch if record.key not in memory):
                 memory[key] = yield from self._load(key, began, last, writer)
             rows = []
             for record in batch:

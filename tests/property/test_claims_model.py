@@ -4,6 +4,9 @@
 """
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -56,6 +59,23 @@ def test_the_model_finds_what_goes_wrong_without_a_step(shape: str) -> None:
     found = bad(FLAWED[shape], FLAWED_SEEDS)
     print(f"\n{shape}: {len(found)} of {len(FLAWED_SEEDS)} histories are wrong")
     assert found
+
+
+def test_a_history_is_its_seed_in_every_process() -> None:
+    """Else a bad history could not be looked at again: no order of a set of strings may get in."""
+    script = "import claims_model as m; print([m.simulate(s, m.Protocol(token='none')) for s in range(100)])"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parent,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("shape", RARELY_FLAWED)
