@@ -1,13 +1,11 @@
 """The store in process: ClickHouse's engine (chDB) on a directory of its own. docs/design/store.md has the figures."""
 
 import asyncio
-import functools
 import os
 import queue
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import chdb
 import clickhouse_connect
@@ -34,12 +32,12 @@ from runstream_processors.store.parameters import checked_parameters
 from runstream_processors.store.requests import (
     READ_SETTINGS,
     WRITE_SETTINGS,
+    answered_table,
     check_identifier,
     check_insert,
     token_settings,
 )
-
-Result = TypeVar("Result")
+from runstream_processors.store.threads import StoreThreads
 
 #: What the engine and its client raise. chdb's streams raise a bare RuntimeError.
 ENGINE_ERRORS: Final = (RuntimeError, ChdbError, clickhouse_connect.driver.exceptions.Error)
@@ -56,16 +54,13 @@ class ChdbStore:
     def __init__(self, lock: int, path: Path, database: str, query_threads: int, settings: Mapping[str, str]) -> None:
         """Use `open`. Opens the engine and all its connections; raises what the engine raises."""
         self._lock = lock
-        self._closed = False
         self._merges_give_way = False
         self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._read_threads = ThreadPoolExecutor(query_threads, "store-read")
-        self._write_thread = ThreadPoolExecutor(1, "store-write")
-        self._command_thread = ThreadPoolExecutor(1, "store-command")
-        memory_bytes = psutil.virtual_memory().total
-        options = engine_options(memory_bytes)
         self._connections: list[Any] = []
         try:
+            self._threads = StoreThreads(reads=query_threads, inserts=1)
+            memory_bytes = psutil.virtual_memory().total
+            options = engine_options(memory_bytes)
             self._writer = self._connect(chdb.connect(connection_string(path, options)))  # type: ignore[no-untyped-call]
             self._writer.query(f"CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")
             self._writer.query(f"USE {database}")
@@ -132,45 +127,32 @@ class ChdbStore:
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """See `Store.query`. Waits for a free reading thread. Bytes in a String column that are no UTF-8 stay as they
         are (select `hex(column)` to read them)."""
-        return await self._in(self._read_threads, self._query, sql, checked_parameters(sql, parameters or {}))
+        return await self._threads.read(self._query, sql, checked_parameters(sql, parameters or {}))
 
     async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         """See `Store.insert`. `block` must be one Native block; StoreInvalid if it has another number of rows.
         Tokens need tables that remember them (`non_replicated_deduplication_window`, migration 0003)."""
         check_insert(table, columns, block, rows)
         if rows:
-            await self._in(self._write_thread, self._insert, table, columns, block, rows, token)
+            await self._threads.insert(self._insert, table, columns, block, rows, token)
 
     async def command(self, sql: str) -> None:
         """See `Store.command`."""
-        await self._in(self._command_thread, self._command, sql)
+        await self._threads.command(self._command, sql)
 
     async def close(self) -> None:
         """See `Store.close`. A second call does nothing."""
-        if not self._closed:
-            self._closed = True
-            await asyncio.to_thread(self._release)
-
-    async def _in(self, threads: ThreadPoolExecutor, work: Callable[..., Result], *arguments: Any) -> Result:
-        if self._closed:
-            raise StoreUnavailable("the store is closed: open it again")
-        try:
-            future = threads.submit(functools.partial(work, *arguments))
-        except RuntimeError as error:
-            raise StoreUnavailable("the store is closing: open it again") from error
-        return await asyncio.wrap_future(future)
+        await self._threads.close(self._release)
 
     def _query(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
         client = self._readers.get()
         try:
             answer = client.raw_query(sql, parameters=dict(parameters), fmt="Arrow")
-            return pa.ipc.open_file(pa.BufferReader(answer)).read_all()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreInvalid(f"the statement gives no single table: {' '.join(sql.split())[:160]}") from error
         except ENGINE_ERRORS as error:
             raise store_error(error, sql) from error
         finally:
             self._readers.put(client)
+        return answered_table(answer, sql)
 
     def _insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, token: str) -> None:
         if not self._merges_give_way:
@@ -201,8 +183,6 @@ class ChdbStore:
         return connection
 
     def _release(self) -> None:
-        for threads in (self._read_threads, self._write_thread, self._command_thread):
-            threads.shutdown(wait=True)
         # The engine keeps its threads, and gives them other work when it is opened again.
         set_priority_of_merges(own_niceness())
         for connection in reversed(self._connections):

@@ -1,11 +1,9 @@
 """The store as a ClickHouse server, over HTTP. docs/design/clickhouse.md has the choices and their reasons."""
 
 import asyncio
-import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Self, TypeVar
 
 import clickhouse_connect
@@ -14,17 +12,19 @@ import lz4.frame
 import pyarrow as pa
 import urllib3.exceptions
 
-from runstream.service.store import StoreError, StoreInvalid, StoreUnavailable
+from runstream.service.store import StoreError, StoreUnavailable
 from runstream_processors.store.failures import BUSY, MEND_SERVER, STARTING, error_code, store_error
 from runstream_processors.store.parameters import checked_parameters
 from runstream_processors.store.requests import (
     READ_SETTINGS,
     WRITE_SETTINGS,
+    answered_table,
     check_identifier,
     check_insert,
     token_settings,
 )
 from runstream_processors.store.settings import StoreSettings, command_settings, insert_settings, read_settings
+from runstream_processors.store.threads import StoreThreads
 
 Result = TypeVar("Result")
 
@@ -53,10 +53,7 @@ class HttpStore:
     def __init__(self, settings: StoreSettings) -> None:
         """Use `open`. Asks the server for its version and settings; raises what the client raises."""
         self._settings = settings
-        self._closed = False
-        self._read_threads = ThreadPoolExecutor(settings.query_threads, "store-read")
-        self._write_threads = ThreadPoolExecutor(settings.insert_threads, "store-write")
-        self._command_thread = ThreadPoolExecutor(1, "store-command")
+        self._threads = StoreThreads(reads=settings.query_threads, inserts=settings.insert_threads)
         self._clients: list[Any] = []
         try:
             self._client = self._connect(settings.timeout_s + _GRACE_S)
@@ -93,7 +90,7 @@ class HttpStore:
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """See `Store.query`. Waits for a free reading thread. Under the replicated and the distributed profile it sees
         every insert that was answered before, by whichever replica."""
-        return await self._in(self._read_threads, self._query, sql, checked_parameters(sql, parameters or {}))
+        return await self._threads.read(self._query, sql, checked_parameters(sql, parameters or {}))
 
     async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         """See `Store.insert`. `block` must be one Native block; StoreInvalid if it has another number of rows. Tokens
@@ -101,35 +98,21 @@ class HttpStore:
         same `part`: then they go to one shard, as one part."""
         check_insert(table, columns, block, rows)
         if rows:
-            await self._in(self._write_threads, self._insert, table, columns, block, token)
+            await self._threads.insert(self._insert, table, columns, block, token)
 
     async def command(self, sql: str) -> None:
         """See `Store.command`. On a cluster it returns when every server has run it."""
-        await self._in(self._command_thread, self._command, sql)
+        await self._threads.command(self._command, sql)
 
     async def close(self) -> None:
         """Wait for the requests that run, then close the connections. A second call does nothing."""
-        if not self._closed:
-            self._closed = True
-            await asyncio.to_thread(self._release)
-
-    async def _in(self, threads: ThreadPoolExecutor, work: Callable[..., Result], *arguments: Any) -> Result:
-        if self._closed:
-            raise StoreUnavailable("the store is closed: open it again")
-        try:
-            future = threads.submit(functools.partial(work, *arguments))
-        except RuntimeError as error:
-            raise StoreUnavailable("the store is closing: open it again") from error
-        return await asyncio.wrap_future(future)
+        await self._threads.close(self._release)
 
     def _query(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
         answer = self._patient(
             lambda: self._client.raw_query(sql, parameters=dict(parameters), settings=self._reading, fmt="Arrow"), sql
         )
-        try:
-            return pa.ipc.open_file(pa.BufferReader(answer)).read_all()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreInvalid(f"the statement gives no single table: {' '.join(sql.split())[:160]}") from error
+        return answered_table(answer, sql)
 
     def _insert(self, table: str, columns: Sequence[str], block: bytes, token: str) -> None:
         settings = self._known({**self._writing, **token_settings(token)})
@@ -209,8 +192,6 @@ class HttpStore:
             client.database = database
 
     def _release(self) -> None:
-        for threads in (self._read_threads, self._write_threads, self._command_thread):
-            threads.shutdown(wait=True)
         for client in self._clients:
             client.close()
 

@@ -1,8 +1,11 @@
-"""What every store checks and sets before an engine sees a request: in process and over HTTP the same."""
+"""What every store checks and sets before an engine sees a request, and makes of its answer: in process and over HTTP
+the same."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+import pyarrow as pa
 
 from runstream.service.store import StoreInvalid
 from runstream_processors.store.native import InvalidColumn, block_rows
@@ -53,3 +56,11 @@ def check_insert(table: str, columns: Sequence[str], block: bytes, rows: int) ->
         raise StoreInvalid(f"nothing was inserted into {table}: {error}") from None
     if said != rows:
         raise StoreInvalid(f"the block for {table} says {said} rows, the caller {rows}: nothing was inserted")
+
+
+def answered_table(answer: bytes, sql: str) -> pa.Table:
+    """The table of a read's answer in Arrow's file format. Raises StoreInvalid if it is none."""
+    try:
+        return pa.ipc.open_file(pa.BufferReader(answer)).read_all()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreInvalid(f"the statement gives no single table: {' '.join(sql.split())[:160]}") from error
