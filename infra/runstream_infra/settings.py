@@ -1,11 +1,17 @@
 """Settings of the embedded server, built once at the entry point; illegal combinations are refused here."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 _DEFAULT_PORT = 7070
+
+
+def environment_keys(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys in RUNSTREAM_API_KEYS, which stand there with commas between them; () without any."""
+    return tuple(key.strip() for key in environ.get("RUNSTREAM_API_KEYS", "").split(",") if key.strip())
 
 
 class ServerSettings(BaseModel):

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from runstream_infra.cli.exits import NOT_EVERYTHING, OK, BadInput, Failed
-from runstream_infra.cli.options import example, json_option
+from runstream_infra.cli.options import api_keys_option, example, json_option, log_format_option
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.serving import server_part
 from runstream_infra.cli.tables import Column
@@ -34,9 +34,7 @@ data_dir_option = click.option(
 def _role_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         json_option,
-        click.option(
-            "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of log lines."
-        ),
+        log_format_option,
         click.option("--port", type=click.IntRange(0, 65535), default=0, help="To listen on; 0 takes a free one."),
         click.option("--host", default="127.0.0.1", show_default=True, help="Any other needs RUNSTREAM_API_KEYS."),
     ):
@@ -122,13 +120,7 @@ def cluster() -> None:
     "--port", type=click.IntRange(0, 65535), default=7070, show_default=True, help="Of clients; 0 takes a free one."
 )
 @data_dir_option
-@click.option(
-    "--api-key",
-    "api_keys",
-    multiple=True,
-    metavar="KEY",
-    help="A key for clients. Or RUNSTREAM_API_KEYS.",
-)
+@api_keys_option
 @click.option("--no-restart", is_flag=True, help="Leave dead what died.")
 @json_option
 def up(
@@ -150,7 +142,6 @@ def up(
     """
     local = server_part("runstream_infra.cluster.local")
     listening = server_part("runstream_infra.listening")
-    keys = api_keys or tuple(key.strip() for key in os.environ.get("RUNSTREAM_API_KEYS", "").split(",") if key.strip())
 
     def on_ready(state: Any) -> None:
         if output.as_json:
@@ -168,7 +159,7 @@ def up(
         queries=queries,
         brokers=brokers,
         partitions=partitions,
-        api_keys=keys,
+        api_keys=api_keys,
         restart=not no_restart,
         clickhouse_url=os.environ.get("RUNSTREAM_CLICKHOUSE_URL", ""),
     )

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,6 +18,28 @@ def _output(_: click.Context, __: click.Parameter, as_json: bool) -> Output:
 #: Hands the command an `output`.
 json_option = click.option(
     "--json", "output", is_flag=True, callback=_output, help="Answer in JSON, and write nothing else to stdout."
+)
+
+
+def _or_environment(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    from runstream_infra.settings import environment_keys
+
+    return given or environment_keys(os.environ)
+
+
+#: Hands the command the `api_keys` that its server shall let in.
+api_keys_option = click.option(
+    "--api-key",
+    "api_keys",
+    multiple=True,
+    metavar="KEY",
+    callback=_or_environment,
+    help="A key that clients have to send; give it several times for several. Better: RUNSTREAM_API_KEYS=K1,K2, "
+    "which other users of this machine cannot see.",
+)
+
+log_format_option = click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of log lines."
 )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstream_infra.cli.exits import FAILED, OK, BadInput, Failed
-from runstream_infra.cli.options import example, json_option
+from runstream_infra.cli.options import api_keys_option, example, json_option, log_format_option
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.tables import Column
 
@@ -47,14 +47,7 @@ data_dir_option = click.option(
     help="Port to listen on; 0 takes a free one.",
 )
 @data_dir_option
-@click.option(
-    "--api-key",
-    "api_keys",
-    multiple=True,
-    metavar="KEY",
-    help="A key that clients have to send; give it several times for several. Better: RUNSTREAM_API_KEYS=K1,K2, "
-    "which other users of this machine cannot see.",
-)
+@api_keys_option
 @click.option(
     "--partitions",
     type=click.IntRange(1, 64),
@@ -62,9 +55,7 @@ data_dir_option = click.option(
     show_default=True,
     help="Partitions of a new log. Fixed once the directory has one.",
 )
-@click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of log lines."
-)
+@log_format_option
 @json_option
 def up(
     host: str,
@@ -79,9 +70,8 @@ def up(
 
     Prints its address once it answers. Ctrl-C or SIGTERM finish what was accepted, then it ends with 0.
     """
-    keys = api_keys or tuple(key.strip() for key in os.environ.get("RUNSTREAM_API_KEYS", "").split(",") if key.strip())
     settings = server_settings(
-        host=host, port=port, data_dir=data_dir, api_keys=keys, partitions=partitions, log_format=log_format
+        host=host, port=port, data_dir=data_dir, api_keys=api_keys, partitions=partitions, log_format=log_format
     )
 
     def on_ready(url: str) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from runstream.errors import InvalidSetting
 from runstream.service.assets import AssetStorage
 from runstream.service.store import StoreInvalid
+from runstream_infra.settings import environment_keys
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.assets.objects import ObjectAssets
 from runstream_ingest.log.kafka.settings import KafkaSettings
@@ -66,7 +67,7 @@ def role_settings(
         host=host,
         port=port,
         log_format=log_format,
-        api_keys=tuple(key.strip() for key in environ.get("RUNSTREAM_API_KEYS", "").split(",") if key.strip()),
+        api_keys=environment_keys(environ),
         group=environ.get("RUNSTREAM_WORKER_GROUP") or "runstream-workers",
         session_s=_seconds(environ, "RUNSTREAM_WORKER_SESSION_S", 6.0),
     )
