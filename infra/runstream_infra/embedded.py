@@ -24,6 +24,7 @@ from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import StartFailed, first_of, listen, stop_on_signals
 from runstream_infra.settings import ServerSettings
 from runstream_infra.status import add_status
+from runstream_infra.upkeep import keep_up
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.assets.objects import ObjectAssets
 from runstream_ingest.gateway.routes import add_gateway
@@ -31,7 +32,7 @@ from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.upkeep import complete_roll_up, forget_tokens
+from runstream_processors.store.upkeep import forget_tokens
 from runstream_processors.worker.loop import Worker
 from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
@@ -41,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 #: How long open requests may take to end once the server stops.
 _REQUESTS_END_S = 5.0
-#: How often parts of the points table that no merge reached get their roll-up.
-_UPKEEP_EVERY_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
     async with open_parts(settings, step) as parts:
         folding = FoldingThread(parts.worker, on_death)
         folding.start()
-        upkeep = asyncio.create_task(_keep_up(parts.store))
+        upkeep = asyncio.create_task(keep_up(parts.store))
         try:
             runner = web.AppRunner(
                 application(settings, keys, parts), access_log=None, shutdown_timeout=_REQUESTS_END_S
@@ -182,16 +181,6 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
     )
     add_comet(app, store=parts.store, visibility=parts.progress, assets=parts.assets, settings=QuerySettings())
     return app
-
-
-async def _keep_up(store: ChdbStore) -> None:
-    """What the tables need now and then, for as long as the server runs. A failure only means: next time."""
-    while True:
-        await asyncio.sleep(_UPKEEP_EVERY_S)
-        try:
-            await complete_roll_up(store)
-        except StoreError as error:
-            logger.warning("the roll-up of points could not be completed, panels stay slower until it is: %s", error)
 
 
 async def _drain(parts: Parts, drain_s: float) -> None:

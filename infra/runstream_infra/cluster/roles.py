@@ -29,6 +29,7 @@ from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.documented import DESCRIBED
 from runstream_infra.listening import StartFailed, listen, stop_on_signals
 from runstream_infra.status import add_status
+from runstream_infra.upkeep import keep_up
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.kafka.reader import KafkaReader
@@ -38,7 +39,6 @@ from runstream_processors.hosting.faust_app import GroupSettings, WorkerApp, mak
 from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.upkeep import complete_roll_up
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_query.comet.routes import add_comet
@@ -53,8 +53,6 @@ Role = Literal["gateway", "worker", "query-server"]
 _REQUESTS_END_S: Final = 5.0
 #: How long leaving the group may take. Without brokers Faust takes a minute, and who stops this process kills it then.
 _LEAVE_S: Final = 10.0
-#: How often parts of the points table that no merge reached get their roll-up.
-_UPKEEP_EVERY_S: Final = 300.0
 #: The pause after a failed try to reach the store at the start.
 _STORE_RETRY_S: Final = 2.0
 #: A process folds several partitions, each with a worker of its own: together they may hold what the one of an embedded
@@ -178,7 +176,7 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         stack.push_async_callback(workers.close)
         following = Following(log, progress.visible)
         stack.push_async_callback(_cancelled, asyncio.create_task(following.run()))
-        stack.push_async_callback(_cancelled, asyncio.create_task(_keep_up(store)))
+        stack.push_async_callback(_cancelled, asyncio.create_task(keep_up(store, settings.store.engine_profile)))
 
         def committed() -> dict[int, int]:
             visible = progress.visible().offsets
@@ -285,16 +283,6 @@ async def _until_stopped(opening: Awaitable[HttpStore], stop: asyncio.Event) -> 
         await _cancelled(task)
         return None
     return await task
-
-
-async def _keep_up(store: HttpStore) -> None:
-    """What the tables need now and then. Every worker does it: twice is no harm."""
-    while True:
-        await asyncio.sleep(_UPKEEP_EVERY_S)
-        try:
-            await complete_roll_up(store, profile=store.settings.engine_profile)
-        except StoreError as error:
-            logger.warning("the roll-up of points could not be completed, panels stay slower until it is: %s", error)
 
 
 async def _cancelled(task: "asyncio.Future[Any]") -> None:

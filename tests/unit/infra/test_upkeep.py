@@ -1,0 +1,41 @@
+"""What a process that folds does for the tables now and then."""
+
+import asyncio
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from runstream.service.store import StoreUnavailable
+from runstream_infra.upkeep import keep_up
+
+
+async def test_a_store_that_is_away_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("runstream_infra.upkeep._EVERY_S", 0.0)
+    answers: list[StoreUnavailable | dict[str, list[SimpleNamespace]]] = [
+        StoreUnavailable("it is away"),
+        {"parts": [SimpleNamespace(as_py=lambda: 3)]},
+    ]
+    commands: list[str] = []
+    commanded = asyncio.Event()
+
+    async def query(sql: str, parameters: object = None) -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, StoreUnavailable):
+            raise answer
+        return answer
+
+    async def command(sql: str) -> None:
+        commands.append(sql)
+        commanded.set()
+        await asyncio.Event().wait()
+
+    with caplog.at_level(logging.WARNING):
+        task = asyncio.create_task(keep_up(SimpleNamespace(query=query, command=command)))  # type: ignore[arg-type]
+        await asyncio.wait_for(commanded.wait(), 10)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert commands == ["ALTER TABLE points MATERIALIZE PROJECTION curve"]
+    assert "panels stay slower until it is: it is away" in caplog.text
