@@ -40,11 +40,12 @@ def rows_group(names: Sequence[str], rows: int, seq_base: int, seqs: Sequence[in
     return encode_rows("\n".join(names).encode(), rows, columns, seq_base, struct.pack(f"<{len(seqs)}I", *seqs))
 
 
-def _ragged(rows: int) -> Group:
+def _ragged(rows: int, epochs: Sequence[int | None] | None = None) -> Group:
     return encode_ragged(
         ["loss", "val/acc", "größe"],
         [(2 * row, row, AT_NS + row, [row % 3], [VALUES[row % len(VALUES)]]) for row in range(1, rows + 1)]
         + [(2 * rows + 2, 9, AT_NS, [], []), (2 * rows + 3, 10, AT_NS, [2, 0, 1], [1.0, 2.0, 3.0])],
+        epochs,
     )
 
 
@@ -70,6 +71,10 @@ def frames() -> dict[str, bytes]:
         ),
         "ragged": encode_frame(WRITER, "run-1", 7, 20, groups=[_ragged(0)]),
         "ragged-lz4": encode_frame(WRITER, "run-1", 7, 1_000, groups=[_ragged(150)]),
+        "ragged-epochs": encode_frame(WRITER, "run-1", 7, 20, groups=[_ragged(0, [None, 2**40])]),
+        "ragged-epochs-lz4": encode_frame(
+            WRITER, "run-1", 7, 1_000, groups=[_ragged(150, [row // 10 for row in range(150)] + [None, 0])]
+        ),
         "mixed-lz4": encode_frame(
             WRITER,
             "run-1",
@@ -98,6 +103,8 @@ def contents(data: bytes) -> dict[str, Any]:
 def _group_contents(group: Group, first_seq: int) -> dict[str, Any]:
     read = read_group(group, first_seq)
     shape: dict[str, Any] = {"index": read.index.tolist()} if isinstance(read, Ragged) else {}
+    if isinstance(read, Ragged) and read.epochs is not None:
+        shape["epochs"] = read.epochs.tolist()
     return shape | {
         "layout": group.layout,
         "codec": group.codec,

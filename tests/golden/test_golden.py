@@ -13,7 +13,7 @@ from golden_frames import contents, frames
 from golden_states import RUN_STATE
 
 from runstream.events.control import EVENT_TYPES, decode_event, encode_event
-from runstream.events.frame import LZ4, RAGGED, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
+from runstream.events.frame import LZ4, RAGGED, RAGGED_EPOCHS, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
 from runstream.events.upcast import UPCASTS, upcast
 from runstream_processors.folds.decoding import decode_events
 from runstream_processors.folds.run_state import RunState, from_json
@@ -92,7 +92,8 @@ def test_a_frame_is_encoded_to_the_same_bytes_if_nothing_is_compressed(name: str
 def test_every_layout_and_codec_is_in_a_golden_frame() -> None:
     decoded = [decode_frame(path.read_bytes()) for path in FRAME_FILES]
     seen = {(group.layout, group.codec) for frame in decoded for group in frame.groups}
-    assert seen == {(layout, codec) for layout in (ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED) for codec in (STORED, LZ4)}
+    layouts = (ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED, RAGGED_EPOCHS)
+    assert seen == {(layout, codec) for layout in layouts for codec in (STORED, LZ4)}
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("*/states/run_state*.bin")), ids=lambda path: path.parts[-3])

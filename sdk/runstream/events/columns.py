@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from runstream.events import limits
-from runstream.events.frame import RAGGED, ROW_FIXED_BYTES, ROWS_EXPLICIT, Group, InvalidFrame
+from runstream.events.frame import (
+    EPOCH_BYTES,
+    RAGGED,
+    RAGGED_EPOCHS,
+    RAGGED_ROW_BYTES,
+    ROW_FIXED_BYTES,
+    ROWS_EXPLICIT,
+    Group,
+    InvalidFrame,
+)
 from runstream.events.names import InvalidName, check_metric
 
 I64 = npt.NDArray[np.int64]
@@ -35,7 +44,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
-    """Single points of rows with differing metrics. `index` points into `metrics`; all other shapes are [points]."""
+    """Single points of rows with differing metrics. `index` points into `metrics`; all other shapes are [points].
+
+    epochs: `NO_EPOCH` for points that have none; None where no point of the group has one.
+    """
 
     metrics: tuple[str, ...]
     seqs: U64
@@ -43,6 +55,7 @@ class Ragged:
     at_us: I64
     index: npt.NDArray[np.uint32]
     values: F64
+    epochs: I64 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,7 @@ def read_group(group: Group, first_seq: int) -> Rows | Ragged:
     metrics = metric_names(raw[: group.names_size])
     if len(metrics) != group.metrics:
         raise InvalidFrame(f"a group names {len(metrics)} metrics where its header says {group.metrics}")
-    if group.layout == RAGGED:
+    if group.layout in (RAGGED, RAGGED_EPOCHS):
         return _read_ragged(group, metrics, raw, first_seq)
     n, at = group.rows, group.names_size
     if group.layout == ROWS_EXPLICIT:
@@ -128,7 +141,11 @@ def _read_ragged(group: Group, metrics: tuple[str, ...], raw: bytes, first_seq: 
     steps = np.frombuffer(raw, "<i8", n, at + 4 * n)
     at_us = np.frombuffer(raw, "<i8", n, at + 12 * n) // _NS_PER_US
     lengths = np.frombuffer(raw, "<u4", n, at + 20 * n).astype(np.int64)
-    at += 24 * n
+    at += RAGGED_ROW_BYTES * n
+    epochs = None
+    if group.layout == RAGGED_EPOCHS:
+        epochs = np.repeat(np.frombuffer(raw, "<i8", n, at), lengths)
+        at += EPOCH_BYTES * n
     points = (len(raw) - at) // 12
     if int(lengths.sum()) != points:
         raise InvalidFrame(f"a ragged group has {points} values where its rows say {int(lengths.sum())}")
@@ -137,5 +154,5 @@ def _read_ragged(group: Group, metrics: tuple[str, ...], raw: bytes, first_seq: 
         raise InvalidFrame(f"a ragged group uses metric {int(index.max())} of {len(metrics)}")
     values = np.frombuffer(raw, "<f8", points, at + 4 * points)
     return Ragged(
-        metrics, np.repeat(seqs, lengths), np.repeat(steps, lengths), np.repeat(at_us, lengths), index, values
+        metrics, np.repeat(seqs, lengths), np.repeat(steps, lengths), np.repeat(at_us, lengths), index, values, epochs
     )

@@ -26,6 +26,11 @@ or, where rows rarely repeat their set of metrics, in the ragged form (`RAGGED`)
     rows     uint32[rows] seq - first_seq, int64[rows] step, int64[rows] time in ns, uint32[rows] values in the row
     values   uint32[n] index of the metric, float64[n] value; n = sum of the values in the rows
 
+or, where the client says of some rows in which epoch they were logged, in the ragged form with epochs
+(`RAGGED_EPOCHS`), which has behind `rows`, and before `values`:
+
+    epochs   int64[rows], `NO_EPOCH` for a row that has none
+
 Of 1,000 rows lz4 makes 1.2 to 3 times less if their bytes are transposed (docs/design/frame.md).
 
 Nothing here needs numpy; reading points as columns is `runstream.events.columns`.
@@ -41,7 +46,7 @@ from typing import Final
 import lz4.block
 
 from runstream.events import limits
-from runstream.events.names import InvalidName, check_key
+from runstream.events.names import NO_EPOCH, InvalidName, check_key
 
 VERSION: Final = 1
 MAGIC: Final = b"RS"
@@ -56,10 +61,14 @@ LZ4: Final = 1
 ROWS_CONTIGUOUS: Final = 0
 ROWS_EXPLICIT: Final = 1
 RAGGED: Final = 2
+RAGGED_EPOCHS: Final = 3
 
 #: Below this lz4 gains less than its call costs.
 _COMPRESS_FROM_BYTES: Final = 128
 ROW_FIXED_BYTES: Final = 16  # step and time
+RAGGED_ROW_BYTES: Final = 24  # seq, step, time and number of values
+EPOCH_BYTES: Final = 8
+_LAYOUTS: Final = (ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED, RAGGED_EPOCHS)
 _MAX_GROUPS: Final = 2**16 - 1  # the header counts them in 16 bits
 _WRITER_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 
@@ -140,13 +149,22 @@ def encode_rows(names: bytes, rows: int, columns: bytes, seq_base: int, seqs: by
     return _packed(layout, rows, seq_base, metrics, len(names), names + seqs + columns)
 
 
-def encode_ragged(names: Sequence[str], rows: Sequence[tuple[int, int, int, Sequence[int], Sequence[float]]]) -> Group:
-    """A `RAGGED` group of rows (seq minus the frame's first_seq, step, time in ns, metric indices, values), their seqs
-    ascending. Raises InvalidFrame if there are no rows, or more names than a row can have metrics."""
+def encode_ragged(
+    names: Sequence[str],
+    rows: Sequence[tuple[int, int, int, Sequence[int], Sequence[float]]],
+    epochs: Sequence[int | None] | None = None,
+) -> Group:
+    """A group of rows (seq minus the frame's first_seq, step, time in ns, metric indices, values), their seqs ascending.
+
+    epochs: of each row the epoch that it was logged in, None where it has none. The group is `RAGGED_EPOCHS` if some
+    row has one, else `RAGGED`. Raises InvalidFrame if there are no rows, more names than a row can have metrics, or
+    not one epoch for each row.
+    """
     if not rows:
         raise InvalidFrame("a group of no rows: leave the group out")
     joined = "\n".join(names).encode()
     count = len(rows)
+    packed_epochs = _packed_epochs(epochs or (), count)
     indices = [index for row in rows for index in row[3]]
     values = [value for row in rows for value in row[4]]
     raw = b"".join(
@@ -156,11 +174,23 @@ def encode_ragged(names: Sequence[str], rows: Sequence[tuple[int, int, int, Sequ
             struct.pack(f"<{count}q", *(row[1] for row in rows)),
             struct.pack(f"<{count}q", *(row[2] for row in rows)),
             struct.pack(f"<{count}I", *(len(row[3]) for row in rows)),
+            packed_epochs,
             struct.pack(f"<{len(indices)}I", *indices),
             struct.pack(f"<{len(values)}d", *values),
         )
     )
-    return _packed(RAGGED, count, rows[0][0], len(names), len(joined), raw)
+    layout = RAGGED_EPOCHS if packed_epochs else RAGGED
+    return _packed(layout, count, rows[0][0], len(names), len(joined), raw)
+
+
+def _packed_epochs(epochs: Sequence[int | None], rows: int) -> bytes:
+    """Nothing if no row has an epoch."""
+    if all(epoch is None for epoch in epochs):
+        return b""
+    try:
+        return struct.pack(f"<{rows}q", *(NO_EPOCH if epoch is None else epoch for epoch in epochs))
+    except struct.error as error:
+        raise InvalidFrame(f"{len(epochs)} epochs for {rows} rows: give each an int64 or None ({error})") from None
 
 
 def encode_events(events: Iterable[tuple[int, bytes]]) -> bytes:
@@ -305,7 +335,7 @@ def _check_together(header: FrameHeader, events_size: int, groups: Sequence[Grou
 
 
 def _check_group(number: int, group: Group, header: FrameHeader) -> None:
-    if group.codec not in (STORED, LZ4) or group.layout not in (ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED):
+    if group.codec not in (STORED, LZ4) or group.layout not in _LAYOUTS:
         raise UnsupportedFrame(f"group {number} has codec {group.codec} and layout {group.layout}: upgrade the reader")
     covered = header.end_seq - header.first_seq
     if not (0 < group.rows <= covered - group.seq_base and 0 < group.metrics <= limits.MAX_METRICS_PER_ROW):
@@ -318,8 +348,9 @@ def _check_group(number: int, group: Group, header: FrameHeader) -> None:
             f"group {number} has {len(group.stored)} bytes and unpacks to {group.raw_size}: at most "
             f"{limits.MAX_FRAME_RAW_BYTES} are allowed, and stored as they are the two are equal"
         )
-    if group.layout == RAGGED:
-        least = group.names_size + 24 * group.rows
+    if group.layout in (RAGGED, RAGGED_EPOCHS):
+        epoch = EPOCH_BYTES if group.layout == RAGGED_EPOCHS else 0
+        least = group.names_size + (RAGGED_ROW_BYTES + epoch) * group.rows
         fits = group.raw_size >= least and (group.raw_size - least) % 12 == 0
     else:
         seqs = 4 * group.rows if group.layout == ROWS_EXPLICIT else 0

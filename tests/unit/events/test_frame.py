@@ -19,6 +19,7 @@ from runstream.events.frame import (
     HEADER,
     LZ4,
     RAGGED,
+    RAGGED_EPOCHS,
     ROWS_CONTIGUOUS,
     ROWS_EXPLICIT,
     STORED,
@@ -36,6 +37,7 @@ from runstream.events.frame import (
     split_frames,
     transposed,
 )
+from runstream.events.names import NO_EPOCH
 
 WRITER = "00112233445566778899aabbccddeeff"
 I64 = st.integers(-(2**63), 2**63 - 1)
@@ -90,13 +92,18 @@ def test_ragged_rows_come_back_bit_by_bit(data: st.DataObject, names: list[str],
     point = st.tuples(st.integers(0, len(names) - 1), DOUBLE_BITS)
     row = st.tuples(I64, I64, st.lists(point, max_size=5, unique_by=lambda pair: pair[0]))
     rows = data.draw(st.lists(row, min_size=1, max_size=30))
+    epoch = st.none() | I64.filter(lambda epoch: epoch != NO_EPOCH)
+    epochs = data.draw(st.none() | st.lists(epoch, min_size=len(rows), max_size=len(rows)))
     group = encode_ragged(
         names,
         [
             (2 * number, step, ns, [index for index, _ in points], [double(value) for _, value in points])
             for number, (step, ns, points) in enumerate(rows)
         ],
+        epochs,
     )
+    has_epochs = any(epoch is not None for epoch in epochs or ())
+    assert group.layout == (RAGGED_EPOCHS if has_epochs else RAGGED)
     end = first + 2 * len(rows)
     read = read_group(decode_frame(encode_frame(WRITER, "run", first, end, groups=[group])).groups[0], first)
     assert isinstance(read, Ragged)
@@ -110,6 +117,11 @@ def test_ragged_rows_come_back_bit_by_bit(data: st.DataObject, names: list[str],
     # A signalling NaN may turn quiet on its way through a Python float; which NaN it was means nothing.
     assert [item[:4] for item in got] == [item[:4] for item in flat]
     assert [quiet(item[4]) for item in got] == [quiet(item[4]) for item in flat]
+    assert (read.epochs is not None) == has_epochs
+    if read.epochs is not None:
+        by_row = zip(rows, epochs or (), strict=True)
+        spread = [NO_EPOCH if epoch is None else epoch for (_, _, points), epoch in by_row for _ in points]
+        assert read.epochs.tolist() == spread
 
 
 def quiet(value: int) -> int | str:
@@ -148,6 +160,7 @@ def valid_frames() -> list[bytes]:
             WRITER, "run", 7, 57, groups=[encode_ragged(["a", "b"], [(i, i, i, [1], [0.5]) for i in range(20)])]
         ),
         encode_frame(WRITER, "run", 7, 57, groups=[encode_ragged(["a"], [(0, 1, 2, [0], [0.5])])]),
+        encode_frame(WRITER, "run", 7, 57, groups=[encode_ragged(["a"], [(0, 1, 2, [0], [0.5])], [3])]),
     ]
 
 
@@ -208,7 +221,7 @@ def test_changed_frames_are_refused_in_one_way(
 @settings(max_examples=400, deadline=None)
 @given(
     st.sampled_from([STORED, LZ4, 7]),
-    st.sampled_from([ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED, 9]),
+    st.sampled_from([ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED, RAGGED_EPOCHS, 9]),
     st.sampled_from([0, 1, 2, 2**31, 2**32 - 1]),
     st.sampled_from([0, 1, 2**32 - 1]),
     st.sampled_from([0, 1, 2, 2**16 - 1]),
@@ -291,7 +304,7 @@ def test_what_does_not_fit_together_is_refused(data: bytes, error: str) -> None:
         hand_made(0, 0, NO_EVENTS, 0, flags=1),
         hand_made(0, 0, NO_EVENTS, 0, reserved=1),
         hand_made(0, 0, EVENTS.pack(2, 0, 0), 0),
-        hand_made(0, 1, NO_EVENTS + group_bytes(3, 1, 0, 1, b"a", ONE_ROW), 1),
+        hand_made(0, 1, NO_EVENTS + group_bytes(4, 1, 0, 1, b"a", ONE_ROW), 1),
     ],
 )
 def test_a_frame_of_a_later_version_is_told_from_a_damaged_one(data: bytes) -> None:
@@ -361,6 +374,25 @@ def test_ragged_rows_are_checked(lengths: list[int], index: list[int], error: st
         read_group(_ragged(lengths, index).groups[0], 0)
 
 
+def test_a_group_without_epochs_has_the_bytes_that_it_always_had() -> None:
+    rows = [(number, number, number, [0], [0.5]) for number in range(20)]
+    plain = encode_ragged(["a"], rows)
+    assert encode_ragged(["a"], rows, [None] * 20) == encode_ragged(["a"], rows, []) == plain
+    # An epoch of its own costs a row eight bytes, of which lz4 leaves little.
+    assert encode_ragged(["a"], rows, [7] * 20).raw_size == plain.raw_size + 8 * 20
+
+
+@pytest.mark.parametrize("cut", [1, 8])
+def test_epochs_are_part_of_the_size_that_is_checked(cut: int) -> None:
+    raw = b"a" + struct.pack("<IqqIqId", 0, 1, 2, 1, 5, 0, 0.5)
+    frame = decode_frame(hand_made(0, 1, NO_EVENTS + group_bytes(RAGGED_EPOCHS, 1, 0, 1, b"a", raw), 1))
+    read = read_group(frame.groups[0], 0)
+    assert isinstance(read, Ragged)
+    assert (read.values.tolist(), read.epochs.tolist() if read.epochs is not None else None) == ([0.5], [5])
+    with pytest.raises(InvalidFrame, match="do not fit 1 rows"):
+        decode_frame(hand_made(0, 1, NO_EVENTS + group_bytes(RAGGED_EPOCHS, 1, 0, 1, b"a", raw[:-cut]), 1))
+
+
 @pytest.mark.parametrize(
     ("make", "error"),
     [
@@ -372,6 +404,8 @@ def test_ragged_rows_are_checked(lengths: list[int], index: list[int], error: st
         (lambda: encode_frame(WRITER, "run", 0, 2**64), "cannot cover"),
         (lambda: encode_rows(b"a", 0, b"", 0), "no rows"),
         (lambda: encode_ragged(["a"], []), "no rows"),
+        (lambda: encode_ragged(["a"], [(0, 0, 0, [0], [0.0])], [1, 2]), "2 epochs for 1 rows"),
+        (lambda: encode_ragged(["a"], [(0, 0, 0, [0], [0.0])], [2**63]), "int64 or None"),
         (lambda: encode_ragged([f"m{i}" for i in range(20_001)], [(0, 0, 0, [0], [0.0])]), "20001 metrics"),
     ],
 )
