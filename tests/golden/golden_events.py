@@ -73,6 +73,9 @@ EVENTS: Final[dict[str, RunEvent | ProjectEvent]] = {
         step=-(2**63),
         metadata={"classes": 10, "scale": math.inf},
     ),
+    "asset_logged.v1-context": control.AssetLogged(
+        at_us=AT_US, asset_id="a", name="n", sha256="0" * 64, size_bytes=0, context="validate"
+    ),
     "asset_logged.v1-least": control.AssetLogged(at_us=AT_US, asset_id="a", name="n", sha256="0" * 64, size_bytes=0),
     "asset_deleted.v1": control.AssetDeleted(at_us=AT_US, asset_id="a1b2c3"),
     "output_appended.v1": control.OutputAppended(at_us=AT_US, stream="stderr", text="epoch 1\r\n\x1b[31mred\x1b[0m"),

@@ -140,7 +140,10 @@ class TagsRemoved(Event):
 
 
 class AssetLogged(Event):
-    """A file of the run. Its bytes are stored under their SHA-256 before this event is accepted."""
+    """A file of the run. Its bytes are stored under their SHA-256 before this event is accepted.
+
+    context: the part of the run that logged it (such as `train` or `validate`), if its client tells them apart.
+    """
 
     type: Literal["asset_logged.v1"] = "asset_logged.v1"
     asset_id: str = Field(min_length=1, max_length=64)
@@ -151,6 +154,7 @@ class AssetLogged(Event):
     content_type: str = "application/octet-stream"
     step: Step | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+    context: str | None = Field(default=None, min_length=1, max_length=100)
 
 
 class AssetDeleted(Event):
