@@ -1,8 +1,5 @@
 """POST /ingest/v1/commands: control events from people and programs that are no writer, answered when visible."""
 
-import time
-import uuid
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from aiohttp import web
@@ -11,15 +8,14 @@ from pydantic_core import from_json
 
 from runstream.events import limits
 from runstream.events.control import ControlEvent, ProjectEvent, encode_event
-from runstream.events.frame import encode_frame
 from runstream.events.names import check_key, check_run_id, project_key
 from runstream.service.problems import Problem
 from runstream.service.visibility import Visibility
-from runstream_ingest.gateway.append import Appender
 from runstream_ingest.gateway.bodies import declared_bytes, read_body
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_ingest.gateway.writing import CommandWriter
 
 
 class Command(BaseModel):
@@ -41,37 +37,28 @@ class Commands(BaseModel):
 
 
 class CommandsHandler:
-    """The handler, and the writer in whose name commands enter the log: one a process, with a sequence of its own.
-
-    A number is used once, whether its append succeeded or not: what failed may still have become durable, and
-    another event under its number would be taken for the same one.
-    """
+    """The handler."""
 
     def __init__(
         self,
-        appender: Appender,
+        writer: CommandWriter,
         pressure: Pressure,
         visibility: Visibility,
         settings: GatewaySettings,
         figures: GatewayFigures,
-        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-        writer_id: str | None = None,
     ) -> None:
-        self._appender = appender
+        self._writer = writer
         self._pressure = pressure
         self._visibility = visibility
         self._settings = settings
         self._figures = figures
-        self._clock_us = clock_us
-        self._writer_id = writer_id or uuid.uuid4().hex
-        self._next_seq = 0
 
     async def __call__(self, request: web.Request) -> web.Response:
         limit = self._settings.max_commands_bytes
         with self._pressure.admitted(declared_bytes(request, limit)):
             body = await read_body(request, limit, self._settings.body_silence_s)
             self._figures.received_bytes.labels("commands").inc(len(body))
-            commands = read_commands(body, self._clock_us())
+            commands = read_commands(body, self._writer.now_us())
             allowed = self._settings.max_commands_per_request
             if len(commands) > allowed:
                 raise Problem(
@@ -81,21 +68,14 @@ class CommandsHandler:
                     f"{len(commands)} commands came, at most {allowed} are allowed: send them in several requests.",
                     limit_commands=allowed,
                 )
-            numbers = range(self._next_seq, self._next_seq + len(commands))
-            self._next_seq = numbers.stop
-            records = [self._record(seq, command) for seq, command in zip(numbers, commands, strict=True)]
-            positions = await self._appender.append(records)
+            positions, ids = await self._writer.append([(command.key, command.event) for command in commands])
         visible = await self._visibility.wait_for(positions, self._settings.visible_timeout_s)
         answer = {
             "positions": str(positions),
             "visible": visible,
-            "commands": [f"{self._writer_id}-{seq}" for seq in numbers],
+            "commands": ids,
         }
         return web.json_response(answer, status=200 if visible else 202)
-
-    def _record(self, seq: int, command: Command) -> tuple[bytes, bytes]:
-        events = b"[[%d,%s]]" % (seq, encode_event(command.event))
-        return command.key.encode(), encode_frame(self._writer_id, command.key, seq, seq + 1, events)
 
 
 def read_commands(body: bytes, now_us: int) -> list[Command]:

@@ -15,6 +15,7 @@ from runstream_ingest.gateway.commands import CommandsHandler
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_ingest.gateway.writing import CommandWriter
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -38,7 +39,7 @@ def add_gateway(
     appender = Appender(log, pressure, figures)
     asset_handler = AssetsHandler(assets, settings, figures)
     frames = FramesHandler(appender, pressure, settings, figures)
-    commands = CommandsHandler(appender, pressure, visibility, settings, figures)
+    commands = CommandsHandler(CommandWriter(appender), pressure, visibility, settings, figures)
     app.router.add_post("/ingest/v1/frames", _counted(figures, "frames", frames))
     app.router.add_post("/ingest/v1/commands", _counted(figures, "commands", commands))
     app.router.add_head("/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.head))

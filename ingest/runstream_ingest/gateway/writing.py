@@ -1,0 +1,41 @@
+"""The writer in whose name a gateway appends what comes from no writer: commands of people and programs."""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from runstream.events.control import ProjectEvent, RunEvent, encode_event
+from runstream.events.frame import encode_frame
+from runstream.events.positions import Positions
+from runstream_ingest.gateway.append import Appender
+
+
+class CommandWriter:
+    """One a process, with a sequence of its own. Used from one event loop.
+
+    A number is used once, whether its append succeeded or not: what failed may still have become durable, and
+    another event under its number would be taken for the same one.
+    """
+
+    def __init__(
+        self,
+        appender: Appender,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        writer_id: str | None = None,
+    ) -> None:
+        self._appender = appender
+        self.now_us = clock_us
+        self.writer_id = writer_id or uuid.uuid4().hex
+        self._next_seq = 0
+
+    async def append(self, commands: Sequence[tuple[str, RunEvent | ProjectEvent]]) -> tuple[Positions, list[str]]:
+        """Append events, each with its key, together and in their order. Returns when they are durable, with their
+        positions and ids. Raises LogUnavailable."""
+        numbers = range(self._next_seq, self._next_seq + len(commands))
+        self._next_seq = numbers.stop
+        records = [self._record(seq, *command) for seq, command in zip(numbers, commands, strict=True)]
+        return await self._appender.append(records), [f"{self.writer_id}-{seq}" for seq in numbers]
+
+    def _record(self, seq: int, key: str, event: RunEvent | ProjectEvent) -> tuple[bytes, bytes]:
+        events = b"[[%d,%s]]" % (seq, encode_event(event))
+        return key.encode(), encode_frame(self.writer_id, key, seq, seq + 1, events)
