@@ -3,13 +3,14 @@
 import math
 from typing import Final
 
-from runstream.events import control
-from runstream.events.control import ProjectEvent, RunEvent
+from runstream.events import artifacts, control
+from runstream.events.artifacts import ArtifactFile
+from runstream.events.control import AnyEvent
 
 AT_US: Final = 1_750_000_000_123_456
 
 #: By name of the file. A name begins with the event's tag.
-EVENTS: Final[dict[str, RunEvent | ProjectEvent]] = {
+EVENTS: Final[dict[str, AnyEvent]] = {
     "run_started.v1": control.RunStarted(
         at_us=AT_US,
         workspace="research",
@@ -103,5 +104,80 @@ EVENTS: Final[dict[str, RunEvent | ProjectEvent]] = {
     ),
     "experiment_deleted.v1": control.ExperimentDeleted(
         at_us=AT_US, workspace="research", project="digits", experiment="sweep 1"
+    ),
+    "artifact_created.v1": artifacts.ArtifactCreated(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        artifact_type="panel",
+        name="loss beside rate",
+        description="Two curves",
+        notes="made for the review",
+        tags=("review",),
+        public=True,
+    ),
+    "artifact_created.v1-least": artifacts.ArtifactCreated(
+        at_us=AT_US, workspace="research", artifact_type="model", name="digit reader"
+    ),
+    "artifact_updated.v1": artifacts.ArtifactUpdated(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        artifact_type="panel",
+        name="loss beside rate",
+        description="",
+        notes="see the wiki",
+        tags=(),
+        public=False,
+    ),
+    "artifact_deleted.v1": artifacts.ArtifactDeleted(
+        at_us=AT_US, workspace="research", project="digits", artifact_type="panel", name="loss beside rate"
+    ),
+    "artifact_version_logged.v1": artifacts.ArtifactVersionLogged(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        artifact_type="model",
+        name="digit reader",
+        version="1.2.0",
+        comment="trained longer",
+        tags=("best",),
+        aliases=("production", "größte"),
+        stages=("staging",),
+        status="approved",
+        metadata={"accuracy": 0.98, "layers": [64, 10], "nan": math.nan},
+        run="8f3c0a52",
+        files=(
+            ArtifactFile(
+                name="weights/final.bin",
+                sha256="0123456789abcdef" * 4,
+                size_bytes=2**40,
+                content_type="application/x-t",
+            ),
+            ArtifactFile(name="corpus", link="s3://bucket/corpus.tar"),
+        ),
+    ),
+    "artifact_version_logged.v1-least": artifacts.ArtifactVersionLogged(
+        at_us=AT_US, workspace="research", artifact_type="model", name="digit reader"
+    ),
+    "artifact_version_updated.v1": artifacts.ArtifactVersionUpdated(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        artifact_type="model",
+        name="digit reader",
+        ordinal=3,
+        comment="",
+        status="rejected",
+        tags=("slow",),
+        aliases=(),
+        stages=("archive",),
+        tags_removed=("best",),
+        tags_added=("large",),
+        aliases_removed=("production",),
+        aliases_added=("candidate",),
+    ),
+    "artifact_version_deleted.v1": artifacts.ArtifactVersionDeleted(
+        at_us=AT_US, workspace="research", project="digits", artifact_type="model", name="digit reader", ordinal=3
     ),
 }

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from runstream.events import limits
-from runstream.events.control import ControlEvent, ProjectEvent, encode_event
-from runstream.events.names import check_key, check_run_id, project_key
+from runstream.events.control import ControlEvent, RunEvent, encode_event, key_of
+from runstream.events.names import check_key, check_run_id
 from runstream.service.problems import Problem
 from runstream.service.visibility import Visibility
 from runstream_ingest.gateway.bodies import declared_bytes, read_body
@@ -19,8 +19,8 @@ from runstream_ingest.gateway.writing import CommandWriter
 
 
 class Command(BaseModel):
-    """An event to be appended under a key: a run id, or WORKSPACE/PROJECT. An event without `at_us` gets the
-    gateway's clock."""
+    """An event to be appended under a key: a run id, or WORKSPACE/PROJECT (for an artifact of a whole workspace
+    WORKSPACE/NAME). An event without `at_us` gets the gateway's clock."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,14 +102,14 @@ def _dated(item: Any, now_us: int) -> Any:
 
 def _check(number: int, command: Command) -> None:
     event = command.event
-    if isinstance(event, ProjectEvent):
-        wanted = check_key(project_key(event.workspace, event.project))
+    if not isinstance(event, RunEvent):
+        wanted = check_key(key_of(event))
         if command.key != wanted:
             raise Problem(
                 422,
                 "wrong-key",
                 "The key is not that of the event",
-                f"Command {number} is about project {wanted!r} and has the key {command.key!r}: give {wanted!r}.",
+                f"Command {number} is about something in {wanted!r} and has the key {command.key!r}: give {wanted!r}.",
             )
     else:
         check_run_id(command.key)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runstream.events.control import (
+    AnyEvent,
     AssetDeleted,
     AssetLogged,
     EnvironmentCaptured,
@@ -18,8 +19,6 @@ from runstream.events.control import (
     OutputAppended,
     ParametersDeleted,
     ParametersLogged,
-    ProjectEvent,
-    RunEvent,
 )
 
 Row = dict[str, Any]
@@ -41,7 +40,7 @@ class Rows:
 def rows_from_events(
     run_id: str,
     writer_id: str,
-    events: Iterable[tuple[int, RunEvent | ProjectEvent]],
+    events: Iterable[tuple[int, AnyEvent]],
     part: int,
     offset: int,
 ) -> Rows:

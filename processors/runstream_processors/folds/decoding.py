@@ -12,12 +12,10 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from runstream.events import limits
-from runstream.events.control import CONTROL_EVENT, EVENT_TYPES, ControlEvent, ProjectEvent, RunEvent
+from runstream.events.control import CONTROL_EVENT, EVENT_TYPES, AnyEvent, ControlEvent, RunEvent, key_of
 from runstream.events.frame import Frame, FrameHeader
-from runstream.events.names import project_key
 from runstream.events.upcast import UPCASTS, Upcast, upcast
 
-AnyEvent = RunEvent | ProjectEvent
 Sequenced = tuple[int, AnyEvent]
 
 _EVENTS: Final[TypeAdapter[list[Sequenced]]] = TypeAdapter(
@@ -29,7 +27,7 @@ _PAIR_HEAD: Final = re.compile(r"\[[ \t\n\r]*([0-9]{1,20})[ \t\n\r]*,")
 #: A whole string, or one character that gives an array its structure; a single quote mark begins a string without end.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|["\[\]{},]', re.DOTALL)
 _TAG: Final = re.compile(r"([a-z][a-z0-9_]*)\.v([1-9][0-9]*)\Z")
-_ABOUT_PROJECTS: Final = frozenset(get_args(ProjectEvent))
+_ABOUT_RUNS: Final = frozenset(get_args(RunEvent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +77,10 @@ def _all_fit(events: list[Sequenced], header: FrameHeader) -> bool:
 
 
 def _belongs(event: AnyEvent, key: str) -> bool:
-    """A run's key has no "/", a project's has one."""
+    """A run's key has no "/"; those of projects and artifacts have one."""
     if "/" not in key:
-        return type(event) not in _ABOUT_PROJECTS
-    return isinstance(event, ProjectEvent) and project_key(event.workspace, event.project) == key
+        return type(event) in _ABOUT_RUNS
+    return not isinstance(event, RunEvent) and key_of(event) == key
 
 
 def _one_by_one(frame: Frame, upcasts: Mapping[str, Upcast]) -> tuple[list[Sequenced], list[Rejected]]:

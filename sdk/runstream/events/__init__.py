@@ -1,6 +1,7 @@
 """The contract that every part of Runstream shares: what a fact is, and how it travels.
 
 `control`    the facts about runs, projects and experiments (pydantic models, one per fact, versioned)
+`artifacts`  those about artifacts and their versions
 `frame`      the message that carries one writer's facts and points: encode, decode, check
 `upcast`     where a retired version of a fact becomes the present one
 `columns`    the points of a frame as numpy columns (server side only: it needs numpy)

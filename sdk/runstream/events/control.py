@@ -12,33 +12,17 @@ insert later on.
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from runstream.events import limits
-from runstream.events.names import check_path_part
+from runstream.events.artifacts import ArtifactEvent
+from runstream.events.base import AtUs, Count, Event, Experiment, Name, Project, Step, Tag, Values, Workspace
+from runstream.events.names import project_key
 from runstream.events.upcast import UPCASTS, Upcast, upcast
 
-#: Microseconds since 1970 UTC that the store can hold and show: up to the end of the year 2299.
-AtUs = Annotated[int, Field(ge=0, le=limits.MAX_AT_US)]
-Step = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Workspace = Annotated[str, AfterValidator(partial(check_path_part, "workspace"))]
-Project = Annotated[str, AfterValidator(partial(check_path_part, "project"))]
-Experiment = Annotated[str, AfterValidator(partial(check_path_part, "experiment"))]
-Name = Annotated[str, Field(min_length=1, max_length=limits.MAX_NAME_CHARS)]
-Tag = Annotated[str, Field(min_length=1, max_length=limits.MAX_TAG_CHARS)]
-Values = dict[Annotated[str, Field(min_length=1, max_length=limits.MAX_PARAMETER_NAME_CHARS)], Any]
 EndStatus = Literal["finished", "failed", "killed"]
-
-
-class Event(BaseModel):
-    """What every control event has."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    at_us: AtUs
 
 
 class RunStarted(Event):
@@ -303,17 +287,24 @@ RunEvent = (
 ProjectEvent = (
     ProjectCreated | ProjectUpdated | ProjectDeleted | ExperimentCreated | ExperimentUpdated | ExperimentDeleted
 )
-ControlEvent = Annotated[RunEvent | ProjectEvent, Field(discriminator="type")]
+#: Every event, of whichever family: of a run, of a project and its experiments, of an artifact.
+AnyEvent = RunEvent | ProjectEvent | ArtifactEvent
+ControlEvent = Annotated[AnyEvent, Field(discriminator="type")]
 
-CONTROL_EVENT: Final[TypeAdapter[RunEvent | ProjectEvent]] = TypeAdapter(ControlEvent)
+CONTROL_EVENT: Final[TypeAdapter[AnyEvent]] = TypeAdapter(ControlEvent)
 
 #: Every event by the tag that it has today.
-EVENT_TYPES: Final[Mapping[str, type[RunEvent | ProjectEvent]]] = {
-    model.model_fields["type"].default: model for model in (*get_args(RunEvent), *get_args(ProjectEvent))
+EVENT_TYPES: Final[Mapping[str, type[AnyEvent]]] = {
+    model.model_fields["type"].default: model for model in get_args(AnyEvent)
 }
 
 
-def encode_event(event: RunEvent | ProjectEvent) -> bytes:
+def key_of(event: ProjectEvent | ArtifactEvent) -> str:
+    """The key of the record that an event of a project, an experiment or an artifact stands in."""
+    return event.key if isinstance(event, ArtifactEvent) else project_key(event.workspace, event.project)
+
+
+def encode_event(event: AnyEvent) -> bytes:
     """The event as compact JSON, the same bytes for an equal event; fields that are None are left out.
 
     NaN and the infinities stand in it as the constants that Python's json writes, because a parameter may be one and
@@ -324,7 +315,7 @@ def encode_event(event: RunEvent | ProjectEvent) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def decode_event(data: bytes | str, upcasts: Mapping[str, Upcast] = UPCASTS) -> RunEvent | ProjectEvent:
+def decode_event(data: bytes | str, upcasts: Mapping[str, Upcast] = UPCASTS) -> AnyEvent:
     """The event in a JSON text, a retired version turned into today's. Raises pydantic.ValidationError; an unknown tag
     is one (`union_tag_invalid`)."""
     try:

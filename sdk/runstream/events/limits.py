@@ -21,6 +21,16 @@ MAX_NAME_CHARS: Final = 250
 MAX_EVENT_BYTES: Final = 256_000
 MAX_PARAMETER_NAME_CHARS: Final = 500
 MAX_TAG_CHARS: Final = 200
+#: Files of one version of an artifact: one with a name of 80 characters takes about 250 bytes of the event's JSON.
+MAX_ARTIFACT_FILES: Final = 1000
+MAX_FILE_NAME_CHARS: Final = 500
+#: What file systems allow for one name in a directory.
+MAX_FILE_PART_BYTES: Final = 255
+#: An artifact's description or notes.
+MAX_ARTIFACT_TEXT_CHARS: Final = 50_000
+MAX_COMMENT_CHARS: Final = 5_000
+#: Tags, aliases or stages of one thing.
+MAX_LABELS: Final = 50
 #: A request of a sender: many frames of many runs. 16 MB keeps a gateway's memory bounded with 100 senders.
 MAX_REQUEST_BYTES: Final = 16_000_000
 #: Console text travels in pieces of at most this many characters.
