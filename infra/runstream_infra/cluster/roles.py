@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Literal
 
@@ -89,8 +89,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
         visibility = StoreVisibility()
         visibility.start()
         stack.push_async_callback(visibility.close)
-        finding = asyncio.create_task(_find_store(settings, visibility, stack))
-        stack.push_async_callback(_cancelled, finding)
+        _run_within(stack, _find_store(settings, visibility, stack))
 
         async def log_ready() -> str | None:
             return None
@@ -113,12 +112,10 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
 async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], _: Any) -> int:
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
-        log = await KafkaReader.open(settings.kafka)
-        stack.push_async_callback(log.close)
-        store = await _until_stopped(_open_store(settings), stop)
-        if store is None:
+        opened = await _open_log_and_store(settings, stop, stack)
+        if opened is None:
             return 0
-        stack.push_async_callback(store.close)
+        log, store = opened
         visibility = StoreVisibility(store)
         visibility.start()
         stack.push_async_callback(visibility.close)
@@ -128,26 +125,25 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
             return visibility.trouble
 
         following = Following(log, visibility.visible)
-        stack.push_async_callback(_cancelled, asyncio.create_task(following.run()))
-
+        _run_within(stack, following.run())
         app, registry = _application(settings, {"store": store_ready})
         disks = StoreDisks(store)
-        stack.push_async_callback(_cancelled, asyncio.create_task(disks.run()))
+        _run_within(stack, disks.run())
         registry.register(QueryFigures(following, visibility, disks))
         app.middlewares.insert(0, timed(registry))
         add_status(app, log=log, store=store, visibility=visibility, data_dir=None)
-        assets = settings.open_assets()
+        assets, limits = settings.open_assets(), QuerySettings()
         add_query(
             app,
             store=store,
             visibility=visibility,
             log=log,
             assets=assets,
-            settings=QuerySettings(),
+            settings=limits,
             as_of=ProcessorFolds(),
             described=DESCRIBED,
         )
-        add_comet(app, store=store, visibility=visibility, assets=assets, settings=QuerySettings())
+        add_comet(app, store=store, visibility=visibility, assets=assets, settings=limits)
         async with _listening(app, settings, on_ready):
             await stop.wait()
     return 0
@@ -163,20 +159,18 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         stop.set()
 
     async with AsyncExitStack() as stack:
-        log = await KafkaReader.open(settings.kafka)
-        stack.push_async_callback(log.close)
-        store = await _until_stopped(_open_store(settings), stop)
-        if store is None:
+        opened = await _open_log_and_store(settings, stop, stack)
+        if opened is None:
             return 0
-        stack.push_async_callback(store.close)
+        log, store = opened
         progress = Progress()
         workers = PartitionWorkers(
             lambda part: Worker(log, store, progress, _WORKER, partition=part, on_step=on_step), on_death
         )
         stack.push_async_callback(workers.close)
         following = Following(log, progress.visible)
-        stack.push_async_callback(_cancelled, asyncio.create_task(following.run()))
-        stack.push_async_callback(_cancelled, asyncio.create_task(keep_up(store, settings.store.engine_profile)))
+        _run_within(stack, following.run())
+        _run_within(stack, keep_up(store, settings.store.engine_profile))
 
         def committed() -> dict[int, int]:
             visible = progress.visible().offsets
@@ -241,6 +235,19 @@ async def _listening(
         await runner.cleanup()
 
 
+async def _open_log_and_store(
+    settings: RoleSettings, stop: asyncio.Event, stack: AsyncExitStack
+) -> tuple[KafkaReader, HttpStore] | None:
+    """What is read from and written to, closed again with `stack`; None if `stop` is set before the store answers."""
+    log = await KafkaReader.open(settings.kafka)
+    stack.push_async_callback(log.close)
+    store = await _until_stopped(_open_store(settings), stop)
+    if store is None:
+        return None
+    stack.push_async_callback(store.close)
+    return log, store
+
+
 async def _open_store(settings: RoleSettings) -> HttpStore:
     """Connect and bring the tables up to date, however long the store is away."""
     while True:
@@ -283,6 +290,11 @@ async def _until_stopped(opening: Awaitable[HttpStore], stop: asyncio.Event) -> 
         await _cancelled(task)
         return None
     return await task
+
+
+def _run_within(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Run it beside everything else, until `stack` is left."""
+    stack.push_async_callback(_cancelled, asyncio.create_task(work))
 
 
 async def _cancelled(task: "asyncio.Future[Any]") -> None:
