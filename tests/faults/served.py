@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Self
 
 from trainer_child import CONTROL_EVERY, step_of, values_of
 
+from runstream_infra.ports import free_ports
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings
 from runstream_processors.store.chdb import ChdbStore
@@ -23,18 +23,12 @@ from runstream_processors.store.chdb import ChdbStore
 FOLDER = Path(__file__).parent
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Server:
     """The server process that is alive now; `kill` and `start` again on the same directory and port."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[str] | None = None
 

@@ -26,13 +26,11 @@ from cluster_processes import SESSION_S, Cluster, DyingWorkers, end, status_of, 
 from cluster_table import table_of
 from dev_server import DevServer
 from proxy import FaultyProxy
-from real_kafka import skip_or_fail
+from real_kafka import need_kafka
 from test_sender_kills import await_sender, kill_sender
 from test_worker_kills import STEPS
 
 from runstream.sender.sync import sync
-from runstream_infra.kafka import KafkaMissing
-from runstream_infra.kafka.libs import find_java, find_libs
 
 KILLS = int(os.environ.get("RUNSTREAM_KILLS", "0"))
 SEED = int(os.environ.get("RUNSTREAM_SEED", "1"))
@@ -340,12 +338,3 @@ def test_the_matrix_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     if path := os.environ.get("RUNSTREAM_MATRIX"):
         Path(path).write_text(table_of(ROWS))
     assert all(row.holds for row in ROWS)
-
-
-def need_kafka() -> None:
-    """Skips where there is no Kafka; with RUNSTREAM_REQUIRE_KAFKA=1 fails."""
-    try:
-        find_java(os.environ)
-        find_libs(os.environ)
-    except KafkaMissing as missing:
-        skip_or_fail(missing)

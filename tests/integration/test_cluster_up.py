@@ -18,12 +18,10 @@ from typing import Any
 
 import pytest
 from cluster_processes import CLI, Cluster, end, status_of, wait_for
-from real_kafka import skip_or_fail
+from real_kafka import need_kafka
 
 import runstream
 from runstream.api import API, Change
-from runstream_infra.kafka import KafkaMissing
-from runstream_infra.kafka.libs import find_java, find_libs
 
 KEY = "a-key-of-the-cluster-0123"
 PARTITIONS = 4
@@ -64,14 +62,6 @@ def trained(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Clust
     api = API(url=cluster.url, api_key=KEY)
     wait_for(lambda: finished(api) == 3, 60, "three runs to be visible")
     return cluster
-
-
-def need_kafka() -> None:
-    try:
-        find_java(os.environ)
-        find_libs(os.environ)
-    except KafkaMissing as missing:
-        skip_or_fail(missing)
 
 
 def train(url: str, folder: Path, first: int, count: int, key: str) -> None:

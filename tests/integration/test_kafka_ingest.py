@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 import real_kafka
-from served import Server, Trainers, check, free_port
+from served import Server, Trainers, check
 
 from runstream.events.frame import read_header
 from runstream.sender.lock import sender_lives
 from runstream.sender.start import ensure_sender
 from runstream.sender.sync import sync
 from runstream.service.log import Record
+from runstream_infra.ports import free_ports
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
@@ -146,7 +147,7 @@ def test_assets_go_to_the_gateway_and_everything_else_to_kafka(
 
 
 def test_a_broker_that_is_away_is_named_by_sync(tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    address = f"kafka://127.0.0.1:{free_port()}/frames"
+    address = f"kafka://127.0.0.1:{free_ports(1)[0]}/frames"
     monkeypatch.setenv("RUNSTREAM_INGEST", address)
     monkeypatch.setenv("RUNSTREAM_CAPTURE_CODE", "0")
     train = TRAIN.replace("timeout_s=60", "timeout_s=0").replace('    run.log_text("note", "hello")\n', "")

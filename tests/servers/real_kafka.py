@@ -17,6 +17,7 @@ from typing import NoReturn
 import pytest
 
 from runstream_infra.kafka import KafkaCluster, KafkaMissing
+from runstream_infra.kafka.libs import find_java, find_libs
 from runstream_ingest.log.kafka.settings import KafkaSettings
 
 
@@ -46,6 +47,15 @@ def new_cluster(
         return KafkaCluster(directory, brokers, heap_mb=256, properties=session | dict(properties or {}), client=client)
     except KafkaMissing as error:
         skip_or_fail(error)
+
+
+def need_kafka() -> None:
+    """For tests whose brokers a process of theirs starts: skips or fails the test where there can be none."""
+    try:
+        find_java(os.environ)
+        find_libs(os.environ)
+    except KafkaMissing as missing:
+        skip_or_fail(missing)
 
 
 def skip_or_fail(missing: KafkaMissing) -> NoReturn:

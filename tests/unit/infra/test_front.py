@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -11,12 +10,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from runstream_infra.cluster.front import Front
+from runstream_infra.ports import free_ports
 
 
 def closed_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_ports(1)[0]}"
 
 
 async def backend(name: str) -> TestServer:
