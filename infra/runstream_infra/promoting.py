@@ -27,7 +27,7 @@ from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
 from runstream_ingest.log.kafka.writer import KafkaWriter
-from runstream_processors.rebuild import TableHash, rebuild, table_hashes
+from runstream_processors.rebuild import ComparedTable, TableHash, compared, rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
@@ -65,22 +65,10 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedTable:
-    """One read model on the one machine and in the cluster."""
-
-    table: str
-    embedded: TableHash
-    cluster: TableHash
-
-    @property
-    def equal(self) -> bool:
-        return self.embedded == self.cluster
-
-
-@dataclass(frozen=True, slots=True)
 class PromoteResult:
     """`position`: the end of the cluster's log. `same_places`: it is the end of the embedded log as well, and the
-    hashes include where in the log each row comes from. `replayed`: records that this call wrote, of `records`."""
+    hashes include where in the log each row comes from. `replayed`: records that this call wrote, of `records`.
+    `tables`: those of the one machine (`live`) and of the cluster (`fresh`)."""
 
     position: Positions
     same_places: bool
@@ -135,9 +123,8 @@ async def promote(
         raise PromoteUnfinished(f"{error}; what was moved stays, run `runstream promote` again") from error
     except (LogError, StoreError, AssetError, OSError) as error:
         raise PromoteRefused(str(error)) from error
-    tables = tuple(ComparedTable(table, live[table], fresh[table]) for table in live)
     records = sum(moving.ends.values())
-    return PromoteResult(moving.position, moving.same_places, records, replayed, assets, tables)
+    return PromoteResult(moving.position, moving.same_places, records, replayed, assets, compared(live, fresh))
 
 
 async def _open(

@@ -11,21 +11,8 @@ from runstream.service.store import StoreError
 from runstream_infra.listening import StartFailed
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.log.embedded import EmbeddedLog
-from runstream_processors.rebuild import TableHash, rebuild, table_hashes
+from runstream_processors.rebuild import ComparedTable, TableHash, compared, rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedTable:
-    """One read model in the tables in use and in the fresh ones."""
-
-    table: str
-    live: TableHash
-    fresh: TableHash
-
-    @property
-    def equal(self) -> bool:
-        return self.live == self.fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +45,7 @@ async def rebuild_and_compare(settings: ServerSettings, *, replace: bool = False
             _, fresh = await _folded(log, fresh_dir)
         finally:
             await log.close()
-        tables = tuple(ComparedTable(table, live[table], fresh[table]) for table in live)
+        tables = compared(live, fresh)
         if not replace:
             await asyncio.to_thread(shutil.rmtree, fresh_dir)
             return RebuildResult(position, tables, None)

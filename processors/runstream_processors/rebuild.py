@@ -1,5 +1,6 @@
 """Rebuilding the read models from the log, and comparing two stores by what they hold."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +35,24 @@ class TableHash:
 
     rows: int
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTable:
+    """One read model in the tables in use and in those that were made beside them."""
+
+    table: str
+    live: TableHash
+    fresh: TableHash
+
+    @property
+    def equal(self) -> bool:
+        return self.live == self.fresh
+
+
+def compared(live: Mapping[str, TableHash], fresh: Mapping[str, TableHash]) -> tuple[ComparedTable, ...]:
+    """What `table_hashes` says of two stores, side by side."""
+    return tuple(ComparedTable(table, live[table], fresh[table]) for table in live)
 
 
 async def table_hashes(store: StoreReader, *, with_places: bool = True) -> dict[str, TableHash]:

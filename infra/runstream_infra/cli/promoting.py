@@ -3,15 +3,15 @@
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from runstream_infra.cli.comparing import compared_rows, show_compared, show_verdict
 from runstream_infra.cli.exits import FAILED, OK, BadInput, Failed, NotEverything
 from runstream_infra.cli.options import example, json_option
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.serving import data_dir_option, server_part
-from runstream_infra.cli.tables import Column
 
 if TYPE_CHECKING:
     from runstream_infra.promoting import PromoteResult, Stage
@@ -75,17 +75,7 @@ def promote(data_dir: Path, partitions: int | None, fold: bool, patience_s: floa
 
 def _show(result: "PromoteResult", data_dir: Path, output: Output) -> None:
     """The tables side by side, and the next step."""
-    rows: list[dict[str, Any]] = [
-        {
-            "table": one.table,
-            "rows": one.embedded.rows,
-            "hash": one.embedded.digest,
-            "cluster_rows": one.cluster.rows,
-            "cluster_hash": one.cluster.digest,
-            "equal": one.equal,
-        }
-        for one in result.tables
-    ]
+    rows = compared_rows(result.tables, "cluster")
     if output.as_json:
         output.json(
             {
@@ -99,26 +89,13 @@ def _show(result: "PromoteResult", data_dir: Path, output: Output) -> None:
             }
         )
         return
-    right = frozenset({"rows"})
-    columns = [Column(key, key, right=key in right) for key in ("table", "rows", "hash", "equal")]
-    output.table(columns, rows)
-    for row in rows:
-        if not row["equal"]:
-            output.line(
-                f"{row['table']}: in the cluster it has {row['cluster_rows']} rows and hash {row['cluster_hash']}",
-                "red",
-            )
+    show_compared(rows, "cluster", "in the cluster", output)
     output.line(
         f"{result.replayed:,} of {result.records:,} records and {result.assets.copied:,} of {result.assets.found:,} "
         "assets were moved now; the others were there already."
     )
-    output.line(
-        f"Up to position {str(result.position) or 'nothing'} of "
-        + ("both logs" if result.same_places else "the cluster's log, places in the log apart")
-        + ", the tables are "
-        + ("equal." if result.equal else "NOT equal."),
-        "green" if result.equal else "bold red",
-    )
+    logs = "both logs" if result.same_places else "the cluster's log, places in the log apart"
+    show_verdict(f"Up to position {str(result.position) or 'nothing'} of {logs}", result.equal, output)
     if result.equal:
         output.note("next: send clients to the cluster's gateways (RUNSTREAM_URL); docs/promote.md says how")
     else:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runstream_infra.cli.comparing import compared_rows, show_compared, show_verdict
 from runstream_infra.cli.exits import FAILED, OK, BadInput, Failed
 from runstream_infra.cli.options import api_keys_option, example, json_option, log_format_option
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.tables import Column
 
 if TYPE_CHECKING:
     from runstream_infra.rebuilding import RebuildResult
@@ -116,34 +116,13 @@ def rebuild(data_dir: Path, replace: bool, output: Output) -> int:
 
 def show_rebuild(result: "RebuildResult", output: Output) -> None:
     """The tables side by side."""
-    rows = [
-        {
-            "table": one.table,
-            "rows": one.live.rows,
-            "hash": one.live.digest,
-            "rebuilt_rows": one.fresh.rows,
-            "rebuilt_hash": one.fresh.digest,
-            "equal": one.equal,
-        }
-        for one in result.tables
-    ]
+    rows = compared_rows(result.tables, "rebuilt")
     replaced = None if result.replaced is None else str(result.replaced)
     if output.as_json:
         output.json({"equal": result.equal, "position": str(result.position), "replaced": replaced, "tables": rows})
         return
-    right = frozenset({"rows", "rebuilt_rows"})
-    columns = [Column(key, key.replace("_", " "), right=key in right) for key in ("table", "rows", "hash", "equal")]
-    output.table(columns, rows)
-    for row in rows:
-        if not row["equal"]:
-            output.line(
-                f"{row['table']}: rebuilt it has {row['rebuilt_rows']} rows and hash {row['rebuilt_hash']}", "red"
-            )
-    output.line(
-        f"Up to position {result.position or 'nothing'} of the log, the tables are "
-        + ("equal." if result.equal else "NOT equal."),
-        "green" if result.equal else "bold red",
-    )
+    show_compared(rows, "rebuilt", "rebuilt", output)
+    show_verdict(f"Up to position {str(result.position) or 'nothing'} of the log", result.equal, output)
     if replaced:
         output.line(f"The fresh tables are in use; the old ones are in {replaced}.")
 
