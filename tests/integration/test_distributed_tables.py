@@ -18,7 +18,7 @@ from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import shipped
 from runstream_processors.store.resume import Commit, commits, ends
 from runstream_processors.store.settings import StoreSettings
-from runstream_processors.store.tables import TABLES, column_names, encode_rows
+from runstream_processors.store.tables import OPTIONAL, TABLES, column_names, encode_rows
 from runstream_processors.store.upkeep import complete_roll_up
 
 BLANK: dict[str, Any] = {"Array": [], "Bool": False, "Nullable": None, "String": "", "LowCardinality": "", "Map": {}}
@@ -72,7 +72,7 @@ def row(table: str, **values: Any) -> dict[str, Any]:
 
 async def insert(store: HttpStore, table: str, *rows: dict[str, Any], token: str = "") -> None:
     block = encode_rows(table, [row(table, **given) for given in rows])
-    await store.insert(table, column_names(table), block, len(rows), token=token)
+    await store.insert(table, column_names(table, OPTIONAL.get(table, ())), block, len(rows), token=token)
 
 
 async def rows_of(store: HttpStore, sql: str) -> list[dict[str, Any]]:

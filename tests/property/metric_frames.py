@@ -14,7 +14,7 @@ from runstream.events.frame import Group, decode_frame, encode_frame, encode_rag
 from runstream_processors.folds.points import Accepted, PointBatch, collect
 from runstream_processors.folds.seen import Seen
 from runstream_processors.folds.summaries import SummaryFold
-from runstream_processors.store.native import Coded, Lists
+from runstream_processors.store.native import Coded, Gaps, Lists
 from runstream_processors.store.tables import TABLES, encode_columns
 
 Names = tuple[str, ...]
@@ -26,7 +26,9 @@ SUMMARY_SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in TABLES["summa
 
 
 def frame_bytes(delivery: Delivery, ragged: bool = False) -> bytes:
-    """A frame with the delivery's rows: a group for each set of metrics, or one ragged group for all."""
+    """A frame with the delivery's rows: a group for each set of metrics, or one ragged group for all (always if some
+    row has an epoch)."""
+    ragged = ragged or any(row.epoch is not None for row in delivery.rows)
     groups = [_ragged_group(delivery)] if ragged and delivery.rows else _row_groups(delivery)
     return encode_frame(delivery.writer, delivery.run, delivery.first_seq, delivery.end_seq, b"", groups)
 
@@ -60,7 +62,7 @@ def _ragged_group(delivery: Delivery) -> Group:
         )
         for row in delivery.rows
     ]
-    return encode_ragged(names, rows)
+    return encode_ragged(names, rows, [row.epoch for row in delivery.rows])
 
 
 class FoldedLog:
@@ -121,19 +123,26 @@ def _plain(column: Any) -> list[Any]:
             ends = np.cumsum(column.lengths).tolist()
             flat = column.flat.tolist()
             return [flat[end - length : end] for end, length in zip(ends, column.lengths.tolist(), strict=True)]
+        case Gaps():
+            both = zip(column.values.tolist(), column.absent.tolist(), strict=True)
+            return [None if absent else value for value, absent in both]
         case _:
             return column.tolist()
 
 
 def counted(batch: PointBatch) -> Counter[tuple[Any, ...]]:
-    """A batch's rows of the table `points`, `with_bits` (0.0 and -0.0 are one key to a Counter)."""
-    return Counter(map(with_bits, rows_of(batch.columns())))
+    """A batch's rows of the table `points`, `with_bits` (0.0 and -0.0 are one key to a Counter). Where the batch has no
+    epochs, the engine puts NULL."""
+    columns = batch.columns()
+    columns.setdefault("epoch", Gaps(np.zeros(batch.points), np.ones(batch.points, bool)))
+    return Counter(map(with_bits, rows_of(columns)))
 
 
 def point_rows(points: Iterable[Point]) -> Counter[tuple[Any, ...]]:
     """The oracle's points as the rows that the table `points` must get, `with_bits`."""
     return Counter(
-        with_bits((p.run, p.metric, p.step, p.at_us, p.value, int(p.writer[:16], 16), p.part, p.offset)) for p in points
+        with_bits((p.run, p.metric, p.step, p.at_us, p.value, int(p.writer[:16], 16), p.part, p.offset, p.epoch))
+        for p in points
     )
 
 

@@ -18,6 +18,7 @@ class Row(NamedTuple):
     step: int
     at_ns: int
     values: Mapping[str, float]
+    epoch: int | None = None
 
 
 class Delivery(NamedTuple):
@@ -41,6 +42,7 @@ class Point(NamedTuple):
     writer: str
     part: int
     offset: int
+    epoch: int | None = None
 
 
 class Summary(NamedTuple):
@@ -72,7 +74,7 @@ def points(deliveries: Iterable[Delivery]) -> list[Point]:
                 for metric, value in row.values.items():
                     at_us = row.at_ns // 1000
                     where = (delivery.writer, delivery.part, delivery.offset)
-                    counted.append(Point(delivery.run, metric, row.step, at_us, value, *where))
+                    counted.append(Point(delivery.run, metric, row.step, at_us, value, *where, row.epoch))
         for seq in range(delivery.first_seq, delivery.end_seq):
             seen.add((delivery.run, delivery.writer, seq))
     return counted

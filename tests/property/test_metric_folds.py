@@ -19,6 +19,7 @@ AWKWARD += (1e16, -1e16, 1.0, 2.0**-60, 2.0**52 + 1, 0.1)
 
 values = st.sampled_from(AWKWARD) | st.floats() | st.floats(-1, 1)
 finite = st.sampled_from([value for value in AWKWARD if math.isfinite(value)]) | st.floats(-1, 1)
+epochs = st.none() | st.integers(0, 3) | st.integers(-(2**63) + 1, 2**63 - 1)
 steps = st.integers(0, 4) | st.integers(-(2**63), 2**63 - 1) | st.just(NO_STEP)
 #: Values, steps and times that are nearly always equal to another one's: what ties are made of.
 COLLIDING = (st.sampled_from([0.0, -0.0, math.nan]), st.integers(0, 1), st.integers(0, 1))
@@ -42,7 +43,9 @@ def writers(draw: st.DrawFn) -> list[tuple[str, str, list[Row]]]:
             )
         else:
             row_values = st.dictionaries(st.sampled_from(METRICS), value, min_size=1)
-        rows = draw(st.lists(st.tuples(step, time, row_values), max_size=8))
+        # Most writers know nothing of epochs, and those that do have rows without one.
+        epoch = epochs if draw(st.integers(0, 2)) == 0 else st.none()
+        rows = draw(st.lists(st.tuples(step, time, row_values, epoch), max_size=8))
         skipped = draw(st.sets(st.integers(0, len(rows)), max_size=2))
         numbered = (seq for seq in range(2 * len(rows) + 3) if seq not in skipped)
         made.append((run, f"{number:02x}" * 16, [Row(seq, *row) for seq, row in zip(numbered, rows, strict=False)]))
@@ -103,6 +106,19 @@ def test_summaries_and_points_equal_the_oracle(
     want_summaries, want_points = expected(delivery for batch in batches for delivery, _ in batch)
     assert summaries_of(log) == want_summaries
     assert log.points == want_points
+
+
+@settings(max_examples=50, deadline=None)
+@given(logs())
+def test_a_batch_without_epochs_has_no_column_of_them(batches: list[list[tuple[Delivery, bytes]]]) -> None:
+    log = FoldedLog()
+    for batch in batches:
+        seen = log.points.copy()
+        columns = log.apply(batch).columns()
+        new = log.points - seen
+        has_epochs = any(row[-1] is not None for row in new)
+        assert has_epochs <= ("epoch" in columns)
+        assert ("epoch" in columns) <= any(row.epoch is not None for delivery, _ in batch for row in delivery.rows)
 
 
 @settings(max_examples=150, deadline=None)

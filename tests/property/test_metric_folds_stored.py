@@ -11,7 +11,7 @@ from oracle import Delivery, Row, Summary, points, summaries
 from runstream_processors.folds.summaries import SummaryFold
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.tables import column_names, encode_columns
+from runstream_processors.store.tables import TABLES, column_names, encode_columns
 
 RUNS = ("run-0", "run-1", "run-2")
 AWKWARD = (0.0, -0.0, math.nan, math.inf, -math.inf, 5e-324, 1.7976931348623157e308, -1e308, 1e-300, 0.1, 1.0)
@@ -29,12 +29,12 @@ async def test_points_and_summaries_survive_the_store(tmp_path: Path) -> None:
             log = FoldedLog()
             log.fold.load(set(RUNS), await store.query("SELECT * FROM summaries"))
             batch = log.apply([(one, frame_bytes(one))])
-            await store.insert(
-                "points", column_names("points"), encode_columns("points", batch.columns(), batch.points), batch.points
-            )
+            columns = batch.columns()
+            encoded = encode_columns("points", columns, batch.points)
+            await store.insert("points", column_names("points", columns), encoded, batch.points)
             await save(store, log.fold)
         stored = await store.query(f"SELECT run, metric, {', '.join(map(micros, Summary._fields))} FROM summaries")
-        kept = await store.query(f"SELECT {', '.join(map(micros, column_names('points')))} FROM points")
+        kept = await store.query(f"SELECT {', '.join(map(micros, TABLES['points']))} FROM points")
     finally:
         await store.close()
     counted = points(deliveries)
@@ -46,7 +46,13 @@ def delivery(offset: int, rng: random.Random) -> Delivery:
     names = rng.sample(["loss", "acc", "größe", "all nan"], 3)
     first = offset * 5
     made = tuple(
-        Row(first + i, rng.choice([i, -(2**63), 2**63 - 1]), rng.choice(TIMES_NS), {n: value(n, rng) for n in names})
+        Row(
+            first + i,
+            rng.choice([i, -(2**63), 2**63 - 1]),
+            rng.choice(TIMES_NS),
+            {n: value(n, rng) for n in names},
+            rng.choice([None, 0, i, -(2**63) + 1]) if offset % 3 == 0 else None,
+        )
         for i in range(5)
     )
     return Delivery(RUNS[offset % 3], "ab" * 16, first, first + 5, made, 1, offset)

@@ -191,6 +191,7 @@ def _asset_row(run_id: str, event: AssetLogged, part: int, offset: int) -> Row:
         "deleted": False,
         "part": part,
         "offset": offset,
+        "context": event.context or "",
     }
 
 
@@ -209,6 +210,7 @@ def _asset_tombstone(run_id: str, event: AssetDeleted, part: int, offset: int) -
         "deleted": True,
         "part": part,
         "offset": offset,
+        "context": "",
     }
 
 

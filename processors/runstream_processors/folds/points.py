@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from runstream.events.columns import F64, I64, U64
+from runstream.events.names import NO_EPOCH
 from runstream_processors.folds.schemas import Schema
 from runstream_processors.folds.unpacking import I32, Accepted, BadGroup, Unpacked, joined
-from runstream_processors.store.native import Coded, ColumnData
+from runstream_processors.store.native import Coded, ColumnData, Gaps
 
 __all__ = ["Accepted", "BadGroup", "Groups", "PointBatch", "Segments", "collect"]
 
@@ -54,7 +55,8 @@ class PointBatch:
     """Points, ordered by run name, then metric name, then log position, then as logged. Immutable.
 
     Shapes: values, steps, at_us [points]; times in microseconds since 1970 UTC. Names in `run_names` and
-    `metric_names` are sorted.
+    `metric_names` are sorted. epochs[points]: `NO_EPOCH` for points without one; None if no group has epochs, which is
+    what nearly all batches are: then nothing is done about them, and the insert does not name the column.
     """
 
     run_names: tuple[str, ...]
@@ -64,6 +66,7 @@ class PointBatch:
     values: F64
     steps: I64
     at_us: I64
+    epochs: I64 | None = None
 
     @property
     def points(self) -> int:
@@ -100,15 +103,18 @@ class PointBatch:
             self.values[points],
             self.steps[points],
             self.at_us[points],
+            None if self.epochs is None else self.epochs[points],
         )
 
     def columns(self) -> dict[str, ColumnData]:
-        """The columns of the table `points`, for `store.tables.encode_columns`; `points` rows."""
+        """The columns of the table `points`, for `store.tables.encode_columns`; `points` rows. `epoch` is there only
+        if some group has epochs."""
         segments, groups = self.segments, self.groups
 
         def spread(of_segment: npt.NDArray[Any]) -> npt.NDArray[Any]:
             return _spread(of_segment, segments.length, self.points)
 
+        epochs = {} if self.epochs is None else {"epoch": Gaps(self.epochs, self.epochs == NO_EPOCH)}
         return {
             "run": Coded(self.run_names, spread(_narrow(groups.run, len(self.run_names))[segments.group])),
             "metric": Coded(self.metric_names, spread(_narrow(segments.metric, len(self.metric_names)))),
@@ -118,6 +124,7 @@ class PointBatch:
             "writer": spread(groups.writer[segments.group]),
             "part": spread(groups.part[segments.group]),
             "offset": spread(groups.offset[segments.group]),
+            **epochs,
         }
 
 
@@ -137,7 +144,10 @@ def collect(accepted: Sequence[Accepted]) -> tuple[PointBatch, tuple[BadGroup, .
     segments = Segments(block.group[order], block.place[order], metric[order], begin, length)
     (values,) = _gathered((block.values,), block.values_at[order], segments, len(block.values))
     steps, at_us = _gathered((block.steps, block.at_us), block.rows_at[order], segments, len(block.values))
-    batch = PointBatch(run_names, metric_names, groups, segments, values, steps, at_us)
+    epochs = None
+    if block.epochs is not None:
+        (epochs,) = _gathered((block.epochs,), block.rows_at[order], segments, len(block.values))
+    batch = PointBatch(run_names, metric_names, groups, segments, values, steps, at_us, epochs)
     return batch, tuple(unpacked.failures)
 
 

@@ -11,7 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from runstream.events.columns import F64, I64, Ragged, StackedRows, read_group, read_stack
-from runstream.events.frame import GROUP, RAGGED, ROWS_EXPLICIT, Frame, FrameHeader, Group, InvalidFrame
+from runstream.events.frame import (
+    GROUP,
+    RAGGED,
+    RAGGED_EPOCHS,
+    ROWS_EXPLICIT,
+    Frame,
+    FrameHeader,
+    Group,
+    InvalidFrame,
+)
+from runstream.events.names import NO_EPOCH
 from runstream_processors.folds.schemas import Schema, schema_of
 from runstream_processors.folds.seen import Range
 
@@ -49,6 +59,7 @@ class Block:
 
     values[points]; steps, at_us[rows] (rows are shared by the metrics of a group); and of each segment: its group's
     number, its metric's place in the group's schema, where its values and rows begin, how many they are.
+    epochs[rows], `NO_EPOCH` for rows without one; None if no row has one.
     """
 
     values: F64
@@ -59,6 +70,7 @@ class Block:
     values_at: I64
     rows_at: I64
     length: I64
+    epochs: I64 | None = None
 
 
 #: A group that waits for the others of its shape: its number, its item number in the frame, its bytes behind the names.
@@ -84,7 +96,7 @@ class Unpacked:
             whole = one.fresh == ((header.first_seq, header.end_seq),)
             for item, group in enumerate(one.frame.groups):
                 try:
-                    if whole and group.layout != RAGGED:
+                    if whole and group.layout not in (RAGGED, RAGGED_EPOCHS):
                         self._unpack(one, item, group, stacks)
                     else:
                         self._add_alone(one, group)
@@ -183,6 +195,7 @@ def _ragged_block(read: Ragged, fresh: npt.NDArray[np.bool_], number: int) -> Bl
         values_at=begins.astype(np.int64),
         rows_at=begins.astype(np.int64),
         length=lengths.astype(np.int64),
+        epochs=None if read.epochs is None else read.epochs[fresh][by_metric],
     )
 
 
@@ -199,9 +212,14 @@ def joined(blocks: Sequence[Block]) -> Block:
         moved.append(replace(block, values_at=block.values_at + values_at, rows_at=block.rows_at + rows_at))
         values_at += len(block.values)
         rows_at += len(block.steps)
-    return Block(
-        *(
-            np.concatenate([getattr(block, name) for block in moved])
-            for name in ("values", "steps", "at_us", "group", "place", "values_at", "rows_at", "length")
-        )
+    names = ("values", "steps", "at_us", "group", "place", "values_at", "rows_at", "length")
+    columns = (np.concatenate([getattr(block, name) for block in moved]) for name in names)
+    return Block(*columns, epochs=_joined_epochs(blocks))
+
+
+def _joined_epochs(blocks: Sequence[Block]) -> I64 | None:
+    if all(block.epochs is None for block in blocks):
+        return None
+    return np.concatenate(
+        [np.full(len(block.steps), NO_EPOCH) if block.epochs is None else block.epochs for block in blocks]
     )

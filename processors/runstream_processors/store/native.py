@@ -8,7 +8,7 @@ a column's data may be:
     DateTime, DateTime64(...)          whole ticks since 1970 UTC (for DateTime64(6): microseconds)
     String                             a sequence of str or bytes, or `Constant`
     LowCardinality(String)             `Coded`, `Constant`, or a sequence of str
-    Nullable(T)                        a sequence with None where nothing is
+    Nullable(T)                        a sequence with None where nothing is, or `Gaps`
     Array(T)                           `Lists`, or a sequence of sequences
     Map(K, V)                          a sequence of mappings
 
@@ -56,7 +56,15 @@ class Lists:
     lengths: Array
 
 
-ColumnData: TypeAlias = Array | Sequence[Any] | Constant | Coded | Lists
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Numbers, and where there are none: row i is NULL where `absent[i]`, whatever stands in `values[i]`."""
+
+    values: Array
+    absent: npt.NDArray[np.bool_]
+
+
+ColumnData: TypeAlias = Array | Sequence[Any] | Constant | Coded | Lists | Gaps
 Column: TypeAlias = tuple[str, str, ColumnData]
 
 _FIXED: Final[dict[str, np.dtype[Any]]] = {
@@ -110,6 +118,8 @@ def row_count(data: ColumnData) -> int:
             return len(data.codes)
         case Lists():
             return len(data.lengths)
+        case Gaps():
+            return len(data.values)
         case _:
             return len(data)
 
@@ -141,7 +151,7 @@ def _write_prefix(kind: str, buffers: Buffers) -> None:
 
 def _write(kind: str, data: ColumnData, buffers: Buffers) -> None:
     if (dtype := _fixed_dtype(kind)) is not None:
-        if isinstance(data, Constant | Coded | Lists):
+        if isinstance(data, Constant | Coded | Lists | Gaps):
             raise TypeError(f"{type(data).__name__} is not for numbers")
         buffers.append(_numbers(data, dtype))
     elif kind == "String":
@@ -198,6 +208,8 @@ def _write_strings(data: ColumnData, buffers: Buffers) -> None:
             buffers += [texts[code] for code in data.codes.tolist()]
         case Lists():
             raise TypeError("lists need a type Array(...)")
+        case Gaps():
+            raise TypeError("gaps in numbers need a type Nullable(...)")
         case _:
             buffers += _texts(data)
 
@@ -219,6 +231,8 @@ def _write_low_cardinality(data: ColumnData, buffers: Buffers) -> None:
                 raise ValueError(f"codes run from {codes.min()} to {codes.max()}, the dictionary has {len(dictionary)}")
         case Lists():
             raise TypeError("lists need a type Array(...)")
+        case Gaps():
+            raise TypeError("gaps in numbers need a type Nullable(...)")
         case _:
             numbers: dict[Any, int] = {}
             codes = np.fromiter((numbers.setdefault(text, len(numbers)) for text in data), np.uint64, len(data))
@@ -236,6 +250,13 @@ def _write_low_cardinality(data: ColumnData, buffers: Buffers) -> None:
 def _write_nullable(inner: str, data: ColumnData, buffers: Buffers) -> None:
     if isinstance(data, Constant | Coded | Lists):
         raise TypeError(f"{type(data).__name__} is not for Nullable")
+    if isinstance(data, Gaps):
+        if data.absent.shape != data.values.shape or data.absent.dtype != np.bool_:
+            raise ValueError(f"{len(data.values)} values need as many bools, not {data.absent!r}")
+        buffers.append(_raw(data.absent))
+        # Under a gap always the same number: it compresses, and equal columns are equal bytes.
+        _write(inner, np.where(data.absent, data.values.dtype.type(0), data.values), buffers)
+        return
     if isinstance(data, np.ndarray):
         buffers.append(bytes(len(data)))
         _write(inner, data, buffers)
@@ -246,7 +267,7 @@ def _write_nullable(inner: str, data: ColumnData, buffers: Buffers) -> None:
 
 
 def _write_lists(inner: str, data: ColumnData, buffers: Buffers) -> None:
-    if isinstance(data, Constant | Coded):
+    if isinstance(data, Constant | Coded | Gaps):
         raise TypeError(f"{type(data).__name__} is not for Array")
     if not isinstance(data, Lists):
         lengths = np.fromiter(map(len, data), np.int64, len(data))
@@ -267,7 +288,9 @@ def _key_and_value(inner: str) -> tuple[str, str]:
 
 def _write_maps(inner: str, data: ColumnData, buffers: Buffers) -> None:
     """A map is a list of pairs, whose keys and values lie in a column each."""
-    if isinstance(data, np.ndarray | Constant | Coded | Lists) or not all(isinstance(row, Mapping) for row in data):
+    if isinstance(data, np.ndarray | Constant | Coded | Lists | Gaps) or not all(
+        isinstance(row, Mapping) for row in data
+    ):
         raise TypeError("a Map needs a sequence of mappings")
     buffers.append(_raw(np.cumsum([len(row) for row in data], dtype=np.uint64)))
     key, value = _key_and_value(inner)

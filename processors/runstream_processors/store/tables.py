@@ -3,7 +3,7 @@
 A test compares `TABLES` with the live database, so that neither changes without the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from runstream_processors.store.native import ColumnData, InvalidColumn, block, block_rows
@@ -22,6 +22,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "writer": "UInt64",
         "part": "UInt16",
         "offset": "UInt64",
+        "epoch": "Nullable(Int64)",
     },
     "summary_states": {
         "run": _NAME,
@@ -95,6 +96,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "deleted": "Bool",
         "part": "UInt16",
         "offset": "UInt64",
+        "context": _NAME,
     },
     "project_states": {
         "workspace": _NAME,
@@ -168,16 +170,28 @@ _BLANKS: Final[Mapping[str, Mapping[str, Any]]] = {"watermark_states": {"tails":
 TOKENS_REMEMBERED: Final = 10_000
 
 
-def column_names(table: str) -> tuple[str, ...]:
-    """The names of a table's columns, in the order in which `encode_rows` and `encode_columns` write them."""
-    return tuple(TABLES[table])
+#: Columns that a block may leave out altogether: then the insert does not name them, and the engine makes them.
+OPTIONAL: Final[Mapping[str, frozenset[str]]] = {"points": frozenset({"epoch"})}
+
+
+def column_names(table: str, optional: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names of a table's columns, in the order in which `encode_rows` and `encode_columns` write them; of those
+    that are optional only the ones that are given."""
+    return tuple(_kinds(table, optional))
+
+
+def _kinds(table: str, given: Iterable[str]) -> dict[str, str]:
+    """Column -> type of a block that has `given` columns."""
+    absent = OPTIONAL.get(table, frozenset()).difference(given)
+    return {name: kind for name, kind in TABLES[table].items() if name not in absent}
 
 
 def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Rows as one Native block, for the small tables. Every row has every column of the table (`tails` of
-    `watermark_states` may be left out: nothing) and nothing else; times are whole microseconds since 1970 UTC.
-    Raises InvalidColumn."""
-    wanted, blanks = TABLES[table].keys(), _BLANKS.get(table, {})
+    `watermark_states` may be left out: nothing; an optional column may be left out of all rows) and nothing else;
+    times are whole microseconds since 1970 UTC. Raises InvalidColumn."""
+    kinds, blanks = _kinds(table, rows[0] if rows else ()), _BLANKS.get(table, {})
+    wanted = kinds.keys()
     for number, row in enumerate(rows):
         if row.keys() != wanted and row.keys() | blanks.keys() != wanted:
             raise _mismatch(f"row {number} for {table}", row.keys(), wanted)
@@ -185,13 +199,14 @@ def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
         name: [row.get(name, blanks[name]) for row in rows] if name in blanks else [row[name] for row in rows]
         for name in wanted
     }
-    return block([(name, kind, columns[name]) for name, kind in TABLES[table].items()])
+    return block([(name, kind, columns[name]) for name, kind in kinds.items()])
 
 
 def encode_columns(table: str, columns: Mapping[str, ColumnData], rows: int) -> bytes:
     """Whole columns of `rows` rows as one Native block, for the large tables. Times as in `encode_rows`; what a
-    column may be stands in `runstream_processors.store.native`. Raises InvalidColumn."""
-    wanted = TABLES[table]
+    column may be stands in `runstream_processors.store.native`; optional columns may be left out. Raises
+    InvalidColumn."""
+    wanted = _kinds(table, columns)
     if columns.keys() != wanted.keys():
         raise _mismatch(f"the columns for {table}", columns.keys(), wanted.keys())
     encoded = block([(name, kind, columns[name]) for name, kind in wanted.items()])

@@ -2,7 +2,7 @@
 batches were (tests/property/test_worker.py)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +28,7 @@ from runstream_processors.folds.points import PointBatch, collect
 from runstream_processors.folds.seen import Range, Seen
 from runstream_processors.folds.unpacking import Accepted
 from runstream_processors.store.resume import NOTHING, Commit
-from runstream_processors.store.tables import encode_columns, encode_rows
+from runstream_processors.store.tables import OPTIONAL, encode_columns, encode_rows
 from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded
 from runstream_processors.worker.memory import KeyMemory, Memory, WriterMark
@@ -65,7 +65,7 @@ class Insert:
 
     Its rows of a partition stand behind the record `after[partition]` (absent: they are the first), which is the last
     that has rows in the table so far, and `last[partition]` is the last that has some in the block. `set_aside`: what
-    it puts into quarantine.
+    it puts into quarantine. `optional`: the optional columns of the table that the block has.
     """
 
     table: str
@@ -74,6 +74,7 @@ class Insert:
     after: Mapping[int, int]
     last: Mapping[int, int]
     set_aside: tuple[SetAside, ...] = ()
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +310,9 @@ class Folding:
             return []
         used = points.groups_used()
         last = _last_offsets(points.groups.part[used], points.groups.offset[used])
-        return [self._insert(POINTS, encode_columns(POINTS, points.columns(), points.points), points.points, last)]
+        columns = points.columns()
+        insert = self._insert(POINTS, encode_columns(POINTS, columns, points.points), points.points, last)
+        return [replace(insert, optional=OPTIONAL[POINTS] & columns.keys())]
 
     def _rows_insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Insert:
         fields = ("part", "offset", "key", "cause", "detail")

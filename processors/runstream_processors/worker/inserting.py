@@ -27,7 +27,7 @@ def sole_writer(store: Store) -> Inserting:
     """For the one worker of an embedded store, whose directory's lock keeps every other one out."""
 
     async def insert(block: Insert) -> None:
-        await store.insert(block.table, column_names(block.table), block.block, block.rows)
+        await store.insert(block.table, column_names(block.table, block.optional), block.block, block.rows)
 
     return insert
 
@@ -50,7 +50,7 @@ class ClaimedInserts:
                     f"{block.table} has rows of partition {claim.part} up to {end}, this worker knows of "
                     f"{claim.after}: another one went on"
                 )
-        columns = column_names(block.table)
+        columns = column_names(block.table, block.optional)
         for _ in range(_MOST_ATTEMPTS):
             await self._store.insert(block.table, columns, block.block, block.rows, token=claim.token)
             # In this order: rows are only deleted once they are committed, and then the commit row says that they were

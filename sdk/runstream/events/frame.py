@@ -154,7 +154,7 @@ def encode_ragged(
     rows: Sequence[tuple[int, int, int, Sequence[int], Sequence[float]]],
     epochs: Sequence[int | None] | None = None,
 ) -> Group:
-    """A group of rows (seq minus the frame's first_seq, step, time in ns, metric indices, values), their seqs ascending.
+    """A group of rows (seq minus the frame's first_seq, step, time in ns, metric indices, values), seqs ascending.
 
     epochs: of each row the epoch that it was logged in, None where it has none. The group is `RAGGED_EPOCHS` if some
     row has one, else `RAGGED`. Raises InvalidFrame if there are no rows, more names than a row can have metrics, or

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.native import Coded, Column, Constant, InvalidColumn, Lists, block, block_rows
+from runstream_processors.store.native import Coded, Column, Constant, Gaps, InvalidColumn, Lists, block, block_rows
 
 
 def test_the_bytes_of_a_block_are_those_of_the_format() -> None:
@@ -66,6 +66,12 @@ def test_what_is_no_block_has_no_rows(data: bytes) -> None:
         ([("a", "Tuple(String, String)", [("", "")])], "not one that this module writes"),
         ([("a", "Map(String, UInt8)", [[("a", 1)]])], "a sequence of mappings"),
         ([("a", "Map(String, UInt8)", [{"a": 256}])], "column a of type Map"),
+        ([("a", "Int64", Gaps(np.zeros(2, int), np.zeros(2, bool)))], "Gaps is not for numbers"),
+        ([("a", "String", Gaps(np.zeros(2, int), np.zeros(2, bool)))], "gaps in numbers"),
+        ([("a", "LowCardinality(String)", Gaps(np.zeros(2, int), np.zeros(2, bool)))], "gaps in numbers"),
+        ([("a", "Array(Int64)", Gaps(np.zeros(2, int), np.zeros(2, bool)))], "Gaps is not for Array"),
+        ([("a", "Nullable(Int64)", Gaps(np.zeros(2, int), np.zeros(3, bool)))], "2 values need as many bools"),
+        ([("a", "Nullable(Int64)", Gaps(np.zeros(2, int), np.zeros(2, int)))], "2 values need as many bools"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(columns: list[Column], message: str) -> None:

@@ -65,6 +65,11 @@ def test_a_distributed_table_lies_over_local_ones_and_a_run_on_one_shard() -> No
     )
 
 
+def test_a_view_may_be_replaced() -> None:
+    view = "CREATE OR REPLACE VIEW memory AS SELECT a FROM memories"
+    assert DISTRIBUTED.statements(view) == ["CREATE OR REPLACE VIEW memory ON CLUSTER 'runs' AS SELECT a FROM memories"]
+
+
 def test_every_table_can_be_sharded_by_the_partition_of_its_rows() -> None:
     assert all(kinds["part"] == "UInt16" for kinds in TABLES.values())
 

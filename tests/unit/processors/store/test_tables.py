@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.native import Constant, InvalidColumn
-from runstream_processors.store.tables import TABLES, TOKENS_REMEMBERED, column_names, encode_columns, encode_rows
+from runstream_processors.store.native import Constant, Gaps, InvalidColumn
+from runstream_processors.store.tables import (
+    OPTIONAL,
+    TABLES,
+    TOKENS_REMEMBERED,
+    column_names,
+    encode_columns,
+    encode_rows,
+)
 
 EXAMPLES: dict[str, Any] = {
     "Array": [],
@@ -33,13 +40,17 @@ async def test_code_and_database_have_the_same_tables(models: ChdbStore) -> None
     assert found == {table: list(columns.items()) for table, columns in TABLES.items()}
 
 
+def all_names(table: str) -> tuple[str, ...]:
+    return column_names(table, OPTIONAL.get(table, ()))
+
+
 def example(table: str) -> dict[str, Any]:
     return {name: EXAMPLES.get(kind.split("(")[0], 1) for name, kind in TABLES[table].items()}
 
 
 @pytest.mark.parametrize("table", TABLES)
 async def test_rows_of_every_table_go_in_and_come_out(models: ChdbStore, table: str) -> None:
-    await models.insert(table, column_names(table), encode_rows(table, [example(table)] * 2), 2)
+    await models.insert(table, all_names(table), encode_rows(table, [example(table)] * 2), 2)
     times = [f"toUnixTimestamp64Micro({name}) AS {name}" for name, kind in TABLES[table].items() if kind[:4] == "Date"]
     replaced = f"REPLACE ({', '.join(times)})" if times else ""
     (found, *_) = (await models.query(f"SELECT * {replaced} FROM {table}")).to_pylist()
@@ -50,7 +61,7 @@ async def test_rows_of_every_table_go_in_and_come_out(models: ChdbStore, table: 
 @pytest.mark.parametrize("table", TABLES)
 async def test_every_table_remembers_tokens(models: ChdbStore, table: str) -> None:
     for _ in range(2):
-        await models.insert(table, column_names(table), encode_rows(table, [example(table)]), 1, token="p0:1-1")
+        await models.insert(table, all_names(table), encode_rows(table, [example(table)]), 1, token="p0:1-1")
     assert (await models.query(f"SELECT count() AS n FROM {table}"))["n"].to_pylist() == [1]
     made = (await models.query(f"SHOW CREATE TABLE {table}")).column(0)[0].as_py()
     assert f"non_replicated_deduplication_window = {TOKENS_REMEMBERED}" in made
@@ -70,6 +81,32 @@ async def test_a_row_may_leave_out_the_tails_and_no_other_column(models: ChdbSto
     del rows[0]["seen"]
     with pytest.raises(InvalidColumn, match=r"row 0 for watermark_states: missing \['seen'\], unknown \[\]"):
         encode_rows(table, rows)
+
+
+async def test_points_with_and_without_epochs_stand_side_by_side(models: ChdbStore) -> None:
+    columns: dict[str, Any] = {
+        name: Constant("x", 3) if "String" in kind else np.arange(3) for name, kind in TABLES["points"].items()
+    }
+    del columns["epoch"]
+    for given in (
+        columns,
+        columns | {"step": np.arange(3, 6), "epoch": Gaps(np.array([7, -(2**63), 0]), np.array([False, True, False]))},
+    ):
+        names = column_names("points", given)
+        assert ("epoch" in names) == ("epoch" in given)
+        await models.insert("points", names, encode_columns("points", given, 3), 3)
+    for _ in range(2):
+        found = await models.query("SELECT epoch FROM points ORDER BY step")
+        assert found["epoch"].to_pylist() == [None, None, None, 7, None, 0]
+        await models.command("OPTIMIZE TABLE points FINAL")
+
+
+def test_only_optional_columns_may_be_left_out() -> None:
+    assert column_names("points") == tuple(name for name in TABLES["points"] if name != "epoch")
+    assert column_names("points", ["epoch"]) == tuple(TABLES["points"])
+    assert column_names("run_states", ["epoch"]) == tuple(TABLES["run_states"])
+    with pytest.raises(InvalidColumn, match=r"unknown \['epoch'\]"):
+        encode_columns("output", {name: [] for name in (*TABLES["output"], "epoch")}, 0)
 
 
 def test_a_row_must_have_the_tables_columns() -> None:
