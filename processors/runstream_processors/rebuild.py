@@ -25,6 +25,10 @@ COMPARED: Final = (
     "quarantine",
     "projects",
     "experiments",
+    "artifacts",
+    "artifact_versions",
+    "artifact_contents",
+    "artifact_outcomes",
     "watermarks",
 )
 

@@ -3,12 +3,15 @@ batches were (tests/property/test_worker.py)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from runstream.events.artifacts import ArtifactEvent
 from runstream.events.control import (
+    AnyEvent,
     ProjectCreated,
     ProjectDeleted,
     ProjectEvent,
@@ -21,7 +24,8 @@ from runstream.events.control import (
 )
 from runstream.events.frame import Frame
 from runstream.service.log import Record
-from runstream_processors.folds import run_state
+from runstream_processors.folds import artifact_rows, artifacts, run_state
+from runstream_processors.folds.artifact_rows import ArtifactRows, Source
 from runstream_processors.folds.attributes import rows_from_events
 from runstream_processors.folds.decoding import decode_events
 from runstream_processors.folds.points import PointBatch, collect
@@ -38,9 +42,19 @@ from runstream_processors.worker.memory import KeyMemory, Memory, WriterMark
 POINTS = "points"
 SUMMARIES = "summary_states"
 COMMIT = "watermark_states"
-APPENDED = ("events", "output", "quarantine")
-STATES = ("attribute_states", "asset_states", "project_states", "experiment_states", "run_states")
+APPENDED = ("events", "output", "quarantine", artifact_rows.OUTCOMES, artifact_rows.CONTENTS)
+STATES = (
+    "attribute_states",
+    "asset_states",
+    "project_states",
+    "experiment_states",
+    "run_states",
+    artifact_rows.VERSIONS,
+    artifact_rows.ARTIFACTS,
+)
 RESUMING = (POINTS, SUMMARIES, *APPENDED, *STATES)
+#: Written in this order behind all others, also where those are written beside each other.
+LAST = (artifact_rows.ARTIFACTS, COMMIT)
 
 #: Items of one record in quarantine: 0 is the whole record, then its events, and from here on its groups of points.
 _FIRST_GROUP_ITEM: Final = 1_000_000
@@ -112,6 +126,7 @@ class Folding:
         self._rows: dict[str, list[dict[str, Any]]] = {table: [] for table in (*APPENDED, *STATES)}
         self._changed_runs: dict[str, Record] = {}
         self._changed_writers: dict[tuple[str, str], Record] = {}
+        self._artifact_rows = ArtifactRows()
         self._folded_to: dict[int, int] = {}
 
     def needs(self, batch: Sequence[Decoded]) -> set[str]:
@@ -139,6 +154,12 @@ class Folding:
         for row in runs.to_pylist():
             self.memory.keys[row["run"]].run = run_state.from_json(row["state"])
         self.memory.summaries.load(keys, summaries)
+
+    def load_artifacts(self, rows: pa.Table) -> None:
+        """Take in artifacts of keys that were just loaded (rows of the view `artifacts`). Raises Overtaken."""
+        self._check_known(artifact_rows.ARTIFACTS, rows)
+        for row in rows.to_pylist():
+            self.memory.keys[row["key"]].artifacts[row["artifact"]] = artifacts.from_json(row["state"])
 
     def fold(self, batch: Sequence[Decoded]) -> list[Insert]:
         """Fold a batch whose keys are loaded. Returns the points to insert now; all else waits for `flush`."""
@@ -175,6 +196,7 @@ class Folding:
             self.memory.summaries.mark_saved()
         self._rows["run_states"] = self._run_rows()
         self._rows["project_states"], self._rows["experiment_states"] = self.memory.catalog.take_changed_rows()
+        self._rows |= self._artifact_rows.take()
         inserts.extend(
             self._rows_insert(table, self._rows[table]) for table in (*APPENDED, *STATES) if self._rows[table]
         )
@@ -222,10 +244,14 @@ class Folding:
                 self._quarantine(record, item, reject.cause, reject.detail, reject.body)
         events = [(seq, event) for seq, event in decoded if _is_fresh(seq, fresh)]
         self._add_rows(record, frame, events)
-        for _, event in events:
+        for seq, event in events:
             if isinstance(event, RunEvent):
                 self._fold_run(key, writer_id, event, record, known)
                 ended = isinstance(event, RunFinished | WriterLost) or (ended and not isinstance(event, RunStarted))
+            elif isinstance(event, ArtifactEvent):
+                source = Source(writer_id, seq, record.partition, record.offset)
+                is_beyond = partial(self._is_beyond, record=record)
+                self._artifact_rows.fold(known.artifacts, event, source, is_beyond)
             elif self._is_beyond(_catalog_table(event), record):
                 self.memory.catalog.fold(event, record.partition, record.offset)
         return ended
@@ -242,7 +268,7 @@ class Folding:
         if self._is_beyond("run_states", record):
             self._changed_runs[run_id] = record
 
-    def _add_rows(self, record: Record, frame: Frame, events: Sequence[tuple[int, RunEvent | ProjectEvent]]) -> None:
+    def _add_rows(self, record: Record, frame: Frame, events: Sequence[tuple[int, AnyEvent]]) -> None:
         header = frame.header
         place = {"part": record.partition, "offset": record.offset}
         facts = rows_from_events(header.key, header.writer_id, events, record.partition, record.offset)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from runstream_processors.folds.artifacts import ArtifactState
 from runstream_processors.folds.catalog import Catalog
 from runstream_processors.folds.run_state import RunState
 from runstream_processors.folds.seen import Seen
@@ -25,10 +26,12 @@ class WriterMark:
 
 @dataclass(slots=True)
 class KeyMemory:
-    """A key (a run, or a project) in memory: its writers, and the run's state if it is a run that has one."""
+    """A key (a run, or a project) in memory: its writers, the run's state if it is a run that has one, and, by id, the
+    artifacts whose events have this key."""
 
     writers: dict[str, WriterMark] = field(default_factory=dict)
     run: RunState | None = None
+    artifacts: dict[str, ArtifactState] = field(default_factory=dict)
 
 
 class Memory:

@@ -1,8 +1,8 @@
 """Writes what was folded, one insert behind the other, while the next batch is folded.
 
-Order is all that matters here: points of a batch, then on a flush every other table, then the commit row. A crash
-after any of them is mended by the next start (docs/design/exactly-once.md). Between the tables of a flush there is no
-order, so where the way to the store is long they may be on it together.
+Order is all that matters here: points of a batch, then on a flush every other table, then the states of artifacts, then
+the commit row. A crash after any of them is mended by the next start (docs/design/exactly-once.md). Between the other
+tables of a flush there is no order, so where the way to the store is long they may be on it together.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runstream.events.positions import Positions
-from runstream_processors.worker.folding import Insert
+from runstream_processors.worker.folding import LAST, Insert
 from runstream_processors.worker.inserting import Inserting
 
 
@@ -25,7 +25,7 @@ class Written:
 class TableWriter:
     """A queue of inserts of bounded depth. Used from one event loop.
 
-    at_once: insert the tables of a flush beside each other, the commit row after all of them.
+    at_once: insert the tables of a flush beside each other, those in `LAST` after all of them.
     `on_inserted` is called after each insert, `on_visible` after the last one of a task that makes something visible.
     `on_step` is called with "before TABLE" and "after TABLE" around each insert; fault tests end the process there.
     """
@@ -89,9 +89,10 @@ class TableWriter:
 
     async def _write(self, written: Written) -> None:
         in_order = written.inserts
-        if self._at_once and written.visible is not None and len(in_order) > 2:
-            await self._write_together(in_order[:-1])
-            in_order = in_order[-1:]
+        if self._at_once and written.visible is not None:
+            together = [insert for insert in in_order if insert.table not in LAST]
+            in_order = [insert for insert in in_order if insert.table in LAST]
+            await self._write_together(together)
         for insert in in_order:
             async with self._under_way:
                 await self._write_one(insert)

@@ -31,6 +31,9 @@ MAX_ARTIFACT_TEXT_CHARS: Final = 50_000
 MAX_COMMENT_CHARS: Final = 5_000
 #: Tags, aliases or stages of one thing.
 MAX_LABELS: Final = 50
+#: What can change of all versions of an artifact, and what lists show of them, in characters: it is held and stored as
+#: one. 20,000 versions with a comment of 50 characters.
+MAX_ARTIFACT_CHARS: Final = 4_000_000
 #: A request of a sender: many frames of many runs. 16 MB keeps a gateway's memory bounded with 100 senders.
 MAX_REQUEST_BYTES: Final = 16_000_000
 #: Console text travels in pieces of at most this many characters.

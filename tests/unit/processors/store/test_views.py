@@ -16,6 +16,8 @@ VIEWS = {
     "assets": "asset_states",
     "projects": "project_states",
     "experiments": "experiment_states",
+    "artifacts": "artifact_states",
+    "artifact_versions": "artifact_version_states",
     "watermarks": "watermark_states",
 }
 BLANK: dict[str, Any] = {"Array": [], "Bool": False, "Nullable": None, "String": "", "LowCardinality": "", "Map": {}}
@@ -110,6 +112,9 @@ async def test_a_view_reads_only_the_columns_that_are_asked_for(models: ChdbStor
         ("runs", "run = 'r-3'", "run"),
         ("attributes", "run = 'r-3' AND kind = 'parameter'", "run"),
         ("assets", "run IN ['r-3']", "run"),
+        ("artifacts", "key IN ['r-3', 'r-4']", "key"),
+        ("artifacts", "startsWith(key, 'r-3')", "key"),
+        ("artifact_versions", "artifact = 'r-3' AND ordinal < 3", "artifact"),
         ("watermarks", "key IN ['r-3']", "key"),
     ],
 )

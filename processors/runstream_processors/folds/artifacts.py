@@ -1,0 +1,305 @@
+"""What artifacts and their versions are, folded from their events. All events of an artifact share its key, so they are
+in one partition, in order.
+
+The fold is the only one to give numbers and to say whose a name is. What it cannot do it refuses, with a word for
+the one who asked; a refused event changes nothing. Files, metadata and run of a version never change, so they are no
+part of the state, only a row that is added once.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, assert_never
+
+from pydantic import TypeAdapter
+
+from runstream.events import limits
+from runstream.events.artifacts import (
+    ArtifactCreated,
+    ArtifactDeleted,
+    ArtifactEvent,
+    ArtifactUpdated,
+    ArtifactVersionDeleted,
+    ArtifactVersionLogged,
+    ArtifactVersionUpdated,
+)
+
+NAME_TAKEN: Final = "name taken"
+VERSION_TAKEN: Final = "version taken"
+NO_SUCH_ARTIFACT: Final = "no such artifact"
+NO_SUCH_VERSION: Final = "no such version"
+TOO_MANY_LABELS: Final = "too many labels"
+ARTIFACT_FULL: Final = "artifact full"
+
+#: What a version counts for beside its texts: its numbers, times and the names of its fields.
+_VERSION_CHARS: Final = 150
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """What can be said anew about a version, and what lists show of it. Times: us since 1970 UTC."""
+
+    ordinal: int
+    version: str
+    created_at_us: int
+    updated_at_us: int
+    comment: str = ""
+    status: str = ""
+    tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    run: str = ""
+    files: int = 0
+    size_bytes: int = 0
+
+    @property
+    def chars(self) -> int:
+        """About how much of the artifact's state it takes."""
+        labels = (*self.tags, *self.aliases, *self.stages)
+        return _VERSION_CHARS + len(self.comment) + len(self.status) + sum(len(label) + 3 for label in labels)
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactState:
+    """An artifact with the versions that are there, by number. Times: us since 1970 UTC. A deleted one keeps its next
+    number, nothing else."""
+
+    workspace: str
+    project: str | None
+    artifact_type: str
+    name: str
+    created_at_us: int
+    updated_at_us: int
+    description: str = ""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    public: bool = False
+    deleted: bool = False
+    next_ordinal: int = 1
+    chars: int = 0
+    versions: Mapping[int, VersionState] = field(default_factory=dict)
+    #: Which version a text or an alias belongs to: `versions` the other way round.
+    texts: Mapping[str, int] = field(default_factory=dict)
+    aliases: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The artifact after one more event, and what came of the event.
+
+    `state` is the one before, itself, if nothing changed (None if there was none); `refused` says why, empty where the
+    event only had nothing to change. `ordinal` and `version` are those of the version that it is about (0 and "":
+    of none). `changed` are the versions whose state is another now, `removed` those that are gone.
+    """
+
+    state: ArtifactState | None
+    refused: str = ""
+    ordinal: int = 0
+    version: str = ""
+    changed: tuple[VersionState, ...] = ()
+    removed: tuple[VersionState, ...] = ()
+
+
+def fold_artifact(state: ArtifactState | None, event: ArtifactEvent) -> Decision:
+    """What becomes of the artifact by one more event about it. Pure and total."""
+    match event:
+        case ArtifactCreated():
+            if _is_there(state):
+                return Decision(state, NAME_TAKEN)
+            return Decision(_created(state, event))
+        case ArtifactVersionLogged():
+            return _log_version(state, event)
+        case ArtifactUpdated() | ArtifactDeleted() | ArtifactVersionUpdated() | ArtifactVersionDeleted():
+            if state is None or state.deleted:
+                return Decision(state, NO_SUCH_ARTIFACT)
+        case _:
+            assert_never(event)
+    match event:
+        case ArtifactUpdated():
+            return Decision(_updated(state, event))
+        case ArtifactDeleted():
+            return _delete(state, event)
+        case ArtifactVersionUpdated():
+            return _update_version(state, event)
+        case ArtifactVersionDeleted():
+            return _delete_version(state, event)
+        case _:
+            assert_never(event)
+
+
+def _is_there(state: ArtifactState | None) -> bool:
+    return state is not None and not state.deleted
+
+
+def _created(state: ArtifactState | None, event: ArtifactCreated | ArtifactVersionLogged) -> ArtifactState:
+    """A fresh artifact; of a deleted one it takes over the next number."""
+    fresh = ArtifactState(
+        event.workspace,
+        event.project,
+        event.artifact_type,
+        event.name,
+        event.at_us,
+        event.at_us,
+        next_ordinal=1 if state is None else state.next_ordinal,
+    )
+    if isinstance(event, ArtifactVersionLogged):
+        return fresh
+    return replace(
+        fresh,
+        description=event.description,
+        notes=event.notes,
+        tags=_distinct(event.tags),
+        public=event.public,
+    )
+
+
+def _updated(state: ArtifactState, event: ArtifactUpdated) -> ArtifactState:
+    after = replace(
+        state,
+        description=state.description if event.description is None else event.description,
+        notes=state.notes if event.notes is None else event.notes,
+        tags=state.tags if event.tags is None else _distinct(event.tags),
+        public=state.public if event.public is None else event.public,
+    )
+    return state if after == state else replace(after, updated_at_us=max(state.updated_at_us, event.at_us))
+
+
+def _delete(state: ArtifactState, event: ArtifactDeleted) -> Decision:
+    after = ArtifactState(
+        state.workspace,
+        state.project,
+        state.artifact_type,
+        state.name,
+        state.created_at_us,
+        max(state.updated_at_us, event.at_us),
+        deleted=True,
+        next_ordinal=state.next_ordinal,
+    )
+    return Decision(after, removed=tuple(state.versions.values()))
+
+
+def _log_version(state: ArtifactState | None, event: ArtifactVersionLogged) -> Decision:
+    known = state if state is not None and not state.deleted else _created(state, event)
+    ordinal = known.next_ordinal
+    if event.version is None:
+        # A number that somebody chose as a text before is passed over: no two versions are called the same.
+        while str(ordinal) in known.texts:
+            ordinal += 1
+    text = str(ordinal) if event.version is None else event.version
+    if text in known.texts:
+        return Decision(state, VERSION_TAKEN, known.texts[text], text)
+    version = VersionState(
+        ordinal,
+        text,
+        event.at_us,
+        event.at_us,
+        event.comment,
+        event.status,
+        _distinct(event.tags),
+        _distinct(event.aliases),
+        _distinct(event.stages),
+        event.run or "",
+        len(event.files),
+        min(sum(file.size_bytes for file in event.files), 2**63 - 1),
+    )
+    if known.chars + version.chars > limits.MAX_ARTIFACT_CHARS:
+        return Decision(state, ARTIFACT_FULL)
+    after, moved = _with_version(replace(known, next_ordinal=ordinal + 1), version, event.at_us)
+    return Decision(after, ordinal=ordinal, version=text, changed=(*moved, version))
+
+
+def _update_version(state: ArtifactState, event: ArtifactVersionUpdated) -> Decision:
+    before = state.versions.get(event.ordinal)
+    if before is None:
+        return Decision(state, NO_SUCH_VERSION, event.ordinal)
+    after = replace(
+        before,
+        comment=before.comment if event.comment is None else event.comment,
+        status=before.status if event.status is None else event.status,
+        tags=_labels(before.tags, event.tags, event.tags_removed, event.tags_added),
+        aliases=_labels(before.aliases, event.aliases, event.aliases_removed, event.aliases_added),
+        stages=_labels(before.stages, event.stages, (), ()),
+    )
+    refused = ""
+    if max(len(after.tags), len(after.aliases)) > limits.MAX_LABELS:
+        refused = TOO_MANY_LABELS
+    elif after.chars > before.chars and state.chars + after.chars - before.chars > limits.MAX_ARTIFACT_CHARS:
+        refused = ARTIFACT_FULL
+    if refused or after == before:
+        return Decision(state, refused, before.ordinal, before.version)
+    after = replace(after, updated_at_us=max(before.updated_at_us, event.at_us))
+    folded, moved = _with_version(_without_version(state, before), after, event.at_us)
+    return Decision(folded, ordinal=after.ordinal, version=after.version, changed=(*moved, after))
+
+
+def _delete_version(state: ArtifactState, event: ArtifactVersionDeleted) -> Decision:
+    gone = state.versions.get(event.ordinal)
+    if gone is None:
+        return Decision(state, NO_SUCH_VERSION, event.ordinal)
+    after = replace(_without_version(state, gone), updated_at_us=max(state.updated_at_us, event.at_us))
+    return Decision(after, ordinal=gone.ordinal, version=gone.version, removed=(gone,))
+
+
+def _with_version(
+    state: ArtifactState, version: VersionState, at_us: int
+) -> tuple[ArtifactState, tuple[VersionState, ...]]:
+    """The artifact with a version more, and the versions that lost an alias to it."""
+    losing: dict[int, set[str]] = {}
+    for alias in version.aliases:
+        if alias in state.aliases:
+            losing.setdefault(state.aliases[alias], set()).add(alias)
+    moved = []
+    for ordinal, aliases in losing.items():
+        before = state.versions[ordinal]
+        kept = tuple(alias for alias in before.aliases if alias not in aliases)
+        moved.append(replace(before, aliases=kept, updated_at_us=max(before.updated_at_us, at_us)))
+    replaced = {other.ordinal: other for other in moved}
+    freed = sum(state.versions[ordinal].chars - other.chars for ordinal, other in replaced.items())
+    after = replace(
+        state,
+        updated_at_us=max(state.updated_at_us, at_us),
+        chars=state.chars + version.chars - freed,
+        versions={**state.versions, **replaced, version.ordinal: version},
+        texts={**state.texts, version.version: version.ordinal},
+        aliases={**state.aliases, **dict.fromkeys(version.aliases, version.ordinal)},
+    )
+    return after, tuple(moved)
+
+
+def _without_version(state: ArtifactState, version: VersionState) -> ArtifactState:
+    return replace(
+        state,
+        chars=state.chars - version.chars,
+        versions={ordinal: other for ordinal, other in state.versions.items() if ordinal != version.ordinal},
+        texts={text: ordinal for text, ordinal in state.texts.items() if ordinal != version.ordinal},
+        aliases={alias: ordinal for alias, ordinal in state.aliases.items() if ordinal != version.ordinal},
+    )
+
+
+def _distinct(labels: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(labels))
+
+
+def _labels(
+    before: tuple[str, ...], chosen: tuple[str, ...] | None, removed: Collection[str], added: Iterable[str]
+) -> tuple[str, ...]:
+    kept = (label for label in (before if chosen is None else chosen) if label not in removed)
+    return _distinct((*kept, *added))
+
+
+_STATE: Final[TypeAdapter[ArtifactState]] = TypeAdapter(ArtifactState)
+
+
+def to_json(state: ArtifactState) -> str:
+    """The whole state as JSON: the `state` column. `from_json` gives back an equal state."""
+    return _STATE.dump_json(state, exclude={"texts", "aliases"}, exclude_defaults=True).decode()
+
+
+def from_json(text: str | bytes) -> ArtifactState:
+    """The state that `to_json` of this or an earlier build wrote: fields that it lacks get their defaults, fields that
+    this build does not know are left out. Raises pydantic.ValidationError (a ValueError) if it is no state at all."""
+    stored = _STATE.validate_json(text)
+    return replace(
+        stored,
+        texts={version.version: ordinal for ordinal, version in stored.versions.items()},
+        aliases={alias: ordinal for ordinal, version in stored.versions.items() for alias in version.aliases},
+    )
