@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from runstream.events.positions import Positions
@@ -49,22 +51,21 @@ class StoreVisibility:
         return self._progress.visible()
 
     async def wait_for(self, wanted: Positions, timeout_s: float) -> bool:
-        self._begin_waiting()
-        try:
+        with self._looking_eagerly():
             return await self._progress.wait_for(wanted, timeout_s)
-        finally:
-            self._waiting -= 1
 
     async def wait_beyond(self, seen: Positions, timeout_s: float) -> Positions:
-        self._begin_waiting()
-        try:
+        with self._looking_eagerly():
             return await self._progress.wait_beyond(seen, timeout_s)
-        finally:
-            self._waiting -= 1
 
-    def _begin_waiting(self) -> None:
+    @contextmanager
+    def _looking_eagerly(self) -> Iterator[None]:
         self._waiting += 1
         self._wake.set()
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def _follow(self) -> None:
         while True:
