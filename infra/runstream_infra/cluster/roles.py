@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Final, Literal
 
 from aiohttp import web
@@ -32,6 +33,7 @@ from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_ingest.log.kafka.brokers import BrokerWatch, ask_brokers
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.writer import KafkaWriter
@@ -91,10 +93,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
         stack.push_async_callback(visibility.close)
         _run_within(stack, _find_store(settings, visibility, stack))
 
-        async def log_ready() -> str | None:
-            return None
-
-        app, registry = _application(settings, {"log": log_ready})
+        app, registry = _application(settings, {"brokers": _watched_brokers(settings, stack)})
         registry.register(GatewayProcessFigures(log, visibility))
         add_gateway(
             app,
@@ -184,7 +183,8 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         async def workers_ready() -> str | None:
             return next((worker.trouble for worker in workers.workers.values() if worker.trouble), None)
 
-        app, registry = _application(settings, {"group": group_ready, "workers": workers_ready})
+        checks = {"brokers": _watched_brokers(settings, stack), "group": group_ready, "workers": workers_ready}
+        app, registry = _application(settings, checks)
         registry.register(WorkerFigures(workers, following))
         async with _listening(app, settings, on_ready):
             await _member_until(group, stop)
@@ -290,6 +290,13 @@ async def _until_stopped(opening: Awaitable[HttpStore], stop: asyncio.Event) -> 
         await _cancelled(task)
         return None
     return await task
+
+
+def _watched_brokers(settings: RoleSettings, stack: AsyncExitStack) -> ReadinessCheck:
+    """Whether they answer. A gateway's appends would not tell: one that is not ready gets no requests."""
+    watch = BrokerWatch(partial(ask_brokers, settings.kafka))
+    _run_within(stack, watch.run())
+    return watch.trouble
 
 
 def _run_within(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

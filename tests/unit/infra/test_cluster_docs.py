@@ -74,10 +74,10 @@ def test_variables_that_the_pages_name_are_there(docs: Path, sources: str) -> No
 
 #: A line of a "See" that quotes: its first words, then quotes, also on the lines that go on.
 _QUOTING = re.compile(
-    r"^- (?:Log(?: \([^)]*\)|, while [\w ]+)?|Doctor|Query servers' `/readyz`|Workers' `/readyz`): (.*(?:\n  \S.*)*)",
+    r"^- (?:Log(?: \([^)]*\)|, while [\w ]+)?|Doctor|[\w' ]+ `/readyz`): (.*(?:\n  \S.*)*)",
     re.M,
 )
-_PUT_IN = re.compile(r"…|\bN\b|\bURL:|POST /\S+ 503|HTTP 503|\b2 s\b|\bstore: (?=…|no)")
+_PUT_IN = re.compile(r"…|\bN\b|\bURL:|POST /\S+ 503|HTTP 503|\b2 s\b|\b(?:store|brokers): (?=…|no)")
 _IN_PASSING = re.compile(r"(?:[Ll]og(?: \([\w ]+\))?|doctor): `([^`\n]+)`")
 _IN_A_TABLE = re.compile(r"^\| `((?:it|an|the) [^`]+)` \|", re.M)
 
