@@ -148,24 +148,14 @@ def test_requests_are_lost_repeated_delayed_and_reordered(matrix: Matrix, tmp_pa
         assert len(network.faults) >= 6
 
 
-def test_gateways_are_killed(matrix: Matrix, tmp_path: Path) -> None:
-    with under_trainers("gateway", matrix.cluster, tmp_path) as (made, trainers):
+@pytest.mark.parametrize("role", ["gateway", "worker"])
+def test_processes_are_killed_at_random(matrix: Matrix, tmp_path: Path, role: str) -> None:
+    with under_trainers(role, matrix.cluster, tmp_path) as (made, trainers):
         for number in range(times(3)):
             if number % 2:  # the other kills may meet one that starts
                 matrix.cluster.wait_until_ready()
             made.pause(2.0)
-            matrix.cluster.send("gateway", made.source.randrange(2))
-        trainers.end()
-        made.prove(f"{times(3)} SIGKILL")
-
-
-def test_workers_are_killed_at_random(matrix: Matrix, tmp_path: Path) -> None:
-    with under_trainers("worker", matrix.cluster, tmp_path) as (made, trainers):
-        for number in range(times(3)):
-            if number % 2:
-                matrix.cluster.wait_until_ready()
-            made.pause(2.0)
-            matrix.cluster.send("worker", made.source.randrange(2))
+            matrix.cluster.send(role, made.source.randrange(2))
         trainers.end()
         made.prove(f"{times(3)} SIGKILL")
 
