@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
+from runstream.api.documented_panel import DocumentedPanel
 from runstream.api.errors import NameTaken, ServerFailed
 from runstream.api.live import Change, changes
 from runstream.api.optional import pyarrow
+from runstream.api.panel_context import PanelContext
 from runstream.api.series import Series
 from runstream.api.transport import Transport, segment
 from runstream.api.values import number
@@ -23,7 +25,7 @@ _CHUNK_BYTES: Final = 1 << 20
 _ARROW: Final = "application/vnd.apache.arrow.stream"
 
 
-class API:
+class API(DocumentedPanel):
     """Reads from, and sends commands to, one server. Blocking; may be shared by threads.
 
     `url` and `api_key` default to the client's settings (environment and files). `workspace` and `project`, where they
@@ -31,6 +33,9 @@ class API:
 
     Options that most reads take: `wait_for` (a position such as "0:41": answer once it is visible) with `wait_s`
     (seconds, bounded by the server), and `as_of` (a position or an ISO time: the state at that moment).
+
+    Beside its own methods it has those of Comet's page on Python Panels (`get_experiments`, `query`, ...), under their
+    names; inside of a panel they are about the panel's project.
 
     Raises InvalidSetting here; every method raises ServerUnreachable, ServerFailed, Refused or NotFound.
     """
@@ -46,6 +51,7 @@ class API:
         key = values.api_key.get_secret_value() if values.api_key else None
         self._transport = Transport(values.url, key)
         self._workspace, self._project = workspace, project
+        self._panel = PanelContext.here()
 
     @property
     def url(self) -> str:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -67,6 +68,13 @@ class Transport:
         self._api_key = api_key
         self._timeout_s = timeout_s
         self._parts = urlsplit(url)
+        self._requests = 0
+        self._counting = threading.Lock()
+
+    @property
+    def requests(self) -> int:
+        """How many were made so far."""
+        return self._requests
 
     def get(self, path: str, **query: Parameter) -> Any:
         """The JSON of an answer. A parameter that is None is left out; one that is a list is repeated."""
@@ -96,6 +104,8 @@ class Transport:
             sent["Content-Type"] = "application/json"
         if self._api_key:
             sent["Authorization"] = f"Bearer {self._api_key}"
+        with self._counting:
+            self._requests += 1
         connection = self._connection(timeout_s or self._timeout_s)
         try:
             with _connected(self.url, _NO_ANSWER):

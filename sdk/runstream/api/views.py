@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, overload
 
+from runstream.api.documented_run import DocumentedRun, ExperimentReader
 from runstream.api.optional import pandas
 from runstream.api.series import Series
 from runstream.api.tables import arrow_table
@@ -186,7 +187,7 @@ class Summaries(Table[Summary]):
     _kind = Summary
 
 
-class Reader(Protocol):
+class Reader(ExperimentReader, Protocol):
     """What a `RunView` asks for the rest of its run: an `API`, whose methods say what they take."""
 
     @property
@@ -204,7 +205,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
-class RunView:
+class RunView(DocumentedRun):
     """A run as it was when it was read. `columns` holds the values that were asked for with it, by column; its methods
     ask the server for more. Wherever `API` takes a run's id it takes a `RunView` too."""
 
