@@ -1,0 +1,123 @@
+"""How many requests the documented methods of `runstream.API` take, and how many statements stand behind them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from query_rows import attribute, run, summary
+from query_service import Service
+
+from runstream.api import API
+from runstream.api import documented_run as documented
+from runstream.api.panel_context import VARIABLE, PanelContext
+from runstream.api.transport import Transport
+from runstream.errors import Invalid
+from runstream.query import Metric
+from runstream.service import comet
+
+RUNS, METRICS = 100, 10
+
+
+@pytest.fixture
+async def asked(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A server with 100 runs of 10 metrics. Each request adds its number of statements to the list."""
+    names = [f"r{number:03}" for number in range(RUNS)]
+    await service.insert("run_states", *(run(name, project="p", name=f"run {name}") for name in names))
+    await service.insert("attribute_states", *(attribute(name, "lr", 0.1) for name in names))
+    program = [attribute(name, "command.program", f"/x/{name}.py", kind="environment") for name in names]
+    await service.insert("attribute_states", *program)
+    await service.insert(
+        "summary_states", *(summary(name, f"m{metric}", float(metric)) for name in names for metric in range(METRICS))
+    )
+    counts: list[int] = []
+    made = Transport._connection
+
+    def connection(self: Transport, timeout_s: float) -> Any:
+        counts.append(len(service.reads.asked))
+        return made(self, timeout_s)
+
+    monkeypatch.setattr(Transport, "_connection", connection)
+    return counts
+
+
+async def ask(service: Service, question: Callable[[API], Any], **place: str) -> Any:
+    return await asyncio.to_thread(question, API(url=str(service.client.make_url("")), **place))
+
+
+async def test_a_query_and_the_metadata_of_100_results_is_one_request(service: Service, asked: list[int]) -> None:
+    def question(api: API) -> list[tuple[str | None, str, list[str], int]]:
+        found = api.query("w", "p", Metric("m3") > 1)
+        assert len(asked) == 1
+        return [(one.get_name(), one.get_metadata()["fileName"], one.get_tags(), one.duration_millis) for one in found]
+
+    before = len(service.reads.asked)
+    answers = await ask(service, question)
+    assert [answer[:2] for answer in answers] == [(f"run r{number:03}", f"r{number:03}.py") for number in range(RUNS)]
+    assert len(asked) == 1
+    assert len(service.reads.asked) - before <= 5
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda api: [one.get_metadata() for one in api.get_experiments("w", "p")],
+        lambda api: [one.get_metadata() for one in api.get_experiments("w")],
+        lambda api: [one.get_metadata() for one in api.get_panel_experiments()],
+        lambda api: list(api.get_project_experiments("w", "p")),
+        lambda api: [one.name for one in api.get_experiments("w", "p", "run r0.*")],
+    ],
+)
+async def test_lists_are_one_request_however_long(service: Service, asked: list[int], question: Any) -> None:
+    assert len(await ask(service, question, workspace="w", project="p")) == RUNS
+    assert len(asked) == 1
+
+
+async def test_a_chart_of_1000_curves_is_one_request(service: Service, asked: list[int]) -> None:
+    names = [f"m{metric}" for metric in range(METRICS)]
+
+    def question(api: API) -> Any:
+        keys = [one.key for one in api.get_experiments("w", "p")]
+        return api.get_metrics_for_chart(keys, names, ["lr"])
+
+    before = len(service.reads.asked)
+    charts = await ask(service, question)
+    assert (len(charts), {chart["params"]["lr"] for chart in charts.values()}) == (RUNS, {0.1})
+    assert len(asked) == 2
+    assert len(service.reads.asked) - before <= 12
+
+
+async def test_experiments_of_a_panel_come_in_its_order(
+    service: Service, asked: list[int], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = ["r007", "r003", "gone", "r050"]
+    (tmp_path / "panel.json").write_text(PanelContext("w", "p", "", chosen, {"Metric": "m1"}).to_json())
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "panel.json"))
+
+    def question(api: API) -> Any:
+        return [api.get_panel_experiment_keys(), api.get_panel_options(), api.get_panel_metrics_names(), len(asked)]
+
+    assert await ask(service, question) == [
+        ["r007", "r003", "r050"],
+        {"Metric": "m1"},
+        [f"m{metric}" for metric in range(METRICS)],
+        3,
+    ]
+    (tmp_path / "panel.json").write_text(PanelContext("w", "p", 'name endswith "r05"').to_json())
+    assert await ask(service, lambda api: api.get_panel_experiment_keys()) == []
+    (tmp_path / "panel.json").write_text(PanelContext("w", "p", 'name endswith "5"').to_json())
+    assert len(await ask(service, lambda api: api.get_panel_experiment_keys())) == RUNS / 10
+    assert await ask(service, lambda api: api.get_experiment_by_name("run r011").project) == "p"
+    (tmp_path / "panel.json").write_text("{}")
+    with pytest.raises(Invalid, match="unset it"):
+        await ask(service, lambda api: api.get_panel_workspace())
+
+
+async def test_outside_of_a_panel_its_methods_say_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(Invalid, match="runstream panel run"):
+        await ask(service, lambda api: api.get_panel_experiments())
+
+
+def test_both_sides_make_the_same_project_id() -> None:
+    assert documented.project_id("Wörk", "p x") == comet.project_id("Wörk", "p x")
