@@ -30,9 +30,7 @@ from runstream_ingest.assets.objects import ObjectAssets
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.embedded import EmbeddedLog
-from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
-from runstream_processors.store.upkeep import forget_tokens
+from runstream_processors.store.mending import MendingStore
 from runstream_processors.worker.loop import Worker
 from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
@@ -49,7 +47,7 @@ class Parts:
     """What a running server consists of."""
 
     log: EmbeddedLog
-    store: ChdbStore
+    store: MendingStore
     assets: AssetStorage
     progress: Progress
     worker: Worker
@@ -95,7 +93,7 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
     async with open_parts(settings, step) as parts:
         folding = FoldingThread(parts.worker, on_death)
         folding.start()
-        upkeep = asyncio.create_task(keep_up(parts.store))
+        upkeep = [asyncio.create_task(work) for work in (parts.store.watch(), keep_up(parts.store))]
         try:
             runner = web.AppRunner(
                 application(settings, keys, parts), access_log=None, shutdown_timeout=_REQUESTS_END_S
@@ -113,7 +111,8 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
             if not deaths:
                 await _drain(parts, settings.drain_s)
         finally:
-            upkeep.cancel()
+            for task in upkeep:
+                task.cancel()
             await folding.stop()
     return 1 if deaths else 0
 
@@ -132,10 +131,14 @@ async def open_parts(
             retention_s=settings.log_retention_s,
         )
         stack.push_async_callback(log.close)
-        store = await ChdbStore.open(settings.store_dir)
+
+        async def reaches_back() -> bool:
+            """Whether the log has every record that was ever in it (a log without any was perhaps exchanged)."""
+            begins, ends = await log.begin_offsets(), await log.next_offsets()
+            return not any(begins.values()) and any(ends.values())
+
+        store = await MendingStore.open(settings.store_dir, reaches_back=reaches_back)
         stack.push_async_callback(store.close)
-        await migrate(store)
-        await forget_tokens(store)
         assets = ObjectAssets.at(settings.asset_url) if settings.asset_url else LocalAssets(settings.assets_dir)
         progress = Progress()
         yield Parts(log, store, assets, progress, Worker(log, store, progress, on_step=on_step))

@@ -9,6 +9,7 @@ from runstream.service.log import LogReader
 from runstream.service.store import Store, StoreReader
 from runstream.service.visibility import Progress
 from runstream_processors.store.migrate import migrate
+from runstream_processors.store.profiles import EMBEDDED
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
 
@@ -79,7 +80,7 @@ async def rebuild(log: LogReader, store: Store, settings: WorkerSettings | None 
 
     Returns the position up to which it was folded. Raises LogCorrupt, StoreUnavailable, StoreInvalid.
     """
-    await migrate(store)
+    await migrate(store, profile=EMBEDDED)
     next_offsets = await log.next_offsets()
     end = Positions({part: offset - 1 for part, offset in next_offsets.items() if offset})
     await Worker(log, store, Progress(), settings).catch_up(end)

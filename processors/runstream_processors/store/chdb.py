@@ -16,6 +16,7 @@ from chdb import ChdbError
 
 from runstream.service.store import StoreBusy, StoreCorrupt, StoreInvalid, StoreUnavailable
 from runstream_processors.store.engine import (
+    LOST_WRITES,
     MERGE_NICENESS,
     MERGE_THREADS,
     connection_string,
@@ -66,6 +67,7 @@ class ChdbStore:
             self._writer.query(f"USE {database}")
             for name, value in {**WRITE_SETTINGS, **settings}.items():
                 self._writer.query(f"SET {name} = {quoted(value)}")
+            self._lost_before = self._lost = int(str(self._writer.query(LOST_WRITES)))
             self._commander = self._connect(
                 clickhouse_connect.get_client(
                     interface="chdb", path=str(path), database=database, settings=dict(settings)
@@ -131,14 +133,22 @@ class ChdbStore:
 
     async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         """See `Store.insert`. `block` must be one Native block; StoreInvalid if it has another number of rows.
-        Tokens need tables that remember them (`non_replicated_deduplication_window`, migration 0003)."""
+        Tokens need tables that remember them (`non_replicated_deduplication_window`, migration 0003).
+
+        Raises StoreCorrupt once a write to the engine's files was lost, by this insert or by anything before it: what
+        it left is only known when the store is closed and opened again."""
         check_insert(table, columns, block, rows)
         if rows:
             await self._threads.insert(self._insert, table, columns, block, rows, token)
 
     async def command(self, sql: str) -> None:
-        """See `Store.command`."""
+        """See `Store.command`. Raises StoreCorrupt as `insert` does."""
         await self._threads.command(self._command, sql)
+
+    async def lost_writes(self) -> int:
+        """How many writes to its files the engine has lost since this store was opened, those of merges among them.
+        If there are any, close it and open it again: the engine then looks at every part. Raises StoreUnavailable."""
+        return int((await self.query(LOST_WRITES))["n"][0].as_py()) - self._lost_before
 
     async def close(self) -> None:
         """See `Store.close`. A second call does nothing."""
@@ -158,25 +168,37 @@ class ChdbStore:
         if not self._merges_give_way:
             # The engine starts these threads with its first table, so they may not be there before.
             self._merges_give_way = set_priority_of_merges(own_niceness() + MERGE_NICENESS) == MERGE_THREADS
-        # Not by `send_insert`: with a full disk its `finish` reports all rows as written, raises nothing, and nothing
-        # is there (chDB 26.9; tests/faults/test_disk_full.py). A statement that reads a file says what went wrong.
+        # Not by `send_insert`, whose `finish` does not even say that there was no room to begin with (chDB 26.9).
         statement = f"INSERT INTO {table} ({', '.join(columns)})"
+        self._check_written(self._lost, statement)
         settings = ", ".join(f"{name} = {quoted(value)}" for name, value in token_settings(token).items())
         with memory_file(block) as path:
             try:
                 written = self._writer.query(
                     f"{statement} FROM INFILE {quoted(path)} SETTINGS {settings} FORMAT Native"
                 ).rows_written()
+                lost = int(str(self._writer.query(LOST_WRITES)))
             except Exception as error:
                 raise store_error(error, statement) from error
+        self._check_written(lost, statement)
         if written != rows:
             raise StoreInvalid(f"{written} rows went into {table} instead of {rows}: give one block an insert")
 
     def _command(self, sql: str) -> None:
         try:
             self._commander.command(sql)
+            lost = int(str(self._commander.command(LOST_WRITES)))
         except ENGINE_ERRORS as error:
             raise store_error(error, sql) from error
+        self._check_written(lost, sql)
+
+    def _check_written(self, lost: int, statement: str) -> None:
+        self._lost = max(self._lost, lost)
+        if lost > self._lost_before:
+            raise StoreCorrupt(
+                f"the engine lost {lost - self._lost_before} writes to its files and went on: the disk is full or "
+                f"fails. Close the store and open it again, which looks at every part (statement: {statement[:80]})"
+            )
 
     def _connect(self, connection: Any) -> Any:
         self._connections.append(connection)

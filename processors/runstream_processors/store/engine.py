@@ -20,6 +20,13 @@ MERGE_NICENESS: Final = 5
 #: More would only compete with the inserts.
 MERGE_THREADS: Final = 2
 
+#: How many writes to files failed since the engine is in this process. The engine counts them and goes on as if they
+#: had not: an insert says that its rows are written, a merge gives up its sources, and the files are empty (chDB 26.9,
+#: with ENOSPC and EFBIG). So whoever has the engine in the process looks here.
+LOST_WRITES: Final = (
+    "SELECT sum(value) AS n FROM system.events WHERE event = 'WriteBufferFromFileDescriptorWriteFailed'"
+)
+
 
 def engine_options(memory_bytes: int) -> dict[str, str]:
     """The engine's own options on a machine with so much memory, which it shares with a training process.

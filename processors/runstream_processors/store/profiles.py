@@ -17,6 +17,7 @@ _CREATE_VIEW: Final = re.compile(r"\ACREATE (?:OR REPLACE VIEW|VIEW IF NOT EXIST
 _ALTER: Final = re.compile(r"\AALTER TABLE (\w+) (MODIFY SETTING|MATERIALIZE PROJECTION|ADD COLUMN IF NOT EXISTS)\b")
 _ENGINE: Final = re.compile(r"\bENGINE = (\w*MergeTree)(?:\(([^()]*)\))?")
 _WINDOW: Final = re.compile(r"\bnon_replicated_deduplication_window = (\d+)")
+_REMEMBERS: Final = re.compile(rf"\AALTER TABLE \w+ MODIFY SETTING {_WINDOW.pattern}\Z")
 _CLUSTER: Final = re.compile(r"[A-Za-z0-9_.{}-]*\Z")
 _KEEPER_PATH: Final = re.compile(r"/[A-Za-z0-9_./{}-]*[A-Za-z0-9_}-]\Z")
 
@@ -35,12 +36,14 @@ class EngineProfile:
     kind: `plain` is one server; `replicated` is one shard of replicas; `distributed` is any number of shards of
     replicas. cluster: the name for ON CLUSTER (a macro such as `{cluster}` works); empty leaves ON CLUSTER away, for
     databases that pass DDL on by themselves. keeper_path: where replicated tables keep their state in Keeper.
+    remembers_tokens: whether tables remember the tokens of inserts; only stores that several workers share need it.
     Raises StoreInvalid for names that cannot stand in a statement, and for shards without a cluster.
     """
 
     kind: Kind = "plain"
     cluster: str = "{cluster}"
     keeper_path: str = "/clickhouse/tables"
+    remembers_tokens: bool = True
 
     def __post_init__(self) -> None:
         if not _CLUSTER.match(self.cluster):
@@ -67,6 +70,8 @@ class EngineProfile:
 
     def statements(self, statement: str) -> list[str]:
         """A migration's statement as this profile runs it. Raises StoreInvalid for a kind that it does not know."""
+        if not self.remembers_tokens and _REMEMBERS.match(statement):
+            return []
         if self.kind == "plain":
             return [statement]
         if found := _CREATE_TABLE.match(statement):
@@ -116,3 +121,6 @@ class EngineProfile:
 
 
 PLAIN: Final = EngineProfile()
+#: The embedded server's store: one worker inserts, without tokens, and a table that remembers them writes a log with
+#: every part that comes or goes.
+EMBEDDED: Final = EngineProfile(remembers_tokens=False)

@@ -11,11 +11,6 @@ WHERE active AND database = currentDatabase() AND table = '{table}' AND empty(pr
   AND modification_time < now() - {{age_s:UInt32}}
 """
 
-_REMEMBERING: Final = """
-SELECT name FROM system.tables WHERE database = currentDatabase()
-  AND match(engine_full, 'non_replicated_deduplication_window = [1-9]') ORDER BY name
-"""
-
 
 async def complete_roll_up(store: Store, older_than_s: int = 60, profile: EngineProfile = PLAIN) -> int:
     """Make the roll-up of points in parts that no merge reached, and return how many there are.
@@ -32,14 +27,3 @@ async def complete_roll_up(store: Store, older_than_s: int = 60, profile: Engine
         for statement in profile.statements("ALTER TABLE points MATERIALIZE PROJECTION curve"):
             await store.command(statement)
     return parts
-
-
-async def forget_tokens(store: Store) -> None:
-    """Have the tables of an embedded store remember no tokens (migration 0003 makes them remember).
-
-    Its one worker inserts without any, and the log of tokens is written with every part that comes or goes: on a full
-    disk that fails after the part is renamed, and a part that is half there stays behind. Raises StoreUnavailable.
-    """
-    rows = await store.query(_REMEMBERING)
-    for table in rows["name"].to_pylist():
-        await store.command(f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 0")

@@ -12,7 +12,7 @@ import pytest
 from runstream.service.store import StoreInvalid
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import SchemaMismatch, migrate, shipped
-from runstream_processors.store.profiles import PLAIN, EngineProfile
+from runstream_processors.store.profiles import EMBEDDED, PLAIN, EngineProfile
 from runstream_processors.store.tables import TABLES, TOKENS_REMEMBERED
 from runstream_processors.store.upkeep import complete_roll_up
 
@@ -91,6 +91,15 @@ def test_columns_are_added_on_both_levels_and_settings_on_the_lower_one() -> Non
         "ALTER TABLE memories_local ON CLUSTER 'runs' MODIFY SETTING replicated_deduplication_window = 9, "
         "replicated_deduplication_window_seconds = 604800"
     ]
+
+
+def test_the_embedded_store_remembers_no_tokens_and_is_the_plain_one_besides() -> None:
+    left_out = set(statements(PLAIN)) - set(statements(EMBEDDED))
+    assert left_out == {
+        f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = {TOKENS_REMEMBERED}"
+        for table in TABLES
+    }
+    assert [statement for statement in statements(PLAIN) if statement not in left_out] == statements(EMBEDDED)
 
 
 @pytest.mark.parametrize("profile", [REPLICATED, DISTRIBUTED])

@@ -1,0 +1,201 @@
+"""The embedded server's store, which mends itself: everything in it can be made again from the log.
+
+The engine does not notice that a write to its files failed (`engine.LOST_WRITES`), so on a full disk a part may be
+active whose files are empty. This store keeps the engine from a disk that is nearly full, finds out when a write was
+lost all the same, and opens the engine anew, which looks at every part. If one is damaged, the directory is set aside
+and an empty one takes its place.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pyarrow as pa
+
+from runstream.service.store import StoreCorrupt, StoreError, StoreUnavailable
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.migrate import migrate
+from runstream_processors.store.profiles import EMBEDDED
+
+logger = logging.getLogger(__name__)
+
+#: Room that is left free, so that what runs ends before the disk is full: 256 MiB, or 5 % of a disk below 5 GiB. A disk
+#: that somebody fills with 1 GB/s gets there in a quarter of a second; we look ten times a second.
+_RESERVE_BYTES: Final = 256 * 1024**2
+_RESERVE_SHARE: Final = 20
+_LOOK_EVERY_S: Final = 0.1
+#: Asking the engine takes 2 ms of CPU.
+_ASK_EVERY_LOOKS: Final = 10
+#: Between two tries to open the store anew.
+_RETRY_S: Final = 5.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MendingStore:
+    """`runstream.service.store.Store` on a directory of chDB's, with its tables, and with `watch`.
+
+    While it is opened anew every call raises StoreUnavailable, and those that run may. All coroutines of `Store` may
+    be called from any event loop and thread; `open`, `watch` and `close` belong to one loop.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        store: ChdbStore,
+        reaches_back: Callable[[], Awaitable[bool]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Use `open`."""
+        self._directory = directory
+        self._store: ChdbStore | None = store
+        self._away = "the store is closed: open it again"
+        self._reaches_back = reaches_back
+        self._clock = clock
+        self._reserve_bytes = min(_RESERVE_BYTES, shutil.disk_usage(directory).total // _RESERVE_SHARE)
+        self._merges_stopped = False
+        self._changing = asyncio.Lock()
+
+    @classmethod
+    async def open(
+        cls, directory: Path, *, reaches_back: Callable[[], Awaitable[bool]], clock: Callable[[], datetime] = utc_now
+    ) -> Self:
+        """Open the store in `directory` and bring its tables up to date; a damaged one is set aside first, under a
+        name with the time, if `reaches_back` says that the log still has everything that was in it.
+
+        Raises what `ChdbStore.open` and `migrate` raise: StoreCorrupt if the log does not have everything any more,
+        StoreUnavailable if there is no room for the tables beside the damaged ones.
+        """
+        directory = directory.resolve()
+        return cls(directory, await _opened(directory, reaches_back, clock), reaches_back, clock)
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """See `ChdbStore.query`."""
+        return await self._current().query(sql, parameters)
+
+    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+        """See `ChdbStore.insert`. Raises StoreUnavailable, and inserts nothing, while the disk is nearly full."""
+        await self._current(len(block)).insert(table, columns, block, rows, token=token)
+
+    async def command(self, sql: str) -> None:
+        """See `ChdbStore.command`. Raises StoreUnavailable, and does nothing, while the disk is nearly full."""
+        await self._current(len(sql)).command(sql)
+
+    async def close(self) -> None:
+        """See `Store.close`. Waits for the end of what `watch` is at; cancel that first."""
+        async with self._changing:
+            store, self._store = self._store, None
+            self._away = "the store is closed: open it again"
+            if store is not None:
+                await store.close()
+
+    async def watch(self) -> None:
+        """Stop merges while the disk is nearly full, and open the store anew when a write was lost. Runs until it is
+        cancelled; what goes wrong is logged and tried again."""
+        looks = 0
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            looks += 1
+            try:
+                if not await self._is_sound(ask=looks % _ASK_EVERY_LOOKS == 0):
+                    # Half a change would leave an engine open that nobody has: a cancellation does not reach it.
+                    await asyncio.shield(self._open_anew())
+            except (StoreError, OSError) as error:
+                logger.warning("the store needs mending, the next try is in %.0f s: %s", _RETRY_S, error)
+                await asyncio.sleep(_RETRY_S)
+
+    def _current(self, size_bytes: int = 0) -> ChdbStore:
+        """The store, for something that writes so much (0: that reads)."""
+        if self._store is None:
+            raise StoreUnavailable(self._away)
+        free_bytes = shutil.disk_usage(self._directory).free if size_bytes else 0
+        if size_bytes and free_bytes < self._reserve_bytes + size_bytes:
+            raise StoreUnavailable(
+                f"NOT_ENOUGH_SPACE: {free_bytes} bytes are free on the disk of {self._directory}, of which "
+                f"{self._reserve_bytes} stay in reserve: make room"
+            )
+        return self._store
+
+    async def _is_sound(self, ask: bool) -> bool:
+        if self._store is None or (ask and await self._store.lost_writes()):
+            return False
+        free_bytes = shutil.disk_usage(self._directory).free
+        stop = free_bytes < (2 if self._merges_stopped else 1) * self._reserve_bytes
+        if stop != self._merges_stopped:
+            # Merges write for longer than an insert, and give up their sources. They stop within a block.
+            try:
+                await self._store.command(f"SYSTEM {'STOP' if stop else 'START'} MERGES")
+            except StoreCorrupt:
+                return False
+            self._merges_stopped = stop
+        return True
+
+    async def _open_anew(self) -> None:
+        async with self._changing:
+            if self._store is not None:
+                logger.warning("the engine lost writes to its files; the store is opened anew, to look at every part")
+                store, self._store = self._store, None
+                self._away = "the store is being opened anew: ask again in some seconds"
+                await store.close()
+            try:
+                self._store = await _opened(self._directory, self._reaches_back, self._clock)
+            except StoreError as error:
+                self._away = f"the store could not be opened anew: {error}"
+                raise
+            self._merges_stopped = False
+
+
+async def _opened(
+    directory: Path, reaches_back: Callable[[], Awaitable[bool]], clock: Callable[[], datetime]
+) -> ChdbStore:
+    try:
+        return await _with_tables(directory)
+    except StoreCorrupt as error:
+        if not await reaches_back():
+            raise StoreCorrupt(
+                f"{error}. It is not done for you, because the log does not reach back to its beginning: what is only "
+                "in the store would be missing"
+            ) from error
+        aside = await asyncio.to_thread(_set_aside, directory, clock())
+        logger.warning(
+            "the store was damaged, so it lies in %s now and the tables are made again from the log, which has all of "
+            "it; remove that directory when nobody wants to look at it (%s)",
+            aside,
+            error,
+        )
+    return await _with_tables(directory)
+
+
+async def _with_tables(directory: Path) -> ChdbStore:
+    store = await ChdbStore.open(directory)
+    try:
+        await migrate(store, profile=EMBEDDED)
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def _set_aside(directory: Path, now: datetime) -> Path:
+    """Rename `directory`. Raises StoreUnavailable if its tables do not fit on the disk a second time."""
+    size_bytes = sum(entry.stat().st_size for entry in directory.rglob("*") if entry.is_file())
+    free_bytes = shutil.disk_usage(directory).free
+    if free_bytes < size_bytes:
+        raise StoreUnavailable(
+            f"the store in {directory} is damaged and can be made again from the log, but that needs about "
+            f"{size_bytes} bytes beside it and {free_bytes} are free: make room, or remove that directory"
+        )
+    aside = directory.with_name(f"{directory.name}.damaged-{now:%Y%m%dT%H%M%S}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = directory.with_name(f"{directory.name}.damaged-{now:%Y%m%dT%H%M%S}.{number}")
+    os.rename(directory, aside)
+    return aside
