@@ -8,6 +8,16 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from runstream.events import frame
+from runstream.events.artifacts import (
+    ArtifactCreated,
+    ArtifactDeleted,
+    ArtifactEvent,
+    ArtifactFile,
+    ArtifactUpdated,
+    ArtifactVersionDeleted,
+    ArtifactVersionLogged,
+    ArtifactVersionUpdated,
+)
 from runstream.events.control import (
     AssetLogged,
     ExperimentCreated,
@@ -106,6 +116,8 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
     names = ([first] if first else []) + [f"run-{number}" for number in range(runs)]
     writers: list[Writing] = []
     catalog = Writing(source, "w/p", 999_999, [])
+    registry = Writing(source, "w/model-a", 999_998, [])
+    chooser = random.Random(seed + 1)  # its own: what is drawn for artifacts changes nothing else
     for number, run in enumerate(names):
         for rank in range(source.choice((1, 2))):
             metrics = [f"metric-{i}" for i in range(source.choice((1, 3, 10)))]
@@ -120,6 +132,9 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
                 writers.append(writing)
     for _ in range(frames):
         writing = source.choice(writers)
+        if chooser.random() < 0.3:
+            catalog.events(into, *(artifact_event(chooser, "p", chooser.choice(("panel-a", "panel-b"))) for _ in "ab"))
+            registry.events(into, artifact_event(chooser, None, "model-a"))
         match source.randrange(10):
             case 0:
                 parameter = ParametersLogged(at_us=3, values={f"p{source.randrange(5)}": source.random()})
@@ -142,3 +157,27 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
     for writing in writers:
         writing.events(into, RunFinished(at_us=9))
     return into
+
+
+def artifact_event(source: random.Random, project: str | None, name: str) -> ArtifactEvent:
+    """Something that happens to an artifact; much of it is refused."""
+    place = {"at_us": 8, "workspace": "w", "project": project, "artifact_type": "thing", "name": name}
+    labels = tuple(source.sample(("best", "production", "old"), source.randrange(3)))
+    ordinal = source.randrange(1, 8)
+    match source.randrange(8):
+        case 0:
+            return ArtifactCreated(**place, description=f"{source.random()}", tags=labels)
+        case 1:
+            return ArtifactUpdated(**place, notes=f"{source.random()}")
+        case 2 if source.random() < 0.3:
+            return ArtifactDeleted(**place)
+        case 2 | 3:
+            return ArtifactVersionUpdated(**place, ordinal=ordinal, aliases_added=labels, comment=f"{source.random()}")
+        case 4:
+            return ArtifactVersionDeleted(**place, ordinal=ordinal)
+        case _:
+            version = source.choice((None, None, f"{source.randrange(9)}"))
+            file = ArtifactFile(name="a.bin", sha256=f"{source.getrandbits(256):064x}", size_bytes=3)
+            return ArtifactVersionLogged(
+                **place, version=version, aliases=labels, files=(file,), metadata={"x": ordinal}
+            )
