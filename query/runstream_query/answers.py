@@ -179,7 +179,7 @@ class Summaries(Answer):
 
 
 class Curve(Answer):
-    """All points of one run and metric, ordered by (step, at). The four lists have the same length."""
+    """All points of one run and metric, ordered by (step, at). The lists have the same length."""
 
     run: str
     metric: str
@@ -188,6 +188,8 @@ class Curve(Answer):
     values: list[Number]
     #: Which writer wrote the point: the first 64 bits of its id, as 16 hexadecimal digits.
     writers: list[str]
+    #: The epoch that each point was logged in, null where it has none. Only if they were asked for.
+    epochs: list[int | None] | None = None
 
 
 class Envelope(Answer):
@@ -226,6 +228,8 @@ class Asset(Answer):
     step: int | None
     metadata: Logged
     at: datetime
+    #: The part of the run that logged it (such as `train`), if its client tells them apart.
+    context: str | None = None
 
 
 class Assets(Answer):

@@ -123,7 +123,7 @@ class FakeServer:
             case ["runs", "r1", "series"]:
                 return 200, self.curve("max_points" in query)
             case ["series"] if "arrow" in accept:
-                return 200, self.arrow(body["runs"])
+                return 200, self.arrow(body["runs"], body.get("epochs", False))
             case ["series"]:
                 return 200, self.curve(True)
             case ["summaries"]:
@@ -141,9 +141,10 @@ class FakeServer:
         envelope = Envelope.model_validate({"run": "r1", "metric": "loss"} | lists | values)
         return encode_json(Series(envelopes=[envelope], width=2))
 
-    def arrow(self, runs: list[str]) -> bytes:
+    def arrow(self, runs: list[str], epochs: bool) -> bytes:
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, POINTS_SCHEMA) as writer:
+        schema = POINTS_SCHEMA.append(pa.field("epoch", pa.int64())) if epochs else POINTS_SCHEMA
+        with pa.ipc.new_stream(sink, schema) as writer:
             for run in runs:
                 table = pa.table(
                     {
@@ -155,7 +156,9 @@ class FakeServer:
                         "writer": pa.array([2**63 + 1, 2**63 + 1], pa.uint64()),
                     }
                 )
-                writer.write_table(table.cast(POINTS_SCHEMA))
+                if epochs:
+                    table = table.append_column("epoch", pa.array([None, 7], pa.int64()))
+                writer.write_table(table.cast(schema))
         return sink.getvalue().to_pybytes()
 
 
@@ -421,6 +424,16 @@ def test_export_as_csv(server: FakeServer, capfd: pytest.CaptureFixture[str], tm
     assert lines[0] == '"run","metric","step","at","value","writer"'
     assert re.match(r'"r1","loss",0,1970-01-01 00:00:00\.000000Z?,0\.1,9223372036854775809$', lines[1])
     assert (tmp_path / "some" / "runs.csv").read_text().startswith("id,workspace,project")
+
+
+def test_export_of_epochs(server: FakeServer, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for form in ("csv", "parquet"):
+        answered(capfd, "export", "--runs", "r1,r2", "--format", form, "--epochs", "--out", form)
+    lines = (tmp_path / "csv" / "points.csv").read_text().splitlines()
+    assert lines[0] == '"run","metric","step","at","value","writer","epoch"'
+    assert [line.rpartition(",")[2] for line in lines[1:]] == ["", "7", "", "7"]
+    points = pq.read_table(tmp_path / "parquet" / "points.parquet")
+    assert points.column("epoch").to_pylist() == [None, 7, None, 7]
 
 
 def test_export_never_overwrites_and_leaves_nothing_half_done(

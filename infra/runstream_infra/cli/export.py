@@ -70,6 +70,7 @@ FLOATS: Final = frozenset({"duration", "minimum", "maximum", "first", "last", "t
 @click.option("--filter", "filter_text", metavar="EXPR", default="", help="Runs that the expression lets through.")
 @place_options
 @click.option("--format", "form", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True)
+@click.option("--epochs", is_flag=True, help="Also the epoch that each point was logged in, if it has one.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="PATH", help="A folder, made by this command."
 )
@@ -81,6 +82,7 @@ def export(
     project: str | None,
     workspace: str | None,
     form: str,
+    epochs: bool,
     out: Path,
     url: str | None,
     api_key: str | None,
@@ -107,7 +109,7 @@ def export(
     try:
         partial.mkdir(parents=True)
         with output.err.status(f"exporting {len(runs)} runs"):
-            written = write_all(server, runs, partial, form)
+            written = write_all(server, runs, partial, form, epochs)
         partial.rename(out)
     except OSError as error:
         raise Failed(f"{out} cannot be written: {error}") from error
@@ -140,8 +142,10 @@ def chosen_runs(
     return found.rows
 
 
-def write_all(server: Server, runs: Sequence[dict[str, Any]], folder: Path, form: str) -> dict[str, int]:
-    """Write the four files and return how many rows each has."""
+def write_all(
+    server: Server, runs: Sequence[dict[str, Any]], folder: Path, form: str, epochs: bool = False
+) -> dict[str, int]:
+    """Write the four files and return how many rows each has. epochs: points get a last column `epoch`."""
     ids = [str(run["id"]) for run in runs]
     summaries = [
         summary
@@ -158,7 +162,7 @@ def write_all(server: Server, runs: Sequence[dict[str, Any]], folder: Path, form
         "runs": write_rows(runs, RUN_FIELDS, folder / f"runs.{form}"),
         "parameters": write_rows(parameters, PARAMETER_FIELDS, folder / f"parameters.{form}"),
         "summaries": write_rows(summaries, SUMMARY_FIELDS, folder / f"summaries.{form}"),
-        "points": write_points(server, summaries, folder / f"points.{form}"),
+        "points": write_points(server, summaries, folder / f"points.{form}", epochs),
     }
 
 
@@ -214,7 +218,7 @@ def streams_of(summaries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[st
         yield runs, ["*"]
 
 
-def write_points(server: Server, summaries: Sequence[Mapping[str, Any]], path: Path) -> int:
+def write_points(server: Server, summaries: Sequence[Mapping[str, Any]], path: Path, epochs: bool = False) -> int:
     """Every point, batch by batch: memory does not grow with their number. Returns how many."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
@@ -228,13 +232,14 @@ def write_points(server: Server, summaries: Sequence[Mapping[str, Any]], path: P
             ("at", pa.timestamp("us", tz="UTC")),
             ("value", pa.float64()),
             ("writer", pa.uint64()),
+            *([("epoch", pa.int64())] if epochs else []),
         ]
     )
     make = pq.ParquetWriter if path.suffix == ".parquet" else pa_csv.CSVWriter
     rows = 0
     with make(path, schema) as writer:
         for runs, metrics in streams_of(summaries):
-            with server.arrow_points(runs, metrics) as stream:
+            with server.arrow_points(runs, metrics, epochs=epochs) as stream:
                 for table in _tables(stream, schema):
                     writer.write_table(table)
                     rows += table.num_rows

@@ -138,9 +138,10 @@ class Server:
         raise BadInput(f"run {run_id} has no metric {metric!r}: `runstream show {run_id}` lists what it has")
 
     @contextlib.contextmanager
-    def arrow_points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> Iterator["Body"]:
-        """Every point of these runs and metrics as an Arrow stream, to be read while the block lasts."""
-        question = {"runs": list(run_ids), "metrics": list(metrics)}
+    def arrow_points(self, run_ids: Sequence[str], metrics: Sequence[str], *, epochs: bool = False) -> Iterator["Body"]:
+        """Every point of these runs and metrics as an Arrow stream, to be read while the block lasts. epochs: with a
+        last column `epoch`."""
+        question = {"runs": list(run_ids), "metrics": list(metrics)} | ({"epochs": True} if epochs else {})
         with _explained(self.url), self._transport.open("POST", "/api/v1/series", question, {"Accept": ARROW}) as body:
             yield body
 

@@ -213,8 +213,8 @@ def joined(blocks: Sequence[Block]) -> Block:
         values_at += len(block.values)
         rows_at += len(block.steps)
     names = ("values", "steps", "at_us", "group", "place", "values_at", "rows_at", "length")
-    columns = (np.concatenate([getattr(block, name) for block in moved]) for name in names)
-    return Block(*columns, epochs=_joined_epochs(blocks))
+    columns = {name: np.concatenate([getattr(block, name) for block in moved]) for name in names}
+    return Block(**columns, epochs=_joined_epochs(blocks))
 
 
 def _joined_epochs(blocks: Sequence[Block]) -> I64 | None:

@@ -13,6 +13,8 @@ from pydantic.alias_generators import to_camel
 from runstream.events.names import NO_STEP
 from runstream_query.answers import Answer, Logged
 
+#: What the client calls the parts of a run (`with experiment.train():`).
+_CONTEXTS: Final = frozenset({"train", "test", "validate"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Doubles are exact integers up to here.
 _EXACT: Final = 2**53
@@ -49,6 +51,12 @@ def number_text(value: float) -> str:
     if value.is_integer() and abs(value) < _EXACT and (value or math.copysign(1, value) > 0):
         return str(int(value))
     return repr(value)
+def run_context_of(metric: str) -> str | None:
+    """The part of the run that a metric was logged in: the client puts it before the name, as `train_loss`."""
+    context, separator, name = metric.partition("_")
+    return context if separator and name and context in _CONTEXTS else None
+
+
 
 
 def step_of(step: int | None) -> int | None:

@@ -26,7 +26,9 @@ from runstream_query.http.context import Context
 from runstream_query.http.pages import shown_rows
 from runstream_query.sql.parameters import Parameters
 
-Points = dict[tuple[str, str], list[tuple[int, int, float]]]
+#: Step, time in microseconds, value, epoch.
+Point = tuple[int, int, float, int | None]
+Points = dict[tuple[str, str], list[Point]]
 
 
 async def charts(context: Context, request: web.Request, asked: AskedCharts) -> CometCharts:
@@ -80,6 +82,7 @@ def _by_series(table: pa.Table) -> Points:
         table.column("step").to_pylist(),
         table.column("at").cast(pa.int64()).to_pylist(),
         table.column("value").to_pylist(),
+        table.column("epoch").to_pylist(),
         strict=True,
     )
     rows = zip(names, points, strict=True)
@@ -114,7 +117,7 @@ def _answer(
     answers: dict[str, CometChart] = {}
     for run, row in rows.items():
         of_run = {metric: points[run, metric] for metric in metrics if (run, metric) in points}
-        steps = sorted({step for curve in of_run.values() for step, _, _ in curve})
+        steps = sorted({step for curve in of_run.values() for step, *_ in curve})
         started_ms = at_ms(row["started_at"])
         curves = [
             _curve(metric, curve, started_ms, None if asked.independent_metrics else steps)
@@ -131,21 +134,19 @@ def _answer(
     return CometCharts(experiments=answers, empty=not any(chart.metrics for chart in answers.values()))
 
 
-def _curve(
-    metric: str, points: Sequence[tuple[int, int, float]], started_ms: int, steps: Sequence[int] | None
-) -> CometCurve:
+def _curve(metric: str, points: Sequence[Point], started_ms: int, steps: Sequence[int] | None) -> CometCurve:
     """The curve by its own points, or with `steps` by these: the last point of each step, null where there is none."""
     if steps is None:
-        placed: Sequence[tuple[int, int | None, float | None]] = points
+        placed: Sequence[tuple[int, int | None, float | None, int | None]] = points
     else:
-        last = {step: (step, at_us, value) for step, at_us, value in points}
-        placed = [last.get(step, (step, None, None)) for step in steps]
-    times = [None if at_us is None else at_us // 1000 for _, at_us, _ in placed]
+        last = {point[0]: point for point in points}
+        placed = [last.get(step, (step, None, None, None)) for step in steps]
+    times = [None if at_us is None else at_us // 1000 for _, at_us, _, _ in placed]
     return CometCurve(
         metric_name=metric,
-        values=[value for _, _, value in placed],
-        steps=[step_of(step) for step, _, _ in placed],
-        epochs=[None] * len(placed),
+        values=[value for _, _, value, _ in placed],
+        steps=[step_of(step) for step, *_ in placed],
+        epochs=[epoch for *_, epoch in placed],
         timestamps=times,
         durations=[None if at is None else at - started_ms for at in times],
     )

@@ -11,6 +11,7 @@ from runstream_query.comet.answers import (
     CometTags,
     at_ms,
     number_text,
+    run_context_of,
     step_of,
 )
 from runstream_query.comet.asked import AskedOfExperiment
@@ -39,6 +40,7 @@ async def metric_summaries(context: Context, request: web.Request, asked: AskedO
 
 
 def _of_metric(row: dict[str, Any]) -> CometSummary:
+    context = run_context_of(row["metric"])
     return CometSummary(
         name=row["metric"],
         value_max=number_text(row["maximum"]),
@@ -47,6 +49,9 @@ def _of_metric(row: dict[str, Any]) -> CometSummary:
         timestamp_max=at_ms(row["maximum_at"]),
         timestamp_min=at_ms(row["minimum_at"]),
         timestamp_current=at_ms(row["last_at"]),
+        run_context_max=context,
+        run_context_min=context,
+        run_context_current=context,
         step_max=step_of(row["maximum_step"]),
         step_min=step_of(row["minimum_step"]),
         step_current=step_of(row["last_step"]),

@@ -75,6 +75,7 @@ def _asset(request: web.Request, found: Asset) -> CometAsset:
         etag=found.sha256,
         audio=kind == "audio",
         video=kind == "video",
+        run_context=found.context,
         image=kind == "image",
         histogram=kind == _HISTOGRAM,
         can_view=kind in _VIEWED,

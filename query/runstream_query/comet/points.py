@@ -9,7 +9,7 @@ import pyarrow as pa
 from aiohttp import web
 
 from runstream.events.names import NO_STEP
-from runstream_query.comet.answers import number_text
+from runstream_query.comet.answers import number_text, run_context_of
 from runstream_query.comet.asked import AskedMetric, AskedOfExperiment
 from runstream_query.comet.runs import require_row
 from runstream_query.comet.streaming import stream_json
@@ -50,22 +50,24 @@ async def _pieces(context: Context, run: str, metric: str | None) -> AsyncIterat
     offsets: dict[str, int] = {}
     for names in reads_of(await context.rows(sql, bound), context.settings.points_per_read):
         bound = Parameters()
-        table = await context.store.query(points_statement(names, Range(), bound), bound.values)
+        table = await context.store.query(points_statement(names, Range(), bound, epochs=True), bound.values)
         for begin in range(0, table.num_rows, _POINTS_PER_PIECE):
             yield await asyncio.to_thread(_encoded, table.slice(begin, _POINTS_PER_PIECE), offsets)
 
 
 def _encoded(table: pa.Table, offsets: dict[str, int]) -> str:
     """The rows as members of a JSON list. `offsets`: how many points of each metric there were before."""
-    columns: list[Sequence[Any]] = [table.column(name).to_pylist() for name in ("metric", "step", "value")]
+    columns: list[Sequence[Any]] = [table.column(name).to_pylist() for name in ("metric", "step", "value", "epoch")]
     times = table.column("at").cast(pa.int64()).to_pylist()
     shown = {name: json.dumps(name, ensure_ascii=False) for name in set(columns[0])}
+    contexts = {name: json.dumps(run_context_of(name)) for name in shown}
     pieces = []
-    for name, step, value, at_us in zip(*columns, times, strict=True):
+    for name, step, value, epoch, at_us in zip(*columns, times, strict=True):
         offset = offsets.get(name, 0)
         offsets[name] = offset + 1
         pieces.append(
             f'{{"metricName":{shown[name]},"metricValue":"{number_text(value)}","timestamp":{at_us // 1000},'
-            f'"step":{"null" if step == NO_STEP else step},"epoch":null,"runContext":null,"offset":{offset}}}'
+            f'"step":{"null" if step == NO_STEP else step},"epoch":{"null" if epoch is None else epoch},'
+            f'"runContext":{contexts[name]},"offset":{offset}}}'
         )
     return ",".join(pieces)

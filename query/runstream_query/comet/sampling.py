@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runstream.events.names import NO_STEP
+from runstream.events.names import NO_EPOCH, NO_STEP
 from runstream_query.comet.answers import at_ms
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.series import bucket_width
@@ -56,10 +56,10 @@ def chart_series_statement(runs: Sequence[str], metrics: Sequence[str], limit: i
 
 
 def full_statement(series: Sequence[Series], parameters: Parameters) -> str:
-    """All points (run, metric, step, at, value) of the series, ordered by run, metric, step and time."""
+    """All points (run, metric, step, at, value, epoch) of the series, ordered by run, metric, step and time."""
     return (
-        f"SELECT run, metric, step, at, value FROM points WHERE {_among(series, parameters)} "
-        "ORDER BY run, metric, step, at, value"
+        f"SELECT run, metric, step, at, value, epoch FROM points WHERE {_among(series, parameters)} "
+        "ORDER BY run, metric, step, at, value, epoch"
     )
 
 
@@ -78,19 +78,21 @@ def sampled_statement(series: Sequence[Series], parameters: Parameters) -> str:
     buckets = f"(SELECT {wanted} FROM (SELECT arrayJoin(arrayZip({', '.join(lists)})) AS one)) AS w"
     place = "if(w.by_time, toUnixTimestamp64Micro(p.at), p.step)"
     bucket = f"intDiv(least(greatest({place}, w.low), w.high), w.width)"
-    point = "tuple(p.step, p.at, p.value)"
+    point = "tuple(p.step, p.at, p.value, p.epoch)"
     extremes = (
         f"[argMin({point}, {point}), argMax({point}, {point})], "
         f"if(countIf(NOT isNaN(p.value)) = 0, [], [argMinIf({point}, p.value, NOT isNaN(p.value)), "
         f"argMaxIf({point}, p.value, NOT isNaN(p.value))])"
     )
     return (
-        "SELECT run, metric, kept.1 AS step, kept.2 AS at, kept.3 AS value FROM ("
+        "SELECT run, metric, kept.1 AS step, kept.2 AS at, kept.3 AS value, "
+        f"nullIf(kept.4, {parameters.integer(NO_EPOCH)}) AS epoch FROM ("
         "SELECT DISTINCT run, metric, arrayJoin(points) AS kept FROM ("
         f"SELECT p.run AS run, p.metric AS metric, {bucket} AS bucket, arrayConcat({extremes}) AS points "
-        f"FROM (SELECT run, metric, step, at, value FROM points WHERE {_among(series, parameters)}) AS p "
+        f"FROM (SELECT run, metric, step, at, value, ifNull(epoch, {parameters.integer(NO_EPOCH)}) AS epoch "
+        f"FROM points WHERE {_among(series, parameters)}) AS p "
         f"INNER JOIN {buckets} ON p.run = w.run AND p.metric = w.metric GROUP BY run, metric, bucket)) "
-        "ORDER BY run, metric, step, at, value"
+        "ORDER BY run, metric, step, at, value, epoch"
     )
 
 

@@ -20,7 +20,7 @@ from runstream_query.http.past import folded, time_of
 from runstream_query.sql.parameters import Parameters
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
-_COLUMNS: Final = "run, asset, name, kind, sha256, size_bytes, content_type, step, metadata, at"
+_COLUMNS: Final = "run, asset, name, kind, sha256, size_bytes, content_type, step, metadata, at, context"
 #: What a browser may show by itself. Everything else, HTML and SVG with their scripts above all, is only saved.
 _SHOWN: Final = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/json", "audio/mpeg", "video/mp4"}
@@ -56,8 +56,8 @@ async def list_assets(context: Context, call: Call[AskedAssets]) -> Assets:
 
 
 def _asset(row: dict[str, Any]) -> Asset:
-    values = {name: row[name] for name in Asset.model_fields if name != "metadata"}
-    return Asset(**values, metadata=json.loads(row["metadata"] or "{}"))
+    values = {name: row[name] for name in Asset.model_fields if name not in ("metadata", "context")}
+    return Asset(**values, metadata=json.loads(row["metadata"] or "{}"), context=row["context"] or None)
 
 
 async def download(context: Context, call: Call[Asked]) -> web.StreamResponse:

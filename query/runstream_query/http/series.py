@@ -51,6 +51,11 @@ class AskedRange(AskedOfPast):
     time_from: datetime | None = None
     time_to: datetime | None = None
     by: Axis = ModelField(default="step", description="what buckets divide: steps or time")
+    epochs: bool = ModelField(
+        default=False,
+        description="also the epoch that each point was logged in, null where it has none: a last column `epoch` of "
+        "the Arrow stream, a list `epochs` in JSON. Only of all points, not with max_points",
+    )
 
 
 class AskedSeries(AskedRange):
@@ -100,7 +105,9 @@ async def _answer(
     wanted = _range(asked, prefix)
     arrow = wants_arrow(request)
     if asked.max_points is None:
-        return await (_stream_points if arrow else _json_points)(context, request, found, wanted)
+        return await (_stream_points if arrow else _json_points)(context, request, found, wanted, asked.epochs)
+    if asked.epochs:
+        raise InvalidRequest("buckets have no epochs: leave max_points out, or epochs", name="epochs")
     if asked.max_points > context.settings.max_points_limit:
         raise InvalidRequest(
             f"max_points is {asked.max_points}: at most {context.settings.max_points_limit} are allowed, or leave it "
@@ -204,7 +211,7 @@ async def _reads(context: Context, found: Sequence[dict[str, Any]], wanted: Rang
 
 
 async def _json_points(
-    context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range
+    context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range, epochs: bool
 ) -> Series:
     reads, total = await _reads(context, found, wanted)
     limit = context.settings.max_json_points
@@ -216,17 +223,19 @@ async def _json_points(
         )
     curves: list[Curve] = []
     for names in reads:
-        table = await _points(context, names, wanted)
+        table = await _points(context, names, wanted, epochs)
         curves.extend(await asyncio.to_thread(_curves, table))
     return Series(curves=curves)
 
 
-async def _points(context: Context, names: Names, wanted: Range) -> pa.Table:
+async def _points(context: Context, names: Names, wanted: Range, epochs: bool) -> pa.Table:
     """All points of one read. Of a single series the names are added here, as dictionaries of one."""
     parameters = Parameters()
     if not names.alone:
-        return await context.store.query(points_statement(names, wanted, parameters), parameters.values)
-    table = await context.store.query(unnamed_points_statement(names, wanted, parameters), parameters.values)
+        sql = points_statement(names, wanted, parameters, epochs=epochs)
+        return await context.store.query(sql, parameters.values)
+    sql = unnamed_points_statement(names, wanted, parameters, epochs=epochs)
+    table = await context.store.query(sql, parameters.values)
     codes = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
     run, metric = (
         pa.DictionaryArray.from_arrays(codes, pa.array([name])) for name in (names.runs[0], names.metrics[0])
@@ -253,6 +262,7 @@ def _curves(table: pa.Table) -> list[Curve]:
             at=rows.column("at").to_pylist(),
             values=rows.column("value").to_pylist(),
             writers=[f"{writer:016x}" for writer in rows.column("writer").to_pylist()],
+            epochs=rows.column("epoch").to_pylist() if "epoch" in rows.column_names else None,
         )
         for run, metric, rows in _parts(table)
     ]
@@ -318,15 +328,16 @@ _ENVELOPE_FIELDS: Final = [
 
 
 async def _stream_points(
-    context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range
+    context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range, epochs: bool
 ) -> web.StreamResponse:
     reads, _ = await _reads(context, found, wanted)
 
     async def tables() -> AsyncIterator[pa.Table]:
         for names in reads:
-            yield await _points(context, names, wanted)
+            yield await _points(context, names, wanted, epochs)
 
-    return await _stream(context, request, POINTS_SCHEMA, tables(), {})
+    schema = POINTS_SCHEMA.append(pa.field("epoch", pa.int64())) if epochs else POINTS_SCHEMA
+    return await _stream(context, request, schema, tables(), {})
 
 
 async def _stream_table(

@@ -123,20 +123,25 @@ def points_condition(names: Names, wanted: Range, parameters: Parameters) -> str
     return " AND ".join(conditions)
 
 
-def points_statement(names: Names, wanted: Range, parameters: Parameters, limit: int | None = None) -> str:
-    """All points, ordered by run, metric, step, at (and value, so that answers are the same each time)."""
+def points_statement(
+    names: Names, wanted: Range, parameters: Parameters, limit: int | None = None, *, epochs: bool = False
+) -> str:
+    """All points, ordered by run, metric, step, at (and value, so that answers are the same each time). epochs: a last
+    column `epoch`, NULL for points without one."""
     end = f" LIMIT {parameters.integer(limit)}" if limit is not None else ""
+    epoch = ", epoch" if epochs else ""
     return (
-        "SELECT run, metric, step, at, value, writer FROM points WHERE "
-        f"{points_condition(names, wanted, parameters)} ORDER BY run, metric, step, at, value{end}"
+        f"SELECT run, metric, step, at, value, writer{epoch} FROM points WHERE "
+        f"{points_condition(names, wanted, parameters)} ORDER BY run, metric, step, at, value{epoch}{end}"
     )
 
 
-def unnamed_points_statement(names: Names, wanted: Range, parameters: Parameters) -> str:
+def unnamed_points_statement(names: Names, wanted: Range, parameters: Parameters, *, epochs: bool = False) -> str:
     """As `points_statement`, without run and metric: of one series their text a million times is half of the work."""
+    epoch = ", epoch" if epochs else ""
     return (
-        f"SELECT step, at, value, writer FROM points WHERE {points_condition(names, wanted, parameters)} "
-        "ORDER BY run, metric, step, at, value"
+        f"SELECT step, at, value, writer{epoch} FROM points WHERE {points_condition(names, wanted, parameters)} "
+        f"ORDER BY run, metric, step, at, value{epoch}"
     )
 
 

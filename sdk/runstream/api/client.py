@@ -149,6 +149,7 @@ class API(DocumentedPanel):
         step_from: int | None = None,
         step_to: int | None = None,
         by: Literal["step", "time"] = "step",
+        epochs: bool = False,
         as_of: str | None = None,
         wait_for: str | None = None,
         wait_s: float | None = None,
@@ -156,7 +157,8 @@ class API(DocumentedPanel):
         """Curves of several runs and metrics (names or globs) in one request, made when the result is first used.
 
         With `max_points` each curve comes in at most so many buckets, which divide steps or time (`by`), with the exact
-        minimum, maximum, mean and counts of each; without, as all its points. The step range is inclusive.
+        minimum, maximum, mean and counts of each; without, as all its points. The step range is inclusive. `epochs`
+        (only of all points): also the epoch that each point was logged in, as clients say that know epochs.
         """
         question = {
             "runs": _ids(runs),
@@ -165,6 +167,7 @@ class API(DocumentedPanel):
             "step_from": step_from,
             "step_to": step_to,
             "by": by,
+            "epochs": epochs or None,
             "as_of": as_of,
             "wait_for": wait_for,
             "wait_s": wait_s,

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """All points of one metric of one run, ordered by (step, time). Shapes: steps[n], at[n], values[n]."""
+    """All points of one metric of one run, ordered by (step, time). Shapes: steps[n], at[n], values[n]; epochs[n] (None
+    for a point without one) if they were asked for."""
 
     run: str
     metric: str
@@ -24,6 +25,7 @@ class Curve:
     #: UTC, microseconds.
     at: Sequence[datetime]
     values: Sequence[float]
+    epochs: Sequence[int | None] | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -40,6 +42,7 @@ class Curve:
             row["steps"],
             [moment(at) for at in row["at"]],
             [number(v) for v in row["values"]],
+            row.get("epochs"),
         )
 
 

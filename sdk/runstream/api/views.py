@@ -137,6 +137,8 @@ class Asset:
     step: int | None
     metadata: Mapping[str, Any]
     at: datetime
+    #: The part of the run that logged it (such as `train`), if its client tells them apart.
+    context: str | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:

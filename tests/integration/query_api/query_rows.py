@@ -10,6 +10,7 @@ import numpy as np
 
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
+from runstream_processors.store.native import ColumnData
 from runstream_processors.store.tables import TABLES, encode_columns, encode_rows
 
 #: 2026-01-31T12:00:00Z in microseconds: when these tests take place.
@@ -111,6 +112,7 @@ def asset(run_id: str, asset_id: str, name: str, sha256: str, size_bytes: int, *
         "deleted": False,
         "part": 0,
         "offset": 1,
+        "context": "",
     } | changes
 
 
@@ -136,10 +138,11 @@ async def insert_points(
     at_us: np.ndarray[Any, np.dtype[np.int64]] | None = None,
     offset: int = 1,
     summarised: bool = True,
+    epochs: Sequence[int | None] | None = None,
 ) -> None:
     """Points of one series, and the summary that belongs to them (first and last by step, as far as reads need it)."""
     n = len(steps)
-    columns = {
+    columns: dict[str, ColumnData] = {
         "run": [run_id] * n,
         "metric": [metric] * n,
         "step": steps.astype(np.int64),
@@ -149,6 +152,8 @@ async def insert_points(
         "part": np.zeros(n, np.uint16),
         "offset": np.full(n, offset, np.uint64),
     }
+    if epochs is not None:
+        columns["epoch"] = epochs
     await store.insert("points", list(columns), encode_columns("points", columns, n), n)
     if summarised:
         ends = {"first_step": int(steps.min()), "last_step": int(steps.max()), "count": n, "offset": offset}

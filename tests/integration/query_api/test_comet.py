@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from query_rows import NOW_US, attribute, insert_points, run, summary, watermark
+from query_rows import NOW_US, asset, attribute, insert_points, run, summary, watermark
 from query_service import Service
 
 from runstream.events.names import NO_STEP
@@ -53,6 +53,10 @@ def series(n: int, kind: str) -> tuple[Any, Any, Any]:
             values[[5, n - 5]] = np.inf, -np.inf
         case "far steps":
             steps = np.concatenate([steps[:-1], [2**62]])
+        case "farthest steps":
+            steps = np.concatenate([[-(2**63) + 1], steps[1:-1], [2**63 - 1]])
+        case "some without steps":
+            steps[: n // 2] = NO_STEP
     return steps, values, at_us
 
 
@@ -65,6 +69,8 @@ KINDS = [
     "holes of NaN",
     "infinities",
     "far steps",
+    "farthest steps",
+    "some without steps",
 ]
 
 
@@ -72,28 +78,31 @@ KINDS = [
 async def test_a_sample_is_of_the_curve_and_has_its_ends_and_extremes(service: Service, kind: str) -> None:
     steps, values, at_us = series(3_000, kind)
     await service.insert("run_states", run("a"))
-    await insert_points(service.store, "a", "x", steps, values, at_us=at_us, summarised=False)
+    epochs = [None if n % 3 == 0 else n // 100 for n in range(len(steps))]
+    await insert_points(service.store, "a", "x", steps, values, at_us=at_us, summarised=False, epochs=epochs)
     ends = {"first_step": int(steps[0]), "last_step": int(steps[-1]), "count": len(steps)}
     ends |= {"first_at": int(at_us[0]), "last_at": int(at_us[-1])}
     await service.insert("summary_states", summary("a", "x", **ends))
     (found,) = (await chart(service, ["a"], ["x"]))["a"]["metrics"]
     points = [
-        (step, at, float(value))
-        for step, at, value in zip(found["steps"], found["timestamps"], found["values"], strict=True)
+        (step, at, float(value), epoch)
+        for step, at, value, epoch in zip(
+            found["steps"], found["timestamps"], found["values"], found["epochs"], strict=True
+        )
     ]
     logged = {
-        (None if step == NO_STEP else int(step), int(at) // 1000, repr(float(value)))
-        for step, at, value in zip(steps, at_us, values, strict=True)
+        (None if step == NO_STEP else int(step), int(at) // 1000, repr(float(value)), epoch)
+        for step, at, value, epoch in zip(steps, at_us, values, epochs, strict=True)
     }
-    assert {(step, at, repr(value)) for step, at, value in points} <= logged
+    assert {(step, at, repr(value), epoch) for step, at, value, epoch in points} <= logged
     assert len(points) <= 500
     assert (points[0][1], points[-1][1]) == (at_us[0] // 1000, at_us[-1] // 1000)
-    numbers = [value for _, _, value in points if not math.isnan(value)]
+    numbers = [value for _, _, value, _ in points if not math.isnan(value)]
     if kind == "nothing but NaN":
         assert not numbers
     else:
         assert (min(numbers), max(numbers)) == (np.nanmin(values), np.nanmax(values))
-    if kind not in ("far steps", "holes of NaN"):
+    if kind not in ("far steps", "farthest steps", "holes of NaN"):
         assert len(points) >= 250
 
 
@@ -150,6 +159,56 @@ async def test_points_come_in_pieces_that_join(service: Service) -> None:
     assert one == everything[20_000:]
     assert [float(point["metricValue"]) for point in one] == [n / 4 for n in range(20_000)]
     assert await get(service, "experiment/metrics/get-metric", experimentKey="a", metricName="y") == {"metrics": []}
+
+
+async def test_points_have_epochs_and_contexts_and_null_where_there_are_none(service: Service) -> None:
+    await service.insert("run_states", run("a"))
+    steps, values = np.array([NO_STEP, NO_STEP, 3, 4]), np.array([1.0, 2.0, 3.0, 4.0])
+    at_us = NOW_US + np.arange(4) * 1000
+    for metric in ("train_loss", "trained", "train_"):
+        epochs = [0, None, -1, 2**62] if metric == "train_loss" else None
+        await insert_points(service.store, "a", metric, steps, values, at_us=at_us, epochs=epochs)
+    everything = (await get(service, "experiment/metrics/get-all", experimentKey="a"))["metrics"]
+    shown = [(one["metricName"], one["step"], one["epoch"], one["runContext"], one["offset"]) for one in everything]
+    assert shown == [
+        *(("train_", step, None, None, offset) for offset, step in enumerate((None, None, 3, 4))),
+        ("train_loss", None, 0, "train", 0),
+        ("train_loss", None, None, "train", 1),
+        ("train_loss", 3, -1, "train", 2),
+        ("train_loss", 4, 2**62, "train", 3),
+        *(("trained", step, None, None, offset) for offset, step in enumerate((None, None, 3, 4))),
+    ]
+    one = await get(service, "experiment/metrics/get-metric", experimentKey="a", metricName="train_loss")
+    assert one["metrics"] == everything[4:8]
+    for full in (False, True):
+        charts = await chart(service, ["a"], ["train_loss", "trained"], fetchFull=full)
+        curves = {curve["metricName"]: curve for curve in charts["a"]["metrics"]}
+        assert curves["train_loss"]["epochs"] == [0, None, -1, 2**62]
+        assert curves["train_loss"]["steps"] == [None, None, 3, 4]
+        assert curves["trained"]["epochs"] == [None] * 4
+    aligned = await chart(service, ["a"], ["train_loss", "trained"], independentMetrics=False)
+    assert aligned["a"]["steps"] == [None, 3, 4]
+    assert aligned["a"]["metrics"][0]["epochs"] == [None, -1, 2**62], "of a step the last point"
+
+
+async def test_summaries_of_points_without_steps(service: Service) -> None:
+    await service.insert("run_states", run("a"))
+    ends = dict.fromkeys(("minimum_step", "maximum_step", "first_step", "last_step"), NO_STEP)
+    await service.insert("summary_states", summary("a", "validate_acc", 0.5, **ends), summary("a", "acc", 0.5))
+    found = (await get(service, "experiment/metrics/summary", experimentKey="a"))["values"]
+    assert [one["name"] for one in found] == ["acc", "validate_acc"]
+    for end in ("Min", "Max", "Current"):
+        assert found[1][f"step{end}"] is None
+        assert found[0][f"step{end}"] is not None
+        assert (found[0][f"runContext{end}"], found[1][f"runContext{end}"]) == (None, "validate")
+
+
+async def test_assets_have_the_context_that_they_were_logged_in(service: Service) -> None:
+    await service.insert("run_states", run("a"))
+    row = asset("a", "x", "plot.png", "0" * 64, 3)
+    await service.insert("asset_states", row | {"context": "train"}, row | {"asset": "y"})
+    listed = (await get(service, "experiment/asset/list", experimentKey="a", type="all"))["assets"]
+    assert {one["assetId"]: one["runContext"] for one in listed} == {"x": "train", "y": None}
 
 
 async def test_output_of_many_pieces_is_one_text(service: Service) -> None:

@@ -64,6 +64,10 @@ async def test_curves(service: Service, api: API) -> None:
     assert np.array_equal(curve.values, [1.0, math.nan, math.inf], equal_nan=True)
     table = await asyncio.to_thread(series.to_arrow)
     assert table.column_names == ["run", "metric", "step", "at", "value", "writer"]
+    assert curve.epochs is None
+    with_epochs = api.series("r1", "loss", epochs=True)
+    assert (await asyncio.to_thread(list, with_epochs))[0].epochs == [None] * 3
+    assert (await asyncio.to_thread(with_epochs.to_arrow)).column_names[-1] == "epoch"
     assert list((await asyncio.to_thread(series.to_pandas))["run"].astype(str)) == ["r1"] * 3
     envelope = (await asyncio.to_thread(list, api.series(["r1"], ["l*"], max_points=2)))[0]
     assert isinstance(envelope, Envelope)
@@ -87,8 +91,9 @@ async def test_files(service: Service, api: API, tmp_path: Path) -> None:
 
     await service.assets.write(sha256, chunks(), 10**7)
     await service.insert("run_states", run("a"))
-    await service.insert("asset_states", asset("a", "x", "models/best.bin", sha256, len(content)))
+    await service.insert("asset_states", asset("a", "x", "models/best.bin", sha256, len(content), context="train"))
     (found,) = await asyncio.to_thread(api.assets, "a")
+    assert found.context == "train"
     path = await asyncio.to_thread(api.download, found, tmp_path)
     assert path == tmp_path / "best.bin"
     assert path.read_bytes() == content

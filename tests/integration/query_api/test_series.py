@@ -143,6 +143,27 @@ async def test_points_as_json(service: Service) -> None:
     assert "max_points" in problem["detail"]
 
 
+async def test_epochs_come_if_they_are_asked_for(service: Service) -> None:
+    await service.insert("run_states", run("a"))
+    steps = np.arange(4)
+    await insert_points(service.store, "a", "m", steps, steps * 1.0, epochs=[None, 0, -5, 2**62], offset=3)
+    await insert_points(service.store, "a", "n", steps, steps * 1.0, offset=4)
+    for metrics in (["m"], ["m", "n"]):
+        body = {"runs": ["a"], "metrics": metrics}
+        assert "epoch" not in (await arrow(service, body)).column_names
+        table = await arrow(service, body | {"epochs": True})
+        assert (table.column_names[-1], table.schema.field("epoch").type) == ("epoch", pa.int64())
+        assert table.column("epoch").to_pylist() == ([None, 0, -5, 2**62] + [None] * 4)[: 4 * len(metrics)]
+    plain = await service.get("runs/a/series", metrics="m")
+    assert plain["curves"][0]["epochs"] is None
+    service.advance(4)
+    for asked in ({}, {"as_of": "0:3"}):
+        answer = await service.get("runs/a/series", metrics="m", epochs="true", **asked)
+        assert answer["curves"][0]["epochs"] == [None, 0, -5, 2**62]
+    problem = await service.get("runs/a/series", status=400, metrics="m", epochs="true", max_points=5)
+    assert "buckets have no epochs" in problem["detail"]
+
+
 async def test_buckets_by_time(service: Service) -> None:
     steps = np.arange(1000)
     at_us = NOW_US + (999 - steps) * 1_000_000
@@ -173,6 +194,23 @@ async def test_points_without_a_step_are_a_bucket_of_their_own(service: Service)
     rows = (await arrow(service, {"runs": ["a"], "metrics": ["m"], "max_points": 50})).to_pylist()
     assert (rows[0]["first_step"], rows[0]["last_step"], rows[0]["count"]) == (NO_STEP, NO_STEP, 5)
     assert 40 <= len(rows) - 1 <= 50
+
+
+@pytest.mark.parametrize("far", [2**63 - 1, -(2**63) + 1])
+@pytest.mark.parametrize("max_points", [2, 7, 2_000])
+async def test_the_farthest_steps_beside_points_without_one(service: Service, far: int, max_points: int) -> None:
+    """No width and no bucket overflows, and all points are in some bucket."""
+    steps = np.concatenate((np.full(3, NO_STEP), np.arange(-300, 300), [far]))
+    await service.insert("run_states", run("a"))
+    await insert_points(service.store, "a", "m", steps, np.ones(len(steps)), at_us=NOW_US + np.arange(len(steps)))
+    for more in ({}, {"step_from": NO_STEP, "step_to": 2**63 - 1}, {"time_from": "2020-01-01T00:00:00Z"}):
+        rows = (await arrow(service, {"runs": ["a"], "metrics": ["m"], "max_points": max_points} | more)).to_pylist()
+        assert sum(row["count"] for row in rows) == len(steps)
+        assert rows[0]["first_step"] == NO_STEP
+        assert max(row["last_step"] for row in rows) == steps.max()
+        begins = [row["first_step"] for row in rows]
+        assert begins == sorted(begins)
+        assert len(rows) <= max_points + 1
 
 
 async def test_series_of_a_prefix_of_the_log(service: Service) -> None:
