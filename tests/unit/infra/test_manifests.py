@@ -52,7 +52,8 @@ def is_read(name: str) -> bool:
 
 
 def test_the_list_of_variables_is_what_the_code_reads() -> None:
-    source = (files("runstream_infra.cluster") / "settings.py").read_text()
+    package = files("runstream_infra")
+    source = "".join((package / name).read_text() for name in ("settings.py", "cluster/settings.py"))
     read = set(re.findall(r'(?:environ(?:\.get\(|\[)|_seconds\(environ, )"(RUNSTREAM_\w+)"', source))
     assert read - set(VARIABLES) == OWN
     assert not is_read("RUNSTREAM_ASSET_URL")
