@@ -27,6 +27,7 @@ from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.assets.objects import ObjectAssets
+from runstream_ingest.comet.routes import add_comet_writes
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.embedded import EmbeddedLog
@@ -34,6 +35,7 @@ from runstream_processors.store.mending import MendingStore
 from runstream_processors.worker.loop import Worker
 from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
+from runstream_query.lookup import StoreLookup
 from runstream_query.settings import QuerySettings
 
 logger = logging.getLogger(__name__)
@@ -164,7 +166,7 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
 
     add_operations(app, registry, {"worker": worker_ready, "store": store_ready})
     add_status(app, log=parts.log, store=parts.store, visibility=parts.progress, data_dir=settings.data_dir)
-    add_gateway(
+    gateway = add_gateway(
         app,
         log=parts.log,
         assets=parts.assets,
@@ -172,6 +174,8 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
         settings=GatewaySettings(),
         registry=registry,
     )
+    lookup = StoreLookup(lambda: parts.store, QuerySettings())
+    add_comet_writes(app, gateway=gateway, assets=parts.assets, visibility=parts.progress, lookup=lookup)
     add_query(
         app,
         store=parts.store,

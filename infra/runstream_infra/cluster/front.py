@@ -1,6 +1,6 @@
 """One address before many gateways and query servers, for a cluster on one machine. Deployments have a load balancer.
 
-Requests for /ingest/ go to the gateways, all others to the query servers, in turns; one that refuses the connection is
+Requests that write go to the gateways, all others to the query servers, in turns; one that refuses the connection is
 passed over. Bodies are passed on as they come, in both directions.
 """
 
@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from runstream.service.comet import LIVE_PATHS, LIVE_ROOTS, ROOTS
 from runstream.service.problems import Problem, problem_middleware
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,18 @@ _OF_THE_CONNECTION: Final = frozenset(
     )
 )
 _CHUNK_BYTES: Final = 1 << 16
+_WRITTEN: Final = (
+    "/ingest/",
+    *(f"{root}/write/" for root in ROOTS),
+    *(f"{root}/{path}/" for root in LIVE_ROOTS for path in LIVE_PATHS),
+)
+_WRITTEN_EXACTLY: Final = frozenset(f"{root}/asset" for root in LIVE_ROOTS)
 _CONNECT_S: Final = 2.0
+
+
+def is_written(path: str) -> bool:
+    """Whether a request is for a gateway: Comet's client writes and reads below the same roots."""
+    return path.startswith(_WRITTEN) or path in _WRITTEN_EXACTLY
 
 
 class _BrokeOff(ConnectionResetError):
@@ -60,7 +72,7 @@ class Front:
             yield
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
-        behind = self._gateways if request.path.startswith("/ingest/") else self._queries
+        behind = self._gateways if is_written(request.path) else self._queries
         first = next(self._turn)
         headers = CIMultiDict(
             (name, value) for name, value in request.headers.items() if name.lower() not in _OF_THE_CONNECTION

@@ -31,6 +31,7 @@ from runstream_infra.documented import DESCRIBED
 from runstream_infra.listening import StartFailed, listen, stop_on_signals
 from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
+from runstream_ingest.comet.routes import add_comet_writes
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.kafka.brokers import BrokerWatch, ask_brokers
@@ -45,6 +46,7 @@ from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
+from runstream_query.lookup import StoreLookup
 from runstream_query.settings import QuerySettings
 
 logger = logging.getLogger(__name__)
@@ -95,14 +97,17 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
 
         app, registry = _application(settings, {"brokers": _watched_brokers(settings, stack)})
         registry.register(GatewayProcessFigures(log, visibility))
-        add_gateway(
+        assets = settings.open_assets()
+        gateway = add_gateway(
             app,
             log=log,
-            assets=settings.open_assets(),
+            assets=assets,
             visibility=visibility,
             settings=GatewaySettings(is_only_gateway=False),
             registry=registry,
         )
+        lookup = StoreLookup(lambda: visibility.store, QuerySettings())
+        add_comet_writes(app, gateway=gateway, assets=assets, visibility=visibility, lookup=lookup)
         async with _listening(app, settings, on_ready):
             await stop.wait()
     return 0

@@ -1,6 +1,7 @@
 """Putting the gateway into an application."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -20,6 +21,16 @@ from runstream_ingest.gateway.writing import CommandWriter
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What a gateway has, for other interfaces of the same application that write."""
+
+    appender: Appender
+    pressure: Pressure
+    figures: GatewayFigures
+    settings: GatewaySettings
+
+
 def add_gateway(
     app: web.Application,
     *,
@@ -28,11 +39,11 @@ def add_gateway(
     visibility: Visibility,
     settings: GatewaySettings,
     registry: CollectorRegistry | None = None,
-) -> GatewayFigures:
+) -> Gateway:
     """Add the gateway's routes to an application, which is to have `problem_middleware` and `auth_middleware`.
 
     The application uses the log, the storage and the visibility, and closes none of them. Figures go into `registry`
-    (a new one if it is None) and are returned.
+    (a new one if it is None).
     """
     figures = GatewayFigures(registry if registry is not None else CollectorRegistry())
     pressure = Pressure(settings, visibility, figures)
@@ -44,7 +55,7 @@ def add_gateway(
     app.router.add_post("/ingest/v1/commands", _counted(figures, "commands", commands))
     app.router.add_head("/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.head))
     app.router.add_put("/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.put))
-    return figures
+    return Gateway(appender, pressure, figures, settings)
 
 
 def _counted(figures: GatewayFigures, route: str, handler: _Handler) -> _Handler:

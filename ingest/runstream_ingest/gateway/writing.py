@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 
-from runstream.events.control import ProjectEvent, RunEvent, encode_event
+from runstream.events.control import AnyEvent, encode_event
 from runstream.events.frame import encode_frame
 from runstream.events.positions import Positions
 from runstream_ingest.gateway.append import Appender
@@ -28,7 +28,7 @@ class CommandWriter:
         self.writer_id = writer_id or uuid.uuid4().hex
         self._next_seq = 0
 
-    async def append(self, commands: Sequence[tuple[str, RunEvent | ProjectEvent]]) -> tuple[Positions, list[str]]:
+    async def append(self, commands: Sequence[tuple[str, AnyEvent]]) -> tuple[Positions, list[str]]:
         """Append events, each with its key, together and in their order. Returns when they are durable, with their
         positions and ids. Raises LogUnavailable."""
         numbers = range(self._next_seq, self._next_seq + len(commands))
@@ -36,6 +36,6 @@ class CommandWriter:
         records = [self._record(seq, *command) for seq, command in zip(numbers, commands, strict=True)]
         return await self._appender.append(records), [f"{self.writer_id}-{seq}" for seq in numbers]
 
-    def _record(self, seq: int, key: str, event: RunEvent | ProjectEvent) -> tuple[bytes, bytes]:
+    def _record(self, seq: int, key: str, event: AnyEvent) -> tuple[bytes, bytes]:
         events = b"[[%d,%s]]" % (seq, encode_event(event))
         return key.encode(), encode_frame(self.writer_id, key, seq, seq + 1, events)

@@ -1,21 +1,20 @@
 """Comet's answers as models. Names are Comet's; NaN and the infinities are strings, because the client's JSON reader
 (simplejson, where it is installed) refuses their bare names."""
 
-import functools
-import hashlib
 import math
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ConfigDict
+from pydantic import Field as ModelField
 from pydantic.alias_generators import to_camel
 
 from runstream.events.names import NO_STEP
 from runstream_query.answers import Answer, Logged
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: What the client calls the parts of a run (`with experiment.train():`).
 _CONTEXTS: Final = frozenset({"train", "test", "validate"})
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Doubles are exact integers up to here.
 _EXACT: Final = 2**53
 
@@ -27,12 +26,6 @@ class CometAnswer(Answer):
 def encode(answer: Answer) -> bytes:
     """The answer as UTF-8 JSON."""
     return answer.model_dump_json(by_alias=True).encode()
-
-
-@functools.lru_cache(10_000)
-def project_id(workspace: str, project: str) -> str:
-    """The id of a project, which only has names here: always the same, 32 hexadecimal digits."""
-    return hashlib.sha256(f"{workspace}/{project}".encode()).hexdigest()[:32]
 
 
 def at_ms(moment: datetime) -> int:
@@ -51,17 +44,17 @@ def number_text(value: float) -> str:
     if value.is_integer() and abs(value) < _EXACT and (value or math.copysign(1, value) > 0):
         return str(int(value))
     return repr(value)
-def run_context_of(metric: str) -> str | None:
-    """The part of the run that a metric was logged in: the client puts it before the name, as `train_loss`."""
-    context, separator, name = metric.partition("_")
-    return context if separator and name and context in _CONTEXTS else None
-
-
 
 
 def step_of(step: int | None) -> int | None:
     """A step as Comet has it: null where there is none."""
     return None if step is None or step == NO_STEP else step
+
+
+def run_context_of(metric: str) -> str | None:
+    """The part of the run that a metric was logged in: the client puts it before the name, as `train_loss`."""
+    context, separator, name = metric.partition("_")
+    return context if separator and name and context in _CONTEXTS else None
 
 
 class CometVersion(CometAnswer):
@@ -301,10 +294,11 @@ class CometGpu(CometAnswer):
 
 
 class CometSystem(CometAnswer):
-    """What the SDK captured. The client looks every key up by its name, so that all are there, null if not known."""
+    """What the SDK captured, or what Comet's client said, in whatever form. The client looks every key up by its name,
+    so that all are there, null if not known."""
 
     user: str | None
-    pid: int | None = None
+    pid: Any = None
     ip: str | None = None
     os: str | None
     os_type: str | None
@@ -312,16 +306,16 @@ class CometSystem(CometAnswer):
     hostname: str | None
     machine: str | None
     processor: str | None
-    command: list[str] | None
+    command: Any = None
     executable: str | None
-    env: dict[str, str] | None = None
+    env: Any = None
     python_version: str | None
     python_version_verbose: str | None
     installed_packages: list[str] | None
-    os_packages: list[str] | None = None
-    gpu_static_info_list: list[CometGpu]
-    log_additional_system_info_list: tuple[dict[str, str], ...] = ()
+    os_packages: Any = None
+    gpu_static_info_list: list[CometGpu] | Any
+    log_additional_system_info_list: list[dict[str, Any]] = ModelField(default_factory=list)
     system_metric_names: list[str]
-    max_total_memory: int | None
-    network_interface_ips: list[str] | None = None
-    total_ram: int | None
+    max_total_memory: Any = None
+    network_interface_ips: Any = None
+    total_ram: Any = None

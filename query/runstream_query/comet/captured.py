@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from runstream.service.comet import ADDITIONAL, CODE, GRAPH, HTML, OVERRIDES, PACKAGES, PATCH, SECTION
 from runstream_query.comet.answers import (
     CometCode,
     CometGit,
@@ -19,7 +20,7 @@ from runstream_query.comet.answers import (
     CometSystem,
 )
 from runstream_query.comet.asked import AskedOfExperiment
-from runstream_query.comet.files import assets_of
+from runstream_query.comet.files import files_of, text_of
 from runstream_query.comet.runs import require_row
 from runstream_query.comet.streaming import stream_json
 from runstream_query.http.context import Context
@@ -28,11 +29,14 @@ from runstream_query.sql.parameters import Parameters
 #: How the SDK names its system metrics, and the asset with what was changed since the commit.
 SYSTEM_METRICS: Final = "system/"
 DIFF_NAME: Final = "git.diff"
+#: How Comet's client names them.
+_COMETS_METRICS: Final = "sys."
+#: The kind of assets that are programs.
+SOURCE_CODE: Final = "source_code"
 #: The name of the one file in the archive that the client is given.
 PATCH_NAME: Final = "git_diff.patch"
 #: Pieces of what was printed that one statement reads: mostly lines.
 _OUTPUT_PIECES: Final = 10_000
-_PACKAGES: Final = "packages."
 _GPU: Final = "gpu.gpu"
 
 
@@ -42,15 +46,25 @@ async def system(context: Context, request: web.Request, asked: AskedOfExperimen
     parameters = Parameters()
     sql = (
         f"SELECT DISTINCT metric FROM summary_states WHERE run = {parameters.text(asked.experiment_key)} AND "
-        f"startsWith(metric, {parameters.text(SYSTEM_METRICS)}) ORDER BY metric"
+        f"(startsWith(metric, {parameters.text(SYSTEM_METRICS)}) OR startsWith(metric, "
+        f"{parameters.text(_COMETS_METRICS)})) ORDER BY metric"
     )
     metrics = [row["metric"] for row in await context.rows(sql, parameters)]
-    packages = {name: facts[name] for name in facts if name.startswith(_PACKAGES)}
+    said = _of_section(facts, SECTION)
+    packages = _of_section(facts, PACKAGES)
+    additional = _of_section(facts, ADDITIONAL)
     version, implementation = _text(facts, "python.version"), _text(facts, "python.implementation")
+    verbose = f"{version} ({implementation})" if version and implementation else version
     memory_bytes = facts.get("host.memory_bytes")
     return CometSystem(
         user=_text(facts, "host.user"),
-        os=_text(facts, "host.system"),
+        os=_text(facts, f"{SECTION}.os") or _text(facts, "host.system"),
+        pid=said.get("pid"),
+        ip=_text(facts, f"{SECTION}.ip"),
+        env=said.get("env"),
+        os_packages=said.get("osPackages"),
+        network_interface_ips=said.get("networkInterfaceIps"),
+        log_additional_system_info_list=[{"key": key, "value": value} for key, value in additional.items()],
         os_type=_text(facts, "host.system"),
         os_release=_text(facts, "host.release"),
         hostname=_text(facts, "host.hostname"),
@@ -59,13 +73,19 @@ async def system(context: Context, request: web.Request, asked: AskedOfExperimen
         command=facts.get("command.argv"),
         executable=_text(facts, "python.executable"),
         python_version=version,
-        python_version_verbose=f"{version} ({implementation})" if version and implementation else version,
-        installed_packages=[f"{name.removeprefix(_PACKAGES)}=={packages[name]}" for name in packages] or None,
-        gpu_static_info_list=_gpus(facts),
+        python_version_verbose=_text(facts, f"{SECTION}.pythonVersionVerbose") or verbose,
+        installed_packages=[name if of is None else f"{name}=={of}" for name, of in packages.items()] or None,
+        gpu_static_info_list=said.get("gpuStaticInfoList") or _gpus(facts),
         system_metric_names=metrics,
-        max_total_memory=memory_bytes,
+        max_total_memory=said.get("maxTotalMemory", memory_bytes),
         total_ram=memory_bytes,
     )
+
+
+def _of_section(facts: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """What was captured of one section, by name."""
+    begin = f"{section}."
+    return {name.removeprefix(begin): fact for name, fact in facts.items() if name.startswith(begin)}
 
 
 async def _environment(context: Context, run: str) -> dict[str, Any]:
@@ -99,7 +119,7 @@ async def git_metadata(context: Context, request: web.Request, asked: AskedOfExp
     await require_row(context, asked.experiment_key)
     facts = await _environment(context, asked.experiment_key)
     return CometGit(
-        user=_text(facts, "host.user") if "git.commit" in facts else None,
+        user=_text(facts, "git.user") or (_text(facts, "host.user") if "git.commit" in facts else None),
         root=_text(facts, "git.root"),
         branch=_text(facts, "git.branch"),
         parent=_text(facts, "git.commit"),
@@ -108,8 +128,15 @@ async def git_metadata(context: Context, request: web.Request, asked: AskedOfExp
 
 
 async def git_patch(context: Context, request: web.Request, asked: AskedOfExperiment) -> web.Response | CometMessage:
-    """A ZIP archive with what was changed since the commit; a message where nothing was, which the client knows."""
-    found = [one for one in await assets_of(context, request, asked.experiment_key) if one.name == DIFF_NAME]
+    """A ZIP archive with what was changed since the commit: the one that Comet's client made, or one of ours; a message
+    where nothing was, which the client knows."""
+    files = await files_of(context, request, asked.experiment_key)
+    made = next((one for one in files if one.asset == PATCH), None)
+    if made is not None:
+        stream = await context.assets.open(made.sha256)
+        body = b"".join([chunk async for chunk in stream.chunks])
+        return web.Response(body=body, headers={"Content-Type": "application/zip"})
+    found = [one for one in files if one.name == DIFF_NAME]
     if not found:
         return CometMessage(msg="this experiment has no git patch")
     stream = await context.assets.open(found[0].sha256)
@@ -150,18 +177,24 @@ async def _output_page(context: Context, run: str, after: tuple[int, int] | None
 
 
 async def html(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometHtml:
-    """Null: the SDK keeps no page of a run."""
-    await require_row(context, asked.experiment_key)
-    return CometHtml(html=None)
+    """The pieces of the experiment's page since it was last begun anew, one behind the other; null without any."""
+    files = await files_of(context, request, asked.experiment_key)
+    pieces = sorted((one for one in files if one.asset.startswith(HTML)), key=lambda one: (one.at, one.asset))
+    begins = max((number for number, one in enumerate(pieces) if one.metadata.get(OVERRIDES)), default=0)
+    texts = [await text_of(context, one) for one in pieces[begins:]]
+    return CometHtml(html="".join(texts) if texts else None)
 
 
 async def code(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometCode:
-    """Null: the SDK keeps the commit and what was changed since, not a copy of the code."""
-    await require_row(context, asked.experiment_key)
-    return CometCode(code=None)
+    """The text that somebody set, else the program that Comet's client sent when the experiment began; null without
+    either: the SDK keeps the commit and what was changed since."""
+    files = await files_of(context, request, asked.experiment_key)
+    sources = [one for one in files if one.asset == CODE]
+    sources += sorted((one for one in files if one.kind == SOURCE_CODE), key=lambda one: one.at)
+    return CometCode(code=await text_of(context, sources[0]) if sources else None)
 
 
 async def graph(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometGraph:
-    """Null: the SDK keeps no description of a model."""
-    await require_row(context, asked.experiment_key)
-    return CometGraph(graph=None)
+    """The description of a model that somebody set; null without one."""
+    found = [one for one in await files_of(context, request, asked.experiment_key) if one.asset == GRAPH]
+    return CometGraph(graph=await text_of(context, found[0]) if found else None)

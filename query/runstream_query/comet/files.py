@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from runstream.service.comet import LINK, is_asset, type_of_asset
 from runstream_query.answers import Asset
 from runstream_query.comet.answers import (
     CometAsset,
@@ -22,15 +23,9 @@ from runstream_query.http.endpoint import Asked, Call
 from runstream_query.http.files import AskedAssets as AskedNativeAssets
 from runstream_query.http.files import download, list_assets
 
-#: Our kinds under Comet's names; every other kind is called what it was logged as.
-_TYPES: Final = {"model": "model-element", "text": "text-sample"}
 _HISTOGRAM: Final = "histogram_combined_3d"
 #: What a page can show by itself.
 _VIEWED: Final = ("image", "text-sample")
-
-
-def type_of_asset(kind: str) -> str:
-    return _TYPES.get(kind, kind)
 
 
 async def assets(context: Context, request: web.Request, asked: AskedAssets) -> CometAssets:
@@ -47,9 +42,20 @@ async def assets_by_name(context: Context, request: web.Request, asked: AskedAss
 
 async def assets_of(context: Context, request: web.Request, key: str) -> list[Asset]:
     """Every asset of an experiment that was not deleted. Raises NotFound."""
+    return [one for one in await files_of(context, request, key) if is_asset(one.asset)]
+
+
+async def files_of(context: Context, request: web.Request, key: str) -> list[Asset]:
+    """The assets, and what has a method of its own in Comet. Raises NotFound."""
     await require_row(context, key)
     listed = await list_assets(context, Call(request, {"run": key}, AskedNativeAssets()))
     return listed.assets
+
+
+async def text_of(context: Context, asset: Asset) -> str:
+    """What is in a file, as text."""
+    stream = await context.assets.open(asset.sha256)
+    return b"".join([chunk async for chunk in stream.chunks]).decode(errors="replace")
 
 
 def _is_of(asset: Asset, wanted: str) -> bool:
@@ -58,6 +64,8 @@ def _is_of(asset: Asset, wanted: str) -> bool:
 
 def _asset(request: web.Request, found: Asset) -> CometAsset:
     kind = type_of_asset(found.kind)
+    remote = found.metadata.get(LINK)
+    metadata = {name: value for name, value in found.metadata.items() if name != LINK}
     where = urlencode({"experimentKey": found.run, "assetId": found.asset})
     link = f"{request.scheme}://{request.headers.get('Host', '')}/api/rest/v2/experiment/asset/get-asset?{where}"
     return CometAsset(
@@ -67,15 +75,16 @@ def _asset(request: web.Request, found: Asset) -> CometAsset:
         file_size=found.size_bytes,
         type=kind,
         step=found.step,
+        run_context=found.context,
         created_at=at_ms(found.at),
-        link=link,
+        link=remote if isinstance(remote, str) else link,
+        remote=isinstance(remote, str),
         curl_download=f'curl "{link}" -H "Authorization: $COMET_API_KEY"',
         dir=found.name.rpartition("/")[0] or "assets",
-        metadata=json.dumps(found.metadata, ensure_ascii=False) if found.metadata else None,
+        metadata=json.dumps(metadata, ensure_ascii=False) if metadata else None,
         etag=found.sha256,
         audio=kind == "audio",
         video=kind == "video",
-        run_context=found.context,
         image=kind == "image",
         histogram=kind == _HISTOGRAM,
         can_view=kind in _VIEWED,

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from runstream.service.auth import KEY_NAME
+from runstream.service.comet import project_id
 from runstream_query.answers import Project
 from runstream_query.comet.answers import (
     CometAccount,
@@ -18,7 +19,6 @@ from runstream_query.comet.answers import (
     CometVersion,
     CometWorkspaces,
     at_ms,
-    project_id,
 )
 from runstream_query.comet.asked import AskedExperiments, AskedNothing, AskedProject, AskedWorkspace
 from runstream_query.comet.predicates import (

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from runstream.events.names import RUN_ID
+from runstream.service.comet import project_id
 from runstream_query.answers import Project
-from runstream_query.comet.answers import CometExperiment, at_ms, project_id
+from runstream_query.comet.answers import CometExperiment, at_ms
 from runstream_query.comet.asked import AskedProject
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.filters.compiler import compile_filter

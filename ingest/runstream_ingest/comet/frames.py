@@ -1,0 +1,194 @@
+"""What Comet's client said, as frames. Pure.
+
+The client sends a batch again when it got no answer, byte for byte, and numbers nothing. So a statement is told from
+another by what it says: its writer is made of the run and of ten minutes of the client's clock, its sequence number of
+the bytes. The fold knows which numbers of a writer it has seen, so that whoever takes the second sending, another
+gateway or the same one after a crash, it counts once. Ten minutes keep the list of what is seen short: a batch every
+two seconds is 300 ranges.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from runstream.events import limits
+from runstream.events.control import AnyEvent, OthersLogged, OutputAppended, RunEvent, encode_event
+from runstream.events.frame import encode_events, encode_frame, encode_ragged, heartbeat
+from runstream.events.names import NO_STEP
+from runstream_ingest.comet.values import at_us_of, metric_name, number_of, parameter_name, step_of
+
+#: The numbers of one frame; the client's own batches have 1,000 values.
+MAX_NUMBERS: Final = 1024
+#: A statement begins at one of 2**53 places of MAX_NUMBERS numbers each. With 300 statements that two of them begin at
+#: the same place has a probability of 300**2 / 2 / 2**53 = 5e-12.
+_PLACES_BITS: Final = 53
+_BUCKET_US: Final = 600_000_000
+#: Points that the client logged within one of its milliseconds are told apart, in their order, by microseconds.
+_PER_MS: Final = 1000
+
+#: A line of what was printed has so many numbers: the client's longest, 5,000,000 characters, in pieces of 32,000.
+_PIECES: Final = 256
+#: A frame of output ends with the line that reaches this: with the longest line it is below the frame's limit unpacked.
+_OUTPUT_FRAME_CHARS: Final = 200_000
+
+#: A writer says nothing but that it began (0) and that it ended (1).
+STARTED: Final = 0
+ENDED: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One request of the client. `words`: its path and body; `at_us`: when, by the client's clock where that stands in
+    the words, else (`stamped`) by ours: then the same words at another time are another statement."""
+
+    key: str
+    words: bytes
+    at_us: int
+    stamped: bool = False
+
+    @property
+    def writer_id(self) -> str:
+        return _hashed(16, b"said", self.key.encode(), b"%d" % (self.at_us // _BUCKET_US)).hex()
+
+    def first_seq(self, part: int = 0) -> int:
+        """The first number of one part of it."""
+        stamp = b"%d" % self.at_us if self.stamped else b""
+        place = int.from_bytes(_hashed(8, self.words, stamp, b"%d" % part), "big") >> (64 - _PLACES_BITS)
+        return place * MAX_NUMBERS
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that was printed. `place`: its number among all lines of the experiment, ascending."""
+
+    place: int
+    text: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a metric. `number` is None if it is none; `raw` is what came. at_us: None if no time was given."""
+
+    name: str
+    raw: Any
+    number: float | None
+    step: int | None
+    epoch: int | None
+    at_us: int | None
+
+
+def value_of(said: Mapping[str, Any]) -> Value:
+    """One value of a batch, or the body of one that is sent alone."""
+    return Value(
+        metric_name(said.get("metricName"), said.get("context")),
+        said.get("metricValue"),
+        number_of(said.get("metricValue")),
+        step_of(said.get("step")),
+        step_of(said.get("epoch")),
+        at_us_of(said.get("timestamp")),
+    )
+
+
+def events_frame(statement: Statement, events: Sequence[AnyEvent], part: int = 0) -> bytes:
+    """A frame of at most MAX_NUMBERS events."""
+    first = statement.first_seq(part)
+    numbered = encode_events((first + number, encode_event(event)) for number, event in enumerate(events))
+    return encode_frame(statement.writer_id, statement.key, first, first + len(events), numbered)
+
+
+def values_frames(statement: Statement, values: Sequence[Value]) -> list[bytes]:
+    """Frames of the values, in their order: numbers are points, what is no number is kept as another value of the run
+    under the metric's name."""
+    made = []
+    moments: dict[tuple[str, int], int] = {}
+    for part, begin in enumerate(range(0, len(values), MAX_NUMBERS)):
+        made.append(_values_frame(statement, values[begin : begin + MAX_NUMBERS], part, moments))
+    return made
+
+
+def _values_frame(
+    statement: Statement, values: Sequence[Value], part: int, moments: dict[tuple[str, int], int]
+) -> bytes:
+    first = statement.first_seq(part)
+    names: dict[str, int] = {}
+    rows, epochs, events = [], [], []
+    for number, value in enumerate(values):
+        at_us = statement.at_us if value.at_us is None else value.at_us
+        if value.number is None:
+            other = OthersLogged(at_us=at_us, values={parameter_name(value.name): value.raw})
+            events.append((first + number, encode_event(other)))
+            continue
+        before = moments.get((value.name, at_us), -1)
+        moments[value.name, at_us] = nth = min(before + 1, _PER_MS - 1)
+        index = names.setdefault(value.name, len(names))
+        step = NO_STEP if value.step is None else value.step
+        rows.append((number, step, (at_us + nth) * 1000, (index,), (value.number,)))
+        epochs.append(value.epoch)
+    groups = [encode_ragged(list(names), rows, epochs)] if rows else []
+    end = first + len(values)
+    return encode_frame(statement.writer_id, statement.key, first, end, encode_events(events), groups)
+
+
+def attempt_writer(key: str, said: str) -> str:
+    """The writer of one attempt at an experiment: the client's own words for it (a time) make it the same again."""
+    return _hashed(16, b"attempt", key.encode(), said.encode()).hex()
+
+
+def attempt_frame(writer_id: str, key: str, number: int, event: RunEvent) -> bytes:
+    """One of the two things that an attempt's writer says: STARTED, ENDED."""
+    return encode_frame(writer_id, key, number, number + 1, encode_events([(number, encode_event(event))]))
+
+
+def alive_frame(writer_id: str, key: str) -> bytes:
+    """The attempt goes on."""
+    return heartbeat(writer_id, key, ENDED)
+
+
+def output_frames(key: str, lines: Sequence[Line], at_us: int) -> list[bytes]:
+    """What was printed, in the order of the lines' places, which are the numbers of one writer: reads are in their
+    order, and what comes twice counts once."""
+    writer_id = _hashed(16, b"output", key.encode()).hex()
+    frames: list[bytes] = []
+    pieces: list[tuple[int, OutputAppended]] = []
+    size = 0
+    first = lines[0].place if lines else 0
+    for number, line in enumerate(lines):
+        pieces.extend(_pieces(line, at_us))
+        size += len(line.text)
+        if size >= _OUTPUT_FRAME_CHARS or number == len(lines) - 1:
+            begin, end = first * _PIECES, (line.place + 1) * _PIECES
+            events = encode_events((seq, encode_event(event)) for seq, event in _joined(pieces))
+            frames.append(encode_frame(writer_id, key, begin, end, events))
+            first, pieces, size = line.place + 1, [], 0
+    return frames
+
+
+def _pieces(line: Line, at_us: int) -> Iterator[tuple[int, OutputAppended]]:
+    size = limits.MAX_OUTPUT_CHARS
+    for piece, begin in enumerate(range(0, min(len(line.text), size * _PIECES), size)):
+        text = line.text[begin : begin + size]
+        stream: Literal["stdout", "stderr"] = "stderr" if line.is_error else "stdout"
+        yield line.place * _PIECES + piece, OutputAppended(at_us=at_us, stream=stream, text=text)
+
+
+def _joined(pieces: Sequence[tuple[int, OutputAppended]]) -> Iterator[tuple[int, OutputAppended]]:
+    """Neighbours of one stream as one event, as long as it may be: a line is short, and an event is not free."""
+    seq, held = -1, None
+    for number, piece in pieces:
+        if held and held.stream == piece.stream and len(held.text) + len(piece.text) <= limits.MAX_OUTPUT_CHARS:
+            held = held.model_copy(update={"text": held.text + piece.text})
+            continue
+        if held:
+            yield seq, held
+        seq, held = number, piece
+    if held:
+        yield seq, held
+
+
+def _hashed(size_bytes: int, *parts: bytes) -> bytes:
+    digest = hashlib.blake2b(digest_size=size_bytes)
+    for part in parts:
+        digest.update(b"%d:" % len(part) + part)
+    return digest.digest()

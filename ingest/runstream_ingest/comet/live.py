@@ -1,0 +1,211 @@
+"""A live experiment: the handshake, signs of life, and batches of values."""
+
+from aiohttp import web
+
+from runstream.events.control import (
+    ParametersLogged,
+    RunFinished,
+    RunStarted,
+    RunTimesSet,
+    TagsAdded,
+)
+from runstream.service.comet import DEFAULT_PROJECT, DEFAULT_WORKSPACE, project_id
+from runstream.service.lookup import KnownRun
+from runstream_ingest.comet.bodies import Said, checked_key, place
+from runstream_ingest.comet.frames import (
+    ENDED,
+    STARTED,
+    Line,
+    Statement,
+    alive_frame,
+    attempt_frame,
+    attempt_writer,
+    output_frames,
+    value_of,
+    values_frames,
+)
+from runstream_ingest.comet.recording import Recorder
+from runstream_ingest.comet.refusals import EXPERIMENT_EXISTS, no_experiment, refused
+from runstream_ingest.comet.values import at_us_of, bounded, fitted, parameter_name, step_of, text_of
+
+#: A run whose writers are silent for 30 s has crashed: three signs of life may be late or lost.
+BEAT_MS = 7_000
+#: How often the client looks at the machine.
+MONITOR_MS = 15_000
+#: How often it sends parameters that changed.
+PARAMETERS_MS = 10_000
+_FILE_LIMIT_MB = 100 * 1024
+#: A batch of parameters becomes events of so many characters: below the limit of one (256 kB) with any characters.
+_PARAMETERS_CHARS = 40_000
+#: Places in the output that the client counts on from ours are beyond; those of a count that begins at 0 are not.
+_OUR_PLACES = 10**12
+
+
+async def add_run(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    """Begin an experiment whose key the client made. The same request again is answered as the first time."""
+    key = said.key
+    workspace = place("workspace", said.optional("teamName") or DEFAULT_WORKSPACE)
+    project = place("project", said.optional("projectName") or DEFAULT_PROJECT)
+    writer = attempt_writer(key, f"add {said.fields.get('local_timestamp')}")
+    known = await recorder.lookup.run(key)
+    again = known is not None and writer in known.writers
+    if known is not None and not again and not said.flag("getOrCreateEnabled"):
+        detail = f"there is an experiment with the key {key} in {known.workspace}/{known.project} already"
+        raise refused(detail, code=EXPERIMENT_EXISTS)
+    started = RunStarted(
+        at_us=_said_at(said, recorder),
+        workspace=workspace,
+        project=project,
+        resumed=known is not None and not again,
+        sdk_version=_version(said),
+    )
+    await _begin(recorder, key, writer, started)
+    if known is not None:
+        workspace, project = known.workspace, known.project
+    return _handshake(recorder, request, writer, workspace, project, known)
+
+
+async def get_run(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    """Go on with an experiment: a new attempt, or one more writer where another one is alive."""
+    key = checked_key(said.fields.get("previousExperiment"))
+    known = await recorder.lookup.run(key)
+    if known is None or known.deleted:
+        raise no_experiment(key)
+    writer = attempt_writer(key, f"get {said.fields.get('local_timestamp')}")
+    started = RunStarted(
+        at_us=_said_at(said, recorder),
+        workspace=known.workspace,
+        project=known.project,
+        resumed=not known.alive,
+        sdk_version=_version(said),
+    )
+    await _begin(recorder, key, writer, started)
+    return _handshake(recorder, request, writer, known.workspace, known.project, known)
+
+
+async def _begin(recorder: Recorder, key: str, writer: str, started: RunStarted) -> None:
+    frame = attempt_frame(writer, key, STARTED, started)
+    await recorder.append(Statement(key, b"", started.at_us), [frame])
+    recorder.knows(key)
+
+
+def _handshake(
+    recorder: Recorder, request: web.Request, writer: str, workspace: str, project: str, known: KnownRun | None
+) -> dict[str, object]:
+    return {
+        "runId": writer,
+        "project_id": project_id(workspace, project),
+        "focusUrl": f"{request.scheme}://{request.headers.get('Host', '')}/{workspace}/{project}/",
+        "name": known.name if known else None,
+        # Lines count on from here, so that those of a later attempt stand behind those of an earlier one.
+        "lastOffset": recorder.stamp(),
+        "upload_file_size_limit_in_mb": _FILE_LIMIT_MB,
+        "uploadVideoMaxSizeMB": _FILE_LIMIT_MB,
+        "asset_upload_file_size_limit_in_mb": _FILE_LIMIT_MB,
+        "s3DirectAccessEnabled": False,
+        "assetNameMaxLength": 1000,
+        "imageNameMaxLength": 1000,
+        "featureToggles": [],
+    }
+
+
+async def status(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    """A sign of life, or that the experiment is over."""
+    key, writer = said.key, said.text("runId")
+    if len(writer) != 32 or not all(letter in "0123456789abcdef" for letter in writer):
+        raise refused(f"runId is {writer!r}: give the one of the handshake")
+    now_us = recorder.now_us()
+    alive = said.fields.get("is_alive") is not False
+    if alive:
+        frame = alive_frame(writer, key)
+    else:
+        frame = attempt_frame(writer, key, ENDED, RunFinished(at_us=_said_at(said, recorder)))
+    await recorder.append(Statement(key, b"", now_us), [frame], wait=not alive)
+    return {
+        "is_alive_beat_duration_millis": BEAT_MS,
+        "gpu_monitor_interval_millis": MONITOR_MS,
+        "cpu_monitor_interval_millis": MONITOR_MS,
+        "parameter_update_interval_millis": PARAMETERS_MS,
+        "pending_rpcs": False,
+    }
+
+
+async def offline_times(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    """When an experiment that was uploaded later began and ended."""
+    times = RunTimesSet(
+        at_us=recorder.stamp(),
+        started_at_us=at_us_of(said.fields.get("startTimestamp")),
+        ended_at_us=at_us_of(said.fields.get("endTimestamp")),
+    )
+    await recorder.say(said.key, said.words, [times])
+    return {}
+
+
+async def metrics(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    """A batch of values, durable when it is answered. No odd value is refused: the client would drop the batch."""
+    key = await recorder.require(said.key)
+    values = [value_of(one) for one in said.listed("values") if isinstance(one, dict)]
+    at_us = next((value.at_us for value in values if value.at_us is not None), None)
+    statement = recorder.statement(key, said.words, at_us)
+    await recorder.append(statement, values_frames(statement, values), wait=False)
+    return {}
+
+
+async def parameters(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    """A batch of parameters: the last of a name counts."""
+    key = await recorder.require(said.key)
+    found = [one for one in said.listed("values") if isinstance(one, dict)]
+    at_us = next((at for one in found if (at := at_us_of(one.get("timestamp"))) is not None), None)
+    named = {
+        parameter_name(one.get("parameterName"), one.get("context")): bounded(one.get("parameterValue"))
+        for one in found
+    }
+    events, held, size = [], {}, 0
+    moment = recorder.stamp() if at_us is None else at_us
+    for name, value in named.items():
+        held[name] = value
+        size += len(name) + len(str(value))
+        if size >= _PARAMETERS_CHARS:
+            events.append(ParametersLogged(at_us=moment, values=held))
+            held, size = {}, 0
+    if held:
+        events.append(ParametersLogged(at_us=moment, values=held))
+    await recorder.say(key, said.words, events, at_us=at_us, wait=False)
+    return {}
+
+
+async def tags(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    added = tuple(fitted(tag, 200) for tag in said.listed("addedTags"))
+    await recorder.say(said.key, said.words, [TagsAdded(at_us=recorder.stamp(), tags=added)])
+    return {}
+
+
+async def output(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    """Lines that were printed. Those of a live experiment count on from the handshake's `lastOffset`; the offsets of
+    `log_output` begin at 0 each time and mean nothing, and neither does its clock: those stand where they arrive."""
+    key = await recorder.require(said.key)
+    found = [one for one in said.listed("outputLines") if isinstance(one, dict)]
+    offsets = [step_of(one.get("offset")) or 0 for one in found]
+    live = bool(offsets) and offsets[0] >= _OUR_PLACES and offsets == [*range(offsets[0], offsets[0] + len(offsets))]
+    statement = recorder.statement(key, said.words, recorder.now_us() if live else None)
+    places = offsets if live else range(statement.at_us, statement.at_us + len(found))
+    lines = [
+        Line(place, text_of(one.get("output")) or "", bool(one.get("stderr")))
+        for place, one in zip(places, found, strict=True)
+    ]
+    await recorder.append(statement, output_frames(key, lines, statement.at_us), wait=not live)
+    return {}
+
+
+async def accepted(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    """Nothing to be kept: a summary of what was kept, a question about limits."""
+    return {}
+
+
+def _said_at(said: Said, recorder: Recorder) -> int:
+    return at_us_of(said.fields.get("local_timestamp")) or recorder.now_us()
+
+
+def _version(said: Said) -> str | None:
+    version = said.optional("libVersion")
+    return f"comet_ml {version[:40]}" if version else None

@@ -1,0 +1,121 @@
+"""Appending what Comet's client said, and waiting until it can be read."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from runstream.events.control import AnyEvent
+from runstream.events.positions import Positions
+from runstream.service.lookup import Lookup
+from runstream.service.store import StoreError
+from runstream.service.visibility import Visibility
+from runstream_ingest.comet.files import Files
+from runstream_ingest.comet.frames import MAX_NUMBERS, Statement, events_frame
+from runstream_ingest.comet.refusals import no_experiment
+from runstream_ingest.gateway.append import Appender
+
+#: Runs that are known to be there: no need to ask again.
+_KNOWN_RUNS: Final = 100_000
+#: Statements without a time of the client's, of which nobody knows whether they are durable: the last so many.
+_UNSETTLED: Final = 10_000
+
+
+class Recorder:
+    """What all handlers append with. Used from one event loop."""
+
+    def __init__(
+        self,
+        appender: Appender,
+        visibility: Visibility,
+        lookup: Lookup,
+        files: Files,
+        visible_timeout_s: float,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self.lookup = lookup
+        self.files = files
+        self.now_us = now_us
+        self._appender = appender
+        self._visibility = visibility
+        self._visible_timeout_s = visible_timeout_s
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._unsettled: OrderedDict[bytes, int] = OrderedDict()
+        self._last_stamp = 0
+        self._last = Positions()
+
+    def statement(self, key: str, words: bytes, at_us: int | None) -> Statement:
+        """`words`: path and body; `at_us`: the time in them, by which the same words are the same statement. Without
+        one, the same words are said anew, unless it is not known of the last time whether they were heard: the
+        client may be saying them again."""
+        if at_us is not None:
+            return Statement(key, words, at_us)
+        stamp = self._unsettled.pop(words, None)
+        return Statement(key, words, self.stamp() if stamp is None else stamp, stamped=True)
+
+    def stamp(self) -> int:
+        """Microseconds since 1970 UTC, ascending: no two are equal."""
+        self._last_stamp = max(self.now_us(), self._last_stamp + 1)
+        return self._last_stamp
+
+    async def append(self, statement: Statement, frames: Sequence[bytes], *, wait: bool = True) -> Positions:
+        """Append the frames of a statement. Returns their positions when they are durable and, if `wait`, visible (or
+        the wait is over). Raises LogUnavailable."""
+        try:
+            positions = await self._appender.append([(statement.key.encode(), frame) for frame in frames])
+        except BaseException:
+            if statement.stamped:
+                self._unsettled[statement.words] = statement.at_us
+                while len(self._unsettled) > _UNSETTLED:
+                    self._unsettled.popitem(last=False)
+            raise
+        self._last = self._last.merged(positions)
+        if wait:
+            await self._visibility.wait_for(positions, self._visible_timeout_s)
+        return positions
+
+    async def settled(self) -> None:
+        """Wait until all that was appended here can be read, or the wait is over."""
+        await self._visibility.wait_for(self._last, self._visible_timeout_s)
+
+    async def say(
+        self,
+        key: str,
+        words: bytes,
+        events: Sequence[AnyEvent],
+        *,
+        at_us: int | None = None,
+        wait: bool = True,
+    ) -> Positions:
+        """Append events about a key as one statement."""
+        statement = self.statement(key, words, at_us)
+        frames = [
+            events_frame(statement, events[begin : begin + MAX_NUMBERS], part)
+            for part, begin in enumerate(range(0, len(events), MAX_NUMBERS))
+        ]
+        return await self.append(statement, frames, wait=wait)
+
+    def knows(self, key: str) -> None:
+        """The run is there."""
+        self._known[key] = None
+        self._known.move_to_end(key)
+        while len(self._known) > _KNOWN_RUNS:
+            self._known.popitem(last=False)
+
+    async def require(self, key: str) -> str:
+        """The key of an experiment, which has to be there. Raises Problem."""
+        if not await self.is_there(key):
+            raise no_experiment(key)
+        return key
+
+    async def is_there(self, key: str) -> bool:
+        """Whether the run is there; yes where nobody can tell at the moment, because what is said of it must not be
+        lost."""
+        if key not in self._known:
+            try:
+                if await self.lookup.run(key) is None:
+                    return False
+            except StoreError:
+                return True
+            self.knows(key)
+        return True

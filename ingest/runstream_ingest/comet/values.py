@@ -1,0 +1,127 @@
+"""Odd values of Comet's client into ones that can be kept. Pure; nothing here raises.
+
+One bad value must not cost the client its batch, which it drops whole on a refusal: names are made to fit, what is no
+number is kept as a text, and a step or a time that cannot be one counts as not given.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from runstream.events import limits
+
+_UNUSABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_WORDS: Final[Mapping[str, float]] = {
+    "nan": math.nan,
+    "infinity": math.inf,
+    "+infinity": math.inf,
+    "-infinity": -math.inf,
+    "inf": math.inf,
+    "-inf": -math.inf,
+    "true": 1.0,
+    "false": 0.0,
+}
+#: Longer values are cut: an event has at most 256 kB, and a character up to 4 bytes.
+MAX_VALUE_CHARS: Final = 50_000
+#: What a name that is too long keeps of its hash, so that two long names stay two.
+_HASH_CHARS: Final = 8
+
+
+def number_of(value: Any) -> float | None:
+    """The number that a metric's value is, also as a text (`"NaN"`, `"-Infinity"`, `"True"`, `"0.5"`); None if it is
+    none. An integer beyond what a double holds becomes an infinity."""
+    match value:
+        case bool() | int() | float():
+            try:
+                return float(value)
+            except OverflowError:
+                return math.inf if value > 0 else -math.inf
+        case str():
+            word = _WORDS.get(value.strip().lower())
+            if word is not None:
+                return word
+            try:
+                return float(value)
+            except ValueError:
+                return None
+        case _:
+            return None
+
+
+def metric_name(name: Any, context: Any = None) -> str:
+    """A name that a metric can have. Within a context (`train`) it is what Comet's client calls it: `train_loss`."""
+    return fitted(_in_context(name, context), limits.MAX_METRIC_NAME_BYTES)
+
+
+def parameter_name(name: Any, context: Any = None) -> str:
+    """A name that a parameter or another value can have."""
+    return fitted(_in_context(name, context), limits.MAX_PARAMETER_NAME_CHARS)
+
+
+def asset_name(name: Any) -> str:
+    """A name that an asset can have; nobody makes a path of it."""
+    return fitted(name, 1000)
+
+
+def fitted(name: Any, max_bytes: int) -> str:
+    """The name without control characters and outer white space; one that is too long keeps its beginning and ends
+    with a hash of the whole."""
+    text = _UNUSABLE.sub(" ", name if isinstance(name, str) else str(name)).strip()
+    if not text:
+        return "unnamed"
+    encoded = text.encode()
+    if len(encoded) <= max_bytes:
+        return text
+    kept = encoded[: max_bytes - _HASH_CHARS - 1].decode(errors="ignore").rstrip()
+    return f"{kept}-{hashlib.sha256(encoded).hexdigest()[:_HASH_CHARS]}"
+
+
+def step_of(value: Any) -> int | None:
+    """A step or an epoch; None if it was not given, or is no whole number of 64 bits."""
+    number = _whole(value)
+    return number if number is not None and -(2**63) < number < 2**63 else None
+
+
+def at_us_of(milliseconds: Any) -> int | None:
+    """Milliseconds since 1970 UTC in microseconds; None if they were not given, or cannot be shown."""
+    number = _whole(milliseconds)
+    if number is None or not 0 < number * 1000 <= limits.MAX_AT_US:
+        return None
+    return number * 1000
+
+
+def text_of(value: Any) -> str | None:
+    """A text without what cannot be encoded; None stays None."""
+    return None if value is None else str(value).encode(errors="replace").decode()
+
+
+def bounded(value: Any) -> Any:
+    """A value that fits into an event: what is longer, as text, keeps its beginning and says so."""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, list | dict) and len(str(value)) > MAX_VALUE_CHARS:
+        text = str(value)
+    else:
+        return value
+    if len(text) > MAX_VALUE_CHARS:
+        text = f"{text[:MAX_VALUE_CHARS]}... ({len(text)} characters, cut: log long texts as assets)"
+    return text_of(text)
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if math.isfinite(number) else None
+
+
+def _in_context(name: Any, context: Any) -> str:
+    text = name if isinstance(name, str) else str(name)
+    return f"{context}_{text}" if context else text

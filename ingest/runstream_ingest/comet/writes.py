@@ -1,0 +1,329 @@
+"""The REST methods that write one experiment. Each answers when what it wrote can be read."""
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from runstream.events.control import (
+    AssetDeleted,
+    EnvironmentCaptured,
+    OthersLogged,
+    ParametersDeleted,
+    ParametersLogged,
+    RunArchived,
+    RunDeleted,
+    RunEvent,
+    RunFinished,
+    RunMoved,
+    RunRenamed,
+    RunRestored,
+    RunStarted,
+    RunStatusChanged,
+    RunTimesSet,
+    TagsAdded,
+    TagsRemoved,
+)
+from runstream.service.comet import (
+    ADDITIONAL,
+    CAPTURED,
+    DEFAULT_PROJECT,
+    DEFAULT_WORKSPACE,
+    PACKAGES,
+    PROGRAM,
+    SECTION,
+)
+from runstream_ingest.comet.bodies import Said, checked_key, place
+from runstream_ingest.comet.frames import (
+    ENDED,
+    STARTED,
+    Statement,
+    attempt_frame,
+    attempt_writer,
+    value_of,
+    values_frames,
+)
+from runstream_ingest.comet.live import BEAT_MS, MONITOR_MS
+from runstream_ingest.comet.recording import Recorder
+from runstream_ingest.comet.refusals import refused
+from runstream_ingest.comet.values import at_us_of, bounded, fitted, parameter_name, text_of
+
+Answer = dict[str, object]
+Handler = Callable[[Recorder, web.Request, Said], Awaitable[Answer]]
+
+#: The other value that is the experiment's name.
+_NAME: Final = "Name"
+_NAME_BYTES: Final = 250
+#: What one event says of the surroundings: below an event's limit with any characters.
+_SECTION_CHARS: Final = 40_000
+
+
+async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """An experiment that others will write: it is not running."""
+    key = uuid.uuid4().hex
+    workspace = place("workspace", said.optional("workspaceName") or DEFAULT_WORKSPACE)
+    project = place("project", said.optional("projectName") or DEFAULT_PROJECT)
+    name = said.optional("experimentName")
+    writer = attempt_writer(key, "created")
+    now_us = recorder.stamp()
+    started = RunStarted(
+        at_us=now_us, workspace=workspace, project=project, name=fitted(name, _NAME_BYTES) if name else None
+    )
+    frames = [
+        attempt_frame(writer, key, STARTED, started),
+        attempt_frame(writer, key, ENDED, RunFinished(at_us=now_us)),
+    ]
+    await recorder.append(Statement(key, b"", now_us), frames)
+    recorder.knows(key)
+    return {"experimentKey": key, "msg": "created"}
+
+
+async def keep_alive(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """A sign of life of an experiment that is written by REST: it runs until they stop coming."""
+    key = await recorder.require(said.key)
+    known = await recorder.lookup.run(key)
+    writer = attempt_writer(key, "kept alive")
+    now_us = recorder.stamp()
+    workspace, project = (known.workspace, known.project) if known else (DEFAULT_WORKSPACE, DEFAULT_PROJECT)
+    started = RunStarted(at_us=now_us, workspace=workspace, project=project, resumed=True)
+    await recorder.append(Statement(key, b"", now_us), [attempt_frame(writer, key, STARTED, started)])
+    return {
+        "isAliveBeatDurationMillis": BEAT_MS,
+        "gpuMonitorIntervalMillis": MONITOR_MS,
+        "cpuMonitorIntervalMillis": MONITOR_MS,
+    }
+
+
+async def metric(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    key = await recorder.require(said.key)
+    value = value_of(said.fields)
+    if not isinstance(said.fields.get("metricName"), str):
+        raise refused(f"metricName is {said.fields.get('metricName')!r}: give a text", name="metricName")
+    statement = recorder.statement(key, said.words, value.at_us)
+    await recorder.append(statement, values_frames(statement, [value]))
+    return {}
+
+
+def system_metrics(read: Callable[[Mapping[str, Any]], Iterator[tuple[str, Any]]]) -> Handler:
+    """What a machine measured, as metrics of the names that the live client gives them."""
+
+    async def handle(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+        key = await recorder.require(said.key)
+        shared = {name: said.fields.get(name) for name in ("step", "epoch", "timestamp", "context")}
+        values = [value_of({**shared, "metricName": name, "metricValue": number}) for name, number in read(said.fields)]
+        at_us = values[0].at_us if values else None
+        statement = recorder.statement(key, said.words, at_us)
+        await recorder.append(statement, values_frames(statement, values))
+        return {}
+
+    return handle
+
+
+def of_cpu(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for number, percent in enumerate(fields.get("cpuPercentUtilization") or (), start=1):
+        yield f"sys.cpu.percent.{number:02d}", percent
+
+
+def of_gpu(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    names = {
+        "freeMemory": "free_memory",
+        "usedMemory": "used_memory",
+        "gpuUtilization": "gpu_utilization",
+        "totalMemory": "total_memory",
+    }
+    for gpu in fields.get("gpus") or ():
+        for said, name in names.items():
+            if isinstance(gpu, dict) and said in gpu:
+                yield f"sys.gpu.{gpu.get('gpuId', 0)}.{name}", gpu[said]
+
+
+def of_ram(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "sys.ram.total", fields.get("totalRam")
+    yield "sys.ram.used", fields.get("usedRam")
+
+
+def of_load(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "sys.load.avg", fields.get("loadAverage")
+
+
+async def parameter(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    name = parameter_name(said.text("parameterName"))
+    return await _say(recorder, said, lambda at: ParametersLogged(at_us=at, values={name: _value(said)}))
+
+
+def _value(said: Said) -> object:
+    return bounded(said.fields.get("parameterValue"))
+
+
+async def delete_parameter(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    name = parameter_name(said.text("parameterName"))
+    return await _say(recorder, said, lambda at: ParametersDeleted(at_us=at, names=(name,)))
+
+
+async def delete_parameters(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """A list of (experiment, parameter): usually of one experiment."""
+    by_key: dict[str, list[str]] = {}
+    for item in said.listed("items"):
+        one = Said(item if isinstance(item, dict) else {}, b"")
+        by_key.setdefault(one.key, []).append(parameter_name(one.text("parameterName")))
+    for key, names in by_key.items():
+        deleted = ParametersDeleted(at_us=recorder.stamp(), names=tuple(names))
+        await recorder.say(key, said.words, [deleted])
+    return {}
+
+
+async def other(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """Another value. The one called Name is the experiment's name."""
+    name, value = said.text("key"), said.fields.get("value")
+    at_us = at_us_of(said.fields.get("timestamp"))
+    if name == _NAME and value not in (None, ""):
+        return await _say(recorder, said, lambda at: RunRenamed(at_us=at, name=fitted(value, _NAME_BYTES)), at_us)
+    fitting = parameter_name(name)
+    return await _say(recorder, said, lambda at: OthersLogged(at_us=at, values={fitting: bounded(value)}), at_us)
+
+
+async def add_tags(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    tags = tuple(fitted(tag, 200) for tag in said.listed("addedTags"))
+    return await _say(recorder, said, lambda at: TagsAdded(at_us=at, tags=tags))
+
+
+async def delete_tags(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    tags = tuple(fitted(tag, 200) for tag in said.listed("tags"))
+    return await _say(recorder, said, lambda at: TagsRemoved(at_us=at, tags=tags))
+
+
+async def file_path(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    section, name = PROGRAM
+    path = text_of(said.text("filePath"))
+    return await _say(recorder, said, lambda at: EnvironmentCaptured(at_us=at, section=section, values={name: path}))
+
+
+async def system_details(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """Facts about the machine, each replacing what was said of it before; additional ones by their own keys. Where the
+    SDK captures a fact too, it is kept as if the SDK had."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in said.fields.items():
+        if name in ("experimentKey", "apiKey") or value is None:
+            continue
+        if name == "installedPackages" and isinstance(value, list):
+            sections.setdefault(PACKAGES, {}).update(_packages(value))
+        elif name == "logAdditionalSystemInfoList" and isinstance(value, list):
+            added = {str(fact.get("key")): fact.get("value") for fact in value if isinstance(fact, dict)}
+            sections.setdefault(ADDITIONAL, {}).update(added)
+        else:
+            section, fact_name = CAPTURED.get(name, (SECTION, name))
+            sections.setdefault(section, {})[fact_name] = value
+    await _capture(recorder, await recorder.require(said.key), said, sections)
+    return {}
+
+
+def _packages(listed: list[Any]) -> dict[str, Any]:
+    """Versions by name; what has no version is a name."""
+    pairs = (str(item).partition("==") for item in listed)
+    return {name.strip(): version or None for name, _, version in pairs if name.strip()}
+
+
+async def cloud_details(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    facts = {"provider": said.fields.get("provider"), "metadata": said.fields.get("metadata")}
+    await _capture(recorder, await recorder.require(said.key), said, {"cloud": facts})
+    return {}
+
+
+async def dependencies(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """Packages by name and version, beside those that are known."""
+    found = {
+        str(one["name"]): one.get("version")
+        for one in said.listed("logDependencies")
+        if isinstance(one, dict) and one.get("name")
+    }
+    await _capture(recorder, await recorder.require(said.key), said, {PACKAGES: found})
+    return {}
+
+
+async def git_metadata(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    names = {"root": "root", "branch": "branch", "parent": "commit", "origin": "remote"}
+    facts = {ours: said.fields[name] for name, ours in names.items() if said.fields.get(name) is not None}
+    sections = {"git": facts}
+    if said.fields.get("user") is not None:
+        sections["git"]["user"] = said.fields["user"]
+    await _capture(recorder, await recorder.require(said.key), said, sections)
+    return {}
+
+
+async def _capture(recorder: Recorder, key: str, said: Said, sections: Mapping[str, Mapping[str, Any]]) -> None:
+    events: list[RunEvent] = []
+    for section, facts in sections.items():
+        held: dict[str, Any] = {}
+        size = 0
+        for name, value in facts.items():
+            held[fitted(name, 400)] = kept = bounded(value)
+            size += len(name) + len(str(kept))
+            if size >= _SECTION_CHARS:
+                events.append(EnvironmentCaptured(at_us=recorder.stamp(), section=section, values=held))
+                held, size = {}, 0
+        if held:
+            events.append(EnvironmentCaptured(at_us=recorder.stamp(), section=section, values=held))
+    if events:
+        await recorder.say(key, said.words, events)
+
+
+async def times(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """When it began and ended; null leaves a time as it is."""
+    began, ended = at_us_of(said.fields.get("startTimeMillis")), at_us_of(said.fields.get("endTimeMillis"))
+    return await _say(recorder, said, lambda at: RunTimesSet(at_us=at, started_at_us=began, ended_at_us=ended))
+
+
+async def update_status(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """Running, finished or crashed, as somebody says, with the error that ended it; or an error of the client's own (a
+    picture that was none), which ends nothing."""
+    error = bounded(text_of(said.optional("error")))
+    if said.flag("hasCrashed"):
+        return await _say(recorder, said, lambda at: RunStatusChanged(at_us=at, status="failed", message=error))
+    if error:
+        values = {"error": error}
+        return await _say(recorder, said, lambda at: EnvironmentCaptured(at_us=at, section=SECTION, values=values))
+    if said.flag("isAlive"):
+        return await _say(recorder, said, lambda at: RunStatusChanged(at_us=at, status="running"))
+    return await _say(recorder, said, lambda at: RunStatusChanged(at_us=at, status="finished"))
+
+
+def of_state(event: Callable[[int], RunEvent]) -> Handler:
+    """A change that needs no more than the key: archive, restore, delete, stop."""
+
+    async def handle(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+        return await _say(recorder, said, event)
+
+    return handle
+
+
+archive = of_state(lambda at: RunArchived(at_us=at))
+restore = of_state(lambda at: RunRestored(at_us=at))
+delete = of_state(lambda at: RunDeleted(at_us=at))
+stop = of_state(lambda at: RunStatusChanged(at_us=at, status="killed", message="stopped by hand"))
+
+
+async def delete_asset(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    asset = said.text("assetId")
+    return await _say(recorder, said, lambda at: AssetDeleted(at_us=at, asset_id=asset))
+
+
+async def move(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """Experiments into another project, which needs not be there. A link to one stays where it is: see `symlink`."""
+    if said.flag("symlink"):
+        raise refused("an experiment is in one project here: move it, or tag it and query the tag")
+    workspace = place("workspace", said.optional("targetWorkspaceName") or DEFAULT_WORKSPACE)
+    project = place("project", said.text("targetProjectName"))
+    keys = [checked_key(key) for key in said.listed("experimentKeys")]
+    for key in keys:
+        await recorder.require(key)
+    for key in keys:
+        moved = RunMoved(at_us=recorder.stamp(), workspace=workspace, project=project)
+        await recorder.say(key, said.words, [moved], wait=key == keys[-1])
+    return {}
+
+
+async def _say(recorder: Recorder, said: Said, event: Callable[[int], RunEvent], at_us: int | None = None) -> Answer:
+    key = await recorder.require(said.key)
+    await recorder.say(key, said.words, [event(recorder.stamp() if at_us is None else at_us)], at_us=at_us)
+    return {}

@@ -1,0 +1,99 @@
+"""`runstream.service.lookup.Lookup` by statements over the read models."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from runstream.service.comet import project_id
+from runstream.service.lookup import KnownRun, ProjectTexts
+from runstream.service.store import StoreReader, StoreUnavailable
+from runstream_query.settings import QuerySettings
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.runs import newest_runs
+
+
+class StoreLookup:
+    """Asks the store that `store` gives, which may be none yet: a gateway takes in data before it has found it."""
+
+    def __init__(
+        self,
+        store: Callable[[], StoreReader | None],
+        settings: QuerySettings,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self._store = store
+        self._silence_us = round(settings.silence_s * 1_000_000)
+        self._now_us = now_us
+
+    async def run(self, run_id: str) -> KnownRun | None:
+        parameters = Parameters()
+        only = parameters.run_ids([run_id])
+        columns = ("workspace", "project", "name", "deleted", "state")
+        rows = await self._rows(f"SELECT * FROM {newest_runs(columns, only)} AS r", parameters)
+        if not rows:
+            return None
+        row = rows[0]
+        writers = frozenset(json.loads(row["state"]).get("writers") or {})
+        return KnownRun(
+            row["workspace"], row["project"], row["name"], writers, await self._is_alive(run_id), row["deleted"]
+        )
+
+    async def _is_alive(self, run_id: str) -> bool:
+        parameters = Parameters()
+        since = parameters.integer(self._now_us() - self._silence_us)
+        sql = (
+            f"SELECT count() AS writers FROM watermarks WHERE key = {parameters.text(run_id)} AND NOT ended "
+            f"AND toUnixTimestamp64Micro(last_seen_at) >= {since}"
+        )
+        return bool((await self._rows(sql, parameters))[0]["writers"])
+
+    async def assets_named(self, run_id: str, name: str) -> Sequence[str]:
+        parameters = Parameters()
+        sql = (
+            f"SELECT asset FROM assets WHERE run = {parameters.text(run_id)} AND name = {parameters.text(name)} "
+            "AND NOT deleted ORDER BY asset"
+        )
+        return [row["asset"] for row in await self._rows(sql, parameters)]
+
+    async def project_texts(self, workspace: str, project: str) -> ProjectTexts:
+        parameters = Parameters()
+        sql = f"SELECT description, notes FROM projects WHERE {_in(workspace, project, parameters)} AND NOT deleted"
+        rows = await self._rows(sql, parameters)
+        return ProjectTexts(rows[0]["description"], rows[0]["notes"]) if rows else ProjectTexts()
+
+    async def project_exists(self, workspace: str, project: str) -> bool:
+        parameters = Parameters()
+        sql = f"SELECT 1 AS one FROM projects WHERE {_in(workspace, project, parameters)} AND NOT deleted"
+        return bool(await self._rows(sql, parameters)) or bool(await self.runs_of(workspace, project))
+
+    async def project_of(self, project_id_: str) -> tuple[str, str] | None:
+        """Looks through all names: there are few, and no table knows their ids."""
+        sql = (
+            "SELECT DISTINCT workspace, project FROM "
+            "(SELECT workspace, project FROM project_states UNION ALL SELECT workspace, project FROM run_states)"
+        )
+        for row in await self._rows(sql, Parameters()):
+            place = row["workspace"], row["project"]
+            if project_id(*place) == project_id_ and await self.project_exists(*place):
+                return place
+        return None
+
+    async def runs_of(self, workspace: str, project: str) -> Sequence[str]:
+        parameters = Parameters()
+        where = _in(workspace, project, parameters)
+        once = f"(SELECT run FROM run_states WHERE {where})"
+        columns = ("workspace", "project", "deleted")
+        sql = f"SELECT run FROM {newest_runs(columns, once)} AS r WHERE {where} AND NOT deleted ORDER BY run"
+        return [row["run"] for row in await self._rows(sql, parameters)]
+
+    async def _rows(self, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
+        store = self._store()
+        if store is None:
+            raise StoreUnavailable("the store has not been found yet: try again")
+        rows: list[dict[str, Any]] = (await store.query(sql, parameters.values)).to_pylist()
+        return rows
+
+
+def _in(workspace: str, project: str, parameters: Parameters) -> str:
+    return f"workspace = {parameters.text(workspace)} AND project = {parameters.text(project)}"
