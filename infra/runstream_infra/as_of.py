@@ -7,8 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from runstream.events.artifacts import ArtifactEvent
 from runstream.events.control import RunEvent, RunFinished, RunStarted, WriterLost, decode_event
 from runstream_processors.folds import run_state
+from runstream_processors.folds.artifact_rows import row_from_artifact, row_from_version
+from runstream_processors.folds.artifacts import ArtifactState, fold_artifact
 from runstream_processors.folds.attributes import Row, rows_from_events
 from runstream_processors.folds.catalog import (
     AboutExperiment,
@@ -23,7 +26,7 @@ from runstream_processors.folds.schemas import schema_of
 from runstream_processors.folds.summaries import SummaryFold
 from runstream_processors.store.native import Coded
 from runstream_processors.worker.memory import WriterMark
-from runstream_query.as_of import FoldedRun, FoldedWriter, LoggedEvent
+from runstream_query.as_of import FoldedArtifact, FoldedRun, FoldedWriter, LoggedEvent
 
 _POINT_COLUMNS: Final = ("run", "metric", "step", "at", "value")
 
@@ -70,11 +73,29 @@ class ProcessorFolds:
                 if isinstance(before, AboutProject):
                     project = fold_project(project, before)
             return fold_project(project, event) is not project
+        if isinstance(event, ArtifactEvent):
+            artifact: ArtifactState | None = None
+            for _, before in earlier:
+                if isinstance(before, ArtifactEvent) and before.artifact == event.artifact:
+                    artifact = fold_artifact(artifact, before).state
+            return fold_artifact(artifact, event).state is not artifact
         experiment: ExperimentState | None = None
         for _, before in earlier:
             if isinstance(before, AboutExperiment):
                 experiment = fold_experiment(experiment, before)
         return fold_experiment(experiment, event) is not experiment
+
+    def fold_artifact(self, artifact: str, events: Sequence[LoggedEvent]) -> FoldedArtifact | None:
+        state: ArtifactState | None = None
+        for logged in events:
+            event = decode_event(logged.body)
+            if isinstance(event, ArtifactEvent) and event.artifact == artifact:
+                state = fold_artifact(state, event).state
+        if state is None or state.deleted:
+            return None
+        part, offset = events[-1].part, events[-1].offset
+        versions = [row_from_version(artifact, one, False, part, offset) for one in state.versions.values()]
+        return FoldedArtifact(row_from_artifact(state, part, offset), versions)
 
     def summarise(self, points: pa.Table) -> Sequence[Mapping[str, Any]]:
         batch = batch_of(points)

@@ -263,14 +263,94 @@ class History(Answer):
     next_cursor: str | None
 
 
+class Artifact(Answer):
+    """A named, typed thing with numbered versions. `project` is null for one of a whole workspace; `versions` counts
+    those that are there; `latest_*` is the one with the highest number, null if there is none."""
+
+    artifact: str
+    workspace: str
+    project: str | None
+    artifact_type: str
+    name: str
+    description: str
+    notes: str
+    tags: list[str]
+    public: bool
+    created_at: datetime
+    updated_at: datetime
+    versions: int
+    latest_ordinal: int | None
+    latest_version: str | None
+
+
+class Artifacts(Answer):
+    """One page. `next_cursor` gives the next one; null on the last."""
+
+    artifacts: list[Artifact]
+    next_cursor: str | None
+
+
+class ArtifactVersion(Answer):
+    """`ordinal` is its number, given once and for all; `version` what people call it; `run` where it came from; `files`
+    how many it has, `size_bytes` their sum."""
+
+    artifact: str
+    ordinal: int
+    version: str
+    comment: str
+    status: str
+    tags: list[str]
+    aliases: list[str]
+    stages: list[str]
+    run: str | None
+    files: int
+    size_bytes: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ArtifactVersions(Answer):
+    """One page. `next_cursor` gives the next one; null on the last."""
+
+    versions: list[ArtifactVersion]
+    next_cursor: str | None
+
+
+class ArtifactFile(Answer):
+    """A file of a version: its bytes are here (`sha256`), or elsewhere (`link`)."""
+
+    name: str
+    sha256: str | None
+    size_bytes: int
+    content_type: str
+    link: str | None
+
+
+class ArtifactVersionDetail(Answer):
+    """A version with what never changes of it."""
+
+    version: ArtifactVersion
+    metadata: Logged
+    files: list[ArtifactFile]
+
+
 class CommandOutcome(Answer):
-    """`changed`: whether it had an effect. A `project_created` of a name that was there already has none."""
+    """`changed`: whether it had an effect. A `project_created` of a name that was there already has none.
+
+    Of a command about an artifact also: `refused`, why it could not be done (name taken, version taken, no such
+    artifact, no such version, too many labels, artifact full), empty if it was done or there was nothing to do; and the
+    version that it gave, changed or (version taken) found in its way.
+    """
 
     command: str
     key: str
     type: str
     position: str
     changed: bool
+    refused: str = ""
+    artifact: str | None = None
+    ordinal: int | None = None
+    version: str | None = None
 
 
 class Changes(Answer):

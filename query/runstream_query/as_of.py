@@ -45,6 +45,17 @@ class FoldedRun:
     writers: Sequence[FoldedWriter] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class FoldedArtifact:
+    """An artifact after some of its events. Times are integers, microseconds since 1970 UTC.
+
+    `row` has the columns of `artifact_states`, `versions` those of `artifact_version_states`, only what is there.
+    """
+
+    row: Mapping[str, Any]
+    versions: Sequence[Mapping[str, Any]] = field(default=())
+
+
 class AsOf(Protocol):
     """Pure functions; called in a thread, because they may take long."""
 
@@ -52,8 +63,12 @@ class AsOf(Protocol):
         """The run after these events, which are given in the log's order (part, offset, seq); at least one."""
 
     def changed(self, events: Sequence[LoggedEvent]) -> bool:
-        """Whether the last of these events changed what it is about (a run, a project, an experiment). They are all
-        that were logged about it, in the log's order; at least one."""
+        """Whether the last of these events changed what it is about (a run, a project, an experiment, an
+        artifact). They are all that were logged about it, in the log's order; at least one."""
+
+    def fold_artifact(self, artifact: str, events: Sequence[LoggedEvent]) -> FoldedArtifact | None:
+        """The artifact with this id after the events of its key, in the log's order; those about other things are
+        passed over. None if it was not there then."""
 
     def summarise(self, points: "pa.Table") -> Sequence[Mapping[str, Any]]:
         """Rows with the columns of `summary_states` (part and offset may lack), one a (run, metric) in `points`.

@@ -25,12 +25,15 @@ _COMMAND: Final = re.compile(r"([0-9a-f]{32})-([0-9]{1,18})")
 
 class AskedOutcome(Asked):
     key: str = ModelField(
-        min_length=1, max_length=1000, description="what the command was for: a run, or WORKSPACE/PROJECT"
+        min_length=1,
+        max_length=1000,
+        description="what the command was for: a run, or WORKSPACE/PROJECT (WORKSPACE/NAME for an artifact of a whole "
+        "workspace)",
     )
 
 
 async def outcome(context: Context, call: Call[AskedOutcome]) -> CommandOutcome:
-    """Whether a command changed the run, project or experiment that it is about."""
+    """Whether a command changed what it is about: a run, a project, an experiment, an artifact."""
     command, key = call.path["command"], call.asked.key
     found = _COMMAND.fullmatch(command)
     if found is None:
@@ -38,8 +41,10 @@ async def outcome(context: Context, call: Call[AskedOutcome]) -> CommandOutcome:
             f"{command[:80]!r} is no command's id: give one of `commands` in the answer of POST /ingest/v1/commands",
             name="command",
         )
-    folds = folds_of(context)
     own = await _event(context, key, found[1], int(found[2]))
+    if own["type"].startswith("artifact_"):
+        return await _decided(context, command, key, own)
+    folds = folds_of(context)
     parameters = Parameters()
     place = [
         parameters.bind(own["part"], "UInt16"),
@@ -54,6 +59,31 @@ async def outcome(context: Context, call: Call[AskedOutcome]) -> CommandOutcome:
     changed = await asyncio.to_thread(folds.changed, events)
     return CommandOutcome(
         command=command, key=key, type=own["type"], position=f"{own['part']}:{own['offset']}", changed=changed
+    )
+
+
+async def _decided(context: Context, command: str, key: str, own: dict[str, Any]) -> CommandOutcome:
+    """What the fold wrote down when it came to the event: an artifact may have thousands of events before it."""
+    parameters = Parameters()
+    sql = (
+        "SELECT artifact, changed, refused, ordinal, version FROM artifact_outcomes WHERE "
+        f"part = {parameters.bind(own['part'], 'UInt16')} AND offset = {parameters.bind(own['offset'], 'UInt64')} AND "
+        f"seq = {parameters.bind(own['seq'], 'UInt64')} LIMIT 1"
+    )
+    rows = await context.rows(sql, parameters)
+    if not rows:
+        raise NotFound(f"what came of the command {command} is not visible yet: give its position as wait_for")
+    decided = rows[0]
+    return CommandOutcome(
+        command=command,
+        key=key,
+        type=own["type"],
+        position=f"{own['part']}:{own['offset']}",
+        changed=decided["changed"],
+        refused=decided["refused"],
+        artifact=decided["artifact"],
+        ordinal=decided["ordinal"] or None,
+        version=decided["version"] or None,
     )
 
 

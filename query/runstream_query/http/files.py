@@ -62,7 +62,7 @@ def _asset(row: dict[str, Any]) -> Asset:
 
 async def download(context: Context, call: Call[Asked]) -> web.StreamResponse:
     """The bytes of an asset, whole or one range of it."""
-    run, asset, request = call.path["run"], call.path["asset"], call.request
+    run, asset = call.path["run"], call.path["asset"]
     parameters = Parameters()
     sql = (
         f"SELECT {_COLUMNS} FROM assets WHERE run = {parameters.text(run)} AND asset = {parameters.text(asset)} "
@@ -73,12 +73,19 @@ async def download(context: Context, call: Call[Asked]) -> web.StreamResponse:
         await context.require_run(run)
         raise NotFound(f"run {run!r} has no asset {asset[:80]!r}: /api/v1/runs/{run}/assets lists what it has")
     found = _asset(rows[0])
-    size_bytes = await context.assets.size_of(found.sha256)
+    return await send_file(context, call.request, found.sha256, found.name, asset_headers(found))
+
+
+async def send_file(
+    context: Context, request: web.Request, sha256: str, name: str, headers: dict[str, str]
+) -> web.StreamResponse:
+    """The stored bytes, whole or the one range that is asked for, with `headers` (of `file_headers`). Raises
+    AssetMissing, Problem (416)."""
+    size_bytes = await context.assets.size_of(sha256)
     if size_bytes is None:
-        raise AssetMissing(f"the bytes of asset {found.name!r} ({found.sha256}) are not in the storage")
-    headers = asset_headers(found)
-    etag = f'"{found.sha256}"'
-    headers |= {"ETag": etag, "Accept-Ranges": "bytes", POSITION_HEADER: str(context.visibility.visible())}
+        raise AssetMissing(f"the bytes of {name!r} ({sha256}) are not in the storage")
+    etag = f'"{sha256}"'
+    headers = headers | {"ETag": etag, "Accept-Ranges": "bytes", POSITION_HEADER: str(context.visibility.visible())}
     if request.headers.get("If-None-Match") in (etag, "*"):
         return web.Response(status=304, headers=headers)
     span = _asked_range(request, size_bytes, etag)
@@ -87,7 +94,7 @@ async def download(context: Context, call: Call[Asked]) -> web.StreamResponse:
     else:
         (start, end), status = span, 206
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size_bytes}"
-    stream = await context.assets.open(found.sha256, start, end)
+    stream = await context.assets.open(sha256, start, end)
     response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(end - start)})
     await response.prepare(request)
     async for chunk in stream.chunks:
@@ -97,10 +104,14 @@ async def download(context: Context, call: Call[Asked]) -> web.StreamResponse:
 
 
 def asset_headers(asset: Asset) -> dict[str, str]:
+    """`file_headers` of a run's file."""
+    return file_headers(asset.name.rpartition("/")[2] or asset.asset, asset.content_type)
+
+
+def file_headers(name: str, content_type: str) -> dict[str, str]:
     """How a browser is to take the file: by the type that was logged, never by guessing, and saved unless harmless."""
-    content_type = asset.content_type if _MEDIA_TYPE.match(asset.content_type) else "application/octet-stream"
+    content_type = content_type if _MEDIA_TYPE.match(content_type) else "application/octet-stream"
     shown = content_type.partition(";")[0].strip().lower() in _SHOWN
-    name = asset.name.rpartition("/")[2] or asset.asset
     plain = re.sub(r"[^A-Za-z0-9 ._\-]", "_", name)
     return {
         "Content-Type": content_type,

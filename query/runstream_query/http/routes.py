@@ -13,7 +13,7 @@ from runstream.service.store import StoreReader
 from runstream.service.visibility import Visibility
 from runstream_query.answers import encode_json
 from runstream_query.as_of import AsOf
-from runstream_query.http import commands, details, files, live, runs, series, writers
+from runstream_query.http import artifacts, commands, details, files, live, runs, series, writers
 from runstream_query.http.context import Context
 from runstream_query.http.described import Described
 from runstream_query.http.endpoint import Asked, Call, Endpoint
@@ -37,6 +37,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *writers.ENDPOINTS,
     *series.ENDPOINTS,
     *files.ENDPOINTS,
+    *artifacts.ENDPOINTS,
     *live.ENDPOINTS,
     *commands.ENDPOINTS,
     Endpoint("GET", OPENAPI_PATH, "This document", _show_document, Asked, None, ("application/json",)),

@@ -18,7 +18,7 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_processors.folds import run_state
 from runstream_processors.folds.attributes import rows_from_events
 from runstream_processors.store.chdb import ChdbStore
-from runstream_query import FoldedRun, LoggedEvent
+from runstream_query import FoldedArtifact, FoldedRun, LoggedEvent
 
 
 class PlainFolds:
@@ -41,6 +41,9 @@ class PlainFolds:
 
     def changed(self, events: Sequence[LoggedEvent]) -> bool:
         return ProcessorFolds().changed(events)
+
+    def fold_artifact(self, artifact: str, events: Sequence[LoggedEvent]) -> FoldedArtifact | None:
+        return ProcessorFolds().fold_artifact(artifact, events)
 
     def summarise(self, points: pa.Table) -> list[dict[str, Any]]:
         series: dict[tuple[str, str], list[tuple[int, int, float]]] = {}

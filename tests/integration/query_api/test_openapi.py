@@ -4,10 +4,12 @@ import re
 from typing import Any
 
 import numpy as np
+from query_artifacts import insert_artifacts
 from query_rows import NOW_US, asset, attribute, insert_points, run, watermark
 from query_service import Service
 from schemas import conforms
 
+from runstream.events.artifacts import ArtifactFile, ArtifactVersionLogged, artifact_id
 from runstream.events.control import RunArchived
 from runstream_query.comet.routes import DESCRIBED as COMET
 from runstream_query.http.routes import ENDPOINTS
@@ -25,6 +27,9 @@ async def filled(service: Service) -> None:
     ahead = {"key": "b", "writer": "v", "at": NOW_US + 7_200_000_000, "type": "run_started.v1"}
     archived = {"writer": "c" * 32, "seq": 0, "type": "run_archived.v1", "offset": 2}
     archived["body"] = RunArchived(at_us=NOW_US).model_dump_json()
+    place = {"workspace": "w", "artifact_type": "model", "name": "m"}
+    file = ArtifactFile(name="f.bin", sha256="0" * 64, size_bytes=3)
+    await insert_artifacts(service, ArtifactVersionLogged(at_us=NOW_US, **place, metadata={"x": 1.5}, files=(file,)))
     await service.insert("events", event, event | ahead, event | {"key": "c"} | archived)
     await insert_points(service.store, "a", "m", np.arange(5), np.array([1.0, np.nan, np.inf, -np.inf, 2.0]))
 
@@ -58,7 +63,8 @@ async def test_every_json_answer_fits_its_schema(service: Service) -> None:
         if schema is None:
             continue
         path = re.sub(r"\{run\}", "a", endpoint.path).removeprefix("/api/v1/")
-        path = path.replace("{command}", f"{'c' * 32}-0")
+        path = path.replace("{command}", f"{'c' * 32}-0").replace("{ordinal}", "1")
+        path = path.replace("{artifact}", artifact_id("w", None, "model", "m"))
         if endpoint.method == "POST":
             answer = await service.post(path, bodies[endpoint.path])
         else:
