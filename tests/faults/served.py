@@ -136,8 +136,8 @@ def _is_finished(url: str) -> bool:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return b'"status":"finished"' in answer.read()
     except urllib.error.HTTPError as error:
-        if error.code == 404:
-            return False  # acknowledged and not folded yet
+        if error.code in (404, 503):
+            return False  # acknowledged and not folded yet; the store is away for a moment
         raise AssertionError(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from error
 
 

@@ -168,7 +168,8 @@ class ChdbStore:
         if not self._merges_give_way:
             # The engine starts these threads with its first table, so they may not be there before.
             self._merges_give_way = set_priority_of_merges(own_niceness() + MERGE_NICENESS) == MERGE_THREADS
-        # Not by `send_insert`, whose `finish` does not even say that there was no room to begin with (chDB 26.9).
+        # Not by `send_insert`: with a full disk its `finish` reports all rows as written, raises nothing, and nothing
+        # is there (chDB 26.9). A statement that reads a file says if there is no room to begin with.
         statement = f"INSERT INTO {table} ({', '.join(columns)})"
         self._check_written(self._lost, statement)
         settings = ", ".join(f"{name} = {quoted(value)}" for name, value in token_settings(token).items())
