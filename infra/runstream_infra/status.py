@@ -10,6 +10,7 @@ from aiohttp import web
 
 from runstream._version import VERSION
 from runstream.events.positions import Positions
+from runstream.service.auth import reads
 from runstream.service.log import LogReader
 from runstream.service.store import StoreError, StoreReader
 from runstream.service.visibility import Visibility
@@ -57,7 +58,7 @@ def add_status(
         )
         return web.Response(body=encode_json(status), headers={"Content-Type": "application/json"})
 
-    app.router.add_get(STATUS_PATH, show)
+    app.router.add_get(STATUS_PATH, reads(show))
 
 
 def lag_records(next_offsets: Mapping[int, int], visible: Positions) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from runstream.service.assets import AssetReader
-from runstream.service.auth import COMET_VERSION_PATH
+from runstream.service.auth import COMET_VERSION_PATH, reads
 from runstream.service.problems import Handler as RequestHandler
 from runstream.service.problems import Problem
 from runstream.service.problems import problem_of as service_problem_of
@@ -141,7 +141,7 @@ def _handler(route: Route, context: Context) -> RequestHandler:
         # The client takes this very type: with a charset behind it, it says that the answer is no JSON.
         return web.Response(body=body, headers={"Content-Type": "application/json", POSITION_HEADER: position})
 
-    return serve
+    return reads(serve)
 
 
 def _with_message(problem: Problem) -> Problem:

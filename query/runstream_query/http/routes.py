@@ -7,13 +7,14 @@ from typing import Final
 from aiohttp import web
 
 from runstream.service.assets import AssetReader
+from runstream.service.auth import reads
 from runstream.service.log import LogReader
 from runstream.service.problems import Handler
 from runstream.service.store import StoreReader
 from runstream.service.visibility import Visibility
 from runstream_query.answers import encode_json
 from runstream_query.as_of import AsOf
-from runstream_query.http import artifacts, commands, details, files, live, runs, series, writers
+from runstream_query.http import artifacts, commands, details, files, keys, live, runs, series, writers
 from runstream_query.http.context import Context
 from runstream_query.http.described import Described
 from runstream_query.http.endpoint import Asked, Call, Endpoint
@@ -40,6 +41,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *artifacts.ENDPOINTS,
     *live.ENDPOINTS,
     *commands.ENDPOINTS,
+    *keys.ENDPOINTS,
     Endpoint("GET", OPENAPI_PATH, "This document", _show_document, Asked, None, ("application/json",)),
 )
 
@@ -60,7 +62,7 @@ def add_query(
     now_us: Callable[[], int] = _system_now_us,
     described: Sequence[Described] = (),
 ) -> None:
-    """Add the routes of `ENDPOINTS` to `app`, before it starts.
+    """Add the routes of `ENDPOINTS` to `app`, before it starts. All of them only read.
 
     The application needs `runstream.service.problems.problem_middleware` (errors are raised as `Problem`) and,
     behind it, whatever decides who may come in. Without `log` reads as of a time are refused (as of a position they
@@ -89,7 +91,7 @@ def _handler(endpoint: Endpoint, context: Context) -> Handler:
                 raise
             raise problem from error
 
-    return serve
+    return reads(serve)
 
 
 def routes() -> Iterable[tuple[str, str]]:

@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -27,10 +27,23 @@ PROBE_PATHS: Final = frozenset({"/healthz", "/readyz"})
 #: What Comet's client asks first, before it has shown a key. It takes a refusal for a fault of the network and tries
 #: again for many seconds, so that everybody is told the answer: the version of an interface, which is no secret.
 COMET_VERSION_PATH: Final = "/clientlib/isAlive/ver"
+#: What its live experiments ask again and again; whatever fails there makes them keep their data to themselves.
+COMET_OPEN_PATHS: Final = frozenset({COMET_VERSION_PATH, "/clientlib/health/ping", "/health/ping"})
+#: Where its live experiments begin. They know a key that is refused by this status and number only.
+_COMET_BEGINS: Final = ("/clientlib/logger/", "/logger/")
+_COMET_BAD_KEY: Final = 90212
 #: What a key must have: 16 characters of 64 kinds are 96 bits.
 MIN_KEY_CHARS: Final = 16
+#: Behind a key, where keys are given to a server: it opens what only reads. The key itself is what stands before it.
+READ_SUFFIX: Final = ":read"
 #: The first characters of the hash of the key that a request came with: names it in logs, opens nothing.
 KEY_NAME: Final = web.RequestKey("runstream_key_name", str)
+#: Whether that key only reads.
+KEY_READS_ONLY: Final = web.RequestKey("runstream_key_reads_only", bool)
+#: What Comet's client knows a key by that may not write.
+_COMET_READ_ONLY: Final = 7000011
+_READS: Final = "runstream_reads"
+RequestHandler = TypeVar("RequestHandler", bound=Handler)
 
 
 class InvalidKey(ValueError):
@@ -46,19 +59,29 @@ class ApiKeys:
     """The keys that are let in, kept as SHA-256 (they are long and random, so a slow hash would add nothing)."""
 
     hashes: tuple[bytes, ...] = ()
+    #: Names of those that only read.
+    readers: frozenset[str] = frozenset()
 
     @classmethod
     def from_plain(cls, keys: Iterable[str]) -> Self:
-        """Hash keys as they were given at the start. Raises InvalidKey for one that is too short or not printable."""
-        hashes = []
-        for key in keys:
+        """Hash keys as they were given at the start; `KEY:read` is a key that only reads. Raises InvalidKey for one
+        that is too short or not printable, or that is given with both rights."""
+        hashes: list[bytes] = []
+        readers: set[str] = set()
+        for given in keys:
+            key = given.removesuffix(READ_SUFFIX)
             if len(key) < MIN_KEY_CHARS or not key.isascii() or not key.isprintable() or " " in key:
                 raise InvalidKey(
                     f"an API key of {len(key)} characters cannot be used: give at least {MIN_KEY_CHARS} printable "
                     "ASCII characters without spaces, for example from `openssl rand -hex 24`"
                 )
-            hashes.append(hashlib.sha256(key.encode()).digest())
-        return cls(tuple(hashes))
+            digest = hashlib.sha256(key.encode()).digest()
+            if digest in hashes and (given != key) != (digest.hex()[:8] in readers):
+                raise InvalidKey(f"the same API key is given with and without {READ_SUFFIX}: give it once")
+            hashes.append(digest)
+            if given != key:
+                readers.add(digest.hex()[:8])
+        return cls(tuple(hashes), frozenset(readers))
 
     def __bool__(self) -> bool:
         return bool(self.hashes)
@@ -98,7 +121,8 @@ def auth_middleware(
     """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, else 401.
     `KEY*REST` counts as KEY: Comet's client takes an address from the REST and sends all of it.
     Without: only loopback, by a loopback name (or one of `allowed_hosts`) and from no other origin, else 403.
-    OPEN_PATHS need no key from loopback, PROBE_PATHS from nowhere; at COMET_VERSION_PATH none is looked at.
+    A key that only reads is let in to what `reads` marks, and to OPEN_PATHS; all else answers it with 403.
+    OPEN_PATHS need no key from loopback, PROBE_PATHS from nowhere; at COMET_OPEN_PATHS none is looked at.
 
     on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
     """
@@ -111,9 +135,29 @@ def auth_middleware(
             _check_local(request, from_here, named)
         elif not (from_here and request.path in OPEN_PATHS) and not _needs_no_key(request):
             request[KEY_NAME] = _check_key(request, keys, on_key)
+            request[KEY_READS_ONLY] = request[KEY_NAME] in keys.readers
+            if request[KEY_READS_ONLY] and not _only_reads(request):
+                detail = "This key only reads: use one without `:read` in the server's RUNSTREAM_API_KEYS."
+                raise Problem(
+                    403, "read-only", "The key may not write", detail, msg=detail, sdk_error_code=_COMET_READ_ONLY
+                )
         return await handler(request)
 
     return authenticate
+
+
+def reads(handler: RequestHandler) -> RequestHandler:
+    """Say of a route's handler that it changes nothing, whatever its method: keys that only read may use it."""
+    setattr(handler, _READS, True)
+    return handler
+
+
+def _only_reads(request: web.Request) -> bool:
+    """Unknown paths too: they are not found."""
+    info = request.match_info
+    if request.path in OPEN_PATHS or info.http_exception is not None:
+        return True
+    return getattr(info.handler, _READS, False) is True
 
 
 def may_see_reasons(request: web.Request) -> bool:
@@ -123,7 +167,7 @@ def may_see_reasons(request: web.Request) -> bool:
 
 def _needs_no_key(request: web.Request) -> bool:
     """From whatever machine. A probe with a key wants the reasons, so its key is looked at."""
-    if request.path == COMET_VERSION_PATH:
+    if request.path in COMET_OPEN_PATHS:
         return True
     return request.path in PROBE_PATHS and "Authorization" not in request.headers
 
@@ -139,6 +183,10 @@ def _check_key(request: web.Request, keys: ApiKeys, on_key: Callable[[str | None
     on_key(name)
     if name is None:
         detail = "This key is not known here." if key else "Send `Authorization: Bearer KEY`."
+        if request.path.startswith(_COMET_BEGINS):
+            raise Problem(
+                403, "unauthorized", "An API key is needed", detail, msg=detail, sdk_error_code=_COMET_BAD_KEY
+            )
         headers = {"WWW-Authenticate": 'Bearer realm="runstream"'}
         raise Problem(401, "unauthorized", "An API key is needed", detail, headers=headers)
     return name

@@ -1,0 +1,28 @@
+"""What the key of a request opens."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from runstream.service.auth import KEY_NAME, KEY_READS_ONLY
+from runstream_query.answers import Answer
+from runstream_query.http.context import Context
+from runstream_query.http.endpoint import Asked, Call, Endpoint
+
+
+class KeyRights(Answer):
+    """`name`: the first 8 characters of the key's SHA-256, as logs have it; null where the server has no keys, and
+    every program of its machine may write."""
+
+    name: str | None
+    may_write: bool
+
+
+async def show_key(context: Context, call: Call[Asked]) -> KeyRights:
+    """Whose request it is."""
+    name = call.request.get(KEY_NAME)
+    return KeyRights(name=name, may_write=not (name and call.request[KEY_READS_ONLY]))
+
+
+ENDPOINTS: Final[Iterable[Endpoint]] = (
+    Endpoint("GET", "/api/v1/key", "What the key of the request opens", show_key, Asked, KeyRights),
+)
