@@ -30,7 +30,7 @@ def conforms(value: Any, schema: dict[str, Any], document: dict[str, Any], at: s
             conforms(item, schema["items"], document, f"{at}[{number}]")
         if "properties" in schema:
             missing = set(schema.get("required", ())) - value.keys()
-            unknown = value.keys() - schema["properties"].keys()
+            unknown = set() if schema.get("additionalProperties") else value.keys() - schema["properties"].keys()
             if missing or unknown:
                 raise Mismatch(f"{at}: missing {missing}, unknown {unknown}")
             for name, item in value.items():

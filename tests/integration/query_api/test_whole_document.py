@@ -16,10 +16,10 @@ from schemas import conforms
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_frame
 from runstream.service.auth import ApiKeys
-from runstream_infra.documented import DESCRIBED
+from runstream.service.comet import project_id
+from runstream_infra.documented import COMET_WRITES, DESCRIBED
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
-from runstream_query.comet.answers import project_id
 from runstream_query.comet.routes import DESCRIBED as COMET
 
 CONTENT = b"weights"
@@ -94,7 +94,7 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
             known = path.replace(SHA256, "{sha256}")
             await fits(response, document["paths"][known][method.lower()]["responses"][str(status)], document)
             checked.add((method, known))
-    assert checked == {(route.method, route.path) for route in DESCRIBED if route not in COMET}
+    assert checked == {(route.method, route.path) for route in DESCRIBED if route not in (*COMET, *COMET_WRITES)}
 
 
 async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
@@ -129,6 +129,31 @@ async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any,
             assert response.status == 200, (route.path, await response.text())
             if route.path.endswith("git/patch"):
                 continue  # of a run without one it is a message, which is the client's way of being told
+            await fits(response, document["paths"][route.path][route.method.lower()]["responses"]["200"], document)
+
+
+async def test_what_comets_client_writes_is_answered_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client)
+    key = {"experimentKey": "0" * 32}
+    begun = {**key, "teamName": "w", "projectName": "p", "local_timestamp": 1_000_000}
+    async with client.post("/clientlib/logger/add/run", json=begun) as response:
+        begun_as = await response.json()
+    said = {
+        "logger/add/run": begun,
+        "logger/get/run": {"previousExperiment": "0" * 32, "local_timestamp": 2_000_000},
+        "status-report/update": key | {"runId": begun_as["runId"], "is_alive": True},
+        "batch/logger/experiment/metric": key | {"values": [{"metricName": "m", "metricValue": "NaN"}]},
+        "write/experiment/output": key | {"outputLines": [{"output": "a\n", "offset": 0}]},
+        "health/ping": {},
+    }
+    for route in COMET_WRITES:
+        path = next((end for end in said if route.path.endswith("/" + end)), None)
+        if path is None:
+            continue
+        content = {"params": said[path]} if route.method == "GET" else {"json": said[path]}
+        async with client.request(route.method, route.path, **content) as response:
+            assert response.status == 200, (route.path, await response.text())
+            assert response.headers["Content-Type"] == "application/json"
             await fits(response, document["paths"][route.path][route.method.lower()]["responses"]["200"], document)
 
 
