@@ -33,6 +33,6 @@ def conforms(value: Any, schema: dict[str, Any], document: dict[str, Any], at: s
             unknown = set() if schema.get("additionalProperties") else value.keys() - schema["properties"].keys()
             if missing or unknown:
                 raise Mismatch(f"{at}: missing {missing}, unknown {unknown}")
-            for name, item in value.items():
-                conforms(item, schema["properties"][name], document, f"{at}.{name}")
+            for name in value.keys() & schema["properties"].keys():
+                conforms(value[name], schema["properties"][name], document, f"{at}.{name}")
     return None

@@ -137,7 +137,8 @@ async def test_what_comets_client_writes_is_answered_as_the_document_says(client
     key = {"experimentKey": "0" * 32}
     begun = {**key, "teamName": "w", "projectName": "p", "local_timestamp": 1_000_000}
     async with client.post("/clientlib/logger/add/run", json=begun) as response:
-        begun_as = await response.json()
+        begun_as = json.loads(await response.text())
+        assert response.status == 200, begun_as
     said = {
         "logger/add/run": begun,
         "logger/get/run": {"previousExperiment": "0" * 32, "local_timestamp": 2_000_000},
