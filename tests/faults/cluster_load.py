@@ -173,7 +173,7 @@ class FrameLoad:
     def facts(self, _: Mapping[str, Sequence[Record]]) -> Facts:
         values = Counter(
             (run, metric, step, int.from_bytes(packed, "little"))
-            for run, metric, step, _, packed in self.facts_so_far.points
+            for run, metric, step, _, packed, _ in self.facts_so_far.points
         )
         unreadable = sum(value == b"no frame at all" for _, value in self.facts_so_far.records)
         return Facts(self.calls, values, unreadable)

@@ -31,7 +31,8 @@ from runstream.events.control import (
     encode_event,
 )
 
-Point = tuple[str, str, int, int, bytes]  # run, metric, step, time in us, the value's bytes (NaN equals itself)
+#: Run, metric, step, time in us, the value's bytes (NaN equals itself), epoch.
+Point = tuple[str, str, int, int, bytes, int | None]
 
 
 @dataclass
@@ -53,12 +54,14 @@ class Recorded:
 
 
 class Writing:
-    """One writer of one run: makes frames without gaps, and sends some of them again in another cut."""
+    """One writer of one run: makes frames without gaps, and sends some of them again in another cut. Those of every
+    second run know epochs."""
 
     def __init__(self, seed: random.Random, run: str, number: int, metrics: list[str]) -> None:
         self._random = seed
         self._run = run
         self._writer = f"{number:032x}"
+        self._knows_epochs = number // 1000 % 2 == 1
         self._metrics = metrics
         self._next_seq = 0
         self._rows: list[tuple[int, int, list[float]]] = []  # of the last frame, to be sent again
@@ -81,16 +84,28 @@ class Writing:
         new = [self._row() for _ in range(count)]
         sent = self._rows[len(self._rows) - again :] + new
         first = self._next_seq - again
-        packed = b"".join(struct.pack(f"<qq{len(row[2])}d", row[0], row[1], *row[2]) for row in sent)
-        names = "\n".join(self._metrics).encode()
-        group = frame.encode_rows(names, len(sent), frame.transposed(packed, 16 + 8 * len(self._metrics)), 0)
-        data = frame.encode_frame(self._writer, self._run, first, first + len(sent), b"", [group])
+        data = frame.encode_frame(self._writer, self._run, first, first + len(sent), b"", [self._group(sent)])
         into.records.append((self._run.encode(), data))
         self._next_seq += count
         self._rows = sent
         for step, at_ns, values in new:
             for metric, value in zip(self._metrics, values, strict=True):
-                into.points.append((self._run, metric, step, at_ns // 1000, struct.pack("<d", value)))
+                value_bytes = struct.pack("<d", value)
+                into.points.append((self._run, metric, step, at_ns // 1000, value_bytes, self._epoch(step)))
+
+    def _group(self, rows: list[tuple[int, int, list[float]]]) -> frame.Group:
+        epochs = [self._epoch(step) for step, _, _ in rows]
+        if any(epoch is not None for epoch in epochs):
+            every = range(len(self._metrics))
+            ragged = [(seq, step, at_ns, every, values) for seq, (step, at_ns, values) in enumerate(rows)]
+            return frame.encode_ragged(self._metrics, ragged, epochs)
+        packed = b"".join(struct.pack(f"<qq{len(row[2])}d", row[0], row[1], *row[2]) for row in rows)
+        names = "\n".join(self._metrics).encode()
+        return frame.encode_rows(names, len(rows), frame.transposed(packed, 16 + 8 * len(self._metrics)), 0)
+
+    def _epoch(self, step: int) -> int | None:
+        """The first steps of every hundred have none, and so have whole frames."""
+        return step // 100 if self._knows_epochs and step % 100 >= 40 else None
 
     def _row(self) -> tuple[int, int, list[float]]:
         self._step += self._random.choice((1, 1, 1, -3, 7))
@@ -143,7 +158,10 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
                 writing.events(into, OutputAppended(at_us=4, stream="stdout", text=f"line {source.random()}\n"))
             case 2:
                 digest = f"{source.getrandbits(256):064x}"
-                asset = AssetLogged(at_us=5, asset_id=digest[:8], name="a.bin", sha256=digest, size_bytes=3)
+                context = (None, "train", "validate")[int(digest, 16) % 3]
+                asset = AssetLogged(
+                    at_us=5, asset_id=digest[:8], name="a.bin", sha256=digest, size_bytes=3, context=context
+                )
                 writing.events(into, OthersLogged(at_us=5, values={"note": "x"}), asset)
                 catalog.events(
                     into,

@@ -78,13 +78,15 @@ def check(directory: Path, facts: Recorded, without: str = "") -> None:
     """Compare every table with the facts, run `without` left out of the points."""
     points, events, parameters, output, bad = query(
         directory,
-        """SELECT run, metric, step, toUnixTimestamp64Micro(at) AS at_us, value FROM points""",
+        """SELECT run, metric, step, toUnixTimestamp64Micro(at) AS at_us, value, epoch FROM points""",
         "SELECT count() AS n FROM events",
         "SELECT run, name, value FROM attributes WHERE kind = 'parameter'",
         "SELECT run, text FROM output",
         "SELECT count() AS n, uniqExact(offset) AS records FROM quarantine",
     )
-    found = Counter((p["run"], p["metric"], p["step"], p["at_us"], struct.pack("<d", p["value"])) for p in points)
+    found = Counter(
+        (p["run"], p["metric"], p["step"], p["at_us"], struct.pack("<d", p["value"]), p["epoch"]) for p in points
+    )
     wanted = Counter(point for point in facts.points if point[0] != without)
     assert found - wanted == Counter(), "points that are doubled or were never logged"
     assert wanted - found == Counter(), "points that are lost"

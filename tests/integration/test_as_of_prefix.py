@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import struct
 from datetime import datetime
 from pathlib import Path
@@ -51,8 +52,11 @@ async def asked(client: TestClient[Any, Any], facts: Recorded, as_of: int | None
         run_row = shown["run"]
         summaries = await client.get(f"/api/v1/runs/{run}/summaries", params=query)
         parameters = await client.get(f"/api/v1/runs/{run}/parameters", params=query)
-        series = await client.post("/api/v1/series", json={"runs": [run], "metrics": ["metric-0"], **query})
+        curves = {"runs": [run], "metrics": ["metric-0"], "epochs": True, **query}
+        series = await client.post("/api/v1/series", json=curves)
+        assets = await client.get(f"/api/v1/runs/{run}/assets", params=query)
         assert (summaries.status, parameters.status, series.status) == (200, 200, 200), await series.text()
+        assert assets.status == 200, await assets.text()
         said[run] = {
             "detail": {name: run_row[name] for name in DETAILS},
             "counts": {name: shown[name] for name in ("metrics", "parameters", "assets")},
@@ -60,6 +64,7 @@ async def asked(client: TestClient[Any, Any], facts: Recorded, as_of: int | None
             "summaries": await summaries.json(),
             "parameters": await parameters.json(),
             "series": await series.json(),
+            "assets": await assets.json(),
         }
     return said
 
@@ -74,6 +79,9 @@ async def test_as_of_is_the_fold_of_the_prefix(tmp_path: Path, seed: int) -> Non
     found = await answers(tmp_path / "whole", facts, len(facts.records), [*moments, None])
     assert found[:-1] == wanted
     assert found[-1] != wanted[-1], "the past equals the present: the test tests nothing"
+    said = json.dumps(found[0] | found[-1])
+    assert re.search(r'"epochs": \[[^]]*\d', said), "no point had an epoch"
+    assert '"context": "train"' in said
 
 
 async def test_a_writer_of_the_past_was_last_seen_in_the_past(tmp_path: Path) -> None:

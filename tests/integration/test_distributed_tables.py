@@ -95,6 +95,14 @@ async def test_a_block_is_one_part_of_the_local_table(store: HttpStore) -> None:
         ]
 
 
+async def test_points_need_no_epoch_and_may_have_one(store: HttpStore) -> None:
+    for epochs in ({}, {"epoch": 7}):
+        given = {name: value for name, value in row("points", part=3).items() if name != "epoch"} | epochs
+        await store.insert("points", column_names("points", epochs), encode_rows("points", [given]), 1)
+    assert await rows_of(store, "SELECT epoch FROM points ORDER BY epoch") == [{"epoch": 7}, {"epoch": None}]
+    assert await rows_of(store, "SELECT count() AS n FROM points WHERE epoch = 7") == [{"n": 1}]
+
+
 @pytest.mark.parametrize("table", ["points", "watermark_states"])
 async def test_a_token_is_taken_once(store: HttpStore, table: str) -> None:
     for token in ("p1:0-2", "p1:0-2", "p1:3-5"):

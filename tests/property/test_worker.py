@@ -54,10 +54,10 @@ async def folded(
     stop.set()
     await worker
     rows = await store.query(
-        """SELECT run, metric, step, toUnixTimestamp64Micro(at) AS at_us, hex(reinterpretAsString(value)) AS bits
-        FROM points"""
+        """SELECT run, metric, step, toUnixTimestamp64Micro(at) AS at_us, hex(reinterpretAsString(value)) AS bits,
+        epoch FROM points"""
     )
-    points = Counter((r["run"], r["metric"], r["step"], r["at_us"], r["bits"]) for r in rows.to_pylist())
+    points = Counter(tuple(row.values()) for row in rows.to_pylist())
     hashes = await table_hashes(store)
     await store.close()
     return hashes, points, store.failures
@@ -65,7 +65,7 @@ async def folded(
 
 def wanted_points(facts: Recorded) -> Counter[tuple[object, ...]]:
     # ClickHouse's reinterpretAsString leaves out trailing zero bytes.
-    return Counter((*point[:4], point[4].rstrip(b"\0").hex().upper()) for point in facts.points)
+    return Counter((*point[:4], point[4].rstrip(b"\0").hex().upper(), point[5]) for point in facts.points)
 
 
 @pytest.mark.parametrize("seed", range(4))
