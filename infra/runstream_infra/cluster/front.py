@@ -64,6 +64,10 @@ class Front:
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         return app
 
+    def runner(self) -> web.AppRunner:
+        """What serves it. Packed bodies stay packed: what is behind reads them as their headers say."""
+        return web.AppRunner(self.application(), access_log=None, shutdown_timeout=5.0, auto_decompress=False)
+
     async def _with_client(self, _: web.Application) -> AsyncIterator[None]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
         connector = aiohttp.TCPConnector(limit=0)

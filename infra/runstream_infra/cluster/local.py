@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
-
 from runstream.service.logs import configure_logging
 from runstream_infra.cluster.front import Front
 from runstream_infra.cluster.state import ClusterState, ProcessState
@@ -159,7 +157,7 @@ class _Supervisor:
                 await self._until_ready(self._clickhouse, stop)
             for child in self._roles:
                 child.start()
-            runner = web.AppRunner(self._front().application(), access_log=None, shutdown_timeout=5.0)
+            runner = self._front().runner()
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             self._url = await listen(runner, "127.0.0.1", self._cluster.port)

@@ -1,6 +1,7 @@
 """The front of a local cluster: requests reach a process that takes them, whole, and the answer comes back whole."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 
@@ -10,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from runstream_infra.cluster.front import Front
+from runstream_infra.listening import listen
 from runstream_infra.ports import free_ports
 
 
@@ -50,10 +52,11 @@ async def front() -> AsyncIterator[str]:
     gateway, query = await backend("gateway"), await backend("query")
     address = [f"http://127.0.0.1:{server.port}" for server in (gateway, query)]
     dead = closed_address()
-    server = TestServer(Front([dead, address[0]], [address[1], dead]).application())
-    await server.start_server()
-    yield f"http://127.0.0.1:{server.port}"
-    for one in (server, gateway, query):
+    runner = Front([dead, address[0]], [address[1], dead]).runner()
+    await runner.setup()
+    yield await listen(runner, "127.0.0.1", 0)
+    await runner.cleanup()
+    for one in (gateway, query):
         await one.close()
 
 
@@ -68,6 +71,37 @@ async def test_a_dead_process_is_passed_over_and_every_part_of_a_message_passes(
                 assert await answer.json() == wanted
             async with client.get(f"{front}/api/v1/runs") as answer:
                 assert (await answer.json())["who"] == "query"
+
+
+async def test_a_packed_body_arrives_as_what_was_packed(front: str) -> None:
+    packed = gzip.compress(b"x" * 1_000)
+    headers = {"Content-Encoding": "gzip"}
+    async with aiohttp.ClientSession() as client:
+        url = f"{front}/clientlib/batch/logger/experiment/metric"
+        async with client.post(url, data=packed, headers=headers) as answer:
+            told = await answer.json()
+    assert (told["who"], told["size"]) == ("gateway", 1_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "who"),
+    [
+        ("/ingest/v1/frames", "gateway"),
+        ("/api/rest/v2/write/experiment/metric", "gateway"),
+        ("/clientlib/rest/v2/write/experiment/output", "gateway"),
+        ("/clientlib/asset", "gateway"),
+        ("/asset/upload", "gateway"),
+        ("/health/ping", "gateway"),
+        ("/clientlib/isAlive/ver", "query"),
+        ("/clientlib/rest/v2/experiment/metadata", "query"),
+        ("/api/v1/assets", "query"),
+    ],
+)
+async def test_what_is_written_goes_to_a_gateway_and_the_rest_to_a_query_server(
+    front: str, path: str, who: str
+) -> None:
+    async with aiohttp.ClientSession() as client, client.get(front + path) as answer:
+        assert (await answer.json())["who"] == who
 
 
 async def test_an_answer_is_passed_on_while_it_comes(front: str) -> None:
