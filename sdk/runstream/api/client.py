@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
+from runstream.api.artifact_calls import ArtifactCalls
 from runstream.api.documented_panel import DocumentedPanel
 from runstream.api.errors import NameTaken, ServerFailed
 from runstream.api.live import Change, changes
@@ -25,7 +26,7 @@ _CHUNK_BYTES: Final = 1 << 20
 _ARROW: Final = "application/vnd.apache.arrow.stream"
 
 
-class API(DocumentedPanel):
+class API(ArtifactCalls, DocumentedPanel):
     """Reads from, and sends commands to, one server. Blocking; may be shared by threads.
 
     `url` and `api_key` default to the client's settings (environment and files). `workspace` and `project`, where they

@@ -24,11 +24,15 @@ class Refused(Invalid):
 
 
 class NotFound(Refused):
-    """There is no such run, metric or asset."""
+    """There is no such run, metric, asset, artifact or version."""
 
 
 class NameTaken(Refused):
     """What was to be created is there already, made by somebody else or earlier."""
+
+
+class VersionTaken(NameTaken):
+    """A version of the artifact is called so already. `problem` has its `ordinal`."""
 
 
 class DataPackageMissing(Unusable, ImportError):

@@ -6,7 +6,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from runstream._version import VERSION
@@ -94,11 +94,13 @@ class Transport:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        data: bytes | BinaryIO | None = None,
     ) -> Iterator[Body]:
-        """The answer as a stream, for the duration of the block. Raises ServerUnreachable (also from reading the body
-        inside the block), ServerFailed, Refused, NotFound. What else is raised inside the block leaves it as it is."""
+        """The answer as a stream, for the duration of the block. What is sent is `body` as JSON, or `data` as it is,
+        whose headers have to say its type, and of a file its length. Raises ServerUnreachable (also from reading the
+        body inside the block), ServerFailed, Refused, NotFound. What else is raised inside the block leaves it as it
+        is."""
         sent = {"Accept": "application/json", "User-Agent": f"runstream/{VERSION}", **(headers or {})}
-        data = None
         if body is not None:
             data = json.dumps(body, allow_nan=False).encode()
             sent["Content-Type"] = "application/json"

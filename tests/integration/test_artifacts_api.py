@@ -1,0 +1,228 @@
+"""Artifacts through `runstream.API` and the real server: versions logged, read back, changed, fetched."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from served import Server
+
+import runstream
+from runstream.api import API, ArtifactFile, Link, NameTaken, NotFound, Refused, ServerFailed, VersionTaken
+from runstream.api.artifact_files import target_of
+from runstream.errors import Invalid
+from runstream.events import limits
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with Server(tmp_path_factory.mktemp("artifacts")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def api(url: str) -> API:
+    return runstream.API(url=url)
+
+
+def test_a_version_goes_in_and_comes_out(api: API, tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    (source / "weights").mkdir(parents=True)
+    (source / "weights" / "final.bin").write_bytes(bytes(range(256)) * 5000)
+    (source / "größe.json").write_text("{}")
+    files = {"model": source, "note.txt": b"hello", "empty": b"", "corpus": Link("s3://bucket/corpus.tar", 7)}
+    version = api.log_artifact_version(
+        "reader",
+        "model",
+        files,
+        comment="first",
+        tags=["t"],
+        aliases=["best"],
+        stages=["staging"],
+        status="new",
+        metadata={"acc": 0.5, "nan": math.nan, "none": None},
+        run="run-1",
+    )
+    assert (version.ordinal, version.version, version.files, version.size_bytes) == (1, "1", 5, 1_280_000 + 2 + 5 + 7)
+    assert (version.comment, version.tags, version.aliases, version.stages) == (
+        "first",
+        ("t",),
+        ("best",),
+        ("staging",),
+    )
+    assert (version.status, version.run, version.project) == ("new", "run-1", None)
+    contents = version.contents()
+    assert contents.metadata == {"acc": 0.5, "nan": "NaN", "none": None}
+    names = ["corpus", "empty", "model/größe.json", "model/weights/final.bin", "note.txt"]
+    assert [file.name for file in contents.files] == names
+    assert contents.files[0] == ArtifactFile("corpus", None, 7, "application/octet-stream", "s3://bucket/corpus.tar")
+    assert [file.content_type for file in contents.files[2:]] == [
+        "application/json",
+        "application/octet-stream",
+        "text/plain",
+    ]
+    out = tmp_path / "out"
+    written = version.download(out)
+    assert [path.relative_to(out).as_posix() for path in written] == names[1:]
+    assert (out / "model" / "weights" / "final.bin").read_bytes() == bytes(range(256)) * 5000
+    assert sorted(path.name for path in out.rglob("*") if path.is_file()) == sorted(
+        name.split("/")[-1] for name in names[1:]
+    )
+    assert version.read("note.txt") == b"hello"
+    with pytest.raises(Refused, match=r"s3://bucket/corpus\.tar"):
+        version.read("corpus")
+    with pytest.raises(NotFound, match="no file"):
+        version.read("../note.txt")
+
+
+def test_versions_are_found_by_number_text_and_alias(api: API) -> None:
+    for text in ("1.0.0", None, "1.1.0"):
+        api.log_artifact_version("finder", "model", version=text, aliases=["newest"])
+    artifact = api.artifact("finder", "model")
+    assert (artifact.version_count, artifact.latest_ordinal, artifact.latest_version) == (3, 3, "1.1.0")
+    assert [version.version for version in artifact.versions()] == ["1.1.0", "2", "1.0.0"]
+    assert [version.ordinal for version in artifact.versions(alias="newest")] == [3]
+    assert [artifact.version(key).ordinal for key in (1, "1.0.0", "2", "newest", None)] == [1, 1, 2, 3, 3]
+    assert api.artifact_version(artifact, "newest").artifact == artifact.artifact
+    rows = api.artifact_versions(artifact, version="2").rows()
+    assert [(row["ordinal"], row["aliases"], "api" in row) for row in rows] == [(2, (), False)]
+    for missing in (9, "9", "nothing"):
+        with pytest.raises(NotFound):
+            artifact.version(missing)
+    with pytest.raises(VersionTaken, match=r"'1\.0\.0' already, its number 1") as caught:
+        api.log_artifact_version("finder", "model", version="1.0.0")
+    assert caught.value.problem["ordinal"] == 1
+    assert artifact.version().ordinal == 3
+
+
+def test_artifacts_are_listed_created_changed_and_deleted(api: API) -> None:
+    panel = api.create_artifact("loss", "panel", project="digits", description="d", tags=["t"])
+    api.create_artifact("loss", "panel", project="letters", public=True)
+    assert (panel.project, panel.description, panel.version_count, panel.latest_version) == ("digits", "d", 0, None)
+    with pytest.raises(NameTaken, match="'loss'"):
+        api.create_artifact("loss", "panel", project="digits")
+    assert api.create_artifact("loss", "panel", project="digits", description="x", exist_ok=True) == panel
+    with pytest.raises(NotFound, match="has no version"):
+        panel.version()
+    assert [found.project for found in api.artifacts("panel")] == ["digits", "letters"]
+    assert [found.public for found in api.artifacts(project="letters")] == [True]
+    assert [found.project for found in runstream.API(url=api.url, project="digits").artifacts("panel")] == ["digits"]
+    assert api.artifacts("panel", project="", name="loss").rows() == []
+    changed = panel.update(notes="n", tags=[])
+    assert (changed.description, changed.notes, changed.tags) == ("d", "n", ())
+    assert api.update_artifact(changed, public=True).public
+    version = api.log_artifact_version("loss", "panel", {"panel.py": b"x"}, project="digits", aliases=["a"])
+    version = version.update(comment="c", add_aliases=["b"], add_tags=["t", "u"], status="s", stages=["x"])
+    assert (version.comment, version.aliases, version.tags, version.stages) == ("c", ("a", "b"), ("t", "u"), ("x",))
+    version = api.update_artifact_version(version, tags=["v"], remove_aliases=["a"], remove_tags=["v"], aliases=None)
+    assert (version.tags, version.aliases, version.comment) == ((), ("b",), "c")
+    api.delete_artifact_version(version)
+    with pytest.raises(NotFound):
+        api.artifact_contents(version)
+    with pytest.raises(NotFound, match="no version 1"):
+        version.update(comment="late")
+    assert api.log_artifact_version("loss", "panel", project="digits").ordinal == 2
+    api.delete_artifact(panel)
+    with pytest.raises(NotFound):
+        api.artifact("loss", "panel", project="digits")
+    with pytest.raises(NotFound, match="there is no panel 'loss'"):
+        api.delete_artifact(panel)
+    assert api.log_artifact_version("loss", "panel", project="digits").ordinal == 3
+
+
+def test_versions_that_are_logged_at_once_get_numbers_of_their_own(api: API) -> None:
+    def log(number: int) -> int:
+        content = {"model.bin": f"{number % 2}".encode()}
+        return api.log_artifact_version("raced", "model", content, metadata={"number": number}).ordinal
+
+    with ThreadPoolExecutor(8) as threads:
+        ordinals = list(threads.map(log, range(8)))
+    assert sorted(ordinals) == list(range(1, 9))
+    artifact = api.artifact("raced", "model")
+    found = {version.ordinal: version.contents().metadata["number"] for version in artifact.versions()}
+    assert found == {ordinal: number for number, ordinal in enumerate(ordinals)}
+
+    def named(_: int) -> int:
+        try:
+            return api.log_artifact_version("raced", "model", version="2.0.0").ordinal
+        except VersionTaken as error:
+            return -int(error.problem["ordinal"])
+
+    with ThreadPoolExecutor(4) as threads:
+        outcomes = sorted(threads.map(named, range(4)))
+    assert outcomes == [-9, -9, -9, 9]
+
+
+def test_what_cannot_be_logged_is_said_before_anything_is_sent(api: API, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a").write_bytes(b"2")
+    before = api.artifacts().rows()
+    many = {f"{number}.bin": b"" for number in range(limits.MAX_ARTIFACT_FILES + 1)}
+    for files, message in (
+        (many, "1001 files, at most 1000 are allowed: pack them"),
+        ({"../x": b""}, r"'\.\.'"),
+        ({"a/b": b"", "a": b""}, "would have to be a directory"),
+        ([tmp_path / "a", tmp_path / "d" / "a"], "two files are called 'a'"),
+        ([tmp_path / "a", tmp_path / "d"], "two files are called 'a'"),
+        ({"x": Link("no address")}, "no address"),
+    ):
+        with pytest.raises(Invalid, match=message):
+            api.log_artifact_version("wrong", "model", files)
+    with pytest.raises(FileNotFoundError):
+        api.log_artifact_version("wrong", "model", tmp_path / "missing")
+    with pytest.raises(Invalid, match="metadata"):
+        api.log_artifact_version("wrong", "model", metadata={"x": object()})
+    with pytest.raises(Invalid, match="bytes, at most 256000"):
+        api.log_artifact_version("wrong", "model", metadata={"x": "y" * 300_000})
+    with pytest.raises(Invalid, match="artifact 'a/b' contains '/'"):
+        api.create_artifact("a/b", "model")
+    assert api.artifacts().rows() == before
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", "a//b", ".", "a\\..\\b", "nul\0"])
+def test_no_name_leads_out_of_the_directory(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Invalid, match=r"cannot be written|leads out"):
+        target_of(tmp_path, name)
+
+
+def test_no_link_leads_out_of_the_directory(api: API, tmp_path: Path) -> None:
+    version = api.log_artifact_version("linked", "model", {"a/b.bin": b"1", "z": b"2"})
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    outside.mkdir()
+    inside.mkdir()
+    (inside / "a").symlink_to(outside)
+    with pytest.raises(Invalid, match="symbolic link"):
+        version.download(inside)
+    assert list(outside.iterdir()) == []
+    assert [path.name for path in inside.iterdir()] == ["a"]
+    (inside / "a").unlink()
+    (outside / "kept").write_bytes(b"kept")
+    (inside / "z").symlink_to(outside / "kept")
+    version.download(inside)
+    assert ((inside / "z").read_bytes(), (outside / "kept").read_bytes()) == (b"2", b"kept")
+
+
+def test_bytes_that_are_not_those_that_were_logged_do_not_appear(
+    api: API, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = api.log_artifact_version("damaged", "model", {"a": b"1", "b": b"2"})
+    contents = version.contents()
+    swapped = dataclasses.replace(contents, files=(dataclasses.replace(contents.files[0], sha256="0" * 64),))
+    monkeypatch.setattr(API, "artifact_contents", lambda self, of: swapped)
+    with pytest.raises(ServerFailed, match="not those that were logged"):
+        api.download_artifact(version, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_past_of_an_artifact(api: API) -> None:
+    api.log_artifact_version("past", "model", aliases=["best"])
+    before = json.loads(json.dumps(api._transport.get("/api/v1/server")))["visible"]
+    api.log_artifact_version("past", "model", aliases=["best"])
+    artifact = api.artifact("past", "model")
+    assert api.artifact("past", "model", as_of=before).version_count == 1
+    assert [version.ordinal for version in api.artifact_versions(artifact, alias="best", as_of=before)] == [1]
+    assert api.artifact_version(artifact, as_of=before).aliases == ("best",)
