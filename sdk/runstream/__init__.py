@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from runstream.errors import RunstreamError as RunstreamError
     from runstream.errors import Unavailable as Unavailable
     from runstream.errors import Unusable as Unusable
+    from runstream.panels import ui as ui
     from runstream.settings import Settings as Settings
     from runstream.settings import load_settings as load_settings
 
@@ -49,6 +50,7 @@ _LATER = {
     "Unavailable": "runstream.errors",
     "Unusable": "runstream.errors",
     "load_settings": "runstream.settings",
+    "ui": "runstream.panels",
 }
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "log_params",
     "log_text",
     "remove_tags",
+    "ui",
 ]
 
 

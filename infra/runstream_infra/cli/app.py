@@ -83,7 +83,18 @@ def _discard_stdout() -> None:
 
 
 def _register() -> None:
-    from runstream_infra.cli import clustering, demo, doctor, export, promoting, reading, serving, syncing, version
+    from runstream_infra.cli import (
+        clustering,
+        demo,
+        doctor,
+        export,
+        panels,
+        promoting,
+        reading,
+        serving,
+        syncing,
+        version,
+    )
 
     for command in (
         serving.up,
@@ -101,6 +112,7 @@ def _register() -> None:
         clustering.worker,
         clustering.query_server,
         promoting.promote,
+        panels.panel,
         version.version,
     ):
         cli.add_command(command)

@@ -69,6 +69,7 @@ class Server:
         from runstream.api.transport import Transport
 
         self.url = url
+        self.api_key = api_key
         self._timeout_s = timeout_s
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._transport = Transport(url, api_key, timeout_s)
@@ -156,6 +157,18 @@ class Server:
     def status(self) -> dict[str, Any]:
         """How the server is doing: its version, how far its tables lag, what is in quarantine, room on its disk."""
         return self._get("/server")
+
+    def key_rights(self) -> dict[str, Any] | None:
+        """`name` of the key (None where the server has none) and `may_write`; None if the server does not know it."""
+        from runstream.api.errors import Refused
+
+        with _explained(self.url):
+            try:
+                return _object(self.url, self._transport.get("/api/v1/key"))
+            except Refused as error:
+                if error.problem.get("status") == 401:
+                    return None
+                raise
 
     def odd_clocks(self) -> list[dict[str, Any]]:
         """Running runs whose clock is far from the server's: run, name, clock_ahead_s (negative: behind)."""

@@ -1,0 +1,13 @@
+"""The files between a panel's process and whoever runs it: one folder a run."""
+
+from typing import Final
+
+CONTEXT: Final = "panel.json"
+SOURCE: Final = "panel.py"
+LIMITS: Final = "limits.json"
+#: What was displayed, one JSON object a line, as soon as it is displayed.
+ITEMS: Final = "items.jsonl"
+#: How it ended; not there if the process was killed.
+END: Final = "end.json"
+STDOUT: Final = "stdout.txt"
+STDERR: Final = "stderr.txt"

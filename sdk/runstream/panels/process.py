@@ -1,0 +1,67 @@
+"""The process of a panel: `python -m runstream.panels.process FOLDER`. It takes its limits on before anything of the
+panel runs, and says how it ended."""
+
+import json
+import linecache
+import resource
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from runstream.panels.folder import END, LIMITS, SOURCE
+
+#: Kept back for saying that there is no memory left.
+_RESERVE_BYTES: Final = 8 << 20
+
+
+def main(folder: Path) -> int:
+    take_limits(json.loads((folder / LIMITS).read_text()))
+    source = (folder / SOURCE).read_text(encoding="utf-8")
+    # The source by the name that is shown, wherever the panel goes.
+    linecache.cache[SOURCE] = (len(source), None, source.splitlines(keepends=True), SOURCE)
+    ended = run(source)
+    (folder / END).write_text(json.dumps(ended))
+    return 0 if ended["status"] == "ok" else 1
+
+
+def take_limits(limits: Mapping[str, int]) -> None:
+    """Of this process and all that it starts; it cannot raise them again."""
+    for name, limit in limits.items():
+        resource.setrlimit(getattr(resource, name), (limit, limit))
+
+
+def run(source: str) -> dict[str, Any]:
+    """How the panel ended: status (ok, failed, memory), and the traceback of its own part."""
+    reserve = [bytearray(_RESERVE_BYTES)]
+    namespace: dict[str, Any] = {"__name__": "__main__", "__file__": SOURCE}
+    try:
+        exec(compile(source, SOURCE, "exec"), namespace)
+    except SystemExit as ending:
+        if ending.code in (None, 0):
+            return {"status": "ok", "error": ""}
+        return {"status": "failed", "error": f"the panel ended itself with {ending.code!r}"}
+    except BaseException as error:
+        reserve.clear()
+        status = "memory" if isinstance(error, MemoryError) else "failed"
+        return {"status": status, "error": _told(error)}
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    return {"status": "ok", "error": ""}
+
+
+def _told(error: BaseException) -> str:
+    told = traceback.TracebackException.from_exception(error, limit=-50)
+    # What stands before the panel's first line is about this file.
+    own = next((at for at, frame in enumerate(told.stack) if frame.filename == SOURCE), None)
+    if own is not None:
+        told.stack = traceback.StackSummary.from_list(told.stack[own:])
+    elif isinstance(error, SyntaxError):
+        told.stack = traceback.StackSummary.from_list([])
+    return "".join(told.format())
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
