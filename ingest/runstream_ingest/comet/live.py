@@ -1,5 +1,7 @@
 """A live experiment: the handshake, signs of life, and batches of values."""
 
+from urllib.parse import quote
+
 from aiohttp import web
 
 from runstream.events.control import (
@@ -35,6 +37,9 @@ MONITOR_MS = 15_000
 #: How often it sends parameters that changed.
 PARAMETERS_MS = 10_000
 _FILE_LIMIT_MB = 100 * 1024
+#: The client's own numbers.
+_MAX_POINTS_IN_SPACE = 1_000_000
+_MAX_BOXES_IN_SPACE = 250_000
 #: A batch of parameters becomes events of so many characters: below the limit of one (256 kB) with any characters.
 _PARAMETERS_CHARS = 40_000
 #: Places in the output that the client counts on from ours are beyond; those of a count that begins at 0 are not.
@@ -95,7 +100,7 @@ def _handshake(
     return {
         "runId": writer,
         "project_id": project_id(workspace, project),
-        "focusUrl": f"{request.scheme}://{request.headers.get('Host', '')}/{workspace}/{project}/",
+        "focusUrl": f"{request.scheme}://{request.headers.get('Host', '')}/{quote(workspace)}/{quote(project)}/",
         "name": known.name if known else None,
         # Lines count on from here, so that those of a later attempt stand behind those of an earlier one.
         "lastOffset": recorder.stamp(),
@@ -197,8 +202,18 @@ async def output(recorder: Recorder, request: web.Request, said: Said) -> dict[s
     return {}
 
 
+async def space_limits(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+    """How many points and boxes in space the client sends: it has numbers of its own only for when nobody answers."""
+    return {
+        "maxPoints": _MAX_POINTS_IN_SPACE,
+        "maxPointsFileSizeInBytes": _FILE_LIMIT_MB * 1024 * 1024,
+        "maxBoxes": _MAX_BOXES_IN_SPACE,
+        "maxBoxesFileSizeInBytes": _FILE_LIMIT_MB * 1024 * 1024,
+    }
+
+
 async def accepted(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
-    """Nothing to be kept: a summary of what was kept, a question about limits."""
+    """Nothing to be kept: a summary of what was kept."""
     return {}
 
 
