@@ -82,6 +82,25 @@ async def test_migrations_are_applied_once_and_remembered(store: ChdbStore) -> N
         await migrate(store, [ONE])
 
 
+async def test_rows_from_before_have_no_epoch_and_no_context(store: ChdbStore) -> None:
+    """And their roll-up, which knows nothing of epochs, is still what views are read from."""
+    files = shipped()
+    (number,) = (n for n, migration in enumerate(files) if "epochs_and_contexts" in migration.name)
+    await migrate(store, files[:number])
+    await store.command("INSERT INTO asset_states (run, asset, offset) VALUES ('r', 'a', 1)")
+    await store.command("INSERT INTO points (run, metric, step, value) SELECT 'r', 'm', number, 1 FROM numbers(50000)")
+    await store.command("OPTIMIZE TABLE points FINAL")
+    assert await migrate(store) == [migration.name for migration in files[number:]]
+    assert (await store.query("SELECT context FROM assets"))["context"].to_pylist() == [""]
+    counted = "SELECT count() AS n, count(epoch) AS epochs FROM points"
+    assert (await store.query(counted)).to_pylist() == [{"n": 50_000, "epochs": 0}]
+    rolled = "SELECT metric, intDiv(step, 256) AS bucket, count() AS n FROM points WHERE run = 'r' GROUP BY ALL"
+    for _ in range(2):
+        found = await store.query(f"{rolled} SETTINGS force_optimize_projection = 1")
+        assert sum(found["n"].to_pylist()) == 50_000
+        await store.command("OPTIMIZE TABLE points FINAL")
+
+
 async def test_the_shipped_migrations_apply(store: ChdbStore) -> None:
     assert await migrate(store) == [migration.name for migration in shipped()]
     assert await migrate(store) == []
