@@ -1,8 +1,10 @@
 """Artifacts through `runstream.API` and the real server: versions logged, read back, changed, fetched."""
 
 import dataclasses
+import inspect
 import json
 import math
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +13,23 @@ import pytest
 from served import Server
 
 import runstream
-from runstream.api import API, ArtifactFile, Link, NameTaken, NotFound, Refused, ServerFailed, VersionTaken
+from runstream.api import (
+    API,
+    Artifact,
+    ArtifactFile,
+    ArtifactVersion,
+    Link,
+    NameTaken,
+    NotFound,
+    Refused,
+    ServerFailed,
+    VersionTaken,
+)
+from runstream.api.artifact_calls import ArtifactCalls
 from runstream.api.artifact_files import target_of
 from runstream.errors import Invalid
 from runstream.events import limits
+from runstream_infra.cli import app
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +90,7 @@ def test_a_version_goes_in_and_comes_out(api: API, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"s3://bucket/corpus\.tar"):
         version.read("corpus")
     with pytest.raises(NotFound, match="no file"):
-        version.read("../note.txt")
+        api.read_artifact_file(version, "../note.txt")
 
 
 def test_versions_are_found_by_number_text_and_alias(api: API) -> None:
@@ -226,3 +241,42 @@ def test_the_past_of_an_artifact(api: API) -> None:
     assert api.artifact("past", "model", as_of=before).version_count == 1
     assert [version.ordinal for version in api.artifact_versions(artifact, alias="best", as_of=before)] == [1]
     assert api.artifact_version(artifact, as_of=before).aliases == ("best",)
+
+
+def test_the_command_line_lists_them_and_shows_one(api: API, capsys: pytest.CaptureFixture[str]) -> None:
+    place = {"workspace": "shown", "project": "digits"}
+    api.create_artifact("reader", "panel", **place, description="two curves")
+    version = api.log_artifact_version(
+        "reader", "model", {"a": b"12"}, workspace="shown", aliases=["best"], run="run-1"
+    )
+    ask = ["artifacts", "--url", api.url, "--workspace", "shown"]
+
+    def said(*more: str, status: int = 0) -> str:
+        assert app.run([*ask, *more]) == status
+        done = capsys.readouterr()
+        return done.err if status else done.out
+
+    listed = json.loads(said("--json"))
+    assert [(row["artifact_type"], row["project"]) for row in listed["artifacts"]] == [
+        ("panel", "digits"),
+        ("model", None),
+    ]
+    assert json.loads(said("--json", "--limit", "1"))["more"] is True
+    assert [row["artifact_type"] for row in json.loads(said("--json", "-p", "digits"))["artifacts"]] == ["panel"]
+    assert "two curves" in said()
+    shown = said("reader", "--type", "model")
+    assert "best" in shown
+    assert version.artifact in shown
+    found = json.loads(said("reader", "-t", "model", "--json"))
+    assert [(row["ordinal"], row["run"], row["size_bytes"]) for row in found["versions"]] == [(1, "run-1", 2)]
+    assert "2 artifacts are called 'reader' (panel in shown/digits, model in shown)" in said("reader", status=2)
+    assert "there is no artifact 'writer'" in said("writer", status=2)
+
+
+def test_no_public_method_is_left_out() -> None:
+    public = {name for name in vars(ArtifactCalls) if not name.startswith("_")}
+    text = Path(__file__).read_text()
+    assert public <= set(re.findall(r"\bapi\.(\w+)", text))
+    for view in (Artifact, ArtifactVersion):
+        methods = {name for name, value in vars(view).items() if inspect.isfunction(value) and name[0] != "_"}
+        assert methods <= set(re.findall(r"\.(\w+)\(", text))

@@ -13,6 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from cluster_processes import CLI, Cluster, end, status_of, wait_for
 from real_kafka import need_kafka
 
 import runstream
-from runstream.api import API, Change
+from runstream.api import API, Change, VersionTaken
 
 KEY = "a-key-of-the-cluster-0123"
 PARTITIONS = 4
@@ -165,6 +166,40 @@ def test_a_command_is_visible_at_every_query_server_when_its_answer_comes(traine
     for name in ("first name", "second name", "third name"):
         api.rename("run-1", name)
         assert [api.run("run-1").name for _ in queries] == [name, name]
+
+
+def test_versions_that_are_logged_at_once_through_two_gateways_get_numbers_of_their_own(trained: Cluster) -> None:
+    """Four for each gateway at the same time; what became of each is asked of either query server."""
+    gateways, queries = trained.processes("gateway"), trained.processes("query-server")
+    place = {"workspace": "w", "artifact_type": "model", "name": "raced"}
+
+    def log(number: int) -> int:
+        event = {"type": "artifact_version_logged.v1", **place, "metadata": {"number": number}}
+        path = f"{gateways[number % 2].address}/ingest/v1/commands"
+        status, answer = ask(path, {"key": "w/raced", "event": event})
+        assert (status, answer["visible"]) == (200, True)
+        command = f"{answer['commands'][0]}?key=w/raced&wait_for={answer['positions']}"
+        _, outcome = ask(f"{queries[number // 2 % 2].address}/api/v1/commands/{command}")
+        assert (outcome["changed"], outcome["refused"]) == (True, "")
+        return int(outcome["ordinal"])
+
+    with ThreadPoolExecutor(8) as threads:
+        ordinals = list(threads.map(log, range(8)))
+    assert sorted(ordinals) == list(range(1, 9))
+    api = API(url=trained.url, api_key=KEY, workspace="w")
+    artifact = api.artifact("raced", "model")
+    found = {version.ordinal: version.contents().metadata["number"] for version in artifact.versions()}
+    assert found == {ordinal: number for number, ordinal in enumerate(ordinals)}
+
+    def named(_: int) -> int:
+        try:
+            return api.log_artifact_version("raced", "model", {"w.bin": WEIGHTS}, version="1.0.0").ordinal
+        except VersionTaken as error:
+            return -int(error.problem["ordinal"])
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sorted(threads.map(named, range(4))) == [-9, -9, -9, 9]
+    assert artifact.version("1.0.0").read("w.bin") == WEIGHTS
 
 
 def test_live_updates_come_through_the_front(trained: Cluster, tmp_path: Path) -> None:

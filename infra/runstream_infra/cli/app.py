@@ -84,6 +84,7 @@ def _discard_stdout() -> None:
 
 def _register() -> None:
     from runstream_infra.cli import (
+        artifacts,
         clustering,
         demo,
         doctor,
@@ -104,6 +105,7 @@ def _register() -> None:
         reading.show,
         reading.query,
         reading.series,
+        artifacts.artifacts,
         export.export,
         serving.rebuild,
         doctor.doctor,

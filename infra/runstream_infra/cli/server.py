@@ -174,6 +174,27 @@ class Server:
         """Running runs whose clock is far from the server's: run, name, clock_ahead_s (negative: behind)."""
         return list(self._get("/clocks")["runs"])
 
+    def artifacts(self, limit: int, **scope: str | None) -> tuple[list[dict[str, Any]], bool]:
+        """The first `limit` artifacts of a workspace, project, type, name; and whether there are more."""
+        return self._first("/artifacts", "artifacts", limit, scope)
+
+    def artifact_versions(self, artifact: str, limit: int) -> tuple[list[dict[str, Any]], bool]:
+        """The newest `limit` versions of an artifact, by its id; and whether there are more."""
+        return self._first(f"/artifacts/{artifact}/versions", "versions", limit, {})
+
+    def _first(
+        self, path: str, name: str, limit: int, query: Mapping[str, str | None]
+    ) -> tuple[list[dict[str, Any]], bool]:
+        rows: list[dict[str, Any]] = []
+        cursor = None
+        while len(rows) < limit:
+            page = self._get(path, **query, limit=min(PAGE_RUNS, limit - len(rows)), cursor=cursor)
+            rows += page[name]
+            cursor = page["next_cursor"]
+            if not cursor:
+                break
+        return rows, cursor is not None
+
     def _get(self, path: str, **query: Any) -> dict[str, Any]:
         with _explained(self.url):
             return _object(self.url, self._transport.get("/api/v1" + path, **query))
