@@ -10,7 +10,8 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -59,8 +60,10 @@ class MendingStore:
         self._away = "the store is closed: open it again"
         self._reaches_back = reaches_back
         self._clock = clock
-        self._reserve_bytes = min(_RESERVE_BYTES, shutil.disk_usage(directory).total // _RESERVE_SHARE)
+        self._reserve_bytes = min(_RESERVE_BYTES, _disk(directory).total // _RESERVE_SHARE)
         self._merges_stopped = False
+        #: Whether the engine is known to have lost a write.
+        self._lost = False
         self._changing = asyncio.Lock()
 
     @classmethod
@@ -82,11 +85,15 @@ class MendingStore:
 
     async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         """See `ChdbStore.insert`. Raises StoreUnavailable, and inserts nothing, while the disk is nearly full."""
-        await self._current(len(block)).insert(table, columns, block, rows, token=token)
+        store = self._current(len(block))
+        with self._noting_loss():
+            await store.insert(table, columns, block, rows, token=token)
 
     async def command(self, sql: str) -> None:
         """See `ChdbStore.command`. Raises StoreUnavailable, and does nothing, while the disk is nearly full."""
-        await self._current(len(sql)).command(sql)
+        store = self._current(len(sql))
+        with self._noting_loss():
+            await store.command(sql)
 
     async def close(self) -> None:
         """See `Store.close`. Waits for the end of what `watch` is at; cancel that first."""
@@ -97,16 +104,14 @@ class MendingStore:
                 await store.close()
 
     async def watch(self) -> None:
-        """Stop merges while the disk is nearly full, and open the store anew when a write was lost. Runs until it is
-        cancelled; what goes wrong is logged and tried again."""
+        """Stop merges while the disk is nearly full, and open the store anew when a write was lost and there is room
+        again; until then it is read only. Runs until it is cancelled; what goes wrong is logged and tried again."""
         looks = 0
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             looks += 1
             try:
-                if not await self._is_sound(ask=looks % _ASK_EVERY_LOOKS == 0):
-                    # Half a change would leave an engine open that nobody has: a cancellation does not reach it.
-                    await asyncio.shield(self._open_anew())
+                await self._look(ask=looks % _ASK_EVERY_LOOKS == 0)
             except (StoreError, OSError) as error:
                 logger.warning("the store needs mending, the next try is in %.0f s: %s", _RETRY_S, error)
                 await asyncio.sleep(_RETRY_S)
@@ -115,7 +120,7 @@ class MendingStore:
         """The store, for something that writes so much (0: that reads)."""
         if self._store is None:
             raise StoreUnavailable(self._away)
-        free_bytes = shutil.disk_usage(self._directory).free if size_bytes else 0
+        free_bytes = _disk(self._directory).free if size_bytes else 0
         if size_bytes and free_bytes < self._reserve_bytes + size_bytes:
             raise StoreUnavailable(
                 f"NOT_ENOUGH_SPACE: {free_bytes} bytes are free on the disk of {self._directory}, of which "
@@ -123,19 +128,30 @@ class MendingStore:
             )
         return self._store
 
-    async def _is_sound(self, ask: bool) -> bool:
-        if self._store is None or (ask and await self._store.lost_writes()):
-            return False
-        free_bytes = shutil.disk_usage(self._directory).free
+    async def _look(self, ask: bool) -> None:
+        free_bytes = _disk(self._directory).free
+        if ask and self._store is not None and not self._lost:
+            self._lost = await self._store.lost_writes() > 0
+        if self._lost or self._store is None:
+            # On a full disk the new one would lose writes as well, and the old one may still be read.
+            if free_bytes >= self._reserve_bytes:
+                # Half a change would leave an engine open that nobody has: a cancellation does not reach it.
+                await asyncio.shield(self._open_anew())
+            return
         stop = free_bytes < (2 if self._merges_stopped else 1) * self._reserve_bytes
         if stop != self._merges_stopped:
             # Merges write for longer than an insert, and give up their sources. They stop within a block.
-            try:
+            with self._noting_loss():
                 await self._store.command(f"SYSTEM {'STOP' if stop else 'START'} MERGES")
-            except StoreCorrupt:
-                return False
             self._merges_stopped = stop
-        return True
+
+    @contextmanager
+    def _noting_loss(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreCorrupt:
+            self._lost = True
+            raise
 
     async def _open_anew(self) -> None:
         async with self._changing:
@@ -149,7 +165,15 @@ class MendingStore:
             except StoreError as error:
                 self._away = f"the store could not be opened anew: {error}"
                 raise
-            self._merges_stopped = False
+            self._merges_stopped = self._lost = False
+
+
+def _disk(directory: Path) -> "shutil._ntuple_diskusage":
+    """How much room there is, also while the directory is being exchanged."""
+    try:
+        return shutil.disk_usage(directory)
+    except FileNotFoundError:
+        return shutil.disk_usage(directory.parent)
 
 
 async def _opened(
@@ -186,7 +210,7 @@ async def _with_tables(directory: Path) -> ChdbStore:
 def _set_aside(directory: Path, now: datetime) -> Path:
     """Rename `directory`. Raises StoreUnavailable if its tables do not fit on the disk a second time."""
     size_bytes = sum(entry.stat().st_size for entry in directory.rglob("*") if entry.is_file())
-    free_bytes = shutil.disk_usage(directory).free
+    free_bytes = _disk(directory).free
     if free_bytes < size_bytes:
         raise StoreUnavailable(
             f"the store in {directory} is damaged and can be made again from the log, but that needs about "

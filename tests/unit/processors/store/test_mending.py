@@ -190,6 +190,24 @@ async def test_a_damaged_store_stays_if_there_is_no_room_for_another(
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
+async def test_a_full_disk_is_read_from_until_there_is_room_to_mend(
+    tmp_path: Path, free_bytes: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mending, "_LOOK_EVERY_S", 0.01)
+    store = await opened(tmp_path)
+    with full_after_the_block(monkeypatch):
+        await lose_a_write(store)
+    with watched(store):
+        free_bytes["free"] = 0
+        await asyncio.sleep(0.5)
+        assert (await store.query("SELECT 1 AS one")).to_pylist() == [{"one": 1}]
+        assert not (tmp_path / ASIDE).exists()
+        free_bytes["free"] = 50 * 1024**3
+        await insert_when_mended(store)
+    await store.close()
+    assert (tmp_path / ASIDE).exists()
+
+
 async def test_a_disk_that_is_nearly_full_takes_no_inserts_and_no_merges(
     tmp_path: Path, free_bytes: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
