@@ -2,7 +2,6 @@
 what it says when something is wrong."""
 
 import hashlib
-import inspect
 import json
 import math
 import re
