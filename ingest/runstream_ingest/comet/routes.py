@@ -14,7 +14,7 @@ from runstream.service.problems import Handler as RequestHandler
 from runstream.service.problems import Problem, problem_of
 from runstream.service.store import StoreError
 from runstream.service.visibility import Visibility
-from runstream_ingest.comet import live, projects, uploads, writes
+from runstream_ingest.comet import live, projects, registry, uploads, writes
 from runstream_ingest.comet.bodies import Said, read_said, said_in_query
 from runstream_ingest.comet.files import Files
 from runstream_ingest.comet.recording import Recorder
@@ -60,7 +60,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _live("batch/logger/experiment/metric", "Values of metrics", live.metrics),
     _live("batch/logger/experiment/parameter", "Parameters", live.parameters),
     _live("tags/add-tags-to-experiment", "Add tags", live.tags),
-    _live("asset/3d-limits", "Limits of points in space", live.accepted),
+    _live("asset/3d-limits", "Limits of points in space", live.space_limits),
     _live("notification/experiment", "A summary", live.accepted),
     _live("notify/event", "What the client notices about itself", live.accepted),
     _live("health/ping", "Whether it is worth sending", live.accepted, "GET"),
@@ -107,6 +107,23 @@ ROUTES: Final[tuple[Route, ...]] = (
     _rest("project/update", "Rename or describe a project", projects.update),
     _rest("project/delete", "Delete a project", projects.delete),
     _rest("project/notes", "Write a project's notes", projects.notes),
+    _rest("registry-model/item/create", "Register a version of a model", registry.create),
+    _rest("registry-model", "Register a version of a model", registry.create_of_model),
+    _rest("registry-model/item", "Register a version of a model", registry.create_of_model),
+    _rest("registry-model/update", "Describe a registered model", registry.update),
+    _rest("registry-model/notes", "Write a registered model's notes", registry.notes),
+    _rest("registry-model/delete", "Delete a registered model", registry.delete, "GET"),
+    _rest("registry-model/item/update", "Describe a version", registry.update_item),
+    _rest("registry-model/item/status", "Set a version's status", registry.status),
+    _rest("registry-model/item/stage", "Add a tag to a version", registry.add_tag, "GET"),
+    _rest("registry-model/item/stage/delete", "Delete a version's tag", registry.delete_tag, "GET"),
+    _rest("registry-model/item/delete", "Delete a version", registry.delete_item, "GET"),
+    _rest("registry-model/item/{item}/metadata", "Add metadata to a version", registry.metadata),
+    _rest(
+        "registry-model/item/{item}/status-configuration",
+        "Configure a version's status",
+        registry.status_configuration,
+    ),
 )
 
 
