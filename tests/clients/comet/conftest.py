@@ -1,13 +1,9 @@
 """A real server with what the SDK logged, and the real `comet_ml` in an environment of its own."""
 
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +14,6 @@ from logged import KEY
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-REQUIREMENTS = HERE / "requirements.txt"
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -34,34 +29,16 @@ class Logged:
 
 @pytest.fixture(scope="session")
 def client_python() -> Path:
-    """The Python that has Comet's client. It is made once a checkout, and anew when the requirements change; skips
-    where it is not there and cannot be made, unless RUNSTREAM_REQUIRE_CLIENTS says that it must."""
-    made_of = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = ROOT / ".venv-clients" / f"comet-{made_of}"
-    folder.parent.mkdir(exist_ok=True)
-    with (folder.parent / "comet.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several processes run tests
-        if not (folder / "installed").exists():
-            failure = install(folder)
-            if failure:
-                shutil.rmtree(folder, ignore_errors=True)
-                if os.environ.get("RUNSTREAM_REQUIRE_CLIENTS") == "1":
-                    pytest.fail(f"Comet's client cannot be installed: {failure}")
-                pytest.skip(f"Comet's client is not here and cannot be installed: {failure[-300:]}")
-    return folder / "bin" / "python"
-
-
-def install(folder: Path) -> str:
-    """Make the environment; what went wrong, or nothing."""
-    venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(folder)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [*pip, "--requirement", str(REQUIREMENTS)], capture_output=True, text=True, timeout=240, check=False
+    """The Python that has Comet's client. Skips where it is not there and cannot be made, unless
+    RUNSTREAM_REQUIRE_CLIENTS says that it must."""
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "infra" / "client_venv.py"), "comet"], capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        return done.stderr or f"pip ended with {done.returncode}"
-    (folder / "installed").touch()
-    return ""
+    if made.returncode:
+        if os.environ.get("RUNSTREAM_REQUIRE_CLIENTS") == "1":
+            pytest.fail(f"Comet's client cannot be installed: {made.stderr}")
+        pytest.skip(f"Comet's client is not here and cannot be installed: {made.stderr[-300:]}")
+    return Path(made.stdout.strip())
 
 
 @pytest.fixture(scope="session")
