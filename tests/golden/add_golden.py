@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from golden_events import EVENTS
 from golden_frames import contents, frames
-from golden_states import RUN_STATE
+from golden_states import ARTIFACT_STATE, RUN_STATE
 
 from runstream.events.control import decode_event, encode_event
-from runstream_processors.folds.run_state import from_json, to_json
+from runstream_processors.folds import artifacts, run_state
 
 HERE: Final = Path(__file__).parent
 #: The folder that new files go to: the release that first writes them.
@@ -42,9 +42,13 @@ def missing() -> dict[Path, bytes]:
     for name, data in frames().items():
         files[HERE / VERSION / "frames" / f"{name}.bin"] = data
         files[HERE / VERSION / "frames" / f"{name}.expected.json"] = as_text(contents(data))
-    stored = to_json(RUN_STATE).encode()
-    files[HERE / VERSION / "states" / "run_state.bin"] = stored
-    files[HERE / VERSION / "states" / "run_state.expected.json"] = as_text(asdict(from_json(stored)))
+    states = {
+        "run_state": (run_state.to_json(RUN_STATE), run_state.from_json),
+        "artifact_state": (artifacts.to_json(ARTIFACT_STATE), artifacts.from_json),
+    }
+    for name, (text, read) in states.items():
+        files[HERE / VERSION / "states" / f"{name}.bin"] = text.encode()
+        files[HERE / VERSION / "states" / f"{name}.expected.json"] = as_text(asdict(read(text)))
     return {path: data for path, data in files.items() if not path.exists()}
 
 

@@ -1,7 +1,8 @@
-"""The state of a run whose stored JSON is kept: every field of it set."""
+"""States whose stored JSON is kept, of a run and of an artifact: every field of them set."""
 
 from typing import Final
 
+from runstream_processors.folds.artifacts import ArtifactState, VersionState
 from runstream_processors.folds.run_state import Resume, RunState, StatusSet, WriterState
 
 RUN_STATE: Final = RunState(
@@ -28,4 +29,27 @@ RUN_STATE: Final = RunState(
     host="node-17",
     points_dropped=2**64,
     resumes=(Resume("11" * 16, 30, 4_000), Resume("00" * 16, 31)),
+)
+
+_FIRST: Final = VersionState(
+    1, "1.0.0", 10, 20, "größe \u2028", "new", ("t",), ("best",), ("staging",), "8f3c0a52", 2, 2**40
+)
+_THIRD: Final = VersionState(3, "3", 10, 10)
+ARTIFACT_STATE: Final = ArtifactState(
+    "research",
+    "digits",
+    "model",
+    "reader",
+    10,
+    10_413_791_999_999_999,
+    "reads digits",
+    "# Why",
+    ("sweep", "über"),
+    True,
+    True,
+    4,
+    _FIRST.chars + _THIRD.chars,
+    {1: _FIRST, 3: _THIRD},
+    {"1.0.0": 1, "3": 3},
+    {"best": 1},
 )

@@ -10,11 +10,13 @@ import pytest
 from add_golden import HERE, VERSION, missing
 from golden_events import EVENTS
 from golden_frames import contents, frames
-from golden_states import RUN_STATE
+from golden_states import ARTIFACT_STATE, RUN_STATE
 
 from runstream.events.control import EVENT_TYPES, decode_event, encode_event
 from runstream.events.frame import LZ4, RAGGED, RAGGED_EPOCHS, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
 from runstream.events.upcast import UPCASTS, upcast
+from runstream_processors.folds import artifacts
+from runstream_processors.folds.artifacts import ArtifactState, VersionState
 from runstream_processors.folds.decoding import decode_events
 from runstream_processors.folds.run_state import RunState, from_json
 
@@ -107,3 +109,20 @@ def test_every_field_of_a_run_state_is_in_the_golden_file() -> None:
     plain = RunState()
     assert [f.name for f in fields(RunState) if getattr(plain, f.name) == getattr(RUN_STATE, f.name)] == []
     assert from_json((HERE / VERSION / "states" / "run_state.bin").read_bytes()) == RUN_STATE
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("*/states/artifact_state*.bin")), ids=lambda path: path.parts[-3])
+def test_a_stored_state_of_an_artifact_is_read(path: Path) -> None:
+    # As JSON writes it: numbers that are keys are texts there.
+    state, expected = json.loads(json.dumps(asdict(artifacts.from_json(path.read_bytes())))), expectation(path)
+    assert {name: state[name] for name in expected if not same(state[name], expected[name])} == {}
+
+
+def test_every_field_of_an_artifacts_state_is_in_the_golden_file() -> None:
+    plain, version = ArtifactState("", None, "", "", 0, 0), VersionState(0, "", 0, 0)
+    assert [f.name for f in fields(plain) if getattr(plain, f.name) == getattr(ARTIFACT_STATE, f.name)] == []
+    first = ARTIFACT_STATE.versions[1]
+    assert [f.name for f in fields(version) if getattr(version, f.name) == getattr(first, f.name)] == []
+    stored = (HERE / VERSION / "states" / "artifact_state.bin").read_bytes()
+    assert artifacts.from_json(stored) == ARTIFACT_STATE
+    assert artifacts.to_json(ARTIFACT_STATE).encode() == stored

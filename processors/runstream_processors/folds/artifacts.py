@@ -291,7 +291,7 @@ _STATE: Final[TypeAdapter[ArtifactState]] = TypeAdapter(ArtifactState)
 
 def to_json(state: ArtifactState) -> str:
     """The whole state as JSON: the `state` column. `from_json` gives back an equal state."""
-    return _STATE.dump_json(state, exclude={"texts", "aliases"}, exclude_defaults=True).decode()
+    return _STATE.dump_json(state, exclude={"chars", "texts", "aliases"}, exclude_defaults=True).decode()
 
 
 def from_json(text: str | bytes) -> ArtifactState:
@@ -300,6 +300,7 @@ def from_json(text: str | bytes) -> ArtifactState:
     stored = _STATE.validate_json(text)
     return replace(
         stored,
+        chars=sum(version.chars for version in stored.versions.values()),
         texts={version.version: ordinal for ordinal, version in stored.versions.items()},
         aliases={alias: ordinal for ordinal, version in stored.versions.items() for alias in version.aliases},
     )
