@@ -247,3 +247,48 @@ def test_a_key_that_only_reads_may_be_the_only_one(server: Started, tmp_path: Pa
     (tmp_path / "one.py").write_text("print(1)")
     done = cli(server, tmp_path, "run", "one.py", RUNSTREAM_READ_KEY="", RUNSTREAM_API_KEY=READER)
     assert done.returncode == 0, done.stderr
+
+
+def test_panels_are_kept_as_versions_of_a_project(server: Started, tmp_path: Path) -> None:
+    wrote = {"RUNSTREAM_API_KEY": WRITER}
+    source = "from runstream import API, ui\nui.display('{} of ' + API().get_panel_project_name())\n"
+    for number, word in enumerate(["first", "second"], start=1):
+        (tmp_path / "losses.py").write_text(source.format(word))
+        done = cli(server, tmp_path, "add", "losses.py", "-p", "digits", "--comment", word, "--json", **wrote)
+        assert json.loads(done.stdout)["ordinal"] == number, done.stderr
+    (tmp_path / "losses.py").unlink()
+    listed = json.loads(cli(server, tmp_path, "ls", "-p", "digits", "--json", **wrote).stdout)["panels"]
+    assert [(one["name"], one["versions"]) for one in listed] == [("losses", 2)]
+    assert "losses" in cli(server, tmp_path, "ls", "-p", "digits", **wrote).stdout
+    assert cli(server, tmp_path, "ls", "-p", "elsewhere", "--json", **wrote).stdout.split() == [
+        "{",
+        '"panels":',
+        "[]",
+        "}",
+    ]
+    for version, word in ((None, "second"), ("1", "first"), (listed[0]["version"], "second")):
+        which = ["losses", "-p", "digits", *(["--version", version] if version else [])]
+        assert cli(server, tmp_path, "show", *which, **wrote).stdout == source.format(word)
+        done = cli(server, tmp_path, "run", *which)
+        assert done.returncode == 0, done.stderr
+        assert f"{word} of digits" in (tmp_path / "losses.html").read_text()
+
+
+def test_panels_that_cannot_be_kept_or_found(server: Started, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("x = (")
+    (tmp_path / "good.py").write_text("x = 1")
+    wrote = {"RUNSTREAM_API_KEY": WRITER}
+    for arguments, variables, code, said in (
+        (["add", "bad.py"], wrote, 2, "no Python"),
+        (["add", "none.py"], wrote, 2, "does not exist"),
+        (["add", "good.py"], {"RUNSTREAM_API_KEY": READER}, 3, "does not let this in"),
+        (["add", "good.py", "--name", "x" * 1000], wrote, 2, "name"),
+        (["show", "nobody"], wrote, 2, "nobody"),
+        (["run", "nobody"], {}, 2, "nobody"),
+    ):
+        done = cli(server, tmp_path, *arguments, "-p", "kept", **variables)
+        assert (done.returncode, done.stdout) == (code, ""), done.stderr
+        assert said in done.stderr
+    assert cli(server, tmp_path, "add", "good.py", "-p", "kept", **wrote).returncode == 0
+    done = cli(server, tmp_path, "show", "good", "-p", "kept", "--version", "7", **wrote)
+    assert (done.returncode, "version" in done.stderr) == (2, True)

@@ -143,7 +143,7 @@ class Server:
         """Every point of these runs and metrics as an Arrow stream, to be read while the block lasts. epochs: with a
         last column `epoch`."""
         question = {"runs": list(run_ids), "metrics": list(metrics)} | ({"epochs": True} if epochs else {})
-        with _explained(self.url), self._transport.open("POST", "/api/v1/series", question, {"Accept": ARROW}) as body:
+        with explained(self.url), self._transport.open("POST", "/api/v1/series", question, {"Accept": ARROW}) as body:
             yield body
 
     def readiness(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class Server:
         """`name` of the key (None where the server has none) and `may_write`; None if the server does not know it."""
         from runstream.api.errors import Refused
 
-        with _explained(self.url):
+        with explained(self.url):
             try:
                 return _object(self.url, self._transport.get("/api/v1/key"))
             except Refused as error:
@@ -196,11 +196,11 @@ class Server:
         return rows, cursor is not None
 
     def _get(self, path: str, **query: Any) -> dict[str, Any]:
-        with _explained(self.url):
+        with explained(self.url):
             return _object(self.url, self._transport.get("/api/v1" + path, **query))
 
     def _post(self, path: str, **fields: Any) -> dict[str, Any]:
-        with _explained(self.url):
+        with explained(self.url):
             return _object(self.url, self._transport.post("/api/v1" + path, fields))
 
     def _readyz(self) -> bytes:
@@ -248,9 +248,10 @@ def refusal(problem: Mapping[str, Any], url: str) -> CommandError:
 
 
 @contextlib.contextmanager
-def _explained(url: str) -> Iterator[None]:
+def explained(url: str) -> Iterator[None]:
     """The client's errors as what they mean for a command."""
     from runstream.api.errors import Refused, ServerFailed, ServerUnreachable
+    from runstream.errors import Invalid
 
     try:
         yield
@@ -260,6 +261,8 @@ def _explained(url: str) -> Iterator[None]:
         raise Failed(str(error)) from None
     except Refused as error:
         raise refusal(error.problem, url) from None
+    except Invalid as error:
+        raise BadInput(str(error)) from None
 
 
 def _object(url: str, answer: Any) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class Transport:
         except ValueError:
             problem = None
         if not isinstance(problem, dict):
-            problem = {"title": f"HTTP {status}", "detail": body[:200].decode(errors="replace")}
+            problem = {"status": status, "title": f"HTTP {status}", "detail": body[:200].decode(errors="replace")}
         message = f"{problem.get('detail') or problem.get('title')} (HTTP {status} from {self.url})"
         if problem.get("pointed"):
             message += f"\n{problem['pointed']}"
