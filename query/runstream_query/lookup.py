@@ -5,8 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runstream.service.comet import project_id
-from runstream.service.lookup import KnownRun, ProjectTexts
+from runstream.service.comet import experiment_model_id, model_of_file, project_id
+from runstream.service.lookup import (
+    ArtifactOutcome,
+    KnownArtifact,
+    KnownFile,
+    KnownRun,
+    KnownVersion,
+    ProjectTexts,
+)
 from runstream.service.store import StoreReader, StoreUnavailable
 from runstream_query.settings import QuerySettings
 from runstream_query.sql.parameters import Parameters
@@ -86,6 +93,62 @@ class StoreLookup:
         columns = ("workspace", "project", "deleted")
         sql = f"SELECT run FROM {newest_runs(columns, once)} AS r WHERE {where} AND NOT deleted ORDER BY run"
         return [row["run"] for row in await self._rows(sql, parameters)]
+
+    async def model_files(self, run_id: str, model: str) -> Sequence[KnownFile]:
+        parameters = Parameters()
+        sql = (
+            "SELECT name, sha256, size_bytes, content_type, metadata FROM assets WHERE "
+            f"run = {parameters.text(run_id)} AND kind = 'model' AND NOT deleted ORDER BY name, at, asset"
+        )
+        found: dict[str, KnownFile] = {}
+        for row in await self._rows(sql, parameters):
+            metadata = json.loads(row["metadata"] or "{}")
+            if model_of_file(row["name"], metadata) == model:
+                name = row["name"].removeprefix(f"{model}/")
+                found[name] = KnownFile(name, row["sha256"], row["size_bytes"], row["content_type"], metadata)
+        return list(found.values())
+
+    async def experiment_model(self, model_id: str) -> tuple[str, str] | None:
+        """Looks through the files of all models: only clients of long ago ask for one without its experiment."""
+        sql = "SELECT DISTINCT run, name, metadata FROM assets WHERE kind = 'model' AND NOT deleted"
+        for row in await self._rows(sql, Parameters()):
+            model = model_of_file(row["name"], json.loads(row["metadata"] or "{}"))
+            if experiment_model_id(row["run"], model) == model_id:
+                return row["run"], model
+        return None
+
+    async def artifact(self, artifact_id: str) -> KnownArtifact | None:
+        parameters = Parameters()
+        sql = (
+            "SELECT artifact, workspace, project, artifact_type, name FROM artifacts WHERE "
+            f"artifact = {parameters.text(artifact_id)} AND NOT deleted"
+        )
+        rows = await self._rows(sql, parameters)
+        return KnownArtifact(**{**rows[0], "project": rows[0]["project"] or None}) if rows else None
+
+    async def artifact_version(self, artifact_id: str, ordinal: int) -> KnownVersion | None:
+        parameters = Parameters()
+        sql = (
+            f"SELECT ordinal, version, tags, stages FROM artifact_versions WHERE "
+            f"artifact = {parameters.text(artifact_id)} AND ordinal = {parameters.bind(ordinal, 'UInt64')} "
+            "AND NOT deleted"
+        )
+        rows = await self._rows(sql, parameters)
+        if not rows:
+            return None
+        row = rows[0]
+        return KnownVersion(row["ordinal"], row["version"], tuple(row["tags"]), tuple(row["stages"]))
+
+    async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
+        parameters = Parameters()
+        sql = (
+            "SELECT refused, ordinal, version FROM artifact_outcomes WHERE (part, offset, seq) IN "
+            f"(SELECT part, offset, seq FROM events WHERE key = {parameters.text(key)} AND "
+            f"writer = {parameters.text(writer)} AND seq = {parameters.bind(seq, 'UInt64')} "
+            "ORDER BY part, offset LIMIT 1) LIMIT 1"
+        )
+        rows = await self._rows(sql, parameters)
+        return ArtifactOutcome(**rows[0]) if rows else None
 
     async def _rows(self, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
         store = self._store()

@@ -8,5 +8,6 @@
 `writes`      the REST methods that write one experiment
 `projects`    those that write projects, and move experiments
 `uploads`     files
+`registry`    registered models
 `routes`      the table of routes
 """

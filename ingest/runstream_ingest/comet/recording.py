@@ -2,12 +2,16 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
+
+from aiohttp import web
 
 from runstream.events.control import AnyEvent
 from runstream.events.positions import Positions
 from runstream.service.lookup import Lookup
+from runstream.service.problems import Problem
 from runstream.service.store import StoreError
 from runstream.service.visibility import Visibility
 from runstream_ingest.comet.files import Files
@@ -53,6 +57,32 @@ class Recorder:
         stamp = self._unsettled.pop(words, None)
         return Statement(key, words, self.stamp() if stamp is None else stamp, stamped=True)
 
+    @contextmanager
+    def until_answered(self, request: web.Request, words: bytes) -> Iterator[int]:
+        """The stamp of a request whose words count once until it is answered: said again while it is being done, or
+        after the client went away or was told to come again, they have the same stamp."""
+        stamp = self._unsettled.get(words)
+        if stamp is None:
+            stamp = self.stamp()
+            self._keep(words, stamp)
+        try:
+            yield stamp
+        except Problem as problem:
+            if problem.status < 500:
+                self._answered(request, words)
+            raise
+        else:
+            self._answered(request, words)
+
+    def _keep(self, words: bytes, stamp: int) -> None:
+        self._unsettled[words] = stamp
+        while len(self._unsettled) > _UNSETTLED:
+            self._unsettled.popitem(last=False)
+
+    def _answered(self, request: web.Request, words: bytes) -> None:
+        if request.transport is not None and not request.transport.is_closing():
+            self._unsettled.pop(words, None)
+
     def stamp(self) -> int:
         """Microseconds since 1970 UTC, ascending: no two are equal."""
         self._last_stamp = max(self.now_us(), self._last_stamp + 1)
@@ -65,9 +95,7 @@ class Recorder:
             positions = await self._appender.append([(statement.key.encode(), frame) for frame in frames])
         except BaseException:
             if statement.stamped:
-                self._unsettled[statement.words] = statement.at_us
-                while len(self._unsettled) > _UNSETTLED:
-                    self._unsettled.popitem(last=False)
+                self._keep(statement.words, statement.at_us)
             raise
         self._last = self._last.merged(positions)
         if wait:

@@ -9,6 +9,7 @@ BAD_KEY: Final = 90212
 NO_EXPERIMENT: Final = 90210
 EXPERIMENT_EXISTS: Final = 90999
 NAME_TOO_LONG: Final = 1341241
+BAD_VERSION: Final = 42001
 #: Shown to the user as it stands.
 CUSTOM: Final = 7777777
 

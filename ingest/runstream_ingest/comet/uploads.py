@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from runstream.events.control import AssetDeleted, AssetLogged, RunEvent
-from runstream.service.comet import CODE, GRAPH, HTML, LINK, OVERRIDES, PATCH, kind_of_asset
+from runstream.service.comet import CODE, GRAPH, HTML, LINK, MODEL, OVERRIDES, PATCH, kind_of_asset
 from runstream_ingest.comet.bodies import Said
 from runstream_ingest.comet.files import Upload, object_of
 from runstream_ingest.comet.recording import Recorder
@@ -149,7 +149,7 @@ async def remote_model(recorder: Recorder, request: web.Request, said: Said) -> 
     for one in said.listed("remoteAssets"):
         if not isinstance(one, dict):
             continue
-        uri = str(one.get("link") or one.get("uri") or "")
+        uri = str(one.get("remoteUrl") or one.get("link") or "")
         made = hashlib.sha256(f"{model}\n{uri}".encode(errors="replace")).hexdigest()[:32]
         await _log(
             recorder,
@@ -159,7 +159,7 @@ async def remote_model(recorder: Recorder, request: web.Request, said: Said) -> 
             name=asset_name(f"{model}/{one.get('fileName') or uri.rpartition('/')[2] or 'model'}"),
             kind="model",
             content_type="text/uri-list",
-            metadata={**object_of(one.get("metadata")), LINK: uri},
+            metadata={**object_of(one.get("metadata")), LINK: uri, MODEL: model},
         )
     return {}
 
@@ -175,6 +175,9 @@ def _metadata(upload: Upload, query: Mapping[str, str]) -> dict[str, Any]:
     found = dict(upload.metadata or {})
     if upload.link:
         found[LINK] = upload.link
+    if query.get("groupingName") and kind_of_asset(query.get("type", "")) == "model":
+        # A folder may be below the model's: the file's own folder says nothing.
+        found[MODEL] = query["groupingName"]
     epoch = step_of(query.get("epoch"))
     if epoch is not None:
         found.setdefault("epoch", epoch)

@@ -39,7 +39,10 @@ class AskedAssetByName(AskedOfExperiment):
     type: str = "all"
 
 
-class AskedAsset(AskedOfExperiment):
+class AskedAsset(CometAsked):
+    """Files of registered models need no experiment: their ids say which they are."""
+
+    experiment_key: str = ""
     asset_id: str
 
 
@@ -96,6 +99,39 @@ class AskedCharts(CometAsked):
     params: list[str] | None = Field(default=None, max_length=1000)
     independent_metrics: bool = True
     fetch_full: bool = False
+
+
+class AskedRegistered(CometAsked):
+    """A registered model."""
+
+    workspace_name: str
+    model_name: str
+
+
+class AskedVersion(AskedRegistered):
+    """One version: by its text, else the highest, of those with a tag if `stage` is one."""
+
+    version: str | None = None
+    stage: str | None = None
+
+
+class AskedLatest(AskedRegistered):
+    """The highest version: of those with a tag, or with these parts of its number."""
+
+    stage: str | None = None
+    version_major: int | None = None
+    version_minor: int | None = None
+
+
+class AskedItems(AskedRegistered):
+    version_prefix: str = ""
+    status: str | None = None
+    tag: str | None = None
+
+
+class AskedHistory(CometAsked):
+    registry_model_item_id: str
+    grouped_by: str = Field(default="DAY", pattern="^DAY$")
 
 
 async def read_asked(model: type[A], request: web.Request, max_bytes: int) -> A:

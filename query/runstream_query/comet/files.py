@@ -1,13 +1,12 @@
 """Assets and models of an experiment."""
 
-import hashlib
 import json
 from typing import Final
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from runstream.service.comet import LINK, is_asset, type_of_asset
+from runstream.service.comet import LINK, MODEL, experiment_model_id, is_asset, model_of_file, registered, type_of_asset
 from runstream_query.answers import Asset
 from runstream_query.comet.answers import (
     CometAsset,
@@ -17,6 +16,7 @@ from runstream_query.comet.answers import (
     at_ms,
 )
 from runstream_query.comet.asked import AskedAsset, AskedAssetByName, AskedAssets, AskedModel, AskedOfExperiment
+from runstream_query.comet.registered import send_registered
 from runstream_query.comet.runs import require_row
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call
@@ -65,7 +65,7 @@ def _is_of(asset: Asset, wanted: str) -> bool:
 def _asset(request: web.Request, found: Asset) -> CometAsset:
     kind = type_of_asset(found.kind)
     remote = found.metadata.get(LINK)
-    metadata = {name: value for name, value in found.metadata.items() if name != LINK}
+    metadata = {name: value for name, value in found.metadata.items() if name not in (LINK, MODEL)}
     where = urlencode({"experimentKey": found.run, "assetId": found.asset})
     link = f"{request.scheme}://{request.headers.get('Host', '')}/api/rest/v2/experiment/asset/get-asset?{where}"
     return CometAsset(
@@ -92,27 +92,29 @@ def _asset(request: web.Request, found: Asset) -> CometAsset:
 
 
 async def asset(context: Context, request: web.Request, asked: AskedAsset) -> web.StreamResponse:
-    """The bytes as they were logged, whole or one range."""
+    """The bytes as they were logged, whole or one range; of an experiment's asset or of a registered model's file."""
+    of_model = registered(asked.asset_id)
+    if of_model is not None:
+        return await send_registered(context, request, *of_model)
     await require_row(context, asked.experiment_key)
     path = {"run": asked.experiment_key, "asset": asked.asset_id}
     return await download(context, Call(request, path, Asked()))
 
 
 def model_of(asset: Asset) -> str:
-    """The model that a file belongs to: the folder it was logged in, or itself."""
-    return asset.name.rpartition("/")[0] or asset.name
+    """The model that a file belongs to."""
+    return model_of_file(asset.name, asset.metadata)
 
 
 async def models(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometModels:
-    """Files of the kind `model`, by model: those in one folder are one model."""
+    """Files of the kind `model`, by model."""
     found = await _model_files(context, request, asked.experiment_key)
     names = sorted({model_of(one) for one in found})
     return CometModels(models=[_model(asked.experiment_key, name) for name in names])
 
 
 def _model(key: str, name: str) -> CometModel:
-    made = hashlib.sha256(f"{key}/{name}".encode()).hexdigest()[:32]
-    return CometModel(experiment_model_id=made, experiment_key=key, model_name=name)
+    return CometModel(experiment_model_id=experiment_model_id(key, name), experiment_key=key, model_name=name)
 
 
 async def model_assets(context: Context, request: web.Request, asked: AskedModel) -> CometAssets:

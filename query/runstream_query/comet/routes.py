@@ -18,7 +18,8 @@ from runstream.service.visibility import Visibility
 from runstream_query.answers import Answer
 from runstream_query.comet import answers as a
 from runstream_query.comet import asked as q
-from runstream_query.comet import captured, charts, experiments, files, names, points, queries
+from runstream_query.comet import captured, charts, experiments, files, names, points, queries, registry
+from runstream_query.comet import registry_answers as r
 from runstream_query.http.context import Context
 from runstream_query.http.described import Described
 from runstream_query.http.endpoint import POSITION_HEADER
@@ -82,6 +83,86 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "experiment/html", "Its page", captured.html, _OF, a.CometHtml),
     Route("GET", "experiment/code", "Its code", captured.code, _OF, a.CometCode),
     Route("GET", "experiment/graph", "Its model graph", captured.graph, _OF, a.CometGraph),
+    Route("GET", "registry-model", "Registered models", registry.models, q.AskedWorkspace, r.CometRegistryModels),
+    Route(
+        "GET",
+        "registry-model/count",
+        "Number of registered models",
+        registry.count,
+        q.AskedWorkspace,
+        r.CometModelCount,
+    ),
+    Route(
+        "GET", "registry-model/details", "A registered model", registry.details, q.AskedRegistered, r.CometModelDetails
+    ),
+    Route(
+        "GET",
+        "registry-model/compact-details",
+        "A registered model",
+        registry.compact,
+        q.AskedRegistered,
+        r.CometCompactModel,
+    ),
+    Route(
+        "GET",
+        "registry-model/latest_version",
+        "Its latest version",
+        registry.latest,
+        q.AskedLatest,
+        r.CometModelDetails,
+    ),
+    Route("GET", "registry-model/notes", "Its notes", registry.notes, q.AskedRegistered, a.CometNotes),
+    Route(
+        "GET",
+        "registry-model/allowed_status_values",
+        "Statuses",
+        registry.allowed_statuses,
+        q.AskedWorkspace,
+        r.CometAllowedStatus,
+    ),
+    Route("GET", "registry-model/items", "Its versions", registry.items, q.AskedItems, r.CometModelItems),
+    Route("GET", "registry-model/item/details", "A version", registry.item, q.AskedVersion, r.CometModelVersion),
+    Route(
+        "GET",
+        "registry-model/item/download-instructions",
+        "Files of a version",
+        registry.instructions,
+        q.AskedVersion,
+        r.CometModelDownload,
+    ),
+    Route(
+        "GET",
+        "registry-model/item/download",
+        "Its bytes",
+        registry.download,
+        q.AskedVersion,
+        None,
+        ("application/zip",),
+    ),
+    Route(
+        "GET",
+        "registry-model/item/{item}/metadata",
+        "Its metadata",
+        registry.metadata,
+        q.AskedNothing,
+        r.CometModelMetadata,
+    ),
+    Route(
+        "GET",
+        "registry-model/item/{item}/status-configuration",
+        "What holds for its status",
+        registry.status_configuration,
+        q.AskedNothing,
+        r.CometStatusConfiguration,
+    ),
+    Route(
+        "POST",
+        "registry-model/history/item",
+        "What changed in it",
+        registry.history,
+        q.AskedHistory,
+        r.CometModelHistory,
+    ),
 )
 
 #: The same for the document about the whole server.

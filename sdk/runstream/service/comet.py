@@ -3,7 +3,11 @@ service that answers what it reads."""
 
 import functools
 import hashlib
-from typing import Final
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from runstream.events.artifacts import artifact_id
 
 #: The client uses the second for system details and output, and the first for the rest: both have everything.
 ROOTS: Final = ("/api/rest/v2", "/clientlib/rest/v2")
@@ -40,6 +44,23 @@ HTML: Final = "comet-html-"
 OVERRIDES: Final = "override"
 #: Metadata of an asset that is somewhere else: where.
 LINK: Final = "@link"
+#: Metadata of a file of a model: the model's name, where the file's folder is not it.
+MODEL: Final = "@model"
+#: The type of the artifacts that Comet calls registered models; they are of whole workspaces.
+MODEL_TYPE: Final = "model"
+#: The type of the artifact, of the same name as the model, whose versions are what was said later about versions of
+#: the model and has no other place: each has the metadata REMARK_OF (which number it is about) and one more member.
+REMARKS_TYPE: Final = "model-remarks"
+REMARK_OF: Final = "of"
+REMARK_METADATA: Final = "metadata"
+REMARK_CONFIGURATION: Final = "statusConfiguration"
+#: Metadata of a registered version: the experiment's model that it was made of, and metadata of its files by name.
+REGISTERED_FROM: Final = "@experiment_model"
+REGISTERED_FILES: Final = "@files"
+#: Comet's word for a version that has no status; what its client offers besides, where nothing else is in use.
+NO_STATUS: Final = "None"
+STATUSES: Final = (NO_STATUS, "Development", "Staging", "Production")
+_REGISTERED: Final = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,18})(?:-([0-9]{1,6}))?", re.ASCII)
 #: The section of the environment for what the SDK does not capture.
 SECTION: Final = "comet"
 #: The section for facts that users add, and where the packages are.
@@ -81,3 +102,44 @@ def kind_of_asset(asset_type: str) -> str:
 def is_asset(asset_id: str) -> bool:
     """Whether Comet lists it among the assets."""
     return asset_id not in (CODE, GRAPH, PATCH) and not asset_id.startswith(HTML)
+
+
+def model_of_file(name: str, metadata: Mapping[str, Any]) -> str:
+    """The model of an experiment that a file of the kind `model` belongs to: the one that it was logged for; of one
+    that was not logged by Comet's client, its folder, or itself."""
+    said = metadata.get(MODEL)
+    return said if isinstance(said, str) and said else name.rpartition("/")[0] or name
+
+
+def experiment_model_id(run: str, model: str) -> str:
+    """The id of an experiment's model, which only has a name here."""
+    return hashlib.sha256(f"{run}/{model}".encode()).hexdigest()[:32]
+
+
+def registry_model_id(workspace: str, name: str) -> str:
+    """The id of a registered model: that of the artifact."""
+    return artifact_id(workspace, None, MODEL_TYPE, name)
+
+
+def remarks_id(workspace: str, name: str) -> str:
+    """The artifact's id that holds what was said later about versions of a registered model."""
+    return artifact_id(workspace, None, REMARKS_TYPE, name)
+
+
+def registry_item_id(model_id: str, ordinal: int) -> str:
+    """The id of a version of a registered model."""
+    return f"{model_id}-{ordinal}"
+
+
+def registry_file_id(model_id: str, ordinal: int, number: int) -> str:
+    """The id of a file of a version: files never change, so that its place among them is enough."""
+    return f"{model_id}-{ordinal}-{number}"
+
+
+def registered(some_id: str) -> tuple[str, int, int | None] | None:
+    """The model's id, the version's number and the file's place that an id of `registry_item_id` or
+    `registry_file_id` means; None if it is neither. Experiments' assets have no such ids."""
+    found = _REGISTERED.fullmatch(some_id)
+    if found is None:
+        return None
+    return found[1], int(found[2]), None if found[3] is None else int(found[3])

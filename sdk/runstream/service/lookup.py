@@ -1,8 +1,8 @@
 """What the writing side has to ask the read models now and then: is there such a run, which project is meant."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,48 @@ class ProjectTexts:
     notes: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file of an experiment's model; `name` is within the model."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    content_type: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownArtifact:
+    """An artifact as the read models have it. `project` is None for one of a whole workspace."""
+
+    artifact: str
+    workspace: str
+    project: str | None
+    artifact_type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVersion:
+    """A version of an artifact as the read models have it."""
+
+    ordinal: int
+    version: str
+    tags: tuple[str, ...]
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactOutcome:
+    """What the fold made of an event of an artifact: `refused` says why it could not be done, empty if it was done or
+    there was nothing to do. `ordinal` and `version` are those of the version that it is about (0, "": of none)."""
+
+    refused: str
+    ordinal: int
+    version: str
+
+
 class Lookup(Protocol):
     """Coroutines, for one event loop. Each raises StoreUnavailable if nobody can tell at the moment."""
 
@@ -46,3 +88,20 @@ class Lookup(Protocol):
 
     async def runs_of(self, workspace: str, project: str) -> Sequence[str]:
         """Ids of the project's runs, archived ones too, deleted ones not."""
+
+    async def model_files(self, run_id: str, model: str) -> Sequence[KnownFile]:
+        """The run's files of the kind `model` that are of this model, by name; of several with one name the newest.
+        Which is whose is told by `runstream.service.comet.model_of_file`."""
+
+    async def experiment_model(self, model_id: str) -> tuple[str, str] | None:
+        """Run and model with an id of `runstream.service.comet.experiment_model_id`; None if there is none."""
+
+    async def artifact(self, artifact_id: str) -> KnownArtifact | None:
+        """The artifact with this id; None if it is not there."""
+
+    async def artifact_version(self, artifact_id: str, ordinal: int) -> KnownVersion | None:
+        """A version of an artifact; None if it is not there."""
+
+    async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
+        """What came of an event of an artifact, by the key of its record and its identity; None if that cannot be
+        seen yet."""
