@@ -31,6 +31,8 @@ from runstream.errors import Invalid
 from runstream.events import limits
 from runstream_infra.cli import app
 
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "artifacts.md"
+
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -241,6 +243,21 @@ def test_the_past_of_an_artifact(api: API) -> None:
     assert api.artifact("past", "model", as_of=before).version_count == 1
     assert [version.ordinal for version in api.artifact_versions(artifact, alias="best", as_of=before)] == [1]
     assert api.artifact_version(artifact, as_of=before).aliases == ("best",)
+
+
+def test_what_the_documentation_shows_runs_as_it_stands(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [snippet] = re.findall(r"^```python\n(.*?)^```", DOCUMENTATION.read_text(), re.DOTALL | re.MULTILINE)
+    monkeypatch.setenv("RUNSTREAM_URL", url)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out" / "model").mkdir(parents=True)
+    (tmp_path / "out" / "model" / "final.bin").write_bytes(b"weights")
+    exec(snippet, {})
+    assert capsys.readouterr().out.startswith("1 1\n")
+    assert (tmp_path / "serving" / "model" / "final.bin").read_bytes() == b"weights"
+    version = runstream.API(url=url).artifact("digit reader", "model").version("production")
+    assert (version.aliases, version.comment, version.run) == (("best", "production"), "trained longer", "8f3c0a52")
 
 
 def test_the_command_line_lists_them_and_shows_one(api: API, capsys: pytest.CaptureFixture[str]) -> None:
