@@ -60,7 +60,7 @@ class MendingStore:
         self._away = "the store is closed: open it again"
         self._reaches_back = reaches_back
         self._clock = clock
-        self._reserve_bytes = min(_RESERVE_BYTES, _disk(directory).total // _RESERVE_SHARE)
+        self._reserve_bytes = min(_RESERVE_BYTES, shutil.disk_usage(directory).total // _RESERVE_SHARE)
         self._merges_stopped = False
         #: Whether the engine is known to have lost a write.
         self._lost = False
@@ -120,7 +120,7 @@ class MendingStore:
         """The store, for something that writes so much (0: that reads)."""
         if self._store is None:
             raise StoreUnavailable(self._away)
-        free_bytes = _disk(self._directory).free if size_bytes else 0
+        free_bytes = _free_bytes(self._directory) if size_bytes else 0
         if size_bytes and free_bytes < self._reserve_bytes + size_bytes:
             raise StoreUnavailable(
                 f"NOT_ENOUGH_SPACE: {free_bytes} bytes are free on the disk of {self._directory}, of which "
@@ -129,7 +129,7 @@ class MendingStore:
         return self._store
 
     async def _look(self, ask: bool) -> None:
-        free_bytes = _disk(self._directory).free
+        free_bytes = _free_bytes(self._directory)
         if ask and self._store is not None and not self._lost:
             self._lost = await self._store.lost_writes() > 0
         if self._lost or self._store is None:
@@ -168,12 +168,12 @@ class MendingStore:
             self._merges_stopped = self._lost = False
 
 
-def _disk(directory: Path) -> "shutil._ntuple_diskusage":
+def _free_bytes(directory: Path) -> int:
     """How much room there is, also while the directory is being exchanged."""
     try:
-        return shutil.disk_usage(directory)
+        return shutil.disk_usage(directory).free
     except FileNotFoundError:
-        return shutil.disk_usage(directory.parent)
+        return shutil.disk_usage(directory.parent).free
 
 
 async def _opened(
@@ -210,7 +210,7 @@ async def _with_tables(directory: Path) -> ChdbStore:
 def _set_aside(directory: Path, now: datetime) -> Path:
     """Rename `directory`. Raises StoreUnavailable if its tables do not fit on the disk a second time."""
     size_bytes = sum(entry.stat().st_size for entry in directory.rglob("*") if entry.is_file())
-    free_bytes = _disk(directory).free
+    free_bytes = _free_bytes(directory)
     if free_bytes < size_bytes:
         raise StoreUnavailable(
             f"the store in {directory} is damaged and can be made again from the log, but that needs about "
