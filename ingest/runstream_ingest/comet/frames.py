@@ -8,6 +8,7 @@ two seconds is 300 ranges.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -101,30 +102,43 @@ def events_frame(statement: Statement, events: Sequence[AnyEvent], part: int = 0
 def values_frames(statement: Statement, values: Sequence[Value]) -> list[bytes]:
     """Frames of the values, in their order: numbers are points, what is no number is kept as another value of the run
     under the metric's name."""
-    made = []
-    moments: dict[tuple[str, int], int] = {}
-    for part, begin in enumerate(range(0, len(values), MAX_NUMBERS)):
-        made.append(_values_frame(statement, values[begin : begin + MAX_NUMBERS], part, moments))
-    return made
+    times_us = _times_us(statement, values)
+    return [
+        _values_frame(statement, values[begin : begin + MAX_NUMBERS], times_us[begin : begin + MAX_NUMBERS], part)
+        for part, begin in enumerate(range(0, len(values), MAX_NUMBERS))
+    ]
 
 
-def _values_frame(
-    statement: Statement, values: Sequence[Value], part: int, moments: dict[tuple[str, int], int]
-) -> bytes:
+def _times_us(statement: Statement, values: Sequence[Value]) -> list[int]:
+    """The time of each value. Those of one metric within one millisecond ascend from its beginning; but where the batch
+    began in the middle of a millisecond, to its end: the batch before has what stands at its beginning."""
+    times_us = [statement.at_us if value.at_us is None else value.at_us for value in values]
+    moments = [(value.name, at_us) for value, at_us in zip(values, times_us, strict=True)]
+    counts = Counter(moments)
+    first_us = times_us[0] if values else 0
+    is_one_moment = all(at_us == first_us for at_us in times_us)
+    before: Counter[tuple[str, int]] = Counter()
+    for number, (name, at_us) in enumerate(moments):
+        nth = before[name, at_us]
+        before[name, at_us] += 1
+        if at_us == first_us and not is_one_moment:
+            nth += max(0, _PER_MS - counts[name, at_us])
+        times_us[number] += min(nth, _PER_MS - 1)
+    return times_us
+
+
+def _values_frame(statement: Statement, values: Sequence[Value], times_us: Sequence[int], part: int) -> bytes:
     first = statement.first_seq(part)
     names: dict[str, int] = {}
     rows, epochs, events = [], [], []
-    for number, value in enumerate(values):
-        at_us = statement.at_us if value.at_us is None else value.at_us
+    for number, (value, at_us) in enumerate(zip(values, times_us, strict=True)):
         if value.number is None:
             other = OthersLogged(at_us=at_us, values={parameter_name(value.name): value.raw})
             events.append((first + number, encode_event(other)))
             continue
-        before = moments.get((value.name, at_us), -1)
-        moments[value.name, at_us] = nth = min(before + 1, _PER_MS - 1)
         index = names.setdefault(value.name, len(names))
         step = NO_STEP if value.step is None else value.step
-        rows.append((number, step, (at_us + nth) * 1000, (index,), (value.number,)))
+        rows.append((number, step, at_us * 1000, (index,), (value.number,)))
         epochs.append(value.epoch)
     groups = [encode_ragged(list(names), rows, epochs)] if rows else []
     end = first + len(values)

@@ -1,5 +1,6 @@
 """A real server with what the SDK logged, and the real `comet_ml` in an environment of its own."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -41,18 +42,17 @@ def client_python() -> Path:
     return Path(made.stdout.strip())
 
 
-@pytest.fixture(scope="session")
-def logged(tmp_path_factory: pytest.TempPathFactory, client_python: Path) -> Iterator[Logged]:
-    folder = tmp_path_factory.mktemp("comet")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RUNSTREAM_")}
-    command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--json"]
+@contextlib.contextmanager
+def running_server(folder: Path, *options: str) -> Iterator[str]:
+    """The address of `runstream up` over a directory of its own in `folder`, which is there."""
+    command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--json", *options]
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
             [*command, "--data-dir", str(folder / "data")],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=environment | {"RUNSTREAM_API_KEYS": KEY},
+            env=own_environment() | {"RUNSTREAM_API_KEYS": KEY},
         )
     try:
         assert server.stdout is not None
@@ -62,19 +62,50 @@ def logged(tmp_path_factory: pytest.TempPathFactory, client_python: Path) -> Ite
             if line.rstrip() == "}":
                 break
         assert text, (folder / "server.log").read_text()[-3000:]
-        url = str(json.loads(text)["url"])
+        yield str(json.loads(text)["url"])
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def own_environment() -> dict[str, str]:
+    """The environment without what says how Runstream is to be run here."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RUNSTREAM_")}
+
+
+@pytest.fixture(scope="session")
+def logged(tmp_path_factory: pytest.TempPathFactory, client_python: Path) -> Iterator[Logged]:
+    folder = tmp_path_factory.mktemp("comet")
+    with running_server(folder) as url:
         spool = folder / "spool"
         subprocess.run(
             [sys.executable, str(HERE / "trainer.py"), url, str(spool)],
             check=True,
             timeout=120,
-            env=environment | {"RUNSTREAM_API_KEY": KEY},
+            env=own_environment() | {"RUNSTREAM_API_KEY": KEY},
             cwd=work_tree(folder / "code"),
         )
         yield Logged(url, json.loads((spool / "ids.json").read_text()), folder / "code")
-    finally:
-        server.terminate()
-        server.wait(60)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A server that only Comet's client writes to; where the client lives, and a work tree to run in."""
+
+    url: str
+    python: Path
+    home: Path
+    code: Path
+    server_log: Path
+
+
+@pytest.fixture(scope="session")
+def writing(tmp_path_factory: pytest.TempPathFactory, client_python: Path) -> Iterator[Writing]:
+    folder = tmp_path_factory.mktemp("writing")
+    home = folder / "home"
+    home.mkdir()
+    with running_server(folder) as url:
+        yield Writing(url, client_python, home, work_tree(folder / "code"), folder / "server.log")
 
 
 def work_tree(folder: Path) -> Path:
@@ -95,29 +126,38 @@ def ask(logged: Logged, client_python: Path, tmp_path_factory: pytest.TempPathFa
     home = tmp_path_factory.mktemp("home")
 
     def asked(expressions: Mapping[str, str], key: str = KEY, **variables: str) -> dict[str, Any]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "NO_PROXY": "*",
-            "COMET_URL_OVERRIDE": f"{logged.url}/clientlib/",
-            "COMET_API_KEY": key,
-            "COMET_ERROR_TRACKING_ENABLE": "false",
-            "COMET_LOGGING_CONSOLE": "ERROR",
-            "COMET_TIMEOUT_API": "60",  # its 10 s are short on a machine that is busy with other tests
-        }
-        environment = {name: value for name, value in (environment | variables).items() if value}
-        done = subprocess.run(
-            [str(client_python), str(HERE / "reader.py")],
-            input=json.dumps(dict(expressions)),
-            capture_output=True,
-            text=True,
-            env=environment,
-            cwd=home,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        answers: dict[str, Any] = json.loads(done.stdout)
-        return {label: answer.get("value", answer) for label, answer in answers.items()}
+        environment = client_environment(home, logged.url) | {"COMET_API_KEY": key} | variables
+        return answers_of(client_python, expressions, environment)
 
     return asked
+
+
+def client_environment(home: Path, url: str) -> dict[str, str]:
+    """What points the client at a server, and nothing else of ours."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "NO_PROXY": "*",
+        "COMET_URL_OVERRIDE": f"{url}/clientlib/",
+        "COMET_API_KEY": KEY,
+        "COMET_ERROR_TRACKING_ENABLE": "false",
+        "COMET_LOGGING_CONSOLE": "ERROR",
+        "COMET_TIMEOUT_API": "60",  # its 10 s are short on a machine that is busy with other tests
+    }
+
+
+def answers_of(client_python: Path, expressions: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """What reader.py answers in this environment, of which empty variables are left out."""
+    done = subprocess.run(
+        [str(client_python), str(HERE / "reader.py")],
+        input=json.dumps(dict(expressions)),
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in environment.items() if value},
+        cwd=environment["HOME"],
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers: dict[str, Any] = json.loads(done.stdout)
+    return {label: answer.get("value", answer) for label, answer in answers.items()}

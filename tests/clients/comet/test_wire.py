@@ -65,9 +65,12 @@ def test_unknown_things_are_404_with_a_message(logged: Any) -> None:
     assert "projectName" in json.loads(body)["msg"]
 
 
-def test_live_logging_is_not_served_yet(logged: Any) -> None:
-    """Half of it would be worse than none: the client would take the server for one that keeps what it sends."""
-    assert get(logged.url, "clientlib/health/ping")[0] == 404
+@pytest.mark.parametrize("key", [None, KEY])
+def test_whether_it_is_worth_sending_needs_no_key(logged: Any, key: str | None) -> None:
+    """A ping that fails makes the live client write into a file what it should have sent."""
+    for path in ("clientlib/health/ping", "health/ping"):
+        status, headers, _ = get(logged.url, path, key)
+        assert (status, headers["Content-Type"]) == (200, "application/json")
 
 
 def test_keys_that_carry_the_address(ask: Any, logged: Any) -> None:
