@@ -414,6 +414,7 @@ async def test_a_failed_command_never_gives_its_number_to_another(gateway: Gatew
 
 
 NOTE = {"type": "run_notes_set.v1", "notes": "n"}
+VERSION = {"type": "artifact_version_logged.v1", "workspace": "team", "artifact_type": "model", "name": "m"}
 
 
 @pytest.mark.parametrize(
@@ -443,12 +444,27 @@ NOTE = {"type": "run_notes_set.v1", "notes": "n"}
             "invalid-body",
         ),
         ({"commands": [{"key": "run-1", "event": NOTE}] * 1001}, 413, "too-large"),
+        ({"key": "run-1", "event": VERSION}, 422, "wrong-key"),
+        ({"key": "team/p", "event": VERSION}, 422, "wrong-key"),
+        ({"key": "team/m", "event": VERSION | {"project": "p"}}, 422, "wrong-key"),
+        ({"key": "team/m", "event": VERSION | {"files": [{"name": "../x", "link": "s3://b/k"}]}}, 422, "invalid-body"),
     ],
 )
 async def test_bad_commands_are_refused_whole(gateway: Gateway, body: Any, status: int, told: str) -> None:
     answered, problem = await gateway.command(body)
     assert (answered, problem["type"]) == (status, f"urn:runstream:problem:{told}")
     assert await gateway.held() == []
+
+
+@pytest.mark.parametrize(("key", "place"), [("team/m", {}), ("team/p", {"project": "p"})])
+async def test_an_artifacts_event_goes_under_the_key_of_its_place(
+    gateway: Gateway, key: str, place: dict[str, str]
+) -> None:
+    status, _ = await gateway.command({"key": key, "event": VERSION | place})
+    [record] = await gateway.held()
+    assert (status, record.key) == (200, key.encode())
+    [[_, event]] = json.loads(decode_frame(record.value).events)
+    assert decode_event(json.dumps(event)).type == VERSION["type"]
 
 
 async def test_nan_as_a_parameter_survives(gateway: Gateway) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream.events import limits
+from runstream.events.artifacts import ArtifactDeleted
 from runstream.events.control import EVENT_TYPES, ParametersLogged, RunArchived, RunEvent, TagsAdded, encode_event
 from runstream.events.frame import Frame, FrameHeader, encode_events
 from runstream_processors.folds.decoding import decode_events
@@ -122,6 +123,16 @@ def test_a_projects_event_has_to_come_under_its_key(key: str, fits: bool) -> Non
     event = b'{"type":"experiment_deleted.v1","at_us":1,"workspace":"w","project":"p","experiment":"e"}'
     events, rejected = decode_events(frame_of(encode_events([(0, event)]), key=key))
     assert (len(events), len(rejected)) == ((1, 0) if fits else (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("key", "project", "fits"),
+    [("w/p", "p", True), ("w/n", "p", False), ("w/n", None, True), ("w/p", None, False), ("n", None, False)],
+)
+def test_an_artifacts_event_has_to_come_under_its_key(key: str, project: str | None, fits: bool) -> None:
+    event = ArtifactDeleted(at_us=1, workspace="w", project=project, artifact_type="panel", name="n")
+    events, rejected = decode_events(frame_of(encode_events([(0, encode_event(event))]), key=key))
+    assert ([found for _, found in events], len(rejected)) == (([event], 0) if fits else ([], 1))
 
 
 def test_a_runs_event_does_not_belong_under_a_projects_key() -> None:
