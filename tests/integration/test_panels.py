@@ -115,6 +115,14 @@ ui.display(plt, go.Figure(go.Bar(y=[1, 2])), go.Figure(go.Bar(y=[3])), api.get_p
     assert result.items[-1]["total"] == 3
 
 
+def test_the_documented_panel_runs(server: Started) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "panels.md").read_text()
+    source = document.partition("```python\n")[2].partition("```")[0]
+    result = ran(server, source)
+    assert (result.error, [item["kind"] for item in result.items]) == ("", ["control", "image", "table", "text"])
+    assert result.items[2]["columns"] == ["", "name", "status", "user", "duration_s"]
+
+
 def test_an_error_is_shown_with_what_came_before(server: Started) -> None:
     source = "from runstream import ui\nprint('printed')\nui.display('early')\ndef f():\n    return {}['x']\nf()\n"
     result = ran(server, source)
