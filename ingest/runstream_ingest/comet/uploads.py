@@ -39,7 +39,7 @@ async def asset(recorder: Recorder, request: web.Request, said: Said) -> Answer:
         size_bytes=upload.size_bytes,
         content_type=_content_type(name, query.get("extension")),
         step=step_of(query.get("step")),
-        context=query.get("context") or None,
+        context=fitted(query["context"], _MAX_KIND_CHARS) if query.get("context") else None,
         metadata=_metadata(upload, query),
     )
     events: list[RunEvent] = []
