@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from runstream.service.store import StoreCorrupt, StoreError, StoreUnavailable
+from runstream.service.store import StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.profiles import EMBEDDED
@@ -80,8 +80,15 @@ class MendingStore:
         return cls(directory, await _opened(directory, reaches_back, clock), reaches_back, clock)
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """See `ChdbStore.query`."""
-        return await self._current().query(sql, parameters)
+        """See `ChdbStore.query`. What fails after a write was lost is StoreUnavailable: the files are to blame."""
+        store = self._current()
+        try:
+            return await store.query(sql, parameters)
+        except (StoreCorrupt, StoreInvalid) as error:
+            if await store.lost_writes() == 0:
+                raise
+            self._lost = True
+            raise StoreUnavailable(f"the engine lost writes, the store will be opened anew: {error}") from error
 
     async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         """See `ChdbStore.insert`. Raises StoreUnavailable, and inserts nothing, while the disk is nearly full."""

@@ -101,6 +101,8 @@ async def test_an_insert_whose_files_are_empty_is_an_error(tmp_path: Path, monke
     store = await opened(tmp_path)
     with full_after_the_block(monkeypatch):
         await lose_a_write(store)
+    with pytest.raises(StoreUnavailable, match="the engine lost writes, the store will be opened anew"):
+        await store.query("SELECT body FROM events")
     await lose_a_write(store)  # the next one too, though there is room: what was lost is still lost
     await store.close()
 
