@@ -97,7 +97,7 @@ def test_a_version_goes_in_and_comes_out(api: API, tmp_path: Path) -> None:
 
 def test_versions_are_found_by_number_text_and_alias(api: API) -> None:
     for text in ("1.0.0", None, "1.1.0"):
-        api.log_artifact_version("finder", "model", version=text, aliases=["newest"])
+        api.log_artifact_version("finder", "model", version=text, aliases="newest")
     artifact = api.artifact("finder", "model")
     assert (artifact.version_count, artifact.latest_ordinal, artifact.latest_version) == (3, 3, "1.1.0")
     assert [version.version for version in artifact.versions()] == ["1.1.0", "2", "1.0.0"]

@@ -84,14 +84,14 @@ class ArtifactCalls:
         project: str | None = None,
         description: str = "",
         notes: str = "",
-        tags: Sequence[str] = (),
+        tags: str | Sequence[str] = (),
         public: bool = False,
         exist_ok: bool = False,
     ) -> Artifact:
         """Create an artifact without a version. A name is created once, however many ask for it at the same time and
         wherever: NameTaken for all others; with `exist_ok` they get it as it is."""
         place = self._artifact_place(name, artifact_type, workspace, project)
-        texts = {"description": description, "notes": notes, "tags": tuple(tags), "public": public}
+        texts = {"description": description, "notes": notes, "tags": _labels(tags), "public": public}
         outcome = self._decided(ArtifactCreated, {**place, **texts}, allowed=("name taken",) if exist_ok else ())
         return Artifact.of(self, self._transport.get(_path(outcome["artifact"])))
 
@@ -101,7 +101,7 @@ class ArtifactCalls:
         *,
         description: str | None = None,
         notes: str | None = None,
-        tags: Sequence[str] | None = None,
+        tags: str | Sequence[str] | None = None,
         public: bool | None = None,
     ) -> Artifact:
         """Change what is said about an artifact; None stays as it is. Raises NotFound."""
@@ -123,9 +123,9 @@ class ArtifactCalls:
         project: str | None = None,
         version: str | None = None,
         comment: str = "",
-        tags: Sequence[str] = (),
-        aliases: Sequence[str] = (),
-        stages: Sequence[str] = (),
+        tags: str | Sequence[str] = (),
+        aliases: str | Sequence[str] = (),
+        stages: str | Sequence[str] = (),
         status: str = "",
         metadata: Mapping[str, Any] | None = None,
         run: str | None = None,
@@ -138,7 +138,7 @@ class ArtifactCalls:
         Raises Invalid (before anything is sent, if there are too many files), OSError.
         """
         place = self._artifact_place(name, artifact_type, workspace, project)
-        labels = {"tags": tuple(tags), "aliases": tuple(aliases), "stages": tuple(stages), "status": status}
+        labels = {"tags": _labels(tags), "aliases": _labels(aliases), "stages": _labels(stages), "status": status}
         more = {"version": version, "comment": comment, "metadata": dict(metadata or {}), "run": run, **labels}
         _event(ArtifactVersionLogged, {**place, **more})  # what is wrong with it is said before files are read
         sources = sources_of(files)
@@ -191,13 +191,13 @@ class ArtifactCalls:
         *,
         comment: str | None = None,
         status: str | None = None,
-        tags: Sequence[str] | None = None,
-        aliases: Sequence[str] | None = None,
-        stages: Sequence[str] | None = None,
-        add_tags: Sequence[str] = (),
-        remove_tags: Sequence[str] = (),
-        add_aliases: Sequence[str] = (),
-        remove_aliases: Sequence[str] = (),
+        tags: str | Sequence[str] | None = None,
+        aliases: str | Sequence[str] | None = None,
+        stages: str | Sequence[str] | None = None,
+        add_tags: str | Sequence[str] = (),
+        remove_tags: str | Sequence[str] = (),
+        add_aliases: str | Sequence[str] = (),
+        remove_aliases: str | Sequence[str] = (),
     ) -> ArtifactVersion:
         """Change what is said about a version; None stays as it is. `tags`, `aliases` and `stages` replace all that it
         has; what is added or removed leaves alone what others change at the same time. An alias moves here from the
@@ -208,10 +208,10 @@ class ArtifactCalls:
             "tags": _labels(tags),
             "aliases": _labels(aliases),
             "stages": _labels(stages),
-            "tags_added": tuple(add_tags),
-            "tags_removed": tuple(remove_tags),
-            "aliases_added": tuple(add_aliases),
-            "aliases_removed": tuple(remove_aliases),
+            "tags_added": _labels(add_tags),
+            "tags_removed": _labels(remove_tags),
+            "aliases_added": _labels(add_aliases),
+            "aliases_removed": _labels(remove_aliases),
         }
         self._decided(ArtifactVersionUpdated, {**_place_of(version), "ordinal": version.ordinal, **changes})
         return self._version(_place_of(version), version.ordinal)
@@ -329,8 +329,11 @@ def _event(kind: type[ArtifactEvent], fields: Mapping[str, Any]) -> ArtifactEven
     return event
 
 
-def _labels(labels: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if labels is None else tuple(labels)
+def _labels(labels: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """One text is one label."""
+    if labels is None:
+        return None
+    return (labels,) if isinstance(labels, str) else tuple(labels)
 
 
 def _place_of(thing: Artifact | ArtifactVersion) -> Place:
