@@ -146,7 +146,7 @@ async def empty(recorder: Recorder, request: web.Request, said: Said) -> Answer:
 async def remote_model(recorder: Recorder, request: web.Request, said: Said) -> Answer:
     """Files of a model that are somewhere else."""
     model = said.text("modelName")
-    for one in said.listed("remoteAssets"):
+    for one in said.listed("remoteEntities"):
         if not isinstance(one, dict):
             continue
         uri = str(one.get("remoteUrl") or one.get("link") or "")
