@@ -316,6 +316,21 @@ class ArtifactVersions(Answer):
     next_cursor: str | None
 
 
+class RunArtifact(ArtifactVersion):
+    """A version that came from a run, with the place and the name of its artifact."""
+
+    workspace: str
+    project: str | None
+    artifact_type: str
+    name: str
+
+
+class RunArtifacts(Answer):
+    """By type, name and number."""
+
+    versions: list[RunArtifact]
+
+
 class ArtifactFile(Answer):
     """A file of a version: its bytes are here (`sha256`), or elsewhere (`link`)."""
 

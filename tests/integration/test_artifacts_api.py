@@ -71,6 +71,7 @@ def test_a_version_goes_in_and_comes_out(api: API, tmp_path: Path) -> None:
         ("staging",),
     )
     assert (version.status, version.run, version.project) == ("new", "run-1", None)
+    assert list(api.run_artifacts("run-1")) == [version]
     contents = version.contents()
     assert contents.metadata == {"acc": 0.5, "nan": "NaN", "none": None}
     names = ["corpus", "empty", "model/größe.json", "model/weights/final.bin", "note.txt"]

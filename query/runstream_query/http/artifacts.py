@@ -18,6 +18,8 @@ from runstream_query.answers import (
     ArtifactVersion,
     ArtifactVersionDetail,
     ArtifactVersions,
+    RunArtifact,
+    RunArtifacts,
 )
 from runstream_query.as_of import FoldedArtifact, LoggedEvent
 from runstream_query.errors import InvalidRequest, NotFound
@@ -184,6 +186,32 @@ async def download(context: Context, call: Call[AskedFile]) -> web.StreamRespons
     return await send_file(context, call.request, rows[0]["sha256"], name, headers)
 
 
+async def list_of_run(context: Context, call: Call[Asked]) -> RunArtifacts:
+    """Versions that came from a run: the models that it logged."""
+    parameters = Parameters()
+    run = parameters.text(call.path["run"])
+    # What a version came from never changes, so any of its rows tells.
+    versions = f"(SELECT artifact, ordinal FROM artifact_version_states WHERE run = {run})"
+    sql = (
+        f"SELECT {_VERSION} FROM artifact_versions WHERE (artifact, ordinal) IN {versions} AND NOT deleted "
+        "ORDER BY artifact, ordinal"
+    )
+    found = await context.rows(sql, parameters)
+    if not found:
+        await context.require_run(call.path["run"])
+        return RunArtifacts(versions=[])
+    bound = Parameters()
+    wanted = bound.texts(sorted({row["artifact"] for row in found}))
+    places = await context.rows(f"SELECT key, {_ARTIFACT} FROM artifacts WHERE artifact IN {wanted}", bound)
+    place_of = {row["artifact"]: artifact_of(row) for row in places}
+    rows = []
+    for row in found:
+        place = place_of[row["artifact"]]
+        named = {name: getattr(place, name) for name in ("workspace", "project", "artifact_type", "name")}
+        rows.append(RunArtifact(**version_of(row).model_dump(), **named))
+    return RunArtifacts(versions=sorted(rows, key=lambda row: (row.artifact_type, row.name, row.artifact, row.ordinal)))
+
+
 def artifact_of(row: Mapping[str, Any]) -> Artifact:
     """A row of the view `artifacts`, or of `artifact_states` as the fold makes it, as an answer."""
     values = {name: row[name] for name in Artifact.model_fields}
@@ -258,6 +286,7 @@ _ARTIFACTS: Final = "/api/v1/artifacts"
 _VERSIONS: Final = f"{_ARTIFACTS}/{{artifact}}/versions"
 ENDPOINTS: Final[Iterable[Endpoint]] = (
     Endpoint("GET", _ARTIFACTS, "Artifacts", list_artifacts, AskedArtifacts, Artifacts),
+    Endpoint("GET", "/api/v1/runs/{run}/artifacts", "Versions that came from a run", list_of_run, Asked, RunArtifacts),
     Endpoint("GET", f"{_ARTIFACTS}/{{artifact}}", "An artifact", show_artifact, AskedOfPast, Artifact),
     Endpoint("GET", _VERSIONS, "Versions of an artifact", list_versions, AskedVersions, ArtifactVersions),
     Endpoint("GET", f"{_VERSIONS}/{{ordinal}}", "A version", show_version, AskedOfPast, ArtifactVersionDetail),

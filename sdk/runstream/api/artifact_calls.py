@@ -14,6 +14,7 @@ from runstream.api.artifact_files import Files, fetch, sources_of, target_of, up
 from runstream.api.artifact_views import Artifact, ArtifactContents, ArtifactFile, ArtifactTable, ArtifactVersion, Place
 from runstream.api.errors import NameTaken, NotFound, Refused, ServerFailed, VersionTaken
 from runstream.api.transport import Transport, segment
+from runstream.api.views import RunView
 from runstream.errors import Invalid
 from runstream.events import limits
 from runstream.events.artifacts import (
@@ -180,6 +181,12 @@ class ArtifactCalls:
         )
         raise NotFound(missing, {"detail": missing})
 
+    def run_artifacts(self, run: str | RunView) -> ArtifactTable[ArtifactVersion]:
+        """The versions that came from a run, by type, name and number. Raises NotFound if there is no such run."""
+        run_id = run if isinstance(run, str) else run.run
+        rows = self._transport.get(f"/api/v1/runs/{segment(run_id)}/artifacts")["versions"]
+        return ArtifactTable([ArtifactVersion.of(self, _place_in(row), row) for row in rows])
+
     def artifact_contents(self, version: ArtifactVersion) -> ArtifactContents:
         """The metadata of a version, and its files by name. Raises NotFound."""
         answer = self._transport.get(f"{_path(version.artifact)}/versions/{version.ordinal}")
@@ -338,6 +345,12 @@ def _labels(labels: str | Sequence[str] | None) -> tuple[str, ...] | None:
 
 def _place_of(thing: Artifact | ArtifactVersion) -> Place:
     return Place(workspace=thing.workspace, project=thing.project, artifact_type=thing.artifact_type, name=thing.name)
+
+
+def _place_in(row: Mapping[str, Any]) -> Place:
+    return Place(
+        workspace=row["workspace"], project=row["project"], artifact_type=row["artifact_type"], name=row["name"]
+    )
 
 
 def _path(artifact: str) -> str:

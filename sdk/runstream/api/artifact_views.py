@@ -99,7 +99,7 @@ class ArtifactVersion:
     @classmethod
     def of(cls, api: ArtifactReader, place: Place, row: Mapping[str, Any]) -> Self:
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
-        return cls(api=api, **place, **_known(cls, values))
+        return cls(api=api, **{**_known(cls, values), **place})
 
     def contents(self) -> ArtifactContents:
         """Its metadata and its files."""

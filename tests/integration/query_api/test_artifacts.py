@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from query_artifacts import WRITER, insert_artifacts
-from query_rows import NOW_US
+from query_rows import NOW_US, run
 from query_service import Service
 
 from runstream.events.artifacts import (
@@ -210,3 +210,28 @@ async def test_what_came_of_a_command(service: Service, offset: int, outcome: di
     found = await service.get(f"commands/{WRITER}-{offset}", key="w/m")
     assert found | outcome == found
     assert found["artifact"] == ID
+
+
+async def test_what_came_from_a_run(service: Service) -> None:
+    await service.insert("run_states", run("r"), run("idle"))
+    place = {"at_us": NOW_US, "workspace": "w", "artifact_type": "dataset", "name": "d"}
+    await insert_artifacts(
+        service,
+        ArtifactVersionLogged(**MODEL, run="r"),
+        ArtifactVersionLogged(**MODEL, run="other"),
+        ArtifactVersionLogged(**MODEL, run="r", comment="c"),
+        ArtifactVersionUpdated(**MODEL, ordinal=1, comment="changed"),
+        ArtifactVersionLogged(**place, project="p", run="r"),
+        ArtifactVersionLogged(**MODEL, run="r"),
+        ArtifactVersionDeleted(**MODEL, ordinal=4),
+        ArtifactVersionLogged(**MODEL | {"name": "gone"}, run="r"),
+        ArtifactDeleted(**MODEL | {"name": "gone"}),
+    )
+    found = (await service.get("runs/r/artifacts"))["versions"]
+    assert [(row["artifact_type"], row["project"], row["name"], row["ordinal"], row["comment"]) for row in found] == [
+        ("dataset", "p", "d", 1, ""),
+        ("model", None, "m", 1, "changed"),
+        ("model", None, "m", 3, "c"),
+    ]
+    assert (await service.get("runs/idle/artifacts"))["versions"] == []
+    await service.get("runs/unknown/artifacts", status=404)

@@ -29,7 +29,9 @@ async def filled(service: Service) -> None:
     archived["body"] = RunArchived(at_us=NOW_US).model_dump_json()
     place = {"workspace": "w", "artifact_type": "model", "name": "m"}
     file = ArtifactFile(name="f.bin", sha256="0" * 64, size_bytes=3)
-    await insert_artifacts(service, ArtifactVersionLogged(at_us=NOW_US, **place, metadata={"x": 1.5}, files=(file,)))
+    await insert_artifacts(
+        service, ArtifactVersionLogged(at_us=NOW_US, **place, run="a", metadata={"x": 1.5}, files=(file,))
+    )
     await service.insert("events", event, event | ahead, event | {"key": "c"} | archived)
     await insert_points(service.store, "a", "m", np.arange(5), np.array([1.0, np.nan, np.inf, -np.inf, 2.0]))
 
