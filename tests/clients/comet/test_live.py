@@ -12,7 +12,6 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,13 +90,28 @@ def results_of(writing: Writing, name: str, process: "subprocess.Popen[str]") ->
     return found
 
 
+READ = [
+    "metadata",
+    "state",
+    "metrics",
+    "parameters_summary",
+    "others_summary",
+    "tags",
+    "html",
+    "code",
+    "output",
+    "model_graph",
+    "asset_list",
+    "model_names",
+    "git_metadata",
+    "git_patch",
+    "system_details",
+]
+
+
 def questions(said: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     key = said["everything"]["key"]
-    names = (
-        "metadata metrics parameters_summary others_summary tags html code output model_graph asset_list model_names"
-    )
-    asked = {name: f"exp({key!r}).get_{name}()" for name in names.split()}
-    asked |= {name: f"exp({key!r}).get_{name}()" for name in "git_metadata git_patch system_details state".split()}
+    asked = {name: f"exp({key!r}).get_{name}()" for name in READ}
     asked["additional"] = f"exp({key!r}).get_additional_system_info()"
     asked["contents"] = (
         f"(lambda e: {{one['fileName']: e.get_asset(one['assetId']) for one in e.get_asset_list()}})(exp({key!r}))"
