@@ -89,6 +89,9 @@ class API(ArtifactCalls, DocumentedPanel):
             "wait_for": wait_for,
             "wait_s": wait_s,
         }
+        return self._runs_by_page(question, limit)
+
+    def _runs_by_page(self, question: dict[str, Any], limit: int | None) -> Runs:
         found: list[RunView] = []
         while limit is None or len(found) < limit:
             question["limit"] = _PAGE if limit is None else min(_PAGE, limit - len(found))

@@ -54,16 +54,7 @@ class Documented(DocumentedReads):
 
     if TYPE_CHECKING:
 
-        def runs(
-            self,
-            filter: str | None = None,
-            sort: str | None = None,
-            limit: int | None = None,
-            *,
-            columns: Sequence[str] = (),
-            workspace: str | None = None,
-            project: str | None = None,
-        ) -> Runs: ...
+        def _runs_by_page(self, question: dict[str, Any], limit: int | None) -> Runs: ...
         def workspaces(self) -> Table[Workspace]: ...
         def projects(self, workspace: str | None = None) -> Table[Project]: ...
 
@@ -160,8 +151,10 @@ class Documented(DocumentedReads):
         workspace: str | None = None,
         project: str | None = None,
     ) -> Runs:
-        """Runs with what their metadata needs, the oldest first."""
-        found = self.runs(filter, sort, limit, columns=[PROGRAM], workspace=workspace, project=project)
+        """Runs with what their metadata needs, the oldest first, wherever nothing narrows them here: a key means a run
+        in whatever project."""
+        question = {"filter": filter, "sort": sort, "columns": PROGRAM, "workspace": workspace, "project": project}
+        found = self._runs_by_page(question, limit)
         return Runs([dataclasses.replace(one, columns={PROGRAM: None, **one.columns}) for one in found])
 
     def _by_keys(self, keys: Sequence[str]) -> Runs:
@@ -244,7 +237,9 @@ class Documented(DocumentedReads):
             raise Invalid(f'query is {query!r}: give a question such as Metric("acc") > 0.9')
         asked = query if isinstance(query, str) else query.filter()
         workspace, project = self._place(workspace, project_name)
-        return self._found(f"({asked}) and archived" if archived else asked, workspace=workspace, project=project)
+        if archived:
+            asked = f"({asked}) and archived" if asked.strip() else "archived"
+        return self._found(asked, workspace=workspace, project=project)
 
     def query_project(
         self, workspace: str, project_name: str, predicates: Sequence[Mapping[str, Any]], archived: bool = False

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from runstream.api.panel_context import VARIABLE, PanelContext
 from runstream.errors import Invalid
 from runstream.panels.contents import Item, image_item, is_plotly, item_of
 from runstream.panels.folder import ITEMS
+
+#: JavaScript that is on the page already.
+_libraries: Final[set[str]] = set()
+_rows: Final = itertools.count()
 
 
 class UI:
@@ -22,8 +27,9 @@ class UI:
     LABEL=TEXT`. For one thread.
     """
 
-    def __init__(self) -> None:
-        self._libraries: set[str] = set()
+    def __init__(self, column: tuple[int, int, int] | None = None) -> None:
+        """`column`: which row of columns of the page, which of them, of how many."""
+        self._column = column
         self._context: PanelContext | None = None
 
     def _add(self, item: Item) -> None:
@@ -32,6 +38,8 @@ class UI:
             if "text" in item and item["kind"] != "library":
                 print(item["text"])
             return
+        if self._column is not None and item["kind"] != "library":
+            item = item | {"column": list(self._column)}
         # Opened each time: what is displayed stays, whatever happens to the process.
         with Path(context).with_name(ITEMS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(item, ensure_ascii=True) + "\n")
@@ -58,12 +66,19 @@ class UI:
 
     def _add_plotly(self) -> None:
         """Plotly's JavaScript, which its package brings along, once a page."""
-        if "plotly" not in self._libraries:
+        if "plotly" not in _libraries:
             import importlib
 
             text = importlib.import_module("plotly.offline").get_plotlyjs()
-            self._libraries.add("plotly")
+            _libraries.add("plotly")
             self._add({"kind": "library", "text": text})
+
+    def columns(self, items: int, **unused: Any) -> list[UI]:
+        """So many `ui`s, side by side on the page."""
+        if items < 1:
+            raise Invalid(f"columns({items}): give 1 or more")
+        row = next(_rows)
+        return [UI((row, place, items)) for place in range(items)]
 
     def display_figure(self, figure: Any) -> None:
         """A figure of matplotlib, or pyplot itself."""

@@ -32,6 +32,7 @@ header h1 { font-size: 1.35rem; margin: 0; } header p { margin: .1rem 0 1rem; co
 .control { border: 1px solid var(--line); border-radius: 6px; padding: .25rem .6rem; background: var(--card); }
 .control span { color: var(--soft); } .control summary { cursor: pointer; }
 .control ul { margin: .3rem 0; padding-left: 1.1rem; max-height: 14rem; overflow: auto; }
+.columns { display: flex; flex-wrap: wrap; gap: 1rem; } .columns > div { flex: 1 1 18rem; min-width: 0; }
 .item { margin: 0 0 1rem; } .text { white-space: pre-wrap; overflow-wrap: anywhere; }
 pre, code { font: 13px/1.45 ui-monospace, monospace; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; overflow: auto;
@@ -89,7 +90,7 @@ _TITLES: Final = {
 def page_of(result: PanelResult, title: str, about: str = "") -> str:
     """The whole page: title, choices, what was displayed in its order, what went wrong, what was printed."""
     controls = [item for item in result.items if item.get("kind") == "control"]
-    shown = [_shown(item) for item in result.items if item.get("kind") not in ("control", "library")]
+    shown = _placed([item for item in result.items if item.get("kind") not in ("control", "library")])
     parts = [
         f"<header><h1>{_text(title)}</h1><p>{_text(about)}</p></header>",
         f'<div class="controls">{"".join(map(_control, controls))}</div>' if controls else "",
@@ -125,6 +126,27 @@ def _control(item: Item) -> str:
         return f'<div class="control">{label}</div>'
     listed = "".join(f"<li>{_text(choice)}</li>" for choice in choices)
     return f'<details class="control"><summary>{label}</summary><ul>{listed}</ul></details>'
+
+
+def _placed(items: Sequence[Item]) -> list[str]:
+    """The items in their order; those of a row of columns side by side, where the first of them stands."""
+    rows: dict[int, list[list[str]]] = {}
+    places: list[str | list[list[str]]] = []
+    for item in items:
+        if "column" not in item:
+            places.append(_shown(item))
+            continue
+        row, place, count = item["column"]
+        if row not in rows:
+            rows[row] = [[] for _ in range(count)]
+            places.append(rows[row])
+        rows[row][place].append(_shown(item))
+    return [place if isinstance(place, str) else _columns(place) for place in places]
+
+
+def _columns(columns: Sequence[Sequence[str]]) -> str:
+    parts = ("".join(f'<section class="item">{one}</section>' for one in column) for column in columns)
+    return f'<div class="columns">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
 
 
 def _shown(item: Item) -> str:

@@ -28,8 +28,11 @@ def main(folder: Path) -> int:
 
 def take_limits(limits: Mapping[str, int]) -> None:
     """Of this process and all that it starts; it cannot raise them again."""
-    for name, limit in limits.items():
-        resource.setrlimit(getattr(resource, name), (limit, limit))
+    for name, wanted in limits.items():
+        kind = getattr(resource, name)
+        _, most = resource.getrlimit(kind)
+        limit = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(kind, (limit, limit))
 
 
 def run(source: str) -> dict[str, Any]:

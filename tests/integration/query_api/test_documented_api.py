@@ -73,6 +73,20 @@ async def test_lists_are_one_request_however_long(service: Service, asked: list[
     assert len(asked) == 1
 
 
+async def test_a_scope_narrows_what_is_not_said_and_nothing_else(service: Service, asked: list[int]) -> None:
+    await service.insert("run_states", run("other", project="q", name="else"), run("far", workspace="v", project="p"))
+
+    def question(api: API) -> Any:
+        by_key = [one.key for name in ("other", "far") if (one := api.get_experiment_by_key(name)) is not None]
+        lists = [api.get_experiments("w"), api.get_experiments("w", "q"), api.get_experiments(), api.query(query="")]
+        return by_key, [len(found) for found in lists], api.get_experiment_by_name("else")
+
+    scoped = await ask(service, question, workspace="w", project="p")
+    assert scoped == (["other", "far"], [RUNS + 1, 1, RUNS, RUNS], None)
+    by_key, counts, named = await ask(service, question)
+    assert (by_key, counts, named.key) == (["other", "far"], [RUNS + 1, 1, RUNS + 2, RUNS + 2], "other")
+
+
 async def test_a_chart_of_1000_curves_is_one_request(service: Service, asked: list[int]) -> None:
     names = [f"m{metric}" for metric in range(METRICS)]
 

@@ -58,6 +58,19 @@ def test_options_choose_by_text_or_value(chosen: Chosen) -> None:
     }
 
 
+def test_columns(chosen: Chosen) -> None:
+    ui, items = chosen()
+    left, right = ui.columns(2)
+    right.display("b")
+    left.display("a")
+    ui.display("c")
+    [second, first, plain] = items()
+    assert (second["column"][1:], first["column"][1:], "column" in plain) == ([1, 2], [0, 2], False)
+    assert second["column"][0] == first["column"][0]
+    with pytest.raises(Invalid, match="give 1 or more"):
+        ui.columns(0)
+
+
 def test_a_choice_that_is_gone_is_passed_over_with_a_note(chosen: Chosen) -> None:
     ui, items = chosen(Metric="lost")
     assert ui.dropdown("Metric", ["loss", "acc"], index=1) == "acc"

@@ -131,3 +131,12 @@ def test_markdown_knows_a_few_forms_and_no_html(text: str, tags: list[str]) -> N
     elements = [tag for tag, _ in shown.elements]
     begin = elements.index("section")
     assert [tag for tag in elements[begin:] if tag in known] == tags
+
+
+def test_columns_stand_side_by_side_where_the_first_of_them_is() -> None:
+    def text(name: str, *column: int) -> dict[str, Any]:
+        return {"kind": "text", "text": name} | ({"column": list(column)} if column else {})
+
+    shown = page(text("a"), text("b", 0, 1, 2), text("c"), text("d", 0, 0, 2), text("e", 0, 1, 2))
+    assert [one for one in shown.texts if one in "abcde"] == ["a", "d", "b", "e", "c"]
+    assert len([one for one in shown.of("div") if one.get("class") == "columns"]) == 1
