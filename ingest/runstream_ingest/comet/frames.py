@@ -9,15 +9,17 @@ two seconds is 300 ranges.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from runstream.events import limits
 from runstream.events.control import AnyEvent, OthersLogged, OutputAppended, RunEvent, encode_event
 from runstream.events.frame import encode_events, encode_frame, encode_ragged, heartbeat
 from runstream.events.names import NO_STEP
-from runstream_ingest.comet.values import at_us_of, metric_name, number_of, parameter_name, step_of
+from runstream_ingest.comet.values import at_us_of, bounded, metric_name, number_of, parameter_name, size_of, step_of
+
+_T = TypeVar("_T")
 
 #: The numbers of one frame; the client's own batches have 1,000 values.
 MAX_NUMBERS: Final = 1024
@@ -30,8 +32,13 @@ _PER_MS: Final = 1000
 
 #: A line of what was printed has so many numbers: the client's longest, 5,000,000 characters, in pieces of 32,000.
 _PIECES: Final = 256
-#: A frame of output ends with the line that reaches this: with the longest line it is below the frame's limit unpacked.
-_OUTPUT_FRAME_CHARS: Final = 200_000
+#: A frame has at most so many bytes of events, if none alone is larger, which are at most limits.MAX_EVENT_BYTES:
+#: below limits.MAX_FRAME_BYTES, even if nothing of it can be compressed.
+_FRAME_BYTES: Final = 500_000
+#: What a point takes of a frame beside its name: 24 for the row, 8 for the epoch, 12 for the value.
+_POINT_BYTES: Final = 44
+#: A text in place of a metric's number is cut here; the client cuts at 1,000.
+_TEXT_CHARS: Final = 10_000
 
 #: A writer says nothing but that it began (0) and that it ended (1).
 STARTED: Final = 0
@@ -84,7 +91,7 @@ def value_of(said: Mapping[str, Any]) -> Value:
     """One value of a batch, or the body of one that is sent alone."""
     return Value(
         metric_name(said.get("metricName"), said.get("context")),
-        said.get("metricValue"),
+        bounded(said.get("metricValue"), _TEXT_CHARS),
         number_of(said.get("metricValue")),
         step_of(said.get("step")),
         step_of(said.get("epoch")),
@@ -92,21 +99,47 @@ def value_of(said: Mapping[str, Any]) -> Value:
     )
 
 
-def events_frame(statement: Statement, events: Sequence[AnyEvent], part: int = 0) -> bytes:
-    """A frame of at most MAX_NUMBERS events."""
+def events_frame(statement: Statement, events: Sequence[AnyEvent]) -> bytes:
+    """One frame of a few events."""
+    return _frame_of(statement, [encode_event(event) for event in events], 0)
+
+
+def events_frames(statement: Statement, events: Sequence[AnyEvent]) -> list[bytes]:
+    """Frames of the events, in their order."""
+    portions = _portions([encode_event(event) for event in events], len)
+    return [_frame_of(statement, some, part) for part, some in enumerate(portions)]
+
+
+def _frame_of(statement: Statement, events: Sequence[bytes], part: int) -> bytes:
     first = statement.first_seq(part)
-    numbered = encode_events((first + number, encode_event(event)) for number, event in enumerate(events))
+    numbered = encode_events((first + number, event) for number, event in enumerate(events))
     return encode_frame(statement.writer_id, statement.key, first, first + len(events), numbered)
+
+
+def _portions(items: Sequence[_T], size: Callable[[_T], int]) -> Iterator[Sequence[_T]]:
+    """The items in portions that fit into a frame each: at most MAX_NUMBERS, and of _FRAME_BYTES where none alone is
+    larger."""
+    begin = held = 0
+    for number, item in enumerate(items):
+        added = size(item)
+        if number - begin == MAX_NUMBERS or (number > begin and held + added > _FRAME_BYTES):
+            yield items[begin:number]
+            begin, held = number, 0
+        held += added
+    if begin < len(items):
+        yield items[begin:]
 
 
 def values_frames(statement: Statement, values: Sequence[Value]) -> list[bytes]:
     """Frames of the values, in their order: numbers are points, what is no number is kept as another value of the run
     under the metric's name."""
-    times_us = _times_us(statement, values)
-    return [
-        _values_frame(statement, values[begin : begin + MAX_NUMBERS], times_us[begin : begin + MAX_NUMBERS], part)
-        for part, begin in enumerate(range(0, len(values), MAX_NUMBERS))
-    ]
+    timed = list(zip(values, _times_us(statement, values), strict=True))
+    portions = _portions(timed, lambda one: _POINT_BYTES + len(one[0].name) + _text_size(one[0]))
+    return [_values_frame(statement, some, part) for part, some in enumerate(portions)]
+
+
+def _text_size(value: Value) -> int:
+    return 0 if value.number is not None else size_of(value.raw)
 
 
 def _times_us(statement: Statement, values: Sequence[Value]) -> list[int]:
@@ -127,11 +160,11 @@ def _times_us(statement: Statement, values: Sequence[Value]) -> list[int]:
     return times_us
 
 
-def _values_frame(statement: Statement, values: Sequence[Value], times_us: Sequence[int], part: int) -> bytes:
+def _values_frame(statement: Statement, values: Sequence[tuple[Value, int]], part: int) -> bytes:
     first = statement.first_seq(part)
     names: dict[str, int] = {}
     rows, epochs, events = [], [], []
-    for number, (value, at_us) in enumerate(zip(values, times_us, strict=True)):
+    for number, (value, at_us) in enumerate(values):
         if value.number is None:
             other = OthersLogged(at_us=at_us, values={parameter_name(value.name): value.raw})
             events.append((first + number, encode_event(other)))
@@ -164,19 +197,16 @@ def output_frames(key: str, lines: Sequence[Line], at_us: int) -> list[bytes]:
     """What was printed, in the order of the lines' places, which are the numbers of one writer: reads are in their
     order, and what comes twice counts once."""
     writer_id = _hashed(16, b"output", key.encode()).hex()
-    frames: list[bytes] = []
-    pieces: list[tuple[int, OutputAppended]] = []
-    size = 0
-    first = lines[0].place if lines else 0
-    for number, line in enumerate(lines):
-        pieces.extend(_pieces(line, at_us))
-        size += len(line.text)
-        if size >= _OUTPUT_FRAME_CHARS or number == len(lines) - 1:
-            begin, end = first * _PIECES, (line.place + 1) * _PIECES
-            events = encode_events((seq, encode_event(event)) for seq, event in _joined(pieces))
-            frames.append(encode_frame(writer_id, key, begin, end, events))
-            first, pieces, size = line.place + 1, [], 0
-    return frames
+    pieces = [piece for line in lines for piece in _pieces(line, at_us)]
+    encoded = [(seq, encode_event(event)) for seq, event in _joined(pieces)]
+    portions = list(_portions(encoded, lambda one: len(one[1])))
+    # A frame covers what the next one does not: the numbers of lines that were joined to others too.
+    begins = [some[0][0] for some in portions]
+    ends = [*begins[1:], (lines[-1].place + 1) * _PIECES] if begins else []
+    return [
+        encode_frame(writer_id, key, begin, end, encode_events(some))
+        for begin, end, some in zip(begins, ends, portions, strict=True)
+    ]
 
 
 def _pieces(line: Line, at_us: int) -> Iterator[tuple[int, OutputAppended]]:
@@ -189,16 +219,21 @@ def _pieces(line: Line, at_us: int) -> Iterator[tuple[int, OutputAppended]]:
 
 def _joined(pieces: Sequence[tuple[int, OutputAppended]]) -> Iterator[tuple[int, OutputAppended]]:
     """Neighbours of one stream as one event, as long as it may be: a line is short, and an event is not free."""
-    seq, held = -1, None
-    for number, piece in pieces:
-        if held and held.stream == piece.stream and len(held.text) + len(piece.text) <= limits.MAX_OUTPUT_CHARS:
-            held = held.model_copy(update={"text": held.text + piece.text})
-            continue
-        if held:
-            yield seq, held
-        seq, held = number, piece
-    if held:
-        yield seq, held
+    begin = 0
+    size = 0
+    for number, (_, piece) in enumerate(pieces):
+        is_other = number > begin and piece.stream != pieces[begin][1].stream
+        if is_other or size + len(piece.text) > limits.MAX_OUTPUT_CHARS:
+            yield _as_one(pieces[begin:number])
+            begin, size = number, 0
+        size += len(piece.text)
+    if begin < len(pieces):
+        yield _as_one(pieces[begin:])
+
+
+def _as_one(pieces: Sequence[tuple[int, OutputAppended]]) -> tuple[int, OutputAppended]:
+    seq, first = pieces[0]
+    return seq, first.model_copy(update={"text": "".join(piece.text for _, piece in pieces)})
 
 
 def _hashed(size_bytes: int, *parts: bytes) -> bytes:

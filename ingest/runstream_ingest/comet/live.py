@@ -28,7 +28,7 @@ from runstream_ingest.comet.frames import (
 )
 from runstream_ingest.comet.recording import Recorder
 from runstream_ingest.comet.refusals import EXPERIMENT_EXISTS, no_experiment, refused
-from runstream_ingest.comet.values import at_us_of, bounded, fitted, parameter_name, step_of, text_of
+from runstream_ingest.comet.values import at_us_of, bounded, fitted, grouped, parameter_name, step_of, text_of
 
 #: A run whose writers are silent for 30 s has crashed: three signs of life may be late or lost.
 BEAT_MS = 7_000
@@ -40,10 +40,10 @@ _FILE_LIMIT_MB = 100 * 1024
 #: The client's own numbers.
 _MAX_POINTS_IN_SPACE = 1_000_000
 _MAX_BOXES_IN_SPACE = 250_000
-#: A batch of parameters becomes events of so many characters: below the limit of one (256 kB) with any characters.
-_PARAMETERS_CHARS = 40_000
 #: Places in the output that the client counts on from ours are beyond; those of a count that begins at 0 are not.
 _OUR_PLACES = 10**12
+#: A place times the pieces of a line is a number of 64 bits.
+_LAST_PLACE = 2**53
 
 
 async def add_run(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
@@ -165,16 +165,8 @@ async def parameters(recorder: Recorder, request: web.Request, said: Said) -> di
         parameter_name(one.get("parameterName"), one.get("context")): bounded(one.get("parameterValue"))
         for one in found
     }
-    events, held, size = [], {}, 0
     moment = recorder.stamp() if at_us is None else at_us
-    for name, value in named.items():
-        held[name] = value
-        size += len(name) + len(str(value))
-        if size >= _PARAMETERS_CHARS:
-            events.append(ParametersLogged(at_us=moment, values=held))
-            held, size = {}, 0
-    if held:
-        events.append(ParametersLogged(at_us=moment, values=held))
+    events = [ParametersLogged(at_us=moment, values=some) for some in grouped(named)]
     await recorder.say(key, said.words, events, at_us=at_us, wait=False)
     return {}
 
@@ -191,7 +183,11 @@ async def output(recorder: Recorder, request: web.Request, said: Said) -> dict[s
     key = await recorder.require(said.key)
     found = [one for one in said.listed("outputLines") if isinstance(one, dict)]
     offsets = [step_of(one.get("offset")) or 0 for one in found]
-    live = bool(offsets) and offsets[0] >= _OUR_PLACES and offsets == [*range(offsets[0], offsets[0] + len(offsets))]
+    live = (
+        bool(offsets)
+        and _OUR_PLACES <= offsets[0] < _LAST_PLACE
+        and offsets == [*range(offsets[0], offsets[0] + len(offsets))]
+    )
     statement = recorder.statement(key, said.words, recorder.now_us() if live else None)
     places = offsets if live else range(statement.at_us, statement.at_us + len(found))
     lines = [

@@ -15,7 +15,7 @@ from runstream.service.problems import Problem
 from runstream.service.store import StoreError
 from runstream.service.visibility import Visibility
 from runstream_ingest.comet.files import Files
-from runstream_ingest.comet.frames import MAX_NUMBERS, Statement, events_frame
+from runstream_ingest.comet.frames import Statement, events_frames
 from runstream_ingest.comet.refusals import no_experiment
 from runstream_ingest.gateway.append import Appender
 
@@ -117,10 +117,7 @@ class Recorder:
     ) -> Positions:
         """Append events about a key as one statement."""
         statement = self.statement(key, words, at_us)
-        frames = [
-            events_frame(statement, events[begin : begin + MAX_NUMBERS], part)
-            for part, begin in enumerate(range(0, len(events), MAX_NUMBERS))
-        ]
+        frames = events_frames(statement, events)
         return await self.append(statement, frames, wait=wait)
 
     def knows(self, key: str) -> None:

@@ -5,9 +5,10 @@ number is kept as a text, and a step or a time that cannot be one counts as not 
 """
 
 import hashlib
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from runstream.events import limits
@@ -23,8 +24,15 @@ _WORDS: Final[Mapping[str, float]] = {
     "true": 1.0,
     "false": 0.0,
 }
-#: Longer values are cut: an event has at most 256 kB, and a character up to 4 bytes.
+#: Longer values are cut, and more so if their characters are long: an event has at most 256 kB.
 MAX_VALUE_CHARS: Final = 50_000
+MAX_VALUE_BYTES: Final = 200_000
+#: The longest of a character is that of a control character in JSON: 33,000 * 6 = 198,000.
+_ANY_CHARS: Final = 33_000
+#: Lists in lists beyond this are kept as text: whoever reads JSON has a limit somewhere.
+_MAX_DEPTH: Final = 20
+#: The last moment that is within 64 bits in nanoseconds, as a point's time is (in the year 2262).
+_MAX_POINT_US: Final = 2**63 // 1000 - 1000
 #: What a name that is too long keeps of its hash, so that two long names stay two.
 _HASH_CHARS: Final = 8
 
@@ -87,7 +95,7 @@ def step_of(value: Any) -> int | None:
 def at_us_of(milliseconds: Any) -> int | None:
     """Milliseconds since 1970 UTC in microseconds; None if they were not given, or cannot be shown."""
     number = _whole(milliseconds)
-    if number is None or not 0 < number * 1000 <= limits.MAX_AT_US:
+    if number is None or not 0 < number * 1000 <= _MAX_POINT_US:
         return None
     return number * 1000
 
@@ -97,17 +105,60 @@ def text_of(value: Any) -> str | None:
     return None if value is None else str(value).encode(errors="replace").decode()
 
 
-def bounded(value: Any) -> Any:
-    """A value that fits into an event: what is longer, as text, keeps its beginning and says so."""
+def bounded(value: Any, max_chars: int = MAX_VALUE_CHARS) -> Any:
+    """A value that fits into an event (MAX_VALUE_BYTES of JSON): what does not, as text, keeps its beginning and says
+    so."""
     if isinstance(value, str):
         text = value
-    elif isinstance(value, list | dict) and len(str(value)) > MAX_VALUE_CHARS:
-        text = str(value)
+    elif isinstance(value, list | dict) and (_is_deep(value) or size_of(value) > 4 * max_chars):
+        text = _shown(value)
     else:
         return value
-    if len(text) > MAX_VALUE_CHARS:
-        text = f"{text[:MAX_VALUE_CHARS]}... ({len(text)} characters, cut: log long texts as assets)"
-    return text_of(text)
+    kept = text[:max_chars]
+    if size_of(kept) > MAX_VALUE_BYTES:
+        kept = text[:_ANY_CHARS]
+    if len(kept) < len(text):
+        kept = f"{kept}... ({len(text)} characters, cut: log long texts as assets)"
+    return text_of(kept)
+
+
+def size_of(value: Any) -> int:
+    """Bytes of a value as JSON in an event."""
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+
+
+def grouped(values: Mapping[str, Any], max_bytes: int = MAX_VALUE_BYTES) -> Iterator[dict[str, Any]]:
+    """The values, each `bounded`, in groups of which each fits into an event, in their order."""
+    held: dict[str, Any] = {}
+    size = 0
+    for name, value in values.items():
+        added = size_of(name) + size_of(value) + 2
+        if held and size + added > max_bytes:
+            yield held
+            held, size = {}, 0
+        held[name] = value
+        size += added
+    if held:
+        yield held
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            item
+            for one in level
+            if isinstance(one, list | dict)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return str(value)
+    except RecursionError:
+        return "lists in lists, too many to be shown"
 
 
 def _whole(value: Any) -> int | None:

@@ -47,7 +47,7 @@ from runstream_ingest.comet.frames import (
 from runstream_ingest.comet.live import BEAT_MS, MONITOR_MS
 from runstream_ingest.comet.recording import Recorder
 from runstream_ingest.comet.refusals import refused
-from runstream_ingest.comet.values import at_us_of, bounded, fitted, parameter_name, text_of
+from runstream_ingest.comet.values import at_us_of, bounded, fitted, grouped, parameter_name, text_of
 
 Answer = dict[str, object]
 Handler = Callable[[Recorder, web.Request, Said], Awaitable[Answer]]
@@ -55,8 +55,6 @@ Handler = Callable[[Recorder, web.Request, Said], Awaitable[Answer]]
 #: The other value that is the experiment's name.
 _NAME: Final = "Name"
 _NAME_BYTES: Final = 250
-#: What one event says of the surroundings: below an event's limit with any characters.
-_SECTION_CHARS: Final = 40_000
 
 
 async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer:
@@ -254,16 +252,8 @@ async def git_metadata(recorder: Recorder, request: web.Request, said: Said) -> 
 async def _capture(recorder: Recorder, key: str, said: Said, sections: Mapping[str, Mapping[str, Any]]) -> None:
     events: list[RunEvent] = []
     for section, facts in sections.items():
-        held: dict[str, Any] = {}
-        size = 0
-        for name, value in facts.items():
-            held[fitted(name, 400)] = kept = bounded(value)
-            size += len(name) + len(str(kept))
-            if size >= _SECTION_CHARS:
-                events.append(EnvironmentCaptured(at_us=recorder.stamp(), section=section, values=held))
-                held, size = {}, 0
-        if held:
-            events.append(EnvironmentCaptured(at_us=recorder.stamp(), section=section, values=held))
+        kept = {fitted(name, 400): bounded(value) for name, value in facts.items()}
+        events += [EnvironmentCaptured(at_us=recorder.stamp(), section=section, values=some) for some in grouped(kept)]
     if events:
         await recorder.say(key, said.words, events)
 
