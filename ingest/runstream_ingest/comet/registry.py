@@ -140,7 +140,7 @@ async def _register(
 
 def _from(model: str, files: Sequence[KnownFile]) -> dict[str, Any]:
     """Where the version is from, and what was said about its files."""
-    about = {one.name: _about_file(one) for one in files}
+    about = {_path(one.name): _about_file(one) for one in files}
     kept = {name: metadata for name, metadata in about.items() if metadata}
     return {REGISTERED_FROM: model} | ({REGISTERED_FILES: kept} if kept else {})
 
@@ -149,13 +149,18 @@ def _about_file(file: KnownFile) -> dict[str, Any]:
     return {name: value for name, value in file.metadata.items() if name not in (LINK, MODEL)}
 
 
+def _path(name: str) -> str:
+    """A file's name as that of a file of an artifact: names of assets are no paths, those are."""
+    parts = [part for part in name.replace("\\", "_").split("/") if part not in ("", ".", "..")]
+    return "/".join(parts) or "file"
+
+
 def _file(file: KnownFile) -> ArtifactFile:
-    parts = [part for part in file.name.replace("\\", "_").split("/") if part not in ("", ".", "..")]
     link = file.metadata.get(LINK)
     elsewhere = isinstance(link, str)
     try:
         return ArtifactFile(
-            name="/".join(parts) or "file",
+            name=_path(file.name),
             sha256=None if elsewhere else file.sha256,
             size_bytes=0 if elsewhere else file.size_bytes,
             content_type=file.content_type,

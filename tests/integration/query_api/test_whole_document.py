@@ -108,12 +108,17 @@ async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any,
     for event in (started, *events):
         async with client.post("/ingest/v1/commands", json={"key": "a", "event": event}) as response:
             assert response.status == 200, await response.text()
+    model = {"experimentKey": "a", "experimentModelName": "f.bin", "version": "1.0.0"}
+    async with client.post("/api/rest/v2/write/registry-model/item/create", json=model) as response:
+        assert response.status == 200, await response.text()
+        item = json.loads(await response.text())["registryModelItemId"]
     rules = {"condition": "AND", "rules": [{"field": "lr", "operator": "less", "value": 1, "source": "params"}]}
     names = {"workspaceName": "w", "projectName": "p"}
     bodies = {
         "project/query": names | {"predicates": [{"source": "params", "query": rules}]},
         "experiments/search": {"projectId": project_id("w", "p"), "rulesTree": rules},
         "experiments/multi-metric-chart": {"targetedExperiments": ["a"], "metrics": ["loss"], "params": ["lr"]},
+        "registry-model/history/item": {"registryModelItemId": item, "groupedBy": "DAY"},
     }
     query = names | {
         "experimentKey": "a",
@@ -125,7 +130,7 @@ async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any,
     document = await document_of(client)
     for route in COMET:
         content = {"params": query} if route.method == "GET" else {"json": bodies[route.path.partition("/v2/")[2]]}
-        async with client.request(route.method, route.path, **content) as response:
+        async with client.request(route.method, route.path.replace("{item}", item), **content) as response:
             assert response.status == 200, (route.path, await response.text())
             if route.path.endswith("git/patch"):
                 continue  # of a run without one it is a message, which is the client's way of being told

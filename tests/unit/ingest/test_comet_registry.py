@@ -1,0 +1,297 @@
+"""The gateway's part of Comet's model registry: several gateways over one log, and what came of what was asked."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
+
+from runstream.events import limits
+from runstream.events.artifacts import ArtifactEvent
+from runstream.events.control import decode_event
+from runstream.events.frame import decode_frame
+from runstream.events.positions import Positions
+from runstream.service.comet import LINK, MODEL, REMARKS_TYPE, registered, registry_model_id
+from runstream.service.lookup import (
+    ArtifactOutcome,
+    KnownArtifact,
+    KnownFile,
+    KnownRun,
+    KnownVersion,
+    ProjectTexts,
+)
+from runstream.service.problems import problem_middleware
+from runstream.service.visibility import Progress
+from runstream_ingest.assets.local import LocalAssets
+from runstream_ingest.comet.registry import REFUSALS
+from runstream_ingest.comet.routes import add_comet_writes
+from runstream_ingest.gateway.routes import add_gateway
+from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_ingest.log.memory import MemoryLog
+from runstream_processors.folds import artifacts as fold
+
+RUN, WORKSPACE, NAME = "a" * 32, "w", "net"
+CREATE = {"experimentKey": RUN, "experimentModelName": NAME, "version": "1.0.0"}
+FILES = [KnownFile("weights.bin", "0" * 64, 5, "application/octet-stream", {MODEL: NAME, "epoch": 3})]
+
+
+@dataclass
+class FoldedLookup:
+    """A `Lookup` that folds the whole log for each question. `blind`: it cannot see it yet."""
+
+    log: MemoryLog
+    blind: bool = False
+    files: Sequence[KnownFile] = field(default_factory=lambda: FILES)
+
+    async def decided(self) -> list[tuple[str, str, int, ArtifactEvent, fold.Decision]]:
+        """What came of each event: (key, writer, number, event, decision). What comes twice counts once."""
+        states: dict[str, fold.ArtifactState | None] = {}
+        decided: dict[tuple[str, int], tuple[str, str, int, ArtifactEvent, fold.Decision]] = {}
+        for record in await self.log.read(0, 0, 1 << 30, 0.0):
+            frame = decode_frame(record.value)
+            for seq, body in json.loads(frame.events):
+                writer = frame.header.writer_id
+                event = decode_event(json.dumps(body))
+                if (writer, seq) in decided or not isinstance(event, ArtifactEvent):
+                    continue
+                decision = fold.fold_artifact(states.get(event.artifact), event)
+                states[event.artifact] = decision.state
+                decided[writer, seq] = frame.header.key, writer, seq, event, decision
+        return list(decided.values())
+
+    async def state(self, artifact_id: str) -> fold.ArtifactState | None:
+        states = [decision.state for *_, event, decision in await self.decided() if event.artifact == artifact_id]
+        return states[-1] if states else None
+
+    async def run(self, run_id: str) -> KnownRun | None:
+        return KnownRun(WORKSPACE, "p", "n", frozenset(), alive=False, deleted=False) if run_id == RUN else None
+
+    async def model_files(self, run_id: str, model: str) -> Sequence[KnownFile]:
+        return self.files if model == NAME else ()
+
+    async def artifact(self, artifact_id: str) -> KnownArtifact | None:
+        state = await self.state(artifact_id)
+        if state is None or state.deleted:
+            return None
+        return KnownArtifact(artifact_id, state.workspace, state.project, state.artifact_type, state.name)
+
+    async def artifact_version(self, artifact_id: str, ordinal: int) -> KnownVersion | None:
+        state = await self.state(artifact_id)
+        found = None if state is None else state.versions.get(ordinal)
+        return None if found is None else KnownVersion(ordinal, found.version, found.tags, found.stages)
+
+    async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
+        for known_key, known_writer, known_seq, _, decision in [] if self.blind else await self.decided():
+            if (known_key, known_writer, known_seq) == (key, writer, seq):
+                return ArtifactOutcome(decision.refused, decision.ordinal, decision.version)
+        return None
+
+    async def experiment_model(self, model_id: str) -> tuple[str, str] | None:
+        raise NotImplementedError
+
+    async def assets_named(self, run_id: str, name: str) -> Sequence[str]:
+        raise NotImplementedError
+
+    async def project_texts(self, workspace: str, project: str) -> ProjectTexts:
+        raise NotImplementedError
+
+    async def project_exists(self, workspace: str, project: str) -> bool:
+        raise NotImplementedError
+
+    async def project_of(self, project_id: str) -> tuple[str, str] | None:
+        raise NotImplementedError
+
+    async def runs_of(self, workspace: str, project: str) -> Sequence[str]:
+        raise NotImplementedError
+
+
+class Visible(Progress):
+    """All that was appended can be read."""
+
+    async def wait_for(self, wanted: Positions, timeout_s: float) -> bool:
+        return True
+
+
+@dataclass
+class Gateways:
+    """Two gateways over one log."""
+
+    clients: Sequence[TestClient[Any, Any]]
+    lookup: FoldedLookup
+
+    async def ask(self, gateway: int, path: str, body: Any = None, **query: str) -> tuple[int, dict[str, Any]]:
+        client, where = self.clients[gateway], f"/api/rest/v2/write/registry-model{path}"
+        asked = client.get(where, params=query) if body is None else client.post(where, json=body)
+        async with asked as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def versions(self) -> dict[int, fold.VersionState]:
+        state = await self.lookup.state(registry_model_id(WORKSPACE, NAME))
+        return {} if state is None else dict(state.versions)
+
+
+@pytest.fixture
+async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
+    log = MemoryLog()
+    lookup, storage, visibility = FoldedLookup(log), LocalAssets(tmp_path), Visible()
+
+    def server() -> TestServer:
+        app = web.Application(middlewares=[problem_middleware()])
+        gateway = add_gateway(
+            app,
+            log=log,
+            assets=storage,
+            visibility=visibility,
+            settings=GatewaySettings(is_only_gateway=False),
+            registry=CollectorRegistry(),
+        )
+        add_comet_writes(app, gateway=gateway, assets=storage, visibility=visibility, lookup=lookup)
+        return TestServer(app, host="127.0.0.1")
+
+    async with TestClient(server()) as one, TestClient(server()) as other:
+        yield Gateways((one, other), lookup)
+
+
+async def test_of_gateways_that_race_for_a_version_one_gets_it(gateways: Gateways) -> None:
+    bodies = [CREATE | {"versionComment": f"number {number}"} for number in range(8)]
+    answers = await asyncio.gather(*(gateways.ask(n % 2, "/item/create", body) for n, body in enumerate(bodies)))
+    (won,) = [number for number, (status, _) in enumerate(answers) if status == 200]
+    for number, (status, answer) in enumerate(answers):
+        if number != won:
+            assert status == 400
+            assert answer["msg"] == "there is a version 1.0.0 of net already: give another version"
+    versions = await gateways.versions()
+    assert [version.comment for version in versions.values()] == [f"number {won}"]
+    item = registered(answers[won][1]["registryModelItemId"])
+    assert item == (registry_model_id(WORKSPACE, NAME), *versions, None)
+
+
+async def test_each_version_that_is_made_at_once_gets_a_number_of_its_own(gateways: Gateways) -> None:
+    bodies = [CREATE | {"version": f"1.{number}.0"} for number in range(8)]
+    answers = await asyncio.gather(*(gateways.ask(n % 2, "/item/create", body) for n, body in enumerate(bodies)))
+    assert {status for status, _ in answers} == {200}
+    made = {}
+    for (_, answer), body in zip(answers, bodies, strict=True):
+        made[registered(answer["registryModelItemId"])] = body["version"]
+    model = registry_model_id(WORKSPACE, NAME)
+    folded = {(model, ordinal, None): one.version for ordinal, one in (await gateways.versions()).items()}
+    assert made == folded
+
+
+async def test_what_cannot_be_seen_yet_is_asked_again_and_counts_once(gateways: Gateways) -> None:
+    """What the client does by itself at a 503: the same words, until there is an answer."""
+    gateways.lookup.blind = True
+    for _ in range(2):
+        status, answer = await gateways.ask(0, "/item/create", CREATE)
+        assert (status, "cannot be read yet" in answer["msg"]) == (503, True)
+    gateways.lookup.blind = False
+    status, answer = await gateways.ask(0, "/item/create", CREATE)
+    assert (status, registered(answer["registryModelItemId"])) == (200, (registry_model_id(WORKSPACE, NAME), 1, None))
+    assert list(await gateways.versions()) == [1]
+    assert (await gateways.ask(0, "/item/create", CREATE))[0] == 400, "it was answered: this is another time"
+
+
+async def test_a_tag_that_is_added_while_another_is_taken_away(gateways: Gateways) -> None:
+    """What is said about tags is what is to change, so that no one undoes what another said."""
+    _, answer = await gateways.ask(0, "/item/create", CREATE | {"tags": ["a", "b"]})
+    item = answer["registryModelItemId"]
+    answers = await asyncio.gather(
+        gateways.ask(0, "/item/stage", modelItemId=item, stage="c"),
+        gateways.ask(1, "/item/stage/delete", modelItemId=item, stage="a"),
+        gateways.ask(1, "/item/stage", modelItemId=item, stage="d"),
+    )
+    assert [status for status, _ in answers] == [200, 200, 200]
+    assert set((await gateways.versions())[1].tags) == {"b", "c", "d"}
+
+
+async def test_a_version_made_anew_under_a_deleted_name_is_another_one(gateways: Gateways) -> None:
+    _, first = await gateways.ask(0, "/item/create", CREATE)
+    assert (await gateways.ask(1, "/delete", workspaceName=WORKSPACE, modelName=NAME))[0] == 200
+    status, answer = await gateways.ask(1, "/item/status", {"modelItemId": first["registryModelItemId"], "status": "x"})
+    assert (status, "no version" in answer["msg"]) == (404, True)
+    _, second = await gateways.ask(0, "/item/create", CREATE)
+    assert second["registryModelId"] == first["registryModelId"]
+    assert list(await gateways.versions()) == [2]
+
+
+async def test_remarks_do_not_outlive_their_model(gateways: Gateways) -> None:
+    _, answer = await gateways.ask(0, "/item/create", CREATE)
+    said = {"metadata": [{"key": "acc", "value": 0.5}]}
+    assert (await gateways.ask(1, f"/item/{answer['registryModelItemId']}/metadata", said))[0] == 200
+    assert (await gateways.ask(1, "/delete", workspaceName=WORKSPACE, modelName=NAME))[0] == 200
+    decided = await gateways.lookup.decided()
+    remarks = [decision.state for *_, event, decision in decided if event.artifact_type == REMARKS_TYPE]
+    assert remarks[-1] is not None
+    assert remarks[-1].deleted
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"version": "1.0"}, "no semantic version"),
+        ({"version": "01.0.0"}, "no semantic version"),
+        ({"experimentKey": "b" * 32}, "no experiment has the key"),
+        ({"experimentModelName": "other"}, "has no model 'other'"),
+        ({"registryModelName": "a/b"}, "contains '/'"),
+        ({"registryModelName": "x" * 200}, "at most 127"),
+        ({"tags": "a"}, "give a list of texts"),
+        ({"tags": [str(number) for number in range(limits.MAX_LABELS + 1)]}, "tags"),
+        ({"versionComment": "x" * (limits.MAX_COMMENT_CHARS + 1)}, "comment"),
+        ({"status": 5}, "give a text"),
+    ],
+)
+async def test_what_cannot_be_registered_leaves_nothing(gateways: Gateways, body: dict[str, Any], text: str) -> None:
+    status, answer = await gateways.ask(0, "/item/create", CREATE | body)
+    assert (status, text in answer["msg"]) == (400, True), answer
+    assert await gateways.lookup.decided() == []
+
+
+def many_files() -> list[KnownFile]:
+    return [KnownFile(f"{number}", "0" * 64, 1, "text/plain") for number in range(limits.MAX_ARTIFACT_FILES + 1)]
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        (many_files, "pack them"),
+        (lambda: [KnownFile("a", "0" * 64, 1, "text/plain", {"x": "y" * limits.MAX_EVENT_BYTES})], "one archive"),
+        (lambda: [KnownFile("a", "0" * 64, 1, "text/plain", {LINK: "no address"})], "no address"),
+    ],
+)
+async def test_a_model_that_does_not_fit(gateways: Gateways, files: Callable[[], list[KnownFile]], text: str) -> None:
+    gateways.lookup.files = files()
+    status, answer = await gateways.ask(0, "/item/create", CREATE)
+    assert (status, text in answer["msg"]) == (400, True), answer["msg"][:300]
+    assert await gateways.lookup.decided() == []
+
+
+async def test_files_keep_what_was_said_about_them_and_get_names_that_can_be_paths(gateways: Gateways) -> None:
+    gateways.lookup.files = [
+        *FILES,
+        KnownFile("../up//a\\b", "1" * 64, 7, "text/plain", {"n": 1}),
+        KnownFile("far", "2" * 64, 9, "text/uri-list", {LINK: "s3://bucket/far", "checksum": "x"}),
+    ]
+    assert (await gateways.ask(0, "/item/create", CREATE))[0] == 200
+    *_, event, _ = (await gateways.lookup.decided())[-1]
+    assert event.type == "artifact_version_logged.v1"
+    assert [(file.name, file.sha256, file.size_bytes, file.link) for file in event.files] == [
+        ("weights.bin", "0" * 64, 5, None),
+        ("up/a_b", "1" * 64, 7, None),
+        ("far", None, 0, "s3://bucket/far"),
+    ]
+    assert event.metadata["@files"] == {
+        "weights.bin": {"epoch": 3},
+        "up/a_b": {"n": 1},
+        "far": {"checksum": "x"},
+    }
+
+
+def test_every_refusal_of_the_fold_has_words() -> None:
+    words = {fold.VERSION_TAKEN, fold.NO_SUCH_ARTIFACT, fold.NO_SUCH_VERSION, fold.TOO_MANY_LABELS, fold.ARTIFACT_FULL}
+    assert words == REFUSALS.keys(), "that the artifact is there already is no refusal: it is created with each version"
