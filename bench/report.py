@@ -9,7 +9,7 @@ from rich.table import Table
 
 def show(results: Mapping[str, Any], console: Console) -> None:
     """Print a table for each part that was measured."""
-    shows = {"log": _log, "ingest": _ingest, "reads": _reads, "freshness": _freshness}
+    shows = {"log": _log, "ingest": _ingest, "reads": _reads, "freshness": _freshness, "comet": _comet}
     for part, show_part in shows.items():
         if part in results:
             show_part(results[part], console)
@@ -102,3 +102,25 @@ def _reads(found: Mapping[str, Any], console: Console) -> None:
 def _freshness(found: Mapping[str, Any], console: Console) -> None:
     figures = f"p50 {found['p50_ms']} ms, p99 {found['p99_ms']} ms ({found['rows']} rows)"
     console.print(f"log() to visible under little load: {figures}\n")
+
+
+def _comet(found: Mapping[str, Any], console: Console) -> None:
+    rows = []
+    for name, asked in {**found, **found["project"]}.items():
+        if isinstance(asked, Mapping) and "ways" in asked:
+            rows.append((f"{name} ({asked['found']:,})", "the engine alone", asked["engine_ms"], *([None] * 5)))
+            keys = ("ms", "of_engine", "server_cpu_ms", "requests", "bytes", "same")
+            rows.extend(("", way, *(figures[key] for key in keys)) for way, figures in asked["ways"].items())
+    columns = ("read (what it finds)", "way", "ms", "of engine", "server CPU ms", "requests", "bytes", "same")
+    title = f"Comet's reads; comet_ml {found['comet_ml']}; {found['project']['runs']:,} runs are queried"
+    _table(title, columns, rows, console)
+    live, rest = found["live"], found["live"]["rest"]
+    keys = ("points", "logged_per_s", "points_per_s", "missing", "server_cpu_us_per_point", "native_cpu_us_per_point")
+    keys = (*keys, "raw_cpu_us_per_point", "client_cpu_us_per_point")
+    turns = [(f"turn {number}", *(turn[key] for key in keys)) for number, turn in enumerate(live["turns"], start=1)]
+    columns = ("", "points", "logged/s", "visible/s", "missing", "server", "native", "raw insert", "client")
+    _table(f"{live['processes']} comet_ml.Experiment at full speed; right: CPU us a point", columns, turns, console)
+    console.print(
+        f"log_metric by REST: {rest['calls_per_s']} calls/s, {rest['server_cpu_ms_per_call']} ms of CPU a call, "
+        f"{rest['missing']} missing\n"
+    )

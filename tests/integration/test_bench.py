@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,10 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench import freshness, ingest, log_calls, reads
+from bench import comet, freshness, ingest, log_calls, reads
+from bench.comet_ingest import Written
+from bench.comet_reads import Curves, Queried
+from bench.comet_started import client_python
 from bench.processes import Failed, wait_until
 from bench.report import show
 from bench.shapes import FULL_SPEED, MANY_RUNS, Load, scaled, value_rows
@@ -76,6 +80,30 @@ def test_reads_give_what_the_engine_alone_gives() -> None:
     assert found["view"]["equals_scan"]
     assert found["list of runs"]["same"]
     assert "equal to the scan: True" in shown("reads", found)
+
+
+def test_comets_client_and_the_other_ways_find_what_the_engine_finds() -> None:
+    try:
+        client_python()
+    except Failed as error:
+        if os.environ.get("RUNSTREAM_REQUIRE_CLIENTS") == "1":
+            raise
+        pytest.skip(str(error))
+    what = comet.Asked(Curves(2, 600, 1_000, 1, 1), Queried(200, 0.1, 0.05, 1, 1), Written(1, 10, 0.2, 0.5, 300, 1))
+    found = comet.measure(what, silent)
+    asked = {**found, **found["project"]}
+    compared = {name: one["ways"] for name, one in asked.items() if isinstance(one, dict) and "ways" in one}
+    assert compared.keys() == {"chart", "chart, native buckets", "chart, full", "curve", "query", "query, few"}
+    assert [(name, way) for name, ways in compared.items() for way in ways if ways[way]["same"] is False] == []
+    assert [name for name, ways in compared.items() if not any(ways[way]["same"] for way in ways)] == []
+    assert found["chart, full"]["found"] == 2 * 10 * 600
+    assert found["curve"]["found"] == 1_000
+    few = found["project"]["query, few"]
+    # Two requests, and one more for every experiment that was found: the client's own way.
+    assert few["ways"]["comet_ml"]["requests"] == 2 + few["found"] > 2
+    live = found["live"]
+    assert live["missing"] == live["rest"]["missing"] == 0 < live["points_per_s"]
+    assert "0 missing" in shown("comet", found)
 
 
 def test_freshness_waits_for_each_row() -> None:

@@ -1,0 +1,115 @@
+"""What it costs to take in what Comet's client logs, beside the native way and the raw insert of as many points."""
+
+import contextlib
+import json
+import statistics
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.comet_started import comet_client
+from bench.ingest import fresh, lag_records, one_turn
+from bench.processes import cpu_s, server, wait_until
+from bench.shapes import Load
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`processes` experiments that log rows of `metrics` metrics for `seconds`; a loop of single values by REST for
+    `rest_seconds`; a native load of `native_rows` rows for each process."""
+
+    processes: int
+    metrics: int
+    seconds: float
+    rest_seconds: float
+    native_rows: int
+    turns: int
+
+
+def measure_ingest(what: Written, base: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Turns of the client, of the native way and of the raw insert. Blocks for minutes."""
+    load = Load("native", what.processes, what.processes, what.metrics, what.native_rows, min(what.native_rows, 40_000))
+    turns = []
+    for number in range(what.turns):
+        live = _live(what, fresh(base / "live"))
+        native, raw = one_turn(load, base, base / "rows.arrow", first=number == 0, found={})
+        turns.append(live | _beside(live, native, raw))
+        say(
+            f"live: {live['points']:,} points, {live['points_per_s']:,} a second until visible, missing "
+            f"{live['missing']}; {live['server_cpu_us_per_point']:.1f} us of the server's CPU a point"
+        )
+    (base / "rows.arrow").unlink()
+    rest = _rest(what, fresh(base / "rest"))
+    say(f"log_metric by REST: {rest['calls_per_s']:.1f} a second")
+    keys = ("points_per_s", "logged_per_s", "server_cpu_us_per_point", "client_cpu_us_per_point", "of_native", "of_raw")
+    medians = {key: statistics.median(turn[key] for turn in turns) for key in keys}
+    return (
+        medians
+        | {"processes": what.processes, "missing": sum(turn["missing"] for turn in turns), "turns": turns}
+        | {"rest": rest}
+    )
+
+
+def _live(what: Written, folder: Path) -> dict[str, Any]:
+    with contextlib.ExitStack() as stack:
+        url, process = stack.enter_context(server(folder / "data", folder / "server.log"))
+        words = ("write", str(what.seconds), str(what.metrics))
+        clients = [stack.enter_context(comet_client(url, folder, *words)) for _ in range(what.processes)]
+        keys = [client.answer()["key"] for client in clients]
+        before_cpu_s = cpu_s(process.pid)
+        for client in clients:
+            client.send("go")
+        said = [client.answer() for client in clients]
+        wait_until(lambda: lag_records(url) == 0, "visibility", 0.05)
+        spent_s = cpu_s(process.pid) - before_cpu_s
+        there = sum(_visible_points(url, key) for key in keys)
+    points = sum(one["points"] for one in said)
+    began_s = min(one["began_s"] for one in said)
+    logged_s, ended_s = (max(one[key] for one in said) - began_s for key in ("logged_s", "ended_s"))
+    return {
+        "points": points,
+        "missing": points - there,
+        "logged_per_s": round(points / logged_s),
+        "points_per_s": round(points / ended_s),
+        "server_cpu_us_per_point": 1e6 * spent_s / points,
+        "client_cpu_us_per_point": 1e6 * sum(one["cpu_s"] for one in said) / points,
+    }
+
+
+def _beside(live: dict[str, Any], native: dict[str, Any], raw: dict[str, Any]) -> dict[str, float]:
+    """CPU a point of the others, and how often it goes into what the client's points cost the server."""
+    native_us, raw_us = native["cpu_us_per_point"]["server"], raw["cpu_us_per_point"]
+    ours_us = live["server_cpu_us_per_point"]
+    return {
+        "native_cpu_us_per_point": native_us,
+        "raw_cpu_us_per_point": raw_us,
+        "of_native": round(ours_us / native_us, 1),
+        "of_raw": round(ours_us / raw_us, 1),
+    }
+
+
+def _visible_points(url: str, run: str) -> int:
+    with urllib.request.urlopen(f"{url}/api/v1/runs/{run}/summaries", timeout=60) as answer:
+        summaries = json.load(answer)["summaries"]
+    return sum(one["count"] for one in summaries if one["metric"].startswith("train/"))
+
+
+def _rest(what: Written, folder: Path) -> dict[str, Any]:
+    with (
+        server(folder / "data", folder / "server.log") as (url, process),
+        comet_client(url, folder, "read") as client,
+    ):
+        client.answer()
+        before_cpu_s = cpu_s(process.pid)
+        client.send(json.dumps({"ask": "rest", "seconds": what.rest_seconds}))
+        said = client.answer()
+        spent_s = cpu_s(process.pid) - before_cpu_s
+    return {
+        "calls": said["calls"],
+        "missing": said["calls"] - said["there"],
+        "calls_per_s": round(said["calls"] / said["seconds"], 1),
+        "ms_per_call": round(1e3 * said["seconds"] / said["calls"], 1),
+        "server_cpu_ms_per_call": round(1e3 * spent_s / said["calls"], 1),
+    }
