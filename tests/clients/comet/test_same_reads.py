@@ -4,6 +4,7 @@ import base64
 import inspect
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -263,6 +264,17 @@ def test_every_documented_method_is_there_with_its_arguments() -> None:
         of_one = ["experiment_key"] if name.startswith("get_experiment_") or name == "get_model_graph" else []
         wanted = documented.get(name, of_one)
         assert list(inspect.signature(getattr(API, name)).parameters)[1:][: len(wanted)] == wanted, name
+
+
+def test_the_documented_query_runs(
+    logged: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = (Path(__file__).parents[3] / "docs" / "comet.md").read_text()
+    block = document.partition("### The same in `runstream.API`")[2].partition("```python\n")[2].partition("```")[0]
+    monkeypatch.setenv("RUNSTREAM_URL", logged.url)
+    monkeypatch.setenv("RUNSTREAM_API_KEY", KEY)
+    exec(block.replace('"default", "digits"', f'{WORKSPACE!r}, "sweep"'), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["mlp-1", "cnn-3"]
 
 
 def test_queries_that_comets_client_cannot_ask(logged: Any, api: API) -> None:
