@@ -9,7 +9,7 @@ from query_rows import NOW_US, asset, attribute, insert_points, run, summary, wa
 from query_service import Service
 
 from runstream.events.names import NO_STEP
-from runstream_query.comet.answers import project_id
+from runstream.service.comet import project_id
 
 PROJECT = {"workspaceName": "w", "projectName": "p"}
 
