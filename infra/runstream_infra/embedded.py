@@ -21,7 +21,7 @@ from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.documented import DESCRIBED
 from runstream_infra.figures import EmbeddedFigures
 from runstream_infra.folding_thread import FoldingThread
-from runstream_infra.listening import StartFailed, first_of, listen, stop_on_signals
+from runstream_infra.listening import MAX_LINE_BYTES, StartFailed, first_of, listen, stop_on_signals
 from runstream_infra.settings import ServerSettings
 from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
@@ -98,7 +98,10 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
         upkeep = [asyncio.create_task(work) for work in (parts.store.watch(), keep_up(parts.store))]
         try:
             runner = web.AppRunner(
-                application(settings, keys, parts), access_log=None, shutdown_timeout=_REQUESTS_END_S
+                application(settings, keys, parts),
+                access_log=None,
+                shutdown_timeout=_REQUESTS_END_S,
+                max_line_size=MAX_LINE_BYTES,
             )
             await runner.setup()
             try:

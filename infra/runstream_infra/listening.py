@@ -3,8 +3,13 @@
 import asyncio
 import signal
 import socket
+from typing import Final
 
 from aiohttp import web
+
+#: A request's first line: Comet's client says in it how a file is called, for which users make names of 10,000
+#: characters, each of them up to 12 bytes there. aiohttp's own limit is 8,190 bytes.
+MAX_LINE_BYTES: Final = 131_072
 
 
 class StartFailed(Exception):

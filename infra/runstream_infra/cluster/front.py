@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 
 from runstream.service.comet import LIVE_PATHS, LIVE_ROOTS, ROOTS
 from runstream.service.problems import Problem, problem_middleware
+from runstream_infra.listening import MAX_LINE_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,13 @@ class Front:
 
     def runner(self) -> web.AppRunner:
         """What serves it. Packed bodies stay packed: what is behind reads them as their headers say."""
-        return web.AppRunner(self.application(), access_log=None, shutdown_timeout=5.0, auto_decompress=False)
+        return web.AppRunner(
+            self.application(),
+            access_log=None,
+            shutdown_timeout=5.0,
+            auto_decompress=False,
+            max_line_size=MAX_LINE_BYTES,
+        )
 
     async def _with_client(self, _: web.Application) -> AsyncIterator[None]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)

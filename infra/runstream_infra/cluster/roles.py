@@ -28,7 +28,7 @@ from runstream_infra.cluster.repeats import Repeats
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.documented import DESCRIBED
-from runstream_infra.listening import StartFailed, listen, stop_on_signals
+from runstream_infra.listening import MAX_LINE_BYTES, StartFailed, listen, stop_on_signals
 from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
 from runstream_ingest.comet.routes import add_comet_writes
@@ -230,7 +230,7 @@ def _application(
 async def _listening(
     app: web.Application, settings: RoleSettings, on_ready: Callable[[str], None]
 ) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_REQUESTS_END_S)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_REQUESTS_END_S, max_line_size=MAX_LINE_BYTES)
     await runner.setup()
     try:
         on_ready(await listen(runner, settings.host, settings.port))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -11,6 +11,8 @@ from runstream.events.names import RUN_ID, InvalidName, check_path_part
 from runstream_ingest.comet.refusals import CUSTOM, NAME_TOO_LONG, refused
 from runstream_ingest.gateway.bodies import declared_bytes, read_body
 from runstream_ingest.gateway.settings import GatewaySettings
+
+_MAX_DIGITS: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,12 @@ async def read_said(request: web.Request, settings: GatewaySettings) -> Said:
         return said_in_query(request)
     limit = settings.max_request_bytes
     declared_bytes(request, limit)
-    body = await read_body(request, limit, settings.body_silence_s)
     try:
-        fields = json.loads(body) if body else {}
+        body = await read_body(request, limit, settings.body_silence_s)
+    except web.RequestPayloadError as error:
+        raise refused(f"the body cannot be unpacked, or ends too early: {error}") from None
+    try:
+        fields = json.loads(body, parse_int=_integer) if body else {}
     except (ValueError, RecursionError) as error:
         raise refused(f"the body is no JSON: {error}") from None
     if isinstance(fields, list):
@@ -65,6 +70,11 @@ async def read_said(request: web.Request, settings: GatewaySettings) -> Said:
     if not isinstance(fields, dict):
         raise refused(f"the body is {type(fields).__name__}: send a JSON object")
     return Said({**request.query, **fields}, request.path.encode() + b" " + body)
+
+
+def _integer(digits: str) -> int | float:
+    """Python refuses to read integers of more than 4,300 digits, and with them all of the body."""
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def said_in_query(request: web.Request) -> Said:
