@@ -2,9 +2,11 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from runstream.events.artifacts import ArtifactFile
+from runstream.events.positions import Positions
 from runstream.service.comet import experiment_model_id, model_of_file, project_id
 from runstream.service.lookup import (
     ArtifactOutcome,
@@ -120,24 +122,40 @@ class StoreLookup:
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         parameters = Parameters()
         sql = (
-            "SELECT artifact, workspace, project, artifact_type, name FROM artifacts WHERE "
+            "SELECT artifact, workspace, project, artifact_type, name, description, notes, tags, public, "
+            "toUnixTimestamp64Micro(created_at) AS created_at_us FROM artifacts WHERE "
             f"artifact = {parameters.text(artifact_id)} AND NOT deleted"
         )
-        rows = await self._rows(sql, parameters)
-        return KnownArtifact(**{**rows[0], "project": rows[0]["project"] or None}) if rows else None
+        for row in await self._rows(sql, parameters):
+            return KnownArtifact(**{**row, "project": row["project"] or None, "tags": tuple(row["tags"])})
+        return None
 
-    async def artifact_version(self, artifact_id: str, ordinal: int) -> KnownVersion | None:
+    async def artifact_ordinals(self, artifact_id: str, removed_at: Positions | None = None) -> Sequence[int]:
         parameters = Parameters()
+        scope = f"artifact = {parameters.text(artifact_id)}"
+        if removed_at is None:
+            scope += " AND NOT deleted"
+        else:
+            ((part, offset),) = removed_at
+            scope += f" AND deleted AND part = {parameters.bind(part, 'UInt16')}"
+            scope += f" AND offset = {parameters.bind(offset, 'UInt64')}"
+        rows = await self._rows(f"SELECT ordinal FROM artifact_versions WHERE {scope} ORDER BY ordinal", parameters)
+        return [row["ordinal"] for row in rows]
+
+    async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
+        parameters = Parameters()
+        numbers = parameters.bind(list(ordinals), "Array(UInt64)")
+        scope = f"artifact = {parameters.text(artifact_id)} AND ordinal IN {numbers}"
         sql = (
-            f"SELECT ordinal, version, tags, stages FROM artifact_versions WHERE "
-            f"artifact = {parameters.text(artifact_id)} AND ordinal = {parameters.bind(ordinal, 'UInt64')} "
-            "AND NOT deleted"
+            "SELECT ordinal, version, toUnixTimestamp64Micro(created_at) AS created_at_us, comment, status, tags, "
+            f"aliases, stages, run FROM artifact_versions WHERE {scope} ORDER BY ordinal"
         )
-        rows = await self._rows(sql, parameters)
-        if not rows:
-            return None
-        row = rows[0]
-        return KnownVersion(row["ordinal"], row["version"], tuple(row["tags"]), tuple(row["stages"]))
+        contents = (
+            "SELECT ordinal, metadata, file_names, file_sha256s, file_sizes, file_types, file_links FROM "
+            f"artifact_contents WHERE {scope}"
+        )
+        found = {row["ordinal"]: row for row in await self._rows(contents, parameters)}
+        return [_version(row, found[row["ordinal"]]) for row in await self._rows(sql, parameters)]
 
     async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
         parameters = Parameters()
@@ -160,3 +178,13 @@ class StoreLookup:
 
 def _in(workspace: str, project: str, parameters: Parameters) -> str:
     return f"workspace = {parameters.text(workspace)} AND project = {parameters.text(project)}"
+
+
+def _version(row: Mapping[str, Any], contents: Mapping[str, Any]) -> KnownVersion:
+    columns = [contents[f"file_{name}"] for name in ("names", "sha256s", "sizes", "types", "links")]
+    files = [
+        ArtifactFile(name=name, sha256=sha256 or None, size_bytes=size, content_type=kind, link=link or None)
+        for name, sha256, size, kind, link in zip(*columns, strict=True)
+    ]
+    lists = {name: tuple(row[name]) for name in ("tags", "aliases", "stages")}
+    return KnownVersion(**{**row, **lists}, metadata=json.loads(contents["metadata"]), files=tuple(files))

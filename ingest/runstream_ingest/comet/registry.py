@@ -5,25 +5,22 @@ appends what it was asked, and reads back what came of it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
 from aiohttp import web
 from pydantic import ValidationError
 
-from runstream.events import limits
 from runstream.events.artifacts import (
     AboutArtifact,
     ArtifactCreated,
     ArtifactDeleted,
-    ArtifactEvent,
     ArtifactFile,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
     ArtifactVersionUpdated,
 )
-from runstream.events.control import encode_event
 from runstream.service.comet import (
     DEFAULT_WORKSPACE,
     LINK,
@@ -40,31 +37,21 @@ from runstream.service.comet import (
     registry_item_id,
     registry_model_id,
 )
-from runstream.service.lookup import ArtifactOutcome, KnownArtifact, KnownFile
-from runstream.service.problems import Problem
+from runstream.service.lookup import KnownArtifact, KnownFile
 from runstream_ingest.comet.bodies import Said, place
-from runstream_ingest.comet.frames import Statement, events_frame
+from runstream_ingest.comet.deciding import decided, invalid, made
 from runstream_ingest.comet.recording import Recorder
 from runstream_ingest.comet.refusals import BAD_VERSION, no_experiment, refused
+from runstream_ingest.comet.renaming import rename
 
 Answer = dict[str, object]
-E = TypeVar("E", bound=AboutArtifact)
 
-#: The fold's words for what it refuses, as sentences that say what to do.
-REFUSALS: Final[Mapping[str, str]] = {
-    "version taken": "there is a version {version} of {name} already: give another version",
-    "no such artifact": "there is no registered model {name}: somebody deleted it",
-    "no such version": "the version of {name} is not there any more: somebody deleted it",
-    "too many labels": f"a version has at most {limits.MAX_LABELS} tags: delete some",
-    "artifact full": "{name} has no room for more versions or longer comments: delete old versions",
-}
 #: What the client's user is told to give: MAJOR.MINOR.PATCH of https://semver.org.
 _VERSION: Final = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?",
     re.ASCII,
 )
 _FIRST_VERSION: Final = "1.0.0"
-_RETRY_AFTER_S: Final = 1
 
 
 async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer:
@@ -121,8 +108,8 @@ async def _register(
     where = {"workspace": known.workspace, "artifact_type": MODEL_TYPE, "name": name}
     with recorder.until_answered(request, said.words) as stamp:
         # Of a model that is there it changes nothing. Both are said each time, so that a retry says the same.
-        created = _made(ArtifactCreated, at_us=stamp, **where, description=description or "", public=bool(public))
-        logged = _made(
+        created = made(ArtifactCreated, at_us=stamp, **where, description=description or "", public=bool(public))
+        logged = made(
             ArtifactVersionLogged,
             at_us=stamp,
             **where,
@@ -134,7 +121,7 @@ async def _register(
             files=tuple(_file(one) for one in files),
             metadata=_from(model, files),
         )
-        outcome = await _decided(recorder, logged.key, said.words, stamp, [created, logged])
+        outcome = await decided(recorder, logged.key, said.words, stamp, [created, logged])
     return {"registryModelId": model_id, "registryModelItemId": registry_item_id(model_id, outcome.ordinal)}
 
 
@@ -167,28 +154,22 @@ def _file(file: KnownFile) -> ArtifactFile:
             link=link if elsewhere else None,
         )
     except ValidationError as error:
-        raise _invalid(error) from None
+        raise invalid(error) from None
 
 
 async def update(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    """Another description, another visibility. A name is for ever: see docs/comet.md."""
+    """Another description, another visibility; another name, by which it is another model: see `renaming`."""
     model = await _model(recorder, said.text("registryModelId"))
-    new_name = said.optional("registryModelName")
-    if new_name not in (None, model.name):
-        raise refused(
-            f"{model.name} cannot be renamed: ids, links and the history of a registered model are made of its name. "
-            f"Register its versions under {new_name!r}, then delete the old one"
-        )
     public = said.fields.get("isPublic")
-    return await _say(
-        recorder,
-        request,
-        said,
-        model,
-        ArtifactUpdated,
-        description=said.fields.get("description"),
-        public=None if public is None else bool(public),
-    )
+    changes = {"description": said.fields.get("description"), "public": None if public is None else bool(public)}
+    if any(change is not None for change in changes.values()):
+        await _say(recorder, request, said, model, ArtifactUpdated, **changes)
+    name = place("name of a registered model", said.optional("registryModelName") or model.name)
+    if name != model.name:
+        with recorder.until_answered(request, said.words) as stamp:
+            changed = await _model(recorder, model.artifact)
+            await rename(recorder, said.words, stamp, changed, name)
+    return {"registryModelId": registry_model_id(model.workspace, name)}
 
 
 async def notes(recorder: Recorder, request: web.Request, said: Said) -> Answer:
@@ -204,9 +185,9 @@ async def delete(recorder: Recorder, request: web.Request, said: Said) -> Answer
     where = {"workspace": model.workspace, "name": model.name}
     with recorder.until_answered(request, said.words) as stamp:
         events = [
-            _made(ArtifactDeleted, at_us=stamp, artifact_type=kind, **where) for kind in (REMARKS_TYPE, MODEL_TYPE)
+            made(ArtifactDeleted, at_us=stamp, artifact_type=kind, **where) for kind in (REMARKS_TYPE, MODEL_TYPE)
         ]
-        await _decided(recorder, events[-1].key, said.words, stamp, events)
+        await decided(recorder, events[-1].key, said.words, stamp, events)
     return {}
 
 
@@ -242,10 +223,10 @@ async def delete_tag(recorder: Recorder, request: web.Request, said: Said) -> An
     """A tag, or one of our stages, which the client cannot tell from tags."""
     model, ordinal = await _item(recorder, said.text("modelItemId"))
     gone = said.text("stage")
-    known = await recorder.lookup.artifact_version(model.artifact, ordinal)
     fields: dict[str, Any] = {"tags_removed": _labels([gone])}
-    if known is not None and gone in known.stages:
-        fields["stages"] = tuple(stage for stage in known.stages if stage != gone)
+    for known in await recorder.lookup.artifact_versions(model.artifact, [ordinal]):
+        if gone in known.stages:
+            fields["stages"] = tuple(stage for stage in known.stages if stage != gone)
     return await _say(recorder, request, said, model, ArtifactVersionUpdated, ordinal=ordinal, **fields)
 
 
@@ -271,7 +252,7 @@ async def _remark(recorder: Recorder, request: web.Request, said: Said, content:
     """Something about a version that has no place in it."""
     model, ordinal = await _item(recorder, request.match_info["item"])
     with recorder.until_answered(request, said.words) as stamp:
-        logged = _made(
+        logged = made(
             ArtifactVersionLogged,
             at_us=stamp,
             workspace=model.workspace,
@@ -279,59 +260,19 @@ async def _remark(recorder: Recorder, request: web.Request, said: Said, content:
             name=model.name,
             metadata={REMARK_OF: ordinal, **content},
         )
-        await _decided(recorder, logged.key, said.words, stamp, [logged])
+        await decided(recorder, logged.key, said.words, stamp, [logged])
     return {}
 
 
 async def _say(
-    recorder: Recorder, request: web.Request, said: Said, model: KnownArtifact, kind: type[E], **fields: Any
+    recorder: Recorder, request: web.Request, said: Said, model: KnownArtifact, kind: type[AboutArtifact], **fields: Any
 ) -> Answer:
     """One event about a model or one of its versions."""
     with recorder.until_answered(request, said.words) as stamp:
         where = {"workspace": model.workspace, "artifact_type": MODEL_TYPE, "name": model.name}
-        event: Any = _made(kind, at_us=stamp, **where, **fields)
-        await _decided(recorder, event.key, said.words, stamp, [event])
+        event: Any = made(kind, at_us=stamp, **where, **fields)
+        await decided(recorder, event.key, said.words, stamp, [event])
     return {}
-
-
-async def _decided(
-    recorder: Recorder, key: str, words: bytes, stamp: int, events: Sequence[ArtifactEvent]
-) -> ArtifactOutcome:
-    """Append the events and give what the fold made of the last of them. Raises Problem where it refused, and (503)
-    where that cannot be seen in time."""
-    statement = Statement(key, words, stamp, stamped=True)
-    await recorder.append(statement, [events_frame(statement, events)])
-    last = statement.first_seq() + len(events) - 1
-    outcome = await recorder.lookup.artifact_outcome(key, statement.writer_id, last)
-    if outcome is None:
-        detail = f"{events[-1].name}: it is written down, but cannot be read yet: ask again"
-        raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=_RETRY_AFTER_S, msg=detail)
-    if outcome.refused:
-        text = REFUSALS.get(outcome.refused, "{name}: " + outcome.refused)
-        raise refused(text.format(name=events[-1].name, version=outcome.version))
-    return outcome
-
-
-def _made(kind: type[E], **fields: Any) -> E:
-    """An event. Raises Problem if a value cannot be in it, or it is too long."""
-    try:
-        event: Any = kind(**fields)
-    except ValidationError as error:
-        raise _invalid(error) from None
-    size = len(encode_event(event))
-    if size > limits.MAX_EVENT_BYTES:
-        raise refused(
-            f"what is said about {event.name} takes {size} bytes, at most {limits.MAX_EVENT_BYTES} are kept at once: "
-            "say less, or pack the model's files into one archive"
-        )
-    made: E = event
-    return made
-
-
-def _invalid(error: ValidationError) -> Problem:
-    first = error.errors(include_url=False, include_input=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
-    return refused(f"{name}: {first['msg']}" if name else first["msg"])
 
 
 def _labels(labels: Any) -> tuple[str, ...]:
@@ -369,6 +310,6 @@ async def _item(recorder: Recorder, item_id: str) -> tuple[KnownArtifact, int]:
     meant = registered(item_id)
     if meant is not None and meant[2] is None:
         model_id, ordinal, _ = meant
-        if await recorder.lookup.artifact_version(model_id, ordinal) is not None:
+        if ordinal in await recorder.lookup.artifact_ordinals(model_id):
             return await _model(recorder, model_id), ordinal
     raise refused(f"no version of a registered model has the id {item_id[:80]!r}: look it up", status=404)

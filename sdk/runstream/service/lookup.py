@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from runstream.events.artifacts import ArtifactFile
+from runstream.events.positions import Positions
+
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
@@ -46,16 +49,28 @@ class KnownArtifact:
     project: str | None
     artifact_type: str
     name: str
+    created_at_us: int
+    description: str = ""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class KnownVersion:
-    """A version of an artifact as the read models have it."""
+    """A version of an artifact as the read models have it, with all that was said about it."""
 
     ordinal: int
     version: str
-    tags: tuple[str, ...]
-    stages: tuple[str, ...]
+    created_at_us: int
+    comment: str = ""
+    status: str = ""
+    tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    run: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[ArtifactFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +114,13 @@ class Lookup(Protocol):
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         """The artifact with this id; None if it is not there."""
 
-    async def artifact_version(self, artifact_id: str, ordinal: int) -> KnownVersion | None:
-        """A version of an artifact; None if it is not there."""
+    async def artifact_ordinals(self, artifact_id: str, removed_at: Positions | None = None) -> Sequence[int]:
+        """The numbers of an artifact's versions that are there, ascending; or of those that the event at `removed_at`
+        (one position) removed."""
+
+    async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
+        """The versions of these numbers as they are, or as they were when they were removed, by number. Their files
+        stand in memory: ask for some at a time."""
 
     async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
         """What came of an event of an artifact, by the key of its record and its identity; None if that cannot be

@@ -186,6 +186,10 @@ def deleted(step, api):
     step("left", lambda: api.get_registry_model_versions(WORKSPACE, "net"))
     step("delete", lambda: api.delete_registry_model(WORKSPACE, "configured"))
     step("names left", lambda: api.get_registry_model_names(WORKSPACE))
+    step("rename", lambda: api.update_registry_model(WORKSPACE, "Far Model", new_name="nearer", description="moved"))
+    step("renamed", lambda: api.get_registry_model_details(WORKSPACE, "nearer"))
+    step("rename to a name that is taken", lambda: api.update_registry_model(WORKSPACE, "linked", new_name="nearer"))
+    step("names in the end", lambda: api.get_registry_model_names(WORKSPACE))
     step("delete again", lambda: api.delete_registry_model(WORKSPACE, "configured"))
 
 

@@ -38,7 +38,7 @@ def said(writing: Writing) -> Mapping[str, Any]:
 
 
 def test_versions_are_registered_by_live_experiments_and_later(said: Mapping[str, Any]) -> None:
-    assert said["models of the experiment"] == ["far", "linked", "net"]
+    assert sorted(said["models of the experiment"]) == ["far", "linked", "net"]
     for step in ("second", "third", "preview", "far", "linked", "configured"):
         assert said[step] is None, "what the client answers when all is well"
     assert said["versions"] == ["2.0.0-rc.1", "1.10.0", "1.9.0", "1.0.0"]
@@ -185,6 +185,20 @@ def test_the_history_of_a_version(said: Mapping[str, Any]) -> None:
 def test_deleted_is_gone(said: Mapping[str, Any]) -> None:
     assert said["left"] == ["2.0.0-rc.1", "1.9.0", "1.0.0"]
     assert said["names left"] == ["Far Model", "linked", "net"]
+
+
+def test_a_model_gets_another_name(said: Mapping[str, Any]) -> None:
+    renamed = said["renamed"]
+    assert (renamed["modelName"], renamed["description"]) == ("nearer", "moved")
+    (version,) = renamed["versions"]
+    (asset,) = version["assets"]
+    assert (version["version"], version["experimentKey"]) == ("1.0.0", said["key"])
+    assert (asset["link"], json.loads(asset["metadata"])) == ("s3://bucket/dir/weights.bin", {"checksum": "☃"})
+    far = next(model for model in said["models"] if model["modelName"] == "Far Model")
+    assert (version["createdAt"], renamed["registryModelId"] != far["registryModelId"]) == (far["createdAt"], True)
+    assert said["rename"] == {"registryModelId": renamed["registryModelId"]}
+    assert "there is a registered model nearer already" in said["rename to a name that is taken"]["text"]
+    assert said["names in the end"] == ["linked", "nearer", "net"]
 
 
 def call(writing: Writing, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
