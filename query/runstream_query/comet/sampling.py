@@ -1,7 +1,12 @@
 """Statements for charts: of each curve all points, or a sample that looks the same.
 
 A sample divides a curve into buckets of equal width and keeps of each the first, the last, the lowest and the highest
-point: real points, the extremes of the curve among them. Points without a step are divided by their times.
+point: real points, the extremes of the curve among them. Of several that are equally low the first is kept, of those
+that are equally high the last, so that the same question has the same answer. Points without a step are divided by
+their times.
+
+Which point is the first or the lowest is decided by one number of 128 bits: with tuples the statement takes 1.4 times
+the CPU.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +24,7 @@ MAX_SAMPLED: Final = 500
 MAX_FULL: Final = 1_000_000
 #: Four points a bucket.
 BUCKETS: Final = MAX_SAMPLED // 4
+_SIGN: Final = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +85,39 @@ def sampled_statement(series: Sequence[Series], parameters: Parameters) -> str:
     place = "if(w.by_time, toUnixTimestamp64Micro(p.at), p.step)"
     bucket = f"intDiv(least(greatest({place}, w.low), w.high), w.width)"
     point = "tuple(p.step, p.at, p.value, p.epoch)"
-    extremes = (
-        f"[argMin({point}, {point}), argMax({point}, {point})], "
-        f"if(countIf(NOT isNaN(p.value)) = 0, [], [argMinIf({point}, p.value, NOT isNaN(p.value)), "
-        f"argMaxIf({point}, p.value, NOT isNaN(p.value))])"
+    moment = _key(_ordered("p.step"), _ordered("toUnixTimestamp64Micro(p.at)"))
+    height = _key(_ordered_float("p.value"), _ordered(place))
+    kept = (
+        f"[argMin({point}, {moment}), argMax({point}, {moment})], "
+        f"if(countIf(NOT isNaN(p.value)) = 0, [], [argMinIf({point}, {height}, NOT isNaN(p.value)), "
+        f"argMaxIf({point}, {height}, NOT isNaN(p.value))])"
     )
     return (
         "SELECT run, metric, kept.1 AS step, kept.2 AS at, kept.3 AS value, "
         f"nullIf(kept.4, {parameters.integer(NO_EPOCH)}) AS epoch FROM ("
-        "SELECT DISTINCT run, metric, arrayJoin(points) AS kept FROM ("
-        f"SELECT p.run AS run, p.metric AS metric, {bucket} AS bucket, arrayConcat({extremes}) AS points "
+        "SELECT run, metric, arrayJoin(points) AS kept FROM ("
+        f"SELECT p.run AS run, p.metric AS metric, {bucket} AS bucket, arrayDistinct(arrayConcat({kept})) AS points "
         f"FROM (SELECT run, metric, step, at, value, ifNull(epoch, {parameters.integer(NO_EPOCH)}) AS epoch "
         f"FROM points WHERE {_among(series, parameters)}) AS p "
         f"INNER JOIN {buckets} ON p.run = w.run AND p.metric = w.metric GROUP BY run, metric, bucket)) "
         "ORDER BY run, metric, step, at, value, epoch"
     )
+
+
+def _key(high: str, low: str) -> str:
+    """Two numbers of 64 bits as one that sorts by the first and then by the second."""
+    return f"bitOr(bitShiftLeft(toUInt128({high}), 64), toUInt128({low}))"
+
+
+def _ordered(number: str) -> str:
+    """An Int64 as the UInt64 that sorts as it does."""
+    return f"bitXor(reinterpretAsUInt64({number}), {_SIGN})"
+
+
+def _ordered_float(number: str) -> str:
+    """A Float64 that is not NaN as a UInt64 that sorts as it does: the bits of a negative one ascend towards zero."""
+    bits = f"reinterpretAsUInt64({number})"
+    return f"if({bits} >= {_SIGN}, bitNot({bits}), bitXor({bits}, {_SIGN}))"
 
 
 def _among(series: Sequence[Series], parameters: Parameters) -> str:

@@ -106,6 +106,21 @@ async def test_a_sample_is_of_the_curve_and_has_its_ends_and_extremes(service: S
         assert len(points) >= 250
 
 
+async def test_of_equally_high_points_a_sample_keeps_the_same_each_time(service: Service) -> None:
+    """A curve that goes up and down between 0 and 1: the first 0 and the last 1 of a bucket are its ends."""
+    n, width = 2_000, 16
+    steps = np.arange(n)
+    await service.insert("run_states", run("a"))
+    for half in (steps[n // 2 :], steps[: n // 2]):
+        at_us = NOW_US + half * 1_000
+        await insert_points(service.store, "a", "x", half, (half % 2).astype(float), at_us=at_us, summarised=False)
+    ends = {"first_step": 0, "last_step": n - 1, "count": n, "first_at": NOW_US, "last_at": NOW_US + n * 1_000}
+    await service.insert("summary_states", summary("a", "x", **ends))
+    (found,) = (await chart(service, ["a"], ["x"]))["a"]["metrics"]
+    assert found["steps"] == [step for begin in range(0, n, width) for step in (begin, begin + width - 1)]
+    assert (await chart(service, ["a"], ["x"]))["a"]["metrics"] == [found]
+
+
 async def test_the_number_of_statements_does_not_grow(service: Service) -> None:
     steps = np.arange(700)
     for n in range(12):
