@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from aiohttp import web
 
 from runstream_query.answers import Logged
@@ -26,9 +28,27 @@ from runstream_query.http.context import Context
 from runstream_query.http.pages import shown_rows
 from runstream_query.sql.parameters import Parameters
 
-#: Step, time in microseconds, value, epoch.
-Point = tuple[int, int, float, int | None]
-Points = dict[tuple[str, str], list[Point]]
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The points of a curve by columns of the same length: a chart has up to a million of them, and to hold each by
+    itself costs the server three times as much."""
+
+    steps: Sequence[int]
+    at_ms: Sequence[int | None]
+    values: Sequence[float | None]
+    epochs: Sequence[int | None]
+
+    def among(self, steps: Sequence[int]) -> "Drawn":
+        """The last point of each of these steps, nothing where there is none."""
+        places = {step: place for place, step in enumerate(self.steps)}
+        found = [places.get(step) for step in steps]
+        at_ms = [None if place is None else self.at_ms[place] for place in found]
+        values = [None if place is None else self.values[place] for place in found]
+        return Drawn(steps, at_ms, values, [None if place is None else self.epochs[place] for place in found])
+
+
+Points = dict[tuple[str, str], Drawn]
 
 
 async def charts(context: Context, request: web.Request, asked: AskedCharts) -> CometCharts:
@@ -77,16 +97,21 @@ async def _points(context: Context, series: Sequence[Series], full: bool) -> Poi
 
 
 def _by_series(table: pa.Table) -> Points:
-    names = zip(table.column("run").to_pylist(), table.column("metric").to_pylist(), strict=True)
-    points = zip(
-        table.column("step").to_pylist(),
-        table.column("at").cast(pa.int64()).to_pylist(),
-        table.column("value").to_pylist(),
-        table.column("epoch").to_pylist(),
-        strict=True,
-    )
-    rows = zip(names, points, strict=True)
-    return {key: [point for _, point in group] for key, group in groupby(rows, key=lambda row: row[0])}
+    """The curves of a table that is ordered by them."""
+    if not table.num_rows:
+        return {}
+    runs, metrics = (table.column(name).combine_chunks() for name in ("run", "metric"))
+    changes = pc.or_(pc.not_equal(runs[1:], runs[:-1]), pc.not_equal(metrics[1:], metrics[:-1]))
+    begins = [0, *(np.flatnonzero(changes.to_numpy(zero_copy_only=False)) + 1).tolist()]
+    at_ms = (table.column("at").cast(pa.int64()).to_numpy() // 1000).tolist()
+    steps, values, epochs = (table.column(name).to_pylist() for name in ("step", "value", "epoch"))
+    ends = [*begins[1:], table.num_rows]
+    return {
+        (runs[begin].as_py(), metrics[begin].as_py()): Drawn(
+            steps[begin:end], at_ms[begin:end], values[begin:end], epochs[begin:end]
+        )
+        for begin, end in zip(begins, ends, strict=True)
+    }
 
 
 async def _parameters(
@@ -117,10 +142,10 @@ def _answer(
     answers: dict[str, CometChart] = {}
     for run, row in rows.items():
         of_run = {metric: points[run, metric] for metric in metrics if (run, metric) in points}
-        steps = sorted({step for curve in of_run.values() for step, *_ in curve})
+        steps = sorted(set().union(*(curve.steps for curve in of_run.values())))
         started_ms = at_ms(row["started_at"])
         curves = [
-            _curve(metric, curve, started_ms, None if asked.independent_metrics else steps)
+            _curve(metric, curve if asked.independent_metrics else curve.among(steps), started_ms)
             for metric, curve in of_run.items()
         ]
         answers[run] = CometChart(
@@ -134,19 +159,12 @@ def _answer(
     return CometCharts(experiments=answers, empty=not any(chart.metrics for chart in answers.values()))
 
 
-def _curve(metric: str, points: Sequence[Point], started_ms: int, steps: Sequence[int] | None) -> CometCurve:
-    """The curve by its own points, or with `steps` by these: the last point of each step, null where there is none."""
-    if steps is None:
-        placed: Sequence[tuple[int, int | None, float | None, int | None]] = points
-    else:
-        last = {point[0]: point for point in points}
-        placed = [last.get(step, (step, None, None, None)) for step in steps]
-    times = [None if at_us is None else at_us // 1000 for _, at_us, _, _ in placed]
+def _curve(metric: str, points: Drawn, started_ms: int) -> CometCurve:
     return CometCurve(
         metric_name=metric,
-        values=[value for _, _, value, _ in placed],
-        steps=[step_of(step) for step, *_ in placed],
-        epochs=[epoch for *_, epoch in placed],
-        timestamps=times,
-        durations=[None if at is None else at - started_ms for at in times],
+        values=points.values,
+        steps=[step_of(step) for step in points.steps],
+        epochs=points.epochs,
+        timestamps=points.at_ms,
+        durations=[None if at_ms is None else at_ms - started_ms for at_ms in points.at_ms],
     )
