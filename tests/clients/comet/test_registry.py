@@ -1,17 +1,18 @@
 """The model registry by the unmodified `comet_ml`: every method about registered models, and what was registered."""
 
 import json
+import os
 import socket
 import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from conftest import HERE, Writing, client_environment
 from logged import KEY
 from registrar_told import FILES, WORKSPACE
 
@@ -19,15 +20,25 @@ LEAD = "MODEL_VERSION_"
 
 
 @pytest.fixture(scope="module")
-def said(writing: Writing) -> Mapping[str, Any]:
+def said(writing: Any) -> Mapping[str, Any]:
     """What every step of registrar.py was answered."""
     folder = writing.home / "registrar"
     folder.mkdir()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(writing.home),
+        "NO_PROXY": "*",
+        "COMET_URL_OVERRIDE": f"{writing.url}/clientlib/",
+        "COMET_API_KEY": KEY,
+        "COMET_ERROR_TRACKING_ENABLE": "false",
+        "COMET_LOGGING_CONSOLE": "ERROR",
+        "COMET_TIMEOUT_API": "60",  # its 10 s are short on a machine that is busy with other tests
+    }
     done = subprocess.run(
-        [str(writing.python), str(HERE / "registrar.py"), "results.json"],
+        [str(writing.python), str(Path(__file__).with_name("registrar.py")), "results.json"],
         capture_output=True,
         text=True,
-        env=client_environment(writing.home, writing.url),
+        env=environment,
         cwd=folder,
         timeout=240,
         check=False,
@@ -201,7 +212,7 @@ def test_a_model_gets_another_name(said: Mapping[str, Any]) -> None:
     assert said["names in the end"] == ["linked", "nearer", "net"]
 
 
-def call(writing: Writing, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
+def call(writing: Any, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
     headers = {"Authorization": KEY, "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{writing.url}/api/rest/v2/{path}", data, headers, method=method)
@@ -216,13 +227,13 @@ def item_of(said: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
     return {"experimentKey": said["key"], "experimentModelName": "net", **fields}
 
 
-def versions_of(writing: Writing, name: str) -> list[str]:
+def versions_of(writing: Any, name: str) -> list[str]:
     where = f"workspaceName={quote(WORKSPACE)}&modelName={quote(name)}"
     status, found = call(writing, "GET", f"registry-model/items?{where}")
     return [one["version"] for one in found["items"]] if status == 200 else []
 
 
-def test_what_was_not_heard_can_be_said_again(writing: Writing, said: Mapping[str, Any]) -> None:
+def test_what_was_not_heard_can_be_said_again(writing: Any, said: Mapping[str, Any]) -> None:
     """The client goes away before it is answered, and sends the same again: one version, and it is told so."""
     body = item_of(said, registryModelName="retried", version="1.0.0")
     address = urlsplit(writing.url)
@@ -240,7 +251,7 @@ def test_what_was_not_heard_can_be_said_again(writing: Writing, said: Mapping[st
     assert (status, answer["msg"][:44]) == (400, "there is a version 1.0.0 of retried already:")
 
 
-def test_clients_from_before_name_the_experiments_model_by_its_id(writing: Writing, said: Mapping[str, Any]) -> None:
+def test_clients_from_before_name_the_experiments_model_by_its_id(writing: Any, said: Mapping[str, Any]) -> None:
     model_id = said["details of one"]["experimentModel"]["experimentModelId"]
     body = {"experimentModelId": model_id, "registryModelName": "old", "version": "1.0.0", "isPublic": True}
     status, answer = call(writing, "POST", "write/registry-model", body | {"stages": ["s"], "description": "d"})
@@ -266,7 +277,7 @@ def test_clients_from_before_name_the_experiments_model_by_its_id(writing: Writi
     ],
 )
 def test_ids_that_mean_nothing(
-    writing: Writing, method: str, path: str, body: Mapping[str, Any] | None, status: int
+    writing: Any, method: str, path: str, body: Mapping[str, Any] | None, status: int
 ) -> None:
     answered, answer = call(writing, method, path, body)
     assert (answered, bool(answer["msg"])) == (status, True)
