@@ -160,13 +160,15 @@ class StoreLookup:
     async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
         parameters = Parameters()
         sql = (
-            "SELECT refused, ordinal, version FROM artifact_outcomes WHERE (part, offset, seq) IN "
+            "SELECT refused, ordinal, version, part, offset FROM artifact_outcomes WHERE (part, offset, seq) IN "
             f"(SELECT part, offset, seq FROM events WHERE key = {parameters.text(key)} AND "
             f"writer = {parameters.text(writer)} AND seq = {parameters.bind(seq, 'UInt64')} "
             "ORDER BY part, offset LIMIT 1) LIMIT 1"
         )
-        rows = await self._rows(sql, parameters)
-        return ArtifactOutcome(**rows[0]) if rows else None
+        for row in await self._rows(sql, parameters):
+            position = Positions({row["part"]: row["offset"]})
+            return ArtifactOutcome(row["refused"], row["ordinal"], row["version"], position)
+        return None
 
     async def _rows(self, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
         store = self._store()

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from runstream.events import limits
 from runstream.events.artifacts import AboutArtifact, ArtifactEvent
 from runstream.events.control import encode_event
-from runstream.events.positions import Positions
 from runstream.service.lookup import ArtifactOutcome
 from runstream.service.problems import Problem
 from runstream_ingest.comet.frames import Statement, events_frame
@@ -35,7 +34,6 @@ class Asked:
     """Events that are in the log. `last` is the number of the last of them, which `name` is in."""
 
     statement: Statement
-    positions: Positions
     last: int
     name: str
 
@@ -45,8 +43,8 @@ async def asked(
 ) -> Asked:
     """Append events about one artifact as one statement."""
     statement = Statement(key, words, stamp, stamped=True)
-    positions = await recorder.append(statement, [events_frame(statement, events)], wait=wait)
-    return Asked(statement, positions, statement.first_seq() + len(events) - 1, events[-1].name)
+    await recorder.append(statement, [events_frame(statement, events)], wait=wait)
+    return Asked(statement, statement.first_seq() + len(events) - 1, events[-1].name)
 
 
 async def outcome_of(recorder: Recorder, what: Asked) -> ArtifactOutcome:

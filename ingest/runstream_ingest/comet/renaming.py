@@ -20,7 +20,7 @@ from runstream.events.artifacts import (
 from runstream.events.control import encode_event
 from runstream.events.positions import Positions
 from runstream.service.comet import MODEL_TYPE, REMARK_OF, REMARKS_TYPE, registry_model_id, remarks_id
-from runstream.service.lookup import KnownArtifact, KnownVersion
+from runstream.service.lookup import ArtifactOutcome, KnownArtifact, KnownVersion
 from runstream_ingest.comet.deciding import Asked, asked, made, outcome_of
 from runstream_ingest.comet.recording import Recorder
 from runstream_ingest.comet.refusals import refused
@@ -91,14 +91,13 @@ class _Move:
         await self._all_done(said)
 
     async def delete(self) -> Positions:
-        """Delete the old one; where in the log that is."""
+        """Delete the old one; where in the log that counts, which is not here if it was said before."""
         where = {"workspace": self._old.workspace, "name": self._old.name}
         events = [
             made(ArtifactDeleted, at_us=self._stamp, artifact_type=kind, **where) for kind in (REMARKS_TYPE, MODEL_TYPE)
         ]
-        done = await self._say(*events)
-        await self._all_done([done])
-        return done.positions
+        (outcome,) = await self._all_done([await self._say(*events)])
+        return outcome.position
 
     async def _carry_versions(self, ordinals: Sequence[int]) -> None:
         there = {one.version: one async for one in self._versions(self._new_id)}
@@ -177,11 +176,10 @@ class _Move:
         words = b"\n".join((self._words, *(encode_event(event) for event in events)))
         return await asked(self._recorder, events[-1].key, words, self._stamp, events, wait=False)
 
-    async def _all_done(self, said: Sequence[Asked]) -> None:
+    async def _all_done(self, said: Sequence[Asked]) -> list[ArtifactOutcome]:
         """Wait until all of it can be read, and was done. Raises Problem."""
         await self._recorder.settled()
-        for one in said:
-            await outcome_of(self._recorder, one)
+        return [await outcome_of(self._recorder, one) for one in said]
 
 
 def _told_by(version: KnownVersion) -> tuple[str, int, str]:

@@ -76,11 +76,13 @@ class KnownVersion:
 @dataclass(frozen=True, slots=True)
 class ArtifactOutcome:
     """What the fold made of an event of an artifact: `refused` says why it could not be done, empty if it was done or
-    there was nothing to do. `ordinal` and `version` are those of the version that it is about (0, "": of none)."""
+    there was nothing to do. `ordinal` and `version` are those of the version that it is about (0, "": of none).
+    `position`: where in the log it counted, which is where it came first."""
 
     refused: str
     ordinal: int
     version: str
+    position: Positions
 
 
 class Lookup(Protocol):
