@@ -69,7 +69,7 @@ async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer
 
 
 async def create_of_model(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    """The same as clients before 3.5 of the registry say it: the experiment's model by its id."""
+    """The same as clients before 3.5.42 say it: the experiment's model by its id."""
     model_id = said.text("experimentModelId")
     found = await recorder.lookup.experiment_model(model_id)
     if found is None:

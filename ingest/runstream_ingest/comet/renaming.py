@@ -36,13 +36,15 @@ _CHANGING: Final = ("comment", "status", "tags", "aliases", "stages")
 async def rename(recorder: Recorder, words: bytes, stamp: int, old: KnownArtifact, name: str) -> None:
     """Say everything again under the new name, and delete the old one. One that broke off goes on where it was when it
     is asked again. Raises Problem if the new name is another model's, or there is too much to say."""
-    move = _Move(recorder, words, stamp, old, name)
+    move = Move(recorder, words, stamp, old, name)
     await move.check()
     await move.carry()
     await move.carry_rest(await move.delete())
 
 
-class _Move:
+class Move:
+    """One rename. What each part does is done again, where it broke off, without harm."""
+
     def __init__(self, recorder: Recorder, words: bytes, stamp: int, old: KnownArtifact, name: str) -> None:
         self._recorder, self._lookup, self._words, self._stamp = recorder, recorder.lookup, words, stamp
         self._old, self._name = old, name

@@ -18,6 +18,8 @@ from runstream_query.comet.answers import (
 from runstream_query.comet.asked import AskedAsset, AskedAssetByName, AskedAssets, AskedModel, AskedOfExperiment
 from runstream_query.comet.registered import send_registered
 from runstream_query.comet.runs import require_row
+from runstream_query.comet.zipped import stream_zip
+from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call
 from runstream_query.http.files import AskedAssets as AskedNativeAssets
@@ -118,8 +120,26 @@ def _model(key: str, name: str) -> CometModel:
 
 
 async def model_assets(context: Context, request: web.Request, asked: AskedModel) -> CometAssets:
+    """Files are called as they are within the model: where a client puts them below a folder, the model is that."""
+    found = await _files_of_model(context, request, asked)
+    return CometAssets(assets=[_asset(request, one).model_copy(update={"file_name": name}) for name, one in found])
+
+
+async def model_archive(context: Context, request: web.Request, asked: AskedModel) -> web.StreamResponse:
+    """The files of a model as one archive, without those that are elsewhere."""
+    found = dict(await _files_of_model(context, request, asked))
+    if not found:
+        raise NotFound(
+            f"experiment {asked.experiment_key} has no model {asked.model_name[:140]!r}: see get_model_names"
+        )
+    stored = [(name, one.sha256, one.size_bytes) for name, one in found.items() if LINK not in one.metadata]
+    return await stream_zip(context, request, f"{asked.model_name}.zip", stored)
+
+
+async def _files_of_model(context: Context, request: web.Request, asked: AskedModel) -> list[tuple[str, Asset]]:
     found = await _model_files(context, request, asked.experiment_key)
-    return CometAssets(assets=[_asset(request, one) for one in found if model_of(one) == asked.model_name])
+    of_model = [one for one in found if model_of(one) == asked.model_name]
+    return [(one.name.removeprefix(f"{asked.model_name}/"), one) for one in of_model]
 
 
 async def _model_files(context: Context, request: web.Request, key: str) -> list[Asset]:

@@ -76,6 +76,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "experiment/asset/get-asset", "Bytes of an asset", files.asset, q.AskedAsset, None, _BYTES),
     Route("GET", "experiment/model", "Models", files.models, _OF, a.CometModels),
     Route("GET", "experiment/model/asset/list", "Files of a model", files.model_assets, q.AskedModel, a.CometAssets),
+    Route("GET", "experiment/model/download", "A model", files.model_archive, q.AskedModel, None, ("application/zip",)),
     Route("GET", "experiment/system-details", "What it ran on", captured.system, _OF, a.CometSystem),
     Route("GET", "experiment/git/metadata", "Its commit", captured.git_metadata, _OF, a.CometGit),
     Route("GET", "experiment/git/patch", "What was changed", captured.git_patch, _OF, None, ("application/zip",)),

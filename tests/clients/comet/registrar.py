@@ -10,6 +10,7 @@ import sys
 import zipfile
 
 import comet_ml
+from comet_ml import model_downloader
 from registrar_told import FILES, WORKSPACE
 
 QUIET = {"log_code": False, "log_git_metadata": False, "log_git_patch": False, "log_env_details": False}
@@ -31,6 +32,7 @@ def main(results):
     api = comet_ml.API(cache=False)
     experiment = api.get_experiment_by_key(key)
     registered(step, api, experiment)
+    of_experiment(step, experiment)
     read(step, api)
     changed(step, api)
     history(step, api)
@@ -78,6 +80,25 @@ def registered(step, api, experiment):
             "comment": "once it is reviewed",
         },
     ))  # fmt: skip
+
+
+def of_experiment(step, experiment):
+    """The same files without the registry, and by the addresses that the client's integrations load models from."""
+    step("archive", lambda: [experiment.download_model("net", "archive"), content_of("archive")][-1])
+    places = {
+        "by key": f"experiment://{experiment.id}/net",
+        "by name": f"experiment://{WORKSPACE}/models/named/net",
+        "registry": f"registry://{WORKSPACE}/net:1.0.0",
+    }
+    experiment.set_name("named")
+    for name, place in places.items():
+        step(name, lambda place=place: fetched(place))
+
+
+def fetched(place):
+    folder = place.partition(":")[0] + str(place.count("/"))
+    model_downloader.download(place, folder)
+    return content_of(folder)
 
 
 def read(step, api):

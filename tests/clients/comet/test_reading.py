@@ -312,5 +312,5 @@ def test_assets_have_the_bytes_that_were_logged(files: dict[str, Any], logged: A
     assert (files["unknown"]["error"], files["unknown"]["status"]) == ("NotFound", 404)
     assert "has no asset" in files["unknown"]["text"]
     assert files["models"] == ["models"]
-    assert [one["fileName"] for one in files["model_files"]] == ["models/best.bin"]
+    assert [one["fileName"] for one in files["model_files"]] == ["best.bin"]
     assert files["unknown_model"] == []

@@ -125,6 +125,8 @@ def test_files_are_those_of_the_experiments_model(said: Mapping[str, Any]) -> No
     whole = dict.fromkeys(FILES, True)
     assert said["downloaded"] == whole
     assert said["zip"] == said["zip of a stage"] == whole
+    for place in ("archive", "by key", "by name", "registry"):
+        assert said[place] == whole
     assets = {asset["fileName"]: asset for asset in said["assets"]}
     assert {name: asset["fileSize"] for name, asset in assets.items()} == {
         name: len(content) for name, content in FILES.items()

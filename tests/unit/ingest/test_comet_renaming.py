@@ -10,7 +10,7 @@ from registry_gateways import CREATE, NAME, WORKSPACE, Decided, Gateways, runnin
 from runstream.events.positions import Positions
 from runstream.service.comet import registry_model_id, remarks_id
 from runstream.service.log import LogUnavailable
-from runstream_ingest.comet.renaming import _Move
+from runstream_ingest.comet.renaming import Move
 from runstream_processors.folds import artifacts as fold
 
 
@@ -62,9 +62,9 @@ async def test_what_is_said_while_a_model_is_renamed_goes_with_it(
 ) -> None:
     """Another gateway registers, tags and deletes between the first round and the delete."""
     items = await three_versions(gateways)
-    deleting = _Move.delete
+    deleting = Move.delete
 
-    async def late(self: _Move) -> Positions:
+    async def late(self: Move) -> Positions:
         assert (await gateways.ask(1, "/item/create", CREATE | {"version": "2.0.0"}))[0] == 200
         assert (await gateways.ask(1, "/item/stage", modelItemId=items[2], stage="late"))[0] == 200
         assert (await gateways.ask(1, "/item/delete", modelItemId=items[0]))[0] == 200
@@ -72,7 +72,7 @@ async def test_what_is_said_while_a_model_is_renamed_goes_with_it(
         assert (await gateways.ask(1, f"/item/{items[2]}/metadata", said))[0] == 200
         return await deleting(self)
 
-    monkeypatch.setattr(_Move, "delete", late)
+    monkeypatch.setattr(Move, "delete", late)
     assert (await gateways.rename("other"))[0] == 200
     versions = {one.version: one.tags for one in (await gateways.versions("other")).values()}
     assert versions == {"1.2.0": ("t2", "late"), "2.0.0": ()}
@@ -84,11 +84,11 @@ async def test_a_rename_that_broke_off_goes_on(gateways: Gateways, monkeypatch: 
     await three_versions(gateways)
     before = as_told(await gateways.versions())
 
-    async def breaks_off(self: _Move) -> Positions:
+    async def breaks_off(self: Move) -> Positions:
         raise LogUnavailable("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(_Move, "delete", breaks_off)
+        broken.setattr(Move, "delete", breaks_off)
         assert (await gateways.rename("other"))[0] == 503
     assert as_told(await gateways.versions()) == as_told(await gateways.versions("other")) == before
     for gateway in (1, 0):
@@ -105,27 +105,27 @@ async def test_a_rename_whose_delete_was_not_seen_in_time_goes_on(
     when the second try begins."""
     await three_versions(gateways)
     before = as_told(await gateways.versions())
-    deleting, seen = _Move.delete, gateways.lookup.decided
+    deleting, seen = Move.delete, gateways.lookup.decided
     old = await seen()
 
-    async def unseen(self: _Move) -> Positions:
+    async def unseen(self: Move) -> Positions:
         gateways.lookup.blind = True
         return await deleting(self)
 
     with monkeypatch.context() as broken:
-        broken.setattr(_Move, "delete", unseen)
+        broken.setattr(Move, "delete", unseen)
         assert (await gateways.rename("other"))[0] == 503
 
     async def late() -> list[Decided]:
         return [one for one in await seen() if one in old or one.event.name != NAME]
 
-    async def again(self: _Move) -> Positions:
+    async def again(self: Move) -> Positions:
         monkeypatch.setattr(gateways.lookup, "decided", seen)
         return await deleting(self)
 
     gateways.lookup.blind = False
     monkeypatch.setattr(gateways.lookup, "decided", late)
-    monkeypatch.setattr(_Move, "delete", again)
+    monkeypatch.setattr(Move, "delete", again)
     assert (await gateways.rename("other"))[0] == 200
     assert await gateways.lookup.artifact(registry_model_id(WORKSPACE, NAME)) is None
     assert as_told(await gateways.versions("other")) == before
