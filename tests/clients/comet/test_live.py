@@ -326,7 +326,7 @@ def test_models_are_called_as_they_were_logged(lived: Lived) -> None:
     assert sorted(lived.read["model_names"]) == ["deep/model ☃", "my model"]
     (name,) = lived.read["of_model"]
     assert name.endswith("weights.bin")
-    assert bytes_of(lived.read["contents"][name]) == WEIGHTS
+    assert bytes_of(lived.read["contents"][f"my model/{name}"]) == WEIGHTS
 
 
 def test_the_client_complains_of_nothing_but_what_it_was_told(lived: Lived) -> None:
