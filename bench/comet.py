@@ -24,9 +24,9 @@ def asked(quick: bool) -> Asked:
     if quick:
         return Asked(Curves(10, 1_000, 20_000, 1, 1), Queried(2_000, 0.05, 0.005, 1, 1), Written(2, 10, 1, 1, 2_000, 1))
     return Asked(
-        Curves(100, 3_000, 1_000_000, 3, 2),
+        Curves(100, 3_000, 1_000_000, 3, 1),
         Queried(100_000, 0.005, 0.0002, 3, 3),
-        Written(8, 10, 3, 5, 25_000, 3),
+        Written(8, 10, 2, 5, 25_000, 3),
     )
 
 

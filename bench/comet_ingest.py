@@ -1,4 +1,8 @@
-"""What it costs to take in what Comet's client logs, beside the native way and the raw insert of as many points."""
+"""What it costs to take in what Comet's client logs, beside the native way and the raw insert.
+
+A server has costs a second (it inserts several times a second, however little there is), and the client is slow: so the
+native way is measured at the client's own pace, points a second and points in all, and at its own full speed.
+"""
 
 import contextlib
 import json
@@ -7,12 +11,14 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.comet_started import comet_client
-from bench.ingest import fresh, lag_records, one_turn
+from bench.ingest import fresh, lag_records, one_turn, whole
 from bench.processes import cpu_s, server, wait_until
 from bench.shapes import Load
+
+RATIOS: Final = ("of_paced", "of_native", "of_raw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ def measure_ingest(what: Written, base: Path, say: Callable[[str], None]) -> dic
     for number in range(what.turns):
         live = _live(what, fresh(base / "live"))
         native, raw = one_turn(load, base, base / "rows.arrow", first=number == 0, found={})
-        turns.append(live | _beside(live, native, raw))
+        paced = _paced(what, live, fresh(base / "paced"))
+        turns.append(live | _beside(live, paced, native, raw))
         say(
             f"live: {live['points']:,} points, {live['points_per_s']:,} a second until visible, missing "
             f"{live['missing']}; {live['server_cpu_us_per_point']:.1f} us of the server's CPU a point"
@@ -43,7 +50,7 @@ def measure_ingest(what: Written, base: Path, say: Callable[[str], None]) -> dic
     (base / "rows.arrow").unlink()
     rest = _rest(what, fresh(base / "rest"))
     say(f"log_metric by REST: {rest['calls_per_s']:.1f} a second")
-    keys = ("points_per_s", "logged_per_s", "server_cpu_us_per_point", "client_cpu_us_per_point", "of_native", "of_raw")
+    keys = ("points_per_s", "logged_per_s", "server_cpu_us_per_point", "client_cpu_us_per_point", *RATIOS)
     medians = {key: statistics.median(turn[key] for turn in turns) for key in keys}
     return (
         medians
@@ -78,16 +85,25 @@ def _live(what: Written, folder: Path) -> dict[str, Any]:
     }
 
 
-def _beside(live: dict[str, Any], native: dict[str, Any], raw: dict[str, Any]) -> dict[str, float]:
+def _paced(what: Written, live: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The native way with as many processes, rows and rows a second as the client had."""
+    rows = live["points"] // (what.processes * what.metrics)
+    load = Load("paced", what.processes, what.processes, what.metrics, rows, min(rows, 40_000))
+    return whole(load, folder, live["points_per_s"] / (what.processes * what.metrics))
+
+
+def _beside(
+    live: dict[str, Any], paced: dict[str, Any], native: dict[str, Any], raw: dict[str, Any]
+) -> dict[str, float]:
     """CPU a point of the others, and how often it goes into what the client's points cost the server."""
-    native_us, raw_us = native["cpu_us_per_point"]["server"], raw["cpu_us_per_point"]
-    ours_us = live["server_cpu_us_per_point"]
-    return {
-        "native_cpu_us_per_point": native_us,
-        "raw_cpu_us_per_point": raw_us,
-        "of_native": round(ours_us / native_us, 1),
-        "of_raw": round(ours_us / raw_us, 1),
+    others_us = {
+        "paced": paced["cpu_us_per_point"]["server"],
+        "native": native["cpu_us_per_point"]["server"],
+        "raw": raw["cpu_us_per_point"],
     }
+    ours_us = live["server_cpu_us_per_point"]
+    found = {f"{name}_cpu_us_per_point": spent_us for name, spent_us in others_us.items()}
+    return found | {f"of_{name}": round(ours_us / spent_us, 1) for name, spent_us in others_us.items()}
 
 
 def _visible_points(url: str, run: str) -> int:

@@ -34,7 +34,7 @@ CURVES: Final = 10
 REST: Final = "/api/rest/v2"
 CHART: Final = f"{REST}/experiments/multi-metric-chart"
 #: Parameters of each of the many runs: the client asks for a project's names before it asks anything else.
-PARAMETERS: Final = 20
+PARAMETERS: Final = 10
 _QUERIED: Final = "val/metric_3"
 
 #: Seconds and requests that a way took, and what it found.

@@ -56,13 +56,14 @@ def asked(quick: bool) -> Asked:
 class Trainers:
     """The writing processes of a load, their runs open and nothing logged yet."""
 
-    def __init__(self, load: Load, url: str, mode: str, folder: Path) -> None:
+    def __init__(self, load: Load, url: str, mode: str, folder: Path, rows_per_s: float | None = None) -> None:
         self.load = load
         self.spool = folder / "spool"
         self.began_s = self.ended_s = 0.0
         self.writers: dict[Path, int] = {}
         self.runs: list[str] = []
-        fields = {"url": url, "mode": mode, "spool": str(self.spool), "logged_hz": load.metrics == MANY_RUNS.metrics}
+        fields = {"url": url, "mode": mode, "spool": str(self.spool), "rows_per_s": rows_per_s}
+        fields["logged_hz"] = load.metrics == MANY_RUNS.metrics
         self._children = [
             Child.python(
                 "ingest_writer",
@@ -99,9 +100,10 @@ class Trainers:
 
 
 @contextlib.contextmanager
-def trainers(load: Load, url: str, mode: str, folder: Path) -> Iterator[Trainers]:
-    """Trainers whose sender, if they started one, ends with the block."""
-    found = Trainers(load, url, mode, folder)
+def trainers(load: Load, url: str, mode: str, folder: Path, rows_per_s: float | None = None) -> Iterator[Trainers]:
+    """Trainers whose sender, if they started one, ends with the block. They log as fast as it goes, or each of their
+    runs `rows_per_s` rows."""
+    found = Trainers(load, url, mode, folder, rows_per_s)
     try:
         if mode == "online":
             wait_until(lambda: sender_pid(found.spool) is not None, "the start of the sender")
@@ -146,11 +148,11 @@ def with_stage(load: Load, stage: str, folder: Path) -> dict[str, Any]:
         return measured(found, process.pid, lambda: wait_until(found.acknowledged, "acknowledgement", 0.05))
 
 
-def whole(load: Load, folder: Path) -> dict[str, Any]:
+def whole(load: Load, folder: Path, rows_per_s: float | None = None) -> dict[str, Any]:
     """Until everything is visible, by the server as it is."""
     with (
         server(folder / "data", folder / "server.log") as (url, process),
-        trainers(load, url, "online", folder) as found,
+        trainers(load, url, "online", folder, rows_per_s) as found,
     ):
         return measured(found, process.pid, lambda: wait_for_visible(url, load.points))
 

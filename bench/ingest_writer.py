@@ -58,25 +58,30 @@ def main() -> None:
     say({"pid": os.getpid()})
     sys.stdin.readline()
     began_s = time.time()
-    log_all(load, runs, pool, logged)
+    log_all(load, runs, pool, logged, asked["rows_per_s"])
     ended_s = time.time()
     say({"began_s": began_s, "ended_s": ended_s, "writers": places(runs), "runs": [run.run_id for run in runs]})
     sys.stdin.readline()
     os._exit(0)
 
 
-def log_all(load: Load, runs: list[rs.Run], pool: list[dict[str, float]], logged: LoggedTime | None) -> None:
+def log_all(
+    load: Load, runs: list[rs.Run], pool: list[dict[str, float]], logged: LoggedTime | None, rows_per_s: float | None
+) -> None:
     """Every run logs a row, then every run the next one. Each run goes through the pool with a stride of its own."""
-    if len(runs) == 1 and logged is None:
+    if len(runs) == 1 and logged is None and rows_per_s is None:
         log, size = runs[0].log, len(pool)
         for step in range(load.rows):
             log(pool[step % size], step=step)
         return
+    began_s = time.monotonic()
     for step in range(load.rows):
         for index, run in enumerate(runs):
             run.log(pool[(index * 7919 + step * (2 * index + 1)) % len(pool)], step=step)
         if logged is not None:
             logged.now_ns += 1_000_000_000
+        if rows_per_s is not None:
+            time.sleep(max(0.0, began_s + (step + 1) / rows_per_s - time.monotonic()))
 
 
 def places(runs: list[rs.Run]) -> dict[str, int]:

@@ -115,10 +115,21 @@ def _comet(found: Mapping[str, Any], console: Console) -> None:
     title = f"Comet's reads; comet_ml {found['comet_ml']}; {found['project']['runs']:,} runs are queried"
     _table(title, columns, rows, console)
     live, rest = found["live"], found["live"]["rest"]
-    keys = ("points", "logged_per_s", "points_per_s", "missing", "server_cpu_us_per_point", "native_cpu_us_per_point")
-    keys = (*keys, "raw_cpu_us_per_point", "client_cpu_us_per_point")
+    keys = ("points", "logged_per_s", "points_per_s", "missing", "client_cpu_us_per_point")
+    keys = (*keys, *(f"{side}_cpu_us_per_point" for side in ("server", "paced", "native", "raw")))
     turns = [(f"turn {number}", *(turn[key] for key in keys)) for number, turn in enumerate(live["turns"], start=1)]
-    columns = ("", "points", "logged/s", "visible/s", "missing", "server", "native", "raw insert", "client")
+    columns = (
+        "",
+        "points",
+        "logged/s",
+        "visible/s",
+        "missing",
+        "client",
+        "server",
+        "native at this pace",
+        "at full speed",
+        "raw insert",
+    )
     _table(f"{live['processes']} comet_ml.Experiment at full speed; right: CPU us a point", columns, turns, console)
     console.print(
         f"log_metric by REST: {rest['calls_per_s']} calls/s, {rest['server_cpu_ms_per_call']} ms of CPU a call, "
