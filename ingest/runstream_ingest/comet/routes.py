@@ -98,6 +98,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     _rest("experiment/stop", "Stop", writes.stop, "GET"),
     _rest("experiment/asset/delete", "Delete an asset", writes.delete_asset, "GET"),
     _rest("experiment/move", "Move to a project", writes.move),
+    _rest("project/symlink", "Link to an experiment", writes.symlink, "GET"),
+    _live("symlink/new", "Link to the experiment", writes.symlink, "GET"),
     Route("POST", ROOTS, "write/experiment/upload-asset", "A file", uploads.asset, multipart=True),
     Route("POST", ROOTS, "write/experiment/git/patch", "What was changed", uploads.patch, multipart=True),
     Route("POST", ROOTS, "write/experiment/html", "A piece of its page", uploads.page),

@@ -34,6 +34,7 @@ from runstream.service.comet import (
     PROGRAM,
     SECTION,
 )
+from runstream.service.problems import Problem
 from runstream_ingest.comet.bodies import Said, checked_key, place
 from runstream_ingest.comet.frames import (
     ENDED,
@@ -119,7 +120,7 @@ def system_metrics(read: Callable[[Mapping[str, Any]], Iterator[tuple[str, Any]]
 
 
 def of_cpu(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for number, percent in enumerate(fields.get("cpuPercentUtilization") or (), start=1):
+    for number, percent in enumerate(_list_of(fields, "cpuPercentUtilization"), start=1):
         yield f"sys.cpu.percent.{number:02d}", percent
 
 
@@ -130,10 +131,15 @@ def of_gpu(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         "gpuUtilization": "gpu_utilization",
         "totalMemory": "total_memory",
     }
-    for gpu in fields.get("gpus") or ():
+    for gpu in _list_of(fields, "gpus"):
         for said, name in names.items():
             if isinstance(gpu, dict) and said in gpu:
                 yield f"sys.gpu.{gpu.get('gpuId', 0)}.{name}", gpu[said]
+
+
+def _list_of(fields: Mapping[str, Any], name: str) -> list[Any]:
+    found = fields.get(name)
+    return found if isinstance(found, list) else []
 
 
 def of_ram(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -299,9 +305,9 @@ async def delete_asset(recorder: Recorder, request: web.Request, said: Said) -> 
 
 
 async def move(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    """Experiments into another project, which needs not be there. A link to one stays where it is: see `symlink`."""
+    """Experiments into another project, which needs not be there."""
     if said.flag("symlink"):
-        raise refused("an experiment is in one project here: move it, or tag it and query the tag")
+        raise _one_project()
     workspace = place("workspace", said.optional("targetWorkspaceName") or DEFAULT_WORKSPACE)
     project = place("project", said.text("targetProjectName"))
     keys = [checked_key(key) for key in said.listed("experimentKeys")]
@@ -311,6 +317,15 @@ async def move(recorder: Recorder, request: web.Request, said: Said) -> Answer:
         moved = RunMoved(at_us=recorder.stamp(), workspace=workspace, project=project)
         await recorder.say(key, said.words, [moved], wait=key == keys[-1])
     return {}
+
+
+async def symlink(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """A link to an experiment in another project, which there is not."""
+    raise _one_project()
+
+
+def _one_project() -> Problem:
+    return refused("an experiment is in one project here: move it, or tag it and query the tag")
 
 
 async def _say(recorder: Recorder, said: Said, event: Callable[[int], RunEvent], at_us: int | None = None) -> Answer:

@@ -25,6 +25,7 @@ LIVE_PATHS: Final = (
     "notification",
     "notify",
     "health",
+    "symlink",
 )
 #: Where Comet's client writes what names no workspace, and what names no project.
 DEFAULT_WORKSPACE: Final = "default"

@@ -3,14 +3,17 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forgetful import ForgetfulProxy
 from logged import KEY
 
 HERE = Path(__file__).parent
@@ -106,6 +109,72 @@ def writing(tmp_path_factory: pytest.TempPathFactory, client_python: Path) -> It
     home.mkdir()
     with running_server(folder) as url:
         yield Writing(url, client_python, home, work_tree(folder / "code"), folder / "server.log")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the scenarios of live.py and rest.py said of themselves, by their names; the log that the client wrote of
+    the scenario `everything`; and the requests whose answers the scenario `unlucky` never got, by path."""
+
+    said: Mapping[str, Mapping[str, Any]]
+    warnings: str
+    forgotten: Mapping[str, int]
+
+
+@pytest.fixture(scope="session")
+def told(writing: Writing) -> Told:
+    """All scenarios beside each other: they mostly wait."""
+    with ForgetfulProxy(writing.url) as proxy:
+        urls = {"unlucky": proxy.address}
+        names = ("everything", "otherwise", "failing", "killed", "unlucky", "rest")
+        processes = {name: scenario(writing, name, urls.get(name, writing.url)) for name in names}
+        try:
+            killed = results_of(writing, "killed", processes["killed"])
+            processes["killed"].kill()
+            for name, process in processes.items():
+                errors = process.communicate(timeout=240)[1]
+                assert process.returncode == {"failing": 1, "killed": -signal.SIGKILL}.get(name, 0), errors[-3000:]
+        finally:
+            for process in processes.values():
+                process.kill()
+    said = {name: results_of(writing, name, process) for name, process in processes.items()}
+    assert said["killed"] == killed
+    return Told(said, (writing.home / "everything.log").read_text(), dict(proxy.forgotten))
+
+
+def scenario(writing: Writing, name: str, url: str) -> "subprocess.Popen[str]":
+    results = str(writing.home / f"{name}.json")
+    environment = client_environment(writing.home, url) | {
+        "COMET_LOGGING_FILE": str(writing.home / f"{name}.log"),
+        "COMET_LOGGING_FILE_LEVEL": "WARNING",
+    }
+    if url != writing.url:
+        # Its waits before it sends again make 12 s of each request.
+        environment |= {
+            "COMET_HTTP_SESSION_RETRY_BACKOFF_FACTOR": "0",
+            "COMET_GET_OR_ADD_EXPERIMENT_RETRY_BACKOFF_FACTOR": "0",
+        }
+    script = ["rest.py"] if name == "rest" else ["live.py", name]
+    return subprocess.Popen(
+        [str(writing.python), str(HERE / script[0]), *script[1:], results],
+        cwd=writing.code,
+        env=environment,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def results_of(writing: Writing, name: str, process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """What a scenario wrote, as soon as it did."""
+    results = writing.home / f"{name}.json"
+    deadline_s = time.monotonic() + 120
+    while not results.exists():
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        assert time.monotonic() < deadline_s, f"{name} did not come so far"
+        time.sleep(0.05)
+    found: dict[str, Any] = json.loads(results.read_text())
+    return found
 
 
 def work_tree(folder: Path) -> Path:

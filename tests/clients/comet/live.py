@@ -227,6 +227,8 @@ def unlucky():
     for step in range(100):
         experiment.log_metric("x", step * 0.5, step=step)
         print("line", step)
+        if step == 50:
+            time.sleep(2.5)  # the next batch of metrics
     experiment.log_parameters({"lr": 0.1, "deep": {"er": 2}})
     experiment.add_tag("lucky")
     experiment.log_other("note", "once")

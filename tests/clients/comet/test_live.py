@@ -4,10 +4,7 @@ import base64
 import io
 import json
 import math
-import os
-import signal
 import subprocess
-import time
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from conftest import HERE, Writing, answers_of, client_environment
+from conftest import HERE, Told, Writing, answers_of, client_environment
 from told import (
     CROWD,
     FIGURE,
@@ -50,44 +47,13 @@ class Lived:
     said: Mapping[str, Mapping[str, Any]]
     read: Mapping[str, Any]
     warnings: str
-    url: str
+    forgotten: Mapping[str, int]
 
 
 @pytest.fixture(scope="module")
-def lived(writing: Writing) -> Lived:
-    """All scenarios beside each other: they mostly wait."""
-    processes = {name: scenario(writing, name) for name in ("everything", "otherwise", "failing", "killed")}
-    killed = results_of(writing, "killed", processes["killed"])
-    os.kill(processes["killed"].pid, signal.SIGKILL)
-    for name, process in processes.items():
-        errors = process.communicate(timeout=240)[1]
-        assert process.returncode == {"failing": 1, "killed": -signal.SIGKILL}.get(name, 0), errors[-3000:]
-    said = {name: results_of(writing, name, process) for name, process in processes.items()} | {"killed": killed}
-    read = answers_of(writing.python, questions(said), client_environment(writing.home, writing.url))
-    return Lived(said, read, (writing.home / "everything.log").read_text(), writing.url)
-
-
-def scenario(writing: Writing, name: str) -> "subprocess.Popen[str]":
-    results = writing.home / f"{name}.json"
-    environment = client_environment(writing.home, writing.url) | {
-        "COMET_LOGGING_FILE": str(writing.home / f"{name}.log"),
-        "COMET_LOGGING_FILE_LEVEL": "WARNING",
-    }
-    command = [str(writing.python), str(HERE / "live.py"), name, str(results)]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=writing.code, env=environment, text=True, **pipes)
-
-
-def results_of(writing: Writing, name: str, process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """What a scenario wrote, as soon as it did."""
-    results = writing.home / f"{name}.json"
-    deadline_s = time.monotonic() + 120
-    while not results.exists():
-        assert process.poll() is None, process.communicate()[1][-3000:]
-        assert time.monotonic() < deadline_s, f"{name} did not come so far"
-        time.sleep(0.05)
-    found: dict[str, Any] = json.loads(results.read_text())
-    return found
+def lived(writing: Writing, told: Told) -> Lived:
+    read = answers_of(writing.python, questions(told.said), client_environment(writing.home, writing.url))
+    return Lived(told.said, read, told.warnings, told.forgotten)
 
 
 READ = [
@@ -109,6 +75,18 @@ READ = [
 ]
 
 
+PARTS = {
+    "metadata": "get_metadata",
+    "state": "get_state",
+    "metrics": "get_metrics",
+    "tags": "get_tags",
+    "parameters": "get_parameters_summary",
+    "others": "get_others_summary",
+    "html": "get_html",
+    "output": "get_output",
+}
+
+
 def questions(said: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     key = said["everything"]["key"]
     asked = {name: f"exp({key!r}).get_{name}()" for name in READ}
@@ -124,11 +102,12 @@ def questions(said: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         "offline": said["otherwise"]["offline"],
         "created": said["otherwise"]["started"][0],
         "another": said["otherwise"]["started"][-1],
+        "unlucky": said["unlucky"]["key"],
     }.items():
-        parts = "'metadata': e.get_metadata(), 'state': e.get_state(), 'metrics': e.get_metrics(), 'tags': e.get_tags()"
-        more = "'parameters': e.get_parameters_summary(), 'others': e.get_others_summary()"
-        more += ", 'assets': [[a['fileName'], e.get_asset(a['assetId'])] for a in e.get_asset_list()]"
-        asked[label] = f"(lambda e: {{{parts}, {more}}})(exp({other!r}))"
+        parts = {part: f"e.{method}()" for part, method in PARTS.items()}
+        parts["assets"] = "[[a['fileName'], e.get_asset(a['assetId'])] for a in e.get_asset_list()]"
+        members = ", ".join(f"{part!r}: {expression}" for part, expression in parts.items())
+        asked[label] = f"(lambda e: {{{members}}})(exp({other!r}))"
     return asked
 
 
@@ -314,7 +293,7 @@ def test_files_of_every_type(lived: Lived) -> None:
     matrix = json.loads(contents["confusion-matrix.json"])
     assert (matrix["title"], matrix["matrix"], matrix["labels"]) == ("Of two", [[1, 0], [1, 1]], ["no", "yes"])
     assert (types["weights"], listed["weights"]["histogram"]) == ("histogram_combined_3d", True)
-    assert json.loads(contents["weights"]) == 0
+    assert [count for _, count in json.loads(contents["weights"])["index_values"]] == [1, 1, 1]
     assert (types["a sound.wav"], listed["a sound.wav"]["audio"]) == ("audio", True)
     assert contents["a sound.wav"][:4] == b"RIFF"
     assert types["roc"] == "curve"
@@ -398,3 +377,29 @@ def test_who_may_not_write_is_told_so(lived: Lived) -> None:
         assert otherwise[name]["alive"] is False
     assert "The given API key 'a-wrong-key-of-some-length' is invalid" in otherwise["bad_key"]["log"]
     assert "Run will not be logged" in otherwise["unknown"]["log"]
+
+
+def test_what_was_said_twice_because_nobody_answered_counts_once(lived: Lived) -> None:
+    """Each request was done and then not answered, so that the client sent it again."""
+    unlucky = lived.read["unlucky"]
+    assert points(unlucky["metrics"], "x") == [(step, step * 0.5, None) for step in range(100)]
+    lines = [line for line in unlucky["output"].splitlines() if line.startswith("line ")]
+    assert lines == [f"line {step}" for step in range(100)]
+    parameters = values(unlucky["parameters"])
+    assert (parameters["lr"], parameters["deep|er"]) == ("0.1", "2")
+    assert unlucky["tags"] == ["lucky"]
+    assert values(unlucky["others"])["note"] == "once"
+    assert unlucky["html"] == "<p>once</p>"
+    assert [(name, bytes_of(content)) for name, content in unlucky["assets"]] == [("once.txt", b"once")]
+    assert unlucky["state"] == "finished"
+    for path in (
+        "logger/add/run",
+        "status-report/update",
+        "batch/logger/experiment/metric",
+        "batch/logger/experiment/parameter",
+        "rest/v2/write/experiment/output",
+        "tags/add-tags-to-experiment",
+        "asset/upload",
+    ):
+        assert lived.forgotten[f"/clientlib/{path}"] >= 1, path
+    assert lived.forgotten["/clientlib/batch/logger/experiment/metric"] >= 2

@@ -81,3 +81,21 @@ ODD_ASSETS = {
     "50% & more?x=1#2.txt": b"marks",
     "empty.bin": b"",
 }
+
+# What rest.py says.
+REST_WORKSPACE = "rest wörk"
+REST_PROJECT = "by REST 50%"
+START_MS = 1_700_000_000_123
+REST_VALUES = [math.nan, math.inf, -math.inf, 2**53 + 1, 1e308, 0.1 + 0.2, True, -7]
+REST_PARAMETERS = {
+    "lr": 0.1,
+    "big": 2**53 + 1,
+    "flag": False,
+    "none": None,
+    "list": [1, "a", None],
+    "nan": math.nan,
+    "long": "ü" + "x" * 9_998 + "☃",
+    "opt": {"name": "adam", "deep": {"er": 1}},
+    "sl/a sh ☃": "va/l ue",
+    "con\x00trol\n": "con\x00trol\nvalue",
+}
