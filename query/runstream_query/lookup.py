@@ -43,16 +43,20 @@ class StoreLookup:
         if not rows:
             return None
         row = rows[0]
-        writers = frozenset(json.loads(row["state"]).get("writers") or {})
-        return KnownRun(
-            row["workspace"], row["project"], row["name"], writers, await self._is_alive(run_id), row["deleted"]
-        )
+        writers = json.loads(row["state"]).get("writers") or {}
+        open_ = [writer for writer, state in writers.items() if state.get("ending") is None]
+        alive = await self._is_alive(run_id, open_)
+        return KnownRun(row["workspace"], row["project"], row["name"], frozenset(writers), alive, row["deleted"])
 
-    async def _is_alive(self, run_id: str) -> bool:
+    async def _is_alive(self, run_id: str, writers: Sequence[str]) -> bool:
+        """Whether one of these was heard lately. Others write about a run too, and never end."""
+        if not writers:
+            return False
         parameters = Parameters()
         since = parameters.integer(self._now_us() - self._silence_us)
         sql = (
             f"SELECT count() AS writers FROM watermarks WHERE key = {parameters.text(run_id)} AND NOT ended "
+            f"AND writer IN {parameters.texts(writers)} "
             f"AND toUnixTimestamp64Micro(last_seen_at) >= {since}"
         )
         return bool((await self._rows(sql, parameters))[0]["writers"])

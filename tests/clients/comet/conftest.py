@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,7 @@ def told(writing: Writing) -> Told:
                 process.kill()
     said = {name: results_of(writing, name, process) for name, process in processes.items()}
     assert said["killed"] == killed
+    settle(writing.url)
     return Told(said, (writing.home / "everything.log").read_text(), dict(proxy.forgotten))
 
 
@@ -163,6 +165,18 @@ def scenario(writing: Writing, name: str, url: str) -> "subprocess.Popen[str]":
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
+
+
+def settle(url: str) -> None:
+    """Wait until all that was written can be read: on a machine that is busy the answers do not wait for it."""
+    event = {"type": "project_created.v1", "workspace": "settled", "project": "settled"}
+    body = json.dumps({"key": "settled/settled", "event": event}).encode()
+    for _ in range(12):
+        asked = urllib.request.Request(f"{url}/ingest/v1/commands", body, {"Authorization": KEY})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            if json.load(answer)["visible"]:
+                return
+    pytest.fail("what was written cannot be read after two minutes")
 
 
 def results_of(writing: Writing, name: str, process: "subprocess.Popen[str]") -> dict[str, Any]:

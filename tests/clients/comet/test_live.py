@@ -5,6 +5,7 @@ import io
 import json
 import math
 import subprocess
+import urllib.request
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import HERE, Told, Writing, answers_of, client_environment
+from logged import KEY
 from told import (
     CROWD,
     FIGURE,
@@ -325,18 +327,39 @@ def test_it_finished_and_is_where_it_was_told(lived: Lived) -> None:
     assert (quiet["workspaceName"], quiet["projectName"]) == ("default", "general")
 
 
-def test_an_exception_is_a_crash_with_its_words(lived: Lived) -> None:
+def native(writing: Writing, path: str) -> Any:
+    """An answer of Runstream's own interface: it tells what Comet's has no member for."""
+    asked = urllib.request.Request(f"{writing.url}/api/v1/{path}", headers={"Authorization": KEY})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_an_exception_is_a_crash_with_its_words(lived: Lived, writing: Writing) -> None:
     failing = lived.read["failing"]
     assert (failing["state"], failing["metadata"]["hasCrashed"]) == ("crashed", True)
     assert points(failing["metrics"], "x") == [(1, 1.5, None)]
+    run = native(writing, f"runs/{lived.said['failing']['key']}")["run"]
+    assert run["status"] == "failed"
+    assert "the GPU is on fire ☃" in run["message"]
 
 
-def test_a_killed_client_runs_until_it_is_silent_for_too_long(lived: Lived, writing: Writing) -> None:
-    """The silence itself, 30 s, is tested with a clock (tests/integration/query_api)."""
+def test_a_killed_client_never_said_that_it_ended(lived: Lived, writing: Writing) -> None:
+    """That such a run is crashed after 30 s of silence is tested with a clock, in tests/integration/query_api."""
     killed = lived.read["killed"]
     assert [(step, value) for step, value, _ in points(killed["metrics"], "x")] == [(n, float(n)) for n in range(10)]
-    # Whoever reads after more than 30 s finds it crashed.
     assert killed["state"] in ("running", "crashed")
+    events = native(writing, f"runs/{lived.said['killed']['key']}/history")["events"]
+    types = [event["type"] for event in events]
+    assert "run_started.v1" in types
+    assert "run_finished.v1" not in types
+
+
+def test_going_on_behind_the_end_is_a_new_attempt(lived: Lived, writing: Writing) -> None:
+    """Also within the 30 s in which what was written last counts as a sign of life."""
+    events = native(writing, f"runs/{lived.said['everything']['key']}/history")["events"]
+    attempts = [event["event"]["resumed"] for event in events if event["type"] == "run_started.v1"]
+    assert attempts == [False, True]
+    assert len([event for event in events if event["type"] == "run_finished.v1"]) == 2
 
 
 def test_start_in_its_modes(lived: Lived) -> None:
