@@ -19,11 +19,13 @@ from typing import Any
 
 import pytest
 from cluster_processes import CLI, Cluster, end, status_of, wait_for
+from forgetful import ForgetfulProxy
 from real_kafka import need_kafka
 
 import runstream
 from runstream.api import API, Change, VersionTaken
 
+ROOT = Path(__file__).parents[2]
 KEY = "a-key-of-the-cluster-0123"
 PARTITIONS = 4
 STEPS = 600
@@ -166,6 +168,44 @@ def test_a_command_is_visible_at_every_query_server_when_its_answer_comes(traine
     for name in ("first name", "second name", "third name"):
         api.rename("run-1", name)
         assert [api.run("run-1").name for _ in queries] == [name, name]
+
+
+def test_comets_live_client_logs_once_through_gateways_that_take_turns(trained: Cluster, tmp_path: Path) -> None:
+    """Each request is done by one gateway and its answer lost, so that the client says it again, to the other one."""
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "infra" / "client_venv.py"), "comet"], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"Comet's client is not here and cannot be installed: {made.stderr[-300:]}")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "NO_PROXY": "*",
+        "COMET_API_KEY": KEY,
+        "COMET_ERROR_TRACKING_ENABLE": "false",
+        "COMET_HTTP_SESSION_RETRY_BACKOFF_FACTOR": "0",
+        "COMET_GET_OR_ADD_EXPERIMENT_RETRY_BACKOFF_FACTOR": "0",
+    }
+    with ForgetfulProxy(trained.url) as proxy:
+        environment["COMET_URL_OVERRIDE"] = f"{proxy.address}/clientlib/"
+        script = ROOT / "tests" / "clients" / "comet" / "live.py"
+        subprocess.run(
+            [made.stdout.strip(), str(script), "unlucky", str(tmp_path / "results.json")],
+            check=True,
+            capture_output=True,
+            timeout=150,
+            env=environment,
+            cwd=tmp_path,
+        )
+        assert proxy.forgotten["/clientlib/batch/logger/experiment/metric"] >= 2
+    key = json.loads((tmp_path / "results.json").read_text())["key"]
+    api = API(url=trained.url, api_key=KEY)
+    wait_for(lambda: api.run(key).status == "finished", 60, "the end of Comet's experiment to be visible")
+    [curve] = api.series(key, "x")
+    assert (list(curve.steps), list(curve.values)) == (list(range(100)), [step * 0.5 for step in range(100)])
+    _, found = ask(f"{trained.url}/api/rest/v2/experiment/output?experimentKey={key}")
+    lines = [line for line in found["output"].splitlines() if line.startswith("line ")]
+    assert lines == [f"line {step}" for step in range(100)]
 
 
 def test_versions_that_are_logged_at_once_through_two_gateways_get_numbers_of_their_own(trained: Cluster) -> None:
