@@ -23,6 +23,8 @@ from runstream_ingest.gateway.append import Appender
 _KNOWN_RUNS: Final = 100_000
 #: Statements without a time of the client's, of which nobody knows whether they are durable: the last so many.
 _UNSETTLED: Final = 10_000
+#: The client says a thing four times at most, with 12 s of pauses between them and 10 s of patience each.
+_SAID_AGAIN_WITHIN_US: Final = 60_000_000
 
 
 class Recorder:
@@ -35,6 +37,7 @@ class Recorder:
         lookup: Lookup,
         files: Files,
         visible_timeout_s: float,
+        is_only: bool = True,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self.lookup = lookup
@@ -43,6 +46,7 @@ class Recorder:
         self._appender = appender
         self._visibility = visibility
         self._visible_timeout_s = visible_timeout_s
+        self._is_only = is_only
         self._known: OrderedDict[str, None] = OrderedDict()
         self._unsettled: OrderedDict[bytes, int] = OrderedDict()
         self._last_stamp = 0
@@ -54,14 +58,15 @@ class Recorder:
         client may be saying them again."""
         if at_us is not None:
             return Statement(key, words, at_us)
-        stamp = self._unsettled.pop(words, None)
+        stamp = self._unsettled_stamp(words)
+        self._unsettled.pop(words, None)
         return Statement(key, words, self.stamp() if stamp is None else stamp, stamped=True)
 
     @contextmanager
     def until_answered(self, request: web.Request, words: bytes) -> Iterator[int]:
         """The stamp of a request whose words count once until it is answered: said again while it is being done, or
         after the client went away or was told to come again, they have the same stamp."""
-        stamp = self._unsettled.get(words)
+        stamp = self._unsettled_stamp(words)
         if stamp is None:
             stamp = self.stamp()
             self._keep(words, stamp)
@@ -73,6 +78,11 @@ class Recorder:
             raise
         else:
             self._answered(request, words)
+
+    def _unsettled_stamp(self, words: bytes) -> int | None:
+        stamp = self._unsettled.get(words)
+        # The client gave up long ago: whoever says the same now means it anew.
+        return stamp if stamp is not None and self.now_us() - stamp < _SAID_AGAIN_WITHIN_US else None
 
     def _keep(self, words: bytes, stamp: int) -> None:
         self._unsettled[words] = stamp
@@ -101,6 +111,11 @@ class Recorder:
         if wait:
             await self._visibility.wait_for(positions, self._visible_timeout_s)
         return positions
+
+    async def can_be_found(self, positions: Positions) -> bool:
+        """Whether requests about a run that began there find it, when the wait is over: this gateway remembers it, but
+        others ask the read models, and refuse what is said of a run that these do not have."""
+        return await self._visibility.wait_for(positions, self._visible_timeout_s) or self._is_only
 
     async def settled(self) -> None:
         """Wait until all that was appended here can be read, or the wait is over."""
