@@ -13,6 +13,7 @@ from runstream.events.control import (
 )
 from runstream.service.comet import DEFAULT_PROJECT, DEFAULT_WORKSPACE, project_id
 from runstream.service.lookup import KnownRun
+from runstream.service.problems import Problem
 from runstream_ingest.comet.bodies import Said, checked_key, place
 from runstream_ingest.comet.frames import (
     ENDED,
@@ -90,7 +91,10 @@ async def get_run(recorder: Recorder, request: web.Request, said: Said) -> dict[
 
 async def _begin(recorder: Recorder, key: str, writer: str, started: RunStarted) -> None:
     frame = attempt_frame(writer, key, STARTED, started)
-    await recorder.append(Statement(key, b"", started.at_us), [frame])
+    positions = await recorder.append(Statement(key, b"", started.at_us), [frame], wait=False)
+    if not await recorder.can_be_found(positions):
+        detail = f"experiment {key} is written down, but other gateways cannot see it yet: ask again"
+        raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=1, msg=detail)
     recorder.knows(key)
 
 
@@ -116,7 +120,7 @@ def _handshake(
 
 async def status(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
     """A sign of life, or that the experiment is over."""
-    key, writer = said.key, said.text("runId")
+    key, writer = await recorder.require(said.key), said.text("runId")
     if len(writer) != 32 or not all(letter in "0123456789abcdef" for letter in writer):
         raise refused(f"runId is {writer!r}: give the one of the handshake")
     now_us = recorder.now_us()
@@ -142,7 +146,7 @@ async def offline_times(recorder: Recorder, request: web.Request, said: Said) ->
         started_at_us=at_us_of(said.fields.get("startTimestamp")),
         ended_at_us=at_us_of(said.fields.get("endTimestamp")),
     )
-    await recorder.say(said.key, said.words, [times])
+    await recorder.say(await recorder.require(said.key), said.words, [times])
     return {}
 
 
@@ -173,7 +177,8 @@ async def parameters(recorder: Recorder, request: web.Request, said: Said) -> di
 
 async def tags(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
     added = tuple(fitted(tag, 200) for tag in said.listed("addedTags"))
-    await recorder.say(said.key, said.words, [TagsAdded(at_us=recorder.stamp(), tags=added)])
+    key = await recorder.require(said.key)
+    await recorder.say(key, said.words, [TagsAdded(at_us=recorder.stamp(), tags=added)])
     return {}
 
 

@@ -140,7 +140,9 @@ def add_comet_writes(
     """Add ROUTES to the application of a gateway, before it starts."""
     settings = gateway.settings
     timeout_s = min(VISIBLE_TIMEOUT_S, settings.visible_timeout_s)
-    recorder = Recorder(gateway.appender, visibility, lookup, Files(assets, settings), timeout_s)
+    recorder = Recorder(
+        gateway.appender, visibility, lookup, Files(assets, settings), timeout_s, settings.is_only_gateway
+    )
     for route in ROUTES:
         for path in route.paths:
             app.router.add_route(route.method, path, _handler(route, recorder, gateway))

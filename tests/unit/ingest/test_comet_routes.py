@@ -64,13 +64,15 @@ class Log(MemoryLog):
 
 
 class Everything:
-    """All is visible at once."""
+    """All is visible at once, or never."""
+
+    is_late = False
 
     def visible(self) -> Positions:
         return Positions()
 
     async def wait_for(self, wanted: Positions, timeout_s: float) -> bool:
-        return True
+        return not self.is_late
 
     async def wait_beyond(self, seen: Positions, timeout_s: float) -> Positions:
         return seen
@@ -177,7 +179,7 @@ class Served:
     client: aiohttp.ClientSession
     log: Log
     lookup: LogLookup
-    assets: Path
+    visibility: Everything
 
     async def send(
         self, path: str, body: Any = None, *, method: str = "POST", headers: dict[str, str] | None = None, **query: str
@@ -206,7 +208,7 @@ async def serving(folder: Path, log: Log, settings: GatewaySettings | None = Non
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as client:
-            yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", client, log, lookup, folder / "assets")
+            yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", client, log, lookup, visibility)
     finally:
         await runner.cleanup()
 
@@ -281,6 +283,19 @@ async def test_a_handshake_that_is_sent_again_is_answered_as_the_first_time(serv
     assert (status, answer["runId"] != first[1]["runId"]) == (200, True)
 
 
+@pytest.mark.parametrize("is_only", [True, False])
+async def test_an_experiment_that_others_cannot_see_yet_has_not_begun_there(tmp_path: Path, is_only: bool) -> None:
+    """Another gateway would refuse its first batch, and the client would drop that for good."""
+    body = {"experimentKey": KEY, "teamName": "w", "projectName": "p", "local_timestamp": AT_MS}
+    async with serving(tmp_path, Log(), GatewaySettings(is_only_gateway=is_only)) as served:
+        served.visibility.is_late = True
+        status, answer = await served.send("clientlib/logger/add/run", body)
+        assert (status, bool(answer.get("runId"))) == ((200, True) if is_only else (503, False))
+        served.visibility.is_late = False
+        assert (await served.send("clientlib/logger/add/run", body))[0] == 200
+        assert [event.type for event in (await served.folded()).events] == ["run_started.v1"]
+
+
 async def test_lines_that_are_sent_again_are_printed_once_and_those_of_rest_as_they_come(served: Served) -> None:
     body = {"experimentKey": KEY, "teamName": "w", "projectName": "p", "local_timestamp": AT_MS}
     first = (await served.send("clientlib/logger/add/run", body))[1]["lastOffset"]
@@ -337,10 +352,14 @@ async def test_unknown_experiments_are_refused_in_the_clients_words(served: Serv
         (METRICS, batch(1) | {"experimentKey": unknown}),
         (f"{REST}/metric", {"experimentKey": unknown, "metricName": "x", "metricValue": 1}),
         ("clientlib/logger/get/run", {"previousExperiment": unknown}),
+        ("clientlib/tags/add-tags-to-experiment", {"experimentKey": unknown, "addedTags": ["a"]}),
+        ("clientlib/status-report/update", {"experimentKey": unknown, "runId": "a" * 32, "is_alive": False}),
+        ("clientlib/status-report/offline-metadata", {"experimentKey": unknown, "endTimestamp": AT_MS}),
     ]:
         status, answer = await served.send(path, body)
         assert (status, answer["sdk_error_code"]) == (400, 90210)
         assert unknown in answer["msg"]
+    assert not [record for record in await served.log.read(0, 0, 1 << 30, 0.0) if record.key == unknown.encode()]
 
 
 async def test_beyond_the_bound_the_client_is_told_to_keep_the_batch(tmp_path: Path) -> None:
