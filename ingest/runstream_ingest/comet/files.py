@@ -11,6 +11,7 @@ from aiohttp import BodyPartReader, MultipartReader, web
 
 from runstream.service.assets import AssetStorage, AssetTooLarge
 from runstream_ingest.comet.refusals import refused
+from runstream_ingest.comet.values import bounded, size_of
 from runstream_ingest.gateway.bodies import declared_bytes, too_large
 from runstream_ingest.gateway.settings import GatewaySettings
 
@@ -110,11 +111,20 @@ async def _small(part: BodyPartReader) -> bytes:
 
 
 def object_of(content: Any) -> dict[str, Any]:
-    """A JSON object, also one within a JSON text; empty for anything else, because no file is refused for it."""
+    """A JSON object, also one within a JSON text, each member `bounded`; empty for anything else, because no file is
+    refused for it."""
     for _ in range(2):
         if isinstance(content, bytes | str):
             try:
                 content = json.loads(content)
             except (ValueError, RecursionError):
                 return {}
-    return content if isinstance(content, dict) else {}
+    return {name: bounded(value) for name, value in content.items()} if isinstance(content, dict) else {}
+
+
+def metadata_of(content: Any) -> dict[str, Any]:
+    """`object_of` of what did not come as a part of its own. Raises Problem where it is too large for an event."""
+    found = object_of(content)
+    if size_of(found) > _MAX_METADATA_BYTES:
+        raise refused(f"metadata have more than {_MAX_METADATA_BYTES} bytes: log them as an asset", name="metadata")
+    return found

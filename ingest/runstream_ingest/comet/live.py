@@ -29,7 +29,7 @@ from runstream_ingest.comet.frames import (
 )
 from runstream_ingest.comet.recording import Recorder
 from runstream_ingest.comet.refusals import EXPERIMENT_EXISTS, no_experiment, refused
-from runstream_ingest.comet.values import at_us_of, bounded, fitted, grouped, parameter_name, step_of, text_of
+from runstream_ingest.comet.values import at_us_of, bounded, grouped, parameter_name, step_of, tags_of, text_of
 
 #: A run whose writers are silent for 30 s has crashed: three signs of life may be late or lost.
 BEAT_MS = 7_000
@@ -176,9 +176,9 @@ async def parameters(recorder: Recorder, request: web.Request, said: Said) -> di
 
 
 async def tags(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
-    added = tuple(fitted(tag, 200) for tag in said.listed("addedTags"))
     key = await recorder.require(said.key)
-    await recorder.say(key, said.words, [TagsAdded(at_us=recorder.stamp(), tags=added)])
+    events = [TagsAdded(at_us=recorder.stamp(), tags=tags) for tags in tags_of(said.listed("addedTags"))]
+    await recorder.say(key, said.words, events)
     return {}
 
 

@@ -82,7 +82,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _rest("experiment/parameter/delete", "Delete a parameter", writes.delete_parameter),
     _rest("experiments/parameters/delete", "Delete parameters", writes.delete_parameters),
     _rest("experiment/log-other", "Another value", writes.other),
-    _rest("experiment/tags", "Add tags", writes.add_tags),
+    _rest("experiment/tags", "Add tags", live.tags),
     _rest("experiment/tags/delete", "Delete tags", writes.delete_tags),
     _rest("experiment/output", "Lines that were printed", live.output),
     _rest("experiment/file-path", "The program", writes.file_path),

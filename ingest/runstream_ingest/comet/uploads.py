@@ -10,7 +10,7 @@ from aiohttp import web
 from runstream.events.control import AssetDeleted, AssetLogged, RunEvent
 from runstream.service.comet import CODE, GRAPH, HTML, LINK, MODEL, OVERRIDES, PATCH, kind_of_asset
 from runstream_ingest.comet.bodies import Said
-from runstream_ingest.comet.files import Upload, object_of
+from runstream_ingest.comet.files import Upload, metadata_of
 from runstream_ingest.comet.recording import Recorder
 from runstream_ingest.comet.values import asset_name, fitted, step_of
 
@@ -138,7 +138,7 @@ async def empty(recorder: Recorder, request: web.Request, said: Said) -> Answer:
         name=asset_name(said.fields.get("userFileName") or "unnamed"),
         kind=_kind(said.fields.get("assetType") or "asset"),
         step=step_of(said.fields.get("step")),
-        metadata=object_of(said.fields.get("metadata")),
+        metadata=metadata_of(said.fields.get("metadata")),
     )
     return {"assetId": asset_id}
 
@@ -159,7 +159,7 @@ async def remote_model(recorder: Recorder, request: web.Request, said: Said) -> 
             name=asset_name(f"{model}/{one.get('fileName') or uri.rpartition('/')[2] or 'model'}"),
             kind="model",
             content_type="text/uri-list",
-            metadata={**object_of(one.get("metadata")), LINK: uri, MODEL: model},
+            metadata={**metadata_of(one.get("metadata")), LINK: uri, MODEL: model},
         )
     return {}
 

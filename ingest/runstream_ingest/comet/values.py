@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from runstream.events import limits
@@ -33,6 +33,8 @@ _ANY_CHARS: Final = 33_000
 _MAX_DEPTH: Final = 20
 #: The last moment that is within 64 bits in nanoseconds, as a point's time is (in the year 2262).
 _MAX_POINT_US: Final = 2**63 // 1000 - 1000
+#: Tags of one event: 500 * 200 bytes.
+_TAGS: Final = 500
 #: What a name that is too long keeps of its hash, so that two long names stay two.
 _HASH_CHARS: Final = 8
 
@@ -140,6 +142,12 @@ def grouped(values: Mapping[str, Any], max_bytes: int = MAX_VALUE_BYTES) -> Iter
         size += added
     if held:
         yield held
+
+
+def tags_of(listed: Sequence[Any]) -> Iterator[tuple[str, ...]]:
+    """The tags, each made to fit, in groups of which each fits into an event."""
+    for begin in range(0, len(listed), _TAGS):
+        yield tuple(fitted(tag, limits.MAX_TAG_CHARS) for tag in listed[begin : begin + _TAGS])
 
 
 def _is_deep(value: Any) -> bool:

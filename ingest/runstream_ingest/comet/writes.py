@@ -22,7 +22,6 @@ from runstream.events.control import (
     RunStarted,
     RunStatusChanged,
     RunTimesSet,
-    TagsAdded,
     TagsRemoved,
 )
 from runstream.service.comet import (
@@ -48,7 +47,7 @@ from runstream_ingest.comet.frames import (
 from runstream_ingest.comet.live import BEAT_MS, MONITOR_MS
 from runstream_ingest.comet.recording import Recorder
 from runstream_ingest.comet.refusals import refused
-from runstream_ingest.comet.values import at_us_of, bounded, fitted, grouped, parameter_name, text_of
+from runstream_ingest.comet.values import at_us_of, bounded, fitted, grouped, parameter_name, tags_of, text_of
 
 Answer = dict[str, object]
 Handler = Callable[[Recorder, web.Request, Said], Awaitable[Answer]]
@@ -187,14 +186,11 @@ async def other(recorder: Recorder, request: web.Request, said: Said) -> Answer:
     return await _say(recorder, said, lambda at: OthersLogged(at_us=at, values={fitting: bounded(value)}), at_us)
 
 
-async def add_tags(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    tags = tuple(fitted(tag, 200) for tag in said.listed("addedTags"))
-    return await _say(recorder, said, lambda at: TagsAdded(at_us=at, tags=tags))
-
-
 async def delete_tags(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    tags = tuple(fitted(tag, 200) for tag in said.listed("tags"))
-    return await _say(recorder, said, lambda at: TagsRemoved(at_us=at, tags=tags))
+    key = await recorder.require(said.key)
+    events = [TagsRemoved(at_us=recorder.stamp(), tags=tags) for tags in tags_of(said.listed("tags"))]
+    await recorder.say(key, said.words, events)
+    return {}
 
 
 async def file_path(recorder: Recorder, request: web.Request, said: Said) -> Answer:

@@ -460,6 +460,21 @@ async def test_pieces_of_an_asset_and_its_small_picture(served: Served) -> None:
     assert all(limits[name] > 0 for name in ("maxPoints", "maxBoxes"))
 
 
+async def test_many_tags_and_deep_metadata_fit(served: Served) -> None:
+    tags = [f"{number} " + "☃" * 60 for number in range(3_000)]
+    assert (await served.send(f"{REST}/tags", {"experimentKey": KEY, "addedTags": tags}))[0] == 200
+    assert (await served.send(f"{REST}/tags/delete", {"experimentKey": KEY, "tags": tags}))[0] == 200
+    events = [event for event in (await served.folded()).events if event.type.startswith("tags_")]
+    assert [tag for event in events for tag in event.tags] == tags * 2
+    deep = '{"deep": ' + "[" * 300 + "]" * 300 + "}"
+    query = {"experimentKey": KEY, "fileName": "a"}
+    assert (await served.send(f"{REST}/upload-asset", form_of(b"1", metadata=deep), **query))[0] == 200
+    body = {"experimentKey": KEY, "userFileName": "b", "metadata": {str(number): "y" * 20_000 for number in range(10)}}
+    assert (await served.send("clientlib/asset", body))[0] == 400
+    (logged,) = [one for one in (await served.folded()).events if isinstance(one, AssetLogged)]
+    assert logged.metadata == {"deep": "[" * 300 + "]" * 300}
+
+
 async def test_a_form_without_a_file_is_refused(served: Served) -> None:
     form = aiohttp.FormData(default_to_multipart=True)
     form.add_field("metadata", "{}")
