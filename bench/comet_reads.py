@@ -320,6 +320,7 @@ def _wanted(file: Path) -> dict[str, Any]:
 
 def _reported(name: str, done: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], wanted: Mapping[str, Any]) -> Any:
     engines = [engine[name]["wall_s"] for engine, _ in done]
+    engine_cpu_ms = round(1e3 * statistics.median(engine[name]["cpu_s"] for engine, _ in done), 1)
     ways = {}
     for way in done[0][1][name]:
         taken = [turn[name][way] for _, turn in done]
@@ -334,4 +335,5 @@ def _reported(name: str, done: Sequence[tuple[Mapping[str, Any], Mapping[str, An
             "same": all(compared) if compared else None,
         }
     size = len(wanted["keys"]) if "keys" in wanted else wanted["points"]
-    return {"found": size, "engine_ms": round(1e3 * statistics.median(engines), 1), "ways": ways}
+    engine_ms = round(1e3 * statistics.median(engines), 1)
+    return {"found": size, "engine_ms": engine_ms, "engine_cpu_ms": engine_cpu_ms, "ways": ways}
