@@ -15,10 +15,11 @@ from zlib import crc32
 import killed_trainers
 import test_sender_kills
 from collector import Record
-from recorded import Recorded, Writing
+from recorded import Recorded, Writing, artifact_event
 from served import Trainers
 from trainer_child import CONTROL_EVERY, step_of, values_of
 
+from runstream.events.artifacts import ArtifactVersionLogged
 from runstream.events.control import (
     AssetLogged,
     ExperimentCreated,
@@ -233,6 +234,8 @@ class FrameLoad:
             named = {"workspace": "w", "project": project}
             self._events(writer, ProjectUpdated(at_us=6, notes=digest[:5], **named))
             self._events(writer, ExperimentCreated(at_us=7, experiment=digest[:3], **named))
+            logged = ArtifactVersionLogged(at_us=8, artifact_type="thing", name="logged", comment=digest[:4], **named)
+            self._events(writer, artifact_event(source, project, "a"), logged)
             return
         match source.randrange(8):
             case 0:
