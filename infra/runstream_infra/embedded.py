@@ -177,7 +177,7 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
         settings=GatewaySettings(),
         registry=registry,
     )
-    lookup = StoreLookup(lambda: parts.store, QuerySettings())
+    lookup = StoreLookup(lambda: parts.store)
     add_comet_writes(app, gateway=gateway, assets=parts.assets, visibility=parts.progress, lookup=lookup)
     add_query(
         app,

@@ -1,7 +1,6 @@
 """`runstream.service.lookup.Lookup` by statements over the read models."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from runstream.service.lookup import (
     ProjectTexts,
 )
 from runstream.service.store import StoreReader, StoreUnavailable
-from runstream_query.settings import QuerySettings
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import newest_runs
 
@@ -25,15 +23,8 @@ from runstream_query.sql.runs import newest_runs
 class StoreLookup:
     """Asks the store that `store` gives, which may be none yet: a gateway takes in data before it has found it."""
 
-    def __init__(
-        self,
-        store: Callable[[], StoreReader | None],
-        settings: QuerySettings,
-        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-    ) -> None:
+    def __init__(self, store: Callable[[], StoreReader | None]) -> None:
         self._store = store
-        self._silence_us = round(settings.silence_s * 1_000_000)
-        self._now_us = now_us
 
     async def run(self, run_id: str) -> KnownRun | None:
         parameters = Parameters()
@@ -45,21 +36,20 @@ class StoreLookup:
         row = rows[0]
         writers = json.loads(row["state"]).get("writers") or {}
         open_ = [writer for writer, state in writers.items() if state.get("ending") is None]
-        alive = await self._is_alive(run_id, open_)
-        return KnownRun(row["workspace"], row["project"], row["name"], frozenset(writers), alive, row["deleted"])
+        heard_us = await self._heard_at_us(run_id, open_)
+        return KnownRun(row["workspace"], row["project"], row["name"], frozenset(writers), heard_us, row["deleted"])
 
-    async def _is_alive(self, run_id: str, writers: Sequence[str]) -> bool:
-        """Whether one of these was heard lately. Others write about a run too, and never end."""
+    async def _heard_at_us(self, run_id: str, writers: Sequence[str]) -> int | None:
+        """When the last of these was heard. Others write about a run too, and never end."""
         if not writers:
-            return False
+            return None
         parameters = Parameters()
-        since = parameters.integer(self._now_us() - self._silence_us)
         sql = (
-            f"SELECT count() AS writers FROM watermarks WHERE key = {parameters.text(run_id)} AND NOT ended "
-            f"AND writer IN {parameters.texts(writers)} "
-            f"AND toUnixTimestamp64Micro(last_seen_at) >= {since}"
+            "SELECT count() AS writers, max(toUnixTimestamp64Micro(last_seen_at)) AS heard_us FROM watermarks "
+            f"WHERE key = {parameters.text(run_id)} AND NOT ended AND writer IN {parameters.texts(writers)}"
         )
-        return bool((await self._rows(sql, parameters))[0]["writers"])
+        row = (await self._rows(sql, parameters))[0]
+        return int(row["heard_us"]) if row["writers"] else None
 
     async def assets_named(self, run_id: str, name: str) -> Sequence[str]:
         parameters = Parameters()

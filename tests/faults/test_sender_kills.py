@@ -167,7 +167,8 @@ def test_kills_lose_nothing(faults: Faults, spool: Path, tmp_path: Path, capsys:
     result = sync(spool, timeout_s=120)
     collector.close()
     assert result.left == ()
-    assert list((spool / "writers").iterdir()) == []
+    # A trainer that was killed while it made its folder has logged nothing, and leaves one without this file.
+    assert list((spool / "writers").glob("*/writer.json")) == []
     assert collector.gaps == [] or faults is ROUGH  # an injected 409 sends the sender behind what it has
     assert collector.conflicts == []
     check(trainers, collector, progress, tally)

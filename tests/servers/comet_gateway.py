@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -118,6 +119,8 @@ class LogLookup:
     def __init__(self, log: Log) -> None:
         self._log = log
         self.unavailable = False
+        #: When the run's writers were last heard: somebody is alive.
+        self.heard_at_us: int | None = time.time_ns() // 1000
 
     async def run(self, run_id: str) -> KnownRun | None:
         if self.unavailable:
@@ -131,7 +134,7 @@ class LogLookup:
                     writers.add(frame.header.writer_id)
         if first is None:
             return None
-        return KnownRun(first.workspace, first.project, first.name or "", frozenset(writers), True, False)
+        return KnownRun(first.workspace, first.project, first.name or "", frozenset(writers), self.heard_at_us, False)
 
     async def assets_named(self, run_id: str, name: str) -> list[str]:
         found: dict[str, None] = {}

@@ -79,7 +79,7 @@ class FoldedLookup:
         return states[-1] if states else None
 
     async def run(self, run_id: str) -> KnownRun | None:
-        return KnownRun(WORKSPACE, "p", "n", frozenset(), alive=False, deleted=False) if run_id == RUN else None
+        return KnownRun(WORKSPACE, "p", "n", frozenset(), heard_at_us=None, deleted=False) if run_id == RUN else None
 
     async def model_files(self, run_id: str, model: str) -> Sequence[KnownFile]:
         return self.files if model == NAME else ()

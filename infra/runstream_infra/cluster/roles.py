@@ -106,7 +106,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
             settings=GatewaySettings(is_only_gateway=False),
             registry=registry,
         )
-        lookup = StoreLookup(lambda: visibility.store, QuerySettings())
+        lookup = StoreLookup(lambda: visibility.store)
         add_comet_writes(app, gateway=gateway, assets=assets, visibility=visibility, lookup=lookup)
         async with _listening(app, settings, on_ready):
             await stop.wait()

@@ -27,6 +27,8 @@ MAX_NUMBERS: Final = 1024
 #: the same place has a probability of 300**2 / 2 / 2**53 = 5e-12.
 _PLACES_BITS: Final = 53
 _BUCKET_US: Final = 600_000_000
+#: One value a request, five requests a second: 300 ranges, too.
+_STAMPED_BUCKET_US: Final = 60_000_000
 #: Points that the client logged within one of its milliseconds are told apart, in their order, by microseconds.
 _PER_MS: Final = 1000
 
@@ -57,7 +59,9 @@ class Statement:
 
     @property
     def writer_id(self) -> str:
-        return _hashed(16, b"said", self.key.encode(), b"%d" % (self.at_us // _BUCKET_US)).hex()
+        bucket_us = _STAMPED_BUCKET_US if self.stamped else _BUCKET_US
+        kind = b"stamped" if self.stamped else b"said"
+        return _hashed(16, kind, self.key.encode(), b"%d" % (self.at_us // bucket_us)).hex()
 
     def first_seq(self, part: int = 0) -> int:
         """The first number of one part of it."""

@@ -32,7 +32,9 @@ from runstream_ingest.comet.refusals import EXPERIMENT_EXISTS, no_experiment, re
 from runstream_ingest.comet.values import at_us_of, bounded, grouped, parameter_name, step_of, tags_of, text_of
 
 #: A run whose writers are silent for 30 s has crashed: three signs of life may be late or lost.
-BEAT_MS = 7_000
+BEAT_MS = 5_000
+#: Who was heard within two beats, and a little, is alive.
+_ALIVE_US = (2 * BEAT_MS + 2_000) * 1_000
 #: How often the client looks at the machine.
 MONITOR_MS = 15_000
 #: How often it sends parameters that changed.
@@ -72,7 +74,9 @@ async def add_run(recorder: Recorder, request: web.Request, said: Said) -> dict[
 
 
 async def get_run(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
-    """Go on with an experiment: a new attempt, or one more writer where another one is alive."""
+    """Go on with an experiment: a new attempt, or one more writer where another one is alive. Who was killed a moment
+    ago cannot be told from one that is alive, and would leave the run crashed: so two beats decide, not the 30 s that
+    others are given."""
     key = checked_key(said.fields.get("previousExperiment"))
     known = await recorder.lookup.run(key)
     if known is None or known.deleted:
@@ -82,11 +86,15 @@ async def get_run(recorder: Recorder, request: web.Request, said: Said) -> dict[
         at_us=_said_at(said, recorder),
         workspace=known.workspace,
         project=known.project,
-        resumed=not known.alive,
+        resumed=not _is_alive(known, recorder.now_us()),
         sdk_version=_version(said),
     )
     await _begin(recorder, key, writer, started)
     return _handshake(recorder, request, writer, known.workspace, known.project, known)
+
+
+def _is_alive(known: KnownRun, now_us: int) -> bool:
+    return known.heard_at_us is not None and now_us - known.heard_at_us < _ALIVE_US
 
 
 async def _begin(recorder: Recorder, key: str, writer: str, started: RunStarted) -> None:

@@ -10,14 +10,14 @@ from runstream.events.positions import Positions
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
-    """A run as the read models have it. `writers`: ids of those that ever started it. `alive`: one of them was heard
-    within what counts as silence, and has not ended."""
+    """A run as the read models have it. `writers`: ids of those that ever started it. `heard_at_us`: when the last sign
+    of life came of those that have not ended, by the log's clock; None if all have."""
 
     workspace: str
     project: str
     name: str
     writers: frozenset[str]
-    alive: bool
+    heard_at_us: int | None
     deleted: bool
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import aiohttp
 import pytest
 from comet_gateway import AT_MS, KEY, Log, Served, form_of, serving
 
-from runstream.events.control import AssetLogged
+from runstream.events.control import AssetLogged, RunStarted
 from runstream_ingest.gateway import GatewaySettings
 
 REST = "api/rest/v2/write/experiment"
@@ -100,6 +101,18 @@ async def test_an_experiment_that_others_cannot_see_yet_has_not_begun_there(tmp_
         served.visibility.is_late = False
         assert (await served.send("clientlib/logger/add/run", body))[0] == 200
         assert [event.type for event in (await served.folded()).events] == ["run_started.v1"]
+
+
+@pytest.mark.parametrize(("heard_s_ago", "resumed"), [(1, False), (20, True), (None, True)])
+async def test_who_goes_on_with_an_experiment_replaces_those_that_are_gone(
+    served: Served, heard_s_ago: int | None, resumed: bool
+) -> None:
+    now_us = time.time_ns() // 1000
+    served.lookup.heard_at_us = None if heard_s_ago is None else now_us - heard_s_ago * 1_000_000
+    body = {"previousExperiment": KEY, "local_timestamp": AT_MS + 1}
+    assert (await served.send("clientlib/logger/get/run", body))[0] == 200
+    *_, started = [event for event in (await served.folded()).events if isinstance(event, RunStarted)]
+    assert started.resumed is resumed
 
 
 async def test_lines_that_are_sent_again_are_printed_once_and_those_of_rest_as_they_come(served: Served) -> None:
