@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from runstream.query.literals import ENVIRONMENT_NAMES
 from runstream.service.auth import KEY_NAME
 from runstream.service.comet import project_id
 from runstream_query.answers import Project
@@ -23,7 +24,6 @@ from runstream_query.comet.answers import (
 from runstream_query.comet.asked import AskedExperiments, AskedNothing, AskedProject, AskedWorkspace
 from runstream_query.comet.predicates import (
     ENVIRONMENT,
-    ENVIRONMENT_NAMES,
     METADATA,
     METADATA_FIELDS,
     METRICS,

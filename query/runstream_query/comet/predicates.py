@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from runstream.query.literals import ENVIRONMENT_NAMES
 from runstream_query.errors import FilterError
 from runstream_query.filters.checks import STATUSES, type_of
 from runstream_query.filters.times import instant_us
@@ -51,19 +52,6 @@ METADATA_FIELDS: Final[Mapping[str, tuple[Field, str]]] = {
     "start_server_timestamp": (Field("started"), "datetime"),
     "status": (Field("status"), "string"),
     "user_name": (Field("user"), "string"),
-}
-#: Comet's names of what the SDK captures under names of its own, which work as well.
-ENVIRONMENT_NAMES: Final[Mapping[str, str]] = {
-    "command": "command.program",
-    "executable": "python.executable",
-    "hostname": "host.hostname",
-    "machine": "host.machine",
-    "os": "host.system",
-    "os_release": "host.release",
-    "os_type": "host.system",
-    "processor": "host.processor",
-    "python_version": "python.version",
-    "user": "host.user",
 }
 
 #: No run has an empty id.

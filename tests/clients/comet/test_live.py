@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from conftest import HERE, Told, Writing, answers_of, client_environment
+from comet_processes import HERE, Told, Writing, answers_of, client_environment
 from logged import KEY
 from told import (
     CROWD,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from conftest import Told
+from comet_processes import Told
 from told import (
     IMAGE,
     ODD_ASSETS,
