@@ -44,12 +44,12 @@ class Route:
         return tuple(f"{root}/{self.path}" for root in self.roots)
 
 
-def _live(path: str, summary: str, handle: Handler, method: str = "POST") -> Route:
-    return Route(method, LIVE_ROOTS, path, summary, handle)
+def _live(path: str, summary: str, handle: Handler, method: str = "POST", *, multipart: bool = False) -> Route:
+    return Route(method, LIVE_ROOTS, path, summary, handle, multipart)
 
 
-def _rest(path: str, summary: str, handle: Handler, method: str = "POST") -> Route:
-    return Route(method, ROOTS, f"write/{path}", summary, handle)
+def _rest(path: str, summary: str, handle: Handler, method: str = "POST", *, multipart: bool = False) -> Route:
+    return Route(method, ROOTS, f"write/{path}", summary, handle, multipart)
 
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -64,13 +64,13 @@ ROUTES: Final[tuple[Route, ...]] = (
     _live("notification/experiment", "A summary", live.accepted),
     _live("notify/event", "What the client notices about itself", live.accepted),
     _live("health/ping", "Whether it is worth sending", live.accepted, "GET"),
-    Route("POST", LIVE_ROOTS, "asset/upload", "A file", uploads.asset, multipart=True),
-    Route("POST", LIVE_ROOTS, "visualizations/upload", "A figure", uploads.asset, multipart=True),
-    Route("POST", LIVE_ROOTS, "git-patch/upload", "What was changed", uploads.patch, multipart=True),
-    Route("POST", LIVE_ROOTS, "asset/asset-item", "A piece of an asset", uploads.item, multipart=True),
-    Route("PUT", LIVE_ROOTS, "asset/{asset}/thumbnail", "A small picture of an asset", uploads.item, multipart=True),
-    Route("POST", LIVE_ROOTS, "asset", "An asset whose pieces follow", uploads.empty),
-    Route("POST", LIVE_ROOTS, "asset/log-remote-model", "A model that is elsewhere", uploads.remote_model),
+    _live("asset/upload", "A file", uploads.asset, multipart=True),
+    _live("visualizations/upload", "A figure", uploads.asset, multipart=True),
+    _live("git-patch/upload", "What was changed", uploads.patch, multipart=True),
+    _live("asset/asset-item", "A piece of an asset", uploads.item, multipart=True),
+    _live("asset/{asset}/thumbnail", "A small picture of an asset", uploads.item, "PUT", multipart=True),
+    _live("asset", "An asset whose pieces follow", uploads.empty),
+    _live("asset/log-remote-model", "A model that is elsewhere", uploads.remote_model),
     _rest("experiment/create", "Create an experiment", writes.create),
     _rest("experiment/set-status", "A sign of life", writes.keep_alive, "GET"),
     _rest("experiment/metric", "A value of a metric", writes.metric),
@@ -100,11 +100,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     _rest("experiment/move", "Move to a project", writes.move),
     _rest("project/symlink", "Link to an experiment", writes.symlink, "GET"),
     _live("symlink/new", "Link to the experiment", writes.symlink, "GET"),
-    Route("POST", ROOTS, "write/experiment/upload-asset", "A file", uploads.asset, multipart=True),
-    Route("POST", ROOTS, "write/experiment/git/patch", "What was changed", uploads.patch, multipart=True),
-    Route("POST", ROOTS, "write/experiment/html", "A piece of its page", uploads.page),
-    Route("POST", ROOTS, "write/experiment/code", "Its code", uploads.code),
-    Route("POST", ROOTS, "write/experiment/graph", "Its model graph", uploads.graph),
+    _rest("experiment/upload-asset", "A file", uploads.asset, multipart=True),
+    _rest("experiment/git/patch", "What was changed", uploads.patch, multipart=True),
+    _rest("experiment/html", "A piece of its page", uploads.page),
+    _rest("experiment/code", "Its code", uploads.code),
+    _rest("experiment/graph", "Its model graph", uploads.graph),
     _rest("project/create", "Create a project", projects.create),
     _rest("project/update", "Rename or describe a project", projects.update),
     _rest("project/delete", "Delete a project", projects.delete),
