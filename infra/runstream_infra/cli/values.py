@@ -25,7 +25,9 @@ def plain(value: Any) -> str:
             return ""
         case bool():
             return "yes" if value else "no"
-        case int() | float():
+        case int():
+            return str(value)  # a seed, a number of parameters: somebody will copy it
+        case float():
             return plain_number(value)
         case list() | tuple() | set() | frozenset():
             return ", ".join(plain(item) for item in value)

@@ -23,6 +23,7 @@ def test_numbers_are_short(value: float, text: str) -> None:
         (None, ""),
         (True, "yes"),
         (["a", 1], "a, 1"),
+        (9007199254740993, "9007199254740993"),
         ({"lr": 0.1}, "lr=0.1"),
         (datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=1))), "2026-01-02 02:04:05"),
     ],
