@@ -1,8 +1,9 @@
 """The REST methods that write one experiment. Each answers when what it wrote can be read."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -12,6 +13,7 @@ from runstream.events.control import (
     OthersLogged,
     ParametersDeleted,
     ParametersLogged,
+    ProjectCreated,
     RunArchived,
     RunDeleted,
     RunEvent,
@@ -24,6 +26,7 @@ from runstream.events.control import (
     RunTimesSet,
     TagsRemoved,
 )
+from runstream.events.names import project_key
 from runstream.service.comet import (
     ADDITIONAL,
     CAPTURED,
@@ -32,8 +35,8 @@ from runstream.service.comet import (
     PACKAGES,
     PROGRAM,
     SECTION,
+    link_name,
 )
-from runstream.service.problems import Problem
 from runstream_ingest.comet.bodies import Said, checked_key, place
 from runstream_ingest.comet.frames import (
     ENDED,
@@ -301,14 +304,15 @@ async def delete_asset(recorder: Recorder, request: web.Request, said: Said) -> 
 
 
 async def move(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    """Experiments into another project, which needs not be there."""
-    if said.flag("symlink"):
-        raise _one_project()
+    """Experiments into another project, which needs not be there; or links to them, and they stay where they are."""
     workspace = place("workspace", said.optional("targetWorkspaceName") or DEFAULT_WORKSPACE)
     project = place("project", said.text("targetProjectName"))
     keys = [checked_key(key) for key in said.listed("experimentKeys")]
     for key in keys:
         await recorder.require(key)
+    if said.flag("symlink"):
+        await _link(recorder, said, keys, workspace, project)
+        return {}
     for key in keys:
         moved = RunMoved(at_us=recorder.stamp(), workspace=workspace, project=project)
         await recorder.say(key, said.words, [moved], wait=key == keys[-1])
@@ -316,12 +320,24 @@ async def move(recorder: Recorder, request: web.Request, said: Said) -> Answer:
 
 
 async def symlink(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    """A link to an experiment in another project, which there is not."""
-    raise _one_project()
+    """A link to an experiment in another project of its workspace."""
+    key, project = await recorder.require(said.key), place("project", said.text("projectName"))
+    known = await recorder.lookup.run(key)
+    workspace = known.workspace if known else DEFAULT_WORKSPACE
+    await _link(recorder, said, [key], workspace, project)
+    where = f"{quote(workspace)}/{quote(project)}/{key}"
+    return {"link": f"{request.scheme}://{request.headers.get('Host', '')}/{where}"}
 
 
-def _one_project() -> Problem:
-    return refused("an experiment is in one project here: move it, or tag it and query the tag")
+async def _link(recorder: Recorder, said: Said, keys: Sequence[str], workspace: str, project: str) -> None:
+    """Show the experiments in that project too, which is created if it is missing."""
+    created = ProjectCreated(at_us=recorder.stamp(), workspace=workspace, project=project)
+    await recorder.say(project_key(workspace, project), said.words, [created], wait=False)
+    for key in keys:
+        values = {link_name(workspace, project): True}
+        linked = EnvironmentCaptured(at_us=recorder.stamp(), section=SECTION, values=values)
+        await recorder.say(key, said.words, [linked], wait=False)
+    await recorder.settled()
 
 
 async def _say(recorder: Recorder, said: Said, event: Callable[[int], RunEvent], at_us: int | None = None) -> Answer:

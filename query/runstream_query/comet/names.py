@@ -34,6 +34,7 @@ from runstream_query.comet.predicates import (
     Column,
 )
 from runstream_query.comet.runs import (
+    Place,
     experiments_by_key,
     experiments_of,
     find_project,
@@ -105,7 +106,7 @@ async def experiments(context: Context, request: web.Request, asked: AskedExperi
     client, which keeps the last, finds the newest."""
     if asked.page is not None and asked.size is None:
         raise InvalidRequest("page needs size", name="size")
-    expression = of_project(*await place_of(context, asked), asked.archived)
+    expression = of_project(await place_of(context, asked), asked.archived)
     direction = "DESC" if asked.sort_order == "desc" else "ASC"
     order = f"{_ORDERS[asked.sort_by]} {direction}, run {direction}"
     if asked.size is None:
@@ -116,20 +117,20 @@ async def experiments(context: Context, request: web.Request, asked: AskedExperi
 
 
 async def column_names(context: Context, request: web.Request, asked: AskedProject) -> CometColumns:
-    found = await columns_of(context, *await place_of(context, asked))
+    found = await columns_of(context, await place_of(context, asked))
     return CometColumns(columns=[CometColumn(name=one.name, source=one.source, type=one.type) for one in found])
 
 
-async def columns_of(context: Context, workspace: str, project: str) -> Sequence[Column]:
+async def columns_of(context: Context, place: Place) -> Sequence[Column]:
     """What the runs of a project have, archived ones too, by source and name. Four statements at most."""
     columns = [Column(name, METADATA, kind) for name, (_, kind) in METADATA_FIELDS.items()]
     bound = Parameters()
-    ids = ids_of_project(workspace, project, bound)
+    ids = ids_of_project(place, bound)
     rows = await context.rows(f"SELECT DISTINCT metric FROM summary_states WHERE run IN {ids} ORDER BY metric", bound)
     columns += [Column(row["metric"], METRICS, "double") for row in rows]
     logged = {
         (source, name): Column(name, source, kind)
-        for (source, name), kind in (await _logged_types(context, workspace, project)).items()
+        for (source, name), kind in (await _logged_types(context, place)).items()
     }
     logged[OTHERS, NAME] = Column(NAME, OTHERS, "string")
     for name, ours in ENVIRONMENT_NAMES.items():
@@ -137,12 +138,12 @@ async def columns_of(context: Context, workspace: str, project: str) -> Sequence
         logged[ENVIRONMENT, name] = Column(name, ENVIRONMENT, kind)
     columns += logged.values()
     bound = Parameters()
-    newest = newest_runs(("tags",), ids_of_project(workspace, project, bound))
+    newest = newest_runs(("tags",), ids_of_project(place, bound))
     rows = await context.rows(f"SELECT DISTINCT arrayJoin(tags) AS tag FROM {newest} AS newest ORDER BY tag", bound)
     return columns + [Column(row["tag"], TAGS, "string") for row in rows]
 
 
-async def _logged_types(context: Context, workspace: str, project: str) -> dict[tuple[str, str], str]:
+async def _logged_types(context: Context, place: Place) -> dict[tuple[str, str], str]:
     """(source, name) -> type of logged values.
 
     The first look is at all states, old ones too, which costs a thirtieth of finding the newest of each run. It tells
@@ -151,7 +152,7 @@ async def _logged_types(context: Context, workspace: str, project: str) -> dict[
     bound = Parameters()
     counted = await context.rows(
         f"SELECT kind, name, {_COUNTS}, count() AS states, countIf(deleted) AS gone FROM attribute_states "
-        f"WHERE run IN {ids_of_project(workspace, project, bound)} GROUP BY kind, name ORDER BY kind, name",
+        f"WHERE run IN {ids_of_project(place, bound)} GROUP BY kind, name ORDER BY kind, name",
         bound,
     )
     mixed = [row for row in counted if row["gone"] or not _is_of_one_type(row)]
@@ -162,7 +163,7 @@ async def _logged_types(context: Context, workspace: str, project: str) -> dict[
             del rows[row["kind"], row["name"]]
         exact = await context.rows(
             f"SELECT kind, name, {_COUNTS} FROM attributes WHERE NOT deleted AND "
-            f"run IN {ids_of_project(workspace, project, bound)} AND name IN "
+            f"run IN {ids_of_project(place, bound)} AND name IN "
             f"{bound.texts(sorted({row['name'] for row in mixed}))} GROUP BY kind, name",
             bound,
         )

@@ -24,8 +24,8 @@ async def query(context: Context, request: web.Request, asked: AskedQuery) -> Co
     try:
         predicates = [Predicate(one.source, one.query, one.negated) for one in asked.predicates]
         looked_up = needs_columns([(one.source, one.query) for one in predicates])
-        wanted = expression_of_predicates(predicates, await columns_of(context, *place) if looked_up else ())
-        rows = await matching(context, of_project(*place, asked.archived, wanted), ("run",))
+        wanted = expression_of_predicates(predicates, await columns_of(context, place) if looked_up else ())
+        rows = await matching(context, of_project(place, asked.archived, wanted), ("run",))
     except FilterError as error:
         raise FilterError(error.message, name="predicates") from None
     return CometKeys(experiment_keys=[row["run"] for row in rows])
@@ -37,8 +37,8 @@ async def search(context: Context, request: web.Request, asked: AskedSearch) -> 
     try:
         tree = asked.rules_tree or {}
         looked_up = bool(tree) and needs_columns([(None, tree)])
-        wanted = expression_of_tree(tree, await columns_of(context, *place) if looked_up else ())
-        expression = of_project(*place, asked.deleted, wanted)
+        wanted = expression_of_tree(tree, await columns_of(context, place) if looked_up else ())
+        expression = of_project(place, asked.deleted, wanted)
         rows = await matching(context, expression, ("run",), limit=asked.limit, offset=(asked.page - 1) * asked.limit)
         bound = Parameters()
         total = (await context.rows(count_statement(expression, context.clock(), bound), bound))[0]["total"]

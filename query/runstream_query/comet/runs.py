@@ -3,16 +3,17 @@
 import asyncio
 import posixpath
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from runstream.events.names import RUN_ID
-from runstream.service.comet import project_id
+from runstream.service.comet import SECTION, link_name, project_id
 from runstream_query.answers import Project
 from runstream_query.comet.answers import CometExperiment, at_ms
 from runstream_query.comet.asked import AskedProject
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.filters.compiler import compile_filter
-from runstream_query.filters.tree import And, Compare, Expression, Field, fields_of
+from runstream_query.filters.tree import And, Compare, Expression, Field, OneOf, Or, fields_of
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
 from runstream_query.http.pages import shown_rows
@@ -54,23 +55,46 @@ async def find_project(context: Context, asked: AskedProject) -> Project:
     raise NotFound(f"there is no project {what}: look the names up with get_workspaces and get_projects")
 
 
-async def place_of(context: Context, asked: AskedProject) -> tuple[str, str]:
-    """Workspace and project that are meant, without a look at all of its runs. Raises NotFound, InvalidRequest."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A project. `linked`: runs of other projects that are shown in it too."""
+
+    workspace: str
+    project: str
+    linked: tuple[str, ...] = ()
+
+
+async def place_of(context: Context, asked: AskedProject) -> Place:
+    """The project that is meant, without a look at all of its runs. Raises NotFound, InvalidRequest."""
     names = names_of_project(asked)
-    if names is not None:
-        bound = Parameters()
-        where = f"workspace = {bound.text(names[0])} AND project = {bound.text(names[1])}"
-        if await context.rows(f"SELECT 1 FROM run_states WHERE {where} LIMIT 1", bound):
-            return names
-    found = await find_project(context, asked)
-    return found.workspace, found.project
+    if names is None or not await _has_runs(context, *names):
+        found = await find_project(context, asked)
+        names = found.workspace, found.project
+    bound = Parameters()
+    name = bound.text(f"{SECTION}.{link_name(*names)}")
+    sql = (
+        f"SELECT run FROM attributes WHERE kind = 'environment' AND name = {name} AND value = 'true' AND NOT deleted "
+        f"ORDER BY run LIMIT {_MANY}"
+    )
+    return Place(*names, tuple(row["run"] for row in await context.rows(sql, bound)))
 
 
-def of_project(workspace: str, project: str, archived: bool, expression: Expression | None = None) -> Expression:
+async def _has_runs(context: Context, workspace: str, project: str) -> bool:
+    bound = Parameters()
+    where = f"workspace = {bound.text(workspace)} AND project = {bound.text(project)}"
+    return bool(await context.rows(f"SELECT 1 FROM run_states WHERE {where} LIMIT 1", bound))
+
+
+def of_project(place: Place, archived: bool, expression: Expression | None = None) -> Expression:
     """The runs of a project that `expression` holds for, archived or not; never deleted ones."""
+    named: tuple[Expression, ...] = (
+        Compare(Field("workspace"), "=", place.workspace),
+        Compare(Field("project"), "=", place.project),
+    )
+    if place.linked:
+        named = (Or((And(named), OneOf(Field("id"), place.linked))),)
     scope: list[Expression] = [
-        Compare(Field("workspace"), "=", workspace),
-        Compare(Field("project"), "=", project),
+        *named,
         Compare(Field("archived"), "=", archived),
         Compare(Field("deleted"), "=", False),
     ]
@@ -79,9 +103,11 @@ def of_project(workspace: str, project: str, archived: bool, expression: Express
     return And(tuple(scope))
 
 
-def ids_of_project(workspace: str, project: str, parameters: Parameters) -> str:
+def ids_of_project(place: Place, parameters: Parameters) -> str:
     """What may stand behind IN: the ids of all runs of a project, archived ones too, deleted ones not."""
-    where = f"workspace = {parameters.text(workspace)} AND project = {parameters.text(project)}"
+    where = f"workspace = {parameters.text(place.workspace)} AND project = {parameters.text(place.project)}"
+    if place.linked:
+        where = f"({where} OR run IN {parameters.run_ids(place.linked)})"
     once = f"(SELECT run FROM run_states WHERE {where})"
     return (
         f"(SELECT run FROM {newest_runs(('workspace', 'project', 'deleted'), once)} AS newest "

@@ -244,7 +244,7 @@ def projects(api, fresh):
     told["notes"] = fresh.get_project_notes(*place)
     api.update_project(*place, description="second")
     told["described"] = fresh.get_project(*place)
-    key = new(project=place[1]).key
+    key = told["key"] = new(project=place[1]).key
     api.update_project(*place, new_project_name="renamed")
     told["renamed"] = [fresh.get_project(*place), fresh.get_project(REST_WORKSPACE, "renamed")]
     told["its notes"] = fresh.get_project_notes(REST_WORKSPACE, "renamed")
@@ -256,8 +256,15 @@ def projects(api, fresh):
     api.move_experiments([key], REST_WORKSPACE, "elsewhere ☃")
     moved = fresh.get_experiment_by_key(key).get_metadata()
     told["moved"] = [moved["workspaceName"], moved["projectName"]]
-    told["symlink"] = failure(lambda: api.move_experiments([key], REST_WORKSPACE, "x", symlink=True))
-    told["link"] = failure(lambda: fresh.get_experiment_by_key(key).create_symlink("x"))
+    api.move_experiments([key], REST_WORKSPACE, "linked", symlink=True)
+    told["link"] = fresh.get_experiment_by_key(key).create_symlink("linked too")
+    told["linked"] = [
+        [one.key == key for one in fresh.get_experiments(REST_WORKSPACE, project)]
+        for project in ("linked", "linked too", "elsewhere ☃")
+    ]
+    told["linked columns"] = [
+        column["name"] for column in fresh._client.get_project_columns(REST_WORKSPACE, "linked")["columns"]
+    ]
     api.delete_project(REST_WORKSPACE, "renamed 2")
     told["deleted"] = fresh.get_project(REST_WORKSPACE, "renamed 2")
     api.delete_project(REST_WORKSPACE, "elsewhere ☃", delete_experiments=True)

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from comet_processes import Told
@@ -215,11 +216,11 @@ def test_projects(rest: Mapping[str, Part]) -> None:
     assert part["unknown"]["status"] == 404
 
 
-def test_an_experiment_is_in_one_project(rest: Mapping[str, Part]) -> None:
-    for label in ("symlink", "link"):
-        refused = rest["projects"][label]
-        assert refused["status"] == 400
-        assert "tag it" in refused["text"]
+def test_a_linked_experiment_is_shown_in_both_projects(rest: Mapping[str, Part]) -> None:
+    part = rest["projects"]
+    assert part["linked"] == [[True], [True], [True]]
+    assert unquote(part["link"]).endswith(f"/{REST_WORKSPACE}/linked too/{part['key']}")
+    assert "experiment_key" in part["linked columns"]
 
 
 def test_refusals_say_why(rest: Mapping[str, Part]) -> None:
