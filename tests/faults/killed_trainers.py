@@ -47,7 +47,9 @@ def logs_other(call: int) -> bool:
 
 
 def read_progress(path: Path) -> Progress:
-    rows, others = _PROGRESS.unpack(path.read_bytes()[: _PROGRESS.size])
+    content = path.read_bytes()[: _PROGRESS.size]
+    # A trainer that was killed right after it made the file has not logged anything.
+    rows, others = _PROGRESS.unpack(content) if content else (0, 0)
     return Progress(rows, others, path.with_suffix(".finished").exists())
 
 
