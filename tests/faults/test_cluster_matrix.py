@@ -39,7 +39,7 @@ PARTITIONS = 8
 AT_ONCE = 5
 ROWS: list[Row] = []
 
-pytestmark = pytest.mark.timeout(420 + 60 * KILLS)
+pytestmark = pytest.mark.timeout(600 + 60 * KILLS)
 
 
 def times(least: int) -> int:
@@ -168,11 +168,11 @@ def test_workers_are_killed_between_every_two_steps(matrix: Matrix, tmp_path: Pa
         made.loads.append(load)
         with load, DyingWorkers(matrix.cluster) as workers:
             for step in steps:
-                wait_for(lambda: len(workers.living) < AT_ONCE, 90, f"workers to die before {step}")
+                wait_for(lambda: len(workers.living) < AT_ONCE, 180, f"workers to die before {step}")
                 # The first visit may be among what another worker left half written.
                 workers.start(step, made.source.choice((1, 1, 2, 3)))
                 made.pause(0.5)
-            wait_for(lambda: not workers.living, 90, "the last workers to die")
+            wait_for(lambda: not workers.living, 180, "the last workers to die")
             assert sorted(workers.died_at) == sorted(steps)
             load.end()
         made.prove(f"{len(steps)} SIGKILL")
