@@ -11,7 +11,7 @@ from runstream.events.control import (
     RunTimesSet,
     TagsAdded,
 )
-from runstream.service.comet import DEFAULT_PROJECT, DEFAULT_WORKSPACE, project_id
+from runstream.service.comet import DEFAULT_PROJECT, DEFAULT_WORKSPACE, address_of, project_id
 from runstream.service.lookup import KnownRun
 from runstream.service.problems import Problem
 from runstream_ingest.comet.bodies import Said, checked_key, place
@@ -112,7 +112,7 @@ def _handshake(
     return {
         "runId": writer,
         "project_id": project_id(workspace, project),
-        "focusUrl": f"{request.scheme}://{request.headers.get('Host', '')}/{quote(workspace)}/{quote(project)}/",
+        "focusUrl": f"{address_of(request)}/{quote(workspace)}/{quote(project)}/",
         "name": known.name if known else None,
         # Lines count on from here, so that those of a later attempt stand behind those of an earlier one.
         "lastOffset": recorder.stamp(),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from runstream.events.control import AssetDeleted, AssetLogged, RunEvent
-from runstream.service.comet import CODE, GRAPH, HTML, LINK, MODEL, OVERRIDES, PATCH, kind_of_asset
+from runstream.service.comet import CODE, GRAPH, HTML, LINK, MODEL, OVERRIDES, PATCH, asset_link, kind_of_asset
 from runstream_ingest.comet.bodies import Said
 from runstream_ingest.comet.files import Upload, metadata_of
 from runstream_ingest.comet.recording import Recorder
@@ -47,8 +47,7 @@ async def asset(recorder: Recorder, request: web.Request, said: Said) -> Answer:
         before = await recorder.lookup.assets_named(key, logged.name)
         events += [AssetDeleted(at_us=logged.at_us, asset_id=old) for old in before if old != logged.asset_id]
     await recorder.say(key, said.words, [*events, logged])
-    where = f"experimentKey={key}&assetId={logged.asset_id}"
-    link = f"{request.scheme}://{request.headers.get('Host', '')}/api/rest/v2/experiment/asset/get-asset?{where}"
+    link = asset_link(request, experimentKey=key, assetId=logged.asset_id)
     return {"assetId": logged.asset_id, "imageId": logged.asset_id, "link": link}
 
 

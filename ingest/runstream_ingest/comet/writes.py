@@ -35,6 +35,7 @@ from runstream.service.comet import (
     PACKAGES,
     PROGRAM,
     SECTION,
+    address_of,
     link_name,
 )
 from runstream_ingest.comet.bodies import Said, checked_key, place
@@ -326,7 +327,7 @@ async def symlink(recorder: Recorder, request: web.Request, said: Said) -> Answe
     workspace = known.workspace if known else DEFAULT_WORKSPACE
     await _link(recorder, said, [key], workspace, project)
     where = f"{quote(workspace)}/{quote(project)}/{key}"
-    return {"link": f"{request.scheme}://{request.headers.get('Host', '')}/{where}"}
+    return {"link": f"{address_of(request)}/{where}"}
 
 
 async def _link(recorder: Recorder, said: Said, keys: Sequence[str], workspace: str, project: str) -> None:

@@ -2,11 +2,19 @@
 
 import json
 from typing import Final
-from urllib.parse import urlencode
 
 from aiohttp import web
 
-from runstream.service.comet import LINK, MODEL, experiment_model_id, is_asset, model_of_file, registered, type_of_asset
+from runstream.service.comet import (
+    LINK,
+    MODEL,
+    asset_link,
+    experiment_model_id,
+    is_asset,
+    model_of_file,
+    registered,
+    type_of_asset,
+)
 from runstream_query.answers import Asset
 from runstream_query.comet.answers import (
     CometAsset,
@@ -68,8 +76,7 @@ def _asset(request: web.Request, found: Asset) -> CometAsset:
     kind = type_of_asset(found.kind)
     remote = found.metadata.get(LINK)
     metadata = {name: value for name, value in found.metadata.items() if name not in (LINK, MODEL)}
-    where = urlencode({"experimentKey": found.run, "assetId": found.asset})
-    link = f"{request.scheme}://{request.headers.get('Host', '')}/api/rest/v2/experiment/asset/get-asset?{where}"
+    link = asset_link(request, experimentKey=found.run, assetId=found.asset)
     return CometAsset(
         experiment_key=found.run,
         asset_id=found.asset,

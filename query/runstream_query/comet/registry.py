@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -11,6 +10,7 @@ from runstream.service.comet import (
     REMARK_CONFIGURATION,
     REMARK_METADATA,
     STATUSES,
+    asset_link,
     experiment_model_id,
     registered,
     registry_file_id,
@@ -248,8 +248,7 @@ def _with_assets(request: web.Request, model: Registered, found: Version) -> a.C
 
 def _asset(request: web.Request, model: Registered, found: Version, file: File) -> CometAsset:
     asset_id = registry_file_id(model.artifact, found.ordinal, file.number)
-    where = urlencode({"experimentKey": found.run, "assetId": asset_id})
-    link = f"{request.scheme}://{request.headers.get('Host', '')}/api/rest/v2/experiment/asset/get-asset?{where}"
+    link = asset_link(request, experimentKey=found.run, assetId=asset_id)
     about = found.about_files.get(file.name)
     # The client looks into the metadata of a file that is elsewhere without asking whether there are any.
     text = json.dumps(about or {}, ensure_ascii=False) if about or file.link else None

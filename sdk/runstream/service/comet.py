@@ -6,6 +6,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
+
+from aiohttp import web
 
 from runstream.events.artifacts import artifact_id
 
@@ -88,6 +91,16 @@ PROGRAM: Final = ("command", "program")
 def project_id(workspace: str, project: str) -> str:
     """The id of a project, which only has names here: always the same, 32 hexadecimal digits."""
     return hashlib.sha256(f"{workspace}/{project}".encode()).hexdigest()[:32]
+
+
+def address_of(request: web.Request) -> str:
+    """The address that the client used: links in answers begin with it."""
+    return f"{request.scheme}://{request.headers.get('Host', '')}"
+
+
+def asset_link(request: web.Request, **asked: str) -> str:
+    """Where an asset's bytes are. `asked`: the query, experimentKey and assetId at least."""
+    return f"{address_of(request)}{ROOTS[0]}/experiment/asset/get-asset?{urlencode(asked)}"
 
 
 def link_name(workspace: str, project: str) -> str:
