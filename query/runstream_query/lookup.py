@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runstream.events.artifacts import ArtifactFile
+from runstream.events.names import project_id
 from runstream.events.positions import Positions
-from runstream.service.comet import experiment_model_id, model_of_file, project_id
+from runstream.service.comet import experiment_model_id, model_of_file
 from runstream.service.lookup import (
     ArtifactOutcome,
     KnownArtifact,

@@ -11,7 +11,8 @@ from runstream.events.control import (
     RunTimesSet,
     TagsAdded,
 )
-from runstream.service.comet import DEFAULT_PROJECT, DEFAULT_WORKSPACE, address_of, project_id
+from runstream.events.names import project_id
+from runstream.service.comet import DEFAULT_PROJECT, DEFAULT_WORKSPACE, address_of
 from runstream.service.lookup import KnownRun
 from runstream.service.problems import Problem
 from runstream_ingest.comet.bodies import Said, checked_key, place

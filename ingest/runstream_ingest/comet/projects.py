@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from runstream.events.control import ProjectCreated, ProjectDeleted, ProjectUpdated, RunDeleted, RunMoved
-from runstream.events.names import project_key
-from runstream.service.comet import DEFAULT_WORKSPACE, project_id
+from runstream.events.names import project_id, project_key
+from runstream.service.comet import DEFAULT_WORKSPACE
 from runstream_ingest.comet.bodies import Said, place
 from runstream_ingest.comet.recording import Recorder
 from runstream_ingest.comet.refusals import refused

@@ -5,9 +5,9 @@ from typing import Final
 
 from aiohttp import web
 
+from runstream.events.names import project_id
 from runstream.query.literals import ENVIRONMENT_NAMES
 from runstream.service.auth import KEY_NAME
-from runstream.service.comet import project_id
 from runstream_query.answers import Project
 from runstream_query.comet.answers import (
     CometAccount,

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runstream.events.names import RUN_ID
-from runstream.service.comet import SECTION, link_name, project_id
+from runstream.events.names import RUN_ID, project_id
+from runstream.service.comet import SECTION, link_name
 from runstream_query.answers import Project
 from runstream_query.comet.answers import CometExperiment, at_ms
 from runstream_query.comet.asked import AskedProject

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from runstream.api.documented_reads import DocumentedReads, key_of, with_ids
-from runstream.api.documented_run import PROGRAM, at_ms, project_id
+from runstream.api.documented_run import PROGRAM, at_ms
 from runstream.api.errors import NotFound
 from runstream.api.panel_context import PanelContext
 from runstream.api.values import number
 from runstream.api.views import Project, Runs, RunView
 from runstream.errors import Invalid
+from runstream.events.names import project_id
 from runstream.query import Environment, Metadata, Metric, Other, Parameter, QueryExpression, QueryVariable, Tag
 from runstream.query.literals import quoted
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from runstream.api.documented import Documented
-from runstream.api.documented_run import project_id
 from runstream.api.panel_context import PanelContext
 from runstream.api.views import Runs
 from runstream.errors import Invalid
+from runstream.events.names import project_id
 
 if TYPE_CHECKING:
     from runstream.api.views import Summaries

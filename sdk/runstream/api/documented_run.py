@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
+
+from runstream.events.names import project_id
 
 #: The column that brings the path of the program along with a page of runs.
 PROGRAM: Final = "env.command.program"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Summary = dict[str, Any]
-
-
-def project_id(workspace: str, project: str) -> str:
-    """The id that a project has for Comet: made of both names, 32 hexadecimal digits. (The server makes the same.)"""
-    return hashlib.sha256(f"{workspace}/{project}".encode()).hexdigest()[:32]
 
 
 def at_ms(moment: datetime) -> int:

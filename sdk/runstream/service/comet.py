@@ -1,7 +1,6 @@
 """What both sides of Comet's interface agree on: the gateway that takes in what its client writes, and the query
 service that answers what it reads."""
 
-import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -85,12 +84,6 @@ CAPTURED: Final = {
 }
 #: The path of the program, as the SDK captures it.
 PROGRAM: Final = ("command", "program")
-
-
-@functools.lru_cache(10_000)
-def project_id(workspace: str, project: str) -> str:
-    """The id of a project, which only has names here: always the same, 32 hexadecimal digits."""
-    return hashlib.sha256(f"{workspace}/{project}".encode()).hexdigest()[:32]
 
 
 def address_of(request: web.Request) -> str:

@@ -101,7 +101,7 @@ class Lookup(Protocol):
         """Whether it was created, or runs are in it."""
 
     async def project_of(self, project_id: str) -> tuple[str, str] | None:
-        """Workspace and project with an id of `runstream.service.comet.project_id`; None if there is none."""
+        """Workspace and project with an id of `runstream.events.names.project_id`; None if there is none."""
 
     async def runs_of(self, workspace: str, project: str) -> Sequence[str]:
         """Ids of the project's runs, archived ones too, deleted ones not."""

@@ -8,8 +8,7 @@ import pytest
 from query_rows import NOW_US, asset, attribute, insert_points, run, summary, watermark
 from query_service import Service
 
-from runstream.events.names import NO_STEP
-from runstream.service.comet import project_id
+from runstream.events.names import NO_STEP, project_id
 
 PROJECT = {"workspaceName": "w", "projectName": "p"}
 

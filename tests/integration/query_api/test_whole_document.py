@@ -15,8 +15,8 @@ from schemas import conforms
 
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_frame
+from runstream.events.names import project_id
 from runstream.service.auth import ApiKeys
-from runstream.service.comet import project_id
 from runstream_infra.documented import COMET_WRITES, DESCRIBED
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
