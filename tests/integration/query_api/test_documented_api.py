@@ -14,7 +14,7 @@ from runstream.api.panel_context import VARIABLE, PanelContext
 from runstream.api.transport import Transport
 from runstream.errors import Invalid
 from runstream.query import Metric
-from runstream.service import comet
+from runstream_query.comet import runs
 
 RUNS, METRICS = 100, 10
 
@@ -134,4 +134,4 @@ async def test_outside_of_a_panel_its_methods_say_so(service: Service, monkeypat
 
 
 def test_both_sides_make_the_same_project_id() -> None:
-    assert documented.project_id("Wörk", "p x") == comet.project_id("Wörk", "p x")
+    assert documented.project_id("Wörk", "p x") == runs.project_id("Wörk", "p x")
