@@ -29,14 +29,12 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.assets.objects import ObjectAssets
 from runstream_ingest.comet.routes import add_comet_writes
 from runstream_ingest.gateway.routes import add_gateway
-from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.mending import MendingStore
 from runstream_processors.worker.loop import Worker
 from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
 from runstream_query.lookup import StoreLookup
-from runstream_query.settings import QuerySettings
 
 logger = logging.getLogger(__name__)
 
@@ -146,14 +144,14 @@ async def open_parts(
         stack.push_async_callback(store.close)
         assets = ObjectAssets.at(settings.asset_url) if settings.asset_url else LocalAssets(settings.assets_dir)
         progress = Progress()
-        yield Parts(log, store, assets, progress, Worker(log, store, progress, on_step=on_step))
+        yield Parts(log, store, assets, progress, Worker(log, store, progress, settings.limits.worker, on_step=on_step))
 
 
 def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Application:
     """All routes of the embedded server over opened parts."""
     app = web.Application(
         middlewares=[problem_middleware(), auth_middleware(keys, (settings.host,))],
-        client_max_size=GatewaySettings().max_request_bytes,
+        client_max_size=settings.limits.gateway.max_request_bytes,
     )
     registry = process_registry()
     registry.register(EmbeddedFigures(parts.log, parts.worker, parts.progress))
@@ -174,7 +172,7 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
         log=parts.log,
         assets=parts.assets,
         visibility=parts.progress,
-        settings=GatewaySettings(),
+        settings=settings.limits.gateway,
         registry=registry,
     )
     lookup = StoreLookup(lambda: parts.store)
@@ -185,11 +183,11 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
         visibility=parts.progress,
         log=parts.log,
         assets=parts.assets,
-        settings=QuerySettings(),
+        settings=settings.limits.query,
         as_of=ProcessorFolds(),
         described=DESCRIBED,
     )
-    add_comet(app, store=parts.store, visibility=parts.progress, assets=parts.assets, settings=QuerySettings())
+    add_comet(app, store=parts.store, visibility=parts.progress, assets=parts.assets, settings=settings.limits.query)
     return app
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from runstream_infra.limits import Limits
+
 _DEFAULT_PORT = 7070
 
 
@@ -33,6 +35,7 @@ class ServerSettings(BaseModel):
     #: can be rebuilt, so the default keeps all of it.
     log_retention_bytes: int | None = Field(default=None, ge=1)
     log_retention_s: float | None = Field(default=None, gt=0)
+    limits: Limits = Limits()
 
     @property
     def log_dir(self) -> Path:

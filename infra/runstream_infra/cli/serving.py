@@ -140,13 +140,18 @@ def server_part(name: str) -> Any:
 
 
 def server_settings(**fields: Any) -> "ServerSettings":
-    """The settings of a server. Raises BadInput naming the option that is wrong."""
+    """The settings of a server, its bounds from the environment. Raises BadInput naming the option or variable that is
+    wrong."""
     from pydantic import ValidationError
 
+    from runstream.errors import InvalidSetting
+    from runstream_infra.limits import Limits
     from runstream_infra.settings import ServerSettings
 
     try:
-        return ServerSettings(**fields)
+        return ServerSettings(**fields, limits=Limits().from_environment(os.environ))
+    except InvalidSetting as error:
+        raise BadInput(str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = "--" + "-".join(str(part) for part in first["loc"][:1]).replace("_", "-") if first["loc"] else "options"

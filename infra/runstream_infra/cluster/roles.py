@@ -33,7 +33,6 @@ from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
 from runstream_ingest.comet.routes import add_comet_writes
 from runstream_ingest.gateway.routes import add_gateway
-from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.kafka.brokers import BrokerWatch, ask_brokers
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_ingest.log.kafka.settings import KafkaSettings
@@ -43,11 +42,9 @@ from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.loop import Worker
-from runstream_processors.worker.settings import WorkerSettings
 from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
 from runstream_query.lookup import StoreLookup
-from runstream_query.settings import QuerySettings
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +56,6 @@ _REQUESTS_END_S: Final = 5.0
 _LEAVE_S: Final = 10.0
 #: The pause after a failed try to reach the store at the start.
 _STORE_RETRY_S: Final = 2.0
-#: A process folds several partitions, each with a worker of its own: together they may hold what the one of an embedded
-#: server does, times two.
-_WORKER: Final = WorkerSettings(max_ahead_bytes=16_000_000, max_keys=10_000)
 
 
 def run_role(
@@ -103,7 +97,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
             log=log,
             assets=assets,
             visibility=visibility,
-            settings=GatewaySettings(is_only_gateway=False),
+            settings=settings.limits.gateway,
             registry=registry,
         )
         lookup = StoreLookup(lambda: visibility.store)
@@ -136,7 +130,7 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
         registry.register(QueryFigures(following, visibility, disks))
         app.middlewares.insert(0, timed(registry))
         add_status(app, log=log, store=store, visibility=visibility, data_dir=None)
-        assets, limits = settings.open_assets(), QuerySettings()
+        assets, limits = settings.open_assets(), settings.limits.query
         add_query(
             app,
             store=store,
@@ -169,7 +163,7 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         log, store = opened
         progress = Progress()
         workers = PartitionWorkers(
-            lambda part: Worker(log, store, progress, _WORKER, partition=part, on_step=on_step), on_death
+            lambda part: Worker(log, store, progress, settings.limits.worker, partition=part, on_step=on_step), on_death
         )
         stack.push_async_callback(workers.close)
         following = Following(log, progress.visible)
@@ -220,7 +214,7 @@ def _application(
     registry = process_registry()
     app = web.Application(
         middlewares=[problem_middleware(), auth_middleware(keys, (settings.host,), key_counter(registry))],
-        client_max_size=GatewaySettings().max_request_bytes,
+        client_max_size=settings.limits.gateway.max_request_bytes,
     )
     add_operations(app, registry, checks)
     return app, registry

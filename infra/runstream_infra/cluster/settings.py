@@ -10,14 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from runstream.errors import InvalidSetting
 from runstream.service.assets import AssetStorage
 from runstream.service.store import StoreInvalid
+from runstream_infra.limits import Limits
 from runstream_infra.settings import environment_keys
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.assets.objects import ObjectAssets
+from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_processors.store.settings import StoreSettings
+from runstream_processors.worker.settings import WorkerSettings
 
 #: Object stores by the beginning of their URL; anything else is a directory that all gateways and query servers share.
 _OBJECT_STORES: Final = ("s3://", "gs://", "az://")
+#: There are other gateways; and a worker process folds several partitions, each with a worker of its own: together they
+#: may hold what the one of an embedded server does, times two.
+LIMITS: Final = Limits(
+    gateway=GatewaySettings(is_only_gateway=False), worker=WorkerSettings(max_ahead_bytes=16_000_000, max_keys=10_000)
+)
 
 
 class RoleSettings(BaseModel):
@@ -37,6 +45,7 @@ class RoleSettings(BaseModel):
     group: str = Field(default="runstream-workers", min_length=1)
     #: A worker that the brokers do not hear of for so long loses its partitions.
     session_s: float = Field(default=6.0, gt=0, le=300)
+    limits: Limits = LIMITS
 
     def open_assets(self) -> AssetStorage:
         """The storage of assets. Raises AssetError."""
@@ -49,7 +58,8 @@ def role_settings(
     host: str, port: int, log_format: Literal["text", "json"], environ: Mapping[str, str] = os.environ
 ) -> RoleSettings:
     """Settings from the environment: those of Kafka and ClickHouse under their own names, and RUNSTREAM_ASSETS,
-    RUNSTREAM_API_KEYS, RUNSTREAM_WORKER_GROUP, RUNSTREAM_WORKER_SESSION_S. Raises InvalidSetting."""
+    RUNSTREAM_API_KEYS, RUNSTREAM_WORKER_GROUP, RUNSTREAM_WORKER_SESSION_S, and every bound (see `limits`). Raises
+    InvalidSetting."""
     if not environ.get("RUNSTREAM_CLICKHOUSE_URL"):
         raise InvalidSetting("RUNSTREAM_CLICKHOUSE_URL is not set: give http://HOST:PORT of a ClickHouse server")
     if not environ.get("RUNSTREAM_ASSETS"):
@@ -70,6 +80,7 @@ def role_settings(
         api_keys=environment_keys(environ),
         group=environ.get("RUNSTREAM_WORKER_GROUP") or "runstream-workers",
         session_s=_seconds(environ, "RUNSTREAM_WORKER_SESSION_S", 6.0),
+        limits=LIMITS.from_environment(environ),
     )
 
 
