@@ -14,7 +14,9 @@ from runstream.service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middl
 from runstream.service.log import LogError
 from runstream.service.logs import configure_logging
 from runstream.service.metrics import add_operations, process_registry
+from runstream.service.origins import add_answer_headers
 from runstream.service.problems import problem_middleware
+from runstream.service.proxies import TRUSTED_PROXIES
 from runstream.service.store import StoreError
 from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
@@ -149,10 +151,13 @@ async def open_parts(
 
 def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Application:
     """All routes of the embedded server over opened parts."""
+    access = settings.access
+    guard = auth_middleware(keys, (settings.host,), local_metrics=access.local_metrics)
     app = web.Application(
-        middlewares=[problem_middleware(), auth_middleware(keys, (settings.host,))],
-        client_max_size=settings.limits.gateway.max_request_bytes,
+        middlewares=[problem_middleware(), guard], client_max_size=settings.limits.gateway.max_request_bytes
     )
+    app[TRUSTED_PROXIES] = access.proxies
+    add_answer_headers(app)
     registry = process_registry()
     registry.register(EmbeddedFigures(parts.log, parts.worker, parts.progress))
 

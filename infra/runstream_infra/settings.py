@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from runstream.errors import InvalidSetting
+from runstream.service.proxies import TRUSTED_VARIABLE, TrustedProxies
 from runstream_infra.limits import Limits
 
 _DEFAULT_PORT = 7070
@@ -14,6 +16,33 @@ _DEFAULT_PORT = 7070
 def environment_keys(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The keys in RUNSTREAM_API_KEYS, which stand there with commas between them; () without any."""
     return tuple(key.strip() for key in environ.get("RUNSTREAM_API_KEYS", "").split(",") if key.strip())
+
+
+class AccessSettings(BaseModel):
+    """Who is taken for whom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Proxies that write the client's address into X-Forwarded-For (or Forwarded, or X-Real-IP). Name none that passes
+    #: on what clients wrote there.
+    proxies: TrustedProxies = TrustedProxies()
+    #: Whether programs of this machine need no key for /metrics and the reasons of /readyz, where the server has keys.
+    #: A proxy on this machine that adds no header to requests makes everybody behind it such a program.
+    local_metrics: bool = False
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """RUNSTREAM_TRUSTED_PROXIES (addresses and networks, with commas) and RUNSTREAM_LOCAL_METRICS (1 or 0). Raises
+        InvalidSetting."""
+        given = environ.get(TRUSTED_VARIABLE, "")
+        try:
+            proxies = TrustedProxies.of(text for text in given.split(",") if text.strip())
+        except ValueError as error:
+            raise InvalidSetting(f"{TRUSTED_VARIABLE}={given!r} cannot be used: {error}") from None
+        local = environ.get("RUNSTREAM_LOCAL_METRICS", "") or "0"
+        if local not in ("0", "1"):
+            raise InvalidSetting(f"RUNSTREAM_LOCAL_METRICS={local!r} cannot be used: give 1 or 0")
+        return cls(proxies=proxies, local_metrics=local == "1")
 
 
 class ServerSettings(BaseModel):
@@ -36,6 +65,7 @@ class ServerSettings(BaseModel):
     log_retention_bytes: int | None = Field(default=None, ge=1)
     log_retention_s: float | None = Field(default=None, gt=0)
     limits: Limits = Limits()
+    access: AccessSettings = AccessSettings()
 
     @property
     def log_dir(self) -> Path:

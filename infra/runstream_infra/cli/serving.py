@@ -146,10 +146,11 @@ def server_settings(**fields: Any) -> "ServerSettings":
 
     from runstream.errors import InvalidSetting
     from runstream_infra.limits import Limits
-    from runstream_infra.settings import ServerSettings
+    from runstream_infra.settings import AccessSettings, ServerSettings
 
     try:
-        return ServerSettings(**fields, limits=Limits().from_environment(os.environ))
+        access = AccessSettings.from_environment(os.environ)
+        return ServerSettings(**fields, limits=Limits().from_environment(os.environ), access=access)
     except InvalidSetting as error:
         raise BadInput(str(error)) from error
     except ValidationError as error:

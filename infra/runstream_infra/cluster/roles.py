@@ -17,7 +17,9 @@ from runstream.service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middl
 from runstream.service.log import LogError
 from runstream.service.logs import configure_logging
 from runstream.service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
+from runstream.service.origins import add_answer_headers
 from runstream.service.problems import problem_middleware
+from runstream.service.proxies import TRUSTED_PROXIES
 from runstream.service.store import StoreError, StoreUnavailable
 from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
@@ -211,11 +213,13 @@ def _application(
 ) -> tuple[web.Application, CollectorRegistry]:
     keys = ApiKeys.from_plain(settings.api_keys)
     check_bind(settings.host, keys)
-    registry = process_registry()
+    registry, access = process_registry(), settings.access
+    guard = auth_middleware(keys, (settings.host,), key_counter(registry), local_metrics=access.local_metrics)
     app = web.Application(
-        middlewares=[problem_middleware(), auth_middleware(keys, (settings.host,), key_counter(registry))],
-        client_max_size=settings.limits.gateway.max_request_bytes,
+        middlewares=[problem_middleware(), guard], client_max_size=settings.limits.gateway.max_request_bytes
     )
+    app[TRUSTED_PROXIES] = access.proxies
+    add_answer_headers(app)
     add_operations(app, registry, checks)
     return app, registry
 

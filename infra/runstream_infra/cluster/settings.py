@@ -11,7 +11,7 @@ from runstream.errors import InvalidSetting
 from runstream.service.assets import AssetStorage
 from runstream.service.store import StoreInvalid
 from runstream_infra.limits import Limits
-from runstream_infra.settings import environment_keys
+from runstream_infra.settings import AccessSettings, environment_keys
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.assets.objects import ObjectAssets
 from runstream_ingest.gateway.settings import GatewaySettings
@@ -46,6 +46,7 @@ class RoleSettings(BaseModel):
     #: A worker that the brokers do not hear of for so long loses its partitions.
     session_s: float = Field(default=6.0, gt=0, le=300)
     limits: Limits = LIMITS
+    access: AccessSettings = AccessSettings()
 
     def open_assets(self) -> AssetStorage:
         """The storage of assets. Raises AssetError."""
@@ -58,8 +59,8 @@ def role_settings(
     host: str, port: int, log_format: Literal["text", "json"], environ: Mapping[str, str] = os.environ
 ) -> RoleSettings:
     """Settings from the environment: those of Kafka and ClickHouse under their own names, and RUNSTREAM_ASSETS,
-    RUNSTREAM_API_KEYS, RUNSTREAM_WORKER_GROUP, RUNSTREAM_WORKER_SESSION_S, and every bound (see `limits`). Raises
-    InvalidSetting."""
+    RUNSTREAM_API_KEYS, RUNSTREAM_WORKER_GROUP, RUNSTREAM_WORKER_SESSION_S, RUNSTREAM_TRUSTED_PROXIES,
+    RUNSTREAM_LOCAL_METRICS, and every bound (see `limits`). Raises InvalidSetting."""
     if not environ.get("RUNSTREAM_CLICKHOUSE_URL"):
         raise InvalidSetting("RUNSTREAM_CLICKHOUSE_URL is not set: give http://HOST:PORT of a ClickHouse server")
     if not environ.get("RUNSTREAM_ASSETS"):
@@ -81,6 +82,7 @@ def role_settings(
         group=environ.get("RUNSTREAM_WORKER_GROUP") or "runstream-workers",
         session_s=_seconds(environ, "RUNSTREAM_WORKER_SESSION_S", 6.0),
         limits=LIMITS.from_environment(environ),
+        access=AccessSettings.from_environment(environ),
     )
 
 

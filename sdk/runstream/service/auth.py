@@ -1,14 +1,12 @@
 """Who may come in: API keys, and for the embedded default on loopback nobody but this machine's own programs.
 
-Without a key a server only listens on loopback. A browser on the same machine can still be made to send requests
-there by any page it shows, so such a server looks at two headers: `Host` must name loopback (a page whose own name was
-re-pointed to 127.0.0.1 sends its own name: DNS rebinding), and `Origin`, which browsers add to what a page sends
-elsewhere, must be the server itself.
+Without a key a server only listens on loopback, and answers nobody behind a proxy that it does not trust. A browser on
+the same machine can still be made to send requests there by any page it shows: `Host` must name loopback (a page whose
+own name was re-pointed to 127.0.0.1 sends its own name: DNS rebinding), and `origins` tells the rest.
 """
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
@@ -17,9 +15,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from runstream.service.origins import facts_of, judge
 from runstream.service.problems import Problem
+from runstream.service.proxies import TRUSTED_PROXIES, TRUSTED_VARIABLE, client_of
+from runstream.service.proxies import is_loopback as is_loopback
 
-#: For probes and scrapers of the same machine.
+#: For probes and scrapers: keys that only read open them, and on a server without keys this machine's programs do.
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 #: For probes of other machines as well (load balancers and kubelets have no key). Without a key they are told yes or
 #: no, and no reasons.
@@ -40,6 +41,8 @@ READ_SUFFIX: Final = ":read"
 KEY_NAME: Final = web.RequestKey("runstream_key_name", str)
 #: Whether that key only reads.
 KEY_READS_ONLY: Final = web.RequestKey("runstream_key_reads_only", bool)
+#: Whether it may be told why a server is not ready.
+SEES_REASONS: Final = web.RequestKey("runstream_sees_reasons", bool)
 #: What Comet's client knows a key by that may not write.
 _COMET_READ_ONLY: Final = 7000011
 _READS: Final = "runstream_reads"
@@ -102,38 +105,39 @@ def check_bind(host: str, keys: ApiKeys) -> None:
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
-
-
 def auth_middleware(
-    keys: ApiKeys, allowed_hosts: Collection[str] = (), on_key: Callable[[str | None], None] = lambda name: None
+    keys: ApiKeys,
+    allowed_hosts: Collection[str] = (),
+    on_key: Callable[[str | None], None] = lambda name: None,
+    *,
+    local_metrics: bool = False,
 ) -> Middleware:
     """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, else 401.
     `KEY*REST` counts as KEY: Comet's client takes an address from the REST and sends all of it.
-    Without: only loopback, by a loopback name (or one of `allowed_hosts`) and from no other origin, else 403.
+    Without: only this machine's programs, by a loopback name (or one of `allowed_hosts`), else 403. In both cases 403
+    for what a page of another site sends (`origins.judge`).
     A key that only reads is let in to what `reads` marks, and to OPEN_PATHS; all else answers it with 403.
-    OPEN_PATHS need no key from loopback, PROBE_PATHS from nowhere; at COMET_OPEN_PATHS none is looked at.
+    PROBE_PATHS need no key, and give reasons with one only; at COMET_OPEN_PATHS none is looked at.
 
     on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
+    local_metrics: this machine's own programs need no key for OPEN_PATHS and are told reasons. Whoever stands behind a
+    proxy on this machine that adds nothing to requests cannot be told from one.
     """
     named = frozenset(host.lower() for host in allowed_hosts)
+    is_open = not keys
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        from_here = is_loopback(request.remote or "")
-        if not keys:
-            _check_local(request, from_here, named)
-        elif not (from_here and request.path in OPEN_PATHS) and not _needs_no_key(request):
+        hosts = _hosts_of(request)
+        if is_open:
+            _check_local(request, hosts, named)
+        problem = judge(facts_of(request, writes=_may_write(request), is_open=is_open, hosts=hosts))
+        if problem is not None:
+            raise problem
+        is_own = local_metrics and request.path in OPEN_PATHS and client_of(request).is_this_machine
+        needs_key = not (is_open or is_own or _needs_no_key(request))
+        request[SEES_REASONS] = is_open or is_own or needs_key
+        if needs_key:
             request[KEY_NAME] = _check_key(request, keys, on_key)
             request[KEY_READS_ONLY] = request[KEY_NAME] in keys.readers
             if request[KEY_READS_ONLY] and not _only_reads(request):
@@ -160,9 +164,17 @@ def _only_reads(request: web.Request) -> bool:
     return getattr(info.handler, _READS, False) is True
 
 
+def _may_write(request: web.Request) -> bool:
+    """Whether the route may change something; all that is not marked by `reads`."""
+    return not _only_reads(request) and request.path not in COMET_OPEN_PATHS
+
+
 def may_see_reasons(request: web.Request) -> bool:
-    """Whether this request to a probe may be told why: it comes from this machine, or with a key that is let in."""
-    return KEY_NAME in request or is_loopback(request.remote or "")
+    """Whether this request to a probe may be told why: `auth_middleware` let it in by a key, or as a program of this
+    machine where no key is needed. Without that middleware, whether it is such a program."""
+    if SEES_REASONS in request:
+        return bool(request[SEES_REASONS])
+    return client_of(request).is_this_machine
 
 
 def _needs_no_key(request: web.Request) -> bool:
@@ -192,20 +204,40 @@ def _check_key(request: web.Request, keys: ApiKeys, on_key: Callable[[str | None
     return name
 
 
-def _check_local(request: web.Request, from_here: bool, allowed_hosts: frozenset[str]) -> None:
-    if not from_here:
-        detail = f"This server has no API key and answers only its own machine, not {request.remote}."
-        raise Problem(403, "not-local", "Only programs of this machine are let in", detail)
+def _check_local(request: web.Request, hosts: tuple[str, ...], allowed_hosts: frozenset[str]) -> None:
+    client = client_of(request)
+    if not is_loopback(client.address):
+        raise _not_local(f"not {client.address}")
+    for asked in hosts:
+        host = _host_of(f"//{asked}")
+        if not (is_loopback(host) or host in allowed_hosts):
+            detail = f"The request is for host {host!r}; without API keys only localhost and 127.0.0.1 are answered."
+            raise Problem(403, "wrong-host", "The host name is not this server's", detail)
+    if client.through:
+        raise _not_local(
+            f"and a proxy passed this request on for somebody ({client.through} shows it): give the server a key "
+            "(RUNSTREAM_API_KEYS); or, for a proxy that only this machine uses, have it set X-Forwarded-For and "
+            f"name its address in {TRUSTED_VARIABLE}"
+        )
+    if not client.is_known:
+        raise _not_local(f"and who is behind the proxy at {client.address} cannot be told: have it set X-Forwarded-For")
+
+
+def _not_local(why: str) -> Problem:
+    detail = f"This server has no API key and answers only its own machine, {why}."
+    return Problem(403, "not-local", "Only programs of this machine are let in", detail)
+
+
+def _hosts_of(request: web.Request) -> tuple[str, ...]:
+    """What this server was called: by the client, and where a trusted proxy says it, by that proxy's client."""
     # Not request.host: where there is no such header, that is a question to the resolver, which blocks.
-    asked = request.headers.get("Host", "")
-    host = _host_of(f"//{asked}")
-    if not (is_loopback(host) or host in allowed_hosts):
-        detail = f"The request is for host {host!r}; without API keys only localhost and 127.0.0.1 are answered."
-        raise Problem(403, "wrong-host", "The host name is not this server's", detail)
-    origin = request.headers.get("Origin")
-    if origin is not None and origin.partition("://")[2].lower() != asked.lower():
-        detail = f"A page of {origin} may not use this server; without API keys only its own pages may."
-        raise Problem(403, "wrong-origin", "The request comes from another site's page", detail)
+    named = request.headers.get("Host", "").strip().lower()
+    forwarded = request.headers.get("X-Forwarded-Host")
+    if forwarded is not None:
+        trusted = request.config_dict.get(TRUSTED_PROXIES)
+        if trusted is not None and trusted.covers(request.remote or ""):
+            return (named, forwarded.rpartition(",")[2].strip().lower())
+    return (named,)
 
 
 def _host_of(address: str) -> str:

@@ -25,6 +25,7 @@ from runstream.service.auth import (
     InvalidKey,
     auth_middleware,
     check_bind,
+    reads,
 )
 from runstream.service.log import LogUnavailable
 from runstream.service.logs import configure_logging
@@ -50,7 +51,7 @@ def guarded(keys: ApiKeys, **options: Any) -> web.Application:
     async def who(request: web.Request) -> web.Response:
         return web.Response(text=request.get(KEY_NAME, "nobody"))
 
-    app.router.add_get("/who", who)
+    app.router.add_get("/who", reads(who))
     add_operations(app, CollectorRegistry())
     return app
 
@@ -128,11 +129,13 @@ async def test_the_version_of_comets_interface_is_told_to_everybody(authorizatio
                 assert answer.status == 401
 
 
-async def test_probes_are_open_from_loopback() -> None:
-    async with serving(guarded(ApiKeys.from_plain([KEY]))) as (url, client):
-        for path in ("/healthz", "/readyz", "/metrics"):
+@pytest.mark.parametrize(("local_metrics", "metrics"), [(False, 401), (True, 200)])
+async def test_probes_are_open_from_loopback_and_figures_where_that_is_set(local_metrics: bool, metrics: int) -> None:
+    app = guarded(ApiKeys.from_plain([KEY]), local_metrics=local_metrics)
+    async with serving(app) as (url, client):
+        for path, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", metrics)):
             async with client.get(url + path) as answer:
-                assert answer.status == 200
+                assert answer.status == status
         async with client.get(f"{url}/elsewhere") as answer:
             assert answer.status == 401, "what exists is nobody's business"
 
