@@ -32,3 +32,9 @@ class QuerySettings(BaseModel):
     #: Rows of one live message; more are split.
     live_rows: int = Field(default=500, ge=1)
     max_body_bytes: int = Field(default=2_000_000, ge=1)
+    #: Files of one archive. Each costs a request to an object store before the archive begins, and 500 bytes of memory
+    #: until it ends: 10,000 are half a minute and 5 MB.
+    max_archive_files: int = Field(default=10_000, ge=1)
+    #: Bytes of one archive, which is not kept anywhere: at 100 MB/s more than 10 minutes, which is when Comet's client
+    #: gives a download up.
+    max_archive_bytes: int = Field(default=64_000_000_000, ge=1)

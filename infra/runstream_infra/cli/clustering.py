@@ -140,6 +140,8 @@ def up(
     A process that dies is started again. Where RUNSTREAM_CLICKHOUSE_URL is set that server is used; else a development
     server in front of the embedded engine is started, too.
     """
+    from runstream.errors import InvalidSetting
+
     local = server_part("runstream_infra.cluster.local")
     listening = server_part("runstream_infra.listening")
 
@@ -151,6 +153,10 @@ def up(
             output.line(f"The cluster is ready at {state.url} (data in {data_dir}). Ctrl-C ends it.")
         sys.stdout.flush()
 
+    try:
+        access = server_part("runstream_infra.settings").AccessSettings.from_environment(os.environ)
+    except InvalidSetting as error:
+        raise BadInput(str(error)) from error
     wanted = local.LocalCluster(
         data_dir=data_dir,
         port=port,
@@ -162,6 +168,7 @@ def up(
         api_keys=api_keys,
         restart=not no_restart,
         clickhouse_url=os.environ.get("RUNSTREAM_CLICKHOUSE_URL", ""),
+        access=access,
     )
     try:
         return int(local.run_local(wanted, on_ready))

@@ -1,7 +1,8 @@
 """One address before many gateways and query servers, for a cluster on one machine. Deployments have a load balancer.
 
 Requests that write go to the gateways, all others to the query servers, in turns; one that refuses the connection is
-passed over. Bodies are passed on as they come, in both directions.
+passed over. Bodies are passed on as they come, in both directions. Whoever sent a request stands last in its
+X-Forwarded-For, so the processes behind have to trust this one's address.
 """
 
 import logging
@@ -14,7 +15,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from runstream.service.comet import LIVE_PATHS, LIVE_ROOTS, ROOTS
+from runstream.service.origins import add_answer_headers
 from runstream.service.problems import Problem, problem_middleware
+from runstream.service.proxies import NO_PROXIES, TRUSTED_PROXIES, TrustedProxies, client_of, plain_address
 from runstream_infra.listening import MAX_LINE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -47,20 +50,30 @@ def is_written(path: str) -> bool:
     return path.startswith(_WRITTEN) or path in _WRITTEN_EXACTLY
 
 
+def _sent_by(request: web.Request) -> str:
+    """What is added to X-Forwarded-For: who opened the connection, or that it is not known for whom."""
+    client = client_of(request)
+    return "unknown" if client.through or not client.is_known else plain_address(request.remote or "unknown")
+
+
 class _BrokeOff(ConnectionResetError):
     """An answer ended in its middle, and the client was cut off: there is nobody to answer any more."""
 
 
 class Front:
-    """A reverse proxy. `gateways` and `queries` are URLs, which stay the same when a process is started again."""
+    """A reverse proxy. `gateways` and `queries` are URLs, which stay the same when a process is started again.
+    `proxies`: those before it that it believes."""
 
-    def __init__(self, gateways: Sequence[str], queries: Sequence[str]) -> None:
+    def __init__(self, gateways: Sequence[str], queries: Sequence[str], proxies: TrustedProxies = NO_PROXIES) -> None:
         self._gateways, self._queries = tuple(gateways), tuple(queries)
+        self._proxies = proxies
         self._turn = count()
         self._client: aiohttp.ClientSession | None = None
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[problem_middleware()])
+        app[TRUSTED_PROXIES] = self._proxies
+        add_answer_headers(app)
         app.cleanup_ctx.append(self._with_client)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         return app
@@ -88,6 +101,7 @@ class Front:
         headers = CIMultiDict(
             (name, value) for name, value in request.headers.items() if name.lower() not in _OF_THE_CONNECTION
         )
+        headers.add("X-Forwarded-For", _sent_by(request))
         for number in range(len(behind)):
             url = behind[(first + number) % len(behind)]
             try:

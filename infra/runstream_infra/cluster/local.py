@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Final
 
 from runstream.service.logs import configure_logging
+from runstream.service.proxies import TRUSTED_VARIABLE
 from runstream_infra.cluster.front import Front
 from runstream_infra.cluster.state import ClusterState, ProcessState
 from runstream_infra.kafka import KafkaCluster, KafkaMissing, KafkaStartFailed
 from runstream_infra.listening import StartFailed, listen, stop_on_signals
 from runstream_infra.ports import free_ports
+from runstream_infra.settings import AccessSettings
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class LocalCluster:
     api_keys: tuple[str, ...] = ()
     restart: bool = True
     clickhouse_url: str = ""
+    access: AccessSettings = field(default_factory=AccessSettings)
 
 
 @dataclass(slots=True)
@@ -233,7 +236,7 @@ class _Supervisor:
 
     def _front(self) -> Front:
         addresses = {role: [child.address for child in self._roles if child.role == role] for role in _ROLES}
-        return Front(addresses["gateway"], addresses["query-server"])
+        return Front(addresses["gateway"], addresses["query-server"], self._cluster.access.proxies)
 
     def _state(self) -> ClusterState:
         own = ProcessState.of(SUPERVISOR, 0, os.getpid(), self._url, self._logs)
@@ -288,6 +291,8 @@ class _Supervisor:
             "RUNSTREAM_KAFKA_REPLICATION": str(min(cluster.brokers, 3)),
             "RUNSTREAM_CLICKHOUSE_URL": self._clickhouse.address if self._clickhouse else cluster.clickhouse_url,
             "RUNSTREAM_ASSETS": str(self._dir / "assets"),
+            # The front is one; what it was told to trust, stands behind it.
+            TRUSTED_VARIABLE: ",".join(["127.0.0.1", *map(str, cluster.access.proxies.networks)]),
         }
         return given | ({"RUNSTREAM_API_KEYS": ",".join(cluster.api_keys)} if cluster.api_keys else {})
 

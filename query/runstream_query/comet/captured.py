@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from runstream.service.comet import ADDITIONAL, CODE, GRAPH, HTML, OVERRIDES, PACKAGES, PATCH, SECTION
+from runstream.service.disposition import FILE_POLICY, content_disposition
 from runstream_query.comet.answers import (
     CometCode,
     CometGit,
@@ -127,6 +128,14 @@ async def git_metadata(context: Context, request: web.Request, asked: AskedOfExp
     )
 
 
+#: The archive may be one that somebody sent.
+_PATCH_HEADERS: Final = {
+    "Content-Type": "application/zip",
+    "Content-Disposition": content_disposition("git-patch.zip"),
+    "Content-Security-Policy": FILE_POLICY,
+}
+
+
 async def git_patch(context: Context, request: web.Request, asked: AskedOfExperiment) -> web.Response | CometMessage:
     """A ZIP archive with what was changed since the commit: the one that Comet's client made, or one of ours; a message
     where nothing was, which the client knows."""
@@ -135,7 +144,7 @@ async def git_patch(context: Context, request: web.Request, asked: AskedOfExperi
     if made is not None:
         stream = await context.assets.open(made.sha256)
         body = b"".join([chunk async for chunk in stream.chunks])
-        return web.Response(body=body, headers={"Content-Type": "application/zip"})
+        return web.Response(body=body, headers=_PATCH_HEADERS)
     found = [one for one in files if one.name == DIFF_NAME]
     if not found:
         return CometMessage(msg="this experiment has no git patch")
@@ -144,7 +153,7 @@ async def git_patch(context: Context, request: web.Request, asked: AskedOfExperi
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo(PATCH_NAME), diff)
-    return web.Response(body=packed.getvalue(), headers={"Content-Type": "application/zip"})
+    return web.Response(body=packed.getvalue(), headers=_PATCH_HEADERS)
 
 
 async def output(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometOutput | web.StreamResponse:

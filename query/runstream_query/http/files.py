@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Any, Final, Literal
-from urllib.parse import quote
 
 from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.service.assets import AssetMissing
+from runstream.service.disposition import FILE_POLICY, content_disposition
 from runstream.service.problems import Problem
 from runstream_query.answers import Asset, Assets, Output, OutputPiece
 from runstream_query.errors import NotFound
@@ -112,13 +112,11 @@ def file_headers(name: str, content_type: str) -> dict[str, str]:
     """How a browser is to take the file: by the type that was logged, never by guessing, and saved unless harmless."""
     content_type = content_type if _MEDIA_TYPE.match(content_type) else "application/octet-stream"
     shown = content_type.partition(";")[0].strip().lower() in _SHOWN
-    plain = re.sub(r"[^A-Za-z0-9 ._\-]", "_", name)
     return {
         "Content-Type": content_type,
-        "Content-Disposition": f'{"inline" if shown else "attachment"}; filename="{plain}"; '
-        f"filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Disposition": content_disposition(name, inline=shown),
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Content-Security-Policy": FILE_POLICY,
         "Cache-Control": "private, no-cache",
     }
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from runstream.api.artifact_files import Files, fetch, sources_of, target_of, upload
+from runstream.api.artifact_files import Files, fetch, sources_of, upload
 from runstream.api.artifact_views import Artifact, ArtifactContents, ArtifactFile, ArtifactTable, ArtifactVersion, Place
 from runstream.api.errors import NameTaken, NotFound, Refused, ServerFailed, VersionTaken
+from runstream.api.saving import saved, targets_of
 from runstream.api.transport import Transport, segment
 from runstream.api.views import RunView
 from runstream.errors import Invalid
@@ -229,21 +230,16 @@ class ArtifactCalls:
 
     def download_artifact(self, version: ArtifactVersion, directory: str | os.PathLike[str]) -> list[Path]:
         """Write the files of a version into a directory, which is made if it is missing, under their names, and return
-        their paths. Each appears when it is whole and has the bytes that were logged; one that is there is replaced.
-        Links are passed over. Raises Invalid, before anything is written, for a name that leads out of it."""
+        their paths, in the order of `artifact_contents`. Each appears when it is whole and has the bytes that were
+        logged; one that is there is replaced. Links are passed over. A name that cannot be written here, or not beside
+        the others, is changed. Raises Invalid, before anything is written, for a name that leads out of it."""
         root = Path(directory)
         files = [file for file in self.artifact_contents(version).files if file.sha256 is not None]
-        targets = [(file, target_of(root, file.name)) for file in files]
-        for file, target in targets:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name[:60]}.{os.getpid()}.part")
-            try:
-                with part.open("wb") as into:
-                    fetch(self._transport, _file_path(version, file.name), str(file.sha256), into)
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
-        return [target for _, target in targets]
+        targets = targets_of(root, [file.name for file in files])
+        for file, target in zip(files, targets, strict=True):
+            with saved(target, root) as into:
+                fetch(self._transport, _file_path(version, file.name), str(file.sha256), into, file.size_bytes)
+        return targets
 
     def read_artifact_file(self, version: ArtifactVersion, name: str) -> bytes:
         """The bytes of one file of a version, all at once. Raises NotFound; Refused for a link."""

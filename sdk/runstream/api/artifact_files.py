@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from runstream.api.errors import NotFound, ServerFailed
+from runstream.api.saving import targets_of
 from runstream.api.transport import Transport
 from runstream.errors import Invalid
-from runstream.events.artifacts import ArtifactFile, check_file_name
-from runstream.events.names import InvalidName
+from runstream.events.artifacts import ArtifactFile
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -114,26 +114,19 @@ def upload(transport: Transport, source: Source) -> None:
 
 
 def target_of(directory: Path, name: str) -> Path:
-    """Where a version's file goes in a directory. Raises Invalid for a name that leads, or through a symbolic link that
-    is there would lead, out of it."""
-    try:
-        parts = check_file_name(name).split("/")
-    except InvalidName as error:
-        raise Invalid(f"the server names a file that cannot be written: {error}") from None
-    # On Windows "C:x", and names of devices, are parts that lead elsewhere.
-    if any(os.path.splitdrive(part)[0] or os.path.isabs(part) for part in parts):
-        raise Invalid(f"the server names a file that leads out of the directory: {name!r}")
-    target = directory.joinpath(*parts)
-    if not target.parent.resolve().is_relative_to(directory.resolve()):
-        raise Invalid(f"{name!r} leads out of {directory} through a symbolic link: remove the link")
-    return target
+    """Where one file of a version goes in a directory, as `targets_of` has it."""
+    return targets_of(directory, [name])[0]
 
 
-def fetch(transport: Transport, path: str, sha256: str, into: BinaryIO) -> None:
-    """Write the bytes of a file that is at the server. Raises ServerFailed if other bytes came than were logged."""
-    digest = hashlib.sha256()
+def fetch(transport: Transport, path: str, sha256: str, into: BinaryIO, size_bytes: int = 0) -> None:
+    """Write the bytes of a file that is at the server. size_bytes: what was logged, if that is known. Raises
+    ServerFailed if other bytes came than were logged, or more."""
+    digest, received = hashlib.sha256(), 0
     with transport.open("GET", path, headers={"Accept": "*/*"}) as response:
         while chunk := response.read(_CHUNK_BYTES):
+            received += len(chunk)
+            if size_bytes and received > size_bytes:
+                raise ServerFailed(f"{path} has more than the {size_bytes} bytes that were logged: fetch it again")
             digest.update(chunk)
             into.write(chunk)
     if digest.hexdigest() != sha256:

@@ -14,6 +14,7 @@ from runstream.api.errors import NameTaken, ServerFailed
 from runstream.api.live import Change, changes
 from runstream.api.optional import pyarrow
 from runstream.api.panel_context import PanelContext
+from runstream.api.saving import saved, target_in
 from runstream.api.series import Series
 from runstream.api.transport import Transport, segment
 from runstream.api.values import number
@@ -194,23 +195,20 @@ class API(ArtifactCalls, DocumentedPanel):
         return Table([Asset.of(row) for row in answer["assets"]])
 
     def download(self, asset: Asset, to: str | os.PathLike[str]) -> Path:
-        """Write the asset's bytes to the file `to` (into it, under the asset's own last name, if it is a directory) and
-        return its path. The file appears when it is whole."""
+        """Write the asset's bytes to the file `to` (into it, under the last part of the asset's name, made safe, if it
+        is a directory) and return its path. The file appears when it is whole."""
         target = Path(to)
         if target.is_dir():
-            target = target / (Path(asset.name).name or asset.asset)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+            target = target_in(target, asset.name, asset.asset)
         path = f"{_run(asset.run)}/assets/{segment(asset.asset)}"
-        try:
-            received = 0
-            with self._transport.open("GET", path, headers={"Accept": "*/*"}) as response, part.open("wb") as file:
-                while chunk := response.read(_CHUNK_BYTES):
-                    received += file.write(chunk)
+        received = 0
+        with self._transport.open("GET", path, headers={"Accept": "*/*"}) as response, saved(target) as file:
+            while received <= asset.size_bytes and (chunk := response.read(_CHUNK_BYTES)):
+                received += file.write(chunk)
+            if received > asset.size_bytes:
+                raise ServerFailed(f"asset {asset.name!r} has more than the {asset.size_bytes} bytes that were logged")
             if received != asset.size_bytes:
                 raise ServerFailed(f"asset {asset.name!r} broke off after {received} of {asset.size_bytes} bytes")
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
         return target
 
     def output(self, run: str | RunView, stream: Literal["stdout", "stderr"] | None = None) -> str:

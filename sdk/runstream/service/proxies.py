@@ -68,9 +68,9 @@ class Client:
         return self.is_known and not self.through and is_loopback(self.address)
 
 
+NO_PROXIES: Final = TrustedProxies()
 #: Of an application; without it no proxy is trusted.
 TRUSTED_PROXIES: Final = web.AppKey("runstream_trusted_proxies", TrustedProxies)
-_NONE: Final = TrustedProxies()
 
 
 def client_address(request: web.BaseRequest) -> str:
@@ -82,7 +82,7 @@ def client_address(request: web.BaseRequest) -> str:
 def client_of(request: web.BaseRequest) -> Client:
     """Who sent the request."""
     peer = plain_address(request.remote or "")
-    trusted = request.config_dict.get(TRUSTED_PROXIES, _NONE) if isinstance(request, web.Request) else _NONE
+    trusted = request.config_dict.get(TRUSTED_PROXIES, NO_PROXIES) if isinstance(request, web.Request) else NO_PROXIES
     if trusted and trusted.covers(peer):
         return forwarded_client(peer, request.headers, trusted)
     return Client(peer, through=_shown_by(request))

@@ -70,12 +70,15 @@ def test_an_error_of_the_block_is_the_blocks_own() -> None:
     assert raised.value is full
 
 
-def test_a_full_disk_under_a_download_is_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_under_a_download_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "m.bin"
-    (tmp_path / f"m.bin.{os.getpid()}.part").symlink_to("/dev/full")
-    with answering(whole) as url, pytest.raises(OSError, match="No space left") as raised:
-        API(url=url).download(asset(SIZE_BYTES), target)
-    assert (raised.value.errno, list(tmp_path.glob("m.bin*"))) == (errno.ENOSPC, [])
+    with monkeypatch.context() as patched, answering(whole) as url:
+        patched.setattr(
+            "runstream.api.saving._new_file", lambda path: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb")
+        )
+        with pytest.raises(OSError, match="No space left") as raised:
+            API(url=url).download(asset(SIZE_BYTES), target)
+    assert (raised.value.errno, [*tmp_path.glob(".*"), *tmp_path.glob("m.bin*")]) == (errno.ENOSPC, [])
     with answering(whole) as url:
         assert API(url=url).download(asset(SIZE_BYTES), target).stat().st_size == SIZE_BYTES
 
