@@ -1,0 +1,193 @@
+"""A real browser: pages of another site, and our own, try what pages can do to a server without keys.
+
+Where there is no Chromium the test is skipped, and with RUNSTREAM_REQUIRE_BROWSER=1 (as in CI) it fails.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from runstream.service.auth import ApiKeys, auth_middleware, reads
+from runstream.service.origins import add_answer_headers
+from runstream.service.problems import problem_middleware
+from runstream_query.http.files import file_headers
+
+#: A browser starts in a second or two; on a busy machine it takes many.
+BROWSER_S = 120.0
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+#: Everything that a page can do without asking first, each with its own address, and then a word that it is done.
+ATTACK = """<!doctype html><title>x</title><body><iframe name="sink"></iframe><script>
+const to = name => `${target}/write/${name}`;
+const wait = ms => new Promise(done => setTimeout(done, ms));
+const add = (tag, name, more) => document.body.append(Object.assign(document.createElement(tag), {...more}));
+async function go() {
+  add("img", "image", {src: to("image")});
+  add("script", "script", {src: to("script")});
+  add("iframe", "iframe", {src: to("iframe")});
+  add("link", "style", {rel: "stylesheet", href: to("style")});
+  add("video", "video", {src: to("video")});
+  add("object", "object", {data: to("object")});
+  for (const method of ["get", "post"]) {
+    const form = Object.assign(document.createElement("form"), {method, action: to(`form-${method}`), target: "sink"});
+    form.enctype = "text/plain";
+    document.body.append(form);
+    form.submit();
+    await wait(300);
+  }
+  navigator.sendBeacon(to("beacon"), "x");
+  for (const mode of ["no-cors", "cors"]) {
+    await fetch(to(`fetch-get-${mode}`), {mode}).catch(() => 0);
+    await fetch(to(`fetch-post-${mode}`), {mode, method: "POST", body: "{}"}).catch(() => 0);
+  }
+  const headers = {"Content-Type": "application/json", "Runstream-Client": "x", "Authorization": "x"};
+  await fetch(to("fetch-header"), {method: "POST", body: "{}", headers}).catch(() => 0);
+  await fetch(to("fetch-put"), {method: "PUT", body: "{}"}).catch(() => 0);
+  const read = await fetch(`${target}/read`).then(found => found.text(), () => "");
+  try { new WebSocket(to("socket").replace("http", "ws")); } catch {}
+  await wait(500);
+  await fetch("/done", {method: "POST", body: read});
+}
+go();
+</script>"""
+#: What our own page does: by script what it may, and what a text of somebody's on it could have it do.
+OWN = """<!doctype html><title>x</title><body><img src="/write/own-image"><iframe src="/file/page.html"></iframe>
+<iframe src="/file/drawing.svg"></iframe><script>
+async function go() {
+  const json = {method: "POST", body: "{}", headers: {"Content-Type": "application/json"}};
+  const told = [await fetch("/write/own-get"), await fetch("/write/own-post", json), await fetch("/read")];
+  await new Promise(done => setTimeout(done, 700));
+  await fetch(`${other}/done`, {method: "POST", mode: "no-cors", body: told.map(one => one.status).join()});
+}
+go();
+</script>"""
+FILE = "<script>fetch('/write/file', {method: 'POST'}); new Image().src = '/write/file-image'</script>"
+
+
+def browser() -> str:
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        if os.environ.get("RUNSTREAM_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"RUNSTREAM_REQUIRE_BROWSER=1, but none of {', '.join(BROWSERS)} is installed")
+        pytest.skip("no Chromium is installed: apt-get install chromium")
+    return found
+
+
+@asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[int]:
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
+
+
+class Target:
+    """A server without keys: which of its routes were reached, what was answered, and what was done."""
+
+    def __init__(self) -> None:
+        self.answered: dict[str, int] = {}
+        self.done: list[str] = []
+        self.page = ""
+
+    def application(self) -> web.Application:
+        @web.middleware
+        async def noted(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await handler(request)
+            self.answered[request.path] = response.status
+            return response
+
+        async def write(request: web.Request) -> web.Response:
+            self.done.append(request.match_info["name"])
+            return web.Response()
+
+        async def read(_: web.Request) -> web.Response:
+            return web.json_response({"secret": "of the runs"})
+
+        async def page(_: web.Request) -> web.Response:
+            headers = {"Content-Security-Policy": "default-src * 'unsafe-inline'"}
+            return web.Response(text=self.page, content_type="text/html", headers=headers)
+
+        async def file(request: web.Request) -> web.Response:
+            name = request.match_info["name"]
+            kind = "text/html" if name.endswith("html") else "image/svg+xml"
+            return web.Response(text=FILE, headers=file_headers(name, kind))
+
+        app = web.Application(middlewares=[noted, problem_middleware(), auth_middleware(ApiKeys())])
+        add_answer_headers(app)
+        app.router.add_route("*", "/write/{name}", write)
+        app.router.add_get("/read", reads(read))
+        app.router.add_get("/page", reads(page))
+        app.router.add_get("/file/{name}", reads(file))
+        return app
+
+
+class Other:
+    """Another site, whose page says when it is done."""
+
+    def __init__(self) -> None:
+        self.page = ""
+        self.told: asyncio.Queue[str] = asyncio.Queue()
+
+    def application(self) -> web.Application:
+        async def page(_: web.Request) -> web.Response:
+            return web.Response(text=self.page, content_type="text/html")
+
+        async def done(request: web.Request) -> web.Response:
+            await self.told.put(await request.text())
+            return web.Response()
+
+        app = web.Application()
+        app.router.add_get("/", page)
+        app.router.add_post("/done", done)
+        return app
+
+
+async def visit(url: str, other: Other, profile: Path) -> str:
+    """Open a page, and return what it says when it is done."""
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    options += ["--no-proxy-server", "--disable-background-networking", f"--user-data-dir={profile}"]
+    with (profile.parent / "browser.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            browser(), *options, url, stdout=log, stderr=log, env={**os.environ, "HOME": str(profile.parent)}
+        )
+    try:
+        async with asyncio.timeout(BROWSER_S):
+            return await other.told.get()
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize("name", ["other.localhost", "127.0.0.1"], ids=["another site", "another port"])
+async def test_pages_of_others_do_nothing(name: str, tmp_path: Path) -> None:
+    target, other = Target(), Other()
+    async with serving(target.application()) as port, serving(other.application()) as other_port:
+        other.page = ATTACK.replace("<script>", f"<script>const target = 'http://127.0.0.1:{port}';", 1)
+        read = await visit(f"http://{name}:{other_port}/", other, tmp_path / "profile")
+    assert target.done == []
+    assert read == ""
+    tried = {path.removeprefix("/write/") for path, status in target.answered.items() if status == 403}
+    ways = {"image", "script", "iframe", "style", "video", "object", "form-get", "form-post", "beacon", "socket"}
+    ways |= {f"fetch-{method}-{mode}" for method in ("get", "post") for mode in ("cors", "no-cors")}
+    assert ways <= tried, f"the browser did not try {ways - tried}: {json.dumps(target.answered)}"
+    assert set(target.answered.values()) == {403}
+
+
+async def test_our_own_page_may_write_and_what_somebody_put_into_it_may_not(tmp_path: Path) -> None:
+    target, other = Target(), Other()
+    async with serving(target.application()) as port, serving(other.application()) as other_port:
+        target.page = OWN.replace("<script>", f"<script>const other = 'http://127.0.0.1:{other_port}';", 1)
+        told = await visit(f"http://127.0.0.1:{port}/page", other, tmp_path / "profile")
+    assert told == "200,200,200"
+    assert sorted(target.done) == ["own-get", "own-post"]
+    assert target.answered["/write/own-image"] == 403
+    assert not {"/write/file", "/write/file-image"} & target.answered.keys(), "a file that somebody logged ran"
