@@ -1,5 +1,6 @@
 # make demo     the whole thing at work in about a minute: needs Python 3.11+ and nothing else
-# make test     what has to pass before a change is merged (its Kafka tests need Java 17 and Maven, and skip without)
+# make test     what has to pass before a change is merged (its Kafka tests need Java 17 and Maven, those with a
+#               browser Chromium, and skip without)
 # make lint     the part of it that runs in seconds
 # make faults   crashes on purpose, longer than in `make test`: make faults KILLS=1000
 # make crash-matrix each part of a cluster killed, paused, cut off: make crash-matrix KILLS=100 (needs Java and Maven)

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from runstream.errors import InvalidSetting
-from runstream.service.proxies import TRUSTED_VARIABLE, TrustedProxies
+from runstream.service.proxies import TrustedProxies
 from runstream_infra.limits import Limits
 
 _DEFAULT_PORT = 7070
@@ -34,11 +34,11 @@ class AccessSettings(BaseModel):
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """RUNSTREAM_TRUSTED_PROXIES (addresses and networks, with commas) and RUNSTREAM_LOCAL_METRICS (1 or 0). Raises
         InvalidSetting."""
-        given = environ.get(TRUSTED_VARIABLE, "")
+        given = environ.get("RUNSTREAM_TRUSTED_PROXIES", "")
         try:
             proxies = TrustedProxies.of(text for text in given.split(",") if text.strip())
         except ValueError as error:
-            raise InvalidSetting(f"{TRUSTED_VARIABLE}={given!r} cannot be used: {error}") from None
+            raise InvalidSetting(f"RUNSTREAM_TRUSTED_PROXIES={given!r} cannot be used: {error}") from None
         local = environ.get("RUNSTREAM_LOCAL_METRICS", "") or "0"
         if local not in ("0", "1"):
             raise InvalidSetting(f"RUNSTREAM_LOCAL_METRICS={local!r} cannot be used: give 1 or 0")

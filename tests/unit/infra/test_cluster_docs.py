@@ -47,6 +47,8 @@ def test_the_table_has_every_variable_with_its_default(docs: Path) -> None:
         **{variable: StoreSettings.model_fields[field] for variable, field in VARIABLES.items()},
         "RUNSTREAM_ASSETS": RoleSettings.model_fields["assets"],
         "RUNSTREAM_API_KEYS": RoleSettings.model_fields["api_keys"],
+        "RUNSTREAM_TRUSTED_PROXIES": RoleSettings.model_fields["access"],
+        "RUNSTREAM_LOCAL_METRICS": RoleSettings.model_fields["access"],
         "RUNSTREAM_WORKER_GROUP": RoleSettings.model_fields["group"],
         "RUNSTREAM_WORKER_SESSION_S": RoleSettings.model_fields["session_s"],
     }

@@ -24,6 +24,7 @@ from runstream.service.auth import ApiKeys, check_bind
 from runstream_infra.cluster.front import is_written
 from runstream_infra.cluster.settings import RoleSettings, role_settings
 from runstream_infra.documented import COMET_WRITES, DESCRIBED
+from runstream_infra.settings import AccessSettings
 from runstream_ingest.log.kafka.settings import ENVIRONMENT, KafkaSettings
 from runstream_processors.hosting.faust_app import GroupSettings, make_app
 from runstream_processors.hosting.partitions import PartitionWorkers
@@ -32,7 +33,10 @@ from runstream_processors.store.settings import VARIABLES
 ROLES = ("gateway", "worker", "query-server")
 SECRETS = {"RUNSTREAM_API_KEYS": "0123456789abcdef", "RUNSTREAM_CLICKHOUSE_PASSWORD": "fedcba9876543210"}
 #: Besides those of Kafka and ClickHouse (`runstream_infra.cluster.settings.role_settings`).
-OWN = {"RUNSTREAM_API_KEYS", "RUNSTREAM_ASSETS", "RUNSTREAM_WORKER_GROUP", "RUNSTREAM_WORKER_SESSION_S"}
+OWN = {
+    *("RUNSTREAM_API_KEYS", "RUNSTREAM_ASSETS", "RUNSTREAM_WORKER_GROUP", "RUNSTREAM_WORKER_SESSION_S"),
+    *("RUNSTREAM_TRUSTED_PROXIES", "RUNSTREAM_LOCAL_METRICS"),
+}
 #: An old one that is still in use, and the newest that is bundled.
 KUBERNETES = ("1.31.0", "1.37.0")
 
@@ -151,6 +155,17 @@ def test_the_front_passes_ingest_to_gateways_and_the_rest_to_query_servers(infra
     listens = re.search(r"listen (\d+);", config)
     assert listens
     assert services["front"]["ports"][0].endswith(f":{listens[1]}")
+
+
+def test_the_front_says_who_asks_and_the_roles_believe_it(infra: Path, compose: Compose) -> None:
+    """What a client wrote there itself is not passed on."""
+    config = (infra / "compose" / "front.conf").read_text()
+    headers = dict(re.findall(r"proxy_set_header (\S+) (.*);", config))
+    assert headers["X-Forwarded-For"] == "$remote_addr"
+    assert headers["Forwarded"] == headers["X-Real-IP"] == '""'
+    for role in ROLES:
+        environment = compose(**SECRETS)["services"][role]["environment"]
+        assert AccessSettings.from_environment(environment).proxies.covers("172.18.0.5"), "networks that Docker makes"
 
 
 def test_files_that_compose_names_are_there(infra: Path, compose: Compose) -> None:
