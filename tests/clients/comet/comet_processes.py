@@ -31,8 +31,8 @@ class Logged:
 
 
 @contextlib.contextmanager
-def running_server(folder: Path, *options: str) -> Iterator[str]:
-    """The address of `runstream up` over a directory of its own in `folder`, which is there."""
+def running_server(folder: Path, *options: str, key: str = KEY) -> Iterator[str]:
+    """The address of `runstream up` over a directory of its own in `folder`, which is there. key: empty for none."""
     command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--json", *options]
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
@@ -40,7 +40,7 @@ def running_server(folder: Path, *options: str) -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=own_environment() | {"RUNSTREAM_API_KEYS": KEY},
+            env=own_environment() | {"RUNSTREAM_API_KEYS": key},
         )
     try:
         assert server.stdout is not None
