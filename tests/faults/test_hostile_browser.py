@@ -73,6 +73,8 @@ async def test_no_route_that_writes_takes_what_pages_send(client: TestClient[Any
     for method, path in routes_that_write(client):
         if method not in ("GET", "POST"):
             continue  # a page has to ask first
+        if method == "POST" and attack == "nothing at all":
+            continue  # that is no browser
         headers = ATTACKS[attack] | (FORM if method == "POST" else {})
         async with client.request(method, path, headers=headers, data=b"{}" if method == "POST" else None) as answer:
             problem = await answer.json(content_type=None)
@@ -81,7 +83,7 @@ async def test_no_route_that_writes_takes_what_pages_send(client: TestClient[Any
             )
             assert not [name for name in answer.headers if name.lower().startswith("access-control")]
         tried += 1
-    assert tried > 100
+    assert tried > (20 if attack == "nothing at all" else 100)
 
 
 async def test_asking_first_gets_no_allowance(client: TestClient[Any, Any]) -> None:

@@ -66,7 +66,9 @@ def test_no_page_of_another_site_writes(facts: Facts) -> None:
 def test_nor_does_one_in_a_browser_of_before_those_headers_where_no_key_is_asked_for(facts: Facts) -> None:
     """HEAD changes nothing, whatever the route."""
     method = "GET" if facts.method == "HEAD" else facts.method
-    assert judge(replace(facts, site=None, mode=None, dest=None, is_open=True, method=method)) is not None
+    assert (
+        judge(replace(facts, site=None, mode=None, dest=None, is_open=True, method=method, is_browser=True)) is not None
+    )
 
 
 @given(of_other_pages)
@@ -115,9 +117,13 @@ PROGRAM = Facts("POST", "/x", True, True, (HOST,))
         (replace(PROGRAM, method="PUT"), True),
         (replace(PROGRAM, method="GET", is_marked=True), True),
         (replace(PROGRAM, is_marked=True, content_type=FORMS[-1]), True),
-        (PROGRAM, False),
+        (PROGRAM, True),
+        (replace(PROGRAM, is_browser=True), False),
+        (replace(PROGRAM, is_browser=True, content_type="application/json"), True),
         (replace(PROGRAM, method="GET"), False),
-        (replace(PROGRAM, content_type=FORMS[-1]), False),
+        (replace(PROGRAM, content_type=FORMS[-1]), True),
+        (replace(PROGRAM, content_type=FORMS[-1], is_browser=True), False),
+        (replace(PROGRAM, content_type=FORMS[-1], origin="null"), False),
         (replace(PROGRAM, method="GET", writes=False), True),
         (replace(PROGRAM, is_open=False), True),
         # A proxy before a server with keys may call it otherwise; the key is what counts then.

@@ -7,6 +7,7 @@ of forms, to any address without asking first; all else, and every header beyond
 (OPTIONS) and not allowed here.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -22,10 +23,11 @@ CLIENT_HEADER: Final = "Runstream-Client"
 _PROGRAM_PREFIXES: Final = ("runstream-", "x-comet-")
 #: What browsers send by themselves, for a password that they remember.
 _BROWSER_SCHEMES: Final = frozenset(("basic", "digest", "negotiate", "ntlm"))
-#: Methods and types of bodies that a page cannot send without asking first. Not every type but those of forms: browsers
-#: have reports of their own, whose addresses a page chooses.
-_PLAIN_METHODS: Final = frozenset(("GET", "HEAD", "POST"))
+#: Types of bodies that a page cannot send without asking first. Not every type but those of forms: browsers have
+#: reports of their own, whose addresses a page chooses.
 _PROGRAM_TYPES: Final = frozenset(("application/json", "application/octet-stream", "application/vnd.runstream.frames"))
+#: What browsers call themselves, those of text too.
+_BROWSERS: Final = re.compile(r"mozilla/|opera/|lynx/|w3m/|e?links\b", re.IGNORECASE)
 
 #: What answers carry that say nothing themselves about it.
 ANSWER_HEADERS: Final[Mapping[str, str]] = {
@@ -43,7 +45,7 @@ class Facts:
 
     writes: whether the route may change something. hosts: how the request calls this server (`Host`, and what a
     trusted proxy was called). is_open: whether no key is asked for. is_marked: whether a header is there that a page
-    cannot set.
+    cannot set. is_browser: whether the program calls itself one.
     """
 
     method: str
@@ -52,6 +54,7 @@ class Facts:
     is_open: bool
     hosts: tuple[str, ...]
     is_marked: bool = False
+    is_browser: bool = False
     content_type: str | None = None
     site: str | None = None
     mode: str | None = None
@@ -70,6 +73,7 @@ def facts_of(request: web.Request, *, writes: bool, is_open: bool, hosts: tuple[
         is_open=is_open,
         hosts=hosts,
         is_marked=_is_marked(headers),
+        is_browser=_BROWSERS.match(headers.get("User-Agent", "").strip()) is not None,
         content_type=headers.get("Content-Type"),
         site=headers.get("Sec-Fetch-Site"),
         mode=headers.get("Sec-Fetch-Mode"),
@@ -149,8 +153,12 @@ def _is_own_referer(facts: Facts) -> bool:
 
 
 def _is_of_a_program(facts: Facts) -> bool:
+    """Pages' images send GET, also in mail readers and others that call themselves anything. POST is for forms and
+    scripts: what sends it for a page calls itself a browser."""
+    if facts.is_marked or facts.method not in ("GET", "POST"):
+        return True
     kind = (facts.content_type or "").partition(";")[0].strip().lower()
-    return facts.is_marked or facts.method not in _PLAIN_METHODS or kind in _PROGRAM_TYPES or facts.method == "HEAD"
+    return facts.method == "POST" and (kind in _PROGRAM_TYPES or not facts.is_browser)
 
 
 def _is_marked(headers: Mapping[str, str]) -> bool:
