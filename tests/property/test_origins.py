@@ -147,3 +147,8 @@ PROGRAM = Facts("POST", "/x", True, True, (HOST,))
 )
 def test_the_table_of_decisions(facts: Facts, is_let_in: bool) -> None:
     assert (judge(facts) is None) == is_let_in
+
+
+@given(of_other_pages)
+def test_with_keys_what_says_nothing_of_its_origin_is_for_the_keys_to_judge(facts: Facts) -> None:
+    assert judge(replace(facts, site=None, origin=None, referer=None, is_open=False)) is None

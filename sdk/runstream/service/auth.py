@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from runstream.service.origins import facts_of, judge
+from runstream.service.origins import facts_of, judge, tells_its_origin
 from runstream.service.problems import Problem
 from runstream.service.proxies import TRUSTED_PROXIES, TRUSTED_VARIABLE, client_of
 from runstream.service.proxies import is_loopback as is_loopback
@@ -128,12 +128,13 @@ def auth_middleware(
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        hosts = _hosts_of(request)
-        if is_open:
-            _check_local(request, hosts, named)
-        problem = judge(facts_of(request, writes=_may_write(request), is_open=is_open, hosts=hosts))
-        if problem is not None:
-            raise problem
+        if is_open or tells_its_origin(request.headers):
+            hosts = _hosts_of(request)
+            if is_open:
+                _check_local(request, hosts, named)
+            problem = judge(facts_of(request, writes=_may_write(request), is_open=is_open, hosts=hosts))
+            if problem is not None:
+                raise problem
         is_own = local_metrics and request.path in OPEN_PATHS and client_of(request).is_this_machine
         needs_key = not (is_open or is_own or _needs_no_key(request))
         request[SEES_REASONS] = is_open or is_own or needs_key
@@ -234,7 +235,7 @@ def _hosts_of(request: web.Request) -> tuple[str, ...]:
     named = request.headers.get("Host", "").strip().lower()
     forwarded = request.headers.get("X-Forwarded-Host")
     if forwarded is not None:
-        trusted = request.config_dict.get(TRUSTED_PROXIES)
+        trusted = request.app.get(TRUSTED_PROXIES)
         if trusted is not None and trusted.covers(request.remote or ""):
             return (named, forwarded.rpartition(",")[2].strip().lower())
     return (named,)

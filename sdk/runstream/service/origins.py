@@ -63,6 +63,11 @@ class Facts:
     referer: str | None = None
 
 
+def tells_its_origin(headers: Mapping[str, str]) -> bool:
+    """Whether a request says where it comes from. With keys, `judge` lets in all that do not."""
+    return "Sec-Fetch-Site" in headers or "Origin" in headers or "Referer" in headers
+
+
 def facts_of(request: web.Request, *, writes: bool, is_open: bool, hosts: tuple[str, ...]) -> Facts:
     """The facts of a request."""
     headers = request.headers
