@@ -61,6 +61,25 @@ def post(server: DevServer, query: str, body: bytes = b"", **options: str) -> tu
         return error.code, error.read(), dict(error.headers)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Referer": "https://evil.example/"},
+        {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)", "Host": "evil.example"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_pages_send_no_statements(server: DevServer, headers: dict[str, str], method: str) -> None:
+    for path in ("/?query=SELECT+1", "/ping"):
+        body = b"SELECT 1" if method == "POST" else None
+        request = urllib.request.Request(server.url + path, body, headers, method=method)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=30)
+
+
 # ClickHouse's clients
 
 

@@ -13,8 +13,10 @@ from typing import Final
 
 import lz4.frame
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from clickhouse_connect.driver.compression import _zstd_decompress
 
+from runstream.service.origins import is_of_a_browser
 from runstream_infra.dev_clickhouse.engine import Answer, Engine, Request
 from runstream_infra.dev_clickhouse.statements import Insert, Refused, statement_of
 
@@ -56,11 +58,20 @@ class Login:
 def application(engine: Engine, login: Login | None = None) -> web.Application:
     """The interface over an open engine, which the caller closes."""
     handler = _Handler(engine, login)
-    app = web.Application(client_max_size=MAX_REQUEST_BYTES)
+    app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_refuse_browsers])
     app.router.add_get("/ping", handler.ping)
     app.router.add_get("/", handler.answer)
     app.router.add_post("/", handler.answer)
     return app
+
+
+@web.middleware
+async def _refuse_browsers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Without a login any page could have a browser of this machine send statements; also one whose name was re-pointed
+    here, for browsers call themselves so."""
+    if is_of_a_browser(request.headers):
+        return web.Response(status=403, text="This server is for programs of this machine, not for browsers.\n")
+    return await handler(request)
 
 
 class _Handler:

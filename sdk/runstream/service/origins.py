@@ -68,6 +68,11 @@ def tells_its_origin(headers: Mapping[str, str]) -> bool:
     return "Sec-Fetch-Site" in headers or "Origin" in headers or "Referer" in headers
 
 
+def is_of_a_browser(headers: Mapping[str, str]) -> bool:
+    """Whether a browser sent it, for servers that have no pages."""
+    return tells_its_origin(headers) or _BROWSERS.match(headers.get("User-Agent", "").strip()) is not None
+
+
 def facts_of(request: web.Request, *, writes: bool, is_open: bool, hosts: tuple[str, ...]) -> Facts:
     """The facts of a request."""
     headers = request.headers

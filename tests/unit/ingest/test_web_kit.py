@@ -200,6 +200,27 @@ async def test_without_keys_only_loopback_names_and_own_pages_are_let_in(
             assert (await answer.json(content_type=None))["type"] == f"urn:runstream:problem:{kind}"
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Origin": "https://before.the.proxy"}, 200),
+        ({"Origin": "https://before.the.proxy"}, 200),
+        ({"Referer": "https://wiki.example/"}, 200),
+    ],
+    ids=str,
+)
+async def test_with_keys_too_pages_of_other_sites_are_kept_out(headers: dict[str, str], status: int) -> None:
+    """Today they do not know the key; a cookie would come with what they send."""
+    async with (
+        serving(guarded(ApiKeys.from_plain([KEY]))) as (url, client),
+        client.get(f"{url}/who", headers={"Authorization": KEY, **headers}) as answer,
+    ):
+        assert answer.status == status
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "::ffff:127.0.0.1"])
 def test_loopback_needs_no_key(host: str) -> None:
     check_bind(host, ApiKeys())
