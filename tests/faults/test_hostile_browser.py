@@ -86,6 +86,27 @@ async def test_no_route_that_writes_takes_what_pages_send(client: TestClient[Any
     assert tried > (20 if attack == "nothing at all" else 100)
 
 
+async def test_what_answers_head_reads(client: TestClient[Any, Any]) -> None:
+    """HEAD may come from any page that is shown in an old browser."""
+    for route in client.server.app.router.routes():  # type: ignore[union-attr]
+        if route.method == "HEAD" and not getattr(route.handler, _READS, False):
+            assert route.resource is not None
+            assert route.resource.canonical in ("/ingest/v1/assets/{sha256}", "/healthz", "/readyz", "/metrics")
+
+
+@pytest.mark.parametrize("name", [b"Origin", b"Referer", b"Host", b"Sec-Fetch-Site", b"Forwarded", b"User-Agent"])
+@pytest.mark.parametrize("value", [b"http://\xff\xfe", b"\xc3", b"x" * 7_000, b"http://[", b"\t\t", b"%00"])
+async def test_odd_headers_are_no_fault_of_the_server(client: TestClient[Any, Any], name: bytes, value: bytes) -> None:
+    for path in (b"/api/v1/runs", b"/api/rest/v2/write/experiment/delete?experimentKey=\xff", b"/\xff%ff"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        host = b"" if name == b"Host" else b"Host: 127.0.0.1\r\n"
+        writer.write(b"GET %s HTTP/1.1\r\n%s%s: %s\r\nConnection: close\r\n\r\n" % (path, host, name, value))
+        status = int((await reader.readline()).split()[1])
+        assert 200 <= status < 500, (path, status)
+        await reader.read()
+        writer.close()
+
+
 async def test_asking_first_gets_no_allowance(client: TestClient[Any, Any]) -> None:
     """What comes of OPTIONS is what decides about PUT, and about headers that show a program."""
     asking = {

@@ -110,13 +110,13 @@ def judge(facts: Facts) -> Problem | None:
         problem = _judge_site(facts, facts.site.strip().lower())
         if problem is not None or not facts.is_open:
             return problem
-    if not _is_own_origin(facts):
-        return _wrong_origin(f"A page of {facts.origin} may not use this server; only its own pages may.")
+    if facts.origin is not None and not _is_own_origin(facts, facts.origin):
+        return _wrong_origin(f"A page of {facts.origin[:200]!r} may not use this server; only its own pages may.")
     if facts.site is None and facts.origin is None and not _is_own_referer(facts):
         return _wrong_origin("A page of another site may not use this server; only its own pages may.")
     if facts.site is None and facts.writes and facts.is_open and not _is_of_a_program(facts):
         detail = (
-            f"{facts.method} {facts.path} changes something, and any page could have a browser send this: send "
+            f"{facts.method} {facts.path!r} changes something, and any page could have a browser send this: send "
             f"`Authorization`, or a header `{CLIENT_HEADER}` with the name of your program."
         )
         return Problem(403, "client-unknown", "A program has to say that it is none of a page", detail, msg=detail)
@@ -128,11 +128,11 @@ def _judge_site(facts: Facts, site: str) -> Problem | None:
     if site == "same-origin":
         if not facts.writes or (mode in ("cors", "same-origin") and dest in ("", "empty")):
             return None
-        what = f"{facts.path} changes something: pages use it from their scripts (fetch), not by links or forms."
+        what = f"{facts.path!r} changes something: pages use it from their scripts (fetch), not by links or forms."
     elif site == "none":
         if not facts.writes:
             return None
-        what = f"{facts.path} changes something: it cannot be opened in a browser. Use a program."
+        what = f"{facts.path!r} changes something: it cannot be opened in a browser. Use a program."
     else:
         is_link = (mode, dest) == ("navigate", "document") and facts.method in ("GET", "HEAD")
         if is_link and not facts.writes:
@@ -145,10 +145,10 @@ def _wrong_origin(detail: str) -> Problem:
     return Problem(403, "wrong-origin", "The request comes from another site's page", detail, msg=detail)
 
 
-def _is_own_origin(facts: Facts) -> bool:
-    if facts.origin is None or (not facts.is_open and facts.is_marked):
+def _is_own_origin(facts: Facts, origin: str) -> bool:
+    if not facts.is_open and facts.is_marked:
         return True
-    scheme, _, host = facts.origin.partition("://")
+    scheme, _, host = origin.partition("://")
     return scheme.lower() in ("http", "https") and host.lower() in facts.hosts
 
 
