@@ -35,6 +35,7 @@ ENVIRONMENT: Final = {
     "RUNSTREAM_SYSTEM_METRICS_S": "system_metrics_s",
     "RUNSTREAM_FINISH_TIMEOUT_S": "finish_timeout_s",
     "RUNSTREAM_HANDLE_SIGTERM": "handle_sigterm",
+    "RUNSTREAM_ALLOW_SECRETS": "allow_secrets",
 }
 _VARIABLE: Final = {name: variable for variable, name in ENVIRONMENT.items()}
 
@@ -67,6 +68,8 @@ class SettingValues(BaseModel):
     finish_timeout_s: Annotated[float, Field(ge=0, le=86_400)] = 30.0
     #: Mark the run as killed when SIGTERM ends the process, if nothing else in it handles that signal.
     handle_sigterm: bool = True
+    #: Names of parameters and options whose values are kept although they look like secrets; `*` stands for any text.
+    allow_secrets: tuple[str, ...] = ()
 
     @field_validator("url")
     @classmethod
@@ -87,6 +90,12 @@ class SettingValues(BaseModel):
     @classmethod
     def _dir(cls, directory: Path) -> Path:
         return directory.expanduser().absolute()
+
+    @field_validator("allow_secrets", mode="before")
+    @classmethod
+    def _names(cls, names: Any) -> Any:
+        """A list; with commas in the environment."""
+        return [name for name in map(str.strip, names.split(",")) if name] if isinstance(names, str) else names
 
     @field_validator("workspace", "project")
     @classmethod

@@ -68,9 +68,11 @@ class ConsoleCapture:
     Writing costs one append to a deque; `flush` is called by a thread. Output of C libraries is not seen.
     """
 
-    def __init__(self, emit: Callable[[Stream, str], None]) -> None:
-        """`emit` gets pieces of at most MAX_OUTPUT_CHARS, from the thread that calls `flush`."""
+    def __init__(self, emit: Callable[[Stream, str], None], mask: Callable[[str], str] = str) -> None:
+        """`emit` gets pieces of at most MAX_OUTPUT_CHARS of what `mask` leaves of whole lines, from the thread that
+        calls `flush`."""
         self._emit = emit
+        self._mask = mask
         self._pending: deque[tuple[Stream, str]] = deque()
         self._pending_chars = 0
         self._left_out_chars = 0
@@ -109,6 +111,7 @@ class ConsoleCapture:
                 ready[name].append(text)
             for name, texts in ready.items():
                 text = self._lines[name].feed("".join(texts)) + (self._lines[name].rest() if last else "")
+                text = self._mask(text) if text else text
                 for at in range(0, len(text), MAX_OUTPUT_CHARS):
                     self._emit(name, text[at : at + MAX_OUTPUT_CHARS])
             if self._left_out_chars:

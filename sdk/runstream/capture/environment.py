@@ -4,7 +4,6 @@ import functools
 import getpass
 import os
 import platform
-import re
 import socket
 import subprocess
 import sys
@@ -12,13 +11,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+
+from runstream.capture.masking import Masking
+from runstream.capture.secret_arguments import masked_arguments
+from runstream.capture.secret_urls import without_credentials as without_credentials
 
 #: A difference beyond this is cut: it is there to see what was changed, not to keep a repository.
 MAX_DIFF_BYTES: Final = 1_000_000
 _GIT_TIMEOUT_S: Final = 10.0
-_SECRET_OPTION: Final = re.compile(r"(?i)(key|token|secret|passw|credential)")
-HIDDEN: Final = "(hidden)"
 
 #: Arguments of git, and how many bytes of what it prints are wanted -> those bytes; None if it failed.
 RunGit = Callable[[Sequence[str], int], bytes | None]
@@ -26,11 +26,13 @@ _FACT_BYTES: Final = 64_000
 _CODE_SECTIONS: Final = ("command", "packages")
 
 
-def environment_sections(*, with_code: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
+def environment_sections(
+    masking: Masking | None = None, *, with_code: bool = True
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """(section, values) of what `environment_captured` events carry, quick ones first. Leaves out what fails, and
-    what tells of the code (command line, packages) if that is not wanted."""
+    what tells of the code (command line, packages) if that is not wanted. `masking` hides secrets."""
     sections: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
-        ("command", lambda: command(sys.argv)),
+        ("command", lambda: command(sys.argv, masking)),
         ("python", python),
         ("host", host),
         ("packages", packages),
@@ -44,25 +46,15 @@ def environment_sections(*, with_code: bool = True) -> Iterator[tuple[str, dict[
             continue
 
 
-def command(argv: Sequence[str]) -> dict[str, Any]:
-    """The command line, values of options that sound like secrets hidden."""
-    return {"argv": redacted(argv), "working_directory": os.getcwd(), "program": argv[0] if argv else ""}
+def command(argv: Sequence[str], masking: Masking | None = None) -> dict[str, Any]:
+    """The command line without its secrets."""
+    shown = (masking or Masking()).arguments(argv)
+    return {"argv": shown, "working_directory": os.getcwd(), "program": argv[0] if argv else ""}
 
 
 def redacted(argv: Sequence[str]) -> list[str]:
-    """`argv` with the values of options like --api-key replaced."""
-    shown: list[str] = []
-    hide_next = False
-    for argument in argv:
-        option, equals, _ = argument.partition("=")
-        if hide_next and not argument.startswith("-"):
-            shown.append(HIDDEN)
-        elif equals and _SECRET_OPTION.search(option):
-            shown.append(f"{option}={HIDDEN}")
-        else:
-            shown.append(argument)
-        hide_next = not equals and argument.startswith("-") and _SECRET_OPTION.search(argument) is not None
-    return shown
+    """`argv` without its secrets."""
+    return masked_arguments(argv)
 
 
 def python() -> dict[str, Any]:
@@ -146,8 +138,8 @@ def git_in(directory: Path) -> RunGit:
     return run
 
 
-def git_facts(git: RunGit) -> dict[str, Any] | None:
-    """Commit, branch, remote and whether anything was changed; None outside a repository."""
+def git_facts(git: RunGit, masking: Masking | None = None) -> dict[str, Any] | None:
+    """Commit, branch, remote (without its secrets) and whether anything was changed; None outside a repository."""
     commit = _line(git(["rev-parse", "HEAD"], _FACT_BYTES))
     if not commit:
         return None
@@ -157,7 +149,7 @@ def git_facts(git: RunGit) -> dict[str, Any] | None:
         "commit": commit,
         "branch": _line(git(["rev-parse", "--abbrev-ref", "HEAD"], _FACT_BYTES)),
         "dirty": bool(changed) if changed is not None else None,
-        "remote": without_credentials(remote) if remote else None,
+        "remote": (masking or Masking()).remote(remote) if remote else None,
         "root": _line(git(["rev-parse", "--show-toplevel"], _FACT_BYTES)),
     }
 
@@ -166,14 +158,6 @@ def git_diff(git: RunGit) -> tuple[bytes, bool]:
     """The difference of the working tree to its commit, and whether it was cut at MAX_DIFF_BYTES."""
     diff = git(["diff", "--no-color", "--no-ext-diff", "HEAD"], MAX_DIFF_BYTES + 1) or b""
     return diff[:MAX_DIFF_BYTES], len(diff) > MAX_DIFF_BYTES
-
-
-def without_credentials(remote: str) -> str:
-    """A remote's address without the user and password that may stand in it."""
-    if "://" not in remote:
-        return remote
-    parts = urlsplit(remote)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _line(output: bytes | None) -> str | None:

@@ -18,7 +18,7 @@ _FLUSH_S: Final = 1.0
 def start_capturing(run: Run, background: Background, settings: SettingValues) -> None:
     """Begin to capture what `settings` ask for. Cheap: the look-ups are left to `background`, which starts later."""
     if settings.capture_console:
-        console = ConsoleCapture(run.output)
+        console = ConsoleCapture(run.output, run.masking.console)
         console.install()
         run.capture_with(console)
         background.every(_FLUSH_S, console.flush)
@@ -26,6 +26,7 @@ def start_capturing(run: Run, background: Background, settings: SettingValues) -
     if settings.capture_code:
         directory = Path.cwd()
         background.at_first(lambda: _git(run, directory))
+    background.at_first(run.tell_hidden)
     if settings.system_metrics_s:
         sampling = SystemMetrics(run)
         background.at_first(sampling.facts)
@@ -65,7 +66,7 @@ class SystemMetrics:
 def _environment(run: Run, with_code: bool) -> None:
     from runstream.capture.environment import environment_sections
 
-    for section, values in environment_sections(with_code=with_code):
+    for section, values in environment_sections(run.masking, with_code=with_code):
         run.environment(section, values)
 
 
@@ -73,10 +74,14 @@ def _git(run: Run, directory: Path) -> None:
     from runstream.capture.environment import git_diff, git_facts, git_in
 
     git = git_in(directory)
-    facts: dict[str, Any] | None = git_facts(git)
+    facts: dict[str, Any] | None = git_facts(git, run.masking)
     if facts is None:
         return
     diff, cut = git_diff(git) if facts["dirty"] else (b"", False)
-    run.environment("git", facts | {"diff_cut": cut} if diff else facts)
-    if diff:
-        run.log_asset(diff, name="git.diff", kind="text", metadata={"commit": facts["commit"], "cut": cut})
+    if not diff:
+        run.environment("git", facts)
+        return
+    diff, hidden = run.masking.diff(diff, cut=cut)
+    run.environment("git", facts | {"diff_cut": cut} | ({"diff_lines_hidden": hidden} if hidden else {}))
+    about = {"commit": facts["commit"], "cut": cut} | ({"lines_hidden": hidden} if hidden else {})
+    run.log_asset(diff, name="git.diff", kind="text", metadata=about)

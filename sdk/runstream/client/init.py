@@ -35,6 +35,7 @@ def init(
     system_metrics_s: float | None = None,
     finish_timeout_s: float | None = None,
     handle_sigterm: bool | None = None,
+    allow_secrets: Iterable[str] | None = None,
 ) -> "Run":
     """Start a run, or another writer on one, and return it.
 
@@ -48,7 +49,8 @@ def init(
       Unavailable unless the spool knows, and `allow` goes by the spool.
     resume_from_step: where a resumed run goes on; a `log` without a step then begins there.
     url, api_key, dir (the spool), capture_console, capture_code, system_metrics_s (0: none), finish_timeout_s,
-      handle_sigterm: settings, see `runstream.settings`; None takes them from the environment, files, or the default.
+      handle_sigterm, allow_secrets (names whose values are kept although they look like secrets): settings, see
+      `runstream.settings`; None takes them from the environment, files, or the default.
 
     Does not wait for the server, unless `resume` makes it ask (5 s at most). After it returned, nothing that belongs to
     the run raises into the caller. Raises InvalidSetting, Invalid, Unavailable, Unusable: nothing was started then.
@@ -68,6 +70,7 @@ def init(
         system_metrics_s=system_metrics_s,
         finish_timeout_s=finish_timeout_s,
         handle_sigterm=handle_sigterm,
+        allow_secrets=allow_secrets if allow_secrets is None or isinstance(allow_secrets, str) else list(allow_secrets),
     )
     checked_tags = _checked_tags(tags)
     if config is not None:

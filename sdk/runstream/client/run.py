@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from runstream.capture.masking import Masking
 from runstream.client import active
 from runstream.client.background import SENDER_CHECK_S, Background
 from runstream.client.content.assets import Description, keep
@@ -67,10 +68,13 @@ class Run:
         self._clock = clock
         self._finish_timeout_s = finish_timeout_s
         self._parent = parent
+        #: Hides secrets in what is captured and in parameters.
+        self.masking = Masking(opening.allow_secrets)
         self._background: Background | None = None
         self._console: ConsoleCapture | None = None
         self._ended = False
         self._closed = False
+        self._told_hidden = False
 
     # Who it is.
 
@@ -149,6 +153,7 @@ class Run:
             flat = dict(flat_parameters(mapping))
             for piece in self._json_pieces("parameter", flat):
                 self.event(ParametersLogged(at_us=self._clock.at_us(), values=piece))
+        self._tell_hidden_soon()
 
     config = log_params
 
@@ -161,6 +166,7 @@ class Run:
         with self._never_raising("log_others"):
             for piece in self._json_pieces("value", values):
                 self.event(OthersLogged(at_us=self._clock.at_us(), values=piece))
+        self._tell_hidden_soon()
 
     def add_tags(self, *tags: str | Iterable[str]) -> None:
         """Add tags, given one by one or as lists."""
@@ -284,7 +290,8 @@ class Run:
             self._console.flush(last=True)
         if not self._ended:
             self._ended = True
-            self.event(end_event(status, message, error, self._clock.at_us()))
+            self.event(end_event(status, message, error, self._clock.at_us(), self.masking.trace))
+            self.tell_hidden()
         return self._writer.close()
 
     # What the rest of the package uses.
@@ -323,8 +330,19 @@ class Run:
     def environment(self, section: str, values: Mapping[str, Any]) -> None:
         """Keep facts about what the run runs on."""
         with self._never_raising(f"environment {section}"):
-            for piece in self._json_pieces(section, values):
+            for piece in pieces(self.masking.facts(self._json_values(section, values))):
                 self.event(EnvironmentCaptured(at_us=self._clock.at_us(), section=section, values=piece))
+
+    def tell_hidden(self) -> None:
+        """Tell what was hidden since the last call, as names. The first call comes from the thread that captures."""
+        self._told_hidden = True
+        if self.mode != "disabled" and (news := self.masking.news()) is not None:
+            self._notices.warn(f"run {self.run_id}: {news}")
+
+    def _tell_hidden_soon(self) -> None:
+        """With what is captured at first, so that one notice has all; at once after that, or where nothing captures."""
+        if self._told_hidden or self._background is None:
+            self.tell_hidden()
 
     def _ensure_sender(self) -> None:
         if self.mode == "online":
@@ -346,7 +364,13 @@ class Run:
         if folder is None:
             return None
         asset_id = new_id()
-        described = Description(name, kind, step, self._json_values("metadata", metadata or {}), content_type)
+        described = Description(
+            name,
+            kind,
+            step,
+            self.masking.values("metadata", self._json_values("metadata", metadata or {})),
+            content_type,
+        )
         self.event(keep(source, folder, described, asset_id, self._clock.at_us()))
         return asset_id
 
@@ -358,7 +382,7 @@ class Run:
         return json_values(values, tell)
 
     def _json_pieces(self, what: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        return pieces(self._json_values(what, values))
+        return pieces(self.masking.values(what, self._json_values(what, values)))
 
     @contextlib.contextmanager
     def _never_raising(self, what: str) -> Iterator[None]:

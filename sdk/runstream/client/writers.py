@@ -104,6 +104,8 @@ class Opening:
     #: The step from which the run goes on, where its caller said so.
     resumed_at_step: int | None = None
     handle_sigterm: bool = True
+    #: Names whose values are kept although they look like secrets.
+    allow_secrets: tuple[str, ...] = ()
 
     def without_key(self) -> "Opening":
         return replace(self, api_key=None)

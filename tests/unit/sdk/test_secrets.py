@@ -1,0 +1,319 @@
+"""What counts as a secret, and what does not: command lines, parameters, addresses, code."""
+
+import json
+import random
+import string
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runstream.capture.secret_arguments import masked_arguments, masked_value
+from runstream.capture.secret_diff import masked_diff
+from runstream.capture.secret_forms import HIDDEN, without_forms
+from runstream.capture.secret_names import Level, hides, level_of
+from runstream.capture.secret_text import masked_text
+
+#: Stands for the secret in the command lines below.
+S = "hunter2-Zq9"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+
+COMMANDS: list[list[str]] = [
+    ["--pass", S],
+    ["--pass=" + S],
+    ["--password", S],
+    ["--Password", S],
+    ["--db-password", S],
+    ["--db.password", S],
+    ["--db_pwd", S],
+    ["--passwd=" + S],
+    ["--password:" + S],
+    ["--passphrase", S],
+    ["--pw", S],
+    ["--auth", S],
+    ["--auth=" + S],
+    ["--auth", "user", S],
+    ["--auth", "user:" + S],
+    ["--basic-auth", "user:" + S],
+    ["--http-auth", S],
+    ["--pat", S],
+    ["--github-pat=" + S],
+    ["--token", S],
+    ["--hf-token", S],
+    ["--hftoken", S],
+    ["--accessToken", S],
+    ["--api-key", S],
+    ["--apikey=" + S],
+    ["--openaiApiKey", S],
+    ["--secret", S],
+    ["--client-secret", S],
+    ["--credentials", S],
+    ["--creds", "user", S],
+    ["--private-key", S],
+    ["--aws-secret-access-key", S],
+    ["--account-key", S],
+    ["--cookie", "session=" + S],
+    ["--jwt", S],
+    ["--bearer", S],
+    ["--sas", "?sv=2022&sig=" + S],
+    ["--header", "Authorization: Bearer " + S],
+    ["--header", "Authorization: " + S],
+    ["--header=Authorization: Basic " + S],
+    ["--header", "X-Api-Key: " + S],
+    ["--header='PRIVATE-TOKEN: " + S + "'"],
+    ["-H", "Authorization: Token " + S],
+    ["-H", "Cookie: sid=" + S],
+    ["-H", "Proxy-Authorization: Basic " + S],
+    ["--user", "me:" + S],
+    ["-u", "me:" + S],
+    ["--login=me:" + S],
+    ["PASSWORD=" + S],
+    ["WANDB_API_KEY=" + S],
+    ["db.password=" + S],
+    ["+a.b.secret=" + S],
+    ["++auth.token=" + S],
+    ["db={user:me,password:" + S + "}"],
+    ["+db={user: me, password: '" + S + "', port: 1}"],
+    ["--config", json.dumps({"db": {"user": "u", "password": S}})],
+    ["--config=" + json.dumps({"api_key": S, "lr": 1})],
+    ["--config", "{'api_key': '" + S + "'}"],
+    [json.dumps([{"name": "API_KEY", "value": S}])],
+    [json.dumps({"headers": {"Authorization": "Bearer " + S}})],
+    [json.dumps({"inner": json.dumps({"token": S})})],
+    [json.dumps({"args": ["--password", S]})],
+    [json.dumps({"dsn": f"postgres://u:{S}@h/db"})],
+    ["--dsn", f"postgres://me:{S}@host:5432/db"],
+    ["--dsn", f"me/{S}@host"],
+    ["--db-url", f"mysql+pymysql://me:{S}@host/db"],
+    ["--db-url", f"postgres://me:a/b@c{S}@host/db"],
+    ["--redis", f"redis://:{S}@host:6379/0"],
+    ["--broker", f"amqp://me:{S}@host//"],
+    ["--mongo", f"mongodb+srv://me:{S}@cluster.example.net/?retryWrites=true"],
+    ["--dsn", f"host=h dbname=d user=u password={S}"],
+    ["--connection-string", f"Server=h;Database=d;User Id=u;Password={S};"],
+    ["--conn", f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={S}==;EndpointSuffix=x"],
+    ["--conn", f"Endpoint=sb://h/;SharedAccessKeyName=n;SharedAccessKey={S}="],
+    ["--jdbc", f"jdbc:postgresql://h/d?user=u&password={S}"],
+    ["--jdbc", f"jdbc:oracle:thin:me/{S}@h:1521:x"],
+    [f"https://me:{S}@host/x"],
+    [f"https://{S}@host/x.git"],
+    [f"https://host/x?access_token={S}"],
+    [f"https://host/x?a=1&api_key={S}&b=2"],
+    [f"https://host/x#access_token={S}&expires=3600"],
+    ["--url", f"https://host/x?sig={S}9f8e7d6c5b4a&se=2024"],
+    ["bash", "-c", f"mysql -h db -p{S} -e 'select 1'"],
+    ["bash", "-c", f"python x.py --password {S} && echo done"],
+    ["bash", "-lc", f"export API_KEY={S}; python x.py"],
+    ["ssh", "host", f"curl -H 'Authorization: Bearer {S}' https://x"],
+    ["sh", "-c", f"bash -c \"python x.py --token '{S}'\""],
+    ["mysql", f"-p{S}"],
+    ["mysqldump", "--password=" + S],
+    ["sshpass", "-p", S, "ssh", "host"],
+    ["curl", "-u", "me:" + S, "https://x"],
+    ["docker", "login", "-u", "me", "-p", S],
+    ["redis-cli", "-a", S],
+    ["--", "--password", S],
+    ["env", "DB_PASS=" + S, "python"],
+    ["--password", "-Xk29fj" + S],
+    ["--env", "API_TOKEN=" + S],
+    ["-e", "AWS_SECRET_ACCESS_KEY=" + S],
+    ["--set", "image.pullSecret=" + S],
+    ["-Dhttp.proxyPassword=" + S],
+    ["--ssh", f"ssh://me:{S}@host/x"],
+    ["--proxy", f"http://me:{S}@proxy:3128"],
+    ["--otp", "492817"],
+]
+FORMS: list[str] = [
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "github_pat_11ABCDEFG0abcdefghijkl_mnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+    "gho_16C7e42F292c6912E7710c838347Ae178B4a",
+    "glpat-x8Kf2mPq9vLr4sTz7wYb",
+    "glrt-x8Kf2mPq9vLr4sTz7wYb",
+    "xoxb-" + "123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx",
+    "xapp-1-A0123456789-1234567890123-0a1b2c3d4e5f",
+    "AKIA2E0A8F3B244C9986",
+    "ASIA2E0A8F3B244C9986",
+    "AIzaSyD4x8Kf2mPq9vLr4sTz7wYbNc3dGh5jKl0",
+    "ya29.a0AfH6SMBx8Kf2mPq9vLr4sTz7wYb",
+    "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",
+    "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc",
+    "rk_test_" + "4eC39HqLyjWDarjtT1zdp7dc",
+    "npm_x8Kf2mPq9vLr4sTz7wYbNc3dGh5jKl0MnQ1R",
+    "pypi-AgEIcHlwaS5vcmcCJDx8Kf2mPq9vLr4sTz7wYbNc3dGh5jKl0MnQ1Rx8Kf2mPq9vLr4",
+    "hf_x8KfmPqvLrsTzwYbNcdGhjKlMnQRxKfmP12",
+    "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",
+    "sk-proj-x8Kf2mPq9vLr4sTz7wYb-Nc3dGh5jKl0MnQ1Rx8Kf",
+    "sk-ant-api03-x8Kf2mPq9vLr4sTz7wYb-Nc3dGh5jKl0MnQ1Rx8Kf-AA",
+    "gsk_x8Kf2mPq9vLr4sTz7wYbNc3dGh5jKl0MnQ1Rx8Kf",
+    "nvapi-x8Kf2mPq9vLr4sTz7wYb-Nc3dGh5jKl0MnQ1Rx8Kf",
+    "dckr_pat_x8Kf2mPq9vLr4sTz7wYbNc3dGh5",
+    "dop_v1_3f786850e387550fdab836ed7e6dc881de23001b3f786850e387550fdab83612",
+    "dapi3f786850e387550fdab836ed7e6dc881",
+    "hvs.CAESIx8Kf2mPq9vLr4sTz7wYbNc3dGh5jKl0MnQ1R",
+    "SG.x8Kf2mPq9vLr4sTz7wYbNc.x8Kf2mPq9vLr4sTz7wYbNc3dGh5jKl0MnQ1Rx8Kf",
+    "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",
+    "local-3f786850e387550fdab836ed7e6dc881de23001b",
+    "123456789:AAx8Kf2mPq9vLr4sTz7wYbNc3dGh5jKl0Mn",
+    "hooks.slack.com/services/T00000000/B00000000/x8Kf2mPq9vLr4sTz7wYbNc3d",
+    JWT,
+    "Bearer x8Kf2mPq9vLr4sTz7wYb",
+    "Basic dXNlcjpodW50ZXIy",
+    "authorization: hunter2",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA75\n-----END RSA PRIVATE KEY-----",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\\nb3BlbnNzaC1rZXktdjEAAAAA\\n",
+]
+PARAMETERS: list[tuple[str, Any]] = [
+    ("password", S),
+    ("password", 123456),
+    ("db.password", S),
+    ("db", {"pass": S}),
+    ("db", [{"pwd": S}]),
+    ("DB_PASSWORD", S),
+    ("dbPassword", S),
+    ("PGPASSWORD", S),
+    ("api_key", S),
+    ("apiKey", S),
+    ("APIKey", S),
+    ("api.key", S),
+    ("api_keys", [S, S]),
+    ("api_keys", {"openai": S}),
+    ("OPENAI_API_KEY", S),
+    ("wandb_key", S),
+    ("hf_token", S),
+    ("HF_TOKEN", S),
+    ("auth_token", S),
+    ("use_auth_token", "hf_x8KfmPqvLrsTzwYbNcdGhjKlMnQRxKfmP12"),
+    ("access_tokens", [S]),
+    ("auth", S),
+    ("authorization", "Bearer " + S),
+    ("secret", S),
+    ("client_secret", S),
+    ("secrets", {"a": S}),
+    ("credentials", {"login": "x", "value": S}),
+    ("github_pat", S),
+    ("cookie", "a=" + S),
+    ("session_token", S),
+    ("private_key", S),
+    ("key", "x8Kf2mPq9vLr4sTz7wYb"),
+    ("signature", "x8Kf2mPq9vLr4sTz7wYbNc3dGh5j"),
+    ("webhook_secret", S),
+    ("storage_account_key", S),
+    ("sas_token", S),
+    ("dsn", f"postgres://u:{S}@h/d"),
+    ("database_url", f"postgres://u:{S}@h/d"),
+    ("connection_string", f"Server=h;Pwd={S};"),
+    ("registry", f"https://u:{S}@h/"),
+    ("resume_from", f"https://h/x.pt?X-Amz-Signature={'9f86d081884c7d659a2feaa0c55ad015' * 2}&x=1"),
+    ("note", f"used --token {S}"),
+    ("env", {"name": "TOKEN", "value": S}),
+    ("command", ["python", "x.py", "--password", S]),
+    ("contraseña", S),
+    ("smtp.pass", S),
+    ("passwords[0]", S),
+    ("slack", "https://hooks.slack.com/services/T00000000/B00000000/" + S),
+]
+
+#: Parameters that people have, and that stay as they are.
+ORDINARY: list[tuple[str, Any]] = [
+    ("lr", 1e-3), ("batch_size", 32), ("max_tokens", 4096), ("tokens", 1000000), ("num_tokens", "5B"),
+    ("token_dim", 768), ("tokenizer", "bert-base-uncased"), ("tokenizer_path", "/data/tok.json"),
+    ("tokens_per_second", 1234.5), ("train_tokens", "1.2T"), ("pad_token", "<pad>"), ("eos_token", "</s>"),
+    ("bos_token", "<|begin|>"), ("mask_token", "[MASK]"), ("cls_token", "class"), ("pad_token_id", 50256),
+    ("special_tokens", ["<a>", "<b>"]), ("image_token", "<image>"), ("initializer_token", "cat"),
+    ("placeholder_token", "<sks>"), ("class_token", True), ("token", "mean"), ("token_type", "word"),
+    ("token_mixing", "mlp"), ("token_dropout", 0.1), ("tokens.max", 12), ("pass_rate", 0.9), ("pass", 2),
+    ("num_passes", 3), ("pass_at_1", 0.4), ("forward_pass", "fast"), ("low_pass", "butterworth"), ("bypass", True),
+    ("compass", "north"), ("highpass", 20), ("author", "Ada Lovelace"), ("authors", ["Ada", "Bob"]),
+    ("authority", "x"), ("secretary", "Bob"), ("key_dim", 64), ("num_keys", 8), ("key", "loss"), ("keys", ["a", "b"]),
+    ("monkey", "yes"), ("sort_key", "validation/loss"), ("primary_key", "id"), ("experiment_key", "a" * 30 + "b2"),
+    ("public_key", "x8Kf2mPq9vLr4sTz7wYb"), ("cache_key", "3f786850e387550fdab836ed7e6dc881"), ("prng_key", "[0 42]"),
+    ("use_auth", True), ("auth", "basic"), ("auth_method", "kerberos"), ("auth_url", "https://x.example/login"),
+    ("password", None), ("password", ""), ("token", None), ("token", False), ("use_auth_token", True),
+    ("password_file", "/run/secrets/db"), ("password_length", 12), ("credentials_path", "/home/a/creds.json"),
+    ("token_path", "~/.cache/token"), ("session", "ses-01"), ("session", 3), ("pat", 5), ("patience", 10),
+    ("pattern", "*.py"), ("file_pat", "*.txt"), ("commit", "3f786850e387550fdab836ed7e6dc881de23001b"),
+    ("sha256", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"), ("digest", "sha256:" + "ab12" * 16),
+    ("uuid", "123e4567-e89b-12d3-a456-426614174000"), ("run_id", "0190aaaa1122334455667788990011aa"),
+    ("path", "/mnt/data/imagenet/train-000123.tar"), ("checkpoint", "s3://bucket/runs/2024/ckpt_123.pt"),
+    ("url", "https://example.org/x?page=2&sort=name"), ("url", "http://127.0.0.1:7070"), ("db", "postgres://db/x"),
+    ("docker", "reg.example:5000/a/b@sha256:" + "ab12" * 16), ("mail", "me@example.org"), ("remote", "git@host:a/b.git"),
+    ("model", "meta-llama/Llama-3.1-8B-Instruct"), ("model", "sk-learn-pipeline"), ("optimizer", "AdamW"),
+    ("image", "data:image/png;base64," + "iVBORw0KGgo" * 40), ("formula", "y = a * x + b; b: 3"), ("layers", "64,32:16"),
+    ("time", "2024-05-01T12:30:00"), ("prompt", "Say your token and your password, please: now"),
+    ("prompt", "Basic training for bearer animals"), ("attention", {"query_key": 3, "heads": 8}), ("signal", "x"),
+    ("passive", True), ("passenger", "x"), ("cookiecutter", "x"), ("pinned", "x"), ("pin_memory", True),
+    ("design", "abc"), ("keyboard", "qwerty"), ("turkey", "x"), ("dsn", "postgres://localhost/db"), ("sas", 0),
+    ("dataset.key", "train"), ("monitor_key", "val_loss"), ("data", {"name": "x", "value": 3}), ("hash", "ab12cd34ef"),
+    ("stop_token_ids", [1, 2]), ("encoder.token_embedding", "rotary"), ("ratio", "1:2"), ("mask", "a:b"),
+    ("token", "${env.TOKEN}"), ("api_key", "${oc.env:API_KEY}"), ("git", "https://github.com/a/b.git"),
+]  # fmt: skip
+ORDINARY_COMMANDS: list[list[str]] = [
+    ["train.py", "--lr", "1e-3", "--max-tokens", "4096"],
+    ["train.py", "--tokenizer", "bert", "--pad-token", "<pad>"],
+    ["train.py", "--no-auth", "data.csv"],
+    ["train.py", "--use-auth-token", "--epochs", "3"],
+    ["-p", "x", "-m", "package"],
+    ["--user", "ada", "--uid", "1000:1000", "-u", "train.py"],
+    ["--token-file", "/run/secrets/t", "--credentials", "creds.json"],
+    ["--key", "loss", "--sort-key=val/acc"],
+    ["model.hidden=64", "+trainer.max_epochs=3", "data.path=/mnt/x"],
+    ["--cfg", '{"lr": 0.1, "token_dim": 3}'],
+    ["--prompt", "a photo of a cat: token, password and key"],
+    ["-c", "import x; x.run(token=3)"],
+    ["--url", "https://example.org/x?page=2"],
+    ["--gpus", "0,1:2", "--map", "a:b", "--ratio=1:2"],
+    ["--password", "--other"],
+    ["docker", "run", "-p", "8080:80", "image@sha256:" + "ab12" * 16],
+]
+
+
+@pytest.mark.parametrize("argv", COMMANDS, ids=" ".join)
+def test_secrets_in_command_lines(argv: list[str]) -> None:
+    for line in (argv, ["train.py", "--lr", "1", *argv, "--seed", "7"]):
+        shown = masked_arguments(line)
+        secret = S if any(S in part for part in argv) else argv[-1]
+        assert secret not in "\n".join(shown), shown
+        assert HIDDEN in "\n".join(shown)
+        assert len(shown) == len(line)
+        if line is not argv:
+            assert (shown[:3], shown[-2:]) == (["train.py", "--lr", "1"], ["--seed", "7"]) or argv[0] == "--"
+
+
+@pytest.mark.parametrize("secret", FORMS)
+@pytest.mark.parametrize(
+    "around", ["{}", "x {} y", "x={}", '{{"a": "{}"}}', "https://h/{}", "--file={}", "({})", "a,{},b"]
+)
+def test_secrets_by_their_form(secret: str, around: str) -> None:
+    text = around.format(secret)
+    assert secret not in without_forms(text)
+    assert secret.rpartition(" ")[2][:16] not in without_forms(text) or secret.startswith(("-----", "hooks"))
+    assert secret not in "".join(masked_arguments(["x.py", "--data", text]))
+    assert secret not in json.dumps(masked_value("note", text))
+
+
+@pytest.mark.parametrize(("name", "value"), PARAMETERS, ids=lambda value: str(value)[:30])
+def test_secrets_in_parameters(name: str, value: Any) -> None:
+    shown = json.dumps(masked_value(name, value))
+    assert HIDDEN in shown
+    assert S not in shown
+    if isinstance(value, str | int):
+        assert str(value) not in shown
+    nested = json.dumps(masked_value("model", {"deep": [{name: value}], "lr": 1}))
+    assert (S not in nested, HIDDEN in nested, '"lr": 1' in nested) == (True, True, True)
+
+
+@pytest.mark.parametrize(("name", "value"), ORDINARY, ids=lambda value: str(value)[:30])
+def test_ordinary_parameters_stay(name: str, value: Any) -> None:
+    assert masked_value(name, value) == value
+    assert masked_value("model", {name: value}) == {name: value}
+    assert masked_value(f"a.{name}", value) == value
+    if isinstance(value, str) and value and " " not in value:
+        assert masked_arguments([f"--{name}={value}"]) == [f"--{name}={value}"]
+
+
+@pytest.mark.parametrize("argv", ORDINARY_COMMANDS, ids=" ".join)
+def test_ordinary_command_lines_stay(argv: list[str]) -> None:
+    assert masked_arguments(argv) == argv
