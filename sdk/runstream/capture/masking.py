@@ -15,6 +15,8 @@ from runstream.capture.secret_urls import without_credentials
 #: A secret that is known by its name is looked for in other texts too, if it is none of the words that these have.
 _MIN_KNOWN_CHARS: Final = 8
 _MAX_KNOWN: Final = 200
+#: Shorter names hold no secret themselves.
+_MIN_NAME_CHARS: Final = 30
 #: Names that one notice lists.
 _MAX_TOLD: Final = 20
 
@@ -35,7 +37,10 @@ class Masking:
 
     def values(self, what: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """JSON values by name; `what` says what they are: parameter, value, metadata."""
-        return {without_forms(name): self._value(what, name, value) for name, value in values.items()}
+        return {
+            name if len(name) < _MIN_NAME_CHARS else without_forms(name): self._value(what, name, value)
+            for name, value in values.items()
+        }
 
     def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """JSON values whose names are no person's choice: by their form alone."""
@@ -64,7 +69,7 @@ class Masking:
         """A difference of git, and how many of its lines were changed."""
         if self._allowed("git.diff"):
             return diff, 0
-        masked, changed = masked_diff(diff, self._judge(None), cut=cut)
+        masked, changed = masked_diff(diff, self._judge_of_code, cut=cut)
         for secret in self._known_secrets():
             if (encoded := secret.encode("utf-8", "surrogateescape")) in masked:
                 changed += masked.count(encoded)
@@ -77,7 +82,7 @@ class Masking:
         """A traceback, or the message of an error: by form, and quoted values by name."""
         if self._allowed("traceback"):
             return text
-        shown = self._without_known(masked_text(text, self._judge(None), bare=False))
+        shown = self._without_known(masked_text(text, self._judge_of_code, bare=False))
         if shown != text:
             self._found["traceback"] = None
         return shown
@@ -114,12 +119,14 @@ class Masking:
             self._found[f"{what} {name}"] = None
         return shown
 
-    def _judge(self, what: str | None) -> Judge:
+    def _judge_of_code(self, name: str, value: str) -> bool:
+        return hides(name, value) and not self._allowed(name)
+
+    def _judge(self, what: str) -> Judge:
         def judge(name: str, value: str) -> bool:
             if not hides(name, value) or self._allowed(name):
                 return False
-            if what is not None:
-                self._found[f"{what} {name}"] = None
+            self._found[f"{what} {name}"] = None
             self._remember(value)
             return True
 
@@ -163,9 +170,9 @@ def _is_distinct(value: str) -> bool:
     """Whether a text that holds it holds the secret, and not just the same word."""
     if not _MIN_KNOWN_CHARS <= len(value) <= 10_000 or is_path(value) or value == HIDDEN:
         return False
-    return (
-        len(value) >= 20 or (not value.isalpha() and not value.replace(".", "").isdigit()) or value.swapcase() != value
-    )
+    if any(map(str.isdigit, value)):
+        return any(map(str.isalpha, value)) or len(value) >= 12
+    return len(value) >= 20 and not value.replace("_", "").replace("-", "").isalpha()
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:

@@ -20,6 +20,13 @@ _PLAIN_FILES: Final = re.compile(
 _SUSPECT: Final = re.compile(
     r"(?i)pass|pwd|pw|secret|token|key|auth|cred|cookie|sas|pat|otp|dsn|conn|jwt|bearer|session|sig|pin|senha|psw|wort"
 )
+_KEY_BEGIN: Final = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
+#: A line of such a key, in quotation marks where it stands in code.
+_KEY_LINE: Final = re.compile(
+    r"[\s\"'(+,]{0,40}(?:[A-Za-z0-9+/=]{0,200}|[A-Z][\w-]{2,20}: [\w, -]{1,80}|(?P<end>-----END.{0,80}))"
+    r"(?:\\n)?[\s\"'\\)+,;]{0,40}"
+)
+_CHUNK_LINES: Final = 200
 _UNQUOTED_CODE: Final = re.compile(r"[\w.]{1,80}\(.*|\$\(.*|`.*")
 
 
@@ -30,7 +37,10 @@ def masked_diff(diff: bytes, judge: Judge = hides, *, cut: bool = False) -> tupl
         diff = diff[: diff.rfind(b"\n") + 1]
     masker = _Lines(judge)
     lines = diff.decode("utf-8", "surrogateescape").split("\n")
-    shown = without_forms("\n".join(map(masker.line, lines))).split("\n")
+    shown: list[str] = []
+    for at in range(0, len(lines), _CHUNK_LINES):  # no pattern holds the interpreter for long
+        chunk = "\n".join(map(masker.line, lines[at : at + _CHUNK_LINES]))
+        shown += without_forms(chunk).split("\n")
     changed = sum(before != after for before, after in zip(lines, shown, strict=True))
     return "\n".join(shown).encode("utf-8", "surrogateescape"), changed
 
@@ -50,13 +60,15 @@ class _Lines:
         mark, text = (line[0], line[1:]) if line[:1] in ("+", "-", " ") else ("", line)
         if line.startswith("@@"):
             self._in_key = False
-        if self._in_key:
-            self._in_key = "-----END" not in text
+        if self._in_key and (key := _KEY_LINE.fullmatch(text)):
+            self._in_key = key["end"] is None
             return f"{mark}{HIDDEN}"
-        if "-----BEGIN" in text and "PRIVATE KEY" in text and "-----END" not in text:
+        self._in_key = False
+        if "PRIVATE KEY" in text and (found := _KEY_BEGIN.search(text)) and "-----END" not in text[found.end() :]:
             self._in_key = True
-            return f"{mark}{text.partition('-----BEGIN')[0]}{HIDDEN}"
-        return mark + self._text(text) if _SUSPECT.search(text) else line
+            return f"{mark}{text[: found.start()]}{HIDDEN}"
+        literal = '"' in text or "'" in text
+        return mark + self._text(text) if (literal or self._bare) and _SUSPECT.search(text) else line
 
     def _text(self, text: str) -> str:
         """One line. Unquoted values of a settings file reach to the end of the line, or to a comment."""

@@ -29,12 +29,15 @@ _PREFIXED: Final[Sequence[tuple[str, str]]] = (
 )
 #: Programs and packages are called like some of these: what follows has to hold a digit.
 _MIN_DIGITS: Final = 2
-_SEGMENTED: Final = re.compile(r"[a-z]+|[0-9]+")
 _MAX_PEM_CHARS: Final = 16_000
+#: Of secrets without white space in them.
+_MIN_WORD_CHARS: Final = 18
 
 
 def without_forms(text: str) -> str:
     """`text` with every secret that is known by its form replaced by HIDDEN."""
+    if len(text) < _MIN_WORD_CHARS and " " not in text and ":" not in text:
+        return text
     lowered: str | None = None
     for marks, folded, apply in _RULES:
         if folded:
@@ -44,6 +47,11 @@ def without_forms(text: str) -> str:
         elif not any(mark in text for mark in marks):
             continue
         text, lowered = apply(text), None
+    words = " ".join(word for word in text.split() if len(word) >= _MIN_WORD_CHARS)
+    if words:
+        for marks, apply in _WORD_RULES:
+            if any(mark in words for mark in marks):
+                text = apply(text)
     return text
 
 
@@ -104,6 +112,8 @@ def _opaque(user: str) -> bool:
 
 
 def _users(text: str) -> str:
+    if "@" not in text:
+        return text
     text = _compiled(_SERVICE_USER).sub(rf"\1://{HIDDEN}@", text)
     text = _compiled(_USER_IN_URL).sub(_user_in_url, text)
     return _compiled(r"(?i)(jdbc:oracle:[a-z]{1,8}:)([^\s@/\"']{1,100}/[^\s@\"']{1,200})@").sub(rf"\1{HIDDEN}@", text)
@@ -112,8 +122,8 @@ def _users(text: str) -> str:
 def _authorization(text: str) -> str:
     """What follows `Authorization:`, to the end of the line or the quotation; `Bearer ...` and `Basic ...` anywhere."""
     header = (
-        r"(?i)((?<![A-Za-z])(?:proxy-)?authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?)"
-        r"(?!\(hidden\))([^\s\"'][^\r\n\"']{0,2000})"
+        r"(?i)((?<![A-Za-z])(?:proxy-)?authorization(?:\\?[\"'])?\s{0,3}[:=]\s{0,3}(?:[rbfu]{0,2}\\?[\"'])?)"
+        r"(?!\(hidden\))([^\s\"'`][^\r\n\"'`]{0,2000})"
     )
     text = _compiled(header).sub(_hide_header, text)
 
@@ -126,9 +136,10 @@ def _authorization(text: str) -> str:
 
 
 def _hide_header(found: re.Match[str]) -> str:
-    value = found[2].strip().rstrip(",;)]}")
+    value = found[2].strip().rstrip(",;)]")
     references = _compiled(
         r"(?i)(?:(?:bearer|basic|token) ?)?(?:f?\{[\w.\[\]()]{0,80}\}|\$\{?\w{1,60}\}?|<\w{1,40}>|%s|none|null)?"
+        r"|(?:bearer|basic|token) (?-i:[A-Z_]{2,30}|\.\.\.).*"
     )
     return found[0] if references.fullmatch(value) else f"{found[1]}{HIDDEN}"
 
@@ -139,15 +150,18 @@ _RULES: Final[Sequence[_Rule]] = (
     (("PRIVATE KEY",), False, _pem),
     ((":/", "jdbc:"), False, _users),
     (("authorization", "bearer ", "basic ", "digest ", "token "), True, _authorization),
-    *((tuple(marks.split()), False, _prefixed(marks.split(), rest)) for marks, rest in _PREFIXED),
-    (("AKIA", "ASIA", "ABIA", "ACCA"), False, _hide(r"(?<![A-Za-z0-9])A(?:KI|SI|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9])")),
-    (("sk-",), False, _prefixed(("sk-",), r"[A-Za-z0-9]{20,}")),
-    (("eyJ",), False, _hide(r"(?<![A-Za-z0-9_-])eyJ[\w-]{10,4000}\.[\w-]{10,8000}(?:\.[\w-]{0,4000}){0,3}")),
-    (("local-",), False, _hide(r"(?<![\w-])local-[0-9a-f]{40}(?![\w-])")),
-    ((":AA",), False, _hide(r"(?<![\w-])\d{8,12}:AA[\w-]{30,50}")),
-    (("Q~",), False, _hide(r"(?<![\w~.-])[\w~.]{3}\dQ~[\w~.-]{31,34}")),
-    ((".atlasv1.",), False, _hide(r"(?<![\w-])[A-Za-z0-9]{10,20}\.atlasv1\.[\w=-]{30,90}")),
-    (("hooks.slack.com", "/api/webhooks/", "webhook.office.com", "/webhookb2/"), False, _hide(
+)  # fmt: skip
+#: The same for secrets without white space, which are looked for in long words only.
+_WORD_RULES: Final[Sequence[tuple[tuple[str, ...], Callable[[str], str]]]] = (
+    *((tuple(marks.split()), _prefixed(marks.split(), rest)) for marks, rest in _PREFIXED),
+    (("AKIA", "ASIA", "ABIA", "ACCA"), _hide(r"(?<![A-Za-z0-9])A(?:KI|SI|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9])")),
+    (("sk-",), _prefixed(("sk-",), r"[A-Za-z0-9]{20,}")),
+    (("eyJ",), _hide(r"(?<![A-Za-z0-9_-])eyJ[\w-]{10,4000}\.[\w-]{10,8000}(?:\.[\w-]{0,4000}){0,3}")),
+    (("local-",), _hide(r"(?<![\w-])local-[0-9a-f]{40}(?![\w-])")),
+    ((":AA",), _hide(r"(?<![\w-])\d{8,12}:AA[\w-]{30,50}")),
+    (("Q~",), _hide(r"(?<![\w~.-])[\w~.]{3}\dQ~[\w~.-]{31,34}")),
+    ((".atlasv1.",), _hide(r"(?<![\w-])[A-Za-z0-9]{10,20}\.atlasv1\.[\w=-]{30,90}")),
+    (("hooks.slack.com", "/api/webhooks/", "webhook.office.com", "/webhookb2/"), _hide(
         r"(?:hooks\.slack\.com/[a-z]{3,12}|/api/webhooks|webhook\.office\.com/webhookb2)/[^\s\"'<>]{8,400}"
     )),
 )  # fmt: skip

@@ -34,7 +34,7 @@ _MAX_NAME_CHARS: Final = 200
 _WORD: Final = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
 _SHORT_NUMBER: Final = re.compile(r"[-+]?(?:\d{1,5}|\d{0,12}\.\d{0,12}(?:[eE][-+]?\d{1,3})?|\d{1,4}[eE][-+]?\d{1,3})")
 _REFERENCE: Final = re.compile(
-    r"\$\{[\w.:]{1,100}\}|\$[A-Z_][A-Z0-9_]{0,60}|\{\{[^{}]{0,100}\}\}|%\(?\w{1,40}\)?[s%]|\*+"
+    r"\$\{[\w.:]{1,100}\}|\$[A-Z_][A-Z0-9_]{0,60}|\{\{[^{}]{0,100}\}\}|%\(?\w{1,40}\)?[s%]|\*+|\.+|…"
 )
 #: `<pad>`, `[CLS]`, `<|endoftext|>`, `{token}`: words of a vocabulary, placeholders.
 _SPECIAL: Final = re.compile(r"<[^<>\s]{0,40}>|\[[A-Za-z_ ]{0,40}\]|\{\w{0,40}\}")
@@ -108,7 +108,7 @@ def _level_of_words(words: tuple[str, ...]) -> Level:
         return Level.NONE
     tail = words[-1]
     pairs = {f"{first} {second}" for first, second in itertools.pairwise(words)}
-    if words[0] in FLAG_HEADS and len(words) > 1:
+    if (words[0] in FLAG_HEADS and len(words) > 1) or "allow" in words:
         return Level.NONE
     if tail == "dsn" or tail in ("connstr", "connectionstring", "connstring") or pairs & _CONNECTIONS:
         return Level.CONNECTION

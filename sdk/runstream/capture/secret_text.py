@@ -34,8 +34,9 @@ _ASSIGNED: Final = (
 )
 #: `getenv("NAME", "value")`, `("name", "value")`, `"--name", default="value"`.
 _SECOND: Final = (
+    r"(?:(?P<call>(?:get|getenv|setdefault|setenv|putenv|set|pop|add|setattr|header)\()[ \t]{0,3})?"
     r"[\"']-{0,2}(?P<name>[^\W\d][\w.-]{0,120})[\"'],[ \t]{0,3}"
-    r"(?:[^\r\n\"']{0,120}default[ ]?=[ ]?)?(?=[rbfuRBFU]{0,2}[\"'])"
+    r"(?P<default>[^\r\n\"']{0,120}default[ ]?=[ ]?)?(?=[rbfuRBFU]{0,2}[\"'])"
 )
 _LITERALS: Final = r"[(\[]([^\r\n()\[\]\"']{0,80}[\"'][^\r\n()\[\]]{0,400})[)\]]"
 _PREFIX: Final = r"[rbfuRBFU]{0,2}(?=[\"'])"
@@ -68,6 +69,8 @@ def _assigned(text: str, head: re.Pattern[str], judge: Judge, bare: bool) -> str
         if value is None:
             continue
         begin, end = value
+        if not bare and _is_a_name(found.groupdict(), text[begin:end]):
+            continue
         shown = _shown(found["name"], text[begin:end], judge)
         if shown is not None:
             if end - begin == _MAX_BARE_CHARS and (rest := _pattern(r"\S*+").match(text, end)):
@@ -75,6 +78,14 @@ def _assigned(text: str, head: re.Pattern[str], judge: Judge, bare: bool) -> str
             parts += [text[kept:begin], shown]
             kept = at = end
     return "".join(parts) + text[kept:] if parts else text
+
+
+def _is_a_name(groups: dict[str, str | None], value: str) -> bool:
+    """Whether a literal of code is the name of a secret, or just the next word of a list of words."""
+    if not _ONLY_A_NAME.fullmatch(value):
+        return False
+    listed = "call" in groups and groups["call"] is None and groups["default"] is None
+    return listed or level_of(value) > Level.RANDOM
 
 
 def _value_at(text: str, at: int, bare: bool) -> tuple[int, int] | None:
@@ -112,7 +123,10 @@ def _shown(name: str, value: str, judge: Judge) -> str | None:
     return HIDDEN if judge(name, value) else None
 
 
-_CODE: Final = re.compile(r"(?:\{[^{}]{0,120}\})+")
+#: What a format puts together from variables: `Bearer {key}`.
+_CODE: Final = re.compile(r"(?:[A-Za-z :=_-]{0,20}\{[^{}]{1,120}\}){1,20}[A-Za-z ]{0,20}")
+#: The name of a secret instead of one, as code has it: `"API_KEY": "api_key"`.
+_ONLY_A_NAME: Final = re.compile(r"[^\W\d_]+(?:[_-][^\W\d_]+)*")
 
 
 def masked_connection(name: str, value: str, judge: Judge = hides) -> str:
