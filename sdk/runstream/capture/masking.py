@@ -42,9 +42,12 @@ class Masking:
             for name, value in values.items()
         }
 
-    def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def facts(self, section: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """JSON values whose names are no person's choice: by their form alone."""
-        return {name: _each_text(value, self._by_form) for name, value in values.items()}
+        return {
+            name: value if self._allowed(f"{section}.{name}") else _each_text(value, self._by_form)
+            for name, value in values.items()
+        }
 
     def arguments(self, argv: Sequence[str]) -> list[str]:
         """A command line."""

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from runstream.capture.secret_names import hides
+
 HIDDEN: Final = "(hidden)"
 
 #: (marks, what follows each): the marks are the beginning of the secret.
@@ -111,7 +113,16 @@ def _opaque(user: str) -> bool:
     return len(user) >= 20 and any(map(str.isdigit, user)) and any(map(str.isalpha, user))
 
 
-def _users(text: str) -> str:
+_QUERY: Final = r"(?<=[?&#])([A-Za-z][\w.%-]{0,80})=([^&\s\"'<>#\\`]{1,4000})"
+
+
+def _query(found: re.Match[str]) -> str:
+    return f"{found[1]}={HIDDEN}" if hides(found[1], found[2]) else found[0]
+
+
+def _urls(text: str) -> str:
+    if "?" in text or "#" in text:
+        text = _compiled(_QUERY).sub(_query, text)
     if "@" not in text:
         return text
     text = _compiled(_SERVICE_USER).sub(rf"\1://{HIDDEN}@", text)
@@ -148,7 +159,7 @@ _Rule = tuple[tuple[str, ...], bool, Callable[[str], str]]
 #: (marks, whether they are compared in lower case, what hides).
 _RULES: Final[Sequence[_Rule]] = (
     (("PRIVATE KEY",), False, _pem),
-    ((":/", "jdbc:"), False, _users),
+    ((":/", "jdbc:"), False, _urls),
     (("authorization", "bearer ", "basic ", "digest ", "token "), True, _authorization),
 )  # fmt: skip
 #: The same for secrets without white space, which are looked for in long words only.

@@ -7,8 +7,8 @@ from typing import Final
 from runstream.capture.secret_forms import HIDDEN, without_forms
 from runstream.capture.secret_names import Level, hides, level_of
 
-#: Of a longer text only this much is looked at and kept: four times what an event holds.
-MAX_TEXT_CHARS: Final = 1_000_000
+#: Of a longer text only this much is looked at and kept: more than an event holds (limits.MAX_EVENT_BYTES).
+MAX_TEXT_CHARS: Final = 300_000
 CUT: Final = "... (cut)"
 
 #: (name, value) -> whether the value is hidden. What the functions here are given to decide with.

@@ -330,7 +330,7 @@ class Run:
     def environment(self, section: str, values: Mapping[str, Any]) -> None:
         """Keep facts about what the run runs on."""
         with self._never_raising(f"environment {section}"):
-            for piece in pieces(self.masking.facts(self._json_values(section, values))):
+            for piece in pieces(self.masking.facts(section, self._json_values(section, values))):
                 self.event(EnvironmentCaptured(at_us=self._clock.at_us(), section=section, values=piece))
 
     def tell_hidden(self) -> None:
