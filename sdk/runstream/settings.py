@@ -69,7 +69,7 @@ class SettingValues(BaseModel):
     #: Mark the run as killed when SIGTERM ends the process, if nothing else in it handles that signal.
     handle_sigterm: bool = True
     #: Names of parameters and options whose values are kept although they look like secrets; `*` stands for any text.
-    allow_secrets: tuple[str, ...] = ()
+    allow_secrets: tuple[str, ...] | None = None
 
     @field_validator("url")
     @classmethod

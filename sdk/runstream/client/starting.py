@@ -95,7 +95,7 @@ def _opening(values: SettingValues, asked: Asked) -> Opening:
         resumed=values.mode != "disabled" and is_resumed(asked.resume, asked.run_id, values),
         resumed_at_step=asked.resume_from_step,
         handle_sigterm=values.handle_sigterm,
-        allow_secrets=values.allow_secrets,
+        allow_secrets=values.allow_secrets or (),
     )
 
 
