@@ -12,12 +12,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from runstream.panels.checking import checked
 from runstream.panels.contents import Item
 from runstream.panels.results import PanelResult
 
 _POLICY: Final = (
     "default-src 'none'; img-src data: blob:; font-src data:; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline' 'unsafe-eval'; worker-src blob:; form-action 'none'; base-uri 'none'"
+    "script-src 'unsafe-inline' 'unsafe-eval'; worker-src blob:; form-action 'none'; base-uri 'none'; "
+    "webrtc 'block'"
 )
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6470; --line: #d8dee4; --back: #ffffff; --card: #f6f8fa;
@@ -89,8 +91,9 @@ _TITLES: Final = {
 
 def page_of(result: PanelResult, title: str, about: str = "") -> str:
     """The whole page: title, choices, what was displayed in its order, what went wrong, what was printed."""
-    controls = [item for item in result.items if item.get("kind") == "control"]
-    shown = _placed([item for item in result.items if item.get("kind") not in ("control", "library")])
+    items = [checked(item, number) for number, item in enumerate(result.items, start=1)]
+    controls = [item for item in items if item["kind"] == "control"]
+    shown = _placed([item for item in items if item["kind"] not in ("control", "library")])
     parts = [
         f"<header><h1>{_text(title)}</h1><p>{_text(about)}</p></header>",
         f'<div class="controls">{"".join(map(_control, controls))}</div>' if controls else "",
@@ -100,18 +103,19 @@ def page_of(result: PanelResult, title: str, about: str = "") -> str:
         _printed("Printed", result.stdout),
         _printed("Printed to stderr", result.stderr),
         f"<footer>{'Done' if result.ok else 'Ended'} after {result.wall_s:.1f} s</footer>",
-        _library(result.items),
+        _library(items),
         f"<script>{_SCRIPT}</script>",
     ]
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width"><title>{_text(title)}</title><style>{_STYLE}</style>'
     )
-    return (
+    page = (
         f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n'
         + "\n".join(filter(None, parts))
         + "\n</body></html>\n"
     )
+    return page.encode("utf-8", "replace").decode()  # without lone surrogates, which no file holds
 
 
 def _text(value: Any) -> str:
@@ -252,7 +256,13 @@ def _inline(text: str) -> str:
 
 
 def _error(status: str, error: str) -> str:
-    return f'<section class="item error"><h2>{_text(_TITLES[status])}</h2><pre>{_text(error)}</pre></section>'
+    return (
+        f'<section class="item error"><h2>{_text(_TITLES.get(status, status))}</h2><pre>{_text(error)}</pre></section>'
+    )
+
+
+def _error_item(item: Item) -> str:
+    return f'<p class="error">{_text(item["text"])}</p>'
 
 
 def _printed(title: str, text: str) -> str:
@@ -269,4 +279,5 @@ _SHOWN: Final[Mapping[str, Callable[[Item], str]]] = {
     "table": _table,
     "plotly": _plotly,
     "note": _note,
+    "error": _error_item,
 }

@@ -1,6 +1,7 @@
 """The process of a panel: `python -m runstream.panels.process FOLDER`. It takes its limits on before anything of the
 panel runs, and says how it ended."""
 
+import contextlib
 import json
 import linecache
 import resource
@@ -14,6 +15,8 @@ from runstream.panels.folder import END, LIMITS, SOURCE
 
 #: Kept back for saying that there is no memory left.
 _RESERVE_BYTES: Final = 8 << 20
+#: The end of a traceback says the most.
+_MAX_ERROR_CHARS: Final = 100_000
 
 
 def main(folder: Path) -> int:
@@ -44,14 +47,15 @@ def run(source: str) -> dict[str, Any]:
     except SystemExit as ending:
         if ending.code in (None, 0):
             return {"status": "ok", "error": ""}
-        return {"status": "failed", "error": f"the panel ended itself with {ending.code!r}"}
+        return {"status": "failed", "error": f"the panel ended itself with {ending.code!r}"[:_MAX_ERROR_CHARS]}
     except BaseException as error:
         reserve.clear()
         status = "memory" if isinstance(error, MemoryError) else "failed"
-        return {"status": status, "error": _told(error)}
+        return {"status": status, "error": _told(error)[-_MAX_ERROR_CHARS:]}
     finally:
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with contextlib.suppress(Exception):  # the panel may have closed or replaced it
+                stream.flush()
     return {"status": "ok", "error": ""}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +19,8 @@ from typing import Any, Final
 
 from runstream.api.panel_context import VARIABLE, PanelContext
 from runstream.errors import Invalid
+from runstream.panels import supervisor
+from runstream.panels.checking import MAX_ITEMS, checked
 from runstream.panels.contents import Item
 from runstream.panels.folder import CONTEXT, END, ITEMS, LIMITS, SOURCE, STDERR, STDOUT
 from runstream.panels.results import MAX_PRINTED_BYTES, PanelResult, Status
@@ -36,6 +41,11 @@ _PASSED_ON: Final = (
 #: Any one file that a panel writes, what it displays among them: some figures of 5 MB.
 _MAX_FILE_BYTES: Final = 64 << 20
 _MAX_FILES: Final = 256
+#: How a panel ended: its traceback, which `process` cuts at a tenth of this.
+MAX_END_BYTES: Final = 1 << 20
+_MAX_TOLD: Final = 20
+#: Beyond the panel's time, for the supervisor to start and to end what the panel started.
+_SUPERVISOR_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +70,24 @@ def run_panel(
 
     `read_key` is the only key that it gets (see docs/panels.md: a key that only reads); None for a server without keys.
     The process has an empty home and working directory and nothing else of this one's environment, and takes on its
-    limits before it runs the panel; when it has ended, or its time has, all processes of its group are killed. It is
-    no sandbox: it runs as this user, and can read what this user can.
+    limits before it runs the panel; when it has ended, or its time has, all processes that came of it are killed, those
+    that left its group as well (Linux). It is no sandbox: it runs as this user, and can read what this user can.
     """
     limits = limits or PanelLimits()
-    with tempfile.TemporaryDirectory(prefix="runstream-panel-") as made:
+    with tempfile.TemporaryDirectory(prefix="runstream-panel-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
         (folder / "home").mkdir()
-        (folder / SOURCE).write_text(source, encoding="utf-8")
+        (folder / SOURCE).write_bytes(source.encode("utf-8", "replace"))
         (folder / CONTEXT).write_text(context.to_json(), encoding="utf-8")
         (folder / LIMITS).write_text(json.dumps(_resource_limits(limits)))
         begun = time.monotonic()
         code = _run(folder, _environment(folder, os.environ, url, read_key), limits.timeout_s)
         wall_s = time.monotonic() - begun
         status, error = _ending(folder, code, limits)
-        return PanelResult(status, error, _items(folder), _printed(folder / STDOUT), _printed(folder / STDERR), wall_s)
+        items = _items(folder)
+        if status == "ok" and (bad := [str(item["text"]) for item in items if item["kind"] == "error"]):
+            status, error = "failed", "\n".join(bad[:_MAX_TOLD])
+        return PanelResult(status, error, items, _printed(folder / STDOUT), _printed(folder / STDERR), wall_s)
 
 
 def _resource_limits(limits: PanelLimits) -> dict[str, int]:
@@ -111,67 +124,119 @@ def _environment(folder: Path, environ: Mapping[str, str], url: str, read_key: s
 
 
 def _run(folder: Path, environment: Mapping[str, str], timeout_s: float) -> int | None:
-    """The exit code; None if the time was over first."""
-    command = [sys.executable, "-P", "-B", "-m", "runstream.panels.process", str(folder)]
-    with (folder / STDOUT).open("wb") as out, (folder / STDERR).open("wb") as err:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            env=dict(environment),
-            cwd=folder / "home",
-            start_new_session=True,
-        )
-        try:
-            return process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            _kill_group(process.pid)
-            process.wait()
+    """The exit code; None if the time was over first. All processes of the panel have ended after it."""
+    panel = [sys.executable, "-P", "-B", "-m", "runstream.panels.process", str(folder)]
+    command = [sys.executable, "-I", "-S", "-B", supervisor.__file__, str(timeout_s), str(folder), *panel]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,  # its end tells the supervisor that this process is gone
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=dict(environment),
+        start_new_session=True,
+        text=True,
+    )
+    leader: int | None = None
+    try:
+        assert process.stdout is not None
+        leader, ending = _told(process, timeout_s + _SUPERVISOR_S)
+        return None if ending == "timeout" else int(ending.removeprefix("exit "))
+    except ValueError:  # the supervisor was killed or stopped, by the panel most likely
+        return -signal.SIGKILL
+    finally:
+        process.kill()
+        process.communicate()
+        if leader is not None:
+            _kill_group(leader)
+        _kill_marked(f"{VARIABLE}={folder / CONTEXT}".encode())
+
+
+def _told(process: subprocess.Popen[str], timeout_s: float) -> tuple[int | None, str]:
+    """The panel's process id and how it ended, as the supervisor says it. Waits no longer than `timeout_s`."""
+    limit = threading.Timer(timeout_s, process.kill)
+    limit.start()
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline().removeprefix("pid ").strip()
+        return (int(first) if first.isdigit() else None), process.stdout.readline().strip()
+    finally:
+        limit.cancel()
 
 
 def _kill_group(leader: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # all of them have ended
+
+
+def _kill_marked(marker: bytes) -> None:
+    """What the supervisor did not get: found by the environment in which it was started."""
+    until_s = time.monotonic() + _SUPERVISOR_S
+    while (found := supervisor.marked(marker)) and time.monotonic() < until_s:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
 
 
 def _ending(folder: Path, code: int | None, limits: PanelLimits) -> tuple[Status, str]:
     if code is None:
         return "timeout", f"The panel was stopped after {limits.timeout_s:g} s: make it do less, or give it more time."
     try:
-        ended = json.loads((folder / END).read_text())
-    except (OSError, ValueError):
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        ended = json.loads(_read(folder / END, MAX_END_BYTES))
+        status, error = ended["status"], ended["error"]
+        if status not in ("ok", "failed", "memory") or not isinstance(error, str):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        how = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         return "killed", f"The panel's process ended with {how} before the panel did."
-    error = ended["error"]
-    if ended["status"] == "memory":
+    if status == "memory":
         error += f"\nThe panel may take {limits.memory_mb} MiB: make it read less, or give it more memory."
-    return ended["status"], error
+    return status, error
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
 
 
 def _items(folder: Path) -> list[Item]:
-    """What was displayed. A last line that is cut off is left out: the process was killed while it wrote."""
-    path = folder / ITEMS
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-    return [item for line in lines if (item := _item(line)) is not None]
-
-
-def _item(line: str) -> Item | None:
+    """What was displayed. A last line that is cut off is left out: the process was killed while it wrote. What cannot
+    be shown is an item of the kind `error`."""
     try:
-        found: Any = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+        text = _read(folder / ITEMS, _MAX_FILE_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return []
+    lines = text.split("\n")[:-1]
+    items = [checked(_parsed(line), number) for number, line in enumerate(lines[:MAX_ITEMS], start=1)]
+    if len(lines) > MAX_ITEMS:
+        items.append(
+            {"kind": "error", "text": f"{len(lines) - MAX_ITEMS} more items are not shown: at most {MAX_ITEMS}"}
+        )
+    return items
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return line[:100]
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    """The beginning of a file of the panel's folder, where the panel may have put anything. Raises OSError for what is
+    no file."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path.name} is no file")
+        return file.read(max_bytes)
 
 
 def _printed(path: Path) -> str:
-    with path.open("rb") as file:
-        kept = file.read(MAX_PRINTED_BYTES + 1)
+    try:
+        kept = _read(path, MAX_PRINTED_BYTES + 1)
+    except OSError:
+        return ""
     text = kept[:MAX_PRINTED_BYTES].decode(errors="replace")
     return text if len(kept) <= MAX_PRINTED_BYTES else f"{text}\n[more than {MAX_PRINTED_BYTES} bytes: cut off here]"
