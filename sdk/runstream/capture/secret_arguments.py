@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from runstream.capture.secret_forms import HIDDEN
-from runstream.capture.secret_names import Level, hides, level_of
+from runstream.capture.secret_names import Level, hides, level_of, looks_random
 from runstream.capture.secret_text import Judge, bounded, masked_connection, masked_text
 from runstream.capture.secret_words import EMPTY_VALUES
 
@@ -19,6 +19,10 @@ _ASSIGNMENT: Final = re.compile(
 )
 _HEADER: Final = re.compile(r"(?P<name>[A-Za-z][\w-]{0,80})(?P<colon>\s{0,3}[:;=]\s{0,3})(?P<value>\S.*)", re.DOTALL)
 _LOGIN: Final = re.compile(r"[^\s:/\\]{1,100}:[^\s/]\S*")
+#: `user:password@host:port`, `user:password@tcp(host)/db`, `//user:password@host`; not `image:tag@sha256:...`.
+_ADDRESS: Final = re.compile(
+    r"[^\s:/@=]{1,64}:[^\s@/]{1,200}@(?=(?!sha\d)[\w.-]{1,255}(?::\d|[/(]))|(?<=//)[^\s:/@=]{1,64}:[^\s@/]{1,200}@"
+)
 _WORD: Final = re.compile(r"(?:\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|\\.|[^\s\"'\\])++|[\"'\\]", re.DOTALL)
 
 #: Options whose value is a secret with these programs only.
@@ -68,7 +72,7 @@ def masked_string(name: str, value: str, judge: Judge = hides) -> str:
         and judge("password", value)
     ):
         return HIDDEN
-    return masked_text(value, judge)
+    return _masked_plain(value, judge)
 
 
 def masked_value(name: str, value: Any, judge: Judge = hides, depth: int = 0) -> Any:
@@ -124,26 +128,39 @@ def masked_arguments(argv: Sequence[str], judge: Judge = hides, depth: int = 0) 
     """`argv` without its secrets: values of options that sound like one, in `KEY=VALUE`, JSON, headers, addresses
     and commands inside of arguments."""
     shown: list[str] = []
-    program = ""
+    program = before = ""
     option, several = "", False
     for argument in map(bounded, argv):
-        starts_option = _is_option(argument, option)
-        if option and not starts_option:
+        if option and not _is_option(argument, option):
             shown.append(_option_value(option, argument, judge, program, depth))
-            option = option if several else ""
-            continue
-        option, several = "", False
-        if not starts_option:
+            named = _is_header_option(option) and level_of(argument) > Level.RANDOM  # `--header NAME VALUE`
+            option = argument if named else option if several else ""
+        elif _is_option(argument, ""):
+            attached = _attached(argument, program, judge)
+            shown.append(argument if attached is None else attached)
+            option, several = (argument, _plain(argument) in _SEVERAL) if attached is None else ("", False)
+        elif before == "login" and looks_random(argument) and judge("api_key", argument):
+            shown.append(HIDDEN)
+        else:
             program = _program(argument) or program
             shown.append(_argument(argument, judge, program, depth))
-            continue
-        attached = _attached(argument, program, judge)
-        if attached is not None:
-            shown.append(attached)
-            continue
-        shown.append(argument)
-        option, several = argument, _plain(argument) in _SEVERAL
+            # `aws configure set aws_secret_access_key ...`
+            option, several = (argument if before == "set" and level_of(argument) is Level.STRONG else "", False)
+        before = argument
     return shown
+
+
+def _is_header_option(option: str) -> bool:
+    plain = _plain(option)
+    return plain in _HEADER_OPTIONS or plain.lower().endswith(("_header", "_headers"))
+
+
+def _masked_plain(value: str, judge: Judge) -> str:
+    """A text, or an address without a scheme."""
+    found = _ADDRESS.match(value, 2 if value.startswith("//") else 0)
+    if found is not None and judge("password", found[0].partition(":")[2]):
+        value = f"{value[: found.start()]}{HIDDEN}@{value[found.end() :]}"
+    return masked_text(value, judge)
 
 
 def _is_option(argument: str, before: str) -> bool:
@@ -183,7 +200,7 @@ def _option_value(option: str, value: str, judge: Judge, program: str, depth: in
         option == "-p" and re.fullmatch(r"[\d.:]+(?:/\w+)?", value)
     ):
         return HIDDEN if judge("password", value) else value
-    if plain in _HEADER_OPTIONS or plain.lower().endswith(("_header", "_headers")):
+    if _is_header_option(option):
         return _header(value, judge)
     if _names_user(plain) and _is_login(value):
         return HIDDEN if judge("password", value) else value
@@ -222,11 +239,13 @@ def _argument(value: str, judge: Judge, program: str, depth: int, name: str = ""
     """An argument that is no option's secret: `KEY=VALUE`, JSON, a command, or just a text."""
     if value.startswith("-") and (attached := _attached(value, program, judge)) is not None:
         return attached
+    if value.startswith("-H") and _HEADER.fullmatch(value[2:]):
+        return f"-H{_header(value[2:], judge)}"
     found = _ASSIGNMENT.fullmatch(value)
     if found is not None:
         key = found["name"].lstrip("-+~/")
         plain = _plain(found["name"])
-        if plain in _HEADER_OPTIONS or plain.lower().endswith(("_header", "_headers")):
+        if _is_header_option(found["name"]):
             return f"{found['name']}{found['equals']}{_quoted_as(found['value'], lambda text: _header(text, judge))}"
         if _names_user(plain) and _is_login(found["value"]):
             return f"{found['name']}{found['equals']}{HIDDEN if judge('password', found['value']) else found['value']}"
@@ -242,7 +261,7 @@ def _argument(value: str, judge: Judge, program: str, depth: int, name: str = ""
         header = _HEADER.fullmatch(value)
         if header is not None and level_of(header["name"]) > Level.RANDOM and "://" not in header["colon"]:
             return _header(value, judge)
-    return masked_text(value, judge)
+    return _masked_plain(value, judge)
 
 
 def _quoted_as(value: str, change: Callable[[str], str]) -> str:

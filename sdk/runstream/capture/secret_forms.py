@@ -116,8 +116,18 @@ def _opaque(user: str) -> bool:
 _QUERY: Final = r"(?<=[?&#])([A-Za-z][\w.%-]{0,80})=([^&\s\"'<>#\\`]{1,4000})"
 
 
+#: Always a secret in a query, however short; and connection strings that are encoded into one.
+_SIGNATURE: Final = r"(?i)(?:.{0,60}[_-])?(?:sig|signature|credential|security-token)"
+_ENCODED: Final = r"(?i).{0,2000}(?:pwd|password|secret|key|token|sig)(?:%3D|%253D).{0,4000}"
+
+
 def _query(found: re.Match[str]) -> str:
-    return f"{found[1]}={HIDDEN}" if hides(found[1], found[2]) else found[0]
+    secret = (
+        hides(found[1], found[2])
+        or _compiled(_SIGNATURE).fullmatch(found[1]) is not None
+        or ("%3D" in found[2].upper() and _compiled(_ENCODED).fullmatch(found[2]) is not None)
+    )
+    return f"{found[1]}={HIDDEN}" if secret and found[2] != HIDDEN else found[0]
 
 
 def _urls(text: str) -> str:

@@ -124,7 +124,27 @@ def _level_of_words(words: tuple[str, ...]) -> Level:
 _CONNECTIONS: Final = frozenset({"connection string", "conn str", "conn string", "connection str"})
 _STRONG_PAIRS: Final = frozenset({"pass phrase", "pass word", "pass code", "pass key", "pass wd", "mot passe"})
 _AUTH: Final = frozenset({"auth", "oauth", "authorization", "authentication", "basicauth", "httpauth", "userauth"})
-_SHORT: Final = frozenset({"cookie", "cookies", "jwt", "bearer", "sas", "otp", "totp", "pin", "pw", "creds", "cred"})
+_SHORT: Final = frozenset(
+    {
+        "cookie",
+        "cookies",
+        "jwt",
+        "bearer",
+        "sas",
+        "otp",
+        "totp",
+        "mfa",
+        "pin",
+        "pw",
+        "creds",
+        "cred",
+        "csrf",
+        "xsrf",
+        "tkn",
+        "hmac",
+        "mnemonic",
+    }
+)
 
 
 def _is_strong(word: str) -> bool:

@@ -10,7 +10,19 @@ def _words(text: str) -> frozenset[str]:
 #: Anywhere in a word of the name.
 STRONG_PARTS: Final = (
     *("passwd", "password", "passphrase", "passcode", "passwort", "kennwort", "contrasen", "contraseñ", "senha"),
-    *("secret", "credential", "apikey", "privatekey", "privkey", "accesskey", "signingkey", "encryptionkey", "пароль"),
+    *(
+        "secret",
+        "credential",
+        "psswd",
+        "passwrd",
+        "apikey",
+        "privatekey",
+        "privkey",
+        "accesskey",
+        "signingkey",
+        "encryptionkey",
+        "пароль",
+    ),
 )
 #: Words that hold one of those, and others that end like one.
 NO_SECRET_WORDS: Final = _words("""
