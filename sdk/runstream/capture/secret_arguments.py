@@ -88,7 +88,8 @@ def masked_value(name: str, value: Any, judge: Judge = hides, depth: int = 0) ->
             return _masked_command(name, value, judge, depth)
         return [masked_value(name, item, judge, depth + 1) for item in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return HIDDEN if level_of(name) is not Level.NONE and judge(name, repr(value)) else value
+        least = Level.LOOSE if isinstance(value, int) else Level.STRONG
+        return HIDDEN if level_of(name) >= least and judge(name, repr(value)) else value
     return value
 
 

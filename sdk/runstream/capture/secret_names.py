@@ -91,7 +91,7 @@ def _level_of(name: str) -> Level:
         return _level_of(".".join(parts[:-1]))
     own = _level_of_words(words)
     if len(parts) > 1 and words:  # `api.key`
-        own = max(own, _level_of_words((*words_of(parts[-2]), *words)))
+        own = max(own, _level_of_words((*words_of(parts[-2])[-1:], *words)))
     if own is not Level.NONE or len(parts) == 1 or not words or words[-1] in HARMLESS_TAILS:
         return own
     above = max(_level_of_words(words_of(part)) for part in parts[:-1])
@@ -125,25 +125,8 @@ _CONNECTIONS: Final = frozenset({"connection string", "conn str", "conn string",
 _STRONG_PAIRS: Final = frozenset({"pass phrase", "pass word", "pass code", "pass key", "pass wd", "mot passe"})
 _AUTH: Final = frozenset({"auth", "oauth", "authorization", "authentication", "basicauth", "httpauth", "userauth"})
 _SHORT: Final = frozenset(
-    {
-        "cookie",
-        "cookies",
-        "jwt",
-        "bearer",
-        "sas",
-        "otp",
-        "totp",
-        "mfa",
-        "pin",
-        "pw",
-        "creds",
-        "cred",
-        "csrf",
-        "xsrf",
-        "tkn",
-        "hmac",
-        "mnemonic",
-    }
+    {"cookie", "cookies", "jwt", "bearer", "sas", "otp", "totp", "mfa", "pin", "pw", "passw", "creds", "cred", "csrf"}
+    | {"xsrf", "tkn", "hmac", "mnemonic"}
 )
 
 
