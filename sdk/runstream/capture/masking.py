@@ -31,7 +31,11 @@ class Masking:
     def __init__(self, allow: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> None:
         self._allow = tuple(_folded(name) for name in allow)
         self._environ = environ
-        self._known: dict[str, None] | None = None
+        self._known: dict[str, None] = {}
+        self._sorted: tuple[str, ...] = ()
+        self._kept: dict[str, None] = {}
+        #: Whether the secrets of the environment are among them.
+        self._looked = False
         self._found: dict[str, None] = {}
         self._told: set[str] = set()
 
@@ -115,6 +119,8 @@ class Masking:
 
     def _value(self, what: str, name: str, value: Any) -> Any:
         if self._allowed(name):
+            if isinstance(value, str):
+                self._keep(value)
             return value
         count = len(self._found)
         shown = _each_text(masked_value(name, value, self._judge(what)), self._without_known)
@@ -127,7 +133,10 @@ class Masking:
 
     def _judge(self, what: str) -> Judge:
         def judge(name: str, value: str) -> bool:
-            if not hides(name, value) or self._allowed(name):
+            if not hides(name, value):
+                return False
+            if self._allowed(name):
+                self._keep(value)
                 return False
             self._found[f"{what} {name}"] = None
             self._remember(value)
@@ -153,20 +162,27 @@ class Masking:
         return text
 
     def _known_secrets(self) -> tuple[str, ...]:
-        """Longest first: one may be a part of another."""
-        if self._known is None:
-            self._known = {}
+        """Longest first: one may be a part of another. Threads may do this at once: all find the same."""
+        if not self._looked:
             for name, value in list(self._environ.items()):
                 if level_of(name) >= Level.LOOSE and hides(name, value) and not self._allowed(name):
                     self._remember(value)
-        return tuple(self._known)
+            self._looked = True
+        if len(self._sorted) != len(self._known):
+            self._sorted = tuple(sorted(self._known, key=len, reverse=True))
+        return self._sorted
 
     def _remember(self, value: str) -> None:
         value = value.strip().strip("\"'")
-        self._known = {} if self._known is None else self._known
-        if value in self._known or len(self._known) >= _MAX_KNOWN or not _is_distinct(value):
-            return
-        self._known = dict.fromkeys(sorted((*self._known, value), key=len, reverse=True))
+        if len(self._known) < _MAX_KNOWN and value not in self._kept and _is_distinct(value):
+            self._known[value] = None
+
+    def _keep(self, value: str) -> None:
+        """It stays, whatever other names it has."""
+        value = value.strip().strip("\"'")
+        self._kept[value] = None
+        if self._known.pop(value, "") is None:
+            self._sorted = ()
 
 
 def _is_distinct(value: str) -> bool:

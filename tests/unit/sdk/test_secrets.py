@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runstream.capture.masking import Masking
 from runstream.capture.secret_arguments import masked_arguments, masked_value
 from runstream.capture.secret_diff import masked_diff
 from runstream.capture.secret_forms import HIDDEN, without_forms
@@ -537,3 +538,56 @@ def test_levels_of_names() -> None:
     ]  # fmt: skip
     assert not hides("token", "12")
     assert hides("token", "abc")
+
+
+def test_what_is_known_to_be_secret_is_hidden_everywhere() -> None:
+    masking = Masking((), {"MY_TOKEN": "abcd-1234-efgh", "PATH": "/usr/bin", "HOME": "/home/ada", "MODE": "abcdefgh1"})
+    assert masking.console("x abcd-1234-efgh y") == f"x {HIDDEN} y"
+    assert masking.facts("host", {"user": "ada", "note": ["abcd-1234-efgh"]}) == {"user": "ada", "note": [HIDDEN]}
+    assert masking.values("parameter", {"password": "zyxw-98765", "words": "abcdefgh1"})["words"] == "abcdefgh1"
+    assert masking.trace("ValueError: zyxw-98765") == f"ValueError: {HIDDEN}"
+    assert masking.diff(b"+x = zyxw-98765\n", cut=False) == (f"+x = {HIDDEN}\n".encode(), 1)
+
+
+def test_threads_that_begin_at_once_all_know_the_secrets() -> None:
+    import threading
+
+    for _ in range(50):
+        masking = Masking((), {**{f"V{number}": "x" for number in range(300)}, "MY_TOKEN": "abcd-1234-efgh"})
+        start = threading.Barrier(4)
+        seen: list[str] = []
+
+        def look(masking: Masking = masking, start: threading.Barrier = start, seen: list[str] = seen) -> None:
+            start.wait(30)
+            seen.append(masking.console("abcd-1234-efgh"))
+
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert seen == [HIDDEN] * 4
+
+
+def test_what_was_hidden_is_told_once_by_name() -> None:
+    masking = Masking((), {})
+    masking.arguments(["x.py", "--pass", "hunter2-9"])
+    masking.values("parameter", {"db.token": "hunter2-9", "lr": 1})
+    told = masking.news()
+    assert told is not None
+    assert told.startswith("argument pass, parameter db.token: looks like a secret")
+    assert "hunter2" not in told
+    assert masking.news() is None
+    masking.values("parameter", {"db.token": "hunter3-9"})
+    assert masking.news() is None
+    masking.values("value", {"api_key": "hunter3-9"})
+    assert "value api_key" in str(masking.news())
+
+
+@pytest.mark.parametrize("allow", [["db.token"], ["TOKEN"], ["db.*"], ["*"], ["--token"]])
+def test_what_is_allowed_is_kept(allow: list[str]) -> None:
+    masking = Masking(allow, {"X_SECRET": "hunter2-9"})
+    assert masking.values("parameter", {"db.token": "hunter2-9"}) == {"db.token": "hunter2-9"}
+    assert masking.news() is None
+    others = masking.values("parameter", {"password": "zyxw-98765"})
+    assert others == {"password": "zyxw-98765" if allow == ["*"] else HIDDEN}
