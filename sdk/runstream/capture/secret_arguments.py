@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from runstream.capture.patterns import lazy
 from runstream.capture.secret_forms import HIDDEN
 from runstream.capture.secret_names import Level, hides, level_of, looks_random
 from runstream.capture.secret_text import Judge, bounded, masked_connection, masked_text
@@ -13,17 +14,17 @@ from runstream.capture.secret_words import EMPTY_VALUES
 #: A command in an argument of a command in an argument: `bash -c "ssh host 'mysql -p...'"`.
 _MAX_DEPTH: Final = 4
 _MAX_JSON_DEPTH: Final = 20
-_OPTION: Final = re.compile(r"--?[^\W\d][\w.-]*")
-_ASSIGNMENT: Final = re.compile(
+_OPTION: Final = lazy(r"--?[^\W\d][\w.-]*")
+_ASSIGNMENT: Final = lazy(
     r"(?P<name>(?:--?|\+{1,2}|~|/)?[^\W\d][\w./@\[\]:-]{0,200}?)(?P<equals>:=|\+=|=)(?P<value>.*)", re.DOTALL
 )
-_HEADER: Final = re.compile(r"(?P<name>[A-Za-z][\w-]{0,80})(?P<colon>\s{0,3}[:;=]\s{0,3})(?P<value>\S.*)", re.DOTALL)
-_LOGIN: Final = re.compile(r"[^\s:/\\]{1,100}:[^\s/]\S*")
+_HEADER: Final = lazy(r"(?P<name>[A-Za-z][\w-]{0,80})(?P<colon>\s{0,3}[:;=]\s{0,3})(?P<value>\S.*)", re.DOTALL)
+_LOGIN: Final = lazy(r"[^\s:/\\]{1,100}:[^\s/]\S*")
 #: `user:password@host:port`, `user:password@tcp(host)/db`, `//user:password@host`; not `image:tag@sha256:...`.
-_ADDRESS: Final = re.compile(
+_ADDRESS: Final = lazy(
     r"[^\s:/@=]{1,64}:[^\s@/]{1,200}@(?=(?!sha\d)[\w.-]{1,255}(?::\d|[/(]))|(?<=//)[^\s:/@=]{1,64}:[^\s@/]{1,200}@"
 )
-_WORD: Final = re.compile(r"(?:\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|\\.|[^\s\"'\\])++|[\"'\\]", re.DOTALL)
+_WORD: Final = lazy(r"(?:\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|\\.|[^\s\"'\\])++|[\"'\\]", re.DOTALL)
 
 #: Options whose value is a secret with these programs only.
 _PROGRAM_OPTIONS: Final = {

@@ -4,30 +4,30 @@ A masked line differs from the file's. Where it is an added one the difference s
 with a masked context or removed line applies no more.
 """
 
-import re
 from typing import Final
 
+from runstream.capture.patterns import lazy
 from runstream.capture.secret_forms import HIDDEN, without_forms
 from runstream.capture.secret_names import hides
 from runstream.capture.secret_text import Judge, masked_assignments
 
 #: Files whose values stand without quotation marks, by the end of the path.
-_PLAIN_FILES: Final = re.compile(
+_PLAIN_FILES: Final = lazy(
     r"(?i)(?:\.(?:env|ya?ml|ini|cfg|conf|config|properties|toml|sh|bash|zsh|tfvars|env\.\w+|netrc|pypirc|npmrc|service|txt"
     r"|slurm|sbatch|job|mk|dockerfile|hocon|j2)|/[^./]*|/\.[\w.]*|dockerfile[\w.]*)$"
 )
 #: A line that may hold an assignment to such a name: what is not is not taken apart.
-_SUSPECT: Final = re.compile(
+_SUSPECT: Final = lazy(
     r"(?i)pass|pwd|pw|secret|token|key|auth|cred|cookie|sas|pat|otp|dsn|conn|jwt|bearer|session|sig|pin|senha|psw|wort"
 )
-_KEY_BEGIN: Final = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_BEGIN: Final = lazy(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 #: A line of such a key, in quotation marks where it stands in code.
-_KEY_LINE: Final = re.compile(
+_KEY_LINE: Final = lazy(
     r"[\s\"'(+,]{0,40}(?:[A-Za-z0-9+/=]{0,200}|[A-Z][\w-]{2,20}: [\w, -]{1,80}|(?P<end>-----END.{0,80}))"
     r"(?:\\n)?[\s\"'\\)+,;]{0,40}"
 )
 _CHUNK_LINES: Final = 200
-_UNQUOTED_CODE: Final = re.compile(r"[\w.]{1,80}\(.*|\$\(.*|`.*")
+_UNQUOTED_CODE: Final = lazy(r"[\w.]{1,80}\(.*|\$\(.*|`.*")
 
 
 def masked_diff(diff: bytes, judge: Judge = hides, *, cut: bool = False) -> tuple[bytes, int]:
@@ -82,7 +82,7 @@ class _Lines:
         return masked_assignments(text, self._judge, bare=bare)
 
 
-_SETTING: Final = re.compile(
+_SETTING: Final = lazy(
     r"\s*(?:-\s+|export\s+|ENV\s+|ARG\s+|set\s+|declare\s+-x\s+)?[\"']?(?P<name>[^\W\d][\w.-]{0,120})[\"']?"
     r"(?:\s{0,20}[:=]\s{0,20}|\s+)(?P<value>\S(?:.{0,4000}?\S)?)(?:\s+#.*)?\s*"
 )

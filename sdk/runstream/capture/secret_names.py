@@ -10,6 +10,7 @@ import re
 from enum import IntEnum
 from typing import Final
 
+from runstream.capture.patterns import lazy
 from runstream.capture.secret_words import (
     COUNTED,
     EMPTY_VALUES,
@@ -31,20 +32,20 @@ from runstream.capture.secret_words import (
 
 #: A name is judged by its last characters: hydra's and flattened names grow at the front.
 _MAX_NAME_CHARS: Final = 200
-_WORD: Final = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
-_SHORT_NUMBER: Final = re.compile(r"[-+]?(?:\d{1,5}|\d{0,12}\.\d{0,12}(?:[eE][-+]?\d{1,3})?|\d{1,4}[eE][-+]?\d{1,3})")
-_REFERENCE: Final = re.compile(
+_WORD: Final = lazy(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
+_SHORT_NUMBER: Final = lazy(r"[-+]?(?:\d{1,5}|\d{0,12}\.\d{0,12}(?:[eE][-+]?\d{1,3})?|\d{1,4}[eE][-+]?\d{1,3})")
+_REFERENCE: Final = lazy(
     r"\$\{[\w.:]{1,100}\}|\$[A-Z_][A-Z0-9_]{0,60}|\{\{[^{}]{0,100}\}\}|%\(?\w{1,40}\)?[s%]|\*+|\.+|…"
 )
 #: `<pad>`, `[CLS]`, `<|endoftext|>`, `{token}`: words of a vocabulary, placeholders.
-_SPECIAL: Final = re.compile(r"<[^<>\s]{0,40}>|\[[A-Za-z_ ]{0,40}\]|\{\w{0,40}\}")
-_PLAIN_WORD: Final = re.compile(r"[a-z]{1,8}")
-_PATH_START: Final = re.compile(r"(?:~|\.{1,2})?/|[A-Za-z]:[\\/]")
-_PATH_PART: Final = re.compile(r"[\w.@ -]{0,40}")
-_FILE_END: Final = re.compile(
+_SPECIAL: Final = lazy(r"<[^<>\s]{0,40}>|\[[A-Za-z_ ]{0,40}\]|\{\w{0,40}\}")
+_PLAIN_WORD: Final = lazy(r"[a-z]{1,8}")
+_PATH_START: Final = lazy(r"(?:~|\.{1,2})?/|[A-Za-z]:[\\/]")
+_PATH_PART: Final = lazy(r"[\w.@ -]{0,40}")
+_FILE_END: Final = lazy(
     r"[\w./~@ \\:-]{0,400}\.(?:json|txt|pem|key|ya?ml|toml|ini|cfg|conf|env|crt|p12|pkl|pt|bin|netrc|csv|py)"
 )
-_RANDOM: Final = re.compile(r"[\w+/=.~%-]{16,}")
+_RANDOM: Final = lazy(r"[\w+/=.~%-]{16,}")
 
 
 class Level(IntEnum):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from runstream.capture.patterns import lazy
 from runstream.capture.secret_forms import HIDDEN, without_forms
 from runstream.capture.secret_names import Level, hides, level_of
 
@@ -124,9 +125,9 @@ def _shown(name: str, value: str, judge: Judge) -> str | None:
 
 
 #: What a format puts together from variables: `Bearer {key}`.
-_CODE: Final = re.compile(r"(?:[A-Za-z :=_-]{0,20}\{[^{}]{1,120}\}){1,20}[A-Za-z ]{0,20}")
+_CODE: Final = lazy(r"(?:[A-Za-z :=_-]{0,20}\{[^{}]{1,120}\}){1,20}[A-Za-z ]{0,20}")
 #: The name of a secret instead of one, as code has it: `"API_KEY": "api_key"`.
-_ONLY_A_NAME: Final = re.compile(r"[^\W\d_]+(?:[_-][^\W\d_]+)*")
+_ONLY_A_NAME: Final = lazy(r"[^\W\d_]+(?:[_-][^\W\d_]+)*")
 
 
 def masked_connection(name: str, value: str, judge: Judge = hides) -> str:

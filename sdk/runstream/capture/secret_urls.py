@@ -3,12 +3,13 @@
 import re
 from typing import Final
 
+from runstream.capture.patterns import lazy
 from runstream.capture.secret_arguments import masked_arguments
 from runstream.capture.secret_text import bounded
 
-_SCHEME: Final = re.compile(r"(?:[a-z]{1,10}::)?[A-Za-z][A-Za-z0-9+.-]{0,30}://")
-_PORT: Final = re.compile(r"(?:\[[0-9a-fA-F:.%\w]*\]|[^:\[\]]*)(?::\d*)?")
-_PASSWORD_OF_SCP: Final = re.compile(r"[^\s:/@]{1,200}:[^\s/]{1,500}@(?=[^\s:@]{1,300}:)")
+_SCHEME: Final = lazy(r"(?:[a-z]{1,10}::)?[A-Za-z][A-Za-z0-9+.-]{0,30}://")
+_PORT: Final = lazy(r"(?:\[[0-9a-fA-F:.%\w]*\]|[^:\[\]]*)(?::\d*)?")
+_PASSWORD_OF_SCP: Final = lazy(r"[^\s:/@]{1,200}:[^\s/]{1,500}@(?=[^\s:@]{1,300}:)")
 
 
 def without_credentials(remote: str) -> str:
