@@ -159,7 +159,7 @@ def _is_header_option(option: str) -> bool:
 
 def _masked_plain(value: str, judge: Judge) -> str:
     """A text, or an address without a scheme."""
-    found = _ADDRESS.match(value, 2 if value.startswith("//") else 0)
+    found = _ADDRESS.match(value, 2 if value.startswith("//") else 0) if "@" in value else None
     if found is not None and judge("password", found[0].partition(":")[2]):
         value = f"{value[: found.start()]}{HIDDEN}@{value[found.end() :]}"
     return masked_text(value, judge)
