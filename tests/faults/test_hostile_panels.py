@@ -132,7 +132,7 @@ MALFORMED = {
     "columns": ('{"kind": "table", "columns": 7, "rows": [], "total": 1}', "columns is 7"),
     "total": ('{"kind": "table", "columns": [], "rows": [], "total": "many"}', "total is"),
     "cells": ('{"kind": "table", "columns": [], "rows": [[{"a": 1}]], "total": 1}', "a cell is"),
-    "a wide table": (json.dumps({"kind": "table", "columns": [""] * 300_000, "rows": [], "total": 1}), "at most"),
+    "a wide table": (json.dumps({"kind": "table", "columns": [""] * 600_000, "rows": [], "total": 1}), "at most"),
     "figure": ('{"kind": "plotly", "figure": "alert(1)"}', "figure is no JSON"),
     "figure of a list": ('{"kind": "plotly", "figure": "[1]"}', "no object of data"),
     "deep figure": (json.dumps({"kind": "plotly", "figure": DEEP}), "figure is no JSON"),

@@ -87,6 +87,8 @@ def masked_value(name: str, value: Any, judge: Judge = hides, depth: int = 0) ->
     if isinstance(value, list):
         if any(isinstance(item, str) and item.startswith("-") for item in value):
             return _masked_command(name, value, judge, depth)
+        if len(value) == 2 and all(isinstance(item, str) for item in value) and level_of(value[0]) > Level.RANDOM:
+            return [value[0], masked_string(value[0], value[1], judge)]  # headers, as many libraries have them
         return [masked_value(name, item, judge, depth + 1) for item in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
         least = Level.LOOSE if isinstance(value, int) else Level.STRONG

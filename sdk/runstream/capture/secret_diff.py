@@ -26,6 +26,8 @@ _KEY_LINE: Final = lazy(
     r"[\s\"'(+,]{0,40}(?:[A-Za-z0-9+/=]{0,200}|[A-Z][\w-]{2,20}: [\w, -]{1,80}|(?P<end>-----END.{0,80}))"
     r"(?:\\n)?[\s\"'\\)+,;]{0,40}"
 )
+#: Commands in notebooks.
+_SHELL: Final = ("!", "%env", "%set_env")
 _CHUNK_LINES: Final = 200
 _UNQUOTED_CODE: Final = lazy(r"[\w.]{1,80}\(.*|\$\(.*|`.*")
 
@@ -67,19 +69,18 @@ class _Lines:
         if "PRIVATE KEY" in text and (found := _KEY_BEGIN.search(text)) and "-----END" not in text[found.end() :]:
             self._in_key = True
             return f"{mark}{text[: found.start()]}{HIDDEN}"
-        literal = '"' in text or "'" in text
-        return mark + self._text(text) if (literal or self._bare) and _SUSPECT.search(text) else line
+        looked_at = self._bare or any(sign in text for sign in ('"', "'", "</")) or text.lstrip().startswith(_SHELL)
+        return mark + self._text(text) if looked_at and _SUSPECT.search(text) else line
 
     def _text(self, text: str) -> str:
         """One line. Unquoted values of a settings file reach to the end of the line, or to a comment."""
         found = _SETTING.fullmatch(text) if self._bare else None
         if found is not None:
             value = found["value"]
-            code = value[0] in "\"'[{&*|>!" or _UNQUOTED_CODE.fullmatch(value)
+            code = value[0] in "\"'[{&*|>" or _UNQUOTED_CODE.fullmatch(value)
             if not code and self._judge(found["name"], value):
                 return f"{text[: found.start('value')]}{HIDDEN}{text[found.end('value') :]}"
-        bare = self._bare and any(mark in text for mark in ("://", ";", "{", " -", "&"))
-        return masked_assignments(text, self._judge, bare=bare)
+        return masked_assignments(text, self._judge, bare=self._bare or text.lstrip().startswith(_SHELL))
 
 
 _SETTING: Final = lazy(

@@ -145,9 +145,9 @@ def _token(words: tuple[str, ...]) -> Level:
         return Level.NONE
     if before & TOKEN_OWNERS:
         return Level.TEXT
-    if words[at].endswith("s"):
-        return Level.RANDOM
     after = words[at + 1 :]
+    if words[at].endswith("s"):
+        return Level.TEXT if after and TOKEN_OWNERS.issuperset(after) else Level.RANDOM
     if any(word not in TOKEN_FOLLOWERS and word not in TOKEN_OWNERS for word in after):
         return Level.RANDOM
     return Level.LOOSE if before else Level.TEXT

@@ -37,9 +37,12 @@ _ASSIGNED: Final = (
 _SECOND: Final = (
     r"(?:(?P<call>(?:get|getenv|setdefault|setenv|putenv|set|pop|add|setattr|header)\()[ \t]{0,3})?"
     r"[\"']-{0,2}(?P<name>[^\W\d][\w.-]{0,120})[\"'],[ \t]{0,3}"
-    r"(?P<default>[^\r\n\"']{0,120}default[ ]?=[ ]?)?(?=[rbfuRBFU]{0,2}[\"'])"
+    r"(?P<default>[^\r\n]{0,200}?\bdefault[ ]?=[ ]?)?(?=[rbfuRBFU]{0,2}[\"'])"
 )
 _LITERALS: Final = r"[(\[]([^\r\n()\[\]\"']{0,80}[\"'][^\r\n()\[\]]{0,400})[)\]]"
+#: `SecretStr("password")`, `field(default="password")`, `getenv("NAME") or "password"`.
+_CALLED: Final = r"[\w.]{1,80}\((?:[^\r\n]{0,80}\)[ ]or[ ]|[\w ]{0,30}=[ ]?)?(?:\"([^\s\"]{4,400})\"|'([^\s']{4,400})')"
+_ELEMENT: Final = r"<(?P<name>[^\W\d][\w.-]{0,120})>(?P<value>[^<>\r\n]{1,4000})</"
 _PREFIX: Final = r"[rbfuRBFU]{0,2}(?=[\"'])"
 _patterns: Final[dict[str, re.Pattern[str]]] = {}
 
@@ -56,6 +59,8 @@ def masked_assignments(text: str, judge: Judge = hides, *, bare: bool = True) ->
         text = _assigned(text, _pattern(_ASSIGNED), judge, bare)
     if '",' in text or "'," in text:
         text = _assigned(text, _pattern(_SECOND), judge, bare=False)
+    if "</" in text:
+        text = _pattern(_ELEMENT).sub(lambda found: _element(found, judge), text)
     return text
 
 
@@ -72,6 +77,9 @@ def _assigned(text: str, head: re.Pattern[str], judge: Judge, bare: bool) -> str
         begin, end = value
         if not bare and _is_a_name(found.groupdict(), text[begin:end]):
             continue
+        called = not bare and "(" in text[found.end() + 1 : begin]
+        if called and level_of(found["name"]) is not Level.STRONG:
+            continue  # `token = tokenizer("a text")`
         shown = _shown(found["name"], text[begin:end], judge)
         if shown is not None:
             if end - begin == _MAX_BARE_CHARS and (rest := _pattern(r"\S*+").match(text, end)):
@@ -79,6 +87,10 @@ def _assigned(text: str, head: re.Pattern[str], judge: Judge, bare: bool) -> str
             parts += [text[kept:begin], shown]
             kept = at = end
     return "".join(parts) + text[kept:] if parts else text
+
+
+def _element(found: re.Match[str], judge: Judge) -> str:
+    return f"<{found['name']}>{HIDDEN}</" if judge(found["name"], found["value"]) else found[0]
 
 
 def _is_a_name(groups: dict[str, str | None], value: str) -> bool:
@@ -104,8 +116,8 @@ def _value_at(text: str, at: int, bare: bool) -> tuple[int, int] | None:
         end = text.find("\n", begin)
         return (begin + 1, end if end >= 0 else len(text))
     if not bare:  # `auth=("user", "password")`
-        found = _pattern(_LITERALS).match(text, at)
-        return found.span(1) if found else None
+        found = _pattern(_LITERALS).match(text, at) or _pattern(_CALLED).match(text, at)
+        return found.span(found.lastindex or 0) if found else None
     found = _pattern(_BARE).match(text, at, at + _MAX_BARE_CHARS)
     if found is None:
         return None

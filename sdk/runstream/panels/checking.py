@@ -12,9 +12,9 @@ MAX_ITEMS: Final = 5_000
 MAX_TEXT_CHARS: Final = 32 << 20
 #: `contents.MAX_ROWS` is what panels send; ten times that is no mistake of ours.
 _MAX_TABLE_ROWS: Final = 10_000
-_MAX_TABLE_CELLS: Final = 200_000
+_MAX_TABLE_CELLS: Final = 500_000
 _MAX_CHOICES: Final = 20_000
-_MAX_COLUMNS: Final = 64
+MAX_COLUMNS: Final = 64
 _MAX_SHOWN_CHARS: Final = 80
 
 
@@ -98,9 +98,9 @@ def _column(item: Mapping[str, Any]) -> str | None:
     column = item["column"]
     if isinstance(column, list) and len(column) == 3 and all(map(_is_whole, column)):
         _, place, count = column
-        if 0 <= place < count <= _MAX_COLUMNS:
+        if 0 <= place < count <= MAX_COLUMNS:
             return None
-    return f"column is {_shown(column)}: [row, place, count] with place below count, and at most {_MAX_COLUMNS}"
+    return f"column is {_shown(column)}: [row, place, count] with place below count, and at most {MAX_COLUMNS}"
 
 
 def _is_whole(value: object) -> bool:

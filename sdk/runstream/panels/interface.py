@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from runstream.api.panel_context import VARIABLE, PanelContext
 from runstream.errors import Invalid
+from runstream.panels.checking import MAX_COLUMNS
 from runstream.panels.contents import Item, image_item, is_plotly, item_of
 from runstream.panels.folder import ITEMS
 
@@ -75,8 +76,8 @@ class UI:
 
     def columns(self, items: int, **unused: Any) -> list[UI]:
         """So many `ui`s, side by side on the page."""
-        if items < 1:
-            raise Invalid(f"columns({items}): give 1 or more")
+        if not 1 <= items <= MAX_COLUMNS:
+            raise Invalid(f"columns({items}): give 1 or more, at most {MAX_COLUMNS}")
         row = next(_rows)
         return [UI((row, place, items)) for place in range(items)]
 

@@ -230,6 +230,8 @@ PARAMETERS: list[tuple[str, Any]] = [
     ("contraseña", S),
     ("smtp.pass", S),
     ("passwords[0]", S),
+    ("tokens", {"github": S}),
+    ("headers", [["X-Api-Key", S]]),
     ("slack", "https://hooks.slack.com/services/T00000000/B00000000/" + S),
 ]
 
@@ -351,6 +353,11 @@ def test_ordinary_command_lines_stay(argv: list[str]) -> None:
         ('"a": "{\\"token\\": \\"hunter2\\"}"', None),
         ('x = """password="hunter2" """', None),
         ("password = b'hunter2'", None),
+        ('password = SecretStr("hunter2")', f'password = SecretStr("{HIDDEN}")'),
+        ('password: str = field(default="hunter2")', None),
+        ('api_key = os.getenv("API_KEY") or "hunter2"', None),
+        ('add_argument("--token", help="x", default="hunter2")', None),
+        ("<password>hunter2</password>", f"<password>{HIDDEN}</password>"),
     ],
 )
 def test_secrets_in_code(code: str, shown: str | None) -> None:
@@ -363,6 +370,8 @@ def test_secrets_in_code(code: str, shown: str | None) -> None:
     "code",
     [
         "token = tokens[i]",
+        'token = tokenizer("a")',
+        'token = encode("text")',
         "password = get_password(user)",
         'headers = {"Authorization": f"Bearer {self.api_key}"}',
         'password = f"{user.password}"',
