@@ -15,6 +15,15 @@ from typing import Any
 
 from runstream.events.columns import Rows, read_group
 from runstream.events.frame import Frame, InvalidFrame, decode_frame, split_frames
+from runstream.events.protocol import (
+    ACKNOWLEDGES,
+    ASSET_HEADER,
+    PROBLEM_TYPE,
+    PROTOCOL,
+    PROTOCOL_HEADER,
+    asset_mark,
+    receipt_of,
+)
 
 #: (step, time in us, {metric: value}) of a row, or the event as a dict.
 Record = tuple[int, int, dict[str, float]] | dict[str, Any]
@@ -118,7 +127,12 @@ class Collector:
                     else:
                         taken.records[seq] = record
                 taken.next_seq = max(taken.next_seq, header.end_seq)
+            by_writer: dict[str, list[memoryview]] = {}
+            for header, data in split_frames(body):
+                by_writer.setdefault(header.writer_id, []).append(data)
             return 200, {
+                **ACKNOWLEDGES,
+                "receipt": receipt_of(frame for frames in by_writer.values() for frame in frames),
                 "positions": "0:1",
                 "writers": {header.writer_id: self._taken(header.writer_id).next_seq for header, _ in frames},
             }
@@ -213,8 +227,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, fields)
 
     def do_HEAD(self) -> None:
-        known = self.path.rsplit("/", 1)[1] in self.collector.assets
-        self.send_response(200 if known else 404)
+        sha256 = self.path.rsplit("/", 1)[1]
+        stored = self.collector.assets.get(sha256)
+        self.send_response(404 if stored is None else 200)
+        self.send_header(PROTOCOL_HEADER, str(PROTOCOL))
+        if stored is not None:
+            self.send_header(ASSET_HEADER, asset_mark(sha256, len(stored)))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -225,10 +243,10 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers["Content-Length"]))
         sha256 = self.path.rsplit("/", 1)[1]
         if hashlib.sha256(data).hexdigest() != sha256:
-            self._answer(422, {"title": "the bytes have another digest"})
+            self._answer(422, {"type": PROBLEM_TYPE + "asset-mismatch", "title": "the bytes have another digest"})
             return
         self.collector.assets[sha256] = data
-        self._answer(201, {})
+        self._answer(201, {**ACKNOWLEDGES, "sha256": sha256, "size_bytes": len(data)})
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
@@ -250,8 +268,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, fields: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self.collector.statuses[status] += 1
+        if status >= 400:
+            fields = {"type": PROBLEM_TYPE + ("gap" if status == 409 else "injected"), **fields}
         data = json.dumps(fields).encode()
         self.send_response(status)
+        self.send_header(PROTOCOL_HEADER, str(PROTOCOL))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json" if status < 400 else "application/problem+json")

@@ -11,12 +11,22 @@ from spool_maker import SpoolMaker, writer_info
 from runstream.clock import Clock
 from runstream.events import limits
 from runstream.events.frame import decode_frame, split_frames
+from runstream.events.protocol import (
+    ACKNOWLEDGES,
+    ASSET_HEADER,
+    PROBLEM_TYPE,
+    PROTOCOL,
+    PROTOCOL_HEADER,
+    asset_mark,
+    receipt_of,
+)
 from runstream.sender.assets import AssetUploads
 from runstream.sender.lane import Lane, Target
 from runstream.sender.transport import Answer, Unreachable
 from runstream.sender.writers import SpooledWriter
 
 URL = "http://gateway"
+OURS = {PROTOCOL_HEADER.lower(): str(PROTOCOL)}
 
 
 class Time:
@@ -55,16 +65,19 @@ class Gateway:
             answer = self.script.pop(0)
             if isinstance(answer, Exception):
                 raise answer
-            return answer
+            return acknowledged(body, json.loads(answer.body)) if answer.status == 200 else answer
         return self._take(body)
 
     def _asset(self, method: str, sha256: str, body: bytes | BinaryIO | None) -> Answer:
         if method == "HEAD":
-            return Answer(200 if sha256 in self.assets else 404, {}, b"")
+            if sha256 not in self.assets:
+                return Answer(404, OURS, b"")
+            return Answer(200, OURS | {ASSET_HEADER.lower(): asset_mark(sha256, len(self.assets[sha256]))}, b"")
         assert body is not None
         assert not isinstance(body, bytes)
         self.assets[sha256] = body.read()
-        return Answer(201, {}, b"")
+        told = {**ACKNOWLEDGES, "sha256": sha256, "size_bytes": len(self.assets[sha256])}
+        return Answer(201, OURS, json.dumps(told).encode())
 
     def _take(self, body: bytes) -> Answer:
         answers = {}
@@ -81,14 +94,29 @@ class Gateway:
         if self.lose_answer:
             self.lose_answer = False
             raise Unreachable("cut off")
-        return Answer(200, {}, json.dumps({"positions": "0:1", "writers": answers}).encode())
+        return acknowledged(body, {"positions": "0:1", "writers": answers})
 
     def close(self) -> None:
         pass
 
 
+def acknowledged(body: bytes, fields: Mapping[str, Any]) -> Answer:
+    """What a gateway says of a body that it took."""
+    told = {**ACKNOWLEDGES, "receipt": receipt_of_body(body), **fields}
+    return Answer(200, OURS, json.dumps(told).encode())
+
+
+def receipt_of_body(body: bytes) -> str:
+    by_writer: dict[str, list[memoryview]] = {}
+    for head, data in split_frames(body):
+        by_writer.setdefault(head.writer_id, []).append(data)
+    return receipt_of(frame for frames in by_writer.values() for frame in frames)
+
+
 def problem(status: int, headers: Mapping[str, str] | None = None, **fields: Any) -> Answer:
-    return Answer(status, headers or {}, json.dumps({"title": "injected", **fields}).encode())
+    kind = "gap" if status == 409 else "injected"
+    told = {"type": PROBLEM_TYPE + kind, "title": "injected", **fields}
+    return Answer(status, OURS | dict(headers or {}), json.dumps(told).encode())
 
 
 class Bench:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from aiohttp import web
 
 from runstream.events.positions import Positions
+from runstream.events.protocol import ACKNOWLEDGES, receipt_of
 from runstream.service.log import LogWriter
 from runstream.service.problems import Problem
 from runstream_ingest.gateway.bodies import declared_bytes, read_body, too_large
@@ -63,7 +64,8 @@ class FramesHandler:
             async with self._writers.held(sent) as writers:
                 self._figures.writers.set(len(self._writers))
                 answer = await self._take_in(sent, writers)
-        return web.json_response(answer)
+            receipt = receipt_of(frame.data for frames in sent.values() for frame in frames)
+        return web.json_response({**ACKNOWLEDGES, "receipt": receipt, **answer})
 
     def _checked(self, body: bytes) -> Mapping[str, list[Sent]]:
         try:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from runstream.events.protocol import ACKNOWLEDGES, ASSET_HEADER, asset_mark
 from runstream.service.assets import AssetStorage, AssetTooLarge, check_sha256
 from runstream_ingest.gateway.bodies import chunks_of, declared_bytes, too_large
 from runstream_ingest.gateway.figures import GatewayFigures
@@ -19,11 +20,18 @@ class AssetsHandler:
         self._figures = figures
 
     async def head(self, request: web.Request) -> web.Response:
-        """200 with its size as Content-Length if the asset is there, else 404: what a sender asks before it sends."""
-        size = await self._storage.size_of(check_sha256(request.match_info["sha256"]))
+        """200 with its size as Content-Length, and both in ASSET_HEADER, if the asset is there, else 404: what a sender
+        asks before it sends."""
+        sha256 = check_sha256(request.match_info["sha256"])
+        size = await self._storage.size_of(sha256)
         if size is None:
             return web.Response(status=404)
-        return web.Response(headers={"Content-Length": str(size), "Content-Type": "application/octet-stream"})
+        headers = {
+            "Content-Length": str(size),
+            "Content-Type": "application/octet-stream",
+            ASSET_HEADER: asset_mark(sha256, size),
+        }
+        return web.Response(headers=headers)
 
     async def put(self, request: web.Request) -> web.Response:
         """201 when the bytes are stored, 200 when they were before."""
@@ -32,12 +40,12 @@ class AssetsHandler:
         declared_bytes(request, limit)
         size = await self._storage.size_of(sha256)
         if size is not None:
-            return web.json_response({"sha256": sha256, "size_bytes": size})
+            return web.json_response({**ACKNOWLEDGES, "sha256": sha256, "size_bytes": size})
         try:
             size = await self._storage.write(sha256, self._chunks(request), limit)
         except AssetTooLarge:
             raise too_large(limit) from None
-        return web.json_response({"sha256": sha256, "size_bytes": size}, status=201)
+        return web.json_response({**ACKNOWLEDGES, "sha256": sha256, "size_bytes": size}, status=201)
 
     async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:
         async for chunk in chunks_of(request, self._settings.body_silence_s):

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from runstream.events import limits
 from runstream.events.control import ControlEvent, RunEvent, encode_event, key_of
 from runstream.events.names import check_key, check_run_id
+from runstream.events.protocol import ACKNOWLEDGES
 from runstream.service.problems import Problem
 from runstream.service.visibility import Visibility
 from runstream_ingest.gateway.bodies import declared_bytes, read_body
@@ -71,6 +72,7 @@ class CommandsHandler:
             positions, ids = await self._writer.append([(command.key, command.event) for command in commands])
         visible = await self._visibility.wait_for(positions, self._settings.visible_timeout_s)
         answer = {
+            **ACKNOWLEDGES,
             "positions": str(positions),
             "visible": visible,
             "commands": ids,

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import logging.handlers
+import os
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from runstream.private import make_root
 from runstream.sender.lock import SpoolLock
 from runstream.sender.process import IDLE_EXIT_S, LANES, Sender
 
@@ -26,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lanes", type=int, default=LANES, help="requests under way to one gateway at once")
     options = parser.parse_args(arguments)
     spool_dir: Path = options.dir
-    spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.umask(0o077)
+    make_root(spool_dir)
     lock = SpoolLock(spool_dir)
     if not lock.take():
         return 0

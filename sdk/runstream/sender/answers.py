@@ -1,4 +1,8 @@
-"""What a gateway's answer to frames means. Pure."""
+"""What a gateway's answer to frames means. Pure.
+
+Only answers of a Runstream gateway mean anything (`runstream.events.protocol`). Whatever else answers under its
+address, a captive portal, a proxy, another server, is no gateway: `Failing`, or `Later` where it asks for a rest.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,12 +10,21 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from runstream.connections import first_words, readable
+from runstream.events.protocol import PROBLEM_TYPE, PROTOCOL, PROTOCOL_HEADER, is_ours
 from runstream.sender.transport import Answer
 
 #: A gateway may ask for a rest, but not for one that nobody would wait for.
 _LONGEST_REST_S: Final = 300.0
+#: What is no gateway is believed less: it may be gone in a minute, when somebody has signed in.
+_LONGEST_FOREIGN_REST_S: Final = 30.0
 _DEFAULT_REST_S: Final = 1.0
 _MAX_REASON_CHARS: Final = 500
+#: No writer gets so far; what is beyond it is no number of a record.
+_MAX_SEQ: Final = 2**63
+#: Problems of a request on its way, which say nothing about the records in it.
+_PASSING: Final = frozenset({"unreadable-body", "http-400"})
+_GAP: Final = "gap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,7 @@ class Refused:
     status: int
     writer_id: str | None
     reason: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +78,34 @@ class Failing:
 Meaning = Accepted | Rewind | Refused | Stuck | Later | Failing
 
 
-def meaning_of(answer: Answer, now_unix_s: float) -> Meaning:
-    """Sort an answer by what the sender does about it. `now_unix_s` turns a Retry-After date into a wait."""
-    fields = _object(answer.body)
+def meaning_of(answer: Answer, now_unix_s: float, receipt: str | None = None) -> Meaning:
+    """Sort an answer by what the sender does about it. `now_unix_s` turns a Retry-After date into a wait; `receipt` is
+    that of the frames that were sent (None: an answer to something else)."""
+    local = bool(answer.name)
+    if not local and not from_gateway(answer):
+        return _foreign(answer, now_unix_s)
+    fields = body_of(answer)
     reason = _reason(answer, fields)
+    kind = _kind(fields)
     match answer.status:
         case 200:
             next_seqs = _numbers(fields.get("writers"))
-            return (
-                Failing("a 200 without 'writers': is this a Runstream gateway?")
-                if next_seqs is None
-                else Accepted(next_seqs, str(fields.get("left_out", "")))
-            )
+            if next_seqs is None or not (local or acknowledges(fields)):
+                return Failing(
+                    f"{answer.url or 'the gateway'} says 200, but not what is durable: {first_words(answer.body)!r}"
+                )
+            if not local and receipt is not None and fields.get("receipt") != receipt:
+                return Failing(f"{answer.url or 'the gateway'} acknowledges another request than the one that was sent")
+            return Accepted(next_seqs, readable(str(fields.get("left_out", "")), _MAX_REASON_CHARS))
         case 409:
-            expected = _numbers(fields.get("expected"))
+            expected = _numbers(fields.get("expected")) if local or kind == _GAP else None
             return Failing(f"{reason}, without 'expected'") if not expected else Rewind(expected, reason)
-        case 400 | 413 | 422:
+        case 400 | 413 | 422 if local or (kind is not None and kind not in _PASSING):
             writer_id = fields.get("writer_id")
-            return Refused(answer.status, writer_id if isinstance(writer_id, str) else None, reason)
+            return Refused(answer.status, writer_id if isinstance(writer_id, str) else None, reason, kind or "")
         case 429 | 503:
             return Later(_rest_s(answer.headers.get("retry-after"), now_unix_s), reason)
-        case 408 | 425:
+        case 400 | 408 | 413 | 422 | 425:
             return Failing(reason)
         case status if status >= 500:
             return Failing(reason)
@@ -92,24 +113,67 @@ def meaning_of(answer: Answer, now_unix_s: float) -> Meaning:
             return Stuck(reason)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def from_gateway(answer: Answer) -> bool:
+    """Whether a Runstream server of a protocol that we know made this answer."""
+    return is_ours(answer.headers.get(PROTOCOL_HEADER.lower()))
+
+
+def acknowledges(fields: Mapping[str, Any]) -> bool:
+    """Whether the body of an answer is one that acknowledges something in our protocol."""
+    return fields.get("protocol") == PROTOCOL and str(fields.get("server", "")).startswith("runstream ")
+
+
+def body_of(answer: Answer) -> dict[str, Any]:
+    """The members of the body; none if it is no JSON object."""
     try:
-        fields = json.loads(body)
-    except ValueError:
+        fields = json.loads(answer.body)
+    except (ValueError, RecursionError, MemoryError):
         return {}
     return fields if isinstance(fields, dict) else {}
 
 
+def _foreign(answer: Answer, now_unix_s: float) -> Meaning:
+    """Nothing that such an answer says about records counts."""
+    version = answer.headers.get(PROTOCOL_HEADER.lower())
+    where = readable(answer.url) or "the server"
+    if version is not None:
+        return Failing(
+            f"{where} speaks protocol {readable(version, 40)!r}, this runstream {PROTOCOL}: upgrade the older of them"
+        )
+    shown = f"HTTP {answer.status}"
+    if content_type := answer.headers.get("content-type"):
+        shown += f" {readable(content_type, 60)}"
+    if location := answer.headers.get("location"):
+        shown += f", a redirect to {readable(location, 120)}, which is not followed"
+    elif words := first_words(answer.body):
+        shown += f" {words!r}"
+    reason = (
+        f"{where} answers {shown}: no Runstream gateway answers there now (no {PROTOCOL_HEADER} header). Nothing is "
+        "lost, it is tried again; if it stays so, look at RUNSTREAM_URL and at what stands in between (a sign-in page, "
+        "a proxy that drops headers)"
+    )
+    if answer.status in (429, 503):
+        wait_s = _rest_s(answer.headers.get("retry-after"), now_unix_s)
+        return Later(min(wait_s, _LONGEST_FOREIGN_REST_S), reason)
+    return Failing(reason)
+
+
+def _kind(fields: Mapping[str, Any]) -> str | None:
+    """The word behind the type of a problem of ours."""
+    kind = fields.get("type")
+    return kind.removeprefix(PROBLEM_TYPE) if isinstance(kind, str) and kind.startswith(PROBLEM_TYPE) else None
+
+
 def _reason(answer: Answer, fields: Mapping[str, Any]) -> str:
-    told = [str(fields[name]) for name in ("title", "detail") if fields.get(name)]
-    text = ": ".join(told) or answer.body[:200].decode("utf-8", "replace").strip()
+    told = [readable(str(fields[name]), _MAX_REASON_CHARS) for name in ("title", "detail") if fields.get(name)]
+    text = ": ".join(told) or first_words(answer.body)
     return f"{answer.name or f'HTTP {answer.status}'} {text}".strip()[:_MAX_REASON_CHARS]
 
 
 def _numbers(value: object) -> dict[str, int] | None:
     if not isinstance(value, dict):
         return None
-    whole = {key: number for key, number in value.items() if isinstance(number, int) and number >= 0}
+    whole = {key: number for key, number in value.items() if type(number) is int and 0 <= number < _MAX_SEQ}
     return whole if len(whole) == len(value) else None
 
 
@@ -122,6 +186,6 @@ def _rest_s(text: str | None, now_unix_s: float) -> float:
     except ValueError:
         try:
             wait_s = parsedate_to_datetime(text).timestamp() - now_unix_s
-        except ValueError:
+        except (ValueError, OverflowError, TypeError):
             return _DEFAULT_REST_S
     return min(max(wait_s, 0.0), _LONGEST_REST_S) if wait_s == wait_s else _DEFAULT_REST_S

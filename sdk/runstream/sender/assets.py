@@ -1,15 +1,20 @@
 """Files that must be at the gateway before the event that names them: uploaded beside the frames."""
 
+import hashlib
 import logging
+import os
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from runstream.sender.answers import Failing, Later, Refused, meaning_of
+from runstream.connections import readable
+from runstream.events.protocol import ASSET_HEADER, asset_mark
+from runstream.private import NotPrivate, open_own
+from runstream.sender.answers import Failing, Later, Refused, acknowledges, body_of, from_gateway, meaning_of
 from runstream.sender.backoff import Backoff
 from runstream.sender.transport import Answer, Transport, Unreachable
 from runstream.sender.writers import STUCK_RETRY_S
@@ -18,6 +23,9 @@ SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 #: How many uploads are remembered as done until their events are acknowledged, per gateway.
 _REMEMBERED: Final = 10_000
 _IDLE_S: Final = 60.0
+_BLOCK_BYTES: Final = 1 << 20
+#: What is wrong with these bytes may have happened to them on their way.
+_DAMAGED: Final = "asset-mismatch"
 
 log = logging.getLogger("runstream.sender")
 
@@ -47,7 +55,8 @@ _STORED: Final = Stored()
 class AssetUploads:
     """The uploads to one gateway. `state` is for the lanes' threads, `step` for one thread of its own.
 
-    Resumable by being asked again: whether an asset is stored is the gateway's word, never ours.
+    Resumable by being asked again: whether an asset is stored is the gateway's word, never ours. It counts if it names
+    the hash and the size of what is here; only then may the copy in the spool go.
     """
 
     def __init__(
@@ -65,6 +74,8 @@ class AssetUploads:
         self._queue: OrderedDict[str, Path] = OrderedDict()
         self._done: OrderedDict[str, Stored | Impossible] = OrderedDict()
         self._wake = threading.Event()
+        #: The files whose content was found to be what their names say, as they were then.
+        self._checked: OrderedDict[str, tuple[int, ...]] = OrderedDict()
         self.last_error: str | None = None
 
     def state(self, sha256: str, path: Path) -> AssetState:
@@ -127,29 +138,83 @@ class AssetUploads:
     def wake(self) -> None:
         self._wake.set()
 
+    def abort(self) -> None:
+        """From any thread: cut off the request under way."""
+        self._transport.abort()
+
     def _upload(self, sha256: str, path: Path) -> tuple[Stored | Impossible | None, float]:
-        place = f"/ingest/v1/assets/{sha256}"
-        answer = self._transport.request("HEAD", place, None, self._headers)
-        if answer.status in (200, 204):
-            return _STORED, 0.0
-        if answer.status != 404:
-            return self._not_stored(answer, sha256)
         try:
-            file = path.open("rb")
+            file = os.fdopen(open_own(path), "rb")
         except FileNotFoundError:
-            return Impossible(f"asset {sha256} is neither at the gateway nor at {path}"), 0.0
+            return self._without_a_copy(sha256, path)
+        except NotPrivate as error:
+            return Impossible(f"asset {sha256} is not sent: {error}"), 0.0
         except OSError as error:
             return None, self._failed(f"asset {sha256} cannot be read: {error}")
         with file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            headers = {**self._headers, "Content-Type": "application/octet-stream", "Content-Length": str(size)}
-            answer = self._transport.request("PUT", place, file, headers)
-        return (_STORED, 0.0) if answer.status in (200, 201, 204) else self._not_stored(answer, sha256)
+            try:
+                wrong = self._wrong_with(file, sha256, path)
+            except OSError as error:
+                return None, self._failed(f"asset {sha256} cannot be read: {error}")
+            if wrong is not None:
+                return Impossible(wrong), 0.0
+            return self._send(sha256, file)
+
+    def _send(self, sha256: str, file: BinaryIO) -> tuple[Stored | Impossible | None, float]:
+        """Send the file unless the gateway has it."""
+        size = os.fstat(file.fileno()).st_size
+        place = f"/ingest/v1/assets/{sha256}"
+        answer = self._transport.request("HEAD", place, None, self._headers)
+        if answer.status == 200 and from_gateway(answer):
+            if answer.headers.get(ASSET_HEADER.lower()) == asset_mark(sha256, size):
+                return _STORED, 0.0
+            said = readable(answer.headers.get(ASSET_HEADER.lower(), "nothing"))
+            return None, self._failed(f"{answer.url} says that it stored {said}, not {asset_mark(sha256, size)}")
+        if answer.status != 404 or not from_gateway(answer):
+            return self._not_stored(answer, sha256)
+        file.seek(0)
+        headers = {**self._headers, "Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        answer = self._transport.request("PUT", place, file, headers)
+        if answer.status in (200, 201) and from_gateway(answer):
+            fields = body_of(answer)
+            if acknowledges(fields) and (fields.get("sha256"), fields.get("size_bytes")) == (sha256, size):
+                return _STORED, 0.0
+            return None, self._failed(f"{answer.url} does not say that it stored {asset_mark(sha256, size)}")
+        return self._not_stored(answer, sha256)
+
+    def _without_a_copy(self, sha256: str, path: Path) -> tuple[Stored | Impossible | None, float]:
+        """The copy went after an earlier upload whose event was not acknowledged yet, or it is lost."""
+        answer = self._transport.request("HEAD", f"/ingest/v1/assets/{sha256}", None, self._headers)
+        if not from_gateway(answer) or answer.status not in (200, 404):
+            return self._not_stored(answer, sha256)
+        if answer.status == 404:
+            return Impossible(f"asset {sha256} is neither at the gateway nor at {path}"), 0.0
+        if answer.headers.get(ASSET_HEADER.lower(), "").partition(" ")[0] == sha256:
+            return _STORED, 0.0
+        return None, self._failed(f"{answer.url} does not name the asset that it says it has")
+
+    def _wrong_with(self, file: BinaryIO, sha256: str, path: Path) -> str | None:
+        """Why the file must not be sent under that name. Reads it once, and again after it changed: nothing leaves
+        that the run did not log."""
+        found = os.fstat(file.fileno())
+        state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if self._checked.get(sha256) == state:
+            return None
+        digest = hashlib.sha256()
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+        if digest.hexdigest() != sha256:
+            return f"asset {sha256} is not sent: {path} has other content ({digest.hexdigest()})"
+        self._checked[sha256] = state
+        while len(self._checked) > _REMEMBERED:
+            self._checked.popitem(last=False)
+        return None
 
     def _not_stored(self, answer: Answer, sha256: str) -> tuple[Impossible | None, float]:
         match meaning_of(answer, self._now_unix_s()):
-            case Refused(reason=reason):
+            case Refused(reason=reason, kind=kind):
+                if kind == _DAMAGED:
+                    return None, self._failed(reason)
                 return Impossible(f"asset {sha256} is refused: {reason}"), 0.0
             case Later(wait_s, reason):
                 self.last_error = reason
@@ -157,7 +222,7 @@ class AssetUploads:
             case Failing(reason):
                 return None, self._failed(reason)
             case other:
-                self.last_error = getattr(other, "reason", f"HTTP {answer.status}")
+                self._failed(getattr(other, "reason", f"HTTP {answer.status}"))
                 return None, self._backoff.jittered_s(STUCK_RETRY_S)
 
     def _failed(self, reason: str) -> float:

@@ -1,6 +1,7 @@
 """Frames straight into Kafka, for training nodes inside a cluster's network. The only module that loads its client."""
 
 import asyncio
+import contextlib
 import json
 import os
 import ssl
@@ -92,6 +93,8 @@ class KafkaTransport:
         self._arguments = _security(environ)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._producer: Any = None
+        self._task: asyncio.Task[Answer] | None = None
+        self._aborted = False
 
     def request(
         self,
@@ -111,13 +114,26 @@ class KafkaTransport:
             return self._answer(422, title="a frame cannot be used", detail=str(error))
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(self._append(frames, min(timeout_s, self._send_s)))
+        self._task = self._loop.create_task(self._append(frames, min(timeout_s, self._send_s)))
+        if self._aborted:
+            self._task.cancel()
+        try:
+            return self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            raise Unreachable(f"{self._address}: the request was given up") from None
 
     def close(self) -> None:
         if self._loop is not None:
             self._loop.run_until_complete(self._abandon())
             self._loop.close()
             self._loop = None
+
+    def abort(self) -> None:
+        self._aborted = True
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed in this moment
+                loop.call_soon_threadsafe(task.cancel)
 
     async def _append(self, frames: _Frames, within_s: float) -> Answer:
         deadline_s = asyncio.get_running_loop().time() + within_s

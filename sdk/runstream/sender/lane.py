@@ -8,6 +8,7 @@ from typing import Final
 
 from runstream.clock import Clock
 from runstream.events import limits
+from runstream.events.protocol import receipt_of
 from runstream.sender.answers import Accepted, Failing, Later, Refused, Rewind, Stuck, meaning_of
 from runstream.sender.assets import SHA256, AssetState, AssetUploads, Impossible, Stored
 from runstream.sender.backoff import Backoff
@@ -114,6 +115,10 @@ class Lane:
             writer.close()
         self._transport.close()
 
+    def abort(self) -> None:
+        """From any thread: cut off the request under way."""
+        self._transport.abort()
+
     def busy(self) -> bool:
         """Whether a writer lives or still has something to send. Damaged spools of dead writers do not count."""
         return bool(self._arriving) or any(not writer.settled for writer in self._writers)
@@ -208,7 +213,8 @@ class Lane:
                 self._max_body_bytes = max(len(body) // 2, _LEAST_BODY_BYTES)
             self._wait("retrying", str(error), self._backoff.next_wait_s())
             return
-        match meaning_of(answer, self._clock.time_ns() / 1e9):
+        receipt = receipt_of(part.frame for own in _by_writer(parts).values() for part in own)
+        match meaning_of(answer, self._clock.time_ns() / 1e9, receipt):
             case Accepted(next_seqs, left_out):
                 self._accepted(parts, next_seqs, len(body), left_out)
             case Rewind(expected, reason):

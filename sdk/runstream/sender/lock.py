@@ -4,6 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from runstream.private import open_own
+
 
 class SpoolLock:
     """`SPOOL/sender.lock`. The kernel gives it back when the process ends, however it ends."""
@@ -18,7 +20,7 @@ class SpoolLock:
 
     def take(self) -> bool:
         """Take it and write this process's pid into it; False if another process has it. Never blocks."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_own(self._path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -37,7 +39,7 @@ class SpoolLock:
 
 def sender_lives(spool_dir: Path) -> bool:
     """Whether a process holds the lock: an open and a flock, given back at once."""
-    descriptor = os.open(spool_dir / "sender.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_own(spool_dir / "sender.lock", os.O_RDWR | os.O_CREAT)
     try:
         # Shared, so that two that look at the same time do not take each other for a sender.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from runstream.private import open_own
 from runstream.spool.format import (
     COMMIT_BYTES,
     KIND_EVENT,
@@ -27,7 +28,7 @@ def append_event(folder: Path, writer_id: str, end: Acked, event: bytes, at_us: 
     """
     path = segment_path(folder, end.segment)
     record = SIZED.pack(KIND_EVENT, len(event)) + event
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
     try:
         _zero_rest(descriptor, end.offset)
         if end.offset == SEGMENT_HEADER_BYTES:

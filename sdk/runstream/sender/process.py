@@ -1,13 +1,15 @@
 """The sender of one spool directory: finds writers, gives each to a lane, leaves when it is not needed."""
 
+import contextlib
 import logging
 import os
 import random
 import resource
 import shutil
 import threading
+import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Final
 
 from runstream.clock import SYSTEM_CLOCK, Clock
 from runstream.events.kafka import InvalidAddress, KafkaAddress
+from runstream.private import check_inside
 from runstream.sender.assets import AssetUploads
 from runstream.sender.lane import Lane, Target
 from runstream.sender.lock import SpoolLock
@@ -35,6 +38,10 @@ _TICK_S: Final = 0.2
 #: A folder's time has the resolution of a kernel tick, and a folder appears before what makes it a writer's.
 _RESCAN_S: Final = 2.0
 _STATUS_S: Final = 1.0
+#: How long requests under way may go on once the sender is told to stop, and their threads after they were cut off.
+#: What was not acknowledged by then is sent again by the next sender.
+_STOP_GRACE_S: Final = 5.0
+_STOP_ABORTED_S: Final = 3.0
 #: Two descriptors a writer, and some for connections, logs and the interpreter.
 _WANTED_DESCRIPTORS: Final = 65_536
 
@@ -47,7 +54,14 @@ class _Gateway:
 
     lanes: list[Lane]
     uploads: AssetUploads
+    #: One a lane, in their order, then that of the uploads.
     threads: list[threading.Thread] = field(default_factory=list)
+
+    def abort(self) -> None:
+        """Cut off what is under way."""
+        for lane in self.lanes:
+            lane.abort()
+        self.uploads.abort()
 
 
 class Sender:
@@ -84,6 +98,7 @@ class Sender:
         self._scanned_ns: int | None = None
         self._scan_again_s = float("-inf")
         self._started_us = clock.at_us()
+        self._trouble = ""
         self._written: SenderStatus | None = None
         self._write_at_s = float("-inf")
 
@@ -101,7 +116,7 @@ class Sender:
         needed_s = self._clock.monotonic_s()
         try:
             while not self._asked_to_stop:
-                self.scan()
+                self._scan_or_tell()
                 now = self._clock.monotonic_s()
                 if self.needed():
                     needed_s = now
@@ -118,6 +133,16 @@ class Sender:
     def needed(self) -> bool:
         """Whether a writer lives or has something to send."""
         return any(lane.busy() for gateway in self._gateways.values() for lane in gateway.lanes)
+
+    def _scan_or_tell(self) -> None:
+        """A spool that cannot be read now may be read later; what was found before goes on."""
+        try:
+            self.scan()
+            self._trouble = ""
+        except OSError as error:
+            if str(error) != self._trouble:
+                log.error("the spool cannot be looked at: %s", error)
+            self._trouble = str(error)
 
     def scan(self) -> None:
         """Find new writers and give each to its lane; let go of those whose folders are gone."""
@@ -138,6 +163,7 @@ class Sender:
         if changed_ns != self._scanned_ns or now >= self._scan_again_s:
             self._scan_again_s = now + _RESCAN_S
         self._scanned_ns = changed_ns
+        check_inside(writers_dir)
         names = {entry.name for entry in os.scandir(writers_dir) if entry.is_dir(follow_symlinks=False)}
         for name in [name for name in self._known if name not in names]:
             self._known.pop(name).abandoned = True
@@ -160,27 +186,36 @@ class Sender:
         )
 
     def close(self) -> None:
-        """Stop the threads, each after the request that it has under way, and release what they hold."""
+        """Stop the threads, each after the request that it has under way, and release what they hold. A request that
+        does not end in time is cut off: no gateway, however it answers, keeps a sender from stopping."""
         self._stop.set()
-        for gateway in self._gateways.values():
+        gateways = list(self._gateways.values())
+        threads = [thread for gateway in gateways for thread in gateway.threads]
+        for gateway in gateways:
             gateway.uploads.wake()
-        for gateway in self._gateways.values():
-            for thread in gateway.threads:
-                thread.join()
-            for lane in gateway.lanes:
-                lane.close()
+        if not _joined(threads, _STOP_GRACE_S):
+            for gateway in gateways:
+                gateway.abort()
+            if not _joined(threads, _STOP_ABORTED_S):
+                log.warning("a request could not be cut off; it is left behind and sends nothing any more")
+        for gateway in gateways:
+            for lane, thread in zip(gateway.lanes, gateway.threads, strict=False):
+                if not thread.is_alive():
+                    lane.close()
 
     def _meet(self, folder: Path, offline_too: bool) -> None:
         # An offline writer's target may have changed until somebody wants it sent.
         info = None if offline_too else self._offline.get(folder.name)
         if info is None:
             try:
+                check_inside(folder)
                 info = WriterInfo.read(folder)
-                bytes.fromhex(info.writer_id)
+                with contextlib.suppress(FileNotFoundError):
+                    check_inside(folder / "assets")
             except FileNotFoundError:
                 return  # being made; it is looked for again
-            except (OSError, SpoolCorrupt, ValueError) as error:
-                self._unusable[folder.name] = str(error)
+            except (OSError, SpoolCorrupt) as error:
+                self._pass_over(folder, str(error))
                 return
         self._unusable.pop(folder.name, None)
         if info.mode == "offline" and not offline_too:
@@ -189,11 +224,16 @@ class Sender:
         try:
             gateway = self._gateway(Target(info.url, info.api_key, info.ingest))
         except InvalidTarget as error:
-            self._unusable[folder.name] = str(error)
+            self._pass_over(folder, str(error))
             return
         self._offline.pop(folder.name, None)
         writer = self._known[folder.name] = SpooledWriter(folder, info, self.spool_dir / "rejected", self._clock)
         gateway.lanes[zlib.crc32(info.writer_id.encode()) % len(gateway.lanes)].adopt(writer)
+
+    def _pass_over(self, folder: Path, reason: str) -> None:
+        if self._unusable.get(folder.name) != reason:
+            log.error("writer %s is passed over: %s", folder.name, reason)
+        self._unusable[folder.name] = reason
 
     def _gateway(self, target: Target) -> _Gateway:
         gateway = self._gateways.get(target)
@@ -207,10 +247,12 @@ class Sender:
             ]
             gateway = self._gateways[target] = _Gateway(lanes, uploads)
             gateway.threads = [
-                threading.Thread(target=self._run_lane, args=(lane,), name=f"lane-{number}")
+                threading.Thread(target=self._run_lane, args=(lane,), name=f"lane-{number}", daemon=True)
                 for number, lane in enumerate(lanes)
             ]
-            gateway.threads.append(threading.Thread(target=uploads.run, args=(self._stop,), name="uploads"))
+            gateway.threads.append(
+                threading.Thread(target=uploads.run, args=(self._stop,), name="uploads", daemon=True)
+            )
             for thread in gateway.threads:
                 thread.start()
         return gateway
@@ -288,6 +330,14 @@ def connected_to_kafka(ingest: str, clock: Clock) -> Transport:
         raise InvalidTarget(
             f"frames for {ingest} need the package {error.name}: pip install 'runstream[kafka]' where this sender runs"
         ) from error
+
+
+def _joined(threads: Sequence[threading.Thread], within_s: float) -> bool:
+    """Whether all of them ended within that time."""
+    until_s = time.monotonic() + within_s
+    for thread in threads:
+        thread.join(max(until_s - time.monotonic(), 0.0))
+    return not any(thread.is_alive() for thread in threads)
 
 
 def installed_version() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from runstream.private import NotPrivate, check_inside, check_root
 from runstream.sender.lock import sender_lives
 from runstream.sender.status import read_status
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
@@ -47,10 +48,14 @@ def _retarget(
 ) -> int:
     url, api_key, ingest = target
     moved = 0
+    if (spool_dir / "writers").exists():
+        check_root(spool_dir)
+        check_inside(spool_dir / "writers")
     for folder in sorted((spool_dir / "writers").glob("*/")):
         try:
+            check_inside(folder)  # what is written there may hold a key
             info = WriterInfo.read(folder)
-        except (FileNotFoundError, SpoolCorrupt):
+        except (FileNotFoundError, NotPrivate, SpoolCorrupt):
             continue
         if (info.url, info.api_key, info.ingest) == target or not concerns(folder, info):
             continue

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from runstream.private import open_own
 from runstream.sender.lock import sender_lives
 
 #: Senders that this process started and that have not been seen to end (spool, process, when): looked at, so that none
@@ -47,8 +48,7 @@ def ensure_sender(spool_dir: Path) -> None:
         if starting or sender_lives(spool_dir):
             return
         paths = os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(spool_dir / "sender.log", flags, 0o600)
+        descriptor = open_own(spool_dir / "sender.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with contextlib.closing(os.fdopen(descriptor, "wb")) as errors:
             process = subprocess.Popen(
                 # -P: what lies in the working directory is not imported instead of what is installed.

@@ -6,7 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from runstream.private import read_own
 from runstream.spool.format import write_private_json
+
+#: Some 300 bytes for each writer that has something to tell: 100,000 writers.
+_MAX_STATUS_BYTES: Final = 32_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +90,25 @@ def merged(lanes: Sequence[LaneStatus]) -> LaneStatus:
 def read_status(spool_dir: Path) -> SenderStatus | None:
     """What the sender last said; None if none ever did, or if it cannot be read."""
     try:
-        fields = json.loads((spool_dir / "sender.json").read_bytes())
+        fields = json.loads(read_own(spool_dir / "sender.json", _MAX_STATUS_BYTES))
         targets = tuple(_target(target) for target in fields.pop("targets"))
-        return SenderStatus(
+        status = SenderStatus(
             targets=targets, **{name: fields[name] for name in SenderStatus.__slots__ if name in fields}
         )
-    except (OSError, ValueError, KeyError, TypeError):
+        return status if _is_sound(status) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _is_sound(status: SenderStatus) -> bool:
+    """Whether its members are of the kinds on which others rely: a pid of -1 would be every process of this user."""
+    numbers = (status.pid, status.started_us, status.updated_us, status.offline_writers)
+    return (
+        all(type(number) is int for number in numbers)
+        and status.pid > 1
+        and isinstance(status.state, str)
+        and isinstance(status.unusable, dict)
+    )
 
 
 def _target(fields: dict[str, Any]) -> LaneStatus:

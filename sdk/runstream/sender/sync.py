@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from runstream.clock import SYSTEM_CLOCK, Clock
+from runstream.private import NotPrivate, check_inside, check_root, open_own, read_own, write_own
 from runstream.sender.lock import SpoolLock
 from runstream.sender.process import SYNC_MARKER, Sender
 from runstream.sender.start import ensure_sender
@@ -21,6 +22,8 @@ from runstream.spool.reader import SpoolReader
 
 _POLL_S: Final = 0.1
 _MARK_EVERY_S: Final = 2.0
+#: What says why something was set aside: ids, a URL and a reason of at most 500 characters.
+MAX_REJECTED_BYTES: Final = 64_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ def sync(
     """
     if not (spool_dir / "writers").is_dir():
         return SyncResult(0, 0, ())
+    check_root(spool_dir)
+    check_inside(spool_dir / "writers")
     aside_before = set(_set_aside(spool_dir))
     goals, left = _goals(spool_dir, include_offline)
     begun_us = clock.at_us()
@@ -142,7 +147,7 @@ def _sending(spool_dir: Path, include_offline: bool, clock: Clock) -> Iterator[C
             thread.start()
         elif not own and include_offline and clock.monotonic_s() - marked_s >= _MARK_EVERY_S:
             marked_s = clock.monotonic_s()
-            (spool_dir / SYNC_MARKER).touch()
+            write_own(spool_dir / SYNC_MARKER, b"%d\n" % os.getpid())
 
     try:
         yield keep_asking
@@ -155,9 +160,12 @@ def _sending(spool_dir: Path, include_offline: bool, clock: Clock) -> Iterator[C
 
 def _goals(spool_dir: Path, include_offline: bool) -> tuple[list[_Goal], list[LeftOver]]:
     goals, left = [], []
-    for folder in sorted(path for path in (spool_dir / "writers").iterdir() if path.is_dir()):
+    for folder in sorted((spool_dir / "writers").iterdir()):
+        if folder.is_symlink() or not folder.is_dir():
+            continue
         reader = SpoolReader(folder)
         try:
+            check_inside(folder)
             info = WriterInfo.read(folder)
             if info.mode == "offline" and not include_offline:
                 continue
@@ -166,7 +174,7 @@ def _goals(spool_dir: Path, include_offline: bool) -> tuple[list[_Goal], list[Le
             goals.append(_Goal(folder, info, begin.next_seq, reader.last(begin).next_seq))
         except FileNotFoundError:
             continue  # being made, or just removed
-        except SpoolCorrupt as error:
+        except (SpoolCorrupt, OSError) as error:
             left.append(LeftOver(folder.name, "", 0, str(error)))
         finally:
             reader.close()
@@ -176,8 +184,8 @@ def _goals(spool_dir: Path, include_offline: bool) -> tuple[list[_Goal], list[Le
 def _lives(folder: Path, info: WriterInfo) -> bool:
     """Whether the writing process lives. The lock alone does not say: a sender takes that of a dead writer."""
     try:
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+        descriptor = open_own(folder / "lock", os.O_RDWR)
+    except (FileNotFoundError, NotPrivate):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -245,6 +253,10 @@ def _set_aside(spool_dir: Path) -> list[Path]:
 
 
 def _left_aside(path: Path) -> LeftOver:
-    fields = json.loads(path.read_bytes())
-    records = int(fields["end_seq"]) - int(fields["first_seq"])
-    return LeftOver(str(fields["writer_id"]), str(fields["run_id"]), records, f"{fields['reason']} (kept as {path})")
+    try:
+        fields = json.loads(read_own(path, MAX_REJECTED_BYTES))
+        records = int(fields["end_seq"]) - int(fields["first_seq"])
+        reason = f"{fields['reason']} (kept as {path})"
+        return LeftOver(str(fields["writer_id"]), str(fields["run_id"]), records, reason)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return LeftOver("", "", 0, f"{path} cannot be read: {error}")

@@ -1,19 +1,17 @@
 """HTTP to a gateway: one kept-alive connection, and the seam that tests replace."""
 
 import http.client
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
 
+from runstream.connections import FAILURES, BadResponse, Connection, readable, unused_proxy
+
 #: A gateway that syncs to a slow disk behind a full queue still answers within this.
 REQUEST_TIMEOUT_S: Final = 60.0
-_CONNECT_TIMEOUT_S: Final = 10.0
 #: An answer says where every writer of a request is: 60 bytes each, and a request has at most some thousand.
 _MAX_ANSWER_BYTES: Final = 4_000_000
-#: What a file is read in when it is uploaded.
-_UPLOAD_BLOCK_BYTES: Final = 1 << 18
 
 
 class Unreachable(Exception):
@@ -31,12 +29,14 @@ class InvalidTarget(ValueError):
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An HTTP answer, header names in lower case. `name`: what a person is told instead of its status, where it is
-    another transport's answer in the same form."""
+    another transport's answer in the same form: one that was made in this process, and is believed."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     name: str = ""
+    #: What was requested.
+    url: str = ""
 
 
 class Transport(Protocol):
@@ -52,11 +52,15 @@ class Transport(Protocol):
     ) -> Answer:
         """Send and wait for the answer. `path` begins with '/' and is added to the target's own.
 
-        `timeout_s` bounds each wait, not the whole. Raises Unreachable; never for a status.
+        `timeout_s` bounds each wait for the other side, and the time to its response. Raises Unreachable; never for a
+        status.
         """
 
     def close(self) -> None:
         """Close the connection. The next request opens another."""
+
+    def abort(self) -> None:
+        """From any thread: make the request under way, and every later one, raise Unreachable soon."""
 
 
 def split_target(url: str) -> SplitResult:
@@ -72,12 +76,12 @@ def split_target(url: str) -> SplitResult:
 
 
 class HttpTransport:
-    """The standard library's client over one kept-alive connection."""
+    """The standard library's client over one kept-alive connection. `abort` may be called by any thread."""
 
     def __init__(self, url: str) -> None:
         """Raises InvalidTarget."""
         self._parts = split_target(url)
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection = Connection(self._parts)
 
     def request(
         self,
@@ -87,7 +91,7 @@ class HttpTransport:
         headers: Mapping[str, str],
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> Answer:
-        reused = self._connection is not None
+        reused = self._connection.is_open
         place = body.tell() if body is not None and not isinstance(body, bytes) else 0
         try:
             return self._exchange(method, path, body, headers, timeout_s)
@@ -95,7 +99,7 @@ class HttpTransport:
             self.close()
             if not reused:
                 raise Unreachable(self._told(error)) from error
-        except (OSError, http.client.HTTPException) as error:
+        except FAILURES as error:
             self.close()
             raise Unreachable(self._told(error), too_slow=isinstance(error, TimeoutError)) from error
         # The gateway closed a connection that had been idle: that says nothing about how it is now.
@@ -103,14 +107,15 @@ class HttpTransport:
             body.seek(place)
         try:
             return self._exchange(method, path, body, headers, timeout_s)
-        except (OSError, http.client.HTTPException) as error:
+        except FAILURES as error:
             self.close()
             raise Unreachable(self._told(error), too_slow=isinstance(error, TimeoutError)) from error
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
+
+    def abort(self) -> None:
+        self._connection.abort()
 
     def _exchange(
         self,
@@ -120,41 +125,16 @@ class HttpTransport:
         headers: Mapping[str, str],
         timeout_s: float,
     ) -> Answer:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._connect()
-        assert connection.sock is not None
-        connection.sock.settimeout(timeout_s)
-        try:
-            connection.request(method, self._parts.path.rstrip("/") + path, body=body, headers=dict(headers))
-        except (BrokenPipeError, ConnectionResetError):
-            # A gateway that refuses a large body answers and closes before all of it was sent: its answer counts.
-            if connection.sock is None:
-                raise
-        response = connection.getresponse()
+        response = self._connection.request(method, path, body, headers, timeout_s)
         answer = Answer(
-            response.status,
-            {name.lower(): value for name, value in response.getheaders()},
-            response.read(_MAX_ANSWER_BYTES),
+            response.status, response.headers, response.read_all(_MAX_ANSWER_BYTES), url=self._parts.geturl() + path
         )
-        if response.will_close or not response.isclosed():
+        if not response.reusable:
             self.close()
         return answer
 
-    def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._parts.hostname or "", self._parts.port
-        connection: http.client.HTTPConnection
-        if self._parts.scheme == "https":
-            context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(
-                host, port, timeout=_CONNECT_TIMEOUT_S, context=context, blocksize=_UPLOAD_BLOCK_BYTES
-            )
-        else:
-            connection = http.client.HTTPConnection(
-                host, port, timeout=_CONNECT_TIMEOUT_S, blocksize=_UPLOAD_BLOCK_BYTES
-            )
-        connection.connect()
-        return connection
-
     def _told(self, error: Exception) -> str:
-        return f"{self._parts.geturl()} cannot be reached: {error or type(error).__name__}"
+        said = readable(str(error)) or type(error).__name__
+        if isinstance(error, BadResponse | http.client.HTTPException):
+            return f"{self._parts.geturl()} gave a response that cannot be read: {said}"
+        return f"{self._parts.geturl()} cannot be reached: {said}{unused_proxy(self._parts)}"

@@ -14,6 +14,7 @@ from typing import Final
 from runstream.clock import Clock
 from runstream.events.control import WriterLost, encode_event
 from runstream.events.frame import InvalidFrame, heartbeat
+from runstream.private import make_inside, open_own, write_own
 from runstream.sender.frames import dropped_frame, frame_from_window
 from runstream.sender.lost import append_event
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo, write_private_json
@@ -190,14 +191,14 @@ class SpooledWriter:
 
     def set_aside(self, window: Window, frame: bytes, reason: str) -> None:
         """Keep `window` under rejected/ with the reason, and send a word about it in its place."""
-        self._rejected_dir.mkdir(mode=0o700, exist_ok=True)
+        make_inside(self._rejected_dir)
         name = f"{self.writer_id}-{window.start.next_seq}-{window.end.next_seq}"
         if frame:
-            (self._rejected_dir / f"{name}.frame").write_bytes(frame)
+            write_own(self._rejected_dir / f"{name}.frame", frame)
         else:
             pieces = [event.data for event in window.events]
             pieces += [piece for group in window.groups.values() for piece in group.pieces]
-            (self._rejected_dir / f"{name}.records").write_bytes(b"".join(pieces))
+            write_own(self._rejected_dir / f"{name}.records", b"".join(pieces))
         told: dict[str, object] = {
             "writer_id": self.writer_id,
             "run_id": self.info.run_id,
@@ -233,7 +234,7 @@ class SpooledWriter:
         if self._lock_descriptor is not None:
             return False
         try:
-            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_own(self.folder / "lock", os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:
             self.gone = True
             return False
@@ -291,8 +292,7 @@ class SpooledWriter:
 
     def _store(self, place: Acked) -> None:
         if self._acked_descriptor is None:
-            path = self.folder / "acked"
-            self._acked_descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._acked_descriptor = open_own(self.folder / "acked", os.O_WRONLY | os.O_CREAT)
         os.pwrite(self._acked_descriptor, place.pack(), 0)
         if place.segment > self.place.segment:
             self.reader.forget_before(place)
@@ -311,12 +311,12 @@ class SpooledWriter:
         self.problem, self.corrupt = reason, True
         said = {"reason": reason, "next_seq": self.place.next_seq, "at_us": self._clock.at_us()}
         with contextlib.suppress(OSError):
-            (self.folder / CORRUPT_MARK).write_text(json.dumps(said))
+            write_own(self.folder / CORRUPT_MARK, json.dumps(said).encode())
 
     def _remove(self) -> None:
         """Out of the way in one step, so that no half of a folder is ever taken for a writer."""
         removed = self.folder.parent.parent / "removed"
-        removed.mkdir(mode=0o700, exist_ok=True)
+        make_inside(removed)
         target = removed / self.folder.name
         self.folder.rename(target)
         self.gone = True

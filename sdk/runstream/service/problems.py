@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from runstream.events.frame import InvalidFrame
 from runstream.events.names import InvalidName
 from runstream.events.positions import InvalidPositions
+from runstream.events.protocol import PROTOCOL, PROTOCOL_HEADER
 from runstream.service.assets import (
     AssetInvalid,
     AssetMismatch,
@@ -114,6 +115,7 @@ def problem_middleware(*mappings: ErrorMapping) -> Middleware:
             REQUEST_ID.reset(token)
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
+            response.headers[PROTOCOL_HEADER] = str(PROTOCOL)
         return response
 
     return answer_problems

@@ -6,7 +6,9 @@ import struct
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
+
+from runstream.private import NotPrivate, open_own, read_own
 
 SEGMENT_MAGIC: Final = b"RSPL"
 SEGMENT_VERSION: Final = 1
@@ -28,6 +30,13 @@ ROW_HEAD_BYTES: Final = KIND.size
 ROW_TAIL_BYTES: Final = len(COMMIT_BYTES)
 
 _ACKED: Final = struct.Struct("<QQII")
+#: A writer.json holds two addresses, a key and a few names: some 600 bytes.
+_MAX_INFO_BYTES: Final = 64_000
+#: Segments have at most 8 MiB, or the size of their largest record: a row of 20,000 metrics with its schema (names of
+#: at most 500 bytes) has 10.2 MB.
+MAX_SEGMENT_FILE_BYTES: Final = 64_000_000
+#: The numbers that fit into `acked`.
+_MAX_SEGMENT_DIGITS: Final = 9
 
 
 class SpoolCorrupt(Exception):
@@ -96,10 +105,36 @@ class WriterInfo:
         path = folder / "writer.json"
         try:
             # What an older version left out has its default.
-            fields = {"ingest": "", **json.loads(path.read_bytes())}
-            return cls(**{name: fields[name] for name in cls.__slots__})
-        except (ValueError, KeyError, TypeError) as error:
+            fields = {"ingest": "", **json.loads(read_own(path, _MAX_INFO_BYTES))}
+            info = cls(**{name: fields[name] for name in cls.__slots__})
+        except FileNotFoundError:
+            raise
+        except NotPrivate as error:
+            raise SpoolCorrupt(str(error)) from None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise SpoolCorrupt(f"{path} cannot be read: {error!r}") from None
+        wrong = next((name for name, kinds in _INFO_TYPES.items() if not _is_one_of(getattr(info, name), kinds)), None)
+        if wrong is not None or not _is_id(info.writer_id):
+            wrong = wrong or "writer_id"
+            raise SpoolCorrupt(f"{path} cannot be read: its {wrong} is {str(getattr(info, wrong))[:80]!r}")
+        return info
+
+
+_INFO_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    **dict.fromkeys(("writer_id", "run_id", "workspace", "project", "url", "mode", "sdk_version", "ingest"), (str,)),
+    **dict.fromkeys(("pid", "created_us"), (int,)),
+    "rank": (int, type(None)),
+    "process_started_s": (int, float),
+    "api_key": (str, type(None)),
+}
+
+
+def _is_one_of(value: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 32 and not text.strip("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +151,11 @@ class Acked:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """What the file says; the beginning if it is absent, cut or damaged (sending again is harmless)."""
+        """What the file says; the beginning if it is absent, cut, damaged or no file of ours (sending again is
+        harmless)."""
         try:
-            data = (folder / "acked").read_bytes()
-        except FileNotFoundError:
+            data = read_own(folder / "acked", _ACKED.size)
+        except OSError:
             return cls()
         if len(data) != _ACKED.size or zlib.crc32(data[:-4]).to_bytes(4, "little") != data[-4:]:
             return cls()
@@ -133,13 +169,14 @@ def segment_path(folder: Path, number: int) -> Path:
 
 def segment_numbers(folder: Path) -> list[int]:
     """The numbers of the segments that are there, ascending."""
-    return sorted(int(path.stem) for path in folder.glob("*.rows") if path.stem.isdigit())
+    stems = (path.stem for path in folder.glob("*.rows"))
+    return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) <= _MAX_SEGMENT_DIGITS)
 
 
 def write_private_json(path: Path, fields: dict[str, object]) -> None:
     """Replace `path` by `fields` as JSON, readable by this user alone, never half-written."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(open_own(temporary, os.O_WRONLY | os.O_CREAT), "w") as file:
+        file.truncate(0)
         json.dump(fields, file, indent=1)
     temporary.replace(path)

@@ -1,17 +1,20 @@
 """One segment of a spool as its reader sees it: mapped, its schemas known, its committed records found in runs."""
 
 import mmap
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from runstream.private import NotPrivate, open_own
 from runstream.spool.format import (
     COMMIT_BYTES,
     KIND,
     KIND_EVENT,
     KIND_ROW,
     KIND_SCHEMA,
+    MAX_SEGMENT_FILE_BYTES,
     ROW_HEAD_BYTES,
     ROW_TAIL_BYTES,
     SEGMENT_HEADER_BYTES,
@@ -24,6 +27,7 @@ ROW_FIXED_BYTES: Final = 16  # step and time
 NO_BOUND: Final = 2**62
 _NOTHING: Final = b"\0\0\0\0"
 _SCHEMA_ID: Final = struct.Struct("<I")
+_MAX_SCHEMA: Final = 2**32 - 1 - KIND_ROW
 #: How many rows are looked at first; four times as many after each full success, so that a short tail behind the
 #: place never makes the reader touch (and the kernel map) all the empty pages behind it.
 _FIRST_LOOK_ROWS: Final = 4
@@ -88,12 +92,20 @@ class MappedSegment:
     def open(cls, path: Path, number: int) -> Self | None:
         """Map the segment; None if it is not there or its header is not written yet. Raises SpoolCorrupt."""
         try:
-            with path.open("rb") as file:
-                if file.seek(0, 2) < SEGMENT_HEADER_BYTES:
-                    return None
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            descriptor = open_own(path)
         except FileNotFoundError:
             return None
+        except NotPrivate as error:
+            raise SpoolCorrupt(str(error)) from None
+        try:
+            size = os.fstat(descriptor).st_size
+            if size < SEGMENT_HEADER_BYTES:
+                return None
+            if size > MAX_SEGMENT_FILE_BYTES:
+                raise SpoolCorrupt(f"{path} has {size} bytes, a segment has at most {MAX_SEGMENT_FILE_BYTES}")
+            data = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+        finally:
+            os.close(descriptor)
         head = data[:SEGMENT_HEADER_BYTES]
         if not head.strip(b"\0"):
             data.close()
@@ -154,6 +166,8 @@ class MappedSegment:
             return None
         if kind == KIND_EVENT:
             return Run(at, end, 1, None)
+        if _SCHEMA_ID.unpack_from(self.data, at + SIZED.size)[0] > _MAX_SCHEMA:
+            return "a schema whose number no row can name"
         self._define(at + SIZED.size, end - ROW_TAIL_BYTES)
         return Run(at, end, 0, None)
 

@@ -339,7 +339,7 @@ def _add_rows(window: Window, run: Run, schema: Schema, seq: int, piece: bytes) 
 def _type_of(data: bytes) -> object:
     try:
         fields = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return fields.get("type") if isinstance(fields, dict) else None
 
@@ -348,7 +348,7 @@ def _read_event(segment: MappedSegment, run: Run, seq: int) -> EventRecord:
     data = segment.event_at(run)
     try:
         fields = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpoolCorrupt(f"the event at byte {run.begin} of {segment.path} is no JSON: {error}") from None
     if not isinstance(fields, dict):
         raise SpoolCorrupt(f"the event at byte {run.begin} of {segment.path} is no JSON object")

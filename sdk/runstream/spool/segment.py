@@ -35,7 +35,7 @@ def allocate(path: Path, size_bytes: int) -> mmap.mmap:
     A hole would turn a full disk into a SIGBUS in the middle of training. Raises OSError (ENOSPC, EDQUOT, ...),
     and then leaves no file behind.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         preallocate(descriptor, size_bytes)
         return mmap.mmap(descriptor, size_bytes)

@@ -22,6 +22,7 @@ from runstream.clock import Clock
 from runstream.errors import Unusable
 from runstream.events import limits
 from runstream.notices import Notices
+from runstream.private import make_inside, make_root, open_own
 from runstream.spool.appender import BACKLOG_BYTES, FIRST_SEGMENT_BYTES, Appender
 from runstream.spool.backlog import EventRecord, pack_row
 from runstream.spool.format import COMMIT, WriterInfo
@@ -65,9 +66,12 @@ class SpoolWriter(Appender):
         self._last_step = first_step - 1
         folder = spool / "writers" / info.writer_id
         try:
-            folder.mkdir(mode=0o700, parents=True)
-            (folder / _ASSETS).mkdir(mode=0o700)
-            self._lock_descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            make_root(spool)
+            make_inside(folder.parent)
+            folder.mkdir(mode=0o700)
+            make_inside(folder)
+            make_inside(folder / _ASSETS)
+            self._lock_descriptor = open_own(folder / "lock", os.O_RDWR | os.O_CREAT)
             fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             super().__init__(folder, info, clock, notices, segment_bytes, backlog_bytes, want_reserve)
             info.write(folder)

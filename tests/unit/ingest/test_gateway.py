@@ -12,12 +12,14 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from lane_bench import receipt_of_body
 from prometheus_client import CollectorRegistry
 
 from runstream.events import limits
 from runstream.events.control import RunNotesSet, decode_event
 from runstream.events.frame import decode_frame, encode_frame, heartbeat
 from runstream.events.positions import Positions
+from runstream.events.protocol import ACKNOWLEDGES, ASSET_HEADER, PROTOCOL, PROTOCOL_HEADER, asset_mark
 from runstream.service.log import LogUnavailable, Record
 from runstream.service.problems import problem_middleware
 from runstream_ingest.assets import LocalAssets
@@ -78,7 +80,12 @@ class Gateway:
 
     async def send(self, *frames: bytes) -> tuple[int, dict[str, Any]]:
         async with self.client.post(f"{self.url}/ingest/v1/frames", data=b"".join(frames)) as answer:
-            return answer.status, await answer.json(content_type=None)
+            told = await answer.json(content_type=None)
+            assert answer.headers[PROTOCOL_HEADER] == str(PROTOCOL)
+            if answer.status == 200:
+                assert {name: told.pop(name) for name in ACKNOWLEDGES} == ACKNOWLEDGES
+                assert told.pop("receipt") == receipt_of_body(b"".join(frames))
+            return answer.status, told
 
     async def command(self, body: Any) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -479,12 +486,14 @@ async def test_assets_are_stored_once_under_their_hash(gateway: Gateway) -> None
     sha256 = hashlib.sha256(data).hexdigest()
     url = f"{gateway.url}/ingest/v1/assets/{sha256}"
     async with gateway.client.head(url) as answer:
-        assert answer.status == 404
+        assert (answer.status, answer.headers[PROTOCOL_HEADER], ASSET_HEADER in answer.headers) == (404, "1", False)
+    told = {**ACKNOWLEDGES, "sha256": sha256, "size_bytes": len(data)}
     async with gateway.client.put(url, data=data) as answer:
-        assert (answer.status, await answer.json()) == (201, {"sha256": sha256, "size_bytes": len(data)})
+        assert (answer.status, await answer.json()) == (201, told)
     async with gateway.client.put(url, data=data) as answer:
-        assert (answer.status, await answer.json()) == (200, {"sha256": sha256, "size_bytes": len(data)})
+        assert (answer.status, await answer.json()) == (200, told)
     async with gateway.client.head(url) as answer:
+        assert answer.headers[ASSET_HEADER] == asset_mark(sha256, len(data))
         assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(data)))
     assert (gateway.assets / sha256[:2] / sha256).read_bytes() == data
 

@@ -134,16 +134,18 @@ def test_an_address_that_is_none_is_named(url: str) -> None:
         HttpTransport(url)
 
 
+OURS = {"runstream-protocol": "1"}
+ACK = b'{"protocol":1,"server":"runstream 9","receipt":"r","writers":{"ab":3}}'
+BAD = b'{"type":"urn:runstream:problem:bad","title":"bad","detail":"why","writer_id":"ab"}'
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "body", "meaning"),
     [
-        (200, {}, b'{"positions":"0:1","writers":{"ab":3}}', Accepted({"ab": 3})),
-        (200, {}, b"<html>hello</html>", Failing("a 200 without 'writers': is this a Runstream gateway?")),
-        (200, {}, b'{"writers":{"ab":-3}}', Failing("a 200 without 'writers': is this a Runstream gateway?")),
-        (409, {}, b'{"title":"gap","expected":{"ab":3}}', Rewind({"ab": 3}, "HTTP 409 gap")),
-        (409, {}, b'{"title":"gap"}', Failing("HTTP 409 gap, without 'expected'")),
-        (422, {}, b'{"title":"bad","detail":"why","writer_id":"ab"}', Refused(422, "ab", "HTTP 422 bad: why")),
-        (413, {}, b"too large", Refused(413, None, "HTTP 413 too large")),
+        (200, {}, ACK, Accepted({"ab": 3})),
+        (409, {}, b'{"type":"urn:runstream:problem:gap","expected":{"ab":3}}', Rewind({"ab": 3}, "HTTP 409 {")),
+        (422, {}, BAD, Refused(422, "ab", "HTTP 422 bad: why", "bad")),
+        (413, {}, b'{"type":"urn:runstream:problem:x","title":"y"}', Refused(413, None, "HTTP 413 y", "x")),
         (401, {}, b"", Stuck("HTTP 401")),
         (404, {}, b"not here", Stuck("HTTP 404 not here")),
         (302, {}, b"", Stuck("HTTP 302")),
@@ -157,10 +159,63 @@ def test_an_address_that_is_none_is_named(url: str) -> None:
         (502, {}, b"[]", Failing("HTTP 502 []")),
     ],
 )
-def test_answers_are_sorted_by_what_is_done_about_them(
+def test_answers_of_a_gateway_are_sorted_by_what_is_done_about_them(
     status: int, headers: dict[str, str], body: bytes, meaning: Meaning
 ) -> None:
-    assert meaning_of(Answer(status, headers, body), now_unix_s=10.0) == meaning
+    found = meaning_of(Answer(status, OURS | headers, body), now_unix_s=10.0, receipt="r")
+    if isinstance(meaning, Rewind):
+        assert isinstance(found, Rewind)
+        assert found.expected == meaning.expected
+    else:
+        assert found == meaning
+
+
+@pytest.mark.parametrize(
+    "status", [*range(200, 206), *range(300, 309), *range(400, 432), 451, 499, *range(500, 512), 999]
+)
+@pytest.mark.parametrize("body", [b"", b"<html>Please sign in</html>", b"{}", b"[]", ACK, BAD, b'{"writers":{"ab":3}}'])
+def test_an_answer_without_our_header_never_says_anything_about_records(status: int, body: bytes) -> None:
+    for headers in ({}, {"runstream-protocol": "2"}, {"content-type": "application/problem+json"}):
+        found = meaning_of(Answer(status, headers, body, url="http://here/x"), 10.0, "r")
+        assert isinstance(found, Failing | Later)
+        assert "http://here/x" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>hello</html>"),
+        (200, b'{"positions":"0:1","writers":{"ab":3}}'),
+        (200, ACK.replace(b'"r"', b'"another"')),
+        (200, ACK.replace(b'"protocol":1', b'"protocol":2')),
+        (200, ACK.replace(b"3", b"-3")),
+        (200, ACK.replace(b"3", b"true")),
+        (200, ACK.replace(b"3", b"1e3")),
+        (200, ACK.replace(b"3", b"9" * 40)),
+        (200, b"[" * 100_000),
+        (200, b'{"writers":' * 100_000),
+        (409, b'{"type":"urn:runstream:problem:gap","title":"gap"}'),
+        (409, b'{"title":"gap","expected":{"ab":3}}'),
+        (409, b'{"type":"urn:runstream:problem:other","expected":{"ab":3}}'),
+        (422, b'{"title":"bad","writer_id":"ab"}'),
+        (422, BAD.replace(b"urn:runstream", b"urn:other")),
+        (413, b"too large"),
+        (400, b'{"type":"urn:runstream:problem:unreadable-body","writer_id":"ab"}'),
+    ],
+)
+def test_an_answer_with_our_header_that_does_not_say_what_it_means_is_a_failure(status: int, body: bytes) -> None:
+    assert isinstance(meaning_of(Answer(status, OURS, body), 10.0, "r"), Failing)
+
+
+def test_what_a_server_says_cannot_control_a_terminal() -> None:
+    body = b'{"type":"urn:runstream:problem:x","title":"\\u001b]0;owned\\u0007 a\\nb"}'
+    found = meaning_of(Answer(422, OURS, body), 10.0)
+    assert isinstance(found, Refused)
+    assert found.reason.isprintable()
+    foreign = meaning_of(Answer(302, {"location": "http://x/\x1b[2J"}, b"\x1b[31m"), 10.0)
+    assert isinstance(foreign, Failing)
+    assert foreign.reason.isprintable()
+    assert "redirect to http://x/" in foreign.reason
 
 
 @pytest.mark.parametrize("luck", [0.0, 0.999])

@@ -12,6 +12,7 @@ from typing import IO, Any, Final, Protocol, cast
 from runstream.errors import Invalid
 from runstream.events.control import AssetLogged
 from runstream.events.limits import MAX_ASSET_BYTES
+from runstream.private import private_opener
 
 _BLOCK_BYTES: Final = 1 << 20
 _MODEL_SUFFIXES: Final = frozenset(
@@ -127,7 +128,7 @@ def store(source: IO[bytes], folder: Path, temporary_name: str) -> StoredFile:
     temporary = folder / f"{temporary_name}.tmp"
     try:
         sha256, size = hashlib.sha256(), 0
-        with temporary.open("xb") as target:
+        with open(temporary, "xb", opener=private_opener) as target:
             while block := source.read(_BLOCK_BYTES):
                 size += len(block)
                 if size > MAX_ASSET_BYTES:
