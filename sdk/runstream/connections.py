@@ -15,7 +15,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Final
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlsplit
 
 #: A hundred lines of 64 kB are what http.client takes; ours have a dozen short ones. Responses of kind 1xx count too.
 _MAX_HEAD_BYTES: Final = 1_000_000
@@ -185,6 +185,22 @@ class Connection:
         except UnicodeError as error:  # a host name that cannot be one
             raise Unsendable(f"{host!r} is no name of a host: {error}") from None
         return connection
+
+
+def fetch(url: str, path: str, headers: Mapping[str, str], timeout_s: float, limit: int) -> tuple[Response, bytes]:
+    """The answer to one GET, and its body of at most `limit` bytes; a wait of `timeout_s` for each of connection, head
+    and body. Raises one of FAILURES, also for an address that is none."""
+    try:
+        parts = urlsplit(url)
+        connection = Connection(parts, timeout_s)
+        parts.port  # noqa: B018 - raises for a number that no port has
+    except ValueError as error:
+        raise Unsendable(f"{url!r} is no address: {error}") from None
+    try:
+        response = connection.request("GET", path, None, headers, timeout_s, least_bytes_per_s=limit / timeout_s)
+        return response, response.read_all(limit)
+    finally:
+        connection.close()
 
 
 class _Timed(io.RawIOBase):

@@ -178,6 +178,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeServ
             else:
                 status, answer = fake.answer(parts.path, parse_qs(parts.query), body, self.headers.get("Accept", ""))
             self.send_response(status)
+            self.send_header("Runstream-Protocol", "1")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

@@ -56,6 +56,8 @@ PARAMETER_FIELDS: Final = ("run", "name", "value")
 INTEGERS: Final = frozenset(
     {"count", "nan_count", "points_dropped", "minimum_step", "maximum_step", "first_step", "last_step"}
 )
+#: What runs may log while they are exported, besides as much again as they had: a minute of 16,000 points a second.
+SPARE_POINTS: Final = 1_000_000
 FLOATS: Final = frozenset({"duration", "minimum", "maximum", "first", "last", "total", "mean"})
 
 
@@ -236,13 +238,19 @@ def write_points(server: Server, summaries: Sequence[Mapping[str, Any]], path: P
         ]
     )
     make = pq.ParquetWriter if path.suffix == ".parquet" else pa_csv.CSVWriter
+    # Runs may go on meanwhile; a stream that never ends fills no disk.
+    most = 2 * sum(int(summary["count"]) for summary in summaries) + SPARE_POINTS
     rows = 0
     with make(path, schema) as writer:
         for runs, metrics in streams_of(summaries):
             with server.arrow_points(runs, metrics, epochs=epochs) as stream:
                 for table in _tables(stream, schema):
-                    writer.write_table(table)
                     rows += table.num_rows
+                    if rows > most:
+                        raise Failed(
+                            f"{server.url} sends more points than its summaries count: is this a Runstream server?"
+                        )
+                    writer.write_table(table)
     return rows
 
 
@@ -252,5 +260,5 @@ def _tables(stream: Any, schema: "pa.Schema") -> Iterator["pa.Table"]:
     try:
         for batch in pa.ipc.open_stream(stream):
             yield pa.Table.from_batches([batch]).cast(schema)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError, MemoryError) as error:
         raise Failed(f"the server's stream of points broke off ({error}): try again") from error

@@ -1,14 +1,12 @@
 """What the commands ask a server, over the client's own transport and the API's JSON: the base install is enough."""
 
 import contextlib
-import http.client
-import json
+import functools
+import inspect
 import math
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runstream_infra.cli.exits import BadInput, CommandError, Failed, Unreachable
 from runstream_infra.cli.values import number_of
@@ -62,6 +60,30 @@ class Series:
             yield "\t".join([str(step), *map(repr, numbers)])
 
 
+_Class = TypeVar("_Class", bound=type)
+
+
+def _explains(asker: _Class) -> _Class:
+    """A decorator for `Server`: its methods raise what a command does about it, also where an answer has a form that no
+    Runstream server gives it."""
+    for name, method in list(vars(asker).items()):
+        if inspect.isfunction(method) and name[0] != "_":
+            setattr(asker, name, _explained(method))
+    return asker
+
+
+def _explained(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: "Server", *arguments: Any, **options: Any) -> Any:
+        from runstream.api.transport import understood
+
+        with explained(self.url), understood(self._transport):
+            return method(self, *arguments, **options)
+
+    return call
+
+
+@_explains
 class Server:
     """Questions to one server. Every method blocks; raises Unreachable, BadInput, Failed."""
 
@@ -71,7 +93,6 @@ class Server:
         self.url = url
         self.api_key = api_key
         self._timeout_s = timeout_s
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._transport = Transport(url, api_key, timeout_s)
 
     def runs(
@@ -95,9 +116,10 @@ class Server:
         rows: list[dict[str, Any]] = []
         cursor = None
         while len(rows) < limit:
-            page = self._post("/runs/query", **question, limit=min(PAGE_RUNS, limit - len(rows)), cursor=cursor)
+            most = min(PAGE_RUNS, limit - len(rows))
+            page = self._post("/runs/query", **question, limit=most, cursor=cursor)
             rows += [_flat(row) for row in page["runs"]]
-            cursor = page["next_cursor"]
+            cursor = self._next(page, cursor, len(page["runs"]), most)
             if not cursor:
                 break
         return FoundRuns(rows, cursor is not None)
@@ -148,8 +170,9 @@ class Server:
 
     def readiness(self) -> dict[str, Any]:
         """`ready`, and by name what each part of the server says of itself. A server that is not ready answers too."""
+        with explained(self.url), self._transport.open("GET", "/readyz", any_status=True) as body:
+            answer = self._transport.json_of(body)
         try:
-            answer = json.loads(self._readyz())
             return {"ready": bool(answer["ready"]), "checks": dict(answer["checks"])}
         except (ValueError, KeyError, TypeError):
             raise Failed(f"{self.url}/readyz answered something unknown: is this a Runstream server?") from None
@@ -188,9 +211,10 @@ class Server:
         rows: list[dict[str, Any]] = []
         cursor = None
         while len(rows) < limit:
-            page = self._get(path, **query, limit=min(PAGE_RUNS, limit - len(rows)), cursor=cursor)
+            most = min(PAGE_RUNS, limit - len(rows))
+            page = self._get(path, **query, limit=most, cursor=cursor)
             rows += page[name]
-            cursor = page["next_cursor"]
+            cursor = self._next(page, cursor, len(page[name]), most)
             if not cursor:
                 break
         return rows, cursor is not None
@@ -203,21 +227,10 @@ class Server:
         with explained(self.url):
             return _object(self.url, self._transport.post("/api/v1" + path, fields))
 
-    def _readyz(self) -> bytes:
-        """The answer whatever its status: the client's transport keeps no body of a 503, which has the reasons here."""
-        try:
-            request = urllib.request.Request(self.url + "/readyz", headers=self._headers)
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
-                body: bytes = answer.read()
-                return body
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(
-                f"no answer from {self.url} ({getattr(error, 'reason', None) or error}): start a server with "
-                "`runstream up`, or set --url or RUNSTREAM_URL"
-            ) from None
+    def _next(self, page: Mapping[str, Any], before: str | None, rows: int, limit: int) -> str | None:
+        from runstream.api.transport import next_page
+
+        return next_page(page, before, rows, limit, self.url)
 
 
 def connect(url: str | None, api_key: str | None) -> Server:

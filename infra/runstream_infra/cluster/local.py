@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from runstream.connections import FAILURES, fetch
 from runstream.service.logs import configure_logging
 from runstream.service.proxies import TRUSTED_VARIABLE
 from runstream_infra.cluster.front import Front
@@ -106,9 +105,9 @@ class Child:
 
     def is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(self.address + self.ready_path, timeout=3) as answer:
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
+            response, _ = fetch(self.address, self.ready_path, {}, 3.0, 1_000_000)
+            return response.status == 200
+        except FAILURES:
             return False
 
     def end(self, number: signal.Signals) -> None:

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from runstream.connections import FAILURES, fetch
 
 #: A cold start loads the engine's 500 MB from disk.
 START_TIMEOUT_S = 60.0
@@ -107,7 +107,7 @@ def _running(path: Path) -> Server | None:
     try:
         known = json.loads(path.read_text())
         url, pid = str(known["url"]), int(known["pid"])
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
-            return Server(url, pid, owned=False) if answer.status == 200 else None
-    except (OSError, ValueError, KeyError, TypeError, urllib.error.URLError):
+        response, _ = fetch(url, "/readyz", {}, 2.0, 100_000)
+        return Server(url, pid, owned=False) if response.status == 200 else None
+    except (*FAILURES, ValueError, KeyError, TypeError):
         return None

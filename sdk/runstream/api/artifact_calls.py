@@ -14,7 +14,7 @@ from runstream.api.artifact_files import Files, fetch, sources_of, upload
 from runstream.api.artifact_views import Artifact, ArtifactContents, ArtifactFile, ArtifactTable, ArtifactVersion, Place
 from runstream.api.errors import NameTaken, NotFound, Refused, ServerFailed, VersionTaken
 from runstream.api.saving import saved, targets_of
-from runstream.api.transport import Transport, segment
+from runstream.api.transport import Transport, next_page, segment
 from runstream.api.views import RunView
 from runstream.errors import Invalid
 from runstream.events import limits
@@ -257,7 +257,7 @@ class ArtifactCalls:
         while True:
             page = self._transport.get(path, **asked, limit=_PAGE, cursor=cursor)
             rows += page[name]
-            cursor = page["next_cursor"]
+            cursor = next_page(page, cursor, len(page[name]), _PAGE, self._transport.url)
             if cursor is None:
                 return rows
 
@@ -279,7 +279,7 @@ class ArtifactCalls:
         del fields["at_us"]  # the server's clock is the one that counts
         body = json.dumps({"key": event.key, "event": fields}).encode()
         with self._transport.open("POST", "/ingest/v1/commands", data=body, headers=_JSON) as response:
-            answer = json.loads(response.read())
+            answer = self._transport.json_of(response)
         if not answer["visible"]:
             raise ServerFailed(
                 f"the {event.type} of {event.name!r} is durable at {answer['positions']} but not visible yet: "

@@ -17,6 +17,7 @@ from runstream.api.saving import targets_of
 from runstream.api.transport import Transport
 from runstream.errors import Invalid
 from runstream.events.artifacts import ArtifactFile
+from runstream.events.protocol import ASSET_HEADER, asset_mark
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -103,14 +104,18 @@ def upload(transport: Transport, source: Source) -> None:
     if source.content is None:
         return
     path = f"/ingest/v1/assets/{source.file.sha256}"
+    size_bytes = source.file.size_bytes
     try:
-        with transport.open("HEAD", path):
-            return
+        with transport.open("HEAD", path) as found:
+            if found.headers.get(ASSET_HEADER.lower()) == asset_mark(str(source.file.sha256), size_bytes):
+                return
     except NotFound:
         pass
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(source.file.size_bytes)}
-    with _opened(source.content) as file, transport.open("PUT", path, headers=headers, data=file):
-        return
+    with _opened(source.content) as file, transport.open("PUT", path, headers=headers, data=file) as response:
+        stored = transport.json_of(response)
+    if (stored.get("sha256"), stored.get("size_bytes")) != (source.file.sha256, size_bytes):
+        raise ServerFailed(f"{transport.url} does not say that it stored {source.file.name!r}: try again")
 
 
 def target_of(directory: Path, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,8 +16,8 @@ from runstream.api.live import Change, changes
 from runstream.api.optional import pyarrow
 from runstream.api.panel_context import PanelContext
 from runstream.api.saving import saved, target_in
-from runstream.api.series import Series
-from runstream.api.transport import Transport, segment
+from runstream.api.series import Curve, Envelope, Series, curves_of
+from runstream.api.transport import Transport, next_page, reads_answers, segment, understood
 from runstream.api.values import number
 from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Table, Workspace, Writer
 from runstream.errors import Invalid
@@ -27,6 +28,7 @@ _CHUNK_BYTES: Final = 1 << 20
 _ARROW: Final = "application/vnd.apache.arrow.stream"
 
 
+@reads_answers
 class API(ArtifactCalls, DocumentedPanel):
     """Reads from, and sends commands to, one server. Blocking; may be shared by threads.
 
@@ -97,8 +99,9 @@ class API(ArtifactCalls, DocumentedPanel):
         while limit is None or len(found) < limit:
             question["limit"] = _PAGE if limit is None else min(_PAGE, limit - len(found))
             page = self._transport.post("/api/v1/runs/query", question)
-            found += [RunView.of(self, _with_numbers(row)) for row in page["runs"]]
-            question["cursor"] = page["next_cursor"]
+            rows = page["runs"]
+            found += [RunView.of(self, _with_numbers(row)) for row in rows]
+            question["cursor"] = next_page(page, question.get("cursor"), len(rows), question["limit"], self.url)
             if question["cursor"] is None:
                 break
         return Runs(found)
@@ -184,10 +187,14 @@ class API(ArtifactCalls, DocumentedPanel):
             with self._transport.open("POST", "/api/v1/series", body, {"Accept": _ARROW}) as response:
                 try:
                     return arrow.ipc.open_stream(response).read_all()
-                except arrow.ArrowInvalid as error:
+                except (arrow.ArrowException, OSError, MemoryError) as error:
                     raise ServerFailed(f"the Arrow stream of {self.url} broke off or is damaged: {error}") from error
 
-        return Series(lambda: self._transport.post("/api/v1/series", question), fetch_arrow)
+        def fetch_curves() -> list[Curve | Envelope]:
+            with understood(self._transport):
+                return curves_of(self._transport.post("/api/v1/series", question))
+
+        return Series(fetch_curves, fetch_arrow)
 
     def assets(self, run: str | RunView, kind: str | None = None, *, as_of: str | None = None) -> Table[Asset]:
         """The files of a run, by name."""
@@ -201,14 +208,18 @@ class API(ArtifactCalls, DocumentedPanel):
         if target.is_dir():
             target = target_in(target, asset.name, asset.asset)
         path = f"{_run(asset.run)}/assets/{segment(asset.asset)}"
-        received = 0
+        received, digest = 0, hashlib.sha256()
         with self._transport.open("GET", path, headers={"Accept": "*/*"}) as response, saved(target) as file:
             while received <= asset.size_bytes and (chunk := response.read(_CHUNK_BYTES)):
                 received += file.write(chunk)
+                digest.update(chunk)
             if received > asset.size_bytes:
                 raise ServerFailed(f"asset {asset.name!r} has more than the {asset.size_bytes} bytes that were logged")
             if received != asset.size_bytes:
                 raise ServerFailed(f"asset {asset.name!r} broke off after {received} of {asset.size_bytes} bytes")
+            # Zeros name no file: they stand where nobody said a hash.
+            if asset.sha256.strip("0") and digest.hexdigest() != asset.sha256:
+                raise ServerFailed(f"the bytes of asset {asset.name!r} are not those that were logged: get it again")
         return target
 
     def output(self, run: str | RunView, stream: Literal["stdout", "stderr"] | None = None) -> str:
@@ -218,7 +229,7 @@ class API(ArtifactCalls, DocumentedPanel):
         while True:
             page = self._transport.get(f"{_run(run)}/output", stream=stream, cursor=cursor)
             texts += [piece["text"] for piece in page["pieces"]]
-            cursor = page["next_cursor"]
+            cursor = next_page(page, cursor, 0, 0, self.url)
             if cursor is None:
                 return "".join(texts)
 
@@ -228,7 +239,7 @@ class API(ArtifactCalls, DocumentedPanel):
         while True:
             page = self._transport.get(f"{_run(run)}/history", cursor=cursor)
             yield from page["events"]
-            cursor = page["next_cursor"]
+            cursor = next_page(page, cursor, 0, 0, self.url)
             if cursor is None:
                 return
 

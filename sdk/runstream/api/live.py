@@ -14,6 +14,8 @@ from runstream.api.views import Reader, RunView, Summary
 _SILENCE_S: Final = 30.0
 _FIRST_RETRY_S: Final = 0.5
 _LONGEST_RETRY_S: Final = 10.0
+#: A message has at most 500 rows of some 2 kB; ten times that.
+_MAX_MESSAGE_BYTES: Final = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def changes(api: Reader, transport: Transport, path: str, since: str | None, rec
     while True:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": seen} if seen is not None else {})
         try:
-            with transport.open("GET", path, headers=headers, timeout_s=_SILENCE_S) as response:
+            with transport.open("GET", path, headers=headers, timeout_s=_SILENCE_S, live=True) as response:
                 for name, data, identity in events(response):
                     retry_s = _FIRST_RETRY_S
                     if data:
@@ -52,8 +54,12 @@ def events(lines: Any) -> Iterator[tuple[str, str, str | None]]:
     """(event, data, id) of each message in a stream of lines. A message that is cut off is dropped."""
     name, identity = "", None
     data: list[str] = []
+    size = 0
     for raw in lines:
         line = raw.decode().rstrip("\r\n")
+        size = size + len(raw) if line else 0
+        if size > _MAX_MESSAGE_BYTES:
+            raise ServerFailed(f"a live message has more than {_MAX_MESSAGE_BYTES} bytes: is this a Runstream server?")
         if not line:
             yield name, "\n".join(data), identity
             name, data, identity = "", [], None

@@ -83,6 +83,12 @@ class Envelope:
         )
 
 
+def curves_of(answer: Mapping[str, Any]) -> list[Curve | Envelope]:
+    """The curves of an answer in JSON."""
+    curves: list[Curve | Envelope] = [Curve.of(row) for row in answer["curves"] or ()]
+    return curves + [Envelope.of(row) for row in answer["envelopes"] or ()]
+
+
 class Series:
     """The curves of a question. Iterating gives `Curve`s, or with `max_points` `Envelope`s, as plain Python.
 
@@ -90,17 +96,15 @@ class Series:
     which has no such limit; each when it is first asked for, and kept.
     """
 
-    def __init__(self, fetch_json: Callable[[], Any], fetch_arrow: Callable[[], Any]) -> None:
-        self._fetch_json = fetch_json
+    def __init__(self, fetch_curves: Callable[[], list[Curve | Envelope]], fetch_arrow: Callable[[], Any]) -> None:
+        self._fetch_curves = fetch_curves
         self._fetch_arrow = fetch_arrow
         self._curves: list[Curve | Envelope] | None = None
         self._table: Any = None
 
     def _plain(self) -> list[Curve | Envelope]:
         if self._curves is None:
-            answer = self._fetch_json()
-            curves: list[Curve | Envelope] = [Curve.of(row) for row in answer["curves"] or ()]
-            self._curves = curves + [Envelope.of(row) for row in answer["envelopes"] or ()]
+            self._curves = self._fetch_curves()
         return self._curves
 
     def __iter__(self) -> Iterator[Curve | Envelope]:

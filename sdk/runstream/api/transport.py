@@ -1,52 +1,113 @@
-"""One HTTP request at a time over the standard library."""
+"""HTTP requests to one server, and what becomes of responses that no Runstream server gives."""
 
-import http.client
+import functools
+import inspect
 import json
-import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Final
+from types import GeneratorType
+from typing import Any, BinaryIO, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from runstream._version import VERSION
 from runstream.api.errors import NotFound, Refused, ServerFailed, ServerUnreachable
+from runstream.connections import (
+    FAILURES,
+    LEAST_BYTES_PER_S,
+    BadResponse,
+    Connection,
+    Response,
+    first_words,
+    readable,
+    unused_proxy,
+)
+from runstream.errors import RunstreamError
+from runstream.events.protocol import PROTOCOL_HEADER, is_ours
 
 #: A read may wait 60 s for a position on the server's side; half of that again for the answer.
 TIMEOUT_S: Final = 90.0
+#: The largest JSON of a server: a page of 1,000 runs with 500,000 cells of 100 bytes has 50 MB. In Python, JSON takes
+#: up to 20 times its size.
+MAX_JSON_BYTES: Final = 100_000_000
+_MAX_PROBLEM_BYTES: Final = 1_000_000
+#: A line of a live stream: a message of 500 rows of 2 kB, ten times over.
+_MAX_LINE_BYTES: Final = 10_000_000
+_PIECE_BYTES: Final = 1 << 20
+_MAX_DETAIL_CHARS: Final = 2_000
 _NO_ANSWER: Final = "no answer from {url} ({reason}): start a server with `runstream up`, or set RUNSTREAM_URL"
 _BROKE_OFF: Final = "the answer of {url} broke off ({reason}): ask again"
+_ASK: Final = "is this a Runstream server? Look at RUNSTREAM_URL, and at what stands in between"
 Parameter = str | int | float | bool | None | Sequence[str]
+_Class = TypeVar("_Class", bound=type)
+#: What Python raises where JSON has another form than it is taken to have.
+_MISUNDERSTOOD: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class Body:
-    """The bytes of an answer, read as they come. Reading raises ServerUnreachable where the connection breaks; nothing
-    else that happens meanwhile is taken for the server's silence. A file-like object; for one thread at a time."""
+    """The bytes of an answer, read as they come. Reading raises ServerUnreachable where the connection breaks or the
+    server is too slow, ServerFailed where there is too much; nothing else that happens meanwhile is taken for the
+    server's silence. A file-like object; for one thread at a time."""
 
-    def __init__(self, response: http.client.HTTPResponse, url: str) -> None:
+    def __init__(self, response: Response, url: str) -> None:
         self._response = response
         self._url = url
+        self.status = response.status
+        #: Names in lower case.
+        self.headers = response.headers
 
     @property
     def closed(self) -> bool:
         return self._response.closed
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a Runstream server says that it is its answer."""
+        return is_ours(self.headers.get(PROTOCOL_HEADER.lower()))
 
     def close(self) -> None:
         """Nothing can be read from here on; the connection goes with the block that opened it."""
         self._response.close()
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, all that are left if it is negative; b"" at the end."""
+        """At most `size` bytes, all that are left if it is negative; b"" at the end. What does not fit into memory is
+        ServerFailed."""
+        if size < 0:
+            return self.read_all(_available_bytes())
+        pieces: list[bytes] = []
+        left = size
+        # In pieces: how much is asked for may come from the answer itself (Arrow), and is no measure of what comes.
+        while left:
+            with _connected(self._url, _BROKE_OFF):
+                piece = self._response.read(min(left, _PIECE_BYTES))
+            if not piece:
+                break
+            pieces.append(piece)
+            left -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def read_all(self, limit_bytes: int) -> bytes:
+        """All that is left. Raises ServerFailed if it is more than that."""
         with _connected(self._url, _BROKE_OFF):
-            return self._response.read() if size < 0 else self._response.read(size)
+            return self._response.read_all(limit_bytes)
 
     def __iter__(self) -> Iterator[bytes]:
         """Lines, each with its end."""
         while True:
             with _connected(self._url, _BROKE_OFF):
-                line = self._response.readline()
+                line = self._response.readline(_MAX_LINE_BYTES)
             if not line:
                 return
+            if len(line) >= _MAX_LINE_BYTES:
+                raise ServerFailed(f"{self._url} sends a line of more than {_MAX_LINE_BYTES} bytes: {_ASK}")
             yield line
 
 
@@ -55,13 +116,16 @@ def _connected(url: str, advice: str) -> Iterator[None]:
     """What fails here fails because of the connection."""
     try:
         yield
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
+    except BadResponse as error:
+        raise ServerFailed(f"the answer of {url} cannot be used: {error}. {_ASK}") from error
+    except FAILURES as error:
+        reason = (readable(str(error)) or type(error).__name__) + unused_proxy(urlsplit(url))
         raise ServerUnreachable(advice.format(url=url, reason=reason)) from error
 
 
 class Transport:
-    """Requests to one server. Every request has a connection of its own, so that threads may share a transport."""
+    """Requests to one server. Every request has a connection of its own, so that threads may share a transport. No
+    redirect is followed: the key reaches no other server than this one."""
 
     def __init__(self, url: str, api_key: str | None, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
@@ -69,6 +133,7 @@ class Transport:
         self._timeout_s = timeout_s
         self._parts = urlsplit(url)
         self._requests = 0
+        self._answers = 0
         self._counting = threading.Lock()
 
     @property
@@ -76,15 +141,20 @@ class Transport:
         """How many were made so far."""
         return self._requests
 
+    @property
+    def answers(self) -> int:
+        """How many answers came so far."""
+        return self._answers
+
     def get(self, path: str, **query: Parameter) -> Any:
-        """The JSON of an answer. A parameter that is None is left out; one that is a list is repeated."""
+        """The JSON object of an answer. A parameter that is None is left out; one that is a list is repeated."""
         with self.open("GET", path + _query(query)) as response:
-            return self._json(response)
+            return self.json_of(response)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The JSON of an answer to a JSON body; members that are None are left out."""
+        """The JSON object of an answer to a JSON body; members that are None are left out."""
         with self.open("POST", path, {key: value for key, value in body.items() if value is not None}) as response:
-            return self._json(response)
+            return self.json_of(response)
 
     @contextmanager
     def open(
@@ -95,11 +165,18 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         data: bytes | BinaryIO | None = None,
+        *,
+        live: bool = False,
+        any_status: bool = False,
     ) -> Iterator[Body]:
         """The answer as a stream, for the duration of the block. What is sent is `body` as JSON, or `data` as it is,
-        whose headers have to say its type, and of a file its length. Raises ServerUnreachable (also from reading the
-        body inside the block), ServerFailed, Refused, NotFound. What else is raised inside the block leaves it as it
-        is."""
+        whose headers have to say its type, and of a file its length. `timeout_s` bounds every wait; an answer that
+        comes at less than LEAST_BYTES_PER_S is given up, unless it is `live`. With `any_status` a Runstream server's
+        refusal is an answer as well.
+
+        Raises ServerUnreachable (also from reading the body inside the block), ServerFailed, Refused, NotFound; the
+        last two only where a Runstream server says so. What writes (`/ingest/`) is only believed if one answers. What
+        else is raised inside the block leaves it as it is."""
         sent = {"Accept": "application/json", "User-Agent": f"runstream/{VERSION}", **(headers or {})}
         if body is not None:
             data = json.dumps(body, allow_nan=False).encode()
@@ -108,48 +185,137 @@ class Transport:
             sent["Authorization"] = f"Bearer {self._api_key}"
         with self._counting:
             self._requests += 1
-        connection = self._connection(timeout_s or self._timeout_s)
+        connection = Connection(self._parts)
+        least_bytes_per_s = None if live else LEAST_BYTES_PER_S
         try:
             with _connected(self.url, _NO_ANSWER):
-                connection.request(method, self._parts.path.rstrip("/") + path, data, sent)
-                response = connection.getresponse()
+                response = connection.request(
+                    method, path, data, sent, timeout_s or self._timeout_s, least_bytes_per_s=least_bytes_per_s
+                )
             stream = Body(response, self.url)
-            if response.status >= 400:
-                self._raise(response.status, stream.read())
+            with self._counting:
+                self._answers += 1
+            if not 200 <= stream.status < 300 and not (any_status and stream.is_ours):
+                self._raise(stream)
+            if path.startswith("/ingest/") and not stream.is_ours:
+                raise self._foreign(stream, b"" if method == "HEAD" else stream.read(400))
             yield stream
         finally:
             connection.close()
 
-    def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
-        host, port = self._parts.hostname or "", self._parts.port
-        if self._parts.scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=ssl.create_default_context())
-        return http.client.HTTPConnection(host, port, timeout=timeout_s)
-
-    def _json(self, response: Body) -> Any:
+    def json_of(self, response: Body) -> Any:
+        """The JSON object that an answer is. Raises ServerFailed."""
         try:
-            return json.loads(response.read())
-        except ValueError:
-            raise ServerFailed(f"{self.url} answered something that is no JSON: is this a Runstream server?") from None
+            answer = json.loads(response.read_all(MAX_JSON_BYTES))
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise ServerFailed(f"{self.url} answered something that is no JSON ({_short(error)}): {_ASK}") from None
+        if not isinstance(answer, dict):
+            raise ServerFailed(f"{self.url} answered something that is no JSON object: {_ASK}")
+        return answer
 
-    def _raise(self, status: int, body: bytes) -> None:
+    def _raise(self, stream: Body) -> None:
+        body = stream.read_all(_MAX_PROBLEM_BYTES)
+        if not stream.is_ours:
+            raise self._foreign(stream, body)
         try:
             problem = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError, MemoryError):
             problem = None
         if not isinstance(problem, dict):
-            problem = {"status": status, "title": f"HTTP {status}", "detail": body[:200].decode(errors="replace")}
-        message = f"{problem.get('detail') or problem.get('title')} (HTTP {status} from {self.url})"
+            problem = {"status": stream.status, "title": f"HTTP {stream.status}", "detail": first_words(body)}
+        detail = readable(str(problem.get("detail") or problem.get("title")), _MAX_DETAIL_CHARS)
+        message = f"{detail} (HTTP {stream.status} from {self.url})"
         if problem.get("pointed"):
-            message += f"\n{problem['pointed']}"
-        if status >= 500 or status == 429:
+            message += f"\n{_lines(str(problem['pointed']))}"
+        if stream.status >= 500 or stream.status == 429:
             raise ServerFailed(message)
-        raise (NotFound if status == 404 else Refused)(message, problem)
+        raise (NotFound if stream.status == 404 else Refused)(message, problem)
+
+    def _foreign(self, stream: Body, body: bytes) -> ServerFailed:
+        """What the answer of anything else than a Runstream server is: neither a refusal nor an acknowledgement."""
+        location = stream.headers.get("location")
+        if location is not None:
+            said = f"redirects to {readable(location, 120)}, which is not followed: give that address if it is right"
+        else:
+            said = f"answers HTTP {stream.status} {first_words(body)!r}"
+        return ServerFailed(
+            f"{self.url} {said}; no Runstream server answers there (no {PROTOCOL_HEADER} header). {_ASK}"
+        )
+
+
+def reads_answers(reader: _Class) -> _Class:
+    """A decorator for a class with a `_transport`: where one of its public methods, or of its base classes', stumbles
+    over an answer of another form than a Runstream server's, it raises ServerFailed."""
+    for base in reader.__mro__[:-1]:
+        for name, method in list(vars(base).items()):
+            if inspect.isfunction(method) and name[0] != "_":
+                setattr(base, name, _guarded(method))
+    return reader
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        with understood(self._transport):
+            result = method(self, *arguments, **options)
+        return _guarded_steps(self._transport, result) if isinstance(result, GeneratorType) else result
+
+    return call
+
+
+def _guarded_steps(transport: Transport, steps: Iterator[Any]) -> Iterator[Any]:
+    while True:
+        try:
+            with understood(transport):
+                step = next(steps)
+        except StopIteration:
+            return
+        yield step
+
+
+@contextmanager
+def understood(transport: Transport) -> Iterator[None]:
+    """What goes wrong in here after an answer came goes wrong because of that answer."""
+    before = transport.answers
+    try:
+        yield
+    except RunstreamError:
+        raise
+    except _MISUNDERSTOOD as error:
+        if transport.answers == before:
+            raise
+        raise ServerFailed(f"the answer of {transport.url} has an unknown form ({_short(error)}): {_ASK}") from error
+
+
+def next_page(page: Mapping[str, Any], before: str | None, rows: int, limit: int, url: str) -> str | None:
+    """The cursor of the page behind `page`, of which at most `limit` rows were asked for; None behind the last. Raises
+    ServerFailed where pages would never end."""
+    cursor: object = page["next_cursor"]
+    if cursor is not None and (not isinstance(cursor, str) or cursor == before or rows > limit):
+        raise ServerFailed(f"the pages of {url} do not go on: {_ASK}")
+    return cursor
 
 
 def segment(text: str) -> str:
     """A part of a path."""
     return quote(text, safe="")
+
+
+def _available_bytes() -> int:
+    """What fits into memory, as far as that can be told."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def _short(error: BaseException) -> str:
+    return readable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, 120)
+
+
+def _lines(text: str) -> str:
+    """Lines with their spaces, without what controls a terminal."""
+    shown = text[:_MAX_DETAIL_CHARS]
+    return "".join(each if each.isprintable() or each == "\n" else " " for each in shown)
 
 
 def _query(parameters: Mapping[str, Parameter]) -> str:

@@ -1,16 +1,19 @@
 """Whether a run is there already: asked of the server, looked up in the spool."""
 
-import urllib.error
-import urllib.request
+import json
 from pathlib import Path
-from typing import Final
-from urllib.parse import quote
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
+from runstream.connections import FAILURES, fetch, first_words, readable, unused_proxy
 from runstream.errors import Invalid, RunExists, RunMissing, Unavailable
+from runstream.events.protocol import PROBLEM_TYPE, PROTOCOL_HEADER, is_ours
 from runstream.settings import SettingValues
 from runstream.spool.format import SpoolCorrupt, WriterInfo
 
 _TIMEOUT_S: Final = 5.0
+#: A run with its writers: 300 bytes each, of 5,000.
+_MAX_RUN_BYTES: Final = 2_000_000
 _CHOICES: Final = ("allow", "must", "never")
 
 
@@ -55,15 +58,31 @@ def in_spool(spool: Path, run_id: str) -> bool:
 
 
 def on_server(url: str, api_key: str | None, run_id: str) -> bool:
-    """Whether the server has the run. Blocks for _TIMEOUT_S at most. Raises Unavailable."""
+    """Whether the server has the run. Blocks for some _TIMEOUT_S at most. Raises Unavailable, also where something else
+    answers than a Runstream server: neither its yes nor its no counts."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    request = urllib.request.Request(f"{url}/api/v1/runs/{quote(run_id, safe='')}", headers=headers)
+    path = f"/api/v1/runs/{quote(run_id, safe='')}"
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S):
+        response, body = fetch(url, path, headers, _TIMEOUT_S, _MAX_RUN_BYTES)
+    except FAILURES as error:
+        said = readable(str(error)) or type(error).__name__
+        raise Unavailable(f"{url} cannot be asked ({said}{unused_proxy(urlsplit(url))})") from None
+    fields = _object(body)
+    if is_ours(response.headers.get(PROTOCOL_HEADER.lower())):
+        run = fields.get("run")
+        if response.status == 200 and isinstance(run, dict) and run.get("run") == run_id:
             return True
-    except urllib.error.HTTPError as error:
-        if error.code == 404:
+        if response.status == 404 and str(fields.get("type", "")).startswith(PROBLEM_TYPE):
             return False
-        raise Unavailable(f"{url} answered {error.code} {error.reason}") from None
-    except (OSError, ValueError) as error:
-        raise Unavailable(f"{url} cannot be asked ({getattr(error, 'reason', error)})") from None
+        raise Unavailable(f"{url} answered {response.status} {readable(str(fields.get('detail', '')), 200)}".strip())
+    location = response.headers.get("location")
+    told = f"redirects to {readable(location, 120)}" if location else f"answers {first_words(body)!r}"
+    raise Unavailable(f"{url} {told} (HTTP {response.status}): no Runstream server answers there")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}

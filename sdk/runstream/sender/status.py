@@ -101,11 +101,11 @@ def read_status(spool_dir: Path) -> SenderStatus | None:
 
 
 def _is_sound(status: SenderStatus) -> bool:
-    """Whether its members are of the kinds on which others rely: a pid of -1 would be every process of this user."""
+    """Whether its members are of the kinds on which others rely: a pid of -1 would be every process of a user."""
     numbers = (status.pid, status.started_us, status.updated_us, status.offline_writers)
     return (
         all(type(number) is int for number in numbers)
-        and status.pid > 1
+        and status.pid > 0
         and isinstance(status.state, str)
         and isinstance(status.unusable, dict)
     )

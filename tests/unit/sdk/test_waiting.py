@@ -126,10 +126,14 @@ class _Server(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers.get("Authorization")))
         status = {"/api/v1/runs/there": 200, "/api/v1/runs/broken": 500}.get(self.path, 404)
+        body = {200: b'{"run":{"run":"there"}}', 404: b'{"type":"urn:runstream:problem:no-such-run"}'}.get(
+            status, b"{}"
+        )
         self.send_response(status)
-        self.send_header("Content-Length", "2")
+        self.send_header("Runstream-Protocol", "1")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None: ...
 
