@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from runstream.events.positions import Positions
+from runstream.private import make_tight
 from runstream.service.assets import AssetError, AssetStorage
 from runstream.service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
 from runstream.service.log import LogError
@@ -68,6 +70,7 @@ def run_embedded(
     StartFailed.
     """
     configure_logging(settings.log_format)
+    os.umask(0o077)  # what the store's engine makes as well
     try:
         return asyncio.run(_serve(settings, on_ready or (lambda url: None), on_step))
     except (LogError, StoreError, AssetError, InvalidKey, InsecureBind, OSError) as error:
@@ -128,6 +131,7 @@ async def open_parts(
 ) -> AsyncIterator[Parts]:
     """Open log, store and assets of a data directory, and close them in the opposite order."""
     async with AsyncExitStack() as stack:
+        make_tight(settings.data_dir)
         log = await asyncio.to_thread(
             EmbeddedLog.open,
             settings.log_dir,

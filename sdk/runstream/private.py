@@ -30,6 +30,18 @@ def make_root(directory: Path) -> None:
     check_root(directory)
 
 
+def make_tight(directory: Path) -> None:
+    """Make a server's directory and its parents; mode 0700 for new ones, and for one that is there if it is ours.
+    Whoever else it belongs to gave it to this server. Raises OSError."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        _make(directory)
+    found = directory.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(f"{directory} is {_kind(found.st_mode)}, not a directory")
+    _tighten(directory, found)
+
+
 def check_root(directory: Path) -> None:
     """As `make_root` does with a directory that is there. Raises NotPrivate; OSError (FileNotFoundError)."""
     found = directory.stat()
@@ -110,6 +122,63 @@ def write_own(path: Path, data: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.truncate(0)
         file.write(data)
+
+
+def read_trusted(path: Path, max_bytes: int, *, with_directory: bool) -> bytes:
+    """The content of a settings file that nobody but us and root can have written; it may be a link. With its
+    directory: nobody else can have put it there. Raises NotPrivate, whose message begins with what is wrong and not
+    with the path; OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotPrivate(f"is {_kind(found.st_mode)}, not a plain file")
+        if found.st_size > max_bytes:
+            raise NotPrivate(f"has {found.st_size} bytes, at most {max_bytes} are read")
+        _check_trusted(found, "")
+        _check_trusted(path.lstat(), "")
+        if with_directory:
+            for directory in {path.parent, path.resolve().parent}:
+                _check_trusted(directory.stat(), f"lies in {directory}, which ")
+        return os.read(descriptor, max_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def _check_trusted(found: os.stat_result, what: str) -> None:
+    me = os.geteuid()
+    if found.st_uid not in (me, 0):
+        raise NotPrivate(f"{what}belongs to {user_name(found.st_uid)}, and {user_name(me)} runs this")
+    if stat.S_ISLNK(found.st_mode) or (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
+        return  # whose mode means nothing; where nobody can replace what is another's
+    if found.st_mode & stat.S_IWOTH:
+        raise NotPrivate(f"{what}can be written by every user")
+    if found.st_mode & stat.S_IWGRP and not _is_a_group_of_one(found.st_gid, found.st_uid):
+        raise NotPrivate(f"{what}can be written by the group {found.st_gid}")
+
+
+def _is_a_group_of_one(gid: int, uid: int) -> bool:
+    """Many systems give each user a group of the user's own, and make files writable by it."""
+    import grp
+    import pwd
+
+    if gid == 0:
+        return True
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and not set(group.gr_mem) - {user.pw_name}
+
+
+def user_name(uid: int) -> str:
+    """A user, for a message."""
+    import pwd
+
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name} ({uid})"
+    except KeyError:
+        return f"user {uid}"
 
 
 def private_opener(path: str, flags: int) -> int:

@@ -2,22 +2,30 @@
 
 Files are `.runstream.toml` in the working directory or the nearest one above it, then
 `~/.config/runstream/config.toml`; a key in the first hides the same key in the second. Tables in them belong to other
-programs and are left alone.
+programs and are left alone. A file that another user wrote, or could have, is refused.
+
+An API key is for one server. It goes to the address that was given together with it (two arguments, two variables, two
+lines of a file), or, where it was given without one, to the address in force, unless a `.runstream.toml` names that:
+whoever wrote such a file, perhaps with a program that was downloaded, was not given the key.
 """
 
 import difflib
 import os
+import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from runstream.connections import readable
 from runstream.errors import InvalidSetting
 from runstream.events.kafka import KafkaAddress
 from runstream.events.names import check_path_part
+from runstream.private import NotPrivate, read_trusted
 
 FILE_NAME: Final = ".runstream.toml"
 DEFAULT_URL: Final = "http://127.0.0.1:7070"
@@ -37,6 +45,13 @@ ENVIRONMENT: Final = {
     "RUNSTREAM_HANDLE_SIGTERM": "handle_sigterm",
     "RUNSTREAM_ALLOW_SECRETS": "allow_secrets",
 }
+#: Settings files, by their paths, that are read although somebody else could have written them: a directory of a host
+#: in a container that root runs, for example.
+TRUST_VARIABLE: Final = "RUNSTREAM_TRUST_FILES"
+#: What a sender shows to Kafka; not a setting, but a secret that a file's `ingest` would send elsewhere.
+_KAFKA_PASSWORD: Final = "RUNSTREAM_KAFKA_SASL_PASSWORD"
+#: A dozen lines.
+_MAX_FILE_BYTES: Final = 1_000_000
 _VARIABLE: Final = {name: variable for variable, name in ENVIRONMENT.items()}
 
 Mode = Literal["online", "offline", "disabled"]
@@ -79,7 +94,17 @@ class SettingValues(BaseModel):
             raise ValueError("is no address of a server: give http://HOST:PORT or https://HOST")
         if "@" in rest.split("/")[0]:
             raise ValueError("holds a user or password: give the key as `api_key` or RUNSTREAM_API_KEY")
+        if origin_of(url) is None or not url.isprintable() or " " in url:
+            raise ValueError("is no address of a server: give http://HOST:PORT or https://HOST")
         return url.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _api_key(cls, key: SecretStr | None) -> SecretStr | None:
+        text = key.get_secret_value() if key is not None else ""
+        if not (text.isascii() and text.isprintable()) or " " in text:
+            raise ValueError("holds characters that no key has: give it without spaces and line ends")
+        return key
 
     @field_validator("ingest")
     @classmethod
@@ -109,6 +134,8 @@ class Settings:
 
     values: SettingValues
     origins: Mapping[str, str]
+    #: What a person should know of them.
+    notes: tuple[str, ...] = ()
 
     def origin(self, name: str) -> str:
         """Where the setting `name` came from."""
@@ -117,46 +144,161 @@ class Settings:
 
 def load_settings(**arguments: Any) -> Settings:
     """The settings of this process: `arguments` but for None, its environment, the files. Raises InvalidSetting."""
-    return resolve_settings(arguments, os.environ, Path.cwd(), Path.home())
+    return resolve_settings(arguments, os.environ, _working_directory(), Path.home())
 
 
 def resolve_settings(
     arguments: Mapping[str, Any], environ: Mapping[str, str], working_directory: Path, home: Path
 ) -> Settings:
     """As `load_settings`, of the given surroundings. Reads files; changes nothing. Raises InvalidSetting."""
-    found: dict[str, Any] = {}
-    origins = dict.fromkeys(SettingValues.model_fields, "default")
-
-    def take(values: Mapping[str, Any], origin: Mapping[str, str]) -> None:
-        for name, value in values.items():
-            if name not in found:
-                found[name] = value
-                origins[name] = origin[name]
-
     given = {name: value for name, value in arguments.items() if value is not None}
     _refuse_unknown(given, "the arguments")
-    take(given, {name: f"argument {name}" for name in given})
     variables = {name: environ[var] for var, name in ENVIRONMENT.items() if environ.get(var, "") != ""}
-    take(variables, {name: f"environment {_VARIABLE[name]}" for name in variables})
-    for path in _files(working_directory, home):
-        values = _read_file(path)
-        take(values, dict.fromkeys(values, f"file {path}"))
+    files, refused = _file_sources(environ, working_directory, home)
+    sources = [
+        _Source("argument", given, {name: f"argument {name}" for name in given}),
+        _Source("environment", variables, {name: f"environment {_VARIABLE[name]}" for name in variables}),
+        *files,
+    ]
+    origins = dict.fromkeys(SettingValues.model_fields, "default")
+    found: dict[str, Any] = {}
+    for source in reversed(sources):
+        found |= source.values
+        origins |= source.origins
+    notes = refused + _bind_key(sources, found, origins)
+    _check_ingest_source(sources, environ)
     try:
-        return Settings(SettingValues.model_validate(found), origins)
+        return Settings(SettingValues.model_validate(found), origins, notes)
     except ValidationError as error:
         raise _explained(error, found, origins) from None
 
 
-def _files(working_directory: Path, home: Path) -> list[Path]:
-    nearest = (folder / FILE_NAME for folder in (working_directory, *working_directory.parents))
-    files = [next((path for path in nearest if path.is_file()), None), home / ".config" / "runstream" / "config.toml"]
-    return [path for path in files if path is not None and path.is_file()]
-
-
-def _read_file(path: Path) -> dict[str, Any]:
+def origin_of(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port: what has to be the same for two addresses to be of one server. None for no address."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        parts = urlsplit(url)
+        port = parts.port if parts.port is not None else {"http": 80, "https": 443}[parts.scheme]
+        return (parts.scheme, parts.hostname, port) if parts.hostname else None
+    except (ValueError, KeyError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Settings that were given together, and where: `argument`, `environment`, `near` (a .runstream.toml), `user`."""
+
+    kind: str
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+
+def _bind_key(sources: Sequence[_Source], found: dict[str, Any], origins: dict[str, str]) -> tuple[str, ...]:
+    """See that a key goes nowhere but where it was given for: `found` gets the first that is for its url, and none
+    where each is for another server, which the notes say. Raises InvalidSetting where a .runstream.toml would redirect
+    a key."""
+    with_url = next((source for source in sources if "url" in source.values), None)
+    with_key = [source for source in sources if "api_key" in source.values]
+    if with_url is None or not with_key:
+        return ()
+    url = str(found["url"])
+    notes = []
+    for source in with_key:
+        own = source.values.get("url")
+        named = own is not None and origin_of(str(own)) == origin_of(url)
+        if source is with_url or named or (own is None and with_url.kind != "near"):
+            found["api_key"], origins["api_key"] = source.values["api_key"], source.origins["api_key"]
+            return ()
+        if with_url.kind == "near":
+            raise _redirected(source, with_url, url)
+        notes.append(
+            f"the key from {source.origins['api_key']} is for {readable(str(own))} and is not sent to {readable(url)} "
+            f"({with_url.origins['url']}): give a key together with that address"
+        )
+    del found["api_key"]
+    origins["api_key"] = f"not used: that of {with_key[0].origins['api_key']} is for {with_key[0].values['url']}"
+    return tuple(notes)
+
+
+def _redirected(source: _Source, with_url: _Source, url: str) -> InvalidSetting:
+    key_from, url_from = source.origins["api_key"], with_url.origins["url"]
+    step = {
+        "argument": f"give the argument url as well (url={url!r}, --url {url})",
+        "environment": f"set RUNSTREAM_URL={url} beside RUNSTREAM_API_KEY",
+    }.get(source.kind, f"write url and api_key into the same file ({key_from.removeprefix('file ')})")
+    return InvalidSetting(
+        f"the key from {key_from} is not sent to url = {url!r}, which {url_from} names: a file in or above the working "
+        f"directory does not decide where keys go. If that server is yours, {step}"
+    )
+
+
+def _check_ingest_source(sources: Sequence[_Source], environ: Mapping[str, str]) -> None:
+    """Raises InvalidSetting where a .runstream.toml would send Kafka's password to brokers that it names."""
+    source = next((source for source in sources if "ingest" in source.values), None)
+    if source is not None and source.kind == "near" and environ.get(_KAFKA_PASSWORD):
+        raise InvalidSetting(
+            f"setting ingest = {source.values['ingest']!r} (from {source.origins['ingest']}) cannot be used: a file in "
+            f"or above the working directory does not decide where {_KAFKA_PASSWORD} goes. If those brokers are yours, "
+            f"set RUNSTREAM_INGEST={source.values['ingest']}"
+        )
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # somebody removed it under this process
+        return Path("/")
+
+
+def _file_sources(
+    environ: Mapping[str, str], working_directory: Path, home: Path
+) -> tuple[list[_Source], tuple[str, ...]]:
+    """What the files say, and why one is passed over. Raises InvalidSetting."""
+    folders = (working_directory, *working_directory.parents)
+    near = next((folder / FILE_NAME for folder in folders if _is_file(folder / FILE_NAME)), None)
+    user = home / ".config" / "runstream" / "config.toml"
+    trusted = {os.path.abspath(path) for path in environ.get(TRUST_VARIABLE, "").split(os.pathsep) if path}
+    files = [("near", near), ("user", user if _is_file(user) else None)]
+    sources, notes = [], []
+    for kind, path in files:
+        if path is None:
+            continue
+        try:
+            values = _read_file(path, kind, os.path.abspath(path) in trusted)
+        except _Refused as error:
+            # Whoever may write into /tmp cannot keep everybody who works below it from starting runs.
+            if kind == "near" and path.parent != working_directory and _is_everybodys(path.parent):
+                notes.append(str(error))
+                continue
+            raise
+        sources.append(_Source(kind, values, dict.fromkeys(values, f"file {path}")))
+    return sources, tuple(notes)
+
+
+class _Refused(InvalidSetting):
+    """A file of another user."""
+
+
+def _is_everybodys(directory: Path) -> bool:
+    return bool(directory.stat().st_mode & stat.S_IWOTH)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a directory that this user may not look into
+        return False
+
+
+def _read_file(path: Path, kind: str, trusted: bool) -> dict[str, Any]:
+    try:
+        data = path.read_bytes() if trusted else read_trusted(path, _MAX_FILE_BYTES, with_directory=kind == "near")
+        values = tomllib.loads(data.decode("utf-8"))
+    except NotPrivate as error:
+        raise _Refused(
+            f"the settings file {path} is not read, because it {error}: whoever writes it decides where your runs go. "
+            f"Remove it, make it yours (chown, chmod go-w), or set {TRUST_VARIABLE}={path} if you trust it"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidSetting(f"the settings file {path} cannot be read: {error}. Correct or remove it") from None
     values = {name: value for name, value in values.items() if not isinstance(value, dict)}
     _refuse_unknown(values, str(path))

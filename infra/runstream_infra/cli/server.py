@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import click
+
 from runstream_infra.cli.exits import BadInput, CommandError, Failed, Unreachable
 from runstream_infra.cli.values import number_of
 
@@ -245,9 +247,12 @@ def client_settings(**arguments: Any) -> "Settings":
     from runstream.settings import load_settings
 
     try:
-        return load_settings(**arguments)
+        settings = load_settings(**arguments)
     except InvalidSetting as error:
         raise BadInput(str(error)) from None
+    for note in settings.notes:
+        click.echo(note, err=True)
+    return settings
 
 
 def refusal(problem: Mapping[str, Any], url: str) -> CommandError:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runstream.private import open_own, read_own
 from runstream.sender.status import SenderStatus, read_status
+from runstream.sender.sync import MAX_REJECTED_BYTES
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
 from runstream.spool.reader import SpoolReader
 
@@ -66,7 +68,7 @@ def read_spool(path: Path) -> SpoolState:
     status = read_status(path)
     told = {one.writer_id: one.problem for lane in (status.targets if status else ()) for one in lane.telling}
     folders = sorted((path / "writers").glob("*"))
-    states = (_writer_state(folder, told) for folder in folders if folder.is_dir())
+    states = (_writer_state(folder, told) for folder in folders if folder.is_dir() and not folder.is_symlink())
     writers = tuple(state for state in states if state is not None)
     rejected = tuple(_rejected(file) for file in sorted((path / "rejected").glob("*.json")))
     return SpoolState(path, writers, rejected, _sender_pid(path), status)
@@ -77,17 +79,17 @@ def _writer_state(folder: Path, told: dict[str, str | None]) -> WriterState | No
         info = WriterInfo.read(folder)
     except FileNotFoundError:
         return None  # about to be written, or removed while this looked
-    except SpoolCorrupt as error:
+    except (OSError, SpoolCorrupt) as error:
         return WriterState(folder.name, "?", "", "", 0, _size(folder), str(error))
     reader = SpoolReader(folder)
     try:
         place = Acked.read(folder)
         backlog = reader.backlog(place if place != Acked() else reader.first() or place)
         rows, size_bytes, problem = backlog.rows, backlog.size_bytes, told.get(info.writer_id)
-    except SpoolCorrupt as error:
-        rows, size_bytes, problem = 0, _size(folder), str(error)
     except FileNotFoundError:
         return None
+    except (OSError, SpoolCorrupt) as error:
+        rows, size_bytes, problem = 0, _size(folder), str(error)
     finally:
         reader.close()
     return WriterState(info.writer_id, info.run_id, info.url, info.mode, rows, size_bytes, problem)
@@ -96,16 +98,16 @@ def _writer_state(folder: Path, told: dict[str, str | None]) -> WriterState | No
 def _rejected(path: Path) -> Rejected:
     fields: dict[str, Any]
     try:
-        fields = json.loads(path.read_bytes())
+        fields = json.loads(read_own(path, MAX_REJECTED_BYTES))
         return Rejected(path, str(fields.get("run_id", "?")), str(fields.get("reason", "?")))
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         return Rejected(path, "?", f"its description cannot be read: {error}")
 
 
 def _sender_pid(path: Path) -> int | None:
     """The process that holds the sender's lock, if any does."""
     try:
-        descriptor = os.open(path / "sender.lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_own(path / "sender.lock")
     except OSError:
         return None
     try:
@@ -119,4 +121,7 @@ def _sender_pid(path: Path) -> int | None:
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    try:
+        return sum(file.lstat().st_size for file in folder.rglob("*"))
+    except OSError:  # not ours to look into, or on its way out
+        return 0

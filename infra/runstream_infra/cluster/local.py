@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from runstream.connections import FAILURES, fetch
+from runstream.private import make_tight
 from runstream.service.logs import configure_logging
 from runstream.service.proxies import TRUSTED_VARIABLE
 from runstream_infra.cluster.front import Front
@@ -124,6 +125,7 @@ def run_local(cluster: LocalCluster, on_ready: Callable[[ClusterState], None]) -
     on_ready: called once, when every process answers. Raises StartFailed, after which nothing is left running.
     """
     configure_logging("text")
+    os.umask(0o077)  # what brokers and databases make as well
     try:
         with _locked(cluster.data_dir):
             return asyncio.run(_Supervisor(cluster).run(on_ready))
@@ -303,7 +305,7 @@ _ROLES: Final = ("gateway", "worker", "query-server")
 @contextmanager
 def _locked(data_dir: Path) -> Iterator[None]:
     """One supervisor a directory, and nothing that an earlier one left running. Raises StartFailed."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_tight(data_dir)
     with (data_dir / "cluster.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -73,6 +74,7 @@ def run_role(
     `TableWriter` (fault tests). Returns 0 after an orderly end, 1 if the process gave up by itself. Raises StartFailed.
     """
     configure_logging(settings.log_format).addFilter(Repeats("aiokafka"))
+    os.umask(0o077)
     serve = {"gateway": _serve_gateway, "worker": _serve_worker, "query-server": _serve_query}[role]
     try:
         return asyncio.run(serve(settings, on_ready, on_step))

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from runstream.private import make_tight, private_opener
 from runstream.service.assets import (
     AssetMismatch,
     AssetMissing,
@@ -38,7 +39,8 @@ class LocalAssets:
         self._root = directory.absolute()
         self._incoming = self._root / "incoming"
         try:
-            self._incoming.mkdir(parents=True, exist_ok=True)
+            make_tight(self._root)
+            make_tight(self._incoming)
             for path in self._incoming.iterdir():
                 _remove_if_abandoned(path)
         except OSError as error:
@@ -68,7 +70,7 @@ class LocalAssets:
         path = self._path(sha256)
         temporary = self._incoming / uuid.uuid4().hex
         try:
-            with temporary.open("xb", buffering=0) as file:
+            with _created(temporary) as file:
                 size = await _receive(file, sha256, chunks, max_bytes)
                 await asyncio.to_thread(_publish, file, temporary, path)
             return size
@@ -90,6 +92,10 @@ class LocalAssets:
     def _path(self, sha256: str) -> Path:
         check_sha256(sha256)
         return self._root / sha256[:2] / sha256
+
+
+def _created(path: Path) -> BinaryIO:
+    return open(path, "xb", buffering=0, opener=private_opener)
 
 
 def _remove_if_abandoned(path: Path) -> None:
@@ -129,7 +135,7 @@ def _write_piece(file: BinaryIO, digest: "hashlib._Hash", piece: bytearray) -> N
 def _publish(file: BinaryIO, temporary: Path, path: Path) -> None:
     """Give a complete file its name, durably."""
     os.fsync(file.fileno())
-    path.parent.mkdir(exist_ok=True)
+    make_tight(path.parent)
     temporary.replace(path)
     for folder in (path.parent, path.parent.parent):
         descriptor = os.open(folder, os.O_RDONLY)

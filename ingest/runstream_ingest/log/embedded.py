@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from runstream.events.positions import Positions
+from runstream.private import make_tight, private_opener
 from runstream.service.log import LogCorrupt, LogUnavailable, Record
 from runstream_ingest.log.disk import Disk, fsync_folder
 from runstream_ingest.log.errors import LogMismatch
@@ -107,7 +108,7 @@ class EmbeddedLog:
             )
         directory = directory.absolute()
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_tight(directory)
             lock = lock_directory(directory)
         except OSError as error:
             raise LogUnavailable(f"the log's directory {directory} cannot be used: {error}") from error
@@ -367,7 +368,7 @@ def _checked_partitions(directory: Path, wanted: int | None, created_us: int) ->
     except FileNotFoundError:
         partitions = 1 if wanted is None else wanted
         temporary = path.with_suffix(".tmp")
-        with temporary.open("w") as file:
+        with open(temporary, "w", opener=private_opener) as file:
             json.dump({"version": VERSION, "partitions": partitions, "created_us": created_us}, file)
             file.flush()
             os.fsync(file.fileno())

@@ -12,7 +12,7 @@ def lock_directory(directory: Path) -> int:
 
     Raises LogBusy naming the holder.
     """
-    descriptor = os.open(directory / "LOCK", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(directory / "LOCK", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from runstream.private import make_tight
 from runstream.service.log import LogUnavailable
 from runstream_ingest.log.disk import Disk, fsync_folder, write_all
 from runstream_ingest.log.format import (
@@ -68,9 +69,9 @@ class Partition:
         self._folder = folder
         self._shape = shape
         self._disk = disk
-        folder.mkdir(exist_ok=True)
+        make_tight(folder)
         recovered = recover(folder, number, disk)
-        self._mark_descriptor = os.open(folder / MARK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        self._mark_descriptor = os.open(folder / MARK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         self._sealed = recovered.sealed
         self._active = recovered.active
         self._index = recovered.active_index
@@ -145,7 +146,7 @@ class Partition:
         base = self.view.next_offset
         path = segment_path(self._folder, base)
         # A file of that name can only be what a failed attempt left: no record of it was ever durable.
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self._index = []
         self._active = Segment(path, self.number, base, base, SEGMENT_HEADER_BYTES, at_us, at_us)
         return True

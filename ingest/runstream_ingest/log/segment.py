@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from runstream.private import private_opener
 from runstream.service.log import Record
 from runstream_ingest.log.format import (
     RECORD_FIXED_BYTES,
@@ -153,7 +154,8 @@ def write_index(segment: Segment, index: list[IndexEntry]) -> None:
     )
     data = head + b"".join(_INDEX_ENTRY.pack(*entry) for entry in index)
     temporary = segment.path.with_suffix(".index.tmp")
-    temporary.write_bytes(data + zlib.crc32(data).to_bytes(4, "little"))
+    with open(temporary, "wb", opener=private_opener) as file:
+        file.write(data + zlib.crc32(data).to_bytes(4, "little"))
     temporary.replace(index_path(segment.path))
 
 

@@ -14,6 +14,7 @@ import psutil
 import pyarrow as pa
 from chdb import ChdbError
 
+from runstream.private import make_tight
 from runstream.service.store import StoreBusy, StoreCorrupt, StoreInvalid, StoreUnavailable
 from runstream_processors.store.engine import (
     LOST_WRITES,
@@ -107,7 +108,7 @@ class ChdbStore:
     @classmethod
     def _open(cls, directory: Path, query_threads: int, settings: Mapping[str, str], database: str) -> Self:
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_tight(directory)
             lock = locked(directory)
         except OSError as error:
             raise StoreUnavailable(f"the data directory {directory} cannot be used: {error}") from error

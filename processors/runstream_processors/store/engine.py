@@ -86,7 +86,7 @@ def memory_file(data: bytes) -> Iterator[str]:
 def locked(directory: Path) -> int:
     """A descriptor that holds the lock of `directory`; any death gives the lock back. Raises StoreBusy."""
     path = directory / "LOCK"
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

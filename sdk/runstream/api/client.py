@@ -21,6 +21,7 @@ from runstream.api.transport import Transport, next_page, reads_answers, segment
 from runstream.api.values import number
 from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Table, Workspace, Writer
 from runstream.errors import Invalid
+from runstream.notices import PROCESS_NOTICES
 from runstream.settings import load_settings
 
 _PAGE: Final = 500
@@ -51,7 +52,10 @@ class API(ArtifactCalls, DocumentedPanel):
         workspace: str | None = None,
         project: str | None = None,
     ) -> None:
-        values = load_settings(url=url, api_key=api_key, workspace=workspace, project=project).values
+        settings = load_settings(url=url, api_key=api_key, workspace=workspace, project=project)
+        for note in settings.notes:
+            PROCESS_NOTICES.once(note, note)
+        values = settings.values
         key = values.api_key.get_secret_value() if values.api_key else None
         self._transport = Transport(values.url, key)
         self._workspace, self._project = workspace, project

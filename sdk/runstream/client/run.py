@@ -33,6 +33,7 @@ from runstream.events.control import (
 )
 from runstream.ids import new_id
 from runstream.notices import Notices
+from runstream.settings import origin_of
 from runstream.spool.format import SpoolCorrupt, WriterInfo
 
 if TYPE_CHECKING:
@@ -424,7 +425,8 @@ class Run:
 
 def joined(opening: Opening, parent: Path | None, finish_timeout_s: float) -> Run:
     """The run of another process, to be written from this one: what unpickling a run calls."""
-    api_key = os.environ.get("RUNSTREAM_API_KEY") or None
+    named = os.environ.get("RUNSTREAM_URL") or opening.url
+    api_key = os.environ.get("RUNSTREAM_API_KEY") or None if origin_of(named) == origin_of(opening.url) else None
     if parent is not None:
         with contextlib.suppress(OSError, SpoolCorrupt):
             api_key = WriterInfo.read(parent).api_key

@@ -41,8 +41,10 @@ def start(settings: Settings, asked: Asked) -> Run:
     """Open a writer and begin to capture. Raises what `init` raises; nothing was started then."""
     values = settings.values
     _check_ingest(settings)
-    opening = _opening(values, asked)
     notices = Notices()
+    for note in settings.notes:
+        notices.warn(note)
+    opening = _opening(values, asked)
     if values.mode == "disabled":
         run = Run(opening, NullWriter(), notices)
         active.remember(run)
