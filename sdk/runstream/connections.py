@@ -23,7 +23,6 @@ _MAX_HEAD_BYTES: Final = 1_000_000
 LEAST_BYTES_PER_S: Final = 1_000.0
 _CONNECT_S: Final = 10.0
 _BLOCK_BYTES: Final = 1 << 18
-_PIECE_BYTES: Final = 1 << 20
 _MAX_SHOWN_CHARS: Final = 300
 
 #: Whatever fails in here raises one of these.
@@ -48,7 +47,10 @@ class Response:
         self.status = response.status
         #: Names in lower case.
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.getheaders()}
+        self._done = self._closed = False
         raw.head_is_read()
+        if self.status < 200:
+            raise BadResponse(f"the response has the status {self.status}, behind which another one follows")
         packed = self.headers.get("content-encoding", "identity").strip().lower()
         if packed not in ("", "identity"):
             raise BadResponse(f"the response is packed as {packed[:40]!r}, which was not asked for")
@@ -56,20 +58,29 @@ class Response:
     @property
     def reusable(self) -> bool:
         """Whether the connection may carry another request: the body is read and the server keeps it open."""
-        return self._response.isclosed() and not self._response.will_close
+        return self._done and not self._response.will_close
 
     @property
     def closed(self) -> bool:
-        return self._response.closed
+        return self._closed
 
     def close(self) -> None:
+        self._closed = True
         self._response.close()
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes; b"" at the end."""
-        piece = self._response.read(size)
-        if not piece and size and self._response.length:
-            raise http.client.IncompleteRead(b"", self._response.length)
+        """At most `size` bytes, what is there of them; b"" at the end."""
+        if self._done or not size:
+            return b""
+        piece = self._response.read1(min(size, _BLOCK_BYTES)) if self._response.length != 0 else b""
+        # What frames the body (sizes of chunks, trailers) earns no time.
+        self._raw.earn(len(piece))
+        left = self._response.length
+        if not piece and left:
+            raise http.client.IncompleteRead(b"", left)
+        if not piece or left == 0:
+            self._done = True
+            self._response.close()  # before another request
         return piece
 
     def readline(self, limit: int) -> bytes:
@@ -87,7 +98,7 @@ class Response:
         pieces: list[bytes] = []
         size = 0
         try:
-            while piece := self.read(min(_PIECE_BYTES, limit + 1 - size)):
+            while piece := self.read(limit + 1 - size):
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit:
@@ -221,12 +232,15 @@ class _Timed(io.RawIOBase):
         self._monotonic_s = monotonic_s
         self._until_s: float | None = monotonic_s() + timeout_s
         self._in_head = True
-        self._received = 0
+        self._received = self._earned_bytes = 0
+
+    def earn(self, size: int) -> None:
+        """So much of the body came: the rest has as much longer as that."""
+        self._earned_bytes += size
 
     def head_is_read(self) -> None:
-        """From here on what comes earns time."""
+        """From here on the body is read."""
         self._in_head = False
-        self._received = 0
         limited = self._least_bytes_per_s is not None
         self._until_s = self._monotonic_s() + self._timeout_s if limited else None
 
@@ -238,7 +252,7 @@ class _Timed(io.RawIOBase):
             raise BadResponse(f"the head of the response has more than {_MAX_HEAD_BYTES} bytes")
         wait_s = self._timeout_s
         if self._until_s is not None:
-            earned_s = self._received / self._least_bytes_per_s if self._least_bytes_per_s and not self._in_head else 0
+            earned_s = self._earned_bytes / self._least_bytes_per_s if self._least_bytes_per_s else 0.0
             wait_s = min(wait_s, self._until_s + earned_s - self._monotonic_s())
             if wait_s <= 0:
                 raise TimeoutError("the response comes too slowly")

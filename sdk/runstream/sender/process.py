@@ -40,7 +40,7 @@ _RESCAN_S: Final = 2.0
 _STATUS_S: Final = 1.0
 #: How long requests under way may go on once the sender is told to stop, and their threads after they were cut off.
 #: What was not acknowledged by then is sent again by the next sender.
-_STOP_GRACE_S: Final = 5.0
+_STOP_GRACE_S: Final = 3.0
 _STOP_ABORTED_S: Final = 3.0
 #: Two descriptors a writer, and some for connections, logs and the interpreter.
 _WANTED_DESCRIPTORS: Final = 65_536
@@ -112,7 +112,10 @@ class Sender:
         Finishes the requests that are under way and gives the lock back before it returns.
         """
         raise_descriptor_limit()
-        shutil.rmtree(self.spool_dir / "removed", ignore_errors=True)
+        removed = self.spool_dir / "removed"
+        with contextlib.suppress(OSError):
+            check_inside(removed)  # a named pipe would hold up what removes directories
+            shutil.rmtree(removed, ignore_errors=True)
         needed_s = self._clock.monotonic_s()
         try:
             while not self._asked_to_stop:
@@ -285,8 +288,8 @@ class Sender:
 
     def _sync_wanted(self) -> bool:
         try:
-            age_s = self._unix_s() - (self.spool_dir / SYNC_MARKER).stat().st_mtime
-        except FileNotFoundError:
+            age_s = self._unix_s() - (self.spool_dir / SYNC_MARKER).lstat().st_mtime
+        except OSError:
             return False
         return abs(age_s) < SYNC_MARKER_VALID_S
 
