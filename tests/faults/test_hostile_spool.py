@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -224,10 +226,11 @@ def test_a_writer_of_another_user_in_a_shared_spool_is_passed_over(tmp_path: Pat
 
 
 @needs_root
-def test_a_spool_of_another_user_is_refused_and_that_of_nobody_else_is_tightened(tmp_path: Path) -> None:
+def test_a_spool_of_another_user_is_refused_and_that_of_nobody_else_is_tightened() -> None:
     """In a child that is not root: root may use every directory."""
-    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
-    tmp_path.chmod(0o755)
+    folder = Path(tempfile.mkdtemp())  # pytest's own is closed to others
+    theirs, ours = folder / "theirs", folder / "ours"
+    folder.chmod(0o755)
     for each, owner in ((theirs, OTHER_USER + 1), (ours, OTHER_USER)):
         each.mkdir()
         each.chmod(0o777)
@@ -255,6 +258,7 @@ def test_a_spool_of_another_user_is_refused_and_that_of_nobody_else_is_tightened
     assert "directory of your own" in told
     assert stat.S_IMODE(ours.stat().st_mode) == 0o700
     assert stat.S_IMODE(theirs.stat().st_mode) == 0o777
+    shutil.rmtree(folder)
 
 
 def modes(folder: Path) -> dict[str, str]:
