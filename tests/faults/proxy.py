@@ -9,6 +9,11 @@ from typing import Self
 import aiohttp
 from aiohttp import web
 
+from runstream.events.protocol import ASSET_HEADER, PROTOCOL_HEADER
+
+#: Headers of an answer that it passes on.
+_PASSED = ("Retry-After", PROTOCOL_HEADER, ASSET_HEADER)
+
 
 class FaultyProxy:
     """Runs in a thread of its own until the `with` block ends. `faults` counts what it did to requests of frames.
@@ -90,7 +95,7 @@ class FaultyProxy:
         url = self._upstream + request.path_qs
         try:
             async with self._session.request(request.method, url, data=body, headers=kept) as answer:
-                headers = {name: value for name, value in answer.headers.items() if name == "Retry-After"}
+                headers = {name: value for name, value in answer.headers.items() if name in _PASSED}
                 return web.Response(
                     status=answer.status, body=await answer.read(), content_type=answer.content_type, headers=headers
                 )

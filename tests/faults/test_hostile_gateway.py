@@ -379,6 +379,7 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
     own: dict[str, Callable[[], Any]] = {
         "download": lambda: api.download(asset(), folder),
         "get_experiment": lambda: api.get_experiment("r"),
+        "query": lambda: api.query("w", "p", "name = 'x'"),
         "history": lambda: list(api.history("r")),
         "live": lambda: list(api.live("r", reconnect=False)) or fail(),
         "series": lambda: list(api.series("r")),
@@ -423,6 +424,7 @@ WITHOUT_A_REQUEST = frozenset(
         "get_panel_project_name",
         "get_panel_project_id",
         "get_panel_options",
+        "get_panel_report",
         "get_panel_request_count",
     }
 )

@@ -82,9 +82,11 @@ def meaning_of(answer: Answer, now_unix_s: float, receipt: str | None = None) ->
     """Sort an answer by what the sender does about it. `now_unix_s` turns a Retry-After date into a wait; `receipt` is
     that of the frames that were sent (None: an answer to something else)."""
     local = bool(answer.name)
-    if not local and not from_gateway(answer):
-        return _foreign(answer, now_unix_s)
     fields = body_of(answer)
+    # A body with the receipt of what was just sent needs no header: some proxies drop those that they do not know.
+    received = answer.status == 200 and receipt is not None and fields.get("receipt") == receipt
+    if not local and not from_gateway(answer) and not (received and acknowledges(fields)):
+        return _foreign(answer, now_unix_s)
     reason = _reason(answer, fields)
     kind = _kind(fields)
     match answer.status:

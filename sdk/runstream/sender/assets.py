@@ -175,11 +175,12 @@ class AssetUploads:
         file.seek(0)
         headers = {**self._headers, "Content-Type": "application/octet-stream", "Content-Length": str(size)}
         answer = self._transport.request("PUT", place, file, headers)
-        if answer.status in (200, 201) and from_gateway(answer):
+        if answer.status in (200, 201):
             fields = body_of(answer)
             if acknowledges(fields) and (fields.get("sha256"), fields.get("size_bytes")) == (sha256, size):
                 return _STORED, 0.0
-            return None, self._failed(f"{answer.url} does not say that it stored {asset_mark(sha256, size)}")
+            if from_gateway(answer):
+                return None, self._failed(f"{answer.url} does not say that it stored {asset_mark(sha256, size)}")
         return self._not_stored(answer, sha256)
 
     def _without_a_copy(self, sha256: str, path: Path) -> tuple[Stored | Impossible | None, float]:

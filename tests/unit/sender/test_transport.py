@@ -176,9 +176,13 @@ def test_answers_of_a_gateway_are_sorted_by_what_is_done_about_them(
 @pytest.mark.parametrize("body", [b"", b"<html>Please sign in</html>", b"{}", b"[]", ACK, BAD, b'{"writers":{"ab":3}}'])
 def test_an_answer_without_our_header_never_says_anything_about_records(status: int, body: bytes) -> None:
     for headers in ({}, {"runstream-protocol": "2"}, {"content-type": "application/problem+json"}):
-        found = meaning_of(Answer(status, headers, body, url="http://here/x"), 10.0, "r")
+        found = meaning_of(Answer(status, headers, body, url="http://here/x"), 10.0, "another")
         assert isinstance(found, Failing | Later)
         assert "http://here/x" in found.reason
+
+
+def test_a_receipt_of_what_was_sent_needs_no_header() -> None:
+    assert meaning_of(Answer(200, {}, ACK), 10.0, "r") == Accepted({"ab": 3})
 
 
 @pytest.mark.parametrize(
