@@ -281,7 +281,13 @@ def test_nothing_of_a_spool_is_for_others_whatever_the_umask(tmp_path: Path, col
         run.log_asset(b"weights", name="m.bin")
         run.finish()
         assert modes(spool) == {}
-        collector.refusal = lambda _writer, first, end: (422, {"title": "no"}) if first <= 1 < end else None
+        kept = spool / "rejected"
+
+        def refuse(_writer: str, first: int, end: int) -> tuple[int, dict[str, object]] | None:
+            # The record, not what the sender puts in its place.
+            return (422, {"title": "no"}) if first <= 1 < end and not list(kept.glob("*.json")) else None
+
+        collector.refusal = refuse
         sync(spool, timeout_s=60)
         assert list((spool / "rejected").iterdir())
         assert {path.name for path in spool.iterdir()} >= {"rejected", "sender.json", "sender.lock"}
