@@ -1,0 +1,230 @@
+"""aiohttp's protocol of one connection, with bounds: see `runstream.service.connections`.
+
+It also answers what is no HTTP as a problem, and says of a client that leaves one debug line. It relies on these parts
+of aiohttp's class: `_messages`, `_current_request`, `_reading_paused`, `_buffer_paused`, `_max_msg_queue_size`,
+`_msg_queue_resume_size`, `handle_error`, `log_exception`, `finish_response`. A test holds that they are there.
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.payload import Payload
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from runstream.service.connections import Address, Connections, State
+from runstream.service.problems import ClientLeft, Problem, client_left
+
+logger = logging.getLogger(__name__)
+
+#: Larger bodies are written in pieces of this size, each when the one before is taken: as a whole they would be copied
+#: into the connection's buffer, three times in between.
+_PIECE_BYTES: Final = 262_144
+
+
+class GuardedHandler(RequestHandler):
+    """One connection. Made by `runstream.service.listening`, in the event loop."""
+
+    __slots__ = ("_connections", "_payload", "address", "head_bytes", "since_s", "state")
+
+    state: State
+    since_s: float
+    head_bytes: int
+    address: Address
+
+    def __init__(self, manager: web.Server, connections: Connections, address: Address, **options: Any) -> None:
+        super().__init__(manager, **options)
+        settings = connections.settings
+        self._max_msg_queue_size = settings.max_pipelined
+        self._msg_queue_resume_size = settings.max_pipelined // 2
+        self._connections = connections
+        #: The body of the newest request; only that can be incomplete.
+        self._payload: StreamReader | None = None
+        self.state = State.GONE
+        connections.add(self, address)
+
+    # What `Connections` asks and orders
+
+    def unsent_bytes(self) -> int:
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+
+    def is_reading_paused(self) -> bool:
+        return self._reading_paused or self._buffer_paused
+
+    def end(self) -> None:
+        # A transport with something in its buffer stays open until that is taken.
+        if self.unsent_bytes():
+            self.abort()
+        else:
+            self.force_close()
+
+    def abort(self) -> None:
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
+
+    def refuse_body(self) -> bool:
+        payload, settings = self._payload, self._connections.settings
+        if payload is None or payload.is_eof() or self._current_request is None:
+            return False
+        detail = (
+            f"Less than {settings.min_body_bytes_per_s} bytes a second came for {settings.body_window_s:g} s; nothing "
+            "of the request was taken. Send it again."
+        )
+        payload.set_exception(
+            Problem(408, "slow-body", "The body did not come", detail, headers={"Connection": "close"})
+        )
+        self.close()
+        return True
+
+    # What happens
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.state is State.GONE:  # there was no room any more
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
+            return
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._connections.remove(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.state is State.GONE:
+            return
+        connections = self._connections
+        if self._messages:
+            self._payload = self._messages[-1][1]
+            connections.busy(self)
+        elif self.state is not State.BUSY and data:
+            connections.arriving(self)
+            if not connections.head_grew(self, len(data)):
+                self._refuse_head()
+            return
+        payload = self._payload
+        if payload is not None:
+            if payload.is_eof():
+                self._payload = None
+                connections.body_ended(self)
+            else:
+                connections.body_grew(self, len(data))
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._connections.paused(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._connections.resumed(self)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if not resp.prepared and request.writer.output_size > 0:
+            # Another response broke off in its middle: a second head would be read as a part of it.
+            self.abort()
+            return resp, True
+        body = getattr(resp, "_body", None)
+        if type(body) is bytes and len(body) > _PIECE_BYTES and not resp.prepared and not resp.compression:
+            with self._connections.holding(len(body)) as has_room:
+                resp._body = _Pieces(body) if has_room else None
+                del body
+                ended = await super().finish_response(request, resp if has_room else _busy(), start_time)
+        else:
+            ended = await super().finish_response(request, resp, start_time)
+        if not self._messages:
+            self._connections.idle(self)
+        return ended
+
+    # What goes wrong
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The response to what no middleware saw, or could answer."""
+        if exc is not None and client_left(request, exc):
+            raise ClientLeft from exc
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("the response broke off in its middle") from exc
+        if isinstance(exc, HttpProcessingError):
+            self._connections.unreadable += 1
+            logger.debug("a request of %s cannot be read: %s", request.remote, exc)
+            # Behind the first line aiohttp shows what it read.
+            detail = f"{exc.message.partition(chr(10))[0][:200].strip().rstrip(':.')}: send HTTP/1.1 (RFC 9112)."
+            problem = Problem(400, "unreadable-request", "The request is no valid HTTP", detail)
+        elif status == 504:
+            problem = Problem(504, "timeout", "The request took too long", "Try again later.", retry_after_s=1)
+        else:
+            self.log_exception("Error handling request", exc_info=exc)
+            problem = Problem(500, "internal", "Something is wrong in the server", "The server's log says more.")
+        response = problem.response()
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        error = kw.get("exc_info")
+        if isinstance(error, ConnectionError | Problem | HttpProcessingError | web.RequestPayloadError):
+            # Within a body that nobody reads any more.
+            logger.debug("a connection ends: %s", error)
+        else:
+            super().log_exception(*args, **kw)
+
+    def _refuse_head(self) -> None:
+        connections = self._connections
+        connections.closed["head_too_large"] += 1
+        if self.transport is not None:
+            limit = connections.settings.max_head_bytes
+            detail = f"A request's line and headers may have {limit} bytes together."
+            self.transport.write(
+                raw_response(
+                    Problem(431, "too-large", "The headers are too large", detail), "Request Header Fields Too Large"
+                )
+            )
+        self.end()
+
+
+class _Pieces(Payload):
+    """A body that is written piece by piece."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._size = len(body)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        view = memoryview(self._value)
+        for begin in range(0, len(view), _PIECE_BYTES):
+            await writer.write(view[begin : begin + _PIECE_BYTES])
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        text: str = self._value.decode(encoding, errors)
+        return text
+
+
+def raw_response(problem: Problem, reason: str) -> bytes:
+    """A problem as the bytes of a whole response, where aiohttp has no request to answer."""
+    body = problem.response().body
+    assert isinstance(body, bytes)
+    headers = {
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        **problem.headers,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {problem.status} {reason}\r\n{head}\r\n".encode() + body
+
+
+def _busy() -> web.Response:
+    detail = "Other clients take their responses too slowly. Try again, or ask for less at once."
+    return Problem(503, "busy", "The server holds too many responses", detail, retry_after_s=1).response()
