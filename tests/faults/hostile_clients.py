@@ -96,6 +96,26 @@ def trickled_until_closed(client: socket.socket, pieces: Iterator[bytes], pause_
     raise AssertionError("more pieces are needed")
 
 
+def trickled_until_all_closed(clients: dict[str, socket.socket], piece: bytes, pause_s: float) -> dict[str, bytes]:
+    """Send all of them a piece now and then until the server has closed them all; what it sent to each before."""
+    deadline_s = time.monotonic() + GENEROUS_S
+    found = {name: bytearray() for name in clients}
+    left = dict(clients)
+    while left:
+        assert time.monotonic() < deadline_s, f"the server waits for ever: {sorted(left)}"
+        for name, client in list(left.items()):
+            try:
+                client.sendall(piece)
+                while select.select([client], [], [], 0)[0]:
+                    if not (chunk := client.recv(65_536)):
+                        raise ConnectionResetError
+                    found[name] += chunk
+            except OSError:
+                left.pop(name).close()
+        time.sleep(pause_s)
+    return {name: bytes(response) for name, response in found.items()}
+
+
 class GoodClient:
     """One that asks as it should: every request has to be served, over however many connections."""
 

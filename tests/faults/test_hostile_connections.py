@@ -4,6 +4,7 @@ holds no more than it may, and its log stays short. About 20 s."""
 import itertools
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hostile_clients import (
     problem_in,
     received,
     rss_bytes,
+    trickled_until_all_closed,
     trickled_until_closed,
     until,
 )
@@ -65,27 +67,31 @@ def with_files(count: int) -> tuple[str, ...]:
     return ("sh", "-c", f'ulimit -n {count} && exec "$@"', "sh")
 
 
-@pytest.mark.parametrize("first", [b"", b"GET", HALF, HEALTHY], ids=["silent", "line", "head", "keep-alive"])
-def test_a_thousand_sockets_where_600_files_are_allowed(tmp_path: Path, first: bytes) -> None:
-    allow_files(2_000)
-    server = Server(tmp_path)
+@pytest.fixture(scope="module")
+def cramped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that may open 600 files."""
+    assert allow_files(2_000)
+    server = Server(tmp_path_factory.mktemp("cramped"))
     server.start(*with_files(600))
-    try:
-        good = GoodClient(server.url)
-        bound = good.metric("runstream_connections_bound")
-        assert bound == 300
-        with crowd(server.url, 1_000, first):
-            for number in range(30):
-                assert good.get("/healthz")[0] == 200
-                ingests(good, f"run-{number}")
-            assert good.metric('runstream_connections{state="idle"}') <= bound
-            assert good.closed("evicted") > 500
-            assert good.closed("no_files") == 0
-        assert "Traceback" not in server.log()
-        assert len(server.log()) < 10_000
-        server.stop()
-    finally:
-        server.kill_group()
+    yield server
+    server.kill_group()
+
+
+@pytest.mark.parametrize("first", [b"", b"GET", HALF, HEALTHY], ids=["silent", "line", "head", "keep-alive"])
+def test_a_thousand_sockets_where_600_files_are_allowed(cramped: Server, first: bytes) -> None:
+    good = GoodClient(cramped.url)
+    evicted = good.closed("evicted")
+    assert good.metric("runstream_connections_bound") == 300
+    with crowd(cramped.url, 1_000, first):
+        for number in range(10):
+            assert good.get("/healthz")[0] == 200
+            ingests(good, f"run-{number}")
+        counts = [good.metric(f'runstream_connections{{state="{state}"}}') for state in ("arriving", "idle", "busy")]
+        assert sum(counts) <= 300
+        assert good.closed("evicted") - evicted > 500
+        assert good.closed("no_files") == 0
+    assert "Traceback" not in cramped.log()
+    assert len(cramped.log()) < 10_000
 
 
 def test_without_a_file_left_the_log_has_one_line_and_the_server_goes_on(tmp_path: Path) -> None:
@@ -96,10 +102,10 @@ def test_without_a_file_left_the_log_has_one_line_and_the_server_goes_on(tmp_pat
     try:
         good = GoodClient(server.url)
         with crowd(server.url, 600):
-            for _ in range(5):
+            for _ in range(20):
                 assert good.get("/healthz")[0] == 200
-            assert good.closed("no_files") > 0
-        assert server.log().count("too many open files") == 1, server.log()
+            assert 0 < good.closed("no_files") < 20
+        assert len(server.log()) < 2_000, server.log()
         assert "Traceback" not in server.log()
         server.stop()
     finally:
@@ -107,14 +113,13 @@ def test_without_a_file_left_the_log_has_one_line_and_the_server_goes_on(tmp_pat
 
 
 def test_thousands_of_connections_are_served_and_kept(tmp_path: Path) -> None:
-    count = 4_000 if allow_files(4_500) else 800
+    count = 3_000 if allow_files(3_500) else 800
     with Server(tmp_path) as server:
         good = GoodClient(server.url)
         with crowd(server.url, count, HEALTHY) as clients:
-            for _ in range(2):
-                for client in clients:
-                    assert client.recv(65_536).startswith(b"HTTP/1.1 200")
-                    client.sendall(HEALTHY)
+            for client in clients:
+                assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+                client.sendall(HEALTHY)
             assert len(clients) == count
             assert good.closed("evicted") == 0
             assert sum(good.metric(f'runstream_connections{{state="{state}"}}') for state in ("idle", "busy")) >= count
@@ -157,22 +162,23 @@ WRITES = [
 ]
 
 
-@pytest.mark.parametrize("path", WRITES)
 @pytest.mark.parametrize("chunked", [False, True], ids=["sized", "chunked"])
 @pytest.mark.parametrize("trickles", [False, True], ids=["half", "trickled"])
-def test_a_body_that_does_not_come_is_given_up(server: Server, path: str, chunked: bool, trickles: bool) -> None:
+def test_bodies_that_do_not_come_are_given_up(server: Server, chunked: bool, trickles: bool) -> None:
     sized = "Transfer-Encoding: chunked" if chunked else "Content-Length: 1000000"
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{sized}\r\n\r\n".encode()
-    client = opened(server.url, head + (b"3\r\n[1,\r\n" if chunked else b"[1,"))
-    if trickles:
-        response = trickled_until_closed(client, itertools.repeat(b"1\r\n1\r\n" if chunked else b"1"), 0.2)
-    else:
-        response = received(client)
-    client.close()
-    # A route that refuses the request before its body answers that; all others say why the request ends.
-    if response:
-        assert response.startswith(b"HTTP/1.1 4"), response[:300]
-        assert b"application/problem+json" in response
+    first = b"3\r\n[1,\r\n" if chunked else b"[1,"
+    piece = (b"1\r\n1\r\n" if chunked else b"1") if trickles else b""
+    clients = {}
+    for path in WRITES:
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{sized}\r\n\r\n"
+        clients[path] = opened(server.url, head.encode() + first)
+    responses = trickled_until_all_closed(clients, piece, 0.2)
+    for path, response in responses.items():
+        # A route that refuses the request before its body answers that; the others say why the request ends.
+        assert response.startswith(b"HTTP/1.1 4"), (path, response[:300])
+        assert b"application/problem+json" in response, path
+    assert responses["/ingest/v1/frames"].startswith(b"HTTP/1.1 408")
+    assert responses["/ingest/v1/commands"].startswith(b"HTTP/1.1 408")
 
 
 def test_a_body_that_comes_slowly_enough_is_taken(server: Server, good: GoodClient) -> None:
@@ -287,8 +293,6 @@ async def main():
     await asyncio.Event().wait()
 asyncio.run(main())
 """
-    import sys
-
     command = [*with_files(600), sys.executable, "-c", program]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

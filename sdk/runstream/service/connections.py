@@ -24,6 +24,8 @@ _MAX_FILES: Final = 1 << 20
 #: Of the connections of the address that has most, the part that is closed at once when room is needed: a search for
 #: them costs as much as there are connections, so it is not made for each new one.
 _CLOSED_PART: Final = 64
+#: Where a process ran out of files it has fewer connections for so long.
+_LOWERED_S: Final = 60.0
 #: A response that was not taken for so long may be cut off if its memory is needed.
 _STALLED_S: Final = 5.0
 
@@ -140,7 +142,8 @@ class Connections:
     def __init__(self, settings: ConnectionSettings, bound: int) -> None:
         """bound: how many there may be, see `connection_bound`."""
         self.settings = settings
-        self.bound = bound
+        self.bound = self._most = bound
+        self._lowered_at_s = 0.0
         self.address_bound = max(1, int(bound * settings.max_address_share))
         #: Seconds since the start in which the loop ran.
         self.now_s = 0.0
@@ -156,6 +159,7 @@ class Connections:
         self._heads_bytes = 0
         self._bodies: dict[Connection, _Body] = {}
         self._readers: dict[Connection, _Reader] = {}
+        self._held: dict[Connection, int] = {}
 
     def counts(self) -> dict[str, int]:
         """Connections by state."""
@@ -198,15 +202,20 @@ class Connections:
             self._addresses.pop(address.name, None)
         self._bodies.pop(connection, None)
         self._readers.pop(connection, None)
+        self._let_go(connection)
 
     def out_of_files(self) -> None:
         """The process may open no more files: make room, and say so."""
         self.closed["no_files"] += 1
+        # What else has files open needs more than was kept for it, perhaps not for long.
+        self.bound = max(1, self._count - self._count // 16)
+        self._lowered_at_s = self.now_s
         logger.warning(
             "no further connection can be accepted, the process has too many open files: raise its limit "
             "(ulimit -n), or lower RUNSTREAM_CONNECTIONS_MAX_CONNECTIONS"
         )
-        self._make_room()
+        while self._count >= self.bound and self._make_room():
+            pass
 
     # What happens on one
 
@@ -263,7 +272,7 @@ class Connections:
         self._readers.pop(connection, None)
 
     @contextlib.contextmanager
-    def holding(self, size: int) -> Iterator[bool]:
+    def holding(self, connection: Connection, size: int) -> Iterator[bool]:
         """Count a response's bytes until the end of the block; what it yields is whether there is room for them. A
         lone response always has."""
         if self.untaken_bytes and self.untaken_bytes + size > self.settings.max_untaken_bytes:
@@ -273,11 +282,15 @@ class Connections:
             self.closed["responses_full"] += 1
             yield False
             return
+        self._held[connection] = size
         self.untaken_bytes += size
         try:
             yield True
         finally:
-            self.untaken_bytes -= size
+            self._let_go(connection)
+
+    def _let_go(self, connection: Connection) -> None:
+        self.untaken_bytes -= self._held.pop(connection, 0)
 
     # Time
 
@@ -299,6 +312,8 @@ class Connections:
         """Let so much time pass, and close what has waited too long."""
         self.now_s += seconds
         settings = self.settings
+        if self.bound < self._most and self.now_s - self._lowered_at_s >= _LOWERED_S:
+            self.bound = self._most
         self._expire(self._arriving, settings.head_s, "head_timeout")
         self._expire(self._idle, settings.idle_s, "idle_timeout")
         for connection, body in list(self._bodies.items()):

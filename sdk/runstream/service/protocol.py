@@ -7,6 +7,7 @@ of aiohttp's class: `_messages`, `_current_request`, `_reading_paused`, `_buffer
 
 import asyncio
 import logging
+import socket
 from typing import Any, Final
 
 from aiohttp import web
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 #: Larger bodies are written in pieces of this size, each when the one before is taken: as a whole they would be copied
 #: into the connection's buffer, three times in between.
 _PIECE_BYTES: Final = 262_144
+#: Of the kernel, which takes twice as much: its own notes count.
+_EVENTS_BUFFER_BYTES: Final = 65_536
 
 
 class GuardedHandler(RequestHandler):
@@ -133,7 +136,7 @@ class GuardedHandler(RequestHandler):
             return resp, True
         body = getattr(resp, "_body", None)
         if type(body) is bytes and len(body) > _PIECE_BYTES and not resp.prepared and not resp.compression:
-            with self._connections.holding(len(body)) as has_room:
+            with self._connections.holding(self, len(body)) as has_room:
                 resp._body = _Pieces(body) if has_room else None
                 del body
                 ended = await super().finish_response(request, resp if has_room else _busy(), start_time)
@@ -209,6 +212,14 @@ class _Pieces(Payload):
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         text: str = self._value.decode(encoding, errors)
         return text
+
+
+def keep_little_unsent(request: web.BaseRequest) -> None:
+    """For a response without an end, of which a reader that stops is to hold little of the kernel's memory: 128 KiB
+    instead of what the connection needs for a large response (up to 4 MB)."""
+    channel = request.transport.get_extra_info("socket") if request.transport is not None else None
+    if channel is not None:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _EVENTS_BUFFER_BYTES)
 
 
 def raw_response(problem: Problem, reason: str) -> bytes:
