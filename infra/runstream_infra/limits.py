@@ -11,7 +11,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runstream.errors import InvalidSetting
-from runstream.service.connections import ConnectionSettings
+from runstream.service.connection_settings import ConnectionSettings
 from runstream.service.stalls import LoopSettings
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_processors.worker.settings import WorkerSettings

@@ -11,7 +11,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from runstream.service.connection_metrics import ConnectionMetrics
-from runstream.service.connections import Connections, connection_bound, raise_file_limit
+from runstream.service.connection_settings import connection_bound, raise_file_limit
+from runstream.service.connections import Connections
 from runstream.service.listening import GuardedRunner
 from runstream.service.stalls import LoopWatch
 from runstream_infra.limits import Limits

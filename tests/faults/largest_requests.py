@@ -17,7 +17,7 @@ from runstream.events.control import RunStarted, encode_event
 from runstream.events.limits import MAX_FRAME_BYTES
 from runstream.service.comet import LIVE_ROOTS, ROOTS
 from runstream_ingest.gateway.settings import GatewaySettings
-from runstream_query.filters.parser import MAX_FILTER_CHARS
+from runstream_query.filters.checks import MAX_FILTER_CHARS
 from runstream_query.settings import QuerySettings
 
 RUN: Final = "largest-run"

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from hostile_clients import GENEROUS_S, problem_in
 
-from runstream.service.connections import ConnectionSettings
+from runstream.service.connection_settings import ConnectionSettings
 from runstream.service.listening import GuardedRunner
 from runstream.service.problems import problem_middleware
 from runstream.service.protocol import keep_little_unsent
@@ -168,11 +168,11 @@ async def test_a_crowd_at_one_address_does_not_close_the_connections_of_another(
     async with serving(ConnectionSettings(), bound=100) as (url, runner), aiohttp.ClientSession() as good:
         async with good.get(f"{url}/small") as response:
             assert response.status == 200
-        kept = list(runner.connections._idle)
+        kept = [each for each in runner.connections._all if each.address.name == "127.0.0.1"]
         assert len(kept) == 1
         crowd = [await connected(url, source="127.0.0.2") for _ in range(300)]
         await until(lambda: runner.connections.closed["evicted"] >= 200, "the crowd makes room for itself")
-        assert list(runner.connections._idle) == kept
+        assert [each for each in runner.connections._all if each.address.name == "127.0.0.1"] == kept
         assert runner.connections._addresses["127.0.0.2"].connections <= 90
         async with good.get(f"{url}/small") as response:
             assert response.status == 200

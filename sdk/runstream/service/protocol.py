@@ -8,16 +8,17 @@ of aiohttp's class: `_messages`, `_current_request`, `_reading_paused`, `_buffer
 import asyncio
 import logging
 import socket
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.payload import Payload
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from runstream.service.connections import Address, Connections, State
+from runstream.service.connections import Address, Connections
 from runstream.service.problems import ClientLeft, Problem, client_left
 
 logger = logging.getLogger(__name__)
@@ -32,12 +33,12 @@ _EVENTS_BUFFER_BYTES: Final = 65_536
 class GuardedHandler(RequestHandler):
     """One connection. Made by `runstream.service.listening`, in the event loop."""
 
-    __slots__ = ("_connections", "_payload", "address", "head_bytes", "since_s", "state")
+    __slots__ = ("_channel", "_connections", "_payload", "address", "head_bytes", "is_gone", "since_s")
 
-    state: State
     since_s: float
     head_bytes: int
     address: Address
+    is_gone: bool
 
     def __init__(self, manager: web.Server, connections: Connections, address: Address, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -47,13 +48,24 @@ class GuardedHandler(RequestHandler):
         self._connections = connections
         #: The body of the newest request; only that can be incomplete.
         self._payload: StreamReader | None = None
-        self.state = State.GONE
+        #: As `transport`, which aiohttp forgets when it closes it.
+        self._channel: asyncio.Transport | None = None
         connections.add(self, address)
 
     # What `Connections` asks and orders
 
+    def is_waiting(self) -> bool:
+        waiter = self._waiter
+        return waiter is not None and not waiter.done() and not self._messages
+
+    def is_new(self) -> bool:
+        return self._request_count == 0
+
+    def is_ending(self) -> bool:
+        return self._channel is not None and self._channel.is_closing()
+
     def unsent_bytes(self) -> int:
-        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+        return self._channel.get_write_buffer_size() if self._channel is not None else 0
 
     def is_reading_paused(self) -> bool:
         return self._reading_paused or self._buffer_paused
@@ -66,10 +78,9 @@ class GuardedHandler(RequestHandler):
             self.force_close()
 
     def abort(self) -> None:
-        transport = self.transport
         self.force_close()
-        if transport is not None:
-            transport.abort()
+        if self._channel is not None:
+            self._channel.abort()
 
     def refuse_body(self) -> bool:
         payload, settings = self._payload, self._connections.settings
@@ -88,36 +99,41 @@ class GuardedHandler(RequestHandler):
     # What happens
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self.state is State.GONE:  # there was no room any more
-            assert isinstance(transport, asyncio.Transport)
-            transport.abort()
-            return
-        super().connection_made(transport)
+        self._channel = cast(asyncio.Transport, transport)
+        if self.is_gone:  # there was no room any more
+            self._channel.abort()
+        else:
+            super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._connections.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        # This is done for every request: with every state that is noted here it would take a tenth longer.
         super().data_received(data)
-        if self.state is State.GONE:
-            return
         connections = self._connections
         if self._messages:
             self._payload = self._messages[-1][1]
-            connections.busy(self)
-        elif self.state is not State.BUSY and data:
-            connections.arriving(self)
+            self.since_s = connections.now_s
+            if self.head_bytes:
+                connections.head_ended(self)
+        elif self._waiter is not None and data and not self.is_gone:
             if not connections.head_grew(self, len(data)):
                 self._refuse_head()
             return
+        if self._payload is not EMPTY_PAYLOAD:
+            self._body_grew(len(data))
+
+    def _body_grew(self, size: int) -> None:
         payload = self._payload
-        if payload is not None:
-            if payload.is_eof():
-                self._payload = None
-                connections.body_ended(self)
-            else:
-                connections.body_grew(self, len(data))
+        if payload is None:
+            return
+        if payload.is_eof():
+            self._payload = None
+            self._connections.body_ended(self)
+        else:
+            self._connections.body_grew(self, size)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -127,24 +143,29 @@ class GuardedHandler(RequestHandler):
         super().resume_writing()
         self._connections.resumed(self)
 
-    async def finish_response(
+    def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        if type(resp) is web.Response:
+            body = resp._body
+            if type(body) is bytes and len(body) > _PIECE_BYTES and not resp.prepared and not resp.compression:
+                return self._finish_large(request, resp, body, start_time)
+        if request.writer.output_size and not resp.prepared:
+            return self._cut_short(resp)
+        return super().finish_response(request, resp, start_time)
+
+    async def _finish_large(
+        self, request: web.BaseRequest, resp: web.Response, body: bytes, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        if not resp.prepared and request.writer.output_size > 0:
-            # Another response broke off in its middle: a second head would be read as a part of it.
-            self.abort()
-            return resp, True
-        body = getattr(resp, "_body", None)
-        if type(body) is bytes and len(body) > _PIECE_BYTES and not resp.prepared and not resp.compression:
-            with self._connections.holding(self, len(body)) as has_room:
-                resp._body = _Pieces(body) if has_room else None
-                del body
-                ended = await super().finish_response(request, resp if has_room else _busy(), start_time)
-        else:
-            ended = await super().finish_response(request, resp, start_time)
-        if not self._messages:
-            self._connections.idle(self)
-        return ended
+        with self._connections.holding(self, len(body)) as has_room:
+            resp._body = _Pieces(body) if has_room else None
+            del body
+            return await super().finish_response(request, resp if has_room else _busy(), start_time)
+
+    async def _cut_short(self, resp: web.StreamResponse) -> tuple[web.StreamResponse, bool]:
+        """Another response broke off in its middle: a second head would be read as a part of it."""
+        self.abort()
+        return resp, True
 
     # What goes wrong
 
