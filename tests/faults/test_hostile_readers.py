@@ -24,6 +24,7 @@ from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner, listen
 
 BODY = bytes(20_000_000)
+PATIENT = ConnectionSettings(reader_silence_s=1_000)
 QUICK = ConnectionSettings(reader_silence_s=0.5, head_s=30, idle_s=30, body_window_s=1)
 
 
@@ -36,7 +37,7 @@ async def serving(
     runner = guarded_runner(app, Limits(connections=settings), shutdown_timeout=0.1)
     if bound is not None:
         runner.connections.bound = runner.connections._most = bound
-        runner.connections.address_bound = max(1, int(bound * settings.max_address_share))
+        runner.connections.address_bound = max(1, bound * settings.max_address_percent // 100)
     await runner.setup()
     try:
         yield await listen(runner, "127.0.0.1", 0), runner
@@ -113,7 +114,7 @@ def held_bytes(runner: GuardedRunner) -> int:
 #: Linux would keep 3.8 MB for each of them.
 @pytest.mark.parametrize(("path", "kernel_each"), [("/large", 1_500_000), ("/events", 200_000)])
 async def test_who_takes_nothing_is_cut_off_and_holds_little_until_then(path: str, kernel_each: int) -> None:
-    async with serving(QUICK) as (url, runner):
+    async with serving(PATIENT) as (url, runner):
         clients = [await connected(url, path) for _ in range(20)]
         # Let the kernel widen its buffers, as for a client that reads for a while.
         for client in clients:
@@ -123,6 +124,9 @@ async def test_who_takes_nothing_is_cut_off_and_holds_little_until_then(path: st
         assert kernel_bytes(runner) < 20 * kernel_each
         # What asyncio lets through before it stops, and one piece.
         assert held_bytes(runner) < 20 * (65_536 + 262_144 + 1_000)
+        runner.connections.advance(900)
+        assert runner.connections.closed["slow_reader"] == 0
+        runner.connections.advance(100)
         await until(lambda: runner.connections.closed["slow_reader"] == 20, "all of them are cut off")
         await until(lambda: runner.connections.counts()["busy"] == 0, "their requests end")
         assert runner.connections.untaken_bytes == 0
@@ -132,13 +136,17 @@ async def test_who_takes_nothing_is_cut_off_and_holds_little_until_then(path: st
 
 
 async def test_who_takes_a_response_now_and_then_gets_all_of_it() -> None:
-    async with serving(QUICK) as (url, runner):
+    async with serving(PATIENT) as (url, runner):
         client = await connected(url, "/large")
-        taken = 0
-        # Longer than the time in which something has to be taken, with pauses that are shorter.
+        taken, pauses = 0, 0
         while taken < len(BODY):
-            taken += len(await asyncio.get_running_loop().sock_recv(client, 4_000_000))
-            await asyncio.sleep(0.1)
+            # Of what the kernel has of it, all, and more.
+            part = taken + 4_000_000
+            while taken < min(part, len(BODY)):
+                taken += len(await asyncio.get_running_loop().sock_recv(client, 1_000_000))
+            runner.connections.advance(900)
+            pauses += 1
+        assert pauses >= 5
         assert runner.connections.closed["slow_reader"] == 0
         client.close()
 

@@ -19,9 +19,9 @@ class ConnectionSettings(BaseModel):
     max_connections: int = Field(default=16_384, ge=1)
     #: Files that are kept for the log, the store and assets: chDB has some 200 open, a merge a few hundred more.
     reserved_files: int = Field(default=1_024, ge=0)
-    #: Of all connections, the part that one address may have. Many nodes stand behind one address (NAT, a reverse
+    #: Of all connections, the percentage that one address may have. Many nodes stand behind one address (NAT, a reverse
     #: proxy), so it is large: it keeps a tenth for everybody else. An IPv6 network of 64 bits counts as one address.
-    max_address_share: float = Field(default=0.9, gt=0, le=1)
+    max_address_percent: int = Field(default=90, ge=1, le=100)
     #: From the connection, or the first byte of a further request, until the request's headers are there. More bytes of
     #: them do not extend it.
     head_s: float = Field(default=15.0, gt=0)

@@ -113,7 +113,7 @@ class Connections:
         self.settings = settings
         self.bound = self._most = bound
         self._lowered_at_s = 0.0
-        self.address_bound = max(1, int(bound * settings.max_address_share))
+        self.address_bound = max(1, bound * settings.max_address_percent // 100)
         #: Seconds since the start in which the loop ran.
         self.now_s = 0.0
         #: Connections that were closed or refused since the start, by cause; and requests that were no HTTP.
