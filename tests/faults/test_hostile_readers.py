@@ -20,11 +20,12 @@ from runstream.service.connection_settings import ConnectionSettings
 from runstream.service.listening import GuardedRunner
 from runstream.service.problems import problem_middleware
 from runstream.service.protocol import keep_little_unsent
+from runstream_infra.cluster.front import Front
 from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner, listen
 
 BODY = bytes(20_000_000)
-PATIENT = ConnectionSettings(reader_silence_s=1_000)
+PATIENT = ConnectionSettings(reader_silence_s=1_000, idle_s=100_000)
 QUICK = ConnectionSettings(reader_silence_s=0.5, head_s=30, idle_s=30, body_window_s=1)
 
 
@@ -126,7 +127,7 @@ async def test_who_takes_nothing_is_cut_off_and_holds_little_until_then(path: st
         assert held_bytes(runner) < 20 * (65_536 + 262_144 + 1_000)
         runner.connections.advance(900)
         assert runner.connections.closed["slow_reader"] == 0
-        runner.connections.advance(100)
+        runner.connections.advance(1_000)
         await until(lambda: runner.connections.closed["slow_reader"] == 20, "all of them are cut off")
         await until(lambda: runner.connections.counts()["busy"] == 0, "their requests end")
         assert runner.connections.untaken_bytes == 0
@@ -143,7 +144,9 @@ async def test_who_takes_a_response_now_and_then_gets_all_of_it() -> None:
             # Of what the kernel has of it, all, and more.
             part = taken + 4_000_000
             while taken < min(part, len(BODY)):
-                taken += len(await asyncio.get_running_loop().sock_recv(client, 1_000_000))
+                chunk = await asyncio.get_running_loop().sock_recv(client, 1_000_000)
+                assert chunk, "it was cut off"
+                taken += len(chunk)
             runner.connections.advance(900)
             pauses += 1
         assert pauses >= 5
@@ -293,3 +296,34 @@ def test_the_parts_of_aiohttp_that_the_bounds_rely_on_are_there() -> None:
     wanted = {"_messages", "_current_request", "_reading_paused", "_buffer_paused", "_paused", "_force_close", "_close"}
     assert wanted | {"_max_msg_queue_size", "_msg_queue_resume_size"} <= slots
     assert all(hasattr(RequestHandler, name) for name in ("handle_error", "log_exception", "finish_response"))
+
+
+@pytest.mark.parametrize("path", ["/ingest/v1/frames", "/api/v1/runs/query"])
+async def test_the_address_of_a_cluster_gives_up_a_body_that_does_not_come(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def behind(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    quick = Limits(connections=ConnectionSettings(body_window_s=0.5))
+    async with serving(ConnectionSettings(), web.post(path, behind)) as (url, _):
+        front = Front([url], [url]).runner(quick)
+        await front.setup()
+        try:
+            front_url = await listen(front, "127.0.0.1", 0)
+            client = await connected(front_url)
+            half = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\nhalf".encode()
+            await asyncio.get_running_loop().sock_sendall(client, half)
+            response = await rest_of(client)
+            assert response.startswith(b"HTTP/1.1 408"), response
+            assert problem_in(response)["type"] == "urn:runstream:problem:slow-body"
+            client.close()
+            caplog.clear()
+            client = await connected(front_url)
+            await asyncio.get_running_loop().sock_sendall(client, half)
+            await until(lambda: front.connections.counts()["busy"] == 1, "it is served")
+            client.close()
+            await until(lambda: not any(front.connections.counts().values()), "it is gone")
+            assert [record for record in caplog.records if record.levelno >= logging.INFO] == []
+        finally:
+            await front.cleanup()

@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from runstream.service.comet import LIVE_PATHS, LIVE_ROOTS, ROOTS
 from runstream.service.listening import GuardedRunner
 from runstream.service.origins import add_answer_headers
-from runstream.service.problems import Problem, problem_middleware
+from runstream.service.problems import ClientLeft, Problem, problem_middleware
 from runstream.service.proxies import NO_PROXIES, TRUSTED_PROXIES, TrustedProxies, client_of, plain_address
 from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner
@@ -109,6 +109,10 @@ class Front:
             except _BrokeOff:
                 raise
             except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+                if request.transport is None:
+                    raise ClientLeft from error
+                if isinstance(error.__cause__, Problem):  # of the body, which was read meanwhile
+                    raise error.__cause__ from None
                 raise self._bad_gateway(502, f"{url} broke off: {error}.") from error
         raise self._bad_gateway(503, f"None of {', '.join(behind)} takes connections.")
 
