@@ -105,11 +105,12 @@ def trickled_until_all_closed(clients: dict[str, socket.socket], piece: bytes, p
         assert time.monotonic() < deadline_s, f"the server waits for ever: {sorted(left)}"
         for name, client in list(left.items()):
             try:
-                client.sendall(piece)
+                # First what came: bytes that are sent behind the server's end make the kernel drop it.
                 while select.select([client], [], [], 0)[0]:
                     if not (chunk := client.recv(65_536)):
                         raise ConnectionResetError
                     found[name] += chunk
+                client.sendall(piece)
             except OSError:
                 left.pop(name).close()
         time.sleep(pause_s)
