@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from runstream.events.positions import Positions
 from runstream.private import make_tight
@@ -25,7 +26,7 @@ from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.documented import DESCRIBED
 from runstream_infra.figures import EmbeddedFigures
 from runstream_infra.folding_thread import FoldingThread
-from runstream_infra.listening import MAX_LINE_BYTES, StartFailed, first_of, listen, stop_on_signals
+from runstream_infra.listening import StartFailed, first_of, guarded_runner, listen, stop_on_signals
 from runstream_infra.settings import ServerSettings
 from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
@@ -41,9 +42,6 @@ from runstream_query.http.routes import add_query
 from runstream_query.lookup import StoreLookup
 
 logger = logging.getLogger(__name__)
-
-#: How long open requests may take to end once the server stops.
-_REQUESTS_END_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +98,8 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
         folding.start()
         upkeep = [asyncio.create_task(work) for work in (parts.store.watch(), keep_up(parts.store))]
         try:
-            runner = web.AppRunner(
-                application(settings, keys, parts),
-                access_log=None,
-                shutdown_timeout=_REQUESTS_END_S,
-                max_line_size=MAX_LINE_BYTES,
-            )
+            registry = process_registry()
+            runner = guarded_runner(application(settings, keys, parts, registry), settings.limits, registry)
             await runner.setup()
             try:
                 url = await listen(runner, settings.host, settings.port)
@@ -153,8 +147,11 @@ async def open_parts(
         yield Parts(log, store, assets, progress, Worker(log, store, progress, settings.limits.worker, on_step=on_step))
 
 
-def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Application:
-    """All routes of the embedded server over opened parts."""
+def application(
+    settings: ServerSettings, keys: ApiKeys, parts: Parts, registry: CollectorRegistry | None = None
+) -> web.Application:
+    """All routes of the embedded server over opened parts; its metrics go into `registry`."""
+    registry = registry if registry is not None else process_registry()
     access = settings.access
     guard = auth_middleware(keys, (settings.host,), local_metrics=access.local_metrics)
     app = web.Application(
@@ -162,7 +159,6 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
     )
     app[TRUSTED_PROXIES] = access.proxies
     add_answer_headers(app)
-    registry = process_registry()
     registry.register(EmbeddedFigures(parts.log, parts.worker, parts.progress))
 
     async def worker_ready() -> str | None:

@@ -11,6 +11,8 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runstream.errors import InvalidSetting
+from runstream.service.connection_settings import ConnectionSettings
+from runstream.service.stalls import LoopSettings
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_query.settings import QuerySettings
@@ -29,6 +31,8 @@ class Limits(BaseModel):
     gateway: GatewaySettings = GatewaySettings()
     query: QuerySettings = QuerySettings()
     worker: WorkerSettings = WorkerSettings()
+    connections: ConnectionSettings = ConnectionSettings()
+    loop: LoopSettings = LoopSettings()
 
     def from_environment(self, environ: Mapping[str, str]) -> Self:
         """These bounds with those that `environ` sets in their place. Raises InvalidSetting for a variable of a section

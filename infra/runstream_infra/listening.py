@@ -1,26 +1,77 @@
-"""Opening a server's port, and what to say if that does not work."""
+"""Opening a server's port behind the bounds of its connections, and what to say if that does not work."""
 
 import asyncio
+import logging
 import signal
 import socket
-from typing import Final
+from collections.abc import AsyncIterator
+from typing import Any, Final
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from runstream.service.connection_metrics import ConnectionMetrics
+from runstream.service.connection_settings import connection_bound, raise_file_limit
+from runstream.service.connections import Connections
+from runstream.service.listening import GuardedRunner
+from runstream.service.stalls import LoopWatch
+from runstream_infra.limits import Limits
+
+logger = logging.getLogger(__name__)
 
 #: A request's first line: Comet's client says in it how a file is called, for which users make names of 10,000
 #: characters, each of them up to 12 bytes there. aiohttp's own limit is 8,190 bytes.
 MAX_LINE_BYTES: Final = 131_072
+#: How long open requests may take to end once a process stops.
+_REQUESTS_END_S: Final = 5.0
 
 
 class StartFailed(Exception):
     """The server cannot start; the message says what is in the way and what to do."""
 
 
-async def listen(runner: web.AppRunner, host: str, port: int) -> str:
+def guarded_runner(
+    app: web.Application,
+    limits: Limits,
+    registry: CollectorRegistry | None = None,
+    *,
+    files_each: int = 1,
+    **options: Any,
+) -> GuardedRunner:
+    """What runs the application of every process kind: bounded connections and a watch over the event loop, with their
+    metrics in `registry`. Raises the process's file limit.
+
+    Call it before the application starts. files_each: files that one connection needs. options: of aiohttp's runner and
+    protocol (`auto_decompress`, `shutdown_timeout` ...), in place of those that are set here.
+    """
+    files = raise_file_limit()
+    settings = limits.connections
+    bound = connection_bound(settings, files, files_each)
+    if bound < settings.max_connections:
+        logger.warning(
+            "%d connections at a time instead of %d: the process may open %d files; raise its limit (ulimit -n)",
+            bound,
+            settings.max_connections,
+            files,
+        )
+    connections = Connections(settings, bound)
+    watch = LoopWatch(limits.loop, registry)
+    if registry is not None:
+        registry.register(ConnectionMetrics(connections))
+
+    async def watched(_: web.Application) -> AsyncIterator[None]:
+        async with watch.watching():
+            yield
+
+    app.cleanup_ctx.append(watched)
+    options = {"shutdown_timeout": _REQUESTS_END_S, "max_line_size": MAX_LINE_BYTES, **options}
+    return GuardedRunner(app, connections, **options)
+
+
+async def listen(runner: GuardedRunner, host: str, port: int) -> str:
     """Begin to accept connections (port 0: any free one) and return the address as a URL. Raises StartFailed."""
-    site = web.TCPSite(runner, host, port)
     try:
-        await site.start()
+        await runner.listen(host, port)
     except socket.gaierror as error:
         raise StartFailed(
             f"cannot listen on {host}: no address has that name ({error.strerror}); give another --host"

@@ -26,8 +26,10 @@ FOLDER = Path(__file__).parent
 class Server:
     """The server process that is alive now; `kill` and `start` again on the same directory and port."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, environment: dict[str, str] | None = None) -> None:
+        """environment: variables beside those of this process, for the server's bounds."""
         self._directory = directory
+        self._environment = {**os.environ, **(environment or {})}
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[str] | None = None
@@ -44,12 +46,20 @@ class Server:
         command = [*under, sys.executable, str(FOLDER / "server_child.py"), str(self._directory), str(self.port)]
         with (self._directory / "server.log").open("a") as log:
             self._process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, env=self._environment
             )
         assert self._process.stdout is not None
         ready = self._process.stdout.readline().startswith("READY")
         assert ready or not must_be_ready, (self._directory / "server.log").read_text()[-3000:]
         return ready
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def log(self) -> str:
+        return (self._directory / "server.log").read_text()
 
     def kill(self) -> None:
         assert self._process is not None

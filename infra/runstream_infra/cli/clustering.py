@@ -144,6 +144,10 @@ def up(
 
     local = server_part("runstream_infra.cluster.local")
     listening = server_part("runstream_infra.listening")
+    try:
+        limits = server_part("runstream_infra.limits").Limits().from_environment(os.environ)
+    except InvalidSetting as error:
+        raise BadInput(str(error)) from error
 
     def on_ready(state: Any) -> None:
         if output.as_json:
@@ -169,6 +173,7 @@ def up(
         restart=not no_restart,
         clickhouse_url=os.environ.get("RUNSTREAM_CLICKHOUSE_URL", ""),
         access=access,
+        limits=limits,
     )
     try:
         return int(local.run_local(wanted, on_ready))

@@ -15,10 +15,12 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from runstream.service.comet import LIVE_PATHS, LIVE_ROOTS, ROOTS
+from runstream.service.listening import GuardedRunner
 from runstream.service.origins import add_answer_headers
-from runstream.service.problems import Problem, problem_middleware
+from runstream.service.problems import ClientLeft, Problem, problem_middleware
 from runstream.service.proxies import NO_PROXIES, TRUSTED_PROXIES, TrustedProxies, client_of, plain_address
-from runstream_infra.listening import MAX_LINE_BYTES
+from runstream_infra.limits import Limits
+from runstream_infra.listening import guarded_runner
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ _WRITTEN: Final = (
 )
 _WRITTEN_EXACTLY: Final = frozenset(f"{root}/asset" for root in LIVE_ROOTS)
 _CONNECT_S: Final = 2.0
+_LIMITS: Final = Limits()
 
 
 def is_written(path: str) -> bool:
@@ -78,15 +81,10 @@ class Front:
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         return app
 
-    def runner(self) -> web.AppRunner:
-        """What serves it. Packed bodies stay packed: what is behind reads them as their headers say."""
-        return web.AppRunner(
-            self.application(),
-            access_log=None,
-            shutdown_timeout=5.0,
-            auto_decompress=False,
-            max_line_size=MAX_LINE_BYTES,
-        )
+    def runner(self, limits: Limits = _LIMITS) -> GuardedRunner:
+        """What serves it. Packed bodies stay packed: what is behind reads them as their headers say. A connection needs
+        a second one to what is behind."""
+        return guarded_runner(self.application(), limits, files_each=2, auto_decompress=False)
 
     async def _with_client(self, _: web.Application) -> AsyncIterator[None]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
@@ -111,6 +109,10 @@ class Front:
             except _BrokeOff:
                 raise
             except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+                if request.transport is None:
+                    raise ClientLeft from error
+                if isinstance(error.__cause__, Problem):  # of the body, which was read meanwhile
+                    raise error.__cause__ from None
                 raise self._bad_gateway(502, f"{url} broke off: {error}.") from error
         raise self._bad_gateway(503, f"None of {', '.join(behind)} takes connections.")
 

@@ -21,6 +21,7 @@ from runstream.service.proxies import TRUSTED_VARIABLE
 from runstream_infra.cluster.front import Front
 from runstream_infra.cluster.state import ClusterState, ProcessState
 from runstream_infra.kafka import KafkaCluster, KafkaMissing, KafkaStartFailed
+from runstream_infra.limits import Limits
 from runstream_infra.listening import StartFailed, listen, stop_on_signals
 from runstream_infra.ports import free_ports
 from runstream_infra.settings import AccessSettings
@@ -54,6 +55,8 @@ class LocalCluster:
     restart: bool = True
     clickhouse_url: str = ""
     access: AccessSettings = field(default_factory=AccessSettings)
+    #: Of the address before all processes; they have theirs from the environment.
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(slots=True)
@@ -161,7 +164,7 @@ class _Supervisor:
                 await self._until_ready(self._clickhouse, stop)
             for child in self._roles:
                 child.start()
-            runner = self._front().runner()
+            runner = self._front().runner(self._cluster.limits)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             self._url = await listen(runner, "127.0.0.1", self._cluster.port)

@@ -27,11 +27,10 @@ from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, timed
 from runstream_infra.cluster.following import Following
-from runstream_infra.cluster.repeats import Repeats
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.documented import DESCRIBED
-from runstream_infra.listening import MAX_LINE_BYTES, StartFailed, listen, stop_on_signals
+from runstream_infra.listening import StartFailed, guarded_runner, listen, stop_on_signals
 from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
 from runstream_ingest.comet.routes import add_comet_writes
@@ -53,8 +52,6 @@ logger = logging.getLogger(__name__)
 
 Role = Literal["gateway", "worker", "query-server"]
 
-#: How long open requests may take to end once a process stops.
-_REQUESTS_END_S: Final = 5.0
 #: How long leaving the group may take. Without brokers Faust takes a minute, and who stops this process kills it then.
 _LEAVE_S: Final = 10.0
 #: The pause after a failed try to reach the store at the start.
@@ -73,7 +70,7 @@ def run_role(
     on_ready: called once with the address, when the port is open; `/readyz` says when the rest is, too. on_step: see
     `TableWriter` (fault tests). Returns 0 after an orderly end, 1 if the process gave up by itself. Raises StartFailed.
     """
-    configure_logging(settings.log_format).addFilter(Repeats("aiokafka"))
+    configure_logging(settings.log_format)
     os.umask(0o077)
     serve = {"gateway": _serve_gateway, "worker": _serve_worker, "query-server": _serve_query}[role]
     try:
@@ -106,7 +103,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
         )
         lookup = StoreLookup(lambda: visibility.store)
         add_comet_writes(app, gateway=gateway, assets=assets, visibility=visibility, lookup=lookup)
-        async with _listening(app, settings, on_ready):
+        async with _listening(app, registry, settings, on_ready):
             await stop.wait()
     return 0
 
@@ -146,7 +143,7 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
             described=DESCRIBED,
         )
         add_comet(app, store=store, visibility=visibility, assets=assets, settings=limits)
-        async with _listening(app, settings, on_ready):
+        async with _listening(app, registry, settings, on_ready):
             await stop.wait()
     return 0
 
@@ -189,7 +186,7 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         checks = {"brokers": _watched_brokers(settings, stack), "group": group_ready, "workers": workers_ready}
         app, registry = _application(settings, checks)
         registry.register(WorkerFigures(workers, following))
-        async with _listening(app, settings, on_ready):
+        async with _listening(app, registry, settings, on_ready):
             await _member_until(group, stop)
     return 1 if deaths or group.crashed else 0
 
@@ -228,9 +225,9 @@ def _application(
 
 @asynccontextmanager
 async def _listening(
-    app: web.Application, settings: RoleSettings, on_ready: Callable[[str], None]
+    app: web.Application, registry: CollectorRegistry, settings: RoleSettings, on_ready: Callable[[str], None]
 ) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_REQUESTS_END_S, max_line_size=MAX_LINE_BYTES)
+    runner = guarded_runner(app, settings.limits, registry)
     await runner.setup()
     try:
         on_ready(await listen(runner, settings.host, settings.port))

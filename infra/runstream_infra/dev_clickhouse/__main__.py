@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import click
-from aiohttp import web
 
 from runstream.service.store import StoreError
 from runstream_infra.dev_clickhouse.engine import Engine
 from runstream_infra.dev_clickhouse.server import Login, application
+from runstream_infra.limits import Limits
+from runstream_infra.listening import StartFailed, guarded_runner, listen
 
 #: How long open requests may take to end once the server stops.
 _REQUESTS_END_S = 10.0
@@ -41,8 +42,8 @@ def main(data_dir: Path, host: str, port: int, user: str, threads: int, engine_c
         raise click.ClickException(str(error)) from error
     try:
         asyncio.run(_serve(engine, login, host, port))
-    except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    except StartFailed as error:
+        raise click.ClickException(str(error)) from error
     finally:
         engine.close()
 
@@ -52,14 +53,12 @@ async def _serve(engine: Engine, login: Login | None, host: str, port: int) -> N
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # Compressed bodies come to the application as they are: aiohttp knows gzip and deflate only.
-    runner = web.AppRunner(
-        application(engine, login), access_log=None, shutdown_timeout=_REQUESTS_END_S, auto_decompress=False
+    runner = guarded_runner(
+        application(engine, login), Limits(), shutdown_timeout=_REQUESTS_END_S, auto_decompress=False
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        name = f"[{host}]" if ":" in host else host
-        print(f"http://{name}:{runner.addresses[0][1]}", flush=True)
+        print(await listen(runner, host, port), flush=True)
         await stop.wait()
     finally:
         await runner.cleanup()

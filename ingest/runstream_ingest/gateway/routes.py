@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from runstream.service.assets import AssetStorage
 from runstream.service.log import LogWriter
-from runstream.service.problems import Problem, problem_of
+from runstream.service.problems import Problem, client_left, problem_of
 from runstream.service.visibility import Visibility
 from runstream_ingest.gateway.append import Appender, FramesHandler
 from runstream_ingest.gateway.assets import AssetsHandler
@@ -17,6 +18,9 @@ from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
+
+#: As nginx counts it. No client sees it.
+_CLIENT_LEFT: Final = 499
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -67,7 +71,10 @@ def _counted(figures: GatewayFigures, route: str, handler: _Handler) -> _Handler
             return response
         except Exception as error:
             problem: Problem | None = problem_of(error)
-            status = problem.status if problem else status
+            if problem is not None:
+                status = problem.status
+            elif client_left(request, error):
+                status = _CLIENT_LEFT
             raise
         finally:
             figures.requests.labels(route, str(status)).inc()

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 
 from runstream.events.positions import Positions
 
@@ -70,6 +71,7 @@ class Writers:
         excess = len(self._writers) - self._limit
         if excess <= 0:
             return
-        idle = [writer_id for writer_id, writer in self._writers.items() if writer.users == 0]
-        for writer_id in idle[:excess]:
+        # Not a list of all: this is done at each request with a new writer.
+        idle = (writer_id for writer_id, writer in self._writers.items() if writer.users == 0)
+        for writer_id in list(islice(idle, excess)):
             del self._writers[writer_id]

@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.events.positions import InvalidPositions, Positions
+from runstream.service.protocol import keep_little_unsent
 from runstream_query.answers import Answer, Changes, RunRow, Summary, encode_json
 from runstream_query.errors import InvalidRequest, TooBusy
 from runstream_query.http.context import Context
@@ -114,6 +115,7 @@ class _Stream:
             headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         )
         await response.prepare(request)
+        keep_little_unsent(request)
         await self._write(response, first)
         settings = self._context.settings
         loop = asyncio.get_running_loop()

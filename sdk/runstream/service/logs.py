@@ -12,11 +12,13 @@ from typing import Any, Final, Literal, TextIO
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from runstream.service.repeats import REPEATING, Repeats
+
 #: The id of the request that is being answered; empty outside of one.
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("runstream_request_id", default="")
 
 #: What every LogRecord has; everything else in one came by `extra=` and is a field of its own.
-_OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "repeats"}
 
 
 #: What clients send ends up in messages: none of it may begin a line of its own or steer a terminal.
@@ -59,11 +61,13 @@ def configure_logging(
 ) -> logging.Handler:
     """Send every log line of this process to `stream`; called once, at the entry point. Returns the handler.
 
+    Warnings that repeat themselves pass once in a while, with their number (see `Repeats`).
     Replaces the handlers of the root logger. Access lines of aiohttp are left to `/metrics`. Raises ValueError for a
     level that does not exist.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(Repeats(*REPEATING))
     root = logging.getLogger()
     root.setLevel(level.upper())
     root.handlers[:] = [handler]

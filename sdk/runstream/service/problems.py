@@ -41,6 +41,10 @@ RETRY_AFTER_S: Final = 1
 _MAX_LISTED_ERRORS: Final = 20
 
 
+class ClientLeft(ConnectionResetError):
+    """The client closed its connection before its response was written: there is nobody to answer."""
+
+
 class Problem(Exception):
     """An answer that says what is wrong.
 
@@ -96,9 +100,10 @@ def problem_middleware(*mappings: ErrorMapping) -> Middleware:
             response = await handler(request)
         except web.HTTPException as error:
             response = error if error.status < 400 else _from_http(error, request).response(request_id)
-        except ConnectionResetError:
-            raise  # the client is gone: there is nobody to answer
         except Exception as error:
+            if client_left(request, error):
+                logger.debug("%s %s: the client left", request.method, request.path)
+                raise ClientLeft from error
             problem = _problem_from(error, mappings)
             if problem is None:
                 logger.exception("%s %s failed", request.method, request.path)
@@ -106,10 +111,12 @@ def problem_middleware(*mappings: ErrorMapping) -> Middleware:
                     500,
                     "internal",
                     "Something is wrong in the server",
-                    f"The request failed for a reason that stands in the server's log under request id {request_id}.",
+                    f"The request failed for a reason that stands in the server's log under request id {request_id} "
+                    "(of a fault that repeats itself, the first).",
                 )
             elif problem.status >= 500:
-                logger.warning("%s %s: %s", request.method, request.path, problem)
+                repeats = (_route(request), problem.status, problem.kind)
+                logger.warning("%s %s: %s", request.method, request.path, problem, extra={"repeats": repeats})
             response = problem.response(request_id)
         finally:
             REQUEST_ID.reset(token)
@@ -119,6 +126,12 @@ def problem_middleware(*mappings: ErrorMapping) -> Middleware:
         return response
 
     return answer_problems
+
+
+def client_left(request: web.BaseRequest, error: BaseException) -> bool:
+    """Whether an error of a handler is that its client's connection is closed."""
+    transport = request.transport
+    return isinstance(error, OSError | web.RequestPayloadError) and (transport is None or transport.is_closing())
 
 
 def problem_of(error: Exception) -> Problem | None:
@@ -183,6 +196,11 @@ def _from_http(error: web.HTTPException, request: web.Request) -> Problem:
         case _:
             detail = error.text or error.reason
     return Problem(error.status, f"http-{error.status}", error.reason, detail, headers=kept)
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"
 
 
 def _request_id(request: web.Request) -> str:

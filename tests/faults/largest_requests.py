@@ -1,0 +1,312 @@
+"""For each route of the embedded server: the largest requests that it takes, or that it has to refuse cheaply.
+
+A route that stands in no table here is missing in the test of stalls: add what its largest request is.
+"""
+
+import functools
+import gzip
+import json
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from runstream.events import frame
+from runstream.events.control import RunStarted, encode_event
+from runstream.events.limits import MAX_FRAME_BYTES
+from runstream.service.comet import LIVE_ROOTS, ROOTS
+from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_query.filters.checks import MAX_FILTER_CHARS
+from runstream_query.settings import QuerySettings
+
+RUN: Final = "largest-run"
+GATEWAY: Final = GatewaySettings()
+QUERY: Final = QuerySettings()
+JSON: Final = {"Content-Type": "application/json"}
+GZIP: Final = JSON | {"Content-Encoding": "gzip"}
+_ROOTS: Final = tuple(sorted({*ROOTS, *LIVE_ROOTS, "/api/rest/v2", "/clientlib/rest/v2"}, key=len, reverse=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request of a route."""
+
+    name: str
+    query: str = ""
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Maker = Callable[[], Iterator[Sent]]
+
+
+def route_key(method: str, canonical: str) -> str:
+    """The name of a route here: roots below which the same handlers stand are left out."""
+    for root in _ROOTS:
+        if canonical.startswith(f"{root}/") and not canonical.startswith(("/api/v1", "/ingest")):
+            return f"{method} {canonical.removeprefix(root)}"
+    return f"{method} {canonical}"
+
+
+def queried(**parameters: str) -> Maker:
+    """No body. A query string as long as a request's line may be, of a parameter of this route."""
+
+    def make() -> Iterator[Sent]:
+        plain = "&".join(f"{name}={quote(value)}" for name, value in parameters.items())
+        yield Sent("plain", plain)
+        name = next(iter(parameters), "x")
+        yield Sent("long", f"{name}={'a' * 100_000}")
+        yield Sent("many", "&".join(f"{name}{number}=1" for number in range(8_000)))
+
+    return make
+
+
+def document(limit_bytes: int, item: Any = None, at: str = "values", **fields: Any) -> Maker:
+    """JSON up to the limit: the route's own fields with a list of items `at`; and documents that are small when they
+    are packed and cost much to look at."""
+
+    def make() -> Iterator[Sent]:
+        yield Sent("zeros", body=_zeros(limit_bytes), headers=GZIP)
+        objects = b"[" + b"{}," * ((limit_bytes - 4) // 3) + b"{}]"
+        wrapped = json.dumps(fields)[:-1].encode() + b', "%b": %b}' % (
+            at.encode(),
+            objects[: limit_bytes // 2] + b"{}]",
+        )
+        yield Sent("objects", body=gzip.compress(wrapped, 1), headers=GZIP)
+        yield Sent("deep", body=b"[" * (limit_bytes // 4), headers=JSON)
+        if item is not None:
+            encoded = json.dumps(item).encode()
+            count = (limit_bytes - 1000) // (len(encoded) + 1)
+            whole = json.dumps({**fields, at: None})[:-5].encode() + b"[" + b",".join([encoded] * count) + b"]}"
+            yield Sent("own", body=whole, headers=JSON)
+        elif fields:
+            yield Sent("own", body=json.dumps(fields).encode(), headers=JSON)
+
+    return make
+
+
+@functools.cache
+def _zeros(limit_bytes: int) -> bytes:
+    return gzip.compress(b"[" + b"0," * ((limit_bytes - 3) // 2) + b"0]", 1)
+
+
+def comet(item: Any = None, at: str = "values", **fields: Any) -> Maker:
+    return document(GATEWAY.max_commands_bytes, item, at, experimentKey=RUN, **fields)
+
+
+def multipart(query: str = "type=asset&fileName=f") -> Maker:
+    def make() -> Iterator[Sent]:
+        boundary = b"b0undary"
+        headers = {"Content-Type": "multipart/form-data; boundary=b0undary"}
+        empty = b'--%b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' % boundary
+        filed = b'--%b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' % boundary
+        end = b"--%b--\r\n" % boundary
+        with_key = f"experimentKey={RUN}&{query}"
+        yield Sent("file", with_key, filed + bytes(8_000_000) + b"\r\n" + end, headers)
+        yield Sent("parts", with_key, empty * 50_000 + end, headers)
+        yield Sent("lines", with_key, filed + b"\r\n" * 2_000_000 + b"\r\n" + end, headers)
+        yield Sent("no end", with_key, b"--" * 2_000_000, headers)
+
+    return make
+
+
+def _frames() -> Iterator[Sent]:
+    headers = {"Content-Type": "application/vnd.runstream.frames"}
+    started = RunStarted(at_us=1, workspace="default", project="p")
+    events = frame.encode_events([(0, encode_event(started))])
+    small = b"".join(
+        frame.encode_frame(f"{number:032x}", f"run-{number}", 0, 1, events)
+        for number in range(GATEWAY.max_frames_per_request)
+    )
+    yield Sent("many", body=small, headers=headers)
+    rows = (MAX_FRAME_BYTES - 10_000) // 24
+    packed = b"".join(struct.pack("<qqd", row, row * 1_000_003 % (1 << 60), row / 7) for row in range(rows))
+    large = b"".join(
+        frame.encode_frame(
+            "e" * 32, RUN, number * rows, (number + 1) * rows, b"", [frame.encode_rows(b"m", rows, packed, 0)]
+        )
+        for number in range(GATEWAY.max_request_bytes // MAX_FRAME_BYTES)
+    )
+    yield Sent("large", body=large[: GATEWAY.max_request_bytes], headers=headers)
+
+
+def _commands() -> Iterator[Sent]:
+    event = {"key": RUN, "event": {"type": "tags_added.v1", "tags": ["t"]}}
+    yield Sent("most", body=json.dumps({"commands": [event] * GATEWAY.max_commands_per_request}).encode(), headers=JSON)
+    yield from document(GATEWAY.max_commands_bytes, event, "commands")()
+    nested = {"key": RUN, "event": {"type": "tags_added.v1", "tags": [0] * 2_000_000}}
+    yield Sent("wrong", body=gzip.compress(json.dumps(nested).encode()[: GATEWAY.max_commands_bytes], 1), headers=GZIP)
+
+
+def _asset() -> Iterator[Sent]:
+    yield Sent("bytes", body=bytes(16_000_000), headers={"Content-Type": "application/octet-stream"})
+
+
+def api(item: Any = None, at: str = "runs", **fields: Any) -> Maker:
+    return document(QUERY.max_body_bytes, item, at, **fields)
+
+
+_METRIC: Final = {"metricName": "loss", "metricValue": 0.5, "step": 1, "timestamp": 1_700_000_000_000}
+_PARAMETER: Final = {"parameterName": "lr", "parameterValue": "0.1", "timestamp": 1_700_000_000_000}
+_NO_QUERY: Final = queried()
+_OF: Final = queried(experimentKey=RUN)
+_MODEL: Final = queried(workspaceName="default", modelName="m", registryModelItemId="i")
+_FILTER: Final = " and ".join(["metric.loss < 1"] * (MAX_FILTER_CHARS // 20))
+_COLUMNS: Final = ",".join(f"metric.loss_{number}" for number in range(500))
+_METRICS: Final = [f"loss_{number}/*" for number in range(1000)]
+#: Of Comet's client: `Metric("loss") < 1`.
+_PREDICATE: Final = {
+    "source": "metrics",
+    "query": {"field": "loss", "value": 1, "operator": "less", "type": "double", "id": "loss"},
+}
+_RULE: Final = {"field": "loss", "value": 1, "operator": "less", "type": "double", "id": "loss", "source": "metrics"}
+
+#: By `route_key`.
+LARGEST: Final[dict[str, Maker]] = {
+    **dict.fromkeys(("GET /healthz", "GET /readyz", "GET /metrics", "GET /api/v1/server"), _NO_QUERY),
+    **dict.fromkeys(("HEAD /healthz", "HEAD /readyz", "HEAD /metrics", "HEAD /api/v1/server"), _NO_QUERY),
+    "POST /ingest/v1/frames": _frames,
+    "POST /ingest/v1/commands": _commands,
+    "HEAD /ingest/v1/assets/{sha256}": _NO_QUERY,
+    "PUT /ingest/v1/assets/{sha256}": _asset,
+    # Comet's live experiments
+    "POST /logger/add/run": comet(),
+    "POST /logger/get/run": comet(previousExperiment=RUN),
+    "POST /status-report/update": comet(runId="0" * 32, is_alive=True),
+    "POST /status-report/offline-metadata": comet(startTimestamp=1, endTimestamp=2),
+    "POST /batch/logger/experiment/metric": comet(_METRIC),
+    "POST /batch/logger/experiment/parameter": comet(_PARAMETER),
+    "POST /tags/add-tags-to-experiment": comet("tag", "addedTags"),
+    "POST /asset/3d-limits": comet(),
+    "POST /notification/experiment": comet(),
+    "POST /notify/event": comet(),
+    "GET /health/ping": _NO_QUERY,
+    **dict.fromkeys(
+        ("POST /asset/upload", "POST /visualizations/upload", "POST /git-patch/upload", "POST /asset/asset-item"),
+        multipart(),
+    ),
+    "PUT /asset/{asset}/thumbnail": multipart(),
+    "POST /asset": comet(name="a"),
+    "POST /asset/log-remote-model": comet({"uri": "s3://b/k"}, "assets", modelName="m"),
+    "GET /symlink/new": queried(experimentKey=RUN, projectName="p"),
+    # Comet's REST methods that write
+    "POST /write/experiment/create": comet(workspaceName="default", projectName="p"),
+    "GET /write/experiment/set-status": _OF,
+    "POST /write/experiment/metric": comet(**_METRIC),
+    "POST /write/experiment/cpu-metrics": comet(0.5, "cpuPercentUtilization"),
+    "POST /write/experiment/gpu-metrics": comet({"gpuId": 1, "usedMemory": 5}, "gpus"),
+    "POST /write/experiment/ram-metrics": comet(totalRam=5, usedRam=1),
+    "POST /write/experiment/load-metrics": comet(loadAverage=1),
+    "POST /write/experiment/parameter": comet(0, "parameterValue", parameterName="p"),
+    "POST /write/experiment/parameter/delete": comet(parameterName="p"),
+    "POST /write/experiments/parameters/delete": comet({"experimentKey": RUN, "parameterName": "p"}, "items"),
+    "POST /write/experiment/log-other": comet(0, "value", key="k"),
+    "POST /write/experiment/tags": comet("tag", "addedTags"),
+    "POST /write/experiment/tags/delete": comet("tag", "tags"),
+    "POST /write/experiment/output": comet({"output": "line", "offset": 1}, "outputLines"),
+    "POST /write/experiment/file-path": comet(filePath="x" * 100_000),
+    "POST /write/experiment/system-details": comet("numpy==1.0", "installedPackages"),
+    "POST /write/experiment/cloud-details": comet(0, "metadata", provider="aws"),
+    "PUT /write/experiment/dependencies": comet({"name": "numpy", "version": "1"}, "logDependencies"),
+    "POST /write/experiment/git/metadata": comet(0, "user", branch="b"),
+    "POST /write/experiment/set-start-end-time": comet(startTimeMillis=1),
+    "POST /write/experiment/update-status": comet(0, "error", isAlive=True),
+    **dict.fromkeys(
+        (
+            *("GET /write/experiment/archive", "GET /write/experiment/restore", "GET /write/experiment/stop"),
+            "GET /write/experiment/asset/delete",
+        ),
+        _OF,
+    ),
+    "GET /write/experiment/delete": queried(experimentKey="another-run"),
+    "POST /write/experiment/move": comet(RUN, "experimentKeys", targetProjectName="q"),
+    "GET /write/project/symlink": queried(experimentKey=RUN, projectName="p"),
+    "POST /write/experiment/upload-asset": multipart(),
+    "POST /write/experiment/git/patch": multipart(),
+    "POST /write/experiment/html": comet(0, "html"),
+    "POST /write/experiment/code": comet(0, "code"),
+    "POST /write/experiment/graph": comet(0, "graph"),
+    "POST /write/project/create": comet(workspaceName="default", projectName="new", projectDescription="x" * 100_000),
+    "POST /write/project/update": comet(projectId="p", newProjectName="n"),
+    "POST /write/project/delete": comet(projectId="p"),
+    "POST /write/project/notes": comet(0, "notes", projectId="p"),
+    # Comet's model registry
+    "POST /write/registry-model/item/create": comet("stage", "stages", experimentModelName="m", version="1.0.0"),
+    "POST /write/registry-model": comet("stage", "stages", experimentModelName="m", version="1.0.0"),
+    "POST /write/registry-model/item": comet("stage", "stages", experimentModelName="m", version="1.0.0"),
+    "POST /write/registry-model/update": comet(registryModelId="i", description="x" * 100_000),
+    "POST /write/registry-model/notes": comet(0, "notes", workspaceName="default", modelName="m"),
+    "POST /write/registry-model/item/update": comet("stage", "stages", registryModelItemId="i"),
+    "POST /write/registry-model/item/status": comet(registryModelItemId="i", status="Production"),
+    "POST /write/registry-model/item/{item}/metadata": comet(0, "metadata"),
+    "POST /write/registry-model/item/{item}/status-configuration": comet("s", "values"),
+    **dict.fromkeys(
+        (
+            *("GET /write/registry-model/delete", "GET /write/registry-model/item/stage"),
+            *("GET /write/registry-model/item/stage/delete", "GET /write/registry-model/item/delete"),
+        ),
+        _MODEL,
+    ),
+    # Reads
+    "GET /api/v1/workspaces": _NO_QUERY,
+    "GET /api/v1/projects": queried(workspace="default"),
+    "GET /api/v1/experiments": queried(workspace="default"),
+    **dict.fromkeys(
+        (
+            *(f"GET /api/v1/runs/{{run}}/{what}" for what in ("parameters", "others", "environment", "summaries")),
+            *(f"GET /api/v1/runs/{{run}}/{what}" for what in ("history", "assets", "output", "artifacts")),
+            *("GET /api/v1/runs/{run}", "GET /api/v1/runs/{run}/assets/{asset}", "GET /api/v1/clocks"),
+        ),
+        queried(),
+    ),
+    "POST /api/v1/summaries": api(runs=[RUN] * 1000, metrics=_METRICS),
+    "GET /api/v1/runs": queried(filter=_FILTER[:100_000], columns=_COLUMNS),
+    "POST /api/v1/runs/query": api(filter=_FILTER, columns=_COLUMNS),
+    "POST /api/v1/series": api(runs=[RUN], metrics=_METRICS),
+    "GET /api/v1/runs/{run}/series": queried(metrics="*"),
+    **dict.fromkeys(
+        (
+            *("GET /api/v1/artifacts", "GET /api/v1/artifacts/{artifact}"),
+            *("GET /api/v1/artifacts/{artifact}/versions", "GET /api/v1/artifacts/{artifact}/versions/{ordinal}"),
+            "GET /api/v1/artifacts/{artifact}/versions/{ordinal}/file",
+        ),
+        queried(name="n"),
+    ),
+    "GET /api/v1/live": queried(runs="r"),
+    **dict.fromkeys(
+        ("GET /api/v1/commands/{command}", "GET /api/v1/key", "GET /api/v1/openapi.json"), queried(key="k")
+    ),
+    **dict.fromkeys(("GET /isAlive/ver", "GET /account-details", "GET /workspaces"), _NO_QUERY),
+    **dict.fromkeys(
+        ("GET /projects", "GET /project", "GET /project/notes", "GET /project/column-names", "GET /experiments"),
+        queried(workspaceName="default", projectName="p", projectId="p"),
+    ),
+    "POST /project/query": api(_PREDICATE, "predicates", workspaceName="default", projectName="p"),
+    "POST /experiments/search": api(projectId="p", rulesTree={"condition": "AND", "rules": [_RULE] * 10_000}),
+    "POST /experiments/multi-metric-chart": api(targetedExperiments=[RUN] * 1000, metrics=_METRICS),
+    **dict.fromkeys(
+        (
+            *(f"GET /experiment/{what}" for what in ("metadata", "tags", "parameters", "log-other", "model")),
+            *(f"GET /experiment/{what}" for what in ("metrics/summary", "metrics/get-all", "asset/list", "html")),
+            *(f"GET /experiment/{what}" for what in ("system-details", "git/metadata", "git/patch", "output")),
+            *(f"GET /experiment/{what}" for what in ("code", "graph")),
+        ),
+        _OF,
+    ),
+    "GET /experiment/metrics/get-metric": queried(experimentKey=RUN, metricName="loss"),
+    "GET /experiment/asset/get-by-name": queried(experimentKey=RUN, assetName="n"),
+    "GET /experiment/asset/get-asset": queried(experimentKey=RUN, assetId="a"),
+    "GET /experiment/model/asset/list": queried(experimentKey=RUN, modelName="m"),
+    "GET /experiment/model/download": queried(experimentKey=RUN, modelName="m"),
+    **dict.fromkeys(
+        (
+            *(f"GET /registry-model{what}" for what in ("", "/count", "/details", "/compact-details", "/notes")),
+            *(f"GET /registry-model/{what}" for what in ("latest_version", "allowed_status_values", "items")),
+            *(f"GET /registry-model/item/{what}" for what in ("details", "download", "download-instructions")),
+            *(f"GET /registry-model/item/{{item}}/{what}" for what in ("metadata", "status-configuration")),
+        ),
+        _MODEL,
+    ),
+    "POST /registry-model/history/item": api("i", "registryModelItemIds"),
+}
