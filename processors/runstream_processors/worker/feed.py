@@ -38,6 +38,10 @@ def decode(record: Record) -> Decoded:
         return Decoded(record, None, "unsupported_frame", str(error))
     except InvalidFrame as error:
         return Decoded(record, None, "invalid_frame", str(error))
+    except MemoryError:
+        raise  # the machine's fault
+    except Exception as error:
+        return Decoded(record, None, "fold_error", f"decoding it raised {error!r}")
     if frame.header.key.encode() != record.key:
         detail = f"the record's key is {record.key!r}, the frame in it is for {frame.header.key!r}"
         return Decoded(record, None, "wrong_key", detail)
