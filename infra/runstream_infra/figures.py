@@ -16,6 +16,7 @@ CAUSES: Final = (
     *("invalid_frame", "unsupported_frame", "wrong_key"),  # the whole record
     *("invalid_event", "unknown_event", "invalid_group"),  # a part of it
     "fold_error",  # the build's own fault
+    "brought_down_worker",  # a process died of it
 )
 
 

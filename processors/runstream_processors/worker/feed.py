@@ -8,6 +8,7 @@ from typing import Final
 
 from runstream.events.frame import Frame, InvalidFrame, UnsupportedFrame, decode_frame
 from runstream.service.log import LogReader, Record
+from runstream_processors.worker.guarding import CAUSE, CrashGuard
 
 #: One read of a partition.
 _READ_BYTES: Final = 4_000_000
@@ -30,8 +31,12 @@ class Decoded:
         return len(self.frame.events) + sum(group.raw_size for group in self.frame.groups) if self.frame else 0
 
 
-def decode(record: Record) -> Decoded:
+def decode(record: Record, guard: CrashGuard | None = None) -> Decoded:
     """Decode a record; what cannot be decoded keeps its place and says why."""
+    if guard is not None:
+        if (objection := guard.objection(record)) is not None:
+            return Decoded(record, None, CAUSE, objection)
+        guard.under_way(record)
     try:
         frame = decode_frame(record.value)
     except UnsupportedFrame as error:
@@ -57,8 +62,16 @@ class Feed:
     Used from one event loop. A failed read is raised by the next `take`.
     """
 
-    def __init__(self, log: LogReader, next_offsets: Mapping[int, int], *, max_ahead_bytes: int) -> None:
+    def __init__(
+        self,
+        log: LogReader,
+        next_offsets: Mapping[int, int],
+        *,
+        max_ahead_bytes: int,
+        guard: CrashGuard | None = None,
+    ) -> None:
         self._log = log
+        self._guard = guard
         self._next_offsets = dict(next_offsets)
         self._max_ahead_bytes = max_ahead_bytes
         self._ahead: deque[Record] = deque()
@@ -88,7 +101,7 @@ class Feed:
         batch: list[Decoded] = []
         raw_bytes = 0
         while self._ahead and len(batch) < max_records:
-            decoded = decode(self._ahead[0])
+            decoded = decode(self._ahead[0], self._guard)
             raw_bytes += decoded.raw_bytes
             if batch and raw_bytes > max_raw_bytes:
                 break

@@ -17,6 +17,7 @@ from runstream_processors.store.resume import Commit, commits, ends
 from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded, Feed
 from runstream_processors.worker.folding import POINTS, RESUMING, Folding, Insert, SetAside
+from runstream_processors.worker.guarding import CrashDirectory, CrashGuard
 from runstream_processors.worker.inserting import ClaimedInserts, sole_writer
 from runstream_processors.worker.loading import load_catalog, load_keys
 from runstream_processors.worker.narrowing import Narrowing
@@ -71,6 +72,8 @@ class Worker:
         settings: WorkerSettings | None = None,
         *,
         partition: int | None = None,
+        crashes: CrashDirectory | None = None,
+        guard: CrashGuard | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
@@ -84,8 +87,11 @@ class Worker:
         self._monotonic_s = monotonic_s
         self._on_step = on_step
         self._narrowing = Narrowing()
+        name = "worker" if partition is None else f"partition-{partition}"
+        self._guard = guard or CrashGuard(crashes, name, self._settings)
         #: Where folds raised: each place is shown in the log once.
         self._shown: set[tuple[str, int]] = set()
+        self._out_of_memory: Counter[tuple[int, int]] = Counter()
         #: Folded and not yet handed to the writer, as (partition, offset).
         self._unflushed: list[tuple[int, int]] = []
         #: Whether it has found its place in the log; False again while it starts over after a failure.
@@ -107,6 +113,13 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then what was folded is written and this returns. Raises LogCorrupt: going on behind
         damage would lose data silently. Everything else is logged and tried again."""
+        try:
+            await self._run(stop)
+        finally:
+            # Whatever ended it, its process lives: no mark stays open.
+            self._guard.close()
+
+    async def _run(self, stop: asyncio.Event) -> None:
         retry_s = self._settings.retry_first_s
         while not stop.is_set():
             began_s = self._monotonic_s()
@@ -163,14 +176,16 @@ class Worker:
         await load_catalog(self._store, folding)
         self._progress.advance(Positions({part: found[part].offset for part in done if part in found}))
         self._unflushed = []
+        await self._guard.examine(self._log, {part: commit.offset + 1 for part, commit in done.items()}, stop)
         self.resumed = True
         self._on_step("resumed")
         next_offsets = {part: commit.offset + 1 for part, commit in done.items()}
         self._narrowing.resumed(next_offsets)
-        feed = Feed(self._log, next_offsets, max_ahead_bytes=self._settings.max_ahead_bytes)
+        self._guard.begin(next_offsets)
+        feed = Feed(self._log, next_offsets, max_ahead_bytes=self._settings.max_ahead_bytes, guard=self._guard)
         writer = TableWriter(
             self._inserting,
-            self._progress.advance,
+            self._visible,
             at_once=self._shares_tables,
             on_inserted=self._inserted,
             on_step=self._on_step,
@@ -189,7 +204,7 @@ class Worker:
         dirty = False
         while True:
             began_s = self._monotonic_s()
-            careful = self._narrowing.is_active
+            careful = self._narrowing.is_active or self._guard.is_careful
             # A dirty fold waits for nothing: if the log ran dry it is flushed at once.
             batch = [] if stop.is_set() else await self._take(feed, timeout_s=0.0 if dirty else 0.5)
             if batch:
@@ -213,7 +228,7 @@ class Worker:
     async def _take(self, feed: Feed, timeout_s: float) -> list[Decoded]:
         return await feed.take(
             max_raw_bytes=self._settings.max_batch_raw_bytes,
-            max_records=self._narrowing.most(self._settings.max_batch_records),
+            max_records=self._guard.most(self._narrowing.most(self._settings.max_batch_records)),
             timeout_s=timeout_s,
         )
 
@@ -244,10 +259,12 @@ class Worker:
         await writer.put(Written(flush.inserts, Positions(flush.committed)))
 
     def _suspect(self, places: list[tuple[int, int]], error: Exception) -> None:
-        """A fold or the making of its rows raised: the next tries take fewer records, and the one that raises alone goes
-        to quarantine. Raises MemoryError: what is short of memory is the machine, and not a record's fault."""
+        """A fold or the making of its rows raised: the next tries take fewer records, and the one that raises alone
+        goes to quarantine. Raises MemoryError the first times: it may be the machine that is short of memory."""
         if isinstance(error, MemoryError) and len(places) == 1:
-            raise error
+            self._out_of_memory.update(places)
+            if self._out_of_memory[places[0]] < self._settings.traced_deaths:
+                raise error
         if not self._narrowing.failed(places):
             logger.warning("one of %d records cannot be folded (%r); they are folded in halves", len(places), error)
             return
@@ -257,6 +274,10 @@ class Worker:
             return
         self._shown.add(line)
         logger.error("the record %d:%d cannot be folded and goes to quarantine", *places[0], exc_info=error)
+
+    def _visible(self, positions: Positions) -> None:
+        self._progress.advance(positions)
+        self._guard.visible(self._progress.visible())
 
     def _inserted(self, insert: Insert) -> None:
         """An insert is in its table: count it, and say what of it is in quarantine."""

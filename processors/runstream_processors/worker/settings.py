@@ -23,5 +23,15 @@ class WorkerSettings(BaseModel):
     flush_every_s: float = Field(default=1.0, ge=0)
     #: Keys kept in memory; an active run with 100 metrics takes about 50 kB.
     max_keys: int = Field(default=20_000, ge=1)
+    #: What the trial of one record may take (`worker.trial`), beyond what the process has at its start: a frame unpacks
+    #: to 16 MB at most, and folding it takes 30 times that.
+    trial_memory_bytes: int = Field(default=1_000_000_000, ge=1)
+    #: CPU time of the trial of one record, and the time of all of it: honest records take milliseconds.
+    trial_cpu_s: int = Field(default=60, ge=1)
+    trial_wall_s: float = Field(default=600.0, gt=0)
+    #: A record is set aside after so many deaths of processes that folded it alone: such as left a trace of a fault,
+    #: and such as left none, which may be kills from outside (but not thirty times in a row at one record).
+    traced_deaths: int = Field(default=3, ge=1)
+    untraced_deaths: int = Field(default=30, ge=1)
     retry_first_s: float = Field(default=0.2, gt=0)
     retry_most_s: float = Field(default=10.0, gt=0)

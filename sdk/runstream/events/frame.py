@@ -215,8 +215,8 @@ def encode_frame(
     raw_size = len(events) + sum(group.raw_size for group in groups)
     if len(events) > limits.MAX_FRAME_EVENTS_BYTES:
         raise InvalidFrame(
-            f"a frame with {len(events)} bytes of events: at most {limits.MAX_FRAME_EVENTS_BYTES} unpacked are allowed, "
-            "send fewer events"
+            f"a frame with {len(events)} bytes of events: at most {limits.MAX_FRAME_EVENTS_BYTES} unpacked are "
+            "allowed, send fewer events"
         )
     if raw_size > limits.MAX_FRAME_RAW_BYTES or len(groups) > _MAX_GROUPS:
         raise InvalidFrame(

@@ -435,14 +435,14 @@ def is_taken(data: bytes) -> bool:
 
 
 def check_taken(data: bytes) -> None:
-    """What a gateway takes no decoder refuses for a length, outside of packed bytes or inside of a ragged group; and what
-    a gateway refuses a decoder refuses as well."""
+    """What a gateway takes no decoder refuses for a length, outside of packed bytes or inside of a ragged group; and
+    what a gateway refuses a decoder refuses as well."""
     refused = refusal(data)
     assert is_taken(data) == (refused is None or "later version" in refused), refused
 
 
 def refusal(data: bytes) -> str | None:
-    """Why a decoder refuses it; None if it does not, or because of bytes that lz4 did not make, which need no memory."""
+    """Why a decoder refuses it; None if it does not, or because of bytes that lz4 did not make."""
     try:
         frame = decode_frame(data)
         for group in frame.groups:
