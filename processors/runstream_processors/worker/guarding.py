@@ -119,12 +119,12 @@ class CrashGuard:
         if self._examined or self._directory is None:
             return
         try:
-            self._mark = CrashMark.open(self._directory.path / f"{self._name}.mark")
+            self._mark = self._mark or CrashMark.open(self._directory.path / f"{self._name}.mark")
             self._suspects = Suspects.load(self._path)
         except OSError as error:
             logger.warning("deaths of this worker leave no mark, so a record that it dies of is not found: %s", error)
-        self._examined = True
         if self._mark is None:
+            self._examined = True
             return
         left = self._mark.left_open()
         under_way = {
@@ -132,6 +132,7 @@ class CrashGuard:
         }
         if under_way:
             await self._judge(log, under_way, stop)
+        self._examined = True
 
     def close(self) -> None:
         """The worker ends in order, or its process goes on without it."""
@@ -206,7 +207,7 @@ class CrashGuard:
         }
         try:
             verdicts = await asyncio.to_thread(try_records, records, is_stopped=stop.is_set, **bounds)
-        except TrialFailed as error:
+        except (TrialFailed, OSError, ValueError, TypeError, KeyError) as error:
             logger.warning("it is not known which record a process died of, all are folded again: %s", error)
             return []
         found = []

@@ -66,10 +66,12 @@ def _output(
     child: "subprocess.Popen[bytes]", data: bytes, deadline_s: float, is_stopped: Callable[[], bool]
 ) -> tuple[bytes, bytes]:
     """What the child wrote. It is killed with its forks, and this raises TrialFailed, where it takes too long."""
+    given: bytes | None = data
     while True:
         try:
-            return child.communicate(data, timeout=_LOOK_EVERY_S)
+            return child.communicate(given, timeout=_LOOK_EVERY_S)
         except subprocess.TimeoutExpired:
+            given = None  # what is left of it is remembered
             if time.monotonic() < deadline_s and not is_stopped():
                 continue
             with contextlib.suppress(ProcessLookupError):
