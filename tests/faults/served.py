@@ -52,6 +52,11 @@ class Server:
         assert ready or not must_be_ready, (self._directory / "server.log").read_text()[-3000:]
         return ready
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from runstream.events import limits
 from runstream.events.frame import Frame, InvalidFrame, UnsupportedFrame, decode_frame
 from runstream.service.log import LogReader, Record
 from runstream_processors.worker.guarding import CAUSE, CrashGuard
@@ -87,9 +88,18 @@ class Feed:
         """Read and not yet taken."""
         return self._ahead_bytes
 
-    async def take(self, *, max_raw_bytes: int, max_records: int, timeout_s: float) -> list[Decoded]:
-        """The next records in order of each partition, until they would unpack to more than `max_raw_bytes` (at least
-        one record). Empty when none came within `timeout_s`. Raises what a read raised."""
+    async def take(
+        self,
+        *,
+        max_raw_bytes: int,
+        max_records: int,
+        timeout_s: float,
+        max_events_bytes: int = limits.MAX_FRAME_RAW_BYTES,
+        max_groups: int = 2**31,
+    ) -> list[Decoded]:
+        """The next records in order of each partition, until they would unpack to more than `max_raw_bytes`, or have
+        more events or groups than given (but at least one record). Empty when none came within `timeout_s`. Raises what
+        a read raised."""
         if not self._ahead and self._failure is None:
             try:
                 async with asyncio.timeout(timeout_s):
@@ -99,11 +109,14 @@ class Feed:
         if self._failure is not None:
             raise self._failure
         batch: list[Decoded] = []
-        raw_bytes = 0
+        raw_bytes = events_bytes = groups = 0
         while self._ahead and len(batch) < max_records:
             decoded = decode(self._ahead[0], self._guard)
             raw_bytes += decoded.raw_bytes
-            if batch and raw_bytes > max_raw_bytes:
+            if decoded.frame is not None:
+                events_bytes += len(decoded.frame.events)
+                groups += len(decoded.frame.groups)
+            if batch and (raw_bytes > max_raw_bytes or events_bytes > max_events_bytes or groups > max_groups):
                 break
             batch.append(decoded)
             self._ahead_bytes -= len(self._ahead.popleft().value)

@@ -229,6 +229,8 @@ class Worker:
         return await feed.take(
             max_raw_bytes=self._settings.max_batch_raw_bytes,
             max_records=self._guard.most(self._narrowing.most(self._settings.max_batch_records)),
+            max_events_bytes=self._settings.max_batch_events_bytes,
+            max_groups=self._settings.max_batch_groups,
             timeout_s=timeout_s,
         )
 

@@ -13,6 +13,10 @@ class WorkerSettings(BaseModel):
     #: 100,000 points cost the engine twice as much a point.
     max_batch_raw_bytes: int = Field(default=16_000_000, ge=1)
     max_batch_records: int = Field(default=20_000, ge=1)
+    #: Events of a batch, unpacked: their rows take up to 200 times that while they are made.
+    max_batch_events_bytes: int = Field(default=2_000_000, ge=1)
+    #: Groups of points in a batch, about 1.5 kB each: a frame of 1 MB can have 40,000, and usually has one or two.
+    max_batch_groups: int = Field(default=80_000, ge=1)
     #: Frames read ahead while a batch is folded: two batches at the usual compression.
     max_ahead_bytes: int = Field(default=32_000_000, ge=1)
     #: Batches start at least this far apart unless much is waiting, so that a trickle does not become a part a record.
