@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import struct
 import time
@@ -19,6 +20,8 @@ from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.worker.marks import CrashMark
 
 GOOD = 60
+#: `make faults KILLS=1000` runs it longer.
+KILLS = max(5, int(os.environ.get("RUNSTREAM_KILLS", "0")))
 
 
 def started(run: str) -> bytes:
@@ -144,13 +147,13 @@ def test_kills_from_outside_set_nothing_aside(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     with Server(data) as server:
-        for number in range(8):
+        for number in range(KILLS):
             run = f"run-{number}"
             send(server, started(run), *(point(run, seq) for seq in range(1, GOOD + 1)))
             time.sleep(source.choice((0.0, 0.01, 0.05, 0.1)))
             server.kill()
             server.start()
-        for number in range(8):
+        for number in range(KILLS):
             wait_for_good(server, f"run-{number}")
         server.stop()
     assert quarantined(data) == []

@@ -29,7 +29,7 @@ _MOST_INVALID: Final = 100
 #: Brackets, commas and strings that are looked at where the events are no JSON, as none of our encoders makes: 60 ms.
 _MOST_TOKENS: Final = 250_000
 _SPACE: Final = " \t\n\r"
-_MOST_SPACE: Final = 100
+_SPACES: Final = re.compile(r"[ \t\n\r]*")
 _DECODER: Final = json.JSONDecoder()
 _OPENING: Final = re.compile(r"[ \t\n\r]*\[")
 _PAIR_HEAD: Final = re.compile(r"\[[ \t\n\r]*([0-9]{1,20})[ \t\n\r]*,")
@@ -180,26 +180,32 @@ def _first_error(error: ValidationError) -> str:
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
-def _whole_items(text: str) -> list[str] | None:
-    """The texts of the items of an array, in the time that reading JSON takes; None if it is none."""
+def _whole_items(text: str) -> tuple[list[str], int] | None:
+    """The texts of the first MAX_FRAME_EVENTS items of an array, in the time that reading JSON takes, and where the
+    text goes on behind them; None if they are no JSON, or the array ends otherwise than it should."""
     opening = _OPENING.match(text)
     if opening is None:
         return None
     pieces: list[str] = []
     at = opening.end()
     try:
-        while True:
-            at += len(text[at : at + _MOST_SPACE]) - len(text[at : at + _MOST_SPACE].lstrip(_SPACE))
+        while len(pieces) < limits.MAX_FRAME_EVENTS:
+            at = _behind_space(text, at)
             _, end = _DECODER.raw_decode(text, at)
             pieces.append(text[at:end])
-            rest = text[end : end + _MOST_SPACE].lstrip(_SPACE)
-            at = end + len(text[end : end + _MOST_SPACE]) - len(rest) + 1
-            if rest[:1] == "]":
-                return pieces if not text[at:].strip(_SPACE) else None
-            if rest[:1] != ",":
+            at = _behind_space(text, end) + 1
+            if text[at - 1 : at] == "]":
+                return (pieces, at) if _behind_space(text, at) == len(text) else None
+            if text[at - 1 : at] != ",":
                 return None
     except (ValueError, RecursionError):
         return None
+    return pieces, at
+
+
+def _behind_space(text: str, at: int) -> int:
+    found = _SPACES.match(text, at)
+    return found.end() if found is not None else at
 
 
 def _items(data: bytes) -> tuple[list[tuple[int | None, bytes]], Rejected | None]:
@@ -207,7 +213,11 @@ def _items(data: bytes) -> tuple[list[tuple[int | None, bytes]], Rejected | None
     where they can no longer be told apart."""
     text = data.decode("utf-8", "surrogateescape")
     if (whole := _whole_items(text)) is not None:
-        return [_pair(piece) for piece in whole], None
+        items, at = [_pair(piece) for piece in whole[0]], whole[1]
+        if not (rest := text[at:].strip(_SPACE)):
+            return items, None
+        detail = f"a frame has at most {limits.MAX_FRAME_EVENTS} events: those from character {at} on are left out"
+        return items, Rejected(None, "invalid_event", detail, _bytes(rest))
     pieces, end, ended = _split(text)
     rest = text[end:].strip(_SPACE)
     if ended and not rest:
