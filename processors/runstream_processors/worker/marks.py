@@ -75,7 +75,7 @@ class CrashMark:
         _HEAD.pack_into(self._page, 0, _MAGIC, 1, len(self._places))
 
     def under_way(self, part: int, offset: int) -> None:
-        """This record is decoded next. 0.2 us."""
+        """This record is decoded next. Under 1 us."""
         if (at := self._places.get(part)) is not None:
             _PAIR.pack_into(self._page, at, part, offset)
 

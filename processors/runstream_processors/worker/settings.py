@@ -13,7 +13,7 @@ class WorkerSettings(BaseModel):
     #: 100,000 points cost the engine twice as much a point.
     max_batch_raw_bytes: int = Field(default=16_000_000, ge=1)
     max_batch_records: int = Field(default=20_000, ge=1)
-    #: Events of a batch, unpacked: their rows take up to 200 times that while they are made.
+    #: Events of a batch, unpacked: reading them takes ten times the time of as many bytes of points.
     max_batch_events_bytes: int = Field(default=2_000_000, ge=1)
     #: Groups of points in a batch, about 1.5 kB each: a frame of 1 MB can have 40,000, and usually has one or two.
     max_batch_groups: int = Field(default=80_000, ge=1)
@@ -28,7 +28,7 @@ class WorkerSettings(BaseModel):
     #: Keys kept in memory; an active run with 100 metrics takes about 50 kB.
     max_keys: int = Field(default=20_000, ge=1)
     #: What the trial of one record may take (`worker.trial`), beyond what the process has at its start: a frame unpacks
-    #: to 16 MB at most, and folding it takes 30 times that.
+    #: to 16 MB at most, and folding it takes 25 times that.
     trial_memory_bytes: int = Field(default=1_000_000_000, ge=1)
     #: CPU time of the trial of one record, and the time of all of it: honest records take milliseconds.
     trial_cpu_s: int = Field(default=60, ge=1)
