@@ -4,12 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from runstream.events import limits
 from runstream.events.frame import Frame, InvalidFrame, UnsupportedFrame, decode_frame
 from runstream.service.log import LogReader, Record
-from runstream_processors.worker.guarding import CAUSE, CrashGuard
 
 #: One read of a partition.
 _READ_BYTES: Final = 4_000_000
@@ -32,11 +31,19 @@ class Decoded:
         return len(self.frame.events) + sum(group.raw_size for group in self.frame.groups) if self.frame else 0
 
 
-def decode(record: Record, guard: CrashGuard | None = None) -> Decoded:
+class Guard(Protocol):
+    """Knows records that are not to be decoded, and is told which one is."""
+
+    def objection(self, record: Record) -> str | None: ...
+
+    def under_way(self, record: Record) -> None: ...
+
+
+def decode(record: Record, guard: Guard | None = None) -> Decoded:
     """Decode a record; what cannot be decoded keeps its place and says why."""
     if guard is not None:
         if (objection := guard.objection(record)) is not None:
-            return Decoded(record, None, CAUSE, objection)
+            return Decoded(record, None, "brought_down_worker", objection)
         guard.under_way(record)
     try:
         frame = decode_frame(record.value)
@@ -69,7 +76,7 @@ class Feed:
         next_offsets: Mapping[int, int],
         *,
         max_ahead_bytes: int,
-        guard: CrashGuard | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._log = log
         self._guard = guard

@@ -20,8 +20,6 @@ from runstream_processors.worker.trial import TrialFailed, try_records
 
 logger = logging.getLogger(__name__)
 
-#: The cause under which a record is in quarantine that a process died of.
-CAUSE: Final = "brought_down_worker"
 #: Values of the records of one trial; more are tried in several.
 _TRIAL_BYTES: Final = 32_000_000
 _READ_BYTES: Final = 4_000_000
