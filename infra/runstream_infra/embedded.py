@@ -36,6 +36,7 @@ from runstream_ingest.comet.routes import add_comet_writes
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.mending import MendingStore
+from runstream_processors.worker.guarding import CrashDirectory
 from runstream_processors.worker.loop import Worker
 from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
@@ -144,7 +145,9 @@ async def open_parts(
         stack.push_async_callback(store.close)
         assets = ObjectAssets.at(settings.asset_url) if settings.asset_url else LocalAssets(settings.assets_dir)
         progress = Progress()
-        yield Parts(log, store, assets, progress, Worker(log, store, progress, settings.limits.worker, on_step=on_step))
+        crashes = CrashDirectory.open(settings.worker_dir)
+        worker = Worker(log, store, progress, settings.limits.worker, crashes=crashes, on_step=on_step)
+        yield Parts(log, store, assets, progress, worker)
 
 
 def application(

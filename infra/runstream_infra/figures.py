@@ -14,8 +14,10 @@ from runstream_processors.worker.loop import Counts, Worker
 #: Why something is in quarantine. Each is counted from 0, or the first one would be no increase that an alert sees.
 CAUSES: Final = (
     *("invalid_frame", "unsupported_frame", "wrong_key"),  # the whole record
+    "too_many_gaps",  # the whole record: of one writer
     *("invalid_event", "unknown_event", "invalid_group"),  # a part of it
     "fold_error",  # the build's own fault
+    "brought_down_worker",  # a process died of it
 )
 
 

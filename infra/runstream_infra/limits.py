@@ -20,7 +20,7 @@ from runstream_query.settings import QuerySettings
 #: Decided by the composition root, not by whoever runs the server.
 COMPOSED: Final = frozenset({"RUNSTREAM_GATEWAY_IS_ONLY_GATEWAY"})
 #: Variables of other settings whose names begin as those of a section do.
-_OTHERS: Final = frozenset({"RUNSTREAM_WORKER_GROUP", "RUNSTREAM_WORKER_SESSION_S"})
+_OTHERS: Final = frozenset({"RUNSTREAM_WORKER_GROUP", "RUNSTREAM_WORKER_SESSION_S", "RUNSTREAM_WORKER_STATE_DIR"})
 
 
 class Limits(BaseModel):

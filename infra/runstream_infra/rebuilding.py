@@ -13,6 +13,7 @@ from runstream_infra.settings import ServerSettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.rebuild import ComparedTable, TableHash, compared, rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.worker.guarding import CrashGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,9 @@ async def rebuild_and_compare(settings: ServerSettings, *, replace: bool = False
         log = await asyncio.to_thread(EmbeddedLog.open, settings.log_dir, partitions=None)
         try:
             # chDB holds one directory a process at a time: one after the other.
-            position, live = await _folded(log, settings.store_dir)
+            position, live = await _folded(log, settings.store_dir, settings.worker_dir)
             await asyncio.to_thread(shutil.rmtree, fresh_dir, ignore_errors=True)
-            _, fresh = await _folded(log, fresh_dir)
+            _, fresh = await _folded(log, fresh_dir, settings.worker_dir)
         finally:
             await log.close()
         tables = compared(live, fresh)
@@ -54,11 +55,11 @@ async def rebuild_and_compare(settings: ServerSettings, *, replace: bool = False
         raise StartFailed(f"the read models cannot be rebuilt: {error}") from error
 
 
-async def _folded(log: EmbeddedLog, directory: Path) -> tuple[Positions, dict[str, TableHash]]:
+async def _folded(log: EmbeddedLog, directory: Path, worker_dir: Path) -> tuple[Positions, dict[str, TableHash]]:
     """Bring the store in `directory` up to the end of the log; where that is, and what the store holds then."""
     store = await ChdbStore.open(directory)
     try:
-        position = await rebuild(log, store)
+        position = await rebuild(log, store, guard=CrashGuard.of_files(worker_dir, "worker"))
         return position, await table_hashes(store)
     finally:
         await store.close()

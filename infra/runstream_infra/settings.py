@@ -76,5 +76,10 @@ class ServerSettings(BaseModel):
         return self.data_dir / "store"
 
     @property
+    def worker_dir(self) -> Path:
+        """The worker's marks: which record it was at when its process died."""
+        return self.data_dir / "worker"
+
+    @property
     def assets_dir(self) -> Path:
         return self.data_dir / "assets"

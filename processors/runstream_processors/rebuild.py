@@ -10,6 +10,7 @@ from runstream.service.store import Store, StoreReader
 from runstream.service.visibility import Progress
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.profiles import EMBEDDED
+from runstream_processors.worker.guarding import CrashGuard
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
 
@@ -75,13 +76,16 @@ async def table_hashes(store: StoreReader, *, with_places: bool = True) -> dict[
     return hashes
 
 
-async def rebuild(log: LogReader, store: Store, settings: WorkerSettings | None = None) -> Positions:
+async def rebuild(
+    log: LogReader, store: Store, settings: WorkerSettings | None = None, *, guard: CrashGuard | None = None
+) -> Positions:
     """Fold the log, as far as it reaches now, into a store that is empty or lags behind (its tables are made here).
 
+    guard: knows the records that are not to be decoded because processes died of them.
     Returns the position up to which it was folded. Raises LogCorrupt, StoreUnavailable, StoreInvalid.
     """
     await migrate(store, profile=EMBEDDED)
     next_offsets = await log.next_offsets()
     end = Positions({part: offset - 1 for part, offset in next_offsets.items() if offset})
-    await Worker(log, store, Progress(), settings).catch_up(end)
+    await Worker(log, store, Progress(), settings, guard=guard).catch_up(end)
     return end

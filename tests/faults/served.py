@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -74,6 +75,16 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             return False
+        self.kill_group()
+        return True
+
+    def wait_until_dead_or(self, done: Callable[[], bool]) -> bool:
+        """Whether it died by itself before `done` said yes."""
+        assert self._process is not None
+        while self._process.poll() is None:
+            if done():
+                return False
+            time.sleep(0.1)
         self.kill_group()
         return True
 

@@ -43,6 +43,7 @@ from runstream_processors.hosting.faust_app import GroupSettings, WorkerApp, mak
 from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
+from runstream_processors.worker.guarding import CrashDirectory, locked_slot
 from runstream_processors.worker.loop import Worker
 from runstream_query.comet.routes import add_comet
 from runstream_query.http.routes import add_query
@@ -163,9 +164,12 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
             return 0
         log, store = opened
         progress = Progress()
-        workers = PartitionWorkers(
-            lambda part: Worker(log, store, progress, settings.limits.worker, partition=part, on_step=on_step), on_death
-        )
+        limits, crashes = settings.limits.worker, _crash_directory(settings, stack)
+
+        def worker_of(part: int) -> Worker:
+            return Worker(log, store, progress, limits, partition=part, crashes=crashes, on_step=on_step)
+
+        workers = PartitionWorkers(worker_of, on_death)
         stack.push_async_callback(workers.close)
         following = Following(log, progress.visible)
         _run_within(stack, following.run())
@@ -189,6 +193,22 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         async with _listening(app, registry, settings, on_ready):
             await _member_until(group, stop)
     return 1 if deaths or group.crashed else 0
+
+
+def _crash_directory(settings: RoleSettings, stack: AsyncExitStack) -> CrashDirectory | None:
+    """Of this process alone; without one a record that ends processes is not found, so that is said."""
+    try:
+        directory = settings.worker_dir()
+        slot, release = locked_slot(directory)
+        stack.callback(release)
+        return CrashDirectory.open(slot)
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home
+        logger.warning(
+            "no directory for the marks of workers, so a record that ends this process would end it again after each "
+            "start: set RUNSTREAM_WORKER_STATE_DIR to one that can be written (%s)",
+            error,
+        )
+        return None
 
 
 async def _member_until(group: WorkerApp, stop: asyncio.Event) -> None:

@@ -45,8 +45,18 @@ class RoleSettings(BaseModel):
     group: str = Field(default="runstream-workers", min_length=1)
     #: A worker that the brokers do not hear of for so long loses its partitions.
     session_s: float = Field(default=6.0, gt=0, le=300)
+    #: Where workers mark which record they are at, so that one that ends its process is known at the next start: a
+    #: directory that outlives the process. None: one of the user's, by group and topic.
+    state_dir: Path | None = None
     limits: Limits = LIMITS
     access: AccessSettings = AccessSettings()
+
+    def worker_dir(self, environ: Mapping[str, str] = os.environ) -> Path:
+        """The directory of this group's workers on this machine."""
+        if self.state_dir is not None:
+            return self.state_dir
+        base = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(base) / "runstream" / f"{self.group}-{self.kafka.topic}"
 
     def open_assets(self) -> AssetStorage:
         """The storage of assets. Raises AssetError."""
@@ -59,8 +69,8 @@ def role_settings(
     host: str, port: int, log_format: Literal["text", "json"], environ: Mapping[str, str] = os.environ
 ) -> RoleSettings:
     """Settings from the environment: those of Kafka and ClickHouse under their own names, and RUNSTREAM_ASSETS,
-    RUNSTREAM_API_KEYS, RUNSTREAM_WORKER_GROUP, RUNSTREAM_WORKER_SESSION_S, RUNSTREAM_TRUSTED_PROXIES,
-    RUNSTREAM_LOCAL_METRICS, and every bound (see `limits`). Raises InvalidSetting."""
+    RUNSTREAM_API_KEYS, RUNSTREAM_WORKER_GROUP, RUNSTREAM_WORKER_SESSION_S, RUNSTREAM_WORKER_STATE_DIR,
+    RUNSTREAM_TRUSTED_PROXIES, RUNSTREAM_LOCAL_METRICS, and every bound (see `limits`). Raises InvalidSetting."""
     if not environ.get("RUNSTREAM_CLICKHOUSE_URL"):
         raise InvalidSetting("RUNSTREAM_CLICKHOUSE_URL is not set: give http://HOST:PORT of a ClickHouse server")
     if not environ.get("RUNSTREAM_ASSETS"):
@@ -81,6 +91,7 @@ def role_settings(
         api_keys=environment_keys(environ),
         group=environ.get("RUNSTREAM_WORKER_GROUP") or "runstream-workers",
         session_s=_seconds(environ, "RUNSTREAM_WORKER_SESSION_S", 6.0),
+        state_dir=Path(environ["RUNSTREAM_WORKER_STATE_DIR"]) if environ.get("RUNSTREAM_WORKER_STATE_DIR") else None,
         limits=LIMITS.from_environment(environ),
         access=AccessSettings.from_environment(environ),
     )

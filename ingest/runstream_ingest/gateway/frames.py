@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from runstream.events.frame import HEADER, MAGIC, FrameHeader, InvalidFrame, read_header
+from runstream.events.columns import check_lengths
+from runstream.events.frame import HEADER, MAGIC, FrameHeader, InvalidFrame, read_checked
 
 
 class BadFrame(Exception):
@@ -20,8 +22,7 @@ class TooManyFrames(Exception):
     """The request has more frames than are allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """One frame of a request: its place among all frames, its header, its bytes."""
 
     number: int
@@ -43,14 +44,20 @@ class Verdict:
 
 
 def frames_by_writer(body: memoryview, max_frames: int) -> Mapping[str, list[Sent]]:
-    """The frames of a body by writer id, in their order. Raises BadFrame, TooManyFrames."""
+    """The frames of a body by writer id, in their order. Raises BadFrame, TooManyFrames.
+
+    Every length that a decoder will go by is checked, so that what is acknowledged can be decoded: those of ragged
+    groups are inside of packed bytes, and are unpacked here, one group at a time (16 MB at most).
+    """
     found: dict[str, list[Sent]] = {}
     at = number = 0
     while at < len(body):
         if number == max_frames:
             raise TooManyFrames(f"the request has more than the {max_frames} frames that are allowed: send fewer")
         try:
-            header = read_header(body, at)
+            header, ragged = read_checked(body, at)
+            for group in ragged:
+                check_lengths(group)
         except InvalidFrame as error:
             raise BadFrame(at, _writer_at(body, at), str(error)) from None
         found.setdefault(header.writer_id, []).append(Sent(number, header, body[at : at + header.size]))

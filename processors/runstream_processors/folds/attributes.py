@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from runstream.events import limits
 from runstream.events.control import (
     AnyEvent,
     AssetDeleted,
@@ -75,11 +76,23 @@ def _named_values(event: ParametersLogged | OthersLogged | EnvironmentCaptured) 
     match event:
         case ParametersLogged():
             for name, value in event.values.items():
-                yield from ((PARAMETER, dotted, leaf) for dotted, leaf in flattened(name, value))
+                yield from ((PARAMETER, dotted, leaf) for dotted, leaf in _leaves(name, value))
         case OthersLogged():
             yield from ((OTHER, name, value) for name, value in event.values.items())
         case EnvironmentCaptured():
             yield from ((ENVIRONMENT, f"{event.section}.{name}", value) for name, value in event.values.items())
+
+
+def _leaves(name: str, value: Any) -> list[tuple[str, Any]]:
+    """The leaves of a parameter; the parameter itself where their names would be longer than the events of a frame can
+    be: 256 kB of JSON, nested in names of 100 kB, would else make gigabytes of them."""
+    found, chars = [], 0
+    for dotted, leaf in flattened(name, value):
+        chars += len(dotted)
+        if chars > limits.MAX_FRAME_EVENTS_BYTES:
+            return [(name, value)]
+        found.append((dotted, leaf))
+    return found
 
 
 def flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:

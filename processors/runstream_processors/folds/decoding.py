@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
 from runstream.events import limits
 from runstream.events.control import CONTROL_EVENT, EVENT_TYPES, AnyEvent, ControlEvent, RunEvent, key_of
@@ -19,9 +20,17 @@ from runstream.events.upcast import UPCASTS, Upcast, upcast
 Sequenced = tuple[int, AnyEvent]
 
 _EVENTS: Final[TypeAdapter[list[Sequenced]]] = TypeAdapter(
-    list[tuple[Annotated[int, Field(strict=True, ge=0)], ControlEvent]]
+    # One error is enough: a list of a million wrong items would make a million.
+    Annotated[list[tuple[Annotated[int, Field(strict=True, ge=0)], ControlEvent]], FailFast()]
 )
+#: What is wrong in a frame beyond so many items is one item together: 16 kB unpack to 4 MB of events, and each item
+#: is a row in quarantine. Unknown events, which an upgraded build may read, are not counted.
+_MOST_INVALID: Final = 100
+#: Brackets, commas and strings that are looked at where the events are no JSON, as none of our encoders makes: 60 ms.
+_MOST_TOKENS: Final = 250_000
 _SPACE: Final = " \t\n\r"
+_SPACES: Final = re.compile(r"[ \t\n\r]*")
+_DECODER: Final = json.JSONDecoder()
 _OPENING: Final = re.compile(r"[ \t\n\r]*\[")
 _PAIR_HEAD: Final = re.compile(r"\[[ \t\n\r]*([0-9]{1,20})[ \t\n\r]*,")
 #: A whole string, or one character that gives an array its structure; a single quote mark begins a string without end.
@@ -51,7 +60,8 @@ def decode_events(frame: Frame, upcasts: Mapping[str, Upcast] = UPCASTS) -> tupl
     Rejected is an event that is unknown, that does not fit its model, that is larger than MAX_EVENT_BYTES, whose seq
     lies outside of the frame's range or is not above the one before it, or that is about something else than the
     frame's key (a project's event in a run's frame, another project's): only the writer of a key may change what the
-    key stands for. Its neighbours are not touched.
+    key stands for. Its neighbours are not touched, up to MAX_FRAME_EVENTS events and 100 invalid ones: what comes
+    behind is rejected together.
     """
     if not frame.events:
         return [], []
@@ -88,7 +98,15 @@ def _one_by_one(frame: Frame, upcasts: Mapping[str, Upcast]) -> tuple[list[Seque
     events: list[Sequenced] = []
     rejected: list[Rejected] = []
     next_seq, end_seq = frame.header.first_seq, frame.header.end_seq
-    for seq, body in items:
+    invalid = 0
+    for number, (seq, body) in enumerate(items):
+        if number == limits.MAX_FRAME_EVENTS or invalid > _MOST_INVALID:
+            detail = (
+                f"{len(items) - number} more events are left out: the frame has {len(items)}, {invalid} are invalid"
+            )
+            rejected.append(Rejected(None, "invalid_event", detail, b"[%b]" % b",".join(b for _, b in items[number:])))
+            break
+        before = len(rejected)
         if seq is None:
             rejected.append(Rejected(None, "invalid_event", "this is no pair [seq, event]", body))
         elif not next_seq <= seq < end_seq:
@@ -104,6 +122,7 @@ def _one_by_one(frame: Frame, upcasts: Mapping[str, Upcast]) -> tuple[list[Seque
                 rejected.append(Rejected(seq, "invalid_event", detail, body))
             else:
                 events.append((seq, result))
+        invalid += sum(one.cause == "invalid_event" for one in rejected[before:])
     if broken is not None:
         rejected.append(broken)
     return events, rejected
@@ -161,10 +180,44 @@ def _first_error(error: ValidationError) -> str:
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
+def _whole_items(text: str) -> tuple[list[str], int] | None:
+    """The texts of the first MAX_FRAME_EVENTS items of an array, in the time that reading JSON takes, and where the
+    text goes on behind them; None if they are no JSON, or the array ends otherwise than it should."""
+    opening = _OPENING.match(text)
+    if opening is None:
+        return None
+    pieces: list[str] = []
+    at = opening.end()
+    try:
+        while len(pieces) < limits.MAX_FRAME_EVENTS:
+            at = _behind_space(text, at)
+            _, end = _DECODER.raw_decode(text, at)
+            pieces.append(text[at:end])
+            at = _behind_space(text, end) + 1
+            if text[at - 1 : at] == "]":
+                return (pieces, at) if _behind_space(text, at) == len(text) else None
+            if text[at - 1 : at] != ",":
+                return None
+    except (ValueError, RecursionError):
+        return None
+    return pieces, at
+
+
+def _behind_space(text: str, at: int) -> int:
+    found = _SPACES.match(text, at)
+    return found.end() if found is not None else at
+
+
 def _items(data: bytes) -> tuple[list[tuple[int | None, bytes]], Rejected | None]:
     """The items of the JSON array, as (seq, text of the event) or (None, text of what is no pair), and what is left
     where they can no longer be told apart."""
     text = data.decode("utf-8", "surrogateescape")
+    if (whole := _whole_items(text)) is not None:
+        items, at = [_pair(piece) for piece in whole[0]], whole[1]
+        if not (rest := text[at:].strip(_SPACE)):
+            return items, None
+        detail = f"a frame has at most {limits.MAX_FRAME_EVENTS} events: those from character {at} on are left out"
+        return items, Rejected(None, "invalid_event", detail, _bytes(rest))
     pieces, end, ended = _split(text)
     rest = text[end:].strip(_SPACE)
     if ended and not rest:
@@ -184,7 +237,8 @@ def _split(text: str) -> tuple[list[str], int, bool]:
         return [], 0, False
     pieces: list[str] = []
     depth, begin = 1, opening.end()
-    for token in _TOKEN.finditer(text, begin):
+    tokens = islice(_TOKEN.finditer(text, begin), _MOST_TOKENS)
+    for token in tokens:
         mark = token[0]
         if mark == '"':
             break

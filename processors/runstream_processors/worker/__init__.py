@@ -3,6 +3,8 @@
 `feed`      records of all partitions, decoded, in bounded batches
 `memory`    what is remembered between batches, and what has to be loaded for a batch
 `folding`   a batch of records -> rows for every table (no I/O)
+`narrowing` which records to take after a fold raised (no I/O)
+`guarding`  marks and trials: what is done about records that end the process (`marks`, `suspects`, `trial`)
 `claims`    how several workers write one table without doubling a row (no I/O)
 `inserting` one insert, as the only writer or under a claim
 `writing`   the order of the inserts, one behind the other; the commit row comes last

@@ -22,14 +22,14 @@ from runstream.events.control import (
     WriterLost,
     encode_event,
 )
-from runstream.events.frame import Frame
+from runstream.events.frame import Frame, FrameHeader
 from runstream.service.log import Record
 from runstream_processors.folds import artifact_rows, artifacts, run_state
 from runstream_processors.folds.artifact_rows import ArtifactRows, Source
 from runstream_processors.folds.attributes import rows_from_events
 from runstream_processors.folds.decoding import decode_events
 from runstream_processors.folds.points import PointBatch, collect
-from runstream_processors.folds.seen import Range, Seen
+from runstream_processors.folds.seen import MOST_RANGES, Range, Seen
 from runstream_processors.folds.unpacking import Accepted
 from runstream_processors.store.resume import NOTHING, Commit
 from runstream_processors.store.tables import OPTIONAL, encode_columns, encode_rows
@@ -174,6 +174,11 @@ class Folding:
             elif place in self._poison:
                 self._quarantine(record, 0, "fold_error", "folding it raised; the worker's log says what", record.value)
             else:
+                header = decoded.frame.header
+                mark = self.memory.keys[header.key].writers.get(header.writer_id)
+                if mark is not None and not mark.seen.has_room(header.first_seq, header.end_seq):
+                    self._quarantine(record, 0, "too_many_gaps", _gaps(header), record.value)
+                    continue
                 records[place] = record
                 accepted.append(self._accept(record, decoded.frame))
         with_points = [item for item in accepted if item.fresh and item.frame.groups]
@@ -389,6 +394,13 @@ def _last_offsets(parts: Any, offsets: Any) -> dict[int, int]:
 
 def _is_fresh(seq: int, fresh: Fresh) -> bool:
     return any(begin <= seq < end for begin, end in fresh)
+
+
+def _gaps(header: FrameHeader) -> str:
+    return (
+        f"numbers {header.first_seq} to {header.end_seq} of writer {header.writer_id} lie behind one more gap, and its "
+        f"numbers have {MOST_RANGES} already: begin a new writer"
+    )
 
 
 def _catalog_table(event: ProjectEvent) -> str:

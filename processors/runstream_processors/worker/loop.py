@@ -17,8 +17,10 @@ from runstream_processors.store.resume import Commit, commits, ends
 from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded, Feed
 from runstream_processors.worker.folding import POINTS, RESUMING, Folding, Insert, SetAside
+from runstream_processors.worker.guarding import CrashDirectory, CrashGuard
 from runstream_processors.worker.inserting import ClaimedInserts, sole_writer
 from runstream_processors.worker.loading import load_catalog, load_keys
+from runstream_processors.worker.narrowing import Narrowing
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_processors.worker.writing import TableWriter, Written
 
@@ -26,6 +28,11 @@ logger = logging.getLogger(__name__)
 
 #: So many of one insert into quarantine get a line in the log: a client gone wrong sends thousands a second.
 _LINES_AN_INSERT: Final = 20
+
+
+class _FoldRaised(Exception):
+    """The fold of a batch raised, or the making of its rows; `__cause__` is what it raised. The next try takes fewer
+    records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,8 @@ class Worker:
         settings: WorkerSettings | None = None,
         *,
         partition: int | None = None,
+        crashes: CrashDirectory | None = None,
+        guard: CrashGuard | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
@@ -77,10 +86,12 @@ class Worker:
         self._inserting = ClaimedInserts(store) if self._shares_tables else sole_writer(store)
         self._monotonic_s = monotonic_s
         self._on_step = on_step
-        self._poison: set[tuple[int, int]] = set()
-        #: Records up to here are folded one by one, because a batch with them failed with a programming error.
-        self._careful: dict[int, int] = {}
-        self._folded: dict[int, int] = {}
+        self._narrowing = Narrowing()
+        name = "worker" if partition is None else f"partition-{partition}"
+        self._guard = guard or CrashGuard(crashes, name, self._settings)
+        #: Where folds raised: each place is shown in the log once.
+        self._shown: set[tuple[str, int]] = set()
+        self._out_of_memory: Counter[tuple[int, int]] = Counter()
         #: Folded and not yet handed to the writer, as (partition, offset).
         self._unflushed: list[tuple[int, int]] = []
         #: Whether it has found its place in the log; False again while it starts over after a failure.
@@ -102,6 +113,13 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then what was folded is written and this returns. Raises LogCorrupt: going on behind
         damage would lose data silently. Everything else is logged and tried again."""
+        try:
+            await self._run(stop)
+        finally:
+            # Whatever ended it, its process lives: no mark stays open.
+            self._guard.close()
+
+    async def _run(self, stop: asyncio.Event) -> None:
         retry_s = self._settings.retry_first_s
         while not stop.is_set():
             began_s = self._monotonic_s()
@@ -118,6 +136,11 @@ class Worker:
             except LogUnavailable as error:
                 self.trouble = f"the log cannot be read: {error}"
                 logger.warning("the log cannot be read, the next try is in %.1f s: %s", retry_s, error)
+            except _FoldRaised:
+                # No pause: each try takes fewer records, and the good ones wait for it.
+                self.failures += 1
+                self.resumed = False
+                continue
             except Exception as error:
                 self.trouble = f"{type(error).__name__}: {error}"
                 logger.exception("the worker failed and starts again from the store in %.1f s", retry_s)
@@ -149,23 +172,29 @@ class Worker:
         if any(again.get(part, Commit()) != commit for part, commit in done.items()):
             # What is committed may be deleted: a table's rows told less than they did when they were beyond the commit.
             raise Overtaken("another worker committed while this one looked where to go on")
-        folding = Folding(done, found_ends, self._poison)
+        folding = Folding(done, found_ends, self._narrowing.poison)
         await load_catalog(self._store, folding)
         self._progress.advance(Positions({part: found[part].offset for part in done if part in found}))
         self._unflushed = []
+        await self._guard.examine(self._log, {part: commit.offset + 1 for part, commit in done.items()}, stop)
         self.resumed = True
         self._on_step("resumed")
         next_offsets = {part: commit.offset + 1 for part, commit in done.items()}
-        feed = Feed(self._log, next_offsets, max_ahead_bytes=self._settings.max_ahead_bytes)
+        self._narrowing.resumed(next_offsets)
+        self._guard.begin(next_offsets)
+        feed = Feed(self._log, next_offsets, max_ahead_bytes=self._settings.max_ahead_bytes, guard=self._guard)
         writer = TableWriter(
             self._inserting,
-            self._progress.advance,
+            self._visible,
             at_once=self._shares_tables,
             on_inserted=self._inserted,
             on_step=self._on_step,
         )
         try:
             await self._cycles(folding, feed, writer, stop)
+        except _FoldRaised:
+            await writer.drain()  # what was handed to it is good: then it need not be folded again
+            raise
         finally:
             await feed.close()
             await writer.close()
@@ -175,9 +204,9 @@ class Worker:
         dirty = False
         while True:
             began_s = self._monotonic_s()
-            careful = self._is_careful()
+            careful = self._narrowing.is_active or self._guard.is_careful
             # A dirty fold waits for nothing: if the log ran dry it is flushed at once.
-            batch = [] if stop.is_set() else await self._take(feed, careful, timeout_s=0.0 if dirty else 0.5)
+            batch = [] if stop.is_set() else await self._take(feed, timeout_s=0.0 if dirty else 0.5)
             if batch:
                 await self._fold(folding, batch, writer)
                 dirty = True
@@ -185,7 +214,7 @@ class Worker:
             if dirty and (due or stop.is_set() or not feed.waiting_bytes):
                 await self._flush(folding, writer)
                 flushed_s, dirty = self._monotonic_s(), False
-                if not feed.waiting_bytes or folding.keys_held > self._settings.max_keys:
+                if careful or not feed.waiting_bytes or folding.keys_held > self._settings.max_keys:
                     await writer.drain()
                     folding.shrink(self._settings.max_keys)
             if stop.is_set():
@@ -196,14 +225,12 @@ class Worker:
             elif not dirty:
                 self.trouble = None
 
-    def _is_careful(self) -> bool:
-        """Whether records are folded and flushed one by one, because somewhere ahead there is one that breaks it."""
-        return any(self._folded.get(part, -1) < last for part, last in self._careful.items())
-
-    async def _take(self, feed: Feed, careful: bool, timeout_s: float) -> list[Decoded]:
+    async def _take(self, feed: Feed, timeout_s: float) -> list[Decoded]:
         return await feed.take(
             max_raw_bytes=self._settings.max_batch_raw_bytes,
-            max_records=1 if careful else self._settings.max_batch_records,
+            max_records=self._guard.most(self._narrowing.most(self._settings.max_batch_records)),
+            max_events_bytes=self._settings.max_batch_events_bytes,
+            max_groups=self._settings.max_batch_groups,
             timeout_s=timeout_s,
         )
 
@@ -214,10 +241,9 @@ class Worker:
         places = [(decoded.record.partition, decoded.record.offset) for decoded in batch]
         try:
             inserts = await asyncio.to_thread(folding.fold, batch)
-        except Exception:
-            self._suspect(places)
-            raise
-        self._folded |= dict(places)
+        except Exception as error:
+            self._suspect(places, error)
+            raise _FoldRaised from error
         self._unflushed += places
         self.records += len(batch)
         if inserts:
@@ -227,20 +253,33 @@ class Worker:
         """Hand everything that changed to the writer, and with it the position."""
         try:
             flush = await asyncio.to_thread(folding.flush)
-        except Exception:
-            self._suspect(self._unflushed)
-            raise
+        except Exception as error:
+            self._suspect(self._unflushed, error)
+            raise _FoldRaised from error
+        self._narrowing.folded(self._unflushed)
         self._unflushed = []
         await writer.put(Written(flush.inserts, Positions(flush.committed)))
 
-    def _suspect(self, places: list[tuple[int, int]]) -> None:
-        """A fold or the making of its rows raised: go record by record from here, and the one that raises alone goes to
-        quarantine."""
-        if len(places) == 1:
-            self._poison.update(places)
-        for part, offset in places:
-            self._careful[part] = max(offset, self._careful.get(part, -1))
-        self._folded = {}
+    def _suspect(self, places: list[tuple[int, int]], error: Exception) -> None:
+        """A fold or the making of its rows raised: the next tries take fewer records, and the one that raises alone
+        goes to quarantine. Raises MemoryError the first times: it may be the machine that is short of memory."""
+        if isinstance(error, MemoryError) and len(places) == 1:
+            self._out_of_memory.update(places)
+            if self._out_of_memory[places[0]] < self._settings.traced_deaths:
+                raise error
+        if not self._narrowing.failed(places):
+            logger.warning("one of %d records cannot be folded (%r); they are folded in halves", len(places), error)
+            return
+        line = _where(error)
+        if line in self._shown:
+            logger.warning("the record %d:%d cannot be folded, as others before: %r", *places[0], error)
+            return
+        self._shown.add(line)
+        logger.error("the record %d:%d cannot be folded and goes to quarantine", *places[0], exc_info=error)
+
+    def _visible(self, positions: Positions) -> None:
+        self._progress.advance(positions)
+        self._guard.visible(self._progress.visible())
 
     def _inserted(self, insert: Insert) -> None:
         """An insert is in its table: count it, and say what of it is in quarantine."""
@@ -277,6 +316,14 @@ def _check_end(
                 f"{part}: it is another log, or an older copy. Put the right one back; or move the tables away (the "
                 "directory `store`), and they are made again from this one"
             )
+
+
+def _where(error: Exception) -> tuple[str, int]:
+    """The line that raised."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return (at.tb_frame.f_code.co_filename, at.tb_lineno) if at is not None else (repr(type(error)), 0)
 
 
 def _log_set_aside(one: SetAside) -> None:

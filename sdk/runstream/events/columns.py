@@ -14,6 +14,7 @@ from runstream.events.frame import (
     RAGGED,
     RAGGED_EPOCHS,
     RAGGED_ROW_BYTES,
+    RAGGED_VALUE_BYTES,
     ROW_FIXED_BYTES,
     ROWS_EXPLICIT,
     Group,
@@ -88,7 +89,8 @@ def metric_names(joined: bytes) -> tuple[str, ...]:
 
 def read_group(group: Group, first_seq: int) -> Rows | Ragged:
     """The columns of a group, which `decode_frame` returned, of a frame that begins at `first_seq`. That explicit
-    sequence numbers lie in the frame's range is the caller's to check. Raises InvalidFrame."""
+    sequence numbers lie in the frame's range is the caller's to check. Takes at most four times the memory of the
+    unpacked group. Raises InvalidFrame."""
     raw = group.raw()
     metrics = metric_names(raw[: group.names_size])
     if len(metrics) != group.metrics:
@@ -135,24 +137,48 @@ def _words(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     return words.view("<u8")[..., 0]
 
 
+def check_lengths(group: Group) -> None:
+    """Hold the lengths and indices inside a ragged group, which `read_claims` or `decode_frame` returned, against the
+    bytes that are there. Other layouts have none. Takes twice the memory of the unpacked group. Raises InvalidFrame."""
+    if group.layout in (RAGGED, RAGGED_EPOCHS):
+        _ragged_parts(group, group.raw())
+
+
+def _ragged_parts(group: Group, raw: bytes) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], int]:
+    """The length of each row, the metric of each value, and where in `raw` the values begin. Raises InvalidFrame.
+
+    Nothing that a length says is used before all of them together are what is there: rows are at most 16 MB / 24 and
+    a length is below 2^32, so that their sum is below 2^52.
+    """
+    n, at = group.rows, group.names_size
+    epochs = EPOCH_BYTES * n if group.layout == RAGGED_EPOCHS else 0
+    values_at = at + RAGGED_ROW_BYTES * n + epochs
+    points = (len(raw) - values_at) // RAGGED_VALUE_BYTES
+    lengths = np.frombuffer(raw, "<u4", n, at + 20 * n)
+    claimed = int(lengths.sum(dtype=np.uint64))
+    if claimed != points:
+        raise InvalidFrame(f"a ragged group has {points} values where its rows say {claimed}")
+    index = np.frombuffer(raw, "<u4", points, values_at)
+    if points and int(index.max()) >= group.metrics:
+        raise InvalidFrame(f"a ragged group uses metric {int(index.max())} of {group.metrics}")
+    return lengths, index, values_at + 4 * points
+
+
 def _read_ragged(group: Group, metrics: tuple[str, ...], raw: bytes, first_seq: int) -> Ragged:
+    lengths, index, values_at = _ragged_parts(group, raw)
     n, at = group.rows, group.names_size
     seqs = np.frombuffer(raw, "<u4", n, at).astype(np.uint64) + np.uint64(first_seq)
     steps = np.frombuffer(raw, "<i8", n, at + 4 * n)
     at_us = np.frombuffer(raw, "<i8", n, at + 12 * n) // _NS_PER_US
-    lengths = np.frombuffer(raw, "<u4", n, at + 20 * n).astype(np.int64)
-    at += RAGGED_ROW_BYTES * n
     epochs = None
     if group.layout == RAGGED_EPOCHS:
-        epochs = np.repeat(np.frombuffer(raw, "<i8", n, at), lengths)
-        at += EPOCH_BYTES * n
-    points = (len(raw) - at) // 12
-    if int(lengths.sum()) != points:
-        raise InvalidFrame(f"a ragged group has {points} values where its rows say {int(lengths.sum())}")
-    index = np.frombuffer(raw, "<u4", points, at)
-    if points and int(index.max()) >= len(metrics):
-        raise InvalidFrame(f"a ragged group uses metric {int(index.max())} of {len(metrics)}")
-    values = np.frombuffer(raw, "<f8", points, at + 4 * points)
+        epochs = np.repeat(np.frombuffer(raw, "<i8", n, at + RAGGED_ROW_BYTES * n), lengths)
     return Ragged(
-        metrics, np.repeat(seqs, lengths), np.repeat(steps, lengths), np.repeat(at_us, lengths), index, values, epochs
+        metrics,
+        np.repeat(seqs, lengths),
+        np.repeat(steps, lengths),
+        np.repeat(at_us, lengths),
+        index,
+        np.frombuffer(raw, "<f8", len(index), values_at),
+        epochs,
     )

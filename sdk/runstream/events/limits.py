@@ -9,6 +9,11 @@ MAX_FRAME_BYTES: Final = 1_000_000
 #: repeated byte, and nobody's metrics look like that. A frame of incompressible rows is below MAX_FRAME_BYTES; 16
 #: times that is generous.
 MAX_FRAME_RAW_BYTES: Final = 16_000_000
+#: What the events of one frame may unpack to. A sender puts at most TARGET_FRAME_RAW_BYTES and one event of
+#: MAX_EVENT_BYTES into a frame: five times as much is allowed, and bounds what reading them as JSON takes.
+MAX_FRAME_EVENTS_BYTES: Final = 4_000_000
+#: Events of one frame: a sender's 500 kB hold at most 12,000 of the shortest ones.
+MAX_FRAME_EVENTS: Final = 20_000
 #: What a sender puts into one frame before compression. Half of the frame's limit, so that no row is ever unsendable.
 TARGET_FRAME_RAW_BYTES: Final = 500_000
 #: Metrics of one log() call: a row of 20,000 is 160 kB, still under TARGET_FRAME_RAW_BYTES.

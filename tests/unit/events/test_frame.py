@@ -1,6 +1,8 @@
 """Frames: round trips, and bytes that nobody sane would send."""
 
+import re
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runstream.events import limits
-from runstream.events.columns import Ragged, Rows, read_group
+from runstream.events.columns import Ragged, Rows, check_lengths, read_group
 from runstream.events.frame import (
     EVENTS,
     GROUP,
@@ -33,6 +35,7 @@ from runstream.events.frame import (
     encode_ragged,
     encode_rows,
     heartbeat,
+    read_checked,
     read_header,
     split_frames,
     transposed,
@@ -281,7 +284,7 @@ ONE_ROW = b"a" + struct.pack("<qqd", 0, 0, 0.0)
         (hand_made(0, 0, NO_EVENTS + b"x", 0), "1 bytes behind its last group"),
         (heartbeat(WRITER, "run", 5) + b"x", "were given as one frame"),
         (hand_made(0, 0, NO_EVENTS, 1), "begins behind the end"),
-        (hand_made(0, 0, EVENTS.pack(STORED, 3, 2) + b"[]", 0), "where 3 were claimed"),
+        (hand_made(0, 0, EVENTS.pack(STORED, 3, 2) + b"[]", 0), "2 bytes, which cannot unpack to 3"),
         (hand_made(0, 0, EVENTS.pack(LZ4, 9, 2) + b"[]", 0), "do not unpack"),
         (hand_made(0, 0, EVENTS.pack(LZ4, 2**31, 2) + b"[]", 0), "claim 2147483648 bytes"),
         (
@@ -396,7 +399,7 @@ def test_epochs_are_part_of_the_size_that_is_checked(cut: int) -> None:
 @pytest.mark.parametrize(
     ("make", "error"),
     [
-        (lambda: encode_frame(WRITER, "run", 0, 0, b"\x00\x01" * 9_000_000), "18000000 bytes unpacked"),
+        (lambda: encode_frame(WRITER, "run", 0, 0, b"\x00\x01" * 9_000_000), "18000000 bytes of events"),
         (lambda: encode_frame("xyz", "run", 0, 0), "32 hex digits"),
         (lambda: encode_frame(WRITER, "", 0, 0), "1 to 255 bytes"),
         (lambda: encode_frame(WRITER, "k" * 256, 0, 0), "1 to 255 bytes"),
@@ -418,3 +421,134 @@ def test_a_frame_that_is_too_large_says_what_to_do() -> None:
     noise = np.random.default_rng(1).bytes(limits.MAX_FRAME_BYTES)
     with pytest.raises(InvalidFrame, match="send fewer rows"):
         encode_frame(WRITER, "run", 0, 1, noise)
+
+
+def is_taken(data: bytes) -> bool:
+    """Whether a gateway takes a frame: the sizes that it claims, and the lengths inside of ragged groups."""
+    try:
+        _, ragged = read_checked(memoryview(data), 0)
+        for group in ragged:
+            check_lengths(group)
+    except InvalidFrame:
+        return False
+    return True
+
+
+def check_taken(data: bytes) -> None:
+    """What a gateway takes no decoder refuses for a length, outside of packed bytes or inside of a ragged group; and
+    what a gateway refuses a decoder refuses as well."""
+    refused = refusal(data)
+    assert is_taken(data) == (refused is None or "later version" in refused), refused
+
+
+def refusal(data: bytes) -> str | None:
+    """Why a decoder refuses it; None if it does not, or because of bytes that lz4 did not make."""
+    try:
+        frame = decode_frame(data)
+        for group in frame.groups:
+            check_lengths(group)
+    except UnsupportedFrame as error:
+        return f"later version: {error}" if "version" not in str(error) else str(error)
+    except InvalidFrame as error:
+        is_packed_wrong = re.search("do not unpack|bytes unpacked, where", str(error))
+        return None if is_packed_wrong and is_taken(data) else str(error)
+    return None
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.sampled_from(VALID),
+    st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), max_size=3),
+)
+def test_a_gateway_takes_what_can_be_decoded(frame: bytes, changes: list[tuple[int, int]]) -> None:
+    changed = bytearray(frame)
+    for at, value in changes:
+        changed[at % len(changed)] = value
+    check_taken(with_good_checksum(bytes(changed)))
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.sampled_from([STORED, LZ4]),
+    st.sampled_from([ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED, RAGGED_EPOCHS]),
+    st.lists(st.sampled_from([0, 1, 2, 5, 2**16, 2**30, 2**31 - 1, 2**32 - 1]), min_size=1, max_size=4),
+    st.integers(0, 6),
+    st.sampled_from([0, 1, 2, 2**32 - 1]),
+    st.sampled_from([(0, 1), (0, 5), (7, 2**64 - 1), (2**64 - 6, 2**64 - 1)]),
+)
+def test_no_length_is_used_before_it_is_checked(
+    codec: int, layout: int, lengths: list[int], values: int, index: int, covers: tuple[int, int]
+) -> None:
+    rows = len(lengths)
+    raw = b"a" + struct.pack(f"<{rows}I{rows}q{rows}q{rows}I", *[0] * rows, *[0] * rows, *[0] * rows, *lengths)
+    raw += b"\0" * (8 * rows if layout == RAGGED_EPOCHS else 0)
+    raw += struct.pack(f"<{values}I", *[index] * values) + b"\0" * (8 * values)
+    stored = lz4.block.compress(raw, store_size=False) if codec == LZ4 else raw
+    head = GROUP.pack(codec, layout, rows, 0, 1, 1, len(raw), len(stored))
+    data = hand_made(*covers, NO_EVENTS + head + stored, 1)
+    assert peak_bytes(lambda: read_everything(data)) < 100_000
+    assert peak_bytes(lambda: check_taken(data)) < 100_000
+    if layout in (RAGGED, RAGGED_EPOCHS) and rows <= covers[1] - covers[0]:
+        assert is_taken(data) == (sum(lengths) == values and (not values or index == 0))
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most memory that `work` held at once: of Python, lz4 and numpy."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def packed_frame(layout: int, rows: int, metrics: int, raw: bytes, codec: int = LZ4) -> bytes:
+    stored = lz4.block.compress(raw, store_size=False) if codec == LZ4 else raw
+    head = GROUP.pack(codec, layout, rows, 0, metrics, 1, len(raw), len(stored))
+    return hand_made(0, 2**40, NO_EVENTS + head + stored, 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        packed_frame(ROWS_CONTIGUOUS, 400_000, 1, b"a" + bytes(24 * 400_000)),
+        packed_frame(ROWS_EXPLICIT, 400_000, 1, b"a" + bytes(28 * 400_000)),
+        packed_frame(RAGGED, 400_000, 1, b"a" + bytes(24 * 400_000)),
+        packed_frame(RAGGED_EPOCHS, 300_000, 1, b"a" + bytes(32 * 300_000)),
+        packed_frame(RAGGED_EPOCHS, 1, 1, b"a" + struct.pack("<IqqIq", 0, 0, 0, 1_000_000, 0) + bytes(12 * 1_000_000)),
+    ],
+)
+def test_reading_takes_at_most_four_times_what_a_frame_unpacks_to(data: bytes) -> None:
+    unpacked = sum(group.raw_size for group in decode_frame(data).groups)
+    assert 8_000_000 < unpacked <= limits.MAX_FRAME_RAW_BYTES
+    assert unpacked > 100 * len(data)
+    peak = peak_bytes(lambda: read_group(decode_frame(data).groups[0], 0))
+    assert unpacked < peak < 4 * unpacked
+    assert peak_bytes(lambda: is_taken(data)) < 2.1 * unpacked
+
+
+def test_a_frame_cannot_claim_more_than_its_bytes_can_unpack_to() -> None:
+    for events, group in ((4_000_000, 24), (0, 15_000_000)):
+        body = EVENTS.pack(LZ4, events, 4) + b"\0" * 4
+        body += GROUP.pack(LZ4, ROWS_CONTIGUOUS, 1, 0, 1, group - 24, group, 4) + b"\0" * 4
+        data = hand_made(0, 1, body, 1)
+        assert not is_taken(data)
+        assert peak_bytes(lambda data=data: read_everything(data)) < 50_000  # type: ignore[misc]
+        with pytest.raises(InvalidFrame, match="unpack"):
+            decode_frame(data)
+
+
+@pytest.mark.parametrize("size", [128, 1_000, 65_536, 1_000_000, 3_999_999])
+def test_what_lz4_makes_smallest_is_taken(size: int) -> None:
+    data = encode_frame(WRITER, "run", 0, 1, b" " * size)
+    assert is_taken(data)
+    assert decode_frame(data).events == b" " * size
+
+
+def test_many_groups_take_a_bounded_multiple_of_the_frame() -> None:
+    packed = lz4.block.compress(b"a" + bytes(24), store_size=False)
+    group = GROUP.pack(LZ4, ROWS_CONTIGUOUS, 1, 0, 1, 1, 25, len(packed)) + packed
+    count = 400_000 // len(group)
+    data = hand_made(0, count, NO_EVENTS + group * count, count)
+    assert peak_bytes(lambda: decode_frame(data)) < 600 * count
+    assert peak_bytes(lambda: is_taken(data)) < 600 * count

@@ -51,6 +51,7 @@ def test_the_table_has_every_variable_with_its_default(docs: Path) -> None:
         "RUNSTREAM_LOCAL_METRICS": RoleSettings.model_fields["access"],
         "RUNSTREAM_WORKER_GROUP": RoleSettings.model_fields["group"],
         "RUNSTREAM_WORKER_SESSION_S": RoleSettings.model_fields["session_s"],
+        "RUNSTREAM_WORKER_STATE_DIR": RoleSettings.model_fields["state_dir"],
     }
     assert told.keys() == of_code.keys()
     for variable, field in of_code.items():

@@ -35,6 +35,7 @@ SECRETS = {"RUNSTREAM_API_KEYS": "0123456789abcdef", "RUNSTREAM_CLICKHOUSE_PASSW
 #: Besides those of Kafka and ClickHouse (`runstream_infra.cluster.settings.role_settings`).
 OWN = {
     *("RUNSTREAM_API_KEYS", "RUNSTREAM_ASSETS", "RUNSTREAM_WORKER_GROUP", "RUNSTREAM_WORKER_SESSION_S"),
+    "RUNSTREAM_WORKER_STATE_DIR",
     *("RUNSTREAM_TRUSTED_PROXIES", "RUNSTREAM_LOCAL_METRICS"),
 }
 #: An old one that is still in use, and the newest that is bundled.

@@ -1,0 +1,181 @@
+"""Records that end the process which decodes them: the next start knows them and sets them aside, and nothing else."""
+
+import asyncio
+import json
+import os
+import random
+import struct
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from served import FOLDER, Server
+
+from runstream.events.control import OthersLogged, RunStarted, encode_event
+from runstream.events.frame import encode_events, encode_frame, encode_rows
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.worker.marks import CrashMark
+
+GOOD = 60
+#: `make faults KILLS=1000` runs it longer.
+KILLS = max(5, int(os.environ.get("RUNSTREAM_KILLS", "0")))
+
+
+def started(run: str) -> bytes:
+    body = encode_event(RunStarted(at_us=1, workspace="w", project="p"))
+    return encode_frame(writer_of(run), run, 0, 1, encode_events([(0, body)]))
+
+
+def point(run: str, seq: int) -> bytes:
+    group = encode_rows(b"loss", 1, struct.pack("<qqd", seq, 10**18 + seq, float(seq)), 0)
+    return encode_frame(writer_of(run), run, seq, seq + 1, b"", [group])
+
+
+def poison(run: str, kind: str) -> bytes:
+    body = encode_event(OthersLogged(at_us=1, values={"note": f"POISON-{kind}"}))
+    return encode_frame(writer_of(run), run, 0, 1, encode_events([(0, body)]))
+
+
+def writer_of(run: str) -> str:
+    return run.encode().hex().ljust(32, "0")[:32]
+
+
+def send(server: Server, *frames: bytes) -> dict[str, Any]:
+    request = urllib.request.Request(f"{server.url}/ingest/v1/frames", b"".join(frames), method="POST")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def quarantined(data: Path) -> list[dict[str, Any]]:
+    async def ask() -> list[dict[str, Any]]:
+        store = await ChdbStore.open(data / "store")
+        try:
+            rows = await store.query("SELECT offset, key, cause, detail, hex(body) AS body FROM quarantine")
+            return rows.to_pylist()
+        finally:
+            await store.close()
+
+    return asyncio.run(ask())
+
+
+def wait_for_good(server: Server, run: str) -> None:
+    deadline = time.monotonic() + 300
+    while True:
+        try:
+            with urllib.request.urlopen(f"{server.url}/api/v1/runs/{run}/summaries", timeout=60) as answer:
+                rows = json.load(answer)["summaries"]
+            if rows and rows[0]["count"] == GOOD:
+                return
+        except urllib.error.HTTPError as error:
+            if error.code not in (404, 503):
+                raise
+        assert time.monotonic() < deadline, f"{run} is not visible"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def poisoned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("RUNSTREAM_TEST_POISON", "1")
+    monkeypatch.setenv("PYTHONPATH", str(FOLDER / "poisoned"))
+    data = tmp_path / "data"
+    data.mkdir()
+    return data
+
+
+def send_until_dead(server: Server, *frames: bytes) -> None:
+    """The frames are durable, and then the server dies."""
+    assert send(server, *frames)["positions"]
+    assert server.wait_for_death(120), "nothing brought the server down: the test tests nothing"
+
+
+@pytest.mark.timeout(300)
+def test_a_record_that_ends_its_decoder_is_set_aside_at_the_next_start(poisoned: Path) -> None:
+    bad = poison("bad", "abort")
+    with Server(poisoned) as server:
+        good = [started("good"), *(point("good", seq) for seq in range(1, GOOD + 1))]
+        send_until_dead(server, *good[:30], bad, *good[30:])
+        server.start()
+        wait_for_good(server, "good")
+        server.stop()
+        log = (poisoned / "server.log").read_text()
+        assert "tried in another" in log
+        assert "set aside unread" in log
+        [row] = quarantined(poisoned)
+        assert (row["cause"], row["key"], row["offset"]) == ("brought_down_worker", "bad", 30)
+        assert row["body"] == bad.hex().upper()
+        assert "SIGABRT" in row["detail"]
+        # It stays what it is: no start and no rebuild reads it again.
+        server.start()
+        server.stop()
+    assert len(quarantined(poisoned)) == 1
+
+
+@pytest.mark.timeout(300)
+def test_a_record_that_only_the_server_dies_of_is_found_in_pieces(poisoned: Path) -> None:
+    with Server(poisoned) as server:
+        good = [started("good"), *(point("good", seq) for seq in range(1, GOOD + 1))]
+        send_until_dead(server, *good[:30], poison("bad", "store"), *good[30:])
+        deaths = 1
+        while not server.start(must_be_ready=False) or server.wait_until_dead_or(lambda: is_visible(server)):
+            deaths += 1
+            assert deaths < 15, (poisoned / "server.log").read_text()[-3000:]
+        assert deaths > 3
+        wait_for_good(server, "good")
+        server.stop()
+    [row] = quarantined(poisoned)
+    assert (row["cause"], row["key"], row["offset"]) == ("brought_down_worker", "bad", 30)
+    assert "processes died" in row["detail"]
+
+
+def is_visible(server: Server) -> bool:
+    try:
+        wait_for = urllib.request.urlopen(f"{server.url}/api/v1/runs/good/summaries", timeout=5)
+    except OSError:
+        return False
+    with wait_for as answer:
+        rows = json.load(answer)["summaries"]
+    return bool(rows) and rows[0]["count"] == GOOD
+
+
+@pytest.mark.timeout(600)
+def test_kills_from_outside_set_nothing_aside(tmp_path: Path) -> None:
+    source = random.Random(7)
+    data = tmp_path / "data"
+    data.mkdir()
+    with Server(data) as server:
+        for number in range(KILLS):
+            run = f"run-{number}"
+            send(server, started(run), *(point(run, seq) for seq in range(1, GOOD + 1)))
+            time.sleep(source.choice((0.0, 0.01, 0.05, 0.1)))
+            server.kill()
+            server.start()
+        for number in range(KILLS):
+            wait_for_good(server, f"run-{number}")
+        server.stop()
+    assert quarantined(data) == []
+    assert "under way" in (data / "server.log").read_text(), "no kill came in the middle: the test tests nothing"
+
+
+def test_the_mark_survives_its_process_and_is_closed_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "a.mark"
+    mark = CrashMark.open(path)
+    assert mark is not None
+    assert mark.left_open() == {}
+    mark.begin({0: 5, 3: 0})
+    mark.under_way(0, 9)
+    mark.under_way(7, 1)  # no partition of this worker
+    mark.leave()
+    again = CrashMark.open(path)
+    assert again is not None
+    assert again.left_open() == {0: 9}
+    assert CrashMark.open(path) is None, "two workers have one mark"
+    again.close()
+    again.close()
+    third = CrashMark.open(path)
+    assert third is not None
+    assert third.left_open() == {}
+    third.close()
