@@ -102,6 +102,7 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
                 access_log=None,
                 shutdown_timeout=_REQUESTS_END_S,
                 max_line_size=MAX_LINE_BYTES,
+                auto_decompress=False,
             )
             await runner.setup()
             try:
@@ -181,7 +182,7 @@ def application(settings: ServerSettings, keys: ApiKeys, parts: Parts) -> web.Ap
         registry=registry,
     )
     lookup = StoreLookup(lambda: parts.store)
-    add_comet_writes(app, gateway=gateway, assets=parts.assets, visibility=parts.progress, lookup=lookup)
+    add_comet_writes(app, gateway=gateway, assets=parts.assets, lookup=lookup)
     add_query(
         app,
         store=parts.store,

@@ -197,8 +197,8 @@ async def serving(folder: Path, log: Log, settings: GatewaySettings | None = Non
     app = web.Application(middlewares=[problem_middleware()])
     storage, lookup, visibility = LocalAssets(folder / "assets"), LogLookup(log), Everything()
     gateway = add_gateway(app, log=log, assets=storage, visibility=visibility, settings=settings or GatewaySettings())
-    add_comet_writes(app, gateway=gateway, assets=storage, visibility=visibility, lookup=lookup)
-    runner = web.AppRunner(app, max_line_size=MAX_LINE_BYTES)
+    add_comet_writes(app, gateway=gateway, assets=storage, lookup=lookup)
+    runner = web.AppRunner(app, max_line_size=MAX_LINE_BYTES, auto_decompress=False)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:

@@ -103,7 +103,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
             registry=registry,
         )
         lookup = StoreLookup(lambda: visibility.store)
-        add_comet_writes(app, gateway=gateway, assets=assets, visibility=visibility, lookup=lookup)
+        add_comet_writes(app, gateway=gateway, assets=assets, lookup=lookup)
         async with _listening(app, settings, on_ready):
             await stop.wait()
     return 0
@@ -228,7 +228,13 @@ def _application(
 async def _listening(
     app: web.Application, settings: RoleSettings, on_ready: Callable[[str], None]
 ) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_REQUESTS_END_S, max_line_size=MAX_LINE_BYTES)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=_REQUESTS_END_S,
+        max_line_size=MAX_LINE_BYTES,
+        auto_decompress=False,
+    )
     await runner.setup()
     try:
         on_ready(await listen(runner, settings.host, settings.port))

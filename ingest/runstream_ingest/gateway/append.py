@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from aiohttp import web
 
 from runstream.events.positions import Positions
+from runstream.service.bodies import read_body, too_large
 from runstream.service.log import LogWriter
 from runstream.service.problems import Problem
-from runstream_ingest.gateway.bodies import declared_bytes, read_body, too_large
+from runstream.service.turns import in_turns
 from runstream_ingest.gateway.figures import GatewayFigures
-from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, Verdict, frames_by_writer, verdict
+from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, Verdict, split_frames, verdict
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writers import Writer, Writers
@@ -56,18 +57,21 @@ class FramesHandler:
 
     async def __call__(self, request: web.Request) -> web.Response:
         limit = self._settings.max_request_bytes
-        with self._pressure.admitted(declared_bytes(request, limit)):
-            body = await read_body(request, limit, self._settings.body_silence_s)
+        with self._pressure.admitted(request, "frames") as hold:
+            body = await read_body(request, limit, self._settings.pace, hold.grow)
             self._figures.received_bytes.labels("frames").inc(len(body))
-            sent = self._checked(body)
+            sent = await self._checked(body)
             async with self._writers.held(sent) as writers:
                 self._figures.writers.set(len(self._writers))
                 answer = await self._take_in(sent, writers)
         return web.json_response(answer)
 
-    def _checked(self, body: bytes) -> Mapping[str, list[Sent]]:
+    async def _checked(self, body: bytes) -> Mapping[str, list[Sent]]:
+        found: dict[str, list[Sent]] = {}
         try:
-            return frames_by_writer(memoryview(body), self._settings.max_frames_per_request)
+            async for sent in in_turns(split_frames(memoryview(body), self._settings.max_frames_per_request)):
+                found.setdefault(sent.header.writer_id, []).append(sent)
+            return found
         except BadFrame as error:
             self._figures.invalid.inc()
             detail = f"{error}. Nothing of the request was taken."
@@ -82,21 +86,21 @@ class FramesHandler:
 
     async def _take_in(self, sent: Mapping[str, list[Sent]], writers: Mapping[str, Writer]) -> dict[str, object]:
         """Append what is new; the writers' locks are held."""
-        for writer_id, frames in sent.items():
+        async for writer_id, frames in in_turns(sent.items()):
             self._check_key(writers[writer_id], writer_id, frames)
         now_s = self._monotonic_s()
         every_s = self._settings.heartbeat_every_s
-        verdicts = {
-            writer_id: verdict(
-                frames, self._known(writers[writer_id], frames), now_s - writers[writer_id].beat_s >= every_s
-            )
-            for writer_id, frames in sent.items()
-        }
+        verdicts: dict[str, Verdict] = {}
+        async for writer_id, frames in in_turns(sent.items()):
+            writer = writers[writer_id]
+            verdicts[writer_id] = verdict(frames, self._known(writer, frames), now_s - writer.beat_s >= every_s)
         self._refuse_gaps(verdicts)
-        frames = sorted((frame for v in verdicts.values() for frame in v.appended), key=lambda frame: frame.number)
-        positions = await self._appender.append([(f.header.key.encode(), bytes(f.data)) for f in frames])
+        appended = sorted((frame for v in verdicts.values() for frame in v.appended), key=lambda frame: frame.number)
+        positions = await self._appender.append(
+            [(frame.header.key.encode(), bytes(frame.data)) async for frame in in_turns(appended)]
+        )
         answered = positions
-        for writer_id, found in verdicts.items():
+        async for writer_id, found in in_turns(verdicts.items()):
             writer = writers[writer_id]
             if found.duplicates:
                 answered = answered.merged(writer.positions)

@@ -1,6 +1,6 @@
 """The frames of a request: split and checked, sorted by writer. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from runstream.events.frame import HEADER, MAGIC, FrameHeader, InvalidFrame, read_header
@@ -42,9 +42,8 @@ class Verdict:
     gap: int | None = None
 
 
-def frames_by_writer(body: memoryview, max_frames: int) -> Mapping[str, list[Sent]]:
-    """The frames of a body by writer id, in their order. Raises BadFrame, TooManyFrames."""
-    found: dict[str, list[Sent]] = {}
+def split_frames(body: memoryview, max_frames: int) -> Iterator[Sent]:
+    """The frames of a body, in their order. Raises BadFrame, TooManyFrames."""
     at = number = 0
     while at < len(body):
         if number == max_frames:
@@ -53,10 +52,9 @@ def frames_by_writer(body: memoryview, max_frames: int) -> Mapping[str, list[Sen
             header = read_header(body, at)
         except InvalidFrame as error:
             raise BadFrame(at, _writer_at(body, at), str(error)) from None
-        found.setdefault(header.writer_id, []).append(Sent(number, header, body[at : at + header.size]))
+        yield Sent(number, header, body[at : at + header.size])
         at += header.size
         number += 1
-    return found
 
 
 def verdict(sent: list[Sent], next_seq: int | None, beat_allowed: bool) -> Verdict:
