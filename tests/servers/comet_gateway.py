@@ -175,6 +175,7 @@ class Served:
     log: Log
     lookup: LogLookup
     visibility: Everything
+    folder: Path
 
     async def send(
         self, path: str, body: Any = None, *, method: str = "POST", headers: dict[str, str] | None = None, **query: str
@@ -203,7 +204,7 @@ async def serving(folder: Path, log: Log, settings: GatewaySettings | None = Non
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as client:
-            yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", client, log, lookup, visibility)
+            yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", client, log, lookup, visibility, folder)
     finally:
         await runner.cleanup()
 

@@ -92,6 +92,8 @@ class _Source:
                 raise malformed(f"its boundary does not stand within its first {_MAX_AROUND_BYTES} bytes")
             if not await self._more():
                 raise malformed("its boundary, as Content-Type names it, does not stand in it")
+        if at > _MAX_AROUND_BYTES:
+            raise malformed(f"its boundary does not stand within its first {_MAX_AROUND_BYTES} bytes")
         del self._held[: at + len(self._delimiter)]
 
     async def is_end(self) -> bool:
@@ -123,7 +125,6 @@ class _Source:
 
     async def content(self, number: int) -> AsyncIterator[bytes]:
         """The content of part `number` in pieces; it ends behind the delimiter."""
-        # Headers are followed by an empty line, which a delimiter at once shares with them.
         while (at := self._held.find(self._delimiter)) < 0:
             given = len(self._held) - len(self._delimiter) + 1
             if given > 0:

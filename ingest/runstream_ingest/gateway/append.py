@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from aiohttp import web
 
@@ -9,12 +10,15 @@ from runstream.events.positions import Positions
 from runstream.service.bodies import read_body, too_large
 from runstream.service.log import LogWriter
 from runstream.service.problems import Problem
-from runstream.service.turns import in_turns
+from runstream.service.turns import in_slices
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, Verdict, split_frames, verdict
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writers import Writer, Writers
+
+#: Each takes 10 us: 0.5 ms.
+_FRAMES_AT_ONCE: Final = 50
 
 
 class Appender:
@@ -69,8 +73,10 @@ class FramesHandler:
     async def _checked(self, body: bytes) -> Mapping[str, list[Sent]]:
         found: dict[str, list[Sent]] = {}
         try:
-            async for sent in in_turns(split_frames(memoryview(body), self._settings.max_frames_per_request)):
-                found.setdefault(sent.header.writer_id, []).append(sent)
+            frames = split_frames(memoryview(body), self._settings.max_frames_per_request)
+            async for some in in_slices(frames, _FRAMES_AT_ONCE):
+                for sent in some:
+                    found.setdefault(sent.header.writer_id, []).append(sent)
             return found
         except BadFrame as error:
             self._figures.invalid.inc()
@@ -86,33 +92,38 @@ class FramesHandler:
 
     async def _take_in(self, sent: Mapping[str, list[Sent]], writers: Mapping[str, Writer]) -> dict[str, object]:
         """Append what is new; the writers' locks are held."""
-        async for writer_id, frames in in_turns(sent.items()):
-            self._check_key(writers[writer_id], writer_id, frames)
+        async for some in in_slices(sent.items(), _FRAMES_AT_ONCE):
+            for writer_id, frames in some:
+                self._check_key(writers[writer_id], writer_id, frames)
         now_s = self._monotonic_s()
         every_s = self._settings.heartbeat_every_s
         verdicts: dict[str, Verdict] = {}
-        async for writer_id, frames in in_turns(sent.items()):
-            writer = writers[writer_id]
-            verdicts[writer_id] = verdict(frames, self._known(writer, frames), now_s - writer.beat_s >= every_s)
+        async for some in in_slices(sent.items(), _FRAMES_AT_ONCE):
+            for writer_id, frames in some:
+                writer = writers[writer_id]
+                verdicts[writer_id] = verdict(frames, self._known(writer, frames), now_s - writer.beat_s >= every_s)
         self._refuse_gaps(verdicts)
         appended = sorted((frame for v in verdicts.values() for frame in v.appended), key=lambda frame: frame.number)
-        positions = await self._appender.append(
-            [(frame.header.key.encode(), bytes(frame.data)) async for frame in in_turns(appended)]
-        )
+        records: list[tuple[bytes, bytes]] = []
+        async for taken in in_slices(appended, _FRAMES_AT_ONCE):
+            records += [(frame.header.key.encode(), bytes(frame.data)) for frame in taken]
+        positions = await self._appender.append(records)
         answered = positions
-        async for writer_id, found in in_turns(verdicts.items()):
+        duplicates = left_out = 0
+        for writer_id, found in verdicts.items():
             writer = writers[writer_id]
             if found.duplicates:
                 answered = answered.merged(writer.positions)
-                self._figures.duplicates.inc(found.duplicates)
-            if found.heartbeats_left_out:
-                self._figures.heartbeats_left_out.inc(found.heartbeats_left_out)
+                duplicates += found.duplicates
+            left_out += found.heartbeats_left_out
             if found.beat:
                 writer.beat_s = now_s
             if found.appended:
                 writer.key = sent[writer_id][0].header.key
                 writer.next_seq = found.next_seq
                 writer.positions = positions
+        self._figures.duplicates.inc(duplicates)
+        self._figures.heartbeats_left_out.inc(left_out)
         return {
             "positions": str(answered),
             "writers": {writer_id: found.next_seq for writer_id, found in verdicts.items()},

@@ -102,7 +102,7 @@ def _checked(number: int | None, item: Any, now_us: int) -> Command:
     if not isinstance(item, dict):
         raise _invalid(at, f"it is {_kind(item)}: give an object with `key` and `event`")
     if item.keys() != _MEMBERS:
-        wrong = sorted(_MEMBERS.symmetric_difference(item))[0]
+        wrong = next((name for name in (*item, *sorted(_MEMBERS)) if (name in item) != (name in _MEMBERS)), "")
         raise _invalid(f"{at}/{wrong[:80]}", "it is missing" if wrong in _MEMBERS else "there is no such member")
     command = Command.model_validate(_dated(item, now_us))
     _check(number or 0, command)
