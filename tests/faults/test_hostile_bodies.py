@@ -93,7 +93,8 @@ ATTACKS: dict[str, tuple[str, bytes, set[int]]] = {
     ),
     "metadata of the registry": (f"{REST}/registry-model/item/x/metadata", of_key(metadata=[{}] * 20_000), {413}),
     "a large body about a project": (f"{REST}/project/notes", of_key(projectId="p", notes="n" * 2_000_000), {413}),
-    "heartbeats": (FRAMES, b"".join(heartbeat(f"{i:032x}", "run-1", 0) for i in range(20_000)), {200}),
+    "heartbeats": (FRAMES, b"".join(heartbeat(f"{i:032x}", "run-1", 0) for i in range(5_000)), {200}),
+    "too many heartbeats": (FRAMES, heartbeat("a" * 32, "run-1", 0) * 20_000, {413}),
     "parts": (
         UPLOAD,
         b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 200_000 + b"--B--\r\n",
