@@ -34,7 +34,7 @@ T = TypeVar("T")
 #: What is read at once.
 _PIECE_BYTES: Final = 1 << 20
 #: Small pieces are gathered before a thread writes and hashes them: a change of threads costs about 100 us, hashing and
-#: writing 256 kB about 0.3 ms. 200 uploads hold 50 MB of them.
+#: writing 256 kB about 0.3 ms. 64 uploads hold 16 MB of them.
 _GATHERED_BYTES: Final = 1 << 18
 #: Writes, hashes and syncs at once; others wait for a thread. More do not make one disk faster.
 _THREADS: Final = 4

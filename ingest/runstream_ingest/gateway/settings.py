@@ -38,8 +38,9 @@ class GatewaySettings(BaseModel):
     max_comet_items: int = Field(default=10_000, ge=1)
     #: A body of Comet's client that only names and describes things: 4 of the largest events.
     max_comet_small_bytes: int = Field(default=4 * limits.MAX_EVENT_BYTES, ge=1)
-    #: Files that are received at once: each holds about 0.5 MB (a piece of 256 kB and the socket's buffers): 100 MB.
-    max_uploads: int = Field(default=200, ge=1)
+    #: Files that are received at once: each holds about 0.5 MB (a piece of 256 kB and the socket's buffers), or 25 MB
+    #: where it goes to an object store: 32 MB or 1.6 GB.
+    max_uploads: int = Field(default=64, ge=1)
     #: Parts of a multipart body. Comet's client sends up to 4.
     max_parts: int = Field(default=100, ge=1)
     #: Requests that wait until their events are visible: about 20 kB each. Beyond, a response does not wait (202).

@@ -83,8 +83,13 @@ class Problem(Exception):
         if request_id is not None:
             members["request_id"] = request_id
         body = json.dumps({**members, **self.extensions}, ensure_ascii=False, default=str)
+        # A value in it may have half of a surrogate pair: bytes of a header or a path that are no UTF-8.
         return web.Response(
-            status=self.status, text=body, content_type="application/problem+json", headers=self.headers
+            status=self.status,
+            body=body.encode(errors="replace"),
+            content_type="application/problem+json",
+            charset="utf-8",
+            headers=self.headers,
         )
 
 
