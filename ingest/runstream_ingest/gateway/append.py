@@ -1,5 +1,6 @@
 """POST /ingest/v1/frames: check, append with one call, acknowledge when durable."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -12,7 +13,7 @@ from runstream.service.log import LogWriter
 from runstream.service.problems import Problem
 from runstream.service.turns import in_slices
 from runstream_ingest.gateway.figures import GatewayFigures
-from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, Verdict, split_frames, verdict
+from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, Verdict, frames_by_writer, verdict
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writers import Writer, Writers
@@ -64,20 +65,17 @@ class FramesHandler:
         with self._pressure.admitted(request, "frames") as hold:
             body = await read_body(request, limit, self._settings.pace, hold.grow)
             self._figures.received_bytes.labels("frames").inc(len(body))
-            sent = await self._checked(body)
+            # A thread for the few that are large, or what others send waits meanwhile.
+            is_large = len(body) > self._settings.check_in_thread_bytes
+            sent = await asyncio.to_thread(self._checked, body) if is_large else self._checked(body)
             async with self._writers.held(sent) as writers:
                 self._figures.writers.set(len(self._writers))
                 answer = await self._take_in(sent, writers)
         return web.json_response(answer)
 
-    async def _checked(self, body: bytes) -> Mapping[str, list[Sent]]:
-        found: dict[str, list[Sent]] = {}
+    def _checked(self, body: bytes) -> Mapping[str, list[Sent]]:
         try:
-            frames = split_frames(memoryview(body), self._settings.max_frames_per_request)
-            async for some in in_slices(frames, _FRAMES_AT_ONCE):
-                for sent in some:
-                    found.setdefault(sent.header.writer_id, []).append(sent)
-            return found
+            return frames_by_writer(memoryview(body), self._settings.max_frames_per_request)
         except BadFrame as error:
             self._figures.invalid.inc()
             detail = f"{error}. Nothing of the request was taken."

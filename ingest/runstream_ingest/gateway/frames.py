@@ -1,6 +1,6 @@
 """The frames of a request: split and checked, sorted by writer. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runstream.events.frame import HEADER, MAGIC, FrameHeader, InvalidFrame, read_header
@@ -42,8 +42,9 @@ class Verdict:
     gap: int | None = None
 
 
-def split_frames(body: memoryview, max_frames: int) -> Iterator[Sent]:
-    """The frames of a body, in their order. Raises BadFrame, TooManyFrames."""
+def frames_by_writer(body: memoryview, max_frames: int) -> Mapping[str, list[Sent]]:
+    """The frames of a body by writer id, in their order. Raises BadFrame, TooManyFrames."""
+    found: dict[str, list[Sent]] = {}
     at = number = 0
     while at < len(body):
         if number == max_frames:
@@ -52,9 +53,10 @@ def split_frames(body: memoryview, max_frames: int) -> Iterator[Sent]:
             header = read_header(body, at)
         except InvalidFrame as error:
             raise BadFrame(at, _writer_at(body, at), str(error)) from None
-        yield Sent(number, header, body[at : at + header.size])
+        found.setdefault(header.writer_id, []).append(Sent(number, header, body[at : at + header.size]))
         at += header.size
         number += 1
+    return found
 
 
 def verdict(sent: list[Sent], next_seq: int | None, beat_allowed: bool) -> Verdict:

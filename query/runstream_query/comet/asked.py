@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import from_json
 
-from runstream.service import bodies
 from runstream_query.errors import InvalidRequest
-from runstream_query.http.endpoint import MAX_JSON_ITEMS, read_bounded
+from runstream_query.http.endpoint import read_bounded
 
 
 class CometAsked(BaseModel):
@@ -142,7 +142,7 @@ async def read_asked(model: type[A], request: web.Request, max_bytes: int) -> A:
     body = await read_bounded(request, max_bytes)
     try:
         # Bare NaN and Infinity are read as what they are: the client writes them.
-        fields = await bodies.read_json(body, MAX_JSON_ITEMS)
+        fields = from_json(body)
     except ValueError as error:
         raise InvalidRequest(f"the body is no JSON: {error}") from None
     if not isinstance(fields, dict):
