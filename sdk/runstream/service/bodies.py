@@ -177,7 +177,7 @@ async def _unpacked(received: AsyncIterator[bytes], coding: str) -> AsyncIterato
             piece, chunk = unpacker.unpack(chunk)
             if piece:
                 yield piece
-            if not chunk:
+            if not chunk and not unpacker.has_more:
                 break
             await asyncio.sleep(0)
     unpacker.end()
@@ -190,6 +190,8 @@ class _Unpacker:
         self._coding = coding
         self._zlib: Any = None
         self._members = 0
+        #: Whether `unpack` may give something without being given anything.
+        self.has_more = False
 
     def unpack(self, data: bytes) -> tuple[bytes, bytes]:
         """The next piece, and what of `data` is still to be given. Raises Problem (400)."""
@@ -200,10 +202,7 @@ class _Unpacker:
         except zlib.error as error:
             raise _unreadable(str(error)) from None
         rest: bytes = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
-        if not rest and len(piece) == _PIECE_BYTES and not self._zlib.eof:
-            # All was taken, and there may be more to give.
-            more = self._zlib.decompress(b"", _PIECE_BYTES)
-            piece, rest = piece + more, self._zlib.unconsumed_tail
+        self.has_more = len(piece) == _PIECE_BYTES and not self._zlib.eof
         return piece, rest
 
     def end(self) -> None:
