@@ -120,7 +120,7 @@ async def test_bodies_that_are_declared_and_do_not_come_lock_nobody_out(tmp_path
 async def test_requests_that_wait_until_they_are_visible_hold_no_bytes_and_are_bounded(tmp_path: Path) -> None:
     late = Late()
     async with gateway(
-        tmp_path, late, max_waiting=4, visible_timeout_s=60.0, address_share=1.0, key_share=1.0
+        tmp_path, late, max_waiting=4, visible_timeout_s=60.0, address_share_percent=100, key_share_percent=100
     ) as served:
         late.shown.set()
         await served.begun()
@@ -224,7 +224,7 @@ async def test_uploads_at_once_are_bounded(tmp_path: Path) -> None:
 def test_shares_are_never_all_taken_and_always_given_back() -> None:
     chance = random.Random(9)
     for _ in range(200):
-        shares = Shares(1_000, key_share=0.9, address_share=0.67)
+        shares = Shares(1_000, key_percent=90, address_percent=67)
         held: list[tuple[int, tuple[str, str]]] = []
         for _ in range(200):
             if held and chance.random() < 0.3:
@@ -247,7 +247,7 @@ def test_shares_are_never_all_taken_and_always_given_back() -> None:
 
 
 def test_an_address_may_use_most_of_what_nobody_wants() -> None:
-    shares = Shares(1_000, key_share=0.9, address_share=0.67)
+    shares = Shares(1_000, key_percent=90, address_percent=67)
     accounts = ("key 1", "address 1")
     while shares.refusal(10, accounts) is None:
         shares.take(10, accounts)

@@ -25,7 +25,7 @@ REST = "api/rest/v2/write"
 UPLOAD = f"{REST}/experiment/upload-asset?experimentKey={KEY}"
 FORM = {"Content-Type": "multipart/form-data; boundary=B"}
 #: The longest that one callback may take, in units of `unit_s` (5 ms): the attacks took 1,000 and more.
-UNITS = 40
+UNITS = 25
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ class Pressure:
 
     def __init__(self, settings: GatewaySettings, visibility: Visibility, figures: GatewayFigures) -> None:
         def shares(capacity: int) -> Shares:
-            return Shares(capacity, settings.key_share, settings.address_share)
+            return Shares(capacity, settings.key_share_percent, settings.address_share_percent)
 
         self._settings = settings
         self._visibility = visibility

@@ -25,8 +25,8 @@ class GatewaySettings(BaseModel):
     other_in_flight_share: float = Field(default=0.5, gt=0)
     #: Of what is its own and what is free together, a key may hold so much, and an address: 6.4 MB are always free for
     #: another key, 21 MB for another address.
-    key_share: float = Field(default=0.9, gt=0, le=1)
-    address_share: float = Field(default=0.67, gt=0, le=1)
+    key_share_percent: int = Field(default=90, ge=1, le=100)
+    address_share_percent: int = Field(default=67, ge=1, le=100)
     #: A body of which nothing came for so long is given up.
     body_silence_s: float = Field(default=10.0, gt=0)
     #: So is one of which less came in `body_window_s` of waiting: a tenth of the slowest mobile network.

@@ -26,15 +26,15 @@ def accounts_of(request: web.Request | None) -> tuple[str, str]:
 class Shares:
     """What is held of a capacity, by account. Used from one event loop.
 
-    An account may hold `share` of what is its own and what is free together: alone it gets that share of all, and the
-    more others hold, the less it may. So something is always free for one that comes anew, and with one account nothing
-    but the last part of the capacity is unused.
+    An account may hold so many percent of what is its own and what is free together: alone it gets so much of all, and
+    the more others hold, the less it may. So something is always free for one that comes anew, and with one account
+    nothing but the last part of the capacity is unused.
     """
 
-    def __init__(self, capacity: int, key_share: float, address_share: float) -> None:
+    def __init__(self, capacity: int, key_percent: int, address_percent: int) -> None:
         self.capacity = capacity
         self.held = 0
-        self._shares = (key_share, address_share)
+        self._percents = (key_percent, address_percent)
         self._by_account: Counter[str] = Counter()
 
     def refusal(self, amount: int, accounts: tuple[str, str], own: int = 0) -> str | None:
@@ -45,9 +45,9 @@ class Shares:
         free = self.capacity - self.held
         if amount > free:
             return f"{self.held} of {self.capacity} are in use and {amount} more are wanted"
-        for account, share in zip(accounts, self._shares, strict=True):
+        for account, percent in zip(accounts, self._percents, strict=True):
             mine = self._by_account[account]
-            if mine + amount > share * (mine + free):
+            if (mine + amount) * 100 > percent * (mine + free):
                 return (
                     f"{account} has {mine} of {self.capacity} in use and wants {amount} more, which is beyond its "
                     f"share while others have {self.held - mine}"
