@@ -8,15 +8,17 @@ from typing import Final
 from aiohttp import web
 
 from runstream.service.auth import KEY_NAME
+from runstream.service.proxies import client_address
 
 _IPV6_NETWORK_BITS: Final = 64
 
 
 def accounts_of(request: web.Request | None) -> tuple[str, str]:
-    """Whose a request is: the name of its key, and its address (of IPv6 the network, of which a machine has one)."""
+    """Whose a request is: the name of its key, and its address, also behind a trusted
+    proxy (of IPv6 the network, of which a machine has one)."""
     if request is None:
         return "the gateway's key", "the gateway's address"
-    address = request.remote or ""
+    address = client_address(request)
     if ":" in address:
         with contextlib.suppress(ValueError):
             address = str(ipaddress.ip_network((address.partition("%")[0], _IPV6_NETWORK_BITS), strict=False))
