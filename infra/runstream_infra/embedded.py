@@ -184,7 +184,7 @@ def application(
         registry=registry,
     )
     lookup = StoreLookup(lambda: parts.store)
-    add_comet_writes(app, gateway=gateway, assets=parts.assets, visibility=parts.progress, lookup=lookup)
+    add_comet_writes(app, gateway=gateway, assets=parts.assets, lookup=lookup)
     add_query(
         app,
         store=parts.store,

@@ -64,7 +64,9 @@ def guarded_runner(
             yield
 
     app.cleanup_ctx.append(watched)
-    options = {"shutdown_timeout": _REQUESTS_END_S, "max_line_size": MAX_LINE_BYTES, **options}
+    # `runstream.service.bodies` unpacks bodies, within their limits.
+    own = {"shutdown_timeout": _REQUESTS_END_S, "max_line_size": MAX_LINE_BYTES, "auto_decompress": False}
+    options = {**own, **options}
     return GuardedRunner(app, connections, **options)
 
 

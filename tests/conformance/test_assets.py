@@ -1,8 +1,8 @@
 """What `runstream.service.assets` promises, held against every storage."""
 
 import asyncio
+import fcntl
 import hashlib
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -136,6 +136,36 @@ async def test_no_name_but_a_hash_is_taken(storage: AssetStorage, name: str) -> 
         await storage.delete(name)
 
 
+@pytest.mark.parametrize("data", [b"", b"some text", LARGE], ids=["empty", "small", "large"])
+async def test_bytes_without_a_name_are_seen_when_they_are_kept(storage: AssetStorage, data: bytes) -> None:
+    for kept in (False, True):
+        staged = await storage.receive(pieces(data), 1 << 30)
+        assert (staged.sha256, staged.size_bytes) == (sha_of(data), len(data))
+        assert await storage.size_of(sha_of(data)) is None
+        if kept:
+            await staged.keep()
+        for _ in range(2):
+            await staged.discard()
+    assert await read(storage, sha_of(data)) == data
+
+
+@pytest.mark.parametrize("limit", [10, len(LARGE) - 1])
+async def test_too_much_without_a_name_leaves_nothing(storage: AssetStorage, limit: int, tmp_path: Path) -> None:
+    with pytest.raises(AssetTooLarge, match=str(limit)):
+        await storage.receive(pieces(LARGE), limit)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_giver_of_nameless_bytes_that_goes_away_leaves_nothing(storage: AssetStorage, tmp_path: Path) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield LARGE[: len(LARGE) // 2]
+        raise ConnectionResetError("the client went away")
+
+    with pytest.raises(ConnectionResetError):
+        await storage.receive(broken(), 1 << 30)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 async def test_a_local_directory_holds_only_whole_assets(tmp_path: Path) -> None:
     """What a killed server left half-written goes at a later start; what another process writes stays; failures leave
     no file at all."""
@@ -146,8 +176,9 @@ async def test_a_local_directory_holds_only_whole_assets(tmp_path: Path) -> None
     assert list((tmp_path / "incoming").iterdir()) == []
     for name in ("left-over", "growing"):
         (tmp_path / "incoming" / name).write_bytes(b"half")
-    os.utime(tmp_path / "incoming" / "left-over", (1, 1))
-    again = LocalAssets(tmp_path)
+    with (tmp_path / "incoming" / "growing").open("rb") as growing:
+        fcntl.flock(growing, fcntl.LOCK_EX)
+        again = LocalAssets(tmp_path)
     assert [path.name for path in (tmp_path / "incoming").iterdir()] == ["growing"]
     (tmp_path / "incoming" / "growing").unlink()
     assert await read(again, sha_of(b"kept")) == b"kept"

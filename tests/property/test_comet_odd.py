@@ -4,15 +4,34 @@ import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from comet_gateway import AT_MS, KEY, Log, form_of, serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
 from runstream_ingest.comet.routes import ROUTES
 
-texts = st.text(max_size=20) | st.sampled_from(["", " ", "\x00", "a/b", "x" * 3_000, "☃" * 300, "NaN", "1_0", "٣", KEY])
+#: Halves of surrogate pairs too, which stand in JSON as escapes.
+characters = st.characters(codec=None)
+odd_texts = [
+    "",
+    " ",
+    "\x00",
+    "a/b",
+    "x" * 3_000,
+    "☃" * 300,
+    "NaN",
+    "1_0",
+    "٣",
+    KEY,
+    "\ud800",
+    "a\udfffb",
+    "\ud83d\ude00",
+]
+texts = st.text(characters, max_size=20) | st.sampled_from(odd_texts)
 queried = st.text(max_size=20) | st.sampled_from(["", " ", "\x00", "a/b", "☃" * 100, "1_0", "٣", "-9", "True"])
 numbers = st.integers() | st.floats() | st.sampled_from([2**63, -(2**63), 10**400, 9_223_372_036_854, AT_MS])
 plain = st.none() | st.booleans() | texts | numbers
@@ -118,7 +137,7 @@ def test_nothing_that_is_said_makes_it_fail_or_write_what_the_folds_refuse(
                 data = None if method == "GET" else body
                 query = {"experimentKey": KEY, "assetId": "a"} if method == "GET" else {}
                 status, answer = await served.send(path.lstrip("/"), data, method=method, **query)
-                assert status in (200, 400, 404), (path, body, answer)
+                assert status in (200, 400, 404, 413, 422), (path, body, answer)
                 assert status == 200 or answer["msg"]
                 served.lookup.unavailable = False
             await served.folded()
@@ -169,6 +188,109 @@ def test_no_name_of_a_file_makes_it_fail(
             path = path.replace("{asset}", "a" * 32).lstrip("/")
             status, answer = await served.send(path, form, method=method, experimentKey=KEY, **query)
             assert status in (200, 400), (path, query, answer)
+            await served.folded()
+
+    loop.run(say())
+
+
+#: Models of the events that a command can have, with what is needed to make one.
+EVENTS: list[dict[str, Any]] = [
+    {"type": "run_notes_set.v1", "notes": "n"},
+    {"type": "run_renamed.v1", "name": "n"},
+    {"type": "run_status_changed.v1", "status": "failed", "message": "m"},
+    {"type": "tags_added.v1", "tags": ["a"]},
+    {"type": "parameters_logged.v1", "values": {"a": 1}},
+    {"type": "parameters_deleted.v1", "names": ["a"]},
+    {"type": "others_logged.v1", "values": {"a": 1}},
+    {"type": "environment_captured.v1", "section": "git", "values": {"a": 1}},
+    {"type": "run_moved.v1", "workspace": "w", "project": "p"},
+    {"type": "run_started.v1", "workspace": "w", "project": "p", "rank": 1, "pid": 1, "host": "h"},
+    {"type": "asset_logged.v1", "asset_id": "a", "name": "n", "sha256": "a" * 64, "size_bytes": 1, "metadata": {}},
+    {"type": "asset_deleted.v1", "asset_id": "a"},
+    {"type": "output_appended.v1", "stream": "stdout", "text": "t"},
+    {"type": "project_created.v1", "workspace": "w", "project": "p", "description": "d"},
+    {
+        "type": "artifact_version_logged.v1",
+        "workspace": "w",
+        "artifact_type": "model",
+        "name": "m",
+        "metadata": {"a": 1},
+    },
+]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), events=st.lists(st.sampled_from(EVENTS), min_size=1, max_size=4))
+def test_no_command_makes_it_fail_or_append_half_of_a_request(
+    loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, events: list[dict[str, Any]]
+) -> None:
+    keys = {"project_created.v1": "w/p", "artifact_version_logged.v1": "w/m"}
+    commands = [
+        {"key": keys.get(event["type"], "run-1"), "event": event | data.draw(members({**event, "at_us": 1}))}
+        for event in events
+    ]
+    body = json.dumps(data.draw(made_odd({"commands": commands}))).encode()
+
+    async def say() -> None:
+        async with serving(tmp_path_factory.getbasetemp() / "odd commands", Log()) as served:
+            status, answer = await served.send("ingest/v1/commands", body)
+            assert status in (200, 400, 413, 422), answer
+            appended = await served.log.read(0, 0, 1 << 30, 0.0)
+            assert len(appended) == (len(answer["commands"]) if status == 200 else 0)
+            assert status == 200 or (answer["detail"] and len(json.dumps(answer)) < 30_000)
+            await served.folded()
+
+    loop.run(say())
+
+
+#: What the routes of projects and of the registry read.
+NAMES = (
+    "projectId",
+    "workspaceName",
+    "projectName",
+    "newProjectName",
+    "registryModelId",
+    "registryModelName",
+    "modelName",
+    "modelItemId",
+    "registryModelItemId",
+    "experimentModelId",
+    "experimentModelName",
+    "stage",
+    "status",
+    "version",
+    "metadata",
+    "assetId",
+    "runId",
+)
+
+
+def escaped(text: str) -> str:
+    """As it stands in a query string; what is no UTF-8 as a byte that is none."""
+    return quote(text.encode(errors="replace").replace(b"?", b"\xff"))
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if not route.multipart], ids=lambda route: route.path)
+@pytest.mark.parametrize("text", ["a\ud800", "\x00b"])
+def test_odd_texts_in_every_member_of_every_route(loop: asyncio.Runner, tmp_path: Any, route: Any, text: str) -> None:
+    """Also in those of the path and the query string, where they come as bytes that are no UTF-8."""
+    names = {**BODIES.get(route.path, {}), **dict.fromkeys(NAMES, "a")}
+
+    async def say() -> None:
+        async with serving(tmp_path, Log()) as served:
+            await served.begun()
+            path = route.paths[0].lstrip("/").replace("{item}", "a%00b").replace("{asset}", "%FF")
+            for name in ["experimentKey", *names]:
+                said = {"experimentKey": KEY, **BODIES.get(route.path, {}), name: text}
+                query = {} if route.method != "GET" else {key: str(value) for key, value in said.items()}
+                if route.method == "GET":
+                    raw = "&".join(f"{key}={escaped(value)}" for key, value in query.items())
+                    async with served.client.get(URL(f"{served.url}/{path}?{raw}", encoded=True)) as told:
+                        status, answer = told.status, await told.json(content_type=None)
+                else:
+                    status, answer = await served.send(path, json.dumps(said).encode(), method=route.method)
+                assert status in (200, 400, 404, 413, 422), (name, answer)
+                assert status == 200 or answer["msg"]
             await served.folded()
 
     loop.run(say())

@@ -175,6 +175,7 @@ class Served:
     log: Log
     lookup: LogLookup
     visibility: Everything
+    folder: Path
 
     async def send(
         self, path: str, body: Any = None, *, method: str = "POST", headers: dict[str, str] | None = None, **query: str
@@ -197,13 +198,13 @@ async def serving(folder: Path, log: Log, settings: GatewaySettings | None = Non
     app = web.Application(middlewares=[problem_middleware()])
     storage, lookup, visibility = LocalAssets(folder / "assets"), LogLookup(log), Everything()
     gateway = add_gateway(app, log=log, assets=storage, visibility=visibility, settings=settings or GatewaySettings())
-    add_comet_writes(app, gateway=gateway, assets=storage, visibility=visibility, lookup=lookup)
-    runner = web.AppRunner(app, max_line_size=MAX_LINE_BYTES)
+    add_comet_writes(app, gateway=gateway, assets=storage, lookup=lookup)
+    runner = web.AppRunner(app, max_line_size=MAX_LINE_BYTES, auto_decompress=False)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as client:
-            yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", client, log, lookup, visibility)
+            yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", client, log, lookup, visibility, folder)
     finally:
         await runner.cleanup()
 

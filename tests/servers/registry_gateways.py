@@ -194,7 +194,7 @@ async def running_gateways(folder: Path) -> AsyncIterator[Gateways]:
             settings=GatewaySettings(is_only_gateway=False),
             registry=CollectorRegistry(),
         )
-        add_comet_writes(app, gateway=gateway, assets=storage, visibility=visibility, lookup=lookup)
+        add_comet_writes(app, gateway=gateway, assets=storage, lookup=lookup)
         return TestServer(app, host="127.0.0.1")
 
     async with TestClient(server()) as one, TestClient(server()) as other:

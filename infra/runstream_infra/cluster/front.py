@@ -84,7 +84,7 @@ class Front:
     def runner(self, limits: Limits = _LIMITS) -> GuardedRunner:
         """What serves it. Packed bodies stay packed: what is behind reads them as their headers say. A connection needs
         a second one to what is behind."""
-        return guarded_runner(self.application(), limits, files_each=2, auto_decompress=False)
+        return guarded_runner(self.application(), limits, files_each=2)
 
     async def _with_client(self, _: web.Application) -> AsyncIterator[None]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)

@@ -103,7 +103,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
             registry=registry,
         )
         lookup = StoreLookup(lambda: visibility.store)
-        add_comet_writes(app, gateway=gateway, assets=assets, visibility=visibility, lookup=lookup)
+        add_comet_writes(app, gateway=gateway, assets=assets, lookup=lookup)
         async with _listening(app, registry, settings, on_ready):
             await stop.wait()
     return 0

@@ -53,9 +53,7 @@ async def _serve(engine: Engine, login: Login | None, host: str, port: int) -> N
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # Compressed bodies come to the application as they are: aiohttp knows gzip and deflate only.
-    runner = guarded_runner(
-        application(engine, login), Limits(), shutdown_timeout=_REQUESTS_END_S, auto_decompress=False
-    )
+    runner = guarded_runner(application(engine, login), Limits(), shutdown_timeout=_REQUESTS_END_S)
     await runner.setup()
     try:
         print(await listen(runner, host, port), flush=True)

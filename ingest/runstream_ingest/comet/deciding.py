@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from runstream.events import limits
 from runstream.events.artifacts import AboutArtifact, ArtifactEvent
 from runstream.events.control import encode_event
+from runstream.events.positions import Positions
 from runstream.service.lookup import ArtifactOutcome
 from runstream.service.problems import Problem
 from runstream_ingest.comet.frames import Statement, events_frame
@@ -31,20 +32,19 @@ _RETRY_AFTER_S: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Events that are in the log. `last` is the number of the last of them, which `name` is in."""
+    """Events that are in the log, at `positions`. `last` is the number of the last of them, which `name` is in."""
 
     statement: Statement
     last: int
     name: str
+    positions: Positions
 
 
-async def asked(
-    recorder: Recorder, key: str, words: bytes, stamp: int, events: Sequence[ArtifactEvent], *, wait: bool = True
-) -> Asked:
+async def asked(recorder: Recorder, key: str, words: bytes, stamp: int, events: Sequence[ArtifactEvent]) -> Asked:
     """Append events about one artifact as one statement."""
     statement = Statement(key, words, stamp, stamped=True)
-    await recorder.append(statement, [events_frame(statement, events)], wait=wait)
-    return Asked(statement, statement.first_seq() + len(events) - 1, events[-1].name)
+    positions = await recorder.append(statement, [events_frame(statement, events)], wait=False)
+    return Asked(statement, statement.first_seq() + len(events) - 1, events[-1].name, positions)
 
 
 async def outcome_of(recorder: Recorder, what: Asked) -> ArtifactOutcome:
@@ -63,8 +63,10 @@ async def outcome_of(recorder: Recorder, what: Asked) -> ArtifactOutcome:
 async def decided(
     recorder: Recorder, key: str, words: bytes, stamp: int, events: Sequence[ArtifactEvent]
 ) -> ArtifactOutcome:
-    """Both."""
-    return await outcome_of(recorder, await asked(recorder, key, words, stamp, events))
+    """Both, with the wait between them."""
+    appended = await asked(recorder, key, words, stamp, events)
+    await recorder.visible(appended.positions)
+    return await outcome_of(recorder, appended)
 
 
 def made(kind: type[E], **fields: Any) -> E:
@@ -86,4 +88,4 @@ def made(kind: type[E], **fields: Any) -> E:
 def invalid(error: ValidationError) -> Problem:
     first = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(str(part) for part in first["loc"])
-    return refused(f"{name}: {first['msg']}" if name else first["msg"])
+    return refused(f"{name[:100]}: {first['msg'][:500]}" if name else first["msg"][:500])

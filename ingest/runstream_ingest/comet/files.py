@@ -1,23 +1,24 @@
 """Bytes that Comet's client sends, into the asset storage: whole multipart bodies, whatever their size."""
 
-import hashlib
 import json
-import tempfile
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import web
 
-from runstream.service.assets import AssetStorage, AssetTooLarge
+from runstream.service.assets import AssetStorage, AssetTooLarge, StagedAsset
+from runstream.service.bodies import declared_bytes, too_large, unpacked_chunks
+from runstream_ingest.comet.bodies import cleaned
+from runstream_ingest.comet.multipart import Part, boundary_of, malformed, parts_of
 from runstream_ingest.comet.refusals import refused
 from runstream_ingest.comet.values import bounded, size_of
-from runstream_ingest.gateway.bodies import declared_bytes, too_large
+from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 
-#: Small files never touch the disk on their way.
-_IN_MEMORY_BYTES: Final = 1_000_000
-_CHUNK_BYTES: Final = 1 << 18
+#: What the client calls the part with the file.
+_FILE_PARTS: Final = frozenset(("file", "assetItemContent", "thumbnail"))
 #: Metadata stand in an event.
 _MAX_METADATA_BYTES: Final = 100_000
 
@@ -37,77 +38,72 @@ class Upload:
 class Files:
     """The storage, as the handlers use it."""
 
-    def __init__(self, storage: AssetStorage, settings: GatewaySettings) -> None:
+    def __init__(self, storage: AssetStorage, pressure: Pressure, settings: GatewaySettings) -> None:
         self._storage = storage
-        self._max_bytes = settings.max_asset_bytes
+        self._pressure = pressure
+        self._settings = settings
 
     async def received(self, request: web.Request) -> Upload:
-        """Store the file of a multipart body and read the rest. Raises Problem, AssetError."""
-        declared_bytes(request, self._max_bytes)
-        if not request.content_type.startswith("multipart/"):
-            raise refused(f"the body is {request.content_type}: send multipart/form-data with a part `file`")
-        upload = Upload()
-        parts = await request.multipart()
-        while (part := await parts.next()) is not None:
-            if isinstance(part, MultipartReader):
-                raise refused("a part of the body has parts of its own")
-            match part.name:
-                case "file" | "assetItemContent" | "thumbnail":
-                    upload.sha256, upload.size_bytes = await self._stored(part)
-                case "link":
-                    content = await _small(part)
-                    upload.link = content.decode(errors="replace")
-                    upload.sha256, upload.size_bytes = await self.kept(content)
-                case "metadata":
-                    upload.metadata = object_of(await _small(part))
-                case "requestParams":
-                    upload.parameters = object_of(await _small(part))
-        if not upload.sha256:
-            raise refused("the body has no part `file`")
+        """Store the file of a multipart body and read the rest. Nothing is kept of a body that is malformed. Raises
+        Problem, AssetError."""
+        boundary = boundary_of(request.headers.get("Content-Type", ""))
+        declared_bytes(request, self._settings.max_asset_bytes)
+        upload, names = Upload(), set[str]()
+        chunks = unpacked_chunks(request, self._settings.max_asset_bytes, self._settings.pace)
+        async with AsyncExitStack() as stack:
+            staged: StagedAsset | None = None
+            is_link = False
+            with self._pressure.uploading(request):
+                async for part in parts_of(chunks, boundary, self._settings.max_parts):
+                    name = "file" if part.name in _FILE_PARTS else part.name
+                    if name in names:
+                        raise malformed(f"it has the part {name[:100]!r} twice")
+                    names.add(name)
+                    match name:
+                        case "file":
+                            staged = await self._staged(part)
+                            stack.push_async_callback(staged.discard)
+                            is_link = False
+                        case "link":
+                            upload.link = (await part.small(_MAX_METADATA_BYTES)).decode(errors="replace")
+                            is_link = True
+                        case "metadata":
+                            upload.metadata = await _object(part)
+                        case "requestParams":
+                            upload.parameters = await _object(part)
+                        case _:
+                            await part.small(_MAX_METADATA_BYTES)
+                if is_link:
+                    upload.sha256, upload.size_bytes = await self.kept(upload.link.encode(errors="replace"))
+                elif staged is not None:
+                    await staged.keep()
+                    upload.sha256, upload.size_bytes = staged.sha256, staged.size_bytes
+                else:
+                    raise refused("the body has no part `file`")
         return upload
 
     async def kept(self, content: bytes) -> tuple[str, int]:
         """Store some bytes; their SHA-256 and how many they are. Raises AssetError."""
-        sha256 = hashlib.sha256(content).hexdigest()
 
         async def chunks() -> AsyncIterator[bytes]:
             yield content
 
-        await self._storage.write(sha256, chunks(), self._max_bytes)
-        return sha256, len(content)
+        staged = await self._storage.receive(chunks(), self._settings.max_asset_bytes)
+        try:
+            await staged.keep()
+        finally:
+            await staged.discard()
+        return staged.sha256, staged.size_bytes
 
-    async def _stored(self, part: BodyPartReader) -> tuple[str, int]:
-        digest, size = hashlib.sha256(), 0
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spooled:
-            held = cast("IO[bytes]", spooled)
-            while chunk := await part.read_chunk(_CHUNK_BYTES):
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise too_large(self._max_bytes)
-                digest.update(chunk)
-                held.write(chunk)
-            sha256 = digest.hexdigest()
-            if await self._storage.size_of(sha256) is None:
-                try:
-                    await self._storage.write(sha256, _chunks(held), self._max_bytes)
-                except AssetTooLarge:
-                    raise too_large(self._max_bytes) from None
-        return sha256, size
+    async def _staged(self, part: Part) -> StagedAsset:
+        try:
+            return await self._storage.receive(part.content, self._settings.max_asset_bytes)
+        except AssetTooLarge:
+            raise too_large(self._settings.max_asset_bytes) from None
 
 
-async def _chunks(held: IO[bytes]) -> AsyncIterator[bytes]:
-    held.seek(0)
-    while chunk := held.read(_CHUNK_BYTES):
-        yield chunk
-
-
-async def _small(part: BodyPartReader) -> bytes:
-    content = bytearray()
-    while chunk := await part.read_chunk(_CHUNK_BYTES):
-        content += chunk
-        if len(content) > _MAX_METADATA_BYTES:
-            raise refused(f"the part {part.name!r} has more than {_MAX_METADATA_BYTES} bytes: log it as an asset")
-    return bytes(content)
+async def _object(part: Part) -> dict[str, Any]:
+    return object_of(await part.small(_MAX_METADATA_BYTES))
 
 
 def object_of(content: Any) -> dict[str, Any]:
@@ -116,7 +112,7 @@ def object_of(content: Any) -> dict[str, Any]:
     for _ in range(2):
         if isinstance(content, bytes | str):
             try:
-                content = json.loads(content)
+                content = cleaned(json.loads(content))
             except (ValueError, RecursionError):
                 return {}
     return {name: bounded(value) for name, value in content.items()} if isinstance(content, dict) else {}

@@ -110,8 +110,13 @@ def events_frame(statement: Statement, events: Sequence[AnyEvent]) -> bytes:
 
 def events_frames(statement: Statement, events: Sequence[AnyEvent]) -> list[bytes]:
     """Frames of the events, in their order."""
-    portions = _portions([encode_event(event) for event in events], len)
-    return [_frame_of(statement, some, part) for part, some in enumerate(portions)]
+    return list(encoded_frames(statement, [encode_event(event) for event in events]))
+
+
+def encoded_frames(statement: Statement, encoded: Sequence[bytes]) -> Iterator[bytes]:
+    """The same of events that are encoded."""
+    for part, some in enumerate(_portions(encoded, len)):
+        yield _frame_of(statement, some, part)
 
 
 def _frame_of(statement: Statement, events: Sequence[bytes], part: int) -> bytes:

@@ -1,5 +1,7 @@
 """A live experiment: the handshake, signs of life, and batches of values."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
@@ -15,6 +17,7 @@ from runstream.events.names import project_id
 from runstream.service.comet import DEFAULT_PROJECT, DEFAULT_WORKSPACE, address_of
 from runstream.service.lookup import KnownRun
 from runstream.service.problems import Problem
+from runstream.service.turns import in_turns, worked
 from runstream_ingest.comet.bodies import Said, checked_key, place
 from runstream_ingest.comet.frames import (
     ENDED,
@@ -162,10 +165,11 @@ async def offline_times(recorder: Recorder, request: web.Request, said: Said) ->
 async def metrics(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
     """A batch of values, durable when it is answered. No odd value is refused: the client would drop the batch."""
     key = await recorder.require(said.key)
-    values = [value_of(one) for one in said.listed("values") if isinstance(one, dict)]
+    values = [value_of(one) async for one in in_turns(said.listed("values")) if isinstance(one, dict)]
     at_us = next((value.at_us for value in values if value.at_us is not None), None)
     statement = recorder.statement(key, said.words, at_us)
-    await recorder.append(statement, values_frames(statement, values), wait=False)
+    frames = await worked(len(values), values_frames, statement, values)
+    await recorder.append(statement, frames, wait=False)
     return {}
 
 
@@ -176,17 +180,23 @@ async def parameters(recorder: Recorder, request: web.Request, said: Said) -> di
     at_us = next((at for one in found if (at := at_us_of(one.get("timestamp"))) is not None), None)
     named = {
         parameter_name(one.get("parameterName"), one.get("context")): bounded(one.get("parameterValue"))
-        for one in found
+        async for one in in_turns(found)
     }
     moment = recorder.stamp() if at_us is None else at_us
-    events = [ParametersLogged(at_us=moment, values=some) for some in grouped(named)]
+    events = [ParametersLogged(at_us=moment, values=some) for some in await worked(len(named), _groups, named)]
     await recorder.say(key, said.words, events, at_us=at_us, wait=False)
     return {}
 
 
+def _groups(named: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(grouped(named))
+
+
 async def tags(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
     key = await recorder.require(said.key)
-    events = [TagsAdded(at_us=recorder.stamp(), tags=tags) for tags in tags_of(said.listed("addedTags"))]
+    events = [
+        TagsAdded(at_us=recorder.stamp(), tags=tags) async for tags in in_turns(tags_of(said.listed("addedTags")))
+    ]
     await recorder.say(key, said.words, events)
     return {}
 
@@ -206,9 +216,12 @@ async def output(recorder: Recorder, request: web.Request, said: Said) -> dict[s
     places = offsets if live else range(statement.at_us, statement.at_us + len(found))
     lines = [
         Line(place, text_of(one.get("output")) or "", bool(one.get("stderr")))
-        for place, one in zip(places, found, strict=True)
+        async for place, one in in_turns(zip(places, found, strict=True))
     ]
-    await recorder.append(statement, output_frames(key, lines, statement.at_us), wait=not live)
+    # Texts of 32 kB, which each take about as long as ten lines.
+    size = len(lines) + sum(len(line.text) for line in lines) // 3_000
+    frames = await worked(size, output_frames, key, lines, statement.at_us)
+    await recorder.append(statement, frames, wait=not live)
     return {}
 
 

@@ -36,6 +36,7 @@ async def update(recorder: Recorder, request: web.Request, said: Said) -> Answer
     if description is not None:
         await _describe(recorder, said, workspace, project, str(description))
     if new_name and new_name != project:
+        await recorder.settled()
         await _rename(recorder, said, workspace, project, place("project", new_name))
         project = new_name
     return {"projectId": project_id(workspace, project), "projectName": project, "workspaceName": workspace}

@@ -4,20 +4,24 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
 
-from runstream.events.control import AnyEvent
+from runstream.events import limits
+from runstream.events.control import AnyEvent, encode_event
 from runstream.events.positions import Positions
 from runstream.service.lookup import Lookup
 from runstream.service.problems import Problem
 from runstream.service.store import StoreError
-from runstream.service.visibility import Visibility
+from runstream.service.turns import in_turns
 from runstream_ingest.comet.files import Files
-from runstream_ingest.comet.frames import Statement, events_frames
-from runstream_ingest.comet.refusals import no_experiment
+from runstream_ingest.comet.frames import Statement, encoded_frames
+from runstream_ingest.comet.refusals import no_experiment, refused
 from runstream_ingest.gateway.append import Appender
+from runstream_ingest.gateway.pressure import Pressure
 
 #: Runs that are known to be there: no need to ask again.
 _KNOWN_RUNS: Final = 100_000
@@ -27,13 +31,23 @@ _UNSETTLED: Final = 10_000
 _SAID_AGAIN_WITHIN_US: Final = 60_000_000
 
 
+#: What the request that is being answered appended, and is to be visible when it is answered.
+_PENDING: ContextVar["_Pending | None"] = ContextVar("pending", default=None)
+
+
+@dataclass(slots=True)
+class _Pending:
+    request: web.Request
+    positions: Positions = field(default_factory=Positions)
+
+
 class Recorder:
     """What all handlers append with. Used from one event loop."""
 
     def __init__(
         self,
         appender: Appender,
-        visibility: Visibility,
+        pressure: Pressure,
         lookup: Lookup,
         files: Files,
         visible_timeout_s: float,
@@ -44,7 +58,7 @@ class Recorder:
         self.files = files
         self.now_us = now_us
         self._appender = appender
-        self._visibility = visibility
+        self._pressure = pressure
         self._visible_timeout_s = visible_timeout_s
         self._is_only = is_only
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -99,8 +113,9 @@ class Recorder:
         return self._last_stamp
 
     async def append(self, statement: Statement, frames: Sequence[bytes], *, wait: bool = True) -> Positions:
-        """Append the frames of a statement. Returns their positions when they are durable and, if `wait`, visible (or
-        the wait is over). Raises LogUnavailable."""
+        """Append the frames of a statement. Returns their positions when they are durable. If `wait`, the request is
+        answered when they are visible: not here, because it holds its body until its handler returns. Raises
+        LogUnavailable."""
         try:
             positions = await self._appender.append([(statement.key.encode(), frame) for frame in frames])
         except BaseException:
@@ -108,18 +123,40 @@ class Recorder:
                 self._keep(statement.words, statement.at_us)
             raise
         self._last = self._last.merged(positions)
-        if wait:
-            await self._visibility.wait_for(positions, self._visible_timeout_s)
+        pending = _PENDING.get()
+        if wait and pending is not None:
+            pending.positions = pending.positions.merged(positions)
         return positions
+
+    @contextmanager
+    def answering(self, request: web.Request) -> Iterator[None]:
+        """For the block, appends count as those of this request."""
+        token = _PENDING.set(_Pending(request))
+        try:
+            yield
+        finally:
+            _PENDING.reset(token)
+
+    async def appended_visible(self) -> None:
+        """Wait until what the request appended is visible, or the wait is over."""
+        pending = _PENDING.get()
+        if pending is not None:
+            await self.visible(pending.positions)
+
+    async def visible(self, positions: Positions) -> bool:
+        """Whether the positions can be read, when the wait is over; only so many requests wait at once."""
+        pending = _PENDING.get()
+        request = None if pending is None else pending.request
+        return await self._pressure.visible(request, positions, self._visible_timeout_s)
 
     async def can_be_found(self, positions: Positions) -> bool:
         """Whether requests about a run that began there find it, when the wait is over: this gateway remembers it, but
         others ask the read models, and refuse what is said of a run that these do not have."""
-        return await self._visibility.wait_for(positions, self._visible_timeout_s) or self._is_only
+        return await self.visible(positions) or self._is_only
 
     async def settled(self) -> None:
         """Wait until all that was appended here can be read, or the wait is over."""
-        await self._visibility.wait_for(self._last, self._visible_timeout_s)
+        await self.visible(self._last)
 
     async def say(
         self,
@@ -131,8 +168,10 @@ class Recorder:
         wait: bool = True,
     ) -> Positions:
         """Append events about a key as one statement."""
+        # All are encoded before the first is appended: one that cannot be would leave half of them in the log.
+        encoded = [_encoded(event) async for event in in_turns(events)]
         statement = self.statement(key, words, at_us)
-        frames = events_frames(statement, events)
+        frames = [frame async for frame in in_turns(encoded_frames(statement, encoded))]
         return await self.append(statement, frames, wait=wait)
 
     def knows(self, key: str) -> None:
@@ -159,3 +198,15 @@ class Recorder:
                 return True
             self.knows(key)
         return True
+
+
+def _encoded(event: AnyEvent) -> bytes:
+    """Raises Problem where it is larger than an event may be."""
+    data = encode_event(event)
+    if len(data) > limits.MAX_EVENT_BYTES:
+        raise refused(
+            f"what is written takes {len(data)} bytes, at most {limits.MAX_EVENT_BYTES} are kept at once: log long "
+            "texts as assets",
+            status=413,
+        )
+    return data

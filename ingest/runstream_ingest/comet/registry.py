@@ -5,6 +5,7 @@ appends what it was asked, and reads back what came of it.
 """
 
 import re
+import reprlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -278,14 +279,14 @@ async def _say(
 def _labels(labels: Any) -> tuple[str, ...]:
     """Tags as they were given. Raises Problem."""
     if not isinstance(labels, list | None) or not all(isinstance(label, str) for label in labels or ()):
-        raise refused(f"tags are {labels!r}: give a list of texts", name="tags")
+        raise refused(f"tags are {reprlib.repr(labels)}: give a list of texts", name="tags")
     return tuple(labels or ())
 
 
 def _status(text: Any) -> str:
     """A status as it is kept: empty where there is none. Raises Problem."""
     if not isinstance(text, str | None):
-        raise refused(f"status is {text!r}: give a text", name="status")
+        raise refused(f"status is {reprlib.repr(text)}: give a text", name="status")
     return "" if text in (None, NO_STATUS) else text
 
 

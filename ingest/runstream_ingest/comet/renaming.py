@@ -176,7 +176,7 @@ class Move:
     async def _say(self, *events: ArtifactEvent) -> Asked:
         """The same again, after it broke off, counts once: the words are the events'."""
         words = b"\n".join((self._words, *(encode_event(event) for event in events)))
-        return await asked(self._recorder, events[-1].key, words, self._stamp, events, wait=False)
+        return await asked(self._recorder, events[-1].key, words, self._stamp, events)
 
     async def _all_done(self, said: Sequence[Asked]) -> list[ArtifactOutcome]:
         """Wait until all of it can be read, and was done. Raises Problem."""

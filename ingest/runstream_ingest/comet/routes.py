@@ -13,12 +13,10 @@ from runstream.service.lookup import Lookup
 from runstream.service.problems import Handler as RequestHandler
 from runstream.service.problems import Problem, problem_of
 from runstream.service.store import StoreError
-from runstream.service.visibility import Visibility
 from runstream_ingest.comet import live, projects, registry, uploads, writes
 from runstream_ingest.comet.bodies import Said, read_said, said_in_query
 from runstream_ingest.comet.files import Files
 from runstream_ingest.comet.recording import Recorder
-from runstream_ingest.gateway.bodies import declared_bytes
 from runstream_ingest.gateway.routes import Gateway
 
 Answer = dict[str, object]
@@ -30,7 +28,8 @@ VISIBLE_TIMEOUT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` below each of `roots`. `multipart`: the handler reads the body itself, and is told the query string."""
+    """`path` below each of `roots`. `multipart`: the handler reads the body itself, and is told the query string.
+    `small`: a body of it names and describes things; its handler may hold it while it waits for what it wrote."""
 
     method: str
     roots: tuple[str, ...]
@@ -38,6 +37,7 @@ class Route:
     summary: str
     handle: Handler
     multipart: bool = False
+    small: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -45,11 +45,12 @@ class Route:
 
 
 def _live(path: str, summary: str, handle: Handler, method: str = "POST", *, multipart: bool = False) -> Route:
-    return Route(method, LIVE_ROOTS, path, summary, handle, multipart)
+    return Route(method, LIVE_ROOTS, path, summary, handle, multipart, small=handle in (live.add_run, live.get_run))
 
 
 def _rest(path: str, summary: str, handle: Handler, method: str = "POST", *, multipart: bool = False) -> Route:
-    return Route(method, ROOTS, f"write/{path}", summary, handle, multipart)
+    small = path.startswith(("project/", "registry-model")) or handle is writes.move
+    return Route(method, ROOTS, f"write/{path}", summary, handle, multipart, small=small)
 
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -134,14 +135,18 @@ def add_comet_writes(
     *,
     gateway: Gateway,
     assets: AssetStorage,
-    visibility: Visibility,
     lookup: Lookup,
 ) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
     settings = gateway.settings
     timeout_s = min(VISIBLE_TIMEOUT_S, settings.visible_timeout_s)
     recorder = Recorder(
-        gateway.appender, visibility, lookup, Files(assets, settings), timeout_s, settings.is_only_gateway
+        gateway.appender,
+        gateway.pressure,
+        lookup,
+        Files(assets, gateway.pressure, settings),
+        timeout_s,
+        settings.is_only_gateway,
     )
     for route in ROUTES:
         for path in route.paths:
@@ -173,9 +178,20 @@ def _handler(route: Route, recorder: Recorder, gateway: Gateway) -> RequestHandl
 
 
 async def _answer(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> Answer:
+    with recorder.answering(request):
+        answer = await _handled(route, recorder, gateway, request)
+        # Nothing of the body is held any more.
+        await recorder.appended_visible()
+    return answer
+
+
+async def _handled(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> Answer:
     settings = gateway.settings
     if route.multipart:
         # A file of any size goes through the disk, not through memory.
         return await route.handle(recorder, request, said_in_query(request))
-    with gateway.pressure.admitted(declared_bytes(request, settings.max_request_bytes)):
-        return await route.handle(recorder, request, await read_said(request, settings))
+    limit = settings.max_request_bytes
+    if route.small:
+        limit = min(limit, settings.max_comet_small_bytes)
+    with gateway.pressure.admitted(request, "other") as hold:
+        return await route.handle(recorder, request, await read_said(request, limit, settings, hold.grow))

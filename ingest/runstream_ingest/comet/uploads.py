@@ -18,6 +18,8 @@ Answer = dict[str, object]
 
 _MAX_ID_CHARS: Final = 64
 _MAX_KIND_CHARS: Final = 100
+#: Files of a remote model: each is written and appended by itself.
+_MAX_REMOTE_FILES: Final = 1_000
 #: The client's word for a name that it leaves to the server.
 _YOURS: Final = "auto-generated-in-the-backend"
 
@@ -145,7 +147,7 @@ async def empty(recorder: Recorder, request: web.Request, said: Said) -> Answer:
 async def remote_model(recorder: Recorder, request: web.Request, said: Said) -> Answer:
     """Files of a model that are somewhere else."""
     model = said.text("modelName")
-    for one in said.listed("remoteEntities"):
+    for one in said.listed("remoteEntities", _MAX_REMOTE_FILES):
         if not isinstance(one, dict):
             continue
         uri = str(one.get("remoteUrl") or one.get("link") or "")

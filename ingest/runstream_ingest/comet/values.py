@@ -31,6 +31,10 @@ MAX_VALUE_BYTES: Final = 200_000
 _ANY_CHARS: Final = 33_000
 #: Lists in lists beyond this are kept as text: whoever reads JSON has a limit somewhere.
 _MAX_DEPTH: Final = 20
+#: No number is longer as a text (one that is has 4,000 digits of which a double holds 17).
+_MAX_NUMBER_CHARS: Final = 4_000
+#: Of a name. Users make some of 10,000 characters.
+_MAX_FITTED_CHARS: Final = 100_000
 #: The last moment that is within 64 bits in nanoseconds, as a point's time is (in the year 2262).
 _MAX_POINT_US: Final = 2**63 // 1000 - 1000
 #: Tags of one event: 500 * 200 bytes.
@@ -48,7 +52,7 @@ def number_of(value: Any) -> float | None:
                 return float(value)
             except OverflowError:
                 return math.inf if value > 0 else -math.inf
-        case str():
+        case str() if len(value) <= _MAX_NUMBER_CHARS:
             word = _WORDS.get(value.strip().lower())
             if word is not None:
                 return word
@@ -78,7 +82,12 @@ def asset_name(name: Any) -> str:
 def fitted(name: Any, max_bytes: int) -> str:
     """The name without control characters and outer white space; one that is too long keeps its beginning and ends
     with a hash of the whole."""
-    text = _UNUSABLE.sub(" ", name if isinstance(name, str) else str(name)).strip()
+    text = name if isinstance(name, str) else _shown(name)
+    if len(text) > _MAX_FITTED_CHARS:
+        # Looking through all of it for characters would take long.
+        whole = hashlib.sha256(text.encode(errors="replace")).hexdigest()
+        text = f"{text[:_MAX_FITTED_CHARS]}{whole}"
+    text = _UNUSABLE.sub(" ", text).strip()
     if not text:
         return "unnamed"
     encoded = text.encode()
@@ -174,6 +183,8 @@ def _whole(value: Any) -> int | None:
         return None
     if isinstance(value, int):
         return value
+    if isinstance(value, str) and len(value) > _MAX_NUMBER_CHARS:
+        return None
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -182,5 +193,5 @@ def _whole(value: Any) -> int | None:
 
 
 def _in_context(name: Any, context: Any) -> str:
-    text = name if isinstance(name, str) else str(name)
+    text = name if isinstance(name, str) else _shown(name)
     return f"{context}_{text}" if context else text

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -38,6 +39,7 @@ from runstream.service.comet import (
     address_of,
     link_name,
 )
+from runstream.service.turns import in_turns, worked
 from runstream_ingest.comet.bodies import Said, checked_key, place
 from runstream_ingest.comet.frames import (
     ENDED,
@@ -56,6 +58,10 @@ from runstream_ingest.comet.values import at_us_of, bounded, fitted, grouped, pa
 Answer = dict[str, object]
 Handler = Callable[[Recorder, web.Request, Said], Awaitable[Answer]]
 
+#: Experiments of one request: each is looked up, or has an append of its own.
+_MAX_KEYS: Final = 1_000
+#: Names in one event: 100 of 500 characters, each of up to 4 bytes, are 200 kB.
+_NAMES: Final = 100
 #: The other value that is the experiment's name.
 _NAME: Final = "Name"
 _NAME_BYTES: Final = 250
@@ -101,7 +107,7 @@ async def metric(recorder: Recorder, request: web.Request, said: Said) -> Answer
     key = await recorder.require(said.key)
     value = value_of(said.fields)
     if not isinstance(said.fields.get("metricName"), str):
-        raise refused(f"metricName is {said.fields.get('metricName')!r}: give a text", name="metricName")
+        said.loose_text("metricName")
     statement = recorder.statement(key, said.words, value.at_us)
     await recorder.append(statement, values_frames(statement, [value]))
     return {}
@@ -113,10 +119,14 @@ def system_metrics(read: Callable[[Mapping[str, Any]], Iterator[tuple[str, Any]]
     async def handle(recorder: Recorder, request: web.Request, said: Said) -> Answer:
         key = await recorder.require(said.key)
         shared = {name: said.fields.get(name) for name in ("step", "epoch", "timestamp", "context")}
-        values = [value_of({**shared, "metricName": name, "metricValue": number}) for name, number in read(said.fields)]
+        values = [
+            value_of({**shared, "metricName": name, "metricValue": number})
+            async for name, number in in_turns(islice(read(said.fields), said.max_items))
+        ]
         at_us = values[0].at_us if values else None
         statement = recorder.statement(key, said.words, at_us)
-        await recorder.append(statement, values_frames(statement, values))
+        frames = await worked(len(values), values_frames, statement, values)
+        await recorder.append(statement, frames)
         return {}
 
     return handle
@@ -155,7 +165,7 @@ def of_load(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 async def parameter(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    name = parameter_name(said.text("parameterName"))
+    name = parameter_name(said.loose_text("parameterName"))
     return await _say(recorder, said, lambda at: ParametersLogged(at_us=at, values={name: _value(said)}))
 
 
@@ -164,25 +174,29 @@ def _value(said: Said) -> object:
 
 
 async def delete_parameter(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    name = parameter_name(said.text("parameterName"))
+    name = parameter_name(said.loose_text("parameterName"))
     return await _say(recorder, said, lambda at: ParametersDeleted(at_us=at, names=(name,)))
 
 
 async def delete_parameters(recorder: Recorder, request: web.Request, said: Said) -> Answer:
     """A list of (experiment, parameter): usually of one experiment."""
     by_key: dict[str, list[str]] = {}
-    for item in said.listed("items"):
+    async for item in in_turns(said.listed("items")):
         one = Said(item if isinstance(item, dict) else {}, b"")
-        by_key.setdefault(one.key, []).append(parameter_name(one.text("parameterName")))
+        by_key.setdefault(one.key, []).append(parameter_name(one.loose_text("parameterName")))
+    if len(by_key) > _MAX_KEYS:
+        raise refused(f"{len(by_key)} experiments are named, at most {_MAX_KEYS} can be at once", status=413)
     for key, names in by_key.items():
-        deleted = ParametersDeleted(at_us=recorder.stamp(), names=tuple(names))
-        await recorder.say(key, said.words, [deleted])
+        portions = [tuple(names[at : at + _NAMES]) for at in range(0, len(names), _NAMES)]
+        await recorder.say(
+            key, said.words, [ParametersDeleted(at_us=recorder.stamp(), names=some) for some in portions]
+        )
     return {}
 
 
 async def other(recorder: Recorder, request: web.Request, said: Said) -> Answer:
     """Another value. The one called Name is the experiment's name."""
-    name, value = said.text("key"), said.fields.get("value")
+    name, value = said.loose_text("key"), said.fields.get("value")
     at_us = at_us_of(said.fields.get("timestamp"))
     if name == _NAME and value not in (None, ""):
         return await _say(recorder, said, lambda at: RunRenamed(at_us=at, name=fitted(value, _NAME_BYTES)), at_us)
@@ -192,14 +206,15 @@ async def other(recorder: Recorder, request: web.Request, said: Said) -> Answer:
 
 async def delete_tags(recorder: Recorder, request: web.Request, said: Said) -> Answer:
     key = await recorder.require(said.key)
-    events = [TagsRemoved(at_us=recorder.stamp(), tags=tags) for tags in tags_of(said.listed("tags"))]
+    listed = said.listed("tags")
+    events = [TagsRemoved(at_us=recorder.stamp(), tags=tags) async for tags in in_turns(tags_of(listed))]
     await recorder.say(key, said.words, events)
     return {}
 
 
 async def file_path(recorder: Recorder, request: web.Request, said: Said) -> Answer:
     section, name = PROGRAM
-    path = text_of(said.text("filePath"))
+    path = bounded(said.loose_text("filePath"))
     return await _say(recorder, said, lambda at: EnvironmentCaptured(at_us=at, section=section, values={name: path}))
 
 
@@ -258,10 +273,17 @@ async def git_metadata(recorder: Recorder, request: web.Request, said: Said) -> 
 async def _capture(recorder: Recorder, key: str, said: Said, sections: Mapping[str, Mapping[str, Any]]) -> None:
     events: list[RunEvent] = []
     for section, facts in sections.items():
-        kept = {fitted(name, 400): bounded(value) for name, value in facts.items()}
-        events += [EnvironmentCaptured(at_us=recorder.stamp(), section=section, values=some) for some in grouped(kept)]
+        if len(facts) > said.max_items:
+            raise refused(f"{len(facts)} facts are given, at most {said.max_items} can be at once", status=413)
+        kept = {fitted(name, 400): bounded(value) async for name, value in in_turns(facts.items())}
+        groups = await worked(len(kept), _groups, kept)
+        events += [EnvironmentCaptured(at_us=recorder.stamp(), section=section, values=some) for some in groups]
     if events:
         await recorder.say(key, said.words, events)
+
+
+def _groups(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(grouped(facts))
 
 
 async def times(recorder: Recorder, request: web.Request, said: Said) -> Answer:
@@ -308,7 +330,7 @@ async def move(recorder: Recorder, request: web.Request, said: Said) -> Answer:
     """Experiments into another project, which needs not be there; or links to them, and they stay where they are."""
     workspace = place("workspace", said.optional("targetWorkspaceName") or DEFAULT_WORKSPACE)
     project = place("project", said.text("targetProjectName"))
-    keys = [checked_key(key) for key in said.listed("experimentKeys")]
+    keys = [checked_key(key) for key in said.listed("experimentKeys", _MAX_KEYS)]
     for key in keys:
         await recorder.require(key)
     if said.flag("symlink"):

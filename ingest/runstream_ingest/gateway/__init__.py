@@ -3,7 +3,7 @@
 `settings`  what can be chosen; `routes` (`add_gateway`) puts the handlers into an application
 `frames`    the frames of a request: split, checked, sorted by writer; pure
 `writers`   where every writer stands, and who may append now
-`pressure`  how much the gateway takes in at once
+`pressure`  how much the gateway takes in at once; `shares` divides it
 `append`, `commands`, `assets`  the handlers
 `figures`   what is counted
 """

@@ -6,16 +6,20 @@ from aiohttp import web
 
 from runstream.events.protocol import ACKNOWLEDGES, ASSET_HEADER, asset_mark
 from runstream.service.assets import AssetStorage, AssetTooLarge, check_sha256
-from runstream_ingest.gateway.bodies import chunks_of, declared_bytes, too_large
+from runstream.service.bodies import declared_bytes, too_large, unpacked_chunks
 from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 
 
 class AssetsHandler:
     """Both handlers."""
 
-    def __init__(self, storage: AssetStorage, settings: GatewaySettings, figures: GatewayFigures) -> None:
+    def __init__(
+        self, storage: AssetStorage, pressure: Pressure, settings: GatewaySettings, figures: GatewayFigures
+    ) -> None:
         self._storage = storage
+        self._pressure = pressure
         self._settings = settings
         self._figures = figures
 
@@ -42,12 +46,13 @@ class AssetsHandler:
         if size is not None:
             return web.json_response({**ACKNOWLEDGES, "sha256": sha256, "size_bytes": size})
         try:
-            size = await self._storage.write(sha256, self._chunks(request), limit)
+            with self._pressure.uploading(request):
+                size = await self._storage.write(sha256, self._chunks(request), limit)
         except AssetTooLarge:
             raise too_large(limit) from None
         return web.json_response({**ACKNOWLEDGES, "sha256": sha256, "size_bytes": size}, status=201)
 
     async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:
-        async for chunk in chunks_of(request, self._settings.body_silence_s):
+        async for chunk in unpacked_chunks(request, self._settings.max_asset_bytes, self._settings.pace):
             self._figures.received_bytes.labels("assets").inc(len(chunk))
             yield chunk

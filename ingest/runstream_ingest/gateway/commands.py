@@ -1,22 +1,27 @@
 """POST /ingest/v1/commands: control events from people and programs that are no writer, answered when visible."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 
 from runstream.events import limits
 from runstream.events.control import ControlEvent, RunEvent, encode_event, key_of
 from runstream.events.names import check_key, check_run_id
+from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES
+from runstream.service.bodies import read_body, read_json
 from runstream.service.problems import Problem
-from runstream.service.visibility import Visibility
-from runstream_ingest.gateway.bodies import declared_bytes, read_body
+from runstream.service.turns import in_turns
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
+
+_MEMBERS: Final = frozenset({"key", "event"})
+#: What an event as it came may be larger than it is as it is kept: members that are null or not known.
+_MARGIN_BYTES: Final = 10_000
 
 
 class Command(BaseModel):
@@ -44,56 +49,94 @@ class CommandsHandler:
         self,
         writer: CommandWriter,
         pressure: Pressure,
-        visibility: Visibility,
         settings: GatewaySettings,
         figures: GatewayFigures,
     ) -> None:
         self._writer = writer
         self._pressure = pressure
-        self._visibility = visibility
         self._settings = settings
         self._figures = figures
 
     async def __call__(self, request: web.Request) -> web.Response:
-        limit = self._settings.max_commands_bytes
-        with self._pressure.admitted(declared_bytes(request, limit)):
-            body = await read_body(request, limit, self._settings.body_silence_s)
+        positions, ids = await self._appended(request)
+        visible = await self._pressure.visible(request, positions, self._settings.visible_timeout_s)
+        payload = {**ACKNOWLEDGES, "positions": str(positions), "visible": visible, "commands": ids}
+        return web.json_response(payload, status=200 if visible else 202)
+
+    async def _appended(self, request: web.Request) -> tuple[Positions, list[str]]:
+        """Append the commands of a request, which holds nothing any more when this returns."""
+        settings = self._settings
+        with self._pressure.admitted(request, "other") as hold:
+            body = await read_body(request, settings.max_commands_bytes, settings.pace, hold.grow)
             self._figures.received_bytes.labels("commands").inc(len(body))
-            commands = read_commands(body, self._writer.now_us())
-            allowed = self._settings.max_commands_per_request
-            if len(commands) > allowed:
-                raise Problem(
-                    413,
-                    "too-large",
-                    "The request has too many commands",
-                    f"{len(commands)} commands came, at most {allowed} are allowed: send them in several requests.",
-                    limit_commands=allowed,
-                )
-            positions, ids = await self._writer.append([(command.key, command.event) for command in commands])
-        visible = await self._visibility.wait_for(positions, self._settings.visible_timeout_s)
-        answer = {
-            **ACKNOWLEDGES,
-            "positions": str(positions),
-            "visible": visible,
-            "commands": ids,
-        }
-        return web.json_response(answer, status=200 if visible else 202)
+            try:
+                members = await read_json(body, settings.max_json_items, hold.grow)
+            except ValueError as error:
+                raise Problem(400, "invalid-json", "The body is no JSON", f"{error}.") from None
+            commands = await check_commands(members, self._writer.now_us(), settings.max_commands_per_request)
+            return await self._writer.append([(command.key, command.event) for command in commands])
 
 
-def read_commands(body: bytes, now_us: int) -> list[Command]:
-    """The commands of a body, each checked. Raises Problem (400, 422), pydantic.ValidationError, InvalidName."""
-    try:
-        members: Any = from_json(body)
-    except ValueError as error:
-        raise Problem(400, "invalid-json", "The body is no JSON", f"{error}.") from None
-    if isinstance(members, dict) and "commands" not in members:
-        members = {"commands": [members]}
-    if isinstance(members, dict) and isinstance(members.get("commands"), list):
-        members = {**members, "commands": [_dated(item, now_us) for item in members["commands"]]}
-    commands = Commands.model_validate(members).commands
-    for number, command in enumerate(commands):
-        _check(number, command)
-    return commands
+async def check_commands(members: Any, now_us: int, max_commands: int) -> list[Command]:
+    """The commands of a body that is as `Commands` says. Each is checked by itself, and the first that is wrong is
+    named: errors for all of them would be many times as large as the body. Raises Problem (413, 422), ValidationError,
+    InvalidName."""
+    if not isinstance(members, dict):
+        raise _invalid("", f"the body is {_kind(members)}: send an object")
+    if "commands" not in members:
+        return [_checked(None, members, now_us)]
+    if len(members) > 1:
+        raise _invalid("", "beside `commands` there is something else: send `commands` alone")
+    items = members["commands"]
+    if not isinstance(items, list) or not items:
+        raise _invalid("/commands", f"it is {_kind(items)}: give a list of one command or more")
+    if len(items) > max_commands:
+        raise Problem(
+            413,
+            "too-large",
+            "The request has too many commands",
+            f"{len(items)} commands came, at most {max_commands} are allowed: send them in several requests.",
+            limit_commands=max_commands,
+        )
+    return [_checked(number, item, now_us) async for number, item in in_turns(enumerate(items))]
+
+
+def _checked(number: int | None, item: Any, now_us: int) -> Command:
+    at = "" if number is None else f"/commands/{number}"
+    if not isinstance(item, dict):
+        raise _invalid(at, f"it is {_kind(item)}: give an object with `key` and `event`")
+    if item.keys() != _MEMBERS:
+        wrong = next((name for name in (*item, *sorted(_MEMBERS)) if (name in item) != (name in _MEMBERS)), "")
+        raise _invalid(f"{at}/{wrong[:80]}", "it is missing" if wrong in _MEMBERS else "there is no such member")
+    # Before it is validated and written as JSON, which takes ten times as long.
+    _check_size(
+        number or 0, len(to_json(item["event"], inf_nan_mode="constants")), limits.MAX_EVENT_BYTES + _MARGIN_BYTES
+    )
+    command = Command.model_validate(_dated(item, now_us))
+    _check(number or 0, command)
+    return command
+
+
+def _kind(value: Any) -> str:
+    """What a value is called in JSON."""
+    match value:
+        case None:
+            return "null"
+        case []:
+            return "an empty list"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def _invalid(at: str, message: str) -> Problem:
+    """The same form as that of a ValidationError."""
+    errors = [{"at": at or "/", "message": message, "kind": "form"}]
+    title = "The body does not have the expected form"
+    return Problem(422, "invalid-body", title, f"{at or 'body'}: {message}", errors=errors)
 
 
 def _dated(item: Any, now_us: int) -> Any:
@@ -117,16 +160,20 @@ def _check(number: int, command: Command) -> None:
         check_run_id(command.key)
     try:
         size = len(encode_event(event))
-    except (TypeError, ValueError, ValidationError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise Problem(
             422, "invalid-event", "The event cannot be written as JSON", f"Command {number}: {error}."
         ) from None
-    if size > limits.MAX_EVENT_BYTES:
+    _check_size(number, size, limits.MAX_EVENT_BYTES)
+
+
+def _check_size(number: int, size_bytes: int, limit_bytes: int) -> None:
+    if size_bytes > limit_bytes:
         raise Problem(
             413,
             "too-large",
             "The event is too large",
-            f"The event of command {number} has {size} bytes, at most {limits.MAX_EVENT_BYTES} are allowed: store "
-            "large texts as assets.",
+            f"The event of command {number} has {size_bytes} bytes, at most {limits.MAX_EVENT_BYTES} are allowed: "
+            "store large texts as assets.",
             limit_bytes=limits.MAX_EVENT_BYTES,
         )

@@ -30,6 +30,11 @@ class GatewayFigures:
         self.pressed_back = Counter(
             "runstream_gateway_pressed_back", "Requests answered 429, by cause.", ("cause",), registry=registry
         )
+        self.not_waited = Counter(
+            "runstream_gateway_not_waited",
+            "Responses that did not wait for visibility, because too many did.",
+            registry=registry,
+        )
         self.append_s = Histogram(
             "runstream_gateway_append_seconds",
             "From handing records to the log until they are durable.",

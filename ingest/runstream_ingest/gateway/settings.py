@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from runstream.events import limits
+from runstream.service.bodies import Pace
 
 
 class GatewaySettings(BaseModel):
@@ -11,15 +12,42 @@ class GatewaySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_request_bytes: int = Field(default=limits.MAX_REQUEST_BYTES, ge=1)
-    #: Checking a frame's header costs about 5 us of the event loop: 20,000 are 0.1 s.
-    max_frames_per_request: int = Field(default=20_000, ge=1)
+    #: A frame takes about 15 us of the event loop, 5 of them without a break: 5,000 are 75 and 25 ms.
+    max_frames_per_request: int = Field(default=5_000, ge=1)
     #: The frames of a larger body are checked in a thread. A frame of 57 bytes takes 5 us, a group of 25 bytes 1 us,
     #: and a byte of lz4 unpacks to at most 255: 64 kB of the worst are 10 ms of the event loop.
     check_in_thread_bytes: int = Field(default=64_000, ge=0)
-    #: Requests that are read or wait for the log, together: 4 of the largest; more are answered 429.
+    #: Requests with frames that are read or wait for the log, together: 4 of the largest; more are answered 429. What
+    #: counts is what came of them, not what they declare.
     max_in_flight_bytes: int = Field(default=64_000_000, ge=1)
+    #: All other bodies (commands, Comet's client) may hold this share of as much, beside the frames, of which they
+    #: take nothing: 32 MB. What their JSON takes in memory counts, 100 bytes a value: that is 2 of the largest, or 30
+    #: batches of Comet's client with 1,000 values.
+    other_in_flight_share: float = Field(default=0.5, gt=0)
+    #: Of what is its own and what is free together, a key may hold so much, and an address: 6.4 MB are always free for
+    #: another key, 21 MB for another address.
+    key_share_percent: int = Field(default=90, ge=1, le=100)
+    address_share_percent: int = Field(default=67, ge=1, le=100)
     #: A body of which nothing came for so long is given up.
     body_silence_s: float = Field(default=10.0, gt=0)
+    #: So is one of which less came in `body_window_s` of waiting: a tenth of the slowest mobile network.
+    min_body_bytes_per_s: int = Field(default=1000, ge=0)
+    body_window_s: float = Field(default=10.0, gt=0)
+    #: Values in the JSON of a body, of which the parser builds objects without a break: 50,000 take 1 to 6 ms. A
+    #: batch of Comet's client (1,000 values of metrics) has 9,000; a command for 1,000 files of an artifact has 6,000.
+    max_json_items: int = Field(default=50_000, ge=1)
+    #: Items of a list in a request of Comet's client that cost something each (values, lines, parameters, tags): ten of
+    #: its own batches; 10,000 values take about 0.2 s, in turns.
+    max_comet_items: int = Field(default=10_000, ge=1)
+    #: A body of Comet's client that only names and describes things: 4 of the largest events.
+    max_comet_small_bytes: int = Field(default=4 * limits.MAX_EVENT_BYTES, ge=1)
+    #: Files that are received at once: each holds about 0.5 MB (a piece of 256 kB and the socket's buffers), or 25 MB
+    #: where it goes to an object store: 32 MB or 1.6 GB.
+    max_uploads: int = Field(default=64, ge=1)
+    #: Parts of a multipart body. Comet's client sends up to 4.
+    max_parts: int = Field(default=100, ge=1)
+    #: Requests that wait until their events are visible: about 20 kB each. Beyond, a response does not wait (202).
+    max_waiting: int = Field(default=1000, ge=1)
     #: How many records the read models may be behind what this gateway appended before it answers 429; None: any.
     max_lag_records: int | None = Field(default=None, ge=1)
     max_asset_bytes: int = Field(default=limits.MAX_ASSET_BYTES, ge=0)
@@ -36,3 +64,8 @@ class GatewaySettings(BaseModel):
     #: A writer's heartbeats that come sooner after one that was appended are acknowledged and left out.
     heartbeat_every_s: float = Field(default=1.0, ge=0)
     retry_after_s: int = Field(default=1, ge=1)
+
+    @property
+    def pace(self) -> Pace:
+        """How slowly a body may come."""
+        return Pace(self.body_silence_s, self.min_body_bytes_per_s, self.body_window_s)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from runstream.events.positions import Positions
+from runstream.service.turns import Turns
 
 
 @dataclass(slots=True)
@@ -45,12 +46,15 @@ class Writers:
     async def held(self, writer_ids: Iterable[str]) -> AsyncIterator[Mapping[str, Writer]]:
         """Hold these writers: until the end of the block no other request appends for any of them."""
         # All take their locks in the same order, so two requests with the same writers cannot wait for each other.
-        wanted = {writer_id: self._used(writer_id) for writer_id in sorted(writer_ids)}
+        wanted: dict[str, Writer] = {}
         locked: list[Writer] = []
+        turns = Turns()
         try:
-            for writer in wanted.values():
+            for writer_id in sorted(writer_ids):
+                writer = wanted[writer_id] = self._used(writer_id)
                 await writer.lock.acquire()
                 locked.append(writer)
+                await turns.rest()
             yield wanted
         finally:
             for writer in locked:

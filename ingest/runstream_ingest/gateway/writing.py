@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from runstream.events.control import AnyEvent, encode_event
 from runstream.events.frame import encode_frame
 from runstream.events.positions import Positions
+from runstream.service.turns import in_turns
 from runstream_ingest.gateway.append import Appender
 
 
@@ -33,7 +34,8 @@ class CommandWriter:
         positions and ids. Raises LogUnavailable."""
         numbers = range(self._next_seq, self._next_seq + len(commands))
         self._next_seq = numbers.stop
-        records = [self._record(seq, *command) for seq, command in zip(numbers, commands, strict=True)]
+        pairs = zip(numbers, commands, strict=True)
+        records = [self._record(seq, *command) async for seq, command in in_turns(pairs)]
         return await self._appender.append(records), [f"{self.writer_id}-{seq}" for seq in numbers]
 
     def _record(self, seq: int, key: str, event: AnyEvent) -> tuple[bytes, bytes]:

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
 
 from runstream_query.errors import InvalidRequest
+from runstream_query.http.endpoint import read_bounded
 
 
 class CometAsked(BaseModel):
@@ -138,15 +139,10 @@ async def read_asked(model: type[A], request: web.Request, max_bytes: int) -> A:
     """The question of a request: the query string of a GET, the JSON body of a POST. Raises InvalidRequest."""
     if request.method == "GET":
         return _validated(model, dict(request.query))
-    body, size = bytearray(), 0
-    async for chunk in request.content.iter_chunked(65_536):
-        size += len(chunk)
-        if size > max_bytes:
-            raise InvalidRequest(f"the body has more than {max_bytes} bytes: ask for less at once")
-        body += chunk
+    body = await read_bounded(request, max_bytes)
     try:
         # Bare NaN and Infinity are read as what they are: the client writes them.
-        fields = from_json(bytes(body))
+        fields = from_json(body)
     except ValueError as error:
         raise InvalidRequest(f"the body is no JSON: {error}") from None
     if not isinstance(fields, dict):

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from runstream.events.names import RUN_ID
+from runstream.service import bodies
+from runstream.service.problems import Problem
 from runstream_query.answers import Answer, encode_json
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import similar
@@ -94,13 +96,17 @@ class Endpoint:
 async def _body(request: web.Request, max_bytes: int) -> bytes:
     if request.content_type != "application/json":
         raise InvalidRequest(f"the body has the type {request.content_type}: send application/json")
-    chunks, size = [], 0
-    async for chunk in request.content.iter_chunked(65_536):
-        size += len(chunk)
-        if size > max_bytes:
-            raise InvalidRequest(f"the body has more than {max_bytes} bytes: ask for less at once")
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return await read_bounded(request, max_bytes)
+
+
+async def read_bounded(request: web.Request, max_bytes: int) -> bytes:
+    """The body of a request, unpacked. Raises InvalidRequest where it is too large, Problem (400, 408, 415)."""
+    try:
+        return await bodies.read_body(request, max_bytes)
+    except Problem as problem:
+        if problem.kind != "too-large":
+            raise
+        raise InvalidRequest(f"the body has more than {max_bytes} bytes: ask for less at once") from None
 
 
 def read_query(model: type[Q], request: web.Request) -> Q:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from runstream.events import limits
-from runstream.events.base import Count, Event, Project, Tag, Workspace
+from runstream.events.base import Count, Event, Project, Tags, Workspace
 from runstream.events.names import InvalidName, check_path_part, check_run_id, project_key
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -54,7 +54,7 @@ Ordinal = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Text = Annotated[str, Field(max_length=limits.MAX_ARTIFACT_TEXT_CHARS)]
 Comment = Annotated[str, Field(max_length=limits.MAX_COMMENT_CHARS)]
 Status = Annotated[str, Field(max_length=limits.MAX_TAG_CHARS)]
-Labels = Annotated[tuple[Tag, ...], Field(max_length=limits.MAX_LABELS)]
+Labels = Annotated[Tags, Field(max_length=limits.MAX_LABELS)]
 RunId = Annotated[str, AfterValidator(check_run_id)]
 
 
@@ -158,7 +158,7 @@ class ArtifactVersionLogged(AboutArtifact):
     metadata: dict[str, Any] = Field(default_factory=dict)
     #: The run that it came from.
     run: RunId | None = None
-    files: Annotated[tuple[ArtifactFile, ...], AfterValidator(check_files)] = ()
+    files: Annotated[tuple[ArtifactFile, ...], Field(fail_fast=True), AfterValidator(check_files)] = ()
 
 
 class ArtifactVersionUpdated(AboutArtifact):

@@ -17,7 +17,20 @@ Project = Annotated[str, AfterValidator(partial(check_path_part, "project"))]
 Experiment = Annotated[str, AfterValidator(partial(check_path_part, "experiment"))]
 Name = Annotated[str, Field(min_length=1, max_length=limits.MAX_NAME_CHARS)]
 Tag = Annotated[str, Field(min_length=1, max_length=limits.MAX_TAG_CHARS)]
-Values = dict[Annotated[str, Field(min_length=1, max_length=limits.MAX_PARAMETER_NAME_CHARS)], Any]
+#: Of a list with many wrong items only the first is told: an error for each would take more than all the rest.
+Tags = Annotated[tuple[Tag, ...], Field(fail_fast=True)]
+
+
+def _check_names(values: dict[str, Any]) -> dict[str, Any]:
+    for name in ("", max(values, key=len, default="")):
+        if name in values and not 0 < len(name) <= limits.MAX_PARAMETER_NAME_CHARS:
+            raise ValueError(
+                f"a name has {len(name)} characters ({name[:40]!r}): give 1 to {limits.MAX_PARAMETER_NAME_CHARS}"
+            )
+    return values
+
+
+Values = Annotated[dict[str, Any], AfterValidator(_check_names)]
 
 
 class Event(BaseModel):

@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from runstream.events import limits
 from runstream.events.artifacts import ArtifactEvent
-from runstream.events.base import AtUs, Count, Event, Experiment, Name, Project, Step, Tag, Values, Workspace
+from runstream.events.base import AtUs, Count, Event, Experiment, Name, Project, Step, Tags, Values, Workspace
 from runstream.events.names import project_key
 from runstream.events.upcast import UPCASTS, Upcast, upcast
 
@@ -91,7 +91,7 @@ class ParametersDeleted(Event):
     """Parameters were taken away, by the (dotted) names that they were logged under."""
 
     type: Literal["parameters_deleted.v1"] = "parameters_deleted.v1"
-    names: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Field(fail_fast=True)]
 
 
 class OthersLogged(Event):
@@ -113,14 +113,14 @@ class TagsAdded(Event):
     """Tags were added to the run, in this order, behind those that it had; one that it had stays where it is."""
 
     type: Literal["tags_added.v1"] = "tags_added.v1"
-    tags: tuple[Tag, ...]
+    tags: Tags
 
 
 class TagsRemoved(Event):
     """Tags were taken away; one that the run does not have is no mistake."""
 
     type: Literal["tags_removed.v1"] = "tags_removed.v1"
-    tags: tuple[Tag, ...]
+    tags: Tags
 
 
 class AssetLogged(Event):

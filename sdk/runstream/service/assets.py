@@ -71,8 +71,30 @@ class AssetReader(Protocol):
         """
 
 
+class StagedAsset(Protocol):
+    """Bytes that are in the storage and have no name yet: nobody sees them."""
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    async def keep(self) -> None:
+        """Give them their name, durably. Once. Raises AssetUnavailable."""
+
+    async def discard(self) -> None:
+        """Remove them if they were not kept. Any number of times; raises nothing."""
+
+
 class AssetStorage(AssetReader, Protocol):
     """Reading and writing."""
+
+    async def receive(self, chunks: AsyncIterator[bytes], max_bytes: int) -> StagedAsset:
+        """Take in bytes whose SHA-256 nobody knows before their end. The caller keeps or discards them; what a process
+        that was killed did neither with goes at a later start. Raises AssetTooLarge, AssetUnavailable, and whatever
+        `chunks` raises; then nothing is left.
+        """
 
     async def write(self, sha256: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
         """Store what `chunks` gives and return its size, once it is durable.

@@ -104,7 +104,7 @@ async def running(tmp_path: Path, settings: GatewaySettings) -> AsyncIterator[Ga
     app = web.Application(middlewares=[problem_middleware()])
     storage = LocalAssets(tmp_path / "assets")
     add_gateway(app, log=log, assets=storage, visibility=visibility, settings=settings, registry=registry)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, auto_decompress=False)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
