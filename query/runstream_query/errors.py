@@ -46,3 +46,11 @@ class NotVisible(QueryError):
 
 class TooBusy(QueryError):
     """The service has no room for this now: try again later."""
+
+
+class LimitExceeded(QueryError):
+    """A question is larger than a limit of the settings: ask for less. `limit` is the field of QuerySettings."""
+
+    def __init__(self, message: str, *, limit: str, value: int) -> None:
+        self.limit, self.value = limit, value
+        super().__init__(message)

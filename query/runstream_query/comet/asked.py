@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
 
 from runstream_query.errors import InvalidRequest
+from runstream_query.http.endpoint import check_values
 
 
 class CometAsked(BaseModel):
@@ -79,7 +80,7 @@ class AskedPredicate(CometAsked):
 
 
 class AskedQuery(AskedProject):
-    predicates: list[AskedPredicate]
+    predicates: list[AskedPredicate] = Field(max_length=1000)
     archived: bool = False
 
 
@@ -144,9 +145,14 @@ async def read_asked(model: type[A], request: web.Request, max_bytes: int) -> A:
         if size > max_bytes:
             raise InvalidRequest(f"the body has more than {max_bytes} bytes: ask for less at once")
         body += chunk
+    return _read(model, bytes(body))
+
+
+def _read(model: type[A], body: bytes) -> A:
+    check_values(body)
     try:
         # Bare NaN and Infinity are read as what they are: the client writes them.
-        fields = from_json(bytes(body))
+        fields = from_json(body)
     except ValueError as error:
         raise InvalidRequest(f"the body is no JSON: {error}") from None
     if not isinstance(fields, dict):

@@ -43,7 +43,7 @@ from runstream_query.comet.runs import (
     of_project,
     place_of,
 )
-from runstream_query.errors import InvalidRequest
+from runstream_query.errors import InvalidRequest, LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
 from runstream_query.sql.parameters import Parameters
@@ -126,7 +126,10 @@ async def columns_of(context: Context, place: Place) -> Sequence[Column]:
     columns = [Column(name, METADATA, kind) for name, (_, kind) in METADATA_FIELDS.items()]
     bound = Parameters()
     ids = ids_of_project(place, bound)
-    rows = await context.rows(f"SELECT DISTINCT metric FROM summary_states WHERE run IN {ids} ORDER BY metric", bound)
+    most = context.settings.max_names
+    end = f"LIMIT {bound.integer(most + 1)}"
+    sql = f"SELECT DISTINCT metric FROM summary_states WHERE run IN {ids} ORDER BY metric {end}"
+    rows = await context.rows(sql, bound)
     columns += [Column(row["metric"], METRICS, "double") for row in rows]
     logged = {
         (source, name): Column(name, source, kind)
@@ -139,8 +142,17 @@ async def columns_of(context: Context, place: Place) -> Sequence[Column]:
     columns += logged.values()
     bound = Parameters()
     newest = newest_runs(("tags",), ids_of_project(place, bound))
-    rows = await context.rows(f"SELECT DISTINCT arrayJoin(tags) AS tag FROM {newest} AS newest ORDER BY tag", bound)
-    return columns + [Column(row["tag"], TAGS, "string") for row in rows]
+    end = f"LIMIT {bound.integer(most + 1)}"
+    sql = f"SELECT DISTINCT arrayJoin(tags) AS tag FROM {newest} AS newest ORDER BY tag {end}"
+    columns += [Column(row["tag"], TAGS, "string") for row in await context.rows(sql, bound)]
+    if len(columns) > most:
+        raise LimitExceeded(
+            f"the runs of this project have more than {most} names, which is the limit of one answer "
+            "(RUNSTREAM_QUERY_MAX_NAMES): give the source with each name (Metric, Parameter, Other, Tag)",
+            limit="max_names",
+            value=most,
+        )
+    return columns
 
 
 async def _logged_types(context: Context, place: Place) -> dict[tuple[str, str], str]:
@@ -152,7 +164,8 @@ async def _logged_types(context: Context, place: Place) -> dict[tuple[str, str],
     bound = Parameters()
     counted = await context.rows(
         f"SELECT kind, name, {_COUNTS}, count() AS states, countIf(deleted) AS gone FROM attribute_states "
-        f"WHERE run IN {ids_of_project(place, bound)} GROUP BY kind, name ORDER BY kind, name",
+        f"WHERE run IN {ids_of_project(place, bound)} GROUP BY kind, name ORDER BY kind, name "
+        f"LIMIT {bound.integer(context.settings.max_names + 1)}",
         bound,
     )
     mixed = [row for row in counted if row["gone"] or not _is_of_one_type(row)]
