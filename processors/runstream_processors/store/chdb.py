@@ -93,7 +93,7 @@ class ChdbStore:
         self._killing = threading.Lock()
         try:
             self._threads = StoreThreads(inserts=1)
-            self._slots: StoreSlots[Any] = StoreSlots(self._limits, self._reader, self._kill)
+            self._slots: StoreSlots[Any] = StoreSlots(self._limits, self._reader, self._kill, self._discard)
             options = engine_options(memory_bytes)
             self._writer = self._connect(chdb.connect(connection_string(path, options)))  # type: ignore[no-untyped-call]
             self._writer.query(f"CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")
@@ -218,7 +218,18 @@ class ChdbStore:
         with self._killing:
             if self._killer is None:
                 self._killer = self._client({})
-            self._killer.command(kill_statement([slot_name(of, number) for number in numbers]))
+            try:
+                self._killer.command(kill_statement([slot_name(of, number) for number in numbers]))
+            except ENGINE_ERRORS:
+                killer, self._killer = self._killer, None
+                self._discard(killer)
+                raise
+
+    def _discard(self, client: Any) -> None:
+        """Of a query that fails after it began to answer, the engine keeps what it had by then and puts it before the
+        answer to the connection's next query (chDB 26.9): rows of somebody else, or nothing that can be read."""
+        self._connections.remove(client)
+        client.close()
 
     def _insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, token: str) -> None:
         if not self._merges_give_way:

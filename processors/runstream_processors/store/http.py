@@ -81,7 +81,7 @@ class HttpStore:
         self._threads = StoreThreads(inserts=settings.insert_threads)
         self._limits = dict(limits)
         self._limits.setdefault(QueryClass.WORKER, QueryLimits(settings.query_threads))
-        self._slots: StoreSlots[_Slot] = StoreSlots(self._limits, self._slot, self._kill)
+        self._slots: StoreSlots[_Slot] = StoreSlots(self._limits, self._slot, self._kill, lambda _: None)
         #: Marks the queries of this process, of which the server may have any number.
         self._process = f"{uuid.uuid4().hex}-"
         self._readers: dict[QueryClass, Any] = {}

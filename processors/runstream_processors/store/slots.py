@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from runstream.service.store import (
@@ -50,7 +51,8 @@ class _Query(Generic[C]):
 
 class QuerySlots(Generic[C]):
     """The slots of one class. `connect` opens the connection of a slot by its number, in the slot's thread; `kill` ends
-    what runs on the slots with these numbers, as far as it runs already.
+    what runs on the slots with these numbers, as far as it runs already; `discard` closes a connection after work that
+    raised: the next query of the slot gets a new one.
 
     `run` may be called from any event loop and thread.
     """
@@ -61,12 +63,14 @@ class QuerySlots(Generic[C]):
         limits: QueryLimits,
         connect: Callable[[int], C],
         kill: Callable[[Sequence[int]], None],
+        discard: Callable[[C], None],
     ) -> None:
         """Starts no thread and opens no connection yet."""
         self._of = of
         self._limits = limits
         self._connect = connect
         self._kill = kill
+        self._discard = discard
         self._free: list[_Slot[C]] = [_Slot(number) for number in reversed(range(limits.slots))]
         self._threads = ThreadPoolExecutor(limits.slots, f"store-{of.value}")
         self._lock = threading.Lock()
@@ -131,6 +135,11 @@ class QuerySlots(Generic[C]):
             with query.lock:
                 query.slot, query.started_at = slot, time.monotonic()
             return work(slot.connection)
+        except BaseException:
+            if slot.connection is not None:
+                connection, slot.connection = slot.connection, None
+                self._discard(connection)
+            raise
         finally:
             with query.lock:
                 query.ended = True
@@ -216,18 +225,13 @@ class StoreSlots(Generic[C]):
         limits: ClassLimits,
         connect: Callable[[QueryClass, int], C],
         kill: Callable[[QueryClass, Sequence[int]], None],
+        discard: Callable[[C], None],
     ) -> None:
         """`limits` has WORKER."""
-        self._slots = {of: self._slots_of(of, of_class, connect, kill) for of, of_class in limits.items()}
-
-    @staticmethod
-    def _slots_of(
-        of: QueryClass,
-        limits: QueryLimits,
-        connect: Callable[[QueryClass, int], C],
-        kill: Callable[[QueryClass, Sequence[int]], None],
-    ) -> QuerySlots[C]:
-        return QuerySlots(of, limits, lambda number: connect(of, number), lambda numbers: kill(of, numbers))
+        self._slots = {
+            of: QuerySlots(of, limits_of, partial(connect, of), partial(kill, of), discard)
+            for of, limits_of in limits.items()
+        }
 
     def of(self, of: QueryClass) -> QuerySlots[C]:
         return self._slots.get(of) or self._slots[QueryClass.WORKER]
