@@ -85,7 +85,7 @@ def problem_of(error: Exception) -> Problem | None:
 
 def _limit_problem(error: QueryLimitExceeded) -> Problem:
     setting = _variable(f"{error.of.value}_{error.limit}" if error.of in _LIMITED else "heavy_" + error.limit)
-    detail = f"the query was ended: {error}. {_LESS[error.limit]}; {setting} on the server is the limit"
+    detail = f"the query was ended because {error}: {_LESS[error.limit]} ({setting} is the limit)"
     return Problem(
         422,
         "query-limit",

@@ -45,7 +45,8 @@ async def stopped_reader(reads: Reads, request: bytes) -> AsyncIterator[asyncio.
 
 def arrow_request() -> bytes:
     return (
-        f"POST /api/v1/series HTTP/1.1\r\nHost: localhost\r\nAccept: {ARROW}\r\nContent-Type: application/json\r\n"
+        f"POST /api/v1/series HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: {ARROW}\r\n"
+        "Content-Type: application/json\r\n"
         f"Content-Length: {len(BODY)}\r\n\r\n"
     ).encode() + BODY
 
@@ -159,10 +160,10 @@ async def test_a_curve_in_pieces_has_each_point_once(tmp_path: Path, seed: int) 
 
 
 async def test_stopped_readers_of_json_count_too(tmp_path: Path) -> None:
-    settings = QuerySettings(max_outgoing_bytes=8_000_000, stream_write_s=1.0)
+    settings = QuerySettings(max_outgoing_bytes=30_000_000, stream_write_s=1.0)
     async with open_reads(tmp_path, settings) as reads:
-        await with_long_curve(reads, 60_000)
-        request = b"GET /api/v1/runs/long/series?metrics=m HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        await with_long_curve(reads, 150_000)
+        request = b"GET /api/v1/runs/long/series?metrics=m HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
         async def one() -> None:
             async with stopped_reader(reads, request) as reader:
@@ -175,7 +176,7 @@ async def test_stopped_readers_of_json_count_too(tmp_path: Path) -> None:
             most = max(most, reads.outgoing.held_bytes)
             await asyncio.sleep(0.02)
         await asyncio.gather(*stopped)
-        assert 0 < most <= 8_000_000
+        assert 0 < most <= 30_000_000
 
 
 # Files
@@ -219,7 +220,8 @@ async def test_a_large_file_is_never_whole_in_memory(tmp_path: Path, path: str) 
         ]
         await query_rows.insert(store, "asset_states", rows)
         query = "experimentKey=a&assetId=s1&modelName=big"
-        request = f"GET /api/rest/v2/experiment/{path}?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        head = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        request = f"GET /api/rest/v2/experiment/{path}?{query} {head}".encode()
         async with stopped_reader(reads, request) as reader:
             await asyncio.sleep(0.3)
             assert assets.taken_bytes
@@ -233,7 +235,7 @@ async def test_a_large_file_is_never_whole_in_memory(tmp_path: Path, path: str) 
 # Live streams
 
 
-LIVE = b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LIVE = b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 async def data_lines(reader: asyncio.StreamReader, wanted: bytes) -> bytes:
