@@ -1,6 +1,7 @@
 """JSON of large answers, made in pieces, so that no call holds the interpreter for long."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -9,7 +10,9 @@ from pydantic_core import to_json
 #: Values that one call encodes: 4,096 numbers are 0.1 ms, and as many rows are encoded one by one.
 _VALUES: Final = 4096
 _MODELS: Final = 16
-#: Pieces are joined up to this.
+#: What is encoded as it is.
+_SCALARS: Final = frozenset((str, int, float, bool, type(None), datetime))
+#: Pieces are joined up to this; a longer text is a piece of its own.
 _PIECE_BYTES: Final = 65_536
 
 
@@ -52,7 +55,7 @@ def _members(members: list[tuple[str, Any]], by_alias: bool) -> Iterator[bytes]:
 def _value(value: Any, by_alias: bool) -> Iterator[bytes]:
     if isinstance(value, BaseModel):
         yield from _model(value, by_alias)
-    elif not _is_large(value):
+    elif isinstance(value, str) or not _is_large(value):
         yield to_json(value, by_alias=by_alias, inf_nan_mode="strings")
     elif isinstance(value, Mapping):
         yield from _members([(str(name), member) for name, member in value.items()], by_alias)
@@ -60,36 +63,37 @@ def _value(value: Any, by_alias: bool) -> Iterator[bytes]:
         yield from _list(value, by_alias)
 
 
-def _list(values: Any, by_alias: bool) -> Iterator[bytes]:
+def _list(values: Sequence[Any], by_alias: bool) -> Iterator[bytes]:
     separator = b"["
     begin = 0
     while begin < len(values):
-        if isinstance(values[begin], BaseModel | Mapping | list | tuple):
-            yield separator
-            yield from _value(values[begin], by_alias)
-            begin += 1
+        if type(values[begin]) in _SCALARS:
+            some: Sequence[Any] = values[begin : begin + _VALUES]
         else:
-            end = begin + 1
-            while end < min(len(values), begin + _VALUES) and not isinstance(values[end], BaseModel | Mapping | list):
-                end += 1
-            yield separator + to_json(list(values[begin:end]), by_alias=by_alias, inf_nan_mode="strings")[1:-1]
-            begin = end
+            some = values[begin : begin + _MODELS]
+            if any(_is_large(value) for value in some):
+                some = some[:1]
+        begin += len(some)
+        yield separator
+        if len(some) == 1:
+            yield from _value(some[0], by_alias)
+        else:
+            yield to_json(list(some), by_alias=by_alias, inf_nan_mode="strings")[1:-1]
         separator = b","
     yield b"]"
 
 
 def _is_large(value: Any) -> bool:
     """Whether it is to be encoded member by member."""
-    if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
-        return False
-    if len(value) > _VALUES:
-        return True
+    kind = type(value)
+    if kind in _SCALARS:
+        return kind is str and len(value) > _PIECE_BYTES
+    if isinstance(value, BaseModel):
+        return any(_is_large(member) for member in value.__dict__.values())
     if isinstance(value, Mapping):
-        return any(isinstance(member, BaseModel) or _is_large(member) for member in value.values())
-    if len(value) and isinstance(value[0], BaseModel):
-        return len(value) > _MODELS or any(_model_is_large(member) for member in value)
+        return len(value) > _VALUES or any(_is_large(member) for member in value.values())
+    if isinstance(value, list | tuple):
+        if not value or type(value[0]) in _SCALARS:
+            return len(value) > _VALUES
+        return len(value) > _MODELS or any(_is_large(member) for member in value)
     return False
-
-
-def _model_is_large(model: BaseModel) -> bool:
-    return any(_is_large(value) for value in model.__dict__.values())
