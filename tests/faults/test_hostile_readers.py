@@ -160,9 +160,9 @@ async def test_a_curve_in_pieces_has_each_point_once(tmp_path: Path, seed: int) 
 
 
 async def test_stopped_readers_of_json_count_too(tmp_path: Path) -> None:
-    settings = QuerySettings(max_outgoing_bytes=5_000_000, stream_write_s=1.0)
+    settings = QuerySettings(max_outgoing_bytes=9_000_000, stream_write_s=1.0)
     async with open_reads(tmp_path, settings) as reads:
-        await with_long_curve(reads, 40_000)
+        await with_long_curve(reads, 100_000)
         request = b"GET /api/v1/runs/long/series?metrics=m HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
         async def one() -> None:
@@ -170,13 +170,13 @@ async def test_stopped_readers_of_json_count_too(tmp_path: Path) -> None:
                 await asyncio.sleep(2.5)
                 await until_gone(reader)
 
-        stopped = [asyncio.create_task(one()) for _ in range(4)]
+        stopped = [asyncio.create_task(one()) for _ in range(3)]
         most = 0
         while not all(task.done() for task in stopped):
             most = max(most, reads.outgoing.held_bytes)
             await asyncio.sleep(0.02)
         await asyncio.gather(*stopped)
-        assert 0 < most <= 5_000_000
+        assert 0 < most <= 9_000_000
 
 
 # Files
