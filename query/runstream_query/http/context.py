@@ -5,7 +5,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, TypeVarTuple
 
 import pyarrow as pa
 
@@ -32,6 +32,7 @@ _SLICE_VALUES: Final = 4_096
 _SLICE_BYTES: Final = 262_144
 
 T = TypeVar("T")
+Given = TypeVarTuple("Given")
 
 
 @dataclass(slots=True)
@@ -97,6 +98,10 @@ class Context:
             rows: list[dict[str, Any]] = table.to_pylist()
             return rows
         return await asyncio.to_thread(rows_in_slices, table)
+
+    async def off_loop(self, work: Callable[[*Given], T], *given: *Given) -> T:
+        """What `work`, a pure function, makes of what was read: in a thread if that is much."""
+        return await asyncio.to_thread(work, *given) if self.usage.is_large else work(*given)
 
     async def models(self, make: Callable[[dict[str, Any]], T], sql: str, parameters: Parameters) -> list[T]:
         """What `make`, a pure function, makes of each row."""
