@@ -20,7 +20,7 @@ from runstream.service.metrics import add_operations, process_registry
 from runstream.service.origins import add_answer_headers
 from runstream.service.problems import problem_middleware
 from runstream.service.proxies import TRUSTED_PROXIES
-from runstream.service.store import StoreError
+from runstream.service.store import QueryClass, StoreError
 from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.documented import DESCRIBED
@@ -141,7 +141,9 @@ async def open_parts(
             begins, ends = await log.begin_offsets(), await log.next_offsets()
             return not any(begins.values()) and any(ends.values())
 
-        store = await MendingStore.open(settings.store_dir, reaches_back=reaches_back)
+        store = await MendingStore.open(
+            settings.store_dir, reaches_back=reaches_back, limits=settings.limits.query.class_limits()
+        )
         stack.push_async_callback(store.close)
         assets = ObjectAssets.at(settings.asset_url) if settings.asset_url else LocalAssets(settings.assets_dir)
         progress = Progress()
@@ -170,7 +172,7 @@ def application(
         return None if parts.worker.resumed else "it has not found its place in the log yet"
 
     async def store_ready() -> str | None:
-        await parts.store.query("SELECT 1 AS one")
+        await parts.store.query("SELECT 1 AS one", of=QueryClass.PROBE)
         return None
 
     add_operations(app, registry, {"worker": worker_ready, "store": store_ready})

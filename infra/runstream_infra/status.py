@@ -12,7 +12,7 @@ from runstream._version import VERSION
 from runstream.events.positions import Positions
 from runstream.service.auth import reads
 from runstream.service.log import LogReader
-from runstream.service.store import StoreError, StoreReader
+from runstream.service.store import QueryClass, StoreError, StoreReader
 from runstream.service.visibility import Visibility
 from runstream_query.answers import Answer, encode_json
 from runstream_query.problems import problem_of
@@ -42,7 +42,9 @@ def add_status(
         next_offsets = await log.next_offsets()
         visible = visibility.visible()
         try:
-            counted = await store.query("SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause")
+            counted = await store.query(
+                "SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause", of=QueryClass.PROBE
+            )
         except StoreError as error:
             raise problem_of(error) or error from error
         quarantined = {row["cause"]: row["n"] for row in counted.to_pylist()}

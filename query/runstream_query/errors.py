@@ -1,5 +1,8 @@
 """What can be wrong with a question, split by what the asker does about it."""
 
+#: Of a long line, what is shown to the left and to the right of a mistake.
+_SHOWN_CHARS = 200
+
 
 class QueryError(Exception):
     """The query service cannot answer. The message names the thing, the value and the next step."""
@@ -18,14 +21,19 @@ class FilterError(QueryError):
         super().__init__(f"{message} (column {column})" if column else message)
 
     def pointed(self) -> str:
-        """The line of the expression that has the mistake, and below it a caret at the place."""
+        """The line of the expression that has the mistake, or what of a long one is around the place; and below it a
+        caret at the place."""
         if not self.column:
             return ""
         at = self.column - 1
         begin = self.text.rfind("\n", 0, at) + 1
         end = self.text.find("\n", at)
         line = self.text[begin : end if end >= 0 else len(self.text)].replace("\t", " ")
-        return f"{line}\n{' ' * (at - begin)}^"
+        place = at - begin
+        if len(line) > 2 * _SHOWN_CHARS:
+            cut = max(0, place - _SHOWN_CHARS)
+            line, place = line[cut : cut + 2 * _SHOWN_CHARS], place - cut
+        return f"{line}\n{' ' * place}^"
 
 
 class InvalidRequest(QueryError):
@@ -46,3 +54,11 @@ class NotVisible(QueryError):
 
 class TooBusy(QueryError):
     """The service has no room for this now: try again later."""
+
+
+class LimitExceeded(QueryError):
+    """A question is larger than a limit of the settings: ask for less. `limit` is the field of QuerySettings."""
+
+    def __init__(self, message: str, *, limit: str, value: int) -> None:
+        self.limit, self.value = limit, value
+        super().__init__(message)

@@ -1,5 +1,6 @@
 """`runstream.service.lookup.Lookup` by statements over the read models."""
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,8 @@ from runstream.service.lookup import (
     KnownVersion,
     ProjectTexts,
 )
-from runstream.service.store import StoreReader, StoreUnavailable
+from runstream.service.store import QueryClass, QueryLimitExceeded, StoreReader, StoreUnavailable
+from runstream_query.http.context import is_large, rows_in_slices
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import newest_runs
 
@@ -169,8 +171,14 @@ class StoreLookup:
         store = self._store()
         if store is None:
             raise StoreUnavailable("the store has not been found yet: try again")
-        rows: list[dict[str, Any]] = (await store.query(sql, parameters.values)).to_pylist()
-        return rows
+        try:
+            table = await store.query(sql, parameters.values, of=QueryClass.LOOKUP)
+        except QueryLimitExceeded as error:
+            raise StoreUnavailable(f"a look-up was ended: {error}") from error
+        if not is_large(table):
+            rows: list[dict[str, Any]] = table.to_pylist()
+            return rows
+        return await asyncio.to_thread(rows_in_slices, table)
 
 
 def _in(workspace: str, project: str, parameters: Parameters) -> str:

@@ -27,7 +27,15 @@ import pyarrow as pa
 import pytest
 from dev_server import DevServer
 
-from runstream.service.store import Store, StoreInvalid, StoreUnavailable
+from runstream.service.store import (
+    QueryClass,
+    QueryLimitExceeded,
+    QueryLimits,
+    Store,
+    StoreInvalid,
+    StoreOverloaded,
+    StoreUnavailable,
+)
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.native import Coded, Constant, block
@@ -38,6 +46,27 @@ CREATE = """
 CREATE TABLE IF NOT EXISTS things (number UInt64, half Float64, name LowCardinality(String))
 ENGINE = MergeTree ORDER BY number
 """
+
+
+#: Small enough that a test meets each of them soon, except for the time: that of LIGHT is for tests that meet it.
+LIMITS = {
+    QueryClass.HEAVY: QueryLimits(
+        slots=2,
+        queue=3,
+        wait_s=60.0,
+        time_s=600.0,
+        memory_bytes=200_000_000,
+        result_rows=100_000,
+        result_bytes=10_000_000,
+    ),
+    QueryClass.LIGHT: QueryLimits(slots=1, queue=0, wait_s=60.0, time_s=0.5, rows_read=1000),
+    QueryClass.PROBE: QueryLimits(slots=1),
+    QueryClass.LOOKUP: QueryLimits(slots=1, queue=10, wait_s=60.0, time_s=60.0),
+}
+#: Takes minutes, and returns one row.
+ENDLESS = "SELECT count() AS n FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
+#: Sorts 8 GB.
+HUGE_SORT = "SELECT groupArray(number) AS n FROM numbers(1000000000)"
 
 
 class Harness(ABC):
@@ -57,7 +86,7 @@ class Harness(ABC):
 
 class ChdbHarness(Harness):
     async def open(self) -> Store:
-        return await ChdbStore.open(Path(self.place), query_threads=3)
+        return await ChdbStore.open(Path(self.place), query_threads=3, limits=LIMITS)
 
     async def discard(self) -> None:
         shutil.rmtree(self.place)
@@ -66,7 +95,7 @@ class ChdbHarness(Harness):
 class HttpHarness(Harness):
     async def open(self) -> Store:
         url, _, database = self.place.rpartition("/")
-        return await HttpStore.open(StoreSettings.from_environment(url=url, database=database))
+        return await HttpStore.open(StoreSettings.from_environment(url=url, database=database), limits=LIMITS)
 
     async def discard(self) -> None:
         store = await self.open()
@@ -266,6 +295,85 @@ async def test_a_query_beyond_its_memory_is_not_blamed_for_ever(store: Store) ->
     with pytest.raises(StoreUnavailable, match="memory"):
         await store.query("SELECT groupArray(number) AS n FROM numbers(10000000) SETTINGS max_memory_usage = 1000000")
     assert await one(store, "SELECT 1 AS a") == 1
+
+
+# Limits, classes and cancellation
+
+
+@pytest.mark.parametrize(
+    ("sql", "of", "limit"),
+    [
+        ("SELECT number FROM numbers(100001)", QueryClass.HEAVY, "result_rows"),
+        ("SELECT repeat(toString(number % 10), 1000) AS x FROM numbers(20000)", QueryClass.HEAVY, "result_bytes"),
+        (HUGE_SORT, QueryClass.HEAVY, "memory_bytes"),
+        ("SELECT max(number) AS n FROM numbers(1000000)", QueryClass.LIGHT, "rows_read"),
+        (
+            "SELECT sleepEachRow(0.01) AS n FROM numbers(500) SETTINGS max_block_size = 1, max_rows_to_read = 0",
+            QueryClass.LIGHT,
+            "time_s",
+        ),
+    ],
+)
+async def test_a_limit_that_is_met_is_named_and_the_next_query_is_whole(
+    store: Store, sql: str, of: QueryClass, limit: str
+) -> None:
+    with pytest.raises(QueryLimitExceeded) as found:
+        await store.query(sql, of=of)
+    assert (found.value.of, found.value.limit) == (of, limit)
+    assert found.value.value == getattr(LIMITS[of], limit)
+    assert f"{found.value.value:g}" in str(found.value) or str(found.value.value) in str(found.value)
+    # Nothing of what it had by then stands before the next answer.
+    for number in range(4):
+        assert (await store.query(f"SELECT {number} AS n", of=of)).to_pylist() == [{"n": number}]
+
+
+async def test_the_servers_own_queries_meet_no_limit_of_a_class(store: Store) -> None:
+    assert (await store.query("SELECT number FROM numbers(100001)")).num_rows == 100_001
+    assert (await store.query("SELECT count() AS n FROM numbers(100000)", of=QueryClass.PROBE)).to_pylist()
+
+
+RUNNING = f"SELECT count() AS n FROM system.processes WHERE startsWith(query, '{ENDLESS[:50]}')"
+
+
+async def running(store: Store, count: int) -> None:
+    """Until so many endless queries run."""
+    async with asyncio.timeout(60):
+        while (await store.query(RUNNING, of=QueryClass.LOOKUP)).to_pylist() != [{"n": count}]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_who_gives_up_ends_the_query_and_frees_its_slot(store: Store) -> None:
+    for _ in range(3):
+        tasks = [asyncio.create_task(store.query(ENDLESS, of=QueryClass.HEAVY)) for _ in range(2)]
+        await running(store, 2)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.timeout(60):
+            assert (await store.query("SELECT 7 AS n", of=QueryClass.HEAVY)).to_pylist() == [{"n": 7}]
+        await running(store, 0)
+
+
+async def test_no_class_waits_for_another_and_a_full_one_says_so(store: Store) -> None:
+    await store.command(CREATE)
+    tasks = [asyncio.create_task(store.query(ENDLESS, of=QueryClass.HEAVY)) for _ in range(5)]
+    await running(store, 2)
+    with pytest.raises(StoreOverloaded, match="2 heavy queries run and 3 wait") as found:
+        await store.query("SELECT 1 AS n", of=QueryClass.HEAVY)
+    assert isinstance(found.value, StoreUnavailable)
+    assert found.value.of is QueryClass.HEAVY
+    # All of these would wait for minutes.
+    async with asyncio.timeout(120):
+        for number in range(5):
+            await store.insert("things", COLUMNS, things(number, 1), 1)
+            for of in (QueryClass.WORKER, QueryClass.PROBE, QueryClass.LOOKUP):
+                rows = (await store.query("SELECT count() AS n FROM things", of=of)).to_pylist()
+                assert rows == [{"n": number + 1}]
+    assert not any(task.done() for task in tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await running(store, 0)
 
 
 # Inserts

@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from runstream.service.store import StoreError, StoreReader
+from runstream.service.store import QueryClass, StoreError, StoreReader
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class StoreDisks:
         """For ever."""
         while True:
             try:
-                rows = (await self._store.query(_QUESTION)).to_pylist()
+                rows = (await self._store.query(_QUESTION, of=QueryClass.PROBE)).to_pylist()
                 self.found = tuple(
                     Disk(row["host"], row["name"], row["free_space"], row["total_space"]) for row in rows
                 )

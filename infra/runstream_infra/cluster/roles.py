@@ -21,7 +21,7 @@ from runstream.service.metrics import ReadinessCheck, add_operations, key_counte
 from runstream.service.origins import add_answer_headers
 from runstream.service.problems import problem_middleware
 from runstream.service.proxies import TRUSTED_PROXIES
-from runstream.service.store import StoreError, StoreUnavailable
+from runstream.service.store import QueryClass, StoreError, StoreUnavailable
 from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.cluster.disks import StoreDisks
@@ -121,7 +121,7 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
         stack.push_async_callback(visibility.close)
 
         async def store_ready() -> str | None:
-            await store.query("SELECT 1 AS one")
+            await store.query("SELECT 1 AS one", of=QueryClass.PROBE)
             return visibility.trouble
 
         following = Following(log, visibility.visible)
@@ -274,7 +274,7 @@ async def _open_store(settings: RoleSettings) -> HttpStore:
     """Connect and bring the tables up to date, however long the store is away."""
     while True:
         try:
-            store = await HttpStore.open(settings.store)
+            store = await HttpStore.open(settings.store, limits=settings.limits.query.class_limits())
         except StoreUnavailable as error:
             logger.warning("the store cannot be reached, the next try is in %.0f s: %s", _STORE_RETRY_S, error)
             await asyncio.sleep(_STORE_RETRY_S)

@@ -6,10 +6,11 @@ types, functions, tables, merges, deduplication tokens and errors. It is as dura
 that was answered with 200 is on the disk, one that found no room on the disk is answered with an error, and SIGKILL at
 any moment leaves a directory that opens again.
 
-What it is not: a ClickHouse server. It has one user at most and no grants, no TLS, no native protocol, no Keeper (so no
-replicated tables and no ON CLUSTER), no cluster beyond its own databases (`--engine-config`), no sessions (`session_id`
-is ignored, temporary tables live for one request), no external tables, no progress headers, no KILL QUERY, no
-`decompress=1`, and its answers are never compressed. An answer is made whole in memory before its first byte is sent.
+What it is not: a ClickHouse server. It has one user at most and no grants, no TLS, no native protocol, no Keeper (so
+no replicated tables and no ON CLUSTER), no cluster beyond its own databases (`--engine-config`), no sessions
+(`session_id` is ignored, temporary tables live for one request), no external tables, no progress headers, no query_id
+(KILL QUERY works by other columns), no `decompress=1`, and its answers are never compressed. An answer is made whole
+in memory before its first byte is sent.
 Do not measure ClickHouse by it, and do not let other machines reach it.
 
 Start it with `python -m runstream_infra.dev_clickhouse --data-dir D [--port 0] [--host 127.0.0.1] [--user NAME]`. It

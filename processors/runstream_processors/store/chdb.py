@@ -1,8 +1,9 @@
 """The store in process: ClickHouse's engine (chDB) on a directory of its own. docs/design/store.md has the figures."""
 
 import asyncio
+import dataclasses
 import os
-import queue
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,7 +16,16 @@ import pyarrow as pa
 from chdb import ChdbError
 
 from runstream.private import make_tight
-from runstream.service.store import StoreBusy, StoreCorrupt, StoreInvalid, StoreUnavailable
+from runstream.service.store import (
+    NO_LIMITS,
+    ClassLimits,
+    QueryClass,
+    QueryLimits,
+    StoreBusy,
+    StoreCorrupt,
+    StoreInvalid,
+    StoreUnavailable,
+)
 from runstream_processors.store.engine import (
     LOST_WRITES,
     MERGE_NICENESS,
@@ -30,6 +40,7 @@ from runstream_processors.store.engine import (
     set_priority_of_merges,
 )
 from runstream_processors.store.failures import store_error
+from runstream_processors.store.limits import engine_limits, limit_met
 from runstream_processors.store.parameters import checked_parameters
 from runstream_processors.store.requests import (
     READ_SETTINGS,
@@ -37,9 +48,17 @@ from runstream_processors.store.requests import (
     answered_table,
     check_identifier,
     check_insert,
+    kill_statement,
+    slot_name,
     token_settings,
 )
+from runstream_processors.store.slots import StoreSlots
 from runstream_processors.store.threads import StoreThreads
+
+#: What one query of a class may have of the machine's memory, in process, where its limit says more. Four heavy ones
+#: have a third together and four light ones an eighth: below the half that the engine may use for everything.
+_MEMORY_SHARES: Final[Mapping[QueryClass, int]] = {QueryClass.HEAVY: 12, QueryClass.WORKER: 4}
+_MEMORY_SHARE: Final = 32
 
 #: What the engine and its client raise. chdb's streams raise a bare RuntimeError.
 ENGINE_ERRORS: Final = (RuntimeError, ChdbError, clickhouse_connect.driver.exceptions.Error)
@@ -48,20 +67,34 @@ ENGINE_ERRORS: Final = (RuntimeError, ChdbError, clickhouse_connect.driver.excep
 class ChdbStore:
     """`runstream.service.store.Store` on chDB. One process a directory, one directory a process.
 
-    Reads run in threads of their own (`query_threads`), beside the write, of which there is one at a time, and beside
-    commands, of which there is one at a time too. All coroutines may be called from any event loop and thread. A
-    caller that is cancelled gives up waiting; what it asked for may still happen.
+    Queries run in the slots of their class, each in a thread and over a connection of its own, beside the write, of
+    which there is one at a time, and beside commands, of which there is one at a time too. All coroutines may be called
+    from any event loop and thread. A caller that is cancelled gives up waiting: its query is killed; what else it asked
+    for may still happen.
     """
 
-    def __init__(self, lock: int, path: Path, database: str, query_threads: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        lock: int,
+        path: Path,
+        database: str,
+        query_threads: int,
+        settings: Mapping[str, str],
+        limits: ClassLimits,
+    ) -> None:
         """Use `open`. Opens the engine and all its connections; raises what the engine raises."""
         self._lock = lock
         self._merges_give_way = False
-        self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._path, self._database, self._settings = path, database, settings
+        self._memory_bytes = memory_bytes = psutil.virtual_memory().total
+        self._limits = {of: _within(memory_bytes, of, given) for of, given in limits.items()}
+        self._limits.setdefault(QueryClass.WORKER, QueryLimits(query_threads))
         self._connections: list[Any] = []
+        self._killer: Any = None
+        self._killing = threading.Lock()
         try:
-            self._threads = StoreThreads(reads=query_threads, inserts=1)
-            memory_bytes = psutil.virtual_memory().total
+            self._threads = StoreThreads(inserts=1)
+            self._slots: StoreSlots[Any] = StoreSlots(self._limits, self._reader, self._kill, self._discard)
             options = engine_options(memory_bytes)
             self._writer = self._connect(chdb.connect(connection_string(path, options)))  # type: ignore[no-untyped-call]
             self._writer.query(f"CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")
@@ -69,20 +102,7 @@ class ChdbStore:
             for name, value in {**WRITE_SETTINGS, **settings}.items():
                 self._writer.query(f"SET {name} = {quoted(value)}")
             self._lost_before = self._lost = int(str(self._writer.query(LOST_WRITES)))
-            self._commander = self._connect(
-                clickhouse_connect.get_client(
-                    interface="chdb", path=str(path), database=database, settings=dict(settings)
-                )
-            )
-            reading = {**READ_SETTINGS, **query_limits(memory_bytes), **settings, "readonly": "2"}
-            for _ in range(query_threads):
-                self._readers.put(
-                    self._connect(
-                        clickhouse_connect.get_client(
-                            interface="chdb", path=str(path), database=database, settings=reading
-                        )
-                    )
-                )
+            self._commander = self._client(settings)
         except BaseException:
             self._release()
             raise
@@ -95,25 +115,31 @@ class ChdbStore:
         query_threads: int = 4,
         settings: Mapping[str, str] | None = None,
         database: str = "runstream",
+        limits: ClassLimits = NO_LIMITS,
     ) -> Self:
         """Lock `directory` (made if it is missing) and open the engine in it. `settings` are ClickHouse settings for
-        every connection; `database` is made if it is missing.
+        every connection; `database` is made if it is missing. `query_threads` are the slots of WORKER, `limits` those
+        of the other classes.
 
         Raises StoreBusy if another process, or this one, has it open; StoreCorrupt if the engine does not start on what
         is there; StoreUnavailable if the directory cannot be used.
         """
         check_identifier(database, "database")
-        return await asyncio.to_thread(cls._open, directory.resolve(), query_threads, dict(settings or {}), database)
+        return await asyncio.to_thread(
+            cls._open, directory.resolve(), query_threads, dict(settings or {}), database, limits
+        )
 
     @classmethod
-    def _open(cls, directory: Path, query_threads: int, settings: Mapping[str, str], database: str) -> Self:
+    def _open(
+        cls, directory: Path, query_threads: int, settings: Mapping[str, str], database: str, limits: ClassLimits
+    ) -> Self:
         try:
             make_tight(directory)
             lock = locked(directory)
         except OSError as error:
             raise StoreUnavailable(f"the data directory {directory} cannot be used: {error}") from error
         try:
-            return cls(lock, directory / "engine", database, query_threads, settings)
+            return cls(lock, directory / "engine", database, query_threads, settings, limits)
         except ENGINE_ERRORS as error:
             if "EmbeddedServer already initialized" in str(error):
                 raise StoreBusy(
@@ -127,10 +153,14 @@ class ChdbStore:
                 ) from error
             raise store_error(error, f"open {directory}") from error
 
-    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """See `Store.query`. Waits for a free reading thread. Bytes in a String column that are no UTF-8 stay as they
-        are (select `hex(column)` to read them)."""
-        return await self._threads.read(self._query, sql, checked_parameters(sql, parameters or {}))
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.WORKER
+    ) -> pa.Table:
+        """See `Store.query`. Bytes in a String column that are no UTF-8 stay as they are (select `hex(column)` to read
+        them)."""
+        self._threads.check_open()
+        checked = dict(checked_parameters(sql, parameters or {}))
+        return await self._slots.of(of).run(lambda client: self._query(client, sql, checked, of))
 
     async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         """See `Store.insert`. `block` must be one Native block; StoreInvalid if it has another number of rows.
@@ -149,21 +179,58 @@ class ChdbStore:
     async def lost_writes(self) -> int:
         """How many writes to its files the engine has lost since this store was opened, those of merges among them.
         If there are any, close it and open it again: the engine then looks at every part. Raises StoreUnavailable."""
-        return int((await self.query(LOST_WRITES))["n"][0].as_py()) - self._lost_before
+        return int((await self.query(LOST_WRITES, of=QueryClass.PROBE))["n"][0].as_py()) - self._lost_before
 
     async def close(self) -> None:
         """See `Store.close`. A second call does nothing."""
-        await self._threads.close(self._release)
+        await self._threads.close(self._close)
 
-    def _query(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
-        client = self._readers.get()
+    def _query(self, client: Any, sql: str, parameters: dict[str, Any], of: QueryClass) -> pa.Table:
         try:
-            answer = client.raw_query(sql, parameters=dict(parameters), fmt="Arrow")
+            answer = client.raw_query(sql, parameters=parameters, fmt="Arrow")
         except ENGINE_ERRORS as error:
-            raise store_error(error, sql) from error
-        finally:
-            self._readers.put(client)
+            met = limit_met(error, of, self._limits.get(of, _UNLIMITED))
+            raise met or store_error(error, sql) from error
         return answered_table(answer, sql)
+
+    def _client(self, settings: Mapping[str, str]) -> Any:
+        return self._connect(
+            clickhouse_connect.get_client(
+                interface="chdb", path=str(self._path), database=self._database, settings=dict(settings)
+            )
+        )
+
+    def _reader(self, of: QueryClass, number: int) -> Any:
+        """The connection of a slot. Raises what the engine means."""
+        reading = {
+            **READ_SETTINGS,
+            **query_limits(self._memory_bytes),
+            **engine_limits(self._limits[of]),
+            **self._settings,
+            "log_comment": slot_name(of, number),
+            "readonly": "2",
+        }
+        try:
+            return self._client(reading)
+        except ENGINE_ERRORS as error:
+            raise store_error(error, f"open a connection for {of.value} queries") from error
+
+    def _kill(self, of: QueryClass, numbers: Sequence[int]) -> None:
+        with self._killing:
+            if self._killer is None:
+                self._killer = self._client({})
+            try:
+                self._killer.command(kill_statement([slot_name(of, number) for number in numbers]))
+            except ENGINE_ERRORS:
+                killer, self._killer = self._killer, None
+                self._discard(killer)
+                raise
+
+    def _discard(self, client: Any) -> None:
+        """Of a query that fails after it began to answer, the engine keeps what it had by then and puts it before the
+        answer to the connection's next query (chDB 26.9): rows of somebody else, or nothing that can be read."""
+        self._connections.remove(client)
+        client.close()
 
     def _insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, token: str) -> None:
         if not self._merges_give_way:
@@ -206,9 +273,22 @@ class ChdbStore:
         self._connections.append(connection)
         return connection
 
+    def _close(self) -> None:
+        self._slots.close()
+        self._release()
+
     def _release(self) -> None:
         # The engine keeps its threads, and gives them other work when it is opened again.
         set_priority_of_merges(own_niceness())
         for connection in reversed(self._connections):
             connection.close()
         os.close(self._lock)
+
+
+_UNLIMITED: Final = QueryLimits(1)
+
+
+def _within(memory_bytes: int, of: QueryClass, limits: QueryLimits) -> QueryLimits:
+    """The limits on a machine with so much memory, which the engine shares with everything else."""
+    share_bytes = memory_bytes // _MEMORY_SHARES.get(of, _MEMORY_SHARE)
+    return dataclasses.replace(limits, memory_bytes=min(share_bytes, limits.memory_bytes or share_bytes))

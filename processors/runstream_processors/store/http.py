@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Final, Self, TypeVar
 
@@ -12,8 +14,16 @@ import lz4.frame
 import pyarrow as pa
 import urllib3.exceptions
 
-from runstream.service.store import StoreError, StoreUnavailable
+from runstream.service.store import (
+    NO_LIMITS,
+    ClassLimits,
+    QueryClass,
+    QueryLimits,
+    StoreError,
+    StoreUnavailable,
+)
 from runstream_processors.store.failures import BUSY, MEND_SERVER, STARTING, error_code, store_error
+from runstream_processors.store.limits import engine_limits, limit_met
 from runstream_processors.store.parameters import checked_parameters
 from runstream_processors.store.requests import (
     READ_SETTINGS,
@@ -21,12 +31,17 @@ from runstream_processors.store.requests import (
     answered_table,
     check_identifier,
     check_insert,
+    kill_statement,
+    slot_name,
     token_settings,
 )
 from runstream_processors.store.settings import StoreSettings, command_settings, insert_settings, read_settings
+from runstream_processors.store.slots import StoreSlots
 from runstream_processors.store.threads import StoreThreads
 
 Result = TypeVar("Result")
+#: How a slot asks: over the client of its class, with settings of its own.
+_Slot = tuple[Any, dict[str, str]]
 
 #: What the client raises. What urllib3 raises comes through where it reads an answer.
 _CLIENT_ERRORS: Final = (clickhouse_connect.driver.exceptions.Error, urllib3.exceptions.HTTPError, OSError)
@@ -41,22 +56,40 @@ _BUSY_PAUSE_MAX_S: Final = 0.5
 logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
 
 
+_UNLIMITED: Final = QueryLimits(1)
+#: Where the end of a broken answer is looked for: the server's message and its stack.
+_TAIL_BYTES: Final = 16_384
+
+
+class ServerEnded(Exception):
+    """What a server wrote into an answer that had begun."""
+
+
 class HttpStore:
     """`runstream.service.store.Store` on a ClickHouse server. Any number of processes may use one server.
 
-    Requests run in threads of their own, `query_threads` reads and `insert_threads` inserts beside each other and one
-    command at a time, each over a connection that is kept. All coroutines may be called from any event loop and thread.
-    A caller that is cancelled gives up waiting; what it asked for may still happen. An insert is sent once and never
-    again: when the answer is lost, StoreUnavailable says so and the caller looks.
+    Requests run in threads of their own, queries in the slots of their class, `insert_threads` inserts beside each
+    other and one command at a time, each over a connection that is kept. All coroutines may be called from any event
+    loop and thread. A caller that is cancelled gives up waiting: its query is killed; what else it asked for may still
+    happen. An insert is sent once and never again: when the answer is lost, StoreUnavailable says so and the caller
+    looks.
     """
 
-    def __init__(self, settings: StoreSettings) -> None:
+    def __init__(self, settings: StoreSettings, limits: ClassLimits) -> None:
         """Use `open`. Asks the server for its version and settings; raises what the client raises."""
         self._settings = settings
-        self._threads = StoreThreads(reads=settings.query_threads, inserts=settings.insert_threads)
+        self._threads = StoreThreads(inserts=settings.insert_threads)
+        self._limits = dict(limits)
+        self._limits.setdefault(QueryClass.WORKER, QueryLimits(settings.query_threads))
+        self._slots: StoreSlots[_Slot] = StoreSlots(self._limits, self._slot, self._kill, lambda _: None)
+        #: Marks the queries of this process, of which the server may have any number.
+        self._process = f"{uuid.uuid4().hex}-"
+        self._readers: dict[QueryClass, Any] = {}
+        self._opening = threading.Lock()
         self._clients: list[Any] = []
         try:
             self._client = self._connect(settings.timeout_s + _GRACE_S)
+            self._readers[QueryClass.WORKER] = self._client
             self._commander = self._connect(settings.command_timeout_s + _GRACE_S)
             self._make_database()
         except BaseException:
@@ -67,18 +100,19 @@ class HttpStore:
         self._writing = {**WRITE_SETTINGS, **limit, **insert_settings(settings), "wait_end_of_query": "1"}
 
     @classmethod
-    async def open(cls, settings: StoreSettings) -> Self:
-        """Connect to the server; the database is made if it is missing.
+    async def open(cls, settings: StoreSettings, *, limits: ClassLimits = NO_LIMITS) -> Self:
+        """Connect to the server; the database is made if it is missing. `limits` are those of the classes of queries;
+        WORKER has `query_threads` slots.
 
         Raises StoreUnavailable if it does not answer, StoreInvalid if it refuses (user, password, database).
         """
         check_identifier(settings.database, "database")
-        return await asyncio.to_thread(cls._open, settings)
+        return await asyncio.to_thread(cls._open, settings, limits)
 
     @classmethod
-    def _open(cls, settings: StoreSettings) -> Self:
+    def _open(cls, settings: StoreSettings, limits: ClassLimits) -> Self:
         try:
-            return cls(settings)
+            return cls(settings, limits)
         except _CLIENT_ERRORS as error:
             raise _store_error(error, f"open {settings.database}", settings.url) from error
 
@@ -87,10 +121,14 @@ class HttpStore:
         """What it was opened with: `settings.engine_profile` is for `migrate`."""
         return self._settings
 
-    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """See `Store.query`. Waits for a free reading thread. Under the replicated and the distributed profile it sees
-        every insert that was answered before, by whichever replica."""
-        return await self._threads.read(self._query, sql, checked_parameters(sql, parameters or {}))
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.WORKER
+    ) -> pa.Table:
+        """See `Store.query`. Under the replicated and the distributed profile it sees every insert that was answered
+        before, by whichever replica."""
+        self._threads.check_open()
+        checked = dict(checked_parameters(sql, parameters or {}))
+        return await self._slots.of(of).run(lambda slot: self._query(slot, sql, checked, of))
 
     async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         """See `Store.insert`. `block` must be one Native block; StoreInvalid if it has another number of rows. Tokens
@@ -106,13 +144,42 @@ class HttpStore:
 
     async def close(self) -> None:
         """Wait for the requests that run, then close the connections. A second call does nothing."""
-        await self._threads.close(self._release)
+        await self._threads.close(self._close)
 
-    def _query(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+    def _query(self, slot: _Slot, sql: str, parameters: dict[str, Any], of: QueryClass) -> pa.Table:
+        client, settings = slot
+        limits = self._limits.get(of, _UNLIMITED)
         answer = self._patient(
-            lambda: self._client.raw_query(sql, parameters=dict(parameters), settings=self._reading, fmt="Arrow"), sql
+            lambda: client.raw_query(sql, parameters=parameters, settings=settings, fmt="Arrow"),
+            sql,
+            meant=lambda error: limit_met(error, of, limits),
         )
-        return answered_table(answer, sql)
+        try:
+            return answered_table(answer, sql)
+        except StoreError:
+            # What goes wrong after the answer began stands behind its first half.
+            broken = ServerEnded(answer[-_TAIL_BYTES:].decode(errors="replace"))
+            if error_code(broken) is None:
+                raise
+            raise limit_met(broken, of, limits) or store_error(broken, sql, MEND_SERVER) from None
+
+    def _slot(self, of: QueryClass, number: int) -> _Slot:
+        """The client of a class, and a slot's settings. Raises StoreError."""
+        with self._opening:
+            if of not in self._readers:
+                limits = self._limits[of]
+                try:
+                    self._readers[of] = self._connect(round(limits.time_s or self._settings.timeout_s) + _GRACE_S)
+                except _CLIENT_ERRORS as error:
+                    raise _store_error(error, f"connect for {of.value} queries", self._settings.url) from error
+                self._readers[of].database = self._settings.database
+        settings = {**self._reading, **engine_limits(self._limits[of])}
+        return self._readers[of], self._known({**settings, "log_comment": slot_name(of, number, self._process)})
+
+    def _kill(self, of: QueryClass, numbers: Sequence[int]) -> None:
+        """Under a profile of several servers, on each: behind a load balancer nobody knows which one has it."""
+        names = [slot_name(of, number, self._process) for number in numbers]
+        self._client.command(kill_statement(names, self._settings.engine_profile.on_cluster))
 
     def _insert(self, table: str, columns: Sequence[str], block: bytes, token: str) -> None:
         settings = self._known({**self._writing, **token_settings(token)})
@@ -135,8 +202,15 @@ class HttpStore:
         settings = self._known(command_settings(self._settings))
         self._patient(lambda: self._commander.command(sql, settings=settings), sql, BUSY | STARTING)
 
-    def _patient(self, request: Callable[[], Result], statement: str, busy: Set[int] = BUSY) -> Result:
-        """Make a request; if the server did nothing because a replicated table is busy, make it again for a while."""
+    def _patient(
+        self,
+        request: Callable[[], Result],
+        statement: str,
+        busy: Set[int] = BUSY,
+        meant: Callable[[BaseException], StoreError | None] = lambda error: None,
+    ) -> Result:
+        """Make a request; if the server did nothing because a replicated table is busy, make it again for a while.
+        `meant`: what an error means, if it is known better than in general."""
         pause_s = _BUSY_PAUSE_S
         deadline = time.monotonic() + _BUSY_S
         while True:
@@ -144,7 +218,7 @@ class HttpStore:
                 return request()
             except _CLIENT_ERRORS as error:
                 if error_code(error) not in busy or time.monotonic() + pause_s > deadline:
-                    raise _store_error(error, statement, self._settings.url) from error
+                    raise meant(error) or _store_error(error, statement, self._settings.url) from error
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _BUSY_PAUSE_MAX_S)
 
@@ -190,6 +264,10 @@ class HttpStore:
             )
         for client in self._clients:
             client.database = database
+
+    def _close(self) -> None:
+        self._slots.close()
+        self._release()
 
     def _release(self) -> None:
         for client in self._clients:

@@ -18,7 +18,15 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from runstream.service.store import StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
+from runstream.service.store import (
+    NO_LIMITS,
+    ClassLimits,
+    QueryClass,
+    StoreCorrupt,
+    StoreError,
+    StoreInvalid,
+    StoreUnavailable,
+)
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.profiles import EMBEDDED
@@ -53,8 +61,10 @@ class MendingStore:
         store: ChdbStore,
         reaches_back: Callable[[], Awaitable[bool]],
         clock: Callable[[], datetime],
+        limits: ClassLimits,
     ) -> None:
         """Use `open`."""
+        self._limits = limits
         self._directory = directory
         self._store: ChdbStore | None = store
         self._away = "the store is closed: open it again"
@@ -68,7 +78,12 @@ class MendingStore:
 
     @classmethod
     async def open(
-        cls, directory: Path, *, reaches_back: Callable[[], Awaitable[bool]], clock: Callable[[], datetime] = utc_now
+        cls,
+        directory: Path,
+        *,
+        reaches_back: Callable[[], Awaitable[bool]],
+        clock: Callable[[], datetime] = utc_now,
+        limits: ClassLimits = NO_LIMITS,
     ) -> Self:
         """Open the store in `directory` and bring its tables up to date; a damaged one is set aside first, under a
         name with the time, if `reaches_back` says that the log still has everything that was in it.
@@ -77,13 +92,16 @@ class MendingStore:
         StoreUnavailable if there is no room for the tables beside the damaged ones.
         """
         directory = directory.resolve()
-        return cls(directory, await _opened(directory, reaches_back, clock), reaches_back, clock)
+        store = await _opened(directory, reaches_back, clock, limits)
+        return cls(directory, store, reaches_back, clock, limits)
 
-    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.WORKER
+    ) -> pa.Table:
         """See `ChdbStore.query`. What fails after a write was lost is StoreUnavailable: the files are to blame."""
         store = self._current()
         try:
-            return await store.query(sql, parameters)
+            return await store.query(sql, parameters, of=of)
         except (StoreCorrupt, StoreInvalid) as error:
             if await store.lost_writes() == 0:
                 raise
@@ -168,7 +186,7 @@ class MendingStore:
                 self._away = "the store is being opened anew: ask again in some seconds"
                 await store.close()
             try:
-                self._store = await _opened(self._directory, self._reaches_back, self._clock)
+                self._store = await _opened(self._directory, self._reaches_back, self._clock, self._limits)
             except StoreError as error:
                 self._away = f"the store could not be opened anew: {error}"
                 raise
@@ -184,10 +202,13 @@ def _free_bytes(directory: Path) -> int:
 
 
 async def _opened(
-    directory: Path, reaches_back: Callable[[], Awaitable[bool]], clock: Callable[[], datetime]
+    directory: Path,
+    reaches_back: Callable[[], Awaitable[bool]],
+    clock: Callable[[], datetime],
+    limits: ClassLimits,
 ) -> ChdbStore:
     try:
-        return await _with_tables(directory)
+        return await _with_tables(directory, limits)
     except StoreCorrupt as error:
         if not await reaches_back():
             raise StoreCorrupt(
@@ -201,11 +222,11 @@ async def _opened(
             aside,
             error,
         )
-    return await _with_tables(directory)
+    return await _with_tables(directory, limits)
 
 
-async def _with_tables(directory: Path) -> ChdbStore:
-    store = await ChdbStore.open(directory)
+async def _with_tables(directory: Path, limits: ClassLimits) -> ChdbStore:
+    store = await ChdbStore.open(directory, limits=limits)
     try:
         await migrate(store, profile=EMBEDDED)
     except BaseException:

@@ -7,7 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from runstream.service.store import StoreInvalid
+from runstream.service.store import QueryClass, StoreInvalid
 from runstream_processors.store.native import InvalidColumn, block_rows
 
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -38,6 +38,17 @@ def token_settings(token: str) -> dict[str, str]:
     if not token:
         return {"insert_deduplicate": "0", "deduplicate_insert": "disable"}
     return {"insert_deduplicate": "1", "deduplicate_insert": "enable", "insert_deduplication_token": token}
+
+
+def slot_name(of: QueryClass, number: int, process: str = "") -> str:
+    """What the queries of a slot are marked with (`log_comment`), so that they can be found and killed."""
+    return f"runstream-{process}{of.value}-{number}"
+
+
+def kill_statement(names: Sequence[str], on_cluster: str = "") -> str:
+    """Ends what runs in these slots (of `slot_name`), without waiting for it."""
+    listed = ", ".join(f"'{name}'" for name in names)
+    return f"KILL QUERY{on_cluster} WHERE Settings['log_comment'] IN ({listed}) ASYNC"
 
 
 def check_identifier(name: str, what: str) -> None:

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
 
 from runstream_query.errors import InvalidRequest
-from runstream_query.http.endpoint import read_bounded
+from runstream_query.http.endpoint import check_values, read_bounded
 
 
 class CometAsked(BaseModel):
@@ -80,7 +80,7 @@ class AskedPredicate(CometAsked):
 
 
 class AskedQuery(AskedProject):
-    predicates: list[AskedPredicate]
+    predicates: list[AskedPredicate] = Field(max_length=1000)
     archived: bool = False
 
 
@@ -139,7 +139,11 @@ async def read_asked(model: type[A], request: web.Request, max_bytes: int) -> A:
     """The question of a request: the query string of a GET, the JSON body of a POST. Raises InvalidRequest."""
     if request.method == "GET":
         return _validated(model, dict(request.query))
-    body = await read_bounded(request, max_bytes)
+    return _read(model, await read_bounded(request, max_bytes))
+
+
+def _read(model: type[A], body: bytes) -> A:
+    check_values(body)
     try:
         # Bare NaN and Infinity are read as what they are: the client writes them.
         fields = from_json(body)

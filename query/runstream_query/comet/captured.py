@@ -1,8 +1,6 @@
 """What was captured of an experiment's surroundings: system, git, output; and what only Comet's own client writes."""
 
-import io
 import json
-import zipfile
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -21,10 +19,12 @@ from runstream_query.comet.answers import (
     CometSystem,
 )
 from runstream_query.comet.asked import AskedOfExperiment
-from runstream_query.comet.files import files_of, text_of
+from runstream_query.comet.files import files_of
 from runstream_query.comet.runs import require_row
-from runstream_query.comet.streaming import stream_json
+from runstream_query.comet.streaming import json_text, stream_json, text_of
+from runstream_query.comet.zipped import stream_zip
 from runstream_query.http.context import Context
+from runstream_query.http.files import output_page, send_file
 from runstream_query.sql.parameters import Parameters
 
 #: How the SDK names its system metrics, and the asset with what was changed since the commit.
@@ -36,8 +36,9 @@ _COMETS_METRICS: Final = "sys."
 SOURCE_CODE: Final = "source_code"
 #: The name of the one file in the archive that the client is given.
 PATCH_NAME: Final = "git_diff.patch"
-#: Pieces of what was printed that one statement reads: mostly lines.
+#: Pieces of what was printed that one statement reads: mostly lines. Long ones end it earlier.
 _OUTPUT_PIECES: Final = 10_000
+_OUTPUT_BYTES: Final = 4_194_304
 _GPU: Final = "gpu.gpu"
 
 
@@ -136,74 +137,67 @@ _PATCH_HEADERS: Final = {
 }
 
 
-async def git_patch(context: Context, request: web.Request, asked: AskedOfExperiment) -> web.Response | CometMessage:
+async def git_patch(
+    context: Context, request: web.Request, asked: AskedOfExperiment
+) -> web.StreamResponse | CometMessage:
     """A ZIP archive with what was changed since the commit: the one that Comet's client made, or one of ours; a message
     where nothing was, which the client knows."""
     files = await files_of(context, request, asked.experiment_key)
     made = next((one for one in files if one.asset == PATCH), None)
     if made is not None:
-        stream = await context.assets.open(made.sha256)
-        body = b"".join([chunk async for chunk in stream.chunks])
-        return web.Response(body=body, headers=_PATCH_HEADERS)
+        return await send_file(context, request, made.sha256, made.name, _PATCH_HEADERS)
     found = [one for one in files if one.name == DIFF_NAME]
     if not found:
         return CometMessage(msg="this experiment has no git patch")
-    stream = await context.assets.open(found[0].sha256)
-    diff = b"".join([chunk async for chunk in stream.chunks])
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo(PATCH_NAME), diff)
-    return web.Response(body=packed.getvalue(), headers=_PATCH_HEADERS)
+    return await stream_zip(context, request, "git_diff.zip", [(PATCH_NAME, found[0].sha256, found[0].size_bytes)])
 
 
 async def output(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometOutput | web.StreamResponse:
     """What the run printed, to both streams, in the order (writer, its own order); null if it was not captured."""
-    await require_row(context, asked.experiment_key)
-    first = await _output_page(context, asked.experiment_key, None)
-    if not first:
+    run = asked.experiment_key
+    await require_row(context, run)
+    first = await output_page(context, run, None, _OUTPUT_PIECES, text_bytes=_OUTPUT_BYTES)
+    if not first[0]:
         return CometOutput(output=None)
 
-    async def pieces() -> AsyncIterator[str]:
-        page = first
+    async def texts() -> AsyncIterator[str]:
+        page, more = first
         while page:
-            yield json.dumps("".join(row["text"] for row in page), ensure_ascii=False)[1:-1]
-            page = await _output_page(context, asked.experiment_key, (page[-1]["writer"], page[-1]["seq"]))
+            for row in page:
+                yield row["text"]
+            after = (page[-1]["writer"], page[-1]["seq"])
+            page = []
+            if more:
+                page, more = await output_page(context, run, after, _OUTPUT_PIECES, text_bytes=_OUTPUT_BYTES)
 
-    return await stream_json(context, request, '{"output":"', pieces(), '"}')
-
-
-async def _output_page(context: Context, run: str, after: tuple[int, int] | None) -> list[dict[str, Any]]:
-    parameters = Parameters()
-    behind = ""
-    if after is not None:
-        writer, seq = (parameters.bind(number, "UInt64") for number in after)
-        behind = f" AND (writer, seq) > ({writer}, {seq})"
-    sql = (
-        f"SELECT writer, seq, text FROM output WHERE run = {parameters.text(run)}{behind} ORDER BY writer, seq "
-        f"LIMIT {parameters.integer(_OUTPUT_PIECES)}"
-    )
-    return await context.rows(sql, parameters)
+    return await stream_json(context, request, '{"output":"', json_text(texts()), '"}')
 
 
-async def html(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometHtml:
+async def html(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometHtml | web.StreamResponse:
     """The pieces of the experiment's page since it was last begun anew, one behind the other; null without any."""
     files = await files_of(context, request, asked.experiment_key)
     pieces = sorted((one for one in files if one.asset.startswith(HTML)), key=lambda one: (one.at, one.asset))
     begins = max((number for number, one in enumerate(pieces) if one.metadata.get(OVERRIDES)), default=0)
-    texts = [await text_of(context, one) for one in pieces[begins:]]
-    return CometHtml(html="".join(texts) if texts else None)
+    if not pieces:
+        return CometHtml(html=None)
+    text = json_text(text_of(context, *(one.sha256 for one in pieces[begins:])))
+    return await stream_json(context, request, '{"html":"', text, '"}')
 
 
-async def code(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometCode:
+async def code(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometCode | web.StreamResponse:
     """The text that somebody set, else the program that Comet's client sent when the experiment began; null without
     either: the SDK keeps the commit and what was changed since."""
     files = await files_of(context, request, asked.experiment_key)
     sources = [one for one in files if one.asset == CODE]
     sources += sorted((one for one in files if one.kind == SOURCE_CODE), key=lambda one: one.at)
-    return CometCode(code=await text_of(context, sources[0]) if sources else None)
+    if not sources:
+        return CometCode(code=None)
+    return await stream_json(context, request, '{"code":"', json_text(text_of(context, sources[0].sha256)), '"}')
 
 
-async def graph(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometGraph:
+async def graph(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometGraph | web.StreamResponse:
     """The description of a model that somebody set; null without one."""
     found = [one for one in await files_of(context, request, asked.experiment_key) if one.asset == GRAPH]
-    return CometGraph(graph=await text_of(context, found[0]) if found else None)
+    if not found:
+        return CometGraph(graph=None)
+    return await stream_json(context, request, '{"graph":"', json_text(text_of(context, found[0].sha256)), '"}')

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,11 @@ from runstream_query.comet.sampling import (
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.pages import shown_rows
+from runstream_query.http.series import values_of
 from runstream_query.sql.parameters import Parameters
+
+#: As Python values, until they are encoded.
+_POINT_BYTES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,11 @@ async def charts(context: Context, request: web.Request, asked: AskedCharts) -> 
     rows = await shown_rows(context, wanted, context.clock())
     rows = {run: row for run, row in rows.items() if not row["deleted"]}
     series = await _series(context, list(rows), asked)
-    points, params = await asyncio.gather(
-        _points(context, series, asked.fetch_full), _parameters(context, list(rows), asked.params)
-    )
-    return await asyncio.to_thread(_answer, rows, points, params, asked)
+    async with context.outgoing.holding(points_of(series, asked.fetch_full) * _POINT_BYTES):
+        points, params = await asyncio.gather(
+            _points(context, series, asked.fetch_full), _parameters(context, list(rows), asked.params)
+        )
+        return await asyncio.to_thread(_answer, rows, points, params, asked)
 
 
 async def _series(context: Context, runs: Sequence[str], asked: AskedCharts) -> list[Series]:
@@ -71,14 +76,25 @@ async def _series(context: Context, runs: Sequence[str], asked: AskedCharts) -> 
     if len(found) > limit:
         raise InvalidRequest(f"more than {limit} curves: ask for fewer experiments or metrics", name="metrics")
     series = [series_of(row) for row in found]
-    total = sum(one.count for one in series)
-    if asked.fetch_full and total > MAX_FULL:
+    total = points_of(series, asked.fetch_full)
+    if total > MAX_FULL:
+        if not asked.fetch_full:
+            raise InvalidRequest(
+                f"these curves have {total} points, a chart has room for {MAX_FULL}: ask for fewer experiments or "
+                "metrics at once",
+                name="metrics",
+            )
         raise InvalidRequest(
             f"these curves have {total} points, a chart has room for {MAX_FULL}: ask without full, for fewer at "
             "once, or for the points of each metric",
             name="fetchFull",
         )
     return series
+
+
+def points_of(series: Sequence[Series], full: bool) -> int:
+    """How many points these curves are drawn with, at most."""
+    return sum(one.count if full else min(one.count, MAX_SAMPLED) for one in series)
 
 
 async def _points(context: Context, series: Sequence[Series], full: bool) -> Points:
@@ -89,7 +105,7 @@ async def _points(context: Context, series: Sequence[Series], full: bool) -> Poi
     for statement, of in reads:
         if of:
             bound = Parameters()
-            tables.append(context.store.query(statement(of, bound), bound.values))
+            tables.append(context.table(statement(of, bound), bound))
     points: Points = {}
     for table in await asyncio.gather(*tables):
         points |= await asyncio.to_thread(_by_series, table)
@@ -104,7 +120,7 @@ def _by_series(table: pa.Table) -> Points:
     changes = pc.or_(pc.not_equal(runs[1:], runs[:-1]), pc.not_equal(metrics[1:], metrics[:-1]))
     begins = [0, *(np.flatnonzero(changes.to_numpy(zero_copy_only=False)) + 1).tolist()]
     at_ms = (table.column("at").cast(pa.int64()).to_numpy() // 1000).tolist()
-    steps, values, epochs = (table.column(name).to_pylist() for name in ("step", "value", "epoch"))
+    steps, values, epochs = (values_of(table.column(name)) for name in ("step", "value", "epoch"))
     ends = [*begins[1:], table.num_rows]
     return {
         (runs[begin].as_py(), metrics[begin].as_py()): Drawn(
@@ -142,7 +158,9 @@ def _answer(
     answers: dict[str, CometChart] = {}
     for run, row in rows.items():
         of_run = {metric: points[run, metric] for metric in metrics if (run, metric) in points}
-        steps = sorted(set().union(*(curve.steps for curve in of_run.values())))
+        # numpy sorts without holding the interpreter.
+        arrays = [np.asarray(curve.steps, np.int64) for curve in of_run.values()]
+        steps = np.unique(np.concatenate(arrays)).tolist() if arrays else []
         started_ms = at_ms(row["started_at"])
         curves = [
             _curve(metric, curve if asked.independent_metrics else curve.among(steps), started_ms)

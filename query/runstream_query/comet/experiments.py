@@ -36,7 +36,7 @@ async def metric_summaries(context: Context, request: web.Request, asked: AskedO
     await require_row(context, asked.experiment_key)
     parameters = Parameters()
     sql = f"SELECT {SUMMARY_COLUMNS} FROM summaries WHERE run = {parameters.text(asked.experiment_key)} ORDER BY metric"
-    return CometSummaries(values=[_of_metric(row) for row in await context.rows(sql, parameters)])
+    return CometSummaries(values=await context.models(_of_metric, sql, parameters))
 
 
 def _of_metric(row: dict[str, Any]) -> CometSummary:
@@ -80,7 +80,7 @@ async def _attributes(context: Context, run: str, kind: str) -> list[CometSummar
         f"SELECT name, text, at FROM attributes WHERE run = {parameters.text(run)} AND "
         f"kind = {parameters.text(kind)} AND NOT deleted ORDER BY name"
     )
-    return [_of_text(row["name"], row["text"], at_ms(row["at"])) for row in await context.rows(sql, parameters)]
+    return await context.models(lambda row: _of_text(row["name"], row["text"], at_ms(row["at"])), sql, parameters)
 
 
 def _of_text(name: str, text: str, ms: int) -> CometSummary:

@@ -1,5 +1,6 @@
 """Assets and models of an experiment."""
 
+import asyncio
 import json
 from typing import Final
 
@@ -41,13 +42,21 @@ _VIEWED: Final = ("image", "text-sample")
 async def assets(context: Context, request: web.Request, asked: AskedAssets) -> CometAssets:
     """By name, then by step and time; `all`, or those of one type (Comet's name or ours)."""
     found = await assets_of(context, request, asked.experiment_key)
-    return CometAssets(assets=[_asset(request, one) for one in found if _is_of(one, asked.type)])
+    shown = [one for one in found if _is_of(one, asked.type)]
+    return CometAssets(assets=await _assets(context, request, shown))
 
 
 async def assets_by_name(context: Context, request: web.Request, asked: AskedAssetByName) -> CometAssets:
     found = await assets_of(context, request, asked.experiment_key)
     named = [one for one in found if one.name == asked.asset_name and _is_of(one, asked.type)]
-    return CometAssets(assets=[_asset(request, one) for one in named])
+    return CometAssets(assets=await _assets(context, request, named))
+
+
+async def _assets(context: Context, request: web.Request, found: list[Asset]) -> list[CometAsset]:
+    def made() -> list[CometAsset]:
+        return [_asset(request, one) for one in found]
+
+    return await asyncio.to_thread(made) if context.usage.is_large else made()
 
 
 async def assets_of(context: Context, request: web.Request, key: str) -> list[Asset]:
@@ -60,12 +69,6 @@ async def files_of(context: Context, request: web.Request, key: str) -> list[Ass
     await require_row(context, key)
     listed = await list_assets(context, Call(request, {"run": key}, AskedNativeAssets()))
     return listed.assets
-
-
-async def text_of(context: Context, asset: Asset) -> str:
-    """What is in a file, as text."""
-    stream = await context.assets.open(asset.sha256)
-    return b"".join([chunk async for chunk in stream.chunks]).decode(errors="replace")
 
 
 def _is_of(asset: Asset, wanted: str) -> bool:

@@ -1,7 +1,8 @@
 """Workspaces, projects, experiments of a project, and what can be asked about them."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -43,7 +44,7 @@ from runstream_query.comet.runs import (
     of_project,
     place_of,
 )
-from runstream_query.errors import InvalidRequest
+from runstream_query.errors import InvalidRequest, LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
 from runstream_query.sql.parameters import Parameters
@@ -118,7 +119,11 @@ async def experiments(context: Context, request: web.Request, asked: AskedExperi
 
 async def column_names(context: Context, request: web.Request, asked: AskedProject) -> CometColumns:
     found = await columns_of(context, await place_of(context, asked))
-    return CometColumns(columns=[CometColumn(name=one.name, source=one.source, type=one.type) for one in found])
+
+    def made() -> list[CometColumn]:
+        return [CometColumn(name=one.name, source=one.source, type=one.type) for one in found]
+
+    return CometColumns(columns=await asyncio.to_thread(made) if context.usage.is_large else made())
 
 
 async def columns_of(context: Context, place: Place) -> Sequence[Column]:
@@ -126,21 +131,35 @@ async def columns_of(context: Context, place: Place) -> Sequence[Column]:
     columns = [Column(name, METADATA, kind) for name, (_, kind) in METADATA_FIELDS.items()]
     bound = Parameters()
     ids = ids_of_project(place, bound)
-    rows = await context.rows(f"SELECT DISTINCT metric FROM summary_states WHERE run IN {ids} ORDER BY metric", bound)
-    columns += [Column(row["metric"], METRICS, "double") for row in rows]
-    logged = {
-        (source, name): Column(name, source, kind)
-        for (source, name), kind in (await _logged_types(context, place)).items()
-    }
+    most = context.settings.max_names
+    end = f"LIMIT {bound.integer(most + 1)}"
+    sql = f"SELECT DISTINCT metric FROM summary_states WHERE run IN {ids} ORDER BY metric {end}"
+    rows = await context.rows(sql, bound)
+    types = await _logged_types(context, place)
+    columns += await context.off_loop(_named, [row["metric"] for row in rows], types)
+    bound = Parameters()
+    newest = newest_runs(("tags",), ids_of_project(place, bound))
+    end = f"LIMIT {bound.integer(most + 1)}"
+    sql = f"SELECT DISTINCT arrayJoin(tags) AS tag FROM {newest} AS newest ORDER BY tag {end}"
+    columns += [Column(row["tag"], TAGS, "string") for row in await context.rows(sql, bound)]
+    if len(columns) > most:
+        raise LimitExceeded(
+            f"the runs of this project have more than {most} names, which is the limit of one answer "
+            "(RUNSTREAM_QUERY_MAX_NAMES): give the source with each name (Metric, Parameter, Other, Tag)",
+            limit="max_names",
+            value=most,
+        )
+    return columns
+
+
+def _named(metrics: Sequence[str], types: Mapping[tuple[str, str], str]) -> list[Column]:
+    columns = [Column(metric, METRICS, "double") for metric in metrics]
+    logged = {(source, name): Column(name, source, kind) for (source, name), kind in types.items()}
     logged[OTHERS, NAME] = Column(NAME, OTHERS, "string")
     for name, ours in ENVIRONMENT_NAMES.items():
         kind = logged[ENVIRONMENT, ours].type if (ENVIRONMENT, ours) in logged else "string"
         logged[ENVIRONMENT, name] = Column(name, ENVIRONMENT, kind)
-    columns += logged.values()
-    bound = Parameters()
-    newest = newest_runs(("tags",), ids_of_project(place, bound))
-    rows = await context.rows(f"SELECT DISTINCT arrayJoin(tags) AS tag FROM {newest} AS newest ORDER BY tag", bound)
-    return columns + [Column(row["tag"], TAGS, "string") for row in rows]
+    return columns + list(logged.values())
 
 
 async def _logged_types(context: Context, place: Place) -> dict[tuple[str, str], str]:
@@ -152,15 +171,13 @@ async def _logged_types(context: Context, place: Place) -> dict[tuple[str, str],
     bound = Parameters()
     counted = await context.rows(
         f"SELECT kind, name, {_COUNTS}, count() AS states, countIf(deleted) AS gone FROM attribute_states "
-        f"WHERE run IN {ids_of_project(place, bound)} GROUP BY kind, name ORDER BY kind, name",
+        f"WHERE run IN {ids_of_project(place, bound)} GROUP BY kind, name ORDER BY kind, name "
+        f"LIMIT {bound.integer(context.settings.max_names + 1)}",
         bound,
     )
-    mixed = [row for row in counted if row["gone"] or not _is_of_one_type(row)]
-    rows = {(row["kind"], row["name"]): row for row in counted}
+    rows, mixed = await context.off_loop(_agreeing, counted)
     if mixed:
         bound = Parameters()
-        for row in mixed:
-            del rows[row["kind"], row["name"]]
         exact = await context.rows(
             f"SELECT kind, name, {_COUNTS} FROM attributes WHERE NOT deleted AND "
             f"run IN {ids_of_project(place, bound)} AND name IN "
@@ -169,6 +186,20 @@ async def _logged_types(context: Context, place: Place) -> dict[tuple[str, str],
         )
         asked = {(row["kind"], row["name"]) for row in mixed}
         rows |= {key: row for row in exact if (key := (row["kind"], row["name"])) in asked}
+    return await context.off_loop(_types, rows)
+
+
+def _agreeing(
+    counted: Sequence[dict[str, Any]],
+) -> tuple[dict[tuple[str, str], dict[str, Any]], list[dict[str, Any]]]:
+    """The names of which all states agree, by kind and name, and the others."""
+    mixed = [row for row in counted if row["gone"] or not _is_of_one_type(row)]
+    left = {(row["kind"], row["name"]) for row in mixed}
+    rows = {(row["kind"], row["name"]): row for row in counted}
+    return {key: row for key, row in rows.items() if key not in left}, mixed
+
+
+def _types(rows: Mapping[tuple[str, str], dict[str, Any]]) -> dict[tuple[str, str], str]:
     return {(_KINDS[kind], name): _type_of(row) for (kind, name), row in sorted(rows.items())}
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 import pyarrow as pa
@@ -14,8 +15,9 @@ from runstream_query.comet.asked import AskedMetric, AskedOfExperiment
 from runstream_query.comet.runs import require_row
 from runstream_query.comet.streaming import stream_json
 from runstream_query.http.context import Context
+from runstream_query.http.series import reads_for, tables_of, values_of
 from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.series import Range, points_statement, reads_of
+from runstream_query.sql.series import Range
 
 #: A point is about 130 bytes of JSON: 2 MB are written while the client takes in what was written before.
 _POINTS_PER_PIECE: Final = 16_384
@@ -34,31 +36,32 @@ async def all_points(context: Context, request: web.Request, asked: AskedOfExper
 
 
 async def _stream(context: Context, request: web.Request, run: str, metric: str | None) -> web.StreamResponse:
-    async def joined() -> AsyncIterator[str]:
+    async def joined() -> AsyncGenerator[str, None]:
         before = ""
-        async for piece in _pieces(context, run, metric):
-            yield before + piece
-            before = ","
+        async with aclosing(_pieces(context, run, metric)) as pieces:
+            async for piece in pieces:
+                yield before + piece
+                before = ","
 
     return await stream_json(context, request, '{"metrics":[', joined(), "]}")
 
 
-async def _pieces(context: Context, run: str, metric: str | None) -> AsyncIterator[str]:
+async def _pieces(context: Context, run: str, metric: str | None) -> AsyncGenerator[str, None]:
     bound = Parameters()
     only = f" AND metric = {bound.text(metric)}" if metric is not None else ""
     sql = f"SELECT run, metric, count FROM summaries WHERE run = {bound.text(run)}{only} ORDER BY run, metric"
     offsets: dict[str, int] = {}
-    for names in reads_of(await context.rows(sql, bound), context.settings.points_per_read):
-        bound = Parameters()
-        table = await context.store.query(points_statement(names, Range(), bound, epochs=True), bound.values)
-        for begin in range(0, table.num_rows, _POINTS_PER_PIECE):
-            yield await asyncio.to_thread(_encoded, table.slice(begin, _POINTS_PER_PIECE), offsets)
+    reads = await reads_for(context, await context.rows(sql, bound), Range())
+    async with aclosing(tables_of(context, reads, Range(), epochs=True)) as tables:
+        async for table in tables:
+            for begin in range(0, table.num_rows, _POINTS_PER_PIECE):
+                yield await asyncio.to_thread(_encoded, table.slice(begin, _POINTS_PER_PIECE), offsets)
 
 
 def _encoded(table: pa.Table, offsets: dict[str, int]) -> str:
     """The rows as members of a JSON list. `offsets`: how many points of each metric there were before."""
-    columns: list[Sequence[Any]] = [table.column(name).to_pylist() for name in ("metric", "step", "value", "epoch")]
-    times = table.column("at").cast(pa.int64()).to_pylist()
+    columns: list[Sequence[Any]] = [values_of(table.column(name)) for name in ("metric", "step", "value", "epoch")]
+    times = values_of(table.column("at").cast(pa.int64()))
     shown = {name: json.dumps(name, ensure_ascii=False) for name in set(columns[0])}
     contexts = {name: json.dumps(run_context_of(name)) for name in shown}
     pieces = []

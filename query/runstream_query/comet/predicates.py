@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from runstream.query.literals import ENVIRONMENT_NAMES
 from runstream_query.errors import FilterError
-from runstream_query.filters.checks import STATUSES, type_of
+from runstream_query.filters.checks import MAX_TESTS, STATUSES, type_of
 from runstream_query.filters.times import instant_us
 from runstream_query.filters.tree import (
     And,
@@ -54,6 +54,8 @@ METADATA_FIELDS: Final[Mapping[str, tuple[Field, str]]] = {
     "user_name": (Field("user"), "string"),
 }
 
+#: The client nests a chain as deep as it is long.
+_MAX_GROUPS: Final = 2 * MAX_TESTS
 #: No run has an empty id.
 NOTHING: Final[Expression] = Compare(Field("id"), "=", "")
 
@@ -92,9 +94,28 @@ class Predicate:
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+def check_rules(nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Raises FilterError if rules and groups together are more than a filter may hold: before anything is made of
+    them."""
+    waiting, leaves, groups = list(nodes), 0, 0
+    while waiting:
+        rules = waiting.pop().get("rules")
+        if isinstance(rules, list):
+            groups += 1
+            waiting.extend(rule for rule in rules[: MAX_TESTS + 1] if isinstance(rule, Mapping))
+        else:
+            leaves += 1
+        if leaves > MAX_TESTS or groups > _MAX_GROUPS:
+            raise FilterError(
+                f"the query has more than {MAX_TESTS} rules or {_MAX_GROUPS} groups: ask for fewer at once"
+            )
+
+
 class _Rules:
-    columns: Sequence[Column]
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._named: dict[str, list[Column]] = {}
+        for column in columns:
+            self._named.setdefault(column.name, []).append(column)
 
     def expression(self, node: Mapping[str, Any], source: str | None) -> Expression:
         if "rules" not in node:
@@ -117,7 +138,7 @@ class _Rules:
 
     def _source_of(self, name: str, kind: Any) -> str:
         """Where a name without a source belongs: the client leaves it out in groups inside of groups."""
-        named = [column for column in self.columns if column.name == name]
+        named = self._named.get(name, [])
         fitting = [column.source for column in named if column.type == kind] or [column.source for column in named]
         for source in SOURCES:
             if source in fitting:

@@ -7,6 +7,7 @@ from runstream_query.comet.asked import AskedProject, AskedQuery, AskedSearch
 from runstream_query.comet.names import columns_of
 from runstream_query.comet.predicates import (
     Predicate,
+    check_rules,
     expression_of_predicates,
     expression_of_tree,
     needs_columns,
@@ -22,6 +23,7 @@ async def query(context: Context, request: web.Request, asked: AskedQuery) -> Co
     """All keys, the oldest run first."""
     place = await place_of(context, asked)
     try:
+        check_rules([one.query for one in asked.predicates])
         predicates = [Predicate(one.source, one.query, one.negated) for one in asked.predicates]
         looked_up = needs_columns([(one.source, one.query) for one in predicates])
         wanted = expression_of_predicates(predicates, await columns_of(context, place) if looked_up else ())
@@ -36,6 +38,7 @@ async def search(context: Context, request: web.Request, asked: AskedSearch) -> 
     place = await place_of(context, AskedProject(project_id=asked.project_id))
     try:
         tree = asked.rules_tree or {}
+        check_rules([tree])
         looked_up = bool(tree) and needs_columns([(None, tree)])
         wanted = expression_of_tree(tree, await columns_of(context, place) if looked_up else ())
         expression = of_project(place, asked.deleted, wanted)

@@ -1,5 +1,7 @@
 """Registered models as the read models have them: their versions in order, and the files of those."""
 
+import asyncio
+import dataclasses
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -143,8 +145,18 @@ async def versions_of(
     sql = f"SELECT {columns} FROM artifact_versions WHERE artifact = {parameters.text(artifact)}{only} AND NOT deleted"
     rows = await context.rows(sql, parameters)
     found = await contents_of(context, artifact, ordinal, with_files=with_files)
-    made = [_version(row, found.get(row["ordinal"], {})) for row in rows]
-    return sorted(made, key=lambda one: rank(one.version, one.ordinal), reverse=True)
+
+    def in_order() -> list[Version]:
+        made = [_version(row, found.get(row["ordinal"], {})) for row in rows]
+        return sorted(made, key=lambda one: rank(one.version, one.ordinal), reverse=True)
+
+    return await asyncio.to_thread(in_order) if context.usage.is_large else in_order()
+
+
+async def with_files_of(context: Context, artifact: str, version: Version) -> Version:
+    """A version that was read without its files, with them: those of all versions may be millions."""
+    found = await contents_of(context, artifact, version.ordinal, with_files=True)
+    return dataclasses.replace(version, files=files_of(found.get(version.ordinal, {})))
 
 
 async def contents_of(

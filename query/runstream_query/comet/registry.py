@@ -38,6 +38,7 @@ from runstream_query.comet.registered import (
     registered_models,
     remarks_on,
     versions_of,
+    with_files_of,
 )
 from runstream_query.comet.registry_history import changes_of
 from runstream_query.comet.zipped import stream_zip
@@ -75,10 +76,10 @@ async def latest(context: Context, request: web.Request, asked: AskedLatest) -> 
             and asked.version_minor in (None, numbers[1])
         )
 
-    found = [one for one in await versions_of(context, model.artifact, with_files=True) if is_meant(one)]
+    found = [one for one in await versions_of(context, model.artifact) if is_meant(one)]
     if not found:
         raise NotFound(f"{model.name} has no such version: see get_registry_model_versions")
-    return _details(request, model, found[:1])
+    return _details(request, model, [await with_files_of(context, model.artifact, found[0])])
 
 
 async def compact(context: Context, request: web.Request, asked: AskedRegistered) -> a.CometCompactModel:
@@ -181,9 +182,9 @@ async def history(context: Context, request: web.Request, asked: AskedHistory) -
 async def _meant(context: Context, asked: AskedVersion, *, with_files: bool) -> tuple[Registered, Version]:
     """Raises NotFound."""
     model = await find_model(context, asked.workspace_name, asked.model_name)
-    for one in await versions_of(context, model.artifact, with_files=with_files):
+    for one in await versions_of(context, model.artifact):
         if asked.version in (None, one.version) and (asked.stage is None or asked.stage in one.labels):
-            return model, one
+            return model, await with_files_of(context, model.artifact, one) if with_files else one
     what = f"version {asked.version[:80]}" if asked.version else f"version with the tag {asked.stage!r}"
     raise NotFound(f"{model.name} has no {what if asked.version or asked.stage else 'version'}: see find_versions")
 

@@ -1,6 +1,5 @@
 """Comet's REST interface as routes of an aiohttp application."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from runstream.service.auth import COMET_VERSION_PATH, reads
 from runstream.service.problems import Handler as RequestHandler
 from runstream.service.problems import Problem
 from runstream.service.problems import problem_of as service_problem_of
-from runstream.service.store import StoreReader
+from runstream.service.store import QueryClass, StoreReader
 from runstream.service.visibility import Visibility
 from runstream_query.answers import Answer
 from runstream_query.comet import answers as a
@@ -22,7 +21,8 @@ from runstream_query.comet import captured, charts, experiments, files, names, p
 from runstream_query.comet import registry_answers as r
 from runstream_query.http.context import Context
 from runstream_query.http.described import Described
-from runstream_query.http.endpoint import POSITION_HEADER
+from runstream_query.http.endpoint import POSITION_HEADER, send_large
+from runstream_query.http.outgoing import ended_with_connection, outgoing_of
 from runstream_query.problems import problem_of
 from runstream_query.settings import QuerySettings
 
@@ -34,7 +34,8 @@ ROOTS: Final = ("/api/rest/v2", "/clientlib/rest/v2")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` below each of ROOTS, unless it is `absolute`. `answer` is None where the answer is no JSON."""
+    """`path` below each of ROOTS, unless it is `absolute`. `answer` is None where the answer is no JSON. `reads` is the
+    class of its queries."""
 
     method: str
     path: str
@@ -44,6 +45,7 @@ class Route:
     answer: type[Answer] | None
     media: tuple[str, ...] = ()
     absolute: bool = False
+    reads: QueryClass = QueryClass.LIGHT
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -51,6 +53,7 @@ class Route:
 
 
 _OF: Final = q.AskedOfExperiment
+_HEAVY: Final = QueryClass.HEAVY
 _BYTES: Final = ("application/octet-stream",)
 ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", COMET_VERSION_PATH, "Version", names.version, q.AskedNothing, a.CometVersion, absolute=True),
@@ -59,18 +62,44 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "projects", "Projects of a workspace", names.projects, q.AskedWorkspace, a.CometProjects),
     Route("GET", "project", "A project", names.project, q.AskedProject, a.CometProject),
     Route("GET", "project/notes", "Notes of a project", names.notes, q.AskedProject, a.CometNotes),
-    Route("GET", "project/column-names", "What can be queried", names.column_names, q.AskedProject, a.CometColumns),
-    Route("POST", "project/query", "Experiments that match", queries.query, q.AskedQuery, a.CometKeys),
-    Route("GET", "experiments", "Experiments", names.experiments, q.AskedExperiments, a.CometExperiments),
-    Route("POST", "experiments/search", "A page of those that match", queries.search, q.AskedSearch, a.CometFound),
-    Route("POST", "experiments/multi-metric-chart", "Curves", charts.charts, q.AskedCharts, a.CometCharts),
+    Route(
+        "GET",
+        "project/column-names",
+        "What can be queried",
+        names.column_names,
+        q.AskedProject,
+        a.CometColumns,
+        reads=_HEAVY,
+    ),
+    Route("POST", "project/query", "Experiments that match", queries.query, q.AskedQuery, a.CometKeys, reads=_HEAVY),
+    Route("GET", "experiments", "Experiments", names.experiments, q.AskedExperiments, a.CometExperiments, reads=_HEAVY),
+    Route(
+        "POST",
+        "experiments/search",
+        "A page of those that match",
+        queries.search,
+        q.AskedSearch,
+        a.CometFound,
+        reads=_HEAVY,
+    ),
+    Route(
+        "POST", "experiments/multi-metric-chart", "Curves", charts.charts, q.AskedCharts, a.CometCharts, reads=_HEAVY
+    ),
     Route("GET", "experiment/metadata", "An experiment", experiments.metadata, _OF, a.CometExperiment),
     Route("GET", "experiment/tags", "Tags", experiments.tags, _OF, a.CometTags),
     Route("GET", "experiment/parameters", "Parameters", experiments.parameter_summaries, _OF, a.CometSummaries),
     Route("GET", "experiment/log-other", "Other values", experiments.other_summaries, _OF, a.CometSummaries),
     Route("GET", "experiment/metrics/summary", "Metrics", experiments.metric_summaries, _OF, a.CometSummaries),
-    Route("GET", "experiment/metrics/get-metric", "A curve", points.metric_points, q.AskedMetric, a.CometPoints),
-    Route("GET", "experiment/metrics/get-all", "All curves", points.all_points, _OF, a.CometPoints),
+    Route(
+        "GET",
+        "experiment/metrics/get-metric",
+        "A curve",
+        points.metric_points,
+        q.AskedMetric,
+        a.CometPoints,
+        reads=_HEAVY,
+    ),
+    Route("GET", "experiment/metrics/get-all", "All curves", points.all_points, _OF, a.CometPoints, reads=_HEAVY),
     Route("GET", "experiment/asset/list", "Assets", files.assets, q.AskedAssets, a.CometAssets),
     Route("GET", "experiment/asset/get-by-name", "Assets", files.assets_by_name, q.AskedAssetByName, a.CometAssets),
     Route("GET", "experiment/asset/get-asset", "Bytes of an asset", files.asset, q.AskedAsset, None, _BYTES),
@@ -200,7 +229,7 @@ def add_comet(
     knows the client's keys and lets everybody see COMET_VERSION_PATH. Problems have a member `msg` as well, which the
     client shows. Everything runs in the application's event loop; what takes long in threads.
     """
-    context = Context(store, visibility, None, assets, settings, None, now_us)
+    context = Context(store, visibility, None, assets, settings, None, now_us, outgoing=outgoing_of(app, settings))
     for route in ROUTES:
         for path in route.paths:
             app.router.add_route(route.method, path, _handler(route, context))
@@ -211,17 +240,21 @@ def _handler(route: Route, context: Context) -> RequestHandler:
         try:
             asked = await q.read_asked(route.asked, request, context.settings.max_body_bytes)
             position = str(context.visibility.visible())
-            answer = await route.handle(context, request, asked)
-            if isinstance(answer, web.StreamResponse):
-                return answer
-            body = await asyncio.to_thread(a.encode, answer)
+            # The client takes this very type: with a charset behind it, it says that the answer is no JSON.
+            headers = {"Content-Type": "application/json", POSITION_HEADER: position}
+            own = context.for_request(route.reads)
+            with ended_with_connection(request):
+                answer = await route.handle(own, request, asked)
+                if isinstance(answer, web.StreamResponse):
+                    return answer
+                if own.usage.is_large:
+                    return await send_large(own, request, answer, headers, by_alias=True)
+            return web.Response(body=a.encode(answer), headers=headers)
         except Exception as error:
             problem = problem_of(error) or service_problem_of(error)
             if problem is None:
                 raise
             raise _with_message(problem) from error
-        # The client takes this very type: with a charset behind it, it says that the answer is no JSON.
-        return web.Response(body=body, headers={"Content-Type": "application/json", POSITION_HEADER: position})
 
     return reads(serve)
 

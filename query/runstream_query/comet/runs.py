@@ -11,7 +11,7 @@ from runstream.service.comet import SECTION, link_name
 from runstream_query.answers import Project
 from runstream_query.comet.answers import CometExperiment, at_ms
 from runstream_query.comet.asked import AskedProject
-from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.filters.compiler import compile_filter
 from runstream_query.filters.tree import And, Compare, Expression, Field, OneOf, Or, fields_of
 from runstream_query.http.context import Context
@@ -25,8 +25,6 @@ Row = dict[str, Any]
 
 #: The path of the program, in the environment that the SDK captures.
 PROGRAM: Final = "command.program"
-#: More runs than anyone has in a project: the store's own limits come first.
-_ALL: Final = 2**31 - 1
 #: Beyond so many ids, a look at the whole project costs less than to say them.
 _MANY: Final = 1000
 #: What an experiment shows, of the columns of a run.
@@ -126,17 +124,27 @@ async def matching(
     offset: int = 0,
 ) -> list[Row]:
     """Rows of the runs that match, by one statement. `columns` are expressions over those of `read` (RUN_COLUMNS) and
-    of `order`; all are ours, never a client's text."""
+    of `order`; all are ours, never a client's text. Raises LimitExceeded for more than one answer may have."""
     parameters = Parameters()
     clock = context.clock()
     needed = dict.fromkeys((*_ORDERED_BY, *read, *columns_of(fields_of(expression))))
     condition = compile_filter(expression, parameters, clock.now_us)
+    most = context.settings.max_experiments
+    wanted = most + 1 if limit is None else min(limit, most + 1)
     sql = (
         f"SELECT {', '.join(columns)} FROM (SELECT * FROM {run_rows(parameters, clock, tuple(needed))} "
         f"WHERE {condition}) AS found ORDER BY {order} "
-        f"LIMIT {parameters.integer(_ALL if limit is None else limit)} OFFSET {parameters.integer(offset)}"
+        f"LIMIT {parameters.integer(wanted)} OFFSET {parameters.integer(offset)}"
     )
-    return await context.rows(sql, parameters)
+    rows = await context.rows(sql, parameters)
+    if len(rows) > most:
+        raise LimitExceeded(
+            f"more than {most} experiments match, which is the limit of one answer (RUNSTREAM_QUERY_MAX_EXPERIMENTS): "
+            "ask for a page and its size, or with more conditions",
+            limit="max_experiments",
+            value=most,
+        )
+    return rows
 
 
 async def require_row(context: Context, key: str) -> Row:

@@ -65,11 +65,11 @@ async def stream_zip(
             with archive.open(entry, "w") as sink:
                 async for chunk in stream.chunks:
                     sink.write(chunk)
-                    await response.write(written.taken())
+                    await context.outgoing.write(request, response, written.taken())
         renamed = {made: file for (made, _, _), (file, _, _) in zip(entries, files, strict=True) if made != file}
         if renamed:
             archive.writestr(zipfile.ZipInfo(_names_file(entries)), json.dumps(renamed, indent=1))
-    await response.write(written.taken())
+    await context.outgoing.write(request, response, written.taken())
     await response.write_eof()
     return response
 

@@ -21,13 +21,13 @@ from runstream_query.answers import (
     RunArtifact,
     RunArtifacts,
 )
-from runstream_query.as_of import FoldedArtifact, LoggedEvent
+from runstream_query.as_of import FoldedArtifact
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.files import file_headers, send_file
-from runstream_query.http.past import folds_of, time_of
+from runstream_query.http.past import events_of, folds_of, time_of
 from runstream_query.sql.cursors import Cursor
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.prefix import within
@@ -275,8 +275,9 @@ async def _folded(context: Context, artifact: str, prefix: Positions) -> FoldedA
         f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(key)} AND "
         f"startsWith(type, 'artifact_') AND {within(prefix, parameters)} ORDER BY part, offset, seq"
     )
-    events = [LoggedEvent(**row) for row in await context.rows(sql, parameters)]
-    past = await asyncio.to_thread(folds.fold_artifact, artifact, events)
+    events = await events_of(context, sql, parameters, f"the key of artifact {artifact}")
+    async with context.folding:
+        past = await asyncio.to_thread(folds.fold_artifact, artifact, events)
     if past is None:
         raise NotFound(f"the artifact {artifact} was not there as of {prefix}: give another as_of")
     return past

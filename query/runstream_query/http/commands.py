@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from pydantic import Field as ModelField
 
+from runstream.service.store import QueryClass
 from runstream_query.answers import CommandOutcome
-from runstream_query.as_of import LoggedEvent
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
-from runstream_query.http.past import folds_of
+from runstream_query.http.past import events_of, folds_of
 from runstream_query.sql.parameters import Parameters
 
 _COMMAND: Final = re.compile(r"([0-9a-f]{32})-([0-9]{1,18})")
@@ -55,8 +55,9 @@ async def outcome(context: Context, call: Call[AskedOutcome]) -> CommandOutcome:
         f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(key)} AND "
         f"(part, offset, seq) <= ({', '.join(place)}) AND {_about(own, parameters)} ORDER BY part, offset, seq"
     )
-    events = [LoggedEvent(**row) for row in await context.rows(sql, parameters)]
-    changed = await asyncio.to_thread(folds.changed, events)
+    events = await events_of(context, sql, parameters, repr(key))
+    async with context.folding:
+        changed = await asyncio.to_thread(folds.changed, events)
     return CommandOutcome(
         command=command, key=key, type=own["type"], position=f"{own['part']}:{own['offset']}", changed=changed
     )
@@ -113,5 +114,13 @@ def _about(own: dict[str, Any], parameters: Parameters) -> str:
 
 
 ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint("GET", "/api/v1/commands/{command}", "What came of a command", outcome, AskedOutcome, CommandOutcome),
+    Endpoint(
+        "GET",
+        "/api/v1/commands/{command}",
+        "What came of a command",
+        outcome,
+        AskedOutcome,
+        CommandOutcome,
+        reads=QueryClass.LOOKUP,
+    ),
 )

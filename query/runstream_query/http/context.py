@@ -1,25 +1,49 @@
 """What every handler has: the seams, the settings, the clock; and the reads that all of them share."""
 
 import asyncio
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self, TypeVar, TypeVarTuple
+
+import pyarrow as pa
 
 from runstream.events.positions import InvalidPositions, Positions
 from runstream.service.assets import AssetReader
 from runstream.service.log import LogReader
-from runstream.service.store import StoreReader
+from runstream.service.store import QueryClass, StoreReader
 from runstream.service.visibility import Visibility
 from runstream_query.as_of import AsOf
 from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
 from runstream_query.http.described import Described
+from runstream_query.http.outgoing import Outgoing
 from runstream_query.settings import QuerySettings
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import Clock
 
 _POSITION: Final = re.compile(r"\d+:\d+(,\d+:\d+)*\Z")
+#: Beyond so much a request's results are made into Python values and JSON in threads, in slices of so many values (2 ms
+#: in which nothing else gets the interpreter) or bytes.
+LARGE_BYTES: Final = 131_072
+_LARGE_VALUES: Final = 8_192
+_SLICE_VALUES: Final = 4_096
+_SLICE_BYTES: Final = 262_144
+
+T = TypeVar("T")
+Given = TypeVarTuple("Given")
+
+
+@dataclass(slots=True)
+class Usage:
+    """What one request has read from the store."""
+
+    read_bytes: int = 0
+
+    @property
+    def is_large(self) -> bool:
+        return self.read_bytes > LARGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +60,55 @@ class Context:
     described: Sequence[Described] = ()
     #: Set when the server begins to stop: live streams end.
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    #: One entry a live stream that is open now.
+    #: The live streams that are open, and what those with the same scope share, by scope.
+    feeds: dict[Any, Any] = field(default_factory=dict)
     live: set[object] = field(default_factory=set)
+    #: The OpenAPI document as it is sent, once somebody asked for it.
+    document: dict[str, bytes] = field(default_factory=dict)
+    #: What is on its way to readers, and the reads of the past that fold at the moment; made for the application.
+    outgoing: Outgoing = field(default=None)  # type: ignore[assignment]
+    folding: asyncio.Semaphore = field(default=None)  # type: ignore[assignment]
+    #: The class of this request's queries, and what it has read.
+    of: QueryClass = QueryClass.LIGHT
+    usage: Usage = field(default_factory=Usage)
+
+    def __post_init__(self) -> None:
+        if self.outgoing is None:
+            object.__setattr__(self, "outgoing", Outgoing(self.settings))
+        if self.folding is None:
+            object.__setattr__(self, "folding", asyncio.Semaphore(self.settings.past_folds))
 
     def clock(self, now_us: int | None = None) -> Clock:
         return Clock(self.now_us() if now_us is None else now_us, round(self.settings.silence_s * 1_000_000))
 
+    def for_request(self, of: QueryClass) -> Self:
+        """The context of one request, whose queries are of this class."""
+        return dataclasses.replace(self, of=of, usage=Usage())
+
+    async def table(self, sql: str, parameters: Parameters) -> pa.Table:
+        """The result of a statement. Raises what `StoreReader.query` raises."""
+        table = await self.store.query(sql, parameters.values, of=self.of)
+        self.usage.read_bytes += table.nbytes
+        return table
+
     async def rows(self, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
         """The rows of a statement. Raises what `StoreReader.query` raises."""
-        table = await self.store.query(sql, parameters.values)
-        rows: list[dict[str, Any]] = table.to_pylist()
-        return rows
+        table = await self.table(sql, parameters)
+        if not is_large(table):
+            rows: list[dict[str, Any]] = table.to_pylist()
+            return rows
+        return await asyncio.to_thread(rows_in_slices, table)
+
+    async def off_loop(self, work: Callable[[*Given], T], *given: *Given) -> T:
+        """What `work`, a pure function, makes of what was read: in a thread if that is much."""
+        return await asyncio.to_thread(work, *given) if self.usage.is_large else work(*given)
+
+    async def models(self, make: Callable[[dict[str, Any]], T], sql: str, parameters: Parameters) -> list[T]:
+        """What `make`, a pure function, makes of each row."""
+        table = await self.table(sql, parameters)
+        if not is_large(table):
+            return [make(row) for row in table.to_pylist()]
+        return await asyncio.to_thread(lambda: [make(row) for row in rows_in_slices(table)])
 
     async def wait(self, wait_for: str | None, wait_s: float | None) -> None:
         """Wait until the position is visible. Raises InvalidRequest, NotVisible."""
@@ -86,8 +148,23 @@ class Context:
         """Raises NotFound if nothing was ever heard of the run."""
         parameters = Parameters()
         sql = f"SELECT 1 FROM run_states WHERE run = {parameters.text(run)} LIMIT 1"
-        if not (await self.store.query(sql, parameters.values)).num_rows:
+        if not (await self.table(sql, parameters)).num_rows:
             raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
+
+
+def is_large(table: pa.Table) -> bool:
+    """Whether it is to be made into Python values in a thread."""
+    return bool(table.num_rows * table.num_columns > _LARGE_VALUES or table.nbytes > LARGE_BYTES)
+
+
+def rows_in_slices(table: pa.Table) -> list[dict[str, Any]]:
+    """As `to_pylist`, without holding the interpreter for long. For a thread."""
+    rows: list[dict[str, Any]] = []
+    size_bytes = max(1, table.nbytes // max(1, table.num_rows))
+    step = max(1, min(_SLICE_VALUES // max(1, table.num_columns), _SLICE_BYTES // size_bytes))
+    for begin in range(0, table.num_rows, step):
+        rows.extend(table.slice(begin, step).to_pylist())
+    return rows
 
 
 def _positions(text: str, name: str) -> Positions:

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
 from pydantic import Field as ModelField
 
+from runstream.service.store import QueryClass
 from runstream_query.answers import (
     Attribute,
     Attributes,
@@ -21,6 +23,7 @@ from runstream_query.answers import (
     Workspace,
     Workspaces,
 )
+from runstream_query.errors import LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint, Handler
@@ -62,18 +65,22 @@ def attributes_of(kind: str) -> Handler:
         prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
         if prefix is not None:
             past = await folded(context, run, prefix)
-            rows = sorted((row for row in past.attributes if row["kind"] == kind), key=lambda row: str(row["name"]))
-            return Attributes(
-                run=run, values=[_attribute(row["name"], row["value"], time_of(row["at"])) for row in rows]
-            )
+
+            def made() -> list[Attribute]:
+                rows = sorted((row for row in past.attributes if row["kind"] == kind), key=lambda row: str(row["name"]))
+                return [_attribute(row["name"], row["value"], time_of(row["at"])) for row in rows]
+
+            return Attributes(run=run, values=await asyncio.to_thread(made))
         await context.require_run(run)
         parameters = Parameters()
         sql = (
             f"SELECT name, value, at FROM attributes WHERE run = {parameters.text(run)} AND "
             f"kind = {parameters.text(kind)} AND NOT deleted ORDER BY name"
         )
-        found = await context.rows(sql, parameters)
-        return Attributes(run=run, values=[_attribute(row["name"], row["value"], row["at"]) for row in found])
+        return Attributes(
+            run=run,
+            values=await context.models(lambda row: _attribute(row["name"], row["value"], row["at"]), sql, parameters),
+        )
 
     return show
 
@@ -98,8 +105,20 @@ async def _summaries(context: Context, runs: list[str], metrics: list[str], aske
         return Summaries(summaries=await summaries_of_past(context, runs, names, prefix) if names else [])
     parameters = Parameters()
     only = f" AND {chosen_condition(metrics, parameters)}" if metrics else ""
-    sql = f"SELECT {SUMMARY_COLUMNS} FROM summaries WHERE run IN {parameters.texts(runs)}{only} ORDER BY run, metric"
-    return Summaries(summaries=[Summary(**row) for row in await context.rows(sql, parameters)])
+    limit = context.settings.max_summaries
+    sql = (
+        f"SELECT {SUMMARY_COLUMNS} FROM summaries WHERE run IN {parameters.texts(runs)}{only} ORDER BY run, metric "
+        f"LIMIT {parameters.integer(limit + 1)}"
+    )
+    summaries = await context.models(lambda row: Summary(**row), sql, parameters)
+    if len(summaries) > limit:
+        raise LimitExceeded(
+            f"these runs have more than {limit} summaries of these metrics (RUNSTREAM_QUERY_MAX_SUMMARIES): ask for "
+            "fewer runs or metrics at once",
+            limit="max_summaries",
+            value=limit,
+        )
+    return Summaries(summaries=summaries)
 
 
 async def history(context: Context, call: Call[AskedHistory]) -> History:
@@ -118,38 +137,33 @@ async def history(context: Context, call: Call[AskedHistory]) -> History:
         f"SELECT part, offset, seq, writer, at, type, body FROM events WHERE key = {parameters.text(run)}{beyond} "
         f"ORDER BY part, offset, seq LIMIT {parameters.integer(asked.limit + 1)}"
     )
-    rows = await context.rows(sql, parameters)
-    page, more = rows[: asked.limit], len(rows) > asked.limit
-    events = [
-        HistoryEvent(
-            position=f"{row['part']}:{row['offset']}",
-            writer=row["writer"],
-            seq=row["seq"],
-            at=row["at"],
-            type=row["type"],
-            event=json.loads(row["body"]),
-        )
-        for row in page
-    ]
-    last = page[-1] if page else None
-    return History(
-        events=events, next_cursor=write_cursor(last["part"], last["offset"], last["seq"]) if more and last else None
+    found = await context.models(_event_and_place, sql, parameters)
+    page = found[: asked.limit]
+    cursor = write_cursor(*page[-1][1]) if len(found) > asked.limit else None
+    return History(events=[event for event, _ in page], next_cursor=cursor)
+
+
+def _event_and_place(row: dict[str, Any]) -> tuple[HistoryEvent, tuple[int, int, int]]:
+    event = HistoryEvent(
+        position=f"{row['part']}:{row['offset']}",
+        writer=row["writer"],
+        seq=row["seq"],
+        at=row["at"],
+        type=row["type"],
+        event=json.loads(row["body"]),
     )
+    return event, (row["part"], row["offset"], row["seq"])
 
 
 async def list_workspaces(context: Context, call: Call[Asked]) -> Workspaces:
     """Workspaces that have runs or projects."""
     projects = await projects_of(context, None)
-    names = sorted({project.workspace for project in projects})
+    counts, runs = Counter[str](), Counter[str]()
+    for project in projects:
+        counts[project.workspace] += 1
+        runs[project.workspace] += project.runs
     return Workspaces(
-        workspaces=[
-            Workspace(
-                workspace=name,
-                projects=sum(project.workspace == name for project in projects),
-                runs=sum(project.runs for project in projects if project.workspace == name),
-            )
-            for name in names
-        ]
+        workspaces=[Workspace(workspace=name, projects=counts[name], runs=runs[name]) for name in sorted(counts)]
     )
 
 
@@ -174,6 +188,12 @@ async def projects_of(context: Context, workspace: str | None) -> list[Project]:
             counted,
         ),
     )
+    if context.usage.is_large:
+        return await asyncio.to_thread(_projects, states, runs)
+    return _projects(states, runs)
+
+
+def _projects(states: list[dict[str, Any]], runs: list[dict[str, Any]]) -> list[Project]:
     found: dict[tuple[str, str], dict[str, Any]] = {
         (row["workspace"], row["project"]): {"description": "", "notes": "", **row} for row in runs
     }
@@ -224,6 +244,14 @@ ENDPOINTS: Final[Iterable[Endpoint]] = (
     Endpoint("GET", f"{_RUN}/others", "Other values", attributes_of("other"), AskedOfPast, Attributes),
     Endpoint("GET", f"{_RUN}/environment", "Environment", attributes_of("environment"), AskedOfPast, Attributes),
     Endpoint("GET", f"{_RUN}/summaries", "Summaries of a run's metrics", run_summaries, AskedSummaries, Summaries),
-    Endpoint("POST", "/api/v1/summaries", "Summaries of many runs", many_summaries, AskedManySummaries, Summaries),
+    Endpoint(
+        "POST",
+        "/api/v1/summaries",
+        "Summaries of many runs",
+        many_summaries,
+        AskedManySummaries,
+        Summaries,
+        reads=QueryClass.HEAVY,
+    ),
     Endpoint("GET", f"{_RUN}/history", "Control events of a run", history, AskedHistory, History),
 )

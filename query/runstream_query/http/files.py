@@ -1,5 +1,6 @@
 """Assets and console output of a run."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable
@@ -45,14 +46,19 @@ async def list_assets(context: Context, call: Call[AskedAssets]) -> Assets:
     prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
     if prefix is not None:
         past = await folded(context, run, prefix)
-        rows = [{**row, "at": time_of(row["at"])} for row in past.assets]
+        rows = [{**row, "at": time_of(row["at"])} for row in past.assets if kind is None or row["kind"] == kind]
+        assets = await asyncio.to_thread(lambda: [_asset(row) for row in rows])
     else:
         await context.require_run(run)
         parameters = Parameters()
-        sql = f"SELECT {_COLUMNS} FROM assets WHERE run = {parameters.text(run)} AND NOT deleted"
-        rows = await context.rows(sql, parameters)
-    assets = [_asset(row) for row in rows if kind is None or row["kind"] == kind]
-    return Assets(assets=sorted(assets, key=lambda asset: (asset.name, asset.step or 0, asset.at, asset.asset)))
+        only = "" if kind is None else f" AND kind = {parameters.text(kind)}"
+        sql = f"SELECT {_COLUMNS} FROM assets WHERE run = {parameters.text(run)}{only} AND NOT deleted"
+        assets = await context.models(_asset, sql, parameters)
+
+    def in_order() -> list[Asset]:
+        return sorted(assets, key=lambda asset: (asset.name, asset.step or 0, asset.at, asset.asset))
+
+    return Assets(assets=await asyncio.to_thread(in_order) if context.usage.is_large else in_order())
 
 
 def _asset(row: dict[str, Any]) -> Asset:
@@ -98,7 +104,7 @@ async def send_file(
     response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(end - start)})
     await response.prepare(request)
     async for chunk in stream.chunks:
-        await response.write(chunk)
+        await context.outgoing.write(request, response, chunk)
     await response.write_eof()
     return response
 
@@ -149,20 +155,8 @@ async def show_output(context: Context, call: Call[AskedOutput]) -> Output | web
     """What the run printed, ordered by writer and the writer's own order. As text: the page's pieces joined."""
     run, asked = call.path["run"], call.asked
     await context.require_run(run)
-    parameters = Parameters()
-    conditions = [f"run = {parameters.text(run)}"]
-    if asked.stream is not None:
-        conditions.append(f"stream = {parameters.text(asked.stream)}")
-    if asked.cursor:
-        writer, seq = read_cursor(asked.cursor, 2)
-        conditions.append(f"(writer, seq) > ({parameters.bind(writer, 'UInt64')}, {parameters.bind(seq, 'UInt64')})")
-    sql = (
-        f"SELECT writer, seq, at, stream, text FROM output WHERE {' AND '.join(conditions)} "
-        f"ORDER BY writer, seq LIMIT {parameters.integer(asked.limit + 1)}"
-    )
-    rows = await context.rows(sql, parameters)
-    page = rows[: asked.limit]
-    cursor = write_cursor(page[-1]["writer"], page[-1]["seq"]) if len(rows) > asked.limit else None
+    after = read_cursor(asked.cursor, 2) if asked.cursor else None
+    page, cursor = await output_page(context, run, after, asked.limit, asked.stream)
     if asked.format == "text":
         headers = {"X-Content-Type-Options": "nosniff", POSITION_HEADER: str(context.visibility.visible())}
         if cursor:
@@ -170,6 +164,38 @@ async def show_output(context: Context, call: Call[AskedOutput]) -> Output | web
         return web.Response(text="".join(row["text"] for row in page), content_type="text/plain", headers=headers)
     pieces = [OutputPiece(**{**row, "writer": f"{row['writer']:016x}"}) for row in page]
     return Output(pieces=pieces, next_cursor=cursor)
+
+
+async def output_page(
+    context: Context,
+    run: str,
+    after: tuple[int, ...] | None,
+    limit: int,
+    stream: str | None = None,
+    text_bytes: int | None = None,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """At most `limit` pieces (writer, seq, at, stream, text) behind `after` (writer, seq), and at most about
+    `text_bytes` (`max_text_bytes`) of text; and the cursor behind them, None at the end."""
+    parameters = Parameters()
+    conditions = [f"run = {parameters.text(run)}"]
+    if stream is not None:
+        conditions.append(f"stream = {parameters.text(stream)}")
+    if after is not None:
+        writer, seq = (parameters.bind(number, "UInt64") for number in after)
+        conditions.append(f"(writer, seq) > ({writer}, {seq})")
+    size = "sum(length(text)) OVER (ORDER BY writer, seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+    sql = (
+        f"SELECT writer, seq, at, stream, text, pieces FROM (SELECT *, {size} - length(text) AS before, "
+        "count() OVER () AS pieces FROM (SELECT writer, seq, at, stream, text FROM output "
+        f"WHERE {' AND '.join(conditions)} ORDER BY writer, seq LIMIT {parameters.integer(limit + 1)})) "
+        f"WHERE before < {parameters.integer(text_bytes or context.settings.max_text_bytes)} ORDER BY writer, seq "
+        f"LIMIT {parameters.integer(limit)}"
+    )
+    rows = await context.rows(sql, parameters)
+    more = bool(rows) and len(rows) < rows[0]["pieces"]
+    for row in rows:
+        del row["pieces"]
+    return rows, write_cursor(rows[-1]["writer"], rows[-1]["seq"]) if more else None
 
 
 _RUN: Final = "/api/v1/runs/{run}"

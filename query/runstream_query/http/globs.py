@@ -1,5 +1,6 @@
 """Metric names and globs (`loss`, `val/*`, `layer?.norm`) to the metrics that runs have."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -46,5 +47,6 @@ async def chosen(context: Context, runs: Sequence[str], metrics: Sequence[str]) 
 async def near_metric(context: Context, runs: Sequence[str], name: str) -> str:
     """`; did you mean X?` for the most similar metric that the runs have, or nothing."""
     parameters = Parameters()
-    sql = f"SELECT DISTINCT metric FROM summary_states WHERE run IN {parameters.texts(runs)} LIMIT 5000"
-    return similar(name, [row["metric"] for row in await context.rows(sql, parameters)])
+    sql = f"SELECT DISTINCT metric FROM summary_states WHERE run IN {parameters.texts(runs)} LIMIT 1000"
+    names = [row["metric"] for row in await context.rows(sql, parameters)]
+    return await asyncio.to_thread(similar, name, names)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from runstream.events.positions import Positions
 from runstream_query.answers import RunRow, Summary
 from runstream_query.as_of import AsOf, FoldedRun, LoggedEvent
-from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.http.context import Context
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.prefix import within
@@ -40,10 +40,27 @@ async def folded(context: Context, run: str, prefix: Positions) -> FoldedRun:
         f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(run)} AND "
         f"{within(prefix, parameters)} ORDER BY part, offset, seq"
     )
-    events = [LoggedEvent(**row) for row in await context.rows(sql, parameters)]
+    events = await events_of(context, sql, parameters, f"run {run!r}")
     if not events:
         raise NotFound(f"nothing was known of the run {run!r} as of {prefix}: give a later as_of")
-    return await asyncio.to_thread(folds.fold_run, run, events)
+    async with context.folding:
+        return await asyncio.to_thread(folds.fold_run, run, events)
+
+
+async def events_of(context: Context, sql: str, parameters: Parameters, what: str) -> list[LoggedEvent]:
+    """The events that a statement gives. Raises LimitExceeded if they are more than one question may fold."""
+    limit = context.settings.max_past_events
+    events = await context.models(
+        lambda row: LoggedEvent(**row), f"{sql} LIMIT {parameters.integer(limit + 1)}", parameters
+    )
+    if len(events) > limit:
+        raise LimitExceeded(
+            f"{what} has more than {limit} control events up to then, which is what one question may fold "
+            "(RUNSTREAM_QUERY_MAX_PAST_EVENTS): ask as of an earlier moment, or without as_of",
+            limit="max_past_events",
+            value=limit,
+        )
+    return events
 
 
 def run_row_of_past(past: FoldedRun, now_us: int) -> RunRow:
@@ -64,11 +81,20 @@ async def summaries_of_past(
     wanted = Range(as_of=prefix)
     parameters = Parameters()
     counts = await context.rows(count_statement(Names(tuple(runs), tuple(metrics)), wanted, parameters), parameters)
+    total, limit = sum(row["count"] for row in counts), context.settings.max_past_points
+    if total > limit:
+        raise LimitExceeded(
+            f"these metrics had {total} points then, and one question may fold {limit} "
+            "(RUNSTREAM_QUERY_MAX_PAST_POINTS): ask for fewer runs or metrics at once",
+            limit="max_past_points",
+            value=limit,
+        )
     summaries: list[Summary] = []
     for names in reads_of(counts, context.settings.points_per_read):
         bound = Parameters()
-        points: pa.Table = await context.store.query(points_statement(names, wanted, bound), bound.values)
-        rows = await asyncio.to_thread(folds.summarise, points.drop_columns(["writer"]))
+        async with context.folding:
+            points: pa.Table = await context.table(points_statement(names, wanted, bound), bound)
+            rows = await asyncio.to_thread(folds.summarise, points.drop_columns(["writer"]))
         summaries.extend(summary_of_past(row) for row in rows)
     return sorted(summaries, key=lambda summary: (summary.run, summary.metric))
 

@@ -1,5 +1,6 @@
 """The query service as routes of an aiohttp application."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -19,6 +20,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.described import Described
 from runstream_query.http.endpoint import Asked, Call, Endpoint
 from runstream_query.http.openapi import Document, document
+from runstream_query.http.outgoing import outgoing_of
 from runstream_query.problems import problem_of
 from runstream_query.settings import QuerySettings
 
@@ -27,8 +29,12 @@ OPENAPI_PATH: Final = "/api/v1/openapi.json"
 
 
 async def _show_document(context: Context, call: Call[Asked]) -> web.StreamResponse:
-    body = encode_json(Document(document(ENDPOINTS, API_VERSION, context.described)))
-    return web.Response(body=body, headers={"Content-Type": "application/json"})
+    # It takes a tenth of a second to make and never changes.
+    if "body" not in context.document:
+        context.document["body"] = await asyncio.to_thread(
+            lambda: encode_json(Document(document(ENDPOINTS, API_VERSION, context.described)))
+        )
+    return web.Response(body=context.document["body"], headers={"Content-Type": "application/json"})
 
 
 #: Every route of the service, in the order in which they are tried.
@@ -71,7 +77,9 @@ def add_query(
     down. `now_us` is the clock (microseconds since 1970 UTC) that decides how long a writer has been silent.
     `described` are the application's other routes: the OpenAPI document is about the whole server.
     """
-    context = Context(store, visibility, log, assets, settings, as_of, now_us, described)
+    context = Context(
+        store, visibility, log, assets, settings, as_of, now_us, described, outgoing=outgoing_of(app, settings)
+    )
     for endpoint in ENDPOINTS:
         app.router.add_route(endpoint.method, endpoint.path, _handler(endpoint, context))
 

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from pydantic import Field as ModelField
 
+from runstream.service.store import QueryClass
 from runstream_query.answers import RunDetail, RunRow, Runs
 from runstream_query.errors import FilterError, InvalidRequest, NotFound
 from runstream_query.filters.checks import MAX_FILTER_CHARS
@@ -20,12 +21,14 @@ from runstream_query.http.pages import page_rows, shown_rows
 from runstream_query.http.past import folded, run_row_of_past
 from runstream_query.http.writers import writers_now, writers_of_past
 from runstream_query.sql.cursors import Cursor
-from runstream_query.sql.order import DEFAULT_SORT, parse_sort, question_of, split_fields
+from runstream_query.sql.order import DEFAULT_SORT, SortKey, parse_sort, question_of, split_fields
 from runstream_query.sql.pages import Question, count_statement
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import RUN_COLUMNS
 
 MAX_COLUMNS: Final = 500
+#: A question below it is read within 2 ms.
+_LONG_QUESTION_CHARS: Final = 500
 
 
 class AskedRuns(Asked):
@@ -54,7 +57,10 @@ class AskedColumns:
     def __init__(self, text: str) -> None:
         self.every: set[str] = set()
         self.named: dict[Field, list[str]] = {}
-        for piece in split_fields(text):
+        pieces = split_fields(text)
+        if len(pieces) > MAX_COLUMNS + len(NAMED):
+            raise InvalidRequest(f"columns: {len(pieces)} of them, at most {MAX_COLUMNS} are allowed", name="columns")
+        for piece in pieces:
             if piece.endswith(".*") and piece[:-2] in NAMED:
                 self.every.add(piece[:-2])
                 continue
@@ -101,11 +107,10 @@ def _expression(asked: AskedRuns) -> Expression | None:
     return None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
-async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
-    """One page. Four statements in most cases, however many runs and columns there are (five with count)."""
-    asked = call.asked
-    if asked.limit > context.settings.max_page:
-        raise InvalidRequest(f"limit is {asked.limit}: at most {context.settings.max_page} are allowed", name="limit")
+def _understood(
+    asked: AskedRuns,
+) -> tuple[Expression | None, tuple[SortKey, ...], AskedColumns, str, Cursor | None]:
+    """Filter, order and columns; what a cursor must agree with, and the cursor. Raises FilterError, InvalidRequest."""
     expression = _expression(asked)
     try:
         sort = parse_sort(asked.sort)
@@ -116,7 +121,24 @@ async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
     except FilterError as error:
         raise FilterError(f"columns: {error.message}", text=error.text, column=error.column, name="columns") from None
     agreed = question_of(expression, sort, "")
-    after = Cursor.parse(asked.cursor, agreed) if asked.cursor else None
+    return expression, sort, columns, agreed, Cursor.parse(asked.cursor, agreed) if asked.cursor else None
+
+
+def class_of(asked: AskedRuns) -> QueryClass:
+    """The first page of everything costs the same however many runs there are; anything else may look at all."""
+    plain = not asked.filter.strip() and not asked.columns and not asked.count and asked.sort == DEFAULT_SORT
+    return QueryClass.LIGHT if plain else QueryClass.HEAVY
+
+
+async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
+    """One page. Four statements in most cases, however many runs and columns there are (five with count)."""
+    asked = call.asked
+    if asked.limit > context.settings.max_page:
+        raise InvalidRequest(f"limit is {asked.limit}: at most {context.settings.max_page} are allowed", name="limit")
+    # A long question takes up to half a second to read.
+    long = len(asked.filter) + len(asked.sort) + len(asked.columns) + len(asked.cursor or "") > _LONG_QUESTION_CHARS
+    understood = await asyncio.to_thread(_understood, asked) if long else _understood(asked)
+    expression, sort, columns, agreed, after = understood
     clock = context.clock(after.now_us if after else None)
     page = await page_rows(context, Question(expression, sort, after, clock), asked.limit)
     total = None
@@ -124,8 +146,12 @@ async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
         counted = Parameters()
         total = (await context.rows(count_statement(expression, clock, counted), counted))[0]["total"]
     cells = await _cells(context, [row["run"] for row in page.rows], columns)
+
+    def made() -> list[RunRow]:
+        return [run_row(row, cells[row["run"]]) for row in page.rows]
+
     return Runs(
-        runs=[run_row(row, cells[row["run"]]) for row in page.rows],
+        runs=await asyncio.to_thread(made) if context.usage.is_large else made(),
         next_cursor=Cursor(page.ends, clock.now_us, agreed).text() if page.ends is not None else None,
         total=total,
     )
@@ -150,6 +176,19 @@ async def _cells(context: Context, runs: Sequence[str], columns: AskedColumns) -
             f"columns: more than {limit} values for {len(runs)} runs: ask for fewer columns or a smaller limit",
             name="columns",
         )
+    if context.usage.is_large:
+        await asyncio.to_thread(_fill, cells, summaries, attributes, columns)
+    else:
+        _fill(cells, summaries, attributes, columns)
+    return cells
+
+
+def _fill(
+    cells: dict[str, dict[str, Any]],
+    summaries: list[dict[str, Any]],
+    attributes: list[dict[str, Any]],
+    columns: AskedColumns,
+) -> None:
     metrics: dict[str, list[tuple[str, list[str]]]] = {}
     for row in summaries:
         name = row["metric"]
@@ -163,7 +202,6 @@ async def _cells(context: Context, runs: Sequence[str], columns: AskedColumns) -
         keys = columns.keys(Field(cast(Kind, kinds[row["kind"]]), row["name"]))
         if keys:
             cells[row["run"]].update(dict.fromkeys(keys, json.loads(row["value"])))
-    return cells
 
 
 async def _summary_cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> list[dict[str, Any]]:
@@ -232,7 +270,15 @@ async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
 
 
 ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint("GET", "/api/v1/runs", "Runs: filter, sort, page, columns", list_runs, AskedRuns, Runs),
-    Endpoint("POST", "/api/v1/runs/query", "The same, with a long question in the body", list_runs, AskedRuns, Runs),
+    Endpoint("GET", "/api/v1/runs", "Runs: filter, sort, page, columns", list_runs, AskedRuns, Runs, reads=class_of),
+    Endpoint(
+        "POST",
+        "/api/v1/runs/query",
+        "The same, with a long question in the body",
+        list_runs,
+        AskedRuns,
+        Runs,
+        reads=class_of,
+    ),
     Endpoint("GET", "/api/v1/runs/{run}", "One run", show_run, AskedOfPast, RunDetail),
 )

@@ -2,18 +2,24 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
+from runstream.service.store import QueryClass
 from runstream_query.answers import Curve, Envelope, Series
-from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import POSITION_HEADER, AskedOfPast, Call, Endpoint
 from runstream_query.http.globs import chosen, near_metric
@@ -21,11 +27,13 @@ from runstream_query.http.past import EPOCH
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.series import (
     BUCKET_STEPS,
+    Behind,
     Names,
     Range,
     bucket_width,
     count_statement,
     extent_statement,
+    piece_statement,
     points_statement,
     projected_envelope,
     reads_of,
@@ -39,6 +47,9 @@ ARROW: Final = "application/vnd.apache.arrow.stream"
 WIDTH_HEADER: Final = "Runstream-Bucket-Width"
 #: Rows of 40 bytes: 2.6 MB are written while the reader takes in what was written before.
 _BATCH_ROWS: Final = 65_536
+_VALUES_AT_ONCE: Final = 8_192
+#: What a point of a piece takes while it is sent: as the store gave it, and as it is encoded.
+_POINT_BYTES: Final = 100
 Axis = Literal["step", "time"]
 
 
@@ -117,7 +128,17 @@ async def _answer(
     if not found:
         table, width = None, 1
     else:
-        table, width = await _buckets(context, found, wanted, asked.by, asked.max_points)
+        limit = context.settings.max_buckets if arrow else context.settings.max_json_buckets
+        table, width = await _buckets(context, found, wanted, asked.by, asked.max_points, limit)
+        if table.num_rows > limit:
+            way = "ask for fewer runs or metrics, or a smaller max_points"
+            if not arrow:
+                way += f", or for an Arrow stream (Accept: {ARROW})"
+            raise LimitExceeded(
+                f"these series have more than {limit} buckets, which is the limit of one answer: {way}",
+                limit="max_buckets" if arrow else "max_json_buckets",
+                value=limit,
+            )
     if arrow:
         return await _stream_table(context, request, table, width)
     envelopes = [] if table is None else await asyncio.to_thread(_envelopes, table)
@@ -159,9 +180,9 @@ def _micros(moment: datetime) -> int:
 
 
 async def _buckets(
-    context: Context, found: Sequence[dict[str, Any]], wanted: Range, axis: Axis, max_points: int
-) -> tuple[pa.Table | None, int]:
-    """The buckets of all series in one table, and their width (steps or microseconds)."""
+    context: Context, found: Sequence[dict[str, Any]], wanted: Range, axis: Axis, max_points: int, limit: int
+) -> tuple[pa.Table, int]:
+    """The buckets of all series in one table, `limit` + 1 at most, and their width (steps or microseconds)."""
     names = names_of(found)
     if axis == "step" and wanted.by_steps_alone:
         extent = await _step_extent(context, found, names, wanted)
@@ -179,7 +200,7 @@ async def _buckets(
             sql = projected_envelope(names, wanted, width, parameters)
         else:
             sql = scanned_envelope(names, wanted, axis, width, parameters)
-    return await context.store.query(sql, parameters.values), width
+    return await context.table(f"{sql} LIMIT {parameters.integer(limit + 1)}", parameters), width
 
 
 async def _step_extent(
@@ -201,28 +222,40 @@ def names_of(found: Sequence[dict[str, Any]]) -> Names:
     return Names(tuple(dict.fromkeys(row["run"] for row in found)), tuple(sorted({row["metric"] for row in found})))
 
 
-async def _reads(context: Context, found: Sequence[dict[str, Any]], wanted: Range) -> tuple[list[Names], int]:
-    """The reads that give all points of the range, and how many points there are."""
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """The reads that give all points of a range: which series each has; how many points there are in all, and how many
+    have the series that are too large for one read."""
+
+    names: Sequence[Names]
+    total: int
+    large: Mapping[Names, int]
+
+
+async def reads_for(context: Context, found: Sequence[dict[str, Any]], wanted: Range) -> Reads:
+    """`found`: rows of run, metric and count (of all points), ordered by run."""
     counts: Sequence[dict[str, Any]] = found
     if found and wanted != Range():
         parameters = Parameters()
         counts = await context.rows(count_statement(names_of(found), wanted, parameters), parameters)
-    return reads_of(counts, context.settings.points_per_read), sum(row["count"] for row in counts)
+    limit = context.settings.points_per_read
+    large = {Names((row["run"],), (row["metric"],)): row["count"] for row in counts if row["count"] > limit}
+    return Reads(reads_of(counts, limit), sum(row["count"] for row in counts), large)
 
 
 async def _json_points(
     context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range, epochs: bool
 ) -> Series:
-    reads, total = await _reads(context, found, wanted)
+    reads = await reads_for(context, found, wanted)
     limit = context.settings.max_json_points
-    if total > limit:
+    if reads.total > limit:
         raise InvalidRequest(
-            f"these series have {total} points, JSON has room for {limit}: ask for a view with max_points, or for all "
-            f"of them with Accept: {ARROW}",
+            f"these series have {reads.total} points, JSON has room for {limit}: ask for a view with max_points, or "
+            f"for all of them with Accept: {ARROW}",
             name="max_points",
         )
     curves: list[Curve] = []
-    for names in reads:
+    for names in reads.names:
         table = await _points(context, names, wanted, epochs)
         curves.extend(await asyncio.to_thread(_curves, table))
     return Series(curves=curves)
@@ -233,9 +266,12 @@ async def _points(context: Context, names: Names, wanted: Range, epochs: bool) -
     parameters = Parameters()
     if not names.alone:
         sql = points_statement(names, wanted, parameters, epochs=epochs)
-        return await context.store.query(sql, parameters.values)
+        return await context.table(sql, parameters)
     sql = unnamed_points_statement(names, wanted, parameters, epochs=epochs)
-    table = await context.store.query(sql, parameters.values)
+    return _named(names, await context.table(sql, parameters))
+
+
+def _named(names: Names, table: pa.Table) -> pa.Table:
     codes = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
     run, metric = (
         pa.DictionaryArray.from_arrays(codes, pa.array([name])) for name in (names.runs[0], names.metrics[0])
@@ -243,14 +279,61 @@ async def _points(context: Context, names: Names, wanted: Range, epochs: bool) -
     return table.add_column(0, "run", run).add_column(1, "metric", metric)
 
 
-def _parts(table: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
+async def tables_of(context: Context, reads: Reads, wanted: Range, epochs: bool) -> AsyncGenerator[pa.Table, None]:
+    """All points in tables of `points_per_read` at most, one at a time. What is yielded counts as held until the next
+    one is asked for."""
+    limit = context.settings.points_per_read
+    held_bytes = min(reads.total, limit) * _POINT_BYTES
+    for names in reads.names:
+        if names not in reads.large:
+            async with context.outgoing.holding(held_bytes):
+                yield await _points(context, names, wanted, epochs)
+            continue
+        behind: Behind | None = None
+        rows = limit
+        while rows == limit:
+            async with context.outgoing.holding(held_bytes):
+                parameters = Parameters()
+                sql = piece_statement(names, wanted, behind, limit, parameters, epochs=epochs)
+                table = await context.table(sql, parameters)
+                rows = table.num_rows
+                if rows:
+                    behind = _behind(table, behind)
+                    yield _named(names, table)
+
+
+def _behind(table: pa.Table, before: Behind | None) -> Behind:
+    """Where the piece behind this one begins."""
+    steps, at_us = table.column("step"), table.column("at").cast(pa.int64())
+    step, moment_us = steps[-1].as_py(), at_us[-1].as_py()
+    same = pc.sum(pc.and_(pc.equal(steps, step), pc.equal(at_us, moment_us))).as_py()
+    if before is not None and (before.step, before.at_us) == (step, moment_us):
+        same += before.skip
+    return Behind(step, moment_us, same)
+
+
+def parts_of(table: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
     """(run, metric, its rows) of a table that is ordered by run and metric."""
-    runs, metrics = table.column("run").to_pylist(), table.column("metric").to_pylist()
-    begin = 0
-    for at in range(1, len(runs) + 1):
-        if at == len(runs) or runs[at] != runs[begin] or metrics[at] != metrics[begin]:
-            yield runs[begin], metrics[begin], table.slice(begin, at - begin)
-            begin = at
+    if not table.num_rows:
+        return
+    runs, metrics = (table.column(name).combine_chunks() for name in ("run", "metric"))
+    if pa.types.is_dictionary(runs.type):  # of a single series
+        yield runs[0].as_py(), metrics[0].as_py(), table
+        return
+    changes = pc.or_(pc.not_equal(runs[1:], runs[:-1]), pc.not_equal(metrics[1:], metrics[:-1]))
+    begins = [0, *(np.flatnonzero(changes.to_numpy(zero_copy_only=False)) + 1).tolist(), table.num_rows]
+    for begin, end in pairwise(begins):
+        yield runs[begin].as_py(), metrics[begin].as_py(), table.slice(begin, end - begin)
+
+
+def values_of(column: pa.ChunkedArray) -> list[Any]:
+    """As `to_pylist`, in slices: a million values at once would hold the interpreter for half a second."""
+    if len(column) <= _VALUES_AT_ONCE:
+        return column.to_pylist()  # type: ignore[no-any-return]
+    values: list[Any] = []
+    for begin in range(0, len(column), _VALUES_AT_ONCE):
+        values.extend(column.slice(begin, _VALUES_AT_ONCE).to_pylist())
+    return values
 
 
 def _curves(table: pa.Table) -> list[Curve]:
@@ -258,21 +341,21 @@ def _curves(table: pa.Table) -> list[Curve]:
         Curve(
             run=run,
             metric=metric,
-            steps=rows.column("step").to_pylist(),
-            at=rows.column("at").to_pylist(),
-            values=rows.column("value").to_pylist(),
-            writers=[f"{writer:016x}" for writer in rows.column("writer").to_pylist()],
-            epochs=rows.column("epoch").to_pylist() if "epoch" in rows.column_names else None,
+            steps=values_of(rows.column("step")),
+            at=values_of(rows.column("at")),
+            values=values_of(rows.column("value")),
+            writers=[f"{writer:016x}" for writer in values_of(rows.column("writer"))],
+            epochs=values_of(rows.column("epoch")) if "epoch" in rows.column_names else None,
         )
-        for run, metric, rows in _parts(table)
+        for run, metric, rows in parts_of(table)
     ]
 
 
 def _envelopes(table: pa.Table) -> list[Envelope]:
     columns = [name for name in table.column_names if name not in ("run", "metric")]
     return [
-        Envelope(run=run, metric=metric, **{name: rows.column(name).to_pylist() for name in columns})
-        for run, metric, rows in _parts(table)
+        Envelope(run=run, metric=metric, **{name: values_of(rows.column(name)) for name in columns})
+        for run, metric, rows in parts_of(table)
     ]
 
 
@@ -330,14 +413,9 @@ _ENVELOPE_FIELDS: Final = [
 async def _stream_points(
     context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range, epochs: bool
 ) -> web.StreamResponse:
-    reads, _ = await _reads(context, found, wanted)
-
-    async def tables() -> AsyncIterator[pa.Table]:
-        for names in reads:
-            yield await _points(context, names, wanted, epochs)
-
+    reads = await reads_for(context, found, wanted)
     schema = POINTS_SCHEMA.append(pa.field("epoch", pa.int64())) if epochs else POINTS_SCHEMA
-    return await _stream(context, request, schema, tables(), {})
+    return await _stream(context, request, schema, tables_of(context, reads, wanted, epochs), {})
 
 
 async def _stream_table(
@@ -347,9 +425,10 @@ async def _stream_table(
     if table is not None and "first_at" in table.column_names:
         fields += [("first_at", pa.timestamp("us", tz="UTC")), ("last_at", pa.timestamp("us", tz="UTC"))]
 
-    async def tables() -> AsyncIterator[pa.Table]:
+    async def tables() -> AsyncGenerator[pa.Table, None]:
         if table is not None:
-            yield table
+            async with context.outgoing.holding(2 * table.nbytes):
+                yield table
 
     return await _stream(context, request, pa.schema(fields), tables(), {WIDTH_HEADER: str(width)})
 
@@ -358,34 +437,57 @@ async def _stream(
     context: Context,
     request: web.Request,
     schema: pa.Schema,
-    tables: AsyncIterator[pa.Table],
+    tables: AsyncGenerator[pa.Table, None],
     headers: dict[str, str],
 ) -> web.StreamResponse:
     """Send the tables as one Arrow IPC stream; the first is read before the answer begins, so that its error is one."""
     position = str(context.visibility.visible())
-    first = await anext(tables, None)
-    response = web.StreamResponse(headers={"Content-Type": ARROW, POSITION_HEADER: position, **headers})
-    await response.prepare(request)
-    sink = _Sink()
-    writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema)
+    with context.outgoing.stream(request):
+        async with aclosing(tables):
+            first = await anext(tables, None)
+            response = web.StreamResponse(headers={"Content-Type": ARROW, POSITION_HEADER: position, **headers})
+            await response.prepare(request)
+            sink = _Sink()
+            writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema)
 
-    def write(batch: pa.RecordBatch) -> bytes:
-        writer.write_batch(batch)
-        return sink.take()
+            def write(batch: pa.RecordBatch) -> bytes:
+                writer.write_batch(batch)
+                return sink.take()
 
-    table = first
-    while table is not None:
-        fitting = await asyncio.to_thread(lambda rows: _encoded(rows).cast(schema), table)
-        for batch in fitting.to_batches(max_chunksize=_BATCH_ROWS):
-            await response.write(await asyncio.to_thread(write, batch))
-        table = await anext(tables, None)
-    writer.close()
-    await response.write(sink.take())
-    await response.write_eof()
-    return response
+            table = first
+            first = None
+            while table is not None:
+                fitting = await asyncio.to_thread(lambda rows: _encoded(rows).cast(schema), table)
+                table = None
+                for batch in fitting.to_batches(max_chunksize=_BATCH_ROWS):
+                    await context.outgoing.write(request, response, await asyncio.to_thread(write, batch))
+                del fitting
+                table = await anext(tables, None)
+            writer.close()
+            await context.outgoing.write(request, response, sink.take())
+            await response.write_eof()
+            return response
 
 
 ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint("POST", "/api/v1/series", "Curves of many runs and metrics", many_series, AskedSeries, Series, (ARROW,)),
-    Endpoint("GET", "/api/v1/runs/{run}/series", "Curves of one run", one_series, AskedOneSeries, Series, (ARROW,)),
+    Endpoint(
+        "POST",
+        "/api/v1/series",
+        "Curves of many runs and metrics",
+        many_series,
+        AskedSeries,
+        Series,
+        (ARROW,),
+        reads=QueryClass.HEAVY,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/runs/{run}/series",
+        "Curves of one run",
+        one_series,
+        AskedOneSeries,
+        Series,
+        (ARROW,),
+        reads=QueryClass.HEAVY,
+    ),
 )

@@ -4,8 +4,13 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
+from typing import Final
 
+from runstream.events.limits import MAX_AT_US
 from runstream_query.errors import InvalidRequest
+
+#: Of the longest order: five keys of three terms each, and the run.
+_MAX_TERMS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Cursor:
             unpacked = tuple(float.fromhex(term[1]) if isinstance(term, list) else term for term in terms)
             if not all(isinstance(term, int | float | str) for term in unpacked) or not isinstance(now_us, int):
                 raise ValueError("wrong types")
+            if not 0 <= now_us <= MAX_AT_US or len(unpacked) > _MAX_TERMS:
+                raise ValueError("no time of a question, or too many terms")
         except (ValueError, TypeError, IndexError, AttributeError, binascii.Error, RecursionError):
             raise InvalidRequest(
                 f"cursor {text[:40]!r} cannot be read: give next_cursor of an answer as it was", name="cursor"

@@ -45,14 +45,15 @@ BY_RUN: Final = Term("run", "String", False)
 def parse_sort(text: str) -> tuple[SortKey, ...]:
     """`-metric.loss.min,created` as sort keys; a comma inside quotes is part of a name. Raises FilterError."""
     keys = []
-    for piece in split_fields(text):
+    pieces = split_fields(text)
+    if len(pieces) > MAX_SORT_KEYS:
+        raise FilterError(f"{len(pieces)} sort keys: at most {MAX_SORT_KEYS} are allowed")
+    for piece in pieces:
         descending = piece.startswith("-")
         field = parse_field(piece.removeprefix("-"))
         if field.kind == "tag":
             raise FilterError("runs cannot be sorted by tag: a run has many")
         keys.append(SortKey(field, descending))
-    if len(keys) > MAX_SORT_KEYS:
-        raise FilterError(f"{len(keys)} sort keys: at most {MAX_SORT_KEYS} are allowed")
     return tuple(keys)
 
 

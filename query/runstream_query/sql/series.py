@@ -145,6 +145,35 @@ def unnamed_points_statement(names: Names, wanted: Range, parameters: Parameters
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Where a piece of one series begins: at the points of this step and time (microseconds), of which `skip` belong to
+    the pieces before."""
+
+    step: int
+    at_us: int
+    skip: int
+
+
+def piece_statement(
+    names: Names, wanted: Range, behind: Behind | None, limit: int, parameters: Parameters, *, epochs: bool = False
+) -> str:
+    """As `unnamed_points_statement`, at most `limit` points from `behind` on. Points that are equal but for their
+    writer are ordered by it, so that the pieces of a series that does not change hold each point once."""
+    epoch = ", epoch" if epochs else ""
+    condition = points_condition(names, wanted, parameters)
+    offset = ""
+    if behind is not None:
+        step = parameters.integer(behind.step)
+        at = f"fromUnixTimestamp64Micro({parameters.integer(behind.at_us)}, 'UTC')"
+        condition += f" AND step >= {step} AND (step > {step} OR at >= {at})"
+        offset = f" OFFSET {parameters.integer(behind.skip)}"
+    return (
+        f"SELECT step, at, value, writer{epoch} FROM points WHERE {condition} "
+        f"ORDER BY run, metric, step, at, value, writer{epoch} LIMIT {parameters.integer(limit)}{offset}"
+    )
+
+
 def count_statement(names: Names, wanted: Range, parameters: Parameters) -> str:
     """How many points each series has in the range: (run, metric, n)."""
     return (

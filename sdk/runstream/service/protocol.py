@@ -235,12 +235,12 @@ class _Pieces(Payload):
         return text
 
 
-def keep_little_unsent(request: web.BaseRequest) -> None:
-    """For a response without an end, of which a reader that stops is to hold little of the kernel's memory: 128 KiB
-    instead of what the connection needs for a large response (up to 4 MB)."""
+def keep_little_unsent(request: web.BaseRequest, size_bytes: int = _EVENTS_BUFFER_BYTES) -> None:
+    """For a response without an end, of which a reader that stops is to hold little of the kernel's memory: twice
+    `size_bytes` instead of what the connection needs for a large response (up to 4 MB)."""
     channel = request.transport.get_extra_info("socket") if request.transport is not None else None
     if channel is not None:
-        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _EVENTS_BUFFER_BYTES)
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_bytes)
 
 
 def raw_response(problem: Problem, reason: str) -> bytes:

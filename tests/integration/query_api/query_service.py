@@ -73,9 +73,9 @@ class CountingStore:
         self._store = store
         self.asked: list[str] = []
 
-    async def query(self, sql: str, parameters: Any = None) -> Any:
+    async def query(self, sql: str, parameters: Any = None, **of: Any) -> Any:
         self.asked.append(sql)
-        return await self._store.query(sql, parameters)
+        return await self._store.query(sql, parameters, **of)
 
 
 @dataclass

@@ -19,7 +19,7 @@ class Commits:
         self.away = False
         self.asked = 0
 
-    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None, **of: Any) -> pa.Table:
         self.asked += 1
         if self.away:
             raise StoreUnavailable("invented: nobody answers")

@@ -117,7 +117,7 @@ def test_other_versions_and_remarks_on_them_are_passed_over() -> None:
 
 
 class NoStore(StoreReader):
-    async def query(self, sql: str, parameters: Any = None) -> Any:
+    async def query(self, sql: str, parameters: Any = None, **of: Any) -> Any:
         raise NotImplementedError
 
 

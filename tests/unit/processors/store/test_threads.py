@@ -13,8 +13,8 @@ def nothing() -> None:
     """A store that holds nothing to release."""
 
 
-async def test_commands_run_one_behind_the_other_and_reads_beside_them() -> None:
-    threads = StoreThreads(reads=2, inserts=1)
+async def test_commands_run_one_behind_the_other_and_inserts_beside_them() -> None:
+    threads = StoreThreads(inserts=2)
     go_on = threading.Event()
     order: list[str] = []
 
@@ -23,18 +23,18 @@ async def test_commands_run_one_behind_the_other_and_reads_beside_them() -> None
         order.append("first")
 
     commands = [asyncio.create_task(threads.command(first)), asyncio.create_task(threads.command(order.append, "next"))]
-    # Two reads that need each other: each waits until the other runs.
+    # Two inserts that need each other: each waits until the other runs.
     both = threading.Barrier(2)
-    await asyncio.gather(threads.read(both.wait), threads.read(both.wait), threads.insert(order.append, "insert"))
-    assert order == ["insert"]
+    await asyncio.gather(threads.insert(both.wait), threads.insert(both.wait))
+    assert order == []
     go_on.set()
     await asyncio.gather(*commands)
-    assert order == ["insert", "first", "next"]
+    assert order == ["first", "next"]
     await threads.close(nothing)
 
 
 async def test_closing_waits_for_what_runs_then_releases_once() -> None:
-    threads = StoreThreads(reads=1, inserts=1)
+    threads = StoreThreads(inserts=1)
     began, go_on = threading.Event(), threading.Event()
     order: list[str] = []
 
@@ -48,7 +48,7 @@ async def test_closing_waits_for_what_runs_then_releases_once() -> None:
     closing = asyncio.create_task(threads.close(lambda: order.append("released")))
     await asyncio.sleep(0)
     with pytest.raises(StoreUnavailable, match="closed: open it again"):
-        await threads.read(order.append, "read")
+        await threads.insert(order.append, "late")
     await threads.close(lambda: order.append("released again"))
     go_on.set()
     await asyncio.gather(running, closing)
@@ -56,7 +56,7 @@ async def test_closing_waits_for_what_runs_then_releases_once() -> None:
 
 
 async def test_what_the_work_raises_is_raised() -> None:
-    threads = StoreThreads(reads=1, inserts=1)
+    threads = StoreThreads(inserts=1)
     with pytest.raises(ZeroDivisionError):
-        await threads.read(lambda: 1 // 0)
+        await threads.insert(lambda: 1 // 0)
     await threads.close(nothing)

@@ -1,0 +1,270 @@
+"""What live streams with the same scope share: one look at the store a tick, and each change encoded once."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from runstream.events.positions import Positions
+from runstream.service.store import QueryClass
+from runstream_query.answers import Answer, Changes, RunRow, Summary, encode_json
+from runstream_query.http.context import Context
+from runstream_query.http.details import SUMMARY_COLUMNS
+from runstream_query.http.globs import chosen_condition
+from runstream_query.http.pages import shown_rows
+from runstream_query.http.runs import run_row
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.prefix import beyond
+from runstream_query.sql.runs import newest_runs, run_rows
+
+Row = TypeVar("Row")
+
+#: Summaries of one statement: 20 MB as Python values.
+_SUMMARIES_AT_ONCE: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which runs and metrics a stream tells of."""
+
+    runs: tuple[str, ...]
+    workspace: str | None
+    project: str | None
+    metrics: tuple[str, ...]
+
+    def run_condition(self, parameters: Parameters) -> str:
+        """On columns run, workspace and project."""
+        conditions = ["1"]
+        if self.runs:
+            conditions.append(f"run IN {parameters.texts(self.runs)}")
+        if self.workspace is not None:
+            conditions.append(f"workspace = {parameters.text(self.workspace)}")
+        if self.project is not None:
+            conditions.append(f"project = {parameters.text(self.project)}")
+        return " AND ".join(conditions)
+
+    def series_condition(self, parameters: Parameters) -> str:
+        """On columns run and metric."""
+        conditions = ["1"]
+        if self.runs:
+            conditions.append(f"run IN {parameters.texts(self.runs)}")
+        if self.workspace is not None or self.project is not None:
+            conditions.append(f"run IN (SELECT run FROM runs WHERE {self.run_condition(parameters)})")
+        if self.metrics:
+            conditions.append(chosen_condition(self.metrics, parameters))
+        return " AND ".join(conditions)
+
+
+class ScopeChanges:
+    """What changed in a scope, as messages. Raises what the store raises."""
+
+    def __init__(self, context: Context, scope: Scope) -> None:
+        self._context = context.for_request(QueryClass.LIVE)
+        self._scope = scope
+
+    async def behind(self, seen: Positions, visible: Positions) -> AsyncIterator[bytes]:
+        """Messages about everything behind `seen`; the last has the position up to which everything is told then,
+        `visible`: whoever is cut off in between is told the tick again."""
+        identity = f"id: {seen.merged(visible)}\n".encode()
+        runs = await self._changed_runs(seen)
+        held: bytes | None = None
+        for part in _parts(runs, self._context.settings.live_rows):
+            rows = await self._shown(part)
+            if held is not None:
+                yield held
+            held = _message("run", Changes(runs=rows)) if rows else held
+        async for summaries in self._changed_summaries(seen):
+            for some in _parts(summaries, self._context.settings.live_rows):
+                if held is not None:
+                    yield held
+                held = await asyncio.to_thread(_message, "summary", Changes(summaries=some))
+        yield identity + (held or b"\n")
+
+    async def about(self, runs: Sequence[str]) -> bytes:
+        """Messages about these runs, without a position."""
+        parts = [await self._shown(part) for part in _parts(runs, self._context.settings.live_rows)]
+        return b"".join(_message("run", Changes(runs=rows)) for rows in parts if rows)
+
+    async def lost_runs(self) -> frozenset[str]:
+        """Runs whose writers are silent, of which no event tells."""
+        parameters = Parameters()
+        columns = ("run", "workspace", "project", "lost")
+        source = run_rows(
+            parameters, self._context.clock(), columns, "(SELECT run FROM run_states WHERE status = 'running')"
+        )
+        sql = f"SELECT run FROM {source} WHERE lost AND {self._scope.run_condition(parameters)}"
+        return frozenset(row["run"] for row in await self._context.rows(sql, parameters))
+
+    async def _changed_runs(self, seen: Positions) -> list[str]:
+        parameters = Parameters()
+        changed = f"(SELECT run FROM run_states WHERE {beyond(seen, parameters)})"
+        source = newest_runs(("workspace", "project"), changed)
+        sql = f"SELECT run FROM {source} WHERE {self._scope.run_condition(parameters)} ORDER BY run"
+        return [row["run"] for row in await self._context.rows(sql, parameters)]
+
+    async def _shown(self, runs: Sequence[str]) -> list[RunRow]:
+        rows = await shown_rows(self._context, runs, self._context.clock())
+        return [run_row(row) for row in rows.values()]
+
+    async def _changed_summaries(self, seen: Positions) -> AsyncIterator[list[Summary]]:
+        last: tuple[str, str] | None = None
+        while True:
+            parameters = Parameters()
+            further = ""
+            if last is not None:
+                further = f" AND (run, metric) > ({parameters.text(last[0])}, {parameters.text(last[1])})"
+            sql = (
+                f"SELECT {SUMMARY_COLUMNS} FROM summaries WHERE (run, metric) IN (SELECT run, metric FROM "
+                f"summary_states WHERE {beyond(seen, parameters)} AND {self._scope.series_condition(parameters)}"
+                f"{further}) ORDER BY run, metric LIMIT {parameters.integer(_SUMMARIES_AT_ONCE)}"
+            )
+            summaries = await self._context.models(lambda row: Summary(**row), sql, parameters)
+            if summaries:
+                last = summaries[-1].run, summaries[-1].metric
+                yield summaries
+            if len(summaries) < _SUMMARIES_AT_ONCE:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change that all streams of a scope are told. `seen` and `lost` are the feed's behind it. `data` is None where
+    it is more than is kept: each stream asks the store for it."""
+
+    number: int
+    seen: Positions
+    lost: frozenset[str]
+    data: bytes | None
+
+
+class Feed:
+    """The changes of one scope from when its first stream was opened until its last one ends.
+
+    It holds no queue a stream: each remembers the number of the last event that it told. One that lags behind what is
+    kept asks the store for everything behind its position, and so is told fewer intermediate states.
+    """
+
+    def __init__(self, context: Context, scope: Scope) -> None:
+        self._context = context
+        self.changes = ScopeChanges(context, scope)
+        #: How far the events told so far reach, the number of the last one, and the runs that are lost by now.
+        self.seen = context.visibility.visible()
+        self.number = 0
+        self.lost: frozenset[str] = frozenset()
+        self.streams = 0
+        self._kept: deque[Event] = deque()
+        self._kept_bytes = 0
+        self._changed = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._task = asyncio.create_task(self._follow())
+
+    async def following(self, number: int, timeout_s: float) -> list[Event] | None:
+        """The events behind this one, once there are any or the time is over; None if some of them are not kept any
+        more. Raises what the store raised, which ends the feed."""
+        if self.number == number and not self._task.done():
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                return []
+        if self.number == number and self._task.done():
+            self._task.result()
+            return []
+        events = [event for event in self._kept if event.number > number]
+        return events if len(events) == self.number - number else None
+
+    async def ready(self) -> None:
+        """Wait until it knows which runs are lost. Raises what the store raises."""
+        if not self._ready.is_set():
+            await self._ready.wait()
+        if self.is_over and not self._context.stopping.is_set():
+            self._task.result()
+
+    @property
+    def is_over(self) -> bool:
+        return self._task.done()
+
+    def end(self) -> None:
+        self._task.cancel()
+
+    async def _follow(self) -> None:
+        try:
+            await self._tell()
+        finally:
+            self._ready.set()
+            self._changed.set()
+
+    async def _tell(self) -> None:
+        settings, loop = self._context.settings, asyncio.get_running_loop()
+        looked = self.seen
+        self.lost = await self.changes.lost_runs()
+        self._ready.set()
+        beat_at = loop.time() + settings.live_heartbeat_s
+        while not self._context.stopping.is_set():
+            visible = await self._beyond(looked, max(0.0, beat_at - loop.time()))
+            if visible != looked:
+                looked = visible
+                data = await self._bounded(self.changes.behind(self.seen, looked))
+                self.seen = self.seen.merged(looked)
+                self._publish(data)
+                await self._pause(settings.live_tick_s)
+            if loop.time() >= beat_at:
+                beat_at = loop.time() + settings.live_heartbeat_s
+                lost = await self.changes.lost_runs()
+                changed, self.lost = lost ^ self.lost, lost
+                if changed:
+                    self._publish(await self.changes.about(sorted(changed)))
+
+    async def _bounded(self, messages: AsyncIterator[bytes]) -> bytes | None:
+        held, size = [], 0
+        async for message in messages:
+            size += len(message)
+            if size > self._context.settings.live_backlog_bytes:
+                return None
+            held.append(message)
+        return b"".join(held)
+
+    def _publish(self, data: bytes | None) -> None:
+        self.number += 1
+        self._kept.append(Event(self.number, self.seen, self.lost, data))
+        self._kept_bytes += len(data or b"")
+        while self._kept_bytes > self._context.settings.live_backlog_bytes:
+            self._kept_bytes -= len(self._kept.popleft().data or b"")
+        while len(self._kept) > _EVENTS_KEPT:
+            self._kept_bytes -= len(self._kept.popleft().data or b"")
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _beyond(self, looked: Positions, timeout_s: float) -> Positions:
+        """What is visible, once that differs from `looked`, or the time is over, or the server stops."""
+        change = asyncio.ensure_future(self._context.visibility.wait_beyond(looked, timeout_s))
+        stop = asyncio.ensure_future(self._context.stopping.wait())
+        try:
+            await asyncio.wait((change, stop), return_when=asyncio.FIRST_COMPLETED)
+            return change.result() if change.done() else looked
+        finally:
+            for waiting in (change, stop):
+                waiting.cancel()
+            await asyncio.gather(change, stop, return_exceptions=True)
+
+    async def _pause(self, duration_s: float) -> None:
+        try:
+            async with asyncio.timeout(duration_s):
+                await self._context.stopping.wait()
+        except TimeoutError:
+            pass
+
+
+#: Four minutes of ticks without changes in the scope.
+_EVENTS_KEPT: Final = 1024
+
+
+def _message(event: str, changes: Answer) -> bytes:
+    # JSON as we write it has no line breaks outside of strings, and none inside: one data line is enough.
+    return b"event: " + event.encode() + b"\ndata: " + encode_json(changes) + b"\n\n"
+
+
+def _parts(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
+    for begin in range(0, len(rows), size):
+        yield list(rows[begin : begin + size])

@@ -1,0 +1,292 @@
+"""Reads cannot delay anybody else, take the server's memory or its event loop: they meet limits, which are told."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from reading import LONG_S, LoopClock, Reads, open_reads, query_rows
+
+from runstream.service.store import QueryClass
+from runstream_query import QuerySettings
+from runstream_query.sql.cursors import Cursor
+
+attribute, run, summary = query_rows.attribute, query_rows.run, query_rows.summary
+
+HEAVY_QUEUE = 4
+HEAVY_SLOTS = 2
+#: A loop that does more at once keeps everybody waiting. Today's code took seconds for the questions below.
+LOOP_S = 0.15
+#: The most values of each kind that one answer may have, small so that a test meets them.
+LIMITS = {
+    "max_summaries": 50,
+    "max_buckets": 300,
+    "max_json_buckets": 100,
+    "max_past_events": 20,
+    "max_past_points": 1000,
+    "max_experiments": 30,
+    "max_names": 60,
+}
+
+
+@pytest.fixture
+async def reads(tmp_path: Path) -> AsyncIterator[Reads]:
+    settings = QuerySettings(heavy_slots=HEAVY_SLOTS, heavy_queue=HEAVY_QUEUE, heavy_time_s=600, heavy_wait_s=600)
+    async with open_reads(tmp_path, settings) as reads:
+        yield reads
+
+
+async def fill(reads: Reads, runs: int = 3, metrics: int = 2, points: int = 200) -> None:
+    store = reads.store.store
+    names = [f"r{n:03}" for n in range(runs)]
+    await query_rows.insert(store, "run_states", [run(name) for name in names])
+    for name in names:
+        for metric in range(metrics):
+            await query_rows.insert_points(store, name, f"m{metric}", np.arange(points), np.arange(points) * 1.0)
+    reads.advance(1)
+
+
+# Nobody waits for the heavy ones
+
+
+async def test_heavy_reads_delay_nobody_and_end_with_their_clients(reads: Reads) -> None:
+    await fill(reads)
+    reads.store.endless = {QueryClass.HEAVY}
+    clients = [
+        asyncio.create_task(reads.get("/api/v1/runs", filter=f"metric.m0 > {n}"))
+        for n in range(HEAVY_SLOTS + HEAVY_QUEUE)
+    ]
+    await reads.running(HEAVY_SLOTS)
+    await asyncio.sleep(0.1)  # the rest is in the queue
+    for _ in range(3):
+        problem = await reads.get("/api/v1/runs", 503, filter="metric.m0 > 99")
+        assert problem["type"].endswith("query-busy")
+        assert problem["setting"] == "RUNSTREAM_QUERY_HEAVY_QUEUE"
+    # Each of these would wait for minutes.
+    async with asyncio.timeout(LONG_S):
+        for _ in range(5):
+            assert (await reads.get("/readyz"))["ready"]
+            assert (await reads.get("/api/v1/runs/r000"))["run"]["run"] == "r000"
+            assert len((await reads.get("/api/v1/runs"))["runs"]) == 3
+            assert (await reads.lookup.run("r001")) is not None
+            await reads.get(f"/api/v1/commands/{'0' * 32}-1", 404, key="r000")
+            assert (await reads.store.query("SELECT count() AS n FROM run_states")).to_pylist() == [{"n": 3}]
+    assert not any(client.done() for client in clients)
+    for client in clients:
+        client.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
+    await reads.running(0)
+    reads.store.endless = set()
+    assert len((await reads.get("/api/v1/runs", filter="metric.m0 > 0"))["runs"]) == 3
+
+
+async def test_light_reads_do_not_delay_probes_and_look_ups(reads: Reads) -> None:
+    await fill(reads)
+    reads.store.endless = {QueryClass.LIGHT, QueryClass.HEAVY, QueryClass.LIVE}
+    clients = [asyncio.create_task(reads.get("/api/v1/runs/r000")) for _ in range(30)]
+    await reads.running(QuerySettings().light_slots)
+    async with asyncio.timeout(LONG_S):
+        assert (await reads.get("/readyz"))["ready"]
+        assert (await reads.lookup.run("r001")) is not None
+    for client in clients:
+        client.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
+    await reads.running(0)
+
+
+async def test_a_read_that_takes_too_long_is_told_which_limit_it_met(tmp_path: Path) -> None:
+    async with open_reads(tmp_path, QuerySettings(heavy_time_s=0.3)) as reads:
+        await fill(reads)
+        reads.store.endless = {QueryClass.HEAVY}
+        problem = await reads.get("/api/v1/runs", 422, filter="metric.m0 > 0")
+        assert problem["type"].endswith("query-limit")
+        assert (problem["limit"], problem["value"]) == ("time_s", 0.3)
+        assert problem["setting"] == "RUNSTREAM_QUERY_HEAVY_TIME_S"
+        assert "narrower filter" in problem["detail"]
+        await reads.running(0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [({"heavy_result_rows": 2}, "result_rows"), ({"heavy_rows_read": 1}, "rows_read")],
+)
+async def test_what_a_class_may_read_and_return_is_told(tmp_path: Path, settings: dict[str, int], limit: str) -> None:
+    async with open_reads(tmp_path, QuerySettings(**settings)) as reads:
+        await fill(reads)
+        problem = await reads.get("/api/v1/runs", 422, filter="name != ''")
+        assert (problem["limit"], problem["setting"]) == (limit, f"RUNSTREAM_QUERY_HEAVY_{limit.upper()}")
+        # Neither the store's fault nor a reason not to be ready.
+        assert (await reads.get("/readyz"))["ready"]
+
+
+# Answers have an end
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "setting"),
+    [
+        ("/api/v1/summaries", {"runs": ["r000", "r001", "r002"]}, "max_summaries"),
+        ("/api/v1/series", {"runs": ["r000"], "metrics": ["m*"], "max_points": 20}, "max_json_buckets"),
+        ("/api/v1/summaries", {"runs": ["r000"], "as_of": "0:1"}, "max_past_points"),
+        (
+            "/api/rest/v2/project/query",
+            {"workspaceName": "w", "projectName": "p", "predicates": []},
+            "max_experiments",
+        ),
+        (
+            "/api/rest/v2/project/query",
+            {
+                "workspaceName": "w",
+                "projectName": "p",
+                "predicates": [
+                    {"source": "nested", "query": {"rules": [{"field": "a", "operator": "equal", "value": 1}]}}
+                ],
+            },
+            "max_names",
+        ),
+    ],
+)
+async def test_an_answer_that_is_too_large_is_told(
+    tmp_path: Path, path: str, body: dict[str, Any], setting: str
+) -> None:
+    async with open_reads(tmp_path, QuerySettings(**LIMITS)) as reads:
+        await fill(reads, runs=3, metrics=20, points=80)
+        more = [run(f"more-{n}") for n in range(40)]
+        await query_rows.insert(reads.store.store, "run_states", more)
+        await query_rows.insert(reads.store.store, "summary_states", [summary("r000", f"other{n}") for n in range(60)])
+        problem = await reads.post(path, body, 422)
+        assert problem["type"].endswith("query-limit")
+        assert (problem["limit"], problem["value"]) == (setting, LIMITS[setting])
+        assert "ask for" in problem["detail"] or "give the source" in problem["detail"]
+
+
+async def test_a_run_with_many_events_has_a_past_that_ends(tmp_path: Path) -> None:
+    async with open_reads(tmp_path, QuerySettings(**LIMITS)) as reads:
+        await fill(reads)
+        events = [
+            {
+                "key": "r000",
+                "part": 0,
+                "offset": n,
+                "writer": "0" * 32,
+                "seq": n,
+                "at": query_rows.NOW_US,
+                "type": "tags_changed",
+                "body": json.dumps({"type": "tags_changed"}),
+            }
+            for n in range(LIMITS["max_past_events"] + 1)
+        ]
+        await query_rows.insert(reads.store.store, "events", events)
+        reads.advance(50)
+        problem = await reads.get("/api/v1/runs/r000", 422, as_of="0:50")
+        assert problem["limit"] == "max_past_events"
+
+
+# Questions have a size
+
+
+def deep(levels: int) -> dict[str, Any]:
+    node: dict[str, Any] = {"field": "x", "operator": "equal", "value": 1}
+    for _ in range(levels):
+        node = {"condition": "AND", "rules": [node]}
+    return node
+
+
+QUERY = "/api/rest/v2/project/query"
+LEAF = {"field": "m0", "operator": "greater", "value": 1, "type": "double"}
+PLACE = {"workspaceName": "w", "projectName": "p"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (QUERY, {**PLACE, "predicates": [{"source": "nested", "query": {"rules": [LEAF] * 8_000}}]}),
+        (QUERY, {**PLACE, "predicates": [{"source": "metrics", "query": {"rules": [LEAF]}}] * 900}),
+        (QUERY, {**PLACE, "predicates": [{"source": "nested", "query": deep(90)}]}),
+        (QUERY, {**PLACE, "predicates": [1] * 40_000}),
+        (QUERY, {**PLACE, "predicates": [{}] * 20_000}),
+        (QUERY, {**PLACE, "predicates": [], "x": list(range(250_000))}),
+        ("/api/v1/series", {"runs": ["r"] * 1001, "metrics": ["m"]}),
+        ("/api/v1/series", {"runs": [1] * 45_000, "metrics": ["m"]}),
+        ("/api/v1/series", {"runs": ["r"], "metrics": [[]] * 300_000}),
+        ("/api/v1/summaries", {"x" * 1_900_000: 1, "runs": ["r"]}),
+        ("/api/v1/runs/query", {"filter": "not " * 15_000 + "archived = true"}),
+        ("/api/v1/runs/query", {"filter": " and ".join(["metric.a < 1"] * 3_700)}),
+        ("/api/v1/runs/query", {"filter": "(" * 60_000}),
+        ("/api/v1/runs/query", {"columns": "metric.a," * 11_000}),
+        ("/api/v1/runs/query", {"sort": "name," * 900}),
+        ("/api/v1/runs/query", {"limit": "9" * 1_000_000}),
+        ("/api/v1/runs/query", {"workspace": "w" * 1_900_000}),
+        ("/api/v1/runs/query", {"cursor": "A" * 59_000}),
+    ],
+)
+async def test_a_question_that_is_too_large_is_refused_before_anything_is_made_of_it(
+    reads: Reads, path: str, body: dict[str, Any]
+) -> None:
+    await fill(reads)
+    text = json.dumps(body)
+    clock = LoopClock()
+    async with reads.client.post(path, data=text, headers={"Content-Type": "application/json"}) as response:
+        answer = await response.text()
+        assert 400 <= response.status < 500, answer[:500]
+        assert len(answer) < 20_000
+    assert clock.stop() < LOOP_S
+
+
+@pytest.mark.parametrize("now_us", [2**63 - 1, -(2**63), 10**30, -1])
+async def test_a_cursor_from_elsewhere_is_refused(reads: Reads, now_us: int) -> None:
+    await fill(reads)
+    first = await reads.get("/api/v1/runs", limit=1)
+    cursor = first["next_cursor"]
+    question = Cursor.parse(cursor, json.loads(_unpacked(cursor))[2])
+    forged = Cursor(question.terms, now_us, question.question).text()
+    await reads.get("/api/v1/runs", 400, limit=1, cursor=forged)
+
+
+def _unpacked(cursor: str) -> bytes:
+    return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+
+
+# The loop goes on while a large answer is made
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v1/runs/query", {"columns": "metric.*,param.*", "limit": 1000}),
+        ("POST", "/api/v1/summaries", {"runs": [f"r{n:03}" for n in range(100)]}),
+        ("POST", "/api/v1/series", {"runs": ["long"], "metrics": ["m"]}),
+        ("POST", "/api/v1/series", {"runs": ["long"], "metrics": ["m"], "max_points": 20_000}),
+        ("GET", "/api/v1/runs/wide/parameters", None),
+        ("GET", "/api/rest/v2/experiment/metrics/summary?experimentKey=wide", None),
+        ("GET", "/api/rest/v2/experiments?workspaceName=w&projectName=p", None),
+        ("GET", "/api/rest/v2/project/column-names?workspaceName=w&projectName=p", None),
+    ],
+)
+async def test_a_large_answer_does_not_stop_the_loop(
+    reads: Reads, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    store = reads.store.store
+    names = [f"r{n:03}" for n in range(100)] + ["wide", "long"]
+    await query_rows.insert(store, "run_states", [run(name) for name in names])
+    rows = [summary(name, f"metric-{n}") for name in names[:100] for n in range(100)]
+    rows += [summary("wide", f"wide-{n}") for n in range(10_000)]
+    await query_rows.insert(store, "summary_states", rows)
+    values = [attribute("wide", f"p{n}", "x" * 200) for n in range(10_000)]
+    values += [attribute(name, f"p{n}", n) for name in names[:100] for n in range(50)]
+    await query_rows.insert(store, "attribute_states", values)
+    await query_rows.insert_points(store, "long", "m", np.arange(100_000), np.arange(100_000) * 0.1)
+    reads.advance(1)
+    clock = LoopClock()
+    async with reads.client.request(method, path, json=body) as response:
+        assert response.status == 200, await response.text()
+        size = 0
+        async for chunk in response.content.iter_chunked(65_536):
+            size += len(chunk)
+    longest_s = clock.stop()
+    assert size > 500_000 or "column-names" in path or "experiments" in path
+    assert longest_s < LOOP_S
