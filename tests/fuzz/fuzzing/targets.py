@@ -1,0 +1,15 @@
+"""Every target."""
+
+from typing import Final
+
+from fuzzing import answered, contract, logged, reading, spooled
+from fuzzing.cases import Target
+
+#: Run within processes of the pool.
+PURE: Final[tuple[Target, ...]] = (
+    *contract.TARGETS,
+    *reading.TARGETS,
+    *answered.TARGETS,
+    *spooled.TARGETS,
+    *logged.TARGETS,
+)
