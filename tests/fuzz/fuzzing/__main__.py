@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from fuzzing import pool
+from fuzzing import cases, pool
 from fuzzing.attacking import SERVED, attack, replay_on_server
-from fuzzing.cases import Case, Finding, Target, attempt, case_of, measured, reference_s, MOST_REFERENCES
+from fuzzing.cases import MOST_REFERENCES, Case, Finding, Target, attempt, case_of, measured, reference_s
 from fuzzing.targets import PURE
 
 _ALL: Final = (*PURE, *SERVED)
@@ -78,12 +78,13 @@ def run(
         stretch
         for target in targets
         if target.name not in _SERVED_NAMES
-        for stretch in pool.split(target, seed, counts[target.name], max(jobs, counts[target.name] // 20_000))
+        for stretch in pool.split(target, seed, counts[target.name], jobs)
     ]
-    with ThreadPoolExecutor(jobs) as threads:
-        for stretch, outcome in zip(stretches, threads.map(pool.in_child, stretches), strict=True):
-            findings += outcome.findings
-            kinds.update({(stretch.target, kind): count for kind, count in outcome.counts.items()})
+    if stretches:
+        with ThreadPoolExecutor(jobs) as threads:
+            for outcome in threads.map(pool.in_child, [stretches[first::jobs] for first in range(jobs)]):
+                findings += outcome.findings
+                kinds.update(outcome.counts)
     served = [target for target in targets if target.name in _SERVED_NAMES]
     if served:
         found, told = attack(served, counts, seed)
@@ -102,7 +103,7 @@ def _first_of_each(findings: Sequence[Finding]) -> list[Finding]:
 
 def tell(found: Finding, folder: Path) -> Path:
     """Save the smallest input with the fault, and say how to have it again."""
-    data = found.case.data if found.case.target in _SERVED_NAMES else pool.shrunk(found, folder)
+    data = found.case.data if found.case.target in _SERVED_NAMES else pool.shrunk(found)
     folder.mkdir(parents=True, exist_ok=True)
     number = 1
     while (path := folder / f"{found.case.target}-{number}.bin").exists():
@@ -140,6 +141,7 @@ def _replay(chosen: Sequence[Target], path: Path) -> int:
 def _tried(target: Target, case: Case) -> Finding | None:
     if target.name in _SERVED_NAMES:
         return replay_on_server(case)
+    cases.limit_memory(pool.MORE_BYTES)
     return attempt(target, case) or measured(target, case, reference_s() * MOST_REFERENCES)
 
 

@@ -38,7 +38,12 @@ _PAGES: Final = (
 )
 _PAGE_TYPES: Final = ("text/html", "text/html; charset=utf-8", "text/plain", "application/json", "application/xml", "")
 _REST: Final = ("1", "0", "-5", "1e9", "nan", "inf", "-inf", "", "x", "Wed, 21 Oct 2099 07:28:00 GMT", "9" * 400, "1 2")
-_DATES: Final = ("Wed, 21 Oct 20999 07:28:00 GMT", "Wed, 99 Oct 2015 07:28:00 GMT", "Mon, 1 Jan 0001 00:00:00 +9999", "١")
+_DATES: Final = (
+    "Wed, 21 Oct 20999 07:28:00 GMT",
+    "Wed, 99 Oct 2015 07:28:00 GMT",
+    "Mon, 1 Jan 0001 00:00:00 +9999",
+    "١",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,7 @@ def read_given(data: bytes) -> list[Given]:
     try:
         listed = json.loads(data)
         return [
-            Given(
-                Answer(int(one["status"]), dict(one["headers"]), one["body"].encode("latin-1")), bool(one["foreign"])
-            )
+            Given(Answer(int(one["status"]), dict(one["headers"]), one["body"].encode("latin-1")), bool(one["foreign"]))
             for one in listed
         ]
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -97,7 +100,9 @@ def gateway_fields(rng: random.Random) -> tuple[int, Pairs]:
             expected = {_WRITER: rng.choice((0, 2, 100))}
             return 409, Pairs([("title", "Frames are missing"), ("detail", "d"), ("expected", expected)])
         case 3:
-            return 422, Pairs([("title", "A frame cannot be used"), ("detail", "d"), ("position", 0), ("writer_id", _WRITER)])
+            return 422, Pairs(
+                [("title", "A frame cannot be used"), ("detail", "d"), ("position", 0), ("writer_id", _WRITER)]
+            )
         case _:
             return rng.choice((429, 503)), Pairs([("title", "busy"), ("detail", "d"), ("cause", "lag")])
 
@@ -160,7 +165,9 @@ def make_asset(rng: random.Random) -> bytes:
     """What HEAD and what PUT are answered."""
     head = any_answer(rng)
     if rng.random() < 0.5:
-        head = Given(Answer(404, {"content-type": "application/problem+json"}, b'{"title":"Not Found","detail":"d"}'), False)
+        head = Given(
+            Answer(404, {"content-type": "application/problem+json"}, b'{"title":"Not Found","detail":"d"}'), False
+        )
     put = any_answer(rng)
     if rng.random() < 0.2:
         fields = Pairs([("sha256", _SHA), ("size_bytes", 1)])

@@ -6,6 +6,7 @@ import contextlib
 import json
 import mmap
 import os
+import re
 import shutil
 import signal
 import struct
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,7 @@ class Served:
         """Raises ServerDied."""
         child = Path(__file__).parent / "server_child.py"
         command = [sys.executable, str(child), str(self.directory), str(self.port), str(self._stalls_path)]
-        environment = {**os.environ, "PYTHONPATH": str(child.parents[1])}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(child.parents[1]), *sys.path]))}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, env=environment
@@ -149,6 +150,13 @@ class Served:
         return self.log.read_bytes()[-2000:].decode(errors="replace") if self.log.exists() else ""
 
 
+def _error_in(traceback: str) -> str:
+    """The innermost place of ours and the type of the error."""
+    places = re.findall(r'File "[^"]*/(runstream\w*/[^"]*)", line \d+, in (\w+)', traceback)
+    errors = re.findall(r"^([A-Za-z_][\w.]*(?:Error|Exception|Failure|Fault))\b", traceback, re.MULTILINE)
+    return f"{errors[0] if errors else '?'} in {' '.join(places[-1]) if places else '?'}"
+
+
 @dataclass(slots=True)
 class Attack:
     """One attack on one server."""
@@ -173,7 +181,7 @@ class Attack:
 
     async def window(self, cases: Sequence[Case]) -> None:
         """Send the cases side by side, then look at the server; whatever is wrong there is looked for case by case."""
-        resident = self.served.begin()
+        resident, failed = self.served.begin(), self.statuses[500]
         waiting = list(reversed(cases))
 
         async def worker(connection: Connection) -> None:
@@ -182,6 +190,8 @@ class Attack:
 
         await asyncio.gather(*(worker(connection) for connection in self.connections))
         trouble = self.trouble(resident, _WINDOW_GROWTH_BYTES)
+        if trouble is not None and trouble.kind.startswith("a traceback") and self.statuses[500] > failed:
+            return  # it is that of an answer that was noted already
         if trouble is not None:
             await self._look_for(cases, trouble)
 
@@ -202,7 +212,7 @@ class Attack:
         if not self.served.alive:
             return Fault("the server died", self.served.end_of_log())
         if (traceback := self.served.new_tracebacks()) is not None:
-            return Fault(f"a traceback in the log: {traceback.strip().splitlines()[-1][:80]}", traceback)
+            return Fault(f"a traceback in the log: {_error_in(traceback)}", traceback)
         seconds, references = self.served.stall()
         if references > _STALL_REFERENCES:
             detail = f"one callback took {seconds:.3f} s of processor time, {references:.0f} references"
@@ -240,10 +250,11 @@ class Attack:
 
 
 def attack(
-    targets: Sequence[Target], counts: Mapping[str, int], seed: int
+    targets: Sequence[Target], counts: Mapping[str, int], seed: int, extra: Sequence[Case] = ()
 ) -> tuple[list[Finding], Mapping[tuple[str, str], int]]:
-    """Run the cases of all targets mixed, then compare. Returns findings, and how often each (target, kind) came."""
-    return asyncio.run(_attack(targets, counts, seed))
+    """Run the cases of all targets mixed, and before them `extra`; then compare. Returns findings, and how often each
+    (target, kind) came."""
+    return asyncio.run(_attack(targets, counts, seed, extra))
 
 
 @asynccontextmanager
@@ -264,11 +275,13 @@ async def _running() -> AsyncIterator[Attack]:
 
 
 async def _attack(
-    targets: Sequence[Target], counts: Mapping[str, int], seed: int
+    targets: Sequence[Target], counts: Mapping[str, int], seed: int, extra: Sequence[Case]
 ) -> tuple[list[Finding], Mapping[tuple[str, str], int]]:
     async with _running() as running:
         last = Case("good clients", seed, 0, b"")
         try:
+            for cases in [list(extra[at : at + WINDOW]) for at in range(0, len(extra), WINDOW)]:
+                await running.window(cases)
             for cases in _windows(targets, counts, seed):
                 last = cases[-1]
                 await running.window(cases)
@@ -279,12 +292,13 @@ async def _attack(
         except ServerDied as death:
             running.note(last, Fault("the server does not start again", str(death)))
         print("  statuses: " + ", ".join(f"{status} {count}" for status, count in sorted(running.statuses.items())))
-        taken = sum(len(writer.taken) for writer in running.beside.writers)
-        print(f"  good clients: {taken} points, {len(running.beside.parameters)} commands, {running.beside.refused} refused")
+        beside = running.beside
+        taken = sum(len(writer.taken) for writer in beside.writers)
+        print(f"  good clients: {taken} points, {len(beside.parameters)} commands, {dict(beside.refused)} refused")
         return running.findings, running.kinds
 
 
-def _windows(targets: Sequence[Target], counts: Mapping[str, int], seed: int) -> list[list[Case]] | object:
+def _windows(targets: Sequence[Target], counts: Mapping[str, int], seed: int) -> Iterator[list[Case]]:
     """Windows of cases, the targets mixed in proportion."""
     done = {target.name: 0 for target in targets}
     window: list[Case] = []

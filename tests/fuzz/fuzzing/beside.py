@@ -119,11 +119,15 @@ class Beside:
         """Compare the tables of a stopped server with what was taken. Raises Fault."""
         store = await ChdbStore.open(directory / "store")
         try:
-            points = await self._rows(store, "SELECT run, metric, step, value FROM points WHERE startsWith(run, 'good-')")
+            points = await self._rows(
+                store, "SELECT run, metric, step, value FROM points WHERE startsWith(run, 'good-')"
+            )
             parameters = await self._rows(
                 store, "SELECT run, name, value FROM attributes WHERE kind = 'parameter' AND startsWith(run, 'good-')"
             )
-            failed = await self._rows(store, "SELECT key, detail, length(body) AS size FROM quarantine WHERE cause = 'fold_error'")
+            failed = await self._rows(
+                store, "SELECT key, detail, length(body) AS size FROM quarantine WHERE cause = 'fold_error'"
+            )
         finally:
             await store.close()
         found = Counter((p["run"], p["metric"], p["step"], struct.pack("<d", p["value"])) for p in points)

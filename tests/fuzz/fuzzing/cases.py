@@ -6,7 +6,7 @@ import resource
 import signal
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -43,6 +43,10 @@ class Target:
     memory_of: Callable[[bytes], int]
     #: Its share of the cases of a run, relative to the others.
     weight: int
+    #: Makes sizes and checksums right in what is left of an input when a smaller one is looked for.
+    repair: Callable[[bytes], bytes] = lambda data: data
+    #: Smaller inputs that leave out something whole.
+    simpler: Callable[[bytes], Iterable[bytes]] = lambda data: ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A process of the pool: `child STRETCH MARK` or `child shrink TARGET INPUT RESULT KIND`."""
+"""A process of the pool: `child run STRETCHES MARK MODULE` or `child shrink TARGET INPUT RESULT KIND`."""
 
 import json
 import sys
@@ -9,4 +9,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "shrink":
         shrink_in_child(*sys.argv[2:])
     else:
-        child(Stretch(*json.loads(sys.argv[1])), sys.argv[2])
+        child([Stretch(*one) for one in json.loads(sys.argv[2])], *sys.argv[3:])

@@ -1,5 +1,6 @@
 """Targets: what a gateway and a worker do with frames, events and commands, without a log and a store."""
 
+import contextlib
 import random
 from collections.abc import Iterator
 from typing import Final
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from fuzzing.cases import Fault, Target
 from fuzzing.events import event_of, golden_events, odd_events_text
-from fuzzing.framed import EditableFrame, Part, frames_body, writer_of
+from fuzzing.framed import EditableFrame, Part, frames_body, repaired, simpler, writer_of
 from fuzzing.values import Pairs, Raw, json_bytes, odd_text, odd_value, some_changes
 from runstream.events import limits
 from runstream.events.columns import Rows, read_group
@@ -78,7 +79,9 @@ def run_frames(body: bytes) -> None:
             shape = len(read.seqs)
             if isinstance(read, Rows) and read.values.shape != (group.rows, len(read.metrics)):
                 raise Fault("wrong shape", f"{read.values.shape} of {group.rows} rows")
-            if not len(read.steps) == len(read.at_us) == shape or (not isinstance(read, Rows) and len(read.index) != shape):
+            if not len(read.steps) == len(read.at_us) == shape or (
+                not isinstance(read, Rows) and len(read.index) != shape
+            ):
                 raise Fault("wrong shape", f"columns of a group of {group.rows} rows differ in length")
         if rows > covered:
             raise Fault("wrong shape", f"{rows} rows in a frame that covers {covered}")
@@ -91,7 +94,7 @@ def run_fold(body: bytes) -> None:
         decoded.append(decode(Record(0, offset, _NOW_US, sent.header.key.encode(), bytes(sent.data))))
     if not decoded:
         return
-    folding = Folding({0: Commit(NOTHING, None)}, {})
+    folding = Folding({0: Commit(NOTHING, {})}, {})
     folding.load(folding.needs(decoded), _NO_ROWS, _NO_ROWS, _NO_ROWS)
     folding.fold(decoded)
     folding.flush()
@@ -140,10 +143,8 @@ def command_of(rng: random.Random) -> Pairs:
     key = f"fuzz-{rng.randrange(10_000)}"
     model = EVENT_TYPES[event["type"]]
     if "workspace" in model.model_fields and "project" in model.model_fields:
-        try:
+        with contextlib.suppress(AttributeError):  # of a run, which is named by the command's key
             key = key_of(model.model_validate(event))  # type: ignore[arg-type]
-        except AttributeError:
-            pass  # of a run, which is named by the command's key
     return Pairs([("key", key), ("event", event)])
 
 
@@ -184,8 +185,8 @@ def _check_problem(problem: Problem) -> None:
 _COMMAND_MULTIPLE: Final = 60
 
 TARGETS: Final = (
-    Target("frames", make_frames, run_frames, _unpacked_bytes, 20),
-    Target("fold", make_fold, run_fold, lambda body: 3 * _unpacked_bytes(body), 12),
-    Target("events", make_events, run_events, _event_bytes, 12),
+    Target("frames", make_frames, run_frames, _unpacked_bytes, 20, repaired, simpler),
+    Target("fold", make_fold, run_fold, lambda body: 3 * _unpacked_bytes(body), 8, repaired, simpler),
+    Target("events", make_events, run_events, _event_bytes, 12, repaired, simpler),
     Target("commands", make_commands, run_commands, lambda body: _COMMAND_MULTIPLE * len(body), 12),
 )

@@ -4,6 +4,7 @@ import functools
 import random
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -45,7 +46,12 @@ class Part:
             stored = lz4.block.compress(self.raw, store_size=False) if self.packed else self.raw
         codec = int(self.packed) if self.codec is None else self.codec
         raw_size = len(self.raw) if self.raw_size is None else self.raw_size
-        return codec & 0xFF, raw_size & 0xFFFFFFFF, (len(stored) if self.stored_size is None else self.stored_size), stored
+        return (
+            codec & 0xFF,
+            raw_size & 0xFFFFFFFF,
+            (len(stored) if self.stored_size is None else self.stored_size),
+            stored,
+        )
 
 
 @dataclass(slots=True)
@@ -201,7 +207,9 @@ def _group(rng: random.Random, base: int) -> tuple[EditableGroup, int]:
 
 def _planes(columns: bytes, rows: int) -> bytes:
     """Columns of words, each with `rows` of them, as planes of bytes: what the layouts of rows have."""
-    return b"".join(columns[at + byte : at + 8 * rows : 8] for at in range(0, len(columns), 8 * rows) for byte in range(8))
+    return b"".join(
+        columns[at + byte : at + 8 * rows : 8] for at in range(0, len(columns), 8 * rows) for byte in range(8)
+    )
 
 
 def _number(rng: random.Random, now: int) -> int:
@@ -350,3 +358,38 @@ def frames_body(rng: random.Random, run: str, writer: bytes) -> bytes:
 def writer_of(rng: random.Random) -> bytes:
     """A writer that no other case has."""
     return bytes.fromhex(WRITER_PREFIX) + rng.randbytes(15)
+
+
+def simpler(body: bytes) -> Iterator[bytes]:
+    """Smaller bodies that are as right as this one: each frame alone, and a lone frame without one of its parts."""
+    frames = _cut(body)
+    if len(frames) > 1:
+        yield from frames
+        return
+    head = contract.HEADER.size
+    if len(body) < head:
+        return
+    *front, key_size, reserved, groups = contract.HEADER.unpack_from(body)
+    at = head + key_size
+    if len(body) < at + contract.EVENTS.size:
+        return
+    stored = contract.EVENTS.unpack_from(body, at)[2]
+    begin = at + contract.EVENTS.size
+    if stored:
+        yield repaired(body[:at] + contract.EVENTS.pack(0, 0, 0) + body[begin + stored :])
+    begin += stored
+    counted = contract.HEADER.pack(*front, key_size, reserved, max(groups - 1, 0)) + body[head:]
+    while begin + contract.GROUP.size <= len(body):
+        end = begin + contract.GROUP.size + contract.GROUP.unpack_from(body, begin)[7]
+        yield repaired(counted[:begin] + counted[end:])
+        begin = end
+
+
+def _cut(body: bytes) -> list[bytes]:
+    """The frames of a body by the sizes that they claim."""
+    found, at = [], 0
+    while at + contract.HEADER.size <= len(body):
+        size = max(contract.HEADER.unpack_from(body, at)[3], contract.HEADER.size)
+        found.append(body[at : at + size])
+        at += size
+    return found

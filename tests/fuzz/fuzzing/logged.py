@@ -1,4 +1,4 @@
-"""Target: the embedded log's files, after a disk did anything to them. What was durable is read as it was, or refused."""
+"""Target: the embedded log's files after damage of any kind. What was durable is read as it was, or refused."""
 
 import asyncio
 import functools
@@ -37,7 +37,9 @@ def _log() -> Mapping[str, bytes]:
         directory = Path(scratch)
         asyncio.run(fill(directory))
         return {
-            str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()
+            str(path.relative_to(directory)): path.read_bytes()
+            for path in sorted(directory.rglob("*"))
+            if path.is_file()
         }
 
 
@@ -72,7 +74,9 @@ async def _read(folder: Path) -> None:
                 raise Fault("a log without an end", f"nothing at {offset} of {end}")
             for record in records:
                 if record.offset != offset or offset >= len(known) or record.value != known[offset]:
-                    raise Fault("a wrong record", f"{record.value[:20]!r} at offset {record.offset}, where {offset} was next")
+                    raise Fault(
+                        "a wrong record", f"{record.value[:20]!r} at offset {record.offset}, where {offset} was next"
+                    )
                 offset += 1
     except LogError:
         return

@@ -6,7 +6,18 @@ from typing import Final
 from fuzzing.values import as_bytes, damaged, json_bytes, odd_text, odd_value
 
 _NAMES: Final = ("file", "file", "file", "link", "metadata", "requestParams", "assetItemContent", "thumbnail", "x", "")
-_ENCODINGS: Final = ("7bit", "8bit", "binary", "base64", "quoted-printable", "x-unknown", "gzip", "", "BASE64", "a" * 200)
+_ENCODINGS: Final = (
+    "7bit",
+    "8bit",
+    "binary",
+    "base64",
+    "quoted-printable",
+    "x-unknown",
+    "gzip",
+    "",
+    "BASE64",
+    "a" * 200,
+)
 _DISPOSITIONS: Final = (
     'form-data; name="{}"',
     'form-data; name="{}"; filename="a.png"',
@@ -65,7 +76,9 @@ def _part(rng: random.Random, mark: bytes, depth: int) -> bytes:
     disposition = _DISPOSITIONS[0] if rng.random() < 0.6 else rng.choice(_DISPOSITIONS)
     lines = [as_bytes("Content-Disposition: " + disposition.replace("{}", name))]
     if rng.random() < 0.3:
-        kind = rng.choice(("image/png", "text/plain; charset=utf-99", "multipart/mixed; boundary=inner", "x", "a/b/c", "text/plain"))
+        kind = rng.choice(
+            ("image/png", "text/plain; charset=utf-99", "multipart/mixed; boundary=inner", "x", "a/b/c", "text/plain")
+        )
         lines.append(b"Content-Type: " + kind.encode())
     if rng.random() < 0.15:
         lines.append(b"Content-Transfer-Encoding: " + rng.choice(_ENCODINGS).encode())
@@ -74,7 +87,9 @@ def _part(rng: random.Random, mark: bytes, depth: int) -> bytes:
     if rng.random() < 0.1:
         lines.append(b"Content-Length: " + rng.choice((b"0", b"5", b"-1", b"99999999999", b"x", b"1e3")))
     if rng.random() < 0.05:
-        lines.append(rng.choice((b"X: " + b"a" * 9000, b"no colon", b": empty", b"X\x00: y", b"\xff: \xff", b" folded")))
+        lines.append(
+            rng.choice((b"X: " + b"a" * 9000, b"no colon", b": empty", b"X\x00: y", b"\xff: \xff", b" folded"))
+        )
     if rng.random() < 0.01:
         lines += [b"X-%d: y" % number for number in range(rng.choice((100, 2000)))]
     if rng.random() < 0.05:
@@ -92,8 +107,7 @@ def _content(rng: random.Random, depth: int) -> bytes:
         case 3:
             return rng.randbytes(rng.choice((1, 100, 5000)))
         case 4 if depth:
-            inner = b"--inner\r\n" + _part(rng, b"inner", depth - 1) + b"\r\n--inner--\r\n"
-            return inner
+            return b"--inner\r\n" + _part(rng, b"inner", depth - 1) + b"\r\n--inner--\r\n"
         case 5:
             return b"aGVsbG8=" * rng.choice((1, 10)) + rng.choice((b"", b"=", b"!!"))
         case 6:

@@ -1,5 +1,7 @@
 """Cases of the pure targets in processes of their own: one that dies, or takes all memory, is a fault and no end."""
 
+import contextlib
+import importlib
 import json
 import mmap
 import os
@@ -8,24 +10,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from fuzzing import cases
-from fuzzing.cases import Case, Finding, Target, case_of, source_of
+from fuzzing.cases import Case, Finding, Target, case_of
 from fuzzing.shrinking import smallest
 
+#: Where children find their targets (tests of the harness have others).
+TARGETS: Final = "fuzzing.targets"
 #: Cases between two looks at the memory of the process.
 CHUNK: Final = 100
 #: A process may map this much more than it has at its start: what takes all of it gets a MemoryError.
-_MORE_BYTES: Final = 3 << 30
+MORE_BYTES: Final = 3 << 30
 #: No case takes longer than `cases.LONGEST_S` of processor time; a child that says nothing for so long is stuck in C,
 #: on a machine that is busy.
 _SILENCE_S: Final = 300.0
-#: What a child leaves where its parent finds it after its death: the number of the case that it is at.
-_MARK: Final = struct.Struct("<q")
+#: What a child leaves where its parent finds it after its death: which of its stretches, and which case of it.
+_MARK: Final = struct.Struct("<qq")
 _NONE: Final = -1
 #: Findings of one kind that are told; the rest are counted.
 _TOLD: Final = 2
@@ -41,13 +46,12 @@ class Stretch:
     end: int
 
 
-def target_named(name: str) -> Target:
-    from fuzzing.targets import PURE
-
-    for target in PURE:
+def target_named(name: str, module: str = TARGETS) -> Target:
+    """The target of that name among `PURE` of a module."""
+    for target in importlib.import_module(module).PURE:
         if target.name == name:
-            return target
-    raise SystemExit(f"there is no target {name!r}: there are {', '.join(target.name for target in PURE)}")
+            return cast("Target", target)
+    raise LookupError(f"{module} has no target {name!r}")
 
 
 class MemoryWatch:
@@ -72,9 +76,8 @@ class MemoryWatch:
         return 0
 
 
-def run_stretch(stretch: Stretch, at: Callable[[int], None]) -> Iterator[Finding]:
-    """Run its cases. `at` is told each number before it begins; _NONE in between."""
-    target = target_named(stretch.target)
+def run_stretch(target: Target, stretch: Stretch, at: Callable[[int], None] = lambda number: None) -> Iterator[Finding]:
+    """Run its cases. `at` is told each number before it begins; _NONE in between. Main thread only."""
     watch = MemoryWatch()
     slowest_s = cases.reference_s() * cases.MOST_REFERENCES
     for begin in range(stretch.begin, stretch.end, CHUNK):
@@ -102,96 +105,118 @@ def run_stretch(stretch: Stretch, at: Callable[[int], None]) -> Iterator[Finding
         at(_NONE)
 
 
-def child(stretch: Stretch, mark_path: str) -> None:
-    """The child's side: cases, findings as lines of JSON on stdout, and a line with the number of cases at the end."""
+def child(stretches: Sequence[Stretch], mark_path: str, module: str) -> None:
+    """The child's side: findings as lines of JSON on stdout, and a line at the end of each stretch."""
     with open(mark_path, "r+b") as file:
         mark = mmap.mmap(file.fileno(), _MARK.size)
-    cases.limit_memory(_MORE_BYTES)
+    cases.limit_memory(MORE_BYTES)
+    for index, stretch in enumerate(stretches):
 
-    def at(number: int) -> None:
-        mark[:] = _MARK.pack(number)
+        def at(number: int, index: int = index) -> None:
+            mark[:] = _MARK.pack(index, number)
 
-    told: dict[str, int] = {}
-    for found in run_stretch(stretch, at):
-        told[found.kind] = told.get(found.kind, 0) + 1
-        if told[found.kind] <= _TOLD:
-            print(json.dumps({"number": found.case.number, "kind": found.kind, "detail": found.detail}), flush=True)
-    print(json.dumps({"done": stretch.end - stretch.begin, "counts": told}), flush=True)
+        told: dict[str, int] = {}
+        for found in run_stretch(target_named(stretch.target, module), stretch, at):
+            told[found.kind] = told.get(found.kind, 0) + 1
+            if told[found.kind] <= _TOLD:
+                fields = {"index": index, "number": found.case.number, "kind": found.kind, "detail": found.detail}
+                print(json.dumps(fields), flush=True)
+        print(json.dumps({"index": index, "counts": told}), flush=True)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of some cases: findings (two of a kind at most), and how often each kind came."""
+    """Findings (two of a kind and stretch at most), and how often each (target, kind) came."""
 
-    cases: int
-    findings: list[Finding]
-    counts: dict[str, int]
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def in_child(stretch: Stretch) -> Outcome:
-    """Run a stretch in a process of its own, and go on in another behind a case that killed it."""
-    outcome = Outcome(0, [], {})
-    begin = stretch.begin
-    while begin < stretch.end:
-        rest = Stretch(stretch.target, stretch.seed, begin, stretch.end)
-        died_at = _one_child(rest, outcome)
+def _environment() -> dict[str, str]:
+    """This process's, with the places that it imports from."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def in_child(stretches: Sequence[Stretch], module: str = TARGETS) -> Outcome:
+    """Run stretches in a process of its own, and go on in another behind a case that killed it."""
+    outcome = Outcome()
+    rest = list(stretches)
+    while rest:
+        died_at = _one_child(rest, outcome, module)
         if died_at is None:
             break
-        begin = died_at + 1
-    outcome.cases = stretch.end - stretch.begin
+        index, number = died_at
+        behind = replace(rest[index], begin=number + 1)
+        rest = [one for one in (behind, *rest[index + 1 :]) if one.begin < one.end]
     return outcome
 
 
-def _one_child(stretch: Stretch, outcome: Outcome) -> int | None:
-    """The number of the case that the child died at; None if it came to its end."""
+def _one_child(stretches: Sequence[Stretch], outcome: Outcome, module: str) -> tuple[int, int] | None:
+    """The stretch and the case that the child died at; None if it came to its end."""
+    cases_count = sum(one.end - one.begin for one in stretches)
     with tempfile.NamedTemporaryFile() as mark:
-        mark.write(_MARK.pack(_NONE))
+        mark.write(_MARK.pack(0, _NONE))
         mark.flush()
-        command = [sys.executable, "-m", "fuzzing.child", json.dumps([stretch.target, stretch.seed, stretch.begin, stretch.end])]
-        process = subprocess.Popen([*command, mark.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        described = json.dumps([[one.target, one.seed, one.begin, one.end] for one in stretches])
+        command = [sys.executable, "-m", "fuzzing.child", "run", described, mark.name, module]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+        )
         try:
-            told, errors = process.communicate(timeout=_SILENCE_S + (stretch.end - stretch.begin) * 0.2)
+            told, errors = process.communicate(timeout=_SILENCE_S + cases_count * 0.2)
         except subprocess.TimeoutExpired:
             process.kill()
             told, errors = process.communicate()
-        (number,) = _MARK.unpack(Path(mark.name).read_bytes())
-    target = target_named(stretch.target)
-    ended = False
-    for line in told.splitlines():
-        fields = json.loads(line)
-        if "done" in fields:
-            ended = True
-            for kind, count in fields["counts"].items():
-                outcome.counts[kind] = outcome.counts.get(kind, 0) + count
-        else:
-            case = case_of(target, stretch.seed, fields["number"])
-            outcome.findings.append(Finding(case, fields["kind"], fields["detail"]))
-    if ended and process.returncode == 0:
+        index, number = _MARK.unpack(Path(mark.name).read_bytes())
+    _take(told, stretches, outcome, module)
+    if process.returncode == 0:
         return None
     if number == _NONE:
-        raise RuntimeError(f"a process for {stretch} ended with {process.returncode} outside of a case: {errors[-2000:]}")
+        raise RuntimeError(
+            f"a child for {stretches} ended with {process.returncode} outside of a case: {errors[-2000:]}"
+        )
+    target = target_named(stretches[index].target, module)
     kind = f"process ended with {process.returncode}"
-    outcome.findings.append(Finding(case_of(target, stretch.seed, number), kind, errors[-1000:]))
-    outcome.counts[kind] = outcome.counts.get(kind, 0) + 1
-    return int(number)
+    outcome.findings.append(Finding(case_of(target, stretches[index].seed, number), kind, errors[-1000:]))
+    outcome.counts[target.name, kind] += 1
+    return int(index), int(number)
 
 
-def shrunk(found: Finding, folder: Path) -> bytes:
+def _take(told: str, stretches: Sequence[Stretch], outcome: Outcome, module: str) -> None:
+    """What a child wrote. Of a stretch that it died in the counts are those that it told."""
+    for line in told.splitlines():
+        fields = json.loads(line)
+        stretch = stretches[fields["index"]]
+        if "counts" in fields:
+            outcome.counts.update({(stretch.target, kind): count for kind, count in fields["counts"].items()})
+        else:
+            case = case_of(target_named(stretch.target, module), stretch.seed, fields["number"])
+            outcome.findings.append(Finding(case, fields["kind"], fields["detail"]))
+
+
+def shrunk(found: Finding) -> bytes:
     """The smallest input with the same fault: looked for in a child, within a bound of time."""
     with tempfile.TemporaryDirectory() as scratch:
         source, result = Path(scratch) / "input", Path(scratch) / "smaller"
         source.write_bytes(found.case.data)
-        command = [sys.executable, "-m", "fuzzing.child", "shrink", found.case.target, str(source), str(result), found.kind]
-        try:
-            subprocess.run(command, timeout=120, capture_output=True, check=False)
-        except subprocess.TimeoutExpired:
-            pass
+        command = [
+            sys.executable,
+            "-m",
+            "fuzzing.child",
+            "shrink",
+            found.case.target,
+            str(source),
+            str(result),
+            found.kind,
+        ]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, timeout=120, capture_output=True, check=False, env=_environment())
         return result.read_bytes() if result.exists() else found.case.data
 
 
 def shrink_in_child(name: str, source: str, result: str, kind: str) -> None:
     """The child's side of `shrunk`: writes what it has so far whenever it became smaller."""
-    cases.limit_memory(_MORE_BYTES)
+    cases.limit_memory(MORE_BYTES)
     target = target_named(name)
     slowest_s = cases.reference_s() * cases.MOST_REFERENCES
 
@@ -204,13 +229,10 @@ def shrink_in_child(name: str, source: str, result: str, kind: str) -> None:
         os.replace(f"{result}.new", result)
         return True
 
-    smallest(Path(source).read_bytes(), is_same)
+    smallest(Path(source).read_bytes(), is_same, target.repair, target.simpler)
 
 
 def split(target: Target, seed: int, count: int, pieces: int) -> Sequence[Stretch]:
     """Cases [0, count) as about so many stretches."""
     size = max(-(-count // max(pieces, 1)), 1)
     return [Stretch(target.name, seed, begin, min(begin + size, count)) for begin in range(0, count, size)]
-
-
-__all__ = ["Outcome", "Stretch", "in_child", "run_stretch", "shrunk", "source_of", "split", "target_named"]

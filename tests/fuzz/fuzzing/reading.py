@@ -43,7 +43,17 @@ _OPERATORS: Final = (
 _VALUES: Final = (
     *("1", "-1e-3", "inf", "-inf", "nan", "1e999", "0x1", '"a"', "'a'", '"\\u00e9"', '"\\ud800"', "2026-01-31", "now"),
     *("now-2h", "now+999999999999w", "2026-01-31T12:00+01:00", "9999-12-31", "0001-01-01", "90m", "1.5h", "true"),
-    *('"(?i)a+"', '"(a*)*b"', '"["', '"\\\\d+"', "''", '"' + "a" * 10_001 + '"', "1" * 400, "2026-13-45", "99999999999w"),
+    *(
+        '"(?i)a+"',
+        '"(a*)*b"',
+        '"["',
+        '"\\\\d+"',
+        "''",
+        '"' + "a" * 10_001 + '"',
+        "1" * 400,
+        "2026-13-45",
+        "99999999999w",
+    ),
     *('"running"', '"runing"', "null", "1_000", "١", '"(((((((((((((((((((("', '"a{1000}{1000}"', "2026-02-30"),
 )
 
@@ -190,9 +200,15 @@ def make_cursor(rng: random.Random) -> bytes:
         case "n":
             data = as_bytes("-".join(rng.choice(("0", "3", "18446744073709551616", "x", "-1", "٣")) for _ in range(3)))
         case "p":
-            data = as_bytes(",".join(f"{rng.choice((0, 3, 2**64, '1_0'))}:{rng.choice((0, 41, 2**64 - 1, '-1', '٣'))}" for _ in range(3)))
+            data = as_bytes(
+                ",".join(
+                    f"{rng.choice((0, 3, 2**64, '1_0'))}:{rng.choice((0, 41, 2**64 - 1, '-1', '٣'))}" for _ in range(3)
+                )
+            )
         case "s" | "k":
-            data = as_bytes(",".join(rng.choice(("", "-", "--")) + rng.choice(_FIELDS) for _ in range(rng.choice((1, 2, 6, 40)))))
+            data = as_bytes(
+                ",".join(rng.choice(("", "-", "--")) + rng.choice(_FIELDS) for _ in range(rng.choice((1, 2, 6, 40))))
+            )
         case "g":
             data = as_bytes(odd_text(rng))
         case _:

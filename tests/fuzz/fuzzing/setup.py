@@ -30,12 +30,18 @@ def _requests() -> Sequence[Request]:
         metric = {"experimentKey": key, "metricName": "loss", "metricValue": 0.5, "step": 1}
         requests.append(post(f"{_ROOT}/experiment/metric", metric))
         requests.append(
-            post(f"{_ROOT}/experiment/parameter", {"experimentKey": key, "parameterName": "lr", "parameterValue": "0.1"})
+            post(
+                f"{_ROOT}/experiment/parameter", {"experimentKey": key, "parameterName": "lr", "parameterValue": "0.1"}
+            )
         )
         boundary = "setup"
-        part = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="m"\r\n\r\nx\r\n--{boundary}--\r\n'
+        part = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="m"\r\n\r\nx\r\n--{boundary}--\r\n'
+        )
         target = f"{_ROOT}/experiment/upload-asset?experimentKey={key}&fileName=m.bin&type=asset"
-        requests.append(Request("POST", target, [("Content-Type", f"multipart/form-data; boundary={boundary}")], part.encode()))
+        requests.append(
+            Request("POST", target, [("Content-Type", f"multipart/form-data; boundary={boundary}")], part.encode())
+        )
     return requests
 
 

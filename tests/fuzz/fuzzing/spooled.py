@@ -1,5 +1,6 @@
 """Targets: what a sender reads of the spools on its machine, which any process of its user may have written."""
 
+import contextlib
 import functools
 import json
 import random
@@ -56,7 +57,9 @@ def make_spool(rng: random.Random) -> bytes:
         name = rng.choice([*files, *[segment for segment in files if segment.endswith(".rows")] * 3])
         files[name] = _changed(rng, name, files[name])
         if rng.random() < 0.03:
-            files[rng.choice(("00000001.rows", "00000007.rows", "99999999.rows", "-1.rows", "²³.rows", "x.rows"))] = files[name]
+            files[rng.choice(("00000001.rows", "00000007.rows", "99999999.rows", "-1.rows", "²³.rows", "x.rows"))] = (
+                files[name]
+            )
         if rng.random() < 0.03 and len(files) > 1:
             del files[name]
     return packed_folder(files)
@@ -71,7 +74,9 @@ def _changed(rng: random.Random, name: str, data: bytes) -> bytes:
         return json_bytes(rng, fields, rng.choice((1, 2)))
     if name == "acked" and rng.random() < 0.8:
         place = Acked(
-            rng.choice((0, 1, 5, 30, 2**63, 2**64 - 1)), rng.choice((0, 1, 2, 2**32 - 1)), rng.choice((0, 63, 64, 65, 100, 2000, 2**63))
+            rng.choice((0, 1, 5, 30, 2**63, 2**64 - 1)),
+            rng.choice((0, 1, 2, 2**32 - 1)),
+            rng.choice((0, 63, 64, 65, 100, 2000, 2**63)),
         )
         return place.pack()
     if name.endswith(".rows") and len(data) > SEGMENT_HEADER_BYTES + 8 and rng.random() < 0.8:
@@ -116,10 +121,8 @@ def _places(data: bytes, wanted: bytes) -> list[int]:
 def run_spool(data: bytes) -> None:
     """Everything that is committed is read, up to the first damage, in frames that a gateway takes."""
     with on_disk(unpacked_folder(data)) as folder:
-        try:
+        with contextlib.suppress(SpoolCorrupt, OSError):
             WriterInfo.read(folder)
-        except (SpoolCorrupt, OSError):
-            pass
         reader = SpoolReader(folder)
         try:
             _read(reader, Acked.read(folder))
@@ -154,4 +157,6 @@ def _read(reader: SpoolReader, acked: Acked) -> None:
     raise Fault("a spool without an end", f"{_MOST_WINDOWS} windows of {acked}")
 
 
-TARGETS: Final = (Target("spool", make_spool, run_spool, lambda data: 40 * len(data) + limits.TARGET_FRAME_RAW_BYTES, 6),)
+TARGETS: Final = (
+    Target("spool", make_spool, run_spool, lambda data: 40 * len(data) + limits.TARGET_FRAME_RAW_BYTES, 6),
+)

@@ -42,7 +42,9 @@ def odd_text(rng: random.Random) -> str:
     if chance < 0.8:
         return rng.choice(_WORDS)
     if chance < 0.9995:
-        return "".join(chr(rng.choice((rng.randrange(32, 127), rng.randrange(1, 0xD800)))) for _ in range(rng.randrange(12)))
+        return "".join(
+            chr(rng.choice((rng.randrange(32, 127), rng.randrange(1, 0xD800)))) for _ in range(rng.randrange(12))
+        )
     return rng.choice("ax\u00e9") * rng.choice((10_000, 70_000, 260_000))
 
 
@@ -153,7 +155,7 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
             end = min(len(data), at + rng.choice((1, 4, 16, 100)))
             return data[:end] + data[at:end] * rng.choice((1, 2, 20)) + data[end:]
         case 5:
-            return data[:at] + bytes([rng.choice(b"\x00\xff\x7f\x80{}[]\",:\r\n")]) + data[at + 1 :]
+            return data[:at] + bytes([rng.choice(b'\x00\xff\x7f\x80{}[]",:\r\n')]) + data[at + 1 :]
         case _:
             return data + data[at:]
 
