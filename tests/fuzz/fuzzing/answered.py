@@ -10,11 +10,11 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from fuzzing.cases import Fault, Target
 from fuzzing.folders import on_disk
-from fuzzing.values import Pairs, as_bytes, damaged, json_bytes, members, nested, odd_text, odd_value, some_changes
+from fuzzing.values import Pairs, as_bytes, damaged, json_bytes, nested, odd_text, some_changes
 from runstream.sender.answers import Accepted, Refused, Rewind, meaning_of
 from runstream.sender.assets import AssetUploads, Impossible, Stored
 from runstream.sender.transport import Answer, Unreachable
@@ -91,20 +91,30 @@ def foreign_answer(rng: random.Random) -> Given:
     return Given(Answer(status, headers, rng.choice(_PAGES)), True)
 
 
+#: What every acknowledgement of ours names (`runstream.events.protocol`), and the header that every response has.
+_SIGNED: Final = (("protocol", 1), ("server", "runstream 0.1.0"))
+_SIGNED_HEADER: Final = "runstream-protocol"
+
+
 def gateway_fields(rng: random.Random) -> tuple[int, Pairs]:
     """Status and body as today's gateway gives them to frames."""
     match rng.randrange(5):
         case 0 | 1:
-            return 200, Pairs([("positions", "0:41"), ("writers", {_WRITER: rng.choice((0, 3, 8, 2**63))})])
+            taken = {_WRITER: rng.choice((0, 3, 8, 2**63))}
+            return 200, Pairs([("positions", "0:41"), ("writers", taken), *_SIGNED])
         case 2:
             expected = {_WRITER: rng.choice((0, 2, 100))}
-            return 409, Pairs([("title", "Frames are missing"), ("detail", "d"), ("expected", expected)])
+            return 409, Pairs([_kind("gap"), ("title", "Frames are missing"), ("detail", "d"), ("expected", expected)])
         case 3:
             return 422, Pairs(
-                [("title", "A frame cannot be used"), ("detail", "d"), ("position", 0), ("writer_id", _WRITER)]
+                [_kind("invalid-frame"), ("title", "t"), ("detail", "d"), ("position", 0), ("writer_id", _WRITER)]
             )
         case _:
-            return rng.choice((429, 503)), Pairs([("title", "busy"), ("detail", "d"), ("cause", "lag")])
+            return rng.choice((429, 503)), Pairs([_kind("busy"), ("title", "busy"), ("detail", "d"), ("cause", "lag")])
+
+
+def _kind(name: str) -> tuple[str, str]:
+    return "type", f"urn:runstream:problem:{name}"
 
 
 def mutated_answer(rng: random.Random) -> Given:
@@ -116,6 +126,8 @@ def mutated_answer(rng: random.Random) -> Given:
     if rng.random() < 0.1:
         body = rng.choice((damaged(rng, body), as_bytes(str(nested(rng))), as_bytes(odd_text(rng)), b"\xff\xfe{}"))
     headers = {"content-type": rng.choice(("application/json", "application/problem+json", *_PAGE_TYPES))}
+    if rng.random() < 0.95:
+        headers[_SIGNED_HEADER] = "1" if rng.random() < 0.95 else rng.choice(("2", "", "1.0", "\xb9", "1" * 5000))
     if rng.random() < 0.4:
         headers["retry-after"] = rng.choice((*_REST, *_DATES))
     return Given(Answer(status, headers, body), False)
@@ -160,19 +172,29 @@ class Scripted:
     def close(self) -> None:
         """Nothing is open."""
 
+    def abort(self) -> None:
+        """Nothing is under way."""
+
 
 def make_asset(rng: random.Random) -> bytes:
     """What HEAD and what PUT are answered."""
     head = any_answer(rng)
     if rng.random() < 0.5:
         head = Given(
-            Answer(404, {"content-type": "application/problem+json"}, b'{"title":"Not Found","detail":"d"}'), False
+            Answer(
+                404,
+                {"content-type": "application/problem+json", _SIGNED_HEADER: "1"},
+                b'{"title":"Not Found","detail":"d"}',
+            ),
+            False,
         )
     put = any_answer(rng)
     if rng.random() < 0.2:
-        fields = Pairs([("sha256", _SHA), ("size_bytes", 1)])
+        fields = Pairs([("sha256", _SHA), ("size_bytes", 1), *_SIGNED])
         body = json_bytes(rng, fields, rng.choice((0, 1)))
-        put = Given(Answer(rng.choice((200, 201)), {"content-type": "application/json"}, body), False)
+        put = Given(
+            Answer(rng.choice((200, 201)), {"content-type": "application/json", _SIGNED_HEADER: "1"}, body), False
+        )
     return given_bytes(head, put)
 
 
@@ -194,13 +216,7 @@ def _upload(answers: list[Given], path: Path) -> None:
         raise Fault(f"foreign answer makes an asset {type(state).__name__}", str(transport.given[-1].answer))
 
 
-def wire_of(rng: random.Random) -> Any:
-    """Fields of an answer to a read."""
-    found = members(odd_value(rng))
-    return found if found is not None else {}
-
-
 TARGETS: Final = (
-    Target("answers", make_answer, run_answer, lambda data: 60 * len(data), 12),
-    Target("assets", make_asset, run_asset, lambda data: 60 * len(data), 4),
+    Target("answers", make_answer, run_answer, lambda data: 60 * len(data), 100),
+    Target("assets", make_asset, run_asset, lambda data: 60 * len(data), 20),
 )

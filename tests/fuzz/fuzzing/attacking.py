@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -42,6 +43,7 @@ _REQUEST_GROWTH_BYTES: Final = 400_000_000
 _ANSWER_S: Final = 120.0
 _START_S: Final = 180.0
 _TOLD: Final = 2
+_PROGRESS_S: Final = 60.0
 #: A log line that only a fault of ours makes.
 _TRACEBACK: Final = b"Traceback (most recent call last)"
 
@@ -55,14 +57,14 @@ def _target(name: str, make: object, weight: int) -> Target:
 
 
 SERVED: Final[tuple[Target, ...]] = (
-    _target("http-frames", traffic.make_frames_request, 4),
-    _target("http-commands", traffic.make_commands_request, 2),
-    _target("http-assets", traffic.make_assets_request, 1),
-    _target("comet-writes", traffic.make_comet_write, 3),
-    _target("comet-uploads", traffic.make_comet_upload, 2),
-    _target("reads", traffic.make_read, 2),
-    _target("comet-reads", traffic.make_comet_read, 1),
-    _target("anything", traffic.make_anything, 1),
+    _target("http-frames", traffic.make_frames_request, 10),
+    _target("http-commands", traffic.make_commands_request, 5),
+    _target("http-assets", traffic.make_assets_request, 3),
+    _target("comet-writes", traffic.make_comet_write, 8),
+    _target("comet-uploads", traffic.make_comet_upload, 5),
+    _target("reads", traffic.make_read, 5),
+    _target("comet-reads", traffic.make_comet_read, 2),
+    _target("anything", traffic.make_anything, 2),
 )
 
 
@@ -279,11 +281,15 @@ async def _attack(
 ) -> tuple[list[Finding], Mapping[tuple[str, str], int]]:
     async with _running() as running:
         last = Case("good clients", seed, 0, b"")
+        told_s = time.monotonic()
         try:
             for cases in [list(extra[at : at + WINDOW]) for at in range(0, len(extra), WINDOW)]:
                 await running.window(cases)
-            for cases in _windows(targets, counts, seed):
+            for number, cases in enumerate(_windows(targets, counts, seed), start=1):
                 last = cases[-1]
+                if time.monotonic() - told_s > _PROGRESS_S:
+                    told_s = time.monotonic()
+                    print(f"  {number * WINDOW} requests, {sum(running.kinds.values())} with a fault", flush=True)
                 await running.window(cases)
                 await running.beside.turn(running.connections[0])
             await _check_end(running)

@@ -185,8 +185,8 @@ def _check_problem(problem: Problem) -> None:
 _COMMAND_MULTIPLE: Final = 60
 
 TARGETS: Final = (
-    Target("frames", make_frames, run_frames, _unpacked_bytes, 20, repaired, simpler),
-    Target("fold", make_fold, run_fold, lambda body: 3 * _unpacked_bytes(body), 8, repaired, simpler),
-    Target("events", make_events, run_events, _event_bytes, 12, repaired, simpler),
-    Target("commands", make_commands, run_commands, lambda body: _COMMAND_MULTIPLE * len(body), 12),
+    Target("frames", make_frames, run_frames, _unpacked_bytes, 250, repaired, simpler),
+    Target("fold", make_fold, run_fold, lambda body: 3 * _unpacked_bytes(body), 100, repaired, simpler),
+    Target("events", make_events, run_events, _event_bytes, 150, repaired, simpler),
+    Target("commands", make_commands, run_commands, lambda body: _COMMAND_MULTIPLE * len(body), 120),
 )

@@ -84,4 +84,4 @@ async def _read(folder: Path) -> None:
         await log.close()
 
 
-TARGETS: Final = (Target("log", make_log, run_log, lambda data: 30 * len(data) + 8_000_000, 2),)
+TARGETS: Final = (Target("log", make_log, run_log, lambda data: 30 * len(data) + 8_000_000, 6),)

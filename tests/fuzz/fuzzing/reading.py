@@ -249,7 +249,7 @@ def _texts(data: bytes) -> int:
 
 
 TARGETS: Final = (
-    Target("filter", make_filter, run_filter, _texts, 12),
-    Target("predicates", make_predicates, run_predicates, _texts, 8),
-    Target("cursors", make_cursor, run_cursor, _texts, 6),
+    Target("filter", make_filter, run_filter, _texts, 100),
+    Target("predicates", make_predicates, run_predicates, _texts, 60),
+    Target("cursors", make_cursor, run_cursor, _texts, 80),
 )

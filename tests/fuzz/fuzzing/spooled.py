@@ -158,5 +158,5 @@ def _read(reader: SpoolReader, acked: Acked) -> None:
 
 
 TARGETS: Final = (
-    Target("spool", make_spool, run_spool, lambda data: 40 * len(data) + limits.TARGET_FRAME_RAW_BYTES, 6),
+    Target("spool", make_spool, run_spool, lambda data: 40 * len(data) + limits.TARGET_FRAME_RAW_BYTES, 30),
 )

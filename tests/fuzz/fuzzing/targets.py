@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fuzzing import answered, contract, logged, reading, spooled
+from fuzzing import answered, contract, logged, reading, sending, spooled, wired
 from fuzzing.cases import Target
 
 #: Run within processes of the pool.
@@ -10,6 +10,8 @@ PURE: Final[tuple[Target, ...]] = (
     *contract.TARGETS,
     *reading.TARGETS,
     *answered.TARGETS,
+    *sending.TARGETS,
+    *wired.TARGETS,
     *spooled.TARGETS,
     *logged.TARGETS,
 )
