@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from fuzzing.attacking import SERVED, Attack, Served
 from fuzzing.cases import Case, Fault, case_of, measured
 from fuzzing.pool import Outcome, Stretch, in_child, run_stretch, target_named
 from fuzzing.requests import Reply, Request, check_reply
+from fuzzing.shared import SHARED
 from fuzzing.shrinking import smallest
 from fuzzing.targets import PURE
 
@@ -166,7 +166,7 @@ async def test_a_planted_500_is_found_among_other_requests(tmp_path: Path) -> No
 
 def test_a_stall_of_the_loop_is_measured(tmp_path: Path) -> None:
     stalls = tmp_path / "stalls"
-    stalls.write_bytes(bytes(16))
+    stalls.write_bytes(bytes(SHARED.size))
     program = (
         "import asyncio, sys, time\n"
         "from fuzzing.server_child import watch\n"
@@ -181,7 +181,7 @@ def test_a_stall_of_the_loop_is_measured(tmp_path: Path) -> None:
     )
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"}
     subprocess.run([sys.executable, "-c", program, str(stalls)], check=True, env=environment)
-    longest, reference = struct.unpack("<qq", stalls.read_bytes())
+    longest, reference, _ = SHARED.unpack(stalls.read_bytes())
     assert longest >= 50_000_000
     assert reference > 0
 

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -26,13 +25,14 @@ from fuzzing.beside import Beside
 from fuzzing.cases import Case, Fault, Finding, Target, case_of
 from fuzzing.requests import Connection, Reply, Request, check_reply, route_of
 from fuzzing.setup import set_up
+from fuzzing.shared import LONGEST, SHARED
 from runstream_infra.ports import free_ports
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings
 
 #: Requests between two looks at the server, and how many are on their way at once.
-WINDOW: Final = 64
-_CONNECTIONS: Final = 16
+WINDOW: Final = 128
+_CONNECTIONS: Final = 32
 #: The event loop may not spend more processor time than this in one callback, in references of the server's process
 #: (one is about 0.3 ms on a machine of 2024): requests here are small, or are refused.
 _STALL_REFERENCES: Final = 600
@@ -43,7 +43,8 @@ _REQUEST_GROWTH_BYTES: Final = 400_000_000
 _ANSWER_S: Final = 120.0
 _START_S: Final = 180.0
 _TOLD: Final = 2
-_PROGRESS_S: Final = 60.0
+_STALLED: Final = "the event loop stalled"
+_PROGRESS_S: Final = 30.0
 #: A log line that only a fault of ours makes.
 _TRACEBACK: Final = b"Traceback (most recent call last)"
 
@@ -80,9 +81,9 @@ class Served:
         self.port = free_ports(1)[0]
         self.log = directory.parent / "server.log"
         self._stalls_path = directory.parent / "stalls"
-        self._stalls_path.write_bytes(bytes(16))
+        self._stalls_path.write_bytes(bytes(SHARED.size))
         with self._stalls_path.open("r+b") as file:
-            self._stalls = mmap.mmap(file.fileno(), 16)
+            self._stalls = mmap.mmap(file.fileno(), SHARED.size)
         self._process: subprocess.Popen[str] | None = None
         self._log_seen = 0
 
@@ -121,7 +122,7 @@ class Served:
     def begin(self) -> int:
         """Forget the longest stall and the peak of memory; returns what is resident."""
         assert self._process is not None
-        self._stalls[:8] = bytes(8)
+        self._stalls[LONGEST] = bytes(8)
         with contextlib.suppress(OSError):
             Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
         return self.peak_bytes()
@@ -134,10 +135,11 @@ class Served:
                     return int(line.split()[1]) * 1024
         return 0
 
-    def stall(self) -> tuple[float, float]:
-        """The longest stretch since `begin` in seconds of processor time, and how many references that is."""
-        longest, reference = struct.unpack("<qq", self._stalls[:16])
-        return longest / 1e9, longest / max(reference, 1)
+    def stall(self) -> tuple[float, float, str]:
+        """The longest stretch since `begin` in seconds of processor time, how many references that is, and the id of
+        the request that it belonged to ("" where that is not known)."""
+        longest, reference, name = SHARED.unpack(self._stalls[:])
+        return longest / 1e9, longest / max(reference, 1), name.rstrip(b"\0").decode(errors="replace")
 
     def new_tracebacks(self) -> str | None:
         """What the log has since the last call, if there is a traceback among it."""
@@ -169,9 +171,12 @@ class Attack:
     kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     connections: list[Connection] = field(default_factory=list)
+    #: That of the good clients.
+    good: Connection = field(init=False)
 
     def connect(self) -> None:
         self.connections = [Connection("127.0.0.1", self.served.port) for _ in range(_CONNECTIONS)]
+        self.good = Connection("127.0.0.1", self.served.port)
 
     def note(self, case: Case, error: BaseException) -> None:
         """Keep the first of each kind, count all."""
@@ -181,6 +186,16 @@ class Attack:
         if self.kinds[key] <= _TOLD:
             self.findings.append(found)
 
+    async def good_turn(self, case: Case) -> None:
+        """One turn of the good clients, while a window is on its way whose last case is `case`."""
+        try:
+            await self.beside.turn(self.good)
+        except Fault as fault:
+            if self.served.alive:
+                self.note(case, fault)
+        except OSError:
+            await self.good.close()  # the server died, which `window` says
+
     async def window(self, cases: Sequence[Case]) -> None:
         """Send the cases side by side, then look at the server; whatever is wrong there is looked for case by case."""
         resident, failed = self.served.begin(), self.statuses[500]
@@ -188,17 +203,26 @@ class Attack:
 
         async def worker(connection: Connection) -> None:
             while waiting:
-                await self._send(connection, waiting.pop())
+                await self._send(connection, waiting.pop(), f"case-{len(waiting)}")
 
         await asyncio.gather(*(worker(connection) for connection in self.connections))
         trouble = self.trouble(resident, _WINDOW_GROWTH_BYTES)
         if trouble is not None and trouble.kind.startswith("a traceback") and self.statuses[500] > failed:
             return  # it is that of an answer that was noted already
         if trouble is not None:
-            await self._look_for(cases, trouble)
+            await self._look_for(self._suspects(cases, trouble), trouble)
 
-    async def _send(self, connection: Connection, case: Case) -> None:
+    def _suspects(self, cases: Sequence[Case], trouble: Fault) -> Sequence[Case]:
+        """The one request that a stall belonged to, where that is known; else all."""
+        word, _, place = self.served.stall()[2].partition("-")
+        if trouble.kind == _STALLED and word == "case" and place.isdigit() and int(place) < len(cases):
+            return [cases[len(cases) - 1 - int(place)]]
+        return cases
+
+    async def _send(self, connection: Connection, case: Case, name: str) -> None:
         request = Request.unpacked(case.data)
+        if all(header.lower() != "x-request-id" for header, _ in request.headers):
+            request.headers.append(("X-Request-Id", name))
         try:
             reply = await connection.exchange(request, _ANSWER_S)
             self.statuses[reply.status] += 1
@@ -215,10 +239,10 @@ class Attack:
             return Fault("the server died", self.served.end_of_log())
         if (traceback := self.served.new_tracebacks()) is not None:
             return Fault(f"a traceback in the log: {_error_in(traceback)}", traceback)
-        seconds, references = self.served.stall()
+        seconds, references, _ = self.served.stall()
         if references > _STALL_REFERENCES:
             detail = f"one callback took {seconds:.3f} s of processor time, {references:.0f} references"
-            return Fault("the event loop stalled", detail)
+            return Fault(_STALLED, detail)
         grown = self.served.peak_bytes() - resident
         if grown > growth_bytes:
             return Fault("memory of the server", f"it grew by {grown} bytes")
@@ -238,7 +262,7 @@ class Attack:
                 self.note(case, Fault(kind, f"{again.detail}; {request.method} {request.target[:200]}"))
                 await self._revive()
                 return
-        if trouble.kind not in ("memory of the server", "the event loop stalled"):
+        if trouble.kind not in ("memory of the server", _STALLED):
             # Not one request alone, and no noise of the machine.
             self.note(cases[-1], Fault(f"{trouble.kind} (one of {len(cases)} requests)", trouble.detail))
 
@@ -246,7 +270,7 @@ class Attack:
         """Start the server again if it is dead. Raises ServerDied if it does not come."""
         if self.served.alive:
             return
-        for connection in self.connections:
+        for connection in (*self.connections, self.good):
             await connection.close()
         await asyncio.to_thread(self.served.start)
 
@@ -290,8 +314,7 @@ async def _attack(
                 if time.monotonic() - told_s > _PROGRESS_S:
                     told_s = time.monotonic()
                     print(f"  {number * WINDOW} requests, {sum(running.kinds.values())} with a fault", flush=True)
-                await running.window(cases)
-                await running.beside.turn(running.connections[0])
+                await asyncio.gather(running.good_turn(last), running.window(cases))
             await _check_end(running)
         except Fault as fault:
             running.note(last, fault)
@@ -333,11 +356,12 @@ async def _check_end(running: Attack) -> None:
         reply = await connection.exchange(Request("GET", path), _ANSWER_S)
         if reply.status != 200:
             raise Fault(f"{path.partition('?')[0]} after the attack: {reply.status}", repr(reply.body[:500]))
-    for one in running.connections:
+    for one in (*running.connections, running.good):
         await one.close()
     status = await asyncio.to_thread(running.served.stop)
     if status != 0:
         raise Fault(f"the server ended with {status} after the attack", running.served.end_of_log())
+    print("  the server ended; comparing what good clients wrote, and a rebuild", flush=True)
     await running.beside.check(running.served.directory)
     result = await rebuild_and_compare(ServerSettings(data_dir=running.served.directory))
     if not result.equal:

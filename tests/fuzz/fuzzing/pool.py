@@ -232,6 +232,28 @@ def shrink_in_child(name: str, source: str, result: str, kind: str) -> None:
     smallest(Path(source).read_bytes(), is_same, target.repair, target.simpler)
 
 
+def replayed(paths: Sequence[Path]) -> dict[str, str]:
+    """What inputs in files named TARGET.WHAT.bin do, by name of the file: "" for no fault. In a process of its own."""
+    command = [sys.executable, "-m", "fuzzing.child", "replay", *map(str, paths)]
+    told: dict[str, str] = {}
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+    for line in process.stdout.splitlines():
+        name, what = json.loads(line)
+        told[name] = what
+    return {path.name: told.get(path.name, f"the process ended: {process.stderr[-500:]}") for path in paths}
+
+
+def replay(paths: Sequence[str]) -> None:
+    """The child's side of `replayed`."""
+    cases.limit_memory(MORE_BYTES)
+    slowest_s = cases.reference_s() * cases.MOST_REFERENCES
+    for path in map(Path, paths):
+        target = target_named(path.name.split(".")[0])
+        case = Case(target.name, -1, -1, path.read_bytes())
+        found = cases.attempt(target, case) or cases.measured(target, case, slowest_s)
+        print(json.dumps([path.name, "" if found is None else f"{found.kind}: {found.detail[:500]}"]), flush=True)
+
+
 def split(target: Target, seed: int, count: int, pieces: int) -> Sequence[Stretch]:
     """Cases [0, count) as about so many stretches."""
     size = max(-(-count // max(pieces, 1)), 1)
