@@ -1,4 +1,4 @@
-"""A process of the pool: `child run STRETCHES MARK MODULE`, `child shrink TARGET INPUT RESULT KIND` or `child replay PATH...`."""
+"""A process of the pool. Its first argument is `run`, `shrink` or `replay`; pool.py has what follows."""
 
 import json
 import sys
