@@ -172,6 +172,8 @@ def response(rng: random.Random, body: bytes) -> bytes:
         (b"application/json", b"application/json", b"text/html", b"application/problem+json", b"text/event-stream")
     )
     lines.append(b"Content-Type: " + kind)
+    if rng.random() < 0.92:
+        lines.append(b"Runstream-Protocol: 1")  # or nothing of it is looked at
     size = b"%d" % len(body)
     chance = rng.random()
     if chance < 0.15:
