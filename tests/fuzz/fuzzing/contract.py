@@ -1,9 +1,12 @@
 """Targets: what a gateway and a worker do with frames, events and commands, without a log and a store."""
 
+import asyncio
 import contextlib
+import functools
+import importlib
 import random
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, cast
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -19,7 +22,7 @@ from runstream.events.frame import InvalidFrame, decode_frame
 from runstream.events.names import InvalidName
 from runstream.service.log import Record
 from runstream.service.problems import Problem
-from runstream_ingest.gateway.commands import read_commands
+from runstream_ingest.gateway import GatewaySettings
 from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, frames_by_writer
 from runstream_processors.folds.decoding import decode_events
 from runstream_processors.store.resume import NOTHING, Commit
@@ -163,9 +166,32 @@ def make_commands(rng: random.Random) -> bytes:
     return json_bytes(rng, Pairs([("commands", Raw(f"[{items * count}0]"))]), 0)
 
 
+@functools.cache
+def _runner() -> asyncio.Runner:
+    return asyncio.Runner()
+
+
+def _commands_of(body: bytes) -> Sequence[Any]:
+    """What a gateway makes of a body of commands. Raises what it raises."""
+    module: Any = importlib.import_module("runstream_ingest.gateway.commands")
+    if hasattr(module, "read_commands"):
+        return cast("Sequence[Any]", module.read_commands(body, _NOW_US))
+    bodies: Any = importlib.import_module("runstream.service.bodies")
+    settings: Any = GatewaySettings()
+
+    async def read() -> Sequence[Any]:
+        try:
+            members = await bodies.read_json(body, settings.max_json_items)
+        except ValueError as error:
+            raise Problem(400, "invalid-json", "The body is no JSON", str(error)) from None
+        return cast("Sequence[Any]", await module.check_commands(members, _NOW_US, settings.max_commands_per_request))
+
+    return _runner().run(read())
+
+
 def run_commands(body: bytes) -> None:
     try:
-        commands = read_commands(body, _NOW_US)
+        commands = _commands_of(body)
     except Problem as problem:
         _check_problem(problem)
     except (InvalidName, ValidationError):
