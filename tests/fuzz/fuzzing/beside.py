@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fuzzing.cases import Fault
-from fuzzing.requests import Connection, Reply, Request
+from fuzzing.requests import PROGRAM, Connection, Reply, Request
 from runstream.events.control import ParametersLogged, RunStarted, encode_event
 from runstream.events.frame import Group, encode_events, encode_frame, encode_ragged, encode_rows, transposed
 from runstream_processors.store.chdb import ChdbStore
@@ -92,7 +92,7 @@ class Beside:
         self._turns += 1
         for writer in self.writers:
             data, _, _ = writer.frame()
-            headers = [("Content-Type", "application/vnd.runstream.frames")]
+            headers = [("Content-Type", "application/vnd.runstream.frames"), PROGRAM]
             reply = await connection.exchange(Request("POST", "/ingest/v1/frames", headers, data), _TIMEOUT_S)
             if self._taken(reply):
                 writer.acknowledged()
@@ -101,7 +101,7 @@ class Beside:
         event = json.loads(encode_event(ParametersLogged(at_us=_AT_US, values={name: value})))
         body = json.dumps({"key": "good-0", "event": event}).encode()
         reply = await connection.exchange(
-            Request("POST", "/ingest/v1/commands", [("Content-Type", "application/json")], body), _TIMEOUT_S
+            Request("POST", "/ingest/v1/commands", [("Content-Type", "application/json"), PROGRAM], body), _TIMEOUT_S
         )
         if self._taken(reply):
             self.parameters["good-0", name] = str(value)

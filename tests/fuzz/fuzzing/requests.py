@@ -17,6 +17,8 @@ from typing import Any, Final
 from fuzzing.cases import Fault
 
 _CHUNKED: Final = "fuzz-chunked"
+#: A header that shows a program: what a page of another site cannot set.
+PROGRAM: Final = ("Runstream-Client", "fuzz")
 #: A part of a path that stands in a table of routes, and is no id.
 _WORD: Final = re.compile(r"(?!(?:fuzz|x\b))[A-Za-z0-9_.\-]{0,24}")
 _MAX_ANSWER_BYTES: Final = 200_000_000

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from fuzzing.requests import Connection, Request
+from fuzzing.requests import PROGRAM, Connection, Request
 from fuzzing.traffic import ASSET, ASSET_SHA, KEYS, PROJECT, RUNS, WORKSPACE
 
 _TIMEOUT_S: Final = 60.0
@@ -48,6 +48,7 @@ def _requests() -> Sequence[Request]:
 async def set_up(connection: Connection) -> None:
     """Raises RuntimeError if the server refuses any of it."""
     for request in _requests():
+        request.headers.append(PROGRAM)
         reply = await connection.exchange(request, _TIMEOUT_S)
         if reply.status not in (200, 201, 202):
             raise RuntimeError(f"{request.method} {request.target}: {reply.status} {reply.body[:500]!r}")

@@ -17,7 +17,7 @@ from fuzzing.events import golden_events
 from fuzzing.framed import frames_body, writer_of
 from fuzzing.multipart import multipart
 from fuzzing.reading import filter_text, make_cursor, query_body
-from fuzzing.requests import Request
+from fuzzing.requests import PROGRAM, Request
 from fuzzing.values import Pairs, as_bytes, json_bytes, mutated, odd_text, odd_value, some_changes
 from runstream_ingest.comet.routes import ROUTES as COMET_WRITES
 from runstream_query.comet.routes import ROUTES as COMET_READS
@@ -38,6 +38,8 @@ _ENCODINGS: Final = ("gzip", "deflate", "br", "zstd", "identity", "x-gzip", "gzi
 
 def _sent(rng: random.Random, request: Request) -> bytes:
     """The request as an input, now and then with odd headers or a body that is packed, or says that it is."""
+    if rng.random() < 0.97:
+        request.headers.append(PROGRAM)
     if request.body and rng.random() < 0.06:
         _encode(rng, request)
     if rng.random() < 0.05:
