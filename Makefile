@@ -5,6 +5,7 @@
 # make faults   crashes on purpose, longer than in `make test`: make faults KILLS=1000
 # make crash-matrix each part of a cluster killed, paused, cut off: make crash-matrix KILLS=100 (needs Java and Maven)
 # make simulate random histories of the cluster's protocol: make simulate SEEDS=1000000
+# make fuzz     hostile input, seeded: make fuzz N=1000000 SEED=7 ONLY=frames,reads JOBS=2; one case again: ONLY= SEED= AT=
 # make bench    benchmarks beside other trackers, in an environment of their own
 # make bench-cluster the same of the cluster form, with Kafka and ClickHouse on this machine
 # make clean    removes what these made
@@ -16,6 +17,11 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit; done; echo python3)
 KILLS ?= 200
 SEEDS ?= 100000
+# Cases of `make fuzz`, and what they are made of; ONLY names targets (tests/fuzz), AT one case.
+N ?= 100000
+SEED ?= 1
+ONLY ?=
+AT ?=
 # Processes that run tests. The tests of a file stay together, because they share servers and training runs.
 JOBS ?= 2
 
@@ -26,7 +32,7 @@ VENV_DEMO := $(PYTHON) infra/make_venv.py .venv demo
 VENV_DEV := $(PYTHON) infra/make_venv.py .venv dev
 VENV_BENCH := $(PYTHON) infra/make_venv.py .venv-bench server,data
 
-.PHONY: help demo lint test faults crash-matrix simulate bench bench-cluster clean
+.PHONY: help demo lint test faults crash-matrix simulate fuzz bench bench-cluster clean
 .DEFAULT_GOAL := help
 
 help:
@@ -63,6 +69,11 @@ simulate:
 	@$(VENV_DEV)
 	RUNSTREAM_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/property/test_claims_model.py -s --timeout 86400
 
+fuzz:
+	@$(VENV_DEV)
+	PYTHONPATH=tests/fuzz:tests/faults $(BIN)/python -m fuzzing --n $(N) --seed $(SEED) --jobs $(JOBS) \
+		--only "$(ONLY)" $(if $(AT),--at $(AT))
+
 bench:
 	@$(VENV_BENCH) && .venv-bench/bin/python -m bench.peers
 	.venv-bench/bin/python -m bench $(BENCH_ARGS)
@@ -72,6 +83,6 @@ bench-cluster:
 	$(BIN)/python -m bench.cluster $(BENCH_ARGS)
 
 clean:
-	rm -rf .venv .venv-bench .venv-clients demo-out bench-out build dist
+	rm -rf .venv .venv-bench .venv-clients demo-out bench-out fuzz-out build dist
 	rm -rf infra/kafka/libs*
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

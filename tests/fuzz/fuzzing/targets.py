@@ -1,0 +1,17 @@
+"""Every target."""
+
+from typing import Final
+
+from fuzzing import answered, contract, logged, reading, sending, spooled, wired
+from fuzzing.cases import Target
+
+#: Run within processes of the pool.
+PURE: Final[tuple[Target, ...]] = (
+    *contract.TARGETS,
+    *reading.TARGETS,
+    *answered.TARGETS,
+    *sending.TARGETS,
+    *wired.TARGETS,
+    *spooled.TARGETS,
+    *logged.TARGETS,
+)
