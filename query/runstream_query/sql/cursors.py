@@ -38,7 +38,10 @@ class Cursor:
                 raise ValueError("wrong types")
             if not 0 <= now_us <= MAX_AT_US or len(unpacked) > _MAX_TERMS:
                 raise ValueError("no time of a question, or too many terms")
-        except (ValueError, TypeError, IndexError, AttributeError, binascii.Error, RecursionError):
+            for term in unpacked:
+                if isinstance(term, str):
+                    term.encode()  # a statement carries no half of a surrogate pair
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, binascii.Error, RecursionError):
             raise InvalidRequest(
                 f"cursor {text[:40]!r} cannot be read: give next_cursor of an answer as it was", name="cursor"
             ) from None

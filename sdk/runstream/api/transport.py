@@ -264,9 +264,11 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _guarded_steps(transport: Transport, steps: Iterator[Any]) -> Iterator[Any]:
+    # A step may go wrong because of an answer that came in an earlier one.
+    before = transport.answers
     while True:
         try:
-            with understood(transport):
+            with understood(transport, before):
                 step = next(steps)
         except StopIteration:
             return
@@ -274,9 +276,11 @@ def _guarded_steps(transport: Transport, steps: Iterator[Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def understood(transport: Transport) -> Iterator[None]:
-    """What goes wrong in here after an answer came goes wrong because of that answer."""
-    before = transport.answers
+def understood(transport: Transport, before: int | None = None) -> Iterator[None]:
+    """What goes wrong in here after an answer came goes wrong because of that answer. `before`: how many answers had
+    come when the work began, if not only now."""
+    if before is None:
+        before = transport.answers
     try:
         yield
     except RunstreamError:
@@ -298,7 +302,7 @@ def next_page(page: Mapping[str, Any], before: str | None, rows: int, limit: int
 
 def segment(text: str) -> str:
     """A part of a path."""
-    return quote(text, safe="")
+    return quote(text, safe="", errors="surrogatepass")  # the server refuses what is no text
 
 
 def _available_bytes() -> int:
@@ -329,4 +333,4 @@ def _query(parameters: Mapping[str, Parameter]) -> str:
             pairs.append((name, str(value)))
         else:
             pairs.extend((name, item) for item in value)
-    return "?" + urlencode(pairs) if pairs else ""
+    return "?" + urlencode(pairs, errors="surrogatepass") if pairs else ""

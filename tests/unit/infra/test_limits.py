@@ -1,5 +1,8 @@
 """Bounds of a server from its environment."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from runstream.errors import InvalidSetting
@@ -37,3 +40,21 @@ def test_a_name_that_is_near_is_told() -> None:
 def test_a_value_that_a_bound_cannot_have_is_refused(value: str) -> None:
     with pytest.raises(InvalidSetting, match=f"RUNSTREAM_QUERY_MAX_PAGE='{value}' cannot be used"):
         Limits().from_environment({"RUNSTREAM_QUERY_MAX_PAGE": value})
+
+
+def test_the_security_page_lists_each_bound_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+    listed = dict(re.findall(r"^\| `(RUNSTREAM_[A-Z_0-9]+)` \| ([^|]*?) \|", page, re.MULTILINE))
+    defaults = {
+        variable: shown(getattr(getattr(Limits(), section), field)) for variable, (section, field) in variables().items()
+    }
+    assert listed == defaults
+
+
+def shown(value: object) -> str:
+    """A default as the page writes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
