@@ -48,9 +48,17 @@ def crowd(url: str, count: int, first: bytes = b"", *, source: str = "127.0.0.1"
             each.close()
 
 
+def has_come(client: socket.socket, timeout_s: float = 0.0) -> bool:
+    """Whether there is something to be read, or the end."""
+    # Not `select`, which knows no descriptors beyond 1,023.
+    waiting = select.poll()
+    waiting.register(client, select.POLLIN)
+    return bool(waiting.poll(timeout_s * 1000))
+
+
 def is_closed(client: socket.socket) -> bool:
     """Whether the server closed it. What it sent before is read and dropped."""
-    while select.select([client], [], [], 0)[0]:
+    while has_come(client):
         try:
             if not client.recv(65_536):
                 return True
@@ -86,7 +94,7 @@ def trickled_until_closed(client: socket.socket, pieces: Iterator[bytes], pause_
         assert time.monotonic() < deadline_s, "the server waits for ever"
         try:
             client.sendall(piece)
-            if select.select([client], [], [], pause_s)[0]:
+            if has_come(client, pause_s):
                 chunk = client.recv(65_536)
                 if not chunk:
                     return bytes(found)
@@ -106,7 +114,7 @@ def trickled_until_all_closed(clients: dict[str, socket.socket], piece: bytes, p
         for name, client in list(left.items()):
             try:
                 # First what came: bytes that are sent behind the server's end make the kernel drop it.
-                while select.select([client], [], [], 0)[0]:
+                while has_come(client):
                     if not (chunk := client.recv(65_536)):
                         raise ConnectionResetError
                     found[name] += chunk

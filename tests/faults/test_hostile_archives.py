@@ -28,6 +28,7 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_query.comet.zipped import NAMES_FILE, stream_zip
 from runstream_query.http.context import Context
 from runstream_query.http.files import file_headers
+from runstream_query.http.outgoing import Outgoing
 from runstream_query.settings import QuerySettings
 
 NAMES = [
@@ -42,7 +43,8 @@ NAMES = [
 async def context_of(folder: Path, **settings: int) -> Context:
     storage = LocalAssets(folder)
     visibility = SimpleNamespace(visible=Positions)
-    made = SimpleNamespace(assets=storage, visibility=visibility, settings=QuerySettings(**settings))
+    bounds = QuerySettings(**settings)
+    made = SimpleNamespace(assets=storage, visibility=visibility, settings=bounds, outgoing=Outgoing(bounds))
     return cast(Context, made)
 
 

@@ -6,9 +6,11 @@ Two implementations stand behind `Store`; tests/conformance/test_store.py holds 
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import pyarrow as pa
+# The settings of queries are made of what stands here, and the command line reads filters without Arrow.
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class StoreError(Exception):
@@ -101,7 +103,7 @@ class StoreReader(Protocol):
 
     async def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.WORKER
-    ) -> pa.Table:
+    ) -> "pa.Table":
         """Run one SELECT in a slot of its class and return its rows. A caller that is cancelled ends the query.
 
         Values only ever enter by server-side parameters: `{name:Type}` in the statement, `parameters[name]` here.

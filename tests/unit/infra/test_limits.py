@@ -46,7 +46,8 @@ def test_the_security_page_lists_each_bound_with_its_default() -> None:
     page = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
     listed = dict(re.findall(r"^\| `(RUNSTREAM_[A-Z_0-9]+)` \| ([^|]*?) \|", page, re.MULTILINE))
     defaults = {
-        variable: shown(getattr(getattr(Limits(), section), field)) for variable, (section, field) in variables().items()
+        variable: shown(getattr(getattr(Limits(), section), field))
+        for variable, (section, field) in variables().items()
     }
     assert listed == defaults
 
