@@ -50,6 +50,27 @@ async def fill(reads: Reads, runs: int = 3, metrics: int = 2, points: int = 200)
     reads.advance(1)
 
 
+# Runs with long texts
+
+
+async def test_runs_with_long_texts_keep_nobody_from_the_list(tmp_path: Path) -> None:
+    settings = QuerySettings(light_result_bytes=100_000, heavy_result_bytes=100_000)
+    async with open_reads(tmp_path, settings) as reads:
+        names = [f"r{n:02}" for n in range(40)]
+        rows = [run(name, notes="n" * 20_000 if name > "r09" else "") for name in names]
+        await query_rows.insert(reads.store.store, "run_states", rows)
+        reads.advance(1)
+        for asked in ({}, {"sort": "name"}, {"filter": 'name startswith "r"'}):
+            found: list[str] = []
+            cursor = None
+            while cursor is not None or not found:
+                page = await reads.get("/api/v1/runs", **asked, **({"cursor": cursor} if cursor else {}))
+                assert page["runs"], "no page is empty that others follow"
+                found += [row["run"] for row in page["runs"]]
+                cursor = page["next_cursor"]
+            assert sorted(found) == names and len(found) == len(names)
+
+
 # Nobody waits for the heavy ones
 
 

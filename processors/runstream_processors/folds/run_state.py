@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, assert_never
 
 from pydantic import TypeAdapter
 
+from runstream.events import limits
 from runstream.events.control import (
     AssetDeleted,
     AssetLogged,
@@ -107,7 +108,7 @@ class RunState:
     created_at_us: int = 0
     #: The latest time of any event that changed this state.
     updated_at_us: int = 0
-    #: In the order in which they were first added.
+    #: In the order in which they were first added; the first MAX_RUN_TAGS.
     tags: tuple[str, ...] = ()
     archived: bool = False
     deleted: bool = False
@@ -163,7 +164,9 @@ def _changed(state: RunState, event: RunEvent, writer_id: str) -> RunState:
                 ended_set_us=state.ended_set_us if event.ended_at_us is None else event.ended_at_us,
             )
         case TagsAdded():
-            return replace(state, tags=tuple(dict.fromkeys((*state.tags, *event.tags))))
+            if len(state.tags) >= limits.MAX_RUN_TAGS:
+                return state
+            return replace(state, tags=tuple(dict.fromkeys((*state.tags, *event.tags)))[: limits.MAX_RUN_TAGS])
         case TagsRemoved():
             gone = frozenset(event.tags)
             return replace(state, tags=tuple(tag for tag in state.tags if tag not in gone))
@@ -209,7 +212,7 @@ def _started(state: RunState, event: RunStarted, writer_id: str) -> RunState:
     )
     if event.resumed:
         resume = Resume(writer_id, event.at_us, event.resumed_at_step)
-        started = replace(started, resumes=(*started.resumes, resume))
+        started = replace(started, resumes=(*started.resumes, resume)[-limits.MAX_RUN_RESUMES :])
     if state.placed:
         return started
     return replace(started, workspace=event.workspace, project=event.project, experiment=event.experiment, placed=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from runstream.service.store import QueryLimitExceeded
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import check
 from runstream_query.http.context import Context
@@ -20,6 +21,9 @@ FIRST_WINDOW: Final = 400
 #: States a wanted run in the second one, of which nearly all belong to the page: some are old, some twice there.
 #: Looking up a run costs about 0.1 ms, so that many more would cost what grouping all states does.
 STATES_PER_RUN: Final = 2
+#: Fields of QueryLimits that a page of large runs meets, and by what it is cut then: a page of 1,000 is cut four times.
+_OF_SIZE: Final = ("result_bytes", "memory_bytes")
+_CUT: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Page:
 
 
 async def page_rows(context: Context, question: Question, limit: int) -> Page:
-    """The first `limit` runs of a question. Raises FilterError, InvalidRequest and what the store raises."""
+    """The first runs of a question: `limit`, or fewer where their texts are larger than a query may return. Raises FilterError, InvalidRequest and what the store raises."""
     if question.expression is not None:
         check(question.expression)
     terms = term_count(question.sort)
@@ -40,7 +44,16 @@ async def page_rows(context: Context, question: Question, limit: int) -> Page:
     rows = await _found(context, question, limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
-    shown = await shown_rows(context, [row["run"] for row in rows], question.clock)
+    while True:
+        try:
+            shown = await shown_rows(context, [row["run"] for row in rows], question.clock)
+            break
+        except QueryLimitExceeded as error:
+            # Notes, messages and tags of all of them are too large for one page, which nobody can know before: else one
+            # who writes such runs would keep everybody from the list that they stand in.
+            if error.limit not in _OF_SIZE or len(rows) <= 1:
+                raise
+            rows, more = rows[: max(1, len(rows) // _CUT)], True
     # A run can only go away between two statements if the store is being rebuilt.
     found = [shown[row["run"]] for row in rows if row["run"] in shown]
     return Page(found, tuple(rows[-1][f"k{n}"] for n in range(terms)) if more else None)

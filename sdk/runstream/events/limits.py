@@ -34,6 +34,11 @@ MAX_FILE_PART_BYTES: Final = 255
 #: An artifact's description or notes.
 MAX_ARTIFACT_TEXT_CHARS: Final = 50_000
 MAX_COMMENT_CHARS: Final = 5_000
+#: Tags that a run keeps, the first that came: each further event is folded into all of them, and lists show them all
+#: (200 kB at most). 20,000 events of one frame with a tag each take 0.5 s so, and without a bound half a minute.
+MAX_RUN_TAGS: Final = 1000
+#: Resumed attempts that a run's state remembers, the last ones.
+MAX_RUN_RESUMES: Final = 1000
 #: Tags, aliases or stages of one thing.
 MAX_LABELS: Final = 50
 #: What can change of all versions of an artifact, and what lists show of them, in characters: it is held and stored as

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from runstream.events import limits
 from runstream.events.control import (
     RunEvent,
     RunFinished,
@@ -11,6 +12,8 @@ from runstream.events.control import (
     RunStarted,
     RunStatusChanged,
     RunTimesSet,
+    TagsAdded,
+    TagsRemoved,
     WriterLost,
 )
 from runstream_processors.folds.run_state import Outcome, RunState, fold, from_json, outcome, row_from_state, to_json
@@ -170,3 +173,16 @@ def test_a_state_of_another_build_is_read() -> None:
 def test_what_is_no_state_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="validation error"):
         from_json(text)
+
+
+def test_a_run_keeps_its_first_tags_and_its_last_resumes() -> None:
+    state = folded(*((A, TagsAdded(at_us=n, tags=tuple(f"{n}-{m}" for m in range(300)))) for n in range(1, 5)))
+    assert len(state.tags) == limits.MAX_RUN_TAGS
+    assert state.tags[:2] == ("1-0", "1-1")
+    assert fold(state, TagsAdded(at_us=9, tags=("late",)), A) is state
+    removed = fold(state, TagsRemoved(at_us=9, tags=("1-0",)), A)
+    assert fold(removed, TagsAdded(at_us=9, tags=("late", "later")), A).tags == (*removed.tags, "late")
+    for number in range(limits.MAX_RUN_RESUMES + 5):
+        state = fold(state, start(number, resumed=True, step=number), A)
+    assert len(state.resumes) == limits.MAX_RUN_RESUMES
+    assert state.resumes[-1].step == limits.MAX_RUN_RESUMES + 4
