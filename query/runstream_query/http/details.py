@@ -31,6 +31,8 @@ from runstream_query.http.globs import chosen, chosen_condition
 from runstream_query.http.past import folded, summaries_of_past, time_of
 from runstream_query.sql.parameters import Parameters
 
+#: What a list shows of a text that has no room in it.
+_CUT_CHARS: Final = 200
 SUMMARY_COLUMNS: Final = ", ".join(Summary.model_fields)
 
 
@@ -177,8 +179,12 @@ async def projects_of(context: Context, workspace: str | None) -> list[Project]:
     where = "1" if workspace is None else "workspace = {}"
     states, runs = await asyncio.gather(
         context.rows(
-            "SELECT workspace, project, description, notes, created_at, updated_at, deleted FROM projects WHERE "
-            + where.format(stated.text(workspace) if workspace is not None else ""),
+            _with_texts(
+                ("description", "notes"),
+                "workspace, project, created_at, updated_at, deleted",
+                "projects WHERE " + where.format(stated.text(workspace) if workspace is not None else ""),
+                context.settings.max_text_bytes,
+            ),
             stated,
         ),
         context.rows(
@@ -191,6 +197,21 @@ async def projects_of(context: Context, workspace: str | None) -> list[Project]:
     if context.usage.is_large:
         return await asyncio.to_thread(_projects, states, runs)
     return _projects(states, runs)
+
+
+def _with_texts(texts: tuple[str, ...], others: str, source: str, most_bytes: int) -> str:
+    """A SELECT of a whole list with its texts: the shortest ones as they are, as long as all together have no more than
+    `most_bytes`; of the others the beginning and their length, so that nobody's long texts make the list unreadable."""
+    size = " + ".join(f"length({name})" for name in texts)
+    so_far = f"sum({size}) OVER (ORDER BY {size} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS so_far"
+    shown = ", ".join(
+        f"if(so_far <= {most_bytes} OR lengthUTF8(whole_{name}) <= {_CUT_CHARS}, whole_{name}, "
+        f"concat(substringUTF8(whole_{name}, 1, {_CUT_CHARS}), '... (', toString(lengthUTF8(whole_{name})), "
+        f"' characters)')) AS {name}"
+        for name in texts
+    )
+    whole = ", ".join(f"{name} AS whole_{name}" for name in texts)
+    return f"SELECT {others}, {shown} FROM (SELECT {others}, {whole}, {so_far} FROM {source})"
 
 
 def _projects(states: list[dict[str, Any]], runs: list[dict[str, Any]]) -> list[Project]:
@@ -215,8 +236,12 @@ async def list_experiments(context: Context, call: Call[AskedExperiments]) -> Ex
 
     states, runs = await asyncio.gather(
         context.rows(
-            "SELECT workspace, project, experiment, description, created_at, updated_at FROM experiments "
-            f"WHERE NOT deleted AND {where(stated)}",
+            _with_texts(
+                ("description",),
+                "workspace, project, experiment, created_at, updated_at",
+                f"experiments WHERE NOT deleted AND {where(stated)}",
+                context.settings.max_text_bytes,
+            ),
             stated,
         ),
         context.rows(

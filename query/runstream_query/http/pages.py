@@ -35,7 +35,8 @@ class Page:
 
 
 async def page_rows(context: Context, question: Question, limit: int) -> Page:
-    """The first runs of a question: `limit`, or fewer where their texts are larger than a query may return. Raises FilterError, InvalidRequest and what the store raises."""
+    """The first runs of a question: `limit`, or fewer where their texts are larger than a query may return. Raises
+    FilterError, InvalidRequest and what the store raises."""
     if question.expression is not None:
         check(question.expression)
     terms = term_count(question.sort)
