@@ -167,8 +167,8 @@ class SpooledWriter:
             self._store(found)
             return True
         self.hold(
-            f"the gateway expects number {next_seq} of writer {self.writer_id}, but its spool no longer has that (it is "
-            f"at {self.place.next_seq}): the gateway lost data that it had acknowledged, or it is another one"
+            f"the gateway expects number {next_seq} of writer {self.writer_id}, but its spool no longer has that "
+            f"(it is at {self.place.next_seq}): the gateway lost data that it had acknowledged, or it is another one"
         )
         return False
 
