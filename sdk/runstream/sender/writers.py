@@ -15,7 +15,7 @@ from typing import Final
 from runstream.clock import Clock
 from runstream.events.control import WriterLost, encode_event
 from runstream.events.frame import InvalidFrame, heartbeat
-from runstream.private import make_inside, open_own, write_own
+from runstream.private import NotPrivate, make_inside, open_own, write_own
 from runstream.sender.frames import dropped_frame, frame_from_window
 from runstream.sender.lost import append_event
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo, write_private_json
@@ -237,8 +237,14 @@ class SpooledWriter:
             sha256 = str(event.fields.get("sha256"))
             if event.type != "asset_logged.v1" or not SHA256.match(sha256):
                 continue
-            with contextlib.suppress(FileExistsError, FileNotFoundError):
-                os.link(self.asset_path(sha256), self._rejected_dir / f"{sha256}.asset", follow_symlinks=False)
+            path, kept = self.asset_path(sha256), self._rejected_dir / f"{sha256}.asset"
+            try:
+                os.close(open_own(path))
+                os.link(path, kept, follow_symlinks=False)
+            except (FileNotFoundError, FileExistsError, NotPrivate):
+                continue  # nothing of ours, or there already
+            except OSError:  # a file system without links, another user's file
+                path.replace(kept)
 
     def set_aside_next(self, reason: str) -> None:
         """Set the next record alone aside: something that it needs will never be there."""
