@@ -10,6 +10,7 @@ import http.client
 import io
 import ipaddress
 import os
+import select
 import socket
 import ssl
 import time
@@ -137,6 +138,8 @@ class Connection:
         `timeout_s` bounds each wait for the other side and the time to the response's head; the body may take that
         long and what `least_bytes_per_s` allows besides (None: as long as it goes on). Raises one of FAILURES.
         """
+        if self._open is not None and _has_unread(self._open.sock):
+            self.close()
         connection = self._open
         if connection is None:
             connection = self._open = self._connect()
@@ -212,6 +215,16 @@ def fetch(url: str, path: str, headers: Mapping[str, str], timeout_s: float, lim
         return response, response.read_all(limit)
     finally:
         connection.close()
+
+
+def _has_unread(sock: socket.socket | None) -> bool:
+    """Whether the server sent something that nobody requested, or closed the connection: what comes next on it would be
+    taken for the response to the next request."""
+    if sock is None:
+        return False
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 class _Timed(io.RawIOBase):

@@ -23,7 +23,8 @@ class NotPrivate(OSError):
 
 def make_root(directory: Path) -> None:
     """Make the directory that a user named, and its parents; mode 0700. One that is there is tightened to that if it is
-    ours. It may be a link. Raises NotPrivate if it belongs to another user than us and root; OSError."""
+    ours, unless others use it too (/tmp, a home): what is made inside is private by itself. It may be a link. Raises
+    NotPrivate if it belongs to another user than us and root; OSError."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         _make(directory)
@@ -32,14 +33,18 @@ def make_root(directory: Path) -> None:
 
 def make_tight(directory: Path) -> None:
     """Make a server's directory and its parents; mode 0700 for new ones, and for one that is there if it is ours.
-    Whoever else it belongs to gave it to this server. Raises OSError."""
+    Whoever else it belongs to gave it to this server. A home or / keeps its mode. Raises NotPrivate for a directory
+    in which everybody has files, such as /tmp; OSError."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         _make(directory)
     found = directory.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(f"{directory} is {_kind(found.st_mode)}, not a directory")
-    _tighten(directory, found)
+    if found.st_mode & stat.S_ISVTX and any(directory.iterdir()):
+        raise NotPrivate(f"{directory} is a directory for everybody's files: give one inside, as {directory}/runstream")
+    if not _has_other_uses(directory):
+        _tighten(directory, found)
 
 
 def check_root(directory: Path) -> None:
@@ -53,7 +58,8 @@ def check_root(directory: Path) -> None:
         raise NotPrivate(
             f"{directory} belongs to user {found.st_uid}, not to {me} who runs this: give a directory of your own"
         )
-    _tighten(directory, found)
+    if not (found.st_mode & stat.S_ISVTX or _has_other_uses(directory)):
+        _tighten(directory, found)
 
 
 def make_inside(directory: Path) -> None:
@@ -196,6 +202,14 @@ def _check_owner(path: Path, uid: int) -> None:
     if uid == me or (me == 0 and uid == path.parent.stat().st_uid):
         return
     raise NotPrivate(f"{path} belongs to user {uid}, not to {me} who runs this: give each user a directory of its own")
+
+
+def _has_other_uses(directory: Path) -> bool:
+    """Whether it is the home of this user or above it: its mode matters to more than what we put there."""
+    resolved = directory.resolve()
+    with contextlib.suppress(RuntimeError, OSError):  # no home
+        return Path.home().resolve().is_relative_to(resolved)
+    return resolved == resolved.parent
 
 
 def _tighten(directory: Path, found: os.stat_result) -> None:

@@ -94,8 +94,10 @@ class SettingValues(BaseModel):
             raise ValueError("is no address of a server: give http://HOST:PORT or https://HOST")
         if "@" in rest.split("/")[0]:
             raise ValueError("holds a user or password: give the key as `api_key` or RUNSTREAM_API_KEY")
-        if origin_of(url) is None or not url.isprintable() or " " in url:
+        if origin_of(url) is None or not url.isprintable() or any(each in url for each in " ?#\\"):
             raise ValueError("is no address of a server: give http://HOST:PORT or https://HOST")
+        if not urlsplit(url).path.isascii():
+            raise ValueError("has a path with letters that none may have: write them as %XX")
         return url.rstrip("/")
 
     @field_validator("api_key")

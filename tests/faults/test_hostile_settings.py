@@ -2,14 +2,17 @@
 
 import os
 import pickle
+import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 import runstream as rs
 from runstream.errors import InvalidSetting
-from runstream.settings import Settings, origin_of, resolve_settings
+from runstream.private import NotPrivate, check_root, make_root, make_tight
+from runstream.settings import Settings, SettingValues, origin_of, resolve_settings
 
 KEY = "a-secret-key-of-somebody"
 MINE, THEIRS = "https://mine.example", "https://theirs.example:7070"
@@ -212,3 +215,28 @@ def test_a_run_from_a_pickle_takes_the_key_of_this_environment_only_for_its_serv
     assert pickle.loads(data)._opening.api_key is None
     monkeypatch.setenv("RUNSTREAM_URL", THEIRS)
     assert pickle.loads(data)._opening.api_key == KEY
+
+
+@pytest.mark.parametrize("url", ["http://h/?q", "http://h/#x", "http://h#x", "http://h\\x", "http://h/ü", "http://u@h"])
+def test_an_address_has_nothing_that_requests_would_leave_out(url: str) -> None:
+    with pytest.raises(ValidationError):
+        SettingValues(url=url)
+
+
+def test_a_directory_that_others_use_keeps_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dir = "/tmp"` of root, or a home: everybody else needs it."""
+    shared, home = tmp_path / "shared", tmp_path / "home"
+    for directory, mode in ((shared, 0o1777), (home, 0o755)):
+        directory.mkdir()
+        directory.chmod(mode)
+        (directory / "of-somebody").touch()
+    monkeypatch.setenv("HOME", str(home))
+    for directory in (shared, home):
+        make_root(directory)
+        check_root(directory)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755
+    with pytest.raises(NotPrivate, match="give one inside"):
+        make_tight(shared)
+    make_tight(home)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755

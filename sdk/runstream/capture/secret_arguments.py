@@ -247,6 +247,8 @@ def _argument(value: str, judge: Judge, program: str, depth: int, name: str = ""
         return f"-H{_header(value[2:], judge)}"
     found = _ASSIGNMENT.fullmatch(value)
     if found is not None:
+        if "://" in found["name"]:  # git -c url.https://user:password@host/.insteadOf=...
+            return f"{masked_text(found['name'], judge)}{found['equals']}{masked_text(found['value'], judge)}"
         key = found["name"].lstrip("-+~/")
         plain = _plain(found["name"])
         if _is_header_option(found["name"]):

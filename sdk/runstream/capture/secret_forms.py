@@ -165,11 +165,17 @@ def _hide_header(found: re.Match[str]) -> str:
     return found[0] if references.fullmatch(value) else f"{found[1]}{HIDDEN}"
 
 
+#: `machine HOST login USER password PASSWORD`, as a .netrc has it; over several lines too.
+_NETRC: Final = (
+    r"((?<!\S)(?:machine\s{1,10}\S{1,200}|default)\s{1,10}(?:(?:login|account)\s{1,10}\S{1,200}\s{1,10}){1,2}"
+    r"password\s{1,10})(?!\(hidden\))\S{1,500}"
+)
 _Rule = tuple[tuple[str, ...], bool, Callable[[str], str]]
 #: (marks, whether they are compared in lower case, what hides).
 _RULES: Final[Sequence[_Rule]] = (
     (("PRIVATE KEY",), False, _pem),
     ((":/", "jdbc:"), False, _urls),
+    (("machine ", "machine\t"), False, _hide(_NETRC, rf"\1{HIDDEN}")),
     (("authorization", "bearer ", "basic ", "digest ", "token "), True, _authorization),
 )  # fmt: skip
 #: The same for secrets without white space, which are looked for in long words only.

@@ -25,6 +25,7 @@ from runstream.capture.secret_words import (
     NO_PASS_BEFORE,
     NO_PATTERN_BEFORE,
     NO_SECRET_WORDS,
+    PASSES,
     STRONG_PARTS,
     TOKEN_FOLLOWERS,
     TOKEN_OWNERS,
@@ -39,7 +40,10 @@ _REFERENCE: Final = lazy(
 )
 #: `<pad>`, `[CLS]`, `<|endoftext|>`, `{token}`: words of a vocabulary, placeholders.
 _SPECIAL: Final = lazy(r"<[^<>\s]{0,40}>|\[[A-Za-z_ ]{0,40}\]|\{\w{0,40}\}")
-_PLAIN_WORD: Final = lazy(r"[a-z]{1,8}")
+#: A choice or a description: no token, and no password of somebody who says so in its name, looks like that.
+_PLAIN_WORDS: Final = lazy(r"[a-z]{1,8}|[a-z]{1,16}(?: [a-z]{1,16}| x?\d{1,4}){1,6}")
+#: `pass1`, `token_2`, `token_a`: more often one of several than a secret.
+_ONE_OF_SEVERAL: Final = lazy(r"(?i)(?:pass|token)_?(?:\d{1,2}|[a-d])")
 _PATH_START: Final = lazy(r"(?:~|\.{1,2})?/|[A-Za-z]:[\\/]")
 _PATH_PART: Final = lazy(r"[\w.@ -]{0,40}")
 _FILE_END: Final = lazy(
@@ -76,7 +80,7 @@ def hides(name: str, value: str) -> bool:
     value = value.rstrip(")]},;") if not _SPECIAL.fullmatch(value) else value
     if value.lower() in METHODS or _SHORT_NUMBER.fullmatch(value) or _SPECIAL.fullmatch(value) or is_path(value):
         return False
-    return level is Level.TEXT or not _PLAIN_WORD.fullmatch(value)
+    return level is Level.TEXT or not _PLAIN_WORDS.fullmatch(value)
 
 
 def level_of(name: str) -> Level:
@@ -91,6 +95,8 @@ def _level_of(name: str) -> Level:
     if not words and len(parts) > 1:  # an index: `tokens[0]`
         return _level_of(".".join(parts[:-1]))
     own = _level_of_words(words)
+    if _ONE_OF_SEVERAL.fullmatch(parts[-1].strip("-_+~")):
+        own = min(own, Level.LOOSE)
     if len(parts) > 1 and words:  # `api.key`
         own = max(own, _level_of_words((*words_of(parts[-2])[-1:], *words)))
     if own is not Level.NONE or len(parts) == 1 or not words or words[-1] in HARMLESS_TAILS:
@@ -113,7 +119,7 @@ def _level_of_words(words: tuple[str, ...]) -> Level:
         return Level.NONE
     if tail == "dsn" or tail in ("connstr", "connectionstring", "connstring") or pairs & _CONNECTIONS:
         return Level.CONNECTION
-    if words[-2:] in (("session", "id"), ("secret", "id")) or tail == "sessionid":
+    if words[-2:] in (("session", "id"), ("secret", "id"), ("key", "data")) or tail == "sessionid":
         return Level.RANDOM
     if tail in HARMLESS_TAILS:
         return Level.NONE
@@ -125,9 +131,10 @@ def _level_of_words(words: tuple[str, ...]) -> Level:
 _CONNECTIONS: Final = frozenset({"connection string", "conn str", "conn string", "connection str"})
 _STRONG_PAIRS: Final = frozenset({"pass phrase", "pass word", "pass code", "pass key", "pass wd", "mot passe"})
 _AUTH: Final = frozenset({"auth", "oauth", "authorization", "authentication", "basicauth", "httpauth", "userauth"})
-_SHORT: Final = frozenset(
-    {"cookie", "cookies", "jwt", "bearer", "sas", "otp", "totp", "mfa", "pin", "pw", "passw", "creds", "cred", "csrf"}
-    | {"xsrf", "tkn", "hmac", "mnemonic"}
+_SHORT: Final = frozenset({"jwt", "bearer", "pw", "passw", "creds", "tkn", "mnemonic"})
+#: What a program makes, so never a plain word: other things are called so too.
+_SHORT_MADE: Final = frozenset(
+    {"cookie", "cookies", "sas", "otp", "totp", "mfa", "pin", "cred", "csrf", "xsrf", "hmac"}
 )
 
 
@@ -180,8 +187,10 @@ def _short(words: tuple[str, ...]) -> Level:
     before = words[-2] if len(words) > 1 else ""
     if tail in _SHORT or tail.endswith(("pwd", "pswd")) or tail == "psw":
         return Level.TEXT
+    if tail in _SHORT_MADE:
+        return Level.LOOSE
     if tail.endswith("pass") and tail not in NO_PASS and before not in NO_PASS_BEFORE:
-        return Level.TEXT
+        return Level.LOOSE if before in PASSES else Level.TEXT
     if tail == "pat" and before not in NO_PATTERN_BEFORE:
         return Level.TEXT
     return Level.RANDOM if tail in ("session", "sig", "signature", "webhook", "credit") else Level.NONE

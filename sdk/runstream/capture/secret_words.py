@@ -103,6 +103,11 @@ NO_PASS_BEFORE: Final = _words("""
     each every is did does must will test tests to by fwd bwd compiler compile opt optimization last next current data
     train training eval
 """)
+#: Of models, renderers and optimizers: described in plain words.
+PASSES: Final = _words("""
+    attn attention lr clip depth render encoder decoder gradient grad hmc shadow light color normal mlp conv norm
+    sampling sample noise denoise refine refinement coarse fine shading geometry update merge model
+""")
 NO_PATTERN_BEFORE: Final = _words("file glob re regex name match include exclude path search ignore filter dir key url")
 #: Values that say how, or that there is none.
 METHODS: Final = _words("""

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -19,7 +18,6 @@ from runstream.sender.backoff import Backoff
 from runstream.sender.transport import Answer, Transport, Unreachable
 from runstream.sender.writers import STUCK_RETRY_S
 
-SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 #: How many uploads are remembered as done until their events are acknowledged, per gateway.
 _REMEMBERED: Final = 10_000
 _IDLE_S: Final = 60.0

@@ -10,11 +10,11 @@ from runstream.clock import Clock
 from runstream.events import limits
 from runstream.events.protocol import receipt_of
 from runstream.sender.answers import Accepted, Failing, Later, Refused, Rewind, Stuck, meaning_of
-from runstream.sender.assets import SHA256, AssetState, AssetUploads, Impossible, Stored
+from runstream.sender.assets import AssetState, AssetUploads, Impossible, Stored
 from runstream.sender.backoff import Backoff
 from runstream.sender.status import LaneStatus, WriterStatus
 from runstream.sender.transport import Transport, Unreachable
-from runstream.sender.writers import HEARTBEAT_S, STUCK_RETRY_S, Part, SpooledWriter
+from runstream.sender.writers import HEARTBEAT_S, SHA256, STUCK_RETRY_S, Part, SpooledWriter
 from runstream.spool.format import Acked, SpoolCorrupt
 from runstream.spool.reader import EventRecord
 
@@ -269,14 +269,14 @@ class Lane:
     def _moved(self, writer: SpooledWriter, next_seq: int) -> bool:
         """Whether the writer goes on elsewhere, or is left alone for now: either way it is no reason to wait."""
         try:
-            return writer.moved_to(next_seq) or writer.problem is not None
+            return writer.moved_back(next_seq) or writer.problem is not None
         except OSError as error:
             writer.hold(f"its spool cannot be used: {error}", _DISK_RETRY_S)
             return True
 
     def _refused(self, parts: list[Part], status: int, writer_id: str | None, reason: str) -> None:
         own = [part for part in parts if part.writer.writer_id == writer_id]
-        if not own and len(parts) == 1:
+        if writer_id is None and len(parts) == 1:
             own = parts
         if own:
             own[0].writer.refused(own, reason)

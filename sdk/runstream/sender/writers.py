@@ -5,6 +5,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Final
 from runstream.clock import Clock
 from runstream.events.control import WriterLost, encode_event
 from runstream.events.frame import InvalidFrame, heartbeat
-from runstream.private import make_inside, open_own, write_own
+from runstream.private import NotPrivate, make_inside, open_own, write_own
 from runstream.sender.frames import dropped_frame, frame_from_window
 from runstream.sender.lost import append_event
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo, write_private_json
@@ -29,6 +30,7 @@ CORRUPT_MARK: Final = "corrupt"
 #: How many records may be set aside at once when refusals follow each other without anything accepted in between.
 _MOST_SET_ASIDE: Final = 1 << 20
 _UNBOUNDED: Final = 1 << 62
+SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 log = logging.getLogger("runstream.sender")
 
@@ -132,7 +134,11 @@ class SpooledWriter:
         return Part(self, window, heartbeat(self.writer_id, self.info.run_id, self.place.next_seq))
 
     def acknowledged(self, parts: list[Part], next_seq: int) -> None:
-        """The gateway has everything before `next_seq`, after `parts` were sent (in this order)."""
+        """The gateway has everything before `next_seq`, after `parts` were sent (in this order).
+
+        A response acknowledges what was sent and nothing else. A number beyond that is what remains after a crash that
+        lost the `acked` file: the records up to it are sent once more, and the gateway drops them as duplicates.
+        """
         self.heard_s = self._clock.monotonic_s()
         self.problem = None if not self.corrupt else self.problem
         for part in parts:
@@ -140,17 +146,18 @@ class SpooledWriter:
                 break
             if part.window.seqs:
                 self._advanced(part)
-        if self.place.next_seq != next_seq:
-            self.moved_to(next_seq)
+        if next_seq < self.place.next_seq:
+            self.moved_back(next_seq)
+        elif next_seq > self.place.next_seq:
+            self._gateway_is_ahead(next_seq)
 
-    def moved_to(self, next_seq: int) -> bool:
-        """Go on at `next_seq`, which the gateway expects. False if that changes nothing or the spool has it not."""
-        if next_seq == self.place.next_seq or self.corrupt:
+    def moved_back(self, next_seq: int) -> bool:
+        """Go on at `next_seq`, which the gateway expects and which lies before what it was sent. False if it does not,
+        or if the spool has it no more."""
+        if next_seq >= self.place.next_seq or self.corrupt:
             return False
         try:
             found = self.reader.locate(next_seq)
-            end = self.reader.last(self.place)
-            first = self.reader.first()
         except SpoolCorrupt as error:
             self.give_up(str(error))
             return False
@@ -159,22 +166,29 @@ class SpooledWriter:
             self._stand_in = None
             self._store(found)
             return True
-        if first is not None and next_seq < first.next_seq:
-            self.hold(
-                f"the gateway expects number {next_seq} of writer {self.writer_id}, but what its spool still has "
-                f"begins with {first.next_seq}: the gateway lost data that it had acknowledged, or it is another one"
-            )
-            return False
-        if not self.alive():
-            log.warning("the gateway has writer %s up to %d, its spool ends before", self.writer_id, next_seq)
-            self.reader.ended = True
-            self._store(end)
-            return True
         self.hold(
-            f"the gateway expects number {next_seq} of writer {self.writer_id}, but that has only written up to "
-            f"{end.next_seq}: two writers with one id, or a spool that was put back from a copy"
+            f"the gateway expects number {next_seq} of writer {self.writer_id}, but its spool no longer has that "
+            f"(it is at {self.place.next_seq}): the gateway lost data that it had acknowledged, or it is another one"
         )
         return False
+
+    def _gateway_is_ahead(self, next_seq: int) -> None:
+        """The gateway says that it has more than it was sent. Only what the spool never had may be passed over."""
+        try:
+            end = self.reader.last(self.place)
+        except SpoolCorrupt as error:
+            self.give_up(str(error))
+            return
+        if next_seq <= end.next_seq:
+            return
+        if self.alive():
+            self.hold(
+                f"the gateway expects number {next_seq} of writer {self.writer_id}, but that has only written up to "
+                f"{end.next_seq}: two writers with one id, or a spool that was put back from a copy"
+            )
+        elif end == self.place:
+            log.warning("the gateway has writer %s up to %d, its spool ends before", self.writer_id, next_seq)
+            self.reader.ended = True
 
     def refused(self, parts: list[Part], reason: str) -> None:
         """The gateway will never take one of `parts`. Narrow down which record it is, or set it aside."""
@@ -190,8 +204,10 @@ class SpooledWriter:
             self._max_seqs = self._may_set_aside = min(self._may_set_aside * 2, _MOST_SET_ASIDE)
 
     def set_aside(self, window: Window, frame: bytes, reason: str) -> None:
-        """Keep `window` under rejected/ with the reason, and send a word about it in its place."""
+        """Keep `window` and the files that it names under rejected/ with the reason, and send a word about it in its
+        place."""
         make_inside(self._rejected_dir)
+        self._keep_assets(window)
         name = f"{self.writer_id}-{window.start.next_seq}-{window.end.next_seq}"
         if frame:
             write_own(self._rejected_dir / f"{name}.frame", frame)
@@ -214,6 +230,21 @@ class SpooledWriter:
         log.error("set aside %d records of writer %s as %s: %s", window.seqs, self.writer_id, name, reason)
         self.set_aside_count += window.seqs
         self._stand_in = (window, f"set aside by the sender as {name}: {reason}")
+
+    def _keep_assets(self, window: Window) -> None:
+        """The copies of files go with the writer's folder: what was not stored anywhere stays under rejected/."""
+        for event in window.events:
+            sha256 = str(event.fields.get("sha256"))
+            if event.type != "asset_logged.v1" or not SHA256.match(sha256):
+                continue
+            path, kept = self.asset_path(sha256), self._rejected_dir / f"{sha256}.asset"
+            try:
+                os.close(open_own(path))
+                os.link(path, kept, follow_symlinks=False)
+            except (FileNotFoundError, FileExistsError, NotPrivate):
+                continue  # nothing of ours, or there already
+            except OSError:  # a file system without links, another user's file
+                path.replace(kept)
 
     def set_aside_next(self, reason: str) -> None:
         """Set the next record alone aside: something that it needs will never be there."""
