@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from runstream.events import limits
 from runstream.events.artifacts import ArtifactEvent
 from runstream.events.control import (
     AnyEvent,
@@ -22,10 +23,11 @@ from runstream.events.control import (
     WriterLost,
     encode_event,
 )
-from runstream.events.frame import Frame, FrameHeader
+from runstream.events.frame import Frame, FrameHeader, encode_events
 from runstream.service.log import Record
 from runstream_processors.folds import artifact_rows, artifacts, run_state
 from runstream_processors.folds.artifact_rows import ArtifactRows, Source
+from runstream_processors.folds.attempts import bounded
 from runstream_processors.folds.attributes import rows_from_events
 from runstream_processors.folds.decoding import decode_events
 from runstream_processors.folds.points import PointBatch, collect
@@ -176,6 +178,9 @@ class Folding:
             else:
                 header = decoded.frame.header
                 mark = self.memory.keys[header.key].writers.get(header.writer_id)
+                if mark is None and len(self.memory.keys[header.key].writers) >= limits.MAX_KEY_WRITERS:
+                    self._quarantine(record, 0, "too_many_writers", _writers(header), record.value)
+                    continue
                 if mark is not None and not mark.seen.has_room(header.first_seq, header.end_seq):
                     self._quarantine(record, 0, "too_many_gaps", _gaps(header), record.value)
                     continue
@@ -247,7 +252,11 @@ class Folding:
         for item, reject in enumerate(rejected, start=1):
             if reject.seq is None or _is_fresh(reject.seq, fresh):
                 self._quarantine(record, item, reject.cause, reject.detail, reject.body)
-        events = [(seq, event) for seq, event in decoded if _is_fresh(seq, fresh)]
+        attempts = bounded(known.run, writer_id, [(seq, event) for seq, event in decoded if _is_fresh(seq, fresh)])
+        if attempts.refused:
+            body = encode_events((seq, encode_event(event)) for seq, event in attempts.refused)
+            self._quarantine(record, len(rejected) + 1, "too_many_writers", attempts.detail, body)
+        events = attempts.taken
         self._add_rows(record, frame, events)
         for seq, event in events:
             if isinstance(event, RunEvent):
@@ -400,6 +409,13 @@ def _gaps(header: FrameHeader) -> str:
     return (
         f"numbers {header.first_seq} to {header.end_seq} of writer {header.writer_id} lie behind one more gap, and its "
         f"numbers have {MOST_RANGES} already: begin a new writer"
+    )
+
+
+def _writers(header: FrameHeader) -> str:
+    return (
+        f"{header.key} has {limits.MAX_KEY_WRITERS} writers, and {header.writer_id} is one more: go on with one of "
+        "them, or begin another run"
     )
 
 

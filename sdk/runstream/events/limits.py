@@ -39,6 +39,14 @@ MAX_COMMENT_CHARS: Final = 5_000
 MAX_RUN_TAGS: Final = 1000
 #: Resumed attempts that a run's state remembers, the last ones.
 MAX_RUN_RESUMES: Final = 1000
+#: Writers of one run whose starts and ends its state has: each further start or end copies them all (0.1 ms, resumed
+#: ones 1 ms), and each change of the state is a row with all of them (2 MB). Jobs have a writer for each rank.
+MAX_RUN_WRITERS: Final = 10_000
+#: Starts and ends in one frame, which has one writer: it starts once, and ends once.
+MAX_FRAME_ATTEMPTS: Final = 20
+#: Writers of one key: 0.5 kB in memory and a row each. Comet's client makes one in ten minutes, a gateway one in
+#: its life.
+MAX_KEY_WRITERS: Final = 100_000
 #: Tags, aliases or stages of one thing.
 MAX_LABELS: Final = 50
 #: What can change of all versions of an artifact, and what lists show of them, in characters: it is held and stored as

@@ -35,6 +35,8 @@ ANSWER_HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": FILE_POLICY,
     "Referrer-Policy": "same-origin",
+    # A cache that gives an old answer to a sender's question would have it drop what was never stored.
+    "Cache-Control": "no-store",
     "Vary": "Sec-Fetch-Site, Origin",
 }
 
