@@ -19,16 +19,19 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import lz4.block
+import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
 from cluster_processes import FOLDER, Cluster, status_of, wait_for
 from hostile_clients import crowd, is_closed, opened, received, rss_bytes, trickled_until_all_closed, until
 from real_kafka import need_kafka
-from test_hostile_frames import HOSTILE, hand_made, of_writer
+from test_hostile_frames import HOSTILE, NO_EVENTS, hand_made, of_writer
 from test_hostile_records import point, poison, started, writer_of
 
-from runstream.api import API
-from runstream.events.frame import LZ4, RAGGED, encode_frame, encode_rows
+from runstream.api import API, Curve
+from runstream.errors import RunstreamError
+from runstream.events.frame import GROUP, LZ4, RAGGED, encode_frame, encode_rows
 from runstream.service.store import Store
 from runstream_processors.store.http import HttpStore
 
@@ -96,18 +99,19 @@ def good_frames(run: str, end: int = GOOD) -> list[bytes]:
 
 def assert_exact(cluster: Cluster, run: str, end: int = GOOD) -> None:
     """The run's curve becomes visible, and is what was sent: each value once."""
-    api = API(url=cluster.url, api_key=KEY)
-
-    def shown() -> Any:
-        try:
-            return [summary.count for summary in api.summaries(run)] == [end]
-        except Exception:  # what is not there yet, or a process that starts again
-            return False
-
-    wait_for(shown, 150, f"{run} to be visible")
-    [curve] = api.series(run, "loss")
+    wait_for(lambda: counts_of(cluster, run) == [end], 150, f"{run} to be visible")
+    [curve] = API(url=cluster.url, api_key=KEY).series(run, "loss")
+    assert isinstance(curve, Curve)
     assert list(curve.steps) == list(range(1, end + 1))
     assert list(curve.values) == [float(seq) for seq in range(1, end + 1)]
+
+
+def counts_of(cluster: Cluster, run: str) -> list[int]:
+    """How many points its metrics have; [] while it is not visible, or a process starts again."""
+    try:
+        return [summary.count for summary in API(url=cluster.url, api_key=KEY).summaries(run)]
+    except RunstreamError:
+        return []
 
 
 def run_of(part: int, name: str) -> str:
@@ -147,7 +151,8 @@ def rows(cluster: Cluster, sql: str) -> list[dict[str, Any]]:
     async def read() -> list[dict[str, Any]]:
         store: Store = await HttpStore.open(cluster.store_settings())
         try:
-            return (await store.query(sql)).to_pylist()
+            found: list[dict[str, Any]] = (await store.query(sql)).to_pylist()
+            return found
         finally:
             await store.close()
 
@@ -243,7 +248,7 @@ def test_what_somebody_writes_into_the_topic_is_set_aside(cluster: Cluster) -> N
     assert expected == {place for place in found if place in expected}, "each has its place"
     assert set(found.values()) <= {"invalid_frame", "unsupported_frame", "wrong_key", "invalid_group"}
     assert [process.pid for process in cluster.processes("worker")] == workers, "a worker died"
-    # What comes later has the right time: nobody inside can move the clock.
+    # Later ones are folded like any others.
     sent(cluster.url, *good_frames(late := run_of(0, "late")))
     assert_exact(cluster, late)
     cluster.wait_until_ready()
@@ -306,7 +311,7 @@ def test_idle_half_open_and_trickling_connections_at_every_process(cluster: Clus
             client
             for url in addresses
             for first in (b"", b"GE", half)
-            for client in stack.enter_context(crowd(url, 100, first))
+            for client in stack.enter_context(crowd(url, 50, first))
         ]
         head = (
             f"POST /ingest/v1/frames HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
@@ -332,8 +337,8 @@ BOMBS = {
 WRITES = (
     "/ingest/v1/commands",
     "/ingest/v1/frames",
-    "/clientlib/metrics/batch",
     "/clientlib/batch/logger/experiment/metric",
+    "/api/rest/v2/write/experiment/metric",
 )
 READS = ("/api/v1/runs/query", "/api/v1/series", "/api/rest/v2/project/query")
 
@@ -349,8 +354,8 @@ def test_packed_bombs_and_huge_json(cluster: Cluster) -> None:
             status, problem = ask(url + path, body, Content_Encoding="gzip")
             assert 400 <= status < 500, (path, name, status, problem)
             assert problem.get("detail") or problem.get("msg"), (path, name)
-        assert ask(url + path, b"x", Content_Encoding="br")[0] in (400, 404, 415)
-        assert ask(url + path, gzip.compress(b"[]")[:-3], Content_Encoding="gzip")[0] == 400
+        assert ask(url + path, b"x", Content_Encoding="br")[0] == 415, path
+        assert ask(url + path, gzip.compress(b"[]")[:-3], Content_Encoding="gzip")[0] == 400, path
     for pid, size in before.items():
         assert rss_bytes(pid) - size < 250_000_000
     assert_exact(cluster, "beside-0")
@@ -374,7 +379,7 @@ def test_heavy_queries_delay_no_probe_no_worker_and_no_handshake(cluster: Cluste
         for number in range(5):
             assert status_of(f"{query.address}/readyz", 60) == 200
             sent(gateway.address, *good_frames(f"under-queries-{number}", 10))
-            body = json.dumps({"workspaceName": "w", "projectName": "p", "offline": False}).encode()
+            body = json.dumps({"workspaceName": "w", "projectName": "p", "experimentKey": f"{number:x}" * 32}).encode()
             status, told = ask(f"{gateway.address}/clientlib/logger/add/run", body, Comet_Sdk_Api=KEY)
             assert status == 200, told
             assert ask(f"{query.address}/api/v1/runs/beside-0", key=READER)[0] == 200
@@ -387,68 +392,55 @@ def test_heavy_queries_delay_no_probe_no_worker_and_no_handshake(cluster: Cluste
 def large_run(cluster: Cluster) -> None:
     """The run `large` with 2.6 million points is visible."""
     raw = b"a" + struct.pack("<IqqI", 0, 0, 0, LARGE_POINTS) + bytes(12 * LARGE_POINTS)
-    group = ragged_packed(raw)
+    stored = lz4.block.compress(raw, store_size=False)
+    group = NO_EVENTS + GROUP.pack(LZ4, RAGGED, 1, 0, 1, 1, len(raw), len(stored)) + stored
     body = b"".join(hand_made(number, number + 1, group, 1, b"large") for number in range(2))
     assert ask(f"{cluster.url}/ingest/v1/frames", body)[0] in (200, 409)
-    api = API(url=cluster.url, api_key=KEY)
-
-    def shown() -> Any:
-        try:
-            return [summary.count for summary in api.summaries("large")] == [2 * LARGE_POINTS]
-        except Exception:
-            return False
-
-    wait_for(shown, 150, "the large run")
+    wait_for(lambda: counts_of(cluster, "large") == [2 * LARGE_POINTS], 150, "the large run")
 
 
-def ragged_packed(raw: bytes) -> bytes:
-    import lz4.block
-    from test_hostile_frames import NO_EVENTS
-
-    from runstream.events.frame import GROUP
-
-    stored = lz4.block.compress(raw, store_size=False)
-    return NO_EVENTS + GROUP.pack(LZ4, RAGGED, 1, 0, 1, 1, len(raw), len(stored)) + stored
+def curves_request(key: str) -> bytes:
+    """For the whole large run as an Arrow stream."""
+    body = json.dumps({"runs": ["large"], "metrics": ["*"]}).encode()
+    return (
+        "POST /api/v1/series HTTP/1.1\r\nHost: localhost\r\nAccept: application/vnd.apache.arrow.stream\r\n"
+        f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
 
 
 def test_readers_that_stop_hold_little_of_the_front_and_are_cut_off(cluster: Cluster) -> None:
     large_run(cluster)
     front, query = cluster.supervisor_pid, cluster.processes("query-server")[0]
-    body = json.dumps({"runs": ["large"], "metrics": ["*"]}).encode()
-    request = (
-        "POST /api/v1/series HTTP/1.1\r\nHost: localhost\r\nAccept: application/vnd.apache.arrow.stream\r\n"
-        f"Authorization: Bearer {READER}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
+    request = curves_request(READER)
     before = rss_bytes(front)
     with crowd(cluster.url, 16) as clients:
         for client in clients:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(request)
-        most = 0
-
-        def all_cut() -> bool:
-            nonlocal most
-            most = max(most, rss_bytes(front) - before)
-            return cluster.figure("query-server", "runstream_streams") in ([], [0.0])
-
-        wait_for(lambda: most or rss_bytes(front), 5, "a first look")
-        time.sleep(3.0)
-        all_cut()
-        # The front and the query server are told to let go within a few seconds of silence.
-        deadline_s = time.monotonic() + 90
-        while not all(peer_closed(client) for client in clients):
+        ours = {client.getsockname()[1] for client in clients}
+        wait_for(lambda: ours & connected_to(front), 10, "the front to have them")
+        most, deadline_s = 0, time.monotonic() + 90
+        while ours & connected_to(front):
             most = max(most, rss_bytes(front) - before)
             assert time.monotonic() < deadline_s, "a reader that takes nothing is kept"
             time.sleep(0.2)
     assert most < 60_000_000
+    until(lambda: busy_connections(query.address) <= 3, "the query server has let go of them")
     assert status_of(f"{query.address}/readyz", 60) == 200
     assert_exact(cluster, "beside-0")
 
 
-def peer_closed(client: socket.socket) -> bool:
-    """Whether the other side is gone, without taking what it sent."""
-    state = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    return state != 1  # TCP_ESTABLISHED
+def connected_to(pid: int) -> set[int]:
+    """The ports of the clients of a process."""
+    found = psutil.Process(pid).net_connections("tcp")
+    return {each.raddr.port for each in found if each.raddr and each.status == psutil.CONN_ESTABLISHED}
+
+
+def busy_connections(url: str) -> float:
+    status, text = text_of(f"{url}/metrics", KEY)
+    assert status == 200
+    [line] = [line for line in text.splitlines() if line.startswith('runstream_connections{state="busy"}')]
+    return float(line.split()[-1])
 
 
 def test_a_query_ends_when_its_client_leaves_the_front(cluster: Cluster) -> None:
@@ -457,16 +449,10 @@ def test_a_query_ends_when_its_client_leaves_the_front(cluster: Cluster) -> None
     path = "/api/v1/projects?workspace=w&wait_for=0:999999999&wait_s=60"
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {READER}\r\n\r\n".encode()
 
-    def busy() -> float:
-        status, text = text_of(f"{query.address}/metrics", KEY)
-        assert status == 200
-        [line] = [line for line in text.splitlines() if line.startswith('runstream_connections{state="busy"}')]
-        return float(line.split()[-1])
-
     with crowd(cluster.url, 20, request):
-        until(lambda: busy() >= 20, "the queries wait")
+        until(lambda: busy_connections(query.address) >= 20, "the queries wait")
     began_s = time.monotonic()
-    until(lambda: busy() <= 3, "they end with their clients")
+    until(lambda: busy_connections(query.address) <= 3, "they end with their clients")
     assert time.monotonic() - began_s < 40, "they ended by themselves"
 
 
@@ -483,22 +469,27 @@ def text_of(url: str, key: str = "", **headers: str) -> tuple[int, str]:
 # Browsers, proxies, keys
 
 
+#: With the key, which no page knows, a site is refused that the browser names.
 CROSS = (
-    {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"},
-    {"Origin": "http://evil.example"},
-    {"Host": "evil.example", "Origin": "http://evil.example"},
+    ({"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"}, KEY, (403,)),
+    ({"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "navigate"}, "", (403,)),
+    ({"Origin": "http://evil.example"}, "", (401, 403)),
+    ({"Host": "evil.example", "Origin": "http://evil.example"}, "", (401, 403)),
 )
 
 
-@pytest.mark.parametrize("headers", CROSS, ids=str)
-def test_a_page_of_another_site_changes_and_reads_nothing(cluster: Cluster, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(("headers", "key", "statuses"), CROSS, ids=str)
+def test_a_page_of_another_site_changes_and_reads_nothing(
+    cluster: Cluster, headers: dict[str, str], key: str, statuses: tuple[int, ...]
+) -> None:
     processes = {role: cluster.processes(role)[0].address for role in ROLES}
-    command = json.dumps({"key": "evil", "event": {"type": "run_archived.v1"}}).encode()
+    command = json.dumps({"key": "beside-0", "event": {"type": "run_archived.v1"}}).encode()
     for url in (cluster.url, processes["gateway"]):
-        assert ask(f"{url}/ingest/v1/commands", command, **headers)[0] == 403
-        assert ask(f"{url}/api/rest/v2/write/experiment/set-status?experimentKey=evil", **headers)[0] == 403
+        assert ask(f"{url}/ingest/v1/commands", command, key, **headers)[0] in statuses
+        path = "/api/rest/v2/write/experiment/set-status?experimentKey=beside-0"
+        assert ask(url + path, None, key, **headers)[0] in statuses
     for url in (cluster.url, processes["query-server"]):
-        assert ask(f"{url}/api/v1/runs", **headers)[0] == 403
+        assert ask(f"{url}/api/v1/runs", None, key, **headers)[0] in statuses
     [clickhouse] = cluster.processes("clickhouse")
     assert text_of(f"{clickhouse.address}/?query=SELECT%201", **headers)[0] == 403
 
@@ -540,7 +531,7 @@ def test_who_writes_x_forwarded_for_to_the_front_is_counted_under_no_address_of_
 def test_the_front_is_no_proxy_to_elsewhere(cluster: Cluster, target: str) -> None:
     request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\n\r\n"
     told = received(opened(cluster.url, request.encode()))
-    assert told.startswith(b"HTTP/1.1 4"), told[:300]
+    assert told.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), told[:300]
     assert b"application/problem+json" in told
 
 
@@ -549,18 +540,14 @@ def test_the_front_is_no_proxy_to_elsewhere(cluster: Cluster, target: str) -> No
 
 def test_every_process_ends_in_time_while_it_is_attacked(cluster: Cluster) -> None:
     large_run(cluster)
-    query = cluster.processes("query-server")[0]
-    body = json.dumps({"runs": ["large"], "metrics": ["*"]}).encode()
-    stream = (
-        "POST /api/v1/series HTTP/1.1\r\nHost: localhost\r\nAccept: application/vnd.apache.arrow.stream\r\n"
-        f"Authorization: Bearer {READER}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
-    waits = f"GET /api/v1/projects?wait_for=0:999999999&wait_s=60 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {READER}\r\n\r\n"
-    upload = f"POST /ingest/v1/frames HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\nContent-Length: 1000000\r\n\r\n"
+    head = f"HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+    waits = f"GET /api/v1/projects?wait_for=0:999999999&wait_s=60 {head}\r\n".encode()
+    upload = f"POST /ingest/v1/frames {head}Content-Length: 1000000\r\n\r\nx".encode()
+    stream = curves_request(KEY)
     for role in ROLES:
         process = wait_for(lambda role=role: cluster._living(role, 0), 90, role)  # type: ignore[misc]
         with ExitStack() as stack:
-            for first in (b"", b"GE", waits.encode(), upload.encode() + b"x", stream):
+            for first in (b"", b"GE", waits, upload, stream):
                 stack.enter_context(crowd(process.address, 20, first))
                 stack.enter_context(crowd(cluster.url, 5, first))
             began_s = time.monotonic()
@@ -573,7 +560,6 @@ def test_every_process_ends_in_time_while_it_is_attacked(cluster: Cluster) -> No
             f"{role} to have ended in order",
         )
     cluster.wait_until_ready()
-    assert query.role == "query-server"
     sent(cluster.url, *good_frames("after-all"))
     assert_exact(cluster, "after-all")
 
