@@ -134,7 +134,7 @@ async def test_a_client_that_leaves_takes_its_request_along() -> None:
 
     async def wait(request: web.Request) -> web.Response:
         began.set()
-        while request.transport is not None and not request.transport.is_closing():
+        while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         left.set()
         return web.Response()

@@ -45,8 +45,8 @@ class Cursor:
         #: The log's time of the record before the next one; None until somebody has found it out.
         self.floor_us: int | None = None
         self.next_offset = next_offset
-        #: Up to where there is nothing more to fetch: beyond `next_offset` where offsets have no record. Transactions of
-        #: somebody else end with such, and deleted or compacted records leave them.
+        #: Up to where there is nothing more to fetch: beyond `next_offset` where offsets have no record. Transactions
+        #: of somebody else end with such, and deleted or compacted records leave them.
         self.reached = next_offset
         #: When its last read ended, by the loop's clock.
         self.kept_s = 0.0
