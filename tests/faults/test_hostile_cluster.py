@@ -1,5 +1,6 @@
 """A cluster of real processes under attack, through its gateways, its query server, the address before them, and by
-somebody who writes to Kafka's topic: good writers' values stay exact and visible. About 60 s on an idle machine."""
+somebody who writes to Kafka's topic: good writers' values stay exact and visible.
+Minutes on a busy machine."""
 
 import asyncio
 import gzip
