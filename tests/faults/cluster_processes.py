@@ -1,6 +1,7 @@
 """`runstream cluster up` as a child process, and hands to kill, pause and count what runs in it."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -161,11 +162,16 @@ class Cluster:
 
     def figure(self, role: str, name: str) -> list[float]:
         """A figure of each process of a role, by what its /metrics says; processes that do not answer are left out."""
+        keys = [after for option, after in itertools.pairwise(self._options) if option == "--api-key"]
+        headers = {"Authorization": f"Bearer {keys[0]}"} if keys else {}
         found = []
         for process in self.processes(role):
             try:
-                with urllib.request.urlopen(f"{process.address}/metrics", timeout=5) as answer:
+                asked = urllib.request.Request(f"{process.address}/metrics", headers=headers)
+                with urllib.request.urlopen(asked, timeout=5) as answer:
                     lines = answer.read().decode().splitlines()
+            except urllib.error.HTTPError as error:
+                raise AssertionError(f"{process.role} does not tell its metrics: {error.code}") from error
             except OSError:
                 continue
             found += [float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))]

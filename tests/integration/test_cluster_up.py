@@ -291,7 +291,8 @@ def test_a_worker_may_join_and_leave(trained: Cluster, tmp_path: Path) -> None:
 def not_ready(url: str) -> dict[str, str]:
     """What the checks of a process say that is not ready; nothing if it is."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=10):
+        asked = urllib.request.Request(f"{url}/readyz", headers={"Authorization": f"Bearer {KEY}"})
+        with urllib.request.urlopen(asked, timeout=10):
             return {}
     except urllib.error.HTTPError as error:
         status, told = error.code, json.load(error)

@@ -342,3 +342,26 @@ def fill(path: Path) -> None:
                 pass
         except OSError:
             return
+
+
+def test_statements_that_take_long_hold_up_no_other_and_can_be_killed(server: DevServer) -> None:
+    """As many as the heavy and light ones of two query servers: what a worker writes waits for none of them."""
+    endless = "SELECT count() FROM numbers(90000000000) WHERE sipHash64(repeat(toString(number), 20)) = 1"
+    count = 16
+
+    def running() -> int:
+        found = post(server, f"SELECT count() FROM system.processes WHERE startsWith(query, '{endless[:60]}')")
+        return int(found[1])
+
+    with ThreadPoolExecutor(count) as clients:
+        asked = [clients.submit(post, server, endless, max_threads="1") for _ in range(count)]
+        deadline_s = time.monotonic() + 60
+        try:
+            while running() < count:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.1)
+            assert post(server, "SELECT 1")[1] == b"1\n"
+        finally:
+            post(server, f"KILL QUERY WHERE startsWith(query, '{endless[:60]}') SYNC")
+        assert {each.result()[0] for each in asked} != {200}
+    assert running() == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import real_kafka
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
@@ -241,6 +242,27 @@ async def test_reading_beyond_the_end_waits_for_it(log: KafkaLog) -> None:
     assert not waiting.done()
     await log.append([(b"run", b"3")])
     assert [(record.offset, record.value) for record in await waiting] == [(3, b"3")]
+
+
+async def test_a_transaction_of_somebody_else_at_the_end_stalls_no_reader(log: KafkaLog) -> None:
+    """It ends with an offset that has no record."""
+    await log.append([(b"run", b"0")])
+    partition = zlib.crc32(b"run") % 2
+    assert len(await log.read(partition, 0, 100, 5.0)) == 1
+    producer = AIOKafkaProducer(**log.settings.client_arguments(), transactional_id="somebody")
+    await producer.start()
+    async with producer.transaction():
+        await producer.send_and_wait(log.settings.topic, b"theirs", b"run", partition=partition)
+    await producer.stop()
+    async with asyncio.timeout(60):
+        while (await log.next_offsets())[partition] < 3:  # noqa: ASYNC110 (the broker writes the mark a little later)
+            await asyncio.sleep(0.05)
+    assert [record.value for record in await log.read(partition, 1, 100, 5.0)] == [b"theirs"]
+    for _ in range(2):
+        assert await log.read(partition, 2, 100, 0.1) == []
+    assert (await log.position_at(2**51)).offsets[partition] == 2
+    await log.append([(b"run", b"1")])
+    assert [(record.offset, record.value) for record in await log.read(partition, 2, 100, 5.0)] == [(3, b"1")]
 
 
 async def test_a_cancelled_read_hurts_no_other(log: KafkaLog) -> None:

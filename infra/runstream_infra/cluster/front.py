@@ -83,8 +83,8 @@ class Front:
 
     def runner(self, limits: Limits = _LIMITS) -> GuardedRunner:
         """What serves it. Packed bodies stay packed: what is behind reads them as their headers say. A connection needs
-        a second one to what is behind."""
-        return guarded_runner(self.application(), limits, files_each=2)
+        a second one to what is behind, and takes it along when it ends: a query ends when its client leaves."""
+        return guarded_runner(self.application(), limits, files_each=2, handler_cancellation=True)
 
     async def _with_client(self, _: web.Application) -> AsyncIterator[None]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
@@ -94,6 +94,10 @@ class Front:
             yield
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        if not request.raw_path.startswith("/"):
+            # Put behind a URL it would name another host, or none.
+            detail = "The request's target is no path: this is no proxy to other servers."
+            raise Problem(400, "unreadable-request", "The request is no valid HTTP", detail)
         behind = self._gateways if is_written(request.path) else self._queries
         first = next(self._turn)
         headers = CIMultiDict(

@@ -295,6 +295,8 @@ class _Supervisor:
             "RUNSTREAM_KAFKA_REPLICATION": str(min(cluster.brokers, 3)),
             "RUNSTREAM_CLICKHOUSE_URL": self._clickhouse.address if self._clickhouse else cluster.clickhouse_url,
             "RUNSTREAM_ASSETS": str(self._dir / "assets"),
+            # Of this cluster alone: what another one's workers died of says nothing about this log.
+            "RUNSTREAM_WORKER_STATE_DIR": str(self._dir / "workers"),
             # The front is one; what it was told to trust, stands behind it.
             TRUSTED_VARIABLE: ",".join(["127.0.0.1", *map(str, cluster.access.proxies.networks)]),
         }

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from runstream.service.store import StoreError
-from runstream_infra.dev_clickhouse.engine import Engine
+from runstream_infra.dev_clickhouse.engine import THREADS, Engine
 from runstream_infra.dev_clickhouse.server import Login, application
 from runstream_infra.limits import Limits
 from runstream_infra.listening import StartFailed, guarded_runner, listen
@@ -23,7 +23,9 @@ _REQUESTS_END_S = 10.0
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 is any free one.")
 @click.option("--user", default="", help="Ask for this name and the password in RUNSTREAM_CLICKHOUSE_PASSWORD.")
-@click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Statements at a time.")
+@click.option(
+    "--threads", type=click.IntRange(1, 256), default=THREADS, show_default=True, help="Statements at a time."
+)
 @click.option(
     "--engine-config",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),

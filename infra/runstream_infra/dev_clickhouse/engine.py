@@ -1,4 +1,4 @@
-"""The engine behind the development server: each request is a session of its own, on a thread of a small pool."""
+"""The engine behind the development server: each request is a session of its own, on a thread of a pool."""
 
 import asyncio
 import os
@@ -28,6 +28,10 @@ _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _CODE: Final = re.compile(r"Code: (\d+)\.")
 _UNKNOWN_EXCEPTION: Final = 1002
 _UNKNOWN_SETTING: Final = 115
+#: Statements beside each other. Whoever asks has bounds by class: two query servers (4 heavy, 4 light, 4 look-ups, 2
+#: live, 2 probes each), two gateways and two workers (some 8 each) have 64. With fewer, heavy queries would hold up
+#: what workers insert, and the statements that kill queries.
+THREADS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Engine:
         self.time_zone = self._anchor.query("SELECT timezone()", "TabSeparated").bytes().decode().strip()
 
     @classmethod
-    def open(cls, directory: Path, *, threads: int = 8, config: Path | None = None) -> Self:
+    def open(cls, directory: Path, *, threads: int = THREADS, config: Path | None = None) -> Self:
         """Lock `directory` (made if it is missing) and start the engine in it. Blocks.
 
         config: a ClickHouse configuration file, for macros and clusters whose shards are databases of this engine.

@@ -126,3 +126,43 @@ async def test_nobody_there_is_a_problem_that_says_when_to_come_again() -> None:
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert dead in problem["detail"]
     await server.close()
+
+
+async def test_a_client_that_leaves_takes_its_request_along() -> None:
+    """A query ends when its client leaves: what is behind only sees the front's connection."""
+    began, left = asyncio.Event(), asyncio.Event()
+
+    async def wait(request: web.Request) -> web.Response:
+        began.set()
+        while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        left.set()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", wait)
+    behind = web.AppRunner(app)  # as our own: the handler goes on when its client has left
+    await behind.setup()
+    await web.TCPSite(behind, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{behind.addresses[0][1]}"
+    runner = Front([address], [address]).runner()
+    await runner.setup()
+    url = await listen(runner, "127.0.0.1", 0)
+    _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(b"GET /api/v1/runs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(30):
+        await began.wait()
+        writer.close()
+        await left.wait()
+    await runner.cleanup()
+    await behind.cleanup()
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/x", "x://y@evil.example/"])
+async def test_a_target_that_is_no_path_is_refused(front: str, target: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(front.rpartition(":")[2]))
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    told = await reader.read()
+    writer.close()
+    assert b" 400 " in told.partition(b"\r\n")[0]
+    assert b"unreadable-request" in told

@@ -45,6 +45,9 @@ class Cursor:
         #: The log's time of the record before the next one; None until somebody has found it out.
         self.floor_us: int | None = None
         self.next_offset = next_offset
+        #: Up to where there is nothing more to fetch: beyond `next_offset` where offsets have no record. Transactions
+        #: of somebody else end with such, and deleted or compacted records leave them.
+        self.reached = next_offset
         #: When its last read ended, by the loop's clock.
         self.kept_s = 0.0
         #: Fetched and not taken, as the library gave it.
@@ -77,6 +80,8 @@ class Cursor:
         if not self._waiting:
             found = await self._consumer.getmany(self._where, timeout_ms=max(0, int(timeout_s * 1000)))
             self._waiting.extend(found.get(self._where, ()))
+            if not self._waiting:
+                self.reached = max(self.next_offset, await self._consumer.position(self._where))
         return bool(self._waiting)
 
     def peek_stamp_us(self) -> int:

@@ -175,10 +175,10 @@ class KafkaReader:
         """Whether the cursor has a record by the deadline, or one is durable by then: that one is waited for."""
         if await cursor.fetch(max(0.0, deadline - self._loop.time())):
             return True
-        while cursor.next_offset < await self._end_of(cursor.partition):
+        while cursor.reached < (end := await self._end_of(cursor.partition)):
             if await cursor.fetch(self._settings.request_timeout_s):
                 return True
-            if cursor.next_offset < await self._end_of(cursor.partition):
+            if cursor.reached < end:
                 raise TimeoutError(f"durable records did not come within {self._settings.request_timeout_s:g} s")
         return False
 
@@ -233,6 +233,8 @@ class KafkaReader:
             floor_us = 0
             while cursor.next_offset < stop:
                 if not await cursor.fetch(self._settings.request_timeout_s):
+                    if cursor.reached >= stop:
+                        break
                     raise TimeoutError(f"durable records did not come within {self._settings.request_timeout_s:g} s")
                 for record in cursor.take(1 << 30):
                     if record.offset >= stop:
