@@ -68,10 +68,7 @@ def _list(values: Sequence[Any], by_alias: bool) -> Iterator[bytes]:
     separator = b"["
     begin = 0
     while begin < len(values):
-        if type(values[begin]) in _SCALARS:
-            end = begin + _VALUES
-        else:
-            end = _end_of_some(values, begin)
+        end = begin + _VALUES if type(values[begin]) in _SCALARS else _end_of_some(values, begin)
         some = values[begin:end]
         begin = end
         yield separator
