@@ -48,14 +48,14 @@ outers = st.builds(
 
 
 @settings(max_examples=300, deadline=None)
-@given(outers, st.booleans(), st.integers(1, 4), st.integers(1, 3), st.integers(1, 50))
-def test_pieces_are_the_whole(answer: Any, by_alias: bool, values: int, models: int, piece: int) -> None:
-    kept = encoding._VALUES, encoding._MODELS, encoding._PIECE_BYTES
-    encoding._VALUES, encoding._MODELS, encoding._PIECE_BYTES = values, models, piece  # type: ignore[misc]
+@given(outers, st.booleans(), st.integers(1, 12), st.integers(1, 9), st.integers(1, 50))
+def test_pieces_are_the_whole(answer: Any, by_alias: bool, values: int, chars: int, piece: int) -> None:
+    kept = encoding._VALUES, encoding._VALUE_CHARS, encoding._PIECE_BYTES
+    encoding._VALUES, encoding._VALUE_CHARS, encoding._PIECE_BYTES = values, chars, piece  # type: ignore[misc]
     try:
         found = b"".join(json_pieces(answer, by_alias=by_alias))
     finally:
-        encoding._VALUES, encoding._MODELS, encoding._PIECE_BYTES = kept  # type: ignore[misc]
+        encoding._VALUES, encoding._VALUE_CHARS, encoding._PIECE_BYTES = kept  # type: ignore[misc]
     assert found == answer.model_dump_json(by_alias=by_alias).encode()
 
 

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -241,6 +242,7 @@ def _hosts_of(request: web.Request) -> tuple[str, ...]:
     return (named,)
 
 
+@lru_cache(256)  # for every request, of few names
 def _host_of(address: str) -> str:
     try:
         return (urlsplit(address).hostname or "").lower()

@@ -57,11 +57,17 @@ async def read_body(
     or unpacked, 415 if its Content-Encoding is none of gzip, deflate and identity.
     """
     declared_bytes(request, limit_bytes)
-    body = bytearray()
-    async for chunk in unpacked_chunks(request, limit_bytes, pace):
-        hold(len(chunk))
-        body += chunk
-    return bytes(body)
+    parts: list[bytes] = []
+    if _coding(request) == "identity":
+        received = _Received(request, limit_bytes, pace)
+        while chunk := await received.next():
+            hold(len(chunk))
+            parts.append(chunk)
+    else:
+        async for chunk in unpacked_chunks(request, limit_bytes, pace):
+            hold(len(chunk))
+            parts.append(chunk)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def unpacked_chunks(request: web.Request, limit_bytes: int, pace: Pace = Pace()) -> AsyncIterator[bytes]:
@@ -82,31 +88,55 @@ async def unpacked_chunks(request: web.Request, limit_bytes: int, pace: Pace = P
 
 async def packed_chunks(request: web.Request, limit_bytes: int, pace: Pace = Pace()) -> AsyncIterator[bytes]:
     """The body in pieces as it comes. Raises Problem (408, 413)."""
-    loop = asyncio.get_running_loop()
-    size = in_window = 0
-    waited_s = 0.0
-    while True:
-        began_s = loop.time()
-        try:
-            async with asyncio.timeout(pace.silence_s):
-                chunk = await request.content.readany()
-        except TimeoutError:
-            raise _too_slow(f"Nothing of the body came for {pace.silence_s:g} s") from None
-        if not chunk:
-            return
-        size += len(chunk)
-        if size > limit_bytes:
-            raise too_large(limit_bytes)
-        waited_s += loop.time() - began_s
-        in_window += len(chunk)
-        if waited_s >= pace.window_s:
-            if in_window < pace.least_bytes_per_s * waited_s:
-                raise _too_slow(
-                    f"{in_window} bytes of the body came in {waited_s:.1f} s, at least {pace.least_bytes_per_s} "
-                    "a second are expected"
-                )
-            waited_s, in_window = 0.0, 0
+    received = _Received(request, limit_bytes, pace)
+    while chunk := await received.next():
         yield chunk
+
+
+class _Received:
+    """The body of a request as it comes."""
+
+    def __init__(self, request: web.Request, limit_bytes: int, pace: Pace) -> None:
+        self._content = request.content
+        self._limit_bytes = limit_bytes
+        self._pace = pace
+        self._loop = asyncio.get_running_loop()
+        self._bytes = self._window_bytes = 0
+        self._waited_s = 0.0
+
+    async def next(self) -> bytes:
+        """What came next; nothing at its end. Raises Problem (408, 413)."""
+        content = self._content
+        # What is there already needs no timer: of most bodies that is all.
+        chunk = content.read_nowait()
+        waited_s = 0.0
+        if not chunk and not content.at_eof():
+            began_s = self._loop.time()
+            try:
+                async with asyncio.timeout(self._pace.silence_s):
+                    chunk = await content.readany()
+            except TimeoutError:
+                raise _too_slow(f"Nothing of the body came for {self._pace.silence_s:g} s") from None
+            waited_s = self._loop.time() - began_s
+        if not chunk:
+            return b""
+        self._bytes += len(chunk)
+        if self._bytes > self._limit_bytes:
+            raise too_large(self._limit_bytes)
+        self._check_pace(len(chunk), waited_s)
+        return chunk
+
+    def _check_pace(self, size: int, waited_s: float) -> None:
+        pace = self._pace
+        self._waited_s += waited_s
+        self._window_bytes += size
+        if self._waited_s >= pace.window_s:
+            if self._window_bytes < pace.least_bytes_per_s * self._waited_s:
+                raise _too_slow(
+                    f"{self._window_bytes} bytes of the body came in {self._waited_s:.1f} s, at least "
+                    f"{pace.least_bytes_per_s} a second are expected"
+                )
+            self._waited_s, self._window_bytes = 0.0, 0
 
 
 def too_large(limit_bytes: int) -> Problem:

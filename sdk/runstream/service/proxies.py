@@ -108,12 +108,14 @@ def forwarded_client(peer: str, headers: Mapping[str, str], trusted: TrustedProx
     return found.pop() if found else Client(peer)
 
 
+@lru_cache(256)  # for every request, of few addresses
 def plain_address(text: str) -> str:
     """The address in its one form: without brackets and zone, and an IPv4 address as that. Other texts as they are."""
     parsed = _parsed(text)
     return str(parsed) if parsed is not None else text
 
 
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address can only mean this machine."""
     name = host.strip("[]").rstrip(".").lower()

@@ -37,13 +37,28 @@ async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
         await turns.rest()
 
 
-async def in_slices(items: Iterable[T], size: int) -> AsyncIterator[Sequence[T]]:
-    """The items, `size` at a time, as `in_turns`: for work that takes no longer than looking at the clock does."""
-    iterator = iter(items)
-    turns = Turns()
-    while some := tuple(islice(iterator, size)):
-        yield some
-        await turns.rest()
+class in_slices(AsyncIterator[Sequence[T]]):
+    """The items, `size` at a time, as `in_turns`: for work that takes no longer than looking at the clock does.
+
+    A class, because an asynchronous generator costs each request as much as some frames do.
+    """
+
+    __slots__ = ("_is_begun", "_iterator", "_size", "_turns")
+
+    def __init__(self, items: Iterable[T], size: int) -> None:
+        self._iterator = iter(items)
+        self._size = size
+        self._turns = Turns()
+        self._is_begun = False
+
+    async def __anext__(self) -> Sequence[T]:
+        if self._is_begun:
+            await self._turns.rest()
+        self._is_begun = True
+        some = tuple(islice(self._iterator, self._size))
+        if not some:
+            raise StopAsyncIteration
+        return some
 
 
 async def worked(items: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
