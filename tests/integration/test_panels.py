@@ -53,10 +53,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
                 break
         assert text, (folder / "server.log").read_text()[-3000:]
         url = str(json.loads(text)["url"])
-        yield Started(url, folder, {name: logged(url, folder, name, n) for n, name in enumerate(["a", "b", "c<"])})
+        runs = {name: logged(url, folder, name, n) for n, name in enumerate(["a", "b", "c<"])}
+        wait_until_readable(url, list(runs.values()))
+        yield Started(url, folder, runs)
     finally:
         process.terminate()
         process.wait(60)
+
+
+def wait_until_readable(url: str, runs: list[str]) -> None:
+    """`finish` waits until everything is acknowledged, which is a moment before it can be read."""
+    api, deadline_s = rs.API(url=url, api_key=WRITER), time.monotonic() + 60
+    while sum(one.count for one in api.summaries(runs)) < len(runs) * 40:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
 
 
 def logged(url: str, folder: Path, name: str, number: int) -> str:
