@@ -15,6 +15,7 @@ from runstream_processors.worker.loop import Counts, Worker
 CAUSES: Final = (
     *("invalid_frame", "unsupported_frame", "wrong_key"),  # the whole record
     "too_many_gaps",  # the whole record: of one writer
+    "too_many_writers",  # the whole record, or the starts and ends of a frame
     *("invalid_event", "unknown_event", "invalid_group"),  # a part of it
     "fold_error",  # the build's own fault
     "brought_down_worker",  # a process died of it

@@ -198,7 +198,7 @@ async def test_the_store_s_disks_are_asked_for_and_a_store_that_is_away_leaves_t
 
     asked = asyncio.Event()
 
-    async def away(*_: object) -> None:
+    async def away(*_: object, **__: object) -> None:
         asked.set()
         raise StoreUnavailable("it is away")
 

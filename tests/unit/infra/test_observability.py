@@ -198,6 +198,7 @@ def test_every_figure_of_ours_but_a_few_has_a_panel(
     ours = {name for name in exported if name.startswith("runstream_") and not name.endswith(("_sum", "_count"))}
     assert ours - shown == {
         "runstream_gateway_in_flight_bytes",
+        "runstream_gateway_not_waited_total",
         "runstream_gateway_writers",
         "runstream_worker_records_total",
         "runstream_worker_resumed",
