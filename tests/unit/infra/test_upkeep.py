@@ -21,7 +21,7 @@ async def test_a_store_that_is_away_is_asked_again(
     commands: list[str] = []
     commanded = asyncio.Event()
 
-    async def query(sql: str, parameters: object = None) -> object:
+    async def query(sql: str, parameters: object = None, **_: object) -> object:
         answer = answers.pop(0)
         if isinstance(answer, StoreUnavailable):
             raise answer
