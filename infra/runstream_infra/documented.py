@@ -27,14 +27,23 @@ class Readiness(Answer):
     checks: dict[str, str]
 
 
-class Acknowledgement(Answer):
-    """The frames are durable in the log: by writer, the next sequence number that is wanted of it."""
+class Acknowledges(Answer):
+    """By which a client knows that a Runstream server acknowledges."""
 
+    protocol: int
+    server: str
+
+
+class Acknowledgement(Acknowledges):
+    """The frames are durable in the log: by writer, the next sequence number that is wanted of it. `receipt`: a hash
+    over the headers of the frames that came."""
+
+    receipt: str
     positions: str
     writers: dict[str, int]
 
 
-class CommandAnswer(Answer):
+class CommandAnswer(Acknowledges):
     """`visible`: whether every read shows the commands already; `wait_for` takes the positions. `commands` are their
     ids, under which /api/v1/commands says what came of each."""
 
@@ -43,7 +52,7 @@ class CommandAnswer(Answer):
     commands: list[str]
 
 
-class StoredAsset(Answer):
+class StoredAsset(Acknowledges):
     sha256: str
     size_bytes: int
 

@@ -11,7 +11,7 @@ from query_service import Service
 from runstream.api import API
 from runstream.api import documented_run as documented
 from runstream.api.panel_context import VARIABLE, PanelContext
-from runstream.api.transport import Transport
+from runstream.connections import Connection
 from runstream.errors import Invalid
 from runstream.query import Metric
 from runstream_query.comet import runs
@@ -31,13 +31,13 @@ async def asked(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         "summary_states", *(summary(name, f"m{metric}", float(metric)) for name in names for metric in range(METRICS))
     )
     counts: list[int] = []
-    made = Transport._connection
+    made = Connection.request
 
-    def connection(self: Transport, timeout_s: float) -> Any:
+    def request(self: Connection, *arguments: Any, **options: Any) -> Any:
         counts.append(len(service.reads.asked))
-        return made(self, timeout_s)
+        return made(self, *arguments, **options)
 
-    monkeypatch.setattr(Transport, "_connection", connection)
+    monkeypatch.setattr(Connection, "request", request)
     return counts
 
 

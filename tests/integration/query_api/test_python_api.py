@@ -17,6 +17,7 @@ from query_service import Service
 
 import runstream
 from runstream.api import API, Curve, Envelope, NotFound, Refused, ServerUnreachable
+from runstream.events.protocol import PROTOCOL, PROTOCOL_HEADER
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ async def test_commands_carry_the_event_and_the_key() -> None:
 
     async def take(request: web.Request) -> web.Response:
         got.append((request.headers.get("Authorization"), await request.json()))
-        return web.json_response({"positions": "0:7", "visible": True})
+        return web.json_response({"positions": "0:7", "visible": True}, headers={PROTOCOL_HEADER: str(PROTOCOL)})
 
     app = web.Application()
     app.router.add_post("/base/ingest/v1/commands", take)
