@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from runstream.events.frame import HEADER
 from runstream.events.positions import Positions
+from runstream.events.protocol import ACKNOWLEDGES, receipt_of
 from runstream.service.problems import problem_middleware
 from runstream.service.visibility import Progress
 from runstream_infra.settings import ServerSettings
@@ -36,12 +37,15 @@ async def accept(request: web.Request) -> web.Response:
     """The least that a gateway can do: read the body, look at the headers, say where each writer is."""
     body = await request.read()
     writers: dict[str, int] = {}
+    heads: dict[str, list[bytes]] = {}
     at = 0
     while at < len(body):
         _, _, _, size, _, writer, _, end_seq, *_ = HEADER.unpack_from(body, at)
         writers[writer.hex()] = end_seq
+        heads.setdefault(writer.hex(), []).append(body[at : at + HEADER.size])
         at += size
-    return web.json_response({"positions": "", "writers": writers})
+    receipt = receipt_of(head for some in heads.values() for head in some)
+    return web.json_response({**ACKNOWLEDGES, "receipt": receipt, "positions": "", "writers": writers})
 
 
 def accept_after(seconds: float) -> Callable[[web.Request], Awaitable[web.Response]]:
