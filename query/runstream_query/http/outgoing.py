@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from runstream.service.auth import KEY_NAME
+from runstream.service.proxies import client_address
 from runstream_query.errors import TooBusy
 from runstream_query.settings import QuerySettings
 
@@ -39,7 +40,7 @@ class Outgoing:
     @contextmanager
     def stream(self, request: web.Request) -> Iterator[None]:
         """A place for a stream. Raises TooBusy if there is none, in all or for this client."""
-        client = client_of(request)
+        client = account_of(request)
         settings = self._settings
         if self._streams.total() >= settings.max_streams:
             raise TooBusy(
@@ -109,10 +110,10 @@ def outgoing_of(app: web.Application, settings: QuerySettings) -> Outgoing:
     return app[_OUTGOING]
 
 
-def client_of(request: web.Request) -> str:
-    """Whose request it is: the name of its key, or its address."""
+def account_of(request: web.Request) -> str:
+    """Whose request it is: the name of its key, or its address, also behind a trusted proxy."""
     name = request.get(KEY_NAME)
-    return f"key {name}" if name else f"address {request.remote}"
+    return f"key {name}" if name else f"address {client_address(request)}"
 
 
 @contextmanager
