@@ -26,7 +26,7 @@ from bench.reads import ARROW
 from bench.shapes import Load
 from runstream.api import API
 from runstream.query import Metric
-from runstream_query.comet.sampling import MAX_FULL, MAX_SAMPLED, Series, full_statement, sampled_statement
+from runstream_protocols.comet.reads.sampling import MAX_FULL, MAX_SAMPLED, Series, full_statement, sampled_statement
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.series import Names, Range, points_statement, scanned_envelope, step_width
 

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from runstream.events.frame import Frame, decode_frame, encode_frame, encode_rows
-from runstream_processors.folds.exact_sum import ExactSums, peeled
-from runstream_processors.folds.points import Accepted, PointBatch, collect
-from runstream_processors.folds.summaries import SummaryFold
+from runstream_model.exact_sum import ExactSums, peeled
+from runstream_model.points import Accepted, PointBatch, collect
+from runstream_model.summaries import SummaryFold
 
 NO_ROWS = pa.table({"run": pa.array([], pa.string()), "metric": pa.array([], pa.string())})
 

@@ -21,8 +21,6 @@ from prometheus_client import CollectorRegistry
 from runstream.events.frame import HEADER
 from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES, receipt_of
-from runstream.service.problems import problem_middleware
-from runstream.service.visibility import Progress
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.gateway.routes import add_gateway
@@ -31,6 +29,8 @@ from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.loop import Worker
+from runstream_service.problems import problem_middleware
+from runstream_service.visibility import Progress
 
 
 async def accept(request: web.Request) -> web.Response:

@@ -24,14 +24,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from runstream.ids import RANDOM_BYTES, uuid7_hex
-from runstream.service.problems import problem_middleware
-from runstream.service.visibility import Progress
 from runstream_ingest.assets.local import LocalAssets
+from runstream_model.columns import Coded, ColumnData
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.native import Coded, ColumnData
 from runstream_processors.store.tables import TABLES, encode_columns
 from runstream_query import QuerySettings, add_query
+from runstream_service.problems import problem_middleware
+from runstream_service.visibility import Progress
 
 START_US: Final = 1_760_000_000_000_000
 METRICS: Final = tuple(f"m{i}" for i in range(10))

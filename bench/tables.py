@@ -23,9 +23,10 @@ import clickhouse_connect
 import numpy as np
 import pyarrow as pa
 
+from runstream_model.columns import Coded, ColumnData
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import shipped
-from runstream_processors.store.native import Coded, ColumnData, block
+from runstream_processors.store.native import block
 from runstream_processors.store.tables import TABLES, column_names
 from runstream_processors.store.upkeep import complete_roll_up
 

@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 
 from runstream.events.artifacts import ArtifactEvent
 from runstream.events.control import RunEvent, RunFinished, RunStarted, WriterLost, decode_event
-from runstream_processors.folds import run_state
-from runstream_processors.folds.artifact_rows import row_from_artifact, row_from_version
-from runstream_processors.folds.artifacts import ArtifactState, fold_artifact
-from runstream_processors.folds.attributes import Row, rows_from_events
-from runstream_processors.folds.catalog import (
+from runstream_model import run_state
+from runstream_model.artifact_rows import row_from_artifact, row_from_version
+from runstream_model.artifacts import ArtifactState, fold_artifact
+from runstream_model.attributes import Row, rows_from_events
+from runstream_model.catalog import (
     AboutExperiment,
     AboutProject,
     ExperimentState,
@@ -21,10 +21,10 @@ from runstream_processors.folds.catalog import (
     fold_experiment,
     fold_project,
 )
-from runstream_processors.folds.points import Groups, PointBatch, Segments
-from runstream_processors.folds.schemas import schema_of
-from runstream_processors.folds.summaries import SummaryFold
-from runstream_processors.store.native import Coded
+from runstream_model.columns import Coded
+from runstream_model.points import Groups, PointBatch, Segments
+from runstream_model.schemas import schema_of
+from runstream_model.summaries import SummaryFold
 from runstream_processors.worker.memory import WriterMark
 from runstream_query.as_of import FoldedArtifact, FoldedRun, FoldedWriter, LoggedEvent
 

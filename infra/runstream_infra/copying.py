@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from runstream.events import limits
-from runstream.service.assets import AssetError, AssetInvalid, AssetMismatch, AssetStorage, check_sha256
 from runstream_ingest.assets.local import LocalAssets
+from runstream_service.assets import AssetError, AssetInvalid, AssetMismatch, AssetStorage, check_sha256
 
 #: Beside each other: an object store answers a small upload in some 50 ms, most of which is waiting.
 _AT_ONCE: Final = 8

@@ -9,10 +9,10 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from runstream_infra.status import STATUS_PATH, ServerStatus
-from runstream_ingest.comet.routes import ROUTES
 from runstream_ingest.gateway.commands import Commands
+from runstream_protocols.comet.reads.routes import DESCRIBED as COMET
+from runstream_protocols.comet.writes.routes import ROUTES
 from runstream_query.answers import Answer
-from runstream_query.comet.routes import DESCRIBED as COMET
 from runstream_query.http.described import Described
 
 

@@ -7,9 +7,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from runstream.events.positions import Positions
-from runstream.service.visibility import Visibility
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.worker.loop import Counts, Worker
+from runstream_service.visibility import Visibility
 
 #: Why something is in quarantine. Each is counted from 0, or the first one would be no increase that an alert sees.
 CAUSES: Final = (

@@ -11,11 +11,11 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runstream.errors import InvalidSetting
-from runstream.service.connection_settings import ConnectionSettings
-from runstream.service.stalls import LoopSettings
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_query.settings import QuerySettings
+from runstream_service.connection_settings import ConnectionSettings
+from runstream_service.stalls import LoopSettings
 
 #: Decided by the composition root, not by whoever runs the server.
 COMPOSED: Final = frozenset({"RUNSTREAM_GATEWAY_IS_ONLY_GATEWAY"})

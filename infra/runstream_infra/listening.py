@@ -10,12 +10,12 @@ from typing import Any, Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from runstream.service.connection_metrics import ConnectionMetrics
-from runstream.service.connection_settings import connection_bound, raise_file_limit
-from runstream.service.connections import Connections
-from runstream.service.listening import GuardedRunner
-from runstream.service.stalls import LoopWatch
 from runstream_infra.limits import Limits
+from runstream_service.connection_metrics import ConnectionMetrics
+from runstream_service.connection_settings import connection_bound, raise_file_limit
+from runstream_service.connections import Connections
+from runstream_service.listening import GuardedRunner
+from runstream_service.stalls import LoopWatch
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def guarded_runner(
             yield
 
     app.cleanup_ctx.append(watched)
-    # `runstream.service.bodies` unpacks bodies, within their limits.
+    # `runstream_service.bodies` unpacks bodies, within their limits.
     own = {"shutdown_timeout": _REQUESTS_END_S, "max_line_size": MAX_LINE_BYTES, "auto_decompress": False}
     options = {**own, **options}
     return GuardedRunner(app, connections, **options)

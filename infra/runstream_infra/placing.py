@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from runstream.events.kafka import partition_of
-from runstream.service.log import LogReader, LogUnavailable, Record
+from runstream_service.log import LogReader, LogUnavailable, Record
 
 #: What is read and appended at once: eight of Kafka's batches.
 CHUNK_BYTES: Final = 8_000_000

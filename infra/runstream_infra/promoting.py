@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from runstream.events.positions import Positions
-from runstream.service.assets import AssetError, AssetUnavailable
-from runstream.service.log import LogError, LogReader, LogUnavailable, Record
-from runstream.service.store import StoreError, StoreUnavailable
-from runstream.service.visibility import Progress
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.copying import CopiedAssets, copy_assets
@@ -33,6 +29,10 @@ from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.resume import commits
 from runstream_processors.worker.loop import Worker
+from runstream_service.assets import AssetError, AssetUnavailable
+from runstream_service.log import LogError, LogReader, LogUnavailable, Record
+from runstream_service.store import StoreError, StoreUnavailable
+from runstream_service.visibility import Progress
 
 #: Nobody waits at the other end: a broker may be away for a minute or two before this gives up and has to be called
 #: again.

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogError
-from runstream.service.store import StoreError
 from runstream_infra.listening import StartFailed
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.rebuild import ComparedTable, TableHash, compared, rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.worker.guarding import CrashGuard
+from runstream_service.log import LogError
+from runstream_service.store import StoreError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from runstream.errors import InvalidSetting
-from runstream.service.proxies import TrustedProxies
 from runstream_infra.limits import Limits
+from runstream_service.proxies import TrustedProxies
 
 _DEFAULT_PORT = 7070
 

@@ -10,12 +10,12 @@ from aiohttp import web
 
 from runstream._version import VERSION
 from runstream.events.positions import Positions
-from runstream.service.auth import reads
-from runstream.service.log import LogReader
-from runstream.service.store import QueryClass, StoreError, StoreReader
-from runstream.service.visibility import Visibility
 from runstream_query.answers import Answer, encode_json
 from runstream_query.problems import problem_of
+from runstream_service.auth import reads
+from runstream_service.log import LogReader
+from runstream_service.store import QueryClass, StoreError, StoreReader
+from runstream_service.visibility import Visibility
 
 STATUS_PATH: Final = "/api/v1/server"
 

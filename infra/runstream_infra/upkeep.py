@@ -4,9 +4,9 @@ import asyncio
 import logging
 from typing import Final
 
-from runstream.service.store import Store, StoreError
 from runstream_processors.store.profiles import PLAIN, EngineProfile
 from runstream_processors.store.upkeep import complete_roll_up
+from runstream_service.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
 

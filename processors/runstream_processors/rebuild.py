@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogReader
-from runstream.service.store import Store, StoreReader
-from runstream.service.visibility import Progress
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.profiles import EMBEDDED
 from runstream_processors.worker.guarding import CrashGuard
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_service.log import LogReader
+from runstream_service.store import Store, StoreReader
+from runstream_service.visibility import Progress
 
 #: What is compared: tables of added rows as they stand, tables of states by the newest state of each key, which is
 #: what their views read. Commit rows are left out: where a batch ended is no fact about runs.

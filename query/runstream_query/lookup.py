@@ -1,4 +1,4 @@
-"""`runstream.service.lookup.Lookup` by statements over the read models."""
+"""`runstream_service.lookup.Lookup` by statements over the read models."""
 
 import asyncio
 import json
@@ -8,8 +8,11 @@ from typing import Any
 from runstream.events.artifacts import ArtifactFile
 from runstream.events.names import project_id
 from runstream.events.positions import Positions
-from runstream.service.comet import experiment_model_id, model_of_file
-from runstream.service.lookup import (
+from runstream_query.http.context import is_large, rows_in_slices
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.runs import newest_runs
+from runstream_service.comet import experiment_model_id, model_of_file
+from runstream_service.lookup import (
     ArtifactOutcome,
     KnownArtifact,
     KnownFile,
@@ -17,10 +20,7 @@ from runstream.service.lookup import (
     KnownVersion,
     ProjectTexts,
 )
-from runstream.service.store import QueryClass, QueryLimitExceeded, StoreReader, StoreUnavailable
-from runstream_query.http.context import is_large, rows_in_slices
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import newest_runs
+from runstream_service.store import QueryClass, QueryLimitExceeded, StoreReader, StoreUnavailable
 
 
 class StoreLookup:

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from runstream.service.problems import Problem
-from runstream.service.store import (
+from runstream_query.errors import FilterError, InvalidRequest, LimitExceeded, NotFound, NotVisible, TooBusy
+from runstream_service.problems import Problem
+from runstream_service.store import (
     QueryClass,
     QueryLimitExceeded,
     StoreCorrupt,
@@ -11,7 +12,6 @@ from runstream.service.store import (
     StoreOverloaded,
     StoreUnavailable,
 )
-from runstream_query.errors import FilterError, InvalidRequest, LimitExceeded, NotFound, NotVisible, TooBusy
 
 RETRY_AFTER_S: Final = 1
 #: How to ask for less, by the limit that was met.

@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runstream.service.store import ClassLimits, QueryClass, QueryLimits
+from runstream_service.store import ClassLimits, QueryClass, QueryLimits
 
 GIB: Final = 1024**3
 MIB: Final = 1024**2
@@ -86,7 +86,7 @@ class QuerySettings(BaseModel):
     #: gives a download up.
     max_archive_bytes: int = Field(default=64_000_000_000, ge=1)
 
-    # Classes of queries (`runstream.service.store.QueryClass`): how many run beside each other, how many wait and for
+    # Classes of queries (`runstream_service.store.QueryClass`): how many run beside each other, how many wait and for
     # how long; what one may take and return. A class cannot delay another one by more than its share of the CPU.
     #: Reads by a key take milliseconds: 256 waiting ones are a second.
     light_slots: int = Field(default=4, ge=1, le=64)

@@ -1,4 +1,4 @@
-"""What `runstream.service.assets` promises, held against every storage."""
+"""What `runstream_service.assets` promises, held against every storage."""
 
 import asyncio
 import fcntl
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from obstore.store import LocalStore, MemoryStore
 
-from runstream.service.assets import (
+from runstream_ingest.assets import LocalAssets, ObjectAssets
+from runstream_service.assets import (
     AssetInvalid,
     AssetMismatch,
     AssetMissing,
     AssetStorage,
     AssetTooLarge,
 )
-from runstream_ingest.assets import LocalAssets, ObjectAssets
 
 #: More than one part of an upload to an object store.
 LARGE = bytes(range(256)) * (100_000)

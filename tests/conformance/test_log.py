@@ -1,4 +1,4 @@
-"""What `runstream.service.log` promises, held against every log.
+"""What `runstream_service.log` promises, held against every log.
 
 A log takes part by one `Harness`: add it to `HARNESSES` and change nothing else. Offsets may have gaps (Kafka marks
 transactions in them), so nothing here computes one offset from another.
@@ -17,10 +17,10 @@ import real_kafka
 
 from runstream.events import limits
 from runstream.events.positions import Positions
-from runstream.service.log import LogReader, LogUnavailable, LogWriter, Record
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_ingest.log.kafka.log import KafkaLog
 from runstream_ingest.log.memory import MemoryLog
+from runstream_service.log import LogReader, LogUnavailable, LogWriter, Record
 
 MANY_BYTES = 1 << 30
 

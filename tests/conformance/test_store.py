@@ -1,4 +1,4 @@
-"""What `runstream.service.store` promises, held against every store.
+"""What `runstream_service.store` promises, held against every store.
 
 A store takes part by one `Harness`: add it to `HARNESSES` and change nothing else. The store in process (chDB) and the
 one over HTTP on the development server (a child process) always do; a real ClickHouse server does where
@@ -27,7 +27,12 @@ import pyarrow as pa
 import pytest
 from dev_server import DevServer
 
-from runstream.service.store import (
+from runstream_model.columns import Coded, Constant
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.http import HttpStore
+from runstream_processors.store.native import block
+from runstream_processors.store.settings import StoreSettings
+from runstream_service.store import (
     QueryClass,
     QueryLimitExceeded,
     QueryLimits,
@@ -36,10 +41,6 @@ from runstream.service.store import (
     StoreOverloaded,
     StoreUnavailable,
 )
-from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.http import HttpStore
-from runstream_processors.store.native import Coded, Constant, block
-from runstream_processors.store.settings import StoreSettings
 
 COLUMNS = ("number", "half", "name")
 CREATE = """

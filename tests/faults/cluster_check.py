@@ -15,12 +15,12 @@ from cluster_processes import Cluster
 from collector import Record, records_of, same
 
 from runstream.events.frame import InvalidFrame, decode_frame
-from runstream.service.log import LogReader
-from runstream.service.store import StoreReader, StoreUnavailable
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_processors.rebuild import rebuild, table_hashes
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.resume import commits
+from runstream_service.log import LogReader
+from runstream_service.store import StoreReader, StoreUnavailable
 
 _DRAIN_S = 180.0
 

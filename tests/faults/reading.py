@@ -19,18 +19,18 @@ import query_rows
 from query_service import PlainFolds
 
 from runstream.events.positions import Positions
-from runstream.service.assets import AssetReader
-from runstream.service.metrics import add_operations, process_registry
-from runstream.service.problems import problem_middleware
-from runstream.service.store import QueryClass
-from runstream.service.visibility import Progress
 from runstream_ingest.assets.local import LocalAssets
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
+from runstream_protocols.comet.reads.routes import add_comet
 from runstream_query import QuerySettings, add_query
-from runstream_query.comet.routes import add_comet
 from runstream_query.http.outgoing import _OUTGOING, Outgoing
 from runstream_query.lookup import StoreLookup
+from runstream_service.assets import AssetReader
+from runstream_service.metrics import add_operations, process_registry
+from runstream_service.problems import problem_middleware
+from runstream_service.store import QueryClass
+from runstream_service.visibility import Progress
 
 __all__ = ["ENDLESS", "LONG_S", "RUNNING", "LoopClock", "Reads", "SlowStore", "open_reads", "query_rows"]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from served import Server, Trainers, check, rebuild_is_equal, wait_until_visible
 
-from runstream.service.store import StoreUnavailable
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import column_names, encode_rows
+from runstream_service.store import StoreUnavailable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
 

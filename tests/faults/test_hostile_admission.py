@@ -15,11 +15,11 @@ from prometheus_client import CollectorRegistry
 
 from runstream.events.frame import encode_frame
 from runstream.events.positions import Positions
-from runstream.service.problems import problem_middleware
 from runstream_ingest.assets import LocalAssets
-from runstream_ingest.comet.routes import add_comet_writes
 from runstream_ingest.gateway import GatewaySettings, add_gateway
 from runstream_ingest.gateway.shares import Shares
+from runstream_protocols.comet.writes.routes import add_comet_writes
+from runstream_service.problems import problem_middleware
 
 METRICS = "clientlib/batch/logger/experiment/metric"
 REST = "api/rest/v2/write/experiment"

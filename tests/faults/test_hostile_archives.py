@@ -23,13 +23,13 @@ from runstream.api.artifact_files import target_of
 from runstream.api.saving import saved, target_in, targets_of
 from runstream.errors import Invalid
 from runstream.events.positions import Positions
-from runstream.service.problems import problem_middleware
 from runstream_ingest.assets.local import LocalAssets
-from runstream_query.comet.zipped import NAMES_FILE, stream_zip
+from runstream_protocols.comet.reads.zipped import NAMES_FILE, stream_zip
 from runstream_query.http.context import Context
 from runstream_query.http.files import file_headers
 from runstream_query.http.outgoing import Outgoing
 from runstream_query.settings import QuerySettings
+from runstream_service.problems import problem_middleware
 
 NAMES = [
     *("../../tmp/pwned", "/etc/cron.d/x", "C:\\x", "..\\..\\x", "\\\\host\\share\\x", "a/../../../x", "./.", ""),

@@ -11,10 +11,10 @@ import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
 from runstream.events.control import RunStarted, encode_event
-from runstream.service.auth import _READS, ApiKeys
-from runstream.service.origins import ANSWER_HEADERS
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
+from runstream_service.auth import _READS, ApiKeys
+from runstream_service.origins import ANSWER_HEADERS
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0", "Accept": "*/*", "Accept-Language": "en"}
 IMAGE = {**BROWSER, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}

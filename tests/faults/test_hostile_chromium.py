@@ -15,10 +15,10 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from runstream.service.auth import ApiKeys, auth_middleware, reads
-from runstream.service.origins import add_answer_headers
-from runstream.service.problems import problem_middleware
 from runstream_query.http.files import file_headers
+from runstream_service.auth import ApiKeys, auth_middleware, reads
+from runstream_service.origins import add_answer_headers
+from runstream_service.problems import problem_middleware
 
 #: A browser starts in a second or two; on a busy machine it takes many.
 BROWSER_S = 120.0

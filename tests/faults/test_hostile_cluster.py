@@ -33,8 +33,8 @@ from test_hostile_records import point, poison, started, writer_of
 from runstream.api import API, Curve
 from runstream.errors import RunstreamError
 from runstream.events.frame import GROUP, LZ4, RAGGED, encode_frame, encode_rows
-from runstream.service.store import Store
 from runstream_processors.store.http import HttpStore
+from runstream_service.store import Store
 
 KEY = "a-key-of-the-cluster-0123"
 READER = "a-key-that-only-reads-012"

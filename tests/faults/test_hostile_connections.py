@@ -274,7 +274,7 @@ def test_the_address_of_the_cluster_survives_a_thousand_sockets() -> None:
     program = """
 import asyncio
 from aiohttp import web
-from runstream.service.logs import configure_logging
+from runstream_service.logs import configure_logging
 from runstream_infra.cluster.front import Front
 from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner, listen

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from runstream.events.frame import encode_frame, encode_rows
-from runstream.service.visibility import Progress
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker import folding
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_service.visibility import Progress
 
 RECORDS = 2_000
 #: As in production: one flush a second, so that all records are in one batch.

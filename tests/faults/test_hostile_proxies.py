@@ -12,12 +12,12 @@ from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry
 
 from runstream.errors import InvalidSetting
-from runstream.service.auth import ApiKeys, auth_middleware, reads
-from runstream.service.metrics import add_operations
-from runstream.service.problems import problem_middleware
-from runstream.service.proxies import TRUSTED_PROXIES, TrustedProxies, client_address, forwarded_client
 from runstream_infra.cluster.front import Front
 from runstream_infra.settings import AccessSettings
+from runstream_service.auth import ApiKeys, auth_middleware, reads
+from runstream_service.metrics import add_operations
+from runstream_service.problems import problem_middleware
+from runstream_service.proxies import TRUSTED_PROXIES, TrustedProxies, client_address, forwarded_client
 
 KEY = "0123456789abcdef-key"
 BY_KEY = {"Authorization": f"Bearer {KEY}"}

@@ -16,13 +16,13 @@ import pytest
 from aiohttp import web
 from hostile_clients import GENEROUS_S, problem_in
 
-from runstream.service.connection_settings import ConnectionSettings
-from runstream.service.listening import GuardedRunner
-from runstream.service.problems import problem_middleware
-from runstream.service.protocol import keep_little_unsent
 from runstream_infra.cluster.front import Front
 from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner, listen
+from runstream_service.connection_settings import ConnectionSettings
+from runstream_service.listening import GuardedRunner
+from runstream_service.problems import problem_middleware
+from runstream_service.protocol import keep_little_unsent
 
 BODY = bytes(20_000_000)
 PATIENT = ConnectionSettings(reader_silence_s=1_000, idle_s=100_000)

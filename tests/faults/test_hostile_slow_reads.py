@@ -13,11 +13,11 @@ import pyarrow as pa
 import pytest
 from reading import LONG_S, Reads, open_reads, query_rows
 
-from runstream.service.assets import AssetStream
-from runstream.service.store import QueryClass
 from runstream_ingest.assets.local import LocalAssets
 from runstream_query import QuerySettings
 from runstream_query.http.series import ARROW
+from runstream_service.assets import AssetStream
+from runstream_service.store import QueryClass
 
 POINTS = 300_000
 BODY = json.dumps({"runs": ["long"], "metrics": ["m"]}).encode()

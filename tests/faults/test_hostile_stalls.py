@@ -17,11 +17,11 @@ from loop_stretches import Stretches, reference_s
 
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_events, encode_frame
-from runstream.service.auth import ApiKeys
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import guarded_runner, listen
 from runstream_infra.settings import ServerSettings
+from runstream_service.auth import ApiKeys
 
 #: The longest stretch, in units of that work (5 to 10 ms).
 MOST = 3.0

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from runstream.service.log import LogCorrupt, LogUnavailable
 from runstream_ingest.log.disk import Disk
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_ingest.log.format import RECORD_FIXED_BYTES, SEGMENT_HEADER_BYTES
+from runstream_service.log import LogCorrupt, LogUnavailable
 
 #: `make faults KILLS=1000` runs it longer; the suite's default is part of at least 50 kills over all fault tests.
 KILLS = int(os.environ.get("KILLS", "12"))

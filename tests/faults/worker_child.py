@@ -10,12 +10,12 @@ import signal
 from pathlib import Path
 
 from runstream.events.positions import Positions
-from runstream.service.visibility import Progress
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_service.visibility import Progress
 
 #: Small batches, no pauses and a flush at almost every batch, so that a short log walks through many steps.
 SETTINGS = WorkerSettings(max_batch_raw_bytes=4_000, max_batch_records=7, min_cycle_s=0.0, flush_every_s=0.01)

@@ -15,7 +15,7 @@ from golden_frames import contents, frames
 from golden_states import ARTIFACT_STATE, RUN_STATE
 
 from runstream.events.control import decode_event, encode_event
-from runstream_processors.folds import artifacts, run_state
+from runstream_model import artifacts, run_state
 
 HERE: Final = Path(__file__).parent
 #: The folder that new files go to: the release that first writes them.

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from runstream_processors.folds.artifacts import ArtifactState, VersionState
-from runstream_processors.folds.run_state import Resume, RunState, StatusSet, WriterState
+from runstream_model.artifacts import ArtifactState, VersionState
+from runstream_model.run_state import Resume, RunState, StatusSet, WriterState
 
 RUN_STATE: Final = RunState(
     workspace="research",

@@ -15,10 +15,10 @@ from golden_states import ARTIFACT_STATE, RUN_STATE
 from runstream.events.control import EVENT_TYPES, decode_event, encode_event
 from runstream.events.frame import LZ4, RAGGED, RAGGED_EPOCHS, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
 from runstream.events.upcast import UPCASTS, upcast
-from runstream_processors.folds import artifacts
-from runstream_processors.folds.artifacts import ArtifactState, VersionState
-from runstream_processors.folds.decoding import decode_events
-from runstream_processors.folds.run_state import RunState, from_json
+from runstream_model import artifacts
+from runstream_model.artifacts import ArtifactState, VersionState
+from runstream_model.decoding import decode_events
+from runstream_model.run_state import RunState, from_json
 
 EVENT_FILES = sorted(HERE.glob("*/events/*.bin"))
 FRAME_FILES = sorted(HERE.glob("*/frames/*.bin"))

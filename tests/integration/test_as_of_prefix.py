@@ -15,9 +15,9 @@ from recorded import Recorded, recorded
 from runstream.events.control import RunFinished, RunStarted, encode_event
 from runstream.events.frame import encode_frame, encode_rows, transposed
 from runstream.events.positions import Positions
-from runstream.service.auth import ApiKeys
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
+from runstream_service.auth import ApiKeys
 
 #: Of a run: what a prefix decides. Times of the log's own clock and durations up to now differ between two servers.
 DETAILS = ("status", "name", "workspace", "project", "tags", "message", "archived", "deleted", "points_dropped")

@@ -24,12 +24,13 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from dev_server import DevServer
 
-from runstream.service.store import StoreUnavailable
+from runstream_model.columns import Constant
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate, shipped
-from runstream_processors.store.native import Constant, block
+from runstream_processors.store.native import block
 from runstream_processors.store.settings import StoreSettings
 from runstream_processors.store.tables import column_names, encode_rows
+from runstream_service.store import StoreUnavailable
 
 CREATE = (
     "CREATE TABLE IF NOT EXISTS things (name LowCardinality(String), number UInt64) ENGINE = MergeTree ORDER BY number "

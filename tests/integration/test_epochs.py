@@ -13,9 +13,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from runstream.events.control import AssetLogged, RunStarted, encode_event
 from runstream.events.frame import encode_events, encode_frame, encode_ragged
 from runstream.events.names import NO_STEP
-from runstream.service.auth import ApiKeys
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
+from runstream_service.auth import ApiKeys
 
 CONTENT = b"a plot"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

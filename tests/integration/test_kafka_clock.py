@@ -7,9 +7,9 @@ import pytest
 import real_kafka
 
 from runstream.events.positions import Positions
-from runstream.service.log import Record
 from runstream_ingest.log.kafka.log import KafkaLog
 from runstream_ingest.log.kafka.stamps import next_at_us, stamp_of
+from runstream_service.log import Record
 
 START_US = 1_700_000_000_000_000
 

@@ -14,10 +14,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogCorrupt, LogUnavailable, LogWriter, Record
 from runstream_infra.kafka import KafkaCluster
 from runstream_ingest.log.kafka.log import KafkaLog
 from runstream_ingest.log.kafka.settings import KafkaSettings
+from runstream_service.log import LogCorrupt, LogUnavailable, LogWriter, Record
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,13 @@ from runstream.events.frame import read_header
 from runstream.sender.lock import sender_lives
 from runstream.sender.start import ensure_sender
 from runstream.sender.sync import sync
-from runstream.service.log import Record
 from runstream_infra.ports import free_ports
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
 from runstream_processors.rebuild import rebuild
 from runstream_processors.store.chdb import ChdbStore
+from runstream_service.log import Record
 
 #: Nobody listens there: frames have to find another way.
 NO_GATEWAY = "http://127.0.0.1:9"

@@ -12,11 +12,11 @@ import real_kafka
 
 from runstream.errors import InvalidSetting
 from runstream.events.positions import Positions
-from runstream.service.log import LogUnavailable
 from runstream_infra.kafka import KafkaCluster, KafkaMissing
 from runstream_infra.kafka.libs import find_java
 from runstream_ingest.log.kafka.log import KafkaLog
 from runstream_ingest.log.kafka.settings import KafkaSettings
+from runstream_service.log import LogUnavailable
 
 PASSWORD = "pass word, with 'quotes'=and more;"
 

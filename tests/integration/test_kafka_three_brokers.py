@@ -7,10 +7,10 @@ import pytest
 import real_kafka
 from aiokafka.admin import AIOKafkaAdminClient
 
-from runstream.service.log import LogUnavailable, Record
 from runstream_infra.kafka import KafkaCluster
 from runstream_ingest.log.kafka.log import KafkaLog
 from runstream_ingest.log.kafka.settings import KafkaSettings
+from runstream_service.log import LogUnavailable, Record
 
 PARTITIONS = 3
 

@@ -10,10 +10,10 @@ import real_kafka
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from runstream.service.log import LogUnavailable
 from runstream_ingest.log.errors import LogMismatch
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import DEFAULT_PARTITIONS, TopicSpec, ensure_topic
+from runstream_service.log import LogUnavailable
 
 
 @pytest.fixture

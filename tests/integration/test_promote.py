@@ -24,7 +24,6 @@ from dev_server import DevServer
 from recorded import Recorded, recorded
 from served import Server, Trainers, step_of, values_of
 
-from runstream.service.log import Record
 from runstream_infra import promoting
 from runstream_infra.cluster.settings import RoleSettings, role_settings
 from runstream_infra.placing import SamePlaces
@@ -33,6 +32,7 @@ from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_ingest.log.kafka.log import KafkaLog
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_processors.store.http import HttpStore
+from runstream_service.log import Record
 
 PARTITIONS = 3
 ASSETS = [b"first" * 1000, b"second", b""]

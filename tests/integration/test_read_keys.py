@@ -10,9 +10,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_events, encode_frame
-from runstream.service.auth import ApiKeys, InvalidKey
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
+from runstream_service.auth import ApiKeys, InvalidKey
 
 WRITER, READER = "a-key-that-may-write-0", "a-key-that-only-reads"
 KEYS = [WRITER, f"{READER}:read"]

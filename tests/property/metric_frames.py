@@ -11,10 +11,10 @@ import pyarrow as pa
 from oracle import Delivery, Point, Row
 
 from runstream.events.frame import Group, decode_frame, encode_frame, encode_ragged, encode_rows
-from runstream_processors.folds.points import Accepted, PointBatch, collect
-from runstream_processors.folds.seen import Seen
-from runstream_processors.folds.summaries import SummaryFold
-from runstream_processors.store.native import Coded, Gaps, Lists
+from runstream_model.columns import Coded, Gaps, Lists
+from runstream_model.points import Accepted, PointBatch, collect
+from runstream_model.seen import Seen
+from runstream_model.summaries import SummaryFold
 from runstream_processors.store.tables import TABLES, encode_columns
 
 Names = tuple[str, ...]

@@ -7,7 +7,7 @@ from typing import Any
 from filter_oracle import Run
 from filter_trees import NOW_US, random_run
 
-from runstream_processors.folds.attributes import json_of, number_of, text_of
+from runstream_model.attributes import json_of, number_of, text_of
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.tables import TABLES, encode_rows
 

@@ -16,8 +16,8 @@ from runstream.events.artifacts import (
     ArtifactVersionLogged,
     ArtifactVersionUpdated,
 )
-from runstream_processors.folds.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, VERSIONS, ArtifactRows, Source
-from runstream_processors.folds.artifacts import Decision, fold_artifact, from_json, to_json
+from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, VERSIONS, ArtifactRows, Source
+from runstream_model.artifacts import Decision, fold_artifact, from_json, to_json
 
 PLACE: dict[str, Any] = {"workspace": "w", "project": "p", "artifact_type": "panel", "name": "n"}
 LABELS = st.lists(st.sampled_from("abc"), max_size=3).map(tuple)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from runstream_ingest.comet.routes import ROUTES
+from runstream_protocols.comet.writes.routes import ROUTES
 
 #: Halves of surrogate pairs too, which stand in JSON as escapes.
 characters = st.characters(codec=None)

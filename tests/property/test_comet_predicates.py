@@ -10,7 +10,7 @@ from filter_trees import EDGES_US, NAMES, NOW_US, NUMBERS, WORDS, random_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runstream_query.comet.predicates import Column, Predicate, expression_of_predicates, expression_of_tree
+from runstream_protocols.comet.reads.predicates import Column, Predicate, expression_of_predicates, expression_of_tree
 from runstream_query.filters import check
 from runstream_query.filters.times import iso_text
 

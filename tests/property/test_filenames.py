@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstream.filenames import MAX_NAME_BYTES, MAX_PART_BYTES, MAX_PARTS, UNNAMED, last_part, safe_name, safe_names
-from runstream.service.disposition import content_disposition
+from runstream_service.disposition import content_disposition
 
 pieces = st.sampled_from(
     [

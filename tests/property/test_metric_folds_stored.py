@@ -8,7 +8,7 @@ import pyarrow as pa
 from metric_frames import FoldedLog, frame_bytes, point_rows, with_bits
 from oracle import Delivery, Row, Summary, points, summaries
 
-from runstream_processors.folds.summaries import SummaryFold
+from runstream_model.summaries import SummaryFold
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import TABLES, column_names, encode_columns

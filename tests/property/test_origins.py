@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstream.service.origins import Facts, judge
+from runstream_service.origins import Facts, judge
 
 HOST = "127.0.0.1:7070"
 OWN = f"http://{HOST}"

@@ -14,9 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stored_runs import history, insert, writer_row
 
-from runstream.service.visibility import Progress
 from runstream_ingest.assets.local import LocalAssets
-from runstream_processors.folds.attributes import number_of, text_of
+from runstream_model.attributes import number_of, text_of
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_query.filters import Expression, Field, print_filter
@@ -28,6 +27,7 @@ from runstream_query.sql.order import SortKey
 from runstream_query.sql.pages import Question, count_statement
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import Clock
+from runstream_service.visibility import Progress
 
 #: A writer that was heard of now is silent already: so runs are lost, and their duration still ends now.
 CLOCK = Clock(NOW_US, -1)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runstream.service.log import Record
 from runstream_infra.placing import NewPlaces, Placed, SamePlaces
+from runstream_service.log import Record
 
 PARTITIONS = st.integers(1, 5)
 

@@ -12,8 +12,6 @@ import pytest
 from recorded import recorded
 
 from runstream.events.positions import Positions
-from runstream.service.store import StoreUnavailable
-from runstream.service.visibility import Progress
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.rebuild import rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
@@ -21,6 +19,8 @@ from runstream_processors.store.migrate import migrate
 from runstream_processors.store.resume import Commit, commits
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_service.store import StoreUnavailable
+from runstream_service.visibility import Progress
 
 PARTITIONS = 2
 RIVALS = 3

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from runstream.events import control
 from runstream.events.control import RunEvent
-from runstream_processors.folds.run_state import RunState, fold, from_json, row_from_state, to_json
+from runstream_model.run_state import RunState, fold, from_json, row_from_state, to_json
 
 Step = tuple[str, RunEvent]
 

@@ -10,14 +10,14 @@ import pytest
 from recorded import Recorded, recorded
 
 from runstream.events.positions import Positions
-from runstream.service.store import StoreUnavailable
-from runstream.service.visibility import Progress
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.rebuild import TableHash, table_hashes
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_service.store import StoreUnavailable
+from runstream_service.visibility import Progress
 
 
 class FailingStore(ChdbStore):

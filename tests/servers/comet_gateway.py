@@ -16,17 +16,17 @@ from runstream.events.columns import Ragged, read_group
 from runstream.events.control import AssetDeleted, AssetLogged, RunStarted
 from runstream.events.frame import decode_frame
 from runstream.events.positions import Positions
-from runstream.service.log import LogUnavailable
-from runstream.service.lookup import KnownRun, ProjectTexts
-from runstream.service.problems import problem_middleware
-from runstream.service.store import StoreUnavailable
 from runstream_infra.listening import MAX_LINE_BYTES
 from runstream_ingest.assets import LocalAssets
-from runstream_ingest.comet.routes import add_comet_writes
 from runstream_ingest.gateway import GatewaySettings, add_gateway
 from runstream_ingest.log.memory import MemoryLog
-from runstream_processors.folds.decoding import decode_events
-from runstream_processors.folds.seen import Seen
+from runstream_model.decoding import decode_events
+from runstream_model.seen import Seen
+from runstream_protocols.comet.writes.routes import add_comet_writes
+from runstream_service.log import LogUnavailable
+from runstream_service.lookup import KnownRun, ProjectTexts
+from runstream_service.problems import problem_middleware
+from runstream_service.store import StoreUnavailable
 
 KEY = "k" * 32
 AT_MS = 1_795_276_541_365

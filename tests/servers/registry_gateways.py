@@ -15,8 +15,14 @@ from runstream.events.artifacts import ArtifactEvent, ArtifactVersionLogged
 from runstream.events.control import decode_event
 from runstream.events.frame import decode_frame
 from runstream.events.positions import Positions
-from runstream.service.comet import MODEL, registry_model_id
-from runstream.service.lookup import (
+from runstream_ingest.assets.local import LocalAssets
+from runstream_ingest.gateway.routes import add_gateway
+from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_ingest.log.memory import MemoryLog
+from runstream_model import artifacts as fold
+from runstream_protocols.comet.writes.routes import add_comet_writes
+from runstream_service.comet import MODEL, registry_model_id
+from runstream_service.lookup import (
     ArtifactOutcome,
     KnownArtifact,
     KnownFile,
@@ -24,14 +30,8 @@ from runstream.service.lookup import (
     KnownVersion,
     ProjectTexts,
 )
-from runstream.service.problems import problem_middleware
-from runstream.service.visibility import Progress
-from runstream_ingest.assets.local import LocalAssets
-from runstream_ingest.comet.routes import add_comet_writes
-from runstream_ingest.gateway.routes import add_gateway
-from runstream_ingest.gateway.settings import GatewaySettings
-from runstream_ingest.log.memory import MemoryLog
-from runstream_processors.folds import artifacts as fold
+from runstream_service.problems import problem_middleware
+from runstream_service.visibility import Progress
 
 RUN, WORKSPACE, NAME = "a" * 32, "w", "net"
 CREATE = {"experimentKey": RUN, "experimentModelName": NAME, "version": "1.0.0"}

@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from runstream.service.store import QueryClass, StoreError, StoreReader
+from runstream_service.store import QueryClass, StoreError, StoreReader
 
 logger = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from runstream.service.auth import OPEN_PATHS
 from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.figures import pending_figure, position_figures, worker_figures
 from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.hosting.partitions import PartitionWorkers
+from runstream_service.auth import OPEN_PATHS
 
 #: There is a look every second, of a row a partition.
 _LOOKED_LATELY_S: Final = 15.0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogError, LogReader
+from runstream_service.log import LogError, LogReader
 
 logger = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from runstream.service.comet import LIVE_PATHS, LIVE_ROOTS, ROOTS
-from runstream.service.listening import GuardedRunner
-from runstream.service.origins import add_answer_headers
-from runstream.service.problems import ClientLeft, Problem, problem_middleware
-from runstream.service.proxies import NO_PROXIES, TRUSTED_PROXIES, TrustedProxies, client_of, plain_address
 from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner
+from runstream_service.comet import LIVE_PATHS, LIVE_ROOTS, ROOTS
+from runstream_service.listening import GuardedRunner
+from runstream_service.origins import add_answer_headers
+from runstream_service.problems import ClientLeft, Problem, problem_middleware
+from runstream_service.proxies import NO_PROXIES, TRUSTED_PROXIES, TrustedProxies, client_of, plain_address
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,6 @@ from typing import Final
 
 from runstream.connections import FAILURES, fetch
 from runstream.private import make_tight
-from runstream.service.logs import configure_logging
-from runstream.service.proxies import TRUSTED_VARIABLE
 from runstream_infra.cluster.front import Front
 from runstream_infra.cluster.state import ClusterState, ProcessState
 from runstream_infra.kafka import KafkaCluster, KafkaMissing, KafkaStartFailed
@@ -25,6 +23,8 @@ from runstream_infra.limits import Limits
 from runstream_infra.listening import StartFailed, listen, stop_on_signals
 from runstream_infra.ports import free_ports
 from runstream_infra.settings import AccessSettings
+from runstream_service.logs import configure_logging
+from runstream_service.proxies import TRUSTED_VARIABLE
 
 logger = logging.getLogger(__name__)
 

@@ -13,16 +13,6 @@ from faust.auth import SASLCredentials, SSLCredentials
 from prometheus_client import CollectorRegistry
 
 from runstream.errors import InvalidSetting
-from runstream.service.assets import AssetError
-from runstream.service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
-from runstream.service.log import LogError
-from runstream.service.logs import configure_logging
-from runstream.service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
-from runstream.service.origins import add_answer_headers
-from runstream.service.problems import problem_middleware
-from runstream.service.proxies import TRUSTED_PROXIES
-from runstream.service.store import QueryClass, StoreError, StoreUnavailable
-from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, timed
@@ -33,7 +23,6 @@ from runstream_infra.documented import DESCRIBED
 from runstream_infra.listening import StartFailed, guarded_runner, listen, stop_on_signals
 from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
-from runstream_ingest.comet.routes import add_comet_writes
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.log.kafka.brokers import BrokerWatch, ask_brokers
 from runstream_ingest.log.kafka.reader import KafkaReader
@@ -45,9 +34,20 @@ from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.guarding import CrashDirectory, locked_slot
 from runstream_processors.worker.loop import Worker
-from runstream_query.comet.routes import add_comet
+from runstream_protocols.comet.reads.routes import add_comet
+from runstream_protocols.comet.writes.routes import add_comet_writes
 from runstream_query.http.routes import add_query
 from runstream_query.lookup import StoreLookup
+from runstream_service.assets import AssetError
+from runstream_service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middleware, check_bind
+from runstream_service.log import LogError
+from runstream_service.logs import configure_logging
+from runstream_service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
+from runstream_service.origins import add_answer_headers
+from runstream_service.problems import problem_middleware
+from runstream_service.proxies import TRUSTED_PROXIES
+from runstream_service.store import QueryClass, StoreError, StoreUnavailable
+from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,6 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from runstream.errors import InvalidSetting
-from runstream.service.assets import AssetStorage
-from runstream.service.store import StoreInvalid
 from runstream_infra.limits import Limits
 from runstream_infra.settings import AccessSettings, environment_keys
 from runstream_ingest.assets.local import LocalAssets
@@ -18,6 +16,8 @@ from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_processors.store.settings import StoreSettings
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_service.assets import AssetStorage
+from runstream_service.store import StoreInvalid
 
 #: Object stores by the beginning of their URL; anything else is a directory that all gateways and query servers share.
 _OBJECT_STORES: Final = ("s3://", "gs://", "az://")

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from runstream.events.positions import Positions
-from runstream.service.store import StoreError, StoreReader
-from runstream.service.visibility import Progress
 from runstream_processors.store.resume import commits
+from runstream_service.store import StoreError, StoreReader
+from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _LAZY_S: Final = 1.0
 
 
 class StoreVisibility:
-    """`runstream.service.visibility.Visibility` by looking at the commit rows again and again.
+    """`runstream_service.visibility.Visibility` by looking at the commit rows again and again.
 
     Belongs to the event loop that `start` was called in. While the store is away, what was visible stays so, and waits
     run into their bounds.

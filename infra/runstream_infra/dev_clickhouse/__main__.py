@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from runstream.service.store import StoreError
 from runstream_infra.dev_clickhouse.engine import THREADS, Engine
 from runstream_infra.dev_clickhouse.server import Login, application
 from runstream_infra.limits import Limits
 from runstream_infra.listening import StartFailed, guarded_runner, listen
+from runstream_service.store import StoreError
 
 #: How long open requests may take to end once the server stops.
 _REQUESTS_END_S = 10.0

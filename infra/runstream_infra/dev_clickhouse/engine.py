@@ -13,7 +13,6 @@ import chdb
 import psutil
 from chdb import ChdbError
 
-from runstream.service.store import StoreUnavailable
 from runstream_infra.dev_clickhouse.statements import Insert, Refused
 from runstream_processors.store.engine import (
     connection_string,
@@ -23,6 +22,7 @@ from runstream_processors.store.engine import (
     query_limits,
     quoted,
 )
+from runstream_service.store import StoreUnavailable
 
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _CODE: Final = re.compile(r"Code: (\d+)\.")

@@ -16,9 +16,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from clickhouse_connect.driver.compression import _zstd_decompress
 
-from runstream.service.origins import is_of_a_browser
 from runstream_infra.dev_clickhouse.engine import Answer, Engine, Request
 from runstream_infra.dev_clickhouse.statements import Insert, Refused, statement_of
+from runstream_service.origins import is_of_a_browser
 
 #: Settings of the interface, not of the engine, and what belongs to sessions and to compressed answers.
 _TRANSPORT: Final = frozenset(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, ParamSpec, TypeVar
 
 from runstream.private import make_tight, private_opener
-from runstream.service.assets import (
+from runstream_service.assets import (
     AssetMismatch,
     AssetMissing,
     AssetStream,

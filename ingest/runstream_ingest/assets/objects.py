@@ -15,7 +15,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import from_url
 
-from runstream.service.assets import (
+from runstream_service.assets import (
     AssetError,
     AssetInvalid,
     AssetMismatch,

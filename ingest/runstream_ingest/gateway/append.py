@@ -9,15 +9,15 @@ from aiohttp import web
 
 from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES, receipt_of
-from runstream.service.bodies import read_body, too_large
-from runstream.service.log import LogWriter
-from runstream.service.problems import Problem
-from runstream.service.turns import in_slices
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, Verdict, frames_by_writer, verdict
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writers import Writer, Writers
+from runstream_service.bodies import read_body, too_large
+from runstream_service.log import LogWriter
+from runstream_service.problems import Problem
+from runstream_service.turns import in_slices
 
 #: Each takes 10 us: 0.5 ms.
 _FRAMES_AT_ONCE: Final = 50

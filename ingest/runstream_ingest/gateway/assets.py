@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from runstream.events.protocol import ACKNOWLEDGES, ASSET_HEADER, asset_mark
-from runstream.service.assets import AssetStorage, AssetTooLarge, check_sha256
-from runstream.service.bodies import declared_bytes, too_large, unpacked_chunks
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_service.assets import AssetStorage, AssetTooLarge, check_sha256
+from runstream_service.bodies import declared_bytes, too_large, unpacked_chunks
 
 
 class AssetsHandler:

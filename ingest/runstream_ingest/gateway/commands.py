@@ -11,13 +11,13 @@ from runstream.events.control import ControlEvent, RunEvent, encode_event, key_o
 from runstream.events.names import check_key, check_run_id
 from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES
-from runstream.service.bodies import read_body, read_json
-from runstream.service.problems import Problem
-from runstream.service.turns import in_turns
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
+from runstream_service.bodies import read_body, read_json
+from runstream_service.problems import Problem
+from runstream_service.turns import in_turns
 
 _MEMBERS: Final = frozenset({"key", "event"})
 #: What an event as it came may be larger than it is as it is kept: members that are null or not known.

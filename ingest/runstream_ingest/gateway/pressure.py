@@ -7,11 +7,11 @@ from typing import Final, Literal
 from aiohttp import web
 
 from runstream.events.positions import Positions
-from runstream.service.problems import Problem
-from runstream.service.visibility import Visibility
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.shares import Shares, accounts_of
+from runstream_service.problems import Problem
+from runstream_service.visibility import Visibility
 
 #: What a request is for. Frames have a capacity of their own, which nothing else can use up.
 Purpose = Literal["frames", "other"]

@@ -7,10 +7,6 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from runstream.service.assets import AssetStorage
-from runstream.service.log import LogWriter
-from runstream.service.problems import Problem, client_left, problem_of
-from runstream.service.visibility import Visibility
 from runstream_ingest.gateway.append import Appender, FramesHandler
 from runstream_ingest.gateway.assets import AssetsHandler
 from runstream_ingest.gateway.commands import CommandsHandler
@@ -18,6 +14,10 @@ from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
+from runstream_service.assets import AssetStorage
+from runstream_service.log import LogWriter
+from runstream_service.problems import Problem, client_left, problem_of
+from runstream_service.visibility import Visibility
 
 #: As nginx counts it. No client sees it.
 _CLIENT_LEFT: Final = 499

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from runstream.events import limits
-from runstream.service.bodies import Pace
+from runstream_service.bodies import Pace
 
 
 class GatewaySettings(BaseModel):

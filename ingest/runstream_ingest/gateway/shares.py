@@ -7,8 +7,8 @@ from typing import Final
 
 from aiohttp import web
 
-from runstream.service.auth import KEY_NAME
-from runstream.service.proxies import client_address
+from runstream_service.auth import KEY_NAME
+from runstream_service.proxies import client_address
 
 _IPV6_NETWORK_BITS: Final = 64
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from runstream.events.positions import Positions
-from runstream.service.turns import Turns
+from runstream_service.turns import Turns
 
 
 @dataclass(slots=True)

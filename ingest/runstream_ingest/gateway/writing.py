@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from runstream.events.control import AnyEvent, encode_event
 from runstream.events.frame import encode_frame
 from runstream.events.positions import Positions
-from runstream.service.turns import in_turns
 from runstream_ingest.gateway.append import Appender
+from runstream_service.turns import in_turns
 
 
 class CommandWriter:

@@ -20,7 +20,6 @@ from typing import Final, Self
 
 from runstream.events.positions import Positions
 from runstream.private import make_tight, private_opener
-from runstream.service.log import LogCorrupt, LogUnavailable, Record
 from runstream_ingest.log.disk import Disk, fsync_folder
 from runstream_ingest.log.errors import LogMismatch
 from runstream_ingest.log.format import MAX_KEY_BYTES, MAX_SEGMENT_BYTES, MAX_VALUE_BYTES, VERSION, Damage
@@ -28,6 +27,7 @@ from runstream_ingest.log.lock import lock_directory
 from runstream_ingest.log.partition import Partition, Shape, View
 from runstream_ingest.log.segment import IndexEntry, Segment, load_index, offset_at, read_segment, scan
 from runstream_ingest.log.wakeups import Wakeups, wait_for
+from runstream_service.log import LogCorrupt, LogUnavailable, Record
 
 #: A start scans the newest segment: 128 MiB take about 0.2 s, 2 s where all records are tiny.
 SEGMENT_BYTES: Final = 128 << 20
@@ -56,7 +56,7 @@ class _Append:
 
 
 class EmbeddedLog:
-    """LogWriter and LogReader over a directory (see `runstream.service.log` for what both promise).
+    """LogWriter and LogReader over a directory (see `runstream_service.log` for what both promise).
 
     Appends may come from any event loop, reads too. One process holds a directory (LogBusy for a second one).
     Beyond the interfaces, `append` raises ValueError for a key of more than 65,535 bytes or a value of more than 64 MB,

@@ -1,6 +1,6 @@
-"""What can be wrong with an embedded log beyond what every log knows (`runstream.service.log`)."""
+"""What can be wrong with an embedded log beyond what every log knows (`runstream_service.log`)."""
 
-from runstream.service.log import LogError
+from runstream_service.log import LogError
 
 
 class LogBusy(LogError):

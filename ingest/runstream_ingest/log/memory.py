@@ -1,4 +1,4 @@
-"""A log in memory, for tests: the promises of `runstream.service.log` without a disk. It forgets at exit."""
+"""A log in memory, for tests: the promises of `runstream_service.log` without a disk. It forgets at exit."""
 
 import asyncio
 import threading
@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogUnavailable, Record
 from runstream_ingest.log.embedded import now_us
 from runstream_ingest.log.wakeups import Wakeups, wait_for
+from runstream_service.log import LogUnavailable, Record
 
 
 class MemoryLog:

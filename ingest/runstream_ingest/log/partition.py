@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from runstream.private import make_tight
-from runstream.service.log import LogUnavailable
 from runstream_ingest.log.disk import Disk, fsync_folder, write_all
 from runstream_ingest.log.format import (
     SEGMENT_HEADER_BYTES,
@@ -28,6 +27,7 @@ from runstream_ingest.log.segment import (
     segment_path,
     write_index,
 )
+from runstream_service.log import LogUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from runstream.service.log import LogCorrupt, LogUnavailable
 from runstream_ingest.log.disk import Disk, fsync_folder, write_all
 from runstream_ingest.log.format import SEGMENT_HEADER_BYTES, Damage, Mark, later_group_start
 from runstream_ingest.log.segment import (
@@ -27,6 +26,7 @@ from runstream_ingest.log.segment import (
     segment_path,
     write_index,
 )
+from runstream_service.log import LogCorrupt, LogUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from runstream.private import private_opener
-from runstream.service.log import Record
 from runstream_ingest.log.format import (
     RECORD_FIXED_BYTES,
     SEGMENT_HEADER_BYTES,
@@ -20,6 +19,7 @@ from runstream_ingest.log.format import (
     check_segment_header,
     read_head,
 )
+from runstream_service.log import Record
 
 #: One entry every 64 KiB: finding a record reads 32 KiB too much on average, and 128 MiB need 2,048 entries.
 INDEX_EVERY_BYTES: Final = 1 << 16

@@ -1,1 +1,1 @@
-"""The store's write side: schema, migrations, encoding of blocks, and the engines behind `runstream.service.store`."""
+"""The store's write side: schema, migrations, encoding of blocks, and the engines behind `runstream_service.store`."""

@@ -16,16 +16,6 @@ import pyarrow as pa
 from chdb import ChdbError
 
 from runstream.private import make_tight
-from runstream.service.store import (
-    NO_LIMITS,
-    ClassLimits,
-    QueryClass,
-    QueryLimits,
-    StoreBusy,
-    StoreCorrupt,
-    StoreInvalid,
-    StoreUnavailable,
-)
 from runstream_processors.store.engine import (
     LOST_WRITES,
     MERGE_NICENESS,
@@ -54,6 +44,16 @@ from runstream_processors.store.requests import (
 )
 from runstream_processors.store.slots import StoreSlots
 from runstream_processors.store.threads import StoreThreads
+from runstream_service.store import (
+    NO_LIMITS,
+    ClassLimits,
+    QueryClass,
+    QueryLimits,
+    StoreBusy,
+    StoreCorrupt,
+    StoreInvalid,
+    StoreUnavailable,
+)
 
 #: What one query of a class may have of the machine's memory, in process, where its limit says more. Four heavy ones
 #: have a third together and four light ones an eighth: below the half that the engine may use for everything.
@@ -65,7 +65,7 @@ ENGINE_ERRORS: Final = (RuntimeError, ChdbError, clickhouse_connect.driver.excep
 
 
 class ChdbStore:
-    """`runstream.service.store.Store` on chDB. One process a directory, one directory a process.
+    """`runstream_service.store.Store` on chDB. One process a directory, one directory a process.
 
     Queries run in the slots of their class, each in a thread and over a connection of its own, beside the write, of
     which there is one at a time, and beside commands, of which there is one at a time too. All coroutines may be called

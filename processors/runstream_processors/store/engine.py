@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from runstream.service.store import StoreBusy
+from runstream_service.store import StoreBusy
 
 #: Merges take as much CPU as inserts, and nobody waits for them: beside one other thread a quarter of a core is theirs
 #: (the kernel weighs 335 against 1,024), which still keeps up with inserts, and all of an idle one.

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from runstream.service.store import StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
+from runstream_service.store import StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
 
 _CODE: Final = re.compile(r"Code: (\d+)\.")
 _BEFORE: Final = re.compile(r"\A.*?DB::(?:Exception|ErrnoException|NetException): ", re.DOTALL)

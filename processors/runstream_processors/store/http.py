@@ -14,14 +14,6 @@ import lz4.frame
 import pyarrow as pa
 import urllib3.exceptions
 
-from runstream.service.store import (
-    NO_LIMITS,
-    ClassLimits,
-    QueryClass,
-    QueryLimits,
-    StoreError,
-    StoreUnavailable,
-)
 from runstream_processors.store.failures import BUSY, MEND_SERVER, STARTING, error_code, store_error
 from runstream_processors.store.limits import engine_limits, limit_met
 from runstream_processors.store.parameters import checked_parameters
@@ -38,6 +30,14 @@ from runstream_processors.store.requests import (
 from runstream_processors.store.settings import StoreSettings, command_settings, insert_settings, read_settings
 from runstream_processors.store.slots import StoreSlots
 from runstream_processors.store.threads import StoreThreads
+from runstream_service.store import (
+    NO_LIMITS,
+    ClassLimits,
+    QueryClass,
+    QueryLimits,
+    StoreError,
+    StoreUnavailable,
+)
 
 Result = TypeVar("Result")
 #: How a slot asks: over the client of its class, with settings of its own.
@@ -66,7 +66,7 @@ class ServerEnded(Exception):
 
 
 class HttpStore:
-    """`runstream.service.store.Store` on a ClickHouse server. Any number of processes may use one server.
+    """`runstream_service.store.Store` on a ClickHouse server. Any number of processes may use one server.
 
     Requests run in threads of their own, queries in the slots of their class, `insert_threads` inserts beside each
     other and one command at a time, each over a connection that is kept. All coroutines may be called from any event

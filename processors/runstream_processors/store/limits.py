@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from runstream.service.store import QueryClass, QueryLimitExceeded, QueryLimits
 from runstream_processors.store.failures import error_code
+from runstream_service.store import QueryClass, QueryLimitExceeded, QueryLimits
 
 #: Error code -> the fields of QueryLimits that may be meant, in the order in which the message is looked through.
 _BY_CODE: Final[Mapping[int, tuple[str, ...]]] = {

@@ -18,7 +18,10 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from runstream.service.store import (
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.migrate import migrate
+from runstream_processors.store.profiles import EMBEDDED
+from runstream_service.store import (
     NO_LIMITS,
     ClassLimits,
     QueryClass,
@@ -27,9 +30,6 @@ from runstream.service.store import (
     StoreInvalid,
     StoreUnavailable,
 )
-from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
-from runstream_processors.store.profiles import EMBEDDED
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def utc_now() -> datetime:
 
 
 class MendingStore:
-    """`runstream.service.store.Store` on a directory of chDB's, with its tables, and with `watch`.
+    """`runstream_service.store.Store` on a directory of chDB's, with its tables, and with `watch`.
 
     While it is opened anew every call raises StoreUnavailable, and those that run may. All coroutines of `Store` may
     be called from any event loop and thread; `open`, `watch` and `close` belong to one loop.

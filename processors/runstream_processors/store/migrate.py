@@ -14,9 +14,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-from runstream.service.store import Store, StoreInvalid
 from runstream_processors.store.native import block
 from runstream_processors.store.profiles import PLAIN, EngineProfile, Kind
+from runstream_service.store import Store, StoreInvalid
 
 _REMEMBERED: Final = (("name", "String"), ("sha256", "String"), ("applied_at", "DateTime64(6, 'UTC')"))
 _CREATE: Final = (

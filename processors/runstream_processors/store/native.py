@@ -17,14 +17,13 @@ rows; then for each column its name and type as length-prefixed text, and, if th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[Any]
+from runstream_model.columns import Array, Coded, ColumnData, Constant, Gaps, Lists
+
 Buffers: TypeAlias = list[bytes | memoryview]
 
 
@@ -32,39 +31,6 @@ class InvalidColumn(ValueError):
     """Data that do not fit their column; the message names column, type and what was found."""
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """The same text in each of `rows` rows."""
-
-    value: str
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """Texts as codes: row i holds `dictionary[codes[i]]`. A dictionary should not repeat a text (it may)."""
-
-    dictionary: Sequence[str]
-    codes: Array
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """Lists as one flat column and the length of each row's list."""
-
-    flat: "ColumnData"
-    lengths: Array
-
-
-@dataclass(frozen=True, slots=True)
-class Gaps:
-    """Numbers, and where there are none: row i is NULL where `absent[i]`, whatever stands in `values[i]`."""
-
-    values: Array
-    absent: npt.NDArray[np.bool_]
-
-
-ColumnData: TypeAlias = Array | Sequence[Any] | Constant | Coded | Lists | Gaps
 Column: TypeAlias = tuple[str, str, ColumnData]
 
 _FIXED: Final[dict[str, np.dtype[Any]]] = {

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from runstream.service.store import StoreInvalid
+from runstream_service.store import StoreInvalid
 
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\s*:\s*([^}]+?)\s*\}")
 _INTEGER: Final = re.compile(r"(U?)Int(8|16|32|64)\b")

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from runstream.service.store import StoreInvalid
+from runstream_service.store import StoreInvalid
 
 Kind = Literal["plain", "replicated", "distributed"]
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from runstream.service.store import QueryClass, StoreInvalid
 from runstream_processors.store.native import InvalidColumn, block_rows
+from runstream_service.store import QueryClass, StoreInvalid
 
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 

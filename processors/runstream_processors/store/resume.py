@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from runstream.service.store import StoreInvalid, StoreReader
 from runstream_processors.store.tables import TABLES
+from runstream_service.store import StoreInvalid, StoreReader
 
 #: The offset before the first one: nothing is there yet.
 NOTHING: Final = -1

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from runstream.service.store import StoreInvalid
 from runstream_processors.store.profiles import EngineProfile, Kind
+from runstream_service.store import StoreInvalid
 
 #: Settings that the environment can hold, by the name of the variable.
 VARIABLES: Final[Mapping[str, str]] = {

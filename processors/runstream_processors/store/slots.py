@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Final, Generic, TypeVar
 
-from runstream.service.store import (
+from runstream_service.store import (
     ClassLimits,
     QueryClass,
     QueryLimitExceeded,

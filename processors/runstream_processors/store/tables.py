@@ -6,7 +6,8 @@ A test compares `TABLES` with the live database, so that neither changes without
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from runstream_processors.store.native import ColumnData, InvalidColumn, block, block_rows
+from runstream_model.columns import ColumnData
+from runstream_processors.store.native import InvalidColumn, block, block_rows
 
 _NAME: Final = "LowCardinality(String)"
 _TIME: Final = "DateTime64(6, 'UTC')"

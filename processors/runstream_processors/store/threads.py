@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple
 
-from runstream.service.store import StoreUnavailable
+from runstream_service.store import StoreUnavailable
 
 _Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from runstream.service.store import Store
 from runstream_processors.store.profiles import PLAIN, EngineProfile
+from runstream_service.store import Store
 
 _LEFT_OVER: Final = """
 SELECT count() AS parts FROM {parts}

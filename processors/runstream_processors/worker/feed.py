@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from runstream.events import limits
 from runstream.events.frame import Frame, InvalidFrame, UnsupportedFrame, decode_frame
-from runstream.service.log import LogReader, Record
+from runstream_service.log import LogReader, Record
 
 #: One read of a partition.
 _READ_BYTES: Final = 4_000_000

@@ -24,20 +24,20 @@ from runstream.events.control import (
     encode_event,
 )
 from runstream.events.frame import Frame, FrameHeader, encode_events
-from runstream.service.log import Record
-from runstream_processors.folds import artifact_rows, artifacts, run_state
-from runstream_processors.folds.artifact_rows import ArtifactRows, Source
-from runstream_processors.folds.attempts import bounded
-from runstream_processors.folds.attributes import rows_from_events
-from runstream_processors.folds.decoding import decode_events
-from runstream_processors.folds.points import PointBatch, collect
-from runstream_processors.folds.seen import MOST_RANGES, Range, Seen
-from runstream_processors.folds.unpacking import Accepted
+from runstream_model import artifact_rows, artifacts, run_state
+from runstream_model.artifact_rows import ArtifactRows, Source
+from runstream_model.attempts import bounded
+from runstream_model.attributes import rows_from_events
+from runstream_model.decoding import decode_events
+from runstream_model.points import PointBatch, collect
+from runstream_model.seen import MOST_RANGES, Range, Seen
+from runstream_model.unpacking import Accepted
 from runstream_processors.store.resume import NOTHING, Commit
 from runstream_processors.store.tables import OPTIONAL, encode_columns, encode_rows
 from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded
 from runstream_processors.worker.memory import KeyMemory, Memory, WriterMark
+from runstream_service.log import Record
 
 #: Tables of rows that are added once, tables of newest states, and the one that commits. Everything up to the commit
 #: row's offset is in all tables, so it goes last; points go first, batch by batch, because they are the bulk.

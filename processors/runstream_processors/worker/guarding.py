@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogReader, Record
 from runstream_processors.worker.marks import CrashMark
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_processors.worker.suspects import SetAsideRecord, Suspects
 from runstream_processors.worker.trial import TrialFailed, try_records
+from runstream_service.log import LogReader, Record
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from runstream.service.store import StoreReader
 from runstream_processors.worker.folding import Folding
+from runstream_service.store import StoreReader
 
 _WATERMARKS: Final = """
 SELECT key, writer, seen, toUnixTimestamp64Micro(last_seen_at) AS last_seen_at_us, ended, part, offset

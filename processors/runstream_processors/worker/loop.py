@@ -10,9 +10,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogCorrupt, LogReader, LogUnavailable
-from runstream.service.store import Store, StoreCorrupt, StoreUnavailable
-from runstream.service.visibility import Progress
 from runstream_processors.store.resume import Commit, commits, ends
 from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded, Feed
@@ -23,6 +20,9 @@ from runstream_processors.worker.loading import load_catalog, load_keys
 from runstream_processors.worker.narrowing import Narrowing
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_processors.worker.writing import TableWriter, Written
+from runstream_service.log import LogCorrupt, LogReader, LogUnavailable
+from runstream_service.store import Store, StoreCorrupt, StoreUnavailable
+from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from runstream_processors.folds.artifacts import ArtifactState
-from runstream_processors.folds.catalog import Catalog
-from runstream_processors.folds.run_state import RunState
-from runstream_processors.folds.seen import Seen
-from runstream_processors.folds.summaries import SummaryFold
+from runstream_model.artifacts import ArtifactState
+from runstream_model.catalog import Catalog
+from runstream_model.run_state import RunState
+from runstream_model.seen import Seen
+from runstream_model.summaries import SummaryFold
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from runstream.service.log import Record
 from runstream_processors.worker.narrowing import Place
+from runstream_service.log import Record
 
 #: Each death makes the pieces smaller by this factor: from 2,000 records to one in four deaths.
 _PIECES: Final = 8

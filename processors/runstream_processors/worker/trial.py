@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runstream.service.log import Record
+from runstream_service.log import Record
 
 _HEAD: Final = struct.Struct("<qqqII")
 #: Records of one fork: as many as a usual batch, so that the good ones take no longer than in the worker.

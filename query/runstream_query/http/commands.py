@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from pydantic import Field as ModelField
 
-from runstream.service.store import QueryClass
 from runstream_query.answers import CommandOutcome
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
 from runstream_query.http.past import events_of, folds_of
 from runstream_query.sql.parameters import Parameters
+from runstream_service.store import QueryClass
 
 _COMMAND: Final = re.compile(r"([0-9a-f]{32})-([0-9]{1,18})")
 

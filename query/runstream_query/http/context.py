@@ -10,10 +10,6 @@ from typing import Any, Final, Self, TypeVar, TypeVarTuple
 import pyarrow as pa
 
 from runstream.events.positions import InvalidPositions, Positions
-from runstream.service.assets import AssetReader
-from runstream.service.log import LogReader
-from runstream.service.store import QueryClass, StoreReader
-from runstream.service.visibility import Visibility
 from runstream_query.as_of import AsOf
 from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
@@ -22,6 +18,10 @@ from runstream_query.http.outgoing import Outgoing
 from runstream_query.settings import QuerySettings
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import Clock
+from runstream_service.assets import AssetReader
+from runstream_service.log import LogReader
+from runstream_service.store import QueryClass, StoreReader
+from runstream_service.visibility import Visibility
 
 _POSITION: Final = re.compile(r"\d+:\d+(,\d+:\d+)*\Z")
 #: Beyond so much a request's results are made into Python values and JSON in threads, in slices of so many values (2 ms

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from pydantic import Field as ModelField
 
-from runstream.service.store import QueryClass
 from runstream_query.answers import (
     Attribute,
     Attributes,
@@ -30,6 +29,7 @@ from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint, Ha
 from runstream_query.http.globs import chosen, chosen_condition
 from runstream_query.http.past import folded, summaries_of_past, time_of
 from runstream_query.sql.parameters import Parameters
+from runstream_service.store import QueryClass
 
 #: What a list shows of a text that has no room in it.
 _CUT_CHARS: Final = 200

@@ -13,9 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from runstream.events.names import RUN_ID
-from runstream.service import bodies
-from runstream.service.problems import Problem
-from runstream.service.store import QueryClass
 from runstream_query.answers import Answer, Series, encode_json
 from runstream_query.encoding import json_pieces
 from runstream_query.errors import InvalidRequest
@@ -23,6 +20,9 @@ from runstream_query.filters.checks import similar
 from runstream_query.http.context import Context
 from runstream_query.http.described import operation_name
 from runstream_query.http.outgoing import WRITE_BYTES, ended_with_connection
+from runstream_service import bodies
+from runstream_service.problems import Problem
+from runstream_service.store import QueryClass
 
 POSITION_HEADER: Final = "Runstream-Position"
 #: A position of 64 partitions has 1,600 characters.

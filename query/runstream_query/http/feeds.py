@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from runstream.events.positions import Positions
-from runstream.service.store import QueryClass
 from runstream_query.answers import Answer, Changes, RunRow, Summary, encode_json
 from runstream_query.http.context import Context
 from runstream_query.http.details import SUMMARY_COLUMNS
@@ -17,6 +16,7 @@ from runstream_query.http.runs import run_row
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.prefix import beyond
 from runstream_query.sql.runs import newest_runs, run_rows
+from runstream_service.store import QueryClass
 
 Row = TypeVar("Row")
 

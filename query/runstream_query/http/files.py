@@ -9,9 +9,6 @@ from typing import Any, Final, Literal
 from aiohttp import web
 from pydantic import Field as ModelField
 
-from runstream.service.assets import AssetMissing
-from runstream.service.disposition import FILE_POLICY, content_disposition
-from runstream.service.problems import Problem
 from runstream_query.answers import Asset, Assets, Output, OutputPiece
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
@@ -19,6 +16,9 @@ from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.endpoint import POSITION_HEADER, Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.past import folded, time_of
 from runstream_query.sql.parameters import Parameters
+from runstream_service.assets import AssetMissing
+from runstream_service.disposition import FILE_POLICY, content_disposition
+from runstream_service.problems import Problem
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 _COLUMNS: Final = "run, asset, name, kind, sha256, size_bytes, content_type, step, metadata, at, context"

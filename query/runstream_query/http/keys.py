@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
-from runstream.service.auth import KEY_NAME, KEY_READS_ONLY
 from runstream_query.answers import Answer
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
+from runstream_service.auth import KEY_NAME, KEY_READS_ONLY
 
 
 class KeyRights(Answer):

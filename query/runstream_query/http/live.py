@@ -16,12 +16,12 @@ from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.events.positions import InvalidPositions, Positions
-from runstream.service.protocol import keep_little_unsent
-from runstream.service.store import QueryClass
 from runstream_query.errors import InvalidRequest, TooBusy
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import MAX_POSITION_CHARS, Asked, Call, Endpoint
 from runstream_query.http.feeds import Feed, Scope
+from runstream_service.protocol import keep_little_unsent
+from runstream_service.store import QueryClass
 
 EVENT_STREAM: Final = "text/event-stream"
 

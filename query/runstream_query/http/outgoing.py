@@ -12,10 +12,10 @@ from typing import Final
 
 from aiohttp import web
 
-from runstream.service.auth import KEY_NAME
-from runstream.service.proxies import client_address
 from runstream_query.errors import TooBusy
 from runstream_query.settings import QuerySettings
+from runstream_service.auth import KEY_NAME
+from runstream_service.proxies import client_address
 
 #: How often a request that takes long looks whether its client is still there.
 _LOOK_EVERY_S: Final = 0.5

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from runstream.service.store import QueryLimitExceeded
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import check
 from runstream_query.http.context import Context
@@ -13,6 +12,7 @@ from runstream_query.sql.order import TermValue, term_count
 from runstream_query.sql.pages import Question, exact_statement, window_of
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import Clock, details_statement, row_of_details, shown_row, silent_runs
+from runstream_service.store import QueryLimitExceeded
 
 Row = dict[str, Any]
 

@@ -7,12 +7,6 @@ from typing import Final
 
 from aiohttp import web
 
-from runstream.service.assets import AssetReader
-from runstream.service.auth import reads
-from runstream.service.log import LogReader
-from runstream.service.problems import Handler
-from runstream.service.store import StoreReader
-from runstream.service.visibility import Visibility
 from runstream_query.answers import encode_json
 from runstream_query.as_of import AsOf
 from runstream_query.http import artifacts, commands, details, files, keys, live, runs, series, writers
@@ -23,6 +17,12 @@ from runstream_query.http.openapi import Document, document
 from runstream_query.http.outgoing import outgoing_of
 from runstream_query.problems import problem_of
 from runstream_query.settings import QuerySettings
+from runstream_service.assets import AssetReader
+from runstream_service.auth import reads
+from runstream_service.log import LogReader
+from runstream_service.problems import Handler
+from runstream_service.store import StoreReader
+from runstream_service.visibility import Visibility
 
 API_VERSION: Final = "1"
 OPENAPI_PATH: Final = "/api/v1/openapi.json"
@@ -70,7 +70,7 @@ def add_query(
 ) -> None:
     """Add the routes of `ENDPOINTS` to `app`, before it starts. All of them only read.
 
-    The application needs `runstream.service.problems.problem_middleware` (errors are raised as `Problem`) and,
+    The application needs `runstream_service.problems.problem_middleware` (errors are raised as `Problem`) and,
     behind it, whatever decides who may come in. Without `log` reads as of a time are refused (as of a position they
     work); without `as_of` all reads of a past state are, except series. Everything runs in the application's event
     loop; what takes long (folds, encoding of large answers) in threads. Live streams end when the application shuts

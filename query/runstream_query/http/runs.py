@@ -7,7 +7,6 @@ from typing import Any, Final, cast
 
 from pydantic import Field as ModelField
 
-from runstream.service.store import QueryClass
 from runstream_query.answers import RunDetail, RunRow, Runs
 from runstream_query.errors import FilterError, InvalidRequest, NotFound
 from runstream_query.filters.checks import MAX_FILTER_CHARS
@@ -25,6 +24,7 @@ from runstream_query.sql.order import DEFAULT_SORT, SortKey, parse_sort, questio
 from runstream_query.sql.pages import Question, count_statement
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.runs import RUN_COLUMNS
+from runstream_service.store import QueryClass
 
 MAX_COLUMNS: Final = 500
 #: A question below it is read within 2 ms.

@@ -17,7 +17,6 @@ from pydantic import Field as ModelField
 
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
-from runstream.service.store import QueryClass
 from runstream_query.answers import Curve, Envelope, Series
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.http.context import Context
@@ -42,6 +41,7 @@ from runstream_query.sql.series import (
     step_width,
     unnamed_points_statement,
 )
+from runstream_service.store import QueryClass
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 WIDTH_HEADER: Final = "Runstream-Bucket-Width"

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogError, LogReader
 from runstream_query.answers import OddClock, OddClocks, Writer
 from runstream_query.as_of import FoldedRun
 from runstream_query.clocks import Heard, clock_ahead_s, is_odd
@@ -16,6 +15,7 @@ from runstream_query.http.past import time_of
 from runstream_query.sql.clocks import facts_statement, newest_point_statement, odd_runs_statement, writers_statement
 from runstream_query.sql.parameters import Parameters
 from runstream_query.sql.prefix import within
+from runstream_service.log import LogError, LogReader
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Each candidate is three short statements.

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from runstream_query.comet.routes import ROUTES
+from runstream_protocols.comet.reads.routes import ROUTES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "comet.md").read_text()
 #: The methods of Comet's page on panels, as it lists them.

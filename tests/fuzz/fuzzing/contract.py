@@ -20,14 +20,14 @@ from runstream.events.columns import Rows, read_group
 from runstream.events.control import EVENT_TYPES, key_of
 from runstream.events.frame import InvalidFrame, decode_frame
 from runstream.events.names import InvalidName
-from runstream.service.log import Record
-from runstream.service.problems import Problem
 from runstream_ingest.gateway import GatewaySettings
 from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, frames_by_writer
-from runstream_processors.folds.decoding import decode_events
+from runstream_model.decoding import decode_events
 from runstream_processors.store.resume import NOTHING, Commit
 from runstream_processors.worker.feed import Decoded, decode
 from runstream_processors.worker.folding import Folding
+from runstream_service.log import Record
+from runstream_service.problems import Problem
 
 _NOW_US: Final = 1_750_000_000_000_000
 #: What a store has of keys that are new.
@@ -176,7 +176,7 @@ def _commands_of(body: bytes) -> Sequence[Any]:
     module: Any = importlib.import_module("runstream_ingest.gateway.commands")
     if hasattr(module, "read_commands"):
         return cast("Sequence[Any]", module.read_commands(body, _NOW_US))
-    bodies: Any = importlib.import_module("runstream.service.bodies")
+    bodies: Any = importlib.import_module("runstream_service.bodies")
     settings: Any = GatewaySettings()
 
     async def read() -> Sequence[Any]:

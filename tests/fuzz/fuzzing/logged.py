@@ -12,8 +12,8 @@ from typing import Final
 from fuzzing.cases import Fault, Target
 from fuzzing.folders import on_disk, packed_folder, unpacked_folder
 from fuzzing.values import damaged
-from runstream.service.log import LogError
 from runstream_ingest.log.embedded import EmbeddedLog
+from runstream_service.log import LogError
 
 _SEGMENT_BYTES: Final = 4096
 

@@ -10,8 +10,8 @@ from pydantic_core import from_json
 from fuzzing.cases import Fault, Target
 from fuzzing.values import Pairs, as_bytes, damaged, json_bytes, nested, odd_text, odd_value, some_changes, written
 from runstream.events.positions import InvalidPositions, Positions
-from runstream_query.comet.asked import AskedQuery
-from runstream_query.comet.predicates import (
+from runstream_protocols.comet.reads.asked import AskedQuery
+from runstream_protocols.comet.reads.predicates import (
     METADATA_FIELDS,
     SOURCES,
     Column,

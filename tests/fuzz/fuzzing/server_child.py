@@ -16,9 +16,9 @@ from pathlib import Path
 
 from fuzzing.cases import reference_s
 from fuzzing.shared import LONGEST, REFERENCE, REQUEST, SHARED
-from runstream.service.logs import REQUEST_ID
 from runstream_infra.embedded import run_embedded
 from runstream_infra.settings import ServerSettings
+from runstream_service.logs import REQUEST_ID
 
 #: What the process may map: the engine takes 4 GB for itself without touching it. A bomb gets a MemoryError, and leaves
 #: the machine alone.

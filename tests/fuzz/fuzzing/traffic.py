@@ -19,8 +19,8 @@ from fuzzing.multipart import multipart
 from fuzzing.reading import filter_text, make_cursor, query_body
 from fuzzing.requests import PROGRAM, Request
 from fuzzing.values import Pairs, as_bytes, json_bytes, mutated, odd_text, odd_value, some_changes
-from runstream_ingest.comet.routes import ROUTES as COMET_WRITES
-from runstream_query.comet.routes import ROUTES as COMET_READS
+from runstream_protocols.comet.reads.routes import ROUTES as COMET_READS
+from runstream_protocols.comet.writes.routes import ROUTES as COMET_WRITES
 from runstream_query.http.routes import ENDPOINTS
 
 #: Experiments and runs that are there before the attack (`setup.py`).

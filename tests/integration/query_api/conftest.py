@@ -14,12 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # with import mode importlib thi
 import query_rows
 from query_service import CountingStore, PlainFolds, Service
 
-from runstream.service.problems import problem_middleware
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store.chdb import ChdbStore
+from runstream_protocols.comet.reads.routes import DESCRIBED, add_comet
 from runstream_query import QuerySettings, add_query
-from runstream_query.comet.routes import DESCRIBED, add_comet
+from runstream_service.problems import problem_middleware
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from query_service import Service
 
 from runstream.events.artifacts import ArtifactEvent
 from runstream.events.control import encode_event
-from runstream_processors.folds.artifact_rows import ArtifactRows, Source
+from runstream_model.artifact_rows import ArtifactRows, Source
 
 WRITER = "c" * 32
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from runstream_model.columns import ColumnData
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.native import ColumnData
 from runstream_processors.store.tables import TABLES, encode_columns, encode_rows
 
 #: 2026-01-31T12:00:00Z in microseconds: when these tests take place.

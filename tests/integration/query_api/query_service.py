@@ -12,13 +12,13 @@ from query_rows import NOW_US, Row
 
 from runstream.events.control import RunEvent, decode_event
 from runstream.events.positions import Positions
-from runstream.service.visibility import Progress
 from runstream_infra.as_of import ProcessorFolds
 from runstream_ingest.assets.local import LocalAssets
-from runstream_processors.folds import run_state
-from runstream_processors.folds.attributes import rows_from_events
+from runstream_model import run_state
+from runstream_model.attributes import rows_from_events
 from runstream_processors.store.chdb import ChdbStore
 from runstream_query import FoldedArtifact, FoldedRun, LoggedEvent
+from runstream_service.visibility import Progress
 
 
 class PlainFolds:

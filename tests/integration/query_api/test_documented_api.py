@@ -14,7 +14,7 @@ from runstream.api.panel_context import VARIABLE, PanelContext
 from runstream.connections import Connection
 from runstream.errors import Invalid
 from runstream.query import Metric
-from runstream_query.comet import runs
+from runstream_protocols.comet.reads import runs
 
 RUNS, METRICS = 100, 10
 

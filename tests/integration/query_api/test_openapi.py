@@ -11,7 +11,7 @@ from schemas import conforms
 
 from runstream.events.artifacts import ArtifactFile, ArtifactVersionLogged, artifact_id
 from runstream.events.control import RunArchived
-from runstream_query.comet.routes import DESCRIBED as COMET
+from runstream_protocols.comet.reads.routes import DESCRIBED as COMET
 from runstream_query.http.routes import ENDPOINTS
 
 

@@ -16,11 +16,11 @@ from schemas import conforms
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_frame
 from runstream.events.names import project_id
-from runstream.service.auth import ApiKeys
 from runstream_infra.documented import COMET_WRITES, DESCRIBED
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
-from runstream_query.comet.routes import DESCRIBED as COMET
+from runstream_protocols.comet.reads.routes import DESCRIBED as COMET
+from runstream_service.auth import ApiKeys
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

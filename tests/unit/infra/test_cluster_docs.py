@@ -16,7 +16,7 @@ from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.settings import VARIABLES, StoreSettings
 
-PACKAGES = ("sdk", "ingest", "processors", "query", "infra")
+PACKAGES = ("sdk", "service", "processors", "ingest", "query", "protocols", "infra")
 
 
 @pytest.fixture(scope="session")

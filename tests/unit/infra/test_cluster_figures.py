@@ -13,17 +13,18 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+import runstream_model
 import runstream_processors
 from runstream.events.positions import Positions
-from runstream.service.log import LogUnavailable
-from runstream.service.metrics import add_operations
-from runstream.service.problems import problem_middleware
-from runstream.service.store import StoreUnavailable
 from runstream_infra.cluster.disks import Disk, StoreDisks
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, store_figure, timed
 from runstream_infra.cluster.following import Following, LagClock
 from runstream_infra.figures import CAUSES
 from runstream_processors.store.chdb import ChdbStore
+from runstream_service.log import LogUnavailable
+from runstream_service.metrics import add_operations
+from runstream_service.problems import problem_middleware
+from runstream_service.store import StoreUnavailable
 
 
 def test_lag_is_the_age_of_the_oldest_end_that_the_tables_have_not_reached() -> None:
@@ -131,7 +132,8 @@ async def test_every_cause_of_quarantine_is_counted_from_zero(monkeypatch: pytes
 
 def test_the_causes_are_those_that_the_processors_write() -> None:
     written = set()
-    for path in Path(runstream_processors.__file__).parent.rglob("*.py"):
+    packages = (runstream_model, runstream_processors)
+    for path in (path for package in packages for path in Path(str(package.__file__)).parent.rglob("*.py")):
         text = path.read_text()
         written |= set(re.findall(r'Decoded\(record, None, "(\w+)"', text))
         written |= set(re.findall(r'Rejected\([^"\n]*"(\w+)"', text))

@@ -20,7 +20,6 @@ from obstore.exceptions import UnknownConfigurationKeyError
 from obstore.store import S3Store
 
 from runstream._version import VERSION
-from runstream.service.auth import ApiKeys, check_bind
 from runstream_infra.cluster.front import is_written
 from runstream_infra.cluster.settings import RoleSettings, role_settings
 from runstream_infra.documented import COMET_WRITES, DESCRIBED
@@ -29,6 +28,7 @@ from runstream_ingest.log.kafka.settings import ENVIRONMENT, KafkaSettings
 from runstream_processors.hosting.faust_app import GroupSettings, make_app
 from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.store.settings import VARIABLES
+from runstream_service.auth import ApiKeys, check_bind
 
 ROLES = ("gateway", "worker", "query-server")
 SECRETS = {"RUNSTREAM_API_KEYS": "0123456789abcdef", "RUNSTREAM_CLICKHOUSE_PASSWORD": "fedcba9876543210"}

@@ -14,12 +14,12 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from runstream.events.positions import Positions
-from runstream.service.metrics import key_counter, process_registry
 from runstream_infra.cluster.disks import Disk
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, timed
 from runstream_infra.cluster.following import Following
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_processors.worker.loop import Worker
+from runstream_service.metrics import key_counter, process_registry
 
 #: What Prometheus adds to everything that it asks for, and its own figure.
 TARGET_LABELS = {"job", "instance"}

@@ -6,9 +6,9 @@ import aiohttp
 from aiohttp import web
 
 from runstream.events.positions import Positions
-from runstream.service.problems import problem_middleware
-from runstream.service.store import StoreUnavailable
 from runstream_infra.status import STATUS_PATH, add_status
+from runstream_service.problems import problem_middleware
+from runstream_service.store import StoreUnavailable
 
 
 async def test_a_store_that_is_away_is_said_and_no_fault_of_the_server() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from runstream.events.positions import Positions
-from runstream.service.store import StoreUnavailable
 from runstream_infra.cluster.visibility import StoreVisibility
+from runstream_service.store import StoreUnavailable
 
 
 class Commits:

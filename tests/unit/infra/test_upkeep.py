@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from runstream.service.store import StoreUnavailable
 from runstream_infra.upkeep import keep_up
+from runstream_service.store import StoreUnavailable
 
 
 async def test_a_store_that_is_away_is_asked_again(

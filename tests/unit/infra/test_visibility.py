@@ -3,7 +3,7 @@
 import asyncio
 
 from runstream.events.positions import Positions
-from runstream.service.visibility import Progress
+from runstream_service.visibility import Progress
 
 
 async def test_saying_again_what_is_visible_wakes_nobody() -> None:

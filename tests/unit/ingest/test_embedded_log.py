@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogCorrupt, LogUnavailable
 from runstream_ingest.log.disk import Disk
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_ingest.log.errors import LogBusy, LogMismatch
+from runstream_service.log import LogCorrupt, LogUnavailable
 
 
 class HeldDisk:

@@ -20,11 +20,11 @@ from runstream.events.control import RunNotesSet, decode_event
 from runstream.events.frame import decode_frame, encode_frame, heartbeat
 from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES, ASSET_HEADER, PROTOCOL, PROTOCOL_HEADER, asset_mark
-from runstream.service.log import LogUnavailable, Record
-from runstream.service.problems import problem_middleware
 from runstream_ingest.assets import LocalAssets
 from runstream_ingest.gateway import GatewaySettings, add_gateway
 from runstream_ingest.log.memory import MemoryLog
+from runstream_service.log import LogUnavailable, Record
+from runstream_service.problems import problem_middleware
 
 WRITER = "a1" * 16
 OTHER = "b2" * 16

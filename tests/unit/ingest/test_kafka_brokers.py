@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from runstream.errors import InvalidSetting
-from runstream.service.log import LogUnavailable
 from runstream_infra.ports import free_ports
 from runstream_ingest.log.kafka.brokers import BrokerWatch, ask_brokers
 from runstream_ingest.log.kafka.settings import KafkaSettings
+from runstream_service.log import LogUnavailable
 
 
 async def test_where_nobody_listens_no_broker_answers() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runstream_model.columns import Coded, Gaps
 from runstream_processors.rebuild import TableHash, table_hashes
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.native import Coded, Gaps
 from runstream_processors.store.tables import column_names, encode_columns, encode_rows
 
 NAMES = Coded(["x"], np.zeros(2, np.uint8))

@@ -5,7 +5,7 @@
 `stamps`    the log's clock over records of several writers: pure functions
 `writer`    one lane a partition: what gathers while a batch is under way becomes the next batch
 `cursor`    one consumer on one partition, read from front to back
-`reader`    the thread that holds the cursors, and the interface of `runstream.service.log`
+`reader`    the thread that holds the cursors, and the interface of `runstream_service.log`
 `failures`  from what the client library raises to `LogUnavailable` and `LogCorrupt`
 
 Needs the extra `kafka`. docs/design/kafka.md gives the reasons.

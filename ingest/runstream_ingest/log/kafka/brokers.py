@@ -9,9 +9,9 @@ from typing import Final
 from aiokafka.client import AIOKafkaClient
 
 from runstream.errors import InvalidSetting
-from runstream.service.log import LogUnavailable
 from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, unavailable
 from runstream_ingest.log.kafka.settings import KafkaSettings
+from runstream_service.log import LogUnavailable
 
 _logger = logging.getLogger(__name__)
 

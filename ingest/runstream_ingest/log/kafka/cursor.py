@@ -6,10 +6,10 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from runstream.service.log import Record
 from runstream_ingest.log.kafka.failures import ended
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.stamps import next_at_us, stamp_of
+from runstream_service.log import Record
 
 #: One answer of a broker: four of the largest frames, so that a reader that asks for megabytes is not held up by
 #: questions. What is fetched ahead of a reader is at most twice this.

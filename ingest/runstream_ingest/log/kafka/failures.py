@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import errors
 
-from runstream.service.log import LogCorrupt, LogError, LogUnavailable
+from runstream_service.log import LogCorrupt, LogError, LogUnavailable
 
 #: Everything that a broker, a connection or the client itself can raise. The library asserts and looks up where
 #: metadata came back without the topic, as it does for a moment while a broker starts.

@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from runstream.events.positions import Positions
-from runstream.service.log import Record
 from runstream_ingest.log.embedded import now_us
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
 from runstream_ingest.log.kafka.writer import KafkaWriter
+from runstream_service.log import Record
 
 
 class KafkaLog:
-    """LogWriter and LogReader (see `runstream.service.log`) over one topic. A gateway only needs `KafkaWriter`, a query
+    """LogWriter and LogReader (see `runstream_service.log`) over one topic. A gateway only needs `KafkaWriter`, a query
     server only `KafkaReader`; their docstrings say what holds beyond the interfaces.
 
     Writing and closing belong to the event loop that opened it, reading to any loop and thread.

@@ -14,11 +14,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from runstream.events.positions import Positions
-from runstream.service.log import LogCorrupt, LogUnavailable, Record
 from runstream_ingest.log.kafka.cursor import Cursor, new_consumer
 from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, reading_failed, unavailable
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
+from runstream_service.log import LogCorrupt, LogUnavailable, Record
 
 #: Consumers that nobody reads from: as many as keep a few readers of a partition going; they hold up to 8 MB each.
 _IDLE_PER_PARTITION: Final = 3

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from runstream.errors import InvalidSetting
-from runstream.service.auth import is_loopback
+from runstream_service.auth import is_loopback
 
 #: Settings by the environment variable that holds them.
 ENVIRONMENT: Final = {

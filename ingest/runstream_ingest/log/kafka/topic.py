@@ -12,10 +12,10 @@ from aiokafka.conn import create_conn
 
 from runstream.events import limits
 from runstream.events.kafka import MAX_BATCH_BYTES
-from runstream.service.log import LogUnavailable
 from runstream_ingest.log.errors import LogMismatch
 from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, unavailable
 from runstream_ingest.log.kafka.settings import KafkaSettings
+from runstream_service.log import LogUnavailable
 
 #: Of a new topic when none are asked for: enough for a dozen workers of one core each, few enough that every one is
 #: busy.

@@ -18,11 +18,11 @@ from aiokafka.errors import ProducerClosed
 
 from runstream.events.kafka import MAX_BATCH_BYTES, RECORD_OVERHEAD_BYTES, partition_of, stamp_headers
 from runstream.events.positions import Positions
-from runstream.service.log import LogUnavailable, Record
 from runstream_ingest.log.embedded import now_us
 from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, unavailable
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
+from runstream_service.log import LogUnavailable, Record
 
 _MAX_RECORD_BYTES: Final = MAX_BATCH_BYTES - RECORD_OVERHEAD_BYTES
 #: How long a close waits for a producer that has nothing to deliver.

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from runstream.service.log import LogCorrupt
 from runstream_processors.hosting import partitions as partitions_module
 from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.worker.loop import Counts
+from runstream_service.log import LogCorrupt
 
 
 class FakeWorker:

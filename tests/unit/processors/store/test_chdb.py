@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runstream.service.store import StoreBusy, StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.engine import MERGE_NICENESS, MERGE_THREADS, engine_options, query_limits
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.native import block
 from runstream_processors.store.tables import column_names, encode_rows
+from runstream_service.store import StoreBusy, StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
 
 HOLDER = """
 import asyncio, sys

@@ -2,8 +2,8 @@
 
 import pytest
 
-from runstream.service.store import StoreCorrupt, StoreInvalid, StoreUnavailable
 from runstream_processors.store.failures import store_error
+from runstream_service.store import StoreCorrupt, StoreInvalid, StoreUnavailable
 
 FULL = (
     "Streaming insert finish failed: Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space. "

@@ -15,11 +15,11 @@ import pytest
 from aiohttp import web
 from dev_server import DevServer
 
-from runstream.service.store import StoreCorrupt, StoreInvalid, StoreUnavailable
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.native import block
 from runstream_processors.store.profiles import EngineProfile
 from runstream_processors.store.settings import StoreSettings, insert_settings, read_settings
+from runstream_service.store import StoreCorrupt, StoreInvalid, StoreUnavailable
 
 BLOCK = block([("n", "UInt64", np.arange(3))])
 URL = "http://127.0.0.1:8123"

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from runstream.service.store import StoreCorrupt, StoreUnavailable
 from runstream_processors.store import chdb, mending
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.mending import MendingStore
 from runstream_processors.store.tables import column_names, encode_rows
+from runstream_service.store import StoreCorrupt, StoreUnavailable
 
 ROW = {"key": "k", "part": 0, "offset": 1, "writer": "w", "seq": 1, "at": 1, "type": "t", "body": "x"}
 BLOCK = encode_rows("events", [ROW])

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from runstream.service.store import StoreInvalid, StoreUnavailable
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import Migration, SchemaMismatch, migrate, pending, shipped
 from runstream_processors.store.native import block
+from runstream_service.store import StoreInvalid, StoreUnavailable
 
 ONE = Migration("0001_one.sql", "CREATE TABLE IF NOT EXISTS one (a Int8) ENGINE = MergeTree ORDER BY a;\n")
 TWO = Migration(

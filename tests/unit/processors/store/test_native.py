@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runstream_model.columns import Coded, Constant, Gaps, Lists
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.native import Coded, Column, Constant, Gaps, InvalidColumn, Lists, block, block_rows
+from runstream_processors.store.native import Column, InvalidColumn, block, block_rows
 
 
 def test_the_bytes_of_a_block_are_those_of_the_format() -> None:

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from runstream.service.store import StoreInvalid
+from runstream_model.columns import Coded, ColumnData
 from runstream_processors.store import resume
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.native import Coded, ColumnData
 from runstream_processors.store.resume import Commit
 from runstream_processors.store.tables import TABLES, column_names, encode_columns, encode_rows
+from runstream_service.store import StoreInvalid
 
 
 async def mark(store: ChdbStore, *rows: tuple[str, str, int, int]) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from runstream_model.columns import Coded, ColumnData
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.native import Coded, ColumnData
 from runstream_processors.store.tables import column_names, encode_columns
 from runstream_processors.store.upkeep import complete_roll_up
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
-from runstream.service.store import QueryClass, QueryLimitExceeded, QueryLimits, StoreOverloaded, StoreUnavailable
 from runstream_processors.store.slots import QuerySlots
+from runstream_service.store import QueryClass, QueryLimitExceeded, QueryLimits, StoreOverloaded, StoreUnavailable
 
 #: No test waits for so long: it is the bound within which what is waited for has to come.
 LONG_S = 30.0

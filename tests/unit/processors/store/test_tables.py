@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runstream_model.columns import Constant, Gaps
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.native import Constant, Gaps, InvalidColumn
+from runstream_processors.store.native import InvalidColumn
 from runstream_processors.store.tables import (
     OPTIONAL,
     TABLES,

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from runstream.service.store import StoreUnavailable
 from runstream_processors.store.threads import StoreThreads
+from runstream_service.store import StoreUnavailable
 
 
 def nothing() -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from runstream.service.store import StoreUnavailable
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import column_names, encode_rows
 from runstream_processors.worker.claims import Claim, Outcome, Overtaken, claim_of
 from runstream_processors.worker.folding import COMMIT, Insert
 from runstream_processors.worker.inserting import ClaimedInserts
+from runstream_service.store import StoreUnavailable
 
 PART = 3
 

@@ -15,9 +15,6 @@ from runstream.events.control import OutputAppended, encode_event
 from runstream.events.frame import encode_frame, transposed
 from runstream.events.frame import encode_rows as encode_rows_of_frame
 from runstream.events.positions import Positions
-from runstream.service.log import LogCorrupt, LogUnavailable, Record
-from runstream.service.store import StoreUnavailable
-from runstream.service.visibility import Progress
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
@@ -26,6 +23,9 @@ from runstream_processors.worker import folding as folding_module
 from runstream_processors.worker.feed import Feed
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_service.log import LogCorrupt, LogUnavailable, Record
+from runstream_service.store import StoreUnavailable
+from runstream_service.visibility import Progress
 
 QUICK = WorkerSettings(min_cycle_s=0.0, retry_first_s=0.001, retry_most_s=0.002)
 WRITER = "a1" * 16

@@ -1,0 +1,157 @@
+"""Rows of the four tables of artifacts, collected while events are folded."""
+
+import dataclasses
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final
+
+from runstream.events.artifacts import ArtifactEvent, ArtifactVersionLogged, artifact_id, artifact_key
+from runstream_model.artifacts import ArtifactState, Decision, VersionState, fold_artifact, to_json
+from runstream_model.attributes import json_of
+
+Row = dict[str, Any]
+
+OUTCOMES: Final = "artifact_outcomes"
+CONTENTS: Final = "artifact_contents"
+VERSIONS: Final = "artifact_version_states"
+#: Holds all that the fold goes on from, so it must be written behind the other three: what it includes is not folded
+#: again, and they would never get their rows.
+ARTIFACTS: Final = "artifact_states"
+
+
+def row_from_artifact(state: ArtifactState, part: int, offset: int) -> Row:
+    """The row of `artifact_states`: column name to value, times as integers (microseconds since 1970 UTC)."""
+    latest = state.versions[max(state.versions)] if state.versions else None
+    return {
+        "key": artifact_key(state.workspace, state.project, state.name),
+        "artifact": artifact_id(state.workspace, state.project, state.artifact_type, state.name),
+        "workspace": state.workspace,
+        "project": state.project or "",
+        "artifact_type": state.artifact_type,
+        "name": state.name,
+        "description": state.description,
+        "notes": state.notes,
+        "tags": list(state.tags),
+        "public": state.public,
+        "created_at": state.created_at_us,
+        "updated_at": state.updated_at_us,
+        "deleted": state.deleted,
+        "versions": len(state.versions),
+        "latest_ordinal": latest.ordinal if latest else 0,
+        "latest_version": latest.version if latest else "",
+        "state": to_json(state),
+        "part": part,
+        "offset": offset,
+    }
+
+
+def row_from_version(artifact: str, state: VersionState, deleted: bool, part: int, offset: int) -> Row:
+    """The row of `artifact_version_states`; times as integers (microseconds since 1970 UTC)."""
+    return {
+        "artifact": artifact,
+        "ordinal": state.ordinal,
+        "version": state.version,
+        "comment": state.comment,
+        "status": state.status,
+        "tags": list(state.tags),
+        "aliases": list(state.aliases),
+        "stages": list(state.stages),
+        "run": state.run,
+        "files": state.files,
+        "size_bytes": state.size_bytes,
+        "created_at": state.created_at_us,
+        "updated_at": state.updated_at_us,
+        "deleted": deleted,
+        "part": part,
+        "offset": offset,
+    }
+
+
+def row_of_contents(event: ArtifactVersionLogged, ordinal: int, part: int, offset: int) -> Row:
+    """The row of `artifact_contents`; a file without a sha256 (or link) has an empty one."""
+    return {
+        "artifact": event.artifact,
+        "ordinal": ordinal,
+        "metadata": json_of(event.metadata),
+        "file_names": [file.name for file in event.files],
+        "file_sha256s": [file.sha256 or "" for file in event.files],
+        "file_sizes": [file.size_bytes for file in event.files],
+        "file_types": [file.content_type for file in event.files],
+        "file_links": [file.link or "" for file in event.files],
+        "at": event.at_us,
+        "part": part,
+        "offset": offset,
+    }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """Where in the log an event stands, and who sent it."""
+
+    writer: str
+    seq: int
+    part: int
+    offset: int
+
+
+class ArtifactRows:
+    """Folds events and keeps what changed until it is taken. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._outcomes: list[Row] = []
+        self._contents: list[Row] = []
+        self._versions: dict[tuple[str, int], Row] = {}
+        self._artifacts: dict[str, tuple[ArtifactState, int, int]] = {}
+
+    def fold(
+        self,
+        known: MutableMapping[str, ArtifactState],
+        event: ArtifactEvent,
+        source: Source,
+        is_beyond: Callable[[str], bool],
+    ) -> None:
+        """Fold one event into `known`, the artifacts of its key by id. `is_beyond` says whether a table lacks the rows
+        of its record; if `artifact_states` does not, `known` includes the event, and nothing is left to do."""
+        if not is_beyond(ARTIFACTS):
+            return
+        artifact = event.artifact
+        before = known.get(artifact)
+        decision = fold_artifact(before, event)
+        changed = decision.state is not before
+        if decision.state is not None and changed:
+            known[artifact] = decision.state
+            self._artifacts[artifact] = (decision.state, source.part, source.offset)
+        if is_beyond(OUTCOMES):
+            self._outcomes.append(_row_of_outcome(artifact, decision, changed, source))
+        if is_beyond(CONTENTS) and changed and isinstance(event, ArtifactVersionLogged):
+            self._contents.append(row_of_contents(event, decision.ordinal, source.part, source.offset))
+        if is_beyond(VERSIONS):
+            for versions, deleted in ((decision.changed, False), (decision.removed, True)):
+                for version in versions:
+                    row = row_from_version(artifact, version, deleted, source.part, source.offset)
+                    self._versions[artifact, version.ordinal] = row
+
+    def take(self) -> dict[str, list[Row]]:
+        """The rows of each table since the last call; of tables of states one a key, under the position of the last
+        record that changed it."""
+        taken = {
+            OUTCOMES: self._outcomes,
+            CONTENTS: self._contents,
+            VERSIONS: list(self._versions.values()),
+            ARTIFACTS: [row_from_artifact(*changed) for changed in self._artifacts.values()],
+        }
+        self._outcomes, self._contents, self._versions, self._artifacts = [], [], {}, {}
+        return taken
+
+
+def _row_of_outcome(artifact: str, decision: Decision, changed: bool, source: Source) -> Row:
+    return {
+        "artifact": artifact,
+        "writer": source.writer,
+        "seq": source.seq,
+        "changed": changed,
+        "refused": decision.refused,
+        "ordinal": decision.ordinal,
+        "version": decision.version,
+        "part": source.part,
+        "offset": source.offset,
+    }

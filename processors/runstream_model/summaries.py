@@ -1,0 +1,284 @@
+"""What is known of each (run, metric): count, extremes, ends and exact sum, over all points in any order.
+
+The state of a series is a function of the set of its points alone: no order, chunking or batching changes a bit of
+it (docs/design/summaries.md). It lives in arrays over slots; a batch is reduced to one entry a series first, so that
+each slot is touched once, and the number of numpy calls depends neither on runs nor on frames.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from runstream.events.names import NO_STEP
+from runstream_model.columns import ColumnData, Lists
+from runstream_model.exact_sum import Digits, ExactSums, peeled
+from runstream_model.failures import FoldError, StateNotLoaded
+from runstream_model.points import PointBatch
+from runstream_model.slots import SeriesSlots
+from runstream_model.winners import SeriesPoints, ends, maxima, minima, series_points, value_rank
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+#: The four points that are kept of a series: their value, step and time.
+_KEPT: Final = ("minimum", "maximum", "first", "last")
+#: Points that are folded at once: arrays of 512 kB stay in the processor's cache from one step to the next.
+_CHUNK_POINTS: Final = 1 << 16
+_NUMBERS: Final = ("count", "nan_count", "part", "offset")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """One point of each of some series."""
+
+    value: F64
+    step: I64
+    at_us: I64
+
+    def at(self, series: I64) -> "_Kept":
+        return _Kept(self.value[series], self.step[series], self.at_us[series])
+
+
+class SummaryFold:
+    """The summaries of the runs in memory. Not thread-safe; does no I/O.
+
+    A run is used in this order: `load` (once), any number of `fold`, `changed_columns` + `mark_saved`, `forget`.
+
+    Memory: 210 bytes a slot in arrays, which double when they are full (96 for the four points, 72 for the sum, 42 for
+    counts, position, names and marks), and 75 bytes a series in dictionaries. Slots of forgotten runs are used again.
+    """
+
+    def __init__(self) -> None:
+        self._slots = SeriesSlots()
+        self._columns: dict[str, npt.NDArray[Any]] = {name: np.zeros(0, np.int64) for name in _NUMBERS}
+        for kept in _KEPT:
+            self._columns |= {kept: np.zeros(0), f"{kept}_step": np.zeros(0, np.int64)}
+            self._columns[f"{kept}_at"] = np.zeros(0, np.int64)
+        self._sums = ExactSums()
+        self._is_changed = np.zeros(0, bool)
+        self._is_handed_over = np.zeros(0, bool)
+
+    @property
+    def runs_in_memory(self) -> int:
+        """How many runs are loaded."""
+        return len(self._slots.runs)
+
+    @property
+    def series_in_memory(self) -> int:
+        """How many (run, metric) have a slot."""
+        return self._slots.used
+
+    def unknown_runs(self, batch: PointBatch) -> set[str]:
+        """The runs of a batch that have to be loaded before it is folded."""
+        return batch.runs() - self._slots.runs.keys()
+
+    def load(self, runs: AbstractSet[str], rows: pa.Table) -> None:
+        """Take runs into memory. `rows`: what the view `summaries` has of them; a run without rows is new.
+
+        Rows of other runs are left out. A run that is in memory is replaced. Raises InvalidState for rows that no
+        fold wrote, FoldError if a replaced run has changes that are not saved.
+        """
+        self.forget(runs)
+        for run in runs:
+            self._slots.add_run(run)
+        wanted = [run in runs for run in rows.column("run").to_pylist()]
+        if not all(wanted):
+            rows = rows.filter(pa.array(wanted, pa.bool_()))
+        if not rows.num_rows:
+            return
+        named = zip(rows.column("run").to_pylist(), rows.column("metric").to_pylist(), strict=True)
+        slots = np.array([self._slots.slot(run, metric) for run, metric in named], np.int64)
+        self._reserve()
+        for name, column in self._columns.items():
+            column[slots] = _numpy(rows.column(name), column.dtype)
+        lists = rows.column("total_digits").combine_chunks()
+        digits = Digits(
+            _numpy(rows.column("total_exponent"), np.dtype(np.int32)),
+            _numpy(lists.flatten(), np.dtype(np.int64)),
+            np.diff(_numpy(lists.offsets, np.dtype(np.int64))),
+        )
+        self._sums.load(slots, digits)
+
+    def fold(self, batch: PointBatch) -> None:
+        """Fold a batch's points. Raises StateNotLoaded, and changes nothing, if a run of it is unknown."""
+        if not batch.points:
+            return
+        if missing := self.unknown_runs(batch):
+            raise StateNotLoaded(f"runs {sorted(missing)[:5]} are not in memory: call load() with their rows first")
+        of_segment = self._slots.of_segments(batch)
+        self._reserve()
+        first = np.flatnonzero(np.diff(of_segment, prepend=-1))
+        slots = of_segment[first]
+        begin = batch.segments.begin[first]
+        for one, end in _chunks(begin, batch.points):
+            low, high = int(begin[one]), int(begin[end]) if end < len(begin) else batch.points
+            columns = (batch.values[low:high], batch.steps[low:high], batch.at_us[low:high])
+            self._fold_points(slots[one:end], series_points(*columns, begin[one:end] - low))
+        group = batch.segments.group
+        offset = batch.groups.offset[group].astype(np.int64)
+        if len(first) < len(offset):
+            offset = np.maximum.reduceat(offset, first)
+        self._columns["part"][slots] = batch.groups.part[group[first]]
+        self._columns["offset"][slots] = np.maximum(self._columns["offset"][slots], offset)
+        self._is_changed[slots] = True
+
+    def changed_columns(self) -> tuple[dict[str, ColumnData], int]:
+        """The newest state of every series that changed since the last `mark_saved`, ordered by run and metric.
+
+        For `store.tables.encode_columns("summary_states", ...)`; the second value is the number of rows. part and
+        offset are those of the last record that has points of the series.
+        """
+        self._is_handed_over |= self._is_changed
+        self._is_changed[:] = False
+        slots, runs, metrics = self._slots.named(np.flatnonzero(self._is_handed_over))
+        digits, total = self._sums.read(slots)
+        columns: dict[str, ColumnData] = {"run": runs, "metric": metrics}
+        columns |= {name: column[slots] for name, column in self._columns.items()}
+        minimum, maximum = self._columns["minimum"][slots], self._columns["maximum"][slots]
+        total = np.where(minimum == -np.inf, -np.inf, np.where(maximum == np.inf, np.inf, total))
+        undefined = (self._columns["nan_count"][slots] > 0) | ((minimum == -np.inf) & (maximum == np.inf))
+        columns["total"] = np.where(undefined, np.nan, total)
+        columns["total_exponent"] = digits.exponents
+        columns["total_digits"] = Lists(digits.flat, digits.lengths)
+        return columns, len(slots)
+
+    def mark_saved(self) -> None:
+        """What the last `changed_columns` gave is in the store (or will be before anything is loaded again). Series
+        that changed after that call stay changed."""
+        self._is_handed_over[:] = False
+
+    def forget(self, runs: AbstractSet[str]) -> None:
+        """Drop runs from memory; those that are not there are left out. Raises FoldError, and drops nothing, if one
+        has changes that are not saved."""
+        known = [run for run in runs if run in self._slots.runs]
+        slots = np.array([slot for run in known for slot in self._slots.runs[run].slots.values()], np.int64)
+        unsaved = self._is_changed[slots] | self._is_handed_over[slots]
+        if unsaved.any():
+            raise FoldError(
+                f"{int(unsaved.sum())} series of runs to forget are not saved: save changed_columns() first"
+            )
+        for column in self._columns.values():
+            column[slots] = 0
+        self._sums.clear(slots)
+        for run in known:
+            self._slots.drop_run(run)
+
+    def _reserve(self) -> None:
+        have = len(self._is_changed)
+        if self._slots.capacity <= have:
+            return
+        more = self._slots.capacity - have
+        for name, column in self._columns.items():
+            self._columns[name] = np.concatenate((column, np.zeros(more, column.dtype)))
+        self._is_changed = np.concatenate((self._is_changed, np.zeros(more, bool)))
+        self._is_handed_over = np.concatenate((self._is_handed_over, np.zeros(more, bool)))
+        self._sums.reserve(self._slots.capacity)
+
+    def _fold_points(self, slots: I64, points: SeriesPoints) -> None:
+        """Reduce points to one entry a series, and merge these into the slots, none of which occurs twice."""
+        numbers = self._columns
+        is_new = np.flatnonzero(numbers["count"][slots] == 0)
+        minimum, maximum, first, last = _winners(points)
+        self._merge_extreme("minimum", np.less, slots, is_new, minimum)
+        self._merge_extreme("maximum", np.greater, slots, is_new, maximum)
+        self._merge_end("first", np.less, slots, is_new, first)
+        self._merge_end("last", np.greater, slots, is_new, last)
+        numbers["count"][slots] += points.length
+        values = points.values
+        largest = np.maximum(-minimum.value, maximum.value)
+        if points.has_nan or np.isinf(largest).any():
+            numbers["nan_count"][slots] += np.add.reduceat(np.isnan(values).astype(np.int64), points.begin)
+            values = np.where(np.isfinite(values), values, 0.0)
+            largest = np.maximum.reduceat(np.abs(values), points.begin)
+        for amounts in peeled(values, points.length, largest):
+            self._sums.add(slots, amounts)
+
+    def _merge_extreme(self, kept: str, beats: np.ufunc, slots: I64, is_new: I64, theirs: _Kept) -> None:
+        """The smaller (`beats` is less) or larger value stays; NaN is none."""
+        ours = self._columns[kept][slots]
+        wins = beats(theirs.value, ours) | (np.isnan(ours) & ~np.isnan(theirs.value))
+        wins[is_new] = True
+        ties = np.flatnonzero((theirs.value == ours) & ~wins)
+        if ties.size:
+            tied, at = theirs.at(ties), self._kept(kept, slots[ties])
+            # Of two zeros that are equal in all else, -0.0 is the minimum and 0.0 the maximum.
+            by_sign = beats(value_rank(tied.value), value_rank(at.value))
+            wins[ties] = _comes_before(np.less, tied, at, by_sign)
+        self._keep(kept, slots, wins, theirs)
+
+    def _merge_end(self, kept: str, beats: np.ufunc, slots: I64, is_new: I64, theirs: _Kept) -> None:
+        """The first (`beats` is less) or last by step, time and value stays."""
+        ours = self._columns[f"{kept}_step"][slots]
+        wins = beats(theirs.step, ours)
+        wins[is_new] = True
+        ties = np.flatnonzero((theirs.step == ours) & ~wins)
+        if ties.size:
+            tied, at = theirs.at(ties), self._kept(kept, slots[ties])
+            wins[ties] = _comes_before(beats, tied, at, beats(value_rank(tied.value), value_rank(at.value)))
+        self._keep(kept, slots, wins, theirs)
+
+    def _kept(self, kept: str, slots: I64) -> _Kept:
+        return _Kept(*(self._columns[name][slots] for name in (kept, f"{kept}_step", f"{kept}_at")))
+
+    def _keep(self, kept: str, slots: I64, wins: Bools, theirs: _Kept) -> None:
+        if not wins.any():
+            return
+        if not wins.all():
+            slots, theirs = slots[wins], theirs.at(np.flatnonzero(wins))
+        self._columns[kept][slots] = theirs.value
+        self._columns[f"{kept}_step"][slots] = theirs.step
+        self._columns[f"{kept}_at"][slots] = theirs.at_us
+
+
+def _chunks(begin: I64, points: int) -> Iterator[tuple[int, int]]:
+    """Series [one, end) that have about _CHUNK_POINTS together (a single one may have more)."""
+    chunk = begin // _CHUNK_POINTS
+    starts = np.flatnonzero(np.diff(chunk, prepend=-1)).tolist()
+    yield from pairwise([*starts, len(begin)])
+
+
+def _winners(points: SeriesPoints) -> tuple[_Kept, _Kept, _Kept, _Kept]:
+    """Minimum, maximum, first and last of each series."""
+    if points.even_length != 1:
+        first, last = ends(points)
+        minimum, maximum = _kept_points(points, minima(points)), _kept_points(points, maxima(points))
+        return minimum, maximum, _kept_points(points, first), _kept_points(points, last)
+    # One point a series is everything; but a NaN is no extreme.
+    only = _kept_points(points, points.begin)
+    if not points.has_nan:
+        return only, only, only, only
+    extreme = _kept_points(points, np.where(np.isnan(points.values), -1, points.begin))
+    return extreme, extreme, only, only
+
+
+def _kept_points(points: SeriesPoints, winners: I64) -> _Kept:
+    """The winners; NaN, NO_STEP and 0 where there is none. Every NaN is the same NaN."""
+    value, step, at = points.values[winners], points.steps[winners], points.at_us[winners]
+    if points.has_nan:
+        value[np.isnan(value)] = np.nan
+        none = winners < 0
+        value[none], step[none], at[none] = np.nan, NO_STEP, 0
+    return _Kept(value, step, at)
+
+
+def _comes_before(beats: np.ufunc, theirs: _Kept, ours: _Kept, in_tie: Bools) -> Bools:
+    """By (step, time); `in_tie` decides where both are equal."""
+    same_step, same_time = theirs.step == ours.step, theirs.at_us == ours.at_us
+    before: Bools = beats(theirs.step, ours.step)
+    before |= same_step & (beats(theirs.at_us, ours.at_us) | (same_time & in_tie))
+    return before
+
+
+def _numpy(column: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A column of a table as numbers; times as microseconds."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
+    array: npt.NDArray[Any] = column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(False)
+    return array.astype(dtype, copy=False)

@@ -1,0 +1,1 @@
+"""Comet: what the unmodified `comet_ml` writes (`writes`) and reads (`reads`)."""

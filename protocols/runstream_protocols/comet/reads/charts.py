@@ -1,0 +1,188 @@
+"""Charts: curves and parameters of several experiments in one answer, by six statements at most."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from aiohttp import web
+
+from runstream_protocols.comet.reads.answers import CometChart, CometCharts, CometCurve, at_ms, step_of
+from runstream_protocols.comet.reads.asked import AskedCharts
+from runstream_protocols.comet.reads.sampling import (
+    MAX_FULL,
+    MAX_SAMPLED,
+    Series,
+    chart_series_statement,
+    full_statement,
+    sampled_statement,
+    series_of,
+)
+from runstream_query.answers import Logged
+from runstream_query.errors import InvalidRequest
+from runstream_query.http.context import Context
+from runstream_query.http.pages import shown_rows
+from runstream_query.http.series import values_of
+from runstream_query.sql.parameters import Parameters
+
+#: As Python values, until they are encoded.
+_POINT_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The points of a curve by columns of the same length: a chart has up to a million of them, and to hold each by
+    itself costs the server three times as much."""
+
+    steps: Sequence[int]
+    at_ms: Sequence[int | None]
+    values: Sequence[float | None]
+    epochs: Sequence[int | None]
+
+    def among(self, steps: Sequence[int]) -> "Drawn":
+        """The last point of each of these steps, nothing where there is none."""
+        places = {step: place for place, step in enumerate(self.steps)}
+        found = [places.get(step) for step in steps]
+        at_ms = [None if place is None else self.at_ms[place] for place in found]
+        values = [None if place is None else self.values[place] for place in found]
+        return Drawn(steps, at_ms, values, [None if place is None else self.epochs[place] for place in found])
+
+
+Points = dict[tuple[str, str], Drawn]
+
+
+async def charts(context: Context, request: web.Request, asked: AskedCharts) -> CometCharts:
+    """By experiment, in the order asked for; unknown ones are left out, and so are metrics that one does not have."""
+    wanted = list(dict.fromkeys(asked.targeted_experiments))
+    rows = await shown_rows(context, wanted, context.clock())
+    rows = {run: row for run, row in rows.items() if not row["deleted"]}
+    series = await _series(context, list(rows), asked)
+    async with context.outgoing.holding(points_of(series, asked.fetch_full) * _POINT_BYTES):
+        points, params = await asyncio.gather(
+            _points(context, series, asked.fetch_full), _parameters(context, list(rows), asked.params)
+        )
+        return await asyncio.to_thread(_answer, rows, points, params, asked)
+
+
+async def _series(context: Context, runs: Sequence[str], asked: AskedCharts) -> list[Series]:
+    if not runs or not asked.metrics:
+        return []
+    limit, bound = context.settings.max_series, Parameters()
+    found = await context.rows(chart_series_statement(runs, asked.metrics, limit + 1, bound), bound)
+    if len(found) > limit:
+        raise InvalidRequest(f"more than {limit} curves: ask for fewer experiments or metrics", name="metrics")
+    series = [series_of(row) for row in found]
+    total = points_of(series, asked.fetch_full)
+    if total > MAX_FULL:
+        if not asked.fetch_full:
+            raise InvalidRequest(
+                f"these curves have {total} points, a chart has room for {MAX_FULL}: ask for fewer experiments or "
+                "metrics at once",
+                name="metrics",
+            )
+        raise InvalidRequest(
+            f"these curves have {total} points, a chart has room for {MAX_FULL}: ask without full, for fewer at "
+            "once, or for the points of each metric",
+            name="fetchFull",
+        )
+    return series
+
+
+def points_of(series: Sequence[Series], full: bool) -> int:
+    """How many points these curves are drawn with, at most."""
+    return sum(one.count if full else min(one.count, MAX_SAMPLED) for one in series)
+
+
+async def _points(context: Context, series: Sequence[Series], full: bool) -> Points:
+    short = [one for one in series if full or one.count <= MAX_SAMPLED]
+    long = [one for one in series if not full and one.count > MAX_SAMPLED]
+    reads = [(full_statement, short), (sampled_statement, long)]
+    tables = []
+    for statement, of in reads:
+        if of:
+            bound = Parameters()
+            tables.append(context.table(statement(of, bound), bound))
+    points: Points = {}
+    for table in await asyncio.gather(*tables):
+        points |= await asyncio.to_thread(_by_series, table)
+    return points
+
+
+def _by_series(table: pa.Table) -> Points:
+    """The curves of a table that is ordered by them."""
+    if not table.num_rows:
+        return {}
+    runs, metrics = (table.column(name).combine_chunks() for name in ("run", "metric"))
+    changes = pc.or_(pc.not_equal(runs[1:], runs[:-1]), pc.not_equal(metrics[1:], metrics[:-1]))
+    begins = [0, *(np.flatnonzero(changes.to_numpy(zero_copy_only=False)) + 1).tolist()]
+    at_ms = (table.column("at").cast(pa.int64()).to_numpy() // 1000).tolist()
+    steps, values, epochs = (values_of(table.column(name)) for name in ("step", "value", "epoch"))
+    ends = [*begins[1:], table.num_rows]
+    return {
+        (runs[begin].as_py(), metrics[begin].as_py()): Drawn(
+            steps[begin:end], at_ms[begin:end], values[begin:end], epochs[begin:end]
+        )
+        for begin, end in zip(begins, ends, strict=True)
+    }
+
+
+async def _parameters(
+    context: Context, runs: Sequence[str], names: Sequence[str] | None
+) -> dict[str, dict[str, Logged]] | None:
+    """Run -> parameter -> value; None (not nothing) if none were asked for. A missing one is null."""
+    if not names:
+        return None
+    found: dict[str, dict[str, Logged]] = {run: dict.fromkeys(names) for run in runs}
+    if runs:
+        bound = Parameters()
+        sql = (
+            f"SELECT run, name, value FROM attributes WHERE run IN {bound.run_ids(runs)} AND kind = 'parameter' "
+            f"AND name IN {bound.texts(names)} AND NOT deleted"
+        )
+        for row in await context.rows(sql, bound):
+            found[row["run"]][row["name"]] = json.loads(row["value"])
+    return found
+
+
+def _answer(
+    rows: Mapping[str, dict[str, Any]],
+    points: Points,
+    params: Mapping[str, dict[str, Logged]] | None,
+    asked: AskedCharts,
+) -> CometCharts:
+    metrics = list(dict.fromkeys(asked.metrics))
+    answers: dict[str, CometChart] = {}
+    for run, row in rows.items():
+        of_run = {metric: points[run, metric] for metric in metrics if (run, metric) in points}
+        # numpy sorts without holding the interpreter.
+        arrays = [np.asarray(curve.steps, np.int64) for curve in of_run.values()]
+        steps = np.unique(np.concatenate(arrays)).tolist() if arrays else []
+        started_ms = at_ms(row["started_at"])
+        curves = [
+            _curve(metric, curve if asked.independent_metrics else curve.among(steps), started_ms)
+            for metric, curve in of_run.items()
+        ]
+        answers[run] = CometChart(
+            experiment_key=run,
+            experimentKey=run,
+            experimentName=row["name"] or None,
+            steps=[step_of(step) for step in steps],
+            metrics=curves,
+            params=None if params is None else params[run],
+        )
+    return CometCharts(experiments=answers, empty=not any(chart.metrics for chart in answers.values()))
+
+
+def _curve(metric: str, points: Drawn, started_ms: int) -> CometCurve:
+    return CometCurve(
+        metric_name=metric,
+        values=points.values,
+        steps=[step_of(step) for step in points.steps],
+        epochs=points.epochs,
+        timestamps=points.at_ms,
+        durations=[None if at_ms is None else at_ms - started_ms for at_ms in points.at_ms],
+    )

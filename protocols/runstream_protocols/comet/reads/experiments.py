@@ -1,0 +1,95 @@
+"""One experiment: metadata, tags, and the summaries of its metrics, parameters and other values."""
+
+from typing import Any
+
+from aiohttp import web
+
+from runstream_protocols.comet.reads.answers import (
+    CometExperiment,
+    CometSummaries,
+    CometSummary,
+    CometTags,
+    at_ms,
+    number_text,
+    run_context_of,
+    step_of,
+)
+from runstream_protocols.comet.reads.asked import AskedOfExperiment
+from runstream_protocols.comet.reads.predicates import NAME
+from runstream_protocols.comet.reads.runs import experiments_by_row, require_row
+from runstream_query.http.context import Context
+from runstream_query.http.details import SUMMARY_COLUMNS
+from runstream_query.sql.parameters import Parameters
+
+
+async def metadata(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometExperiment:
+    (found,) = await experiments_by_row(context, [await require_row(context, asked.experiment_key)])
+    return found
+
+
+async def tags(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometTags:
+    return CometTags(tags=(await require_row(context, asked.experiment_key))["tags"])
+
+
+async def metric_summaries(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometSummaries:
+    """By name. The current value is the last of the curve; extremes leave NaN out."""
+    await require_row(context, asked.experiment_key)
+    parameters = Parameters()
+    sql = f"SELECT {SUMMARY_COLUMNS} FROM summaries WHERE run = {parameters.text(asked.experiment_key)} ORDER BY metric"
+    return CometSummaries(values=await context.models(_of_metric, sql, parameters))
+
+
+def _of_metric(row: dict[str, Any]) -> CometSummary:
+    context = run_context_of(row["metric"])
+    return CometSummary(
+        name=row["metric"],
+        value_max=number_text(row["maximum"]),
+        value_min=number_text(row["minimum"]),
+        value_current=number_text(row["last"]),
+        timestamp_max=at_ms(row["maximum_at"]),
+        timestamp_min=at_ms(row["minimum_at"]),
+        timestamp_current=at_ms(row["last_at"]),
+        run_context_max=context,
+        run_context_min=context,
+        run_context_current=context,
+        step_max=step_of(row["maximum_step"]),
+        step_min=step_of(row["minimum_step"]),
+        step_current=step_of(row["last_step"]),
+    )
+
+
+async def parameter_summaries(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometSummaries:
+    await require_row(context, asked.experiment_key)
+    return CometSummaries(values=await _attributes(context, asked.experiment_key, "parameter"))
+
+
+async def other_summaries(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometSummaries:
+    """With the run's name as `Name`, in whose favour another value that was logged under it is left out."""
+    row = await require_row(context, asked.experiment_key)
+    logged = await _attributes(context, asked.experiment_key, "other")
+    if not row["name"]:
+        return CometSummaries(values=[one for one in logged if one.name != NAME])
+    named = _of_text(NAME, row["name"], at_ms(row["created_at"]))
+    return CometSummaries(values=[named, *(one for one in logged if one.name != NAME)])
+
+
+async def _attributes(context: Context, run: str, kind: str) -> list[CometSummary]:
+    """The newest values of one kind, by name, each as a person would read it: what Comet keeps are texts."""
+    parameters = Parameters()
+    sql = (
+        f"SELECT name, text, at FROM attributes WHERE run = {parameters.text(run)} AND "
+        f"kind = {parameters.text(kind)} AND NOT deleted ORDER BY name"
+    )
+    return await context.models(lambda row: _of_text(row["name"], row["text"], at_ms(row["at"])), sql, parameters)
+
+
+def _of_text(name: str, text: str, ms: int) -> CometSummary:
+    return CometSummary(
+        name=name,
+        value_max=text,
+        value_min=text,
+        value_current=text,
+        timestamp_max=ms,
+        timestamp_min=ms,
+        timestamp_current=ms,
+    )

@@ -1,0 +1,162 @@
+"""Assets and models of an experiment."""
+
+import asyncio
+import json
+from typing import Final
+
+from aiohttp import web
+
+from runstream_protocols.comet.reads.answers import (
+    CometAsset,
+    CometAssets,
+    CometModel,
+    CometModels,
+    at_ms,
+)
+from runstream_protocols.comet.reads.asked import (
+    AskedAsset,
+    AskedAssetByName,
+    AskedAssets,
+    AskedModel,
+    AskedOfExperiment,
+)
+from runstream_protocols.comet.reads.registered import send_registered
+from runstream_protocols.comet.reads.runs import require_row
+from runstream_protocols.comet.reads.zipped import stream_zip
+from runstream_query.answers import Asset
+from runstream_query.errors import NotFound
+from runstream_query.http.context import Context
+from runstream_query.http.endpoint import Asked, Call
+from runstream_query.http.files import AskedAssets as AskedNativeAssets
+from runstream_query.http.files import download, list_assets
+from runstream_service.comet import (
+    LINK,
+    MODEL,
+    asset_link,
+    experiment_model_id,
+    is_asset,
+    model_of_file,
+    registered,
+    type_of_asset,
+)
+
+_HISTOGRAM: Final = "histogram_combined_3d"
+#: What a page can show by itself.
+_VIEWED: Final = ("image", "text-sample")
+
+
+async def assets(context: Context, request: web.Request, asked: AskedAssets) -> CometAssets:
+    """By name, then by step and time; `all`, or those of one type (Comet's name or ours)."""
+    found = await assets_of(context, request, asked.experiment_key)
+    shown = [one for one in found if _is_of(one, asked.type)]
+    return CometAssets(assets=await _assets(context, request, shown))
+
+
+async def assets_by_name(context: Context, request: web.Request, asked: AskedAssetByName) -> CometAssets:
+    found = await assets_of(context, request, asked.experiment_key)
+    named = [one for one in found if one.name == asked.asset_name and _is_of(one, asked.type)]
+    return CometAssets(assets=await _assets(context, request, named))
+
+
+async def _assets(context: Context, request: web.Request, found: list[Asset]) -> list[CometAsset]:
+    def made() -> list[CometAsset]:
+        return [_asset(request, one) for one in found]
+
+    return await asyncio.to_thread(made) if context.usage.is_large else made()
+
+
+async def assets_of(context: Context, request: web.Request, key: str) -> list[Asset]:
+    """Every asset of an experiment that was not deleted. Raises NotFound."""
+    return [one for one in await files_of(context, request, key) if is_asset(one.asset)]
+
+
+async def files_of(context: Context, request: web.Request, key: str) -> list[Asset]:
+    """The assets, and what has a method of its own in Comet. Raises NotFound."""
+    await require_row(context, key)
+    listed = await list_assets(context, Call(request, {"run": key}, AskedNativeAssets()))
+    return listed.assets
+
+
+def _is_of(asset: Asset, wanted: str) -> bool:
+    return wanted in ("", "all", asset.kind, type_of_asset(asset.kind))
+
+
+def _asset(request: web.Request, found: Asset) -> CometAsset:
+    kind = type_of_asset(found.kind)
+    remote = found.metadata.get(LINK)
+    metadata = {name: value for name, value in found.metadata.items() if name not in (LINK, MODEL)}
+    link = asset_link(request, experimentKey=found.run, assetId=found.asset)
+    return CometAsset(
+        experiment_key=found.run,
+        asset_id=found.asset,
+        file_name=found.name,
+        file_size=found.size_bytes,
+        type=kind,
+        step=found.step,
+        run_context=found.context,
+        created_at=at_ms(found.at),
+        link=remote if isinstance(remote, str) else link,
+        remote=isinstance(remote, str),
+        curl_download=f'curl "{link}" -H "Authorization: $COMET_API_KEY"',
+        dir=found.name.rpartition("/")[0] or "assets",
+        metadata=json.dumps(metadata, ensure_ascii=False) if metadata else None,
+        etag=found.sha256,
+        audio=kind == "audio",
+        video=kind == "video",
+        image=kind == "image",
+        histogram=kind == _HISTOGRAM,
+        can_view=kind in _VIEWED,
+    )
+
+
+async def asset(context: Context, request: web.Request, asked: AskedAsset) -> web.StreamResponse:
+    """The bytes as they were logged, whole or one range; of an experiment's asset or of a registered model's file."""
+    of_model = registered(asked.asset_id)
+    if of_model is not None:
+        return await send_registered(context, request, *of_model)
+    await require_row(context, asked.experiment_key)
+    path = {"run": asked.experiment_key, "asset": asked.asset_id}
+    return await download(context, Call(request, path, Asked()))
+
+
+def model_of(asset: Asset) -> str:
+    """The model that a file belongs to."""
+    return model_of_file(asset.name, asset.metadata)
+
+
+async def models(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometModels:
+    """Files of the kind `model`, by model."""
+    found = await _model_files(context, request, asked.experiment_key)
+    names = sorted({model_of(one) for one in found})
+    return CometModels(models=[_model(asked.experiment_key, name) for name in names])
+
+
+def _model(key: str, name: str) -> CometModel:
+    return CometModel(experiment_model_id=experiment_model_id(key, name), experiment_key=key, model_name=name)
+
+
+async def model_assets(context: Context, request: web.Request, asked: AskedModel) -> CometAssets:
+    """Files are called as they are within the model: where a client puts them below a folder, the model is that."""
+    found = await _files_of_model(context, request, asked)
+    return CometAssets(assets=[_asset(request, one).model_copy(update={"file_name": name}) for name, one in found])
+
+
+async def model_archive(context: Context, request: web.Request, asked: AskedModel) -> web.StreamResponse:
+    """The files of a model as one archive, without those that are elsewhere."""
+    found = dict(await _files_of_model(context, request, asked))
+    if not found:
+        raise NotFound(
+            f"experiment {asked.experiment_key} has no model {asked.model_name[:140]!r}: see get_model_names"
+        )
+    stored = [(name, one.sha256, one.size_bytes) for name, one in found.items() if LINK not in one.metadata]
+    return await stream_zip(context, request, f"{asked.model_name}.zip", stored)
+
+
+async def _files_of_model(context: Context, request: web.Request, asked: AskedModel) -> list[tuple[str, Asset]]:
+    found = await _model_files(context, request, asked.experiment_key)
+    of_model = [one for one in found if model_of(one) == asked.model_name]
+    return [(one.name.removeprefix(f"{asked.model_name}/"), one) for one in of_model]
+
+
+async def _model_files(context: Context, request: web.Request, key: str) -> list[Asset]:
+    return [one for one in await assets_of(context, request, key) if one.kind == "model"]

@@ -1,0 +1,275 @@
+"""Comet's model registry: artifacts of the type `model` of whole workspaces."""
+
+import json
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from runstream_protocols.comet.reads import registry_answers as a
+from runstream_protocols.comet.reads.answers import CometAsset, CometNotes, at_ms
+from runstream_protocols.comet.reads.asked import (
+    AskedHistory,
+    AskedItems,
+    AskedLatest,
+    AskedNothing,
+    AskedRegistered,
+    AskedVersion,
+    AskedWorkspace,
+)
+from runstream_protocols.comet.reads.registered import (
+    File,
+    Registered,
+    Version,
+    find_model,
+    model_with_id,
+    numbers_of,
+    registered_models,
+    remarks_on,
+    versions_of,
+    with_files_of,
+)
+from runstream_protocols.comet.reads.registry_history import changes_of
+from runstream_protocols.comet.reads.zipped import stream_zip
+from runstream_query.errors import NotFound
+from runstream_query.http.context import Context
+from runstream_query.sql.parameters import Parameters
+from runstream_service.comet import (
+    MODEL_TYPE,
+    REMARK_CONFIGURATION,
+    REMARK_METADATA,
+    STATUSES,
+    asset_link,
+    experiment_model_id,
+    registered,
+    registry_file_id,
+    registry_item_id,
+    type_of_asset,
+)
+
+
+async def models(context: Context, request: web.Request, asked: AskedWorkspace) -> a.CometRegistryModels:
+    """By name."""
+    found = await registered_models(context, asked.workspace_name)
+    return a.CometRegistryModels(registry_models=[a.CometRegistryModel(**_about(one)) for one in found])
+
+
+async def count(context: Context, request: web.Request, asked: AskedWorkspace) -> a.CometModelCount:
+    return a.CometModelCount(registry_model_count=len(await registered_models(context, asked.workspace_name)))
+
+
+async def details(context: Context, request: web.Request, asked: AskedRegistered) -> a.CometModelDetails:
+    """A model with all its versions and their files."""
+    model = await find_model(context, asked.workspace_name, asked.model_name)
+    versions = await versions_of(context, model.artifact, with_files=True)
+    return _details(request, model, versions)
+
+
+async def latest(context: Context, request: web.Request, asked: AskedLatest) -> a.CometModelDetails:
+    """A model with its highest version, of those that are asked for. Raises NotFound."""
+    model = await find_model(context, asked.workspace_name, asked.model_name)
+
+    def is_meant(one: Version) -> bool:
+        numbers = numbers_of(one.version) or (None, None)
+        return (
+            (asked.stage is None or asked.stage in one.labels)
+            and asked.version_major in (None, numbers[0])
+            and asked.version_minor in (None, numbers[1])
+        )
+
+    found = [one for one in await versions_of(context, model.artifact) if is_meant(one)]
+    if not found:
+        raise NotFound(f"{model.name} has no such version: see get_registry_model_versions")
+    return _details(request, model, [await with_files_of(context, model.artifact, found[0])])
+
+
+async def compact(context: Context, request: web.Request, asked: AskedRegistered) -> a.CometCompactModel:
+    """The same without files."""
+    model = await find_model(context, asked.workspace_name, asked.model_name)
+    versions = await versions_of(context, model.artifact)
+    return a.CometCompactModel(**_about(model), versions=[_item(model, one) for one in versions])
+
+
+async def item(context: Context, request: web.Request, asked: AskedVersion) -> a.CometModelVersion:
+    model, found = await _meant(context, asked, with_files=False)
+    return _item(model, found)
+
+
+async def items(context: Context, request: web.Request, asked: AskedItems) -> a.CometModelItems:
+    """The highest first."""
+    model = await find_model(context, asked.workspace_name, asked.model_name)
+    found = [
+        one
+        for one in await versions_of(context, model.artifact)
+        if one.version.startswith(asked.version_prefix)
+        and asked.status in (None, one.status)
+        and (asked.tag is None or asked.tag in one.labels)
+    ]
+    return a.CometModelItems(items=[_item(model, one) for one in found])
+
+
+async def instructions(context: Context, request: web.Request, asked: AskedVersion) -> a.CometModelDownload:
+    """Where the files of a version are."""
+    model, found = await _meant(context, asked, with_files=True)
+    versions = [_with_assets(request, model, found)]
+    return a.CometModelDownload(registry_model_id=model.artifact, model_name=model.name, versions=versions)
+
+
+async def download(context: Context, request: web.Request, asked: AskedVersion) -> web.StreamResponse:
+    """The files of a version as one archive, without those that are elsewhere."""
+    model, found = await _meant(context, asked, with_files=True)
+    stored = [(one.name, one.sha256, one.size_bytes) for one in found.files if one.sha256]
+    return await stream_zip(context, request, f"{model.name}_{found.version}.zip", stored)
+
+
+async def notes(context: Context, request: web.Request, asked: AskedRegistered) -> CometNotes:
+    return CometNotes(notes=(await find_model(context, asked.workspace_name, asked.model_name)).notes)
+
+
+async def allowed_statuses(context: Context, request: web.Request, asked: AskedWorkspace) -> a.CometAllowedStatus:
+    """Every text is allowed. Shown are the usual ones, and those that are in use in the workspace."""
+    parameters = Parameters()
+    key = parameters.text(f"{asked.workspace_name}/")
+    sql = (
+        "SELECT DISTINCT status FROM artifact_versions WHERE NOT deleted AND artifact IN (SELECT artifact FROM "
+        f"artifact_states WHERE startsWith(key, {key}) AND project = '' AND "
+        f"artifact_type = {parameters.text(MODEL_TYPE)}) AND status != '' ORDER BY status"
+    )
+    used = [row["status"] for row in await context.rows(sql, parameters)]
+    return a.CometAllowedStatus(allowed_status=list(dict.fromkeys((*STATUSES, *used))))
+
+
+async def metadata(context: Context, request: web.Request, asked: AskedNothing) -> a.CometModelMetadata:
+    """What the version was logged with, and what was said later over it."""
+    model, found = await _of_item(context, request.match_info["item"])
+    values = dict(found.metadata)
+    for remark in await remarks_on(context, model, found.ordinal):
+        values |= remark.get(REMARK_METADATA, {})
+    return a.CometModelMetadata(metadata=[a.CometMember(key=key, value=value) for key, value in values.items()])
+
+
+async def status_configuration(
+    context: Context, request: web.Request, asked: AskedNothing
+) -> a.CometStatusConfiguration:
+    """What was said last."""
+    model, found = await _of_item(context, request.match_info["item"])
+    said = [remark[REMARK_CONFIGURATION] for remark in await remarks_on(context, model, found.ordinal)
+            if REMARK_CONFIGURATION in remark]  # fmt: skip
+    if not said:
+        return a.CometStatusConfiguration()
+    return a.CometStatusConfiguration(**{**said[-1], "modelItemId": registry_item_id(model.artifact, found.ordinal)})
+
+
+async def history(context: Context, request: web.Request, asked: AskedHistory) -> a.CometModelHistory:
+    """What changed in a version, by day, the newest first."""
+    model, found = await _of_item(context, asked.registry_model_item_id)
+    days: dict[str, list[a.CometModelChange]] = {}
+    for change in reversed(await changes_of(context, model, found.ordinal)):
+        answer = a.CometModelChange(
+            action_type=change.action,
+            comment=change.comment,
+            previous_value=change.before,
+            new_value=change.after,
+            registry_model_id=model.artifact,
+            registry_model_name=model.name,
+            registry_model_item_id=registry_item_id(model.artifact, found.ordinal),
+            registry_model_item_version=found.version,
+            timestamp=at_ms(change.at),
+        )
+        days.setdefault(f"{change.at:%B} {change.at.day}, {change.at.year}", []).append(answer)
+    return a.CometModelHistory(**days)
+
+
+async def _meant(context: Context, asked: AskedVersion, *, with_files: bool) -> tuple[Registered, Version]:
+    """Raises NotFound."""
+    model = await find_model(context, asked.workspace_name, asked.model_name)
+    for one in await versions_of(context, model.artifact):
+        if asked.version in (None, one.version) and (asked.stage is None or asked.stage in one.labels):
+            return model, await with_files_of(context, model.artifact, one) if with_files else one
+    what = f"version {asked.version[:80]}" if asked.version else f"version with the tag {asked.stage!r}"
+    raise NotFound(f"{model.name} has no {what if asked.version or asked.stage else 'version'}: see find_versions")
+
+
+async def _of_item(context: Context, item_id: str) -> tuple[Registered, Version]:
+    """Raises NotFound."""
+    meant = registered(item_id)
+    if meant is not None and meant[2] is None:
+        model = await model_with_id(context, meant[0])
+        found = await versions_of(context, model.artifact, ordinal=meant[1])
+        if found:
+            return model, found[0]
+    raise NotFound(f"no version of a registered model has the id {item_id[:80]!r}: look it up with get_details")
+
+
+def _about(model: Registered) -> dict[str, object]:
+    return {
+        "registry_model_id": model.artifact,
+        "model_name": model.name,
+        "workspace_name": model.workspace,
+        "description": model.description,
+        "is_public": model.public,
+        "created_at": at_ms(model.created_at),
+        "last_updated": at_ms(model.updated_at),
+        "number_of_versions": model.versions,
+    }
+
+
+def _details(request: web.Request, model: Registered, versions: Sequence[Version]) -> a.CometModelDetails:
+    made = [_with_assets(request, model, one) for one in versions]
+    return a.CometModelDetails(**_about(model), notes=model.notes, versions=made)
+
+
+def _item(model: Registered, found: Version) -> a.CometModelVersion:
+    name, run = found.from_model or None, found.run or None
+    return a.CometModelVersion(
+        registry_model_item_id=registry_item_id(model.artifact, found.ordinal),
+        registry_model_id=model.artifact,
+        model_name=model.name,
+        workspace_name=model.workspace,
+        version=found.version,
+        comment=found.comment,
+        tags=list(found.labels),
+        stages=list(found.labels),
+        status=found.status,
+        experiment_key=run,
+        experiment_model=a.CometExperimentModel(
+            experiment_model_id=experiment_model_id(run, name) if run and name else None,
+            experiment_model_name=name,
+            experiment_key=run,
+        ),
+        created_at=at_ms(found.created_at),
+        updated_at=at_ms(found.updated_at),
+        last_updated=at_ms(found.updated_at),
+    )
+
+
+def _with_assets(request: web.Request, model: Registered, found: Version) -> a.CometModelVersionWithAssets:
+    assets = [_asset(request, model, found, file) for file in found.files]
+    return a.CometModelVersionWithAssets(**_item(model, found).model_dump(), assets=assets)
+
+
+def _asset(request: web.Request, model: Registered, found: Version, file: File) -> CometAsset:
+    asset_id = registry_file_id(model.artifact, found.ordinal, file.number)
+    link = asset_link(request, experimentKey=found.run, assetId=asset_id)
+    about = found.about_files.get(file.name)
+    # The client looks into the metadata of a file that is elsewhere without asking whether there are any.
+    text = json.dumps(about or {}, ensure_ascii=False) if about or file.link else None
+    return CometAsset(
+        experiment_key=found.run,
+        asset_id=asset_id,
+        file_name=file.name,
+        file_size=file.size_bytes,
+        type=type_of_asset(MODEL_TYPE),
+        step=None,
+        created_at=at_ms(found.created_at),
+        link=file.link or link,
+        remote=bool(file.link),
+        curl_download=f'curl "{link}" -H "Authorization: $COMET_API_KEY"',
+        dir=f"models/{found.from_model or model.name}",
+        metadata=text,
+        etag=file.sha256,
+        audio=False,
+        video=False,
+        image=False,
+        histogram=False,
+        can_view=False,
+    )

@@ -1,0 +1,131 @@
+"""Statements for charts: of each curve all points, or a sample that looks the same.
+
+A sample divides a curve into buckets of equal width and keeps of each the first, the last, the lowest and the highest
+point: real points, the extremes of the curve among them. Of several that are equally low the first is kept, of those
+that are equally high the last, so that the same question has the same answer. Points without a step are divided by
+their times.
+
+Which point is the first or the lowest is decided by one number of 128 bits: with tuples the statement takes 1.4 times
+the CPU.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runstream.events.names import NO_EPOCH, NO_STEP
+from runstream_protocols.comet.reads.answers import at_ms
+from runstream_query.sql.parameters import Parameters
+from runstream_query.sql.series import bucket_width
+
+#: A chart on a screen is about 1,000 pixels wide, of which Comet shows a curve with some hundred points.
+MAX_SAMPLED: Final = 500
+#: Points of all curves of one chart: as Python values and JSON a point is about 300 bytes.
+MAX_FULL: Final = 1_000_000
+#: Four points a bucket.
+BUCKETS: Final = MAX_SAMPLED // 4
+_SIGN: Final = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A curve that exists: how many points, and where its ends are (steps, or microseconds if `by_time`)."""
+
+    run: str
+    metric: str
+    count: int
+    low: int
+    high: int
+    by_time: bool
+
+    @property
+    def width(self) -> int:
+        return bucket_width(self.low, self.high, BUCKETS, 1)
+
+
+def series_of(row: Mapping[str, Any]) -> Series:
+    """From a row of `chart_series_statement`."""
+    by_time = row["first_step"] == NO_STEP or row["first_step"] == row["last_step"]
+    low, high = row["first_step"], row["last_step"]
+    if by_time:
+        low, high = at_ms(row["first_at"]) * 1000, at_ms(row["last_at"]) * 1000 + 999
+    return Series(row["run"], row["metric"], row["count"], low, max(low, high), by_time)
+
+
+def chart_series_statement(runs: Sequence[str], metrics: Sequence[str], limit: int, parameters: Parameters) -> str:
+    """The series that exist: run, metric, count, and the ends of steps and times; by run and metric."""
+    return (
+        "SELECT run, metric, count, first_step, last_step, first_at, last_at FROM summaries WHERE "
+        f"run IN {parameters.texts(runs)} AND metric IN {parameters.texts(metrics)} "
+        f"ORDER BY run, metric LIMIT {parameters.integer(limit)}"
+    )
+
+
+def full_statement(series: Sequence[Series], parameters: Parameters) -> str:
+    """All points (run, metric, step, at, value, epoch) of the series, ordered by run, metric, step and time."""
+    return (
+        f"SELECT run, metric, step, at, value, epoch FROM points WHERE {_among(series, parameters)} "
+        "ORDER BY run, metric, step, at, value, epoch"
+    )
+
+
+def sampled_statement(series: Sequence[Series], parameters: Parameters) -> str:
+    """At most MAX_SAMPLED points of each series, in the same form. A bucket of nothing but NaN keeps its ends."""
+    lists = [
+        parameters.texts([one.run for one in series]),
+        parameters.texts([one.metric for one in series]),
+        parameters.bind([one.low for one in series], "Array(Int64)"),
+        parameters.bind([one.high for one in series], "Array(Int64)"),
+        parameters.bind([one.width for one in series], "Array(Int64)"),
+        parameters.bind([int(one.by_time) for one in series], "Array(UInt8)"),
+    ]
+    names = ("run", "metric", "low", "high", "width", "by_time")
+    wanted = ", ".join(f"one.{n + 1} AS {name}" for n, name in enumerate(names))
+    buckets = f"(SELECT {wanted} FROM (SELECT arrayJoin(arrayZip({', '.join(lists)})) AS one)) AS w"
+    place = "if(w.by_time, toUnixTimestamp64Micro(p.at), p.step)"
+    bucket = f"intDiv(least(greatest({place}, w.low), w.high), w.width)"
+    point = "tuple(p.step, p.at, p.value, p.epoch)"
+    moment = _key(_ordered("p.step"), _ordered("toUnixTimestamp64Micro(p.at)"))
+    height = _key(_ordered_float("p.value"), _ordered(place))
+    kept = (
+        f"[argMin({point}, {moment}), argMax({point}, {moment})], "
+        f"if(countIf(NOT isNaN(p.value)) = 0, [], [argMinIf({point}, {height}, NOT isNaN(p.value)), "
+        f"argMaxIf({point}, {height}, NOT isNaN(p.value))])"
+    )
+    return (
+        "SELECT run, metric, kept.1 AS step, kept.2 AS at, kept.3 AS value, "
+        f"nullIf(kept.4, {parameters.integer(NO_EPOCH)}) AS epoch FROM ("
+        "SELECT run, metric, arrayJoin(points) AS kept FROM ("
+        f"SELECT p.run AS run, p.metric AS metric, {bucket} AS bucket, arrayDistinct(arrayConcat({kept})) AS points "
+        f"FROM (SELECT run, metric, step, at, value, ifNull(epoch, {parameters.integer(NO_EPOCH)}) AS epoch "
+        f"FROM points WHERE {_among(series, parameters)}) AS p "
+        f"INNER JOIN {buckets} ON p.run = w.run AND p.metric = w.metric GROUP BY run, metric, bucket)) "
+        "ORDER BY run, metric, step, at, value, epoch"
+    )
+
+
+def _key(high: str, low: str) -> str:
+    """Two numbers of 64 bits as one that sorts by the first and then by the second."""
+    return f"bitOr(bitShiftLeft(toUInt128({high}), 64), toUInt128({low}))"
+
+
+def _ordered(number: str) -> str:
+    """An Int64 as the UInt64 that sorts as it does."""
+    return f"bitXor(reinterpretAsUInt64({number}), {_SIGN})"
+
+
+def _ordered_float(number: str) -> str:
+    """A Float64 that is not NaN as a UInt64 that sorts as it does: the bits of a negative one ascend towards zero."""
+    bits = f"reinterpretAsUInt64({number})"
+    return f"if({bits} >= {_SIGN}, bitNot({bits}), bitXor({bits}, {_SIGN}))"
+
+
+def _among(series: Sequence[Series], parameters: Parameters) -> str:
+    """Points of these series. The two lists reach the primary key; the pairs keep out what nobody asked for."""
+    runs = list(dict.fromkeys(one.run for one in series))
+    metrics = list(dict.fromkeys(one.metric for one in series))
+    condition = f"run IN {parameters.texts(runs)} AND metric IN {parameters.texts(metrics)}"
+    if len(series) == len(runs) * len(metrics):
+        return condition
+    zipped = f"arrayZip({parameters.texts([s.run for s in series])}, {parameters.texts([s.metric for s in series])})"
+    return f"{condition} AND (toString(run), toString(metric)) IN (SELECT arrayJoin({zipped}))"

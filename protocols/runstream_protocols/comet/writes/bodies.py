@@ -1,0 +1,163 @@
+"""Requests of Comet's client: their bodies, as far as every handler needs them, and refusals as it reads them."""
+
+import asyncio
+import hashlib
+import json
+import math
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from runstream.events.names import RUN_ID, InvalidName, check_path_part
+from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_protocols.comet.writes.refusals import CUSTOM, NAME_TOO_LONG, refused
+from runstream_service.bodies import read_body, read_json
+from runstream_service.turns import worked
+
+_MAX_DIGITS: Final = 4_000
+#: Lists in lists beyond this are kept as text.
+_MAX_DEPTH: Final = 320
+#: Shorter ones are kept as they came. They stand in memory until their request is answered.
+_SHORT_WORDS: Final = 1_000
+_BRIEF: Final = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a request says: the members of its body or of its query string. `words` stand for path and body: equal
+    where these are. `max_items`: what a list of it may have."""
+
+    fields: Mapping[str, Any]
+    words: bytes
+    max_items: int = 1_000
+
+    def text(self, name: str) -> str:
+        """A text that has to be there, such as a name. Raises Problem."""
+        value = self.loose_text(name)
+        if "\0" in value:
+            raise refused(f"{name} is {_BRIEF.repr(value)}: leave out the NUL character", name=name)
+        return value
+
+    def loose_text(self, name: str) -> str:
+        """A text that has to be there and will be made to fit. Raises Problem."""
+        value = self.fields.get(name)
+        if not isinstance(value, str) or not value:
+            raise refused(f"{name} is {_BRIEF.repr(value)}: give a text", name=name)
+        return value
+
+    def optional(self, name: str) -> str | None:
+        """A text, or None. Raises Problem."""
+        return None if self.fields.get(name) in (None, "") else self.text(name)
+
+    def listed(self, name: str, max_items: int | None = None) -> list[Any]:
+        """A list that has to be there. Raises Problem."""
+        value = self.fields.get(name)
+        if not isinstance(value, list):
+            raise refused(f"{name} is {type(value).__name__}: give a list", name=name)
+        limit = self.max_items if max_items is None else max_items
+        if len(value) > limit:
+            detail = f"{name} has {len(value)} items, at most {limit} are allowed: send them in several requests"
+            raise refused(detail, status=413, name=name)
+        return value
+
+    def flag(self, name: str) -> bool:
+        """A truth value, as JSON or as Python writes it in a query string; false if it is missing."""
+        value = self.fields.get(name, "")
+        return value is True or value == 1 or (isinstance(value, str) and value[:5].lower() in ("true", "1"))
+
+    @property
+    def key(self) -> str:
+        """The experiment's key. Raises Problem."""
+        return checked_key(self.fields.get("experimentKey") or self.fields.get("experimentId"))
+
+
+async def read_said(
+    request: web.Request, limit_bytes: int, settings: GatewaySettings, hold: Callable[[int], None]
+) -> Said:
+    """The body of a request, bare NaN and Infinity being numbers; or the query string of one that has no body. `hold`
+    is called with what it takes of memory. Raises Problem (400, 408, 413, 415, 429)."""
+    if request.method == "GET":
+        return said_in_query(request)
+    body = await read_body(request, limit_bytes, settings.pace, hold)
+    fields = await _parsed(body, settings.max_json_items, hold) if body else {}
+    if isinstance(fields, list):
+        fields = {"items": fields}
+    if not isinstance(fields, dict):
+        raise refused(f"the body is {type(fields).__name__}: send a JSON object")
+    words = await worked(len(body), _words, request.path, body)
+    return Said({**_query_of(request), **fields}, words, settings.max_comet_items)
+
+
+async def _parsed(body: bytes, max_items: int, hold: Callable[[int], None]) -> Any:
+    try:
+        return await read_json(body, max_items, hold)
+    except ValueError:
+        pass
+    # What only Python's own parser reads, at a third of the speed: halves of surrogate pairs, long integers.
+    try:
+        return await asyncio.to_thread(_read_odd, body)
+    except (ValueError, RecursionError) as error:
+        raise refused(f"the body is no JSON: {str(error)[:200]}") from None
+
+
+def _read_odd(body: bytes) -> Any:
+    return cleaned(json.loads(body, parse_int=_integer))
+
+
+def _integer(digits: str) -> int | float:
+    """Python refuses to read integers of more than 4,300 digits, and with them all of the body."""
+    if len(digits) <= _MAX_DIGITS:
+        return int(digits)
+    return -math.inf if digits.startswith("-") else math.inf
+
+
+def cleaned(value: Any, depth: int = 0) -> Any:
+    """A value of a JSON text without halves of surrogate pairs, which nothing can carry, and not too deep."""
+    match value:
+        case str():
+            return value if value.isascii() else value.encode(errors="replace").decode()
+        case list() | dict() if depth >= _MAX_DEPTH:
+            return "lists in lists, too many to be shown"
+        case list():
+            return [cleaned(item, depth + 1) for item in value]
+        case dict():
+            return {cleaned(name): cleaned(item, depth + 1) for name, item in value.items()}
+        case _:
+            return value
+
+
+def said_in_query(request: web.Request) -> Said:
+    """What a query string says."""
+    return Said(_query_of(request), _words(request.path_qs))
+
+
+def _query_of(request: web.Request) -> dict[str, Any]:
+    """Bytes that are no UTF-8 come in it as halves of surrogate pairs."""
+    return {cleaned(name): cleaned(value) for name, value in request.query.items()}
+
+
+def _words(path: str, body: bytes | None = None) -> bytes:
+    place = path.encode(errors="replace")
+    words = place if body is None else b"%b %b" % (place, body)
+    if len(words) <= _SHORT_WORDS:
+        return words
+    return place[:_SHORT_WORDS] + b" " + hashlib.sha256(words).digest()
+
+
+def checked_key(key: Any) -> str:
+    """An experiment's key. Raises Problem."""
+    if not isinstance(key, str) or not RUN_ID.match(key):
+        raise refused(f"experimentKey is {_BRIEF.repr(key)}: give letters and digits, 32 to 50 of them")
+    return key
+
+
+def place(kind: str, name: str) -> str:
+    """The name of a workspace or project. Raises Problem."""
+    try:
+        return check_path_part(kind, name)
+    except InvalidName as error:
+        raise refused(str(error)[:500], code=NAME_TOO_LONG if len(name) > 100 else CUSTOM) from None

@@ -1,0 +1,316 @@
+"""The model registry: registered models are artifacts of the type `model` of whole workspaces.
+
+The fold gives numbers and says whose a version's name is, so that any number of gateways may be asked at once: each
+appends what it was asked, and reads back what came of it.
+"""
+
+import re
+import reprlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from runstream.events.artifacts import (
+    AboutArtifact,
+    ArtifactCreated,
+    ArtifactDeleted,
+    ArtifactFile,
+    ArtifactUpdated,
+    ArtifactVersionDeleted,
+    ArtifactVersionLogged,
+    ArtifactVersionUpdated,
+)
+from runstream_protocols.comet.writes.bodies import Said, place
+from runstream_protocols.comet.writes.deciding import decided, invalid, made
+from runstream_protocols.comet.writes.recording import Recorder
+from runstream_protocols.comet.writes.refusals import BAD_VERSION, no_experiment, refused
+from runstream_protocols.comet.writes.renaming import rename
+from runstream_service.comet import (
+    DEFAULT_WORKSPACE,
+    LINK,
+    MODEL,
+    MODEL_TYPE,
+    NO_STATUS,
+    REGISTERED_FILES,
+    REGISTERED_FROM,
+    REMARK_CONFIGURATION,
+    REMARK_METADATA,
+    REMARK_OF,
+    REMARKS_TYPE,
+    registered,
+    registry_item_id,
+    registry_model_id,
+)
+from runstream_service.lookup import KnownArtifact, KnownFile
+
+Answer = dict[str, object]
+
+#: What the client's user is told to give: MAJOR.MINOR.PATCH of https://semver.org.
+_VERSION: Final = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?",
+    re.ASCII,
+)
+_FIRST_VERSION: Final = "1.0.0"
+
+
+async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """A version, made of a model of an experiment, in the experiment's workspace."""
+    return await _register(
+        recorder,
+        request,
+        said,
+        run=said.key,
+        model=said.text("experimentModelName"),
+        description=said.fields.get("registryModelDescription"),
+        public=said.fields.get("publicModel"),
+        comment=said.fields.get("versionComment"),
+    )
+
+
+async def create_of_model(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """The same as clients before 3.5.42 say it: the experiment's model by its id."""
+    model_id = said.text("experimentModelId")
+    found = await recorder.lookup.experiment_model(model_id)
+    if found is None:
+        raise refused(f"no experiment has a model with the id {model_id[:80]!r}: log it first, or look it up")
+    run, model = found
+    fields = said.fields
+    return await _register(
+        recorder,
+        request,
+        said,
+        run=run,
+        model=model,
+        description=fields.get("description"),
+        public=fields.get("isPublic"),
+        comment=fields.get("comment"),
+    )
+
+
+async def _register(
+    recorder: Recorder, request: web.Request, said: Said, *, run: str, model: str, description: Any, public: Any,
+    comment: Any,
+) -> Answer:  # fmt: skip
+    known = await recorder.lookup.run(run)
+    if known is None or known.deleted:
+        raise no_experiment(run)
+    name = place("name of a registered model", said.optional("registryModelName") or model)
+    version = said.optional("version") or _FIRST_VERSION
+    if not _VERSION.fullmatch(version):
+        detail = f"version {version[:80]!r} is no semantic version: give MAJOR.MINOR.PATCH, such as 1.0.0"
+        raise refused(detail, code=BAD_VERSION)
+    files = await recorder.lookup.model_files(run, model)
+    if not files:
+        detail = f"experiment {run} has no model {model!r}: log it first (log_model), and wait until it is uploaded"
+        raise refused(detail)
+    model_id = registry_model_id(known.workspace, name)
+    where = {"workspace": known.workspace, "artifact_type": MODEL_TYPE, "name": name}
+    with recorder.until_answered(request, said.words) as stamp:
+        # Of a model that is there it changes nothing. Both are said each time, so that a retry says the same.
+        created = made(ArtifactCreated, at_us=stamp, **where, description=description or "", public=bool(public))
+        logged = made(
+            ArtifactVersionLogged,
+            at_us=stamp,
+            **where,
+            version=version,
+            comment=comment or "",
+            tags=_labels(said.fields.get("tags") or said.fields.get("stages")),
+            status=_status(said.fields.get("status")),
+            run=run,
+            files=tuple(_file(one) for one in files),
+            metadata=_from(model, files),
+        )
+        outcome = await decided(recorder, logged.key, said.words, stamp, [created, logged])
+    return {"registryModelId": model_id, "registryModelItemId": registry_item_id(model_id, outcome.ordinal)}
+
+
+def _from(model: str, files: Sequence[KnownFile]) -> dict[str, Any]:
+    """Where the version is from, and what was said about its files."""
+    about = {_path(one.name): _about_file(one) for one in files}
+    kept = {name: metadata for name, metadata in about.items() if metadata}
+    return {REGISTERED_FROM: model} | ({REGISTERED_FILES: kept} if kept else {})
+
+
+def _about_file(file: KnownFile) -> dict[str, Any]:
+    return {name: value for name, value in file.metadata.items() if name not in (LINK, MODEL)}
+
+
+def _path(name: str) -> str:
+    """A file's name as that of a file of an artifact: names of assets are no paths, those are."""
+    parts = [part for part in name.replace("\\", "_").split("/") if part not in ("", ".", "..")]
+    return "/".join(parts) or "file"
+
+
+def _file(file: KnownFile) -> ArtifactFile:
+    link = file.metadata.get(LINK)
+    elsewhere = isinstance(link, str)
+    try:
+        return ArtifactFile(
+            name=_path(file.name),
+            sha256=None if elsewhere else file.sha256,
+            size_bytes=0 if elsewhere else file.size_bytes,
+            content_type=file.content_type,
+            link=link if elsewhere else None,
+        )
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+async def update(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """Another description, another visibility; another name, by which it is another model: see `renaming`."""
+    model = await _model(recorder, said.text("registryModelId"))
+    public = said.fields.get("isPublic")
+    changes = {"description": said.fields.get("description"), "public": None if public is None else bool(public)}
+    if any(change is not None for change in changes.values()):
+        await _say(recorder, request, said, model, ArtifactUpdated, **changes)
+    name = place("name of a registered model", said.optional("registryModelName") or model.name)
+    if name != model.name:
+        with recorder.until_answered(request, said.words) as stamp:
+            changed = await _model(recorder, model.artifact)
+            await rename(recorder, said.words, stamp, changed, name)
+    return {"registryModelId": registry_model_id(model.workspace, name)}
+
+
+async def notes(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    model = await _named(recorder, said, "registryModelName")
+    text = str(said.fields.get("notes") or "")
+    await _say(recorder, request, said, model, ArtifactUpdated, notes=text)
+    return {"notes": text}
+
+
+async def delete(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """A model with all its versions, and what was said about them."""
+    model = await _named(recorder, said, "modelName")
+    where = {"workspace": model.workspace, "name": model.name}
+    with recorder.until_answered(request, said.words) as stamp:
+        events = [
+            made(ArtifactDeleted, at_us=stamp, artifact_type=kind, **where) for kind in (REMARKS_TYPE, MODEL_TYPE)
+        ]
+        await decided(recorder, events[-1].key, said.words, stamp, events)
+    return {}
+
+
+async def delete_item(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    model, ordinal = await _item(recorder, said.text("modelItemId"))
+    return await _say(recorder, request, said, model, ArtifactVersionDeleted, ordinal=ordinal)
+
+
+async def update_item(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """Another comment, other tags: all that it has from now on. (Stages are what the client called tags before.)"""
+    model, ordinal = await _item(recorder, said.text("registryModelItemId"))
+    stages = said.fields.get("stages")
+    labels = {} if stages is None else {"tags": _labels(stages), "stages": ()}
+    comment = said.fields.get("comment")
+    return await _say(
+        recorder, request, said, model, ArtifactVersionUpdated, ordinal=ordinal, comment=comment, **labels
+    )
+
+
+async def status(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    model, ordinal = await _item(recorder, said.text("modelItemId"))
+    wanted = _status(said.text("status"))
+    return await _say(recorder, request, said, model, ArtifactVersionUpdated, ordinal=ordinal, status=wanted)
+
+
+async def add_tag(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    model, ordinal = await _item(recorder, said.text("modelItemId"))
+    added = _labels([said.text("stage")])
+    return await _say(recorder, request, said, model, ArtifactVersionUpdated, ordinal=ordinal, tags_added=added)
+
+
+async def delete_tag(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """A tag, or one of our stages, which the client cannot tell from tags."""
+    model, ordinal = await _item(recorder, said.text("modelItemId"))
+    gone = said.text("stage")
+    fields: dict[str, Any] = {"tags_removed": _labels([gone])}
+    for known in await recorder.lookup.artifact_versions(model.artifact, [ordinal]):
+        if gone in known.stages:
+            fields["stages"] = tuple(stage for stage in known.stages if stage != gone)
+    return await _say(recorder, request, said, model, ArtifactVersionUpdated, ordinal=ordinal, **fields)
+
+
+async def metadata(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """Metadata by name, over what there is."""
+    found: dict[str, Any] = {}
+    for one in said.listed("metadata"):
+        if not isinstance(one, dict) or not isinstance(one.get("key"), str):
+            raise refused("a member of metadata has no key: give a list of {key, value}", name="metadata")
+        found[one["key"]] = one.get("value")
+    return await _remark(recorder, request, said, {REMARK_METADATA: found})
+
+
+async def status_configuration(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+    """What is to hold for a version in a status, in place of what was said before. It is kept, not enforced."""
+    wanted = ("status", "isReviewRequired", "statusConfiguration", "comment")
+    said.text("status")
+    configuration = {name: said.fields[name] for name in wanted if name in said.fields}
+    return await _remark(recorder, request, said, {REMARK_CONFIGURATION: configuration})
+
+
+async def _remark(recorder: Recorder, request: web.Request, said: Said, content: dict[str, Any]) -> Answer:
+    """Something about a version that has no place in it."""
+    model, ordinal = await _item(recorder, request.match_info["item"])
+    with recorder.until_answered(request, said.words) as stamp:
+        logged = made(
+            ArtifactVersionLogged,
+            at_us=stamp,
+            workspace=model.workspace,
+            artifact_type=REMARKS_TYPE,
+            name=model.name,
+            metadata={REMARK_OF: ordinal, **content},
+        )
+        await decided(recorder, logged.key, said.words, stamp, [logged])
+    return {}
+
+
+async def _say(
+    recorder: Recorder, request: web.Request, said: Said, model: KnownArtifact, kind: type[AboutArtifact], **fields: Any
+) -> Answer:
+    """One event about a model or one of its versions."""
+    with recorder.until_answered(request, said.words) as stamp:
+        where = {"workspace": model.workspace, "artifact_type": MODEL_TYPE, "name": model.name}
+        event: Any = made(kind, at_us=stamp, **where, **fields)
+        await decided(recorder, event.key, said.words, stamp, [event])
+    return {}
+
+
+def _labels(labels: Any) -> tuple[str, ...]:
+    """Tags as they were given. Raises Problem."""
+    if not isinstance(labels, list | None) or not all(isinstance(label, str) for label in labels or ()):
+        raise refused(f"tags are {reprlib.repr(labels)}: give a list of texts", name="tags")
+    return tuple(labels or ())
+
+
+def _status(text: Any) -> str:
+    """A status as it is kept: empty where there is none. Raises Problem."""
+    if not isinstance(text, str | None):
+        raise refused(f"status is {reprlib.repr(text)}: give a text", name="status")
+    return "" if text in (None, NO_STATUS) else text
+
+
+async def _model(recorder: Recorder, model_id: str) -> KnownArtifact:
+    found = await recorder.lookup.artifact(model_id)
+    if found is None or found.artifact_type != MODEL_TYPE or found.project is not None:
+        raise refused(f"no registered model has the id {model_id[:80]!r}: look it up by its name", status=404)
+    return found
+
+
+async def _named(recorder: Recorder, said: Said, member: str) -> KnownArtifact:
+    workspace, name = said.optional("workspaceName") or DEFAULT_WORKSPACE, said.text(member)
+    found = await recorder.lookup.artifact(registry_model_id(workspace, name))
+    if found is None:
+        detail = f"there is no registered model {name[:140]!r} in {workspace[:140]}: see get_registry_model_names"
+        raise refused(detail, status=404)
+    return found
+
+
+async def _item(recorder: Recorder, item_id: str) -> tuple[KnownArtifact, int]:
+    """The model and the number of a version that is there. Raises Problem."""
+    meant = registered(item_id)
+    if meant is not None and meant[2] is None:
+        model_id, ordinal, _ = meant
+        if ordinal in await recorder.lookup.artifact_ordinals(model_id):
+            return await _model(recorder, model_id), ordinal
+    raise refused(f"no version of a registered model has the id {item_id[:80]!r}: look it up", status=404)

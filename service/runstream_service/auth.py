@@ -1,0 +1,250 @@
+"""Who may come in: API keys, and for the embedded default on loopback nobody but this machine's own programs.
+
+Without a key a server only listens on loopback, and answers nobody behind a proxy that it does not trust. A browser on
+the same machine can still be made to send requests there by any page it shows: `Host` must name loopback (a page whose
+own name was re-pointed to 127.0.0.1 sends its own name: DNS rebinding), and `origins` tells the rest.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Self, TypeVar
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from runstream_service.origins import facts_of, judge, tells_its_origin
+from runstream_service.problems import Problem
+from runstream_service.proxies import TRUSTED_PROXIES, TRUSTED_VARIABLE, client_of
+from runstream_service.proxies import is_loopback as is_loopback
+
+#: For probes and scrapers: keys that only read open them, and on a server without keys this machine's programs do.
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+#: For probes of other machines as well (load balancers and kubelets have no key). Without a key they are told yes or
+#: no, and no reasons.
+PROBE_PATHS: Final = frozenset({"/healthz", "/readyz"})
+#: What Comet's client asks first, before it has shown a key. It takes a refusal for a fault of the network and tries
+#: again for many seconds, so that everybody is told the answer: the version of an interface, which is no secret.
+COMET_VERSION_PATH: Final = "/clientlib/isAlive/ver"
+#: What its live experiments ask again and again; whatever fails there makes them keep their data to themselves.
+COMET_OPEN_PATHS: Final = frozenset({COMET_VERSION_PATH, "/clientlib/health/ping", "/health/ping"})
+#: Where its live experiments begin. They know a key that is refused by this status and number only.
+_COMET_BEGINS: Final = ("/clientlib/logger/", "/logger/")
+_COMET_BAD_KEY: Final = 90212
+#: What a key must have: 16 characters of 64 kinds are 96 bits.
+MIN_KEY_CHARS: Final = 16
+#: Behind a key, where keys are given to a server: it opens what only reads. The key itself is what stands before it.
+READ_SUFFIX: Final = ":read"
+#: The first characters of the hash of the key that a request came with: names it in logs, opens nothing.
+KEY_NAME: Final = web.RequestKey("runstream_key_name", str)
+#: Whether that key only reads.
+KEY_READS_ONLY: Final = web.RequestKey("runstream_key_reads_only", bool)
+#: Whether it may be told why a server is not ready.
+SEES_REASONS: Final = web.RequestKey("runstream_sees_reasons", bool)
+#: What Comet's client knows a key by that may not write.
+_COMET_READ_ONLY: Final = 7000011
+_READS: Final = "runstream_reads"
+RequestHandler = TypeVar("RequestHandler", bound=Handler)
+
+
+class InvalidKey(ValueError):
+    """A key that cannot be used; the message says why and what to do, and does not show it."""
+
+
+class InsecureBind(ValueError):
+    """An address that others can reach, and no key. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """The keys that are let in, kept as SHA-256 (they are long and random, so a slow hash would add nothing)."""
+
+    hashes: tuple[bytes, ...] = ()
+    #: Names of those that only read.
+    readers: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_plain(cls, keys: Iterable[str]) -> Self:
+        """Hash keys as they were given at the start; `KEY:read` is a key that only reads. Raises InvalidKey for one
+        that is too short or not printable, or that is given with both rights."""
+        hashes: list[bytes] = []
+        readers: set[str] = set()
+        for given in keys:
+            key = given.removesuffix(READ_SUFFIX)
+            if len(key) < MIN_KEY_CHARS or not key.isascii() or not key.isprintable() or " " in key:
+                raise InvalidKey(
+                    f"an API key of {len(key)} characters cannot be used: give at least {MIN_KEY_CHARS} printable "
+                    "ASCII characters without spaces, for example from `openssl rand -hex 24`"
+                )
+            digest = hashlib.sha256(key.encode()).digest()
+            if digest in hashes and (given != key) != (digest.hex()[:8] in readers):
+                raise InvalidKey(f"the same API key is given with and without {READ_SUFFIX}: give it once")
+            hashes.append(digest)
+            if given != key:
+                readers.add(digest.hex()[:8])
+        return cls(tuple(hashes), frozenset(readers))
+
+    def __bool__(self) -> bool:
+        return bool(self.hashes)
+
+    def name_of(self, key: str) -> str | None:
+        """The name (8 characters of its hash) of a key that is let in, else None. Takes the same time for any key."""
+        given = hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+        found = [hmac.compare_digest(given, known) for known in self.hashes]
+        return given.hex()[:8] if any(found) else None
+
+
+def check_bind(host: str, keys: ApiKeys) -> None:
+    """Raises InsecureBind if others could reach a server on `host` and no key would stop them."""
+    if not keys and not is_loopback(host):
+        raise InsecureBind(
+            f"a server on {host!r} can be reached by others and has no API key: give one (--api-key KEY), or listen on "
+            "127.0.0.1"
+        )
+
+
+def auth_middleware(
+    keys: ApiKeys,
+    allowed_hosts: Collection[str] = (),
+    on_key: Callable[[str | None], None] = lambda name: None,
+    *,
+    local_metrics: bool = False,
+) -> Middleware:
+    """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, else 401.
+    `KEY*REST` counts as KEY: Comet's client takes an address from the REST and sends all of it.
+    Without: only this machine's programs, by a loopback name (or one of `allowed_hosts`), else 403. In both cases 403
+    for what a page of another site sends (`origins.judge`).
+    A key that only reads is let in to what `reads` marks, and to OPEN_PATHS; all else answers it with 403.
+    PROBE_PATHS need no key, and give reasons with one only; at COMET_OPEN_PATHS none is looked at.
+
+    on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
+    local_metrics: this machine's own programs need no key for OPEN_PATHS and are told reasons. Whoever stands behind a
+    proxy on this machine that adds nothing to requests cannot be told from one.
+    """
+    named = frozenset(host.lower() for host in allowed_hosts)
+    is_open = not keys
+
+    @web.middleware
+    async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_open or tells_its_origin(request.headers):
+            hosts = _hosts_of(request)
+            if is_open:
+                _check_local(request, hosts, named)
+            problem = judge(facts_of(request, writes=_may_write(request), is_open=is_open, hosts=hosts))
+            if problem is not None:
+                raise problem
+        is_own = local_metrics and request.path in OPEN_PATHS and client_of(request).is_this_machine
+        needs_key = not (is_open or is_own or _needs_no_key(request))
+        request[SEES_REASONS] = is_open or is_own or needs_key
+        if needs_key:
+            request[KEY_NAME] = _check_key(request, keys, on_key)
+            request[KEY_READS_ONLY] = request[KEY_NAME] in keys.readers
+            if request[KEY_READS_ONLY] and not _only_reads(request):
+                detail = "This key only reads: use one without `:read` in the server's RUNSTREAM_API_KEYS."
+                raise Problem(
+                    403, "read-only", "The key may not write", detail, msg=detail, sdk_error_code=_COMET_READ_ONLY
+                )
+        return await handler(request)
+
+    return authenticate
+
+
+def reads(handler: RequestHandler) -> RequestHandler:
+    """Say of a route's handler that it changes nothing, whatever its method: keys that only read may use it."""
+    setattr(handler, _READS, True)
+    return handler
+
+
+def _only_reads(request: web.Request) -> bool:
+    """Unknown paths too: they are not found."""
+    info = request.match_info
+    if request.path in OPEN_PATHS or info.http_exception is not None:
+        return True
+    return getattr(info.handler, _READS, False) is True
+
+
+def _may_write(request: web.Request) -> bool:
+    """Whether the route may change something; all that is not marked by `reads`."""
+    return not _only_reads(request) and request.path not in COMET_OPEN_PATHS
+
+
+def may_see_reasons(request: web.Request) -> bool:
+    """Whether this request to a probe may be told why: `auth_middleware` let it in by a key, or as a program of this
+    machine where no key is needed. Without that middleware, whether it is such a program."""
+    if SEES_REASONS in request:
+        return bool(request[SEES_REASONS])
+    return client_of(request).is_this_machine
+
+
+def _needs_no_key(request: web.Request) -> bool:
+    """From whatever machine. A probe with a key wants the reasons, so its key is looked at."""
+    if request.path in COMET_OPEN_PATHS:
+        return True
+    return request.path in PROBE_PATHS and "Authorization" not in request.headers
+
+
+def _check_key(request: web.Request, keys: ApiKeys, on_key: Callable[[str | None], None]) -> str:
+    given = request.headers.get("Authorization", "").strip()
+    scheme, _, rest = given.partition(" ")
+    key = rest.strip() if scheme.lower() == "bearer" else given
+    name = keys.name_of(key) if key else None
+    if name is None and "*" in key:
+        # Only then: a key may have an asterisk of its own.
+        name = keys.name_of(key.partition("*")[0])
+    on_key(name)
+    if name is None:
+        detail = "This key is not known here." if key else "Send `Authorization: Bearer KEY`."
+        if request.path.startswith(_COMET_BEGINS):
+            raise Problem(
+                403, "unauthorized", "An API key is needed", detail, msg=detail, sdk_error_code=_COMET_BAD_KEY
+            )
+        headers = {"WWW-Authenticate": 'Bearer realm="runstream"'}
+        raise Problem(401, "unauthorized", "An API key is needed", detail, headers=headers)
+    return name
+
+
+def _check_local(request: web.Request, hosts: tuple[str, ...], allowed_hosts: frozenset[str]) -> None:
+    client = client_of(request)
+    if not is_loopback(client.address):
+        raise _not_local(f"not {client.address}")
+    for asked in hosts:
+        host = _host_of(f"//{asked}")
+        if not (is_loopback(host) or host in allowed_hosts):
+            detail = f"The request is for host {host!r}; without API keys only localhost and 127.0.0.1 are answered."
+            raise Problem(403, "wrong-host", "The host name is not this server's", detail)
+    if client.through:
+        raise _not_local(
+            f"and a proxy passed this request on for somebody ({client.through} shows it): give the server a key "
+            "(RUNSTREAM_API_KEYS); or, for a proxy that only this machine uses, have it set X-Forwarded-For and "
+            f"name its address in {TRUSTED_VARIABLE}"
+        )
+    if not client.is_known:
+        raise _not_local(f"and who is behind the proxy at {client.address} cannot be told: have it set X-Forwarded-For")
+
+
+def _not_local(why: str) -> Problem:
+    detail = f"This server has no API key and answers only its own machine, {why}."
+    return Problem(403, "not-local", "Only programs of this machine are let in", detail)
+
+
+def _hosts_of(request: web.Request) -> tuple[str, ...]:
+    """What this server was called: by the client, and where a trusted proxy says it, by that proxy's client."""
+    # Not request.host: where there is no such header, that is a question to the resolver, which blocks.
+    named = request.headers.get("Host", "").strip().lower()
+    forwarded = request.headers.get("X-Forwarded-Host")
+    if forwarded is not None:
+        trusted = request.app.get(TRUSTED_PROXIES)
+        if trusted is not None and trusted.covers(request.remote or ""):
+            return (named, forwarded.rpartition(",")[2].strip().lower())
+    return (named,)
+
+
+@lru_cache(256)  # for every request, of few names
+def _host_of(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:
+        return ""

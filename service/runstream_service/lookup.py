@@ -1,0 +1,129 @@
+"""What the writing side has to ask the read models now and then: is there such a run, which project is meant."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from runstream.events.artifacts import ArtifactFile
+from runstream.events.positions import Positions
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRun:
+    """A run as the read models have it. `writers`: ids of those that ever started it. `heard_at_us`: when the last sign
+    of life came of those that have not ended, by the log's clock; None if all have."""
+
+    workspace: str
+    project: str
+    name: str
+    writers: frozenset[str]
+    heard_at_us: int | None
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectTexts:
+    """What people wrote about a project."""
+
+    description: str = ""
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file of an experiment's model; `name` is within the model."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    content_type: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownArtifact:
+    """An artifact as the read models have it. `project` is None for one of a whole workspace."""
+
+    artifact: str
+    workspace: str
+    project: str | None
+    artifact_type: str
+    name: str
+    created_at_us: int
+    description: str = ""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVersion:
+    """A version of an artifact as the read models have it, with all that was said about it."""
+
+    ordinal: int
+    version: str
+    created_at_us: int
+    comment: str = ""
+    status: str = ""
+    tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    run: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[ArtifactFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactOutcome:
+    """What the fold made of an event of an artifact: `refused` says why it could not be done, empty if it was done or
+    there was nothing to do. `ordinal` and `version` are those of the version that it is about (0, "": of none).
+    `position`: where in the log it counted, which is where it came first."""
+
+    refused: str
+    ordinal: int
+    version: str
+    position: Positions
+
+
+class Lookup(Protocol):
+    """Coroutines, for one event loop. Each raises StoreUnavailable if nobody can tell at the moment."""
+
+    async def run(self, run_id: str) -> KnownRun | None:
+        """The run, deleted ones too; None if nobody heard of it."""
+
+    async def assets_named(self, run_id: str, name: str) -> Sequence[str]:
+        """Ids of the run's assets with that name that are not deleted."""
+
+    async def project_texts(self, workspace: str, project: str) -> ProjectTexts:
+        """What was written about a project; empty texts of one that is not there."""
+
+    async def project_exists(self, workspace: str, project: str) -> bool:
+        """Whether it was created, or runs are in it."""
+
+    async def project_of(self, project_id: str) -> tuple[str, str] | None:
+        """Workspace and project with an id of `runstream.events.names.project_id`; None if there is none."""
+
+    async def runs_of(self, workspace: str, project: str) -> Sequence[str]:
+        """Ids of the project's runs, archived ones too, deleted ones not."""
+
+    async def model_files(self, run_id: str, model: str) -> Sequence[KnownFile]:
+        """The run's files of the kind `model` that are of this model, by name; of several with one name the newest.
+        Which is whose is told by `runstream_service.comet.model_of_file`."""
+
+    async def experiment_model(self, model_id: str) -> tuple[str, str] | None:
+        """Run and model with an id of `runstream_service.comet.experiment_model_id`; None if there is none."""
+
+    async def artifact(self, artifact_id: str) -> KnownArtifact | None:
+        """The artifact with this id; None if it is not there."""
+
+    async def artifact_ordinals(self, artifact_id: str, removed_at: Positions | None = None) -> Sequence[int]:
+        """The numbers of an artifact's versions that are there, ascending; or of those that the event at `removed_at`
+        (one position) removed."""
+
+    async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
+        """The versions of these numbers as they are, or as they were when they were removed, by number. Their files
+        stand in memory: ask for some at a time."""
+
+    async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
+        """What came of an event of an artifact, by the key of its record and its identity; None if that cannot be
+        seen yet."""

@@ -1,0 +1,75 @@
+"""What operators look at: /healthz (the process answers), /readyz (it can do its work), /metrics (Prometheus)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from runstream_service.auth import may_see_reasons
+
+#: Asked on every /readyz: returns None when its part is ready, else the reason in words. May raise: then that is it.
+ReadinessCheck = Callable[[], Awaitable[str | None]]
+
+#: A probe gives up after a second or more by itself; a part that says nothing by then is not ready.
+CHECK_TIMEOUT_S: Final = 2.0
+
+
+def process_registry() -> CollectorRegistry:
+    """A new registry with the process's own figures (memory, CPU, open files, garbage collections)."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def key_counter(registry: CollectorRegistry) -> Callable[[str | None], None]:
+    """Counts requests by the name of their key, for `auth_middleware`: shows whether a key is still in use."""
+    counter = Counter(
+        "runstream_keyed_requests",
+        "Requests by the name of their API key: the first 8 characters of its SHA-256; `refused` without one.",
+        ("key",),
+        registry=registry,
+    )
+    counter.labels("refused")  # from zero, so that an increase is seen
+    return lambda name: counter.labels(name or "refused").inc()
+
+
+def add_operations(
+    app: web.Application, registry: CollectorRegistry, checks: Mapping[str, ReadinessCheck] | None = None
+) -> None:
+    """Add the three routes. `checks` by name may still grow until the application runs.
+
+    `/readyz` names the checks and their reasons only where `may_see_reasons` allows it.
+    """
+    named = checks if checks is not None else {}
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(request: web.Request) -> web.Response:
+        reasons = await asyncio.gather(*(_reason(check) for check in named.values()))
+        told = {name: reason or "ok" for name, reason in zip(named, reasons, strict=True)}
+        ready = not any(reasons)
+        shown = told if may_see_reasons(request) else {}
+        return web.json_response({"ready": ready, "checks": shown}, status=200 if ready else 503)
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+
+
+async def _reason(check: ReadinessCheck) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT_S:g} s"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"

@@ -1,0 +1,196 @@
+"""Artifacts and their versions: numbers, names, aliases, and what is refused."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from runstream.events import limits
+from runstream.events.artifacts import (
+    ArtifactCreated,
+    ArtifactDeleted,
+    ArtifactEvent,
+    ArtifactFile,
+    ArtifactUpdated,
+    ArtifactVersionDeleted,
+    ArtifactVersionLogged,
+    ArtifactVersionUpdated,
+)
+from runstream_model import artifacts
+from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, VERSIONS, ArtifactRows, Source
+from runstream_model.artifacts import ArtifactState, Decision, fold_artifact, from_json, to_json
+from runstream_processors.store.tables import TABLES, encode_rows
+
+PLACE: dict[str, Any] = {"workspace": "w", "project": None, "artifact_type": "model", "name": "m"}
+FILE = ArtifactFile(name="a/b.bin", sha256="0" * 64, size_bytes=5)
+
+
+def logged(at_us: int = 2, **fields: Any) -> ArtifactVersionLogged:
+    return ArtifactVersionLogged(at_us=at_us, **PLACE, **fields)
+
+
+def updated(ordinal: int, at_us: int = 3, **fields: Any) -> ArtifactVersionUpdated:
+    return ArtifactVersionUpdated(at_us=at_us, **PLACE, ordinal=ordinal, **fields)
+
+
+def after(*events: ArtifactEvent) -> tuple[ArtifactState, Decision]:
+    """The state after the events, and what was decided about the last one."""
+    decision = Decision(None)
+    for event in events:
+        decision = fold_artifact(decision.state, event)
+    assert decision.state is not None
+    return decision.state, decision
+
+
+def test_versions_are_numbered_and_the_first_one_makes_the_artifact() -> None:
+    state, decision = after(logged(5), logged(6, run="r", files=(FILE, ArtifactFile(name="c", link="s3://b/c"))))
+    assert (decision.ordinal, decision.version, decision.refused) == (2, "2", "")
+    assert (state.created_at_us, state.updated_at_us, state.next_ordinal) == (5, 6, 3)
+    second = state.versions[2]
+    assert (second.run, second.files, second.size_bytes) == ("r", 2, 5)
+
+
+def test_a_text_that_a_version_has_is_refused_and_costs_no_number() -> None:
+    before, _ = after(logged(version="1.0.0"))
+    decision = fold_artifact(before, logged(version="1.0.0"))
+    assert decision.state is before
+    assert (decision.refused, decision.ordinal) == (artifacts.VERSION_TAKEN, 1)
+    assert fold_artifact(before, logged()).ordinal == 2
+
+
+def test_a_number_that_is_somebodys_text_is_passed_over() -> None:
+    state, _ = after(logged(version="2"), logged())
+    assert {ordinal: version.version for ordinal, version in state.versions.items()} == {1: "2", 3: "3"}
+    assert fold_artifact(state, logged(version="3")).refused == artifacts.VERSION_TAKEN
+
+
+def test_a_number_is_never_given_again() -> None:
+    deleted = ArtifactVersionDeleted(at_us=3, **PLACE, ordinal=2)
+    state, _ = after(logged(), logged(version="b", aliases=("best",)), deleted, logged(version="b"))
+    assert list(state.versions) == [1, 3]
+    assert state.aliases == {}
+    gone, decision = after(logged(), logged(), ArtifactDeleted(at_us=4, **PLACE))
+    assert gone.deleted
+    assert [version.ordinal for version in decision.removed] == [1, 2]
+    anew = fold_artifact(gone, logged(9, version="1"))
+    assert (anew.ordinal, anew.version) == (3, "1")
+    assert anew.state is not None
+    assert (anew.state.created_at_us, anew.state.description, list(anew.state.versions)) == (9, "", [3])
+
+
+def test_creating_what_is_there_is_refused_and_what_was_deleted_begins_afresh() -> None:
+    created = ArtifactCreated(at_us=1, **PLACE, description="d", notes="n", tags=("a", "a", "b"), public=True)
+    state, _ = after(created)
+    assert (state.description, state.notes, state.tags, state.public) == ("d", "n", ("a", "b"), True)
+    assert fold_artifact(state, created) == Decision(state, artifacts.NAME_TAKEN)
+    anew, _ = after(created, ArtifactDeleted(at_us=2, **PLACE), ArtifactCreated(at_us=3, **PLACE))
+    assert anew == ArtifactState("w", None, "model", "m", 3, 3)
+
+
+def test_an_update_keeps_what_it_leaves_out_and_an_empty_one_changes_nothing() -> None:
+    state, _ = after(ArtifactCreated(at_us=1, **PLACE, description="d", tags=("a",)))
+    changed, _ = after(
+        ArtifactCreated(at_us=1, **PLACE, description="d", tags=("a",)), ArtifactUpdated(at_us=2, **PLACE, notes="n")
+    )
+    assert changed == dataclasses.replace(state, notes="n", updated_at_us=2)
+    assert fold_artifact(changed, ArtifactUpdated(at_us=9, **PLACE, notes="n")).state is changed
+    assert fold_artifact(changed, ArtifactUpdated(at_us=3, **PLACE, tags=())).state == dataclasses.replace(
+        changed, tags=(), updated_at_us=3
+    )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ArtifactUpdated(at_us=1, **PLACE),
+        ArtifactDeleted(at_us=1, **PLACE),
+        updated(1),
+        ArtifactVersionDeleted(at_us=1, **PLACE, ordinal=1),
+    ],
+)
+def test_what_is_not_there_cannot_be_changed(event: ArtifactEvent) -> None:
+    assert fold_artifact(None, event) == Decision(None, artifacts.NO_SUCH_ARTIFACT)
+    gone, _ = after(logged(), ArtifactDeleted(at_us=4, **PLACE))
+    assert fold_artifact(gone, event) == Decision(gone, artifacts.NO_SUCH_ARTIFACT)
+
+
+def test_a_version_that_is_not_there_cannot_be_changed() -> None:
+    state, _ = after(logged())
+    for event in (updated(2, comment="c"), ArtifactVersionDeleted(at_us=3, **PLACE, ordinal=2)):
+        assert fold_artifact(state, event) == Decision(state, artifacts.NO_SUCH_VERSION, 2)
+
+
+def test_an_alias_is_of_one_version_at_a_time() -> None:
+    state, decision = after(logged(aliases=("best", "production")), logged(7, aliases=("best",)))
+    assert state.aliases == {"best": 2, "production": 1}
+    assert [(version.ordinal, version.aliases) for version in decision.changed] == [
+        (1, ("production",)),
+        (2, ("best",)),
+    ]
+    assert state.versions[1].updated_at_us == 7
+    state, decision = after(
+        logged(aliases=("best", "production")), logged(aliases=("best",)), updated(1, aliases_added=("best",))
+    )
+    assert state.aliases == {"best": 1, "production": 1}
+    assert {version.ordinal for version in decision.changed} == {1, 2}
+
+
+def test_labels_are_set_then_removed_then_added() -> None:
+    state, _ = after(
+        logged(tags=("a", "b"), stages=("x",), status="new"),
+        updated(1, tags=("b", "c"), tags_removed=("c",), tags_added=("d", "b"), status="done", comment="c"),
+    )
+    version = state.versions[1]
+    assert (version.tags, version.stages, version.status, version.comment) == (("b", "d"), ("x",), "done", "c")
+    assert fold_artifact(state, updated(1, 99, tags=("b", "d"), status="done")) == Decision(state, "", 1, "1")
+
+
+def test_labels_are_bounded() -> None:
+    full = tuple(f"t{i}" for i in range(limits.MAX_LABELS))
+    state, _ = after(logged(tags=full))
+    assert fold_artifact(state, updated(1, tags_added=("one more",))).refused == artifacts.TOO_MANY_LABELS
+    assert fold_artifact(state, updated(1, tags_removed=("t0",), tags_added=("one more",))).refused == ""
+
+
+def test_an_artifact_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_ARTIFACT_CHARS", 1000)
+    comment = "x" * 400
+    state, _ = after(logged(comment=comment))
+    refused = fold_artifact(state, logged(comment=comment))
+    assert (refused.refused, refused.ordinal) == (artifacts.ARTIFACT_FULL, 0)
+    assert fold_artifact(state, updated(1, comment="x" * 900)).refused == artifacts.ARTIFACT_FULL
+    smaller = fold_artifact(state, updated(1, comment="")).state
+    assert smaller is not None
+    assert fold_artifact(smaller, logged(comment=comment)).ordinal == 2
+
+
+def test_a_state_comes_back_from_its_json_and_an_old_one_gets_defaults() -> None:
+    state, _ = after(logged(aliases=("best",), tags=("größe",)), logged(version="x"), updated(2, status="s"))
+    assert from_json(to_json(state)) == state
+    least = (
+        '{"workspace":"w","project":null,"artifact_type":"t","name":"n","created_at_us":1,"updated_at_us":2,"new":3}'
+    )
+    assert from_json(least) == ArtifactState("w", None, "t", "n", 1, 2)
+
+
+def test_rows_fit_their_tables_and_a_refused_event_has_only_an_outcome() -> None:
+    rows, known = ArtifactRows(), {}
+    for offset, event in enumerate((logged(version="1", files=(FILE,)), logged(version="1"), updated(1, comment="c"))):
+        rows.fold(known, event, Source("ab", offset, 3, offset), lambda table: True)
+    taken = rows.take()
+    assert {table: len(found) for table, found in taken.items()} == {
+        OUTCOMES: 3,
+        CONTENTS: 1,
+        VERSIONS: 1,
+        ARTIFACTS: 1,
+    }
+    for table, found in taken.items():
+        assert [list(row) for row in found] == [list(TABLES[table])] * len(found)
+        encode_rows(table, found)
+    assert [(row["changed"], row["refused"]) for row in taken[OUTCOMES]] == [
+        (True, ""),
+        (False, artifacts.VERSION_TAKEN),
+        (True, ""),
+    ]
+    assert (taken[VERSIONS][0]["comment"], taken[VERSIONS][0]["offset"]) == ("c", 2)
+    assert not any(rows.take().values())

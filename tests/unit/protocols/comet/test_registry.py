@@ -1,0 +1,162 @@
+"""The gateway's part of Comet's model registry: several gateways over one log, and what came of what was asked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from registry_gateways import CREATE, FILES, NAME, WORKSPACE, Gateways, running_gateways
+
+from runstream.events import limits
+from runstream_model import artifacts as fold
+from runstream_protocols.comet.writes.deciding import REFUSALS
+from runstream_service.comet import LINK, REMARKS_TYPE, registered, registry_model_id
+from runstream_service.lookup import (
+    KnownFile,
+)
+
+
+@pytest.fixture
+async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
+    async with running_gateways(tmp_path) as started:
+        yield started
+
+
+async def test_of_gateways_that_race_for_a_version_one_gets_it(gateways: Gateways) -> None:
+    bodies = [CREATE | {"versionComment": f"number {number}"} for number in range(8)]
+    answers = await asyncio.gather(*(gateways.ask(n % 2, "/item/create", body) for n, body in enumerate(bodies)))
+    (won,) = [number for number, (status, _) in enumerate(answers) if status == 200]
+    for number, (status, answer) in enumerate(answers):
+        if number != won:
+            assert status == 400
+            assert answer["msg"] == "there is a version 1.0.0 of net already: give another version"
+    versions = await gateways.versions()
+    assert [version.comment for version in versions.values()] == [f"number {won}"]
+    item = registered(answers[won][1]["registryModelItemId"])
+    assert item == (registry_model_id(WORKSPACE, NAME), *versions, None)
+
+
+async def test_each_version_that_is_made_at_once_gets_a_number_of_its_own(gateways: Gateways) -> None:
+    bodies = [CREATE | {"version": f"1.{number}.0"} for number in range(8)]
+    answers = await asyncio.gather(*(gateways.ask(n % 2, "/item/create", body) for n, body in enumerate(bodies)))
+    assert {status for status, _ in answers} == {200}
+    made = {}
+    for (_, answer), body in zip(answers, bodies, strict=True):
+        made[registered(answer["registryModelItemId"])] = body["version"]
+    model = registry_model_id(WORKSPACE, NAME)
+    folded = {(model, ordinal, None): one.version for ordinal, one in (await gateways.versions()).items()}
+    assert made == folded
+
+
+async def test_what_cannot_be_seen_yet_is_asked_again_and_counts_once(gateways: Gateways) -> None:
+    """What the client does by itself at a 503: the same words, until there is an answer."""
+    gateways.lookup.blind = True
+    for _ in range(2):
+        status, answer = await gateways.ask(0, "/item/create", CREATE)
+        assert (status, "cannot be read yet" in answer["msg"]) == (503, True)
+    gateways.lookup.blind = False
+    status, answer = await gateways.ask(0, "/item/create", CREATE)
+    assert (status, registered(answer["registryModelItemId"])) == (200, (registry_model_id(WORKSPACE, NAME), 1, None))
+    assert list(await gateways.versions()) == [1]
+    assert (await gateways.ask(0, "/item/create", CREATE))[0] == 400, "it was answered: this is another time"
+
+
+async def test_a_tag_that_is_added_while_another_is_taken_away(gateways: Gateways) -> None:
+    """What is said about tags is what is to change, so that no one undoes what another said."""
+    _, answer = await gateways.ask(0, "/item/create", CREATE | {"tags": ["a", "b"]})
+    item = answer["registryModelItemId"]
+    answers = await asyncio.gather(
+        gateways.ask(0, "/item/stage", modelItemId=item, stage="c"),
+        gateways.ask(1, "/item/stage/delete", modelItemId=item, stage="a"),
+        gateways.ask(1, "/item/stage", modelItemId=item, stage="d"),
+    )
+    assert [status for status, _ in answers] == [200, 200, 200]
+    assert set((await gateways.versions())[1].tags) == {"b", "c", "d"}
+
+
+async def test_a_version_made_anew_under_a_deleted_name_is_another_one(gateways: Gateways) -> None:
+    _, first = await gateways.ask(0, "/item/create", CREATE)
+    assert (await gateways.ask(1, "/delete", workspaceName=WORKSPACE, modelName=NAME))[0] == 200
+    status, answer = await gateways.ask(1, "/item/status", {"modelItemId": first["registryModelItemId"], "status": "x"})
+    assert (status, "no version" in answer["msg"]) == (404, True)
+    _, second = await gateways.ask(0, "/item/create", CREATE)
+    assert second["registryModelId"] == first["registryModelId"]
+    assert list(await gateways.versions()) == [2]
+
+
+async def test_remarks_do_not_outlive_their_model(gateways: Gateways) -> None:
+    _, answer = await gateways.ask(0, "/item/create", CREATE)
+    said = {"metadata": [{"key": "acc", "value": 0.5}]}
+    assert (await gateways.ask(1, f"/item/{answer['registryModelItemId']}/metadata", said))[0] == 200
+    assert (await gateways.ask(1, "/delete", workspaceName=WORKSPACE, modelName=NAME))[0] == 200
+    decided = await gateways.lookup.decided()
+    remarks = [one.decision.state for one in decided if one.event.artifact_type == REMARKS_TYPE]
+    assert remarks[-1] is not None
+    assert remarks[-1].deleted
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"version": "1.0"}, "no semantic version"),
+        ({"version": "01.0.0"}, "no semantic version"),
+        ({"experimentKey": "b" * 32}, "no experiment has the key"),
+        ({"experimentModelName": "other"}, "has no model 'other'"),
+        ({"registryModelName": "a/b"}, "contains '/'"),
+        ({"registryModelName": "x" * 200}, "at most 127"),
+        ({"tags": "a"}, "give a list of texts"),
+        ({"tags": [str(number) for number in range(limits.MAX_LABELS + 1)]}, "tags"),
+        ({"versionComment": "x" * (limits.MAX_COMMENT_CHARS + 1)}, "comment"),
+        ({"status": 5}, "give a text"),
+    ],
+)
+async def test_what_cannot_be_registered_leaves_nothing(gateways: Gateways, body: dict[str, Any], text: str) -> None:
+    status, answer = await gateways.ask(0, "/item/create", CREATE | body)
+    assert (status, text in answer["msg"]) == (400, True), answer
+    assert await gateways.lookup.decided() == []
+
+
+def many_files() -> list[KnownFile]:
+    return [KnownFile(f"{number}", "0" * 64, 1, "text/plain") for number in range(limits.MAX_ARTIFACT_FILES + 1)]
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        (many_files, "pack them"),
+        (lambda: [KnownFile("a", "0" * 64, 1, "text/plain", {"x": "y" * limits.MAX_EVENT_BYTES})], "one archive"),
+        (lambda: [KnownFile("a", "0" * 64, 1, "text/plain", {LINK: "no address"})], "no address"),
+    ],
+)
+async def test_a_model_that_does_not_fit(gateways: Gateways, files: Callable[[], list[KnownFile]], text: str) -> None:
+    gateways.lookup.files = files()
+    status, answer = await gateways.ask(0, "/item/create", CREATE)
+    assert (status, text in answer["msg"]) == (400, True), answer["msg"][:300]
+    assert await gateways.lookup.decided() == []
+
+
+async def test_files_keep_what_was_said_about_them_and_get_names_that_can_be_paths(gateways: Gateways) -> None:
+    gateways.lookup.files = [
+        *FILES,
+        KnownFile("../up//a\\b", "1" * 64, 7, "text/plain", {"n": 1}),
+        KnownFile("far", "2" * 64, 9, "text/uri-list", {LINK: "s3://bucket/far", "checksum": "x"}),
+    ]
+    assert (await gateways.ask(0, "/item/create", CREATE))[0] == 200
+    event = (await gateways.lookup.decided())[-1].event
+    assert event.type == "artifact_version_logged.v1"
+    assert [(file.name, file.sha256, file.size_bytes, file.link) for file in event.files] == [
+        ("weights.bin", "0" * 64, 5, None),
+        ("up/a_b", "1" * 64, 7, None),
+        ("far", None, 0, "s3://bucket/far"),
+    ]
+    assert event.metadata["@files"] == {
+        "weights.bin": {"epoch": 3},
+        "up/a_b": {"n": 1},
+        "far": {"checksum": "x"},
+    }
+
+
+def test_every_refusal_of_the_fold_has_words() -> None:
+    words = {name: word for name, word in vars(fold).items() if name.isupper() and isinstance(word, str)}
+    assert set(words.values()) == REFUSALS.keys()
