@@ -27,8 +27,8 @@ from bench.shapes import Load
 from runstream.api import API
 from runstream.query import Metric
 from runstream_protocols.comet.reads.sampling import MAX_FULL, MAX_SAMPLED, Series, full_statement, sampled_statement
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.series import Names, Range, points_statement, scanned_envelope, step_width
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.series import Names, Range, points_statement, scanned_envelope, step_width
 
 CURVES: Final = 10
 REST: Final = "/api/rest/v2"

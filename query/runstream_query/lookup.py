@@ -9,8 +9,8 @@ from runstream.events.artifacts import ArtifactFile
 from runstream.events.names import project_id
 from runstream.events.positions import Positions
 from runstream_query.http.context import is_large, rows_in_slices
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import newest_runs
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import newest_runs
 from runstream_service.comet import experiment_model_id, model_of_file
 from runstream_service.lookup import (
     ArtifactOutcome,

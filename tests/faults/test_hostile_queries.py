@@ -12,7 +12,7 @@ import pytest
 from reading import LONG_S, LoopClock, Reads, open_reads, query_rows
 
 from runstream_query import QuerySettings
-from runstream_query.sql.cursors import Cursor
+from runstream_query.repositories.cursors import Cursor
 from runstream_service.store import QueryClass
 
 attribute, run, summary = query_rows.attribute, query_rows.run, query_rows.summary

@@ -16,8 +16,8 @@ from runstream_processors.store.migrate import migrate
 from runstream_query.errors import FilterError
 from runstream_query.filters import check, compile_filter, parse, print_filter
 from runstream_query.filters.tree import Expression
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import Clock, run_rows
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import Clock, run_rows
 
 
 @given(expressions)

@@ -21,12 +21,12 @@ from runstream_processors.store.migrate import migrate
 from runstream_query.filters import Expression, Field, print_filter
 from runstream_query.http import pages
 from runstream_query.http.context import Context
+from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.statements.order import SortKey
+from runstream_query.repositories.statements.pages import Question, count_statement
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import Clock
 from runstream_query.settings import QuerySettings
-from runstream_query.sql.cursors import Cursor
-from runstream_query.sql.order import SortKey
-from runstream_query.sql.pages import Question, count_statement
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import Clock
 from runstream_service.visibility import Progress
 
 #: A writer that was heard of now is silent already: so runs are lost, and their duration still ends now.

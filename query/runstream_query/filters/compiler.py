@@ -49,9 +49,9 @@ def column_of(field: Field) -> str:
 
 
 def compile_filter(expression: Expression, parameters: Bound, now_us: int, only: str | None = None) -> str:
-    """The condition on the rows of `runstream_query.sql.runs.run_rows`, its values bound in `parameters`. `now_us` is
-    what `now` means; `only` is what may stand behind IN: the ids of the runs that are asked about, if not all are.
-    Raises FilterError."""
+    """The condition on rows of runs as `repositories.statements.runs.run_rows` gives them, its values bound in
+    `parameters`. `now_us` is what `now` means; `only` is what may stand behind IN: the ids of the runs that are asked
+    about, if not all are. Raises FilterError."""
     check(expression)
     return _Compiler(parameters, now_us, True, only).condition(expression)
 

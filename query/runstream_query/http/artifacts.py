@@ -28,9 +28,9 @@ from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.files import file_headers, send_file
 from runstream_query.http.past import events_of, folds_of, time_of
-from runstream_query.sql.cursors import Cursor
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.prefix import within
+from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.prefix import within
 
 #: `project` and `latest_*` are left out of it where there are none.
 _ARTIFACT: Final = (

@@ -17,7 +17,7 @@ from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
 from runstream_query.http.past import events_of, folds_of
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 from runstream_service.store import QueryClass
 
 _COMMAND: Final = re.compile(r"([0-9a-f]{32})-([0-9]{1,18})")

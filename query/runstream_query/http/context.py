@@ -15,9 +15,9 @@ from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
 from runstream_query.http.described import Described
 from runstream_query.http.outgoing import Outgoing
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import Clock
 from runstream_query.settings import QuerySettings
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import Clock
 from runstream_service.assets import AssetReader
 from runstream_service.log import LogReader
 from runstream_service.store import QueryClass, StoreReader

@@ -28,7 +28,7 @@ from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint, Handler
 from runstream_query.http.globs import chosen, chosen_condition
 from runstream_query.http.past import folded, summaries_of_past, time_of
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 from runstream_service.store import QueryClass
 
 #: What a list shows of a text that has no room in it.

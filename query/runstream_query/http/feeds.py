@@ -13,9 +13,9 @@ from runstream_query.http.details import SUMMARY_COLUMNS
 from runstream_query.http.globs import chosen_condition
 from runstream_query.http.pages import shown_rows
 from runstream_query.http.runs import run_row
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.prefix import beyond
-from runstream_query.sql.runs import newest_runs, run_rows
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.prefix import beyond
+from runstream_query.repositories.statements.runs import newest_runs, run_rows
 from runstream_service.store import QueryClass
 
 Row = TypeVar("Row")

@@ -15,7 +15,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.endpoint import POSITION_HEADER, Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.past import folded, time_of
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 from runstream_service.assets import AssetMissing
 from runstream_service.disposition import FILE_POLICY, content_disposition
 from runstream_service.problems import Problem

@@ -8,7 +8,7 @@ from typing import Any
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import similar
 from runstream_query.http.context import Context
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 
 
 def pattern_of(glob: str) -> str:

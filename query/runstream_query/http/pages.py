@@ -8,10 +8,16 @@ from typing import Any, Final
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import check
 from runstream_query.http.context import Context
-from runstream_query.sql.order import TermValue, term_count
-from runstream_query.sql.pages import Question, exact_statement, window_of
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import Clock, details_statement, row_of_details, shown_row, silent_runs
+from runstream_query.repositories.statements.order import TermValue, term_count
+from runstream_query.repositories.statements.pages import Question, exact_statement, window_of
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import (
+    Clock,
+    details_statement,
+    row_of_details,
+    shown_row,
+    silent_runs,
+)
 from runstream_service.store import QueryLimitExceeded
 
 Row = dict[str, Any]

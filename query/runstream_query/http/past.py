@@ -12,10 +12,10 @@ from runstream_query.answers import RunRow, Summary
 from runstream_query.as_of import AsOf, FoldedRun, LoggedEvent
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.http.context import Context
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.prefix import within
-from runstream_query.sql.runs import RUN_COLUMNS
-from runstream_query.sql.series import Names, Range, count_statement, points_statement, reads_of
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.prefix import within
+from runstream_query.repositories.statements.runs import RUN_COLUMNS
+from runstream_query.repositories.statements.series import Names, Range, count_statement, points_statement, reads_of
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

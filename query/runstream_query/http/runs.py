@@ -19,11 +19,11 @@ from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.pages import page_rows, shown_rows
 from runstream_query.http.past import folded, run_row_of_past
 from runstream_query.http.writers import writers_now, writers_of_past
-from runstream_query.sql.cursors import Cursor
-from runstream_query.sql.order import DEFAULT_SORT, SortKey, parse_sort, question_of, split_fields
-from runstream_query.sql.pages import Question, count_statement
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import RUN_COLUMNS
+from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.statements.order import DEFAULT_SORT, SortKey, parse_sort, question_of, split_fields
+from runstream_query.repositories.statements.pages import Question, count_statement
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import RUN_COLUMNS
 from runstream_service.store import QueryClass
 
 MAX_COLUMNS: Final = 500

@@ -23,8 +23,8 @@ from runstream_query.http.context import Context
 from runstream_query.http.endpoint import POSITION_HEADER, AskedOfPast, Call, Endpoint
 from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.past import EPOCH
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.series import (
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.series import (
     BUCKET_STEPS,
     Behind,
     Names,

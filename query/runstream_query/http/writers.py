@@ -12,9 +12,14 @@ from runstream_query.clocks import Heard, clock_ahead_s, is_odd
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
 from runstream_query.http.past import time_of
-from runstream_query.sql.clocks import facts_statement, newest_point_statement, odd_runs_statement, writers_statement
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.prefix import within
+from runstream_query.repositories.statements.clocks import (
+    facts_statement,
+    newest_point_statement,
+    odd_runs_statement,
+    writers_statement,
+)
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.prefix import within
 from runstream_service.log import LogError, LogReader
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -26,9 +26,9 @@ from runstream_query.filters.times import instant_us
 from runstream_query.http.cursors import read_cursor
 from runstream_query.http.globs import pattern_of
 from runstream_query.http.runs import AskedColumns
-from runstream_query.sql.cursors import Cursor
-from runstream_query.sql.order import parse_sort
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.statements.order import parse_sort
+from runstream_query.repositories.statements.parameters import Parameters
 
 _NOW_US: Final = 1_750_000_000_000_000
 _FIELDS: Final = (

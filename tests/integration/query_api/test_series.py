@@ -11,8 +11,8 @@ from query_rows import NOW_US, insert_points, run, summary
 from query_service import Service
 
 from runstream.events.names import NO_STEP
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.series import Names, Range, projected_envelope, step_width
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.series import Names, Range, projected_envelope, step_width
 
 ARROW = "application/vnd.apache.arrow.stream"
 

@@ -22,7 +22,7 @@ from runstream_query.filters import (
     print_field,
     print_filter,
 )
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 
 DOCS = Path(__file__).parents[3] / "docs" / "query-language.md"
 

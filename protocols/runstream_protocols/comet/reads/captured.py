@@ -23,7 +23,7 @@ from runstream_protocols.comet.reads.streaming import json_text, stream_json, te
 from runstream_protocols.comet.reads.zipped import stream_zip
 from runstream_query.http.context import Context
 from runstream_query.http.files import output_page, send_file
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 from runstream_service.comet import ADDITIONAL, CODE, GRAPH, HTML, OVERRIDES, PACKAGES, PATCH, SECTION
 from runstream_service.disposition import FILE_POLICY, content_disposition
 

@@ -27,7 +27,7 @@ from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.pages import shown_rows
 from runstream_query.http.series import values_of
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 
 #: As Python values, until they are encoded.
 _POINT_BYTES: Final = 200

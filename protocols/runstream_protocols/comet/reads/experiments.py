@@ -19,7 +19,7 @@ from runstream_protocols.comet.reads.predicates import NAME
 from runstream_protocols.comet.reads.runs import experiments_by_row, require_row
 from runstream_query.http.context import Context
 from runstream_query.http.details import SUMMARY_COLUMNS
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 
 
 async def metadata(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometExperiment:

@@ -46,8 +46,8 @@ from runstream_query.answers import Project
 from runstream_query.errors import InvalidRequest, LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import newest_runs
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import newest_runs
 from runstream_service.auth import KEY_NAME
 
 #: The version of Comet's server whose reads are answered: each of the client's gates asks for this one or an older.

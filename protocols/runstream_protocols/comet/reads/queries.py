@@ -15,8 +15,8 @@ from runstream_protocols.comet.reads.predicates import (
 from runstream_protocols.comet.reads.runs import matching, of_project, place_of
 from runstream_query.errors import FilterError
 from runstream_query.http.context import Context
-from runstream_query.sql.pages import count_statement
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.pages import count_statement
+from runstream_query.repositories.statements.parameters import Parameters
 
 
 async def query(context: Context, request: web.Request, asked: AskedQuery) -> CometKeys:

@@ -14,7 +14,7 @@ from aiohttp import web
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.files import file_headers, send_file
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 from runstream_service.comet import (
     MODEL_TYPE,
     NO_STATUS,

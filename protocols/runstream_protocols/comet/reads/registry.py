@@ -32,7 +32,7 @@ from runstream_protocols.comet.reads.registry_history import changes_of
 from runstream_protocols.comet.reads.zipped import stream_zip
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 from runstream_service.comet import (
     MODEL_TYPE,
     REMARK_CONFIGURATION,

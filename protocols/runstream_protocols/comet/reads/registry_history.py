@@ -13,7 +13,7 @@ from runstream.events.artifacts import ArtifactVersionLogged, ArtifactVersionUpd
 from runstream.events.control import AnyEvent, decode_event
 from runstream_protocols.comet.reads.registered import Registered
 from runstream_query.http.context import Context
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 from runstream_service.comet import (
     NO_STATUS,
     REMARK_CONFIGURATION,

@@ -16,9 +16,9 @@ from runstream_query.filters.tree import And, Compare, Expression, Field, OneOf,
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
 from runstream_query.http.pages import shown_rows
-from runstream_query.sql.pages import columns_of
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import newest_runs, run_rows
+from runstream_query.repositories.statements.pages import columns_of
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import newest_runs, run_rows
 from runstream_service.comet import SECTION, link_name
 
 Row = dict[str, Any]

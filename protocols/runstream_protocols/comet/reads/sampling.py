@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from runstream.events.names import NO_EPOCH, NO_STEP
 from runstream_protocols.comet.reads.answers import at_ms
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.series import bucket_width
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.series import bucket_width
 
 #: A chart on a screen is about 1,000 pixels wide, of which Comet shows a curve with some hundred points.
 MAX_SAMPLED: Final = 500

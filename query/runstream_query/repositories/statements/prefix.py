@@ -1,7 +1,7 @@
 """Conditions on where in the log a row comes from: a prefix of the log, or what is behind one."""
 
 from runstream.events.positions import Positions
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 
 
 def within(prefix: Positions, parameters: Parameters) -> str:

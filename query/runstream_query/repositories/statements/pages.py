@@ -20,8 +20,8 @@ from runstream_query.filters.compiler import (
 )
 from runstream_query.filters.states import weakened
 from runstream_query.filters.tree import NAMED, Expression, Field, fields_of
-from runstream_query.sql.cursors import Cursor
-from runstream_query.sql.order import (
+from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.statements.order import (
     BY_RUN,
     SortKey,
     Term,
@@ -34,8 +34,8 @@ from runstream_query.sql.order import (
     order_by,
     stored_terms,
 )
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import Clock, run_rows
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import Clock, run_rows
 
 #: Sort keys that no single state knows.
 _OF_THE_CLOCK: Final = ("status", "duration")

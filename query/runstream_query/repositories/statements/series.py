@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.prefix import within
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.prefix import within
 
 BUCKET_STEPS: Final = 256
 _MAX_WIDTH: Final = 2**62

@@ -1,8 +1,8 @@
 """What tells of the clocks of writers: when their facts were made, and when the log heard of them."""
 
 from runstream.events.limits import CLOCK_SKEW_S
-from runstream_query.sql.parameters import Parameters
-from runstream_query.sql.runs import Clock, newest_runs
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.runs import Clock, newest_runs
 
 
 def writers_statement(run: str, parameters: Parameters) -> str:

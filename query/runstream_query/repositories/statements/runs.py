@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 
 #: What a row of a run has, in this order. Times are DateTime64(6, 'UTC'); ended_at can be null.
 RUN_COLUMNS: Final = (

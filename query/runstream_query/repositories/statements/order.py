@@ -11,7 +11,7 @@ from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS, c
 from runstream_query.filters.parser import parse_field
 from runstream_query.filters.printer import print_field, print_filter
 from runstream_query.filters.tree import Expression, Field
-from runstream_query.sql.parameters import Parameters
+from runstream_query.repositories.statements.parameters import Parameters
 
 MAX_SORT_KEYS: Final = 5
 DEFAULT_SORT: Final = "-created"
