@@ -27,6 +27,7 @@ from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.mending import MendingStore
 from runstream_processors.worker.guarding import CrashDirectory
 from runstream_processors.worker.loop import Worker
+from runstream_protocols.comet.access import ACCESS as COMET_ACCESS
 from runstream_protocols.comet.reads.routes import add_comet
 from runstream_protocols.comet.writes.routes import add_comet_writes
 from runstream_query.http.routes import add_query
@@ -158,7 +159,7 @@ def application(
     """All routes of the embedded server over opened parts; its metrics go into `registry`."""
     registry = registry if registry is not None else process_registry()
     access = settings.access
-    guard = auth_middleware(keys, (settings.host,), local_metrics=access.local_metrics)
+    guard = auth_middleware(keys, (settings.host,), protocols=(COMET_ACCESS,), local_metrics=access.local_metrics)
     app = web.Application(
         middlewares=[problem_middleware(), guard], client_max_size=settings.limits.gateway.max_request_bytes
     )

@@ -7,7 +7,7 @@ own name was re-pointed to 127.0.0.1 sends its own name: DNS rebinding), and `or
 
 import hashlib
 import hmac
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Self, TypeVar
@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from runstream_service.origins import facts_of, judge, tells_its_origin
 from runstream_service.problems import Problem
+from runstream_service.protocols import ProtocolAccess
 from runstream_service.proxies import TRUSTED_PROXIES, TRUSTED_VARIABLE, client_of
 from runstream_service.proxies import is_loopback as is_loopback
 
@@ -26,14 +27,6 @@ OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 #: For probes of other machines as well (load balancers and kubelets have no key). Without a key they are told yes or
 #: no, and no reasons.
 PROBE_PATHS: Final = frozenset({"/healthz", "/readyz"})
-#: What Comet's client asks first, before it has shown a key. It takes a refusal for a fault of the network and tries
-#: again for many seconds, so that everybody is told the answer: the version of an interface, which is no secret.
-COMET_VERSION_PATH: Final = "/clientlib/isAlive/ver"
-#: What its live experiments ask again and again; whatever fails there makes them keep their data to themselves.
-COMET_OPEN_PATHS: Final = frozenset({COMET_VERSION_PATH, "/clientlib/health/ping", "/health/ping"})
-#: Where its live experiments begin. They know a key that is refused by this status and number only.
-_COMET_BEGINS: Final = ("/clientlib/logger/", "/logger/")
-_COMET_BAD_KEY: Final = 90212
 #: What a key must have: 16 characters of 64 kinds are 96 bits.
 MIN_KEY_CHARS: Final = 16
 #: Behind a key, where keys are given to a server: it opens what only reads. The key itself is what stands before it.
@@ -44,8 +37,6 @@ KEY_NAME: Final = web.RequestKey("runstream_key_name", str)
 KEY_READS_ONLY: Final = web.RequestKey("runstream_key_reads_only", bool)
 #: Whether it may be told why a server is not ready.
 SEES_REASONS: Final = web.RequestKey("runstream_sees_reasons", bool)
-#: What Comet's client knows a key by that may not write.
-_COMET_READ_ONLY: Final = 7000011
 _READS: Final = "runstream_reads"
 RequestHandler = TypeVar("RequestHandler", bound=Handler)
 
@@ -111,14 +102,15 @@ def auth_middleware(
     allowed_hosts: Collection[str] = (),
     on_key: Callable[[str | None], None] = lambda name: None,
     *,
+    protocols: Sequence[ProtocolAccess] = (),
     local_metrics: bool = False,
 ) -> Middleware:
-    """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, else 401.
-    `KEY*REST` counts as KEY: Comet's client takes an address from the REST and sends all of it.
+    """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, or what one
+    of the protocols makes a key of, else 401.
     Without: only this machine's programs, by a loopback name (or one of `allowed_hosts`), else 403. In both cases 403
     for what a page of another site sends (`origins.judge`).
     A key that only reads is let in to what `reads` marks, and to OPEN_PATHS; all else answers it with 403.
-    PROBE_PATHS need no key, and give reasons with one only; at COMET_OPEN_PATHS none is looked at.
+    PROBE_PATHS need no key, and give reasons with one only; at the protocols' open paths none is looked at.
 
     on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
     local_metrics: this machine's own programs need no key for OPEN_PATHS and are told reasons. Whoever stands behind a
@@ -126,6 +118,7 @@ def auth_middleware(
     """
     named = frozenset(host.lower() for host in allowed_hosts)
     is_open = not keys
+    open_paths = frozenset[str]().union(*(protocol.open_paths for protocol in protocols))
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -133,19 +126,19 @@ def auth_middleware(
             hosts = _hosts_of(request)
             if is_open:
                 _check_local(request, hosts, named)
-            problem = judge(facts_of(request, writes=_may_write(request), is_open=is_open, hosts=hosts))
+            problem = judge(facts_of(request, writes=_may_write(request, open_paths), is_open=is_open, hosts=hosts))
             if problem is not None:
                 raise problem
         is_own = local_metrics and request.path in OPEN_PATHS and client_of(request).is_this_machine
-        needs_key = not (is_open or is_own or _needs_no_key(request))
+        needs_key = not (is_open or is_own or _needs_no_key(request, open_paths))
         request[SEES_REASONS] = is_open or is_own or needs_key
         if needs_key:
-            request[KEY_NAME] = _check_key(request, keys, on_key)
+            request[KEY_NAME] = _check_key(request, keys, protocols, on_key)
             request[KEY_READS_ONLY] = request[KEY_NAME] in keys.readers
             if request[KEY_READS_ONLY] and not _only_reads(request):
                 detail = "This key only reads: use one without `:read` in the server's RUNSTREAM_API_KEYS."
-                raise Problem(
-                    403, "read-only", "The key may not write", detail, msg=detail, sdk_error_code=_COMET_READ_ONLY
+                raise _as_clients_know_it(
+                    Problem(403, "read-only", "The key may not write", detail), request, protocols
                 )
         return await handler(request)
 
@@ -166,9 +159,9 @@ def _only_reads(request: web.Request) -> bool:
     return getattr(info.handler, _READS, False) is True
 
 
-def _may_write(request: web.Request) -> bool:
+def _may_write(request: web.Request, open_paths: Collection[str]) -> bool:
     """Whether the route may change something; all that is not marked by `reads`."""
-    return not _only_reads(request) and request.path not in COMET_OPEN_PATHS
+    return not _only_reads(request) and request.path not in open_paths
 
 
 def may_see_reasons(request: web.Request) -> bool:
@@ -179,31 +172,43 @@ def may_see_reasons(request: web.Request) -> bool:
     return client_of(request).is_this_machine
 
 
-def _needs_no_key(request: web.Request) -> bool:
+def _needs_no_key(request: web.Request, open_paths: Collection[str]) -> bool:
     """From whatever machine. A probe with a key wants the reasons, so its key is looked at."""
-    if request.path in COMET_OPEN_PATHS:
+    if request.path in open_paths:
         return True
     return request.path in PROBE_PATHS and "Authorization" not in request.headers
 
 
-def _check_key(request: web.Request, keys: ApiKeys, on_key: Callable[[str | None], None]) -> str:
+def _check_key(
+    request: web.Request,
+    keys: ApiKeys,
+    protocols: Sequence[ProtocolAccess],
+    on_key: Callable[[str | None], None],
+) -> str:
     given = request.headers.get("Authorization", "").strip()
     scheme, _, rest = given.partition(" ")
     key = rest.strip() if scheme.lower() == "bearer" else given
-    name = keys.name_of(key) if key else None
-    if name is None and "*" in key:
-        # Only then: a key may have an asterisk of its own.
-        name = keys.name_of(key.partition("*")[0])
+    name = (keys.name_of(key) or _name_of_other_form(key, keys, protocols)) if key else None
     on_key(name)
     if name is None:
         detail = "This key is not known here." if key else "Send `Authorization: Bearer KEY`."
-        if request.path.startswith(_COMET_BEGINS):
-            raise Problem(
-                403, "unauthorized", "An API key is needed", detail, msg=detail, sdk_error_code=_COMET_BAD_KEY
-            )
         headers = {"WWW-Authenticate": 'Bearer realm="runstream"'}
-        raise Problem(401, "unauthorized", "An API key is needed", detail, headers=headers)
+        problem = Problem(401, "unauthorized", "An API key is needed", detail, headers=headers)
+        raise _as_clients_know_it(problem, request, protocols)
     return name
+
+
+def _name_of_other_form(credential: str, keys: ApiKeys, protocols: Sequence[ProtocolAccess]) -> str | None:
+    """Return the name of the key that a protocol reads out of a credential, which is no key itself."""
+    forms = (form for protocol in protocols for form in protocol.keys(credential))
+    return next((name for name in map(keys.name_of, forms) if name is not None), None)
+
+
+def _as_clients_know_it(problem: Problem, request: web.Request, protocols: Sequence[ProtocolAccess]) -> Problem:
+    """Return the refusal in the form of the protocol whose path the request is for."""
+    for protocol in protocols:
+        problem = protocol.refuse(request.path, problem)
+    return problem
 
 
 def _check_local(request: web.Request, hosts: tuple[str, ...], allowed_hosts: frozenset[str]) -> None:

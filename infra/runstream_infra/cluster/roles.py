@@ -34,6 +34,7 @@ from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.guarding import CrashDirectory, locked_slot
 from runstream_processors.worker.loop import Worker
+from runstream_protocols.comet.access import ACCESS as COMET_ACCESS
 from runstream_protocols.comet.reads.routes import add_comet
 from runstream_protocols.comet.writes.routes import add_comet_writes
 from runstream_query.http.routes import add_query
@@ -233,7 +234,13 @@ def _application(
     keys = ApiKeys.from_plain(settings.api_keys)
     check_bind(settings.host, keys)
     registry, access = process_registry(), settings.access
-    guard = auth_middleware(keys, (settings.host,), key_counter(registry), local_metrics=access.local_metrics)
+    guard = auth_middleware(
+        keys,
+        (settings.host,),
+        key_counter(registry),
+        protocols=(COMET_ACCESS,),
+        local_metrics=access.local_metrics,
+    )
     app = web.Application(
         middlewares=[problem_middleware(), guard], client_max_size=settings.limits.gateway.max_request_bytes
     )

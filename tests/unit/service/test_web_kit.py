@@ -16,9 +16,9 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Counter
 
 from runstream.events.names import InvalidName
+from runstream_protocols.comet.access import ACCESS, VERSION_PATH
 from runstream_service.assets import AssetMissing, AssetUnavailable
 from runstream_service.auth import (
-    COMET_VERSION_PATH,
     KEY_NAME,
     ApiKeys,
     InsecureBind,
@@ -46,7 +46,7 @@ async def serving(app: web.Application) -> AsyncIterator[tuple[str, aiohttp.Clie
 
 
 def guarded(keys: ApiKeys, **options: Any) -> web.Application:
-    app = web.Application(middlewares=[problem_middleware(), auth_middleware(keys, **options)])
+    app = web.Application(middlewares=[problem_middleware(), auth_middleware(keys, protocols=(ACCESS,), **options)])
 
     async def who(request: web.Request) -> web.Response:
         return web.Response(text=request.get(KEY_NAME, "nobody"))
@@ -117,14 +117,14 @@ async def test_the_version_of_comets_interface_is_told_to_everybody(authorizatio
     async def version(request: web.Request) -> web.Response:
         return web.json_response({"version": "1.2.3"})
 
-    guard = auth_middleware(ApiKeys.from_plain([KEY]))
+    guard = auth_middleware(ApiKeys.from_plain([KEY]), protocols=(ACCESS,))
     app = web.Application(middlewares=[problem_middleware(), _from_elsewhere, guard])
-    app.router.add_get(COMET_VERSION_PATH, version)
+    app.router.add_get(VERSION_PATH, version)
     headers = {} if authorization is None else {"Authorization": authorization}
     async with serving(app) as (url, client):
-        async with client.get(url + COMET_VERSION_PATH, headers=headers) as answer:
+        async with client.get(url + VERSION_PATH, headers=headers) as answer:
             assert answer.status == 200
-        for path in (f"{COMET_VERSION_PATH}/", "/clientlib/isAlive", "/clientlib/isAlive/ver/x"):
+        for path in (f"{VERSION_PATH}/", "/clientlib/isAlive", "/clientlib/isAlive/ver/x"):
             async with client.get(url + path, headers={"Authorization": "wrong-key-wrong-key"}) as answer:
                 assert answer.status == 401
 

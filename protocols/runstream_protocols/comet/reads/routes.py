@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from runstream_protocols.comet.access import VERSION_PATH
 from runstream_protocols.comet.reads import answers as a
 from runstream_protocols.comet.reads import asked as q
 from runstream_protocols.comet.reads import captured, charts, experiments, files, names, points, queries, registry
@@ -19,7 +20,7 @@ from runstream_query.http.outgoing import ended_with_connection, outgoing_of
 from runstream_query.problems import problem_of
 from runstream_query.settings import QuerySettings
 from runstream_service.assets import AssetReader
-from runstream_service.auth import COMET_VERSION_PATH, reads
+from runstream_service.auth import reads
 from runstream_service.problems import Handler as RequestHandler
 from runstream_service.problems import Problem
 from runstream_service.problems import problem_of as service_problem_of
@@ -56,7 +57,7 @@ _OF: Final = q.AskedOfExperiment
 _HEAVY: Final = QueryClass.HEAVY
 _BYTES: Final = ("application/octet-stream",)
 ROUTES: Final[tuple[Route, ...]] = (
-    Route("GET", COMET_VERSION_PATH, "Version", names.version, q.AskedNothing, a.CometVersion, absolute=True),
+    Route("GET", VERSION_PATH, "Version", names.version, q.AskedNothing, a.CometVersion, absolute=True),
     Route("GET", "account-details", "Whose key it is", names.account, q.AskedNothing, a.CometAccount),
     Route("GET", "workspaces", "Workspaces", names.workspaces, q.AskedNothing, a.CometWorkspaces),
     Route("GET", "projects", "Projects of a workspace", names.projects, q.AskedWorkspace, a.CometProjects),
@@ -226,7 +227,7 @@ def add_comet(
     """Add ROUTES to `app`, before it starts: what the unmodified `comet_ml` client reads.
 
     As `add_query` (and beside it), the application needs `problem_middleware` and, behind it, `auth_middleware`, which
-    knows the client's keys and lets everybody see COMET_VERSION_PATH. Problems have a member `msg` as well, which the
+    knows the client's keys and lets everybody see VERSION_PATH. Problems have a member `msg` as well, which the
     client shows. Everything runs in the application's event loop; what takes long in threads.
     """
     context = Context(store, visibility, None, assets, settings, None, now_us, outgoing=outgoing_of(app, settings))

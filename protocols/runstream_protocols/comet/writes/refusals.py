@@ -5,7 +5,6 @@ from typing import Any, Final
 from runstream_service.problems import Problem
 
 #: What the client branches on (`sdk_error_code`).
-BAD_KEY: Final = 90212
 NO_EXPERIMENT: Final = 90210
 EXPERIMENT_EXISTS: Final = 90999
 NAME_TOO_LONG: Final = 1341241

@@ -1,0 +1,32 @@
+"""What authentication has to know of a foreign client's protocol.
+
+Each protocol gives one `ProtocolAccess` in its own package; the middleware takes them all and knows none by name.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from runstream_service.problems import Problem
+
+
+def _no_other_forms(credential: str) -> Iterable[str]:
+    return ()
+
+
+def _as_it_is(path: str, problem: Problem) -> Problem:
+    return problem
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolAccess:
+    """How clients of one protocol show their key, where they need none, and how they learn of a refusal.
+
+    open_paths: paths that need no key and change nothing, whatever their method. keys: the keys that a credential may
+    stand for, if it is no key itself. refuse: the problem as the client at a path knows it; a problem of a path that is
+    none of the protocol's is returned unchanged.
+    """
+
+    name: str
+    open_paths: frozenset[str] = frozenset()
+    keys: Callable[[str], Iterable[str]] = _no_other_forms
+    refuse: Callable[[str, Problem], Problem] = _as_it_is
