@@ -12,8 +12,9 @@ from runstream._version import VERSION
 from runstream.events.positions import Positions
 from runstream_query.answers import Answer, encode_json
 from runstream_query.problems import problem_of
-from runstream_service.auth import reads
+from runstream_service.access import Action
 from runstream_service.log import LogReader
+from runstream_service.routing import add_route
 from runstream_service.store import QueryClass, StoreError, StoreReader
 from runstream_service.visibility import Visibility
 
@@ -60,7 +61,7 @@ def add_status(
         )
         return web.Response(body=encode_json(status), headers={"Content-Type": "application/json"})
 
-    app.router.add_get(STATUS_PATH, reads(show))
+    add_route(app, "GET", STATUS_PATH, show, Action.OPERATE, head=True)
 
 
 def lag_records(next_offsets: Mapping[int, int], visible: Positions) -> int:

@@ -5,7 +5,8 @@ is what is left of a principal for one action: the workspaces in which it may be
 repositories take a scope, and nothing else in a server decides about rights.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -22,6 +23,9 @@ class Action(StrEnum):
     ADMINISTER = "administer"  # principals and their rights
 
 
+#: Actions that change nothing.
+READING: Final = frozenset({Action.OPERATE, Action.READ})
+
 #: Every workspace, those that do not exist yet as well.
 EVERY_WORKSPACE: Final = None
 
@@ -31,6 +35,11 @@ class Scope:
     """Workspaces; EVERY_WORKSPACE stands for all of them. The empty set sees nothing."""
 
     workspaces: frozenset[str] | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it covers no workspace at all."""
+        return self.workspaces is not EVERY_WORKSPACE and not self.workspaces
 
     def covers(self, workspace: str) -> bool:
         """Return whether the workspace is within the scope."""
@@ -56,13 +65,29 @@ class Principal:
 
     name: str
     grants: tuple[Grant, ...]
+    _scopes: Mapping[Action, Scope] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_scopes", {action: _scope(self.grants, action) for action in Action})
 
     def scope(self, action: Action) -> Scope:
         """Return the workspaces in which the principal may do the action."""
-        scopes = [grant.scope for grant in self.grants if action in grant.actions]
-        if any(scope.workspaces is EVERY_WORKSPACE for scope in scopes):
-            return EVERYTHING
-        return Scope(frozenset().union(*(scope.workspaces or () for scope in scopes)))
+        return self._scopes[action]
+
+    @property
+    def may_change(self) -> bool:
+        """Whether there is anything that the principal may change."""
+        return any(not self._scopes[action].is_empty for action in Action if action not in READING)
+
+
+def full_principal(name: str) -> Principal:
+    """Return a principal that may do everything everywhere."""
+    return Principal(name, (Grant(frozenset(Action)),))
+
+
+def reading_principal(name: str) -> Principal:
+    """Return a principal that may read everything and change nothing."""
+    return Principal(name, (Grant(READING),))
 
 
 def authorize(principal: Principal, action: Action, workspace: str | None = None) -> Problem | None:
@@ -72,9 +97,12 @@ def authorize(principal: Principal, action: Action, workspace: str | None = None
     has read its request.
     """
     scope = principal.scope(action)
-    allowed = scope != NOTHING if workspace is None else scope.covers(workspace)
+    allowed = not scope.is_empty if workspace is None else scope.covers(workspace)
     if allowed:
         return None
+    if action not in READING and not principal.may_change:
+        detail = "This key only reads: use one without `:read` in the server's RUNSTREAM_API_KEYS."
+        return Problem(403, "read-only", "The key may not write", detail)
     where = "" if workspace is None else f" in workspace {workspace!r}"
     return Problem(
         403,
@@ -83,3 +111,10 @@ def authorize(principal: Principal, action: Action, workspace: str | None = None
         f"The key {principal.name} may not {action.value}{where}: use a key that has the right, or ask whoever runs "
         "the server for it.",
     )
+
+
+def _scope(grants: tuple[Grant, ...], action: Action) -> Scope:
+    scopes = [grant.scope for grant in grants if action in grant.actions]
+    if any(scope.workspaces is EVERY_WORKSPACE for scope in scopes):
+        return EVERYTHING
+    return Scope(frozenset().union(*(scope.workspaces or () for scope in scopes)))

@@ -10,17 +10,27 @@ import hmac
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from runstream_service.access import (
+    READING,
+    Action,
+    Grant,
+    Principal,
+    authorize,
+    full_principal,
+    reading_principal,
+)
 from runstream_service.origins import facts_of, judge, tells_its_origin
 from runstream_service.problems import Problem
 from runstream_service.protocols import ProtocolAccess
 from runstream_service.proxies import TRUSTED_PROXIES, TRUSTED_VARIABLE, client_of
 from runstream_service.proxies import is_loopback as is_loopback
+from runstream_service.routing import action_of
 
 #: For probes and scrapers: keys that only read open them, and on a server without keys this machine's programs do.
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -29,16 +39,18 @@ OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 PROBE_PATHS: Final = frozenset({"/healthz", "/readyz"})
 #: What a key must have: 16 characters of 64 kinds are 96 bits.
 MIN_KEY_CHARS: Final = 16
+#: So many characters of a key's hash are its principal's name.
+_NAME_CHARS: Final = 8
 #: Behind a key, where keys are given to a server: it opens what only reads. The key itself is what stands before it.
 READ_SUFFIX: Final = ":read"
-#: The first characters of the hash of the key that a request came with: names it in logs, opens nothing.
-KEY_NAME: Final = web.RequestKey("runstream_key_name", str)
-#: Whether that key only reads.
-KEY_READS_ONLY: Final = web.RequestKey("runstream_key_reads_only", bool)
-#: Whether it may be told why a server is not ready.
-SEES_REASONS: Final = web.RequestKey("runstream_sees_reasons", bool)
-_READS: Final = "runstream_reads"
-RequestHandler = TypeVar("RequestHandler", bound=Handler)
+#: Whoever a request comes from, once `auth_middleware` has let it in.
+PRINCIPAL: Final = web.RequestKey("runstream_principal", Principal)
+#: Every program of this machine, on a server without keys.
+LOCAL: Final = full_principal("local")
+#: Programs of this machine at OPEN_PATHS, on a server with keys that allows them to go without one.
+_LOCAL_OPERATOR: Final = Principal("local", (Grant(frozenset({Action.OPERATE})),))
+#: Whoever shows no key where none is needed.
+ANYBODY: Final = Principal("anybody", ())
 
 
 class InvalidKey(ValueError):
@@ -51,41 +63,44 @@ class InsecureBind(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
-    """The keys that are let in, kept as SHA-256 (they are long and random, so a slow hash would add nothing)."""
+    """The keys that are let in, each with its principal, kept as SHA-256 (they are long and random, so a slow hash
+    would add nothing)."""
 
-    hashes: tuple[bytes, ...] = ()
-    #: Names of those that only read.
-    readers: frozenset[str] = frozenset()
+    principals: tuple[tuple[bytes, Principal], ...] = ()
 
     @classmethod
     def from_plain(cls, keys: Iterable[str]) -> Self:
-        """Hash keys as they were given at the start; `KEY:read` is a key that only reads. Raises InvalidKey for one
-        that is too short or not printable, or that is given with both rights."""
-        hashes: list[bytes] = []
-        readers: set[str] = set()
+        """Hash keys as they were given at the start: they may do everything; `KEY:read` is a key that only reads.
+
+        Raises InvalidKey for one that is too short or not printable, or that is given with both rights.
+        """
+        principals: dict[bytes, Principal] = {}
         for given in keys:
             key = given.removesuffix(READ_SUFFIX)
-            if len(key) < MIN_KEY_CHARS or not key.isascii() or not key.isprintable() or " " in key:
-                raise InvalidKey(
-                    f"an API key of {len(key)} characters cannot be used: give at least {MIN_KEY_CHARS} printable "
-                    "ASCII characters without spaces, for example from `openssl rand -hex 24`"
-                )
+            _check_form(key)
             digest = hashlib.sha256(key.encode()).digest()
-            if digest in hashes and (given != key) != (digest.hex()[:8] in readers):
+            name = digest.hex()[:_NAME_CHARS]
+            principal = full_principal(name) if given == key else reading_principal(name)
+            if principals.setdefault(digest, principal) != principal:
                 raise InvalidKey(f"the same API key is given with and without {READ_SUFFIX}: give it once")
-            hashes.append(digest)
-            if given != key:
-                readers.add(digest.hex()[:8])
-        return cls(tuple(hashes), frozenset(readers))
+        return cls(tuple(principals.items()))
 
     def __bool__(self) -> bool:
-        return bool(self.hashes)
+        return bool(self.principals)
 
-    def name_of(self, key: str) -> str | None:
-        """The name (8 characters of its hash) of a key that is let in, else None. Takes the same time for any key."""
+    def principal_of(self, key: str) -> Principal | None:
+        """Return the principal of a key that is let in, else None. Takes the same time for any key."""
         given = hashlib.sha256(key.encode(errors="surrogateescape")).digest()
-        found = [hmac.compare_digest(given, known) for known in self.hashes]
-        return given.hex()[:8] if any(found) else None
+        found = [principal for digest, principal in self.principals if hmac.compare_digest(given, digest)]
+        return found[0] if found else None
+
+
+def _check_form(key: str) -> None:
+    if len(key) < MIN_KEY_CHARS or not key.isascii() or not key.isprintable() or " " in key:
+        raise InvalidKey(
+            f"an API key of {len(key)} characters cannot be used: give at least {MIN_KEY_CHARS} printable "
+            "ASCII characters without spaces, for example from `openssl rand -hex 24`"
+        )
 
 
 def check_bind(host: str, keys: ApiKeys) -> None:
@@ -105,11 +120,12 @@ def auth_middleware(
     protocols: Sequence[ProtocolAccess] = (),
     local_metrics: bool = False,
 ) -> Middleware:
-    """The middleware behind `problem_middleware`. With keys: `Authorization: Bearer KEY` or the bare key, or what one
-    of the protocols makes a key of, else 401.
+    """Return the middleware behind `problem_middleware`: it finds the principal of each request, and authorizes it for
+    the action of its route.
+
+    With keys: `Authorization: Bearer KEY` or the bare key, or what one of the protocols makes a key of, else 401.
     Without: only this machine's programs, by a loopback name (or one of `allowed_hosts`), else 403. In both cases 403
-    for what a page of another site sends (`origins.judge`).
-    A key that only reads is let in to what `reads` marks, and to OPEN_PATHS; all else answers it with 403.
+    for what a page of another site sends (`origins.judge`), and for what the principal has no right to do.
     PROBE_PATHS need no key, and give reasons with one only; at the protocols' open paths none is looked at.
 
     on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
@@ -120,55 +136,41 @@ def auth_middleware(
     is_open = not keys
     open_paths = frozenset[str]().union(*(protocol.open_paths for protocol in protocols))
 
+    def principal_of_request(request: web.Request) -> Principal:
+        if is_open:
+            return LOCAL
+        if local_metrics and request.path in OPEN_PATHS and client_of(request).is_this_machine:
+            return _LOCAL_OPERATOR
+        if _needs_no_key(request, open_paths):
+            return ANYBODY
+        return _check_key(request, keys, protocols, on_key)
+
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        action = action_of(request)
         if is_open or tells_its_origin(request.headers):
             hosts = _hosts_of(request)
             if is_open:
                 _check_local(request, hosts, named)
-            problem = judge(facts_of(request, writes=_may_write(request, open_paths), is_open=is_open, hosts=hosts))
+            writes = action is not None and action not in READING and request.path not in open_paths
+            problem = judge(facts_of(request, writes=writes, is_open=is_open, hosts=hosts))
             if problem is not None:
                 raise problem
-        is_own = local_metrics and request.path in OPEN_PATHS and client_of(request).is_this_machine
-        needs_key = not (is_open or is_own or _needs_no_key(request, open_paths))
-        request[SEES_REASONS] = is_open or is_own or needs_key
-        if needs_key:
-            request[KEY_NAME] = _check_key(request, keys, protocols, on_key)
-            request[KEY_READS_ONLY] = request[KEY_NAME] in keys.readers
-            if request[KEY_READS_ONLY] and not _only_reads(request):
-                detail = "This key only reads: use one without `:read` in the server's RUNSTREAM_API_KEYS."
-                raise _as_clients_know_it(
-                    Problem(403, "read-only", "The key may not write", detail), request, protocols
-                )
+        principal = request[PRINCIPAL] = principal_of_request(request)
+        if action is not None and principal is not ANYBODY:
+            problem = authorize(principal, action)
+            if problem is not None:
+                raise _as_clients_know_it(problem, request, protocols)
         return await handler(request)
 
     return authenticate
 
 
-def reads(handler: RequestHandler) -> RequestHandler:
-    """Say of a route's handler that it changes nothing, whatever its method: keys that only read may use it."""
-    setattr(handler, _READS, True)
-    return handler
-
-
-def _only_reads(request: web.Request) -> bool:
-    """Unknown paths too: they are not found."""
-    info = request.match_info
-    if request.path in OPEN_PATHS or info.http_exception is not None:
-        return True
-    return getattr(info.handler, _READS, False) is True
-
-
-def _may_write(request: web.Request, open_paths: Collection[str]) -> bool:
-    """Whether the route may change something; all that is not marked by `reads`."""
-    return not _only_reads(request) and request.path not in open_paths
-
-
 def may_see_reasons(request: web.Request) -> bool:
-    """Whether this request to a probe may be told why: `auth_middleware` let it in by a key, or as a program of this
-    machine where no key is needed. Without that middleware, whether it is such a program."""
-    if SEES_REASONS in request:
-        return bool(request[SEES_REASONS])
+    """Return whether this request to a probe may be told why. Where nobody is authenticated, this machine's own
+    programs may."""
+    if PRINCIPAL in request:
+        return not request[PRINCIPAL].scope(Action.OPERATE).is_empty
     return client_of(request).is_this_machine
 
 
@@ -184,24 +186,24 @@ def _check_key(
     keys: ApiKeys,
     protocols: Sequence[ProtocolAccess],
     on_key: Callable[[str | None], None],
-) -> str:
+) -> Principal:
     given = request.headers.get("Authorization", "").strip()
     scheme, _, rest = given.partition(" ")
     key = rest.strip() if scheme.lower() == "bearer" else given
-    name = (keys.name_of(key) or _name_of_other_form(key, keys, protocols)) if key else None
-    on_key(name)
-    if name is None:
+    principal = (keys.principal_of(key) or _principal_of_other_form(key, keys, protocols)) if key else None
+    on_key(principal.name if principal is not None else None)
+    if principal is None:
         detail = "This key is not known here." if key else "Send `Authorization: Bearer KEY`."
         headers = {"WWW-Authenticate": 'Bearer realm="runstream"'}
         problem = Problem(401, "unauthorized", "An API key is needed", detail, headers=headers)
         raise _as_clients_know_it(problem, request, protocols)
-    return name
+    return principal
 
 
-def _name_of_other_form(credential: str, keys: ApiKeys, protocols: Sequence[ProtocolAccess]) -> str | None:
-    """Return the name of the key that a protocol reads out of a credential, which is no key itself."""
+def _principal_of_other_form(credential: str, keys: ApiKeys, protocols: Sequence[ProtocolAccess]) -> Principal | None:
+    """Return the principal of the key that a protocol reads out of a credential, which is no key itself."""
     forms = (form for protocol in protocols for form in protocol.keys(credential))
-    return next((name for name in map(keys.name_of, forms) if name is not None), None)
+    return next((principal for principal in map(keys.principal_of, forms) if principal is not None), None)
 
 
 def _as_clients_know_it(problem: Problem, request: web.Request, protocols: Sequence[ProtocolAccess]) -> Problem:

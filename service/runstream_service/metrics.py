@@ -8,7 +8,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from runstream_service.access import Action
 from runstream_service.auth import may_see_reasons
+from runstream_service.routing import add_route
 
 #: Asked on every /readyz: returns None when its part is ready, else the reason in words. May raise: then that is it.
 ReadinessCheck = Callable[[], Awaitable[str | None]]
@@ -60,9 +62,9 @@ def add_operations(
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
+    add_route(app, "GET", "/healthz", healthz, Action.OPERATE, head=True)
+    add_route(app, "GET", "/readyz", readyz, Action.OPERATE, head=True)
+    add_route(app, "GET", "/metrics", metrics, Action.OPERATE, head=True)
 
 
 async def _reason(check: ReadinessCheck) -> str | None:

@@ -13,8 +13,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from runstream.events.control import RunStarted, encode_event
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
-from runstream_service.auth import _READS, ApiKeys
+from runstream_service.access import READING
+from runstream_service.auth import ApiKeys
 from runstream_service.origins import ANSWER_HEADERS
+from runstream_service.routing import actions
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0", "Accept": "*/*", "Accept-Language": "en"}
 IMAGE = {**BROWSER, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
@@ -58,11 +60,11 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Test
 
 
 def routes_that_write(client: TestClient[Any, Any]) -> list[tuple[str, str]]:
-    """All but those that are marked as reading, and the probe of Comet's client."""
+    """All but those whose action changes nothing, and the probe of Comet's client."""
     found = []
-    for route in client.server.app.router.routes():  # type: ignore[union-attr]
+    for route, action in actions(client.server.app).items():  # type: ignore[union-attr]
         path = route.resource.canonical.replace("{", "").replace("}", "") if route.resource else ""
-        if not getattr(route.handler, _READS, False) and not path.endswith(("/ping", "healthz", "readyz", "metrics")):
+        if action not in READING and not path.endswith("/ping"):
             found.append((route.method, path))
     return found
 
@@ -88,10 +90,10 @@ async def test_no_route_that_writes_takes_what_pages_send(client: TestClient[Any
 
 async def test_what_answers_head_reads(client: TestClient[Any, Any]) -> None:
     """HEAD may come from any page that is shown in an old browser."""
-    for route in client.server.app.router.routes():  # type: ignore[union-attr]
-        if route.method == "HEAD" and not getattr(route.handler, _READS, False):
+    for route, action in actions(client.server.app).items():  # type: ignore[union-attr]
+        if route.method == "HEAD" and action not in READING:
             assert route.resource is not None
-            assert route.resource.canonical in ("/ingest/v1/assets/{sha256}", "/healthz", "/readyz", "/metrics")
+            assert route.resource.canonical == "/ingest/v1/assets/{sha256}"
 
 
 @pytest.mark.parametrize("name", [b"Origin", b"Referer", b"Host", b"Sec-Fetch-Site", b"Forwarded", b"User-Agent"])

@@ -16,9 +16,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from runstream_query.http.files import file_headers
-from runstream_service.auth import ApiKeys, auth_middleware, reads
+from runstream_service.access import Action
+from runstream_service.auth import ApiKeys, auth_middleware
 from runstream_service.origins import add_answer_headers
 from runstream_service.problems import problem_middleware
+from runstream_service.routing import add_route
 
 #: A browser starts in a second or two; on a busy machine it takes many.
 BROWSER_S = 120.0
@@ -124,9 +126,9 @@ class Target:
         app = web.Application(middlewares=[noted, problem_middleware(), auth_middleware(ApiKeys())])
         add_answer_headers(app)
         app.router.add_route("*", "/write/{name}", write)
-        app.router.add_get("/read", reads(read))
-        app.router.add_get("/page", reads(page))
-        app.router.add_get("/file/{name}", reads(file))
+        add_route(app, "GET", "/read", read, Action.READ)
+        add_route(app, "GET", "/page", page, Action.READ)
+        add_route(app, "GET", "/file/{name}", file, Action.READ)
         return app
 
 

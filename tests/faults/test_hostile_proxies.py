@@ -14,10 +14,12 @@ from prometheus_client import CollectorRegistry
 from runstream.errors import InvalidSetting
 from runstream_infra.cluster.front import Front
 from runstream_infra.settings import AccessSettings
-from runstream_service.auth import ApiKeys, auth_middleware, reads
+from runstream_service.access import Action
+from runstream_service.auth import ApiKeys, auth_middleware
 from runstream_service.metrics import add_operations
 from runstream_service.problems import problem_middleware
 from runstream_service.proxies import TRUSTED_PROXIES, TrustedProxies, client_address, forwarded_client
+from runstream_service.routing import add_route
 
 KEY = "0123456789abcdef-key"
 BY_KEY = {"Authorization": f"Bearer {KEY}"}
@@ -47,8 +49,8 @@ async def serving(keys: tuple[str, ...] = (), trusted: tuple[str, ...] = (), **o
     async def who(request: web.Request) -> web.Response:
         return web.Response(text=client_address(request))
 
-    app.router.add_get("/who", reads(who))
-    app.router.add_get("/api/v1/runs", reads(who))
+    add_route(app, "GET", "/who", who, Action.READ)
+    add_route(app, "GET", "/api/v1/runs", who, Action.READ)
     add_operations(app, CollectorRegistry(), {"log": sick})
     async with running(web.AppRunner(app)) as url:
         yield url

@@ -14,9 +14,11 @@ from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
+from runstream_service.access import Action
 from runstream_service.assets import AssetStorage
 from runstream_service.log import LogWriter
 from runstream_service.problems import Problem, client_left, problem_of
+from runstream_service.routing import add_route
 from runstream_service.visibility import Visibility
 
 #: As nginx counts it. No client sees it.
@@ -55,10 +57,10 @@ def add_gateway(
     asset_handler = AssetsHandler(assets, pressure, settings, figures)
     frames = FramesHandler(appender, pressure, settings, figures)
     commands = CommandsHandler(CommandWriter(appender), pressure, settings, figures)
-    app.router.add_post("/ingest/v1/frames", _counted(figures, "frames", frames))
-    app.router.add_post("/ingest/v1/commands", _counted(figures, "commands", commands))
-    app.router.add_head("/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.head))
-    app.router.add_put("/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.put))
+    add_route(app, "POST", "/ingest/v1/frames", _counted(figures, "frames", frames), Action.LOG)
+    add_route(app, "POST", "/ingest/v1/commands", _counted(figures, "commands", commands), Action.EDIT)
+    add_route(app, "HEAD", "/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.head), Action.LOG)
+    add_route(app, "PUT", "/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.put), Action.LOG)
     return Gateway(appender, pressure, figures, settings)
 
 

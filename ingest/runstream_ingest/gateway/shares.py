@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from runstream_service.auth import KEY_NAME
+from runstream_service.auth import LOCAL, PRINCIPAL
 from runstream_service.proxies import client_address
 
 _IPV6_NETWORK_BITS: Final = 64
@@ -22,7 +22,7 @@ def accounts_of(request: web.Request | None) -> tuple[str, str]:
     if ":" in address:
         with contextlib.suppress(ValueError):
             address = str(ipaddress.ip_network((address.partition("%")[0], _IPV6_NETWORK_BITS), strict=False))
-    return f"key {request.get(KEY_NAME)}", f"address {address}"
+    return f"key {request.get(PRINCIPAL, LOCAL).name}", f"address {address}"
 
 
 class Shares:

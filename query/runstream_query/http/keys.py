@@ -6,7 +6,7 @@ from typing import Final
 from runstream_query.answers import Answer
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
-from runstream_service.auth import KEY_NAME, KEY_READS_ONLY
+from runstream_service.auth import LOCAL, PRINCIPAL
 
 
 class KeyRights(Answer):
@@ -19,8 +19,8 @@ class KeyRights(Answer):
 
 async def show_key(context: Context, call: Call[Asked]) -> KeyRights:
     """Whose request it is."""
-    name = call.request.get(KEY_NAME)
-    return KeyRights(name=name, may_write=not (name and call.request[KEY_READS_ONLY]))
+    principal = call.request.get(PRINCIPAL, LOCAL)
+    return KeyRights(name=None if principal is LOCAL else principal.name, may_write=principal.may_change)
 
 
 ENDPOINTS: Final[Iterable[Endpoint]] = (

@@ -17,10 +17,11 @@ from runstream_query.http.openapi import Document, document
 from runstream_query.http.outgoing import outgoing_of
 from runstream_query.problems import problem_of
 from runstream_query.settings import QuerySettings
+from runstream_service.access import Action
 from runstream_service.assets import AssetReader
-from runstream_service.auth import reads
 from runstream_service.log import LogReader
 from runstream_service.problems import Handler
+from runstream_service.routing import add_route
 from runstream_service.store import StoreReader
 from runstream_service.visibility import Visibility
 
@@ -81,7 +82,7 @@ def add_query(
         store, visibility, log, assets, settings, as_of, now_us, described, outgoing=outgoing_of(app, settings)
     )
     for endpoint in ENDPOINTS:
-        app.router.add_route(endpoint.method, endpoint.path, _handler(endpoint, context))
+        add_route(app, endpoint.method, endpoint.path, _handler(endpoint, context), Action.READ)
 
     async def stop(_: web.Application) -> None:
         context.stopping.set()
@@ -99,7 +100,7 @@ def _handler(endpoint: Endpoint, context: Context) -> Handler:
                 raise
             raise problem from error
 
-    return reads(serve)
+    return serve
 
 
 def routes() -> Iterable[tuple[str, str]]:

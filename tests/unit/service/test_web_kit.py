@@ -17,20 +17,21 @@ from prometheus_client import CollectorRegistry, Counter
 
 from runstream.events.names import InvalidName
 from runstream_protocols.comet.access import ACCESS, VERSION_PATH
+from runstream_service.access import Action
 from runstream_service.assets import AssetMissing, AssetUnavailable
 from runstream_service.auth import (
-    KEY_NAME,
+    PRINCIPAL,
     ApiKeys,
     InsecureBind,
     InvalidKey,
     auth_middleware,
     check_bind,
-    reads,
 )
 from runstream_service.log import LogUnavailable
 from runstream_service.logs import configure_logging
 from runstream_service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
 from runstream_service.problems import Problem, problem_middleware
+from runstream_service.routing import add_route
 
 KEY = "0123456789abcdef-key"
 
@@ -49,9 +50,9 @@ def guarded(keys: ApiKeys, **options: Any) -> web.Application:
     app = web.Application(middlewares=[problem_middleware(), auth_middleware(keys, protocols=(ACCESS,), **options)])
 
     async def who(request: web.Request) -> web.Response:
-        return web.Response(text=request.get(KEY_NAME, "nobody"))
+        return web.Response(text=request[PRINCIPAL].name)
 
-    app.router.add_get("/who", reads(who))
+    add_route(app, "GET", "/who", who, Action.READ)
     add_operations(app, CollectorRegistry())
     return app
 

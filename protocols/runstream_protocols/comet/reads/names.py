@@ -48,7 +48,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import newest_runs
-from runstream_service.auth import KEY_NAME
+from runstream_service.auth import LOCAL, PRINCIPAL
 
 #: The version of Comet's server whose reads are answered: each of the client's gates asks for this one or an older.
 VERSION: Final = "4.35.0"
@@ -68,7 +68,8 @@ async def version(context: Context, request: web.Request, asked: AskedNothing) -
 
 async def account(context: Context, request: web.Request, asked: AskedNothing) -> CometAccount:
     """There are no users, only keys: the name is that of the key (the beginning of its hash)."""
-    name = f"key-{request[KEY_NAME]}" if KEY_NAME in request else "local"
+    principal = request.get(PRINCIPAL, LOCAL)
+    name = principal.name if principal is LOCAL else f"key-{principal.name}"
     return CometAccount(user_name=name, default_workspace_name=DEFAULT_WORKSPACE)
 
 

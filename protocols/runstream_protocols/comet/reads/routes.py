@@ -19,11 +19,12 @@ from runstream_query.http.endpoint import POSITION_HEADER, send_large
 from runstream_query.http.outgoing import ended_with_connection, outgoing_of
 from runstream_query.problems import problem_of
 from runstream_query.settings import QuerySettings
+from runstream_service.access import Action
 from runstream_service.assets import AssetReader
-from runstream_service.auth import reads
 from runstream_service.problems import Handler as RequestHandler
 from runstream_service.problems import Problem
 from runstream_service.problems import problem_of as service_problem_of
+from runstream_service.routing import add_route
 from runstream_service.store import QueryClass, StoreReader
 from runstream_service.visibility import Visibility
 
@@ -233,7 +234,7 @@ def add_comet(
     context = Context(store, visibility, None, assets, settings, None, now_us, outgoing=outgoing_of(app, settings))
     for route in ROUTES:
         for path in route.paths:
-            app.router.add_route(route.method, path, _handler(route, context))
+            add_route(app, route.method, path, _handler(route, context), Action.READ)
 
 
 def _handler(route: Route, context: Context) -> RequestHandler:
@@ -257,7 +258,7 @@ def _handler(route: Route, context: Context) -> RequestHandler:
                 raise
             raise _with_message(problem) from error
 
-    return reads(serve)
+    return serve
 
 
 def _with_message(problem: Problem) -> Problem:

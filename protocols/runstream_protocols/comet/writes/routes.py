@@ -12,11 +12,13 @@ from runstream_protocols.comet.writes import live, projects, registry, uploads, 
 from runstream_protocols.comet.writes.bodies import Said, read_said, said_in_query
 from runstream_protocols.comet.writes.files import Files
 from runstream_protocols.comet.writes.recording import Recorder
+from runstream_service.access import Action
 from runstream_service.assets import AssetStorage
 from runstream_service.comet import LIVE_ROOTS, ROOTS
 from runstream_service.lookup import Lookup
 from runstream_service.problems import Handler as RequestHandler
 from runstream_service.problems import Problem, problem_of
+from runstream_service.routing import add_route
 from runstream_service.store import StoreError
 
 Answer = dict[str, object]
@@ -150,7 +152,7 @@ def add_comet_writes(
     )
     for route in ROUTES:
         for path in route.paths:
-            app.router.add_route(route.method, path, _handler(route, recorder, gateway))
+            add_route(app, route.method, path, _handler(route, recorder, gateway), Action.LOG)
 
 
 def _handler(route: Route, recorder: Recorder, gateway: Gateway) -> RequestHandler:
