@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from runstream.events.artifacts import ArtifactEvent
-from runstream.events.control import RunEvent, RunFinished, RunStarted, WriterLost, decode_event
+from runstream.events.control import RunEvent, decode_event
 from runstream_model import run_state
 from runstream_model.artifact_rows import row_from_artifact, row_from_version
 from runstream_model.artifacts import ArtifactState, fold_artifact
@@ -25,7 +25,7 @@ from runstream_model.columns import Coded
 from runstream_model.points import Groups, PointBatch, Segments
 from runstream_model.schemas import schema_of
 from runstream_model.summaries import SummaryFold
-from runstream_processors.worker.memory import WriterMark
+from runstream_model.writer_marks import WriterMark, has_ended
 from runstream_query.as_of import FoldedArtifact, FoldedRun, FoldedWriter, LoggedEvent
 
 _POINT_COLUMNS: Final = ("run", "metric", "step", "at", "value")
@@ -44,9 +44,7 @@ class ProcessorFolds:
             if not isinstance(event, RunEvent):
                 continue
             state = run_state.fold(state, event, logged.writer)
-            # As the worker's marks of writers: who never started the run owes no sign of life.
-            over = ended.get(logged.writer, WriterMark().ended) and not isinstance(event, RunStarted)
-            ended[logged.writer] = over or isinstance(event, RunFinished | WriterLost)
+            ended[logged.writer] = has_ended(ended.get(logged.writer, WriterMark().ended), [event])
             rows = rows_from_events(run, logged.writer, [(logged.seq, event)], logged.part, logged.offset)
             attributes.update({(row["kind"], row["name"]): row for row in rows.attributes})
             assets.update({row["asset"]: row for row in rows.assets})

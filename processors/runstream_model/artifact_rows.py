@@ -7,6 +7,7 @@ from typing import Any, Final
 from runstream.events.artifacts import ArtifactEvent, ArtifactVersionLogged, artifact_id, artifact_key
 from runstream_model.artifacts import ArtifactState, Decision, VersionState, fold_artifact, to_json
 from runstream_model.attributes import json_of
+from runstream_model.projection import COUNT, FLAG, NAME, POSITION, TEXT, TEXTS, TIME, Column, Projection
 
 Row = dict[str, Any]
 
@@ -16,6 +17,88 @@ VERSIONS: Final = "artifact_version_states"
 #: Holds all that the fold goes on from, so it must be written behind the other three: what it includes is not folded
 #: again, and they would never get their rows.
 ARTIFACTS: Final = "artifact_states"
+
+ARTIFACT_STATES: Final = Projection(
+    name=ARTIFACTS,
+    version=1,
+    key=("key", "artifact"),
+    view="artifacts",
+    columns=(
+        Column("key", TEXT, "the key of its records: WORKSPACE/PROJECT, or WORKSPACE/NAME", internal=True),
+        Column("artifact", TEXT, "its id"),
+        Column("workspace", NAME, "the workspace that it is in"),
+        Column("project", TEXT, "the project that it is in; empty: it is of the whole workspace"),
+        Column("artifact_type", NAME, "what it is, such as model or data set"),
+        Column("name", TEXT, "its name"),
+        Column("description", TEXT, "what it is about"),
+        Column("notes", TEXT, "what people wrote about it"),
+        Column("tags", TEXTS, "its tags"),
+        Column("public", FLAG, "whether everybody may see it"),
+        Column("created_at", TIME, "when it was created"),
+        Column("updated_at", TIME, "when it last changed"),
+        Column("deleted", FLAG, "whether it was deleted", internal=True),
+        Column("versions", COUNT, "how many versions are there"),
+        Column("latest_ordinal", COUNT, "the highest number of a version; 0: there is none"),
+        Column("latest_version", TEXT, "what people call that version; empty: there is none"),
+        Column("state", TEXT, "the whole folded state as JSON: what the fold goes on from", internal=True),
+        *POSITION,
+    ),
+)
+ARTIFACT_VERSION_STATES: Final = Projection(
+    name=VERSIONS,
+    version=1,
+    key=("artifact", "ordinal"),
+    view="artifact_versions",
+    columns=(
+        Column("artifact", TEXT, "the id of its artifact"),
+        Column("ordinal", COUNT, "its number, given once and for all"),
+        Column("version", TEXT, "what people call it"),
+        Column("comment", TEXT, "what was said with it"),
+        Column("status", NAME, "its status, such as production"),
+        Column("tags", TEXTS, "its tags"),
+        Column("aliases", TEXTS, "names that only one version of the artifact has at a time"),
+        Column("stages", TEXTS, "the stages that it is in"),
+        Column("run", TEXT, "the run that it came from; empty: none"),
+        Column("files", COUNT, "how many files it has"),
+        Column("size_bytes", COUNT, "how many bytes these have together"),
+        Column("created_at", TIME, "when it was logged"),
+        Column("updated_at", TIME, "when it last changed"),
+        Column("deleted", FLAG, "whether it was deleted", internal=True),
+        *POSITION,
+    ),
+)
+ARTIFACT_CONTENTS: Final = Projection(
+    name=CONTENTS,
+    version=1,
+    key=("artifact", "ordinal"),
+    columns=(
+        Column("artifact", TEXT, "the id of the version's artifact"),
+        Column("ordinal", COUNT, "the version's number"),
+        Column("metadata", TEXT, "what was said about it, as JSON"),
+        Column("file_names", TEXTS, "the name of each of its files"),
+        Column("file_sha256s", TEXTS, "the hash that each file's bytes are kept under; empty: they are elsewhere"),
+        Column("file_sizes", f"Array({COUNT})", "how many bytes each file has"),
+        Column("file_types", TEXTS, "the media type of each file"),
+        Column("file_links", TEXTS, "where each file is; empty: its bytes are here"),
+        Column("at", TIME, "when it was logged"),
+        *POSITION,
+    ),
+)
+ARTIFACT_OUTCOMES: Final = Projection(
+    name=OUTCOMES,
+    version=1,
+    key=("part", "offset", "seq"),
+    columns=(
+        Column("artifact", TEXT, "the id of the artifact that the event was about"),
+        Column("writer", TEXT, "the id of the event's writer"),
+        Column("seq", COUNT, "the event's sequence number"),
+        Column("changed", FLAG, "whether it had an effect"),
+        Column("refused", NAME, "why it could not be done; empty: it was done, or there was nothing to do"),
+        Column("ordinal", COUNT, "the number of the version that it was about; 0: of none"),
+        Column("version", TEXT, "what people call that version"),
+        *POSITION,
+    ),
+)
 
 
 def row_from_artifact(state: ArtifactState, part: int, offset: int) -> Row:

@@ -21,12 +21,66 @@ from runstream.events.control import (
     ParametersDeleted,
     ParametersLogged,
 )
+from runstream_model.projection import COUNT, FLAG, INTEGER, NAME, NUMBER, POSITION, TEXT, TIME, Column, Projection
 
 Row = dict[str, Any]
 
 PARAMETER: Final = "parameter"
 OTHER: Final = "other"
 ENVIRONMENT: Final = "environment"
+
+ATTRIBUTE_STATES: Final = Projection(
+    name="attribute_states",
+    version=1,
+    key=("run", "kind", "name"),
+    view="attributes",
+    columns=(
+        Column("run", NAME, "the run that it was logged to"),
+        Column("kind", NAME, "parameter, other or environment"),
+        Column("name", NAME, "its name; those of nested parameters are dotted"),
+        Column("value", TEXT, "the value as JSON"),
+        Column("text", TEXT, "what a person would read: a string without quotes"),
+        Column("number", f"Nullable({NUMBER})", "the value as a number; NULL where it is none"),
+        Column("at", TIME, "when it was logged"),
+        Column("deleted", FLAG, "whether it was deleted"),
+        *POSITION,
+    ),
+)
+ASSET_STATES: Final = Projection(
+    name="asset_states",
+    version=1,
+    key=("run", "asset"),
+    view="assets",
+    columns=(
+        Column("run", NAME, "the run that it was logged to"),
+        Column("asset", TEXT, "its id"),
+        Column("name", TEXT, "its name"),
+        Column("kind", NAME, "what kind of file it is, such as image or model"),
+        Column("sha256", TEXT, "the hash that its bytes are kept under"),
+        Column("size_bytes", COUNT, "how many bytes it has"),
+        Column("content_type", NAME, "its media type"),
+        Column("step", f"Nullable({INTEGER})", "the step that it was logged at; NULL: none"),
+        Column("metadata", TEXT, "what was said about it, as JSON"),
+        Column("at", TIME, "when it was logged"),
+        Column("deleted", FLAG, "whether it was deleted", internal=True),
+        *POSITION,
+        Column("context", NAME, "the part of the run that logged it, such as train; empty: not told apart"),
+    ),
+)
+OUTPUT: Final = Projection(
+    name="output",
+    version=1,
+    key=("run", "writer", "seq"),
+    columns=(
+        Column("run", NAME, "the run that printed it"),
+        Column("writer", COUNT, "the first 64 bits of its writer's id"),
+        Column("seq", COUNT, "its sequence number"),
+        Column("at", TIME, "when it was printed"),
+        Column("stream", NAME, "stdout or stderr"),
+        Column("text", TEXT, "what was printed"),
+        *POSITION,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

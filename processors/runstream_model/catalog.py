@@ -19,10 +19,44 @@ from runstream.events.control import (
     ProjectEvent,
     ProjectUpdated,
 )
+from runstream_model.projection import FLAG, NAME, POSITION, TEXT, TIME, Column, Projection
 
 Row = dict[str, Any]
 AboutProject = ProjectCreated | ProjectUpdated | ProjectDeleted
 AboutExperiment = ExperimentCreated | ExperimentUpdated | ExperimentDeleted
+
+PROJECT_STATES: Final = Projection(
+    name="project_states",
+    version=1,
+    key=("workspace", "project"),
+    view="projects",
+    columns=(
+        Column("workspace", NAME, "the workspace that it is in"),
+        Column("project", TEXT, "its name"),
+        Column("description", TEXT, "what it is about"),
+        Column("notes", TEXT, "what people wrote about it"),
+        Column("created_at", TIME, "when it was created"),
+        Column("updated_at", TIME, "when it last changed"),
+        Column("deleted", FLAG, "whether it was deleted", internal=True),
+        *POSITION,
+    ),
+)
+EXPERIMENT_STATES: Final = Projection(
+    name="experiment_states",
+    version=1,
+    key=("workspace", "project", "experiment"),
+    view="experiments",
+    columns=(
+        Column("workspace", NAME, "the workspace that it is in"),
+        Column("project", TEXT, "the project that it is in"),
+        Column("experiment", TEXT, "its name"),
+        Column("description", TEXT, "what it is about"),
+        Column("created_at", TIME, "when it was created"),
+        Column("updated_at", TIME, "when it last changed"),
+        Column("deleted", FLAG, "whether it was deleted", internal=True),
+        *POSITION,
+    ),
+)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

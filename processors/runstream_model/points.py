@@ -10,11 +10,27 @@ import numpy.typing as npt
 from runstream.events.columns import F64, I64, U64
 from runstream.events.names import NO_EPOCH
 from runstream_model.columns import Coded, ColumnData, Gaps
+from runstream_model.projection import COUNT, INTEGER, NAME, NUMBER, POSITION, TIME, Column, Projection
 from runstream_model.schemas import Schema
 from runstream_model.unpacking import I32, Accepted, BadGroup, Unpacked, joined
 
 __all__ = ["Accepted", "BadGroup", "Groups", "PointBatch", "Segments", "collect"]
 
+POINTS: Final = Projection(
+    name="points",
+    version=1,
+    key=("run", "metric", "step"),
+    columns=(
+        Column("run", NAME, "the run that it was logged to"),
+        Column("metric", NAME, "the metric's name"),
+        Column("step", INTEGER, "the step that it was logged at"),
+        Column("at", TIME, "when it was logged"),
+        Column("value", NUMBER, "its value; NaN, the infinities and -0.0 are values"),
+        Column("writer", COUNT, "the first 64 bits of its writer's id"),
+        *POSITION,
+        Column("epoch", f"Nullable({INTEGER})", "the epoch that it was logged in; NULL: none", optional=True),
+    ),
+)
 
 #: Points of a segment from which on copying slices is cheaper than an index for each point (0.3 us a slice, against
 #: about 8 ns a point).

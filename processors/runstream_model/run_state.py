@@ -35,6 +35,7 @@ from runstream.events.control import (
     TagsRemoved,
     WriterLost,
 )
+from runstream_model.projection import COUNT, FLAG, NAME, NUMBER, POSITION, TEXT, TEXTS, TIME, Column, Projection
 
 Status = Literal["running", "finished", "failed", "killed", "crashed"]
 Ending = Literal["finished", "failed", "killed", "lost"]
@@ -51,6 +52,36 @@ _STATUS_OF_ENDING: Final[Mapping[Ending, Status]] = {
     "finished": "finished",
 }
 _MAX_UINT64: Final = 2**64 - 1
+
+RUN_STATES: Final = Projection(
+    name="run_states",
+    version=1,
+    key=("run",),
+    view="runs",
+    columns=(
+        Column("run", TEXT, "the run's id"),
+        Column("workspace", NAME, "the workspace that it is in"),
+        Column("project", NAME, "the project that it is in"),
+        Column("experiment", NAME, "the experiment that it is in; empty: in none"),
+        Column("name", TEXT, "its name; its id where nobody gave it one"),
+        Column("status", NAME, "running, finished, failed, killed or crashed"),
+        Column("message", TEXT, "what was said with the status"),
+        Column("user", NAME, "who started it"),
+        Column("host", NAME, "the machine that it was started on"),
+        Column("notes", TEXT, "what people wrote about it"),
+        Column("tags", TEXTS, "its tags, in the order in which they were added"),
+        Column("created_at", TIME, "when the first event of it was written"),
+        Column("started_at", TIME, "when it began"),
+        Column("ended_at", f"Nullable({TIME})", "when it ended; NULL while it runs"),
+        Column("updated_at", TIME, "when it last changed"),
+        Column("duration_s", NUMBER, "how many seconds it took, or has taken so far", computed=True),
+        Column("archived", FLAG, "whether it was put out of sight"),
+        Column("deleted", FLAG, "whether it was deleted"),
+        Column("points_dropped", COUNT, "how many points its clients had to give up"),
+        Column("state", TEXT, "the whole folded state as JSON: what the fold goes on from", internal=True),
+        *POSITION,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,233 +1,26 @@
-"""The read models' tables as data: what the migrations make, and how rows become blocks for them.
+"""The read models' tables: how rows become blocks for them, and which view the migrations must end in.
 
-A test compares `TABLES` with the live database, so that neither changes without the other.
+Their columns are those of `runstream_model.projections`. Tests compare them and the views with the live database, so
+that neither changes without the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from runstream_model.columns import ColumnData
+from runstream_model.projections import PROJECTIONS, Column, Projection
 from runstream_processors.store.native import InvalidColumn, block, block_rows
-
-_NAME: Final = "LowCardinality(String)"
-_TIME: Final = "DateTime64(6, 'UTC')"
 
 #: Table -> column -> ClickHouse type, in the order of the table.
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
-    "points": {
-        "run": _NAME,
-        "metric": _NAME,
-        "step": "Int64",
-        "at": _TIME,
-        "value": "Float64",
-        "writer": "UInt64",
-        "part": "UInt16",
-        "offset": "UInt64",
-        "epoch": "Nullable(Int64)",
-    },
-    "summary_states": {
-        "run": _NAME,
-        "metric": _NAME,
-        "count": "UInt64",
-        "nan_count": "UInt64",
-        "minimum": "Float64",
-        "minimum_step": "Int64",
-        "minimum_at": _TIME,
-        "maximum": "Float64",
-        "maximum_step": "Int64",
-        "maximum_at": _TIME,
-        "first": "Float64",
-        "first_step": "Int64",
-        "first_at": _TIME,
-        "last": "Float64",
-        "last_step": "Int64",
-        "last_at": _TIME,
-        "total": "Float64",
-        "total_exponent": "Int32",
-        "total_digits": "Array(Int64)",
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "run_states": {
-        "run": "String",
-        "workspace": _NAME,
-        "project": _NAME,
-        "experiment": _NAME,
-        "name": "String",
-        "status": _NAME,
-        "message": "String",
-        "user": _NAME,
-        "host": _NAME,
-        "notes": "String",
-        "tags": "Array(String)",
-        "created_at": _TIME,
-        "started_at": _TIME,
-        "ended_at": f"Nullable({_TIME})",
-        "updated_at": _TIME,
-        "archived": "Bool",
-        "deleted": "Bool",
-        "points_dropped": "UInt64",
-        "state": "String",
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "attribute_states": {
-        "run": _NAME,
-        "kind": _NAME,
-        "name": _NAME,
-        "value": "String",
-        "text": "String",
-        "number": "Nullable(Float64)",
-        "at": _TIME,
-        "deleted": "Bool",
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "asset_states": {
-        "run": _NAME,
-        "asset": "String",
-        "name": "String",
-        "kind": _NAME,
-        "sha256": "String",
-        "size_bytes": "UInt64",
-        "content_type": _NAME,
-        "step": "Nullable(Int64)",
-        "metadata": "String",
-        "at": _TIME,
-        "deleted": "Bool",
-        "part": "UInt16",
-        "offset": "UInt64",
-        "context": _NAME,
-    },
-    "project_states": {
-        "workspace": _NAME,
-        "project": "String",
-        "description": "String",
-        "notes": "String",
-        "created_at": _TIME,
-        "updated_at": _TIME,
-        "deleted": "Bool",
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "experiment_states": {
-        "workspace": _NAME,
-        "project": "String",
-        "experiment": "String",
-        "description": "String",
-        "created_at": _TIME,
-        "updated_at": _TIME,
-        "deleted": "Bool",
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "artifact_states": {
-        "key": "String",
-        "artifact": "String",
-        "workspace": _NAME,
-        "project": "String",
-        "artifact_type": _NAME,
-        "name": "String",
-        "description": "String",
-        "notes": "String",
-        "tags": "Array(String)",
-        "public": "Bool",
-        "created_at": _TIME,
-        "updated_at": _TIME,
-        "deleted": "Bool",
-        "versions": "UInt64",
-        "latest_ordinal": "UInt64",
-        "latest_version": "String",
-        "state": "String",
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "artifact_version_states": {
-        "artifact": "String",
-        "ordinal": "UInt64",
-        "version": "String",
-        "comment": "String",
-        "status": _NAME,
-        "tags": "Array(String)",
-        "aliases": "Array(String)",
-        "stages": "Array(String)",
-        "run": "String",
-        "files": "UInt64",
-        "size_bytes": "UInt64",
-        "created_at": _TIME,
-        "updated_at": _TIME,
-        "deleted": "Bool",
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "artifact_contents": {
-        "artifact": "String",
-        "ordinal": "UInt64",
-        "metadata": "String",
-        "file_names": "Array(String)",
-        "file_sha256s": "Array(String)",
-        "file_sizes": "Array(UInt64)",
-        "file_types": "Array(String)",
-        "file_links": "Array(String)",
-        "at": _TIME,
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "artifact_outcomes": {
-        "artifact": "String",
-        "writer": "String",
-        "seq": "UInt64",
-        "changed": "Bool",
-        "refused": _NAME,
-        "ordinal": "UInt64",
-        "version": "String",
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "output": {
-        "run": _NAME,
-        "writer": "UInt64",
-        "seq": "UInt64",
-        "at": _TIME,
-        "stream": _NAME,
-        "text": "String",
-        "part": "UInt16",
-        "offset": "UInt64",
-    },
-    "events": {
-        "key": "String",
-        "part": "UInt16",
-        "offset": "UInt64",
-        "writer": "String",
-        "seq": "UInt64",
-        "at": _TIME,
-        "type": _NAME,
-        "body": "String",
-    },
-    "quarantine": {
-        "part": "UInt16",
-        "offset": "UInt64",
-        "item": "UInt32",
-        "key": "String",
-        "cause": _NAME,
-        "detail": "String",
-        "body": "String",
-        "at": _TIME,
-    },
-    "watermark_states": {
-        "key": "String",
-        "writer": "String",
-        "seen": "Array(UInt64)",
-        "last_seen_at": _TIME,
-        "ended": "Bool",
-        "part": "UInt16",
-        "offset": "UInt64",
-        "tails": f"Map({_NAME}, UInt64)",
-    },
+    name: {column.name: column.type for column in projection.stored} for name, projection in PROJECTIONS.items()
 }
 
 #: Columns that came later and that most rows have nothing for: what stands in them if a row leaves them out.
-_BLANKS: Final[Mapping[str, Mapping[str, Any]]] = {"watermark_states": {"tails": {}}}
+_BLANKS: Final[Mapping[str, Mapping[str, Any]]] = {
+    name: {column.name: column.blank for column in projection.stored if column.blank is not None}
+    for name, projection in PROJECTIONS.items()
+}
 
 #: How many of its last inserts with a token a table knows by that token. Ten workers that insert twice a second each
 #: fill it in eight minutes; the server ends an insert after one.
@@ -235,7 +28,10 @@ TOKENS_REMEMBERED: Final = 10_000
 
 
 #: Columns that a block may leave out altogether: then the insert does not name them, and the engine makes them.
-OPTIONAL: Final[Mapping[str, frozenset[str]]] = {"points": frozenset({"epoch"})}
+OPTIONAL: Final[Mapping[str, frozenset[str]]] = {
+    name: frozenset(column.name for column in projection.stored if column.optional)
+    for name, projection in PROJECTIONS.items()
+}
 
 
 def column_names(table: str, optional: Iterable[str] = ()) -> tuple[str, ...]:
@@ -246,15 +42,36 @@ def column_names(table: str, optional: Iterable[str] = ()) -> tuple[str, ...]:
 
 def _kinds(table: str, given: Iterable[str]) -> dict[str, str]:
     """Column -> type of a block that has `given` columns."""
-    absent = OPTIONAL.get(table, frozenset()).difference(given)
+    absent = OPTIONAL[table].difference(given)
     return {name: kind for name, kind in TABLES[table].items() if name not in absent}
+
+
+def newest_view(projection: Projection) -> str:
+    """The statement that makes a projection's view: the newest row of each key. The projection has a view.
+
+    The grouping is by the table's sort key, so a filter on it reaches the primary key, and each column is an aggregate
+    of its own, so columns that nobody selects are not read.
+    """
+    selected = ", ".join(f"{_newest(projection, column)} AS {column.name}" for column in projection.viewed)
+    where = f" WHERE {projection.view_where}" if projection.view_where else ""
+    keys = ", ".join(f"s.{name}" for name in projection.key)
+    return f"CREATE VIEW {projection.view} AS SELECT {selected} FROM {projection.name} AS s{where} GROUP BY {keys}"
+
+
+def _newest(projection: Projection, column: Column) -> str:
+    if column.name in projection.key:
+        return f"s.{column.name}"
+    if column.name == "offset":
+        return "max(s.offset)"
+    # argMax passes over NULL, which may be the newest state: a tuple of one hides it.
+    return f"argMax(tuple(s.{column.name}), s.offset).1" if column.nullable else f"argMax(s.{column.name}, s.offset)"
 
 
 def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Rows as one Native block, for the small tables. Every row has every column of the table (`tails` of
     `watermark_states` may be left out: nothing; an optional column may be left out of all rows) and nothing else;
     times are whole microseconds since 1970 UTC. Raises InvalidColumn."""
-    kinds, blanks = _kinds(table, rows[0] if rows else ()), _BLANKS.get(table, {})
+    kinds, blanks = _kinds(table, rows[0] if rows else ()), _BLANKS[table]
     wanted = kinds.keys()
     for number, row in enumerate(rows):
         if row.keys() != wanted and row.keys() | blanks.keys() != wanted:

@@ -18,9 +18,6 @@ from runstream.events.control import (
     ProjectEvent,
     ProjectUpdated,
     RunEvent,
-    RunFinished,
-    RunStarted,
-    WriterLost,
     encode_event,
 )
 from runstream.events.frame import Frame, FrameHeader, encode_events
@@ -29,14 +26,16 @@ from runstream_model.artifact_rows import ArtifactRows, Source
 from runstream_model.attempts import bounded
 from runstream_model.attributes import rows_from_events
 from runstream_model.decoding import decode_events
+from runstream_model.history import rows_of_events
 from runstream_model.points import PointBatch, collect
 from runstream_model.seen import MOST_RANGES, Range, Seen
 from runstream_model.unpacking import Accepted
+from runstream_model.writer_marks import WriterMark, has_ended, row_from_mark, row_of_commit
 from runstream_processors.store.resume import NOTHING, Commit
 from runstream_processors.store.tables import OPTIONAL, encode_columns, encode_rows
 from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded
-from runstream_processors.worker.memory import KeyMemory, Memory, WriterMark
+from runstream_processors.worker.memory import KeyMemory, Memory
 from runstream_service.log import Record
 
 #: Tables of rows that are added once, tables of newest states, and the one that commits. Everything up to the commit
@@ -261,14 +260,13 @@ class Folding:
         for seq, event in events:
             if isinstance(event, RunEvent):
                 self._fold_run(key, writer_id, event, record, known)
-                ended = isinstance(event, RunFinished | WriterLost) or (ended and not isinstance(event, RunStarted))
             elif isinstance(event, ArtifactEvent):
                 source = Source(writer_id, seq, record.partition, record.offset)
                 is_beyond = partial(self._is_beyond, record=record)
                 self._artifact_rows.fold(known.artifacts, event, source, is_beyond)
             elif self._is_beyond(_catalog_table(event), record):
                 self.memory.catalog.fold(event, record.partition, record.offset)
-        return ended
+        return has_ended(ended, (event for _, event in events))
 
     def _fold_run(self, run_id: str, writer_id: str, event: RunEvent, record: Record, known: KeyMemory) -> None:
         if not self._is_beyond("run_states", record):
@@ -284,20 +282,8 @@ class Folding:
 
     def _add_rows(self, record: Record, frame: Frame, events: Sequence[tuple[int, AnyEvent]]) -> None:
         header = frame.header
-        place = {"part": record.partition, "offset": record.offset}
         facts = rows_from_events(header.key, header.writer_id, events, record.partition, record.offset)
-        history = [
-            {
-                "key": header.key,
-                **place,
-                "writer": header.writer_id,
-                "seq": seq,
-                "at": event.at_us,
-                "type": event.type,
-                "body": encode_event(event).decode(),
-            }
-            for seq, event in events
-        ]
+        history = rows_of_events(header.key, header.writer_id, events, record.partition, record.offset)
         new_rows = (
             ("events", history),
             ("attribute_states", facts.attributes),
@@ -370,29 +356,14 @@ class Folding:
 
     def _watermark_rows(self) -> list[dict[str, Any]]:
         rows = [
-            _watermark_row(key, writer_id, self.memory.keys[key].writers[writer_id], record.partition, record.offset)
+            row_from_mark(key, writer_id, self.memory.keys[key].writers[writer_id], record.partition, record.offset)
             for (key, writer_id), record in self._changed_writers.items()
         ]
-        rows.extend(
-            _watermark_row("", "", WriterMark(), part, offset) | {"tails": self._tails(part)}
-            for part, offset in self._folded_to.items()
-        )
+        rows.extend(row_of_commit(part, offset, self._tails(part)) for part, offset in self._folded_to.items())
         return rows
 
     def _tails(self, part: int) -> dict[str, int]:
         return {table: self._ends[table][part] for table in RESUMING if part in self._ends[table]}
-
-
-def _watermark_row(key: str, writer_id: str, mark: WriterMark, part: int, offset: int) -> dict[str, Any]:
-    return {
-        "key": key,
-        "writer": writer_id,
-        "seen": mark.seen.to_flat(),
-        "last_seen_at": mark.last_seen_at_us,
-        "ended": mark.ended,
-        "part": part,
-        "offset": offset,
-    }
 
 
 def _last_offsets(parts: Any, offsets: Any) -> dict[int, int]:

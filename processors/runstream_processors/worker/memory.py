@@ -10,18 +10,8 @@ from dataclasses import dataclass, field
 from runstream_model.artifacts import ArtifactState
 from runstream_model.catalog import Catalog
 from runstream_model.run_state import RunState
-from runstream_model.seen import Seen
 from runstream_model.summaries import SummaryFold
-
-
-@dataclass(frozen=True, slots=True)
-class WriterMark:
-    """How far a writer is folded, and when the log last heard of it. `ended`: no sign of life is expected of it,
-    because it has ended or, as a gateway that writes commands, never started the run."""
-
-    seen: Seen = field(default_factory=Seen)
-    last_seen_at_us: int = 0
-    ended: bool = True
+from runstream_model.writer_marks import WriterMark
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from runstream_model.columns import Constant, Gaps
+from runstream_model.projections import PROJECTIONS
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.native import InvalidColumn
 from runstream_processors.store.tables import (
@@ -39,6 +40,18 @@ async def test_code_and_database_have_the_same_tables(models: ChdbStore) -> None
     )
     found = {row["table"]: [tuple(column.values()) for column in row["columns"]] for row in live.to_pylist()}
     assert found == {table: list(columns.items()) for table, columns in TABLES.items()}
+
+
+async def test_tables_are_sorted_and_replaced_as_their_projections_say(models: ChdbStore) -> None:
+    live = await models.query(
+        "SELECT name, engine, sorting_key FROM system.tables WHERE database = currentDatabase() "
+        "AND engine LIKE '%MergeTree' AND name != 'schema_migrations'"
+    )
+    found = {row["name"]: (row["engine"], row["sorting_key"]) for row in live.to_pylist()}
+    assert found == {
+        name: ("MergeTree" if projection.view is None else "ReplacingMergeTree", ", ".join(projection.key))
+        for name, projection in PROJECTIONS.items()
+    }
 
 
 def all_names(table: str) -> tuple[str, ...]:

@@ -5,21 +5,12 @@ from typing import Any
 
 import pytest
 
+from runstream_model.projections import PROJECTIONS
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.tables import TABLES, column_names, encode_rows
+from runstream_processors.store.tables import TABLES, column_names, encode_rows, newest_view
 
 NOW_US = 1_770_000_000_000_000
-VIEWS = {
-    "summaries": "summary_states",
-    "runs": "run_states",
-    "attributes": "attribute_states",
-    "assets": "asset_states",
-    "projects": "project_states",
-    "experiments": "experiment_states",
-    "artifacts": "artifact_states",
-    "artifact_versions": "artifact_version_states",
-    "watermarks": "watermark_states",
-}
+VIEWS = {projection.view: name for name, projection in PROJECTIONS.items() if projection.view is not None}
 BLANK: dict[str, Any] = {"Array": [], "Bool": False, "Nullable": None, "String": "", "LowCardinality": "", "Map": {}}
 
 
@@ -43,10 +34,22 @@ async def test_a_view_has_the_columns_of_its_table(models: ChdbStore, view: str,
     )
     # An aggregate of a LowCardinality is the plain type; readers get plain strings anyway.
     plain = {row["name"]: row["type"].replace("LowCardinality(String)", "String") for row in described}
-    # Only commit rows have tails, and they are no watermarks.
-    wanted = {name: kind for name, kind in TABLES[table].items() if name != "tails"}
+    wanted = {column.name: column.type for column in PROJECTIONS[table].viewed}
     assert plain == {name: kind.replace("LowCardinality(String)", "String") for name, kind in wanted.items()}
     assert list(plain) == list(wanted)
+
+
+@pytest.mark.parametrize(("view", "table"), VIEWS.items())
+async def test_the_migrations_end_in_the_view_of_the_projection(models: ChdbStore, view: str, table: str) -> None:
+    sql = (
+        "SELECT create_table_query AS statement, as_select FROM system.tables "
+        "WHERE database = currentDatabase() AND name = {view:String}"
+    )
+    (migrated,) = await rows_of(models, sql, view=view)
+    await models.command(f"DROP VIEW {view}")
+    await models.command(newest_view(PROJECTIONS[table]))
+    assert await rows_of(models, sql, view=view) == [migrated]
+    assert migrated["as_select"].startswith("SELECT")
 
 
 async def test_the_newest_state_is_read_in_any_order_of_inserts_and_parts(models: ChdbStore) -> None:

@@ -1,0 +1,74 @@
+"""How far each writer is folded, when the log last heard of it, and whether it has ended."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from runstream.events.control import AnyEvent, RunFinished, RunStarted, WriterLost
+from runstream_model.projection import COUNT, FLAG, NAME, POSITION, TEXT, TIME, Column, Projection
+from runstream_model.seen import Seen
+
+WATERMARK_STATES: Final = Projection(
+    name="watermark_states",
+    version=1,
+    key=("key", "writer", "part"),
+    view="watermarks",
+    # The others are the commit rows, one a partition: they say up to where every table holds everything.
+    view_where="NOT (s.key = '' AND s.writer = '')",
+    columns=(
+        Column("key", TEXT, "what the writer writes about; empty with `writer`: a commit row"),
+        Column("writer", TEXT, "the whole id of the writer"),
+        Column("seen", f"Array({COUNT})", "the sequence numbers that are folded, as pairs [begin, end)"),
+        Column("last_seen_at", TIME, "when the log last heard of it"),
+        Column("ended", FLAG, "whether no heartbeat is expected of it"),
+        *POSITION,
+        Column(
+            "tails",
+            f"Map({NAME}, {COUNT})",
+            "commit rows: the last offset with rows in each table",
+            internal=True,
+            in_view=False,
+            blank={},
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WriterMark:
+    """How far a writer is folded, and when the log last heard of it. `ended`: no heartbeat is expected of it, because
+    it has ended or, as a gateway that writes commands, never started the run."""
+
+    seen: Seen = field(default_factory=Seen)
+    last_seen_at_us: int = 0
+    ended: bool = True
+
+
+def has_ended(ended: bool, events: Iterable[AnyEvent]) -> bool:
+    """Return whether a writer has ended after these events of its, given whether it had before them (True for one that
+    nothing was heard of: who never started the run owes no heartbeat)."""
+    for event in events:
+        if isinstance(event, RunStarted):
+            ended = False
+        elif isinstance(event, RunFinished | WriterLost):
+            ended = True
+    return ended
+
+
+def row_from_mark(key: str, writer_id: str, mark: WriterMark, part: int, offset: int) -> dict[str, Any]:
+    """The row of `watermark_states`; times as integers (microseconds since 1970 UTC)."""
+    return {
+        "key": key,
+        "writer": writer_id,
+        "seen": mark.seen.to_flat(),
+        "last_seen_at": mark.last_seen_at_us,
+        "ended": mark.ended,
+        "part": part,
+        "offset": offset,
+    }
+
+
+def row_of_commit(part: int, offset: int, tails: dict[str, int]) -> dict[str, Any]:
+    """The commit row of a partition: every table holds everything up to `offset`, and `tails` has the last offset with
+    rows in each."""
+    return row_from_mark("", "", WriterMark(), part, offset) | {"tails": tails}
