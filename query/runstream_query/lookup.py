@@ -11,13 +11,13 @@ from runstream.events.positions import Positions
 from runstream_query.http.context import is_large, rows_in_slices
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import newest_runs
-from runstream_service.comet import experiment_model_id, model_of_file
 from runstream_service.lookup import (
     ArtifactOutcome,
     KnownArtifact,
     KnownFile,
     KnownRun,
     KnownVersion,
+    NamedFile,
     ProjectTexts,
 )
 from runstream_service.store import QueryClass, QueryLimitExceeded, StoreReader, StoreUnavailable
@@ -93,28 +93,24 @@ class StoreLookup:
         sql = f"SELECT run FROM {newest_runs(columns, once)} AS r WHERE {where} AND NOT deleted ORDER BY run"
         return [row["run"] for row in await self._rows(sql, parameters)]
 
-    async def model_files(self, run_id: str, model: str) -> Sequence[KnownFile]:
+    async def run_files(self, run_id: str, kind: str) -> Sequence[KnownFile]:
         parameters = Parameters()
         sql = (
             "SELECT name, sha256, size_bytes, content_type, metadata FROM assets WHERE "
-            f"run = {parameters.text(run_id)} AND kind = 'model' AND NOT deleted ORDER BY name, at, asset"
+            f"run = {parameters.text(run_id)} AND kind = {parameters.text(kind)} AND NOT deleted "
+            "ORDER BY name, at, asset"
         )
-        found: dict[str, KnownFile] = {}
-        for row in await self._rows(sql, parameters):
-            metadata = json.loads(row["metadata"] or "{}")
-            if model_of_file(row["name"], metadata) == model:
-                name = row["name"].removeprefix(f"{model}/")
-                found[name] = KnownFile(name, row["sha256"], row["size_bytes"], row["content_type"], metadata)
-        return list(found.values())
+        rows = await self._rows(sql, parameters)
+        return [KnownFile(**{**row, "metadata": json.loads(row["metadata"] or "{}")}) for row in rows]
 
-    async def experiment_model(self, model_id: str) -> tuple[str, str] | None:
-        """Looks through the files of all models: only clients of long ago ask for one without its experiment."""
-        sql = "SELECT DISTINCT run, name, metadata FROM assets WHERE kind = 'model' AND NOT deleted"
-        for row in await self._rows(sql, Parameters()):
-            model = model_of_file(row["name"], json.loads(row["metadata"] or "{}"))
-            if experiment_model_id(row["run"], model) == model_id:
-                return row["run"], model
-        return None
+    async def files_of_kind(self, kind: str) -> Sequence[NamedFile]:
+        parameters = Parameters()
+        sql = (
+            "SELECT DISTINCT run, name, metadata FROM assets WHERE "
+            f"kind = {parameters.text(kind)} AND NOT deleted ORDER BY run, name"
+        )
+        rows = await self._rows(sql, parameters)
+        return [NamedFile(row["run"], row["name"], json.loads(row["metadata"] or "{}")) for row in rows]
 
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         parameters = Parameters()

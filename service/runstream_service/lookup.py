@@ -30,8 +30,17 @@ class ProjectTexts:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file of a run, without its content."""
+
+    run: str
+    name: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file of an experiment's model; `name` is within the model."""
+    """A file of a run."""
 
     name: str
     sha256: str
@@ -106,12 +115,11 @@ class Lookup(Protocol):
     async def runs_of(self, workspace: str, project: str) -> Sequence[str]:
         """Ids of the project's runs, archived ones too, deleted ones not."""
 
-    async def model_files(self, run_id: str, model: str) -> Sequence[KnownFile]:
-        """The run's files of the kind `model` that are of this model, by name; of several with one name the newest.
-        Which is whose is told by `runstream_service.comet.model_of_file`."""
+    async def run_files(self, run_id: str, kind: str) -> Sequence[KnownFile]:
+        """Return the run's files of one kind that are not deleted, by name; of several with one name, newest last."""
 
-    async def experiment_model(self, model_id: str) -> tuple[str, str] | None:
-        """Run and model with an id of `runstream_service.comet.experiment_model_id`; None if there is none."""
+    async def files_of_kind(self, kind: str) -> Sequence[NamedFile]:
+        """Return the files of one kind of all runs that are not deleted, each name once: a look through all of them."""
 
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         """The artifact with this id; None if it is not there."""

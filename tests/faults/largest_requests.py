@@ -16,9 +16,9 @@ from runstream.events import frame
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.limits import MAX_FRAME_BYTES
 from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS
 from runstream_query.filters.checks import MAX_FILTER_CHARS
 from runstream_query.settings import QuerySettings
-from runstream_service.comet import LIVE_ROOTS, ROOTS
 
 RUN: Final = "largest-run"
 GATEWAY: Final = GatewaySettings()

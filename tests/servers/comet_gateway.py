@@ -161,7 +161,7 @@ class LogLookup:
         """Nothing is known of models and artifacts."""
 
         async def nothing(*asked: object) -> Any:
-            return [] if name == "model_files" else None
+            return [] if name in ("run_files", "files_of_kind") else None
 
         return nothing
 

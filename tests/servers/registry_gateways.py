@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,15 @@ from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.memory import MemoryLog
 from runstream_model import artifacts as fold
+from runstream_protocols.comet.conventions import MODEL, registry_model_id
 from runstream_protocols.comet.writes.routes import add_comet_writes
-from runstream_service.comet import MODEL, registry_model_id
 from runstream_service.lookup import (
     ArtifactOutcome,
     KnownArtifact,
     KnownFile,
     KnownRun,
     KnownVersion,
+    NamedFile,
     ProjectTexts,
 )
 from runstream_service.problems import problem_middleware
@@ -81,8 +82,10 @@ class FoldedLookup:
     async def run(self, run_id: str) -> KnownRun | None:
         return KnownRun(WORKSPACE, "p", "n", frozenset(), heard_at_us=None, deleted=False) if run_id == RUN else None
 
-    async def model_files(self, run_id: str, model: str) -> Sequence[KnownFile]:
-        return self.files if model == NAME else ()
+    async def run_files(self, run_id: str, kind: str) -> Sequence[KnownFile]:
+        """All of them are of the model NAME."""
+        assert (run_id, kind) == (RUN, "model")
+        return [replace(file, metadata={MODEL: NAME, **file.metadata}) for file in self.files]
 
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         state = await self.state(artifact_id)
@@ -129,7 +132,7 @@ class FoldedLookup:
                 return ArtifactOutcome(decision.refused, decision.ordinal, decision.version, position)
         return None
 
-    async def experiment_model(self, model_id: str) -> tuple[str, str] | None:
+    async def files_of_kind(self, kind: str) -> Sequence[NamedFile]:
         raise NotImplementedError
 
     async def assets_named(self, run_id: str, name: str) -> Sequence[str]:

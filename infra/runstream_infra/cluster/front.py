@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 
 from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner
-from runstream_service.comet import LIVE_PATHS, LIVE_ROOTS, ROOTS
+from runstream_protocols.comet.paths import LIVE_PATHS, LIVE_ROOTS, ROOTS
 from runstream_service.listening import GuardedRunner
 from runstream_service.origins import add_answer_headers
 from runstream_service.problems import ClientLeft, Problem, problem_middleware

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from runstream_protocols.comet.conventions import ADDITIONAL, CODE, GRAPH, HTML, OVERRIDES, PACKAGES, PATCH, SECTION
 from runstream_protocols.comet.reads.answers import (
     CometCode,
     CometGit,
@@ -24,7 +25,6 @@ from runstream_protocols.comet.reads.zipped import stream_zip
 from runstream_query.http.context import Context
 from runstream_query.http.files import output_page, send_file
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_service.comet import ADDITIONAL, CODE, GRAPH, HTML, OVERRIDES, PACKAGES, PATCH, SECTION
 from runstream_service.disposition import FILE_POLICY, content_disposition
 
 #: How the SDK names its system metrics, and the asset with what was changed since the commit.

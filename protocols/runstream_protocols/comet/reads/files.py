@@ -6,6 +6,16 @@ from typing import Final
 
 from aiohttp import web
 
+from runstream_protocols.comet.conventions import (
+    LINK,
+    MODEL,
+    experiment_model_id,
+    is_asset,
+    model_of_file,
+    registered,
+    type_of_asset,
+)
+from runstream_protocols.comet.paths import asset_link
 from runstream_protocols.comet.reads.answers import (
     CometAsset,
     CometAssets,
@@ -29,16 +39,6 @@ from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call
 from runstream_query.http.files import AskedAssets as AskedNativeAssets
 from runstream_query.http.files import download, list_assets
-from runstream_service.comet import (
-    LINK,
-    MODEL,
-    asset_link,
-    experiment_model_id,
-    is_asset,
-    model_of_file,
-    registered,
-    type_of_asset,
-)
 
 _HISTOGRAM: Final = "histogram_combined_3d"
 #: What a page can show by itself.

@@ -11,11 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from runstream_query.errors import InvalidRequest, NotFound
-from runstream_query.http.context import Context
-from runstream_query.http.files import file_headers, send_file
-from runstream_query.repositories.statements.parameters import Parameters
-from runstream_service.comet import (
+from runstream_protocols.comet.conventions import (
     MODEL_TYPE,
     NO_STATUS,
     REGISTERED_FILES,
@@ -24,6 +20,10 @@ from runstream_service.comet import (
     registry_model_id,
     remarks_id,
 )
+from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.http.context import Context
+from runstream_query.http.files import file_headers, send_file
+from runstream_query.repositories.statements.parameters import Parameters
 
 _NUMBERS: Final = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[^+]*)?(?:\+.*)?", re.ASCII)
 _FILES: Final = "file_names, file_sha256s, file_sizes, file_types, file_links"

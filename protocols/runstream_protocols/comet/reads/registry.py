@@ -5,6 +5,18 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from runstream_protocols.comet.conventions import (
+    MODEL_TYPE,
+    REMARK_CONFIGURATION,
+    REMARK_METADATA,
+    STATUSES,
+    experiment_model_id,
+    registered,
+    registry_file_id,
+    registry_item_id,
+    type_of_asset,
+)
+from runstream_protocols.comet.paths import asset_link
 from runstream_protocols.comet.reads import registry_answers as a
 from runstream_protocols.comet.reads.answers import CometAsset, CometNotes, at_ms
 from runstream_protocols.comet.reads.asked import (
@@ -33,18 +45,6 @@ from runstream_protocols.comet.reads.zipped import stream_zip
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_service.comet import (
-    MODEL_TYPE,
-    REMARK_CONFIGURATION,
-    REMARK_METADATA,
-    STATUSES,
-    asset_link,
-    experiment_model_id,
-    registered,
-    registry_file_id,
-    registry_item_id,
-    type_of_asset,
-)
 
 
 async def models(context: Context, request: web.Request, asked: AskedWorkspace) -> a.CometRegistryModels:

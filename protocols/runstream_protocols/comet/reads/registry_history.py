@@ -11,10 +11,7 @@ from typing import Any, Final
 
 from runstream.events.artifacts import ArtifactVersionLogged, ArtifactVersionUpdated
 from runstream.events.control import AnyEvent, decode_event
-from runstream_protocols.comet.reads.registered import Registered
-from runstream_query.http.context import Context
-from runstream_query.repositories.statements.parameters import Parameters
-from runstream_service.comet import (
+from runstream_protocols.comet.conventions import (
     NO_STATUS,
     REMARK_CONFIGURATION,
     REMARK_METADATA,
@@ -22,6 +19,9 @@ from runstream_service.comet import (
     REMARKS_TYPE,
     remarks_id,
 )
+from runstream_protocols.comet.reads.registered import Registered
+from runstream_query.http.context import Context
+from runstream_query.repositories.statements.parameters import Parameters
 
 _REMARKS: Final = {
     REMARK_METADATA: "MODEL_VERSION_METADATA_CHANGED",

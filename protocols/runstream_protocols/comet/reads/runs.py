@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runstream.events.names import RUN_ID, project_id
+from runstream_protocols.comet.conventions import SECTION, link_name
 from runstream_protocols.comet.reads.answers import CometExperiment, at_ms
 from runstream_protocols.comet.reads.asked import AskedProject
 from runstream_query.answers import Project
@@ -19,7 +20,6 @@ from runstream_query.http.pages import shown_rows
 from runstream_query.repositories.statements.pages import columns_of
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import newest_runs, run_rows
-from runstream_service.comet import SECTION, link_name
 
 Row = dict[str, Any]
 

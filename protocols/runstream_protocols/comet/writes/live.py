@@ -14,6 +14,8 @@ from runstream.events.control import (
     TagsAdded,
 )
 from runstream.events.names import project_id
+from runstream_protocols.comet.conventions import DEFAULT_PROJECT, DEFAULT_WORKSPACE
+from runstream_protocols.comet.paths import address_of
 from runstream_protocols.comet.writes.bodies import Said, checked_key, place
 from runstream_protocols.comet.writes.frames import (
     ENDED,
@@ -38,7 +40,6 @@ from runstream_protocols.comet.writes.values import (
     tags_of,
     text_of,
 )
-from runstream_service.comet import DEFAULT_PROJECT, DEFAULT_WORKSPACE, address_of
 from runstream_service.lookup import KnownRun
 from runstream_service.problems import Problem
 from runstream_service.turns import in_turns, worked

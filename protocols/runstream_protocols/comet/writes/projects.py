@@ -4,10 +4,10 @@ from aiohttp import web
 
 from runstream.events.control import ProjectCreated, ProjectDeleted, ProjectUpdated, RunDeleted, RunMoved
 from runstream.events.names import project_id, project_key
+from runstream_protocols.comet.conventions import DEFAULT_WORKSPACE
 from runstream_protocols.comet.writes.bodies import Said, place
 from runstream_protocols.comet.writes.recording import Recorder
 from runstream_protocols.comet.writes.refusals import refused
-from runstream_service.comet import DEFAULT_WORKSPACE
 
 Answer = dict[str, object]
 

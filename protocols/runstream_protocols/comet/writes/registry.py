@@ -22,12 +22,7 @@ from runstream.events.artifacts import (
     ArtifactVersionLogged,
     ArtifactVersionUpdated,
 )
-from runstream_protocols.comet.writes.bodies import Said, place
-from runstream_protocols.comet.writes.deciding import decided, invalid, made
-from runstream_protocols.comet.writes.recording import Recorder
-from runstream_protocols.comet.writes.refusals import BAD_VERSION, no_experiment, refused
-from runstream_protocols.comet.writes.renaming import rename
-from runstream_service.comet import (
+from runstream_protocols.comet.conventions import (
     DEFAULT_WORKSPACE,
     LINK,
     MODEL,
@@ -43,6 +38,12 @@ from runstream_service.comet import (
     registry_item_id,
     registry_model_id,
 )
+from runstream_protocols.comet.writes.bodies import Said, place
+from runstream_protocols.comet.writes.deciding import decided, invalid, made
+from runstream_protocols.comet.writes.models import files_of_model, model_with_id
+from runstream_protocols.comet.writes.recording import Recorder
+from runstream_protocols.comet.writes.refusals import BAD_VERSION, no_experiment, refused
+from runstream_protocols.comet.writes.renaming import rename
 from runstream_service.lookup import KnownArtifact, KnownFile
 
 Answer = dict[str, object]
@@ -72,7 +73,7 @@ async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer
 async def create_of_model(recorder: Recorder, request: web.Request, said: Said) -> Answer:
     """The same as clients before 3.5.42 say it: the experiment's model by its id."""
     model_id = said.text("experimentModelId")
-    found = await recorder.lookup.experiment_model(model_id)
+    found = await model_with_id(recorder.lookup, model_id)
     if found is None:
         raise refused(f"no experiment has a model with the id {model_id[:80]!r}: log it first, or look it up")
     run, model = found
@@ -101,7 +102,7 @@ async def _register(
     if not _VERSION.fullmatch(version):
         detail = f"version {version[:80]!r} is no semantic version: give MAJOR.MINOR.PATCH, such as 1.0.0"
         raise refused(detail, code=BAD_VERSION)
-    files = await recorder.lookup.model_files(run, model)
+    files = await files_of_model(recorder.lookup, run, model)
     if not files:
         detail = f"experiment {run} has no model {model!r}: log it first (log_model), and wait until it is uploaded"
         raise refused(detail)

@@ -19,10 +19,10 @@ from runstream.events.artifacts import (
 )
 from runstream.events.control import encode_event
 from runstream.events.positions import Positions
+from runstream_protocols.comet.conventions import MODEL_TYPE, REMARK_OF, REMARKS_TYPE, registry_model_id, remarks_id
 from runstream_protocols.comet.writes.deciding import Asked, asked, made, outcome_of
 from runstream_protocols.comet.writes.recording import Recorder
 from runstream_protocols.comet.writes.refusals import refused
-from runstream_service.comet import MODEL_TYPE, REMARK_OF, REMARKS_TYPE, registry_model_id, remarks_id
 from runstream_service.lookup import ArtifactOutcome, KnownArtifact, KnownVersion
 
 #: What can be said again before the client gives its request up, after 10 s: some 10 ms a version.

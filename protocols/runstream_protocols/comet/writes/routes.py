@@ -8,13 +8,13 @@ from typing import Final
 from aiohttp import web
 
 from runstream_ingest.gateway.routes import Gateway
+from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS
 from runstream_protocols.comet.writes import live, projects, registry, uploads, writes
 from runstream_protocols.comet.writes.bodies import Said, read_said, said_in_query
 from runstream_protocols.comet.writes.files import Files
 from runstream_protocols.comet.writes.recording import Recorder
 from runstream_service.access import Action
 from runstream_service.assets import AssetStorage
-from runstream_service.comet import LIVE_ROOTS, ROOTS
 from runstream_service.lookup import Lookup
 from runstream_service.problems import Handler as RequestHandler
 from runstream_service.problems import Problem, problem_of

@@ -8,11 +8,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from runstream.events.control import AssetDeleted, AssetLogged, RunEvent
+from runstream_protocols.comet.conventions import CODE, GRAPH, HTML, LINK, MODEL, OVERRIDES, PATCH, kind_of_asset
+from runstream_protocols.comet.paths import asset_link
 from runstream_protocols.comet.writes.bodies import Said
 from runstream_protocols.comet.writes.files import Upload, metadata_of
 from runstream_protocols.comet.writes.recording import Recorder
 from runstream_protocols.comet.writes.values import asset_name, fitted, step_of
-from runstream_service.comet import CODE, GRAPH, HTML, LINK, MODEL, OVERRIDES, PATCH, asset_link, kind_of_asset
 
 Answer = dict[str, object]
 

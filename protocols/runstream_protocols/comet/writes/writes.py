@@ -28,6 +28,17 @@ from runstream.events.control import (
     TagsRemoved,
 )
 from runstream.events.names import project_key
+from runstream_protocols.comet.conventions import (
+    ADDITIONAL,
+    CAPTURED,
+    DEFAULT_PROJECT,
+    DEFAULT_WORKSPACE,
+    PACKAGES,
+    PROGRAM,
+    SECTION,
+    link_name,
+)
+from runstream_protocols.comet.paths import address_of
 from runstream_protocols.comet.writes.bodies import Said, checked_key, place
 from runstream_protocols.comet.writes.frames import (
     ENDED,
@@ -42,17 +53,6 @@ from runstream_protocols.comet.writes.live import BEAT_MS, MONITOR_MS
 from runstream_protocols.comet.writes.recording import Recorder
 from runstream_protocols.comet.writes.refusals import refused
 from runstream_protocols.comet.writes.values import at_us_of, bounded, fitted, grouped, parameter_name, tags_of, text_of
-from runstream_service.comet import (
-    ADDITIONAL,
-    CAPTURED,
-    DEFAULT_PROJECT,
-    DEFAULT_WORKSPACE,
-    PACKAGES,
-    PROGRAM,
-    SECTION,
-    address_of,
-    link_name,
-)
 from runstream_service.turns import in_turns, worked
 
 Answer = dict[str, object]

@@ -9,8 +9,8 @@ from registry_gateways import CREATE, NAME, WORKSPACE, Decided, Gateways, runnin
 
 from runstream.events.positions import Positions
 from runstream_model import artifacts as fold
+from runstream_protocols.comet.conventions import registry_model_id, remarks_id
 from runstream_protocols.comet.writes.renaming import Move
-from runstream_service.comet import registry_model_id, remarks_id
 from runstream_service.log import LogUnavailable
 
 

@@ -1,34 +1,12 @@
-"""What both sides of Comet's interface agree on: the gateway that takes in what its client writes, and the query
-service that answers what it reads."""
+"""How Comet's notions are kept as ours: kinds, ids, names and metadata. Both of its sides agree on them."""
 
 import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
-
-from aiohttp import web
 
 from runstream.events.artifacts import artifact_id
 
-#: The client uses the second for system details and output, and the first for the rest: both have everything.
-ROOTS: Final = ("/api/rest/v2", "/clientlib/rest/v2")
-#: Where the live client writes: below the address that it was given, which may lack the path.
-LIVE_ROOTS: Final = ("/clientlib", "")
-#: What the live client writes lies below these; `asset` is one by itself too.
-LIVE_PATHS: Final = (
-    "logger",
-    "status-report",
-    "batch",
-    "tags",
-    "asset",
-    "visualizations",
-    "git-patch",
-    "notification",
-    "notify",
-    "health",
-    "symlink",
-)
 #: Where Comet's client writes what names no workspace, and what names no project.
 DEFAULT_WORKSPACE: Final = "default"
 DEFAULT_PROJECT: Final = "general"
@@ -84,16 +62,6 @@ CAPTURED: Final = {
 }
 #: The path of the program, as the SDK captures it.
 PROGRAM: Final = ("command", "program")
-
-
-def address_of(request: web.Request) -> str:
-    """The address that the client used: links in answers begin with it."""
-    return f"{request.scheme}://{request.headers.get('Host', '')}"
-
-
-def asset_link(request: web.Request, **asked: str) -> str:
-    """Where an asset's bytes are. `asked`: the query, experimentKey and assetId at least."""
-    return f"{address_of(request)}{ROOTS[0]}/experiment/asset/get-asset?{urlencode(asked)}"
 
 
 def link_name(workspace: str, project: str) -> str:
