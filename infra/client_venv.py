@@ -1,4 +1,4 @@
-"""Make an environment with another tracker's client in it, unless it is there: `python infra/client_venv.py comet`.
+"""Make an environment with another tracker's client in it, unless it is there: `python infra/client_venv.py NAME`.
 
 Prints the path of its Python. What is in it stands in tests/clients/NAME/requirements.txt; it is made once a checkout,
 and anew when that file or the Python changes. Needs nothing but Python. Several calls at once wait for each other.

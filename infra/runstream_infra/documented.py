@@ -6,12 +6,9 @@ what stands here.
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
-
 from runstream_infra.status import STATUS_PATH, ServerStatus
 from runstream_ingest.gateway.commands import Commands
-from runstream_protocols.comet.reads.routes import DESCRIBED as COMET
-from runstream_protocols.comet.writes.routes import ROUTES
+from runstream_protocols.all import DESCRIBED as PROTOCOLS
 from runstream_query.answers import Answer
 from runstream_query.http.described import Described
 
@@ -57,35 +54,8 @@ class StoredAsset(Acknowledges):
     size_bytes: int
 
 
-class CometSaid(BaseModel):
-    """What Comet's client says, as that client documents it: members are looked at one by one, and those that are not
-    known are passed over."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class CometWritten(Answer):
-    """What Comet's client reads of an answer, by the method; often nothing."""
-
-    model_config = ConfigDict(extra="allow")
-
-
 _BYTES: Final = ("application/octet-stream",)
 _ASSET: Final = "/ingest/v1/assets/{sha256}"
-
-#: What Comet's client writes, a route for each root that it uses.
-COMET_WRITES: Final = tuple(
-    Described(
-        route.method,
-        path,
-        f"Comet: {route.summary}",
-        {200: CometWritten},
-        body=None if route.method == "GET" or route.multipart else CometSaid,
-        body_media=("multipart/form-data",) if route.multipart else (),
-    )
-    for route in ROUTES
-    for path in route.paths
-)
 
 DESCRIBED: Final = (
     Described("GET", STATUS_PATH, "How the server is doing", {200: ServerStatus}),
@@ -98,6 +68,5 @@ DESCRIBED: Final = (
     Described("GET", "/healthz", "Whether the process answers", {200: Health}),
     Described("GET", "/readyz", "Whether the server can do its work", {200: Readiness, 503: Readiness}),
     Described("GET", "/metrics", "Figures for Prometheus", {200: None}, media=("text/plain",)),
-    *COMET,
-    *COMET_WRITES,
+    *PROTOCOLS,
 )

@@ -27,9 +27,8 @@ from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.mending import MendingStore
 from runstream_processors.worker.guarding import CrashDirectory
 from runstream_processors.worker.loop import Worker
-from runstream_protocols.comet.access import ACCESS as COMET_ACCESS
-from runstream_protocols.comet.reads.routes import add_comet
-from runstream_protocols.comet.writes.routes import add_comet_writes
+from runstream_protocols.all import ACCESS, add_reads, add_writes
+from runstream_protocols.protocol import ReadingSide, WritingSide
 from runstream_query.http.routes import add_query
 from runstream_query.lookup import StoreLookup
 from runstream_service.assets import AssetError, AssetStorage
@@ -159,7 +158,7 @@ def application(
     """All routes of the embedded server over opened parts; its metrics go into `registry`."""
     registry = registry if registry is not None else process_registry()
     access = settings.access
-    guard = auth_middleware(keys, (settings.host,), protocols=(COMET_ACCESS,), local_metrics=access.local_metrics)
+    guard = auth_middleware(keys, (settings.host,), protocols=ACCESS, local_metrics=access.local_metrics)
     app = web.Application(
         middlewares=[problem_middleware(), guard], client_max_size=settings.limits.gateway.max_request_bytes
     )
@@ -187,7 +186,7 @@ def application(
         registry=registry,
     )
     lookup = StoreLookup(lambda: parts.store)
-    add_comet_writes(app, gateway=gateway, assets=parts.assets, lookup=lookup)
+    add_writes(app, WritingSide(gateway, parts.assets, lookup))
     add_query(
         app,
         store=parts.store,
@@ -198,7 +197,7 @@ def application(
         as_of=ProcessorFolds(),
         described=DESCRIBED,
     )
-    add_comet(app, store=parts.store, visibility=parts.progress, assets=parts.assets, settings=settings.limits.query)
+    add_reads(app, ReadingSide(parts.store, parts.progress, parts.assets, settings.limits.query))
     return app
 
 

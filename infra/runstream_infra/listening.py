@@ -19,7 +19,7 @@ from runstream_service.stalls import LoopWatch
 
 logger = logging.getLogger(__name__)
 
-#: A request's first line: Comet's client says in it how a file is called, for which users make names of 10,000
+#: A request's first line: some clients put into it how a file is called, for which users make names of 10,000
 #: characters, each of them up to 12 bytes there. aiohttp's own limit is 8,190 bytes.
 MAX_LINE_BYTES: Final = 131_072
 #: How long open requests may take to end once a process stops.

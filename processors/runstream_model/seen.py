@@ -10,7 +10,7 @@ from runstream_model.failures import InvalidState
 
 Range = tuple[int, int]
 
-#: Ranges of one writer. Who sends in order has one; what stands for a client of Comet's has one for each request of ten
+#: Ranges of one writer. Who sends in order has one; what stands for a foreign client has one for each request of ten
 #: minutes, some thousands at most. 20,000 take 3 MB of memory and 320 kB in a row.
 MOST_RANGES: Final = 20_000
 

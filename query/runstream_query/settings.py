@@ -46,9 +46,9 @@ class QuerySettings(BaseModel):
     max_buckets: int = Field(default=2_000_000, ge=1)
     #: Summaries of one answer: one is 2 kB as Python values and 500 bytes of JSON (100 MB).
     max_summaries: int = Field(default=50_000, ge=1)
-    #: Experiments of one answer to Comet's client without a page: 1.5 kB each as Python values.
+    #: Runs of one response to a foreign client without a page: 1.5 kB each as Python values.
     max_experiments: int = Field(default=200_000, ge=1)
-    #: Names of one answer to Comet's client: what can be queried in a project.
+    #: Names of one response to a foreign client: what can be queried in a project.
     max_names: int = Field(default=100_000, ge=1)
     #: Text of one page of what a run printed: three times as much while it is made.
     max_text_bytes: int = Field(default=32 * MIB, ge=1)
@@ -57,7 +57,7 @@ class QuerySettings(BaseModel):
     max_past_events: int = Field(default=200_000, ge=1)
     max_past_points: int = Field(default=10_000_000, ge=1)
     past_folds: int = Field(default=2, ge=1)
-    #: Streams of curves (Arrow, Comet's) at once: in all, and those of one key (without keys: of one address).
+    #: Streams of curves (Arrow, foreign clients') at once: in all, and those of one key (without keys: of one address).
     max_streams: int = Field(default=64, ge=1)
     max_streams_per_client: int = Field(default=32, ge=1)
     #: What all large answers and the pieces of all streams hold together until their readers have taken them: ten
@@ -82,8 +82,8 @@ class QuerySettings(BaseModel):
     #: Files of one archive. Each costs a request to an object store before the archive begins, and 500 bytes of memory
     #: until it ends: 10,000 are half a minute and 5 MB.
     max_archive_files: int = Field(default=10_000, ge=1)
-    #: Bytes of one archive, which is not kept anywhere: at 100 MB/s more than 10 minutes, which is when Comet's client
-    #: gives a download up.
+    #: Bytes of one archive, which is not kept anywhere: at 100 MB/s more than 10 minutes, after which clients give a
+    #: download up.
     max_archive_bytes: int = Field(default=64_000_000_000, ge=1)
 
     # Classes of queries (`runstream_service.store.QueryClass`): how many run beside each other, how many wait and for

@@ -134,6 +134,7 @@ def auth_middleware(
     """
     named = frozenset(host.lower() for host in allowed_hosts)
     is_open = not keys
+    program_headers = tuple(prefix for protocol in protocols for prefix in protocol.program_headers)
     open_paths = frozenset[str]().union(*(protocol.open_paths for protocol in protocols))
 
     def principal_of_request(request: web.Request) -> Principal:
@@ -153,7 +154,8 @@ def auth_middleware(
             if is_open:
                 _check_local(request, hosts, named)
             writes = action is not None and action not in READING and request.path not in open_paths
-            problem = judge(facts_of(request, writes=writes, is_open=is_open, hosts=hosts))
+            facts = facts_of(request, writes=writes, is_open=is_open, hosts=hosts, program_headers=program_headers)
+            problem = judge(facts)
             if problem is not None:
                 raise problem
         principal = request[PRINCIPAL] = principal_of_request(request)

@@ -20,7 +20,7 @@ from runstream_service.problems import Problem
 
 #: Any of them shows a program: a page that sets one has the browser ask first. The value does not matter.
 CLIENT_HEADER: Final = "Runstream-Client"
-_PROGRAM_PREFIXES: Final = ("runstream-", "x-comet-")
+_PROGRAM_PREFIX: Final = "runstream-"
 #: What browsers send by themselves, for a password that they remember.
 _BROWSER_SCHEMES: Final = frozenset(("basic", "digest", "negotiate", "ntlm"))
 #: Types of bodies that a page cannot send without asking first. Not every type but those of forms: browsers have
@@ -75,8 +75,10 @@ def is_of_a_browser(headers: Mapping[str, str]) -> bool:
     return tells_its_origin(headers) or _BROWSERS.match(headers.get("User-Agent", "").strip()) is not None
 
 
-def facts_of(request: web.Request, *, writes: bool, is_open: bool, hosts: tuple[str, ...]) -> Facts:
-    """The facts of a request."""
+def facts_of(
+    request: web.Request, *, writes: bool, is_open: bool, hosts: tuple[str, ...], program_headers: tuple[str, ...] = ()
+) -> Facts:
+    """Return the facts of a request. `program_headers`: how other headers begin that only programs send."""
     headers = request.headers
     return Facts(
         method=request.method,
@@ -84,7 +86,7 @@ def facts_of(request: web.Request, *, writes: bool, is_open: bool, hosts: tuple[
         writes=writes,
         is_open=is_open,
         hosts=hosts,
-        is_marked=_is_marked(headers),
+        is_marked=_is_marked(headers, (_PROGRAM_PREFIX, *program_headers)),
         is_browser=_BROWSERS.match(headers.get("User-Agent", "").strip()) is not None,
         content_type=headers.get("Content-Type"),
         site=headers.get("Sec-Fetch-Site"),
@@ -173,11 +175,11 @@ def _is_of_a_program(facts: Facts) -> bool:
     return facts.method == "POST" and (kind in _PROGRAM_TYPES or not facts.is_browser)
 
 
-def _is_marked(headers: Mapping[str, str]) -> bool:
+def _is_marked(headers: Mapping[str, str], prefixes: tuple[str, ...]) -> bool:
     scheme = headers.get("Authorization", "").strip().partition(" ")[0].lower()
     if scheme and scheme not in _BROWSER_SCHEMES:
         return True
-    return any(name.lower().startswith(_PROGRAM_PREFIXES) for name in headers)
+    return any(name.lower().startswith(prefixes) for name in headers)
 
 
 def add_answer_headers(app: web.Application) -> None:

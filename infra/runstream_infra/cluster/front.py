@@ -16,7 +16,8 @@ from multidict import CIMultiDict
 
 from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner
-from runstream_protocols.comet.paths import LIVE_PATHS, LIVE_ROOTS, ROOTS
+from runstream_protocols.all import LOCATIONS
+from runstream_protocols.protocol import Location, Side, side_of
 from runstream_service.listening import GuardedRunner
 from runstream_service.origins import add_answer_headers
 from runstream_service.problems import ClientLeft, Problem, problem_middleware
@@ -38,19 +39,15 @@ _OF_THE_CONNECTION: Final = frozenset(
     )
 )
 _CHUNK_BYTES: Final = 1 << 16
-_WRITTEN: Final = (
-    "/ingest/",
-    *(f"{root}/write/" for root in ROOTS),
-    *(f"{root}/{path}/" for root in LIVE_ROOTS for path in LIVE_PATHS),
-)
-_WRITTEN_EXACTLY: Final = frozenset(f"{root}/asset" for root in LIVE_ROOTS)
+#: All that is not of these goes to the query servers.
+_LOCATIONS: Final = (Location("/ingest/", Side.GATEWAY), *LOCATIONS)
 _CONNECT_S: Final = 2.0
 _LIMITS: Final = Limits()
 
 
 def is_written(path: str) -> bool:
-    """Whether a request is for a gateway: Comet's client writes and reads below the same roots."""
-    return path.startswith(_WRITTEN) or path in _WRITTEN_EXACTLY
+    """Return whether a request is for a gateway."""
+    return side_of(path, _LOCATIONS) is Side.GATEWAY
 
 
 def _sent_by(request: web.Request) -> str:

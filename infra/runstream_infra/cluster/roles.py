@@ -34,9 +34,8 @@ from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.guarding import CrashDirectory, locked_slot
 from runstream_processors.worker.loop import Worker
-from runstream_protocols.comet.access import ACCESS as COMET_ACCESS
-from runstream_protocols.comet.reads.routes import add_comet
-from runstream_protocols.comet.writes.routes import add_comet_writes
+from runstream_protocols.all import ACCESS, add_reads, add_writes
+from runstream_protocols.protocol import ReadingSide, WritingSide
 from runstream_query.http.routes import add_query
 from runstream_query.lookup import StoreLookup
 from runstream_service.assets import AssetError
@@ -104,7 +103,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
             registry=registry,
         )
         lookup = StoreLookup(lambda: visibility.store)
-        add_comet_writes(app, gateway=gateway, assets=assets, lookup=lookup)
+        add_writes(app, WritingSide(gateway, assets, lookup))
         async with _listening(app, registry, settings, on_ready):
             await stop.wait()
     return 0
@@ -144,7 +143,7 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
             as_of=ProcessorFolds(),
             described=DESCRIBED,
         )
-        add_comet(app, store=store, visibility=visibility, assets=assets, settings=limits)
+        add_reads(app, ReadingSide(store, visibility, assets, limits))
         async with _listening(app, registry, settings, on_ready):
             await stop.wait()
     return 0
@@ -238,7 +237,7 @@ def _application(
         keys,
         (settings.host,),
         key_counter(registry),
-        protocols=(COMET_ACCESS,),
+        protocols=ACCESS,
         local_metrics=access.local_metrics,
     )
     app = web.Application(

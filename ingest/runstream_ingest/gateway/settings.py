@@ -20,9 +20,9 @@ class GatewaySettings(BaseModel):
     #: Requests with frames that are read or wait for the log, together: 4 of the largest; more are answered 429. What
     #: counts is what came of them, not what they declare.
     max_in_flight_bytes: int = Field(default=64_000_000, ge=1)
-    #: All other bodies (commands, Comet's client) may hold this share of as much, beside the frames, of which they
+    #: All other bodies (commands, foreign clients) may hold this share of as much, beside the frames, of which they
     #: take nothing: 32 MB. What their JSON takes in memory counts, 100 bytes a value: that is 2 of the largest, or 30
-    #: batches of Comet's client with 1,000 values.
+    #: batches of 1,000 values of metrics.
     other_in_flight_share: float = Field(default=0.5, gt=0)
     #: Of what is its own and what is free together, a key may hold so much, and an address: 6.4 MB are always free for
     #: another key, 21 MB for another address.
@@ -34,17 +34,17 @@ class GatewaySettings(BaseModel):
     min_body_bytes_per_s: int = Field(default=1000, ge=0)
     body_window_s: float = Field(default=10.0, gt=0)
     #: Values in the JSON of a body, of which the parser builds objects without a break: 50,000 take 1 to 6 ms. A
-    #: batch of Comet's client (1,000 values of metrics) has 9,000; a command for 1,000 files of an artifact has 6,000.
+    #: batch of 1,000 values of metrics has 9,000; a command for 1,000 files of an artifact has 6,000.
     max_json_items: int = Field(default=50_000, ge=1)
-    #: Items of a list in a request of Comet's client that cost something each (values, lines, parameters, tags): ten of
-    #: its own batches; 10,000 values take about 0.2 s, in turns.
-    max_comet_items: int = Field(default=10_000, ge=1)
-    #: A body of Comet's client that only names and describes things: 4 of the largest events.
-    max_comet_small_bytes: int = Field(default=4 * limits.MAX_EVENT_BYTES, ge=1)
+    #: Items of a list in a request of a foreign client that cost something each (values, lines, parameters, tags): ten
+    #: of the usual batches; 10,000 values take about 0.2 s, in turns.
+    max_list_items: int = Field(default=10_000, ge=1)
+    #: A body of a foreign client that only names and describes things: 4 of the largest events.
+    max_description_bytes: int = Field(default=4 * limits.MAX_EVENT_BYTES, ge=1)
     #: Files that are received at once: each holds about 0.5 MB (a piece of 256 kB and the socket's buffers), or 25 MB
     #: where it goes to an object store: 32 MB or 1.6 GB.
     max_uploads: int = Field(default=64, ge=1)
-    #: Parts of a multipart body. Comet's client sends up to 4.
+    #: Parts of a multipart body. Clients send up to 4.
     max_parts: int = Field(default=100, ge=1)
     #: Requests that wait until their events are visible: about 20 kB each. Beyond, a response does not wait (202).
     max_waiting: int = Field(default=1000, ge=1)

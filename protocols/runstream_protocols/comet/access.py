@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from runstream_service.comet import LIVE_PATHS, LIVE_ROOTS, ROOTS
+from runstream_protocols.comet.paths import LIVE_PATHS, LIVE_ROOTS, ROOTS
 from runstream_service.problems import Problem
 from runstream_service.protocols import ProtocolAccess
 
@@ -44,4 +44,6 @@ def _numbered(problem: Problem, number: int) -> Problem:
     return problem
 
 
-ACCESS: Final = ProtocolAccess(name="comet", open_paths=OPEN_PATHS, keys=keys_of, refuse=refuse)
+ACCESS: Final = ProtocolAccess(
+    name="comet", open_paths=OPEN_PATHS, keys=keys_of, program_headers=("x-comet-",), refuse=refuse
+)

@@ -5,6 +5,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from runstream_protocols.protocol import Location, Side
+
 #: The client uses the second for system details and output, and the first for the rest: both have everything.
 ROOTS: Final = ("/api/rest/v2", "/clientlib/rest/v2")
 #: Where the live client writes: below the address that it was given, which may lack the path.
@@ -22,6 +24,19 @@ LIVE_PATHS: Final = (
     "notify",
     "health",
     "symlink",
+)
+
+#: What stands behind the server's address in the one that users of the client are told.
+ADDRESS: Final = "/clientlib/"
+#: The client writes and reads below the same roots.
+LOCATIONS: Final = (
+    Location("/clientlib/", Side.GATEWAY),
+    Location("/clientlib/isAlive/", Side.QUERY),
+    Location("/clientlib/rest/v2/", Side.QUERY),
+    Location("/clientlib/rest/v2/write/", Side.GATEWAY),
+    Location("/api/rest/v2/write/", Side.GATEWAY),
+    *(Location(f"/{path}/", Side.GATEWAY, one_machine=True) for path in LIVE_PATHS),
+    Location("/asset", Side.GATEWAY, one_machine=True),
 )
 
 

@@ -44,7 +44,7 @@ MAX_RUN_RESUMES: Final = 1000
 MAX_RUN_WRITERS: Final = 10_000
 #: Starts and ends in one frame, which has one writer: it starts once, and ends once.
 MAX_FRAME_ATTEMPTS: Final = 20
-#: Writers of one key: 0.5 kB in memory and a row each. Comet's client makes one in ten minutes, a gateway one in
+#: Writers of one key: 0.5 kB in memory and a row each. A foreign client makes one in ten minutes, a gateway one in
 #: its life.
 MAX_KEY_WRITERS: Final = 100_000
 #: Tags, aliases or stages of one thing.

@@ -55,7 +55,7 @@ def project_key(workspace: str, project: str) -> str:
 
 @functools.lru_cache(10_000)
 def project_id(workspace: str, project: str) -> str:
-    """The id of a project for those who want one (Comet): it only has names, of which this is made, 32 hexadecimal
+    """The id of a project for those who want one: it only has names, of which this is made, 32 hexadecimal
     digits."""
     return hashlib.sha256(f"{workspace}/{project}".encode()).hexdigest()[:32]
 

@@ -4,9 +4,9 @@
 
     api.query("default", "digits", (Metric("acc").max > 0.9) & ((Parameter("lr") < 0.1) | Tag("sweep")))
 
-Variables and operators are those of Comet's page on Python Panels, and beyond it `|`, groups in groups, `in_`,
-`matches` and the summaries of a metric (`min`, `max`, `first`, `last`, `mean`, `sum`, `count`). Each expression becomes
-one text of the filter language (docs/query-language.md), which `QueryExpression.filter()` shows.
+Variables and operators are those of the page on Python Panels (docs/panels.md), and beyond it `|`, groups in groups,
+`in_`, `matches` and the summaries of a metric (`min`, `max`, `first`, `last`, `mean`, `sum`, `count`). Each expression
+becomes one text of the filter language (docs/query-language.md), which `QueryExpression.filter()` shows.
 """
 
 from runstream.query.expressions import QueryExpression, QueryVariable, Tag

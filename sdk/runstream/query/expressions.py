@@ -1,6 +1,6 @@
 """Expressions and what they mean as a filter. Immutable; nothing is asked of a server here.
 
-As in SQL, and in Comet, a run without the value passes neither a test nor its opposite: `x != 1` and `~(x == 1)` find
+As in SQL, a run without the value passes neither a test nor its opposite: `x != 1` and `~(x == 1)` find
 runs that have an `x`. Only tags are either there or not. `~` goes down to the tests at once: it turns `&` into `|` and
 every operator into its opposite.
 """
@@ -124,7 +124,7 @@ class Tag(QueryExpression):
 class QueryVariable:
     """Something of a run that is asked about. Compare it: alone it is no question."""
 
-    #: What Comet calls the part of a run that it is in.
+    #: The part of a run that it is in.
     source: str = ""
 
     def __init__(self, name: str, type: FieldType) -> None:
@@ -268,7 +268,7 @@ def _compared(field: str, type: FieldType, operator: str, value: Any) -> str:
 
 def _literals(type: FieldType, operator: str, value: Any) -> list[str]:
     """What the field is compared with, one of which is to pass. A logged value may be a number here and a text there;
-    to Comet all of them are texts, so that a text that says a number, or a truth value, means both."""
+    foreign clients log all of them as texts, so that a text that says a number, or a truth value, means both."""
     if value is None:
         return []
     if type == "time":

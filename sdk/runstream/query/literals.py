@@ -33,7 +33,7 @@ def named_field(kind: str, name: str, summary: str | None = None) -> str:
 
 
 def number_of(value: Any) -> float | None:
-    """The value as a number, also where it is a text that says one (as Comet keeps values); None if it is none."""
+    """The value as a number, also where it is a text that says one; None if it is none."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, str) and ("_" in value or value != value.strip()):
@@ -74,7 +74,7 @@ def instant(value: Any) -> str:
 
 
 def checked(value: Any) -> Any:
-    """The value, if runs can be compared with it: booleans are the numbers 1 and 0, as Comet's client says them.
+    """The value, if runs can be compared with it: booleans are the numbers 1 and 0.
     Raises Invalid."""
     if isinstance(value, bool):
         return int(value)
@@ -88,7 +88,7 @@ def checked(value: Any) -> Any:
     )
 
 
-#: Comet's names of what every run has: our field and its type.
+#: Names of what every run has, as the page on Python Panels has them: our field and its type.
 METADATA_FIELDS: Final[Mapping[str, tuple[str, FieldType]]] = {
     "duration": ("duration", "number"),
     "end_server_timestamp": ("ended", "time"),
@@ -98,7 +98,7 @@ METADATA_FIELDS: Final[Mapping[str, tuple[str, FieldType]]] = {
     "status": ("status", "text"),
     "user_name": ("user", "text"),
 }
-#: Comet's names of what the SDK captures under names of its own, which work as well.
+#: That page's names of what the SDK captures under names of its own, which work as well.
 ENVIRONMENT_NAMES: Final[Mapping[str, str]] = {
     "command": "command.program",
     "executable": "python.executable",

@@ -8,7 +8,7 @@ from runstream.errors import Invalid
 from runstream.query.expressions import QueryVariable
 from runstream.query.literals import ENVIRONMENT_NAMES, METADATA_FIELDS, SUMMARIES, named_field
 
-#: The other value that Comet keeps a run's name in.
+#: The other value that stands for a run's name.
 _NAME: Final = "Name"
 
 
@@ -84,7 +84,7 @@ class Other(QueryVariable):
 
 
 class Environment(QueryVariable):
-    """What the run ran on: our names (`git.commit`, `host.hostname`) or Comet's (`os`, `hostname`, ...)."""
+    """What the run ran on: our names (`git.commit`, `host.hostname`) or short ones (`os`, `hostname`, ...)."""
 
     source = "env_details"
 

@@ -16,10 +16,11 @@ from schemas import conforms
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_frame
 from runstream.events.names import project_id
-from runstream_infra.documented import COMET_WRITES, DESCRIBED
+from runstream_infra.documented import DESCRIBED
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
-from runstream_protocols.comet.reads.routes import DESCRIBED as COMET
+from runstream_protocols.all import DESCRIBED as PROTOCOLS
+from runstream_protocols.comet.protocol import COMET
 from runstream_service.auth import ApiKeys
 
 CONTENT = b"weights"
@@ -94,7 +95,7 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
             known = path.replace(SHA256, "{sha256}")
             await fits(response, document["paths"][known][method.lower()]["responses"][str(status)], document)
             checked.add((method, known))
-    assert checked == {(route.method, route.path) for route in DESCRIBED if route not in (*COMET, *COMET_WRITES)}
+    assert checked == {(route.method, route.path) for route in DESCRIBED if route not in PROTOCOLS}
 
 
 async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
@@ -128,7 +129,7 @@ async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any,
         "modelName": "f.bin",
     }
     document = await document_of(client)
-    for route in COMET:
+    for route in COMET.reads:
         content = {"params": query} if route.method == "GET" else {"json": bodies[route.path.partition("/v2/")[2]]}
         async with client.request(route.method, route.path.replace("{item}", item), **content) as response:
             assert response.status == 200, (route.path, await response.text())
@@ -152,7 +153,7 @@ async def test_what_comets_client_writes_is_answered_as_the_document_says(client
         "write/experiment/output": key | {"outputLines": [{"output": "a\n", "offset": 0}]},
         "health/ping": {},
     }
-    for route in COMET_WRITES:
+    for route in COMET.writes:
         path = next((end for end in said if route.path.endswith("/" + end)), None)
         if path is None:
             continue

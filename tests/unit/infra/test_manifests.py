@@ -20,14 +20,13 @@ from obstore.exceptions import UnknownConfigurationKeyError
 from obstore.store import S3Store
 
 from runstream._version import VERSION
-from runstream_infra.cluster.front import is_written
 from runstream_infra.cluster.settings import RoleSettings, role_settings
-from runstream_infra.documented import COMET_WRITES, DESCRIBED
 from runstream_infra.settings import AccessSettings
 from runstream_ingest.log.kafka.settings import ENVIRONMENT, KafkaSettings
 from runstream_processors.hosting.faust_app import GroupSettings, make_app
 from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.store.settings import VARIABLES
+from runstream_protocols.all import LOCATIONS
 from runstream_service.auth import ApiKeys, check_bind
 
 ROLES = ("gateway", "worker", "query-server")
@@ -45,15 +44,11 @@ Compose = Callable[..., dict[str, Any]]
 Manifests = list[dict[str, Any]]
 
 
-def check_places(places: dict[str, str]) -> None:
-    """`places`: by prefix, of which the longest counts. Every route has to be with those who answer it."""
-    for described in DESCRIBED:
-        if not described.path.startswith(("/ingest/", "/api/", "/clientlib/")):
-            continue  # of each process, or below Comet's other address, which one machine has only
-        prefix = max((one for one in places if described.path.startswith(one)), key=len)
-        assert places[prefix] == ("gateways" if is_written(described.path) else "rest"), described.path
-        written = described in COMET_WRITES or described.path.startswith("/ingest/")
-        assert is_written(described.path) == written, described.path
+def check_locations(locations: dict[str, str]) -> None:
+    """The locations of a front, each with the process kind that it leads to, are those of the gateway, the protocols,
+    and the query servers for the rest."""
+    protocols = {location.path: str(location.side) for location in LOCATIONS if not location.one_machine}
+    assert locations == {"/": "query-server", "/ingest/": "gateway", **protocols}
 
 
 def is_read(name: str) -> bool:
@@ -152,7 +147,8 @@ def test_the_front_passes_ingest_to_gateways_and_the_rest_to_query_servers(infra
         assert upstreams[name] == f"{role}:{port}"
     locations = dict(re.findall(r"location (\S+|= \S+) \{\s*(?:proxy_pass http://)?([^;]*);", config))
     assert locations.pop("= /metrics") == "return 404"
-    check_places({prefix: "gateways" if name == "gateways" else "rest" for prefix, name in locations.items()})
+    kinds = {"gateways": "gateway", "query_servers": "query-server"}
+    check_locations({path: kinds[name] for path, name in locations.items()})
     listens = re.search(r"listen (\d+);", config)
     assert listens
     assert services["front"]["ports"][0].endswith(f":{listens[1]}")
@@ -344,7 +340,7 @@ def test_what_selects_pods_selects_those_of_a_deployment(manifests: Manifests) -
     [ingress] = of_kind(manifests, "Ingress")
     [rule] = ingress["spec"]["rules"]
     backends = {path["path"]: path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
-    check_places({path: "gateways" if name == "runstream-gateway" else "rest" for path, name in backends.items()})
+    check_locations({path: name.removeprefix("runstream-") for path, name in backends.items()})
     assert set(backends.values()) == {one["metadata"]["name"] for one in of_kind(manifests, "Service")}
 
 

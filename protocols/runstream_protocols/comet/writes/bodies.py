@@ -89,7 +89,7 @@ async def read_said(
     if not isinstance(fields, dict):
         raise refused(f"the body is {type(fields).__name__}: send a JSON object")
     words = await worked(len(body), _words, request.path, body)
-    return Said({**_query_of(request), **fields}, words, settings.max_comet_items)
+    return Said({**_query_of(request), **fields}, words, settings.max_list_items)
 
 
 async def _parsed(body: bytes, max_items: int, hold: Callable[[int], None]) -> Any:

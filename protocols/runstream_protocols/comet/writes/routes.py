@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from pydantic import BaseModel, ConfigDict
 
 from runstream_ingest.gateway.routes import Gateway
 from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS
@@ -13,6 +14,8 @@ from runstream_protocols.comet.writes import live, projects, registry, uploads, 
 from runstream_protocols.comet.writes.bodies import Said, read_said, said_in_query
 from runstream_protocols.comet.writes.files import Files
 from runstream_protocols.comet.writes.recording import Recorder
+from runstream_query.answers import Answer
+from runstream_query.http.described import Described
 from runstream_service.access import Action
 from runstream_service.assets import AssetStorage
 from runstream_service.lookup import Lookup
@@ -21,8 +24,7 @@ from runstream_service.problems import Problem, problem_of
 from runstream_service.routing import add_route
 from runstream_service.store import StoreError
 
-Answer = dict[str, object]
-Handler = Callable[[Recorder, web.Request, Said], Awaitable[Answer]]
+Handler = Callable[[Recorder, web.Request, Said], Awaitable[dict[str, object]]]
 
 #: The client gives a request up after 10 s and makes it again: a later answer would be an answer to nobody.
 VISIBLE_TIMEOUT_S: Final = 5.0
@@ -132,6 +134,34 @@ ROUTES: Final[tuple[Route, ...]] = (
 )
 
 
+class CometPayload(BaseModel):
+    """A request of Comet's client, as that client documents it: members are read one by one, unknown ones are passed
+    over."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class CometWritten(Answer):
+    """What Comet's client reads of a response, by the method; often nothing."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+#: The routes as the OpenAPI document shows them, each below every root.
+DESCRIBED: Final = tuple(
+    Described(
+        route.method,
+        path,
+        f"Comet: {route.summary}",
+        {200: CometWritten},
+        body=None if route.method == "GET" or route.multipart else CometPayload,
+        body_media=("multipart/form-data",) if route.multipart else (),
+    )
+    for route in ROUTES
+    for path in route.paths
+)
+
+
 def add_comet_writes(
     app: web.Application,
     *,
@@ -179,7 +209,7 @@ def _handler(route: Route, recorder: Recorder, gateway: Gateway) -> RequestHandl
     return serve
 
 
-async def _answer(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> Answer:
+async def _answer(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> dict[str, object]:
     with recorder.answering(request):
         answer = await _handled(route, recorder, gateway, request)
         # Nothing of the body is held any more.
@@ -187,13 +217,13 @@ async def _answer(route: Route, recorder: Recorder, gateway: Gateway, request: w
     return answer
 
 
-async def _handled(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> Answer:
+async def _handled(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> dict[str, object]:
     settings = gateway.settings
     if route.multipart:
         # A file of any size goes through the disk, not through memory.
         return await route.handle(recorder, request, said_in_query(request))
     limit = settings.max_request_bytes
     if route.small:
-        limit = min(limit, settings.max_comet_small_bytes)
+        limit = min(limit, settings.max_description_bytes)
     with gateway.pressure.admitted(request, "other") as hold:
         return await route.handle(recorder, request, await read_said(request, limit, settings, hold.grow))

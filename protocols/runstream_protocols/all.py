@@ -1,0 +1,26 @@
+"""The protocols that every server speaks. A further client is one line here, beside its folder."""
+
+from typing import Final
+
+from aiohttp import web
+
+from runstream_protocols.comet.protocol import COMET
+from runstream_protocols.protocol import Protocol, ReadingSide, WritingSide
+
+PROTOCOLS: Final[tuple[Protocol, ...]] = (COMET,)
+
+ACCESS: Final = tuple(protocol.access for protocol in PROTOCOLS)
+LOCATIONS: Final = tuple(location for protocol in PROTOCOLS for location in protocol.locations)
+DESCRIBED: Final = tuple(route for protocol in PROTOCOLS for route in (*protocol.reads, *protocol.writes))
+
+
+def add_writes(app: web.Application, side: WritingSide) -> None:
+    """Add what the clients write to the application of a gateway, before it starts."""
+    for protocol in PROTOCOLS:
+        protocol.add_writes(app, side)
+
+
+def add_reads(app: web.Application, side: ReadingSide) -> None:
+    """Add what the clients read to the application of a query server, before it starts."""
+    for protocol in PROTOCOLS:
+        protocol.add_reads(app, side)
