@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from runstream.events.positions import Positions
 from runstream.private import make_tight
-from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.documented import DESCRIBED
 from runstream_infra.figures import EmbeddedFigures
 from runstream_infra.folding_thread import FoldingThread
@@ -194,7 +193,6 @@ def application(
         log=parts.log,
         assets=parts.assets,
         settings=settings.limits.query,
-        as_of=ProcessorFolds(),
         described=DESCRIBED,
     )
     add_reads(app, ReadingSide(parts.store, parts.progress, parts.assets, settings.limits.query))

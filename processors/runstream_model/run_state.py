@@ -282,6 +282,12 @@ def _ended(state: RunState, writer_id: str, ending: Ending, at_us: int, message:
     return replace(state, writers=writers)
 
 
+def open_writers(state: RunState) -> list[str]:
+    """Return the ids of the writers that started and have not ended since, as `writer_marks.has_ended` says it of the
+    events of one."""
+    return [writer_id for writer_id, writer in state.writers.items() if writer.ending is None]
+
+
 def outcome(state: RunState) -> Outcome:
     """The run's status: what was set by hand, else what its writers make of it. Silence is not an event: that a
     running run's writers are all silent is for reads to see."""

@@ -6,13 +6,12 @@ What needs a server's packages is loaded when it is first named: the filter lang
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from runstream_query.as_of import AsOf, FoldedArtifact, FoldedRun, FoldedWriter, LoggedEvent
 from runstream_query.settings import QuerySettings
 
 if TYPE_CHECKING:
     from runstream_query.http.routes import add_query
 
-__all__ = ["AsOf", "FoldedArtifact", "FoldedRun", "FoldedWriter", "LoggedEvent", "QuerySettings", "add_query"]
+__all__ = ["QuerySettings", "add_query"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from runstream.events.artifacts import ArtifactFile
 from runstream.events.names import project_id
 from runstream.events.positions import Positions
+from runstream_model import run_state
 from runstream_query.http.context import is_large, rows_in_slices
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import newest_runs
@@ -37,10 +38,10 @@ class StoreLookup:
         if not rows:
             return None
         row = rows[0]
-        writers = json.loads(row["state"]).get("writers") or {}
-        open_ = [writer for writer, state in writers.items() if state.get("ending") is None]
-        heard_us = await self._heard_at_us(run_id, open_)
-        return KnownRun(row["workspace"], row["project"], row["name"], frozenset(writers), heard_us, row["deleted"])
+        state = run_state.from_json(row["state"])
+        heard_us = await self._heard_at_us(run_id, run_state.open_writers(state))
+        writers = frozenset(state.writers)
+        return KnownRun(row["workspace"], row["project"], row["name"], writers, heard_us, row["deleted"])
 
     async def _heard_at_us(self, run_id: str, writers: Sequence[str]) -> int | None:
         """When the last of these was heard. Others write about a run too, and never end."""

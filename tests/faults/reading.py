@@ -16,7 +16,6 @@ from aiohttp.test_utils import TestClient, TestServer
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration" / "query_api"))
 
 import query_rows
-from query_service import PlainFolds
 
 from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
@@ -112,7 +111,7 @@ async def open_reads(folder: Path, settings: QuerySettings, assets: AssetReader 
         return None
 
     add_operations(app, process_registry(), {"store": store_ready})
-    add_query(app, store=store, visibility=progress, log=None, assets=kept, settings=settings, as_of=PlainFolds())
+    add_query(app, store=store, visibility=progress, log=None, assets=kept, settings=settings)
     add_comet(app, store=store, visibility=progress, assets=kept, settings=settings)
     try:
         async with TestClient(TestServer(app)) as client:

@@ -66,7 +66,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Context, 
     for run in runs:
         if run.texts["status"] == "running" and run.id in silent:
             run.texts["status"] = "crashed"
-    yield Context(store, Progress(), None, LocalAssets(folder / "assets"), QuerySettings(), None, lambda: NOW_US), runs
+    yield Context(store, Progress(), None, LocalAssets(folder / "assets"), QuerySettings(), lambda: NOW_US), runs
     asyncio.run(store.close())
 
 

@@ -13,7 +13,6 @@ from faust.auth import SASLCredentials, SSLCredentials
 from prometheus_client import CollectorRegistry
 
 from runstream.errors import InvalidSetting
-from runstream_infra.as_of import ProcessorFolds
 from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, timed
 from runstream_infra.cluster.following import Following
@@ -140,7 +139,6 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
             log=log,
             assets=assets,
             settings=limits,
-            as_of=ProcessorFolds(),
             described=DESCRIBED,
         )
         add_reads(app, ReadingSide(store, visibility, assets, limits))

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.events.positions import Positions
+from runstream_model.past import PastArtifact, artifact_after
 from runstream_query.answers import (
     Artifact,
     ArtifactFile,
@@ -21,13 +22,12 @@ from runstream_query.answers import (
     RunArtifact,
     RunArtifacts,
 )
-from runstream_query.as_of import FoldedArtifact
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.files import file_headers, send_file
-from runstream_query.http.past import events_of, folds_of, time_of
+from runstream_query.http.past import events_of, time_of
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import within
@@ -266,9 +266,8 @@ async def _version_row(context: Context, artifact: str, ordinal: int) -> dict[st
     return rows[0]
 
 
-async def _folded(context: Context, artifact: str, prefix: Positions) -> FoldedArtifact:
+async def _folded(context: Context, artifact: str, prefix: Positions) -> PastArtifact:
     """The artifact after the events up to `prefix`. Raises NotFound if it was not there then."""
-    folds = folds_of(context)
     key = (await _artifact_row(context, artifact, deleted=True))["key"]
     parameters = Parameters()
     sql = (
@@ -277,7 +276,7 @@ async def _folded(context: Context, artifact: str, prefix: Positions) -> FoldedA
     )
     events = await events_of(context, sql, parameters, f"the key of artifact {artifact}")
     async with context.folding:
-        past = await asyncio.to_thread(folds.fold_artifact, artifact, events)
+        past = await asyncio.to_thread(artifact_after, artifact, events)
     if past is None:
         raise NotFound(f"the artifact {artifact} was not there as of {prefix}: give another as_of")
     return past

@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from pydantic import Field as ModelField
 
+from runstream_model.past import last_had_effect
 from runstream_query.answers import CommandOutcome
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
-from runstream_query.http.past import events_of, folds_of
+from runstream_query.http.past import events_of
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_service.store import QueryClass
 
@@ -44,7 +45,6 @@ async def outcome(context: Context, call: Call[AskedOutcome]) -> CommandOutcome:
     own = await _event(context, key, found[1], int(found[2]))
     if own["type"].startswith("artifact_"):
         return await _decided(context, command, key, own)
-    folds = folds_of(context)
     parameters = Parameters()
     place = [
         parameters.bind(own["part"], "UInt16"),
@@ -57,7 +57,7 @@ async def outcome(context: Context, call: Call[AskedOutcome]) -> CommandOutcome:
     )
     events = await events_of(context, sql, parameters, repr(key))
     async with context.folding:
-        changed = await asyncio.to_thread(folds.changed, events)
+        changed = await asyncio.to_thread(last_had_effect, events)
     return CommandOutcome(
         command=command, key=key, type=own["type"], position=f"{own['part']}:{own['offset']}", changed=changed
     )

@@ -10,7 +10,6 @@ from typing import Any, Final, Self, TypeVar, TypeVarTuple
 import pyarrow as pa
 
 from runstream.events.positions import InvalidPositions, Positions
-from runstream_query.as_of import AsOf
 from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
 from runstream_query.http.described import Described
@@ -53,7 +52,6 @@ class Context:
     log: LogReader | None
     assets: AssetReader
     settings: QuerySettings
-    as_of: AsOf | None
     #: Microseconds since 1970 UTC.
     now_us: Callable[[], int]
     #: Routes of the application that are not this service's, for the document.

@@ -8,9 +8,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from runstream.events.positions import Positions
+from runstream_model.past import LoggedEvent, PastRun, run_after, summaries_of
 from runstream_query.answers import RunRow, Summary
-from runstream_query.as_of import AsOf, FoldedRun, LoggedEvent
-from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
+from runstream_query.errors import LimitExceeded, NotFound
 from runstream_query.http.context import Context
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import within
@@ -25,16 +25,8 @@ def time_of(at_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=at_us)
 
 
-def folds_of(context: Context) -> AsOf:
-    """The processors' folds. Raises InvalidRequest where there are none."""
-    if context.as_of is None:
-        raise InvalidRequest("this server was built without folds and answers only about the present", name="as_of")
-    return context.as_of
-
-
-async def folded(context: Context, run: str, prefix: Positions) -> FoldedRun:
+async def folded(context: Context, run: str, prefix: Positions) -> PastRun:
     """The run after the events up to `prefix`. Raises NotFound if there were none."""
-    folds = folds_of(context)
     parameters = Parameters()
     sql = (
         f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(run)} AND "
@@ -44,7 +36,7 @@ async def folded(context: Context, run: str, prefix: Positions) -> FoldedRun:
     if not events:
         raise NotFound(f"nothing was known of the run {run!r} as of {prefix}: give a later as_of")
     async with context.folding:
-        return await asyncio.to_thread(folds.fold_run, run, events)
+        return await asyncio.to_thread(run_after, run, events)
 
 
 async def events_of(context: Context, sql: str, parameters: Parameters, what: str) -> list[LoggedEvent]:
@@ -63,7 +55,7 @@ async def events_of(context: Context, sql: str, parameters: Parameters, what: st
     return events
 
 
-def run_row_of_past(past: FoldedRun, now_us: int) -> RunRow:
+def run_row_of_past(past: PastRun, now_us: int) -> RunRow:
     """The folded row as an answer. Its status is the log's alone: silence is of the present."""
     row = {name: past.row[name] for name in RUN_COLUMNS if name != "duration_s"}
     end_us = max(now_us, row["started_at"]) if row["ended_at"] is None else row["ended_at"]
@@ -77,7 +69,6 @@ async def summaries_of_past(
     context: Context, runs: Sequence[str], metrics: Sequence[str], prefix: Positions
 ) -> list[Summary]:
     """Summaries over the points up to `prefix`, by the same fold as the live ones."""
-    folds = folds_of(context)
     wanted = Range(as_of=prefix)
     parameters = Parameters()
     counts = await context.rows(count_statement(Names(tuple(runs), tuple(metrics)), wanted, parameters), parameters)
@@ -94,7 +85,7 @@ async def summaries_of_past(
         bound = Parameters()
         async with context.folding:
             points: pa.Table = await context.table(points_statement(names, wanted, bound), bound)
-            rows = await asyncio.to_thread(folds.summarise, points.drop_columns(["writer"]))
+            rows = await asyncio.to_thread(summaries_of, points.drop_columns(["writer"]))
         summaries.extend(summary_of_past(row) for row in rows)
     return sorted(summaries, key=lambda summary: (summary.run, summary.metric))
 

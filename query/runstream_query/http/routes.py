@@ -8,7 +8,6 @@ from typing import Final
 from aiohttp import web
 
 from runstream_query.answers import encode_json
-from runstream_query.as_of import AsOf
 from runstream_query.http import artifacts, commands, details, files, keys, live, runs, series, writers
 from runstream_query.http.context import Context
 from runstream_query.http.described import Described
@@ -65,7 +64,6 @@ def add_query(
     log: LogReader | None,
     assets: AssetReader,
     settings: QuerySettings,
-    as_of: AsOf | None = None,
     now_us: Callable[[], int] = _system_now_us,
     described: Sequence[Described] = (),
 ) -> None:
@@ -73,14 +71,12 @@ def add_query(
 
     The application needs `runstream_service.problems.problem_middleware` (errors are raised as `Problem`) and,
     behind it, whatever decides who may come in. Without `log` reads as of a time are refused (as of a position they
-    work); without `as_of` all reads of a past state are, except series. Everything runs in the application's event
+    work). Everything runs in the application's event
     loop; what takes long (folds, encoding of large answers) in threads. Live streams end when the application shuts
     down. `now_us` is the clock (microseconds since 1970 UTC) that decides how long a writer has been silent.
     `described` are the application's other routes: the OpenAPI document is about the whole server.
     """
-    context = Context(
-        store, visibility, log, assets, settings, as_of, now_us, described, outgoing=outgoing_of(app, settings)
-    )
+    context = Context(store, visibility, log, assets, settings, now_us, described, outgoing=outgoing_of(app, settings))
     for endpoint in ENDPOINTS:
         add_route(app, endpoint.method, endpoint.path, _handler(endpoint, context), Action.READ)
 

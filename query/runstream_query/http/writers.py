@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from runstream.events.positions import Positions
+from runstream_model.past import PastRun
 from runstream_query.answers import OddClock, OddClocks, Writer
-from runstream_query.as_of import FoldedRun
 from runstream_query.clocks import Heard, clock_ahead_s, is_odd
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
@@ -58,7 +58,7 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
 
 
 async def writers_of_past(
-    context: Context, run: str, past: FoldedRun, prefix: Positions
+    context: Context, run: str, past: PastRun, prefix: Positions
 ) -> tuple[list[Writer], float | None, int]:
     """The writers of the run within the prefix, the oddest of their clocks, and how many metrics it had then.
 

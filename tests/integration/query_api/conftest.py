@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 sys.path.insert(0, str(Path(__file__).parent))  # with import mode importlib this folder is on no path
 
 import query_rows
-from query_service import CountingStore, PlainFolds, Service
+from query_service import CountingStore, Service
 
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.log.memory import MemoryLog
@@ -48,7 +48,6 @@ async def service(module_store: ChdbStore, tmp_path: Path, settings: QuerySettin
         log=log,
         assets=service.assets,
         settings=settings,
-        as_of=PlainFolds(),
         now_us=lambda: service.now_us,
         described=DESCRIBED,
     )

@@ -1,69 +1,16 @@
 """The running service as tests use it."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
 import query_rows
 from aiohttp import ClientResponse
 from query_rows import NOW_US, Row
 
-from runstream.events.control import RunEvent, decode_event
 from runstream.events.positions import Positions
-from runstream_infra.as_of import ProcessorFolds
 from runstream_ingest.assets.local import LocalAssets
-from runstream_model import run_state
-from runstream_model.attributes import rows_from_events
 from runstream_processors.store.chdb import ChdbStore
-from runstream_query import FoldedArtifact, FoldedRun, LoggedEvent
 from runstream_service.visibility import Progress
-
-
-class PlainFolds:
-    """`AsOf` with the processors' fold of events, and summaries in plain Python."""
-
-    def fold_run(self, run: str, events: Sequence[LoggedEvent]) -> FoldedRun:
-        state: run_state.RunState | None = None
-        attributes: dict[tuple[str, str], Any] = {}
-        assets: dict[str, Any] = {}
-        for logged in events:
-            event = decode_event(logged.body)
-            assert isinstance(event, RunEvent)
-            state = run_state.fold(state, event, logged.writer)
-            rows = rows_from_events(run, logged.writer, [(logged.seq, event)], logged.part, logged.offset)
-            attributes |= {(row["kind"], row["name"]): row for row in rows.attributes}
-            assets |= {row["asset"]: row for row in rows.assets}
-        assert state is not None
-        row = run_state.row_from_state(run, state, events[-1].part, events[-1].offset)
-        return FoldedRun(row, list(attributes.values()), list(assets.values()))
-
-    def changed(self, events: Sequence[LoggedEvent]) -> bool:
-        return ProcessorFolds().changed(events)
-
-    def fold_artifact(self, artifact: str, events: Sequence[LoggedEvent]) -> FoldedArtifact | None:
-        return ProcessorFolds().fold_artifact(artifact, events)
-
-    def summarise(self, points: pa.Table) -> list[dict[str, Any]]:
-        series: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
-        for row in points.to_pylist():
-            at_us = round(row["at"].timestamp() * 1_000_000)
-            series.setdefault((row["run"], row["metric"]), []).append((row["step"], at_us, row["value"]))
-        return [self._summary(run, metric, found) for (run, metric), found in series.items()]
-
-    def _summary(self, run: str, metric: str, points: list[tuple[int, int, float]]) -> dict[str, Any]:
-        numbers = [point for point in points if not math.isnan(point[2])]
-        kept = {
-            "minimum": min(numbers, key=lambda point: (point[2], point[:2])),
-            "maximum": min(numbers, key=lambda point: (-point[2], point[:2])),
-            "first": min(points, key=lambda point: point[:2]),
-            "last": max(points, key=lambda point: point[:2]),
-        }
-        row = {"run": run, "metric": metric, "count": len(points), "nan_count": len(points) - len(numbers)}
-        for name, (step, at_us, value) in kept.items():
-            row |= {name: value, f"{name}_step": step, f"{name}_at": at_us}
-        return row | {"total": math.fsum(point[2] for point in points)}
 
 
 class CountingStore:

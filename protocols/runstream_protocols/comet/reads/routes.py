@@ -231,7 +231,7 @@ def add_comet(
     knows the client's keys and lets everybody see VERSION_PATH. Problems have a member `msg` as well, which the
     client shows. Everything runs in the application's event loop; what takes long in threads.
     """
-    context = Context(store, visibility, None, assets, settings, None, now_us, outgoing=outgoing_of(app, settings))
+    context = Context(store, visibility, None, assets, settings, now_us, outgoing=outgoing_of(app, settings))
     for route in ROUTES:
         for path in route.paths:
             add_route(app, route.method, path, _handler(route, context), Action.READ)

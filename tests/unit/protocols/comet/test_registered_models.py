@@ -123,7 +123,7 @@ class NoStore(StoreReader):
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
-    return Context(NoStore(), Progress(), None, LocalAssets(tmp_path), QuerySettings(), None, lambda: 0)
+    return Context(NoStore(), Progress(), None, LocalAssets(tmp_path), QuerySettings(), lambda: 0)
 
 
 async def stored(context: Context, *contents: bytes) -> list[tuple[str, str, int]]:

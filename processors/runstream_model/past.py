@@ -1,0 +1,195 @@
+"""What was known as of a moment: the fold of a prefix of the log. Pure; long ones belong into a thread."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from runstream.events.artifacts import ArtifactEvent
+from runstream.events.control import RunEvent, decode_event
+from runstream_model import run_state
+from runstream_model.artifact_rows import row_from_artifact, row_from_version
+from runstream_model.artifacts import ArtifactState, fold_artifact
+from runstream_model.attributes import Row, rows_from_events
+from runstream_model.catalog import (
+    AboutExperiment,
+    AboutProject,
+    ExperimentState,
+    ProjectState,
+    fold_experiment,
+    fold_project,
+)
+from runstream_model.columns import Coded
+from runstream_model.points import Groups, PointBatch, Segments
+from runstream_model.schemas import schema_of
+from runstream_model.statistics import SUMMARY_STATES
+from runstream_model.summaries import SummaryFold
+from runstream_model.writer_marks import WriterMark, has_ended
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """A control event as the table `events` has it. `writer` is the whole id (hexadecimal), `body` the event's JSON."""
+
+    part: int
+    offset: int
+    seq: int
+    writer: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastWriter:
+    """A writer after some of its events. `ended`: no heartbeat was expected of it any more."""
+
+    writer: str
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run after some of its events. Times are integers, microseconds since 1970 UTC.
+
+    `row` has the columns of `run_states`; `attributes` and `assets` those of their tables, only what is not deleted,
+    one row a key; `writers` has those of the events, by id.
+    """
+
+    row: Row
+    attributes: Sequence[Row]
+    assets: Sequence[Row]
+    writers: Sequence[PastWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class PastArtifact:
+    """An artifact after some of its events. Times are integers, microseconds since 1970 UTC.
+
+    `row` has the columns of `artifact_states`, `versions` those of `artifact_version_states`, only what is there.
+    """
+
+    row: Row
+    versions: Sequence[Row]
+
+
+def run_after(run: str, events: Sequence[LoggedEvent]) -> PastRun:
+    """Return the run after these events, which are given in the log's order (part, offset, seq); at least one."""
+    state: run_state.RunState | None = None
+    attributes: dict[tuple[str, str], Row] = {}
+    assets: dict[str, Row] = {}
+    ended: dict[str, bool] = {}
+    for logged in events:
+        event = decode_event(logged.body)
+        if not isinstance(event, RunEvent):
+            continue
+        state = run_state.fold(state, event, logged.writer)
+        ended[logged.writer] = has_ended(ended.get(logged.writer, WriterMark().ended), [event])
+        rows = rows_from_events(run, logged.writer, [(logged.seq, event)], logged.part, logged.offset)
+        attributes.update({(row["kind"], row["name"]): row for row in rows.attributes})
+        assets.update({row["asset"]: row for row in rows.assets})
+    last = events[-1]
+    return PastRun(
+        run_state.row_from_state(run, state or run_state.placeholder(0), last.part, last.offset),
+        [row for row in attributes.values() if not row["deleted"]],
+        [row for row in assets.values() if not row["deleted"]],
+        [PastWriter(writer, over) for writer, over in sorted(ended.items())],
+    )
+
+
+def artifact_after(artifact: str, events: Sequence[LoggedEvent]) -> PastArtifact | None:
+    """Return the artifact with this id after the events of its key, in the log's order; those about other things are
+    passed over. None if it was not there then."""
+    state: ArtifactState | None = None
+    for logged in events:
+        event = decode_event(logged.body)
+        if isinstance(event, ArtifactEvent) and event.artifact == artifact:
+            state = fold_artifact(state, event).state
+    if state is None or state.deleted:
+        return None
+    part, offset = events[-1].part, events[-1].offset
+    versions = [row_from_version(artifact, one, False, part, offset) for one in state.versions.values()]
+    return PastArtifact(row_from_artifact(state, part, offset), versions)
+
+
+def last_had_effect(events: Sequence[LoggedEvent]) -> bool:
+    """Return whether the last of these events changed what it is about (a run, a project, an experiment, an artifact).
+    They are all that were logged about it, in the log's order; at least one."""
+    *earlier, last = [(logged.writer, decode_event(logged.body)) for logged in events]
+    writer, event = last
+    if isinstance(event, RunEvent):
+        run: run_state.RunState | None = None
+        for by, before in earlier:
+            if isinstance(before, RunEvent):
+                run = run_state.fold(run, before, by)
+        return run_state.fold(run, event, writer) is not run
+    if isinstance(event, AboutProject):
+        project: ProjectState | None = None
+        for _, before in earlier:
+            if isinstance(before, AboutProject):
+                project = fold_project(project, before)
+        return fold_project(project, event) is not project
+    if isinstance(event, ArtifactEvent):
+        artifact: ArtifactState | None = None
+        for _, before in earlier:
+            if isinstance(before, ArtifactEvent) and before.artifact == event.artifact:
+                artifact = fold_artifact(artifact, before).state
+        return fold_artifact(artifact, event).state is not artifact
+    experiment: ExperimentState | None = None
+    for _, before in earlier:
+        if isinstance(before, AboutExperiment):
+            experiment = fold_experiment(experiment, before)
+    return fold_experiment(experiment, event) is not experiment
+
+
+def summaries_of(points: pa.Table) -> Sequence[Mapping[str, Any]]:
+    """Return rows with the visible columns of `summary_states`, one a (run, metric) in `points`; times as integers.
+
+    `points` has run (string), metric (string), step (int64), at (timestamp[us, UTC]) and value (double), ordered by run
+    and metric; all points of a (run, metric) are in one call.
+    """
+    batch = _batch_of(points)
+    fold = SummaryFold()
+    fold.load(batch.runs() if batch.points else set(), pa.table({"run": pa.array([], pa.string())}))
+    fold.fold(batch)
+    columns, count = fold.changed_columns()
+    lists = {column.name: _plain(columns[column.name]) for column in SUMMARY_STATES.visible}
+    return [{name: values[row] for name, values in lists.items()} for row in range(count)]
+
+
+def _batch_of(points: pa.Table) -> PointBatch:
+    """Points as the summary fold takes them: columns run, metric, step, at, value, ordered by run and metric."""
+    runs, run = np.unique(points["run"].to_numpy(), return_inverse=True)
+    metrics, metric = np.unique(points["metric"].to_numpy(), return_inverse=True)
+    begin = np.flatnonzero(np.diff(run, prepend=-1) | np.diff(metric, prepend=-1)).astype(np.int64)
+    count = len(runs)
+    groups = Groups(
+        schemas=(schema_of("\n".join(metrics).encode()),) * count if count else (),
+        run=np.arange(count, dtype=np.int32),
+        part=np.zeros(count, np.uint16),
+        offset=np.zeros(count, np.uint64),
+        writer=np.zeros(count, np.uint64),
+    )
+    segments = Segments(
+        group=run[begin].astype(np.int32),
+        place=metric[begin].astype(np.int32),
+        metric=metric[begin].astype(np.int32),
+        begin=begin,
+        length=np.diff(begin, append=points.num_rows).astype(np.int64),
+    )
+    return PointBatch(
+        run_names=tuple(runs),
+        metric_names=tuple(metrics),
+        groups=groups,
+        segments=segments,
+        values=points["value"].to_numpy(),
+        steps=points["step"].to_numpy(),
+        at_us=pc.cast(points["at"], pa.int64()).to_numpy(),
+    )
+
+
+def _plain(column: Any) -> list[Any]:
+    if isinstance(column, Coded):
+        return [column.dictionary[code] for code in column.codes]
+    return list(np.asarray(column).tolist())
