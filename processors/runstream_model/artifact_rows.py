@@ -2,9 +2,19 @@
 
 import dataclasses
 from collections.abc import Callable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
-from runstream.events.artifacts import ArtifactEvent, ArtifactVersionLogged, artifact_id, artifact_key
+from runstream.events.artifacts import (
+    ArtifactCreated,
+    ArtifactDeleted,
+    ArtifactEvent,
+    ArtifactUpdated,
+    ArtifactVersionDeleted,
+    ArtifactVersionLogged,
+    ArtifactVersionUpdated,
+    artifact_id,
+    artifact_key,
+)
 from runstream_model.artifacts import ArtifactState, Decision, VersionState, fold_artifact, to_json
 from runstream_model.attributes import json_of
 from runstream_model.projection import COUNT, FLAG, NAME, POSITION, TEXT, TEXTS, TIME, Column, Projection
@@ -149,6 +159,23 @@ def row_from_version(artifact: str, state: VersionState, deleted: bool, part: in
     }
 
 
+def rows_of_contents(event: ArtifactEvent, ordinal: int, part: int, offset: int) -> list[Row]:
+    """Return the rows of `artifact_contents` for an event that counted: one for a version that was logged."""
+    match event:
+        case ArtifactVersionLogged():
+            return [row_of_contents(event, ordinal, part, offset)]
+        case (
+            ArtifactCreated()
+            | ArtifactUpdated()
+            | ArtifactDeleted()
+            | ArtifactVersionUpdated()
+            | ArtifactVersionDeleted()
+        ):
+            return []
+        case _:
+            assert_never(event)
+
+
 def row_of_contents(event: ArtifactVersionLogged, ordinal: int, part: int, offset: int) -> Row:
     """The row of `artifact_contents`; a file without a sha256 (or link) has an empty one."""
     return {
@@ -205,8 +232,8 @@ class ArtifactRows:
             self._artifacts[artifact] = (decision.state, source.part, source.offset)
         if is_beyond(OUTCOMES):
             self._outcomes.append(_row_of_outcome(artifact, decision, changed, source))
-        if is_beyond(CONTENTS) and changed and isinstance(event, ArtifactVersionLogged):
-            self._contents.append(row_of_contents(event, decision.ordinal, source.part, source.offset))
+        if is_beyond(CONTENTS) and changed:
+            self._contents += rows_of_contents(event, decision.ordinal, source.part, source.offset)
         if is_beyond(VERSIONS):
             for versions, deleted in ((decision.changed, False), (decision.removed, True)):
                 for version in versions:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from runstream.events import limits
-from runstream.events.control import AnyEvent, RunFinished, RunStarted, WriterLost
+from runstream.events.control import AnyEvent
 from runstream_model.run_state import RunState
+from runstream_model.writer_marks import says_of_its_writer
 
 Numbered = Sequence[tuple[int, AnyEvent]]
 
@@ -25,9 +26,7 @@ def bounded(state: RunState | None, writer_id: str, events: Numbered) -> Attempt
     A state never loses a writer, so a later state of the same run divides them in the same way: what was refused once
     is refused by every replay.
     """
-    attempts = [
-        number for number, (_, event) in enumerate(events) if isinstance(event, RunStarted | RunFinished | WriterLost)
-    ]
+    attempts = [number for number, (_, event) in enumerate(events) if says_of_its_writer(event) is not None]
     if not attempts:
         return Attempts(events)
     writers = state.writers if state is not None else {}

@@ -8,9 +8,10 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
-from runstream.events import limits
+from runstream.events import artifacts as about_artifacts
+from runstream.events import control, limits
 from runstream.events.control import (
     AnyEvent,
     AssetDeleted,
@@ -121,8 +122,43 @@ def rows_from_events(
                 assets[event.asset_id] = _asset_tombstone(run_id, event, part, offset)
             case OutputAppended():
                 output.append(_output_row(run_id, writer_id, seq, event, part, offset))
+            case (
+                control.RunStarted()
+                | control.RunFinished()
+                | control.WriterLost()
+                | control.RunStatusChanged()
+                | control.RunTimesSet()
+                | control.TagsAdded()
+                | control.TagsRemoved()
+                | control.PointsDropped()
+                | control.RunRenamed()
+                | control.RunMoved()
+                | control.RunNotesSet()
+                | control.RunArchived()
+                | control.RunRestored()
+                | control.RunDeleted()
+            ):
+                pass  # run_states
+            case (
+                control.ProjectCreated()
+                | control.ProjectUpdated()
+                | control.ProjectDeleted()
+                | control.ExperimentCreated()
+                | control.ExperimentUpdated()
+                | control.ExperimentDeleted()
+            ):
+                pass  # project_states, experiment_states
+            case (
+                about_artifacts.ArtifactCreated()
+                | about_artifacts.ArtifactUpdated()
+                | about_artifacts.ArtifactDeleted()
+                | about_artifacts.ArtifactVersionLogged()
+                | about_artifacts.ArtifactVersionUpdated()
+                | about_artifacts.ArtifactVersionDeleted()
+            ):
+                pass  # artifact_states
             case _:
-                pass  # The state of a run or of a project: run_state and catalog, which are closed over their events.
+                assert_never(event)
     return Rows(list(attributes.values()), list(assets.values()), output)
 
 
@@ -135,6 +171,8 @@ def _named_values(event: ParametersLogged | OthersLogged | EnvironmentCaptured) 
             yield from ((OTHER, name, value) for name, value in event.values.items())
         case EnvironmentCaptured():
             yield from ((ENVIRONMENT, f"{event.section}.{name}", value) for name, value in event.values.items())
+        case _:
+            assert_never(event)
 
 
 def _leaves(name: str, value: Any) -> list[tuple[str, Any]]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, assert_never
 
-from runstream.events.control import AnyEvent, RunFinished, RunStarted, WriterLost
+from runstream.events import artifacts, control
+from runstream.events.control import AnyEvent
 from runstream_model.projection import COUNT, FLAG, NAME, POSITION, TEXT, TIME, Column, Projection
 from runstream_model.seen import Seen
 
@@ -48,11 +49,59 @@ def has_ended(ended: bool, events: Iterable[AnyEvent]) -> bool:
     """Return whether a writer has ended after these events of its, given whether it had before them (True for one that
     nothing was heard of: who never started the run owes no heartbeat)."""
     for event in events:
-        if isinstance(event, RunStarted):
-            ended = False
-        elif isinstance(event, RunFinished | WriterLost):
-            ended = True
+        says = says_of_its_writer(event)
+        ended = ended if says is None else says == "ended"
     return ended
+
+
+def says_of_its_writer(event: AnyEvent) -> Literal["started", "ended"] | None:
+    """Return what an event says of the one who wrote it: that it started or ended its part of a run, or nothing."""
+    match event:
+        case control.RunStarted():
+            return "started"
+        case control.RunFinished() | control.WriterLost():
+            return "ended"
+        case (
+            control.RunStatusChanged()
+            | control.RunTimesSet()
+            | control.ParametersLogged()
+            | control.ParametersDeleted()
+            | control.OthersLogged()
+            | control.EnvironmentCaptured()
+            | control.TagsAdded()
+            | control.TagsRemoved()
+            | control.AssetLogged()
+            | control.AssetDeleted()
+            | control.OutputAppended()
+            | control.PointsDropped()
+            | control.RunRenamed()
+            | control.RunMoved()
+            | control.RunNotesSet()
+            | control.RunArchived()
+            | control.RunRestored()
+            | control.RunDeleted()
+        ):
+            return None
+        case (
+            control.ProjectCreated()
+            | control.ProjectUpdated()
+            | control.ProjectDeleted()
+            | control.ExperimentCreated()
+            | control.ExperimentUpdated()
+            | control.ExperimentDeleted()
+        ):
+            return None
+        case (
+            artifacts.ArtifactCreated()
+            | artifacts.ArtifactUpdated()
+            | artifacts.ArtifactDeleted()
+            | artifacts.ArtifactVersionLogged()
+            | artifacts.ArtifactVersionUpdated()
+            | artifacts.ArtifactVersionDeleted()
+        ):
+            return None
+        case _:
+            assert_never(event)
 
 
 def row_from_mark(key: str, writer_id: str, mark: WriterMark, part: int, offset: int) -> dict[str, Any]:

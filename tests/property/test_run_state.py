@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from runstream.events import control
 from runstream.events.control import RunEvent
-from runstream_model.run_state import RunState, fold, from_json, row_from_state, to_json
+from runstream_model.run_state import RunState, fold, from_json, open_writers, row_from_state, to_json
+from runstream_model.writer_marks import WriterMark, has_ended
 
 Step = tuple[str, RunEvent]
 
@@ -271,3 +272,16 @@ def test_a_placeholder_is_what_an_event_elsewhere_makes() -> None:
     row = row_from_state("r-1", state, 0, 0)
     assert (row["workspace"], row["project"], row["name"], row["status"]) == ("default", "default", "r-1", "running")
     assert (row["created_at"], row["started_at"], row["ended_at"]) == (7, 7, None)
+
+
+@given(HISTORIES)
+def test_marks_and_state_agree_on_who_has_ended(history: list[Step]) -> None:
+    state: RunState | None = None
+    for writer, event in history:
+        state = fold(state, event, writer)
+    running = {
+        writer
+        for writer in WRITERS
+        if not has_ended(WriterMark().ended, [event for by, event in history if by == writer])
+    }
+    assert running == set(open_writers(state) if state is not None else ())

@@ -1,16 +1,25 @@
-"""What changed in a version of a registered model: a fold of the events about it.
+"""What changed in a version of a registered model: the differences between its states, one event after the other.
 
-The fold of artifacts wrote down what came of each event, so that this one has no opinion of its own on which of them
-counted; it only says what they changed.
+The states are those of the model's own fold, so that nothing here has an opinion on which events counted.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
-from runstream.events.artifacts import ArtifactVersionLogged, ArtifactVersionUpdated
-from runstream.events.control import AnyEvent, decode_event
+from runstream.events.artifacts import (
+    ArtifactCreated,
+    ArtifactDeleted,
+    ArtifactEvent,
+    ArtifactUpdated,
+    ArtifactVersionDeleted,
+    ArtifactVersionLogged,
+    ArtifactVersionUpdated,
+)
+from runstream.events.control import decode_event
+from runstream_model.artifacts import ArtifactState, VersionState, fold_artifact
 from runstream_protocols.comet.conventions import (
     NO_STATUS,
     REMARK_CONFIGURATION,
@@ -21,6 +30,7 @@ from runstream_protocols.comet.conventions import (
 )
 from runstream_protocols.comet.reads.registered import Registered
 from runstream_query.http.context import Context
+from runstream_query.http.past import time_of
 from runstream_query.repositories.statements.parameters import Parameters
 
 _REMARKS: Final = {
@@ -43,73 +53,70 @@ class Change:
 async def changes_of(context: Context, model: Registered, ordinal: int) -> list[Change]:
     """Every change of a version, the oldest first. Its time is that of the one who said it."""
     parameters = Parameters()
-    artifacts = parameters.texts([model.artifact, remarks_id(model.workspace, model.name)])
     sql = (
-        "SELECT e.at AS at, e.body AS body, o.ordinal AS ordinal FROM events AS e INNER JOIN "
-        f"(SELECT part, offset, seq, ordinal FROM artifact_outcomes WHERE artifact IN {artifacts} AND changed) AS o "
-        "ON e.part = o.part AND e.offset = o.offset AND e.seq = o.seq "
-        f"WHERE e.key = {parameters.text(model.key)} AND startsWith(e.type, 'artifact_version_') "
-        "ORDER BY e.part, e.offset, e.seq"
+        f"SELECT body FROM events WHERE key = {parameters.text(model.key)} AND startsWith(type, 'artifact_') "
+        "ORDER BY part, offset, seq"
     )
     rows = await context.rows(sql, parameters)
-    return fold_changes(((row["at"], row["ordinal"], decode_event(row["body"])) for row in rows), ordinal)
+    about = {model.artifact, remarks_id(model.workspace, model.name)}
+
+    def made() -> list[Change]:
+        events = (decode_event(row["body"]) for row in rows)
+        return fold_changes(
+            (one for one in events if isinstance(one, ArtifactEvent) and one.artifact in about), ordinal
+        )
+
+    async with context.folding:
+        return await asyncio.to_thread(made)
 
 
-def fold_changes(events: Iterable[tuple[datetime, int, AnyEvent]], ordinal: int) -> list[Change]:
-    """What the events changed in one version: (time, number of the version that it was about, event), in the log's
-    order, only those that changed something. Pure."""
+def fold_changes(events: Iterable[ArtifactEvent], ordinal: int) -> list[Change]:
+    """Return what the events of a model and of the remarks on it, all of them and in the log's order, changed in one
+    version. Pure."""
     changes: list[Change] = []
-    version = _Version()
-    for at, of, event in events:
+    states: dict[str, ArtifactState] = {}
+    for event in events:
+        before = states.get(event.artifact)
+        decision = fold_artifact(before, event)
+        if decision.state is None or decision.state is before:
+            continue
+        states[event.artifact] = decision.state
         match event:
-            case ArtifactVersionLogged(artifact_type=kind) if kind == REMARKS_TYPE:
-                if event.metadata.get(REMARK_OF) == ordinal:
-                    changes += [
-                        Change(action, at, after={name: event.metadata[name]})
-                        for name, action in _REMARKS.items()
-                        if name in event.metadata
-                    ]
-            case ArtifactVersionLogged() if of == ordinal:
-                version = _Version(event.status, event.comment, event.tags, event.stages)
-                changes.append(Change("MODEL_VERSION_CREATED", at, comment=event.comment))
-            case ArtifactVersionUpdated() if of == ordinal:
-                changes += version.updated(at, event)
+            case ArtifactVersionLogged() if event.artifact_type == REMARKS_TYPE:
+                changes += _remarks_on(event, ordinal)
+            case ArtifactVersionLogged() | ArtifactVersionUpdated():
+                if decision.ordinal == ordinal:
+                    known = before.versions.get(ordinal) if before is not None else None
+                    changes += _differences(known, decision.state.versions[ordinal], at_us=event.at_us)
+            case ArtifactCreated() | ArtifactUpdated() | ArtifactDeleted() | ArtifactVersionDeleted():
+                pass  # Nothing that a version has.
             case _:
-                pass
+                assert_never(event)
     return changes
 
 
-class _Version:
-    """What the events said of a version so far."""
+def _remarks_on(event: ArtifactVersionLogged, ordinal: int) -> list[Change]:
+    if event.metadata.get(REMARK_OF) != ordinal:
+        return []
+    return [
+        Change(action, time_of(event.at_us), after={name: event.metadata[name]})
+        for name, action in _REMARKS.items()
+        if name in event.metadata
+    ]
 
-    def __init__(
-        self, status: str = "", comment: str = "", tags: Sequence[str] = (), stages: Sequence[str] = ()
-    ) -> None:
-        self._status, self._comment, self._tags, self._stages = status, comment, tags, stages
 
-    def updated(self, at: datetime, event: ArtifactVersionUpdated) -> list[Change]:
-        changes = []
-        if event.status is not None and event.status != self._status:
-            before, after = ({"registryModelStatus": text or NO_STATUS} for text in (self._status, event.status))
-            changes.append(Change("MODEL_VERSION_STATUS_CHANGED", at, before, after))
-            self._status = event.status
-        if event.comment is not None and event.comment != self._comment:
-            before, after = {"comment": self._comment}, {"comment": event.comment}
-            changes.append(Change("MODEL_VERSION_COMMENT_CHANGED", at, before, after, event.comment))
-            self._comment = event.comment
-        return changes + self._labelled(at, event)
-
-    def _labelled(self, at: datetime, event: ArtifactVersionUpdated) -> list[Change]:
-        before = self._labels()
-        tags = self._tags if event.tags is None else event.tags
-        self._tags = [tag for tag in tags if tag not in event.tags_removed] + list(event.tags_added)
-        self._stages = self._stages if event.stages is None else event.stages
-        after = self._labels()
-        removed = [
-            Change("MODEL_VERSION_TAG_REMOVED", at, before={"tag": label}) for label in before if label not in after
-        ]
-        added = [Change("MODEL_VERSION_TAG_ADDED", at, after={"tag": label}) for label in after if label not in before]
-        return removed + added
-
-    def _labels(self) -> dict[str, None]:
-        return dict.fromkeys((*self._tags, *self._stages))
+def _differences(before: VersionState | None, after: VersionState, at_us: int) -> list[Change]:
+    at = time_of(at_us)
+    if before is None:
+        return [Change("MODEL_VERSION_CREATED", at, comment=after.comment)]
+    changes = []
+    if after.status != before.status:
+        old, new = ({"registryModelStatus": text or NO_STATUS} for text in (before.status, after.status))
+        changes.append(Change("MODEL_VERSION_STATUS_CHANGED", at, old, new))
+    if after.comment != before.comment:
+        old, new = {"comment": before.comment}, {"comment": after.comment}
+        changes.append(Change("MODEL_VERSION_COMMENT_CHANGED", at, old, new, after.comment))
+    had, has = (dict.fromkeys((*version.tags, *version.stages)) for version in (before, after))
+    changes += [Change("MODEL_VERSION_TAG_REMOVED", at, before={"tag": label}) for label in had if label not in has]
+    changes += [Change("MODEL_VERSION_TAG_ADDED", at, after={"tag": label}) for label in has if label not in had]
+    return changes

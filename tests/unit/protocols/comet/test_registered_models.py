@@ -14,11 +14,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from runstream.events.artifacts import (
+    ArtifactCreated,
+    ArtifactEvent,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
     ArtifactVersionUpdated,
 )
-from runstream.events.control import AnyEvent
 from runstream_ingest.assets.local import LocalAssets
 from runstream_protocols.comet.conventions import REMARK_CONFIGURATION, REMARK_METADATA, REMARK_OF, REMARKS_TYPE
 from runstream_protocols.comet.reads.registered import numbers_of, rank
@@ -31,7 +32,7 @@ from runstream_service.store import StoreReader
 from runstream_service.visibility import Progress
 
 NAMED = {"at_us": 1, "workspace": "w", "artifact_type": "model", "name": "net"}
-BEGIN = datetime(2026, 5, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def test_versions_are_in_the_order_of_semantic_versioning() -> None:
@@ -66,22 +67,26 @@ def test_numbers_of_a_version(text: str, numbers: tuple[int, int, int] | None) -
     assert numbers_of(text) == numbers
 
 
-def changes(*events: tuple[int, AnyEvent]) -> list[tuple[str, Any, Any]]:
-    told = [(BEGIN + timedelta(seconds=second), of, event) for second, (of, event) in enumerate(events)]
-    found = fold_changes(told, 1)
+def changes(*events: ArtifactEvent) -> list[tuple[str, Any, Any]]:
+    """What the events, one a second, changed in version 1."""
+    second = timedelta(seconds=1)
+    found = fold_changes([event.model_copy(update={"at_us": at * 1_000_000}) for at, event in enumerate(events)], 1)
+    assert all((change.at - EPOCH) % second == timedelta() for change in found)
     assert [change.at for change in found] == sorted(change.at for change in found)
     return [(change.action.removeprefix("MODEL_VERSION_"), change.before, change.after) for change in found]
 
 
-def updated(**fields: Any) -> tuple[int, AnyEvent]:
-    return 1, ArtifactVersionUpdated(**NAMED, ordinal=1, **fields)
+def updated(**fields: Any) -> ArtifactEvent:
+    return ArtifactVersionUpdated(**NAMED, ordinal=1, **fields)
 
 
 def test_only_what_changed_is_a_change() -> None:
     logged = ArtifactVersionLogged(**NAMED, status="Staging", tags=("a",), stages=("s", "a"), comment="c")
     assert changes(
-        (1, logged),
+        logged,
+        logged,  # Of another version.
         updated(status="Staging", comment="c2"),
+        updated(comment="c2"),
         updated(tags=("b", "a"), stages=()),
         updated(tags_removed=("b", "a"), tags_added=("b", "c")),
         updated(stages=("s",), aliases=("best",)),
@@ -101,13 +106,15 @@ def test_only_what_changed_is_a_change() -> None:
 def test_other_versions_and_remarks_on_them_are_passed_over() -> None:
     remark = {**NAMED, "artifact_type": REMARKS_TYPE}
     found = changes(
-        (1, ArtifactVersionLogged(**NAMED)),
-        (2, ArtifactVersionLogged(**NAMED, status="x")),
-        (2, ArtifactVersionUpdated(**NAMED, ordinal=2, status="y")),
-        (1, ArtifactVersionLogged(**remark, metadata={REMARK_OF: 2, REMARK_METADATA: {"n": 1}})),
-        (2, ArtifactVersionLogged(**remark, metadata={REMARK_OF: 1, REMARK_METADATA: {"n": 2}})),
-        (3, ArtifactVersionLogged(**remark, metadata={REMARK_OF: 1, REMARK_CONFIGURATION: {"status": "x"}})),
-        (2, ArtifactVersionDeleted(**NAMED, ordinal=2)),
+        ArtifactCreated(**NAMED),
+        ArtifactVersionLogged(**NAMED, version="1.0.0"),
+        ArtifactVersionLogged(**NAMED, version="1.0.0", status="refused, for its version is taken"),
+        ArtifactVersionLogged(**NAMED, status="x"),
+        ArtifactVersionUpdated(**NAMED, ordinal=2, status="y"),
+        ArtifactVersionLogged(**remark, metadata={REMARK_OF: 2, REMARK_METADATA: {"n": 1}}),
+        ArtifactVersionLogged(**remark, metadata={REMARK_OF: 1, REMARK_METADATA: {"n": 2}}),
+        ArtifactVersionLogged(**remark, metadata={REMARK_OF: 1, REMARK_CONFIGURATION: {"status": "x"}}),
+        ArtifactVersionDeleted(**NAMED, ordinal=2),
     )
     assert found == [
         ("CREATED", {}, {}),
