@@ -9,7 +9,7 @@ from runstream.events.artifacts import ArtifactFile
 from runstream.events.names import project_id
 from runstream.events.positions import Positions
 from runstream_model import run_state
-from runstream_query.http.context import is_large, rows_in_slices
+from runstream_query.repositories.reader import is_large, rows_in_slices
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import newest_runs
 from runstream_service.lookup import (

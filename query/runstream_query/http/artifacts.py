@@ -4,14 +4,15 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.events.positions import Positions
-from runstream_model.past import PastArtifact, artifact_after
+from runstream_model.past import artifact_after
 from runstream_query.answers import (
     Artifact,
     ArtifactFile,
@@ -27,18 +28,13 @@ from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.files import file_headers, send_file
-from runstream_query.http.past import events_of, time_of
+from runstream_query.http.past import require_foldable, time_of
+from runstream_query.repositories.artifacts import ARTIFACT_ORDER, ArtifactQuery, ArtifactRecord, VersionRecord
 from runstream_query.repositories.cursors import Cursor
-from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.prefix import within
+from runstream_query.repositories.events import About
 
-#: `project` and `latest_*` are left out of it where there are none.
-_ARTIFACT: Final = (
-    "artifact, workspace, project, artifact_type, name, description, notes, tags, public, created_at, updated_at, "
-    "versions, latest_ordinal, latest_version"
-)
-_VERSION: Final = ", ".join(ArtifactVersion.model_fields)
-_ORDER: Final = ("key", "project", "artifact_type", "name")
+R = TypeVar("R", ArtifactRecord, VersionRecord)
+
 _ORDINAL: Final = re.compile(r"[1-9][0-9]{0,18}\Z", re.ASCII)
 
 
@@ -64,32 +60,20 @@ class AskedFile(Asked):
 
 async def list_artifacts(context: Context, call: Call[AskedArtifacts]) -> Artifacts:
     """By workspace, project or (of a whole workspace) name, then by type and name."""
-    asked, parameters = call.asked, Parameters()
-    conditions = ["NOT deleted"]
-    if asked.workspace is not None:
-        conditions.append(f"startsWith(key, {parameters.text(asked.workspace + '/')})")
-        if asked.project:
-            conditions.append(f"key = {parameters.text(f'{asked.workspace}/{asked.project}')}")
-    for column, wanted in (("project", asked.project), ("artifact_type", asked.type), ("name", asked.name)):
-        if wanted is not None:
-            conditions.append(f"{column} = {parameters.text(wanted)}")
-    question = _question(asked)
+    asked = call.asked
+    question, after = _question(asked), None
     if asked.cursor:
         terms = Cursor.parse(asked.cursor, question).terms
-        if len(terms) != len(_ORDER) or not all(isinstance(term, str) for term in terms):
+        if len(terms) != len(ARTIFACT_ORDER) or not all(isinstance(term, str) for term in terms):
             raise InvalidRequest("this cursor is none of artifacts: give next_cursor as it was", name="cursor")
-        behind = ", ".join(parameters.text(str(term)) for term in terms)
-        conditions.append(f"({', '.join(_ORDER)}) > ({behind})")
-    sql = (
-        f"SELECT key, {_ARTIFACT} FROM artifacts WHERE {' AND '.join(conditions)} "
-        f"ORDER BY {', '.join(_ORDER)} LIMIT {parameters.integer(asked.limit + 1)}"
-    )
-    rows = await context.rows(sql, parameters)
-    page = rows[: asked.limit]
+        after = [str(term) for term in terms]
+    wanted = ArtifactQuery(asked.workspace, asked.project, asked.type, asked.name)
+    found = await context.repositories.artifacts.page(context.scope, wanted, after, asked.limit + 1)
+    page = found[: asked.limit]
     cursor = None
-    if len(rows) > asked.limit:
-        cursor = Cursor(tuple(page[-1][column] for column in _ORDER), 0, question).text()
-    return Artifacts(artifacts=[artifact_of(row) for row in page], next_cursor=cursor)
+    if len(found) > asked.limit:
+        cursor = Cursor(tuple(getattr(page[-1], column) for column in ARTIFACT_ORDER), 0, question).text()
+    return Artifacts(artifacts=[artifact_of(record) for record in page], next_cursor=cursor)
 
 
 def _question(asked: AskedArtifacts) -> str:
@@ -100,40 +84,32 @@ def _question(asked: AskedArtifacts) -> str:
 async def show_artifact(context: Context, call: Call[AskedOfPast]) -> Artifact:
     prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
     if prefix is not None:
-        return artifact_of((await _folded(context, call.path["artifact"], prefix)).row)
-    return artifact_of(await _artifact_row(context, call.path["artifact"]))
+        return artifact_of((await _folded(context, call.path["artifact"], prefix))[0])
+    return artifact_of(await _require_artifact(context, call.path["artifact"]))
 
 
 async def list_versions(context: Context, call: Call[AskedVersions]) -> ArtifactVersions:
     """The newest first."""
     artifact, asked = call.path["artifact"], call.asked
     prefix = await context.prefix(asked.as_of, asked.wait_s)
-    below = read_cursor(asked.cursor, 1)[0] if asked.cursor else 2**64 - 1
+    below = read_cursor(asked.cursor, 1)[0] if asked.cursor else None
     if prefix is not None:
-        past = (await _folded(context, artifact, prefix)).versions
-        wanted = (row for row in past if row["ordinal"] < below and _is_wanted(row, asked))
-        rows: Sequence[Mapping[str, Any]] = sorted(wanted, key=lambda row: -int(row["ordinal"]))[: asked.limit + 1]
+        past = (await _folded(context, artifact, prefix))[1]
+        wanted = (one for one in past if (below is None or one.ordinal < below) and _is_wanted(one, asked))
+        found = sorted(wanted, key=lambda one: -one.ordinal)[: asked.limit + 1]
     else:
-        await _artifact_row(context, artifact)
-        parameters = Parameters()
-        conditions = [f"artifact = {parameters.text(artifact)} AND ordinal < {parameters.bind(below, 'UInt64')}"]
-        if asked.version is not None:
-            conditions.append(f"version = {parameters.text(asked.version)}")
-        if asked.alias is not None:
-            conditions.append(f"has(aliases, {parameters.text(asked.alias)})")
-        sql = (
-            f"SELECT {_VERSION} FROM artifact_versions WHERE {' AND '.join(conditions)} AND NOT deleted "
-            f"ORDER BY ordinal DESC LIMIT {parameters.integer(asked.limit + 1)}"
+        await _require_artifact(context, artifact)
+        found = await context.repositories.artifacts.versions(
+            context.scope, artifact, below=below, version=asked.version, alias=asked.alias, limit=asked.limit + 1
         )
-        rows = await context.rows(sql, parameters)
-    page = rows[: asked.limit]
-    cursor = write_cursor(page[-1]["ordinal"]) if len(rows) > asked.limit else None
-    return ArtifactVersions(versions=[version_of(row) for row in page], next_cursor=cursor)
+    page = found[: asked.limit]
+    cursor = write_cursor(page[-1].ordinal) if len(found) > asked.limit else None
+    return ArtifactVersions(versions=[version_of(record) for record in page], next_cursor=cursor)
 
 
-def _is_wanted(row: Mapping[str, Any], asked: AskedVersions) -> bool:
-    named = asked.version is None or row["version"] == asked.version
-    return named and (asked.alias is None or asked.alias in row["aliases"])
+def _is_wanted(record: VersionRecord, asked: AskedVersions) -> bool:
+    named = asked.version is None or record.version == asked.version
+    return named and (asked.alias is None or asked.alias in record.aliases)
 
 
 async def show_version(context: Context, call: Call[AskedOfPast]) -> ArtifactVersionDetail:
@@ -141,96 +117,70 @@ async def show_version(context: Context, call: Call[AskedOfPast]) -> ArtifactVer
     artifact, ordinal = call.path["artifact"], _ordinal(call.path["ordinal"])
     prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
     if prefix is not None:
-        past = (await _folded(context, artifact, prefix)).versions
-        found = next((row for row in past if row["ordinal"] == ordinal), None)
+        past = (await _folded(context, artifact, prefix))[1]
+        found = next((one for one in past if one.ordinal == ordinal), None)
         if found is None:
             raise NotFound(f"artifact {artifact} had no version {ordinal} as of {prefix}: give a later as_of")
-        row: Mapping[str, Any] = found
     else:
-        row = await _version_row(context, artifact, ordinal)
-    parameters = Parameters()
-    sql = (
-        "SELECT metadata, file_names, file_sha256s, file_sizes, file_types, file_links FROM artifact_contents "
-        f"WHERE artifact = {parameters.text(artifact)} AND ordinal = {parameters.bind(ordinal, 'UInt64')} LIMIT 1"
-    )
-    (contents,) = await context.rows(sql, parameters)
-    columns = [contents[f"file_{name}"] for name in ("names", "sha256s", "sizes", "types", "links")]
+        found = await _require_version(context, artifact, ordinal)
+    contents = (await context.repositories.artifacts.contents(context.scope, artifact, [ordinal]))[ordinal]
     files = [
-        ArtifactFile(name=name, sha256=sha256 or None, size_bytes=size, content_type=kind, link=link or None)
-        for name, sha256, size, kind, link in sorted(zip(*columns, strict=True))
+        ArtifactFile(
+            name=file.name,
+            sha256=file.sha256 or None,
+            size_bytes=file.size_bytes,
+            content_type=file.content_type,
+            link=file.link or None,
+        )
+        for file in sorted(contents.files, key=lambda file: file.name)
     ]
-    return ArtifactVersionDetail(version=version_of(row), metadata=json.loads(contents["metadata"]), files=files)
+    return ArtifactVersionDetail(version=version_of(found), metadata=json.loads(contents.metadata), files=files)
 
 
 async def download(context: Context, call: Call[AskedFile]) -> web.StreamResponse:
     """The bytes of a version's file, whole or one range of them."""
     artifact, ordinal, name = call.path["artifact"], _ordinal(call.path["ordinal"]), call.asked.name
-    await _version_row(context, artifact, ordinal)
-    parameters = Parameters()
-    place = f"indexOf(file_names, {parameters.text(name)})"
-    sql = (
-        f"SELECT file_sha256s[{place}] AS sha256, file_types[{place}] AS content_type, file_links[{place}] AS link "
-        f"FROM artifact_contents WHERE artifact = {parameters.text(artifact)} AND "
-        f"ordinal = {parameters.bind(ordinal, 'UInt64')} AND {place} > 0 LIMIT 1"
-    )
-    rows = await context.rows(sql, parameters)
-    if not rows:
+    await _require_version(context, artifact, ordinal)
+    file = await context.repositories.artifacts.file(context.scope, artifact, ordinal, name)
+    if file is None:
         raise NotFound(
             f"version {ordinal} of artifact {artifact} has no file {name[:80]!r}: it lists those that it has"
         )
-    if not rows[0]["sha256"]:
-        raise InvalidRequest(
-            f"the bytes of {name!r} are not here but at {rows[0]['link']}: get them there", name="name"
-        )
-    headers = file_headers(name.rpartition("/")[2], rows[0]["content_type"])
-    return await send_file(context, call.request, rows[0]["sha256"], name, headers)
+    if not file.sha256:
+        raise InvalidRequest(f"the bytes of {name!r} are not here but at {file.link}: get them there", name="name")
+    headers = file_headers(name.rpartition("/")[2], file.content_type)
+    return await send_file(context, call.request, file.sha256, name, headers)
 
 
 async def list_of_run(context: Context, call: Call[Asked]) -> RunArtifacts:
     """Versions that came from a run: the models that it logged."""
-    parameters = Parameters()
-    run = parameters.text(call.path["run"])
-    # What a version came from never changes, so any of its rows tells.
-    versions = f"(SELECT artifact, ordinal FROM artifact_version_states WHERE run = {run})"
-    sql = (
-        f"SELECT {_VERSION} FROM artifact_versions WHERE (artifact, ordinal) IN {versions} AND NOT deleted "
-        "ORDER BY artifact, ordinal"
-    )
-    found = await context.rows(sql, parameters)
+    artifacts = context.repositories.artifacts
+    found = await artifacts.versions_of_run(context.scope, call.path["run"])
     if not found:
         await context.require_run(call.path["run"])
         return RunArtifacts(versions=[])
-    bound = Parameters()
-    wanted = bound.texts(sorted({row["artifact"] for row in found}))
-    places = await context.rows(f"SELECT key, {_ARTIFACT} FROM artifacts WHERE artifact IN {wanted}", bound)
-    place_of = {row["artifact"]: artifact_of(row) for row in places}
+    of = await artifacts.with_ids(context.scope, sorted({record.artifact for record in found}))
+    artifact_with_id = {record.artifact: artifact_of(record) for record in of}
     rows = []
-    for row in found:
-        place = place_of[row["artifact"]]
-        named = {name: getattr(place, name) for name in ("workspace", "project", "artifact_type", "name")}
-        rows.append(RunArtifact(**version_of(row).model_dump(), **named))
+    for record in found:
+        artifact = artifact_with_id[record.artifact]
+        named = {name: getattr(artifact, name) for name in ("workspace", "project", "artifact_type", "name")}
+        rows.append(RunArtifact(**version_of(record).model_dump(), **named))
     return RunArtifacts(versions=sorted(rows, key=lambda row: (row.artifact_type, row.name, row.artifact, row.ordinal)))
 
 
-def artifact_of(row: Mapping[str, Any]) -> Artifact:
-    """A row of the view `artifacts`, or of `artifact_states` as the fold makes it, as an answer."""
-    values = {name: row[name] for name in Artifact.model_fields}
+def artifact_of(record: ArtifactRecord) -> Artifact:
+    """Return the response model of an artifact."""
+    values = {name: getattr(record, name) for name in Artifact.model_fields}
     for name in ("project", "latest_ordinal", "latest_version"):
         values[name] = values[name] or None
-    return Artifact(**_with_times(values))
+    return Artifact(**values)
 
 
-def version_of(row: Mapping[str, Any]) -> ArtifactVersion:
-    """A row of the view `artifact_versions`, or of `artifact_version_states` as the fold makes it, as an answer."""
-    values = {name: row[name] for name in ArtifactVersion.model_fields}
-    return ArtifactVersion(**_with_times(values | {"run": values["run"] or None}))
-
-
-def _with_times(values: dict[str, Any]) -> dict[str, Any]:
-    for name in ("created_at", "updated_at"):
-        if isinstance(values[name], int):
-            values[name] = time_of(values[name])
-    return values
+def version_of(record: VersionRecord) -> ArtifactVersion:
+    """Return the response model of a version."""
+    values = {name: getattr(record, name) for name in ArtifactVersion.model_fields}
+    return ArtifactVersion(**(values | {"run": record.run or None}))
 
 
 def _ordinal(text: str) -> int:
@@ -241,45 +191,42 @@ def _ordinal(text: str) -> int:
     return int(text)
 
 
-async def _artifact_row(context: Context, artifact: str, deleted: bool = False) -> dict[str, Any]:
-    parameters = Parameters()
-    there = "" if deleted else " AND NOT deleted"
-    sql = f"SELECT key, {_ARTIFACT} FROM artifacts WHERE artifact = {parameters.text(artifact)}{there}"
-    rows = await context.rows(sql, parameters)
-    if not rows:
+async def _require_artifact(context: Context, artifact: str, *, deleted: bool = False) -> ArtifactRecord:
+    """Raises NotFound."""
+    record = await context.repositories.artifacts.find(context.scope, artifact, deleted=deleted)
+    if record is None:
         raise NotFound(f"no artifact has the id {artifact[:80]!r}: look it up in /api/v1/artifacts, or give wait_for")
-    return rows[0]
+    return record
 
 
-async def _version_row(context: Context, artifact: str, ordinal: int) -> dict[str, Any]:
-    parameters = Parameters()
-    sql = (
-        f"SELECT {_VERSION} FROM artifact_versions WHERE artifact = {parameters.text(artifact)} AND "
-        f"ordinal = {parameters.bind(ordinal, 'UInt64')} AND NOT deleted"
-    )
-    rows = await context.rows(sql, parameters)
-    if not rows:
-        await _artifact_row(context, artifact)
+async def _require_version(context: Context, artifact: str, ordinal: int) -> VersionRecord:
+    """Raises NotFound."""
+    record = await context.repositories.artifacts.version(context.scope, artifact, ordinal)
+    if record is None:
+        await _require_artifact(context, artifact)
         raise NotFound(
             f"artifact {artifact} has no version {ordinal}: /api/v1/artifacts/{artifact}/versions lists those it has"
         )
-    return rows[0]
+    return record
 
 
-async def _folded(context: Context, artifact: str, prefix: Positions) -> PastArtifact:
-    """The artifact after the events up to `prefix`. Raises NotFound if it was not there then."""
-    key = (await _artifact_row(context, artifact, deleted=True))["key"]
-    parameters = Parameters()
-    sql = (
-        f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(key)} AND "
-        f"startsWith(type, 'artifact_') AND {within(prefix, parameters)} ORDER BY part, offset, seq"
-    )
-    events = await events_of(context, sql, parameters, f"the key of artifact {artifact}")
+async def _folded(context: Context, artifact: str, prefix: Positions) -> tuple[ArtifactRecord, list[VersionRecord]]:
+    """The artifact and its versions after the events up to `prefix`. Raises NotFound if it was not there then."""
+    key = (await _require_artifact(context, artifact, deleted=True)).key
+    limit = context.settings.max_past_events
+    events = await context.repositories.events.within(context.scope, key, prefix, limit + 1, About("artifact_"))
+    require_foldable(events, limit, f"the key of artifact {artifact}")
     async with context.folding:
         past = await asyncio.to_thread(artifact_after, artifact, events)
     if past is None:
         raise NotFound(f"the artifact {artifact} was not there as of {prefix}: give another as_of")
-    return past
+    return _record(ArtifactRecord, past.row), [_record(VersionRecord, row) for row in past.versions]
+
+
+def _record(kind: type[R], row: Mapping[str, Any]) -> R:
+    """The record of a row as the fold makes it, whose times are integers."""
+    values = {field.name: row[field.name] for field in fields(kind)}
+    return kind(**values | {name: time_of(values[name]) for name in ("created_at", "updated_at")})
 
 
 _ARTIFACTS: Final = "/api/v1/artifacts"

@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field as ModelField
 
@@ -17,8 +17,8 @@ from runstream_query.answers import CommandOutcome
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, Call, Endpoint
-from runstream_query.http.past import events_of
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.http.past import require_foldable
+from runstream_query.repositories.events import About, EventRecord
 from runstream_service.store import QueryClass
 
 _COMMAND: Final = re.compile(r"([0-9a-f]{32})-([0-9]{1,18})")
@@ -42,75 +42,48 @@ async def outcome(context: Context, call: Call[AskedOutcome]) -> CommandOutcome:
             f"{command[:80]!r} is no command's id: give one of `commands` in the answer of POST /ingest/v1/commands",
             name="command",
         )
-    own = await _event(context, key, found[1], int(found[2]))
-    if own["type"].startswith("artifact_"):
-        return await _decided(context, command, key, own)
-    parameters = Parameters()
-    place = [
-        parameters.bind(own["part"], "UInt16"),
-        parameters.bind(own["offset"], "UInt64"),
-        parameters.bind(own["seq"], "UInt64"),
-    ]
-    sql = (
-        f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(key)} AND "
-        f"(part, offset, seq) <= ({', '.join(place)}) AND {_about(own, parameters)} ORDER BY part, offset, seq"
-    )
-    events = await events_of(context, sql, parameters, repr(key))
-    async with context.folding:
-        changed = await asyncio.to_thread(last_had_effect, events)
-    return CommandOutcome(
-        command=command, key=key, type=own["type"], position=f"{own['part']}:{own['offset']}", changed=changed
-    )
-
-
-async def _decided(context: Context, command: str, key: str, own: dict[str, Any]) -> CommandOutcome:
-    """What the fold wrote down when it came to the event: an artifact may have thousands of events before it."""
-    parameters = Parameters()
-    sql = (
-        "SELECT artifact, changed, refused, ordinal, version FROM artifact_outcomes WHERE "
-        f"part = {parameters.bind(own['part'], 'UInt16')} AND offset = {parameters.bind(own['offset'], 'UInt64')} AND "
-        f"seq = {parameters.bind(own['seq'], 'UInt64')} LIMIT 1"
-    )
-    rows = await context.rows(sql, parameters)
-    if not rows:
-        raise NotFound(f"what came of the command {command} is not visible yet: give its position as wait_for")
-    decided = rows[0]
-    return CommandOutcome(
-        command=command,
-        key=key,
-        type=own["type"],
-        position=f"{own['part']}:{own['offset']}",
-        changed=decided["changed"],
-        refused=decided["refused"],
-        artifact=decided["artifact"],
-        ordinal=decided["ordinal"] or None,
-        version=decided["version"] or None,
-    )
-
-
-async def _event(context: Context, key: str, writer: str, seq: int) -> dict[str, Any]:
-    parameters = Parameters()
-    sql = (
-        f"SELECT part, offset, seq, type, body FROM events WHERE key = {parameters.text(key)} AND "
-        f"writer = {parameters.text(writer)} AND seq = {parameters.bind(seq, 'UInt64')} ORDER BY part, offset LIMIT 1"
-    )
-    rows = await context.rows(sql, parameters)
-    if not rows:
+    writer, seq = found[1], int(found[2])
+    own = await context.repositories.events.find(context.scope, key, writer, seq)
+    if own is None:
         raise NotFound(
             f"no command {writer}-{seq} for {key!r} is visible: give its position as wait_for, and the key that it had"
         )
-    return rows[0]
+    if own.type.startswith("artifact_"):
+        return await _decided(context, command, key, own)
+    limit = context.settings.max_past_events
+    events = await context.repositories.events.until(context.scope, key, own.place, limit + 1, _about(own))
+    require_foldable(events, limit, repr(key))
+    async with context.folding:
+        changed = await asyncio.to_thread(last_had_effect, events)
+    return CommandOutcome(command=command, key=key, type=own.type, position=f"{own.part}:{own.offset}", changed=changed)
 
 
-def _about(own: dict[str, Any], parameters: Parameters) -> str:
-    """A condition on events: those about the same thing. A project's key has the events of its experiments, too."""
-    kind = own["type"].partition("_")[0]
+async def _decided(context: Context, command: str, key: str, own: EventRecord) -> CommandOutcome:
+    """What the fold wrote down when it came to the event: an artifact may have thousands of events before it."""
+    decided = await context.repositories.artifacts.outcome(context.scope, key, own.writer, own.seq)
+    if decided is None:
+        raise NotFound(f"what came of the command {command} is not visible yet: give its position as wait_for")
+    return CommandOutcome(
+        command=command,
+        key=key,
+        type=own.type,
+        position=f"{own.part}:{own.offset}",
+        changed=decided.changed,
+        refused=decided.refused,
+        artifact=decided.artifact,
+        ordinal=decided.ordinal or None,
+        version=decided.version or None,
+    )
+
+
+def _about(own: EventRecord) -> About | None:
+    """Which events are about the same thing. A project's key has the events of its experiments, too."""
+    kind = own.type.partition("_")[0]
     if kind == "project":
-        return "startsWith(type, 'project_')"
+        return About("project_")
     if kind == "experiment":
-        name = parameters.text(json.loads(own["body"])["experiment"])
-        return f"startsWith(type, 'experiment_') AND JSONExtractString(body, 'experiment') = {name}"
-    return "true"
+        return About("experiment_", json.loads(own.body)["experiment"])
+    return None
 
 
 ENDPOINTS: Final[Iterable[Endpoint]] = (

@@ -14,35 +14,20 @@ from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
 from runstream_query.http.described import Described
 from runstream_query.http.outgoing import Outgoing
+from runstream_query.repositories import Repositories
+from runstream_query.repositories.reader import Usage
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import Clock
 from runstream_query.settings import QuerySettings
+from runstream_service.access import EVERYTHING, Scope
 from runstream_service.assets import AssetReader
 from runstream_service.log import LogReader
 from runstream_service.store import QueryClass, StoreReader
 from runstream_service.visibility import Visibility
 
 _POSITION: Final = re.compile(r"\d+:\d+(,\d+:\d+)*\Z")
-#: Beyond so much a request's results are made into Python values and JSON in threads, in slices of so many values (2 ms
-#: in which nothing else gets the interpreter) or bytes.
-LARGE_BYTES: Final = 131_072
-_LARGE_VALUES: Final = 8_192
-_SLICE_VALUES: Final = 4_096
-_SLICE_BYTES: Final = 262_144
-
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
-
-
-@dataclass(slots=True)
-class Usage:
-    """What one request has read from the store."""
-
-    read_bytes: int = 0
-
-    @property
-    def is_large(self) -> bool:
-        return self.read_bytes > LARGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,47 +51,46 @@ class Context:
     #: What is on its way to readers, and the reads of the past that fold at the moment; made for the application.
     outgoing: Outgoing = field(default=None)  # type: ignore[assignment]
     folding: asyncio.Semaphore = field(default=None)  # type: ignore[assignment]
-    #: The class of this request's queries, and what it has read.
-    of: QueryClass = QueryClass.LIGHT
-    usage: Usage = field(default_factory=Usage)
+    #: What this request may see.
+    scope: Scope = EVERYTHING
+    #: What this request reads by, in slots of the class of its queries.
+    repositories: Repositories = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         if self.outgoing is None:
             object.__setattr__(self, "outgoing", Outgoing(self.settings))
         if self.folding is None:
             object.__setattr__(self, "folding", asyncio.Semaphore(self.settings.past_folds))
+        if self.repositories is None:
+            object.__setattr__(self, "repositories", Repositories.over(self.store, QueryClass.LIGHT))
+
+    @property
+    def usage(self) -> Usage:
+        """Return what this request has read."""
+        return self.repositories.reader.usage
 
     def clock(self, now_us: int | None = None) -> Clock:
         return Clock(self.now_us() if now_us is None else now_us, round(self.settings.silence_s * 1_000_000))
 
     def for_request(self, of: QueryClass) -> Self:
         """The context of one request, whose queries are of this class."""
-        return dataclasses.replace(self, of=of, usage=Usage())
+        return dataclasses.replace(self, repositories=Repositories.over(self.store, of))
 
     async def table(self, sql: str, parameters: Parameters) -> pa.Table:
         """The result of a statement. Raises what `StoreReader.query` raises."""
-        table = await self.store.query(sql, parameters.values, of=self.of)
-        self.usage.read_bytes += table.nbytes
-        return table
+        return await self.repositories.reader.table(sql, parameters)
 
     async def rows(self, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
         """The rows of a statement. Raises what `StoreReader.query` raises."""
-        table = await self.table(sql, parameters)
-        if not is_large(table):
-            rows: list[dict[str, Any]] = table.to_pylist()
-            return rows
-        return await asyncio.to_thread(rows_in_slices, table)
+        return await self.repositories.reader.rows(sql, parameters)
 
     async def off_loop(self, work: Callable[[*Given], T], *given: *Given) -> T:
         """What `work`, a pure function, makes of what was read: in a thread if that is much."""
         return await asyncio.to_thread(work, *given) if self.usage.is_large else work(*given)
 
-    async def models(self, make: Callable[[dict[str, Any]], T], sql: str, parameters: Parameters) -> list[T]:
+    async def models(self, make: Callable[[Any], T], sql: str, parameters: Parameters) -> list[T]:
         """What `make`, a pure function, makes of each row."""
-        table = await self.table(sql, parameters)
-        if not is_large(table):
-            return [make(row) for row in table.to_pylist()]
-        return await asyncio.to_thread(lambda: [make(row) for row in rows_in_slices(table)])
+        return await self.repositories.reader.records(make, sql, parameters)
 
     async def wait(self, wait_for: str | None, wait_s: float | None) -> None:
         """Wait until the position is visible. Raises InvalidRequest, NotVisible."""
@@ -148,21 +132,6 @@ class Context:
         sql = f"SELECT 1 FROM run_states WHERE run = {parameters.text(run)} LIMIT 1"
         if not (await self.table(sql, parameters)).num_rows:
             raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
-
-
-def is_large(table: pa.Table) -> bool:
-    """Whether it is to be made into Python values in a thread."""
-    return bool(table.num_rows * table.num_columns > _LARGE_VALUES or table.nbytes > LARGE_BYTES)
-
-
-def rows_in_slices(table: pa.Table) -> list[dict[str, Any]]:
-    """As `to_pylist`, without holding the interpreter for long. For a thread."""
-    rows: list[dict[str, Any]] = []
-    size_bytes = max(1, table.nbytes // max(1, table.num_rows))
-    step = max(1, min(_SLICE_VALUES // max(1, table.num_columns), _SLICE_BYTES // size_bytes))
-    for begin in range(0, table.num_rows, step):
-        rows.extend(table.slice(begin, step).to_pylist())
-    return rows
 
 
 def _positions(text: str, name: str) -> Positions:

@@ -13,7 +13,6 @@ from runstream_query.answers import RunRow, Summary
 from runstream_query.errors import LimitExceeded, NotFound
 from runstream_query.http.context import Context
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.prefix import within
 from runstream_query.repositories.statements.runs import RUN_COLUMNS
 from runstream_query.repositories.statements.series import Names, Range, count_statement, points_statement, reads_of
 
@@ -27,24 +26,17 @@ def time_of(at_us: int) -> datetime:
 
 async def folded(context: Context, run: str, prefix: Positions) -> PastRun:
     """The run after the events up to `prefix`. Raises NotFound if there were none."""
-    parameters = Parameters()
-    sql = (
-        f"SELECT part, offset, seq, writer, body FROM events WHERE key = {parameters.text(run)} AND "
-        f"{within(prefix, parameters)} ORDER BY part, offset, seq"
-    )
-    events = await events_of(context, sql, parameters, f"run {run!r}")
+    limit = context.settings.max_past_events
+    events = await context.repositories.events.within(context.scope, run, prefix, limit + 1)
+    require_foldable(events, limit, f"run {run!r}")
     if not events:
         raise NotFound(f"nothing was known of the run {run!r} as of {prefix}: give a later as_of")
     async with context.folding:
         return await asyncio.to_thread(run_after, run, events)
 
 
-async def events_of(context: Context, sql: str, parameters: Parameters, what: str) -> list[LoggedEvent]:
-    """The events that a statement gives. Raises LimitExceeded if they are more than one question may fold."""
-    limit = context.settings.max_past_events
-    events = await context.models(
-        lambda row: LoggedEvent(**row), f"{sql} LIMIT {parameters.integer(limit + 1)}", parameters
-    )
+def require_foldable(events: Sequence[LoggedEvent], limit: int, what: str) -> None:
+    """Raises LimitExceeded if the events are more than one request may fold."""
     if len(events) > limit:
         raise LimitExceeded(
             f"{what} has more than {limit} control events up to then, which is what one question may fold "
@@ -52,7 +44,6 @@ async def events_of(context: Context, sql: str, parameters: Parameters, what: st
             limit="max_past_events",
             value=limit,
         )
-    return events
 
 
 def run_row_of_past(past: PastRun, now_us: int) -> RunRow:

@@ -1,0 +1,340 @@
+"""Artifacts, their versions, what is in those, and what came of events about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final
+
+from runstream_query.repositories.reader import Reader
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.scoping import in_workspaces, narrowed, of_artifacts, of_keys, of_runs
+from runstream_service.access import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRecord:
+    """A row of the view `artifacts`. Its project, and what is its latest, are empty where there is none."""
+
+    key: str
+    artifact: str
+    workspace: str
+    project: str
+    artifact_type: str
+    name: str
+    description: str
+    notes: str
+    tags: Sequence[str]
+    public: bool
+    created_at: datetime
+    updated_at: datetime
+    versions: int
+    latest_ordinal: int
+    latest_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A row of the view `artifact_versions`. `run` is empty where it came from none."""
+
+    artifact: str
+    ordinal: int
+    version: str
+    comment: str
+    status: str
+    tags: Sequence[str]
+    aliases: Sequence[str]
+    stages: Sequence[str]
+    run: str
+    files: int
+    size_bytes: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file of a version. Either `sha256` or `link` is empty."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    content_type: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentsRecord:
+    """What never changes of a version. `metadata` is JSON; `files` are there if they were asked for, in their order."""
+
+    ordinal: int
+    metadata: str
+    files: tuple[FileRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRecord:
+    """What the fold made of an event of an artifact; `refused` says why it could not be done. `ordinal` and `version`
+    are those of the version that it is about (0, "": of none)."""
+
+    artifact: str
+    changed: bool
+    refused: str
+    ordinal: int
+    version: str
+    part: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEvent:
+    """An event that changed a version: when it was made, the number of the version, and its JSON."""
+
+    at: datetime
+    ordinal: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactQuery:
+    """Which artifacts; None is any. An empty project means those of whole workspaces."""
+
+    workspace: str | None = None
+    project: str | None = None
+    artifact_type: str | None = None
+    name: str | None = None
+
+
+#: The order of pages of artifacts.
+ARTIFACT_ORDER: Final = ("key", "project", "artifact_type", "name")
+_ARTIFACT: Final = ", ".join(field.name for field in fields(ArtifactRecord))
+_VERSION: Final = ", ".join(field.name for field in fields(VersionRecord))
+_OUTCOME: Final = ", ".join(field.name for field in fields(OutcomeRecord))
+_FILES: Final = ("file_names", "file_sha256s", "file_sizes", "file_types", "file_links")
+
+
+class ArtifactRepository:
+    """Reads artifacts. All methods raise what the store raises."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def page(
+        self, scope: Scope, query: ArtifactQuery, after: Sequence[str] | None, limit: int
+    ) -> list[ArtifactRecord]:
+        """Return artifacts that are not deleted in ARTIFACT_ORDER, those behind the values `after` of its columns."""
+        parameters = Parameters()
+        conditions = ["NOT deleted"]
+        if query.workspace is not None:
+            conditions.append(f"startsWith(key, {parameters.text(query.workspace + '/')})")
+            if query.project:
+                conditions.append(f"key = {parameters.text(f'{query.workspace}/{query.project}')}")
+        wanted = (("project", query.project), ("artifact_type", query.artifact_type), ("name", query.name))
+        conditions += [f"{column} = {parameters.text(value)}" for column, value in wanted if value is not None]
+        if after is not None:
+            conditions.append(f"({', '.join(ARTIFACT_ORDER)}) > ({', '.join(map(parameters.text, after))})")
+        conditions += in_workspaces(scope, parameters)
+        sql = (
+            f"SELECT {_ARTIFACT} FROM artifacts WHERE {' AND '.join(conditions)} "
+            f"ORDER BY {', '.join(ARTIFACT_ORDER)} LIMIT {parameters.integer(limit)}"
+        )
+        return await self._artifacts(sql, parameters)
+
+    async def find(self, scope: Scope, artifact: str, *, deleted: bool = False) -> ArtifactRecord | None:
+        """Return the artifact with this id, with `deleted` also one that was deleted; None if it is not there."""
+        parameters = Parameters()
+        there = "" if deleted else " AND NOT deleted"
+        sql = (
+            f"SELECT {_ARTIFACT} FROM artifacts WHERE artifact = {parameters.text(artifact)}{there}"
+            f"{narrowed(in_workspaces(scope, parameters))}"
+        )
+        return next(iter(await self._artifacts(sql, parameters)), None)
+
+    async def with_ids(self, scope: Scope, artifacts: Sequence[str]) -> list[ArtifactRecord]:
+        """Return the artifacts with these ids, deleted ones too."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT {_ARTIFACT} FROM artifacts WHERE artifact IN {parameters.texts(artifacts)}"
+            f"{narrowed(in_workspaces(scope, parameters))}"
+        )
+        return await self._artifacts(sql, parameters)
+
+    async def of_workspace(self, scope: Scope, workspace: str, artifact_type: str) -> list[ArtifactRecord]:
+        """Return the artifacts of this type that are of a whole workspace, by name."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT {_ARTIFACT} FROM artifacts WHERE workspace = {parameters.text(workspace)} AND "
+            f"startsWith(key, {parameters.text(workspace + '/')}) AND project = '' AND "
+            f"artifact_type = {parameters.text(artifact_type)} AND NOT deleted"
+            f"{narrowed(in_workspaces(scope, parameters))} ORDER BY name"
+        )
+        return await self._artifacts(sql, parameters)
+
+    async def statuses(self, scope: Scope, workspace: str, artifact_type: str) -> list[str]:
+        """Return the statuses that versions of such artifacts have, each once, in order."""
+        parameters = Parameters()
+        sql = (
+            "SELECT DISTINCT status FROM artifact_versions WHERE NOT deleted AND artifact IN (SELECT artifact FROM "
+            f"artifact_states WHERE startsWith(key, {parameters.text(f'{workspace}/')}) AND project = '' AND "
+            f"artifact_type = {parameters.text(artifact_type)}{narrowed(in_workspaces(scope, parameters))}) AND "
+            "status != '' ORDER BY status"
+        )
+        return [row["status"] for row in await self._reader.rows(sql, parameters)]
+
+    async def _artifacts(self, sql: str, parameters: Parameters) -> list[ArtifactRecord]:
+        return await self._reader.records(lambda row: ArtifactRecord(**row), sql, parameters)
+
+    async def versions(
+        self,
+        scope: Scope,
+        artifact: str,
+        *,
+        below: int | None = None,
+        version: str | None = None,
+        alias: str | None = None,
+        limit: int,
+    ) -> list[VersionRecord]:
+        """Return versions that are not deleted, the newest first: those with an ordinal lower than `below`, with this
+        version and alias."""
+        parameters = Parameters()
+        ceiling = 2**64 - 1 if below is None else below
+        conditions = [f"artifact = {parameters.text(artifact)} AND ordinal < {parameters.bind(ceiling, 'UInt64')}"]
+        if version is not None:
+            conditions.append(f"version = {parameters.text(version)}")
+        if alias is not None:
+            conditions.append(f"has(aliases, {parameters.text(alias)})")
+        conditions += ["NOT deleted", *of_artifacts(scope, parameters)]
+        sql = (
+            f"SELECT {_VERSION} FROM artifact_versions WHERE {' AND '.join(conditions)} "
+            f"ORDER BY ordinal DESC LIMIT {parameters.integer(limit)}"
+        )
+        return await self._versions(sql, parameters)
+
+    async def every_version(self, scope: Scope, artifact: str) -> list[VersionRecord]:
+        """Return all versions that are not deleted, in no order."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT {_VERSION} FROM artifact_versions WHERE artifact = {parameters.text(artifact)} AND NOT deleted"
+            f"{narrowed(of_artifacts(scope, parameters))}"
+        )
+        return await self._versions(sql, parameters)
+
+    async def version(self, scope: Scope, artifact: str, ordinal: int) -> VersionRecord | None:
+        """Return the version with this number; None if it is not there."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT {_VERSION} FROM artifact_versions WHERE artifact = {parameters.text(artifact)} AND "
+            f"ordinal = {parameters.bind(ordinal, 'UInt64')} AND NOT deleted"
+            f"{narrowed(of_artifacts(scope, parameters))}"
+        )
+        return next(iter(await self._versions(sql, parameters)), None)
+
+    async def versions_with_ordinals(self, scope: Scope, artifact: str, ordinals: Sequence[int]) -> list[VersionRecord]:
+        """Return the versions with these numbers, removed ones too, by number."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT {_VERSION} FROM artifact_versions WHERE artifact = {parameters.text(artifact)} AND "
+            f"ordinal IN {parameters.bind(list(ordinals), 'Array(UInt64)')}"
+            f"{narrowed(of_artifacts(scope, parameters))} ORDER BY ordinal"
+        )
+        return await self._versions(sql, parameters)
+
+    async def ordinals(self, scope: Scope, artifact: str) -> list[int]:
+        """Return the numbers of the versions that are there, ascending."""
+        return await self._ordinals(scope, artifact, Parameters(), "NOT deleted")
+
+    async def ordinals_removed_at(self, scope: Scope, artifact: str, part: int, offset: int) -> list[int]:
+        """Return the numbers of the versions that the record at this position removed, ascending."""
+        parameters = Parameters()
+        place = f"part = {parameters.bind(part, 'UInt16')} AND offset = {parameters.bind(offset, 'UInt64')}"
+        return await self._ordinals(scope, artifact, parameters, f"deleted AND {place}")
+
+    async def _ordinals(self, scope: Scope, artifact: str, parameters: Parameters, condition: str) -> list[int]:
+        sql = (
+            f"SELECT ordinal FROM artifact_versions WHERE artifact = {parameters.text(artifact)} AND {condition}"
+            f"{narrowed(of_artifacts(scope, parameters))} ORDER BY ordinal"
+        )
+        return [row["ordinal"] for row in await self._reader.rows(sql, parameters)]
+
+    async def versions_of_run(self, scope: Scope, run: str) -> list[VersionRecord]:
+        """Return the versions that came from a run, by artifact and number."""
+        parameters = Parameters()
+        visible = narrowed((*of_runs(scope, parameters), *of_artifacts(scope, parameters)))
+        # What a version came from never changes, so any of its rows tells.
+        versions = (
+            f"(SELECT artifact, ordinal FROM artifact_version_states WHERE run = {parameters.text(run)}{visible})"
+        )
+        sql = (
+            f"SELECT {_VERSION} FROM artifact_versions WHERE (artifact, ordinal) IN {versions} AND NOT deleted "
+            "ORDER BY artifact, ordinal"
+        )
+        return await self._versions(sql, parameters)
+
+    async def _versions(self, sql: str, parameters: Parameters) -> list[VersionRecord]:
+        return await self._reader.records(lambda row: VersionRecord(**row), sql, parameters)
+
+    async def contents(
+        self, scope: Scope, artifact: str, ordinals: Sequence[int] | None = None, *, with_files: bool = True
+    ) -> dict[int, ContentsRecord]:
+        """Return the contents of the versions with these numbers (None: of all), by number. The files of all versions
+        may be millions."""
+        parameters = Parameters()
+        only = "" if ordinals is None else f" AND ordinal IN {parameters.bind(list(ordinals), 'Array(UInt64)')}"
+        files = "".join(f", {column}" for column in _FILES) if with_files else ""
+        sql = (
+            f"SELECT ordinal, metadata{files} FROM artifact_contents WHERE artifact = {parameters.text(artifact)}{only}"
+            f"{narrowed(of_artifacts(scope, parameters))}"
+        )
+        return {record.ordinal: record for record in await self._reader.records(_contents, sql, parameters)}
+
+    async def file(self, scope: Scope, artifact: str, ordinal: int, name: str) -> FileRecord | None:
+        """Return the file of a version with this name; None if it has none."""
+        parameters = Parameters()
+        place = f"indexOf(file_names, {parameters.text(name)})"
+        shown = ", ".join(
+            f"{column}[{place}] AS {field.name}" for column, field in zip(_FILES, fields(FileRecord), strict=True)
+        )
+        sql = (
+            f"SELECT {shown} FROM artifact_contents WHERE artifact = {parameters.text(artifact)} AND "
+            f"ordinal = {parameters.bind(ordinal, 'UInt64')} AND {place} > 0"
+            f"{narrowed(of_artifacts(scope, parameters))} LIMIT 1"
+        )
+        return next(iter(await self._reader.records(lambda row: FileRecord(**row), sql, parameters)), None)
+
+    async def metadata_about(self, scope: Scope, artifact: str, member: str, number: int) -> list[str]:
+        """Return the metadata (JSON) of the versions whose metadata has this number as `member`, by their number."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT metadata FROM artifact_contents WHERE artifact = {parameters.text(artifact)} AND "
+            f"JSONExtractUInt(metadata, {parameters.text(member)}) = {parameters.bind(number, 'UInt64')}"
+            f"{narrowed(of_artifacts(scope, parameters))} ORDER BY ordinal"
+        )
+        return [row["metadata"] for row in await self._reader.rows(sql, parameters)]
+
+    async def outcome(self, scope: Scope, key: str, writer: str, seq: int) -> OutcomeRecord | None:
+        """Return what came of a writer's event of this key; None if that is not visible yet."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT {_OUTCOME} FROM artifact_outcomes WHERE (part, offset, seq) IN "
+            f"(SELECT part, offset, seq FROM events WHERE key = {parameters.text(key)} AND "
+            f"writer = {parameters.text(writer)} AND seq = {parameters.bind(seq, 'UInt64')}"
+            f"{narrowed(of_keys(scope, parameters))} ORDER BY part, offset LIMIT 1) LIMIT 1"
+        )
+        return next(iter(await self._reader.records(lambda row: OutcomeRecord(**row), sql, parameters)), None)
+
+    async def version_events(self, scope: Scope, key: str, artifacts: Sequence[str]) -> list[VersionEvent]:
+        """Return the events of a key that changed versions of these artifacts, in the log's order."""
+        parameters = Parameters()
+        sql = (
+            "SELECT e.at AS at, e.body AS body, o.ordinal AS ordinal FROM events AS e INNER JOIN "
+            "(SELECT part, offset, seq, ordinal FROM artifact_outcomes WHERE "
+            f"artifact IN {parameters.texts(artifacts)} AND changed) AS o "
+            "ON e.part = o.part AND e.offset = o.offset AND e.seq = o.seq "
+            f"WHERE e.key = {parameters.text(key)} AND startsWith(e.type, 'artifact_version_')"
+            f"{narrowed(of_keys(scope, parameters, 'e.key'))} ORDER BY e.part, e.offset, e.seq"
+        )
+        return await self._reader.records(lambda row: VersionEvent(**row), sql, parameters)
+
+
+def _contents(row: Mapping[str, Any]) -> ContentsRecord:
+    columns = [row.get(column, ()) for column in _FILES]
+    return ContentsRecord(row["ordinal"], row["metadata"], tuple(map(FileRecord, *columns)))
