@@ -1,0 +1,256 @@
+"""No repository shows anything of a workspace that is outside of the scope it is called with.
+
+Each method is called over three states of one store: empty, with workspace `own`, and with `own` and `other`. With the
+scope of `own` the last must give what the second gave, by value, and with the scope of nothing what the first gave.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import query_rows
+from query_artifacts import WRITER, insert_artifacts
+from query_rows import NOW_US
+from query_service import CountingStore, Service
+
+from runstream.events.artifacts import (
+    ArtifactCreated,
+    ArtifactFile,
+    ArtifactVersionDeleted,
+    ArtifactVersionLogged,
+    artifact_id,
+)
+from runstream.events.positions import Positions
+from runstream_ingest.assets.local import LocalAssets
+from runstream_query.repositories import Repositories
+from runstream_query.repositories.artifacts import ArtifactQuery
+from runstream_query.repositories.events import EventPlace
+from runstream_service.access import EVERYTHING, NOTHING, Scope
+from runstream_service.store import QueryClass
+
+OWN, OTHER = Scope(frozenset({"own"})), Scope(frozenset({"other"}))
+#: The number of rows that a workspace has of everything, so that no count of one equals that of the other.
+SIZES = {"own": 2, "other": 3}
+
+
+def names_of(workspace: str, what: str) -> list[str]:
+    return [f"{workspace}-{what}-{number}" for number in range(SIZES[workspace])]
+
+
+def model_of(workspace: str) -> str:
+    return artifact_id(workspace, None, "model", "m")
+
+
+async def fill(service: Service, workspace: str) -> None:
+    """Rows of every table, about this workspace alone."""
+    offset = {"own": 100, "other": 200}[workspace]
+    runs = names_of(workspace, "run")
+    for number, run in enumerate(runs):
+        status = {"status": "running", "ended_at": None} if number == 0 else {}
+        about = {"workspace": workspace, "experiment": f"{workspace}-experiment", "tags": [f"{workspace}-tag"]}
+        await service.insert("run_states", query_rows.run(run, **about, **status, offset=offset + number))
+        await query_rows.insert_points(
+            service.store, run, f"{workspace}/loss", np.arange(600), np.arange(600) + float(offset), offset=offset
+        )
+        await query_rows.insert_points(
+            service.store, run, "shared", np.arange(3), np.arange(3) - float(offset), offset=offset
+        )
+        logged = [
+            query_rows.attribute(run, name, f"{workspace}-value", kind, offset=offset)
+            for name in ("shared", f"{workspace}-name")
+            for kind in ("parameter", "other", "environment")
+        ]
+        await service.insert("attribute_states", *logged)
+        await service.insert(
+            "asset_states",
+            query_rows.asset(run, f"{workspace}-asset", "shared.bin", "a" * 64, 5, kind="model", offset=offset),
+        )
+        printed = {"writer": 1, "seq": number, "at": NOW_US, "stream": "stdout", "text": f"{workspace} says\n"}
+        await service.insert("output", {"run": run, **printed, "part": 0, "offset": offset})
+        await service.insert("watermark_states", query_rows.watermark(run, WRITER, 3600.0 + offset))
+        await service.insert("events", event_of(run, offset + 50 + number, "run_started.v1"))
+    texts = {"description": f"about {workspace}", "notes": f"notes of {workspace}"}
+    place = {"workspace": workspace, "created_at": NOW_US, "updated_at": NOW_US, "deleted": False}
+    await service.insert(
+        "project_states",
+        *[{**place, **texts, "project": one, "part": 0, "offset": offset} for one in ["p", *names_of(workspace, "p")]],
+    )
+    experiment = {"project": "p", "experiment": f"{workspace}-experiment", "description": texts["description"]}
+    await service.insert("experiment_states", {**place, **experiment, "part": 0, "offset": offset})
+    await service.insert("events", event_of(f"{workspace}/p", offset + 60, "project_created.v1"))
+    bad = {"cause": "decode", "detail": workspace, "body": "", "at": NOW_US}
+    await service.insert("quarantine", {"part": 0, "offset": offset, "item": 0, "key": runs[0], **bad})
+    about_model: dict[str, Any] = {
+        "at_us": NOW_US,
+        "workspace": workspace,
+        "artifact_type": "model",
+        "name": "m",
+    }
+    file = ArtifactFile(name=f"{workspace}.bin", sha256="b" * 64, size_bytes=offset, content_type="text/plain")
+    await insert_artifacts(
+        service,
+        ArtifactCreated(**about_model, description=f"about {workspace}"),
+        *[
+            ArtifactVersionLogged(
+                **about_model, run=run, files=(file,), status=f"{workspace}-status", metadata={"about": 1}
+            )
+            for run in runs
+        ],
+        ArtifactCreated(**about_model | {"artifact_type": "panel"}, project="p"),
+        ArtifactVersionDeleted(**about_model, ordinal=len(runs)),
+        first_offset=offset,
+    )
+
+
+def event_of(key: str, offset: int, kind: str) -> dict[str, Any]:
+    body = f'{{"about": "{key}"}}'
+    place = {"key": key, "part": 0, "offset": offset, "seq": 7}
+    return place | {"writer": WRITER, "at": NOW_US, "type": kind, "body": body}
+
+
+def keys_of(workspace: str) -> list[str]:
+    return [names_of(workspace, "run")[0], f"{workspace}/p", f"{workspace}/m"]
+
+
+def both(of: Callable[[str], Any]) -> list[Any]:
+    """The argument about `own`, that about `other`, and of lists the two together."""
+    values = [of("own"), of("other")]
+    return [*values, [*values[0], *values[1]]] if isinstance(values[0], list) else values
+
+
+#: What each parameter is called with, by its name; by METHOD.NAME where the name alone does not say it.
+ARGUMENTS: dict[str, list[Any]] = {
+    "after": [None],
+    "artifact": both(model_of),
+    "artifact_type": ["model"],
+    "artifacts": both(lambda workspace: [model_of(workspace)]),
+    "key": [key for workspace in SIZES for key in keys_of(workspace)],
+    "limit": [1000],
+    "member": ["about"],
+    "name": both(lambda workspace: f"{workspace}.bin"),
+    "number": [1],
+    "offset": [104, 205],
+    "ordinal": [1],
+    "ordinals": [[1, 2, 3]],
+    "part": [0],
+    "place": [EventPlace(0, 10_000, 0)],
+    "prefix": [Positions({0: 10_000})],
+    "query": [ArtifactQuery(), *both(lambda workspace: ArtifactQuery(workspace=workspace))],
+    "run": both(lambda workspace: names_of(workspace, "run")[0]),
+    "seq": [7, 101, 201],
+    "workspace": both(str),
+    "writer": [WRITER],
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of a method, without its scope."""
+
+    repository: str
+    method: str
+    arguments: dict[str, Any]
+
+
+def methods() -> Iterator[tuple[str, str, Any]]:
+    """Every public method of every repository: (repository, name, function)."""
+    for repository, value in vars(Repositories.over(CountingStore(None), QueryClass.LIGHT)).items():  # type: ignore[arg-type]
+        if repository != "reader":
+            for name, function in inspect.getmembers(type(value), inspect.isfunction):
+                if not name.startswith("_"):
+                    yield repository, name, function
+
+
+METHODS = [(repository, name) for repository, name, _ in methods()]
+
+
+def cases_of(repository: str, name: str, function: Any) -> list[Case]:
+    cases = [Case(repository, name, {})]
+    for parameter in list(inspect.signature(function).parameters.values())[2:]:
+        values = ARGUMENTS.get(f"{name}.{parameter.name}", ARGUMENTS.get(parameter.name))
+        if values is None and parameter.default is not parameter.empty:
+            continue
+        assert values is not None, f"say in ARGUMENTS what {repository}.{name} is called with as {parameter.name}"
+        cases = [Case(repository, name, {**case.arguments, parameter.name: one}) for case in cases for one in values]
+    return cases
+
+
+CASES = [case for method in methods() for case in cases_of(*method)]
+
+
+async def value_of(store: Any, case: Case, scope: Scope) -> str:
+    """What a call gives, as a text that says all of it."""
+    repository = getattr(Repositories.over(store, QueryClass.LIGHT), case.repository)
+    called = getattr(repository, case.method)(scope, **case.arguments)
+    result = [one async for one in called] if inspect.isasyncgen(called) else await called
+    return repr(_plain(result))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, pa.Table):
+        return value.to_pylist()
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
+    return value
+
+
+Values = dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Values]:
+    """The values of all CASES, by what they were read of and with."""
+    store = query_rows.open_store(tmp_path_factory.mktemp("store"))
+
+    async def values(scope: Scope) -> list[str]:
+        return [await value_of(store, case, scope) for case in CASES]
+
+    async def read() -> Values:
+        service = Service(store, CountingStore(store), LocalAssets(tmp_path_factory.mktemp("assets")))
+        read = {"empty": await values(EVERYTHING)}
+        await fill(service, "own")
+        read["alone"] = await values(EVERYTHING)
+        await fill(service, "other")
+        return read | {
+            "of nothing": await values(NOTHING),
+            "of own": await values(OWN),
+            "of other": await values(OTHER),
+            "of both": await values(Scope(frozenset({"own", "other"}))),
+            "of everything": await values(EVERYTHING),
+        }
+
+    yield asyncio.run(read())
+    asyncio.run(store.close())
+
+
+def differing(found: Values, one: str, another: str, repository: str, name: str) -> list[Any]:
+    return [
+        (case.arguments, was, became)
+        for case, was, became in zip(CASES, found[one], found[another], strict=True)
+        if (case.repository, case.method) == (repository, name) and was != became
+    ]
+
+
+@pytest.mark.parametrize(("repository", "name"), METHODS)
+def test_a_method_sees_its_scope_and_nothing_else(found: Values, repository: str, name: str) -> None:
+    assert not differing(found, "alone", "of own", repository, name), "it shows something of the other workspace"
+    assert not differing(found, "empty", "of nothing", repository, name), "it shows something to who may see nothing"
+    assert not differing(found, "of both", "of everything", repository, name), "it hides something of its scope"
+    # Where nothing differed by the data, the above would have shown nothing.
+    assert differing(found, "empty", "alone", repository, name), "it shows nothing of its own workspace"
+    assert differing(found, "of own", "of everything", repository, name), "nothing of the other workspace is asked for"
+    assert differing(found, "of own", "of other", repository, name)
+
+
+@pytest.mark.parametrize(("repository", "name"), METHODS)
+def test_a_method_takes_a_scope_first(repository: str, name: str) -> None:
+    function = next(function for *method, function in methods() if method == [repository, name])
+    _, first, *_ = inspect.signature(function, eval_str=True).parameters.values()
+    assert (first.name, first.annotation) == ("scope", Scope)
