@@ -25,7 +25,7 @@ from runstream_service.access import (
     full_principal,
     reading_principal,
 )
-from runstream_service.origins import facts_of, judge, tells_its_origin
+from runstream_service.origins import judge_request, tells_its_origin
 from runstream_service.problems import Problem
 from runstream_service.protocols import ProtocolAccess
 from runstream_service.proxies import TRUSTED_PROXIES, TRUSTED_VARIABLE, client_of
@@ -154,8 +154,9 @@ def auth_middleware(
             if is_open:
                 _check_local(request, hosts, named)
             writes = action is not None and action not in READING and request.path not in open_paths
-            facts = facts_of(request, writes=writes, is_open=is_open, hosts=hosts, program_headers=program_headers)
-            problem = judge(facts)
+            problem = judge_request(
+                request, writes=writes, is_open=is_open, hosts=hosts, program_headers=program_headers
+            )
             if problem is not None:
                 raise problem
         principal = request[PRINCIPAL] = principal_of_request(request)

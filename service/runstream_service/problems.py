@@ -7,14 +7,15 @@ answer carries `X-Request-Id`, and so does every line that is logged meanwhile.
 
 import json
 import logging
+import os
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler as Handler
 from aiohttp.typedefs import Middleware
+from multidict import istr
 from pydantic import ValidationError
 
 from runstream.events.frame import InvalidFrame
@@ -36,6 +37,9 @@ logger = logging.getLogger(__name__)
 ErrorMapping = Callable[[Exception], "Problem | None"]
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}\Z")
+_REQUEST_ID_HEADER: Final = istr("X-Request-Id")
+#: The header by which a client knows a response of this server.
+_OURS: Final = (istr(PROTOCOL_HEADER), str(PROTOCOL))
 #: What a client is told to wait when the cause is expected to pass by itself.
 RETRY_AFTER_S: Final = 1
 _MAX_LISTED_ERRORS: Final = 20
@@ -130,8 +134,9 @@ def problem_middleware(*mappings: ErrorMapping) -> Middleware:
         finally:
             REQUEST_ID.reset(token)
         if not response.prepared:
-            response.headers["X-Request-Id"] = request_id
-            response.headers[PROTOCOL_HEADER] = str(PROTOCOL)
+            name, protocol = _OURS
+            response.headers[_REQUEST_ID_HEADER] = request_id
+            response.headers[name] = protocol
         return response
 
     return answer_problems
@@ -223,5 +228,5 @@ def _route(request: web.Request) -> str:
 
 
 def _request_id(request: web.Request) -> str:
-    given = request.headers.get("X-Request-Id", "")
-    return given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+    given = request.headers.get(_REQUEST_ID_HEADER)
+    return given if given is not None and _REQUEST_ID.match(given) else os.urandom(16).hex()

@@ -24,7 +24,10 @@ _FORWARDING: Final = re.compile(
 )
 #: What most requests have, as it is mostly spelt: looked at first, for speed.
 _HARMLESS: Final = frozenset(
-    ("Host", "Accept", "Accept-Encoding", "User-Agent", "Authorization", "Content-Type", "Content-Length", "Connection")
+    (
+        *("Host", "Accept", "Accept-Encoding", "User-Agent", "Authorization", "Connection"),
+        *("Content-Type", "Content-Length", "Content-Encoding", "Runstream-Client", "X-Request-Id"),
+    )
 )
 #: How the trusted proxies are set, for messages.
 TRUSTED_VARIABLE: Final = "RUNSTREAM_TRUSTED_PROXIES"
@@ -84,11 +87,17 @@ def client_address(request: web.BaseRequest) -> str:
 
 def client_of(request: web.BaseRequest) -> Client:
     """Who sent the request."""
-    peer = plain_address(request.remote or "")
+    remote = request.remote or ""
     trusted = _trusted(request)
-    if trusted and trusted.covers(peer):
+    if trusted and trusted.covers(peer := plain_address(remote)):
         return forwarded_client(peer, request.headers, trusted)
-    return Client(peer, through=_shown_by(request))
+    through = _shown_by(request)
+    return Client(plain_address(remote), through=through) if through else _direct_client(remote)
+
+
+@lru_cache(1024)  # for every request, of few addresses; the address alone decides, so that no entry becomes wrong
+def _direct_client(remote: str) -> Client:
+    return Client(plain_address(remote))
 
 
 def _trusted(request: web.BaseRequest) -> TrustedProxies:
@@ -138,9 +147,10 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _shown_by(request: web.BaseRequest) -> str:
     """What a program on this machine that speaks for itself does not send. nginx by default adds no header, but speaks
     HTTP/1.0 with what is behind it."""
-    for name in request.headers:
-        if name not in _HARMLESS and _FORWARDING.match(name):
-            return name
+    if not _HARMLESS.issuperset(request.headers):
+        for name in request.headers:
+            if name not in _HARMLESS and _FORWARDING.match(name):
+                return name
     return "HTTP/1.0" if request.version < HttpVersion11 else ""
 
 
