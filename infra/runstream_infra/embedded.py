@@ -161,7 +161,7 @@ def application(
     app = web.Application(
         middlewares=[problem_middleware(), guard], client_max_size=settings.limits.gateway.max_request_bytes
     )
-    app[TRUSTED_PROXIES] = access.proxies
+    app[TRUSTED_PROXIES] = access.trusted_proxies
     add_answer_headers(app)
     registry.register(EmbeddedFigures(parts.log, parts.worker, parts.progress))
 

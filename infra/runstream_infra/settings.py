@@ -1,21 +1,42 @@
 """Settings of the embedded server, built once at the entry point; illegal combinations are refused here."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from runstream.errors import InvalidSetting
 from runstream_infra.limits import Limits
 from runstream_service.proxies import TrustedProxies
+from runstream_service.settings import Place, ProcessSettings, Secret, Section, given_settings, refuse_unknown
 
-_DEFAULT_PORT = 7070
+_DEFAULT_PORT: Final = 7070
+#: Variables of the cluster form whose names begin as those of a section do.
+_OTHER_VARIABLES: Final = frozenset(
+    {"RUNSTREAM_WORKER_GROUP", "RUNSTREAM_WORKER_SESSION_S", "RUNSTREAM_WORKER_STATE_DIR"}
+)
 
 
-def environment_keys(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The keys in RUNSTREAM_API_KEYS, which stand there with commas between them; () without any."""
-    return tuple(key.strip() for key in environ.get("RUNSTREAM_API_KEYS", "").split(",") if key.strip())
+def _split(given: object) -> object:
+    """Return the parts of a text that has commas between them; anything else as it is."""
+    return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+
+
+def _proxies(given: object) -> object:
+    parts = _split(given)
+    return TrustedProxies.of(parts) if isinstance(parts, tuple) else parts
+
+
+def _switch(given: object) -> object:
+    """Return the meaning of 1 and 0; pydantic would take many other texts."""
+    if isinstance(given, str) and given not in ("0", "1", ""):
+        raise ValueError("give 1 or 0")
+    return given == "1" if isinstance(given, str) else given
+
+
+#: API keys; in a variable with commas between them.
+ApiKeyTexts = Annotated[tuple[str, ...], Secret(), BeforeValidator(_split)]
 
 
 class AccessSettings(BaseModel):
@@ -23,39 +44,42 @@ class AccessSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: Proxies that write the client's address into X-Forwarded-For (or Forwarded, or X-Real-IP). Name none that passes
-    #: on what clients wrote there.
-    proxies: TrustedProxies = TrustedProxies()
+    #: Proxies that write the client's address into X-Forwarded-For (or Forwarded, or X-Real-IP): addresses and
+    #: networks. Name none that passes on what clients wrote there.
+    trusted_proxies: Annotated[TrustedProxies, BeforeValidator(_proxies)] = TrustedProxies()
     #: Whether programs of this machine need no key for /metrics and the reasons of /readyz, where the server has keys.
     #: A proxy on this machine that adds no header to requests makes everybody behind it such a program.
-    local_metrics: bool = False
+    local_metrics: Annotated[bool, BeforeValidator(_switch)] = False
+
+
+class CommonSettings(ProcessSettings):
+    """What every process that serves has."""
+
+    #: Not RUNSTREAM_HOST and RUNSTREAM_PORT: Kubernetes sets the latter for every service that is called `runstream`.
+    host: Annotated[str, Place(("listen", "host"))] = "127.0.0.1"
+    port: Annotated[int, Place(("listen", "port")), Field(ge=0, le=65535)] = 0
+    api_keys: ApiKeyTexts = ()
+    log_format: Literal["text", "json"] = "text"
+    limits: Annotated[Limits, Section("")] = Limits()
+    access: Annotated[AccessSettings, Section("")] = AccessSettings()
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """RUNSTREAM_TRUSTED_PROXIES (addresses and networks, with commas) and RUNSTREAM_LOCAL_METRICS (1 or 0). Raises
-        InvalidSetting."""
-        given = environ.get("RUNSTREAM_TRUSTED_PROXIES", "")
-        try:
-            proxies = TrustedProxies.of(text for text in given.split(",") if text.strip())
-        except ValueError as error:
-            raise InvalidSetting(f"RUNSTREAM_TRUSTED_PROXIES={given!r} cannot be used: {error}") from None
-        local = environ.get("RUNSTREAM_LOCAL_METRICS", "") or "0"
-        if local not in ("0", "1"):
-            raise InvalidSetting(f"RUNSTREAM_LOCAL_METRICS={local!r} cannot be used: give 1 or 0")
-        return cls(proxies=proxies, local_metrics=local == "1")
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, **options: Any) -> Self:
+        """Return what the environment, the file that RUNSTREAM_CONFIG names, and options of the command line say.
+
+        Raises InvalidSetting.
+        """
+        given = given_settings(cls, environ)
+        refuse_unknown(cls, given.variables, _OTHER_VARIABLES)
+        return cls.read(given, **options)
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(CommonSettings):
     """What `runstream up` takes. Paths are created when they are missing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=_DEFAULT_PORT, ge=0, le=65535)
-    data_dir: Path
-    api_keys: tuple[str, ...] = ()
+    port: Annotated[int, Place(("listen", "port")), Field(ge=0, le=65535)] = _DEFAULT_PORT
+    data_dir: Path = Path("runstream-data")
     partitions: int = Field(default=1, ge=1, le=64)
-    log_format: Literal["text", "json"] = "text"
     #: How long a stop waits for what is acknowledged to become visible. What is left is folded by the next start.
     drain_s: float = Field(default=30.0, ge=0)
     #: Where assets go instead of `data_dir/assets`: an object store's URL (s3://, gs://, az://).
@@ -64,8 +88,6 @@ class ServerSettings(BaseModel):
     #: can be rebuilt, so the default keeps all of it.
     log_retention_bytes: int | None = Field(default=None, ge=1)
     log_retention_s: float | None = Field(default=None, gt=0)
-    limits: Limits = Limits()
-    access: AccessSettings = AccessSettings()
 
     @property
     def log_dir(self) -> Path:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from runstream_infra.cluster.roles import run_role
-from runstream_infra.cluster.settings import role_settings
+from runstream_infra.cluster.settings import RoleSettings
 
 
 class Killer:
@@ -33,7 +33,7 @@ def work(log: Path, step: str, visit: int) -> int:
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for standard in (1, 2):
         os.dup2(output, standard)
-    settings = role_settings("127.0.0.1", 0, "text")
+    settings = RoleSettings.from_environment()
     return run_role("worker", settings, lambda url: print(url, flush=True), on_step=Killer(step, visit))
 
 

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from runstream.errors import InvalidSetting
 from runstream_infra.cluster.front import Front
-from runstream_infra.settings import AccessSettings
+from runstream_infra.settings import AccessSettings, CommonSettings
 from runstream_service.access import Action
 from runstream_service.auth import ApiKeys, auth_middleware
 from runstream_service.metrics import add_operations
@@ -187,11 +187,11 @@ async def test_the_front_of_a_local_cluster_tells_who_sent_a_request() -> None:
 
 def test_the_settings_come_from_the_environment() -> None:
     given = {"RUNSTREAM_TRUSTED_PROXIES": "10.0.0.5, 192.168.0.0/16,::1", "RUNSTREAM_LOCAL_METRICS": "1"}
-    found = AccessSettings.from_environment(given)
+    found = CommonSettings.from_environment(given).access
     assert found.local_metrics
     covered = {"10.0.0.5", "192.168.3.4", "::1", "::ffff:10.0.0.5"}
-    assert {one for one in (*covered, "10.0.0.6", "x", "") if found.proxies.covers(one)} == covered
-    assert AccessSettings.from_environment({}) == AccessSettings()
+    assert {one for one in (*covered, "10.0.0.6", "x", "") if found.trusted_proxies.covers(one)} == covered
+    assert CommonSettings.from_environment({}).access == AccessSettings()
     for wrong in ({"RUNSTREAM_TRUSTED_PROXIES": "proxy.example"}, {"RUNSTREAM_LOCAL_METRICS": "maybe"}):
         with pytest.raises(InvalidSetting, match=next(iter(wrong))):
-            AccessSettings.from_environment(wrong)
+            CommonSettings.from_environment(wrong)

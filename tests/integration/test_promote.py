@@ -25,7 +25,7 @@ from recorded import Recorded, recorded
 from served import Server, Trainers, step_of, values_of
 
 from runstream_infra import promoting
-from runstream_infra.cluster.settings import RoleSettings, role_settings
+from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.placing import SamePlaces
 from runstream_infra.promoting import PromoteRefused, PromoteUnfinished, Stage, promote
 from runstream_ingest.log.embedded import EmbeddedLog
@@ -41,7 +41,7 @@ KILLED = """
 import asyncio, os, signal, sys, threading
 from pathlib import Path
 from runstream_infra import placing, promoting
-from runstream_infra.cluster.settings import role_settings
+from runstream_infra.cluster.settings import RoleSettings
 
 for placed in (placing.SamePlaces, placing.NewPlaces):
     placed.__init__.__defaults__ = (2_000,)
@@ -56,7 +56,7 @@ def on_stage(stage):
     if seen == at:
         die() if not after_s else threading.Timer(after_s, die).start()
 
-settings = role_settings("127.0.0.1", 0, "text")
+settings = RoleSettings.from_environment()
 moving = promoting.promote(Path(sys.argv[1]), settings, partitions=partitions, fold=True, on_stage=on_stage)
 print(asyncio.run(moving).equal, flush=True)
 """
@@ -70,7 +70,7 @@ class Target:
 
     @property
     def settings(self) -> RoleSettings:
-        return role_settings("127.0.0.1", 0, "text", self.environment)
+        return RoleSettings.from_environment(self.environment)
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from runstream_infra.cli.exits import NOT_EVERYTHING, OK, BadInput, Failed
-from runstream_infra.cli.options import api_keys_option, example, json_option, log_format_option
+from runstream_infra.cli.options import api_keys_option, example, given_options, json_option, log_format_option
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.serving import server_part
 from runstream_infra.cli.tables import Column
@@ -18,7 +18,7 @@ DEFAULT_DATA_DIR = Path("runstream-cluster")
 
 _ENVIRONMENT = (
     "Settings come from the environment: RUNSTREAM_KAFKA_BOOTSTRAP, RUNSTREAM_CLICKHOUSE_URL and RUNSTREAM_ASSETS "
-    "are needed; docs/cluster.md lists all.\n\n"
+    "are needed; docs/configuration.md lists all.\n\n"
 )
 
 data_dir_option = click.option(
@@ -46,29 +46,29 @@ def _role_options(command: Callable[..., Any]) -> Callable[..., Any]:
     epilog=_ENVIRONMENT + example("runstream gateway --port 7071", "runstream gateway --host 0.0.0.0 --log-format json")
 )
 @_role_options
-def gateway(host: str, port: int, log_format: str, output: Output) -> int:
+def gateway(output: Output, **_: Any) -> int:
     """Take in frames, commands and assets, and append them to Kafka. Any number may run."""
-    return _run("gateway", host, port, log_format, output)
+    return _run("gateway", output)
 
 
 @click.command(epilog=_ENVIRONMENT + example("runstream worker", "runstream worker --port 7072 --log-format json"))
 @_role_options
-def worker(host: str, port: int, log_format: str, output: Output) -> int:
+def worker(output: Output, **_: Any) -> int:
     """Fold partitions of the log into ClickHouse. Any number may join and leave; each gets its share.
 
     Its port serves /healthz, /readyz and /metrics.
     """
-    return _run("worker", host, port, log_format, output)
+    return _run("worker", output)
 
 
 @click.command("query-server", epilog=_ENVIRONMENT + example("runstream query-server --port 7073"))
 @_role_options
-def query_server(host: str, port: int, log_format: str, output: Output) -> int:
+def query_server(output: Output, **_: Any) -> int:
     """Serve the query API from ClickHouse. Any number may run."""
-    return _run("query-server", host, port, log_format, output)
+    return _run("query-server", output)
 
 
-def _run(role: str, host: str, port: int, log_format: str, output: Output) -> int:
+def _run(role: str, output: Output) -> int:
     from runstream.errors import InvalidSetting
 
     roles = server_part("runstream_infra.cluster.roles")
@@ -83,7 +83,8 @@ def _run(role: str, host: str, port: int, log_format: str, output: Output) -> in
         sys.stdout.flush()
 
     try:
-        return int(roles.run_role(role, settings.role_settings(host, port, log_format), on_ready))
+        options = given_options("host", "port", "log_format")
+        return int(roles.run_role(role, settings.RoleSettings.from_environment(os.environ, **options), on_ready))
     except InvalidSetting as error:
         raise BadInput(str(error)) from error
     except listening.StartFailed as error:
@@ -131,9 +132,9 @@ def up(
     partitions: int,
     port: int,
     data_dir: Path,
-    api_keys: tuple[str, ...],
     no_restart: bool,
     output: Output,
+    **_: Any,
 ) -> int:
     """Start all of it and keep it running until Ctrl-C or `runstream cluster stop`.
 
@@ -145,7 +146,9 @@ def up(
     local = server_part("runstream_infra.cluster.local")
     listening = server_part("runstream_infra.listening")
     try:
-        limits = server_part("runstream_infra.limits").Limits().from_environment(os.environ)
+        common = server_part("runstream_infra.settings").CommonSettings.from_environment(
+            os.environ, **given_options("port", "api_keys")
+        )
     except InvalidSetting as error:
         raise BadInput(str(error)) from error
 
@@ -157,10 +160,6 @@ def up(
             output.line(f"The cluster is ready at {state.url} (data in {data_dir}). Ctrl-C ends it.")
         sys.stdout.flush()
 
-    try:
-        access = server_part("runstream_infra.settings").AccessSettings.from_environment(os.environ)
-    except InvalidSetting as error:
-        raise BadInput(str(error)) from error
     wanted = local.LocalCluster(
         data_dir=data_dir,
         port=port,
@@ -169,11 +168,11 @@ def up(
         queries=queries,
         brokers=brokers,
         partitions=partitions,
-        api_keys=api_keys,
+        api_keys=common.api_keys,
         restart=not no_restart,
         clickhouse_url=os.environ.get("RUNSTREAM_CLICKHOUSE_URL", ""),
-        access=access,
-        limits=limits,
+        access=common.access,
+        limits=common.limits,
     )
     try:
         return int(local.run_local(wanted, on_ready))

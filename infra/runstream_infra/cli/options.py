@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,19 +20,21 @@ json_option = click.option(
 )
 
 
-def _or_environment(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    from runstream_infra.settings import environment_keys
+def given_options(*names: str) -> dict[str, Any]:
+    """Return those of the running command's options that somebody gave, on the command line or by a variable of their
+    own; what stands for the others is the settings' business."""
+    context = click.get_current_context()
+    return {name: context.params[name] for name in names if context.get_parameter_source(name) != _DEFAULT}
 
-    return given or environment_keys(os.environ)
 
+_DEFAULT = click.core.ParameterSource.DEFAULT
 
-#: Hands the command the `api_keys` that its server shall let in.
+#: Hands the command the `api_keys` that its server shall let in; () where RUNSTREAM_API_KEYS decides.
 api_keys_option = click.option(
     "--api-key",
     "api_keys",
     multiple=True,
     metavar="KEY",
-    callback=_or_environment,
     help="A key that clients have to send; give it several times for several. Better: RUNSTREAM_API_KEYS=K1,K2, "
     "which other users of this machine cannot see.",
 )

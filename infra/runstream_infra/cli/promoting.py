@@ -52,7 +52,7 @@ def promote(data_dir: Path, partitions: int | None, fold: bool, patience_s: floa
     promoting = server_part("runstream_infra.promoting")
     cluster = server_part("runstream_infra.cluster.settings")
     try:
-        settings = cluster.role_settings("127.0.0.1", 0, "text")
+        settings = cluster.RoleSettings.from_environment()
         with output.err.status("looking at both sides") as status:
 
             def on_stage(stage: "Stage") -> None:

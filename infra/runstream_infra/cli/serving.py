@@ -11,7 +11,7 @@ import click
 
 from runstream_infra.cli.comparing import compared_rows, show_compared, show_verdict
 from runstream_infra.cli.exits import FAILED, OK, BadInput, Failed
-from runstream_infra.cli.options import api_keys_option, example, json_option, log_format_option
+from runstream_infra.cli.options import api_keys_option, example, given_options, json_option, log_format_option
 from runstream_infra.cli.output import Output
 
 if TYPE_CHECKING:
@@ -57,22 +57,14 @@ data_dir_option = click.option(
 )
 @log_format_option
 @json_option
-def up(
-    host: str,
-    port: int,
-    data_dir: Path,
-    api_keys: tuple[str, ...],
-    partitions: int,
-    log_format: str,
-    output: Output,
-) -> int:
+def up(data_dir: Path, output: Output, **_: Any) -> int:
     """Start the server on this machine: gateway, log, tables and API in one process.
 
-    Prints its address once it answers. Ctrl-C or SIGTERM finish what was accepted, then it ends with 0.
+    Prints its address once it answers. Ctrl-C or SIGTERM finish what was accepted, then it ends with 0. Every setting
+    has a variable as well, and a place in the file that RUNSTREAM_CONFIG names (docs/configuration.md).
     """
-    settings = server_settings(
-        host=host, port=port, data_dir=data_dir, api_keys=api_keys, partitions=partitions, log_format=log_format
-    )
+    options = given_options("host", "port", "api_keys", "partitions", "log_format")
+    settings = server_settings(data_dir=data_dir, **options)
 
     def on_ready(url: str) -> None:
         if output.as_json:
@@ -139,21 +131,13 @@ def server_part(name: str) -> Any:
         ) from error
 
 
-def server_settings(**fields: Any) -> "ServerSettings":
-    """The settings of a server, its bounds from the environment. Raises BadInput naming the option or variable that is
-    wrong."""
-    from pydantic import ValidationError
-
+def server_settings(**options: Any) -> "ServerSettings":
+    """Return the settings of a server: `options`, the environment, and the file that RUNSTREAM_CONFIG names. Raises
+    BadInput naming the option or variable that is wrong."""
     from runstream.errors import InvalidSetting
-    from runstream_infra.limits import Limits
-    from runstream_infra.settings import AccessSettings, ServerSettings
+    from runstream_infra.settings import ServerSettings
 
     try:
-        access = AccessSettings.from_environment(os.environ)
-        return ServerSettings(**fields, limits=Limits().from_environment(os.environ), access=access)
+        return ServerSettings.from_environment(os.environ, **options)
     except InvalidSetting as error:
         raise BadInput(str(error)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = "--" + "-".join(str(part) for part in first["loc"][:1]).replace("_", "-") if first["loc"] else "options"
-        raise BadInput(f"{where}: {first['msg']}") from error

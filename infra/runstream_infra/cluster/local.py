@@ -240,7 +240,7 @@ class _Supervisor:
 
     def _front(self) -> Front:
         addresses = {role: [child.address for child in self._roles if child.role == role] for role in _ROLES}
-        return Front(addresses["gateway"], addresses["query-server"], self._cluster.access.proxies)
+        return Front(addresses["gateway"], addresses["query-server"], self._cluster.access.trusted_proxies)
 
     def _state(self) -> ClusterState:
         own = ProcessState.of(SUPERVISOR, 0, os.getpid(), self._url, self._logs)
@@ -298,7 +298,7 @@ class _Supervisor:
             # Of this cluster alone: what another one's workers died of says nothing about this log.
             "RUNSTREAM_WORKER_STATE_DIR": str(self._dir / "workers"),
             # The front is one; what it was told to trust, stands behind it.
-            TRUSTED_VARIABLE: ",".join(["127.0.0.1", *map(str, cluster.access.proxies.networks)]),
+            TRUSTED_VARIABLE: ",".join(["127.0.0.1", *map(str, cluster.access.trusted_proxies.networks)]),
         }
         return given | ({"RUNSTREAM_API_KEYS": ",".join(cluster.api_keys)} if cluster.api_keys else {})
 

@@ -241,7 +241,7 @@ def _application(
     app = web.Application(
         middlewares=[problem_middleware(), guard], client_max_size=settings.limits.gateway.max_request_bytes
     )
-    app[TRUSTED_PROXIES] = access.proxies
+    app[TRUSTED_PROXIES] = access.trusted_proxies
     add_answer_headers(app)
     add_operations(app, registry, checks)
     return app, registry
@@ -340,9 +340,9 @@ def _group(settings: RoleSettings) -> GroupSettings:
     return GroupSettings(
         bootstrap=tuple(kafka.bootstrap.split(",")),
         topic=kafka.topic,
-        group=settings.group,
-        session_s=settings.session_s,
-        heartbeat_s=min(1.0, settings.session_s / 6),
+        group=settings.worker_group,
+        session_s=settings.worker_session_s,
+        heartbeat_s=min(1.0, settings.worker_session_s / 6),
         credentials=_credentials(kafka),
     )
 

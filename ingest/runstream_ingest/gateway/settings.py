@@ -1,9 +1,12 @@
 """What can be chosen about a gateway."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from runstream.events import limits
 from runstream_service.bodies import Pace
+from runstream_service.settings import Composed
 
 
 class GatewaySettings(BaseModel):
@@ -60,7 +63,7 @@ class GatewaySettings(BaseModel):
     remembered_writers: int = Field(default=100_000, ge=1)
     #: Whether all of a writer's requests come here. Beside other gateways one that goes on behind a gap is taken at its
     #: word: another gateway has what is missing, and what the sender gave up it cannot send again.
-    is_only_gateway: bool = True
+    is_only_gateway: Annotated[bool, Composed()] = True
     #: A writer's heartbeats that come sooner after one that was appended are acknowledged and left out.
     heartbeat_every_s: float = Field(default=1.0, ge=0)
     retry_after_s: int = Field(default=1, ge=1)

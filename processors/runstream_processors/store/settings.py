@@ -24,7 +24,11 @@ VARIABLES: Final[Mapping[str, str]] = {
     "RUNSTREAM_CLICKHOUSE_CLUSTER": "cluster",
     "RUNSTREAM_CLICKHOUSE_QUORUM": "quorum",
     "RUNSTREAM_CLICKHOUSE_COMPRESSION": "compression",
+    "RUNSTREAM_CLICKHOUSE_CONNECT_TIMEOUT_S": "connect_timeout_s",
     "RUNSTREAM_CLICKHOUSE_TIMEOUT_S": "timeout_s",
+    "RUNSTREAM_CLICKHOUSE_COMMAND_TIMEOUT_S": "command_timeout_s",
+    "RUNSTREAM_CLICKHOUSE_QUERY_THREADS": "query_threads",
+    "RUNSTREAM_CLICKHOUSE_INSERT_THREADS": "insert_threads",
 }
 
 

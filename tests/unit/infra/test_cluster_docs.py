@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic_core import PydanticUndefined
 
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.figures import CAUSES
-from runstream_infra.limits import variables
-from runstream_ingest.log.kafka.settings import ENVIRONMENT, KafkaSettings
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.settings import VARIABLES, StoreSettings
+from runstream_service.settings import known_settings
 
 PACKAGES = ("sdk", "service", "processors", "ingest", "query", "protocols", "infra")
 
@@ -39,38 +36,12 @@ def sources(docs: Path) -> str:
 # Variables
 
 
-def test_the_table_has_every_variable_with_its_default(docs: Path) -> None:
-    rows = re.findall(r"^\| `(RUNSTREAM_\w+)` \|([^|]*)\|([^|]*)\|", (docs / "cluster.md").read_text(), re.M)
-    told = {name: default.strip().strip("`") for name, default, _ in rows}
-    assert len(told) == len(rows), "each once"
-    of_code = {
-        **{variable: KafkaSettings.model_fields[field] for variable, field in ENVIRONMENT.items()},
-        **{variable: StoreSettings.model_fields[field] for variable, field in VARIABLES.items()},
-        "RUNSTREAM_ASSETS": RoleSettings.model_fields["assets"],
-        "RUNSTREAM_API_KEYS": RoleSettings.model_fields["api_keys"],
-        "RUNSTREAM_TRUSTED_PROXIES": RoleSettings.model_fields["access"],
-        "RUNSTREAM_LOCAL_METRICS": RoleSettings.model_fields["access"],
-        "RUNSTREAM_WORKER_GROUP": RoleSettings.model_fields["group"],
-        "RUNSTREAM_WORKER_SESSION_S": RoleSettings.model_fields["session_s"],
-        "RUNSTREAM_WORKER_STATE_DIR": RoleSettings.model_fields["state_dir"],
-    }
-    assert told.keys() == of_code.keys()
-    for variable, field in of_code.items():
-        if field.default is PydanticUndefined:
-            assert told[variable] == "required", variable
-        elif isinstance(field.default, str | int | float):
-            assert told[variable] == str(field.default), variable
-        else:
-            assert "`" not in told[variable], "none; words may say what stands for it"
-    assert {role for *_, roles in rows for role in roles.split()} == {"g", "w", "q"}
-
-
 def test_variables_that_the_pages_name_are_there(docs: Path, sources: str) -> None:
     compose = (docs.parent / "infra" / "compose.yaml").read_text()
     compose += (docs.parent / "infra" / "compose.monitoring.yaml").read_text()
     for page in ("cluster.md", "runbook.md"):
         for name in set(re.findall(r"RUNSTREAM_[A-Z_]*[A-Z]", (docs / page).read_text())):
-            if name in variables():
+            if name in known_settings(RoleSettings):
                 continue
             assert f'"{name}"' in sources or f"{{{name}" in compose or f"environment: {name}" in compose, name
 

@@ -20,23 +20,19 @@ from obstore.exceptions import UnknownConfigurationKeyError
 from obstore.store import S3Store
 
 from runstream._version import VERSION
-from runstream_infra.cluster.settings import RoleSettings, role_settings
-from runstream_infra.settings import AccessSettings
-from runstream_ingest.log.kafka.settings import ENVIRONMENT, KafkaSettings
+from runstream_infra.cluster.settings import RoleSettings
+from runstream_infra.settings import CommonSettings
+from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_processors.hosting.faust_app import GroupSettings, make_app
 from runstream_processors.hosting.partitions import PartitionWorkers
-from runstream_processors.store.settings import VARIABLES
 from runstream_protocols.all import LOCATIONS
 from runstream_service.auth import ApiKeys, check_bind
+from runstream_service.settings import known_settings
 
 ROLES = ("gateway", "worker", "query-server")
 SECRETS = {"RUNSTREAM_API_KEYS": "0123456789abcdef", "RUNSTREAM_CLICKHOUSE_PASSWORD": "fedcba9876543210"}
-#: Besides those of Kafka and ClickHouse (`runstream_infra.cluster.settings.role_settings`).
-OWN = {
-    *("RUNSTREAM_API_KEYS", "RUNSTREAM_ASSETS", "RUNSTREAM_WORKER_GROUP", "RUNSTREAM_WORKER_SESSION_S"),
-    "RUNSTREAM_WORKER_STATE_DIR",
-    *("RUNSTREAM_TRUSTED_PROXIES", "RUNSTREAM_LOCAL_METRICS"),
-}
+#: The variables that a process of a cluster reads.
+READ = known_settings(RoleSettings).keys()
 #: An old one that is still in use, and the newest that is bundled.
 KUBERNETES = ("1.31.0", "1.37.0")
 
@@ -61,14 +57,12 @@ def is_read(name: str) -> bool:
         except Exception:
             return True  # known, and not enough alone
         return True
-    return name in OWN | set(ENVIRONMENT) | set(VARIABLES)
+    return name in READ
 
 
-def test_the_list_of_variables_is_what_the_code_reads() -> None:
-    package = files("runstream_infra")
-    source = "".join((package / name).read_text() for name in ("settings.py", "cluster/settings.py"))
-    read = set(re.findall(r'(?:environ(?:\.get\(|\[)|_seconds\(environ, )"(RUNSTREAM_\w+)"', source))
-    assert read - set(VARIABLES) == OWN
+def test_the_check_of_variables_finds_wrong_ones() -> None:
+    assert is_read("RUNSTREAM_WORKER_GROUP")
+    assert is_read("RUNSTREAM_KAFKA_BOOTSTRAP")
     assert not is_read("RUNSTREAM_ASSET_URL")
     assert not is_read("AWS_NO_SUCH_THING")
 
@@ -106,7 +100,8 @@ def test_composes_roles_start_with_settings_that_the_program_takes(
     assert parsed.info_name == role
     environment = service["environment"]
     assert [name for name in environment if not is_read(name)] == []
-    settings = role_settings(parsed.params["host"], parsed.params["port"], parsed.params["log_format"], environment)
+    options = {name: parsed.params[name] for name in ("host", "port", "log_format")}
+    settings = RoleSettings.from_environment(environment, **options)
     check_bind(settings.host, ApiKeys.from_plain(settings.api_keys))
     # The port that the health check asks, inside the container.
     assert f"127.0.0.1:{settings.port}/readyz" in service["healthcheck"]["test"][-1]
@@ -162,7 +157,9 @@ def test_the_front_says_who_asks_and_the_roles_believe_it(infra: Path, compose: 
     assert headers["Forwarded"] == headers["X-Real-IP"] == '""'
     for role in ROLES:
         environment = compose(**SECRETS)["services"][role]["environment"]
-        assert AccessSettings.from_environment(environment).proxies.covers("172.18.0.5"), "networks that Docker makes"
+        assert CommonSettings.from_environment(environment).access.trusted_proxies.covers("172.18.0.5"), (
+            "networks that Docker makes"
+        )
 
 
 def test_files_that_compose_names_are_there(infra: Path, compose: Compose) -> None:
@@ -265,7 +262,7 @@ def settings_of_pods(infra: Path, tmp_path: Path) -> RoleSettings:
         if value.startswith("/etc/"):  # mounted from a Secret
             (tmp_path / Path(value).name).write_text("a certificate")
             environment[name] = str(tmp_path / Path(value).name)
-    return role_settings("0.0.0.0", 7070, "json", environment)
+    return RoleSettings.from_environment(environment, host="0.0.0.0", port=7070, log_format="json")
 
 
 def test_pods_get_settings_that_the_program_takes(infra: Path, tmp_path: Path) -> None:
@@ -349,7 +346,7 @@ def test_workers_scale_by_the_lag_of_their_own_group(infra: Path, manifests: Man
     [scaled], [authentication] = of_kind(manifests, "ScaledObject"), of_kind(manifests, "TriggerAuthentication")
     [trigger] = scaled["spec"]["triggers"]
     told = trigger["metadata"]
-    assert told["consumerGroup"] == settings.group == RoleSettings.model_fields["group"].default
+    assert told["consumerGroup"] == settings.worker_group == RoleSettings.model_fields["worker_group"].default
     assert told["topic"] == settings.kafka.topic == KafkaSettings.model_fields["topic"].default
     assert told["bootstrapServers"] == settings.kafka.bootstrap
     assert settings.kafka.sasl_mechanism == "SCRAM-SHA-512"

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from runstream_infra.cluster.roles import _application, _listening
-from runstream_infra.cluster.settings import role_settings
+from runstream_infra.cluster.settings import RoleSettings
 
 ENVIRONMENT = {
     "RUNSTREAM_KAFKA_BOOTSTRAP": "127.0.0.1:1",
@@ -18,7 +18,7 @@ ENVIRONMENT = {
 
 
 async def test_who_sends_half_of_its_headers_is_disconnected_and_counted() -> None:
-    settings = role_settings("127.0.0.1", 0, "text", ENVIRONMENT)
+    settings = RoleSettings.from_environment(ENVIRONMENT)
     app, registry = _application(settings, {})
     urls: list[str] = []
     async with _listening(app, registry, settings, urls.append):
@@ -42,4 +42,4 @@ def test_a_bound_that_cannot_be_is_refused(variable: str) -> None:
     from runstream.errors import InvalidSetting
 
     with pytest.raises(InvalidSetting, match=variable):
-        role_settings("127.0.0.1", 0, "text", {**ENVIRONMENT, variable: "-1"})
+        RoleSettings.from_environment({**ENVIRONMENT, variable: "-1"})

@@ -22,6 +22,7 @@ ENVIRONMENT: Final = {
     "RUNSTREAM_KAFKA_RETENTION_BYTES": "retention_bytes",
     "RUNSTREAM_KAFKA_APPEND_TIMEOUT_S": "append_timeout_s",
     "RUNSTREAM_KAFKA_REQUEST_TIMEOUT_S": "request_timeout_s",
+    "RUNSTREAM_KAFKA_MAX_PENDING_BYTES": "max_pending_bytes",
     "RUNSTREAM_KAFKA_SECURITY_PROTOCOL": "security_protocol",
     "RUNSTREAM_KAFKA_SASL_MECHANISM": "sasl_mechanism",
     "RUNSTREAM_KAFKA_SASL_USERNAME": "sasl_username",
