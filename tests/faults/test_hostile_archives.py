@@ -24,7 +24,7 @@ from runstream.api.saving import saved, target_in, targets_of
 from runstream.errors import Invalid
 from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
-from runstream_protocols.comet.reads.zipped import NAMES_FILE, stream_zip
+from runstream_protocols.kit.archives import NAMES_FILE, stream_zip
 from runstream_query.http.context import Context
 from runstream_query.http.files import file_headers
 from runstream_query.http.outgoing import Outgoing

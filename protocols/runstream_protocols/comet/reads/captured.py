@@ -20,8 +20,8 @@ from runstream_protocols.comet.reads.answers import (
 from runstream_protocols.comet.reads.asked import AskedOfExperiment
 from runstream_protocols.comet.reads.files import files_of
 from runstream_protocols.comet.reads.runs import require_row
-from runstream_protocols.comet.reads.streaming import json_text, stream_json, text_of
-from runstream_protocols.comet.reads.zipped import stream_zip
+from runstream_protocols.kit.archives import stream_zip
+from runstream_protocols.kit.streaming import json_text, stream_json, text_of
 from runstream_query.http.context import Context
 from runstream_query.http.files import output_page, send_file
 from runstream_query.repositories.statements.parameters import Parameters

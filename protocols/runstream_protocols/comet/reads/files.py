@@ -32,7 +32,7 @@ from runstream_protocols.comet.reads.asked import (
 )
 from runstream_protocols.comet.reads.registered import send_registered
 from runstream_protocols.comet.reads.runs import require_row
-from runstream_protocols.comet.reads.zipped import stream_zip
+from runstream_protocols.kit.archives import stream_zip
 from runstream_query.answers import Asset
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context

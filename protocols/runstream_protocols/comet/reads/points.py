@@ -13,7 +13,7 @@ from runstream.events.names import NO_STEP
 from runstream_protocols.comet.reads.answers import number_text, run_context_of
 from runstream_protocols.comet.reads.asked import AskedMetric, AskedOfExperiment
 from runstream_protocols.comet.reads.runs import require_row
-from runstream_protocols.comet.reads.streaming import stream_json
+from runstream_protocols.kit.streaming import stream_json
 from runstream_query.http.context import Context
 from runstream_query.http.series import reads_for, tables_of, values_of
 from runstream_query.repositories.statements.parameters import Parameters

@@ -41,7 +41,7 @@ from runstream_protocols.comet.reads.registered import (
     with_files_of,
 )
 from runstream_protocols.comet.reads.registry_history import changes_of
-from runstream_protocols.comet.reads.zipped import stream_zip
+from runstream_protocols.kit.archives import stream_zip
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.repositories.statements.parameters import Parameters

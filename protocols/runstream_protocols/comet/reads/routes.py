@@ -8,10 +8,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from runstream_protocols.comet.access import VERSION_PATH
+from runstream_protocols.comet.errors import as_client_reads
 from runstream_protocols.comet.reads import answers as a
 from runstream_protocols.comet.reads import asked as q
 from runstream_protocols.comet.reads import captured, charts, experiments, files, names, points, queries, registry
 from runstream_protocols.comet.reads import registry_answers as r
+from runstream_protocols.kit.errors import shaped
 from runstream_query.answers import Answer
 from runstream_query.http.context import Context
 from runstream_query.http.described import Described
@@ -22,8 +24,6 @@ from runstream_query.settings import QuerySettings
 from runstream_service.access import Action
 from runstream_service.assets import AssetReader
 from runstream_service.problems import Handler as RequestHandler
-from runstream_service.problems import Problem
-from runstream_service.problems import problem_of as service_problem_of
 from runstream_service.routing import add_route
 from runstream_service.store import QueryClass, StoreReader
 from runstream_service.visibility import Visibility
@@ -239,28 +239,22 @@ def add_comet(
 
 def _handler(route: Route, context: Context) -> RequestHandler:
     async def serve(request: web.Request) -> web.StreamResponse:
-        try:
-            asked = await q.read_asked(route.asked, request, context.settings.max_body_bytes)
-            position = str(context.visibility.visible())
-            # The client takes this very type: with a charset behind it, it says that the answer is no JSON.
-            headers = {"Content-Type": "application/json", POSITION_HEADER: position}
-            own = context.for_request(route.reads)
-            with ended_with_connection(request):
-                answer = await route.handle(own, request, asked)
-                if isinstance(answer, web.StreamResponse):
-                    return answer
-                if own.usage.is_large:
-                    return await send_large(own, request, answer, headers, by_alias=True)
-            return web.Response(body=a.encode(answer), headers=headers)
-        except Exception as error:
-            problem = problem_of(error) or service_problem_of(error)
-            if problem is None:
-                raise
-            raise _with_message(problem) from error
+        with shaped(as_client_reads, (problem_of,)):
+            return await _respond(route, context, request)
 
     return serve
 
 
-def _with_message(problem: Problem) -> Problem:
-    problem.extensions = {"msg": problem.detail, **problem.extensions}
-    return problem
+async def _respond(route: Route, context: Context, request: web.Request) -> web.StreamResponse:
+    asked = await q.read_asked(route.asked, request, context.settings.max_body_bytes)
+    position = str(context.visibility.visible())
+    # The client takes this very type: with a charset behind it, it finds no JSON.
+    headers = {"Content-Type": "application/json", POSITION_HEADER: position}
+    own = context.for_request(route.reads)
+    with ended_with_connection(request):
+        answer = await route.handle(own, request, asked)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        if own.usage.is_large:
+            return await send_large(own, request, answer, headers, by_alias=True)
+    return web.Response(body=a.encode(answer), headers=headers)

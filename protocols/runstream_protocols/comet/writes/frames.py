@@ -1,23 +1,16 @@
-"""What Comet's client said, as frames. Pure.
+"""Batches of Comet's client, values and printed lines, as frames. Pure."""
 
-The client sends a batch again when it got no answer, byte for byte, and numbers nothing. So a statement is told from
-another by what it says: its writer is made of the run and of ten minutes of the client's clock, its sequence number of
-the bytes. The fold knows which numbers of a writer it has seen, so that whoever takes the second sending, another
-gateway or the same one after a crash, it counts once. Ten minutes keep the list of what is seen short: a batch every
-two seconds is 300 ranges.
-"""
-
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from runstream.events import limits
-from runstream.events.control import AnyEvent, OthersLogged, OutputAppended, RunEvent, encode_event
-from runstream.events.frame import encode_events, encode_frame, encode_ragged, heartbeat
+from runstream.events.control import OthersLogged, OutputAppended, encode_event
+from runstream.events.frame import encode_events, encode_frame, encode_ragged
 from runstream.events.names import NO_STEP
-from runstream_protocols.comet.writes.values import (
+from runstream_protocols.kit.statements import Statement, digest, portions
+from runstream_protocols.kit.values import (
     at_us_of,
     bounded,
     metric_name,
@@ -27,55 +20,15 @@ from runstream_protocols.comet.writes.values import (
     step_of,
 )
 
-_T = TypeVar("_T")
-
-#: The numbers of one frame; the client's own batches have 1,000 values.
-MAX_NUMBERS: Final = 1024
-#: A statement begins at one of 2**53 places of MAX_NUMBERS numbers each. With 300 statements that two of them begin at
-#: the same place has a probability of 300**2 / 2 / 2**53 = 5e-12.
-_PLACES_BITS: Final = 53
-_BUCKET_US: Final = 600_000_000
-#: One value a request, five requests a second: 300 ranges, too.
-_STAMPED_BUCKET_US: Final = 60_000_000
 #: Points that the client logged within one of its milliseconds are told apart, in their order, by microseconds.
 _PER_MS: Final = 1000
 
 #: A line of what was printed has so many numbers: the client's longest, 5,000,000 characters, in pieces of 32,000.
 _PIECES: Final = 256
-#: A frame has at most so many bytes of events, if none alone is larger, which are at most limits.MAX_EVENT_BYTES:
-#: below limits.MAX_FRAME_BYTES, even if nothing of it can be compressed.
-_FRAME_BYTES: Final = 500_000
 #: What a point takes of a frame beside its name: 24 for the row, 8 for the epoch, 12 for the value.
 _POINT_BYTES: Final = 44
 #: A text in place of a metric's number is cut here; the client cuts at 1,000.
 _TEXT_CHARS: Final = 10_000
-
-#: A writer says nothing but that it began (0) and that it ended (1).
-STARTED: Final = 0
-ENDED: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One request of the client. `words`: its path and body; `at_us`: when, by the client's clock where that stands in
-    the words, else (`stamped`) by ours: then the same words at another time are another statement."""
-
-    key: str
-    words: bytes
-    at_us: int
-    stamped: bool = False
-
-    @property
-    def writer_id(self) -> str:
-        bucket_us = _STAMPED_BUCKET_US if self.stamped else _BUCKET_US
-        kind = b"stamped" if self.stamped else b"said"
-        return _hashed(16, kind, self.key.encode(), b"%d" % (self.at_us // bucket_us)).hex()
-
-    def first_seq(self, part: int = 0) -> int:
-        """The first number of one part of it."""
-        stamp = b"%d" % self.at_us if self.stamped else b""
-        place = int.from_bytes(_hashed(8, self.words, stamp, b"%d" % part), "big") >> (64 - _PLACES_BITS)
-        return place * MAX_NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,60 +52,24 @@ class Value:
     at_us: int | None
 
 
-def value_of(said: Mapping[str, Any]) -> Value:
+def value_of(fields: Mapping[str, Any]) -> Value:
     """One value of a batch, or the body of one that is sent alone."""
     return Value(
-        metric_name(said.get("metricName"), said.get("context")),
-        bounded(said.get("metricValue"), _TEXT_CHARS),
-        number_of(said.get("metricValue")),
-        step_of(said.get("step")),
-        step_of(said.get("epoch")),
-        at_us_of(said.get("timestamp")),
+        metric_name(fields.get("metricName"), fields.get("context")),
+        bounded(fields.get("metricValue"), _TEXT_CHARS),
+        number_of(fields.get("metricValue")),
+        step_of(fields.get("step")),
+        step_of(fields.get("epoch")),
+        at_us_of(fields.get("timestamp")),
     )
-
-
-def events_frame(statement: Statement, events: Sequence[AnyEvent]) -> bytes:
-    """One frame of a few events."""
-    return _frame_of(statement, [encode_event(event) for event in events], 0)
-
-
-def events_frames(statement: Statement, events: Sequence[AnyEvent]) -> list[bytes]:
-    """Frames of the events, in their order."""
-    return list(encoded_frames(statement, [encode_event(event) for event in events]))
-
-
-def encoded_frames(statement: Statement, encoded: Sequence[bytes]) -> Iterator[bytes]:
-    """The same of events that are encoded."""
-    for part, some in enumerate(_portions(encoded, len)):
-        yield _frame_of(statement, some, part)
-
-
-def _frame_of(statement: Statement, events: Sequence[bytes], part: int) -> bytes:
-    first = statement.first_seq(part)
-    numbered = encode_events((first + number, event) for number, event in enumerate(events))
-    return encode_frame(statement.writer_id, statement.key, first, first + len(events), numbered)
-
-
-def _portions(items: Sequence[_T], size: Callable[[_T], int]) -> Iterator[Sequence[_T]]:
-    """The items in portions that fit into a frame each: at most MAX_NUMBERS, and of _FRAME_BYTES where none alone is
-    larger."""
-    begin = held = 0
-    for number, item in enumerate(items):
-        added = size(item)
-        if number - begin == MAX_NUMBERS or (number > begin and held + added > _FRAME_BYTES):
-            yield items[begin:number]
-            begin, held = number, 0
-        held += added
-    if begin < len(items):
-        yield items[begin:]
 
 
 def values_frames(statement: Statement, values: Sequence[Value]) -> list[bytes]:
     """Frames of the values, in their order: numbers are points, what is no number is kept as another value of the run
     under the metric's name."""
     timed = list(zip(values, _times_us(statement, values), strict=True))
-    portions = _portions(timed, lambda one: _POINT_BYTES + len(one[0].name) + _text_size(one[0]))
-    return [_values_frame(statement, some, part) for part, some in enumerate(portions)]
+    parts = portions(timed, lambda one: _POINT_BYTES + len(one[0].name) + _text_size(one[0]))
+    return [_values_frame(statement, some, part) for part, some in enumerate(parts)]
 
 
 def _text_size(value: Value) -> int:
@@ -195,34 +112,19 @@ def _values_frame(statement: Statement, values: Sequence[tuple[Value, int]], par
     return encode_frame(statement.writer_id, statement.key, first, end, encode_events(events), groups)
 
 
-def attempt_writer(key: str, said: str) -> str:
-    """The writer of one attempt at an experiment: the client's own words for it (a time) make it the same again."""
-    return _hashed(16, b"attempt", key.encode(), said.encode()).hex()
-
-
-def attempt_frame(writer_id: str, key: str, number: int, event: RunEvent) -> bytes:
-    """One of the two things that an attempt's writer says: STARTED, ENDED."""
-    return encode_frame(writer_id, key, number, number + 1, encode_events([(number, encode_event(event))]))
-
-
-def alive_frame(writer_id: str, key: str) -> bytes:
-    """The attempt goes on."""
-    return heartbeat(writer_id, key, ENDED)
-
-
 def output_frames(key: str, lines: Sequence[Line], at_us: int) -> list[bytes]:
     """What was printed, in the order of the lines' places, which are the numbers of one writer: reads are in their
     order, and what comes twice counts once."""
-    writer_id = _hashed(16, b"output", key.encode()).hex()
+    writer_id = digest(16, b"output", key.encode()).hex()
     pieces = [piece for line in lines for piece in _pieces(line, at_us)]
     encoded = [(seq, encode_event(event)) for seq, event in _joined(pieces)]
-    portions = list(_portions(encoded, lambda one: len(one[1])))
+    parts = list(portions(encoded, lambda one: len(one[1])))
     # A frame covers what the next one does not: the numbers of lines that were joined to others too.
-    begins = [some[0][0] for some in portions]
+    begins = [some[0][0] for some in parts]
     ends = [*begins[1:], (lines[-1].place + 1) * _PIECES] if begins else []
     return [
         encode_frame(writer_id, key, begin, end, encode_events(some))
-        for begin, end, some in zip(begins, ends, portions, strict=True)
+        for begin, end, some in zip(begins, ends, parts, strict=True)
     ]
 
 
@@ -251,10 +153,3 @@ def _joined(pieces: Sequence[tuple[int, OutputAppended]]) -> Iterator[tuple[int,
 def _as_one(pieces: Sequence[tuple[int, OutputAppended]]) -> tuple[int, OutputAppended]:
     seq, first = pieces[0]
     return seq, first.model_copy(update={"text": "".join(piece.text for _, piece in pieces)})
-
-
-def _hashed(size_bytes: int, *parts: bytes) -> bytes:
-    digest = hashlib.blake2b(digest_size=size_bytes)
-    for part in parts:
-        digest.update(b"%d:" % len(part) + part)
-    return digest.digest()

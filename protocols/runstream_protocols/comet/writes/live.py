@@ -15,23 +15,15 @@ from runstream.events.control import (
 )
 from runstream.events.names import project_id
 from runstream_protocols.comet.conventions import DEFAULT_PROJECT, DEFAULT_WORKSPACE
+from runstream_protocols.comet.errors import EXPERIMENT_EXISTS, no_experiment, refused
 from runstream_protocols.comet.paths import address_of
-from runstream_protocols.comet.writes.bodies import Said, checked_key, place
-from runstream_protocols.comet.writes.frames import (
-    ENDED,
-    STARTED,
-    Line,
-    Statement,
-    alive_frame,
-    attempt_frame,
-    attempt_writer,
-    output_frames,
-    value_of,
-    values_frames,
-)
-from runstream_protocols.comet.writes.recording import Recorder
-from runstream_protocols.comet.writes.refusals import EXPERIMENT_EXISTS, no_experiment, refused
-from runstream_protocols.comet.writes.values import (
+from runstream_protocols.comet.writes.experiments import checked_key, experiment_of, key_of, place
+from runstream_protocols.comet.writes.frames import Line, output_frames, value_of, values_frames
+from runstream_protocols.kit.attempts import ENDED, STARTED, alive_frame, attempt_frame, attempt_writer
+from runstream_protocols.kit.payloads import Payload
+from runstream_protocols.kit.recorder import Recorder
+from runstream_protocols.kit.statements import Statement
+from runstream_protocols.kit.values import (
     at_us_of,
     bounded,
     grouped,
@@ -62,23 +54,23 @@ _OUR_PLACES = 10**12
 _LAST_PLACE = 2**53
 
 
-async def add_run(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+async def add_run(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
     """Begin an experiment whose key the client made. The same request again is answered as the first time."""
-    key = said.key
-    workspace = place("workspace", said.optional("teamName") or DEFAULT_WORKSPACE)
-    project = place("project", said.optional("projectName") or DEFAULT_PROJECT)
-    writer = attempt_writer(key, f"add {said.fields.get('local_timestamp')}")
+    key = key_of(payload)
+    workspace = place("workspace", payload.optional("teamName") or DEFAULT_WORKSPACE)
+    project = place("project", payload.optional("projectName") or DEFAULT_PROJECT)
+    writer = attempt_writer(key, f"add {payload.fields.get('local_timestamp')}")
     known = await recorder.lookup.run(key)
     again = known is not None and writer in known.writers
-    if known is not None and not again and not said.flag("getOrCreateEnabled"):
+    if known is not None and not again and not payload.flag("getOrCreateEnabled"):
         detail = f"there is an experiment with the key {key} in {known.workspace}/{known.project} already"
         raise refused(detail, code=EXPERIMENT_EXISTS)
     started = RunStarted(
-        at_us=_said_at(said, recorder),
+        at_us=_time_of(payload, recorder),
         workspace=workspace,
         project=project,
         resumed=known is not None and not again,
-        sdk_version=_version(said),
+        sdk_version=_version(payload),
     )
     await _begin(recorder, key, writer, started)
     if known is not None:
@@ -86,21 +78,21 @@ async def add_run(recorder: Recorder, request: web.Request, said: Said) -> dict[
     return _handshake(recorder, request, writer, workspace, project, known)
 
 
-async def get_run(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+async def get_run(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
     """Go on with an experiment: a new attempt, or one more writer where another one is alive. Who was killed a moment
     ago cannot be told from one that is alive, and would leave the run crashed: so two beats decide, not the 30 s that
     others are given."""
-    key = checked_key(said.fields.get("previousExperiment"))
+    key = checked_key(payload.fields.get("previousExperiment"))
     known = await recorder.lookup.run(key)
     if known is None or known.deleted:
         raise no_experiment(key)
-    writer = attempt_writer(key, f"get {said.fields.get('local_timestamp')}")
+    writer = attempt_writer(key, f"get {payload.fields.get('local_timestamp')}")
     started = RunStarted(
-        at_us=_said_at(said, recorder),
+        at_us=_time_of(payload, recorder),
         workspace=known.workspace,
         project=known.project,
         resumed=not _is_alive(known, recorder.now_us()),
-        sdk_version=_version(said),
+        sdk_version=_version(payload),
     )
     await _begin(recorder, key, writer, started)
     return _handshake(recorder, request, writer, known.workspace, known.project, known)
@@ -116,7 +108,7 @@ async def _begin(recorder: Recorder, key: str, writer: str, started: RunStarted)
     if not await recorder.can_be_found(positions):
         detail = f"experiment {key} is written down, but other gateways cannot see it yet: ask again"
         raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=1, msg=detail)
-    recorder.knows(key)
+    recorder.remember(key)
 
 
 def _handshake(
@@ -139,17 +131,17 @@ def _handshake(
     }
 
 
-async def status(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+async def status(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
     """A sign of life, or that the experiment is over."""
-    key, writer = await recorder.require(said.key), said.text("runId")
+    key, writer = await experiment_of(recorder, payload), payload.text("runId")
     if len(writer) != 32 or not all(letter in "0123456789abcdef" for letter in writer):
         raise refused(f"runId is {writer!r}: give the one of the handshake")
     now_us = recorder.now_us()
-    alive = said.fields.get("is_alive") is not False
+    alive = payload.fields.get("is_alive") is not False
     if alive:
         frame = alive_frame(writer, key)
     else:
-        frame = attempt_frame(writer, key, ENDED, RunFinished(at_us=_said_at(said, recorder)))
+        frame = attempt_frame(writer, key, ENDED, RunFinished(at_us=_time_of(payload, recorder)))
     await recorder.append(Statement(key, b"", now_us), [frame], wait=not alive)
     return {
         "is_alive_beat_duration_millis": BEAT_MS,
@@ -160,32 +152,32 @@ async def status(recorder: Recorder, request: web.Request, said: Said) -> dict[s
     }
 
 
-async def offline_times(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+async def offline_times(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
     """When an experiment that was uploaded later began and ended."""
     times = RunTimesSet(
         at_us=recorder.stamp(),
-        started_at_us=at_us_of(said.fields.get("startTimestamp")),
-        ended_at_us=at_us_of(said.fields.get("endTimestamp")),
+        started_at_us=at_us_of(payload.fields.get("startTimestamp")),
+        ended_at_us=at_us_of(payload.fields.get("endTimestamp")),
     )
-    await recorder.say(await recorder.require(said.key), said.words, [times])
+    await recorder.record(await experiment_of(recorder, payload), payload.content, [times])
     return {}
 
 
-async def metrics(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+async def metrics(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
     """A batch of values, durable when it is answered. No odd value is refused: the client would drop the batch."""
-    key = await recorder.require(said.key)
-    values = [value_of(one) async for one in in_turns(said.listed("values")) if isinstance(one, dict)]
+    key = await experiment_of(recorder, payload)
+    values = [value_of(one) async for one in in_turns(payload.listed("values")) if isinstance(one, dict)]
     at_us = next((value.at_us for value in values if value.at_us is not None), None)
-    statement = recorder.statement(key, said.words, at_us)
+    statement = recorder.statement(key, payload.content, at_us)
     frames = await worked(len(values), values_frames, statement, values)
     await recorder.append(statement, frames, wait=False)
     return {}
 
 
-async def parameters(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+async def parameters(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
     """A batch of parameters: the last of a name counts."""
-    key = await recorder.require(said.key)
-    found = [one for one in said.listed("values") if isinstance(one, dict)]
+    key = await experiment_of(recorder, payload)
+    found = [one for one in payload.listed("values") if isinstance(one, dict)]
     at_us = next((at for one in found if (at := at_us_of(one.get("timestamp"))) is not None), None)
     named = {
         parameter_name(one.get("parameterName"), one.get("context")): bounded(one.get("parameterValue"))
@@ -193,7 +185,7 @@ async def parameters(recorder: Recorder, request: web.Request, said: Said) -> di
     }
     moment = recorder.stamp() if at_us is None else at_us
     events = [ParametersLogged(at_us=moment, values=some) for some in await worked(len(named), _groups, named)]
-    await recorder.say(key, said.words, events, at_us=at_us, wait=False)
+    await recorder.record(key, payload.content, events, at_us=at_us, wait=False)
     return {}
 
 
@@ -201,27 +193,27 @@ def _groups(named: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(grouped(named))
 
 
-async def tags(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
-    key = await recorder.require(said.key)
+async def tags(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
+    key = await experiment_of(recorder, payload)
     events = [
-        TagsAdded(at_us=recorder.stamp(), tags=tags) async for tags in in_turns(tags_of(said.listed("addedTags")))
+        TagsAdded(at_us=recorder.stamp(), tags=tags) async for tags in in_turns(tags_of(payload.listed("addedTags")))
     ]
-    await recorder.say(key, said.words, events)
+    await recorder.record(key, payload.content, events)
     return {}
 
 
-async def output(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+async def output(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
     """Lines that were printed. Those of a live experiment count on from the handshake's `lastOffset`; the offsets of
     `log_output` begin at 0 each time and mean nothing, and neither does its clock: those stand where they arrive."""
-    key = await recorder.require(said.key)
-    found = [one for one in said.listed("outputLines") if isinstance(one, dict)]
+    key = await experiment_of(recorder, payload)
+    found = [one for one in payload.listed("outputLines") if isinstance(one, dict)]
     offsets = [step_of(one.get("offset")) or 0 for one in found]
     live = (
         bool(offsets)
         and _OUR_PLACES <= offsets[0] < _LAST_PLACE
         and offsets == [*range(offsets[0], offsets[0] + len(offsets))]
     )
-    statement = recorder.statement(key, said.words, recorder.now_us() if live else None)
+    statement = recorder.statement(key, payload.content, recorder.now_us() if live else None)
     places = offsets if live else range(statement.at_us, statement.at_us + len(found))
     lines = [
         Line(place, text_of(one.get("output")) or "", bool(one.get("stderr")))
@@ -234,7 +226,7 @@ async def output(recorder: Recorder, request: web.Request, said: Said) -> dict[s
     return {}
 
 
-async def space_limits(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+async def space_limits(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
     """How many points and boxes in space the client sends: it has numbers of its own only for when nobody answers."""
     return {
         "maxPoints": _MAX_POINTS_IN_SPACE,
@@ -244,15 +236,15 @@ async def space_limits(recorder: Recorder, request: web.Request, said: Said) -> 
     }
 
 
-async def accepted(recorder: Recorder, request: web.Request, said: Said) -> dict[str, object]:
+async def accepted(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
     """Nothing to be kept: a summary of what was kept."""
     return {}
 
 
-def _said_at(said: Said, recorder: Recorder) -> int:
-    return at_us_of(said.fields.get("local_timestamp")) or recorder.now_us()
+def _time_of(payload: Payload, recorder: Recorder) -> int:
+    return at_us_of(payload.fields.get("local_timestamp")) or recorder.now_us()
 
 
-def _version(said: Said) -> str | None:
-    version = said.optional("libVersion")
+def _version(payload: Payload) -> str | None:
+    version = payload.optional("libVersion")
     return f"comet_ml {version[:40]}" if version else None

@@ -5,50 +5,51 @@ from aiohttp import web
 from runstream.events.control import ProjectCreated, ProjectDeleted, ProjectUpdated, RunDeleted, RunMoved
 from runstream.events.names import project_id, project_key
 from runstream_protocols.comet.conventions import DEFAULT_WORKSPACE
-from runstream_protocols.comet.writes.bodies import Said, place
-from runstream_protocols.comet.writes.recording import Recorder
-from runstream_protocols.comet.writes.refusals import refused
+from runstream_protocols.comet.errors import refused
+from runstream_protocols.comet.writes.experiments import place
+from runstream_protocols.kit.payloads import Payload
+from runstream_protocols.kit.recorder import Recorder
 
-Answer = dict[str, object]
+Response = dict[str, object]
 
 
-async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def create(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """A project, which is refused if there is one of that name."""
-    workspace = place("workspace", said.optional("workspaceName") or DEFAULT_WORKSPACE)
-    project = place("project", said.text("projectName"))
+    workspace = place("workspace", payload.optional("workspaceName") or DEFAULT_WORKSPACE)
+    project = place("project", payload.text("projectName"))
     if await recorder.lookup.project_exists(workspace, project):
         raise refused(f"there is a project {workspace}/{project} already: give another name")
     created = ProjectCreated(
         at_us=recorder.stamp(),
         workspace=workspace,
         project=project,
-        description=said.optional("projectDescription") or "",
+        description=payload.optional("projectDescription") or "",
     )
-    await recorder.say(project_key(workspace, project), said.words, [created])
+    await recorder.record(project_key(workspace, project), payload.content, [created])
     return {"projectId": project_id(workspace, project), "projectName": project, "workspaceName": workspace}
 
 
-async def update(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def update(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """Another description, or another name: then its experiments move with it, and it has another id."""
-    workspace, project = await _meant(recorder, said)
-    new_name = said.optional("newProjectName")
-    description = said.fields.get("newProjectDescription")
+    workspace, project = await _meant(recorder, payload)
+    new_name = payload.optional("newProjectName")
+    description = payload.fields.get("newProjectDescription")
     if description is not None:
-        await _describe(recorder, said, workspace, project, str(description))
+        await _describe(recorder, payload, workspace, project, str(description))
     if new_name and new_name != project:
         await recorder.settled()
-        await _rename(recorder, said, workspace, project, place("project", new_name))
+        await _rename(recorder, payload, workspace, project, place("project", new_name))
         project = new_name
     return {"projectId": project_id(workspace, project), "projectName": project, "workspaceName": workspace}
 
 
-async def _describe(recorder: Recorder, said: Said, workspace: str, project: str, description: str) -> None:
+async def _describe(recorder: Recorder, payload: Payload, workspace: str, project: str, description: str) -> None:
     updated = ProjectUpdated(at_us=recorder.stamp(), workspace=workspace, project=project, description=description)
-    await recorder.say(project_key(workspace, project), said.words, [updated])
+    await recorder.record(project_key(workspace, project), payload.content, [updated])
 
 
-async def _rename(recorder: Recorder, said: Said, workspace: str, project: str, new_name: str) -> None:
-    """A project is its name, so that the new one is another one, to which everything goes. Said again after it broke
+async def _rename(recorder: Recorder, payload: Payload, workspace: str, project: str, new_name: str) -> None:
+    """A project is its name, so that the new one is another one, to which everything goes. Payload again after it broke
     off in the middle, it does the rest."""
     lookup = recorder.lookup
     if await lookup.project_exists(workspace, new_name) and await lookup.runs_of(workspace, new_name):
@@ -59,48 +60,48 @@ async def _rename(recorder: Recorder, said: Said, workspace: str, project: str, 
         at_us=recorder.stamp(), workspace=workspace, project=new_name, description=about.description
     )
     noted = ProjectUpdated(at_us=recorder.stamp(), workspace=workspace, project=new_name, notes=about.notes)
-    await recorder.say(key, said.words, [created, noted])
+    await recorder.record(key, payload.content, [created, noted])
     for run in await lookup.runs_of(workspace, project):
         moved = RunMoved(at_us=recorder.stamp(), workspace=workspace, project=new_name)
-        await recorder.say(run, said.words, [moved], wait=False)
+        await recorder.record(run, payload.content, [moved], wait=False)
     deleted = ProjectDeleted(at_us=recorder.stamp(), workspace=workspace, project=project)
-    await recorder.say(project_key(workspace, project), said.words, [deleted])
+    await recorder.record(project_key(workspace, project), payload.content, [deleted])
     await recorder.settled()
 
 
-async def delete(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    """A project; its experiments too if that is asked, else one that has some is refused."""
-    workspace, project = await _meant(recorder, said)
+async def delete(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    """A project; its experiments too if the request says so, else one that has some is refused."""
+    workspace, project = await _meant(recorder, payload)
     runs = await recorder.lookup.runs_of(workspace, project)
-    if runs and not said.flag("deleteAllExperiments"):
+    if runs and not payload.flag("deleteAllExperiments"):
         raise refused(f"{workspace}/{project} has {len(runs)} experiments: delete them too (delete_experiments=True)")
     for run in runs:
-        await recorder.say(run, said.words, [RunDeleted(at_us=recorder.stamp())], wait=False)
+        await recorder.record(run, payload.content, [RunDeleted(at_us=recorder.stamp())], wait=False)
     deleted = ProjectDeleted(at_us=recorder.stamp(), workspace=workspace, project=project)
-    await recorder.say(project_key(workspace, project), said.words, [deleted])
+    await recorder.record(project_key(workspace, project), payload.content, [deleted])
     await recorder.settled()
     return {}
 
 
-async def notes(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    workspace, project = await _meant(recorder, said)
+async def notes(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    workspace, project = await _meant(recorder, payload)
     noted = ProjectUpdated(
-        at_us=recorder.stamp(), workspace=workspace, project=project, notes=str(said.fields.get("notes") or "")
+        at_us=recorder.stamp(), workspace=workspace, project=project, notes=str(payload.fields.get("notes") or "")
     )
-    await recorder.say(project_key(workspace, project), said.words, [noted])
+    await recorder.record(project_key(workspace, project), payload.content, [noted])
     return {"notes": noted.notes}
 
 
-async def _meant(recorder: Recorder, said: Said) -> tuple[str, str]:
+async def _meant(recorder: Recorder, payload: Payload) -> tuple[str, str]:
     """The project of a request, by its id or by its names. Raises Problem."""
-    asked = said.optional("projectId")
-    if asked is not None:
-        found = await recorder.lookup.project_of(asked)
+    project_id_ = payload.optional("projectId")
+    if project_id_ is not None:
+        found = await recorder.lookup.project_of(project_id_)
         if found is None:
-            raise refused(f"there is no project with the id {asked}", status=404)
+            raise refused(f"there is no project with the id {project_id_}", status=404)
         return found
-    workspace = place("workspace", said.optional("workspaceName") or DEFAULT_WORKSPACE)
-    project = place("project", said.text("projectName"))
+    workspace = place("workspace", payload.optional("workspaceName") or DEFAULT_WORKSPACE)
+    project = place("project", payload.text("projectName"))
     if not await recorder.lookup.project_exists(workspace, project):
         raise refused(f"there is no project {workspace}/{project}: look it up with get_projects", status=404)
     return workspace, project

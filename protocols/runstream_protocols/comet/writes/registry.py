@@ -1,7 +1,7 @@
 """The model registry: registered models are artifacts of the type `model` of whole workspaces.
 
-The fold gives numbers and says whose a version's name is, so that any number of gateways may be asked at once: each
-appends what it was asked, and reads back what came of it.
+The fold gives numbers and says whose a version's name is, so that any number of gateways may serve at once: each
+appends events, and reads back what came of them.
 """
 
 import re
@@ -38,15 +38,17 @@ from runstream_protocols.comet.conventions import (
     registry_item_id,
     registry_model_id,
 )
-from runstream_protocols.comet.writes.bodies import Said, place
-from runstream_protocols.comet.writes.deciding import decided, invalid, made
+from runstream_protocols.comet.errors import BAD_VERSION, no_experiment, refused
+from runstream_protocols.comet.writes.experiments import key_of, place
 from runstream_protocols.comet.writes.models import files_of_model, model_with_id
-from runstream_protocols.comet.writes.recording import Recorder
-from runstream_protocols.comet.writes.refusals import BAD_VERSION, no_experiment, refused
+from runstream_protocols.comet.writes.outcomes import append_and_wait
 from runstream_protocols.comet.writes.renaming import rename
+from runstream_protocols.kit.outcomes import event_of, invalid
+from runstream_protocols.kit.payloads import Payload
+from runstream_protocols.kit.recorder import Recorder
 from runstream_service.lookup import KnownArtifact, KnownFile
 
-Answer = dict[str, object]
+Response = dict[str, object]
 
 #: What the client's user is told to give: MAJOR.MINOR.PATCH of https://semver.org.
 _VERSION: Final = re.compile(
@@ -56,32 +58,32 @@ _VERSION: Final = re.compile(
 _FIRST_VERSION: Final = "1.0.0"
 
 
-async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def create(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """A version, made of a model of an experiment, in the experiment's workspace."""
     return await _register(
         recorder,
         request,
-        said,
-        run=said.key,
-        model=said.text("experimentModelName"),
-        description=said.fields.get("registryModelDescription"),
-        public=said.fields.get("publicModel"),
-        comment=said.fields.get("versionComment"),
+        payload,
+        run=key_of(payload),
+        model=payload.text("experimentModelName"),
+        description=payload.fields.get("registryModelDescription"),
+        public=payload.fields.get("publicModel"),
+        comment=payload.fields.get("versionComment"),
     )
 
 
-async def create_of_model(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def create_of_model(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """The same as clients before 3.5.42 say it: the experiment's model by its id."""
-    model_id = said.text("experimentModelId")
+    model_id = payload.text("experimentModelId")
     found = await model_with_id(recorder.lookup, model_id)
     if found is None:
         raise refused(f"no experiment has a model with the id {model_id[:80]!r}: log it first, or look it up")
     run, model = found
-    fields = said.fields
+    fields = payload.fields
     return await _register(
         recorder,
         request,
-        said,
+        payload,
         run=run,
         model=model,
         description=fields.get("description"),
@@ -91,14 +93,14 @@ async def create_of_model(recorder: Recorder, request: web.Request, said: Said) 
 
 
 async def _register(
-    recorder: Recorder, request: web.Request, said: Said, *, run: str, model: str, description: Any, public: Any,
+    recorder: Recorder, request: web.Request, payload: Payload, *, run: str, model: str, description: Any, public: Any,
     comment: Any,
-) -> Answer:  # fmt: skip
+) -> Response:  # fmt: skip
     known = await recorder.lookup.run(run)
     if known is None or known.deleted:
         raise no_experiment(run)
-    name = place("name of a registered model", said.optional("registryModelName") or model)
-    version = said.optional("version") or _FIRST_VERSION
+    name = place("name of a registered model", payload.optional("registryModelName") or model)
+    version = payload.optional("version") or _FIRST_VERSION
     if not _VERSION.fullmatch(version):
         detail = f"version {version[:80]!r} is no semantic version: give MAJOR.MINOR.PATCH, such as 1.0.0"
         raise refused(detail, code=BAD_VERSION)
@@ -108,27 +110,27 @@ async def _register(
         raise refused(detail)
     model_id = registry_model_id(known.workspace, name)
     where = {"workspace": known.workspace, "artifact_type": MODEL_TYPE, "name": name}
-    with recorder.until_answered(request, said.words) as stamp:
-        # Of a model that is there it changes nothing. Both are said each time, so that a retry says the same.
-        created = made(ArtifactCreated, at_us=stamp, **where, description=description or "", public=bool(public))
-        logged = made(
+    with recorder.until_responded(request, payload.content) as stamp:
+        # Of a model that is there it changes nothing. Both are written each time, so that a retry writes the same.
+        created = event_of(ArtifactCreated, at_us=stamp, **where, description=description or "", public=bool(public))
+        logged = event_of(
             ArtifactVersionLogged,
             at_us=stamp,
             **where,
             version=version,
             comment=comment or "",
-            tags=_labels(said.fields.get("tags") or said.fields.get("stages")),
-            status=_status(said.fields.get("status")),
+            tags=_labels(payload.fields.get("tags") or payload.fields.get("stages")),
+            status=_status(payload.fields.get("status")),
             run=run,
             files=tuple(_file(one) for one in files),
             metadata=_from(model, files),
         )
-        outcome = await decided(recorder, logged.key, said.words, stamp, [created, logged])
+        outcome = await append_and_wait(recorder, logged.key, payload.content, stamp, [created, logged])
     return {"registryModelId": model_id, "registryModelItemId": registry_item_id(model_id, outcome.ordinal)}
 
 
 def _from(model: str, files: Sequence[KnownFile]) -> dict[str, Any]:
-    """Where the version is from, and what was said about its files."""
+    """Where the version is from, and the metadata of its files."""
     about = {_path(one.name): _about_file(one) for one in files}
     kept = {name: metadata for name, metadata in about.items() if metadata}
     return {REGISTERED_FROM: model} | ({REGISTERED_FILES: kept} if kept else {})
@@ -159,102 +161,102 @@ def _file(file: KnownFile) -> ArtifactFile:
         raise invalid(error) from None
 
 
-async def update(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def update(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """Another description, another visibility; another name, by which it is another model: see `renaming`."""
-    model = await _model(recorder, said.text("registryModelId"))
-    public = said.fields.get("isPublic")
-    changes = {"description": said.fields.get("description"), "public": None if public is None else bool(public)}
+    model = await _model(recorder, payload.text("registryModelId"))
+    public = payload.fields.get("isPublic")
+    changes = {"description": payload.fields.get("description"), "public": None if public is None else bool(public)}
     if any(change is not None for change in changes.values()):
-        await _say(recorder, request, said, model, ArtifactUpdated, **changes)
-    name = place("name of a registered model", said.optional("registryModelName") or model.name)
+        await _record(recorder, request, payload, model, ArtifactUpdated, **changes)
+    name = place("name of a registered model", payload.optional("registryModelName") or model.name)
     if name != model.name:
-        with recorder.until_answered(request, said.words) as stamp:
+        with recorder.until_responded(request, payload.content) as stamp:
             changed = await _model(recorder, model.artifact)
-            await rename(recorder, said.words, stamp, changed, name)
+            await rename(recorder, payload.content, stamp, changed, name)
     return {"registryModelId": registry_model_id(model.workspace, name)}
 
 
-async def notes(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    model = await _named(recorder, said, "registryModelName")
-    text = str(said.fields.get("notes") or "")
-    await _say(recorder, request, said, model, ArtifactUpdated, notes=text)
+async def notes(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    model = await _named(recorder, payload, "registryModelName")
+    text = str(payload.fields.get("notes") or "")
+    await _record(recorder, request, payload, model, ArtifactUpdated, notes=text)
     return {"notes": text}
 
 
-async def delete(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    """A model with all its versions, and what was said about them."""
-    model = await _named(recorder, said, "modelName")
+async def delete(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    """A model with all its versions, and what was written about them."""
+    model = await _named(recorder, payload, "modelName")
     where = {"workspace": model.workspace, "name": model.name}
-    with recorder.until_answered(request, said.words) as stamp:
+    with recorder.until_responded(request, payload.content) as stamp:
         events = [
-            made(ArtifactDeleted, at_us=stamp, artifact_type=kind, **where) for kind in (REMARKS_TYPE, MODEL_TYPE)
+            event_of(ArtifactDeleted, at_us=stamp, artifact_type=kind, **where) for kind in (REMARKS_TYPE, MODEL_TYPE)
         ]
-        await decided(recorder, events[-1].key, said.words, stamp, events)
+        await append_and_wait(recorder, events[-1].key, payload.content, stamp, events)
     return {}
 
 
-async def delete_item(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    model, ordinal = await _item(recorder, said.text("modelItemId"))
-    return await _say(recorder, request, said, model, ArtifactVersionDeleted, ordinal=ordinal)
+async def delete_item(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    model, ordinal = await _item(recorder, payload.text("modelItemId"))
+    return await _record(recorder, request, payload, model, ArtifactVersionDeleted, ordinal=ordinal)
 
 
-async def update_item(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def update_item(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """Another comment, other tags: all that it has from now on. (Stages are what the client called tags before.)"""
-    model, ordinal = await _item(recorder, said.text("registryModelItemId"))
-    stages = said.fields.get("stages")
+    model, ordinal = await _item(recorder, payload.text("registryModelItemId"))
+    stages = payload.fields.get("stages")
     labels = {} if stages is None else {"tags": _labels(stages), "stages": ()}
-    comment = said.fields.get("comment")
-    return await _say(
-        recorder, request, said, model, ArtifactVersionUpdated, ordinal=ordinal, comment=comment, **labels
+    comment = payload.fields.get("comment")
+    return await _record(
+        recorder, request, payload, model, ArtifactVersionUpdated, ordinal=ordinal, comment=comment, **labels
     )
 
 
-async def status(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    model, ordinal = await _item(recorder, said.text("modelItemId"))
-    wanted = _status(said.text("status"))
-    return await _say(recorder, request, said, model, ArtifactVersionUpdated, ordinal=ordinal, status=wanted)
+async def status(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    model, ordinal = await _item(recorder, payload.text("modelItemId"))
+    wanted = _status(payload.text("status"))
+    return await _record(recorder, request, payload, model, ArtifactVersionUpdated, ordinal=ordinal, status=wanted)
 
 
-async def add_tag(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    model, ordinal = await _item(recorder, said.text("modelItemId"))
-    added = _labels([said.text("stage")])
-    return await _say(recorder, request, said, model, ArtifactVersionUpdated, ordinal=ordinal, tags_added=added)
+async def add_tag(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    model, ordinal = await _item(recorder, payload.text("modelItemId"))
+    added = _labels([payload.text("stage")])
+    return await _record(recorder, request, payload, model, ArtifactVersionUpdated, ordinal=ordinal, tags_added=added)
 
 
-async def delete_tag(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def delete_tag(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """A tag, or one of our stages, which the client cannot tell from tags."""
-    model, ordinal = await _item(recorder, said.text("modelItemId"))
-    gone = said.text("stage")
+    model, ordinal = await _item(recorder, payload.text("modelItemId"))
+    gone = payload.text("stage")
     fields: dict[str, Any] = {"tags_removed": _labels([gone])}
     for known in await recorder.lookup.artifact_versions(model.artifact, [ordinal]):
         if gone in known.stages:
             fields["stages"] = tuple(stage for stage in known.stages if stage != gone)
-    return await _say(recorder, request, said, model, ArtifactVersionUpdated, ordinal=ordinal, **fields)
+    return await _record(recorder, request, payload, model, ArtifactVersionUpdated, ordinal=ordinal, **fields)
 
 
-async def metadata(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def metadata(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """Metadata by name, over what there is."""
     found: dict[str, Any] = {}
-    for one in said.listed("metadata"):
+    for one in payload.listed("metadata"):
         if not isinstance(one, dict) or not isinstance(one.get("key"), str):
             raise refused("a member of metadata has no key: give a list of {key, value}", name="metadata")
         found[one["key"]] = one.get("value")
-    return await _remark(recorder, request, said, {REMARK_METADATA: found})
+    return await _remark(recorder, request, payload, {REMARK_METADATA: found})
 
 
-async def status_configuration(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    """What is to hold for a version in a status, in place of what was said before. It is kept, not enforced."""
+async def status_configuration(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    """What is to hold for a version in a status, in place of what was before. It is kept, not enforced."""
     wanted = ("status", "isReviewRequired", "statusConfiguration", "comment")
-    said.text("status")
-    configuration = {name: said.fields[name] for name in wanted if name in said.fields}
-    return await _remark(recorder, request, said, {REMARK_CONFIGURATION: configuration})
+    payload.text("status")
+    configuration = {name: payload.fields[name] for name in wanted if name in payload.fields}
+    return await _remark(recorder, request, payload, {REMARK_CONFIGURATION: configuration})
 
 
-async def _remark(recorder: Recorder, request: web.Request, said: Said, content: dict[str, Any]) -> Answer:
+async def _remark(recorder: Recorder, request: web.Request, payload: Payload, content: dict[str, Any]) -> Response:
     """Something about a version that has no place in it."""
     model, ordinal = await _item(recorder, request.match_info["item"])
-    with recorder.until_answered(request, said.words) as stamp:
-        logged = made(
+    with recorder.until_responded(request, payload.content) as stamp:
+        logged = event_of(
             ArtifactVersionLogged,
             at_us=stamp,
             workspace=model.workspace,
@@ -262,18 +264,23 @@ async def _remark(recorder: Recorder, request: web.Request, said: Said, content:
             name=model.name,
             metadata={REMARK_OF: ordinal, **content},
         )
-        await decided(recorder, logged.key, said.words, stamp, [logged])
+        await append_and_wait(recorder, logged.key, payload.content, stamp, [logged])
     return {}
 
 
-async def _say(
-    recorder: Recorder, request: web.Request, said: Said, model: KnownArtifact, kind: type[AboutArtifact], **fields: Any
-) -> Answer:
+async def _record(
+    recorder: Recorder,
+    request: web.Request,
+    payload: Payload,
+    model: KnownArtifact,
+    kind: type[AboutArtifact],
+    **fields: Any,
+) -> Response:
     """One event about a model or one of its versions."""
-    with recorder.until_answered(request, said.words) as stamp:
+    with recorder.until_responded(request, payload.content) as stamp:
         where = {"workspace": model.workspace, "artifact_type": MODEL_TYPE, "name": model.name}
-        event: Any = made(kind, at_us=stamp, **where, **fields)
-        await decided(recorder, event.key, said.words, stamp, [event])
+        event: Any = event_of(kind, at_us=stamp, **where, **fields)
+        await append_and_wait(recorder, event.key, payload.content, stamp, [event])
     return {}
 
 
@@ -298,8 +305,8 @@ async def _model(recorder: Recorder, model_id: str) -> KnownArtifact:
     return found
 
 
-async def _named(recorder: Recorder, said: Said, member: str) -> KnownArtifact:
-    workspace, name = said.optional("workspaceName") or DEFAULT_WORKSPACE, said.text(member)
+async def _named(recorder: Recorder, payload: Payload, member: str) -> KnownArtifact:
+    workspace, name = payload.optional("workspaceName") or DEFAULT_WORKSPACE, payload.text(member)
     found = await recorder.lookup.artifact(registry_model_id(workspace, name))
     if found is None:
         detail = f"there is no registered model {name[:140]!r} in {workspace[:140]}: see get_registry_model_names"

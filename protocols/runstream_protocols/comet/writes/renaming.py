@@ -1,9 +1,9 @@
 """Another name for a registered model.
 
 An artifact is its name, and its events are where the name leads. So the model under the new name is another one, to
-which everything is said that holds of the old one, with the times that it had; then the old one is deleted. What was
-said of the old one meanwhile comes behind: the fold kept it as it was when it was deleted. Both are the work of the
-fold, so that nothing is lost with any number of gateways. Ids, and the history before, are not carried over.
+which everything is written that holds of the old one, with the times that it had; then the old one is deleted. What
+was written about the old one meanwhile comes behind: the fold kept it as it was when it was deleted. Both are the work
+of the fold, so that nothing is lost with any number of gateways. Ids, and the history before, are not carried over.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -20,23 +20,24 @@ from runstream.events.artifacts import (
 from runstream.events.control import encode_event
 from runstream.events.positions import Positions
 from runstream_protocols.comet.conventions import MODEL_TYPE, REMARK_OF, REMARKS_TYPE, registry_model_id, remarks_id
-from runstream_protocols.comet.writes.deciding import Asked, asked, made, outcome_of
-from runstream_protocols.comet.writes.recording import Recorder
-from runstream_protocols.comet.writes.refusals import refused
+from runstream_protocols.comet.errors import refused
+from runstream_protocols.comet.writes.outcomes import outcome_of
+from runstream_protocols.kit.outcomes import Appended, append_events, event_of
+from runstream_protocols.kit.recorder import Recorder
 from runstream_service.lookup import ArtifactOutcome, KnownArtifact, KnownVersion
 
-#: What can be said again before the client gives its request up, after 10 s: some 10 ms a version.
+#: What can be written again before the client gives its request up, after 10 s: some 10 ms a version.
 _MAX_VERSIONS: Final = 500
 #: Versions whose files stand in memory at once: 50 of 250 kB are 12 MB.
 _AT_ONCE: Final = 50
-#: What can be said anew about a version.
+#: What can change of a version.
 _CHANGING: Final = ("comment", "status", "tags", "aliases", "stages")
 
 
-async def rename(recorder: Recorder, words: bytes, stamp: int, old: KnownArtifact, name: str) -> None:
-    """Say everything again under the new name, and delete the old one. One that broke off goes on where it was when it
-    is asked again. Raises Problem if the new name is another model's, or there is too much to say."""
-    move = Move(recorder, words, stamp, old, name)
+async def rename(recorder: Recorder, content: bytes, stamp: int, old: KnownArtifact, name: str) -> None:
+    """Write everything again under the new name, and delete the old one. One that broke off goes on where it was when
+    the request comes again. Raises Problem if the new name is another model's, or there is too much to write."""
+    move = Move(recorder, content, stamp, old, name)
     await move.check()
     await move.carry()
     await move.carry_rest(await move.delete())
@@ -45,11 +46,11 @@ async def rename(recorder: Recorder, words: bytes, stamp: int, old: KnownArtifac
 class Move:
     """One rename. What each part does is done again, where it broke off, without harm."""
 
-    def __init__(self, recorder: Recorder, words: bytes, stamp: int, old: KnownArtifact, name: str) -> None:
-        self._recorder, self._lookup, self._words, self._stamp = recorder, recorder.lookup, words, stamp
+    def __init__(self, recorder: Recorder, content: bytes, stamp: int, old: KnownArtifact, name: str) -> None:
+        self._recorder, self._lookup, self._content, self._stamp = recorder, recorder.lookup, content, stamp
         self._old, self._name = old, name
         self._new_id = registry_model_id(old.workspace, name)
-        #: What the old one's numbers are called, and what was said under the new name.
+        #: What the old one's numbers are called, and what was written under the new name.
         self._texts: dict[int, str] = {}
 
     async def check(self) -> None:
@@ -68,9 +69,9 @@ class Move:
             raise refused(f"there is a registered model {self._name} already: give another name")
 
     async def carry(self) -> None:
-        """Say under the new name what is not said there yet of the old one."""
+        """Write under the new name what is not written there yet of the old one."""
         if await self._lookup.artifact(self._new_id) is None:
-            await self._all_done([await self._say(self._created())])
+            await self._all_done([await self._record(self._created())])
         await self._carry_versions(await self._lookup.artifact_ordinals(self._old.artifact))
         old = remarks_id(self._old.workspace, self._old.name)
         await self._carry_remarks(await self._lookup.artifact_ordinals(old))
@@ -85,37 +86,38 @@ class Move:
         await self._carry_remarks(await self._lookup.artifact_ordinals(old, removed_at))
         gone = {self._texts[ordinal] for ordinal in before.difference(ordinals)}
         named = self._named(MODEL_TYPE)
-        said = [
-            await self._say(made(ArtifactVersionDeleted, at_us=self._stamp, **named, ordinal=one.ordinal))
+        appended = [
+            await self._record(event_of(ArtifactVersionDeleted, at_us=self._stamp, **named, ordinal=one.ordinal))
             async for one in self._versions(self._new_id)
             if one.version in gone
         ]
-        await self._all_done(said)
+        await self._all_done(appended)
 
     async def delete(self) -> Positions:
-        """Delete the old one; where in the log that counts, which is not here if it was said before."""
+        """Delete the old one; where in the log that counts, which is not here if it was written before."""
         where = {"workspace": self._old.workspace, "name": self._old.name}
         events = [
-            made(ArtifactDeleted, at_us=self._stamp, artifact_type=kind, **where) for kind in (REMARKS_TYPE, MODEL_TYPE)
+            event_of(ArtifactDeleted, at_us=self._stamp, artifact_type=kind, **where)
+            for kind in (REMARKS_TYPE, MODEL_TYPE)
         ]
-        (outcome,) = await self._all_done([await self._say(*events)])
+        (outcome,) = await self._all_done([await self._record(*events)])
         return outcome.position
 
     async def _carry_versions(self, ordinals: Sequence[int]) -> None:
         there = {one.version: one async for one in self._versions(self._new_id)}
-        said: list[Asked] = []
+        appended: list[Appended] = []
         async for one in self._versions(self._old.artifact, ordinals):
             self._texts[one.ordinal] = one.version
             event = self._version(one, there.get(one.version))
             if event is not None:
-                said.append(await self._say(event))
-        await self._all_done(said)
+                appended.append(await self._record(event))
+        await self._all_done(appended)
 
     async def _carry_remarks(self, ordinals: Sequence[int]) -> None:
-        """Those that are there are the first ones: they are said in their order."""
+        """Those that are there are the first ones: they are written in their order."""
         new_ordinals = {one.version: one.ordinal async for one in self._versions(self._new_id)}
         new, old = (remarks_id(self._old.workspace, name) for name in (self._name, self._old.name))
-        said: list[Asked] = []
+        appended: list[Appended] = []
         skipped = len(await self._lookup.artifact_ordinals(new))
         async for remark in self._versions(old, ordinals):
             ordinal = new_ordinals.get(self._texts.get(remark.metadata.get(REMARK_OF, 0), ""))
@@ -123,8 +125,8 @@ class Move:
                 continue
             skipped -= 1
             if skipped < 0:
-                said.append(await self._say(self._remark(remark, ordinal)))
-        await self._all_done(said)
+                appended.append(await self._record(self._remark(remark, ordinal)))
+        await self._all_done(appended)
 
     async def _versions(self, artifact: str, ordinals: Sequence[int] | None = None) -> AsyncIterator[KnownVersion]:
         numbers = await self._lookup.artifact_ordinals(artifact) if ordinals is None else ordinals
@@ -137,7 +139,7 @@ class Move:
 
     def _created(self) -> ArtifactEvent:
         old = self._old
-        return made(
+        return event_of(
             ArtifactCreated,
             at_us=old.created_at_us,
             **self._named(MODEL_TYPE),
@@ -150,16 +152,16 @@ class Move:
     def _remark(self, remark: KnownVersion, ordinal: int) -> ArtifactEvent:
         metadata = {**remark.metadata, REMARK_OF: ordinal}
         named = self._named(REMARKS_TYPE)
-        return made(
+        return event_of(
             ArtifactVersionLogged, at_us=remark.created_at_us, **named, version=remark.version, metadata=metadata
         )
 
     def _version(self, one: KnownVersion, there: KnownVersion | None) -> ArtifactEvent | None:
-        """What is to be said so that the version is there as it is; None if it is."""
+        """Return what is to be written so that the version is there as it is; None if it is."""
         named = self._named(MODEL_TYPE)
         changing: dict[str, Any] = {field: getattr(one, field) for field in _CHANGING}
         if there is None:
-            return made(
+            return event_of(
                 ArtifactVersionLogged,
                 at_us=one.created_at_us,
                 **named,
@@ -171,17 +173,17 @@ class Move:
             )
         if all(getattr(there, field) == value for field, value in changing.items()):
             return None
-        return made(ArtifactVersionUpdated, at_us=self._stamp, **named, ordinal=there.ordinal, **changing)
+        return event_of(ArtifactVersionUpdated, at_us=self._stamp, **named, ordinal=there.ordinal, **changing)
 
-    async def _say(self, *events: ArtifactEvent) -> Asked:
-        """The same again, after it broke off, counts once: the words are the events'."""
-        words = b"\n".join((self._words, *(encode_event(event) for event in events)))
-        return await asked(self._recorder, events[-1].key, words, self._stamp, events)
+    async def _record(self, *events: ArtifactEvent) -> Appended:
+        """The same again, after it broke off, counts once: the content is the events'."""
+        content = b"\n".join((self._content, *(encode_event(event) for event in events)))
+        return await append_events(self._recorder, events[-1].key, content, self._stamp, events)
 
-    async def _all_done(self, said: Sequence[Asked]) -> list[ArtifactOutcome]:
+    async def _all_done(self, appended: Sequence[Appended]) -> list[ArtifactOutcome]:
         """Wait until all of it can be read, and was done. Raises Problem."""
         await self._recorder.settled()
-        return [await outcome_of(self._recorder, one) for one in said]
+        return [await outcome_of(self._recorder, one) for one in appended]
 
 
 def _told_by(version: KnownVersion) -> tuple[str, int, str]:

@@ -9,24 +9,26 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from runstream_ingest.gateway.routes import Gateway
+from runstream_protocols.comet.errors import as_client_reads
 from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS
 from runstream_protocols.comet.writes import live, projects, registry, uploads, writes
-from runstream_protocols.comet.writes.bodies import Said, read_said, said_in_query
-from runstream_protocols.comet.writes.files import Files
-from runstream_protocols.comet.writes.recording import Recorder
+from runstream_protocols.kit.errors import shaped
+from runstream_protocols.kit.payloads import Payload, query_payload, read_payload
+from runstream_protocols.kit.recorder import Recorder
+from runstream_protocols.kit.uploads import Uploads
 from runstream_query.answers import Answer
 from runstream_query.http.described import Described
 from runstream_service.access import Action
 from runstream_service.assets import AssetStorage
 from runstream_service.lookup import Lookup
 from runstream_service.problems import Handler as RequestHandler
-from runstream_service.problems import Problem, problem_of
+from runstream_service.problems import Problem
 from runstream_service.routing import add_route
 from runstream_service.store import StoreError
 
-Handler = Callable[[Recorder, web.Request, Said], Awaitable[dict[str, object]]]
+Handler = Callable[[Recorder, web.Request, Payload], Awaitable[dict[str, object]]]
 
-#: The client gives a request up after 10 s and makes it again: a later answer would be an answer to nobody.
+#: The client gives a request up after 10 s and makes it again: a later response would be read by nobody.
 VISIBLE_TIMEOUT_S: Final = 5.0
 
 
@@ -176,7 +178,7 @@ def add_comet_writes(
         gateway.appender,
         gateway.pressure,
         lookup,
-        Files(assets, gateway.pressure, settings),
+        Uploads(assets, gateway.pressure, settings),
         timeout_s,
         settings.is_only_gateway,
     )
@@ -186,44 +188,44 @@ def add_comet_writes(
 
 
 def _handler(route: Route, recorder: Recorder, gateway: Gateway) -> RequestHandler:
+    retry_after_s = gateway.settings.retry_after_s
+
+    def store_error(error: Exception) -> Problem | None:
+        if not isinstance(error, StoreError):
+            return None
+        title = "The store does not answer"
+        return Problem(503, "store-unavailable", title, str(error), retry_after_s=retry_after_s)
+
+    def shape(problem: Problem) -> Problem:
+        if problem.status == 429:
+            # What makes the client keep a batch and send it later.
+            problem.headers["Retry-After-Custom"] = str(retry_after_s)
+        return as_client_reads(problem)
+
     async def serve(request: web.Request) -> web.Response:
-        try:
-            answer = await _answer(route, recorder, gateway, request)
-        except StoreError as error:
-            title = "The store does not answer"
-            retry_after_s = gateway.settings.retry_after_s
-            raise Problem(503, "store-unavailable", title, str(error), retry_after_s=retry_after_s) from error
-        except Exception as error:
-            problem = problem_of(error)
-            if problem is None:
-                raise
-            problem.extensions = {"msg": problem.detail, **problem.extensions}
-            if problem.status == 429:
-                # What makes the client keep a batch and send it later.
-                problem.headers["Retry-After-Custom"] = str(gateway.settings.retry_after_s)
-            raise problem from error
-        body = json.dumps(answer).encode()
-        # The client takes this very type: with a charset behind it, it says that the answer is no JSON.
-        return web.Response(body=body, headers={"Content-Type": "application/json"})
+        with shaped(shape, (store_error,)):
+            response = await _respond(route, recorder, gateway, request)
+        # The client takes this very type: with a charset behind it, it finds no JSON.
+        return web.Response(body=json.dumps(response).encode(), headers={"Content-Type": "application/json"})
 
     return serve
 
 
-async def _answer(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> dict[str, object]:
-    with recorder.answering(request):
-        answer = await _handled(route, recorder, gateway, request)
+async def _respond(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> dict[str, object]:
+    with recorder.responding(request):
+        response = await _handle(route, recorder, gateway, request)
         # Nothing of the body is held any more.
-        await recorder.appended_visible()
-    return answer
+        await recorder.wait_until_visible()
+    return response
 
 
-async def _handled(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> dict[str, object]:
+async def _handle(route: Route, recorder: Recorder, gateway: Gateway, request: web.Request) -> dict[str, object]:
     settings = gateway.settings
     if route.multipart:
         # A file of any size goes through the disk, not through memory.
-        return await route.handle(recorder, request, said_in_query(request))
+        return await route.handle(recorder, request, query_payload(request))
     limit = settings.max_request_bytes
     if route.small:
         limit = min(limit, settings.max_description_bytes)
     with gateway.pressure.admitted(request, "other") as hold:
-        return await route.handle(recorder, request, await read_said(request, limit, settings, hold.grow))
+        return await route.handle(recorder, request, await read_payload(request, limit, settings, hold.grow))

@@ -10,12 +10,14 @@ from aiohttp import web
 from runstream.events.control import AssetDeleted, AssetLogged, RunEvent
 from runstream_protocols.comet.conventions import CODE, GRAPH, HTML, LINK, MODEL, OVERRIDES, PATCH, kind_of_asset
 from runstream_protocols.comet.paths import asset_link
-from runstream_protocols.comet.writes.bodies import Said
-from runstream_protocols.comet.writes.files import Upload, metadata_of
-from runstream_protocols.comet.writes.recording import Recorder
-from runstream_protocols.comet.writes.values import asset_name, fitted, step_of
+from runstream_protocols.comet.writes.experiments import experiment_of
+from runstream_protocols.comet.writes.forms import Upload, receive
+from runstream_protocols.comet.writes.metadata import metadata_of
+from runstream_protocols.kit.payloads import Payload
+from runstream_protocols.kit.recorder import Recorder
+from runstream_protocols.kit.values import asset_name, fitted, step_of
 
-Answer = dict[str, object]
+Response = dict[str, object]
 
 _MAX_ID_CHARS: Final = 64
 _MAX_KIND_CHARS: Final = 100
@@ -25,10 +27,10 @@ _MAX_REMOTE_FILES: Final = 1_000
 _YOURS: Final = "auto-generated-in-the-backend"
 
 
-async def asset(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def asset(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """An asset. How it is called stands in the query string; names in the body mean nothing."""
-    key = await recorder.require(said.key)
-    upload = await recorder.files.received(request)
+    key = await experiment_of(recorder, payload)
+    upload = await receive(recorder.uploads, request)
     query = request.query
     name, group = query.get("fileName") or query.get("figName"), query.get("groupingName")
     if name in (None, "", _YOURS):
@@ -46,18 +48,18 @@ async def asset(recorder: Recorder, request: web.Request, said: Said) -> Answer:
         metadata=_metadata(upload, query),
     )
     events: list[RunEvent] = []
-    if said.flag("overwrite"):
+    if payload.flag("overwrite"):
         before = await recorder.lookup.assets_named(key, logged.name)
         events += [AssetDeleted(at_us=logged.at_us, asset_id=old) for old in before if old != logged.asset_id]
-    await recorder.say(key, said.words, [*events, logged])
+    await recorder.record(key, payload.content, [*events, logged])
     link = asset_link(request, experimentKey=key, assetId=logged.asset_id)
     return {"assetId": logged.asset_id, "imageId": logged.asset_id, "link": link}
 
 
-async def patch(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def patch(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """What was changed since the commit, as the archive that the client made."""
-    key = await recorder.require(said.key)
-    upload = await recorder.files.received(request)
+    key = await experiment_of(recorder, payload)
+    upload = await receive(recorder.uploads, request)
     logged = AssetLogged(
         at_us=recorder.stamp(),
         asset_id=PATCH,
@@ -67,16 +69,16 @@ async def patch(recorder: Recorder, request: web.Request, said: Said) -> Answer:
         size_bytes=upload.size_bytes,
         content_type="application/zip",
     )
-    await recorder.say(key, said.words, [logged])
+    await recorder.record(key, payload.content, [logged])
     return {}
 
 
-async def item(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def item(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """One piece of an asset of several (points in space), or an asset's small picture. Who sends it stands in a part
     of the body."""
-    upload = await recorder.files.received(request)
-    parameters = {**said.fields, **(upload.parameters or {})}
-    key = await recorder.require(Said(parameters, b"").key)
+    upload = await receive(recorder.uploads, request)
+    parameters = {**payload.fields, **(upload.parameters or {})}
+    key = await experiment_of(recorder, Payload(parameters, b""))
     is_picture = "asset" in request.match_info
     parent = request.match_info.get("asset") or str(parameters.get("assetId") or "asset")
     what = "thumbnail" if is_picture else "asset-item"
@@ -90,35 +92,35 @@ async def item(recorder: Recorder, request: web.Request, said: Said) -> Answer:
         step=step_of(parameters.get("step")),
         metadata={name: value for name, value in parameters.items() if name not in ("apiKey", "experimentKey")},
     )
-    await recorder.say(key, said.words, [logged])
+    await recorder.record(key, payload.content, [logged])
     return {"assetId": logged.asset_id}
 
 
-async def page(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def page(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """A piece of the experiment's page, behind the others or in their place."""
-    piece = HTML + hashlib.sha256(said.words).hexdigest()[:24]
-    return await _text(recorder, said, "html", piece, {OVERRIDES: True} if said.flag("override") else {})
+    piece = HTML + hashlib.sha256(payload.content).hexdigest()[:24]
+    return await _text(recorder, payload, "html", piece, {OVERRIDES: True} if payload.flag("override") else {})
 
 
-async def code(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def code(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """The experiment's code, in place of what was there."""
-    return await _text(recorder, said, "code", CODE)
+    return await _text(recorder, payload, "code", CODE)
 
 
-async def graph(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def graph(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """The model's graph, in place of what was there."""
-    return await _text(recorder, said, "graph", GRAPH)
+    return await _text(recorder, payload, "graph", GRAPH)
 
 
 async def _text(
-    recorder: Recorder, said: Said, what: str, asset_id: str, metadata: Mapping[str, Any] | None = None
-) -> Answer:
+    recorder: Recorder, payload: Payload, what: str, asset_id: str, metadata: Mapping[str, Any] | None = None
+) -> Response:
     """The text of the member `what` as a file of that kind."""
-    content = str(said.fields.get(what) or "").encode(errors="replace")
+    content = str(payload.fields.get(what) or "").encode(errors="replace")
     suffix, content_type = ("html", "text/html") if what == "html" else ("txt", "text/plain")
     await _log(
         recorder,
-        said,
+        payload,
         content,
         asset_id=asset_id,
         name=f"comet/{what}.{suffix}",
@@ -129,33 +131,33 @@ async def _text(
     return {}
 
 
-async def empty(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def empty(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """An asset whose pieces come one by one."""
-    asset_id = hashlib.sha256(said.words + b"%d" % recorder.stamp()).hexdigest()[:32]
+    asset_id = hashlib.sha256(payload.content + b"%d" % recorder.stamp()).hexdigest()[:32]
     await _log(
         recorder,
-        said,
+        payload,
         b"",
         asset_id=asset_id,
-        name=asset_name(said.fields.get("userFileName") or "unnamed"),
-        kind=_kind(said.fields.get("assetType") or "asset"),
-        step=step_of(said.fields.get("step")),
-        metadata=metadata_of(said.fields.get("metadata")),
+        name=asset_name(payload.fields.get("userFileName") or "unnamed"),
+        kind=_kind(payload.fields.get("assetType") or "asset"),
+        step=step_of(payload.fields.get("step")),
+        metadata=metadata_of(payload.fields.get("metadata")),
     )
     return {"assetId": asset_id}
 
 
-async def remote_model(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def remote_model(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """Files of a model that are somewhere else."""
-    model = said.text("modelName")
-    for one in said.listed("remoteEntities", _MAX_REMOTE_FILES):
+    model = payload.text("modelName")
+    for one in payload.listed("remoteEntities", _MAX_REMOTE_FILES):
         if not isinstance(one, dict):
             continue
         uri = str(one.get("remoteUrl") or one.get("link") or "")
         made = hashlib.sha256(f"{model}\n{uri}".encode(errors="replace")).hexdigest()[:32]
         await _log(
             recorder,
-            said,
+            payload,
             uri.encode(errors="replace"),
             asset_id=fitted(one.get("assetId") or made, _MAX_ID_CHARS),
             name=asset_name(f"{model}/{one.get('fileName') or uri.rpartition('/')[2] or 'model'}"),
@@ -166,11 +168,11 @@ async def remote_model(recorder: Recorder, request: web.Request, said: Said) -> 
     return {}
 
 
-async def _log(recorder: Recorder, said: Said, content: bytes, **fields: Any) -> None:
-    key = await recorder.require(said.key)
-    sha256, size_bytes = await recorder.files.kept(content)
+async def _log(recorder: Recorder, payload: Payload, content: bytes, **fields: Any) -> None:
+    key = await experiment_of(recorder, payload)
+    sha256, size_bytes = await recorder.uploads.store(content)
     logged = AssetLogged(at_us=recorder.stamp(), sha256=sha256, size_bytes=size_bytes, **fields)
-    await recorder.say(key, said.words + logged.asset_id.encode(), [logged])
+    await recorder.record(key, payload.content + logged.asset_id.encode(), [logged])
 
 
 def _metadata(upload: Upload, query: Mapping[str, str]) -> dict[str, Any]:
@@ -189,11 +191,11 @@ def _metadata(upload: Upload, query: Mapping[str, str]) -> dict[str, Any]:
 def _asset_id(query: Mapping[str, str], key: str, upload: Upload) -> str:
     """The client's own; else one that the same file under the same name and step has again: the client may be sending
     it a second time."""
-    made = query.get("assetId") or query.get("imageId")
-    if made:
-        return fitted(made, _MAX_ID_CHARS)
-    said = (key, *(query.get(name, "") for name in ("fileName", "step", "type", "context")), upload.sha256)
-    return hashlib.sha256("\n".join(said).encode(errors="replace")).hexdigest()[:32]
+    given = query.get("assetId") or query.get("imageId")
+    if given:
+        return fitted(given, _MAX_ID_CHARS)
+    identity = (key, *(query.get(name, "") for name in ("fileName", "step", "type", "context")), upload.sha256)
+    return hashlib.sha256("\n".join(identity).encode(errors="replace")).hexdigest()[:32]
 
 
 def _kind(asset_type: Any) -> str:

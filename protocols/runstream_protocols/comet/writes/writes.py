@@ -38,25 +38,20 @@ from runstream_protocols.comet.conventions import (
     SECTION,
     link_name,
 )
+from runstream_protocols.comet.errors import refused
 from runstream_protocols.comet.paths import address_of
-from runstream_protocols.comet.writes.bodies import Said, checked_key, place
-from runstream_protocols.comet.writes.frames import (
-    ENDED,
-    STARTED,
-    Statement,
-    attempt_frame,
-    attempt_writer,
-    value_of,
-    values_frames,
-)
+from runstream_protocols.comet.writes.experiments import checked_key, existing, experiment_of, key_of, place
+from runstream_protocols.comet.writes.frames import value_of, values_frames
 from runstream_protocols.comet.writes.live import BEAT_MS, MONITOR_MS
-from runstream_protocols.comet.writes.recording import Recorder
-from runstream_protocols.comet.writes.refusals import refused
-from runstream_protocols.comet.writes.values import at_us_of, bounded, fitted, grouped, parameter_name, tags_of, text_of
+from runstream_protocols.kit.attempts import ENDED, STARTED, attempt_frame, attempt_writer
+from runstream_protocols.kit.payloads import Payload
+from runstream_protocols.kit.recorder import Recorder
+from runstream_protocols.kit.statements import Statement
+from runstream_protocols.kit.values import at_us_of, bounded, fitted, grouped, parameter_name, tags_of, text_of
 from runstream_service.turns import in_turns, worked
 
-Answer = dict[str, object]
-Handler = Callable[[Recorder, web.Request, Said], Awaitable[Answer]]
+Response = dict[str, object]
+Handler = Callable[[Recorder, web.Request, Payload], Awaitable[Response]]
 
 #: Experiments of one request: each is looked up, or has an append of its own.
 _MAX_KEYS: Final = 1_000
@@ -67,12 +62,12 @@ _NAME: Final = "Name"
 _NAME_BYTES: Final = 250
 
 
-async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def create(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """An experiment that others will write: it is not running."""
     key = uuid.uuid4().hex
-    workspace = place("workspace", said.optional("workspaceName") or DEFAULT_WORKSPACE)
-    project = place("project", said.optional("projectName") or DEFAULT_PROJECT)
-    name = said.optional("experimentName")
+    workspace = place("workspace", payload.optional("workspaceName") or DEFAULT_WORKSPACE)
+    project = place("project", payload.optional("projectName") or DEFAULT_PROJECT)
+    name = payload.optional("experimentName")
     writer = attempt_writer(key, "created")
     now_us = recorder.stamp()
     started = RunStarted(
@@ -83,13 +78,13 @@ async def create(recorder: Recorder, request: web.Request, said: Said) -> Answer
         attempt_frame(writer, key, ENDED, RunFinished(at_us=now_us)),
     ]
     await recorder.append(Statement(key, b"", now_us), frames)
-    recorder.knows(key)
+    recorder.remember(key)
     return {"experimentKey": key, "msg": "created"}
 
 
-async def keep_alive(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def keep_alive(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """A sign of life of an experiment that is written by REST: it runs until they stop coming."""
-    key = await recorder.require(said.key)
+    key = await experiment_of(recorder, payload)
     known = await recorder.lookup.run(key)
     writer = attempt_writer(key, "kept alive")
     now_us = recorder.stamp()
@@ -103,12 +98,12 @@ async def keep_alive(recorder: Recorder, request: web.Request, said: Said) -> An
     }
 
 
-async def metric(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    key = await recorder.require(said.key)
-    value = value_of(said.fields)
-    if not isinstance(said.fields.get("metricName"), str):
-        said.loose_text("metricName")
-    statement = recorder.statement(key, said.words, value.at_us)
+async def metric(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    key = await experiment_of(recorder, payload)
+    value = value_of(payload.fields)
+    if not isinstance(payload.fields.get("metricName"), str):
+        payload.loose_text("metricName")
+    statement = recorder.statement(key, payload.content, value.at_us)
     await recorder.append(statement, values_frames(statement, [value]))
     return {}
 
@@ -116,15 +111,15 @@ async def metric(recorder: Recorder, request: web.Request, said: Said) -> Answer
 def system_metrics(read: Callable[[Mapping[str, Any]], Iterator[tuple[str, Any]]]) -> Handler:
     """What a machine measured, as metrics of the names that the live client gives them."""
 
-    async def handle(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-        key = await recorder.require(said.key)
-        shared = {name: said.fields.get(name) for name in ("step", "epoch", "timestamp", "context")}
+    async def handle(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+        key = await experiment_of(recorder, payload)
+        shared = {name: payload.fields.get(name) for name in ("step", "epoch", "timestamp", "context")}
         values = [
             value_of({**shared, "metricName": name, "metricValue": number})
-            async for name, number in in_turns(islice(read(said.fields), said.max_items))
+            async for name, number in in_turns(islice(read(payload.fields), payload.max_items))
         ]
         at_us = values[0].at_us if values else None
-        statement = recorder.statement(key, said.words, at_us)
+        statement = recorder.statement(key, payload.content, at_us)
         frames = await worked(len(values), values_frames, statement, values)
         await recorder.append(statement, frames)
         return {}
@@ -145,9 +140,9 @@ def of_gpu(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         "totalMemory": "total_memory",
     }
     for gpu in _list_of(fields, "gpus"):
-        for said, name in names.items():
-            if isinstance(gpu, dict) and said in gpu:
-                yield f"sys.gpu.{gpu.get('gpuId', 0)}.{name}", gpu[said]
+        for theirs, name in names.items():
+            if isinstance(gpu, dict) and theirs in gpu:
+                yield f"sys.gpu.{gpu.get('gpuId', 0)}.{name}", gpu[theirs]
 
 
 def _list_of(fields: Mapping[str, Any], name: str) -> list[Any]:
@@ -164,65 +159,67 @@ def of_load(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "sys.load.avg", fields.get("loadAverage")
 
 
-async def parameter(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    name = parameter_name(said.loose_text("parameterName"))
-    return await _say(recorder, said, lambda at: ParametersLogged(at_us=at, values={name: _value(said)}))
+async def parameter(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    name = parameter_name(payload.loose_text("parameterName"))
+    return await _record(recorder, payload, lambda at: ParametersLogged(at_us=at, values={name: _value(payload)}))
 
 
-def _value(said: Said) -> object:
-    return bounded(said.fields.get("parameterValue"))
+def _value(payload: Payload) -> object:
+    return bounded(payload.fields.get("parameterValue"))
 
 
-async def delete_parameter(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    name = parameter_name(said.loose_text("parameterName"))
-    return await _say(recorder, said, lambda at: ParametersDeleted(at_us=at, names=(name,)))
+async def delete_parameter(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    name = parameter_name(payload.loose_text("parameterName"))
+    return await _record(recorder, payload, lambda at: ParametersDeleted(at_us=at, names=(name,)))
 
 
-async def delete_parameters(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def delete_parameters(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """A list of (experiment, parameter): usually of one experiment."""
     by_key: dict[str, list[str]] = {}
-    async for item in in_turns(said.listed("items")):
-        one = Said(item if isinstance(item, dict) else {}, b"")
-        by_key.setdefault(one.key, []).append(parameter_name(one.loose_text("parameterName")))
+    async for item in in_turns(payload.listed("items")):
+        one = Payload(item if isinstance(item, dict) else {}, b"")
+        by_key.setdefault(key_of(one), []).append(parameter_name(one.loose_text("parameterName")))
     if len(by_key) > _MAX_KEYS:
         raise refused(f"{len(by_key)} experiments are named, at most {_MAX_KEYS} can be at once", status=413)
     for key, names in by_key.items():
         portions = [tuple(names[at : at + _NAMES]) for at in range(0, len(names), _NAMES)]
-        await recorder.say(
-            key, said.words, [ParametersDeleted(at_us=recorder.stamp(), names=some) for some in portions]
+        await recorder.record(
+            key, payload.content, [ParametersDeleted(at_us=recorder.stamp(), names=some) for some in portions]
         )
     return {}
 
 
-async def other(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def other(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """Another value. The one called Name is the experiment's name."""
-    name, value = said.loose_text("key"), said.fields.get("value")
-    at_us = at_us_of(said.fields.get("timestamp"))
+    name, value = payload.loose_text("key"), payload.fields.get("value")
+    at_us = at_us_of(payload.fields.get("timestamp"))
     if name == _NAME and value not in (None, ""):
-        return await _say(recorder, said, lambda at: RunRenamed(at_us=at, name=fitted(value, _NAME_BYTES)), at_us)
+        return await _record(recorder, payload, lambda at: RunRenamed(at_us=at, name=fitted(value, _NAME_BYTES)), at_us)
     fitting = parameter_name(name)
-    return await _say(recorder, said, lambda at: OthersLogged(at_us=at, values={fitting: bounded(value)}), at_us)
+    return await _record(recorder, payload, lambda at: OthersLogged(at_us=at, values={fitting: bounded(value)}), at_us)
 
 
-async def delete_tags(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    key = await recorder.require(said.key)
-    listed = said.listed("tags")
+async def delete_tags(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    key = await experiment_of(recorder, payload)
+    listed = payload.listed("tags")
     events = [TagsRemoved(at_us=recorder.stamp(), tags=tags) async for tags in in_turns(tags_of(listed))]
-    await recorder.say(key, said.words, events)
+    await recorder.record(key, payload.content, events)
     return {}
 
 
-async def file_path(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def file_path(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     section, name = PROGRAM
-    path = bounded(said.loose_text("filePath"))
-    return await _say(recorder, said, lambda at: EnvironmentCaptured(at_us=at, section=section, values={name: path}))
+    path = bounded(payload.loose_text("filePath"))
+    return await _record(
+        recorder, payload, lambda at: EnvironmentCaptured(at_us=at, section=section, values={name: path})
+    )
 
 
-async def system_details(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    """Facts about the machine, each replacing what was said of it before; additional ones by their own keys. Where the
+async def system_details(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    """Facts about the machine, each replacing what was given before; additional ones by their own keys. Where the
     SDK captures a fact too, it is kept as if the SDK had."""
     sections: dict[str, dict[str, Any]] = {}
-    for name, value in said.fields.items():
+    for name, value in payload.fields.items():
         if name in ("experimentKey", "apiKey") or value is None:
             continue
         if name == "installedPackages" and isinstance(value, list):
@@ -233,7 +230,7 @@ async def system_details(recorder: Recorder, request: web.Request, said: Said) -
         else:
             section, fact_name = CAPTURED.get(name, (SECTION, name))
             sections.setdefault(section, {})[fact_name] = value
-    await _capture(recorder, await recorder.require(said.key), said, sections)
+    await _capture(recorder, await experiment_of(recorder, payload), payload, sections)
     return {}
 
 
@@ -243,74 +240,76 @@ def _packages(listed: list[Any]) -> dict[str, Any]:
     return {name.strip(): version or None for name, _, version in pairs if name.strip()}
 
 
-async def cloud_details(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    facts = {"provider": said.fields.get("provider"), "metadata": said.fields.get("metadata")}
-    await _capture(recorder, await recorder.require(said.key), said, {"cloud": facts})
+async def cloud_details(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    facts = {"provider": payload.fields.get("provider"), "metadata": payload.fields.get("metadata")}
+    await _capture(recorder, await experiment_of(recorder, payload), payload, {"cloud": facts})
     return {}
 
 
-async def dependencies(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def dependencies(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """Packages by name and version, beside those that are known."""
     found = {
         str(one["name"]): one.get("version")
-        for one in said.listed("logDependencies")
+        for one in payload.listed("logDependencies")
         if isinstance(one, dict) and one.get("name")
     }
-    await _capture(recorder, await recorder.require(said.key), said, {PACKAGES: found})
+    await _capture(recorder, await experiment_of(recorder, payload), payload, {PACKAGES: found})
     return {}
 
 
-async def git_metadata(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def git_metadata(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     names = {"root": "root", "branch": "branch", "parent": "commit", "origin": "remote"}
-    facts = {ours: said.fields[name] for name, ours in names.items() if said.fields.get(name) is not None}
+    facts = {ours: payload.fields[name] for name, ours in names.items() if payload.fields.get(name) is not None}
     sections = {"git": facts}
-    if said.fields.get("user") is not None:
-        sections["git"]["user"] = said.fields["user"]
-    await _capture(recorder, await recorder.require(said.key), said, sections)
+    if payload.fields.get("user") is not None:
+        sections["git"]["user"] = payload.fields["user"]
+    await _capture(recorder, await experiment_of(recorder, payload), payload, sections)
     return {}
 
 
-async def _capture(recorder: Recorder, key: str, said: Said, sections: Mapping[str, Mapping[str, Any]]) -> None:
+async def _capture(recorder: Recorder, key: str, payload: Payload, sections: Mapping[str, Mapping[str, Any]]) -> None:
     events: list[RunEvent] = []
     for section, facts in sections.items():
-        if len(facts) > said.max_items:
-            raise refused(f"{len(facts)} facts are given, at most {said.max_items} can be at once", status=413)
+        if len(facts) > payload.max_items:
+            raise refused(f"{len(facts)} facts are given, at most {payload.max_items} can be at once", status=413)
         kept = {fitted(name, 400): bounded(value) async for name, value in in_turns(facts.items())}
         groups = await worked(len(kept), _groups, kept)
         events += [EnvironmentCaptured(at_us=recorder.stamp(), section=section, values=some) for some in groups]
     if events:
-        await recorder.say(key, said.words, events)
+        await recorder.record(key, payload.content, events)
 
 
 def _groups(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(grouped(facts))
 
 
-async def times(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def times(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """When it began and ended; null leaves a time as it is."""
-    began, ended = at_us_of(said.fields.get("startTimeMillis")), at_us_of(said.fields.get("endTimeMillis"))
-    return await _say(recorder, said, lambda at: RunTimesSet(at_us=at, started_at_us=began, ended_at_us=ended))
+    began, ended = at_us_of(payload.fields.get("startTimeMillis")), at_us_of(payload.fields.get("endTimeMillis"))
+    return await _record(recorder, payload, lambda at: RunTimesSet(at_us=at, started_at_us=began, ended_at_us=ended))
 
 
-async def update_status(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def update_status(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """Running, finished or crashed, as somebody says, with the error that ended it; or an error of the client's own (a
     picture that was none), which ends nothing."""
-    error = bounded(text_of(said.optional("error")))
-    if said.flag("hasCrashed"):
-        return await _say(recorder, said, lambda at: RunStatusChanged(at_us=at, status="failed", message=error))
+    error = bounded(text_of(payload.optional("error")))
+    if payload.flag("hasCrashed"):
+        return await _record(recorder, payload, lambda at: RunStatusChanged(at_us=at, status="failed", message=error))
     if error:
         values = {"error": error}
-        return await _say(recorder, said, lambda at: EnvironmentCaptured(at_us=at, section=SECTION, values=values))
-    if said.flag("isAlive"):
-        return await _say(recorder, said, lambda at: RunStatusChanged(at_us=at, status="running"))
-    return await _say(recorder, said, lambda at: RunStatusChanged(at_us=at, status="finished"))
+        return await _record(
+            recorder, payload, lambda at: EnvironmentCaptured(at_us=at, section=SECTION, values=values)
+        )
+    if payload.flag("isAlive"):
+        return await _record(recorder, payload, lambda at: RunStatusChanged(at_us=at, status="running"))
+    return await _record(recorder, payload, lambda at: RunStatusChanged(at_us=at, status="finished"))
 
 
 def of_state(event: Callable[[int], RunEvent]) -> Handler:
     """A change that needs no more than the key: archive, restore, delete, stop."""
 
-    async def handle(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-        return await _say(recorder, said, event)
+    async def handle(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+        return await _record(recorder, payload, event)
 
     return handle
 
@@ -321,49 +320,51 @@ delete = of_state(lambda at: RunDeleted(at_us=at))
 stop = of_state(lambda at: RunStatusChanged(at_us=at, status="killed", message="stopped by hand"))
 
 
-async def delete_asset(recorder: Recorder, request: web.Request, said: Said) -> Answer:
-    asset = said.text("assetId")
-    return await _say(recorder, said, lambda at: AssetDeleted(at_us=at, asset_id=asset))
+async def delete_asset(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    asset = payload.text("assetId")
+    return await _record(recorder, payload, lambda at: AssetDeleted(at_us=at, asset_id=asset))
 
 
-async def move(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def move(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """Experiments into another project, which needs not be there; or links to them, and they stay where they are."""
-    workspace = place("workspace", said.optional("targetWorkspaceName") or DEFAULT_WORKSPACE)
-    project = place("project", said.text("targetProjectName"))
-    keys = [checked_key(key) for key in said.listed("experimentKeys", _MAX_KEYS)]
+    workspace = place("workspace", payload.optional("targetWorkspaceName") or DEFAULT_WORKSPACE)
+    project = place("project", payload.text("targetProjectName"))
+    keys = [checked_key(key) for key in payload.listed("experimentKeys", _MAX_KEYS)]
     for key in keys:
-        await recorder.require(key)
-    if said.flag("symlink"):
-        await _link(recorder, said, keys, workspace, project)
+        await existing(recorder, key)
+    if payload.flag("symlink"):
+        await _link(recorder, payload, keys, workspace, project)
         return {}
     for key in keys:
         moved = RunMoved(at_us=recorder.stamp(), workspace=workspace, project=project)
-        await recorder.say(key, said.words, [moved], wait=key == keys[-1])
+        await recorder.record(key, payload.content, [moved], wait=key == keys[-1])
     return {}
 
 
-async def symlink(recorder: Recorder, request: web.Request, said: Said) -> Answer:
+async def symlink(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """A link to an experiment in another project of its workspace."""
-    key, project = await recorder.require(said.key), place("project", said.text("projectName"))
+    key, project = await experiment_of(recorder, payload), place("project", payload.text("projectName"))
     known = await recorder.lookup.run(key)
     workspace = known.workspace if known else DEFAULT_WORKSPACE
-    await _link(recorder, said, [key], workspace, project)
+    await _link(recorder, payload, [key], workspace, project)
     where = f"{quote(workspace)}/{quote(project)}/{key}"
     return {"link": f"{address_of(request)}/{where}"}
 
 
-async def _link(recorder: Recorder, said: Said, keys: Sequence[str], workspace: str, project: str) -> None:
+async def _link(recorder: Recorder, payload: Payload, keys: Sequence[str], workspace: str, project: str) -> None:
     """Show the experiments in that project too, which is created if it is missing."""
     created = ProjectCreated(at_us=recorder.stamp(), workspace=workspace, project=project)
-    await recorder.say(project_key(workspace, project), said.words, [created], wait=False)
+    await recorder.record(project_key(workspace, project), payload.content, [created], wait=False)
     for key in keys:
         values = {link_name(workspace, project): True}
         linked = EnvironmentCaptured(at_us=recorder.stamp(), section=SECTION, values=values)
-        await recorder.say(key, said.words, [linked], wait=False)
+        await recorder.record(key, payload.content, [linked], wait=False)
     await recorder.settled()
 
 
-async def _say(recorder: Recorder, said: Said, event: Callable[[int], RunEvent], at_us: int | None = None) -> Answer:
-    key = await recorder.require(said.key)
-    await recorder.say(key, said.words, [event(recorder.stamp() if at_us is None else at_us)], at_us=at_us)
+async def _record(
+    recorder: Recorder, payload: Payload, event: Callable[[int], RunEvent], at_us: int | None = None
+) -> Response:
+    key = await experiment_of(recorder, payload)
+    await recorder.record(key, payload.content, [event(recorder.stamp() if at_us is None else at_us)], at_us=at_us)
     return {}

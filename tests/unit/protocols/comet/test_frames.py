@@ -1,4 +1,4 @@
-"""What Comet's client said, as frames: which sendings count once, and that each frame is read as what was said."""
+"""Batches of Comet's client as frames: each is read as what was sent."""
 
 import math
 from collections.abc import Sequence
@@ -9,21 +9,12 @@ import pytest
 
 from runstream.events import limits
 from runstream.events.columns import Ragged, read_group
-from runstream.events.control import OthersLogged, OutputAppended, ParametersLogged, TagsAdded
+from runstream.events.control import OthersLogged, OutputAppended
 from runstream.events.frame import decode_frame
 from runstream.events.names import NO_EPOCH, NO_STEP
 from runstream_model.decoding import decode_events
-from runstream_protocols.comet.writes.frames import (
-    MAX_NUMBERS,
-    Line,
-    Statement,
-    Value,
-    attempt_writer,
-    events_frames,
-    output_frames,
-    value_of,
-    values_frames,
-)
+from runstream_protocols.comet.writes.frames import Line, Value, output_frames, value_of, values_frames
+from runstream_protocols.kit.statements import MAX_NUMBERS, Statement
 
 KEY = "k" * 32
 AT_MS = 1_795_276_541_365
@@ -32,8 +23,8 @@ AT_US = AT_MS * 1000
 Point = tuple[str, int, int, float, int]
 
 
-def said(*values: Value, words: bytes = b"words") -> list[bytes]:
-    return values_frames(Statement(KEY, words, AT_US), values)
+def sent(*values: Value, content: bytes = b"content") -> list[bytes]:
+    return values_frames(Statement(KEY, content, AT_US), values)
 
 
 def value(number: Any, name: str = "x", at_ms: int = AT_MS, **fields: Any) -> Value:
@@ -71,31 +62,8 @@ def numbers(frames: Sequence[bytes]) -> list[tuple[str, int, int]]:
     return [(header.writer_id, header.first_seq, header.end_seq) for header in headers]
 
 
-def test_the_same_words_at_the_same_time_have_the_same_numbers() -> None:
-    assert said(value(1)) == said(value(1))
-    same = Statement(KEY, b"a", AT_US)
-    for other in (Statement(KEY, b"b", AT_US), Statement("j" * 32, b"a", AT_US), Statement(KEY, b"a", 2 * AT_US)):
-        assert (other.writer_id, other.first_seq()) != (same.writer_id, same.first_seq())
-
-
-def test_a_time_of_ours_tells_equal_words_apart_and_one_of_theirs_does_not() -> None:
-    ours = {Statement(KEY, b"a", AT_US + n, stamped=True).first_seq() for n in range(3)}
-    theirs = {Statement(KEY, b"a", AT_US + n).first_seq() for n in range(3)}
-    assert (len(ours), len(theirs)) == (3, 1)
-
-
-def test_parts_and_statements_never_share_numbers() -> None:
-    taken: list[range] = []
-    for words in range(300):
-        statement = Statement(KEY, b"%d" % words, AT_US)
-        taken += [range(first := statement.first_seq(part), first + MAX_NUMBERS) for part in range(3)]
-    taken.sort(key=lambda numbers: numbers.start)
-    assert all(before.stop <= after.start for before, after in pairwise(taken))
-    assert taken[-1].stop <= 2**63
-
-
-def test_points_are_read_as_they_were_said() -> None:
-    frames = said(
+def test_points_are_read_as_they_were_sent() -> None:
+    frames = sent(
         value(1.5, step=3, epoch=0),
         value("NaN", "y"),
         value(True, "ünï / ☃", context="train", step=-1),
@@ -118,7 +86,7 @@ def test_points_are_read_as_they_were_said() -> None:
 
 
 def test_what_is_no_number_is_kept_beside_and_costs_nothing_else() -> None:
-    frames = said(
+    frames = sent(
         value(1), value("text ☃"), value(None), value([1, {"a": 2}], "y"), value("x" * 100_000, "z"), value(2)
     )
     assert [one[3] for one in points(frames)] == [1.0, 2.0]
@@ -129,7 +97,7 @@ def test_what_is_no_number_is_kept_beside_and_costs_nothing_else() -> None:
 
 
 def test_many_values_are_several_frames_in_their_order() -> None:
-    frames = said(*(value(n, step=n) for n in range(2 * MAX_NUMBERS + 5)))
+    frames = sent(*(value(n, step=n) for n in range(2 * MAX_NUMBERS + 5)))
     assert [end - first for _, first, end in numbers(frames)] == [MAX_NUMBERS, MAX_NUMBERS, 5]
     assert [one[3] for one in points(frames)] == list(map(float, range(2 * MAX_NUMBERS + 5)))
 
@@ -138,7 +106,7 @@ def test_a_batch_of_long_names_and_texts_fits_into_frames() -> None:
     """Nothing of it repeats, so that nothing can be compressed."""
     letters = [chr(0x4E00 + n * 7_919 % 20_000) for n in range(1_000_000)]
     texts = ["".join(letters[n * 1_000 : (n + 1) * 1_000]) for n in range(1_000)]
-    frames = said(*(value(text if n % 2 else n, text[:166]) for n, text in enumerate(texts)))
+    frames = sent(*(value(text if n % 2 else n, text[:166]) for n, text in enumerate(texts)))
     assert len(points(frames)) == len(events(frames)) == 500
     assert max(map(len, frames)) <= limits.MAX_FRAME_BYTES
 
@@ -147,31 +115,20 @@ def test_a_batch_of_long_names_and_texts_fits_into_frames() -> None:
 def test_points_of_a_millisecond_keep_their_order_across_batches(before: int, behind: int) -> None:
     first = [value(-2, at_ms=AT_MS - 5), *(value(n) for n in range(before))]
     second = [*(value(before + n) for n in range(behind)), value(-1, at_ms=AT_MS + 1)]
-    found = points(said(*first, words=b"1") + said(*second, words=b"2"))
+    found = points(sent(*first, content=b"1") + sent(*second, content=b"2"))
     assert [one[3] for one in sorted(found, key=lambda point: point[2])] == [-2, *range(before + behind), -1]
     assert {at_us // 1000 for _, _, at_us, number, _ in found if number >= 0} == {AT_MS}
 
 
 def test_more_points_than_a_millisecond_has_microseconds_stay_within_it() -> None:
-    found = points(said(*(value(n) for n in range(3_000))))
+    found = points(sent(*(value(n) for n in range(3_000))))
     assert [one[2] for one in found] == [AT_US + min(n, 999) for n in range(3_000)]
 
 
-def test_the_latest_time_that_can_be_said_can_be_packed() -> None:
+def test_the_latest_time_that_can_be_sent_can_be_packed() -> None:
     for at_ms in (9_223_372_036_000, 9_223_372_036_854, 10_413_791_999_999, 2**63, -1, 0):
-        ((_, _, at_us, _, _),) = points(said(value(1, at_ms=at_ms)))
+        ((_, _, at_us, _, _),) = points(sent(value(1, at_ms=at_ms)))
         assert 0 <= at_us * 1000 < 2**63
-
-
-def test_events_that_are_too_much_for_a_frame_are_several() -> None:
-    statement = Statement(KEY, b"a", AT_US)
-    logged = [ParametersLogged(at_us=AT_US, values={"x": chr(0x4E00 + n) * 50_000}) for n in range(40)]
-    frames = events_frames(statement, logged)
-    assert events(frames) == logged
-    assert len({first for _, first, _ in numbers(frames)}) == len(frames) > 5
-    many = [TagsAdded(at_us=AT_US, tags=(str(n),)) for n in range(MAX_NUMBERS + 1)]
-    assert len(events_frames(statement, many)) == 2
-    assert events_frames(statement, []) == []
 
 
 def printed(*texts: str, is_error: bool = False, first: int = AT_US) -> list[Line]:
@@ -214,8 +171,3 @@ def test_a_line_that_cannot_be_compressed_fits() -> None:
 
 def test_no_lines_and_empty_lines_are_no_frames() -> None:
     assert output_frames(KEY, [], AT_US) == output_frames(KEY, printed("", ""), AT_US) == []
-
-
-def test_an_attempts_writer_is_made_of_the_clients_words() -> None:
-    assert attempt_writer(KEY, "add 1") == attempt_writer(KEY, "add 1") != attempt_writer(KEY, "add 2")
-    assert attempt_writer(KEY, "add 1") != attempt_writer("j" * 32, "add 1")

@@ -24,7 +24,7 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_protocols.comet.conventions import REMARK_CONFIGURATION, REMARK_METADATA, REMARK_OF, REMARKS_TYPE
 from runstream_protocols.comet.reads.registered import numbers_of, rank
 from runstream_protocols.comet.reads.registry_history import fold_changes
-from runstream_protocols.comet.reads.zipped import stream_zip
+from runstream_protocols.kit.archives import stream_zip
 from runstream_query.http.context import Context
 from runstream_query.settings import QuerySettings
 from runstream_service.assets import AssetMissing

@@ -11,7 +11,7 @@ from registry_gateways import CREATE, FILES, NAME, WORKSPACE, Gateways, running_
 from runstream.events import limits
 from runstream_model import artifacts as fold
 from runstream_protocols.comet.conventions import LINK, REMARKS_TYPE, registered, registry_model_id
-from runstream_protocols.comet.writes.deciding import REFUSALS
+from runstream_protocols.comet.writes.outcomes import REFUSALS
 from runstream_service.lookup import (
     KnownFile,
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runstream.events import limits
 from runstream.events.names import check_metric
-from runstream_protocols.comet.writes.values import (
+from runstream_protocols.kit.values import (
     MAX_VALUE_BYTES,
     MAX_VALUE_CHARS,
     at_us_of,

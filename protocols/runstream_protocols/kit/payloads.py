@@ -1,4 +1,4 @@
-"""Requests of Comet's client: their bodies, as far as every handler needs them, and refusals as it reads them."""
+"""Requests of foreign clients: JSON as they really write it, and query strings."""
 
 import asyncio
 import hashlib
@@ -11,85 +11,79 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from runstream.events.names import RUN_ID, InvalidName, check_path_part
 from runstream_ingest.gateway.settings import GatewaySettings
-from runstream_protocols.comet.writes.refusals import CUSTOM, NAME_TOO_LONG, refused
+from runstream_protocols.kit.errors import Refused
 from runstream_service.bodies import read_body, read_json
 from runstream_service.turns import worked
 
 _MAX_DIGITS: Final = 4_000
 #: Lists in lists beyond this are kept as text.
 _MAX_DEPTH: Final = 320
-#: Shorter ones are kept as they came. They stand in memory until their request is answered.
-_SHORT_WORDS: Final = 1_000
+#: Shorter content is kept as it came. It stands in memory until its request has a response.
+_SHORT_BYTES: Final = 1_000
 _BRIEF: Final = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a request says: the members of its body or of its query string. `words` stand for path and body: equal
-    where these are. `max_items`: what a list of it may have."""
+class Payload:
+    """The members of a request's body or query string. `content` stands for path and body: equal where these are.
+    `max_items`: what a list of it may have."""
 
     fields: Mapping[str, Any]
-    words: bytes
+    content: bytes
     max_items: int = 1_000
 
     def text(self, name: str) -> str:
-        """A text that has to be there, such as a name. Raises Problem."""
+        """Return a text that has to be there, such as a name. Raises Refused."""
         value = self.loose_text(name)
         if "\0" in value:
-            raise refused(f"{name} is {_BRIEF.repr(value)}: leave out the NUL character", name=name)
+            raise Refused(f"{name} is {_BRIEF.repr(value)}: leave out the NUL character", name=name)
         return value
 
     def loose_text(self, name: str) -> str:
-        """A text that has to be there and will be made to fit. Raises Problem."""
+        """Return a text that has to be there and will be made to fit. Raises Refused."""
         value = self.fields.get(name)
         if not isinstance(value, str) or not value:
-            raise refused(f"{name} is {_BRIEF.repr(value)}: give a text", name=name)
+            raise Refused(f"{name} is {_BRIEF.repr(value)}: give a text", name=name)
         return value
 
     def optional(self, name: str) -> str | None:
-        """A text, or None. Raises Problem."""
+        """Return a text, or None. Raises Refused."""
         return None if self.fields.get(name) in (None, "") else self.text(name)
 
     def listed(self, name: str, max_items: int | None = None) -> list[Any]:
-        """A list that has to be there. Raises Problem."""
+        """Return a list that has to be there. Raises Refused."""
         value = self.fields.get(name)
         if not isinstance(value, list):
-            raise refused(f"{name} is {type(value).__name__}: give a list", name=name)
+            raise Refused(f"{name} is {type(value).__name__}: give a list", name=name)
         limit = self.max_items if max_items is None else max_items
         if len(value) > limit:
             detail = f"{name} has {len(value)} items, at most {limit} are allowed: send them in several requests"
-            raise refused(detail, status=413, name=name)
+            raise Refused(detail, status=413, name=name)
         return value
 
     def flag(self, name: str) -> bool:
-        """A truth value, as JSON or as Python writes it in a query string; false if it is missing."""
+        """Return a truth value, as JSON or as Python writes it in a query string; false if it is missing."""
         value = self.fields.get(name, "")
         return value is True or value == 1 or (isinstance(value, str) and value[:5].lower() in ("true", "1"))
 
-    @property
-    def key(self) -> str:
-        """The experiment's key. Raises Problem."""
-        return checked_key(self.fields.get("experimentKey") or self.fields.get("experimentId"))
 
-
-async def read_said(
+async def read_payload(
     request: web.Request, limit_bytes: int, settings: GatewaySettings, hold: Callable[[int], None]
-) -> Said:
-    """The body of a request, bare NaN and Infinity being numbers; or the query string of one that has no body. `hold`
-    is called with what it takes of memory. Raises Problem (400, 408, 413, 415, 429)."""
+) -> Payload:
+    """Return the body of a request, bare NaN and Infinity being numbers; or the query string of one that has no body.
+    `hold` is called with what it takes of memory. Raises Problem (400, 408, 413, 415, 429)."""
     if request.method == "GET":
-        return said_in_query(request)
+        return query_payload(request)
     body = await read_body(request, limit_bytes, settings.pace, hold)
     fields = await _parsed(body, settings.max_json_items, hold) if body else {}
     if isinstance(fields, list):
         fields = {"items": fields}
     if not isinstance(fields, dict):
-        raise refused(f"the body is {type(fields).__name__}: send a JSON object")
-    words = await worked(len(body), _words, request.path, body)
-    return Said({**_query_of(request), **fields}, words, settings.max_list_items)
+        raise Refused(f"the body is {type(fields).__name__}: send a JSON object")
+    content = await worked(len(body), _content, request.path, body)
+    return Payload({**_query_of(request), **fields}, content, settings.max_list_items)
 
 
 async def _parsed(body: bytes, max_items: int, hold: Callable[[int], None]) -> Any:
@@ -101,7 +95,7 @@ async def _parsed(body: bytes, max_items: int, hold: Callable[[int], None]) -> A
     try:
         return await asyncio.to_thread(_read_odd, body)
     except (ValueError, RecursionError) as error:
-        raise refused(f"the body is no JSON: {str(error)[:200]}") from None
+        raise Refused(f"the body is no JSON: {str(error)[:200]}") from None
 
 
 def _read_odd(body: bytes) -> Any:
@@ -116,7 +110,7 @@ def _integer(digits: str) -> int | float:
 
 
 def cleaned(value: Any, depth: int = 0) -> Any:
-    """A value of a JSON text without halves of surrogate pairs, which nothing can carry, and not too deep."""
+    """Return a value of a JSON text without halves of surrogate pairs, which nothing can carry, and not too deep."""
     match value:
         case str():
             return value if value.isascii() else value.encode(errors="replace").decode()
@@ -130,9 +124,9 @@ def cleaned(value: Any, depth: int = 0) -> Any:
             return value
 
 
-def said_in_query(request: web.Request) -> Said:
-    """What a query string says."""
-    return Said(_query_of(request), _words(request.path_qs))
+def query_payload(request: web.Request) -> Payload:
+    """Return the payload of a query string."""
+    return Payload(_query_of(request), _content(request.path_qs))
 
 
 def _query_of(request: web.Request) -> dict[str, Any]:
@@ -140,24 +134,9 @@ def _query_of(request: web.Request) -> dict[str, Any]:
     return {cleaned(name): cleaned(value) for name, value in request.query.items()}
 
 
-def _words(path: str, body: bytes | None = None) -> bytes:
+def _content(path: str, body: bytes | None = None) -> bytes:
     place = path.encode(errors="replace")
-    words = place if body is None else b"%b %b" % (place, body)
-    if len(words) <= _SHORT_WORDS:
-        return words
-    return place[:_SHORT_WORDS] + b" " + hashlib.sha256(words).digest()
-
-
-def checked_key(key: Any) -> str:
-    """An experiment's key. Raises Problem."""
-    if not isinstance(key, str) or not RUN_ID.match(key):
-        raise refused(f"experimentKey is {_BRIEF.repr(key)}: give letters and digits, 32 to 50 of them")
-    return key
-
-
-def place(kind: str, name: str) -> str:
-    """The name of a workspace or project. Raises Problem."""
-    try:
-        return check_path_part(kind, name)
-    except InvalidName as error:
-        raise refused(str(error)[:500], code=NAME_TOO_LONG if len(name) > 100 else CUSTOM) from None
+    content = place if body is None else b"%b %b" % (place, body)
+    if len(content) <= _SHORT_BYTES:
+        return content
+    return place[:_SHORT_BYTES] + b" " + hashlib.sha256(content).digest()

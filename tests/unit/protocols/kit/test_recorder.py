@@ -1,4 +1,4 @@
-"""How long a statement without a time of the client's is taken for the same one."""
+"""How long a statement without a time of the client is taken for the same one."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -8,7 +8,7 @@ import pytest
 from runstream.events.control import TagsAdded
 from runstream.events.frame import read_header
 from runstream.events.positions import Positions
-from runstream_protocols.comet.writes.recording import Recorder
+from runstream_protocols.kit.recorder import Recorder
 from runstream_service.log import LogUnavailable
 
 KEY = "0" * 32
@@ -29,18 +29,16 @@ class Appender:
 
 
 @pytest.mark.parametrize(("later_s", "is_same"), [(30, True), (90, False)])
-async def test_words_are_the_same_statement_as_long_as_the_client_may_say_them_again(
-    later_s: int, is_same: bool
-) -> None:
+async def test_content_is_the_same_statement_as_long_as_the_client_may_repeat_it(later_s: int, is_same: bool) -> None:
     now_us = [1_000 * SECOND_US]
     appender, unused = Appender(), cast(Any, None)
     recorder = Recorder(cast(Any, appender), unused, unused, unused, 1.0, now_us=lambda: now_us[0])
     added = [TagsAdded(at_us=1, tags=("a",))]
     with pytest.raises(LogUnavailable):
-        await recorder.say(KEY, b"words", added)
+        await recorder.record(KEY, b"content", added)
     now_us[0] += later_s * SECOND_US
     for _ in range(2):
-        await recorder.say(KEY, b"words", added, wait=False)
+        await recorder.record(KEY, b"content", added, wait=False)
     first, again, anew = appender.numbers
     assert (first == again) == is_same
     assert anew not in (first, again)

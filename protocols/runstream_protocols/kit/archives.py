@@ -41,8 +41,9 @@ class _Written:
 async def stream_zip(
     context: Context, request: web.Request, name: str, files: Sequence[tuple[str, str, int]]
 ) -> web.StreamResponse:
-    """An archive of stored files: name, sha256, size as it was logged. They are not packed smaller, weights hardly get
-    so. In it files have safe names; where one is not its own, NAMES_FILE in the archive says which was made of which.
+    """Return an archive of stored files: name, sha256, size as it was logged. They are not packed smaller, weights
+    hardly get so. In it files have safe names; where one is not its own, NAMES_FILE in the archive says which was made
+    of which.
 
     Raises AssetMissing and Problem (413) before it begins; a failure later breaks the connection off.
     """
@@ -93,7 +94,7 @@ async def _entries(context: Context, files: Sequence[tuple[str, str, int]]) -> l
 
 
 def _too_large(what: str) -> Problem:
-    detail = f"The archive would have {what} are packed into one: get the files one by one (get-asset)."
+    detail = f"The archive would have {what} are packed into one: get the files one by one."
     return Problem(413, "archive-too-large", "The archive would be too large", detail)
 
 

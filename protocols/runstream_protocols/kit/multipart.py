@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from runstream_protocols.comet.writes.refusals import refused
+from runstream_protocols.kit.errors import Refused
 from runstream_service.problems import Problem
 from runstream_service.turns import Turns
 
@@ -27,7 +27,7 @@ _PLAIN_ENCODINGS: Final = frozenset(("binary", "8bit", "7bit", "identity"))
 
 @dataclass(slots=True)
 class Part:
-    """One part. Its content has to be read before the next part is asked for; what was not is passed over."""
+    """One part. Its content has to be read before the next part is taken; what was not is passed over."""
 
     name: str
     content: AsyncIterator[bytes] = field(repr=False)
@@ -38,7 +38,7 @@ class Part:
         async for chunk in self.content:
             content += chunk
             if len(content) > max_bytes:
-                raise refused(f"the part {self.name!r} has more than {max_bytes} bytes: log it as an asset")
+                raise Refused(f"the part {self.name!r} has more than {max_bytes} bytes: send it as a file")
         return bytes(content)
 
 
@@ -46,7 +46,7 @@ def boundary_of(content_type: str) -> bytes:
     """The boundary of a body, by its header Content-Type. Raises Problem where it is no multipart or has none."""
     kind, _, rest = content_type.partition(";")
     if not kind.strip().lower().startswith("multipart/"):
-        raise refused(f"the body is {content_type[:100]!r}: send multipart/form-data with a part `file`")
+        raise Refused(f"the body is {content_type[:100]!r}: send multipart/form-data with a part `file`")
     boundary = _parameters(f";{rest}").get("boundary", "")
     if not _BOUNDARY.match(boundary):
         detail = f"the boundary of the body is {boundary[: _MAX_BOUNDARY_CHARS + 1]!r}"
@@ -55,7 +55,7 @@ def boundary_of(content_type: str) -> bytes:
 
 
 def malformed(detail: str) -> Problem:
-    return refused(f"the body is no multipart: {detail}")
+    return Refused(f"the body is no multipart: {detail}")
 
 
 async def parts_of(chunks: AsyncIterator[bytes], boundary: bytes, max_parts: int) -> AsyncIterator[Part]:

@@ -1,6 +1,6 @@
-"""Odd values of Comet's client into ones that can be kept. Pure; nothing here raises.
+"""Odd values of foreign clients into ones that can be kept. Pure; nothing here raises.
 
-One bad value must not cost the client its batch, which it drops whole on a refusal: names are made to fit, what is no
+One bad value must not cost a client its batch, which some drop whole on a refusal: names are made to fit, what is no
 number is kept as a text, and a step or a time that cannot be one counts as not given.
 """
 
@@ -44,8 +44,8 @@ _HASH_CHARS: Final = 8
 
 
 def number_of(value: Any) -> float | None:
-    """The number that a metric's value is, also as a text (`"NaN"`, `"-Infinity"`, `"True"`, `"0.5"`); None if it is
-    none. An integer beyond what a double holds becomes an infinity."""
+    """Return the number that a metric's value is, also as a text (`"NaN"`, `"-Infinity"`, `"True"`, `"0.5"`); None if
+    it is none. An integer beyond what a double holds becomes an infinity."""
     match value:
         case bool() | int() | float():
             try:
@@ -65,23 +65,23 @@ def number_of(value: Any) -> float | None:
 
 
 def metric_name(name: Any, context: Any = None) -> str:
-    """A name that a metric can have. Within a context (`train`) it is what Comet's client calls it: `train_loss`."""
+    """Return a name that a metric can have. Within a context (`train`) it is `train_loss`."""
     return fitted(_in_context(name, context), limits.MAX_METRIC_NAME_BYTES)
 
 
 def parameter_name(name: Any, context: Any = None) -> str:
-    """A name that a parameter or another value can have."""
+    """Return a name that a parameter or another value can have."""
     return fitted(_in_context(name, context), limits.MAX_PARAMETER_NAME_CHARS)
 
 
 def asset_name(name: Any) -> str:
-    """A name that an asset can have; nobody makes a path of it."""
+    """Return a name that an asset can have; nobody makes a path of it."""
     return fitted(name, 1000)
 
 
 def fitted(name: Any, max_bytes: int) -> str:
-    """The name without control characters and outer white space; one that is too long keeps its beginning and ends
-    with a hash of the whole."""
+    """Return the name without control characters and outer white space; one that is too long keeps its beginning and
+    ends with a hash of the whole."""
     text = name if isinstance(name, str) else _shown(name)
     if len(text) > _MAX_FITTED_CHARS:
         # Looking through all of it for characters would take long.
@@ -98,13 +98,13 @@ def fitted(name: Any, max_bytes: int) -> str:
 
 
 def step_of(value: Any) -> int | None:
-    """A step or an epoch; None if it was not given, or is no whole number of 64 bits."""
+    """Return a step or an epoch; None if it was not given, or is no whole number of 64 bits."""
     number = _whole(value)
     return number if number is not None and -(2**63) < number < 2**63 else None
 
 
 def at_us_of(milliseconds: Any) -> int | None:
-    """Milliseconds since 1970 UTC in microseconds; None if they were not given, or cannot be shown."""
+    """Return milliseconds since 1970 UTC in microseconds; None if they were not given, or cannot be shown."""
     number = _whole(milliseconds)
     if number is None or not 0 < number * 1000 <= _MAX_POINT_US:
         return None
@@ -112,13 +112,13 @@ def at_us_of(milliseconds: Any) -> int | None:
 
 
 def text_of(value: Any) -> str | None:
-    """A text without what cannot be encoded; None stays None."""
+    """Return a text without what cannot be encoded; None stays None."""
     return None if value is None else str(value).encode(errors="replace").decode()
 
 
 def bounded(value: Any, max_chars: int = MAX_VALUE_CHARS) -> Any:
-    """A value that fits into an event (MAX_VALUE_BYTES of JSON): what does not, as text, keeps its beginning and says
-    so."""
+    """Return a value that fits into an event (MAX_VALUE_BYTES of JSON): what does not, as text, keeps its beginning and
+    says so."""
     if isinstance(value, str):
         text = value
     elif isinstance(value, list | dict) and (_is_deep(value) or size_of(value) > 4 * max_chars):
@@ -134,12 +134,12 @@ def bounded(value: Any, max_chars: int = MAX_VALUE_CHARS) -> Any:
 
 
 def size_of(value: Any) -> int:
-    """Bytes of a value as JSON in an event."""
+    """Return bytes of a value as JSON in an event."""
     return len(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
 
 
 def grouped(values: Mapping[str, Any], max_bytes: int = MAX_VALUE_BYTES) -> Iterator[dict[str, Any]]:
-    """The values, each `bounded`, in groups of which each fits into an event, in their order."""
+    """Return the values, each `bounded`, in groups of which each fits into an event, in their order."""
     held: dict[str, Any] = {}
     size = 0
     for name, value in values.items():
@@ -154,7 +154,7 @@ def grouped(values: Mapping[str, Any], max_bytes: int = MAX_VALUE_BYTES) -> Iter
 
 
 def tags_of(listed: Sequence[Any]) -> Iterator[tuple[str, ...]]:
-    """The tags, each made to fit, in groups of which each fits into an event."""
+    """Return the tags, each made to fit, in groups of which each fits into an event."""
     for begin in range(0, len(listed), _TAGS):
         yield tuple(fitted(tag, limits.MAX_TAG_CHARS) for tag in listed[begin : begin + _TAGS])
 

@@ -1,4 +1,4 @@
-"""Answers that are too long to be made before they begin."""
+"""Responses that are too long to be made before they begin."""
 
 import codecs
 import json
@@ -18,13 +18,13 @@ _TEXT_CHARS: Final = 131_072
 async def stream_json(
     context: Context, request: web.Request, head: str, pieces: AsyncGenerator[str, None], tail: str
 ) -> web.StreamResponse:
-    """One JSON document: `head`, the pieces, `tail`. The first piece is made before the answer begins, so that its
-    error is an answer; a later one breaks the connection off, which every client takes for a failure."""
+    """Return one JSON document: `head`, the pieces, `tail`. The first piece is made before the response begins, so that
+    its error is a response; a later one breaks the connection off, which every client takes for a failure."""
     position = str(context.visibility.visible())
     with context.outgoing.stream(request):
         async with aclosing(pieces):
             piece = await anext(pieces, None)
-            # The client takes this very type: with a charset behind it, it says that the answer is no JSON.
+            # Some clients take this very type only: with a charset behind it, they find no JSON.
             response = web.StreamResponse(headers={"Content-Type": "application/json", POSITION_HEADER: position})
             await response.prepare(request)
             await context.outgoing.write(request, response, head.encode())
@@ -37,14 +37,14 @@ async def stream_json(
 
 
 async def json_text(texts: AsyncIterable[str]) -> AsyncGenerator[str, None]:
-    """Texts as the inside of one JSON string."""
+    """Return texts as the inside of one JSON string."""
     async for text in texts:
         for begin in range(0, len(text), _TEXT_CHARS):
             yield json.dumps(text[begin : begin + _TEXT_CHARS], ensure_ascii=False)[1:-1]
 
 
 async def text_of(context: Context, *sha256s: str) -> AsyncGenerator[str, None]:
-    """What is in stored files, one behind the other, as text, in pieces."""
+    """Return what is in stored files, one behind the other, as text, in pieces."""
     for sha256 in sha256s:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         stream = await context.assets.open(sha256)
