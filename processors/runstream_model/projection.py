@@ -30,6 +30,7 @@ class Column:
     optional: a block may leave it out of all of its rows; then the store puts NULL in.
     in_view: the view of newest rows has it.
     blank: what stands in a row that leaves it out; None: no row may.
+    field: what filters and sort keys of runs call it; empty: they do not know it.
     """
 
     name: str
@@ -40,11 +41,24 @@ class Column:
     optional: bool = False
     in_view: bool = True
     blank: Any = None
+    field: str = ""
 
     @property
     def nullable(self) -> bool:
         """Whether it can be NULL."""
         return self.type.startswith("Nullable(")
+
+    @property
+    def kind(self) -> str:
+        """The type without what makes room for NULL or saves room on the disk: one of TEXT, TEXTS, NUMBER, ..."""
+        plain = self.type.removeprefix("Nullable(").removesuffix(")") if self.nullable else self.type
+        return TEXT if plain == NAME else plain
+
+    @property
+    def newest(self) -> str:
+        """The aggregate over the rows `s` of a key that gives what stands in the newest of them."""
+        # argMax passes over NULL, which may be the newest state: a tuple of one hides it.
+        return f"argMax(tuple(s.{self.name}), s.offset).1" if self.nullable else f"argMax(s.{self.name}, s.offset)"
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,63 @@
-"""What a summary says of a (run, metric), as data. `runstream_model.summaries` computes it.
+"""What a summary says of the points of a (run, metric), as data. `runstream_model.summaries` computes it.
 
-Four points of a series are kept whole, each as a value with its step and time; all else is a number.
+From `STATISTICS` follow the columns of `summary_states`, the members of a summary in responses and exports, and what
+filters, sort keys and the columns of runs may name.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from runstream_model.projection import COUNT, INTEGER, NAME, NUMBER, POSITION, TIME, Column, Projection
 
-#: The points that are kept of a series, and what their values are.
-KEPT_POINTS: Final = {
-    "minimum": "the smallest value that is no NaN; NaN if there is none",
-    "maximum": "the largest value that is no NaN; NaN if there is none",
-    "first": "the value at the lowest (step, time)",
-    "last": "the value at the highest (step, time)",
-}
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """One number that a summary gives.
+
+    aggregate: what filters, sort keys and columns call it, as in `metric.loss.min`; None: they do not know it.
+    of_point: it is the value of one of the points, whose step and time are kept beside it.
+    expression: how it is computed from the others when it is read; None: it is stored.
+    """
+
+    name: str
+    type: str
+    meaning: str
+    aggregate: str | None = None
+    of_point: bool = False
+    expression: str | None = None
+
+    @property
+    def number(self) -> str:
+        """The expression over the columns of `summary_states` that gives it as a Float64."""
+        value = self.name if self.expression is None else self.expression
+        return value if self.type == NUMBER else f"toFloat64({value})"
+
+    def columns(self) -> Iterator[Column]:
+        """Its columns in `summary_states`."""
+        if self.expression is not None:
+            return
+        yield Column(self.name, self.type, self.meaning)
+        if self.of_point:
+            yield Column(f"{self.name}_step", INTEGER, f"the step of `{self.name}`")
+            yield Column(f"{self.name}_at", TIME, f"the time of `{self.name}`")
 
 
-def _kept(name: str, meaning: str) -> tuple[Column, Column, Column]:
-    return (
-        Column(name, NUMBER, meaning),
-        Column(f"{name}_step", INTEGER, f"the step of the {name}"),
-        Column(f"{name}_at", TIME, f"the time of the {name}"),
-    )
-
+#: In the order of responses and exports.
+STATISTICS: Final = (
+    Statistic("count", COUNT, "how many points there are", "count"),
+    Statistic("nan_count", COUNT, "how many of them are NaN"),
+    Statistic("minimum", NUMBER, "the smallest value that is no NaN; NaN if there is none", "min", of_point=True),
+    Statistic("maximum", NUMBER, "the largest value that is no NaN; NaN if there is none", "max", of_point=True),
+    Statistic("first", NUMBER, "the value at the lowest (step, time)", "first", of_point=True),
+    Statistic("last", NUMBER, "the value at the highest (step, time)", "last", of_point=True),
+    Statistic("total", NUMBER, "the correctly rounded sum of all values", "sum"),
+    Statistic("mean", NUMBER, "the sum by the count", "mean", expression="total / count"),
+)
+#: The points of a series that are kept, by the name of the statistic that is their value.
+KEPT_POINTS: Final = tuple(statistic.name for statistic in STATISTICS if statistic.of_point)
+#: What filters, sort keys and columns of runs call a statistic.
+AGGREGATES: Final = {statistic.aggregate: statistic for statistic in STATISTICS if statistic.aggregate is not None}
 
 SUMMARY_STATES: Final = Projection(
     name="summary_states",
@@ -32,10 +67,7 @@ SUMMARY_STATES: Final = Projection(
     columns=(
         Column("run", NAME, "the run"),
         Column("metric", NAME, "the metric's name"),
-        Column("count", COUNT, "how many points there are"),
-        Column("nan_count", COUNT, "how many of them are NaN"),
-        *(column for name, meaning in KEPT_POINTS.items() for column in _kept(name, meaning)),
-        Column("total", NUMBER, "the correctly rounded sum of all values"),
+        *(column for statistic in STATISTICS for column in statistic.columns()),
         Column("total_exponent", "Int32", "the exact sum that `total` is rounded from: its exponent", internal=True),
         Column("total_digits", f"Array({INTEGER})", "and its digits (runstream_model.exact_sum)", internal=True),
         *POSITION,

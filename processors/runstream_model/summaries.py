@@ -21,14 +21,13 @@ from runstream_model.exact_sum import Digits, ExactSums, peeled
 from runstream_model.failures import FoldError, StateNotLoaded
 from runstream_model.points import PointBatch
 from runstream_model.slots import SeriesSlots
+from runstream_model.statistics import KEPT_POINTS
 from runstream_model.winners import SeriesPoints, ends, maxima, minima, series_points, value_rank
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-#: The four points that are kept of a series: their value, step and time.
-_KEPT: Final = ("minimum", "maximum", "first", "last")
 #: Points that are folded at once: arrays of 512 kB stay in the processor's cache from one step to the next.
 _CHUNK_POINTS: Final = 1 << 16
 _NUMBERS: Final = ("count", "nan_count", "part", "offset")
@@ -58,7 +57,7 @@ class SummaryFold:
     def __init__(self) -> None:
         self._slots = SeriesSlots()
         self._columns: dict[str, npt.NDArray[Any]] = {name: np.zeros(0, np.int64) for name in _NUMBERS}
-        for kept in _KEPT:
+        for kept in KEPT_POINTS:
             self._columns |= {kept: np.zeros(0), f"{kept}_step": np.zeros(0, np.int64)}
             self._columns[f"{kept}_at"] = np.zeros(0, np.int64)
         self._sums = ExactSums()

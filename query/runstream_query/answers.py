@@ -4,12 +4,16 @@ NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity" everywh
 for them, and null would lose which it was. Times are ISO 8601 in UTC with microseconds.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from runstream.events.limits import CLOCK_SKEW_S
+from runstream_model.projection import COUNT, FLAG, INTEGER, NUMBER, TEXT, TEXTS, TIME, Column, Projection
+from runstream_model.run_state import RUN_STATES
+from runstream_model.statistics import SUMMARY_STATES
 
 _NON_FINITE: Final = ["NaN", "Infinity", "-Infinity"]
 Number = Annotated[float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": _NON_FINITE}]})]
@@ -32,6 +36,39 @@ class Answer(BaseModel):
 def encode_json(answer: BaseModel) -> bytes:
     """The answer as UTF-8 JSON without NaN or Infinity in it. The only way that this service writes JSON."""
     return answer.model_dump_json().encode()
+
+
+Model = TypeVar("Model", bound=Answer)
+#: What a column of a read model is in a response.
+_MEMBER_TYPES: Final[Mapping[str, Any]] = {
+    TEXT: str,
+    TEXTS: list[str],
+    NUMBER: Number,
+    INTEGER: int,
+    COUNT: int,
+    FLAG: bool,
+    TIME: datetime,
+}
+
+
+def shows(projection: Projection) -> Callable[[type[Model]], type[Model]]:
+    """Return a decorator that gives a model a member for each column of `projection` that responses show, in their
+    order. A member that the model declares itself stays what it declares; others than columns stand behind them."""
+
+    def decorate(model: type[Model]) -> type[Model]:
+        declared = {name: (member.annotation, member) for name, member in model.model_fields.items()}
+        members = {column.name: _member(column) for column in projection.visible} | declared
+        made = create_model(
+            model.__name__, __base__=Answer, __doc__=model.__doc__, __module__=model.__module__, **members
+        )
+        return cast(type[Model], made)
+
+    return decorate
+
+
+def _member(column: Column) -> tuple[Any, Any]:
+    kind = _MEMBER_TYPES[column.kind]
+    return kind | None if column.nullable else kind, Field(description=column.meaning)
 
 
 class Workspace(Answer):
@@ -72,28 +109,11 @@ class Experiments(Answer):
     experiments: list[Experiment]
 
 
+@shows(RUN_STATES)
 class RunRow(Answer):
     """A run as lists show it. `status` is the shown one: crashed for a running run whose writers fell silent."""
 
-    run: str
-    workspace: str
-    project: str
-    experiment: str
-    name: str
-    status: str
-    message: str
-    user: str
-    host: str
-    notes: str
-    tags: list[str]
-    created_at: datetime
-    started_at: datetime
-    ended_at: datetime | None
-    updated_at: datetime
     duration_s: float
-    archived: bool
-    deleted: bool
-    points_dropped: int
     #: The values of the columns that were asked for, by column; a run without such a value has no entry.
     columns: dict[str, Logged] = {}
 
@@ -152,26 +172,12 @@ class Attributes(Answer):
     values: list[Attribute]
 
 
+@shows(SUMMARY_STATES)
 class Summary(Answer):
     """Over all points of a (run, metric). See the page on the architecture for ties and NaN."""
 
     run: str
     metric: str
-    count: int
-    nan_count: int
-    minimum: Number
-    minimum_step: int
-    minimum_at: datetime
-    maximum: Number
-    maximum_step: int
-    maximum_at: datetime
-    first: Number
-    first_step: int
-    first_at: datetime
-    last: Number
-    last_step: int
-    last_at: datetime
-    total: Number
 
 
 class Summaries(Answer):

@@ -1,12 +1,26 @@
 """Which columns a table of runs has. Pure."""
 
 import re
+from functools import cache
 from typing import Final
 
 #: What is worth seeing of any run.
 DEFAULT_COLUMNS: Final = ("id", "name", "status", "project", "started", "duration")
 #: One key of a list; a comma in quotes is part of a name.
 _KEY: Final = re.compile(r"""(?:[^,"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')+""")
+
+
+def row_key(member: str) -> str:
+    """What a table calls a member of a run's row: `id`, `started`, `duration`, ..."""
+    return "id" if member == "run" else member.removesuffix("_at").removesuffix("_s")
+
+
+@cache
+def row_members() -> dict[str, str]:
+    """Return the keys of columns that every row has, and the member of the row that each is."""
+    from runstream_model.run_state import RUN_STATES
+
+    return {row_key(column.name): column.name for column in RUN_STATES.visible}
 
 
 def chosen_columns(text: str | None) -> list[str]:

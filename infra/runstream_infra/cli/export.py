@@ -4,10 +4,11 @@ import csv
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import click
 
+from runstream_infra.cli.columns import row_key
 from runstream_infra.cli.exits import BadInput, Failed
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
@@ -17,6 +18,9 @@ from runstream_infra.cli.values import number_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: What stands in a column of an exported file; times, lists and objects are texts.
+Cell: TypeAlias = Literal["text", "integer", "float"]
+
 #: Runs of one export. Beyond it, export project by project.
 MAX_RUNS: Final = 100_000
 #: Runs that one question for summaries may name, and series that one stream of points may hold (half of the
@@ -24,41 +28,11 @@ MAX_RUNS: Final = 100_000
 RUNS_A_QUESTION: Final = 1000
 SERIES_A_STREAM: Final = 5000
 
-RUN_FIELDS: Final = (
-    "id",
-    "workspace",
-    "project",
-    "experiment",
-    "name",
-    "status",
-    "message",
-    "user",
-    "host",
-    "notes",
-    "tags",
-    "created",
-    "started",
-    "ended",
-    "duration",
-    "points_dropped",
-)
-SUMMARY_FIELDS: Final = (
-    "run",
-    "metric",
-    "count",
-    "nan_count",
-    *(f"{name}{part}" for name in ("minimum", "maximum", "first", "last") for part in ("", "_step", "_at")),
-    "total",
-    "mean",
-)
 PARAMETER_FIELDS: Final = ("run", "name", "value")
-#: Which of these columns are numbers; the others are text.
-INTEGERS: Final = frozenset(
-    {"count", "nan_count", "points_dropped", "minimum_step", "maximum_step", "first_step", "last_step"}
-)
+#: Members of a run's row that are no columns of an export.
+NOT_EXPORTED: Final = frozenset({"updated_at", "archived", "deleted"})
 #: What runs may log while they are exported, besides as much again as they had: a minute of 16,000 points a second.
 SPARE_POINTS: Final = 1_000_000
-FLOATS: Final = frozenset({"duration", "minimum", "maximum", "first", "last", "total", "mean"})
 
 
 @click.command(
@@ -161,40 +135,62 @@ def write_all(
         if key.startswith("param.")
     ]
     return {
-        "runs": write_rows(runs, RUN_FIELDS, folder / f"runs.{form}"),
-        "parameters": write_rows(parameters, PARAMETER_FIELDS, folder / f"parameters.{form}"),
-        "summaries": write_rows(summaries, SUMMARY_FIELDS, folder / f"summaries.{form}"),
+        "runs": write_rows(runs, run_columns(), folder / f"runs.{form}"),
+        "parameters": write_rows(parameters, dict.fromkeys(PARAMETER_FIELDS, "text"), folder / f"parameters.{form}"),
+        "summaries": write_rows(summaries, summary_columns(), folder / f"summaries.{form}"),
         "points": write_points(server, summaries, folder / f"points.{form}", epochs),
     }
 
 
-def write_rows(rows: Iterable[Mapping[str, Any]], fields: Sequence[str], path: Path) -> int:
+def run_columns() -> dict[str, Cell]:
+    """Return the columns of exported runs, and what stands in each."""
+    from runstream_model.run_state import RUN_STATES
+
+    exported = [column for column in RUN_STATES.visible if column.name not in NOT_EXPORTED]
+    return {row_key(column.name): _cell(column.kind) for column in exported}
+
+
+def summary_columns() -> dict[str, Cell]:
+    """Return the columns of exported summaries, and what stands in each: the server's, then what is worked out here."""
+    from runstream_model.statistics import STATISTICS, SUMMARY_STATES
+
+    stored = {column.name: _cell(column.kind) for column in SUMMARY_STATES.visible}
+    return stored | {one.name: _cell(one.type) for one in STATISTICS if one.expression is not None}
+
+
+def _cell(kind: str) -> Cell:
+    from runstream_model.projection import COUNT, INTEGER, NUMBER
+
+    return "integer" if kind in (COUNT, INTEGER) else "float" if kind == NUMBER else "text"
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Cell], path: Path) -> int:
     """Write rows of the API as one file."""
-    typed = [{name: typed_value(name, row.get(name)) for name in fields} for row in rows]
+    typed = [{name: typed_value(cell, row.get(name)) for name, cell in columns.items()} for row in rows]
     if path.suffix == ".csv":
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fields)
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(typed)
         return len(typed)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {**dict.fromkeys(INTEGERS, pa.int64()), **dict.fromkeys(FLOATS, pa.float64())}
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in fields])
+    types = {"integer": pa.int64(), "float": pa.float64(), "text": pa.string()}
+    schema = pa.schema([(name, types[cell]) for name, cell in columns.items()])
     pq.write_table(pa.Table.from_pylist(typed, schema=schema), path, compression="zstd")
     return len(typed)
 
 
-def typed_value(name: str, value: Any) -> Any:
-    """A value of the API as a cell of the column `name`: a number, or a text (lists and objects as JSON)."""
+def typed_value(cell: Cell, value: Any) -> Any:
+    """A value of the API as what stands in a cell: a number, or a text (lists and objects as JSON)."""
     import json
 
     if value is None:
         return None
-    if name in INTEGERS:
+    if cell == "integer":
         return int(value)
-    if name in FLOATS:
+    if cell == "float":
         return number_of(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

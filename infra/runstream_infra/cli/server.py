@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from runstream_infra.cli.columns import row_members
 from runstream_infra.cli.exits import BadInput, CommandError, Failed, Unreachable
 from runstream_infra.cli.values import number_of
 
@@ -22,15 +23,6 @@ TIMEOUT_S: Final = 60.0
 #: What one page of runs may hold, so that a large --limit is several requests.
 PAGE_RUNS: Final = 1000
 ARROW: Final = "application/vnd.apache.arrow.stream"
-
-#: Keys of columns that every row has, and where they stand in it.
-ROW_FIELDS: Final = {
-    "id": "run",
-    **{name: name for name in ("name", "status", "message", "workspace", "project", "experiment", "user", "host")},
-    **{name: name for name in ("notes", "tags", "archived", "deleted", "points_dropped")},
-    **{name: f"{name}_at" for name in ("created", "started", "ended", "updated")},
-    "duration": "duration_s",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +105,7 @@ class Server:
             "project": project,
             "workspace": workspace,
             "sort": sort,
-            "columns": ",".join(key for key in columns if key not in ROW_FIELDS) or None,
+            "columns": ",".join(key for key in columns if key not in row_members()) or None,
         }
         rows: list[dict[str, Any]] = []
         cursor = None
@@ -297,7 +289,7 @@ def _run(run_id: str) -> str:
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row's own fields under their short keys, and the values of the asked columns beside them."""
-    return {**row.get("columns", {}), **{key: row.get(field) for key, field in ROW_FIELDS.items()}}
+    return {**row.get("columns", {}), **{key: row.get(field) for key, field in row_members().items()}}
 
 
 def _mean(summary: Mapping[str, Any]) -> float:

@@ -61,10 +61,7 @@ def newest_view(projection: Projection) -> str:
 def _newest(projection: Projection, column: Column) -> str:
     if column.name in projection.key:
         return f"s.{column.name}"
-    if column.name == "offset":
-        return "max(s.offset)"
-    # argMax passes over NULL, which may be the newest state: a tuple of one hides it.
-    return f"argMax(tuple(s.{column.name}), s.offset).1" if column.nullable else f"argMax(s.{column.name}, s.offset)"
+    return "max(s.offset)" if column.name == "offset" else column.newest
 
 
 def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -8,9 +8,12 @@ What runs do not have as a column (metrics, parameters, ...) is `run IN (SELECT 
 import math
 from typing import Final, assert_never
 
+from runstream_model.statistics import AGGREGATES
 from runstream_query.filters.bound import Bound
 from runstream_query.filters.checks import check, type_of
 from runstream_query.filters.tree import (
+    RUN_FIELDS,
+    TIMES,
     And,
     Between,
     Compare,
@@ -27,25 +30,19 @@ from runstream_query.filters.tree import (
     Value,
 )
 
-SUMMARY_COLUMNS: Final = {
-    "min": "minimum",
-    "max": "maximum",
-    "last": "last",
-    "first": "first",
-    "count": "toFloat64(count)",
-    "sum": "total",
-    "mean": "total / count",
-}
+#: The number that an aggregate of a metric stands for, over the columns of `summary_states`.
+SUMMARY_COLUMNS: Final = {aggregate: statistic.number for aggregate, statistic in AGGREGATES.items()}
 ATTRIBUTE_KINDS: Final = {"param": "parameter", "other": "other", "env": "environment"}
 #: Times are compared as microseconds: exact, and the whole range of an Int64 is allowed.
-_COLUMNS: Final = {"id": "run", "duration": "duration_s"} | {
-    kind: f"toUnixTimestamp64Micro({kind}_at)" for kind in ("created", "started", "ended", "updated")
+_COLUMNS: Final = {
+    kind: f"toUnixTimestamp64Micro({column.name})" if kind in TIMES else column.name
+    for kind, column in RUN_FIELDS.items()
 }
 
 
 def column_of(field: Field) -> str:
-    """The column of the runs' rows that holds a field which is not named and no tag."""
-    return _COLUMNS.get(field.kind, field.kind)
+    """What a field that is not named stands for, over the columns of the runs' rows."""
+    return _COLUMNS[field.kind]
 
 
 def compile_filter(expression: Expression, parameters: Bound, now_us: int, only: str | None = None) -> str:

@@ -21,7 +21,6 @@ from runstream_query.filters.tree import (
     KINDS,
     NAMED,
     TEXT_OPERATORS,
-    Aggregate,
     And,
     Between,
     Compare,
@@ -31,7 +30,6 @@ from runstream_query.filters.tree import (
     FromNow,
     Instant,
     IsNull,
-    Kind,
     Not,
     OneOf,
     Or,
@@ -169,7 +167,7 @@ class _Parser:
         if rest and kind not in NAMED:
             self._fail(f"{kind} has no parts: nothing may stand behind it", rest[0].column - 1)
         name = ".".join(segment.text for segment in rest)
-        field = Field(cast(Kind, kind), name, cast("Aggregate | None", aggregate))
+        field = Field(kind, name, aggregate)
         self._refuse(field_fault(field), rest[0].column if rest else head.column)
         return field
 

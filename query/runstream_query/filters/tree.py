@@ -11,26 +11,30 @@ refuses what `check` refuses. `print_filter` gives the text, and parsing that te
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
-NamedKind: TypeAlias = Literal["metric", "param", "other", "env"]
-TextKind: TypeAlias = Literal[
-    "id", "name", "status", "workspace", "project", "experiment", "user", "host", "message", "notes"
-]
-TimeKind: TypeAlias = Literal["created", "started", "ended", "updated"]
-FlagKind: TypeAlias = Literal["archived", "deleted"]
-Kind: TypeAlias = NamedKind | TextKind | TimeKind | FlagKind | Literal["tag", "duration"]
-Aggregate: TypeAlias = Literal["min", "max", "last", "first", "count", "mean", "sum"]
+from runstream_model import statistics
+from runstream_model.projection import FLAG, TEXT, TIME
+from runstream_model.run_state import RUN_STATES
+
+#: One of `KINDS`.
+Kind: TypeAlias = str
+#: One of `AGGREGATES`.
+Aggregate: TypeAlias = str
 Comparison: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
 TextOperator: TypeAlias = Literal["contains", "startswith", "endswith", "matches"]
 
-NAMED: Final[tuple[str, ...]] = get_args(NamedKind)
-TEXTS: Final[tuple[str, ...]] = get_args(TextKind)
-TIMES: Final[tuple[str, ...]] = get_args(TimeKind)
-FLAGS: Final[tuple[str, ...]] = get_args(FlagKind)
-AGGREGATES: Final[tuple[str, ...]] = get_args(Aggregate)
+#: What is logged under names: metric.NAME, param.NAME, ...
+NAMED: Final = ("metric", "param", "other", "env")
+#: The columns of runs, by the kind of field that looks at them.
+RUN_FIELDS: Final = {column.field: column for column in RUN_STATES.visible if column.field}
+TEXTS: Final = tuple(name for name, column in RUN_FIELDS.items() if column.kind == TEXT)
+TIMES: Final = tuple(name for name, column in RUN_FIELDS.items() if column.kind == TIME)
+FLAGS: Final = tuple(name for name, column in RUN_FIELDS.items() if column.kind == FLAG)
+#: What a field of a metric may end in.
+AGGREGATES: Final = tuple(statistics.AGGREGATES)
 COMPARISONS: Final[tuple[str, ...]] = get_args(Comparison)
 TEXT_OPERATORS: Final[tuple[str, ...]] = get_args(TextOperator)
 #: What a field may be called. `tags` is another spelling of `tag`.
-KINDS: Final[tuple[str, ...]] = (*NAMED, "tag", *TEXTS, *TIMES, "duration", *FLAGS)
+KINDS: Final = (*NAMED, *RUN_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

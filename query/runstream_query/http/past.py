@@ -9,13 +9,18 @@ import pyarrow as pa
 
 from runstream.events.positions import Positions
 from runstream_model.past import LoggedEvent, PastRun, run_after, summaries_of
+from runstream_model.projection import TIME
+from runstream_model.run_state import RUN_STATES
+from runstream_model.statistics import SUMMARY_STATES
 from runstream_query.answers import RunRow, Summary
 from runstream_query.errors import LimitExceeded, NotFound
 from runstream_query.http.context import Context
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.runs import RUN_COLUMNS
+from runstream_query.repositories.statements.runs import STORED_COLUMNS
 from runstream_query.repositories.statements.series import Names, Range, count_statement, points_statement, reads_of
 
+_RUN_TIMES: Final = tuple(column.name for column in RUN_STATES.visible if column.kind == TIME)
+_SUMMARY_TIMES: Final = tuple(column.name for column in SUMMARY_STATES.visible if column.kind == TIME)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -48,10 +53,10 @@ def require_foldable(events: Sequence[LoggedEvent], limit: int, what: str) -> No
 
 def run_row_of_past(past: PastRun, now_us: int) -> RunRow:
     """The folded row as an answer. Its status is the log's alone: silence is of the present."""
-    row = {name: past.row[name] for name in RUN_COLUMNS if name != "duration_s"}
+    row = {name: past.row[name] for name in STORED_COLUMNS}
     end_us = max(now_us, row["started_at"]) if row["ended_at"] is None else row["ended_at"]
     row["duration_s"] = (end_us - row["started_at"]) / 1_000_000
-    for name in ("created_at", "started_at", "ended_at", "updated_at"):
+    for name in _RUN_TIMES:
         row[name] = None if row[name] is None else time_of(row[name])
     return RunRow(**row)
 
@@ -71,19 +76,17 @@ async def summaries_of_past(
             limit="max_past_points",
             value=limit,
         )
-    summaries: list[Summary] = []
+    summaries: list[Mapping[str, Any]] = []
     for names in reads_of(counts, context.settings.points_per_read):
         bound = Parameters()
         async with context.folding:
             points: pa.Table = await context.table(points_statement(names, wanted, bound), bound)
             rows = await asyncio.to_thread(summaries_of, points.drop_columns(["writer"]))
-        summaries.extend(summary_of_past(row) for row in rows)
-    return sorted(summaries, key=lambda summary: (summary.run, summary.metric))
+        summaries.extend(rows)
+    summaries.sort(key=lambda row: (row["run"], row["metric"]))
+    return [summary_of_past(row) for row in summaries]
 
 
 def summary_of_past(row: Mapping[str, Any]) -> Summary:
     """A folded row as an answer."""
-    values = {name: row[name] for name in Summary.model_fields}
-    for name in ("minimum_at", "maximum_at", "first_at", "last_at"):
-        values[name] = time_of(values[name])
-    return Summary(**values)
+    return Summary(**{**row, **{name: time_of(row[name]) for name in _SUMMARY_TIMES}})

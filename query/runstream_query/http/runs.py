@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pydantic import Field as ModelField
 
@@ -13,7 +13,7 @@ from runstream_query.filters.checks import MAX_FILTER_CHARS
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS
 from runstream_query.filters.parser import parse, parse_field
 from runstream_query.filters.printer import print_field
-from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, FlagKind, Kind, fields_of
+from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, fields_of
 from runstream_query.http.context import Context
 from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.pages import page_rows, shown_rows
@@ -95,15 +95,14 @@ def _expression(asked: AskedRuns) -> Expression | None:
     except FilterError as error:
         raise FilterError(error.message, text=error.text, column=error.column, name="filter") from None
     parts: list[Expression] = [given] if given else []
-    places: dict[Kind, str | None] = {
+    places: dict[str, str | None] = {
         "workspace": asked.workspace,
         "project": asked.project,
         "experiment": asked.experiment,
     }
     parts.extend(Compare(Field(kind), "=", value) for kind, value in places.items() if value is not None)
     spoken = {field.kind for field in fields_of(given)} if given else set()
-    hidden: tuple[FlagKind, ...] = ("archived", "deleted")
-    parts.extend(Compare(Field(kind), "=", False) for kind in hidden if kind not in spoken)
+    parts.extend(Compare(Field(kind), "=", False) for kind in ("archived", "deleted") if kind not in spoken)
     return None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
@@ -193,13 +192,13 @@ def _fill(
     for row in summaries:
         name = row["metric"]
         if name not in metrics:
-            fields = [(aggregate, Field("metric", name, cast(Any, aggregate))) for aggregate in SUMMARY_COLUMNS]
+            fields = [(aggregate, Field("metric", name, aggregate)) for aggregate in SUMMARY_COLUMNS]
             metrics[name] = [(aggregate, keys) for aggregate, field in fields if (keys := columns.keys(field))]
         for aggregate, keys in metrics[name]:
             cells[row["run"]].update(dict.fromkeys(keys, row[f"v_{aggregate}"]))
     kinds = {stored: kind for kind, stored in ATTRIBUTE_KINDS.items()}
     for row in attributes:
-        keys = columns.keys(Field(cast(Kind, kinds[row["kind"]]), row["name"]))
+        keys = columns.keys(Field(kinds[row["kind"]], row["name"]))
         if keys:
             cells[row["run"]].update(dict.fromkeys(keys, json.loads(row["value"])))
 

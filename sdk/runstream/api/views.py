@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, overload
 
 from runstream.api.documented_run import DocumentedRun, ExperimentReader
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
 View = TypeVar("View")
 #: Members of a run that are no columns of a table: the way back to the server, and the columns themselves.
 _HIDDEN: Final = ("api", "columns")
+#: How a member of a view is read from the server's JSON, by its type; those of other types are taken as they are.
+_READ: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    "float": number,
+    "datetime": moment,
+    "datetime | None": moment_or_none,
+    "tuple[str, ...]": tuple,
+}
+
+
+def _members(view: type, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a view that a row has. What a newer server sends beside them is left out."""
+    return {name: row[name] if read is None else read(row[name]) for name, read in _readers(view) if name in row}
+
+
+@cache
+def _readers(view: Any) -> list[tuple[str, Callable[[Any], Any] | None]]:
+    return [(field.name, _READ.get(field.type)) for field in fields(view)]
 
 
 class Table(Sequence[View], Generic[View]):
@@ -88,8 +106,7 @@ class Project:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        times = {name: moment_or_none(row[name]) for name in ("created_at", "updated_at")}
-        return cls(**{**row, **times})
+        return cls(**_members(cls, row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +121,7 @@ class Experiment:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        times = {name: moment_or_none(row[name]) for name in ("created_at", "updated_at")}
-        return cls(**{**row, **times})
+        return cls(**_members(cls, row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +136,7 @@ class Writer:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        return cls(**{**row, "last_seen_at": moment_or_none(row["last_seen_at"])})
+        return cls(**_members(cls, row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +158,7 @@ class Asset:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        return cls(**{**row, "at": moment(row["at"])})
+        return cls(**_members(cls, row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +191,7 @@ class Summary:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        values = dict(row)
-        for name in ("minimum", "maximum", "first", "last", "total"):
-            values[name] = number(values[name])
-            if name != "total":
-                values[f"{name}_at"] = moment(values[f"{name}_at"])
-        return cls(**values)
+        return cls(**_members(cls, row))
 
 
 class Summaries(Table[Summary]):
@@ -240,11 +251,7 @@ class RunView(DocumentedRun):
 
     @classmethod
     def of(cls, api: Reader, row: Mapping[str, Any]) -> Self:
-        values = {**row, "tags": tuple(row["tags"]), "ended_at": moment_or_none(row["ended_at"])}
-        for name in ("created_at", "started_at", "updated_at"):
-            values[name] = moment(values[name])
-        known = {field.name for field in fields(cls)}
-        return cls(api=api, **{name: value for name, value in values.items() if name in known})
+        return cls(api=api, **_members(cls, row))
 
     def __repr__(self) -> str:
         return f"RunView({self.run!r}, {self.workspace}/{self.project}, {self.name!r}, {self.status})"

@@ -34,8 +34,8 @@ def test_many_short_runs_are_not_all_named_in_one_question() -> None:
 
 
 def test_cells_are_numbers_or_texts() -> None:
-    assert typed_value("count", 3) == 3
-    assert typed_value("minimum", "-Infinity") == float("-inf")
-    assert typed_value("tags", ["a"]) == '["a"]'
-    assert typed_value("name", "x") == "x"
-    assert typed_value("ended", None) is None
+    assert typed_value("integer", 3) == 3
+    assert typed_value("float", "-Infinity") == float("-inf")
+    assert typed_value("text", ["a"]) == '["a"]'
+    assert typed_value("text", "x") == "x"
+    assert typed_value("text", None) is None

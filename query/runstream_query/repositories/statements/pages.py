@@ -14,12 +14,11 @@ from typing import Any, Final
 
 from runstream_query.filters.compiler import (
     SUMMARY_COLUMNS,
-    column_of,
     compile_filter,
     compile_for_states,
 )
 from runstream_query.filters.states import weakened
-from runstream_query.filters.tree import NAMED, Expression, Field, fields_of
+from runstream_query.filters.tree import NAMED, RUN_FIELDS, Expression, Field, fields_of
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.statements.order import (
     BY_RUN,
@@ -182,6 +181,4 @@ def _matching(
 
 def columns_of(fields: Iterable[Field]) -> list[str]:
     """The columns of the runs' rows that these fields are in, each once, in the order of their names."""
-    kinds = sorted({field.kind for field in fields if field.kind not in NAMED})
-    stored = {"id": "run", "tag": "tags", "duration": "duration_s"}
-    return [f"{kind}_at" if "_at" in column_of(Field(kind)) else stored.get(kind, kind) for kind in kinds]
+    return [RUN_FIELDS[kind].name for kind in sorted({field.kind for field in fields if field.kind not in NAMED})]

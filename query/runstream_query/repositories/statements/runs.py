@@ -5,35 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from runstream_model.run_state import RUN_STATES
 from runstream_query.repositories.statements.parameters import Parameters
 
 #: What a row of a run has, in this order. Times are DateTime64(6, 'UTC'); ended_at can be null.
-RUN_COLUMNS: Final = (
-    "run",
-    "workspace",
-    "project",
-    "experiment",
-    "name",
-    "status",
-    "message",
-    "user",
-    "host",
-    "notes",
-    "tags",
-    "created_at",
-    "started_at",
-    "ended_at",
-    "updated_at",
-    "duration_s",
-    "archived",
-    "deleted",
-    "points_dropped",
-)
+RUN_COLUMNS: Final = tuple(column.name for column in RUN_STATES.visible)
 #: What depends on the writers' silence, and what else is read for it.
 _SHOWN: Final = ("status", "duration_s", "lost")
 _READ_FOR_SHOWN: Final = ("status", "started_at", "ended_at")
 #: What a state holds of RUN_COLUMNS.
-STORED_COLUMNS: Final = tuple(column for column in RUN_COLUMNS if column != "duration_s")
+STORED_COLUMNS: Final = tuple(column.name for column in RUN_STATES.visible if not column.computed)
+_NEWEST: Final = {column.name: column.newest for column in RUN_STATES.stored}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,16 +33,9 @@ def newest_runs(columns: Collection[str], only: str | None) -> str:
     Only what is named is read, and the engine plans a short statement sooner: half of what a small page costs.
     `only` is what may stand behind IN: the ids that are wanted.
     """
-    read = "".join(f", {_newest(column)} AS {column}" for column in columns if column != "run")
+    read = "".join(f", {_NEWEST[column]} AS {column}" for column in columns if column != "run")
     where = f" WHERE s.run IN {only}" if only is not None else ""
     return f"(SELECT s.run AS run{read} FROM run_states AS s{where} GROUP BY s.run)"
-
-
-def _newest(column: str) -> str:
-    # argMax passes over NULL, which may be the newest state: a tuple of one hides it.
-    if column == "ended_at":
-        return "argMax(tuple(s.ended_at), s.offset).1"
-    return f"argMax(s.{column}, s.offset)"
 
 
 def silent_runs(parameters: Parameters, clock: Clock, only: str | None = None) -> str:
