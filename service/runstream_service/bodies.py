@@ -188,6 +188,8 @@ async def count_items(body: bytes, max_items: int) -> int:
 
 
 def _coding(request: web.Request) -> str:
+    if "Content-Encoding" not in request.headers:
+        return "identity"
     coding = ",".join(request.headers.getall("Content-Encoding", ())).strip().lower() or "identity"
     if coding not in _WINDOW_BITS and coding != "identity":
         raise Problem(

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final, ParamSpec, TypeVar
 
 T = TypeVar("T")
@@ -35,30 +34,6 @@ async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
     for item in items:
         yield item
         await turns.rest()
-
-
-class in_slices(AsyncIterator[Sequence[T]]):
-    """The items, `size` at a time, as `in_turns`: for work that takes no longer than looking at the clock does.
-
-    A class, because an asynchronous generator costs each request as much as some frames do.
-    """
-
-    __slots__ = ("_is_begun", "_iterator", "_size", "_turns")
-
-    def __init__(self, items: Iterable[T], size: int) -> None:
-        self._iterator = iter(items)
-        self._size = size
-        self._turns = Turns()
-        self._is_begun = False
-
-    async def __anext__(self) -> Sequence[T]:
-        if self._is_begun:
-            await self._turns.rest()
-        self._is_begun = True
-        some = tuple(islice(self._iterator, self._size))
-        if not some:
-            raise StopAsyncIteration
-        return some
 
 
 async def worked(items: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

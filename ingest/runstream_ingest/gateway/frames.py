@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from runstream.events.columns import check_lengths
-from runstream.events.frame import HEADER, MAGIC, FrameHeader, InvalidFrame, read_checked
+from runstream.events.frame import (
+    EVENTS,
+    GROUP,
+    HEADER,
+    MAGIC,
+    ROWS_EXPLICIT,
+    FrameHeader,
+    InvalidFrame,
+    read_checked,
+)
 
 
 class BadFrame(Exception):
@@ -64,6 +73,37 @@ def frames_by_writer(body: memoryview, max_frames: int) -> Mapping[str, list[Sen
         at += header.size
         number += 1
     return found
+
+
+def are_plain(body: memoryview, most: int) -> bool:
+    """Return whether a body has at most so many frames, each of at most one group, and that of plain rows.
+
+    That is what they claim; nothing is checked. But `read_checked` goes by the same claims: of such a frame it takes
+    the checksum, looks at the header of one group and has nothing unpacked. Takes 1 us a frame.
+    """
+    at = frames = 0
+    while at < len(body):
+        if frames == most or len(body) - at < HEADER.size:
+            return False
+        _, _, _, size, _, _, _, _, key_size, _, group_count = HEADER.unpack_from(body, at)
+        if group_count > 1 or size < HEADER.size or (group_count and not _has_plain_group(body, at, size, key_size)):
+            return False
+        at += size
+        frames += 1
+    return True
+
+
+def _has_plain_group(body: memoryview, at: int, size: int, key_size: int) -> bool:
+    end = min(at + size, len(body))
+    events_at = at + HEADER.size + key_size
+    if events_at + EVENTS.size > end:
+        return False
+    _, _, events_size = EVENTS.unpack_from(body, events_at)
+    group_at = events_at + EVENTS.size + events_size
+    if group_at + GROUP.size > end:
+        return False
+    layout: int = GROUP.unpack_from(body, group_at)[1]
+    return layout <= ROWS_EXPLICIT
 
 
 def verdict(sent: list[Sent], next_seq: int | None, beat_allowed: bool) -> Verdict:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Literal
+from types import TracebackType
+from typing import Final, Literal, Self
 
 from aiohttp import web
 
@@ -36,13 +37,12 @@ class Pressure:
         self._uploads = shares(settings.max_uploads)
         self._waiting = shares(settings.max_waiting)
         self._appended = Positions()
+        figures.in_flight_bytes.set_function(lambda: sum(shares.held for shares in self._bytes.values()))
 
-    @contextmanager
-    def admitted(self, request: web.Request, purpose: Purpose) -> Iterator["Hold"]:
-        """What the request holds until the end of the block: nothing at first. Raises Problem (429)."""
+    def admitted(self, request: web.Request, purpose: Purpose) -> "Hold":
+        """Return what the request holds until the end of a `with` block: nothing at first. Raises Problem (429)."""
         settings = self._settings
-        lag = self._lag_records()
-        if settings.max_lag_records is not None and lag > settings.max_lag_records:
+        if settings.max_lag_records is not None and (lag := self._lag_records()) > settings.max_lag_records:
             raise self._busy(
                 "lag",
                 f"The read models are {lag} records behind the log, {settings.max_lag_records} are allowed; send "
@@ -51,10 +51,7 @@ class Pressure:
         hold = Hold(self, self._bytes[purpose], accounts_of(request))
         # Nobody sends a body in vain for which there is no room.
         hold.check(min(request.content_length or 0, settings.max_in_flight_bytes // 64))
-        try:
-            yield hold
-        finally:
-            hold.release()
+        return hold
 
     @contextmanager
     def uploading(self, request: web.Request) -> Iterator[None]:
@@ -92,9 +89,6 @@ class Pressure:
         """The response to a request for whose bytes there is no room."""
         return self._busy("in-flight", f"Bytes of requests: {refusal}; send again in {self._settings.retry_after_s} s.")
 
-    def show(self) -> None:
-        self._figures.in_flight_bytes.set(sum(shares.held for shares in self._bytes.values()))
-
     def _lag_records(self) -> int:
         visible = self._visibility.visible().offsets
         return sum(max(0, offset - visible.get(partition, -1)) for partition, offset in self._appended)
@@ -106,11 +100,21 @@ class Pressure:
 
 
 class Hold:
-    """What one request holds of the gateway's memory."""
+    """What one request holds of the gateway's memory, until the end of a `with` block at the latest."""
+
+    __slots__ = ("_accounts", "_bytes", "_pressure", "_shares")
 
     def __init__(self, pressure: Pressure, shares: Shares, accounts: tuple[str, str]) -> None:
         self._pressure, self._shares, self._accounts = pressure, shares, accounts
         self._bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
 
     def check(self, size_bytes: int) -> None:
         """Raises Problem (429) where there is no room for so much more."""
@@ -123,10 +127,8 @@ class Hold:
         self.check(size_bytes)
         self._shares.take(size_bytes, self._accounts)
         self._bytes += size_bytes
-        self._pressure.show()
 
     def release(self) -> None:
         """Hold nothing any more."""
         self._shares.give_back(self._bytes, self._accounts)
         self._bytes = 0
-        self._pressure.show()

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from runstream_ingest.gateway.append import Appender, FramesHandler
 from runstream_ingest.gateway.assets import AssetsHandler
@@ -65,6 +66,10 @@ def add_gateway(
 
 
 def _counted(figures: GatewayFigures, route: str, handler: _Handler) -> _Handler:
+    @cache  # of few statuses; finding the counter costs more than counting
+    def requests(status: int) -> Counter:
+        return figures.requests.labels(route, str(status))
+
     async def counted(request: web.Request) -> web.Response:
         status = 500
         try:
@@ -79,6 +84,6 @@ def _counted(figures: GatewayFigures, route: str, handler: _Handler) -> _Handler
                 status = _CLIENT_LEFT
             raise
         finally:
-            figures.requests.labels(route, str(status)).inc()
+            requests(status).inc()
 
     return counted

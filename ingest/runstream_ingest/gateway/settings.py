@@ -20,6 +20,9 @@ class GatewaySettings(BaseModel):
     #: The frames of a larger body are checked in a thread. A frame of 57 bytes takes 5 us, a group of 25 bytes 1 us,
     #: and a byte of lz4 unpacks to at most 255: 64 kB of the worst are 10 ms of the event loop.
     check_in_thread_bytes: int = Field(default=64_000, ge=0)
+    #: A body up to this size is still checked in the event loop if it has at most 200 frames, none of them with several
+    #: groups or a ragged one: 5 us a frame, and 1 ms for the checksums of 1 MB.
+    check_plain_in_thread_bytes: int = Field(default=1_000_000, ge=0)
     #: Requests with frames that are read or wait for the log, together: 4 of the largest; more are answered 429. What
     #: counts is what came of them, not what they declare.
     max_in_flight_bytes: int = Field(default=64_000_000, ge=1)

@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 from collections import Counter
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -18,11 +19,15 @@ def accounts_of(request: web.Request | None) -> tuple[str, str]:
     proxy (of IPv6 the network, of which a machine has one)."""
     if request is None:
         return "the gateway's key", "the gateway's address"
-    address = client_address(request)
+    return _accounts(request.get(PRINCIPAL, LOCAL).name, client_address(request))
+
+
+@lru_cache(1024)  # for every request, of few keys and addresses; these two alone decide
+def _accounts(key: str, address: str) -> tuple[str, str]:
     if ":" in address:
         with contextlib.suppress(ValueError):
             address = str(ipaddress.ip_network((address.partition("%")[0], _IPV6_NETWORK_BITS), strict=False))
-    return f"key {request.get(PRINCIPAL, LOCAL).name}", f"address {address}"
+    return f"key {key}", f"address {address}"
 
 
 class Shares:

@@ -1,10 +1,22 @@
 """What becomes of a writer's frames: the pure decision, over any order of sending."""
 
+import struct
+import zlib
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstream.events.frame import FrameHeader
-from runstream_ingest.gateway.frames import Sent, verdict
+from runstream.events.frame import (
+    FrameHeader,
+    InvalidFrame,
+    encode_frame,
+    encode_ragged,
+    encode_rows,
+    read_checked,
+    transposed,
+)
+from runstream_ingest.gateway.frames import Sent, are_plain, verdict
 
 WRITER = "a1" * 16
 
@@ -49,3 +61,47 @@ def test_sending_everything_again_appends_nothing() -> None:
     again = verdict(frames, first.next_seq, True)
     assert (first.next_seq, len(first.appended)) == (9, 3)
     assert (again.next_seq, again.appended, again.duplicates) == (9, [], 3)
+
+
+PLAIN = encode_rows(b"loss", 2, transposed(struct.pack("<qqdqqd", 1, 10, 0.5, 2, 20, 0.25), 24), 0)
+RAGGED = encode_ragged(["loss"], [(0, 1, 10, [0], [0.5])])
+EVENTS = b'[[0,{"event":"x"}]]'
+
+
+@pytest.mark.parametrize(
+    ("frames", "is_plain"),
+    [
+        ([], True),
+        ([encode_frame(WRITER, "run-1", 0, 0)], True),
+        ([encode_frame(WRITER, "run-1", 0, 1, EVENTS)], True),
+        ([encode_frame(WRITER, "run-1", 0, 2, b"", [PLAIN])], True),
+        ([encode_frame(WRITER, "run-1", 0, 2, EVENTS, [PLAIN])] * 3, True),
+        ([encode_frame(WRITER, "run-1", 0, 2, EVENTS, [PLAIN])] * 4, False),
+        ([encode_frame(WRITER, "run-1", 0, 4, b"", [PLAIN, PLAIN])], False),
+        (
+            [encode_frame(WRITER, "run-1", 0, 2, b"", [PLAIN]), encode_frame(WRITER, "run-1", 0, 1, b"", [RAGGED])],
+            False,
+        ),
+        ([encode_frame(WRITER, "run-1", 0, 1, EVENTS, [RAGGED])], False),
+    ],
+)
+def test_bodies_that_are_checked_soon_are_told_from_others(frames: list[bytes], is_plain: bool) -> None:
+    assert are_plain(memoryview(b"".join(frames)), 3) is is_plain
+
+
+@given(st.data())
+def test_what_passes_for_plain_has_nothing_to_unpack(data: st.DataObject) -> None:
+    """Whatever a body claims: either it does not pass, or checking it finds no group that would be unpacked."""
+    groups = data.draw(st.lists(st.sampled_from([PLAIN, RAGGED]), max_size=2))
+    body = bytearray(encode_frame(WRITER, "run-1", 0, 10, data.draw(st.sampled_from([b"", EVENTS])), groups))
+    for _ in range(data.draw(st.integers(0, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    body[8:12] = zlib.crc32(body[12:]).to_bytes(4, "little")
+    body = body[: data.draw(st.integers(0, len(body)))]
+    if not body or not are_plain(memoryview(body), 3):
+        return
+    try:
+        _, unpacked = read_checked(memoryview(body), 0)
+    except InvalidFrame:
+        return
+    assert not unpacked
