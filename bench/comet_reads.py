@@ -252,12 +252,12 @@ def _query_ways(url: str, client: Child, what: Queried) -> dict[str, dict[str, A
         )
 
     def ours(below: float) -> tuple[float, dict[str, Any]]:
-        sent = api._transport.requests
+        sent = api.get_panel_request_count()
         wall_s, found = _timed(
             lambda: api.query("default", "project-0", Metric(_QUERIED) < below),
             lambda runs: {"keys": sorted(run.run for run in runs)},
         )
-        return wall_s, found | {"requests": api._transport.requests - sent}
+        return wall_s, found | {"requests": api.get_panel_request_count() - sent}
 
     def comet(below: float) -> tuple[float, dict[str, Any]]:
         return _client(client, {"ask": "query", "project": "project-0", "metric": _QUERIED, "below": below})

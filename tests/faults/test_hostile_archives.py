@@ -19,8 +19,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from runstream.api.artifact_files import target_of
-from runstream.api.saving import saved, target_in, targets_of
+from runstream.api.parts.artifact_files import target_of
+from runstream.api.parts.saving import saved, target_in, targets_of
 from runstream.errors import Invalid
 from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets

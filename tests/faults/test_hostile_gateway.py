@@ -21,9 +21,9 @@ from spool_maker import SpoolMaker, writer_info
 
 from runstream.api import API, Asset, ServerFailed, ServerUnreachable
 from runstream.api import transport as api_transport
-from runstream.api.artifact_views import Artifact, ArtifactVersion
 from runstream.api.transport import Transport
 from runstream.api.values import moment
+from runstream.api.views.artifacts import Artifact, ArtifactVersion
 from runstream.client import resuming
 from runstream.client.resuming import on_server
 from runstream.clock import SYSTEM_CLOCK
@@ -398,8 +398,10 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
         "download_artifact": lambda: api.download_artifact(version(api), folder),
         "read_artifact_file": lambda: api.read_artifact_file(version(api), "f") and fail(),
     }
-    for name, method in inspect.getmembers(api, inspect.ismethod):
-        if name[0] == "_" or name in own or name in WITHOUT_A_REQUEST:
+    parts = {name: part.__call__ for name, part in vars(api).items() if callable(part)}
+    server = {f"server.{name}": method for name, method in inspect.getmembers(api.server, inspect.ismethod)}
+    for name, method in [*inspect.getmembers(api, inspect.ismethod), *parts.items(), *server.items()]:
+        if name.rpartition(".")[2][0] == "_" or name in own or name in WITHOUT_A_REQUEST:
             continue
         wanted = [
             parameter.name
@@ -418,9 +420,10 @@ def fail() -> None:
     raise Answered
 
 
-#: They say what a panel is about, or what was counted here.
+#: They say what a panel is about, or what was counted here, or make an API.
 WITHOUT_A_REQUEST = frozenset(
     {
+        "over",
         "get_panel_workspace",
         "get_panel_project_name",
         "get_panel_project_id",

@@ -21,7 +21,9 @@ import pytest
 from served import Server, wait_until_visible
 
 import runstream
-from runstream.api import API, Change, Curve, Envelope, NameTaken, NotFound, Refused, ServerUnreachable, Writer
+from runstream._version import VERSION
+from runstream.api import API, Change, Curve, Envelope, NameTaken, NotFound, Refused, ServerUnreachable, Session, Writer
+from runstream.api.forwarding import forward
 
 STEPS = 1000
 WANTED = {"workspace": "default", "project": "wanted"}
@@ -262,6 +264,35 @@ def test_live_tells_what_changes(api: API) -> None:
     assert (change.kind, change.run.id, change.run.notes) == ("run", "api-1", "after")
 
 
+def test_parts_of_the_api_read_the_same_and_more(api: API) -> None:
+    details = api.runs.details("api-0")
+    assert (details.run, list(details.writers)) == (api.run("api-0"), list(api.writers("api-0")))
+    assert (details.parameters, details.assets, details.clock_ahead_s) == (4, len(api.assets("api-0")), None)
+    batches = list(api.series.batches(["api-0", "api-1"], "acc"))
+    assert sum(batch.num_rows for batch in batches) == 2 * STEPS
+    assert batches[0].schema.names == api.series("api-0", "acc").to_arrow().schema.names
+    first = api.runs("id startswith 'api-'", "id", 2)
+    assert ([run.id for run in first], first.more) == (["api-0", "api-1"], True)
+
+
+def test_what_the_server_tells_of_itself(url: str, api: API) -> None:
+    assert api.server.readiness().ready
+    status = api.server.status()
+    assert (status.version, status.quarantined_records) == (VERSION, 0)
+    rights = api.server.key()
+    assert rights is not None
+    assert (rights.name, rights.may_write) == (None, True), "this server has no keys"
+    assert list(api.server.odd_clocks()) == []
+
+
+def test_the_position_covers_everything_that_was_written(url: str) -> None:
+    writer = runstream.API(url=url)
+    assert writer.position == ""
+    positions = [writer.set_notes("api-0", "one"), writer.set_notes("api-1", "two")]
+    assert all(position in writer.position.split(",") for position in positions[1:])
+    assert API.over(Session(url)).run("api-0", wait_for=writer.position).notes == "one"
+
+
 def test_errors_name_the_thing_and_the_next_step(api: API) -> None:
     with pytest.raises(NotFound, match=r"no run has the id 'nobody': look it up"):
         api.run("nobody")
@@ -313,6 +344,12 @@ def test_the_base_install_is_enough_for_the_command_line(url: str) -> None:
 
 
 def test_no_public_method_is_left_out() -> None:
-    # What its base classes bring has tests of its own (test_artifacts_api.py, query_api/test_documented_api.py).
-    public = {name for name in vars(API) if not name.startswith("_")}
-    assert public <= set(re.findall(r"\bapi\.(\w+)", Path(__file__).read_text()))
+    # Artifacts and Comet's methods have tests of their own: test_artifacts_api.py, query_api/test_comet_methods.py.
+    elsewhere = {"get", "get_experiment_asset", "get_experiment_asset_by_name"}
+    public = {
+        name
+        for name, value in vars(API).items()
+        if name[0] != "_" and not (isinstance(value, forward) and value.part in ("artifacts", "comet"))
+    } - elsewhere
+    public |= {name for name in API.__annotations__ if name not in ("artifacts", "comet")}
+    assert public <= set(re.findall(r"\b(?:api|writer|API)\.(\w+)", Path(__file__).read_text()))

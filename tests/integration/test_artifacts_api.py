@@ -25,8 +25,9 @@ from runstream.api import (
     ServerFailed,
     VersionTaken,
 )
-from runstream.api.artifact_calls import ArtifactCalls
-from runstream.api.artifact_files import target_of
+from runstream.api.forwarding import forward
+from runstream.api.parts.artifact_files import target_of
+from runstream.api.parts.artifacts import ArtifactsApi
 from runstream.errors import Invalid
 from runstream.events import limits
 from runstream_infra.cli import app
@@ -230,7 +231,7 @@ def test_bytes_that_are_not_those_that_were_logged_do_not_appear(
     version = api.log_artifact_version("damaged", "model", {"a": b"1", "b": b"2"})
     contents = version.contents()
     swapped = dataclasses.replace(contents, files=(dataclasses.replace(contents.files[0], sha256="0" * 64),))
-    monkeypatch.setattr(API, "artifact_contents", lambda self, of: swapped)
+    monkeypatch.setattr(ArtifactsApi, "contents", lambda self, of: swapped)
     with pytest.raises(ServerFailed, match="not those that were logged"):
         api.download_artifact(version, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -238,7 +239,7 @@ def test_bytes_that_are_not_those_that_were_logged_do_not_appear(
 
 def test_the_past_of_an_artifact(api: API) -> None:
     api.log_artifact_version("past", "model", aliases=["best"])
-    before = json.loads(json.dumps(api._transport.get("/api/v1/server")))["visible"]
+    before = api.server.status().visible
     api.log_artifact_version("past", "model", aliases=["best"])
     artifact = api.artifact("past", "model")
     assert api.artifact("past", "model", as_of=before).version_count == 1
@@ -292,7 +293,7 @@ def test_the_command_line_lists_them_and_shows_one(api: API, capsys: pytest.Capt
 
 
 def test_no_public_method_is_left_out() -> None:
-    public = {name for name in vars(ArtifactCalls) if not name.startswith("_")}
+    public = {name for name, value in vars(API).items() if isinstance(value, forward) and value.part == "artifacts"}
     text = Path(__file__).read_text()
     assert public <= set(re.findall(r"\bapi\.(\w+)", text))
     for view in (Artifact, ArtifactVersion):

@@ -63,7 +63,7 @@ def run_row(run: str, name: str, status: str = "finished", columns: dict[str, An
 def summary(run: str, metric: str) -> Summary:
     steps = {f"{name}_step": 7 for name in ("minimum", "maximum", "first", "last")}
     times = {f"{name}_at": AT for name in ("minimum", "maximum", "first", "last")}
-    values = {"minimum": float("-inf"), "maximum": 2.0, "first": 2.0, "last": float("nan"), "total": 4.0}
+    values = {"minimum": float("-inf"), "maximum": 2.0, "first": 2.0, "last": float("nan"), "total": 6.0}
     return Summary.model_validate({"run": run, "metric": metric, "count": 3, "nan_count": 1} | steps | times | values)
 
 
@@ -89,6 +89,7 @@ class FakeServer:
             "visible": "0:41",
             "lag_records": 5,
             "quarantined_records": 0,
+            "quarantined_by_cause": {},
             "disk_free_bytes": 10**12,
             "disk_total_bytes": 10**13,
         }
@@ -120,12 +121,10 @@ class FakeServer:
                 asset = {"run": "r1", "asset": "a1", "name": "m.bin", "kind": "model", "sha256": "0" * 64, "at": AT}
                 rest = {"size_bytes": 1500, "content_type": "x/y", "step": None, "metadata": {}}
                 return 200, encode_json(Assets(assets=[Asset.model_validate(asset | rest)]))
-            case ["runs", "r1", "series"]:
-                return 200, self.curve("max_points" in query)
             case ["series"] if "arrow" in accept:
                 return 200, self.arrow(body["runs"], body.get("epochs", False))
             case ["series"]:
-                return 200, self.curve(True)
+                return 200, self.curve("max_points" in body)
             case ["summaries"]:
                 return 200, encode_json(Summaries(summaries=[summary(run, "loss") for run in body["runs"]]))
             case _:
@@ -289,7 +288,7 @@ def test_show_has_everything_of_a_run(server: FakeServer, capfd: pytest.CaptureF
     assert set(as_json) == {"run", "parameters", "others", "summaries", "assets"}
     assert as_json["parameters"] == {"lr": 0.1}
     assert as_json["summaries"][0]["minimum"] == "-Infinity"
-    assert as_json["summaries"][0]["mean"] == 2.0  # 4.0 over the two values that are numbers
+    assert as_json["summaries"][0]["mean"] == 2.0  # 6.0 over three points
 
 
 def test_an_unknown_run_is_bad_input(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:

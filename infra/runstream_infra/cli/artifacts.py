@@ -1,15 +1,19 @@
 """`runstream artifacts`: models, panels, data sets and their versions."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.exits import BadInput
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.server import Server, connect
+from runstream_infra.cli.rows import artifact_row, version_row
 from runstream_infra.cli.tables import Column
 from runstream_infra.cli.values import plain, plain_bytes, plain_time
+
+if TYPE_CHECKING:
+    from runstream.api import API, Artifact, Table
 
 
 @click.command(
@@ -42,15 +46,14 @@ def artifacts(
     Artifacts are named, typed things with numbered versions: models, panels, data sets. With --project, those of a
     project; --project "" leaves out those of projects.
     """
-    server = connect(url, api_key)
-    scope = {"workspace": workspace, "project": project, "type": artifact_type, "name": name}
-    found, more = server.artifacts(limit, **scope)
-    if name is None:
-        _show_list(found, more, limit, output)
-        return
-    if len(found) != 1:
-        raise BadInput(_not_one(name, found))
-    _show_one(server, found[0], limit, output)
+    with connected(url, api_key) as api:
+        found = api.artifacts(artifact_type, workspace=workspace, project=project, name=name, limit=limit)
+        if name is None:
+            _show_list([artifact_row(one) for one in found], found.more, limit, output)
+            return
+        if len(found) != 1:
+            raise BadInput(_not_one(name, found))
+        _show_one(api, found[0], limit, output)
 
 
 def _show_list(found: list[dict[str, Any]], more: bool, limit: int, output: Output) -> None:
@@ -74,15 +77,15 @@ def _show_list(found: list[dict[str, Any]], more: bool, limit: int, output: Outp
         output.note(f"there are more than these {limit}: --limit shows more")
 
 
-def _show_one(server: Server, artifact: dict[str, Any], limit: int, output: Output) -> None:
-    versions, more = server.artifact_versions(artifact["artifact"], limit)
+def _show_one(api: "API", artifact: "Artifact", limit: int, output: Output) -> None:
+    found = api.artifacts.versions(artifact, limit=limit)
+    versions = [version_row(version) for version in found]
     if output.as_json:
-        output.json({"artifact": artifact, "versions": versions, "more": more})
+        output.json({"artifact": artifact_row(artifact), "versions": versions, "more": found.more})
         return
-    output.line(artifact["name"], "bold")
-    place = "/".join(filter(None, (artifact["workspace"], artifact["project"])))
-    shown = {"type": artifact["artifact_type"], "in": place, "id": artifact["artifact"]}
-    shown |= {key: artifact[key] for key in ("description", "notes", "tags")}
+    output.line(artifact.name, "bold")
+    shown: dict[str, Any] = {"type": artifact.artifact_type, "in": _path_of(artifact), "id": artifact.artifact}
+    shown |= {"description": artifact.description, "notes": artifact.notes, "tags": artifact.tags}
     output.pairs([(key, plain(value)) for key, value in shown.items() if value])
     columns = [
         Column("version", "version", keep=9),
@@ -99,14 +102,16 @@ def _show_one(server: Server, artifact: dict[str, Any], limit: int, output: Outp
         row | {"size": plain_bytes(row["size_bytes"]), "created": plain_time(row["created_at"])} for row in versions
     ]
     output.table(columns, sized)
-    if more:
+    if found.more:
         output.note(f"there are more than these {limit}: --limit shows more")
 
 
-def _not_one(name: str, found: list[dict[str, Any]]) -> str:
+def _path_of(artifact: "Artifact") -> str:
+    return "/".join(filter(None, (artifact.workspace, artifact.project)))
+
+
+def _not_one(name: str, found: "Table[Artifact]") -> str:
     if not found:
         return f"there is no artifact {name!r}: `runstream artifacts` lists those that there are"
-    places = ", ".join(
-        f"{row['artifact_type']} in {'/'.join(filter(None, (row['workspace'], row['project'])))}" for row in found[:10]
-    )
-    return f"{len(found)} artifacts are called {name!r} ({places}): choose with --type, --workspace or --project"
+    paths = ", ".join(f"{one.artifact_type} in {_path_of(one)}" for one in found[:10])
+    return f"{len(found)} artifacts are called {name!r} ({paths}): choose with --type, --workspace or --project"

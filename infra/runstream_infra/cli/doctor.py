@@ -1,23 +1,24 @@
 """`runstream doctor`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runstream_infra.cli.connecting import api_of, client_settings, explained
 from runstream_infra.cli.exits import NOT_EVERYTHING, OK, UNREACHABLE, CommandError
 from runstream_infra.cli.options import example, json_option, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.server import Server, client_settings
 from runstream_infra.cli.values import plain, plain_bytes, plain_clock
 
 if TYPE_CHECKING:
+    from runstream.api import API
     from runstream.settings import Settings
     from runstream_infra.cli.spool_state import SpoolState
 
-#: Longer than any answer of a healthy server takes, short enough to wait for.
+#: Longer than any response of a healthy server takes, short enough to wait for.
 TIMEOUT_S = 5.0
 #: Below this a server should get room soon.
 LOW_DISK_BYTES = 1_000_000_000
@@ -55,8 +56,7 @@ def doctor(spool_dir: Path | None, url: str | None, api_key: str | None, output:
     from runstream_infra.cli.spool_state import read_spool
 
     settings = client_settings(url=url, api_key=api_key, dir=spool_dir)
-    key = settings.values.api_key
-    server = look_at_server(Server(settings.values.url, key.get_secret_value() if key else None, TIMEOUT_S))
+    server = look_at_server(api_of(settings, TIMEOUT_S))
     spool = read_spool(settings.values.dir.expanduser())
     found = Diagnosis(
         settings=described_settings(settings),
@@ -71,14 +71,15 @@ def doctor(spool_dir: Path | None, url: str | None, api_key: str | None, output:
     return found.exit_code
 
 
-def look_at_server(server: Server) -> dict[str, Any]:
-    """What the server says of itself. Never raises for a server that is away or refuses."""
-    found: dict[str, Any] = {"url": server.url, "reachable": False, "ready": False, "error": None, "checks": {}}
+def look_at_server(api: "API") -> dict[str, Any]:
+    """Read what the server tells of itself. Never raises for a server that is away or refuses."""
+    found: dict[str, Any] = {"url": api.url, "reachable": False, "ready": False, "error": None, "checks": {}}
     try:
-        found |= server.readiness()
-        found["reachable"] = True
-        found |= server.status()  # also shows whether the key opens the door
-        found["odd_clocks"] = server.odd_clocks()
+        with explained(api.url):
+            found |= asdict(api.server.readiness())
+            found["reachable"] = True
+            found |= asdict(api.server.status())  # also shows whether the key opens the door
+            found["odd_clocks"] = api.server.odd_clocks().rows()
     except CommandError as error:
         found["error"] = str(error)
     return found
@@ -90,7 +91,7 @@ def server_problems(server: dict[str, Any]) -> list[str]:
     if server["error"]:
         problems.append(str(server["error"]))
     if server["reachable"] and not server["ready"]:
-        reasons = "; ".join(f"{name}: {said}" for name, said in server["checks"].items() if said != "ok")
+        reasons = "; ".join(f"{name}: {state}" for name, state in server["checks"].items() if state != "ok")
         problems.append(f"the server is not ready ({reasons or 'it gives no reason'}): its log says more")
     if server.get("quarantined_records"):
         problems.append(

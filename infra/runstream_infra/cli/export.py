@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import click
 
 from runstream_infra.cli.columns import row_key
+from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.exits import BadInput, Failed
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.server import Server, connect
+from runstream_infra.cli.rows import run_row, summary_row
 from runstream_infra.cli.values import number_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from runstream.api import API
 
 #: What stands in a column of an exported file; times, lists and objects are texts.
 Cell: TypeAlias = Literal["text", "integer", "float"]
 
 #: Runs of one export. Beyond it, export project by project.
 MAX_RUNS: Final = 100_000
-#: Runs that one question for summaries may name, and series that one stream of points may hold (half of the
+#: Runs that one request for summaries may name, and series that one stream of points may hold (half of the
 #: server's own limit).
-RUNS_A_QUESTION: Final = 1000
+RUNS_A_REQUEST: Final = 1000
 SERIES_A_STREAM: Final = 5000
 
 PARAMETER_FIELDS: Final = ("run", "name", "value")
@@ -76,21 +79,10 @@ def export(
         import pyarrow  # noqa: F401 - asked for here, before anything is read
     except ModuleNotFoundError as error:
         raise Failed("an export needs pyarrow: pip install 'runstream[data]'") from error
-    server = connect(url, api_key)
-    runs = chosen_runs(server, run_ids, filter_text, project, workspace)
-    if not runs:
-        raise BadInput("no run matches: nothing was written")
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        with output.err.status(f"exporting {len(runs)} runs"):
-            written = write_all(server, runs, partial, form, epochs)
-        partial.rename(out)
-    except OSError as error:
-        raise Failed(f"{out} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with connected(url, api_key) as api:
+        written = write_folder(
+            api, chosen_runs(api, run_ids, filter_text, project, workspace), out, form, epochs, output
+        )
     if output.as_json:
         output.json({"out": str(out), "format": form, "rows": written})
     else:
@@ -98,35 +90,54 @@ def export(
         output.line(f"{out}: {counts}")
 
 
+def write_folder(
+    api: "API", runs: Sequence[dict[str, Any]], out: Path, form: str, epochs: bool, output: Output
+) -> dict[str, int]:
+    """Write the files of the export into `out`, which appears when it is complete, and return how many rows each has.
+    Raises BadInput without runs, Failed where the disk refuses."""
+    if not runs:
+        raise BadInput("no run matches: nothing was written")
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        with output.err.status(f"exporting {len(runs)} runs"):
+            written = write_all(api, runs, partial, form, epochs)
+        partial.rename(out)
+    except OSError as error:
+        raise Failed(f"{out} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return written
+
+
 def chosen_runs(
-    server: Server, run_ids: str | None, filter_text: str, project: str | None, workspace: str | None
+    api: "API", run_ids: str | None, filter_text: str, project: str | None, workspace: str | None
 ) -> list[dict[str, Any]]:
     """The rows of the chosen runs with their parameters. Raises BadInput for an unknown id, and for too many."""
     if run_ids:
         wanted = list(dict.fromkeys(part.strip() for part in run_ids.split(",") if part.strip()))
         quoted = ", ".join('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in wanted)
         filter_text = f"id in ({quoted}) and (archived = false or archived = true)"
-    found = server.runs(
-        filter_text=filter_text, project=project, workspace=workspace, limit=MAX_RUNS, columns=["param.*"]
-    )
+    found = api.runs(filter_text or None, limit=MAX_RUNS, columns=["param.*"], project=project, workspace=workspace)
     if found.more:
         raise BadInput(f"more than {MAX_RUNS:,} runs match: export them project by project")
     if run_ids:
-        missing = set(wanted) - {row["id"] for row in found.rows}
+        missing = set(wanted) - {run.run for run in found}
         if missing:
             raise BadInput(f"no run has the id {min(missing)!r}: `runstream runs` lists them")
-    return found.rows
+    return [run_row(run) for run in found]
 
 
 def write_all(
-    server: Server, runs: Sequence[dict[str, Any]], folder: Path, form: str, epochs: bool = False
+    api: "API", runs: Sequence[dict[str, Any]], folder: Path, form: str, epochs: bool = False
 ) -> dict[str, int]:
     """Write the four files and return how many rows each has. epochs: points get a last column `epoch`."""
     ids = [str(run["id"]) for run in runs]
     summaries = [
-        summary
-        for begin in range(0, len(ids), RUNS_A_QUESTION)
-        for summary in server.summaries(ids[begin : begin + RUNS_A_QUESTION])
+        summary_row(summary)
+        for begin in range(0, len(ids), RUNS_A_REQUEST)
+        for summary in api.summaries(ids[begin : begin + RUNS_A_REQUEST])
     ]
     parameters = [
         {"run": run["id"], "name": key.removeprefix("param."), "value": value}
@@ -138,7 +149,7 @@ def write_all(
         "runs": write_rows(runs, run_columns(), folder / f"runs.{form}"),
         "parameters": write_rows(parameters, dict.fromkeys(PARAMETER_FIELDS, "text"), folder / f"parameters.{form}"),
         "summaries": write_rows(summaries, summary_columns(), folder / f"summaries.{form}"),
-        "points": write_points(server, summaries, folder / f"points.{form}", epochs),
+        "points": write_points(api, summaries, folder / f"points.{form}", epochs),
     }
 
 
@@ -203,12 +214,12 @@ def streams_of(summaries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[st
     runs: list[str] = []
     size = 0
     for run, metrics in by_run.items():
-        if runs and (size + len(metrics) > SERIES_A_STREAM or len(runs) == RUNS_A_QUESTION):
+        if runs and (size + len(metrics) > SERIES_A_STREAM or len(runs) == RUNS_A_REQUEST):
             yield runs, ["*"]
             runs, size = [], 0
         if len(metrics) > SERIES_A_STREAM:
-            for begin in range(0, len(metrics), RUNS_A_QUESTION):
-                yield [run], metrics[begin : begin + RUNS_A_QUESTION]
+            for begin in range(0, len(metrics), RUNS_A_REQUEST):
+                yield [run], metrics[begin : begin + RUNS_A_REQUEST]
             continue
         runs.append(run)
         size += len(metrics)
@@ -216,7 +227,7 @@ def streams_of(summaries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[st
         yield runs, ["*"]
 
 
-def write_points(server: Server, summaries: Sequence[Mapping[str, Any]], path: Path, epochs: bool = False) -> int:
+def write_points(api: "API", summaries: Sequence[Mapping[str, Any]], path: Path, epochs: bool = False) -> int:
     """Every point, batch by batch: memory does not grow with their number. Returns how many."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
@@ -239,22 +250,19 @@ def write_points(server: Server, summaries: Sequence[Mapping[str, Any]], path: P
     rows = 0
     with make(path, schema) as writer:
         for runs, metrics in streams_of(summaries):
-            with server.arrow_points(runs, metrics, epochs=epochs) as stream:
-                for table in _tables(stream, schema):
-                    rows += table.num_rows
-                    if rows > most:
-                        raise Failed(
-                            f"{server.url} sends more points than its summaries count: is this a Runstream server?"
-                        )
-                    writer.write_table(table)
+            for batch in api.series.batches(runs, metrics, epochs=epochs):
+                rows += batch.num_rows
+                if rows > most:
+                    raise Failed(f"{api.url} sends more points than its summaries count: is this a Runstream server?")
+                writer.write_table(_typed(batch, schema))
     return rows
 
 
-def _tables(stream: Any, schema: "pa.Schema") -> Iterator["pa.Table"]:
+def _typed(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.Table":
+    """Return a batch as a table of this schema. Raises Failed where it has other columns."""
     import pyarrow as pa
 
     try:
-        for batch in pa.ipc.open_stream(stream):
-            yield pa.Table.from_batches([batch]).cast(schema)
-    except (pa.ArrowException, OSError, MemoryError) as error:
-        raise Failed(f"the server's stream of points broke off ({error}): try again") from error
+        return pa.Table.from_batches([batch]).cast(schema)
+    except (pa.ArrowException, MemoryError) as error:
+        raise Failed(f"the server's points cannot be used ({error}): is this a Runstream server?") from error

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from runstream_infra.cli.connecting import api_of, client_settings, explained, secret_of
 from runstream_infra.cli.exits import FAILED, OK, BadInput
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.server import Server, client_settings, connect, explained
 from runstream_infra.cli.tables import Column
 from runstream_infra.cli.values import plain_time
 
 if TYPE_CHECKING:
-    from runstream.api import API
     from runstream.panels import PanelResult
-    from runstream.settings import SettingValues
+    from runstream.settings import Settings
 
 #: What the artifacts are that keep panels, and their one file.
 PANEL: Final = "panel"
@@ -64,21 +63,22 @@ def add(
     """Keep FILE as a new version of a panel of the project."""
     code, stem = _read(file)
     _checked(code, file)
-    place = _place(url, workspace, project)
-    with explained(place.url):
-        version = _api(place, api_key).log_artifact_version(
+    settings = client_settings(url=url, api_key=api_key, workspace=workspace, project=project)
+    values = settings.values
+    with explained(values.url):
+        version = api_of(settings).artifacts.log_version(
             name or stem,
             PANEL,
             {PANEL_FILE: code.encode()},
-            workspace=place.workspace,
-            project=place.project,
+            workspace=values.workspace,
+            project=values.project,
             comment=comment,
         )
     shown = {"name": name or stem, "version": version.version, "ordinal": version.ordinal}
     if output.as_json:
-        output.json({**shown, "workspace": place.workspace, "project": place.project})
+        output.json({**shown, "workspace": values.workspace, "project": values.project})
     else:
-        output.line(f"{shown['name']} in {place.workspace}/{place.project}: version {version.version}")
+        output.line(f"{shown['name']} in {values.workspace}/{values.project}: version {version.version}")
 
 
 @panel.command(epilog=example("runstream panel ls -p digits"))
@@ -87,9 +87,10 @@ def add(
 @json_option
 def ls(project: str | None, workspace: str | None, url: str | None, api_key: str | None, output: Output) -> None:
     """List the panels of the project."""
-    place = _place(url, workspace, project)
-    with explained(place.url):
-        found = _api(place, api_key).artifacts(PANEL, workspace=place.workspace, project=place.project)
+    settings = client_settings(url=url, api_key=api_key, workspace=workspace, project=project)
+    values = settings.values
+    with explained(values.url):
+        found = api_of(settings).artifacts(PANEL, workspace=values.workspace, project=values.project)
     rows = [
         {
             "name": one.name,
@@ -108,7 +109,7 @@ def ls(project: str | None, workspace: str | None, url: str | None, api_key: str
         [Column(key, key, right=key == "versions") for key in ("name", "version", "versions", "updated")], readable
     )
     if not rows:
-        output.note(f"{place.workspace}/{place.project} has no panels: `runstream panel add FILE` adds one")
+        output.note(f"{values.workspace}/{values.project} has no panels: `runstream panel add FILE` adds one")
 
 
 @panel.command(epilog=example("runstream panel show losses -p digits > losses.py"))
@@ -127,9 +128,8 @@ def show(
     output: Output,
 ) -> None:
     """Write the Python of a panel to stdout."""
-    place = _place(url, workspace, project)
-    with explained(place.url):
-        code, called = _kept(_api(place, api_key), place, name, version)
+    settings = client_settings(url=url, api_key=api_key, workspace=workspace, project=project)
+    code, called = _kept(settings, name, version)
     if output.as_json:
         output.json({"name": name, "version": called, "source": code})
     else:
@@ -194,29 +194,31 @@ def run(
     from runstream.panels import PanelContext, PanelLimits, page_of, run_panel
 
     chosen = options_of(options)
-    place = _place(url, workspace, project)
+    settings = client_settings(url=url, api_key=read_key or api_key, workspace=workspace, project=project)
+    values = settings.values
     if version is None and (Path(source).exists() or source.endswith(".py")):
         code, name = _read(Path(source))
-        key = key_for_panels(connect(url, read_key or api_key))
+        key = key_for_panels(settings)
     else:
-        key, name = key_for_panels(connect(url, read_key or api_key)), source
-        with explained(place.url):
-            code, _ = _kept(_api(place, read_key or api_key), place, source, version)
-    context = PanelContext(place.workspace, place.project, filter_text, list(experiments) or None, chosen)
+        key, name = key_for_panels(settings), source
+        code, _ = _kept(settings, source, version)
+    context = PanelContext(values.workspace, values.project, filter_text, list(experiments) or None, chosen)
     with output.err.status("running the panel"):
-        result = run_panel(code, context, url=place.url, read_key=key, limits=PanelLimits(timeout_s, memory_mb))
+        result = run_panel(code, context, url=values.url, read_key=key, limits=PanelLimits(timeout_s, memory_mb))
     page = out or Path(f"{name}.html")
     page.write_text(page_of(result, name, f"{context.workspace}/{context.project}"), encoding="utf-8")
     _show(result, page, output)
     return OK if result.ok else FAILED
 
 
-def key_for_panels(server: Server) -> str | None:
-    """The server's key, if it only reads; None if the server has no keys. Raises BadInput, Unreachable."""
-    rights = server.key_rights()
-    if rights is None or (rights["name"] is not None and rights["may_write"]):
+def key_for_panels(settings: "Settings") -> str | None:
+    """Return the key of these settings, if it only reads; None if the server has no keys. Raises BadInput,
+    Unreachable."""
+    with explained(settings.values.url):
+        rights = api_of(settings).server.key()
+    if rights is None or (rights.name is not None and rights.may_write):
         raise BadInput(_NO_READ_KEY)
-    return None if rights["name"] is None else server.api_key
+    return None if rights.name is None else secret_of(settings)
 
 
 def options_of(given: Sequence[str]) -> dict[str, Any]:
@@ -236,36 +238,28 @@ def options_of(given: Sequence[str]) -> dict[str, Any]:
     return options
 
 
-def _place(url: str | None, workspace: str | None, project: str | None) -> "SettingValues":
-    """Server, workspace and project of the options, else of the settings. Raises BadInput."""
-    return client_settings(url=url, workspace=workspace, project=project).values
-
-
-def _api(place: "SettingValues", api_key: str | None) -> "API":
-    from runstream.api import API
-
-    return API(place.url, api_key)
-
-
-def _kept(api: "API", place: "SettingValues", name: str, version: str | None) -> tuple[str, str]:
-    """The Python of a version of a panel, and what the version is called. A number that no version is called is its
-    number in the order. Raises BadInput, NotFound."""
+def _kept(settings: "Settings", name: str, version: str | None) -> tuple[str, str]:
+    """Read the Python of a version of a panel, and what the version is called. A number that no version is called is
+    its number in the order. Raises BadInput, Unreachable, Failed."""
     from runstream.api import NotFound
 
-    try:
-        artifact = api.artifact(name, PANEL, workspace=place.workspace, project=place.project)
-    except NotFound:
-        where = f"{place.workspace}/{place.project}"
-        raise BadInput(
-            f"there is neither a file {name} nor a panel of that name in {where}: `runstream panel ls` lists panels"
-        ) from None
-    try:
-        found = api.artifact_version(artifact, version)
-    except NotFound:
-        if version is None or not version.isdecimal():
-            raise
-        found = api.artifact_version(artifact, int(version))
-    return api.read_artifact_file(found, PANEL_FILE).decode(), found.version
+    values = settings.values
+    with explained(values.url):
+        artifacts = api_of(settings).artifacts
+        try:
+            artifact = artifacts.get(name, PANEL, workspace=values.workspace, project=values.project)
+        except NotFound:
+            where = f"{values.workspace}/{values.project}"
+            raise BadInput(
+                f"there is neither a file {name} nor a panel of that name in {where}: `runstream panel ls` lists panels"
+            ) from None
+        try:
+            found = artifacts.version(artifact, version)
+        except NotFound:
+            if version is None or not version.isdecimal():
+                raise
+            found = artifacts.version(artifact, int(version))
+        return artifacts.read(found, PANEL_FILE).decode(), found.version
 
 
 def _checked(code: str, path: Path) -> None:

@@ -1,14 +1,16 @@
 """`runstream runs`, `query`, `show` and `series`: looking at runs."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_columns
+from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_columns, row_members
+from runstream_infra.cli.connecting import connected
+from runstream_infra.cli.exits import BadInput
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.server import Server, connect
+from runstream_infra.cli.rows import DrawnCurve, asset_row, run_row, summary_row
 from runstream_infra.cli.sparkline import sparkline
 from runstream_infra.cli.tables import Column
 from runstream_infra.cli.values import (
@@ -20,6 +22,9 @@ from runstream_infra.cli.values import (
     plain_number,
     plain_time,
 )
+
+if TYPE_CHECKING:
+    from runstream.api import API
 
 limit_option = click.option(
     "--limit", "-n", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many runs."
@@ -66,7 +71,8 @@ def runs(
     output: Output,
 ) -> None:
     """List runs, newest first or by --sort, all or those that FILTER lets through."""
-    show_runs(connect(url, api_key), filter_text, project, workspace, sort, limit, columns, output)
+    with connected(url, api_key) as api:
+        show_runs(api, filter_text, project, workspace, sort, limit, columns, output)
 
 
 @click.command(
@@ -98,11 +104,12 @@ def query(
 
     A mistake in it is pointed at, with exit code 2.
     """
-    show_runs(connect(url, api_key), expression, project, workspace, sort, limit, columns, output)
+    with connected(url, api_key) as api:
+        show_runs(api, expression, project, workspace, sort, limit, columns, output)
 
 
 def show_runs(
-    server: Server,
+    api: "API",
     filter_text: str,
     project: str | None,
     workspace: str | None,
@@ -111,20 +118,20 @@ def show_runs(
     columns: str | None,
     output: Output,
 ) -> None:
-    """Ask for runs and show them as a table or as JSON."""
+    """Read runs and show them as a table or as JSON."""
     keys = chosen_columns(columns) or [*DEFAULT_COLUMNS, *filter_columns(filter_text, sort)]
-    found = server.runs(
-        filter_text=filter_text, project=project, workspace=workspace, sort=sort, limit=limit, columns=keys
-    )
+    read = [key for key in keys if key not in row_members()]
+    found = api.runs(filter_text or None, sort, limit, columns=read, project=project, workspace=workspace)
+    rows = [run_row(run) for run in found]
     if output.as_json:
-        output.json({"runs": found.rows, "more": found.more})
+        output.json({"runs": rows, "more": found.more})
         return
-    shown = [Column(key, key, right=_is_number(found.rows, key), keep=_keep(key, keys)) for key in keys]
-    output.table(shown, [readable(row) for row in found.rows])
-    if not found.rows:
+    shown = [Column(key, key, right=_is_number(rows, key), keep=_keep(key, keys)) for key in keys]
+    output.table(shown, [readable(row) for row in rows])
+    if not rows:
         output.note("no run matches" if filter_text else "there are no runs here yet")
     elif found.more:
-        output.note(f"there are more than these {len(found.rows)}: --limit shows more")
+        output.note(f"there are more than these {len(rows)}: --limit shows more")
 
 
 @click.command(epilog=example("runstream show 8f3c0a52", "runstream show 8f3c0a52 --json"))
@@ -133,11 +140,17 @@ def show_runs(
 @json_option
 def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> None:
     """Show one run: what it is, its parameters, the summaries and curves of its metrics, its files."""
-    server = connect(url, api_key)
-    run = server.run(run_id)
-    attributes = server.attributes(run_id)
-    summaries = server.summaries([run_id])
-    assets = server.assets(run_id)
+    with connected(url, api_key) as api:
+        show_run(api, run_id, output)
+
+
+def show_run(api: "API", run_id: str, output: Output) -> None:
+    """Read one run and show it as tables or as JSON."""
+    details = api.runs.details(run_id)
+    run = run_row(details.run) | {"clock_ahead_s": details.clock_ahead_s}
+    attributes = {"parameters": api.parameters(run_id), "others": api.others(run_id)}
+    summaries = [summary_row(summary) for summary in api.summaries(run_id)]
+    assets = [asset_row(asset) for asset in api.assets(run_id)]
     if output.as_json:
         output.json({"run": run, **attributes, "summaries": summaries, "assets": assets})
         return
@@ -146,12 +159,12 @@ def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> N
     if run.get("clock_ahead_s"):
         output.line(f"! {clock_warning(run)}", "yellow")
     for title, key in (("Parameters", "parameters"), ("Other values", "others")):
-        if attributes.get(key):
+        if attributes[key]:
             output.heading(title)
             output.pairs([(name, plain(value)) for name, value in sorted(attributes[key].items())])
     if summaries:
         output.heading("Metrics")
-        show_summaries(server, run_id, summaries, output)
+        show_summaries(api, run_id, summaries, output)
     if assets:
         output.heading("Files")
         sized = [asset | {"size": plain_bytes(asset["size_bytes"])} for asset in assets]
@@ -159,19 +172,19 @@ def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> N
         output.table([*columns, Column("asset", "id", keep=1)], sized)
 
 
-#: Curves of more metrics than this are left to `runstream series`: each is a question to the server.
+#: Curves of more metrics than this are left to `runstream series`: each costs the server some work.
 MAX_CURVES = 60
 CURVE_CHARS = 24
 
 
-def show_summaries(server: Server, run_id: str, summaries: Sequence[dict[str, Any]], output: Output) -> None:
+def show_summaries(api: "API", run_id: str, summaries: Sequence[dict[str, Any]], output: Output) -> None:
     """A line for each metric: its summary, and its curve where there is room for it."""
     named = [summary["metric"] for summary in summaries[:MAX_CURVES]]
-    curves = server.curves([run_id], named, max_points=CURVE_CHARS)
+    curves = {curve.metric: curve for curve in api.series(run_id, named, CURVE_CHARS)} if named else {}
     rows = [dict(summary) for summary in summaries]
     for row in rows:
-        if (curve := curves.get((run_id, row["metric"]))) is not None:
-            row["curve"] = sparkline(curve.values, CURVE_CHARS, output.marks)
+        if (curve := curves.get(row["metric"])) is not None:
+            row["curve"] = sparkline(curve.mean, CURVE_CHARS, output.marks)
     numbers = [
         Column(key, title, right=True, keep=keep)
         for key, title, keep in (
@@ -206,9 +219,9 @@ def series(
     run_id: str, metric: str, max_points: int | None, url: str | None, api_key: str | None, output: Output
 ) -> None:
     """Show the curve of one metric: drawn on a terminal, as `step<TAB>value` lines in a pipe, or as JSON."""
-    server = connect(url, api_key)
     drawn = output.out.is_terminal and not output.as_json
-    points = server.series(run_id, metric, max_points or (output.out.width if drawn else None))
+    with connected(url, api_key) as api:
+        points = curve_of(api, run_id, metric, max_points or (output.out.width if drawn else None))
     if output.as_json:
         output.json({"run_id": run_id, "metric": metric, **points.as_json()})
         return
@@ -222,6 +235,20 @@ def series(
         f"to {plain_number(points.values[-1])}",
         "dim",
     )
+
+
+def curve_of(api: "API", run_id: str, metric: str, max_points: int | None) -> DrawnCurve:
+    """Read one curve: every point, or at most `max_points` buckets. Raises BadInput if the run does not have it."""
+    # `metric` may be a glob to the server; what is shown is the curve of that name.
+    if max_points is None:
+        points = api.series(run_id, metric).get(run_id, metric)
+        if points is not None:
+            return DrawnCurve.of_points(points)
+    else:
+        buckets = api.series(run_id, metric, max_points).get(run_id, metric)
+        if buckets is not None:
+            return DrawnCurve.of_buckets(buckets)
+    raise BadInput(f"run {run_id} has no metric {metric!r}: `runstream show {run_id}` lists what it has")
 
 
 def readable(row: dict[str, Any]) -> dict[str, Any]:

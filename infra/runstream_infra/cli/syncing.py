@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runstream_infra.cli.connecting import client_settings, secret_of
 from runstream_infra.cli.exits import NOT_EVERYTHING, OK, BadInput, Failed
 from runstream_infra.cli.options import example, json_option
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.server import client_settings
 
 if TYPE_CHECKING:
     from runstream.sender.sync import SyncProgress, SyncResult
@@ -67,8 +67,7 @@ def sync(
 
     settings = client_settings(dir=spool_dir, url=url, api_key=api_key)
     spool = settings.values.dir.expanduser()
-    url, key = settings.values.url, settings.values.api_key
-    secret, ingest = key.get_secret_value() if key else None, settings.values.ingest or ""
+    url, secret, ingest = settings.values.url, secret_of(settings), settings.values.ingest or ""
     if moved_from is not None and settings.origin("url") == "default":
         raise BadInput("--moved-from needs the new address: give --url or RUNSTREAM_URL")
     try:

@@ -1,11 +1,13 @@
-"""What the demo asks its server, as any reader would."""
+"""What the demo reads from its server, as any reader would."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runstream_infra.cli.server import Series, Server
+from runstream.api import API
+from runstream_infra.cli.columns import row_members
+from runstream_infra.cli.rows import DrawnCurve, asset_row, run_row, summary_row
 from runstream_infra.demo.trials import STEP_METRICS, VALIDATION_METRICS
 
 METRICS: Final = (*STEP_METRICS, *VALIDATION_METRICS)
@@ -34,42 +36,42 @@ class Findings:
     best: dict[str, Any]
     summaries: list[dict[str, Any]]
     assets: list[dict[str, Any]]
-    curves: dict[str, Series]
+    curves: dict[str, DrawnCurve]
 
 
-def visible_points(server: Server, experiment: str) -> int:
+def visible_points(api: API, experiment: str) -> int:
     """How many points of the demo's metrics can be read now."""
     columns = [f"metric.{metric}.count" for metric in METRICS]
-    found = server.runs(filter_text=of(experiment), limit=100, columns=columns)
-    return sum(int(row.get(column) or 0) for row in found.rows for column in columns)
+    found = api.runs(of(experiment), limit=100, columns=columns)
+    return sum(int(run.columns.get(column) or 0) for run in found for column in columns)
 
 
-def wait_visible(server: Server, experiment: str, points: int, timeout_s: float, clock: Callable[[], float]) -> int:
+def wait_visible(api: API, experiment: str, points: int, timeout_s: float, clock: Callable[[], float]) -> int:
     """Wait until `points` are visible, at most `timeout_s`. Returns how many are."""
     deadline = clock() + timeout_s
     while True:
-        visible = visible_points(server, experiment)
+        visible = visible_points(api, experiment)
         if visible >= points or clock() > deadline:
             return visible
         time.sleep(_LOOK_S)
 
 
-def find(server: Server, experiment: str) -> Findings:
-    """Ask for everything that is shown."""
-    runs = server.runs(filter_text=of(experiment), sort=f"-{SORTED_BY}", columns=COLUMNS).rows
+def find(api: API, experiment: str) -> Findings:
+    """Read everything that is shown."""
+    columns = [column for column in COLUMNS if column not in row_members()]
+    runs = [run_row(run) for run in api.runs(of(experiment), f"-{SORTED_BY}", 50, columns=columns)]
     expression = f"{of(experiment)} and param.learning_rate >= 0.03 and metric.val/loss.min < 0.1"
-    asked = server.runs(filter_text=expression, sort="metric.val/loss.min", columns=COLUMNS).rows
+    matching = [run_row(run) for run in api.runs(expression, "metric.val/loss.min", 50, columns=columns)]
     best = runs[0]
-    ids = [run["id"] for run in runs]
     named = {run["id"]: str(run["name"]) for run in runs}
-    curves = server.curves(ids, [CURVE], CURVE_POINTS)
+    curves = api.series(list(named), [CURVE], CURVE_POINTS)
     return Findings(
         runs=runs,
-        question=Question(expression, asked),
+        question=Question(expression, matching),
         best=best,
-        summaries=server.summaries([best["id"]]),
-        assets=server.assets(best["id"]),
-        curves={named[run_id]: series for (run_id, _), series in curves.items()},
+        summaries=[summary_row(summary) for summary in api.summaries(best["id"])],
+        assets=[asset_row(asset) for asset in api.assets(best["id"])],
+        curves={named[curve.run]: DrawnCurve.of_buckets(curve) for curve in curves},
     )
 
 

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runstream.api import API, Session
+from runstream_infra.cli.connecting import TIMEOUT_S, explained
 from runstream_infra.cli.exits import FAILED, OK, Failed
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.server import Server as Api
 from runstream_infra.demo import reading, showing
 from runstream_infra.demo.curve import draw_curves
 from runstream_infra.demo.server import ServerFailed, serving
@@ -43,7 +44,7 @@ def run_demo(demo: Demo) -> int:
     demo.folder.mkdir(parents=True, exist_ok=True)
     demo.output.note(f"starting the server, with its data in {demo.folder}")
     try:
-        with serving(demo.folder) as server:
+        with serving(demo.folder) as server, explained(server.url):
             status = _train_and_show(demo, server.url)
             if demo.keep:
                 _wait_for_the_end(demo.output)
@@ -55,7 +56,7 @@ def run_demo(demo: Demo) -> int:
 def _train_and_show(demo: Demo, url: str) -> int:
     trials = sweep(demo.steps)
     experiment = "sweep-" + datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    spool, api = demo.folder / "spool", Api(url, None)
+    spool, api = demo.folder / "spool", API.over(Session(url, timeout_s=TIMEOUT_S))
     demo.output.note(f"training {len(trials)} models of {demo.steps:,} steps, {demo.jobs} at a time")
     with environment(settings_of(url, spool)), _progress(demo.output) as bars:
         counts = _train(demo, trials, experiment, api, spool, bars)
@@ -71,7 +72,7 @@ def _train_and_show(demo: Demo, url: str) -> int:
 
 
 def _train(
-    demo: Demo, trials: tuple[Trial, ...], experiment: str, api: Api, spool: Path, bars: "Progress"
+    demo: Demo, trials: tuple[Trial, ...], experiment: str, api: API, spool: Path, bars: "Progress"
 ) -> showing.Counts:
     """Train, wait until everything is acknowledged and visible, and count."""
     watch = _Watch(bars, trials, api, experiment, spool, time.monotonic)
@@ -92,7 +93,7 @@ class _Watch:
         self,
         bars: "Progress",
         trials: tuple[Trial, ...],
-        api: Api,
+        api: API,
         experiment: str,
         spool: Path,
         clock: Callable[[], float],

@@ -1,13 +1,20 @@
 """Reading runs, and changing what is known of them, over HTTP. Only the standard library is needed; `to_arrow` and
 `to_pandas` need `pip install 'runstream[data]'`."""
 
-from runstream.api.artifact_files import Link
-from runstream.api.artifact_views import Artifact, ArtifactContents, ArtifactFile, ArtifactVersion
 from runstream.api.client import API
 from runstream.api.errors import NameTaken, NotFound, Refused, ServerFailed, ServerUnreachable, VersionTaken
-from runstream.api.live import Change
-from runstream.api.series import Curve, Envelope, Series
-from runstream.api.views import Asset, Experiment, Project, Runs, RunView, Summaries, Summary, Table, Workspace, Writer
+from runstream.api.parts.artifact_files import Link
+from runstream.api.parts.live import Change
+from runstream.api.parts.runs import RunQuery
+from runstream.api.session import Session
+from runstream.api.views.artifacts import Artifact, ArtifactContents, ArtifactFile, ArtifactVersion
+from runstream.api.views.assets import Asset
+from runstream.api.views.projects import Experiment, Project, Workspace
+from runstream.api.views.runs import HistoryEntry, RunDetails, Runs, RunView, Writer
+from runstream.api.views.series import Curve, Envelope, Series
+from runstream.api.views.server import KeyRights, OddClock, Readiness, ServerStatus
+from runstream.api.views.summaries import Summaries, Summary
+from runstream.api.views.table import Table
 
 __all__ = [
     "API",
@@ -20,16 +27,24 @@ __all__ = [
     "Curve",
     "Envelope",
     "Experiment",
+    "HistoryEntry",
+    "KeyRights",
     "Link",
     "NameTaken",
     "NotFound",
+    "OddClock",
     "Project",
+    "Readiness",
     "Refused",
+    "RunDetails",
+    "RunQuery",
     "RunView",
     "Runs",
     "Series",
     "ServerFailed",
+    "ServerStatus",
     "ServerUnreachable",
+    "Session",
     "Summaries",
     "Summary",
     "Table",

@@ -1,4 +1,6 @@
-"""What reading raises."""
+"""What `API` raises."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +9,15 @@ from runstream.errors import Invalid, Unavailable, Unusable
 
 
 class ServerUnreachable(Unavailable):
-    """No answer came, or not all of it. The message names the address."""
+    """No response came, or not all of it. The message names the address."""
 
 
 class ServerFailed(Unavailable):
-    """The server answered that it cannot now, or that it has a fault: try again later."""
+    """The server responded that it cannot now, or that it has a fault: try again later."""
 
 
 class Refused(Invalid):
-    """The server says that the question or the command is wrong. `problem` has its members: `detail`, `name`, and for a
+    """The server says that the request is wrong. `problem` has its members: `detail`, `name`, and for a
     filter `column` and `pointed`, the line with a caret under the mistake."""
 
     def __init__(self, message: str, problem: Mapping[str, Any]) -> None:

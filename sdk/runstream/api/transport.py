@@ -1,13 +1,10 @@
-"""HTTP requests to one server, and what becomes of responses that no Runstream server gives."""
+"""HTTP requests to one server, and what becomes of responses that no Runstream server sends."""
 
-import functools
-import inspect
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import GeneratorType
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from runstream._version import VERSION
@@ -22,10 +19,9 @@ from runstream.connections import (
     readable,
     unused_proxy,
 )
-from runstream.errors import RunstreamError
 from runstream.events.protocol import PROTOCOL_HEADER, is_ours
 
-#: A read may wait 60 s for a position on the server's side; half of that again for the answer.
+#: A read may wait 60 s for a position on the server's side; half of that again for the response.
 TIMEOUT_S: Final = 90.0
 #: The largest JSON of a server: a page of 1,000 runs with 500,000 cells of 100 bytes has 50 MB. In Python, JSON takes
 #: up to 20 times its size.
@@ -35,25 +31,14 @@ _MAX_PROBLEM_BYTES: Final = 1_000_000
 _MAX_LINE_BYTES: Final = 10_000_000
 _PIECE_BYTES: Final = 1 << 20
 _MAX_DETAIL_CHARS: Final = 2_000
-_NO_ANSWER: Final = "no answer from {url} ({reason}): start a server with `runstream up`, or set RUNSTREAM_URL"
+_NO_RESPONSE: Final = "no answer from {url} ({reason}): start a server with `runstream up`, or set RUNSTREAM_URL"
 _BROKE_OFF: Final = "the answer of {url} broke off ({reason}): ask again"
-_ASK: Final = "is this a Runstream server? Look at RUNSTREAM_URL, and at what stands in between"
+IS_IT_OURS: Final = "is this a Runstream server? Look at RUNSTREAM_URL, and at what stands in between"
 Parameter = str | int | float | bool | None | Sequence[str]
-_Class = TypeVar("_Class", bound=type)
-#: What Python raises where JSON has another form than it is taken to have.
-_MISUNDERSTOOD: Final = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 class Body:
-    """The bytes of an answer, read as they come. Reading raises ServerUnreachable where the connection breaks or the
+    """The bytes of a response, read as they come. Reading raises ServerUnreachable where the connection breaks or the
     server is too slow, ServerFailed where there is too much; nothing else that happens meanwhile is taken for the
     server's silence. A file-like object; for one thread at a time."""
 
@@ -70,21 +55,21 @@ class Body:
 
     @property
     def is_ours(self) -> bool:
-        """Whether a Runstream server says that it is its answer."""
+        """Whether the response says that it is a Runstream server's."""
         return is_ours(self.headers.get(PROTOCOL_HEADER.lower()))
 
     def close(self) -> None:
-        """Nothing can be read from here on; the connection goes with the block that opened it."""
+        """End reading; the connection goes with the block that opened it."""
         self._response.close()
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, all that are left if it is negative; b"" at the end. What does not fit into memory is
-        ServerFailed."""
+        """Read at most `size` bytes, all that are left if it is negative; b"" at the end. What does not fit into memory
+        is ServerFailed."""
         if size < 0:
             return self.read_all(_available_bytes())
         pieces: list[bytes] = []
         left = size
-        # In pieces: how much is asked for may come from the answer itself (Arrow), and is no measure of what comes.
+        # In pieces: how much is requested may come from the response itself (Arrow), and is no measure of what comes.
         while left:
             with _connected(self._url, _BROKE_OFF):
                 piece = self._response.read(min(left, _PIECE_BYTES))
@@ -95,29 +80,29 @@ class Body:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def read_all(self, limit_bytes: int) -> bytes:
-        """All that is left. Raises ServerFailed if it is more than that."""
+        """Read all that is left. Raises ServerFailed if it is more than that."""
         with _connected(self._url, _BROKE_OFF):
             return self._response.read_all(limit_bytes)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Lines, each with its end."""
+        """Iterate over lines, each with its end."""
         while True:
             with _connected(self._url, _BROKE_OFF):
                 line = self._response.readline(_MAX_LINE_BYTES)
             if not line:
                 return
             if len(line) >= _MAX_LINE_BYTES:
-                raise ServerFailed(f"{self._url} sends a line of more than {_MAX_LINE_BYTES} bytes: {_ASK}")
+                raise ServerFailed(f"{self._url} sends a line of more than {_MAX_LINE_BYTES} bytes: {IS_IT_OURS}")
             yield line
 
 
 @contextmanager
 def _connected(url: str, advice: str) -> Iterator[None]:
-    """What fails here fails because of the connection."""
+    """Raise what fails here as a failure of the connection."""
     try:
         yield
     except BadResponse as error:
-        raise ServerFailed(f"the answer of {url} cannot be used: {error}. {_ASK}") from error
+        raise ServerFailed(f"the answer of {url} cannot be used: {error}. {IS_IT_OURS}") from error
     except FAILURES as error:
         reason = (readable(str(error)) or type(error).__name__) + unused_proxy(urlsplit(url))
         raise ServerUnreachable(advice.format(url=url, reason=reason)) from error
@@ -133,26 +118,27 @@ class Transport:
         self._timeout_s = timeout_s
         self._parts = urlsplit(url)
         self._requests = 0
-        self._answers = 0
+        self._responses = 0
         self._counting = threading.Lock()
 
     @property
     def requests(self) -> int:
-        """How many were made so far."""
+        """How many requests were made so far."""
         return self._requests
 
     @property
-    def answers(self) -> int:
-        """How many answers came so far."""
-        return self._answers
+    def responses(self) -> int:
+        """How many responses came so far."""
+        return self._responses
 
     def get(self, path: str, **query: Parameter) -> Any:
-        """The JSON object of an answer. A parameter that is None is left out; one that is a list is repeated."""
+        """Return the JSON object of the response. A parameter that is None is left out; one that is a list is
+        repeated."""
         with self.open("GET", path + _query(query)) as response:
             return self.json_of(response)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The JSON object of an answer to a JSON body; members that are None are left out."""
+        """Return the JSON object of the response to a JSON body; members that are None are left out."""
         with self.open("POST", path, {key: value for key, value in body.items() if value is not None}) as response:
             return self.json_of(response)
 
@@ -169,13 +155,13 @@ class Transport:
         live: bool = False,
         any_status: bool = False,
     ) -> Iterator[Body]:
-        """The answer as a stream, for the duration of the block. What is sent is `body` as JSON, or `data` as it is,
-        whose headers have to say its type, and of a file its length. `timeout_s` bounds every wait; an answer that
-        comes at less than LEAST_BYTES_PER_S is given up, unless it is `live`. With `any_status` a Runstream server's
-        refusal is an answer as well.
+        """Yield the response as a stream, for the duration of the block. What is sent is `body` as JSON, or `data` as
+        it is, whose headers have to say its type, and of a file its length. `timeout_s` bounds every wait; a response
+        that comes at less than LEAST_BYTES_PER_S is given up, unless it is `live`. With `any_status` a Runstream
+        server's refusal is a response as well.
 
         Raises ServerUnreachable (also from reading the body inside the block), ServerFailed, Refused, NotFound; the
-        last two only where a Runstream server says so. What writes (`/ingest/`) is only believed if one answers. What
+        last two only where a Runstream server says so. What writes (`/ingest/`) is only believed if one responds. What
         else is raised inside the block leaves it as it is."""
         sent = {"Accept": "application/json", "User-Agent": f"runstream/{VERSION}", **(headers or {})}
         if body is not None:
@@ -188,13 +174,13 @@ class Transport:
         connection = Connection(self._parts)
         least_bytes_per_s = None if live else LEAST_BYTES_PER_S
         try:
-            with _connected(self.url, _NO_ANSWER):
+            with _connected(self.url, _NO_RESPONSE):
                 response = connection.request(
                     method, path, data, sent, timeout_s or self._timeout_s, least_bytes_per_s=least_bytes_per_s
                 )
             stream = Body(response, self.url)
             with self._counting:
-                self._answers += 1
+                self._responses += 1
             if not 200 <= stream.status < 300 and not (any_status and stream.is_ours):
                 self._raise(stream)
             if path.startswith("/ingest/") and not stream.is_ours:
@@ -204,14 +190,16 @@ class Transport:
             connection.close()
 
     def json_of(self, response: Body) -> Any:
-        """The JSON object that an answer is. Raises ServerFailed."""
+        """Parse a response as a JSON object. Raises ServerFailed."""
         try:
-            answer = json.loads(response.read_all(MAX_JSON_BYTES))
+            payload = json.loads(response.read_all(MAX_JSON_BYTES))
         except (ValueError, RecursionError, MemoryError) as error:
-            raise ServerFailed(f"{self.url} answered something that is no JSON ({_short(error)}): {_ASK}") from None
-        if not isinstance(answer, dict):
-            raise ServerFailed(f"{self.url} answered something that is no JSON object: {_ASK}")
-        return answer
+            raise ServerFailed(
+                f"{self.url} answered something that is no JSON ({shortened(error)}): {IS_IT_OURS}"
+            ) from None
+        if not isinstance(payload, dict):
+            raise ServerFailed(f"{self.url} answered something that is no JSON object: {IS_IT_OURS}")
+        return payload
 
     def _raise(self, stream: Body) -> None:
         body = stream.read_all(_MAX_PROBLEM_BYTES)
@@ -232,92 +220,36 @@ class Transport:
         raise (NotFound if stream.status == 404 else Refused)(message, problem)
 
     def _foreign(self, stream: Body, body: bytes) -> ServerFailed:
-        """What the answer of anything else than a Runstream server is: neither a refusal nor an acknowledgement."""
+        """Make an error of the response of anything else than a Runstream server: neither a refusal nor an
+        acknowledgement."""
         location = stream.headers.get("location")
         if location is not None:
-            said = f"redirects to {readable(location, 120)}, which is not followed: give that address if it is right"
+            found = f"redirects to {readable(location, 120)}, which is not followed: give that address if it is right"
         else:
-            said = f"answers HTTP {stream.status} {first_words(body)!r}"
+            found = f"answers HTTP {stream.status} {first_words(body)!r}"
         return ServerFailed(
-            f"{self.url} {said}; no Runstream server answers there (no {PROTOCOL_HEADER} header). {_ASK}"
+            f"{self.url} {found}; no Runstream server answers there (no {PROTOCOL_HEADER} header). {IS_IT_OURS}"
         )
 
 
-def reads_answers(reader: _Class) -> _Class:
-    """A decorator for a class with a `_transport`: where one of its public methods, or of its base classes', stumbles
-    over an answer of another form than a Runstream server's, it raises ServerFailed."""
-    for base in reader.__mro__[:-1]:
-        for name, method in list(vars(base).items()):
-            if inspect.isfunction(method) and name[0] != "_":
-                setattr(base, name, _guarded(method))
-    return reader
-
-
-def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def call(self: Any, *arguments: Any, **options: Any) -> Any:
-        with understood(self._transport):
-            result = method(self, *arguments, **options)
-        return _guarded_steps(self._transport, result) if isinstance(result, GeneratorType) else result
-
-    return call
-
-
-def _guarded_steps(transport: Transport, steps: Iterator[Any]) -> Iterator[Any]:
-    # A step may go wrong because of an answer that came in an earlier one.
-    before = transport.answers
-    while True:
-        try:
-            with understood(transport, before):
-                step = next(steps)
-        except StopIteration:
-            return
-        yield step
-
-
-@contextmanager
-def understood(transport: Transport, before: int | None = None) -> Iterator[None]:
-    """What goes wrong in here after an answer came goes wrong because of that answer. `before`: how many answers had
-    come when the work began, if not only now."""
-    if before is None:
-        before = transport.answers
-    try:
-        yield
-    except RunstreamError:
-        raise
-    except _MISUNDERSTOOD as error:
-        if transport.answers == before:
-            raise
-        raise ServerFailed(f"the answer of {transport.url} has an unknown form ({_short(error)}): {_ASK}") from error
-
-
-def next_page(page: Mapping[str, Any], before: str | None, rows: int, limit: int, url: str) -> str | None:
-    """The cursor of the page behind `page`, of which at most `limit` rows were asked for; None behind the last. Raises
-    ServerFailed where pages would never end."""
-    cursor: object = page["next_cursor"]
-    if cursor is not None and (not isinstance(cursor, str) or cursor == before or rows > limit):
-        raise ServerFailed(f"the pages of {url} do not go on: {_ASK}")
-    return cursor
-
-
 def segment(text: str) -> str:
-    """A part of a path."""
+    """Quote a part of a path."""
     return quote(text, safe="", errors="surrogatepass")  # the server refuses what is no text
 
 
 def _available_bytes() -> int:
-    """What fits into memory, as far as that can be told."""
+    """Return what fits into memory, as far as that can be told."""
     import psutil
 
     return int(psutil.virtual_memory().available)
 
 
-def _short(error: BaseException) -> str:
+def shortened(error: BaseException) -> str:
     return readable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, 120)
 
 
 def _lines(text: str) -> str:
-    """Lines with their spaces, without what controls a terminal."""
+    """Return lines with their spaces, without what controls a terminal."""
     shown = text[:_MAX_DETAIL_CHARS]
     return "".join(each if each.isprintable() or each == "\n" else " " for each in shown)
 

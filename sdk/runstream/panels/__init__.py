@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runstream.panels.interface import UI, ui
 
 if TYPE_CHECKING:
-    from runstream.api.panel_context import PanelContext as PanelContext
+    from runstream.panel_context import PanelContext as PanelContext
     from runstream.panels.page import page_of as page_of
     from runstream.panels.results import PanelResult as PanelResult
     from runstream.panels.running import PanelLimits as PanelLimits
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: What only those need who run panels, and where it stands.
 _LATER = {
-    "PanelContext": "runstream.api.panel_context",
+    "PanelContext": "runstream.panel_context",
     "PanelLimits": "runstream.panels.running",
     "PanelResult": "runstream.panels.results",
     "page_of": "runstream.panels.page",

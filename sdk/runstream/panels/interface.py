@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from runstream.api.panel_context import VARIABLE, PanelContext
 from runstream.errors import Invalid
+from runstream.panel_context import VARIABLE, PanelContext
 from runstream.panels.checking import MAX_COLUMNS
 from runstream.panels.contents import Item, image_item, is_plotly, item_of
 from runstream.panels.folder import ITEMS

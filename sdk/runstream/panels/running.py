@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from runstream.api.panel_context import VARIABLE, PanelContext
 from runstream.errors import Invalid
+from runstream.panel_context import VARIABLE, PanelContext
 from runstream.panels import supervisor
 from runstream.panels.checking import MAX_ITEMS, checked
 from runstream.panels.contents import Item

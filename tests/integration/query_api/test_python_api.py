@@ -16,7 +16,7 @@ from query_rows import asset, attribute, insert_points, run, summary
 from query_service import Service
 
 import runstream
-from runstream.api import API, Curve, Envelope, NotFound, Refused, ServerUnreachable
+from runstream.api import API, Curve, Envelope, NotFound, Refused, ServerUnreachable, Session
 from runstream.events.protocol import PROTOCOL, PROTOCOL_HEADER
 
 
@@ -49,11 +49,13 @@ async def test_runs_as_values_and_as_a_table(service: Service, api: API) -> None
     assert await asyncio.to_thread(view.parameters) == {"lr": 0.2}
 
 
-async def test_all_pages_are_read(service: Service, api: API, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runstream.api.client._PAGE", 2)
+async def test_all_pages_are_read(service: Service) -> None:
+    api = API.over(Session(str(service.client.make_url("")), page_rows=2))
     await service.insert("run_states", *(run(f"r{n}") for n in range(7)))
     assert [view.id for view in await asyncio.to_thread(api.runs, sort="id")] == [f"r{n}" for n in range(7)]
-    assert len(await asyncio.to_thread(api.runs, limit=3)) == 3
+    first = await asyncio.to_thread(api.runs, limit=3)
+    assert (len(first), first.more) == (3, True)
+    assert not (await asyncio.to_thread(api.runs, limit=7)).more
 
 
 async def test_curves(service: Service, api: API) -> None:
@@ -147,6 +149,7 @@ async def test_commands_carry_the_event_and_the_key() -> None:
     host, port = runner.addresses[0][:2]
     api = API(url=f"http://{host}:{port}/base", api_key="k" * 20)
     assert await asyncio.to_thread(api.rename, "a", "better") == "0:7"
+    assert api.position == "0:7"
     await asyncio.to_thread(api.add_tags, "a", "x")
     await runner.cleanup()
     assert got[0] == (f"Bearer {'k' * 20}", {"key": "a", "event": {"type": "run_renamed.v1", "name": "better"}})

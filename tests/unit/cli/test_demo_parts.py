@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import runstream as rs
-from runstream_infra.cli.server import Series
+from runstream_infra.cli.rows import DrawnCurve
 from runstream_infra.demo.curve import draw_curves
 from runstream_infra.demo.reading import METRICS
 from runstream_infra.demo.server import _running
@@ -112,9 +112,9 @@ def test_a_curve_over_many_orders_keeps_what_has_no_logarithm() -> None:
 def test_a_picture_is_drawn_of_curves_that_are_no_numbers(tmp_path: Path) -> None:
     nan = math.nan
     curves = {
-        "fine": Series([0, 1], [1.0, 0.5], [0.5, 0.2], [2.0, 0.8]),
-        "diverged": Series([0, 1, 2], [1.0, 1e300, nan], [1.0, 1e299, nan], [1.0, math.inf, nan]),
-        "nothing": Series([0], [nan], [nan], [nan]),
+        "fine": DrawnCurve([0, 1], [1.0, 0.5], [0.5, 0.2], [2.0, 0.8]),
+        "diverged": DrawnCurve([0, 1, 2], [1.0, 1e300, nan], [1.0, 1e299, nan], [1.0, math.inf, nan]),
+        "nothing": DrawnCurve([0], [nan], [nan], [nan]),
     }
     draw_curves(curves, "loss", tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")

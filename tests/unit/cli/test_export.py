@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runstream_infra.cli.export import RUNS_A_QUESTION, SERIES_A_STREAM, streams_of, typed_value
+from runstream_infra.cli.export import RUNS_A_REQUEST, SERIES_A_STREAM, streams_of, typed_value
 
 
 def summaries(sizes: list[int]) -> list[dict[str, Any]]:
@@ -29,8 +29,8 @@ def test_every_series_is_read_once_and_no_stream_is_too_large(sizes: list[int]) 
 
 
 def test_many_short_runs_are_not_all_named_in_one_question() -> None:
-    streams = list(streams_of(summaries([1] * (RUNS_A_QUESTION + 1))))
-    assert [len(runs) for runs, _ in streams] == [RUNS_A_QUESTION, 1]
+    streams = list(streams_of(summaries([1] * (RUNS_A_REQUEST + 1))))
+    assert [len(runs) for runs, _ in streams] == [RUNS_A_REQUEST, 1]
 
 
 def test_cells_are_numbers_or_texts() -> None:

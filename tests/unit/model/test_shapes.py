@@ -5,8 +5,7 @@ from typing import get_args
 
 import pytest
 
-from runstream.api import Asset, Project
-from runstream.api.views import Experiment, RunView, Summary
+from runstream.api import Asset, Experiment, Project, RunView, Summary
 from runstream.query.literals import SUMMARIES
 from runstream.query.variables import Metric
 from runstream_infra.cli.columns import row_members

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runstream.api.panel_context import VARIABLE, PanelContext
 from runstream.errors import Invalid
+from runstream.panel_context import VARIABLE, PanelContext
 from runstream.panels import UI
 from runstream.panels.folder import ITEMS
 

@@ -74,7 +74,7 @@ def test_a_full_disk_under_a_download_is_a_full_disk(tmp_path: Path, monkeypatch
     target = tmp_path / "m.bin"
     with monkeypatch.context() as patched, answering(whole) as url:
         patched.setattr(
-            "runstream.api.saving._new_file", lambda path: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb")
+            "runstream.api.parts.saving._new_file", lambda path: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb")
         )
         with pytest.raises(OSError, match="No space left") as raised:
             API(url=url).download(asset(SIZE_BYTES), target)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from runstream.api.errors import NotFound, ServerFailed
-from runstream.api.saving import targets_of
-from runstream.api.transport import Transport
+from runstream.api.parts.saving import targets_of
+from runstream.api.session import Session
 from runstream.errors import Invalid
 from runstream.events.artifacts import ArtifactFile
 from runstream.events.protocol import ASSET_HEADER, asset_mark
@@ -98,7 +98,7 @@ def _opened(content: Path | bytes) -> Iterator[BinaryIO]:
         yield file
 
 
-def upload(transport: Transport, source: Source) -> None:
+def upload(session: Session, source: Source) -> None:
     """Store the bytes at the server, unless they are there. Raises ServerUnreachable, ServerFailed, Refused (also where
     the file changed since it was read for its hash), OSError."""
     if source.content is None:
@@ -106,16 +106,16 @@ def upload(transport: Transport, source: Source) -> None:
     path = f"/ingest/v1/assets/{source.file.sha256}"
     size_bytes = source.file.size_bytes
     try:
-        with transport.open("HEAD", path) as found:
+        with session.open("HEAD", path) as found:
             if found.headers.get(ASSET_HEADER.lower()) == asset_mark(str(source.file.sha256), size_bytes):
                 return
     except NotFound:
         pass
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(source.file.size_bytes)}
-    with _opened(source.content) as file, transport.open("PUT", path, headers=headers, data=file) as response:
-        stored = transport.json_of(response)
+    with _opened(source.content) as file, session.open("PUT", path, headers=headers, data=file) as response:
+        stored = session.json_of(response)
     if (stored.get("sha256"), stored.get("size_bytes")) != (source.file.sha256, size_bytes):
-        raise ServerFailed(f"{transport.url} does not say that it stored {source.file.name!r}: try again")
+        raise ServerFailed(f"{session.url} does not say that it stored {source.file.name!r}: try again")
 
 
 def target_of(directory: Path, name: str) -> Path:
@@ -123,11 +123,11 @@ def target_of(directory: Path, name: str) -> Path:
     return targets_of(directory, [name])[0]
 
 
-def fetch(transport: Transport, path: str, sha256: str, into: BinaryIO, size_bytes: int = 0) -> None:
+def fetch(session: Session, path: str, sha256: str, into: BinaryIO, size_bytes: int = 0) -> None:
     """Write the bytes of a file that is at the server. size_bytes: what was logged, if that is known. Raises
     ServerFailed if other bytes came than were logged, or more."""
     digest, received = hashlib.sha256(), 0
-    with transport.open("GET", path, headers={"Accept": "*/*"}) as response:
+    with session.open("GET", path, headers={"Accept": "*/*"}) as response:
         while chunk := response.read(_CHUNK_BYTES):
             received += len(chunk)
             if size_bytes and received > size_bytes:

@@ -1,4 +1,4 @@
-"""How many requests the documented methods of `runstream.API` take, and how many statements stand behind them."""
+"""How many requests the methods of `api.comet` take, and how many statements stand behind them."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from query_rows import attribute, run, summary
 from query_service import Service
 
 from runstream.api import API
-from runstream.api import documented_run as documented
-from runstream.api.panel_context import VARIABLE, PanelContext
+from runstream.api.views import comet_experiment
 from runstream.connections import Connection
 from runstream.errors import Invalid
+from runstream.panel_context import VARIABLE, PanelContext
 from runstream.query import Metric
 from runstream_protocols.comet.reads import runs
 
@@ -134,4 +134,4 @@ async def test_outside_of_a_panel_its_methods_say_so(service: Service, monkeypat
 
 
 def test_both_sides_make_the_same_project_id() -> None:
-    assert documented.project_id("Wörk", "p x") == runs.project_id("Wörk", "p x")
+    assert comet_experiment.project_id("Wörk", "p x") == runs.project_id("Wörk", "p x")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def arrow_table(names: Sequence[str], rows: Sequence[Mapping[str, Any]], what: str) -> pa.Table:
-    """A table with these columns; a row without a member has null there. Raises DataPackageMissing; `what` says what
-    needed pyarrow."""
+    """Make a table with these columns; a row without a member has null there. Raises DataPackageMissing; `what` says
+    what needed pyarrow."""
     arrow = pyarrow(what)
     columns = [_column(arrow, [row.get(name) for row in rows]) for name in names]
     return arrow.Table.from_arrays(columns, names=list(names))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from runstream.api.values import moment, number
+from runstream.api.optional import pandas
+from runstream.api.values import Row, moment, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Curve:
     """All points of one metric of one run, ordered by (step, time). Shapes: steps[n], at[n], values[n]; epochs[n] (None
-    for a point without one) if they were asked for."""
+    for a point without one) if they were requested."""
 
     run: str
     metric: str
@@ -31,11 +32,12 @@ class Curve:
         return len(self.steps)
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
-        """(step, value) pairs."""
+        """Iterate over (step, value) pairs."""
         return zip(self.steps, self.values, strict=True)
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Curve:
+    def of(cls, row: Row) -> Self:
+        """Read a curve of a response."""
         return cls(
             row["run"],
             row["metric"],
@@ -65,11 +67,12 @@ class Envelope:
         return len(self.first_step)
 
     def __iter__(self) -> Iterator[tuple[int, float, float, float]]:
-        """(first step, minimum, mean, maximum) of each bucket."""
+        """Iterate over (first step, minimum, mean, maximum) of each bucket."""
         return zip(self.first_step, self.minimum, self.mean, self.maximum, strict=True)
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Envelope:
+    def of(cls, row: Row) -> Self:
+        """Read an envelope of a response."""
         return cls(
             run=row["run"],
             metric=row["metric"],
@@ -83,42 +86,39 @@ class Envelope:
         )
 
 
-def curves_of(answer: Mapping[str, Any]) -> list[Curve | Envelope]:
-    """The curves of an answer in JSON."""
-    curves: list[Curve | Envelope] = [Curve.of(row) for row in answer["curves"] or ()]
-    return curves + [Envelope.of(row) for row in answer["envelopes"] or ()]
+Drawn = TypeVar("Drawn", Curve, Envelope)
 
 
-class Series:
-    """The curves of a question. Iterating gives `Curve`s, or with `max_points` `Envelope`s, as plain Python.
+class Series(Generic[Drawn]):
+    """The curves of a request. Iterating gives `Curve`s, or with `max_points` `Envelope`s, as plain Python.
 
     Plain Python is fetched as JSON (at most as many points as the server puts into JSON), tables as an Arrow stream,
-    which has no such limit; each when it is first asked for, and kept.
+    which has no such limit; each when it is first used, and kept.
     """
 
-    def __init__(self, fetch_curves: Callable[[], list[Curve | Envelope]], fetch_arrow: Callable[[], Any]) -> None:
-        self._fetch_curves = fetch_curves
+    def __init__(self, fetch_curves: Callable[[], list[Drawn]], fetch_arrow: Callable[[], pa.Table]) -> None:
+        self._fetch_curves: Callable[[], list[Drawn]] = fetch_curves
         self._fetch_arrow = fetch_arrow
-        self._curves: list[Curve | Envelope] | None = None
-        self._table: Any = None
+        self._curves: list[Drawn] | None = None
+        self._table: pa.Table | None = None
 
-    def _plain(self) -> list[Curve | Envelope]:
+    def _plain(self) -> list[Drawn]:
         if self._curves is None:
             self._curves = self._fetch_curves()
         return self._curves
 
-    def __iter__(self) -> Iterator[Curve | Envelope]:
+    def __iter__(self) -> Iterator[Drawn]:
         return iter(self._plain())
 
     def __len__(self) -> int:
         return len(self._plain())
 
-    def get(self, run: str, metric: str) -> Curve | Envelope | None:
-        """The one of this run and metric, or None."""
+    def get(self, run: str, metric: str) -> Drawn | None:
+        """Return the one of this run and metric, or None."""
         return next((curve for curve in self._plain() if (curve.run, curve.metric) == (run, metric)), None)
 
     def to_arrow(self) -> pa.Table:
-        """A table ordered by run, metric and step.
+        """Return a table ordered by run, metric and step.
 
         Points: run, metric (dictionary), step (int64), at (timestamp[us, UTC]), value (double), writer (uint64).
         With max_points: run, metric, first_step, last_step, count, nan_count, min, max, mean.
@@ -129,9 +129,7 @@ class Series:
         return self._table
 
     def to_pandas(self) -> pd.DataFrame:
-        """The table of `to_arrow` as a DataFrame; run and metric are categorical."""
-        from runstream.api.optional import pandas
-
+        """Return the table of `to_arrow` as a DataFrame; run and metric are categorical."""
         pandas("Series.to_pandas")
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame

@@ -2,15 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from runstream.api.errors import ServerFailed, ServerUnreachable
-from runstream.api.transport import Transport
-from runstream.api.views import Reader, RunView, Summary
+from runstream.api.session import Session
+from runstream.api.values import Row
+from runstream.api.views.runs import RunReader, RunView
+from runstream.api.views.summaries import Summary
 
-#: The server says something every 10 s, also when nothing changes: three times that is silence.
+#: The server sends something every 10 s, also when nothing changes: three times that is silence.
 _SILENCE_S: Final = 30.0
 _FIRST_RETRY_S: Final = 0.5
 _LONGEST_RETRY_S: Final = 10.0
@@ -27,14 +29,15 @@ class Change:
     summary: Summary | None = None
 
 
-def changes(api: Reader, transport: Transport, path: str, since: str | None, reconnect: bool) -> Iterator[Change]:
-    """Changes for as long as the caller goes on asking. A lost connection is opened again where it broke off, with
-    growing pauses; with `reconnect` false the error is raised instead, and a server that stops ends the iteration."""
+def changes(api: RunReader, session: Session, path: str, since: str | None, reconnect: bool) -> Iterator[Change]:
+    """Iterate over changes for as long as the caller takes them. A lost connection is opened again where it broke off,
+    with growing pauses; with `reconnect` false the error is raised instead, and a server that stops ends the
+    iteration."""
     seen, retry_s = since, _FIRST_RETRY_S
     while True:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": seen} if seen is not None else {})
         try:
-            with transport.open("GET", path, headers=headers, timeout_s=_SILENCE_S, live=True) as response:
+            with session.open("GET", path, headers=headers, timeout_s=_SILENCE_S, live=True) as response:
                 for name, data, identity in events(response):
                     retry_s = _FIRST_RETRY_S
                     if data:
@@ -50,8 +53,8 @@ def changes(api: Reader, transport: Transport, path: str, since: str | None, rec
         retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
 
 
-def events(lines: Any) -> Iterator[tuple[str, str, str | None]]:
-    """(event, data, id) of each message in a stream of lines. A message that is cut off is dropped."""
+def events(lines: Iterable[bytes]) -> Iterator[tuple[str, str, str | None]]:
+    """Yield (event, data, id) of each message in a stream of lines. A message that is cut off is dropped."""
     name, identity = "", None
     data: list[str] = []
     size = 0
@@ -74,7 +77,7 @@ def events(lines: Any) -> Iterator[tuple[str, str, str | None]]:
             identity = value
 
 
-def _changes_of(api: Reader, name: str, data: dict[str, Any]) -> Iterator[Change]:
+def _changes_of(api: RunReader, name: str, data: Row) -> Iterator[Change]:
     if name == "run":
         yield from (Change("run", run=RunView.of(api, row)) for row in data["runs"])
     elif name == "summary":

@@ -1,0 +1,58 @@
+"""`api.assets`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+from runstream.api.errors import ServerFailed
+from runstream.api.guarding import reads_responses
+from runstream.api.parts.arguments import RunOrId, run_path
+from runstream.api.parts.saving import saved, target_in
+from runstream.api.session import Session
+from runstream.api.transport import segment
+from runstream.api.views.assets import Asset
+from runstream.api.views.table import Table
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@reads_responses
+class AssetsApi:
+    """Files of runs: `api.assets(run)`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __call__(self, run: RunOrId, kind: str | None = None, *, as_of: str | None = None) -> Table[Asset]:
+        """Read the list of the files of a run, by name."""
+        rows = self._session.get(f"{run_path(run)}/assets", kind=kind, as_of=as_of)["assets"]
+        return Table([Asset.of(row) for row in rows])
+
+    def download(self, asset: Asset, to: str | os.PathLike[str]) -> Path:
+        """Write the asset's bytes to the file `to` (into it, under the last part of the asset's name, made safe, if it
+        is a directory) and return its path. The file appears when it is whole."""
+        target = Path(to)
+        if target.is_dir():
+            target = target_in(target, asset.name, asset.asset)
+        path = f"{run_path(asset.run)}/assets/{segment(asset.asset)}"
+        received, digest = 0, hashlib.sha256()
+        with self._session.open("GET", path, headers={"Accept": "*/*"}) as response, saved(target) as file:
+            while received <= asset.size_bytes and (chunk := response.read(_CHUNK_BYTES)):
+                received += file.write(chunk)
+                digest.update(chunk)
+            _check(asset, received, digest.hexdigest())
+        return target
+
+
+def _check(asset: Asset, received: int, sha256: str) -> None:
+    """Raise ServerFailed if other bytes came than were logged."""
+    if received > asset.size_bytes:
+        raise ServerFailed(f"asset {asset.name!r} has more than the {asset.size_bytes} bytes that were logged")
+    if received != asset.size_bytes:
+        raise ServerFailed(f"asset {asset.name!r} broke off after {received} of {asset.size_bytes} bytes")
+    # Zeros name no file: they stand where nobody gave a hash.
+    if asset.sha256.strip("0") and sha256 != asset.sha256:
+        raise ServerFailed(f"the bytes of asset {asset.name!r} are not those that were logged: get it again")

@@ -1,0 +1,186 @@
+"""`api.runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal, Unpack
+from urllib.parse import urlencode
+
+from runstream.api.guarding import reads_responses
+from runstream.api.parts.arguments import RunOrId, RunsOrIds, run_id, run_ids, run_path, texts
+from runstream.api.parts.live import Change, changes
+from runstream.api.session import Session
+from runstream.api.values import Logged, Row, number
+from runstream.api.views.options import ReadOptions
+from runstream.api.views.runs import HistoryEntry, RunDetails, RunReader, Runs, RunView, Writer
+from runstream.api.views.table import Table
+from runstream.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs, in which order, with which columns. None narrows nothing."""
+
+    filter: str | None = None
+    sort: str | None = None
+    columns: Sequence[str] = ()
+    workspace: str | None = None
+    project: str | None = None
+    experiment: str | None = None
+    wait_for: str | None = None
+    wait_s: float | None = None
+
+
+@reads_responses
+class RunsApi:
+    """Runs: `api.runs(filter)`, and what is done with one."""
+
+    def __init__(self, session: Session, reader: RunReader) -> None:
+        """`reader`: where the runs that are returned read the rest of themselves."""
+        self._session = session
+        self._reader = reader
+
+    def __call__(
+        self,
+        filter: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+        *,
+        columns: Sequence[str] = (),
+        workspace: str | None = None,
+        project: str | None = None,
+        experiment: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> Runs:
+        """Read runs that match `filter` (docs/query-language.md), in the order of `sort` (`-metric.loss.min,created`;
+        newest first without it), at most `limit` (None is all). `columns` are metric, param, other and env fields, or
+        `param.*`, whose values come along."""
+        if limit is not None and limit < 0:
+            raise Invalid(f"limit is {limit}: give 0 or more, or None for all runs")
+        workspace, project = workspace or self._session.workspace, project or self._session.project
+        return self.find(RunQuery(filter, sort, columns, workspace, project, experiment, wait_for, wait_s), limit)
+
+    def find(self, query: RunQuery, limit: int | None = None) -> Runs:
+        """Read runs by a query as it stands: the API's own workspace and project narrow nothing."""
+        body = {**asdict(query), "columns": ",".join(query.columns) or None}
+        found: list[RunView] = []
+        more = False
+        for page in self._session.pages("POST", "/api/v1/runs/query", "runs", body, limit=limit):
+            found += [RunView.of(self._reader, _with_numbers(row)) for row in page.rows]
+            more = page.more
+        return Runs(found, more)
+
+    def get(self, run: RunOrId, **options: Unpack[ReadOptions]) -> RunView:
+        """Read one run by its id. Raises NotFound."""
+        return RunView.of(self._reader, self._session.get(run_path(run), **options)["run"])
+
+    def details(self, run: RunOrId, **options: Unpack[ReadOptions]) -> RunDetails:
+        """Read one run with its writers, and how many metrics, parameters and assets it has. Raises NotFound."""
+        return RunDetails.of(self._reader, self._session.get(run_path(run), **options))
+
+    def writers(self, run: RunOrId, *, as_of: str | None = None) -> Table[Writer]:
+        """Read who writes the run, or wrote it, by id; also whose clock is off."""
+        rows = self._session.get(run_path(run), as_of=as_of)["writers"]
+        return Table([Writer.of(row) for row in rows])
+
+    def parameters(self, run: RunOrId, **options: Unpack[ReadOptions]) -> dict[str, Logged]:
+        """Read hyper-parameters by dotted name, as they were logged (NaN and infinities as "NaN", "Infinity" ...)."""
+        return self._attributes(run, "parameters", options)
+
+    def others(self, run: RunOrId, **options: Unpack[ReadOptions]) -> dict[str, Logged]:
+        """Read other single values by name."""
+        return self._attributes(run, "others", options)
+
+    def environment(self, run: RunOrId, **options: Unpack[ReadOptions]) -> dict[str, Logged]:
+        """Read what the run ran on, by SECTION.NAME: `git.commit`, `host.hostname`, ..."""
+        return self._attributes(run, "environment", options)
+
+    def _attributes(self, run: RunOrId, kind: str, options: ReadOptions) -> dict[str, Logged]:
+        rows = self._session.get(f"{run_path(run)}/{kind}", **options)["values"]
+        return {row["name"]: row["value"] for row in rows}
+
+    def output(self, run: RunOrId, stream: Literal["stdout", "stderr"] | None = None) -> str:
+        """Read what the run printed, writer by writer."""
+        printed: list[str] = []
+        cursor = None
+        while True:
+            page = self._session.get(f"{run_path(run)}/output", stream=stream, cursor=cursor)
+            printed += [piece["text"] for piece in page["pieces"]]
+            cursor = self._session.next_cursor(page, cursor)
+            if cursor is None:
+                return "".join(printed)
+
+    def history(self, run: RunOrId) -> Iterator[HistoryEntry]:
+        """Iterate over the run's control events in the log's order."""
+        cursor = None
+        while True:
+            page = self._session.get(f"{run_path(run)}/history", cursor=cursor)
+            yield from page["events"]
+            cursor = self._session.next_cursor(page, cursor)
+            if cursor is None:
+                return
+
+    def live(
+        self,
+        runs: RunsOrIds = (),
+        metrics: str | Sequence[str] = (),
+        *,
+        workspace: str | None = None,
+        project: str | None = None,
+        since: str | None = None,
+        reconnect: bool = True,
+    ) -> Iterator[Change]:
+        """Iterate over changes of runs and summaries as they become visible, without an end. Nothing that changed
+        behind `since` (a position; default: now) is left out; intermediate states may be. A lost connection is opened
+        again where it broke off, unless `reconnect` is false."""
+        pairs = [("runs", run) for run in run_ids(runs)] + [("metrics", metric) for metric in texts(metrics)]
+        scope = {"workspace": workspace or self._session.workspace, "project": project or self._session.project}
+        pairs += [(name, value) for name, value in scope.items() if value is not None]
+        return changes(self._reader, self._session, f"/api/v1/live?{urlencode(pairs)}", since, reconnect)
+
+    def command(self, run: RunOrId, event: Mapping[str, Logged]) -> str:
+        """Append a control event (without `at_us` it gets the server's clock) to the run and return its position, once
+        every read shows it. An event of a project or experiment has the key WORKSPACE/PROJECT in the run's place.
+        Raises ServerFailed if it was accepted but not visible in time: it will be."""
+        return self._session.append_and_wait(run_id(run), event).positions
+
+    def rename(self, run: RunOrId, name: str) -> str:
+        """Give the run another name. Returns its position, as all commands do."""
+        return self.command(run, {"type": "run_renamed.v1", "name": name})
+
+    def archive(self, run: RunOrId) -> str:
+        """Take the run out of lists; `restore` brings it back."""
+        return self.command(run, {"type": "run_archived.v1"})
+
+    def delete(self, run: RunOrId) -> str:
+        """Mark the run as deleted; `restore` brings it back."""
+        return self.command(run, {"type": "run_deleted.v1"})
+
+    def restore(self, run: RunOrId) -> str:
+        """Undo `archive` and `delete`."""
+        return self.command(run, {"type": "run_restored.v1"})
+
+    def add_tags(self, run: RunOrId, tags: str | Sequence[str]) -> str:
+        """Add a tag, or several, to the run."""
+        return self.command(run, {"type": "tags_added.v1", "tags": texts(tags)})
+
+    def remove_tags(self, run: RunOrId, tags: str | Sequence[str]) -> str:
+        """Remove a tag, or several, from the run."""
+        return self.command(run, {"type": "tags_removed.v1", "tags": texts(tags)})
+
+    def set_notes(self, run: RunOrId, notes: str) -> str:
+        """Replace the run's notes."""
+        return self.command(run, {"type": "run_notes_set.v1", "notes": notes})
+
+    def move(self, run: RunOrId, workspace: str, project: str, experiment: str | None = None) -> str:
+        """Move the run to another workspace, project and experiment."""
+        event = {"type": "run_moved.v1", "workspace": workspace, "project": project, "experiment": experiment}
+        return self.command(run, event)
+
+
+def _with_numbers(row: Row) -> Row:
+    """Return the row with the metrics among its columns as numbers; what was logged otherwise stays as it was."""
+    columns = {name: number(value) if name.startswith("metric.") else value for name, value in row["columns"].items()}
+    return {**row, "columns": columns}

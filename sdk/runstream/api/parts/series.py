@@ -1,0 +1,144 @@
+"""`api.series`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
+
+from runstream.api.errors import ServerFailed
+from runstream.api.guarding import reads_responses, understood
+from runstream.api.optional import pyarrow
+from runstream.api.parts.arguments import RunsOrIds, run_ids, texts
+from runstream.api.session import Session
+from runstream.api.views.series import Curve, Envelope, Series
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PATH: Final = "/api/v1/series"
+_ARROW: Final = "application/vnd.apache.arrow.stream"
+
+
+@reads_responses
+class SeriesApi:
+    """Curves: `api.series(runs, metrics)`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @overload
+    def __call__(
+        self,
+        runs: RunsOrIds,
+        metrics: str | Sequence[str] = "*",
+        max_points: None = None,
+        *,
+        step_from: int | None = None,
+        step_to: int | None = None,
+        by: Literal["step", "time"] = "step",
+        epochs: bool = False,
+        as_of: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> Series[Curve]: ...
+    @overload
+    def __call__(
+        self,
+        runs: RunsOrIds,
+        metrics: str | Sequence[str] = "*",
+        *,
+        max_points: int,
+        step_from: int | None = None,
+        step_to: int | None = None,
+        by: Literal["step", "time"] = "step",
+        epochs: bool = False,
+        as_of: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> Series[Envelope]: ...
+    @overload
+    def __call__(
+        self,
+        runs: RunsOrIds,
+        metrics: str | Sequence[str],
+        max_points: int,
+        *,
+        step_from: int | None = None,
+        step_to: int | None = None,
+        by: Literal["step", "time"] = "step",
+        epochs: bool = False,
+        as_of: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> Series[Envelope]: ...
+    def __call__(
+        self,
+        runs: RunsOrIds,
+        metrics: str | Sequence[str] = "*",
+        max_points: int | None = None,
+        *,
+        step_from: int | None = None,
+        step_to: int | None = None,
+        by: Literal["step", "time"] = "step",
+        epochs: bool = False,
+        as_of: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> Series[Curve] | Series[Envelope]:
+        """Read curves of several runs and metrics (names or globs) in one request, made when the result is first used.
+
+        With `max_points` each curve comes in at most so many buckets, which divide steps or time (`by`), with the exact
+        minimum, maximum, mean and counts of each; without, as all its points. The step range is inclusive. `epochs`
+        (only of all points): also the epoch that each point was logged in, where its client knows epochs.
+        """
+        body = {
+            "runs": run_ids(runs),
+            "metrics": texts(metrics),
+            "max_points": max_points,
+            "step_from": step_from,
+            "step_to": step_to,
+            "by": by,
+            "epochs": epochs or None,
+            "as_of": as_of,
+            "wait_for": wait_for,
+            "wait_s": wait_s,
+        }
+
+        def fetch_arrow() -> pa.Table:
+            with self._arrow(body, "Series.to_arrow") as reader:
+                return reader.read_all()
+
+        if max_points is None:
+            return Series(lambda: self._curves(body), fetch_arrow)
+        return Series(lambda: self._envelopes(body), fetch_arrow)
+
+    def batches(
+        self, runs: RunsOrIds, metrics: str | Sequence[str] = "*", *, epochs: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """Iterate over all points of runs and metrics, in Arrow batches with the columns of `Series.to_arrow`: memory
+        does not grow with the number of points. Raises DataPackageMissing without pyarrow."""
+        body = {"runs": run_ids(runs), "metrics": texts(metrics), "epochs": epochs or None}
+        with self._arrow(body, "series.batches") as reader:
+            yield from reader
+
+    def _curves(self, body: dict[str, Any]) -> list[Curve]:
+        with understood(self._session):
+            return [Curve.of(row) for row in self._session.post(_PATH, body)["curves"] or ()]
+
+    def _envelopes(self, body: dict[str, Any]) -> list[Envelope]:
+        with understood(self._session):
+            return [Envelope.of(row) for row in self._session.post(_PATH, body)["envelopes"] or ()]
+
+    @contextmanager
+    def _arrow(self, body: dict[str, Any], what: str) -> Iterator[pa.RecordBatchReader]:
+        """Yield a reader of the response as an Arrow stream. Raises ServerFailed where the stream is damaged."""
+        arrow = pyarrow(what)
+        sent = {name: value for name, value in body.items() if value is not None}
+        with self._session.open("POST", _PATH, sent, {"Accept": _ARROW}) as response:
+            try:
+                yield arrow.ipc.open_stream(response)
+            except (arrow.ArrowException, OSError, MemoryError) as error:
+                raise ServerFailed(
+                    f"the Arrow stream of {self._session.url} broke off or is damaged: {error}"
+                ) from error

@@ -1,0 +1,192 @@
+"""One server, as one caller uses it: what all parts of `API` stand on."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, Literal, Self
+
+from runstream.api.errors import ServerFailed
+from runstream.api.transport import IS_IT_OURS, TIMEOUT_S, Body, Parameter, Transport
+from runstream.api.values import Row, members_of
+from runstream.events.positions import Positions
+from runstream.panel_context import PanelContext
+
+#: How many rows one page of a list holds.
+PAGE_ROWS: Final = 500
+_COMMANDS: Final = "/ingest/v1/commands"
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list. `more`: another one follows."""
+
+    rows: list[Row]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommandReceipt:
+    """A command that every read shows: its key, its position in the log, and the id of each of its events."""
+
+    key: str
+    positions: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOutcome:
+    """What a command did. `refused` says why it could not be done, empty if it was; `artifact`, `ordinal` and `version`
+    are those of a command about an artifact."""
+
+    command: str
+    key: str
+    type: str
+    position: str
+    changed: bool
+    refused: str = ""
+    artifact: str | None = None
+    ordinal: int | None = None
+    version: str | None = None
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a response."""
+        return cls(**members_of(cls, row))
+
+
+class Session:
+    """Requests to one server with one key, and what they are about where they do not say it: a workspace, a project, a
+    panel. Threads may share it.
+
+    `timeout_s` bounds every wait for the server; a request that failed is not repeated, because only the caller knows
+    whether it may be. Every method raises ServerUnreachable, ServerFailed, Refused or NotFound.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        workspace: str | None = None,
+        project: str | None = None,
+        panel: PanelContext | None = None,
+        timeout_s: float = TIMEOUT_S,
+        page_rows: int = PAGE_ROWS,
+    ) -> None:
+        self.workspace = workspace
+        self.project = project
+        self.panel = panel
+        self._transport = Transport(url, api_key, timeout_s)
+        self._page_rows = page_rows
+        self._written = Positions()
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return self._transport.url
+
+    @property
+    def requests(self) -> int:
+        """How many requests were made so far."""
+        return self._transport.requests
+
+    @property
+    def responses(self) -> int:
+        """How many responses came so far."""
+        return self._transport.responses
+
+    @property
+    def position(self) -> str:
+        """Up to where the log has what was written here: what another reader waits for (`wait_for`) to see all of it.
+        Empty if nothing was."""
+        return str(self._written)
+
+    def get(self, path: str, **query: Parameter) -> Any:
+        """Return the JSON object of a response. A parameter that is None is left out; a list is repeated."""
+        return self._transport.get(path, **query)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the JSON object of the response to a JSON body, without its members that are None."""
+        return self._transport.post(path, body)
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        data: bytes | BinaryIO | None = None,
+        *,
+        live: bool = False,
+        any_status: bool = False,
+    ) -> AbstractContextManager[Body]:
+        """Return the response as a stream, as `Transport.open`."""
+        return self._transport.open(method, path, body, headers, timeout_s, data, live=live, any_status=any_status)
+
+    def json_of(self, response: Body) -> Any:
+        """Parse a response as a JSON object."""
+        return self._transport.json_of(response)
+
+    def pages(
+        self,
+        method: Literal["GET", "POST"],
+        path: str,
+        member: str,
+        parameters: Mapping[str, Any],
+        *,
+        limit: int | None = None,
+    ) -> Iterator[Page]:
+        """Iterate over the pages of a list, up to `limit` rows. The rows of a page are a `member` of its response."""
+        cursor: str | None = None
+        left = limit
+        while left is None or left > 0:
+            size = self._page_rows if left is None else min(self._page_rows, left)
+            sent = {**parameters, "limit": size, "cursor": cursor}
+            page = self.get(path, **sent) if method == "GET" else self.post(path, sent)
+            rows = page[member]
+            cursor = self.next_cursor(page, cursor)
+            if cursor is not None and len(rows) > size:
+                raise self._endless()
+            yield Page(rows, cursor is not None)
+            if cursor is None:
+                return
+            left = None if left is None else left - len(rows)
+
+    def next_cursor(self, page: Row, before: str | None) -> str | None:
+        """Return the cursor of the page behind `page`, whose own was `before`; None behind the last. Raises
+        ServerFailed where pages would never end."""
+        cursor: object = page["next_cursor"]
+        if cursor is not None and (not isinstance(cursor, str) or cursor == before):
+            raise self._endless()
+        return cursor
+
+    def append_and_wait(self, key: str, event: Mapping[str, Any]) -> CommandReceipt:
+        """Append a control event to what `key` names, and return once every read shows it. Raises ServerFailed if it
+        was accepted but not visible in time: it will be."""
+        data = json.dumps({"key": key, "event": dict(event)}).encode()
+        with self.open("POST", _COMMANDS, data=data, headers=_JSON) as response:
+            payload = self.json_of(response)
+        positions = str(payload["positions"])
+        if not payload["visible"]:
+            raise ServerFailed(
+                f"the {event.get('type')} of {key!r} is durable at {positions} but not visible yet: read with wait_for"
+            )
+        with self._lock:
+            self._written = self._written.merged(Positions.parse(positions))
+        return CommandReceipt(key, positions, tuple(payload.get("commands", ())))
+
+    def outcome_of(self, receipt: CommandReceipt) -> CommandOutcome:
+        """Read what a command of one event did."""
+        [command] = receipt.commands
+        path = f"/api/v1/commands/{command}"
+        return CommandOutcome.of(self.get(path, key=receipt.key, wait_for=receipt.positions))
+
+    def _endless(self) -> ServerFailed:
+        return ServerFailed(f"the pages of {self.url} do not go on: {IS_IT_OURS}")

@@ -1,0 +1,232 @@
+"""The reads of a run under the names that Comet documents for an experiment."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, Literal, Protocol, overload
+
+from runstream.api.values import Logged
+from runstream.api.views.comet_types import (
+    AssetDetails,
+    ExperimentMetadata,
+    MetricPoint,
+    ModelDetails,
+    ReturnType,
+    SystemDetails,
+    ValueSummary,
+)
+from runstream.events.names import project_id
+
+#: The column that brings the path of the program along with a page of runs.
+PROGRAM: Final = "env.command.program"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def at_ms(moment: datetime) -> int:
+    """Milliseconds since 1970 UTC, rounded down."""
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+class ReadsExperiments(Protocol):
+    """`api.comet`, as far as a run needs it."""
+
+    def get_experiment_metadata(self, experiment_key: str) -> ExperimentMetadata: ...
+    def get_experiment_html(self, experiment_key: str) -> str | None: ...
+    def get_experiment_code(self, experiment_key: str) -> str | None: ...
+    def get_experiment_output(self, experiment_key: str) -> str | None: ...
+    def get_experiment_model_graph(self, experiment_key: str) -> str | None: ...
+    def get_experiment_system_details(self, experiment_key: str) -> SystemDetails: ...
+    def get_experiment_metric(self, experiment_key: str, metric: str | None = None) -> list[MetricPoint]: ...
+    def get_experiment_metrics_summaries(self, experiment_key: str) -> list[ValueSummary]: ...
+    def get_experiment_parameters_summaries(self, experiment_key: str) -> list[ValueSummary]: ...
+    def get_experiment_others_summaries(self, experiment_key: str) -> list[ValueSummary]: ...
+    def get_experiment_asset_list(self, experiment_key: str, asset_type: str = "all") -> list[AssetDetails]: ...
+    def get_experiment_asset(self, experiment_key: str, asset_id: str, return_type: ReturnType) -> Logged: ...
+    def get_experiment_asset_by_name(self, experiment_key: str, file_name: str, return_type: ReturnType) -> Logged: ...
+    def get_experiment_curves(self, experiment_key: str) -> list[dict[str, Logged]]: ...
+    def get_experiment_images(self, experiment_key: str) -> list[bytes]: ...
+    def get_experiment_models(self, experiment_key: str) -> list[ModelDetails]: ...
+    def get_experiment_model_asset_list(self, experiment_key: str, model_name: str) -> list[AssetDetails]: ...
+
+
+class ExperimentReader(Protocol):
+    """Where a run reads what it logged under the names that Comet documents: an `API`."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def comet(self) -> ReadsExperiments: ...
+
+
+class CometExperiment:
+    """A part of `RunView`. What is known of the run (its name, tags, times, metadata) is that of when it was read and
+    asks nobody; every other method is one request."""
+
+    api: ExperimentReader
+    run: str
+    workspace: str
+    project: str
+    name: str
+    status: str
+    user: str
+    tags: tuple[str, ...]
+    started_at: datetime
+    ended_at: datetime | None
+    duration_s: float
+    archived: bool
+    columns: Mapping[str, Logged]
+
+    @property
+    def key(self) -> str:
+        return self.run
+
+    @property
+    def project_name(self) -> str:
+        return self.project
+
+    @property
+    def url(self) -> str:
+        """Where a page of the run is, or will be."""
+        archive = "archive/" if self.archived else ""
+        return f"{self.api.url}/{self.workspace}/{self.project}/{archive}{self.run}"
+
+    @property
+    def start_server_timestamp(self) -> int:
+        """Milliseconds since 1970 UTC."""
+        return at_ms(self.started_at)
+
+    @property
+    def end_server_timestamp(self) -> int | None:
+        """Milliseconds since 1970 UTC; of a run that fell silent, when it was last heard of; None while it runs."""
+        if self.status == "running":
+            return None
+        return self.start_server_timestamp + self.duration_millis if self.ended_at is None else at_ms(self.ended_at)
+
+    @property
+    def duration_millis(self) -> int:
+        return round(self.duration_s * 1000)
+
+    def get_name(self) -> str | None:
+        """None if it has none."""
+        return self.name or None
+
+    def get_state(self) -> str:
+        """running, finished or crashed (which failed and killed are as well)."""
+        return self.status if self.status in ("running", "finished") else "crashed"
+
+    def get_tags(self) -> list[str]:
+        return list(self.tags)
+
+    def get_metadata(self) -> ExperimentMetadata:
+        """As `API.get_experiment_metadata`; asks the server only where this run was read without its program's path."""
+        if PROGRAM not in self.columns:
+            return self.api.comet.get_experiment_metadata(self.run)
+        program = None if self.columns[PROGRAM] is None else str(self.columns[PROGRAM])
+        return {
+            "experimentKey": self.run,
+            "experimentName": self.get_name(),
+            "workspaceName": self.workspace,
+            "projectName": self.project,
+            "projectId": project_id(self.workspace, self.project),
+            "archived": self.archived,
+            "running": self.status == "running",
+            "hasCrashed": self.get_state() == "crashed",
+            "startTimeMillis": self.start_server_timestamp,
+            "endTimeMillis": self.end_server_timestamp,
+            "durationMillis": self.duration_millis,
+            "fileName": posixpath.basename(program) or None if program else None,
+            "filePath": program or None,
+            "optimizationId": None,
+            "throttle": False,
+            "userName": self.user,
+            "tags": self.get_tags(),
+        }
+
+    def get_html(self) -> str | None:
+        return self.api.comet.get_experiment_html(self.run)
+
+    def get_code(self) -> str | None:
+        return self.api.comet.get_experiment_code(self.run)
+
+    def get_output(self) -> str | None:
+        return self.api.comet.get_experiment_output(self.run)
+
+    def get_model_graph(self) -> str | None:
+        return self.api.comet.get_experiment_model_graph(self.run)
+
+    def get_system_details(self) -> SystemDetails:
+        return self.api.comet.get_experiment_system_details(self.run)
+
+    def get_installed_packages(self) -> list[str] | None:
+        return self.get_system_details()["installedPackages"]
+
+    def get_metrics(self, metric: str | None = None) -> list[MetricPoint]:
+        """Points of one metric, or of all by name."""
+        return self.api.comet.get_experiment_metric(self.run, metric)
+
+    @overload
+    def get_metrics_summary(self, metric: None = None) -> list[ValueSummary]: ...
+    @overload
+    def get_metrics_summary(self, metric: str) -> ValueSummary | list[ValueSummary]: ...
+    def get_metrics_summary(self, metric: str | None = None) -> ValueSummary | list[ValueSummary]:
+        """All, or that of one metric ([] if the run does not have it)."""
+        return _all_or_one(self.api.comet.get_experiment_metrics_summaries(self.run), metric)
+
+    @overload
+    def get_parameters_summary(self, parameter: None = None) -> list[ValueSummary]: ...
+    @overload
+    def get_parameters_summary(self, parameter: str) -> ValueSummary | list[ValueSummary]: ...
+    def get_parameters_summary(self, parameter: str | None = None) -> ValueSummary | list[ValueSummary]:
+        """All, or that of one parameter ([] if the run does not have it)."""
+        return _all_or_one(self.api.comet.get_experiment_parameters_summaries(self.run), parameter)
+
+    @overload
+    def get_others_summary(self, other: None = None) -> list[ValueSummary]: ...
+    @overload
+    def get_others_summary(self, other: str) -> list[str]: ...
+    def get_others_summary(self, other: str | None = None) -> list[ValueSummary] | list[str]:
+        """All, or the value of one in a list ([] if the run does not have it)."""
+        found = self.api.comet.get_experiment_others_summaries(self.run)
+        return found if other is None else [one["valueCurrent"] for one in found if one["name"] == other]
+
+    def get_asset_list(self, asset_type: str = "all") -> list[AssetDetails]:
+        return self.api.comet.get_experiment_asset_list(self.run, asset_type)
+
+    @overload
+    def get_asset(self, asset_id: str, return_type: Literal["raw", "binary"] = "binary") -> bytes: ...
+    @overload
+    def get_asset(self, asset_id: str, return_type: Literal["text"]) -> str: ...
+    @overload
+    def get_asset(self, asset_id: str, return_type: ReturnType) -> Logged: ...
+    def get_asset(self, asset_id: str, return_type: ReturnType = "binary") -> Logged:
+        return self.api.comet.get_experiment_asset(self.run, asset_id, return_type)
+
+    @overload
+    def get_asset_by_name(
+        self, asset_filename: str, return_type: Literal["raw", "binary"] = "binary"
+    ) -> bytes | None: ...
+    @overload
+    def get_asset_by_name(self, asset_filename: str, return_type: Literal["text"]) -> str | None: ...
+    @overload
+    def get_asset_by_name(self, asset_filename: str, return_type: ReturnType) -> Logged: ...
+    def get_asset_by_name(self, asset_filename: str, return_type: ReturnType = "binary") -> Logged:
+        return self.api.comet.get_experiment_asset_by_name(self.run, asset_filename, return_type)
+
+    def get_curves(self) -> list[dict[str, Logged]]:
+        return self.api.comet.get_experiment_curves(self.run)
+
+    def get_images(self) -> list[bytes]:
+        return self.api.comet.get_experiment_images(self.run)
+
+    def get_model_names(self) -> list[str]:
+        return [model["modelName"] for model in self.api.comet.get_experiment_models(self.run)]
+
+    def get_model_asset_list(self, model_name: str) -> list[AssetDetails]:
+        return self.api.comet.get_experiment_model_asset_list(self.run, model_name)
+
+
+def _all_or_one(found: list[ValueSummary], name: str | None) -> ValueSummary | list[ValueSummary]:
+    return found if name is None else next((one for one in found if one["name"] == name), [])

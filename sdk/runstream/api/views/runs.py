@@ -1,0 +1,202 @@
+"""Runs as they were when they were read, and lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, Self, TypedDict, Unpack, overload
+
+from runstream.api.values import Logged, Row, members_of
+from runstream.api.views.assets import Asset
+from runstream.api.views.comet_experiment import CometExperiment, ExperimentReader
+from runstream.api.views.options import ReadOptions, SeriesOptions
+from runstream.api.views.series import Curve, Envelope, Series
+from runstream.api.views.summaries import Summaries
+from runstream.api.views.table import Table, column_names
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A process that writes, or wrote, a run. `last_seen_at` is on the server's clock; `clock_ahead_s` says by how much
+    the writer's own is ahead of that (negative: behind), None where it is within an hour or cannot be told."""
+
+    writer: str
+    ended: bool
+    last_seen_at: datetime | None
+    clock_ahead_s: float | None
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a row of a response."""
+        return cls(**members_of(cls, row))
+
+
+class HistoryEntry(TypedDict):
+    """A control event of a run: where it is in the log, which writer sent it, and the event as it was sent."""
+
+    position: str
+    writer: str
+    seq: int
+    #: ISO 8601 in UTC.
+    at: str
+    type: str
+    event: dict[str, Logged]
+
+
+class ReadsAttributes(Protocol):
+    """`api.runs`, as far as a run needs it."""
+
+    def parameters(self, run: str, **options: Unpack[ReadOptions]) -> dict[str, Logged]: ...
+    def others(self, run: str, **options: Unpack[ReadOptions]) -> dict[str, Logged]: ...
+    def environment(self, run: str, **options: Unpack[ReadOptions]) -> dict[str, Logged]: ...
+
+
+class ReadsSummaries(Protocol):
+    """`api.summaries`, as far as a run needs it."""
+
+    def __call__(
+        self, runs: str, metrics: str | Sequence[str] | None = None, **options: Unpack[ReadOptions]
+    ) -> Summaries: ...
+
+
+class ReadsSeries(Protocol):
+    """`api.series`, as far as a run needs it."""
+
+    @overload
+    def __call__(
+        self, runs: str, metrics: str | Sequence[str], max_points: None, **options: Unpack[SeriesOptions]
+    ) -> Series[Curve]: ...
+    @overload
+    def __call__(
+        self, runs: str, metrics: str | Sequence[str], max_points: int, **options: Unpack[SeriesOptions]
+    ) -> Series[Envelope]: ...
+
+
+class ReadsAssets(Protocol):
+    """`api.assets`, as far as a run needs it."""
+
+    def __call__(self, run: str, kind: str | None = None, *, as_of: str | None = None) -> Table[Asset]: ...
+
+
+class RunReader(ExperimentReader, Protocol):
+    """Where a `RunView` reads the rest of its run: an `API`, by its parts."""
+
+    @property
+    def runs(self) -> ReadsAttributes: ...
+    @property
+    def summaries(self) -> ReadsSummaries: ...
+    @property
+    def series(self) -> ReadsSeries: ...
+    @property
+    def assets(self) -> ReadsAssets: ...
+
+
+@dataclass(frozen=True)
+class RunView(CometExperiment):
+    """A run as it was when it was read. `columns` holds the values that were requested with it, by column; its methods
+    read more of it from the server. Wherever `API` takes a run's id it takes a `RunView` too."""
+
+    api: RunReader
+    run: str
+    workspace: str
+    project: str
+    experiment: str
+    name: str
+    #: running, finished, failed, killed or crashed.
+    status: str
+    message: str
+    user: str
+    host: str
+    notes: str
+    tags: tuple[str, ...]
+    created_at: datetime
+    started_at: datetime
+    ended_at: datetime | None
+    updated_at: datetime
+    duration_s: float
+    archived: bool
+    deleted: bool
+    points_dropped: int
+    columns: Mapping[str, Logged]
+
+    @property
+    def id(self) -> str:
+        return self.run
+
+    @classmethod
+    def of(cls, api: RunReader, row: Row) -> Self:
+        """Read a row of a response, of the server that `api` reads from."""
+        return cls(api=api, **members_of(cls, row))
+
+    def __repr__(self) -> str:
+        return f"RunView({self.run!r}, {self.workspace}/{self.project}, {self.name!r}, {self.status})"
+
+    def parameters(self, **options: Unpack[ReadOptions]) -> dict[str, Logged]:
+        """Read its hyper-parameters, as `API.parameters`."""
+        return self.api.runs.parameters(self.run, **options)
+
+    def others(self, **options: Unpack[ReadOptions]) -> dict[str, Logged]:
+        """Read its other single values, as `API.others`."""
+        return self.api.runs.others(self.run, **options)
+
+    def environment(self, **options: Unpack[ReadOptions]) -> dict[str, Logged]:
+        """Read what it ran on, as `API.environment`."""
+        return self.api.runs.environment(self.run, **options)
+
+    def summaries(self, metrics: str | Sequence[str] | None = None, **options: Unpack[ReadOptions]) -> Summaries:
+        """Read summaries of its metrics, as `API.summaries`."""
+        return self.api.summaries(self.run, metrics, **options)
+
+    @overload
+    def series(
+        self, metrics: str | Sequence[str] = "*", max_points: None = None, **options: Unpack[SeriesOptions]
+    ) -> Series[Curve]: ...
+    @overload
+    def series(
+        self, metrics: str | Sequence[str], max_points: int, **options: Unpack[SeriesOptions]
+    ) -> Series[Envelope]: ...
+    @overload
+    def series(
+        self, metrics: str | Sequence[str] = "*", *, max_points: int, **options: Unpack[SeriesOptions]
+    ) -> Series[Envelope]: ...
+    def series(
+        self, metrics: str | Sequence[str] = "*", max_points: int | None = None, **options: Unpack[SeriesOptions]
+    ) -> Series[Curve] | Series[Envelope]:
+        """Read its curves, as `API.series`."""
+        if max_points is None:
+            return self.api.series(self.run, metrics, None, **options)
+        return self.api.series(self.run, metrics, max_points, **options)
+
+    def assets(self, kind: str | None = None, *, as_of: str | None = None) -> Table[Asset]:
+        """Read the list of its files, as `API.assets`."""
+        return self.api.assets(self.run, kind, as_of=as_of)
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """A run with its writers, and how many metrics, parameters and assets it has. `clock_ahead_s` is that of the writer
+    whose clock is furthest off, None if none is."""
+
+    run: RunView
+    clock_ahead_s: float | None
+    writers: tuple[Writer, ...]
+    metrics: int
+    parameters: int
+    assets: int
+
+    @classmethod
+    def of(cls, api: RunReader, row: Row) -> Self:
+        """Read a response of the server that `api` reads from."""
+        writers = tuple(Writer.of(writer) for writer in row["writers"])
+        return cls(**{**members_of(cls, row), "run": RunView.of(api, row["run"]), "writers": writers})
+
+
+class Runs(Table[RunView]):
+    """Runs in the order that was requested."""
+
+    _kind = RunView
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one dictionary a run: its own fields, then a member for each requested column."""
+        return [{name: getattr(run, name) for name in column_names(type(run))} | dict(run.columns) for run in self]

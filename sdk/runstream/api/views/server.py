@@ -1,0 +1,69 @@
+"""What a server tells of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from runstream.api.values import Row, members_of
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a server takes requests, and by name the state of each of its parts: "ok", or what is wrong."""
+
+    ready: bool
+    checks: Mapping[str, str]
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a response."""
+        return cls(bool(row["ready"]), dict(row["checks"]))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRights:
+    """What the key of this API may do. `name` is what the server's logs call it, None where the server has no keys."""
+
+    name: str | None
+    may_write: bool
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a response."""
+        return cls(row["name"], bool(row["may_write"]))
+
+
+@dataclass(frozen=True, slots=True)
+class OddClock:
+    """A running run with a writer whose clock is far from the server's: `clock_ahead_s` ahead of it, or behind
+    (negative)."""
+
+    run: str
+    name: str
+    clock_ahead_s: float
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a row of a response."""
+        return cls(**members_of(cls, row))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """How a server is doing. `visible` is the position up to which every table is complete, `lag_records` how many
+    records of the log are behind it. The disk is that of a server in one process; None in a cluster."""
+
+    version: str
+    visible: str
+    lag_records: int
+    quarantined_records: int
+    quarantined_by_cause: Mapping[str, int]
+    disk_free_bytes: int | None
+    disk_total_bytes: int | None
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a response."""
+        return cls(**members_of(cls, row))

@@ -1,0 +1,73 @@
+"""Lists of values that become tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, overload
+
+from runstream.api.optional import pandas
+from runstream.api.views.arrow import arrow_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+View = TypeVar("View")
+#: Fields of a value that are no columns of a table: the way back to the server, and the columns themselves.
+_HIDDEN: Final = ("api", "columns")
+
+
+class Table(Sequence[View], Generic[View]):
+    """A list of values that becomes a pandas.DataFrame or an Arrow table."""
+
+    #: What an empty list has the columns of, where that is known.
+    _kind: ClassVar[type | None] = None
+
+    def __init__(self, items: Sequence[View], more: bool = False) -> None:
+        self._items = list(items)
+        #: Whether the list goes on behind the `limit` that was given.
+        self.more = more
+
+    @overload
+    def __getitem__(self, index: int) -> View: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[View]: ...
+    def __getitem__(self, index: int | slice) -> View | list[View]:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[View]:
+        return iter(self._items)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._items!r})"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one dictionary an item."""
+        return [{name: getattr(item, name) for name in column_names(type(item))} for item in self._items]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a DataFrame with one row an item. Raises DataPackageMissing without pandas."""
+        rows = self.rows()
+        make = pandas(f"{type(self).__name__}.to_pandas").DataFrame
+        frame: pd.DataFrame = make(rows, columns=self._columns(rows))
+        return frame
+
+    def to_arrow(self) -> pa.Table:
+        """Return an Arrow table with one row an item. Texts, numbers, times and lists of them are columns of that type;
+        mappings, and what is of several kinds under one name, stand as JSON. Raises DataPackageMissing without pyarrow.
+        """
+        rows = self.rows()
+        return arrow_table(self._columns(rows), rows, f"{type(self).__name__}.to_arrow")
+
+    def _columns(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        own = [] if self._kind is None else column_names(self._kind)
+        return list(dict.fromkeys([*own, *(name for row in rows for name in row)]))
+
+
+def column_names(kind: type) -> list[str]:
+    """Return the fields of a dataclass that are columns of a table of them."""
+    return [field.name for field in fields(kind) if field.name not in _HIDDEN]

@@ -1,0 +1,49 @@
+"""`runstream.API` is made of parts; a method of a part that has a name of its own on the API is that method."""
+
+import inspect
+
+import pytest
+
+from runstream.api import API
+from runstream.api.forwarding import forward
+
+FORWARDS = {name: value for name, value in vars(API).items() if isinstance(value, forward)}
+#: What users call on the API itself since before it had parts.
+NAMES = """
+add_tags archive artifact artifact_contents artifact_version artifact_versions artifacts assets command create_artifact
+create_experiment create_project delete delete_artifact delete_artifact_version download download_artifact environment
+experiments history live log_artifact_version move others output parameters projects read_artifact_file remove_tags
+rename restore run run_artifacts runs series set_notes summaries update_artifact update_artifact_version workspaces
+writers
+"""
+
+
+@pytest.fixture
+def api() -> API:
+    return API(url="http://127.0.0.1:9", workspace="w", project="p")
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_no_name_of_a_user_is_gone(api: API, name: str) -> None:
+    assert callable(getattr(api, name))
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_a_name_of_the_api_is_the_method_of_its_part(api: API, name: str) -> None:
+    part = getattr(api, FORWARDS[name].part)
+    method = getattr(api, name)
+    assert method == getattr(part, method.__name__)
+    assert method.__doc__
+    # With its arguments, also for `help(API)`, where there is no part yet.
+    assert list(inspect.signature(getattr(API, name)).parameters)[1:] == list(inspect.signature(method).parameters)
+
+
+def test_every_method_of_comets_page_is_on_both(api: API) -> None:
+    public = {name for name, _ in inspect.getmembers(api.comet, inspect.ismethod) if name[0] != "_"}
+    assert len(public) > 40
+    assert {name for name in public if not callable(getattr(api, name, None))} == set()
+
+
+def test_all_parts_share_one_session(api: API) -> None:
+    parts = {id(getattr(api, name)._session) for name in API.__annotations__}
+    assert len(parts) == 1
