@@ -5,6 +5,7 @@
 # make faults   crashes on purpose, longer than in `make test`: make faults KILLS=1000
 # make crash-matrix each part of a cluster killed, paused, cut off: make crash-matrix KILLS=100 (needs Java and Maven)
 # make simulate random histories of the cluster's protocol: make simulate SEEDS=1000000
+# make properties the tests with generated examples, at random: keeps in .hypothesis what fails
 # make fuzz     hostile input, seeded: make fuzz N=1000000 SEED=7 ONLY=frames,reads JOBS=2; one case again: ONLY= SEED= AT=
 # make bench    benchmarks beside other trackers, in an environment of their own
 # make bench-cluster the same of the cluster form, with Kafka and ClickHouse on this machine
@@ -32,7 +33,7 @@ VENV_DEMO := $(PYTHON) infra/make_venv.py .venv demo
 VENV_DEV := $(PYTHON) infra/make_venv.py .venv dev
 VENV_BENCH := $(PYTHON) infra/make_venv.py .venv-bench server,data
 
-.PHONY: help demo lint test faults crash-matrix simulate fuzz bench bench-cluster clean
+.PHONY: help demo lint test faults crash-matrix simulate properties fuzz bench bench-cluster clean
 .DEFAULT_GOAL := help
 
 help:
@@ -53,7 +54,7 @@ lint:
 test:
 	@$(VENV_DEV)
 	@status=0; $(MAKE) --no-print-directory lint || status=$$?; \
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile || status=$$?; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 || status=$$?; \
 	exit $$status
 
 faults:
@@ -68,6 +69,10 @@ crash-matrix:
 simulate:
 	@$(VENV_DEV)
 	RUNSTREAM_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/property/test_claims_model.py -s --timeout 86400
+
+properties:
+	@$(VENV_DEV)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m hypothesis --hypothesis-profile search
 
 fuzz:
 	@$(VENV_DEV)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,8 @@ def test_a_signal_that_kills_leaves_what_was_logged(
 def test_an_interrupt_by_hand_marks_it_killed(
     tmp_path: Path, environment: dict[str, str], folders: Any, read: Read
 ) -> None:
-    code = _BEGIN + "print('ready', flush=True)\nwhile True: run.log({'a': 2})\n"
+    logging = "run.log({'a': 2})\n"
+    code = _BEGIN + f"for _ in range(1000): {logging}print('ready', flush=True)\nwhile True: {logging}"
     (tmp_path / "program.py").write_text(code)
     process = subprocess.Popen(
         [sys.executable, "program.py"],
@@ -98,11 +98,14 @@ def test_an_interrupt_by_hand_marks_it_killed(
         text=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    process.stdout.close()
-    assert process.wait(30) != 0
+    try:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        process.stdout.close()
+        assert process.wait(120) != 0
+    finally:
+        process.kill()
+        process.wait()
     found = read(folders()[0])
     assert _end(folders()[0], read)["status"] == "killed"
     assert found.seqs == list(range(found.next_seq))
@@ -288,7 +291,7 @@ def test_a_fork_waits_for_an_import_of_the_background(run_script: Any) -> None:
         + "importing.wait()\n"
         + "child = os.fork()\n"
         + "if child == 0:\n"
-        + "    signal.alarm(10)\n"
+        + "    signal.alarm(120)\n"
         + "    import runstream.capture.environment\n"
         + "    run.log({'a': 2})\n"
         + "    os._exit(0)\n"

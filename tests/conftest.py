@@ -1,0 +1,48 @@
+"""What holds for every test: which files run first, examples that repeat, and signals as a terminal sends them."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+HERE = Path(__file__).parent
+#: Files that take long, the longest first: `make test` gives files to its processes in this order, so that these end
+#: together. The others follow as they were collected.
+LONG_FILES = (
+    "faults/test_cluster_matrix.py",
+    "integration/test_promote.py",
+    "integration/test_cluster_up.py",
+    "faults/test_hostile_cluster.py",
+    "integration/test_bad_start.py",
+    "faults/test_hostile_queries.py",
+    "faults/test_hostile_slow_reads.py",
+    "conformance/test_store.py",
+    "clients/comet/test_live.py",
+    "clients/comet/test_writing.py",
+    "integration/test_panels.py",
+    "unit/sdk/test_processes.py",
+    "integration/test_dev_clickhouse.py",
+    "fuzz/test_fuzz_slice.py",
+    "unit/processors/store/test_views.py",
+)
+
+# `make test` tries the same examples every time; `make properties` searches at random and keeps what it finds.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("search", derandomize=False, print_blob=True)
+settings.load_profile("repeatable")
+
+
+def pytest_configure() -> None:
+    # A shell starts what runs in the background with SIGINT ignored, and every process of a test would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {HERE / name: number for number, name in enumerate(LONG_FILES)}
+    for path in place:
+        if not path.exists():
+            raise pytest.UsageError(f"LONG_FILES of {__file__} names {path}, which is not there: remove or correct it")
+    items.sort(key=lambda item: place.get(item.path, len(place)))
