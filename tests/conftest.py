@@ -1,5 +1,7 @@
-"""What holds for every test: which files run first, examples that repeat, and signals as a terminal sends them."""
+"""What holds for every test: which files run first, examples that repeat, signals as a terminal sends them, and JVMs
+that start quickly."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -34,6 +36,8 @@ settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:
+    # A broker that lives for a minute starts with half of the CPU time where only the first compiler is at work.
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
     # A shell starts what runs in the background with SIGINT ignored, and every process of a test would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

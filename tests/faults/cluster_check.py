@@ -22,7 +22,8 @@ from runstream_processors.store.resume import commits
 from runstream_service.log import LogReader
 from runstream_service.store import StoreReader, StoreUnavailable
 
-_DRAIN_S = 180.0
+#: So long may no commit row move while the log's end is not reached.
+_STILL_S = 120.0
 
 
 class Load(Protocol):
@@ -67,6 +68,8 @@ class Logged:
 
     keys: dict[tuple[str, int], str] = field(default_factory=dict)
     records: dict[tuple[str, int], Record] = field(default_factory=dict)
+    #: Records that are no frames: each of them counts.
+    unreadable: int = 0
 
     def by_key(self) -> dict[str, list[Record]]:
         found: dict[str, list[Record]] = {}
@@ -102,7 +105,8 @@ async def checked(cluster: Cluster, row: Row, loads: Sequence[Load], begun: Mapp
 
 async def _drained(log: LogReader, store: StoreReader) -> Mapping[int, int]:
     """Until the commit rows are at the log's end, which nobody moves any more."""
-    deadline_s = time.monotonic() + _DRAIN_S
+    last: dict[int, tuple[int, int]] = {}
+    deadline_s = time.monotonic() + _STILL_S
     while True:
         end = await log.next_offsets()
         try:
@@ -112,8 +116,21 @@ async def _drained(log: LogReader, store: StoreReader) -> Mapping[int, int]:
         behind = {part: (found.get(part, 0), offset) for part, offset in end.items() if found.get(part, 0) < offset}
         if not behind:
             return end
-        assert time.monotonic() < deadline_s, f"partitions (folded, of): {behind} after {_DRAIN_S:g} s"
+        if behind != last:
+            last, deadline_s = behind, time.monotonic() + _STILL_S
+        assert time.monotonic() < deadline_s, f"partitions (folded, of): {behind}, and nothing moved for {_STILL_S:g} s"
         await asyncio.sleep(0.2)
+
+
+async def folded(cluster: Cluster) -> int:
+    """How many records the commit rows say are folded; -1 while the store does not answer."""
+    store = await HttpStore.open(cluster.store_settings())
+    try:
+        return sum(commit.offset + 1 for commit in (await commits(store)).values())
+    except StoreUnavailable:
+        return -1
+    finally:
+        await store.close()
 
 
 async def _read(log: LogReader, begun: Mapping[int, int], end: Mapping[int, int], prefix: str) -> Logged:
@@ -133,7 +150,8 @@ def _take(logged: Logged, key: str, value: bytes) -> None:
     try:
         frame = decode_frame(value)
     except InvalidFrame:
-        return  # meant so: see `Facts.unreadable`
+        logged.unreadable += 1  # meant so: see `Facts.unreadable`
+        return
     for seq, found in records_of(frame).items():
         name = (frame.header.writer_id, seq)
         logged.keys[name] = key
@@ -209,8 +227,13 @@ async def _check_events(store: StoreReader, row: Row, logged: Logged, facts: Fac
     rows = await store.query(
         "SELECT count() AS n FROM quarantine WHERE startsWith(key, {prefix:String})", {"prefix": prefix}
     )
-    if (count := rows.to_pylist()[0]["n"]) != facts.unreadable:
-        row.differences.append(f"{count} in quarantine, not {facts.unreadable}")
+    if (count := rows.to_pylist()[0]["n"]) != logged.unreadable:
+        row.differences.append(f"{count} in quarantine, not {logged.unreadable}")
+    if not 0 <= logged.unreadable - facts.unreadable <= facts.repeated:
+        row.differences.append(
+            f"{logged.unreadable} unreadable records in the log, not {facts.unreadable} (and up to {facts.repeated} "
+            "that were appended again)"
+        )
 
 
 async def _check_rebuild(cluster: Cluster, log: LogReader, store: StoreReader, row: Row) -> None:

@@ -33,10 +33,14 @@ from runstream.events.control import (
 )
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.writer import KafkaWriter
+from runstream_service.log import LogUnavailable
 
 Value = tuple[str, str, int, int]  # run, metric, step, the value's bits
 
 _CALLS = ("parameters_logged.v1", "others_logged.v1")
+_NO_FRAME = b"no frame at all"
+#: How often an append is made before its last failure ends the load.
+_MOST_APPENDS = 10
 
 
 def bits_of(value: float) -> int:
@@ -50,8 +54,13 @@ class Facts:
 
     calls: int
     values: Counter[Value]
-    #: How many records in quarantine it means to cause.
+    #: How many records that nobody can read were appended, and how many of them perhaps once more.
     unreadable: int = 0
+    repeated: int = 0
+
+
+def unreadable_in(records: Sequence[tuple[bytes, bytes]]) -> int:
+    return sum(value == _NO_FRAME for _, value in records)
 
 
 def is_call(record: Record) -> bool:
@@ -138,9 +147,11 @@ class FrameLoad:
     partitions: int
     seed: int = 1
     #: Frames a second, about: what two busy cores fold with ease.
-    rate: float = 150.0
+    rate: float = 60.0
     facts_so_far: Recorded = field(default_factory=Recorded)
     calls: int = 0
+    #: Unreadable records of appends that were made again, because nobody said what became of them.
+    repeated: int = 0
 
     def __post_init__(self) -> None:
         self.prefix = f"{self.cell}-"
@@ -162,6 +173,10 @@ class FrameLoad:
         """Stop, finish the runs, and wait until all of it is acknowledged."""
         self._stop.set()
         self._thread.join()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ended the thread before `end` did."""
         if self._failure is not None:
             raise self._failure
 
@@ -176,8 +191,7 @@ class FrameLoad:
             (run, metric, step, int.from_bytes(packed, "little"))
             for run, metric, step, _, packed, _ in self.facts_so_far.points
         )
-        unreadable = sum(value == b"no frame at all" for _, value in self.facts_so_far.records)
-        return Facts(self.calls, values, unreadable)
+        return Facts(self.calls, values, unreadable_in(self.facts_so_far.records), self.repeated)
 
     def _make_writers(self) -> Iterator[_Writer]:
         """A run and a project in every partition."""
@@ -195,7 +209,7 @@ class FrameLoad:
     def _run(self) -> None:
         try:
             asyncio.run(self._append())
-        except BaseException as error:  # told to who waits for the end
+        except BaseException as error:  # `check` raises it
             self._failure = error
 
     async def _append(self) -> None:
@@ -218,9 +232,19 @@ class FrameLoad:
             await log.close()
 
     async def _send(self, log: KafkaWriter, sent: int) -> int:
+        """Append what is new, again where it is unknown whether it arrived: a frame counts once, however often it is
+        in the log."""
         records = self.facts_so_far.records
-        await log.append(records[sent:])
-        return len(records)
+        for _ in range(_MOST_APPENDS):
+            try:
+                await log.append(records[sent:])
+            except LogUnavailable as error:
+                refusal = error
+                self.repeated += unreadable_in(records[sent:])
+                await asyncio.sleep(0.2)
+            else:
+                return len(records)
+        raise refusal
 
     def _events(self, writer: _Writer, *events: object) -> None:
         writer.writing.events(self.facts_so_far, *events)
@@ -247,7 +271,7 @@ class FrameLoad:
                 asset = AssetLogged(at_us=5, asset_id=digest[:8], name="a.bin", sha256=digest, size_bytes=3)
                 self._events(writer, OthersLogged(at_us=5, values={"note": "x"}), asset)
             case 3:
-                self.facts_so_far.records.append((writer.run.encode(), b"no frame at all"))
+                self.facts_so_far.records.append((writer.run.encode(), _NO_FRAME))
             case _:
                 count = source.randrange(1, 30)
                 writer.writing.rows(self.facts_so_far, count)

@@ -216,6 +216,11 @@ class DyingWorkers:
         return [pid for pid in self._pids if Path(f"/proc/{pid}").exists()]
 
     @property
+    def due(self) -> list[str]:
+        """The steps that workers have not come to yet."""
+        return [self._pids[pid] for pid in self.living]
+
+    @property
     def died_at(self) -> list[str]:
         """The steps at which workers died, in that order. Fails for one that ended in another way."""
         living = self.living
@@ -231,6 +236,19 @@ def wait_for(look: Callable[[], Any], timeout_s: float, what: str) -> Any:
     deadline_s = time.monotonic() + timeout_s
     while not (found := look()):
         assert time.monotonic() < deadline_s, f"waited {timeout_s:g} s in vain for {what}"
+        time.sleep(0.1)
+    return found
+
+
+def wait_while_moving(look: Callable[[], Any], progress: Callable[[], object], what: str, still_s: float = 120) -> Any:
+    """The first true answer of `look`; fails when `progress` has given the same answer for `still_s`."""
+    last, deadline_s, look_again_s = progress(), time.monotonic() + still_s, time.monotonic() + 1
+    while not (found := look()):
+        if time.monotonic() > look_again_s:
+            now, look_again_s = progress(), time.monotonic() + 1
+            if now != last:
+                last, deadline_s = now, time.monotonic() + still_s
+        assert time.monotonic() < deadline_s, f"waited in vain for {what}: for {still_s:g} s nothing moved on {last}"
         time.sleep(0.1)
     return found
 

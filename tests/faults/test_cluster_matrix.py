@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from cluster_check import Load, Row, begin, checked
+from cluster_check import Load, Row, begin, checked, folded
 from cluster_load import CellTrainers, FrameLoad, KilledTrainers
-from cluster_processes import SESSION_S, Cluster, DyingWorkers, end, status_of, wait_for
+from cluster_processes import SESSION_S, Cluster, DyingWorkers, end, status_of, wait_for, wait_while_moving
 from cluster_table import table_of
 from dev_server import DevServer
 from proxy import FaultyProxy
@@ -35,8 +35,8 @@ from runstream.sender.sync import sync
 KILLS = int(os.environ.get("RUNSTREAM_KILLS", "0"))
 SEED = int(os.environ.get("RUNSTREAM_SEED", "1"))
 PARTITIONS = 8
-#: Workers that are to die at a step, at a time: beside the two of the cluster each of them gets a partition.
-AT_ONCE = 5
+#: Workers that are to die at a step, at a time: each folds all partitions, so they are rivals.
+AT_ONCE = 2
 ROWS: list[Row] = []
 
 pytestmark = pytest.mark.timeout(600 + 60 * KILLS)
@@ -160,19 +160,38 @@ def test_processes_are_killed_at_random(matrix: Matrix, tmp_path: Path, role: st
         made.prove(f"{times(3)} SIGKILL")
 
 
+@contextmanager
+def paused(cluster: Cluster, role: str) -> Iterator[None]:
+    """All processes of a role stand still."""
+    stopped = [cluster.send(role, index, signal.SIGSTOP) for index in range(len(cluster.processes(role)))]
+    try:
+        yield
+    finally:
+        for process in stopped:
+            os.kill(process.pid, signal.SIGCONT)
+
+
 def test_workers_are_killed_between_every_two_steps(matrix: Matrix, tmp_path: Path) -> None:
     with cell("worker, at each step", matrix.cluster, tmp_path) as made:
         steps = [step for _ in range(max(1, KILLS // len(STEPS))) for step in STEPS]
         made.source.shuffle(steps)
         load = FrameLoad("steps", matrix.cluster.kafka_settings(), PARTITIONS, SEED)
         made.loads.append(load)
-        with load, DyingWorkers(matrix.cluster) as workers:
+        # Their own workers stand still meanwhile, so that rare steps are come to, and find out at the end.
+        with paused(matrix.cluster, "worker"), load, DyingWorkers(matrix.cluster) as workers:
+
+            def wait_for_deaths(most: int) -> None:
+                def look() -> bool:
+                    load.check()
+                    return len(workers.living) <= most
+
+                wait_while_moving(look, lambda: asyncio.run(folded(matrix.cluster)), f"deaths at {workers.due}")
+
             for step in steps:
-                wait_for(lambda: len(workers.living) < AT_ONCE, 180, f"workers to die before {step}")
+                wait_for_deaths(AT_ONCE - 1)
                 # The first visit may be among what another worker left half written.
                 workers.start(step, made.source.choice((1, 1, 2, 3)))
-                made.pause(0.5)
-            wait_for(lambda: not workers.living, 180, "the last workers to die")
+            wait_for_deaths(0)
             assert sorted(workers.died_at) == sorted(steps)
             load.end()
         made.prove(f"{len(steps)} SIGKILL")
@@ -183,10 +202,10 @@ def test_a_paused_worker_wakes_after_its_partitions_moved(matrix: Matrix, tmp_pa
     with under_trainers("worker, paused", cluster, tmp_path) as (made, trainers):
         for number in range(times(1)):
             made.pause(2.0)
-            paused = number % 2
-            process = cluster.send("worker", paused, signal.SIGSTOP)
+            chosen = number % 2
+            process = cluster.send("worker", chosen, signal.SIGSTOP)
             try:
-                folding = cluster.processes("worker")[1 - paused].address
+                folding = cluster.processes("worker")[1 - chosen].address
                 wait_for(lambda url=folding: partitions_of(url) == PARTITIONS, 60, "its partitions to move")  # type: ignore[misc]
                 made.pause(2.0)
             finally:
@@ -207,7 +226,7 @@ def partitions_of(url: str) -> int:
     return next(int(float(line.split()[-1])) for line in lines if line.startswith("runstream_worker_partitions "))
 
 
-def folded_by(cluster: Cluster) -> int:
+def partitions_folded_by(cluster: Cluster) -> int:
     """How many partitions the workers of the supervisor fold."""
     return sum(partitions_of(process.address) for process in cluster.processes("worker"))
 
@@ -217,10 +236,10 @@ def test_workers_join_and_leave(matrix: Matrix, tmp_path: Path) -> None:
     with under_trainers("worker, joins and leaves", cluster, tmp_path) as (made, trainers):
         for number in range(times(2)):
             joined = cluster.start_worker()
-            wait_for(lambda: 0 < folded_by(cluster) < PARTITIONS, 60, "the new one to get partitions")
+            wait_for(lambda: 0 < partitions_folded_by(cluster) < PARTITIONS, 60, "the new one to get partitions")
             made.pause(2.0)
             assert end(joined, signal.SIGKILL if number % 2 else signal.SIGTERM) == (-9 if number % 2 else 0)
-            wait_for(lambda: folded_by(cluster) == PARTITIONS, 60, "the others to get them back")
+            wait_for(lambda: partitions_folded_by(cluster) == PARTITIONS, 60, "the others to get them back")
         trainers.end()
         made.prove(f"{times(2)} joins")
 
@@ -297,9 +316,9 @@ def test_everything_fails_at_once(matrix: Matrix, tmp_path: Path) -> None:
                 case 4:
                     cluster.send("kafka", 0)
                 case _:
-                    paused = cluster.send("worker", made.source.randrange(2), signal.SIGSTOP)
+                    process = cluster.send("worker", made.source.randrange(2), signal.SIGSTOP)
                     time.sleep(1.5 * SESSION_S)
-                    os.kill(paused.pid, signal.SIGCONT)
+                    os.kill(process.pid, signal.SIGCONT)
         trainers.end()
         made.prove(f"{times(6)} faults")
 

@@ -41,10 +41,8 @@ def new_cluster(
     client: Mapping[str, object] | None = None,
 ) -> KafkaCluster:
     """A cluster of the test's own, not started. Skips or fails the test where there can be none."""
-    # A broker that was killed is let in again when its session has ended.
-    session = {"broker.session.timeout.ms": "1500", "broker.heartbeat.interval.ms": "300"}
     try:
-        return KafkaCluster(directory, brokers, heap_mb=256, properties=session | dict(properties or {}), client=client)
+        return KafkaCluster(directory, brokers, heap_mb=256, properties=properties, client=client)
     except KafkaMissing as error:
         skip_or_fail(error)
 

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 SUPERVISOR: Final = "supervisor"
 #: How long a process may take from its start to answering: on a busy machine the imports alone take seconds.
-_READY_S: Final = 90.0
+_READY_S: Final = 180.0
 _LOOK_EVERY_S: Final = 0.2
 #: The pause before a process that died is started again, and the longest one if it dies again and again: each time
 #: before it has lived for so long.

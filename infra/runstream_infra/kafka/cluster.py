@@ -20,7 +20,9 @@ from runstream_infra.kafka.node import KafkaNode
 from runstream_infra.ports import free_ports
 
 _LOOK_AGAIN_S: Final = 0.1
-_FORMAT_TIMEOUT_S: Final = 120
+_FORMAT_TIMEOUT_S: Final = 180
+#: A broker takes 3 s on an idle machine and a minute on one that has ten times as much to do as it can.
+_START_S: Final = 180.0
 
 
 class KafkaStartFailed(RuntimeError):
@@ -68,7 +70,7 @@ class KafkaCluster:
         """Addresses of all nodes, as clients take them."""
         return ",".join(node.address for node in self.nodes)
 
-    def start(self, timeout_s: float = 90.0) -> None:
+    def start(self, timeout_s: float = _START_S) -> None:
         """Format what is new, start every node, and return when all of them answer and know each other.
 
         Raises KafkaStartFailed; then no node is left running."""
@@ -89,7 +91,7 @@ class KafkaCluster:
             self.kill()
             raise
 
-    def start_node(self, number: int, timeout_s: float = 90.0) -> None:
+    def start_node(self, number: int, timeout_s: float = _START_S) -> None:
         """Start a node that was killed or stopped, on its ports and data, and wait until it answers and knows the
         others that live. Raises KafkaStartFailed."""
         node = self.nodes[number]

@@ -42,6 +42,8 @@ class KafkaNode:
     controller_port: int
     directory: Path
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+    #: Where in `broker.log` the lines of that process begin.
+    _log_offset: int = field(default=0, repr=False)
 
     @property
     def address(self) -> str:
@@ -98,6 +100,7 @@ class KafkaNode:
         command = [str(java), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
         command += ["-cp", f"{libs}/*", "kafka.Kafka", str(self.config_path)]
         with self.log_path.open("ab") as log:
+            self._log_offset = log.tell()
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -135,9 +138,9 @@ class KafkaNode:
         self._signal(signal.SIGCONT)
 
     def last_lines(self, count: int = 8) -> str:
-        """What the log says about a start that failed: its last errors and their causes, else its end."""
+        """What the log says about the last start, if that failed: its last errors and their causes, else its end."""
         try:
-            lines = self.log_path.read_text(errors="replace").splitlines()
+            lines = self.log_path.read_bytes()[self._log_offset :].decode(errors="replace").splitlines()
         except FileNotFoundError:
             return "(it wrote nothing)"
         errors = [line for line in lines if " ERROR " in line or line.startswith("Caused by: ")]
