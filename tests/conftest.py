@@ -1,8 +1,9 @@
-"""What holds for every test: which files run first, examples that repeat, signals as a terminal sends them, and JVMs
-that start quickly."""
+"""What holds for every test: which files run first, examples that repeat, signals as a terminal sends them, and
+processes that start quickly."""
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,9 @@ settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:
+    # Where the environment forbids to keep compiled modules, each of the many processes would compile hundreds.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # A broker that lives for a minute starts with half of the CPU time where only the first compiler is at work.
     os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
     # A shell starts what runs in the background with SIGINT ignored, and every process of a test would inherit that.

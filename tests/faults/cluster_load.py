@@ -4,7 +4,6 @@ and frames of every kind that are appended to the log directly."""
 import asyncio
 import random
 import struct
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -140,14 +139,12 @@ class _Writer:
 @dataclass
 class FrameLoad:
     """Frames of every kind (points of all shapes, events for every table, records that nobody can read, and repeats in
-    another cut), appended to every partition of the log by a thread until `end`."""
+    another cut), appended to every partition of the log by `append`."""
 
     cell: str
     settings: KafkaSettings
     partitions: int
     seed: int = 1
-    #: Frames a second, about: what two busy cores fold with ease.
-    rate: float = 60.0
     facts_so_far: Recorded = field(default_factory=Recorded)
     calls: int = 0
     #: Unreadable records of appends that were made again, because nobody said what became of them.
@@ -156,29 +153,33 @@ class FrameLoad:
     def __post_init__(self) -> None:
         self.prefix = f"{self.cell}-"
         self._random = random.Random(self.seed)
-        self._stop = threading.Event()
-        self._failure: BaseException | None = None
         self._writers = list(self._make_writers())
-        self._thread = threading.Thread(target=self._run)
+        self._loop = asyncio.Runner()
+        self._sent = 0
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._log = self._loop.run(KafkaWriter.open(self.settings))
+        for writer in self._writers:
+            if not writer.is_project:
+                self._events(writer, RunStarted(at_us=1, workspace="w", project="p", name=writer.run))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._loop.run(self._log.close())
+        self._loop.close()
+
+    def append(self, frames: int) -> None:
+        """Append so many frames to partitions at random, and wait for the acknowledgement. Raises LogUnavailable."""
+        for _ in range(frames):
+            self._frame(self._random.choice(self._writers))
+        self._loop.run(self._send())
 
     def end(self) -> None:
-        """Stop, finish the runs, and wait until all of it is acknowledged."""
-        self._stop.set()
-        self._thread.join()
-        self.check()
-
-    def check(self) -> None:
-        """Raise what ended the thread before `end` did."""
-        if self._failure is not None:
-            raise self._failure
+        """Finish the runs."""
+        for writer in self._writers:
+            if not writer.is_project:
+                self._events(writer, RunFinished(at_us=9))
+        self._loop.run(self._send())
 
     def runs(self) -> list[str]:
         return [writer.run for writer in self._writers if not writer.is_project]
@@ -206,45 +207,20 @@ class FrameLoad:
                 number = crc32(key.encode()) << 32 | self.seed
                 yield _Writer(key, Writing(self._random, key, number, metrics), is_project)
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._append())
-        except BaseException as error:  # `check` raises it
-            self._failure = error
-
-    async def _append(self) -> None:
-        log = await KafkaWriter.open(self.settings)
-        try:
-            for writer in self._writers:
-                if not writer.is_project:
-                    self._events(writer, RunStarted(at_us=1, workspace="w", project="p", name=writer.run))
-            sent = 0
-            while not self._stop.is_set():
-                for _ in range(self._random.randrange(1, 16)):
-                    self._frame(self._random.choice(self._writers))
-                sent = await self._send(log, sent)
-                await asyncio.sleep(8 / self.rate)
-            for writer in self._writers:
-                if not writer.is_project:
-                    self._events(writer, RunFinished(at_us=9))
-            await self._send(log, sent)
-        finally:
-            await log.close()
-
-    async def _send(self, log: KafkaWriter, sent: int) -> int:
+    async def _send(self) -> None:
         """Append what is new, again where it is unknown whether it arrived: a frame counts once, however often it is
         in the log."""
-        records = self.facts_so_far.records
-        for _ in range(_MOST_APPENDS):
+        records = self.facts_so_far.records[self._sent :]
+        for attempt in range(_MOST_APPENDS):
             try:
-                await log.append(records[sent:])
-            except LogUnavailable as error:
-                refusal = error
-                self.repeated += unreadable_in(records[sent:])
+                await self._log.append(records)
+                break
+            except LogUnavailable:
+                if attempt == _MOST_APPENDS - 1:
+                    raise
+                self.repeated += unreadable_in(records)
                 await asyncio.sleep(0.2)
-            else:
-                return len(records)
-        raise refusal
+        self._sent += len(records)
 
     def _events(self, writer: _Writer, *events: object) -> None:
         writer.writing.events(self.facts_so_far, *events)

@@ -81,7 +81,7 @@ class Cluster:
                 _signal(process.pid, signal.SIGCONT)
             stop_cluster(state, self.directory)
         if self._supervisor is not None:
-            self._supervisor.wait(10)
+            self._supervisor.wait(120)
             assert self._supervisor.stdout is not None
             self._supervisor.stdout.close()
 
@@ -99,7 +99,7 @@ class Cluster:
         """SIGKILL the supervisor alone; what it started goes on."""
         assert self._supervisor is not None
         self._supervisor.kill()
-        self._supervisor.wait(10)
+        self._supervisor.wait(120)
 
     def processes(self, role: str) -> list[ProcessState]:
         """What the cluster's own account says of the processes of a role, in their order."""
@@ -109,7 +109,7 @@ class Cluster:
 
     def send(self, role: str, index: int, number: signal.Signals = signal.SIGKILL) -> ProcessState:
         """Send a signal to a process that lives (waiting for it to be started again, if it has just died)."""
-        process = wait_for(lambda: self._living(role, index), 90, f"{role} {index} to live")
+        process = wait_for(lambda: self._living(role, index), 200, f"{role} {index} to live")
         os.kill(process.pid, number)
         return process
 
@@ -117,7 +117,7 @@ class Cluster:
         process = self.processes(role)[index]
         return process if process.alive else None
 
-    def wait_until_ready(self, timeout_s: float = 120) -> None:
+    def wait_until_ready(self, timeout_s: float = 200) -> None:
         """Until every gateway, worker and query server says that it is ready, and every other process lives."""
         for role in ("clickhouse", "kafka", "gateway", "worker", "query-server"):
             for index in range(len(self.processes(role))):
@@ -216,11 +216,6 @@ class DyingWorkers:
         return [pid for pid in self._pids if Path(f"/proc/{pid}").exists()]
 
     @property
-    def due(self) -> list[str]:
-        """The steps that workers have not come to yet."""
-        return [self._pids[pid] for pid in self.living]
-
-    @property
     def died_at(self) -> list[str]:
         """The steps at which workers died, in that order. Fails for one that ended in another way."""
         living = self.living
@@ -242,10 +237,10 @@ def wait_for(look: Callable[[], Any], timeout_s: float, what: str) -> Any:
 
 def wait_while_moving(look: Callable[[], Any], progress: Callable[[], object], what: str, still_s: float = 120) -> Any:
     """The first true answer of `look`; fails when `progress` has given the same answer for `still_s`."""
-    last, deadline_s, look_again_s = progress(), time.monotonic() + still_s, time.monotonic() + 1
+    last, deadline_s, look_again_s = progress(), time.monotonic() + still_s, time.monotonic() + 5
     while not (found := look()):
         if time.monotonic() > look_again_s:
-            now, look_again_s = progress(), time.monotonic() + 1
+            now, look_again_s = progress(), time.monotonic() + 5
             if now != last:
                 last, deadline_s = now, time.monotonic() + still_s
         assert time.monotonic() < deadline_s, f"waited in vain for {what}: for {still_s:g} s nothing moved on {last}"

@@ -4,8 +4,8 @@ As a script: `cluster_worker_child.py LOG`, with the environment of a worker. A 
 answer is the pid of a new worker, forked from this process (which has imported everything, where a new interpreter
 takes seconds), that dies at that visit of the step and says so in LOG. Workers of several partitions share the count.
 
-Each worker is the only member of a group of its own, so it folds every partition as soon as it has started, as a rival
-of the others: nobody has to wait until a group knows that a member has died.
+Each worker is the only member of a group of its own, so it folds every partition as soon as it has started: nobody has
+to wait until a group knows that a member has died.
 """
 
 import os

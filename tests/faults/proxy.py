@@ -35,7 +35,7 @@ class FaultyProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(120)
         return self
 
     def __exit__(self, *_: object) -> None:

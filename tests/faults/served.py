@@ -154,7 +154,7 @@ def wait_until_visible(url: str, runs: list[str], timeout_s: float = 60) -> None
 
 def _is_finished(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             return b'"status":"finished"' in answer.read()
     except urllib.error.HTTPError as error:
         if error.code in (404, 503):

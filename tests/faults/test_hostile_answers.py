@@ -172,11 +172,11 @@ def test_what_nobody_requested_is_no_response_to_the_next_request() -> None:
         for connection in list(server._connections):
             connection.sendall(refusal)
             sent.set()
-        assert sent.wait(10)
+        assert sent.wait(120)
         held = transport._connection._open
         assert held is not None
         assert held.sock is not None
-        held.sock.settimeout(10)
+        held.sock.settimeout(120)
         assert held.sock.recv(1, socket.MSG_PEEK), "it arrived"
         assert transport.request("POST", "/b", b"x", {}).status == 200
         assert [request.path for request in server.requests] == ["/a", "/b"]

@@ -100,7 +100,7 @@ def good_frames(run: str, end: int = GOOD) -> list[bytes]:
 
 def assert_exact(cluster: Cluster, run: str, end: int = GOOD) -> None:
     """The run's curve becomes visible, and is what was sent: each value once."""
-    wait_for(lambda: counts_of(cluster, run) == [end], 150, f"{run} to be visible")
+    wait_for(lambda: counts_of(cluster, run) == [end], 200, f"{run} to be visible")
     [curve] = API(url=cluster.url, api_key=KEY).series(run, "loss")
     assert isinstance(curve, Curve)
     assert list(curve.steps) == list(range(1, end + 1))
@@ -402,7 +402,7 @@ def large_run(cluster: Cluster) -> None:
     group = NO_EVENTS + GROUP.pack(LZ4, RAGGED, 1, 0, 1, 1, len(raw), len(stored)) + stored
     body = b"".join(hand_made(number, number + 1, group, 1, b"large") for number in range(2))
     assert ask(f"{cluster.url}/ingest/v1/frames", body)[0] in (200, 409)
-    wait_for(lambda: counts_of(cluster, "large") == [2 * LARGE_POINTS], 150, "the large run")
+    wait_for(lambda: counts_of(cluster, "large") == [2 * LARGE_POINTS], 200, "the large run")
 
 
 def curves_request(key: str) -> bytes:
@@ -550,18 +550,18 @@ def test_every_process_ends_in_time_while_it_is_attacked(cluster: Cluster) -> No
     upload = f"POST /ingest/v1/frames {head}Content-Length: 1000000\r\n\r\nx".encode()
     stream = curves_request(KEY)
     for role in ROLES:
-        process = wait_for(lambda role=role: cluster._living(role, 0), 90, role)  # type: ignore[misc]
+        process = wait_for(lambda role=role: cluster._living(role, 0), 200, role)  # type: ignore[misc]
         with ExitStack() as stack:
             for first in (b"", b"GE", waits, upload, stream):
                 stack.enter_context(crowd(process.address, 20, first))
                 stack.enter_context(crowd(cluster.url, 5, first))
             began_s = time.monotonic()
             os.kill(process.pid, signal.SIGTERM)
-            wait_for(lambda pid=process.pid: not Path(f"/proc/{pid}").exists() or is_zombie(pid), 60, f"{role} to end")  # type: ignore[misc]
+            wait_for(lambda pid=process.pid: not Path(f"/proc/{pid}").exists() or is_zombie(pid), 200, f"{role} to end")  # type: ignore[misc]
             assert time.monotonic() - began_s < 30, f"the supervisor would have killed {role}"
         wait_for(
             lambda role=role: f"{role} 0 ended with 0" in cluster.error_path.read_text(),  # type: ignore[misc]
-            30,
+            200,
             f"{role} to have ended in order",
         )
     cluster.wait_until_ready()

@@ -75,11 +75,18 @@ async def connected(url: str, path: str | None = None, *, source: str = "127.0.0
     return client
 
 
-async def until(holds: Callable[[], bool], what: str) -> None:
+async def until(holds: Callable[[], bool], what: str | Callable[[], str]) -> None:
     deadline_s = time.monotonic() + GENEROUS_S
     while not holds():
-        assert time.monotonic() < deadline_s, what
+        assert time.monotonic() < deadline_s, what if isinstance(what, str) else what()
         await asyncio.sleep(0.02)
+
+
+def state_of(runner: GuardedRunner) -> str:
+    """What a server knows of its connections."""
+    connections = runner.connections
+    left = sorted(connection.unsent_bytes() for connection in connections._readers)
+    return f"{connections.counts()}, closed {dict(connections.closed)}, {connections.bound} allowed, unsent {left}"
 
 
 async def rest_of(client: socket.socket) -> bytes:
@@ -125,8 +132,8 @@ async def test_who_takes_nothing_is_cut_off_and_holds_little_until_then(path: st
         # Let the kernel widen its buffers, as for a client that reads for a while.
         for client in clients:
             for _ in range(50):
-                await asyncio.get_running_loop().sock_recv(client, 65_536)
-        await until(lambda: len(runner.connections._readers) == 20, "all of them stand still")
+                assert await asyncio.get_running_loop().sock_recv(client, 65_536), state_of(runner)
+        await until(lambda: len(runner.connections._readers) == 20, lambda: f"not all stand still: {state_of(runner)}")
         assert kernel_bytes(runner) < 20 * kernel_each
         # What asyncio lets through before it stops, and one piece.
         assert held_bytes(runner) < 20 * (65_536 + 262_144 + 1_000)

@@ -107,7 +107,7 @@ class Trainers:
             self.kill(trainer)
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(120)
 
 
 def await_sender(spool: Path) -> None:

@@ -76,7 +76,7 @@ def api(folder: Path) -> Iterator[Api]:
         yield api
         for step in range(HEALTHY, 2 * HEALTHY):
             run.log({"loss": step / 7}, step=step)
-        assert run.finish(timeout_s=30)
+        assert run.finish(timeout_s=120)
         server.stop()
         server.start()  # whatever came in before is folded by now, or the server does not get ready
         _, summaries = api.get("/api/v1/runs/healthy/summaries")

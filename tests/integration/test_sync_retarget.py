@@ -45,7 +45,7 @@ def test_sync_sends_an_offline_run_to_the_server_that_is_set_now(tmp_path: Path,
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["complete"] is True
-        with urllib.request.urlopen(f"{server.url}/api/v1/runs/off-1/summaries?wait_for=0:0", timeout=10) as answer:
+        with urllib.request.urlopen(f"{server.url}/api/v1/runs/off-1/summaries?wait_for=0:0", timeout=120) as answer:
             assert '"count":10' in answer.read().decode()
 
 

@@ -34,7 +34,7 @@ async def test_a_store_that_is_away_is_asked_again(
 
     with caplog.at_level(logging.WARNING):
         task = asyncio.create_task(keep_up(SimpleNamespace(query=query, command=command)))  # type: ignore[arg-type]
-        await asyncio.wait_for(commanded.wait(), 10)
+        await asyncio.wait_for(commanded.wait(), 120)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert commands == ["ALTER TABLE points MATERIALIZE PROJECTION curve"]

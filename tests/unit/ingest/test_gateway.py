@@ -337,7 +337,7 @@ async def test_a_body_that_does_not_come_is_given_up_and_its_bytes_are_free_agai
     host, _, port = gateway.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"POST /ingest/v1/frames HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nRS")
-    answer = await asyncio.wait_for(reader.read(2000), 10)
+    answer = await asyncio.wait_for(reader.read(2000), 120)
     assert b"HTTP/1.1 408" in answer
     assert b"slow-body" in answer
     assert (await gateway.send(frame(0, 1)))[0] == 200
@@ -350,7 +350,7 @@ async def test_an_upload_that_stops_leaves_nothing_behind(gateway: Gateway) -> N
     reader, writer = await asyncio.open_connection(host, int(port))
     path = b"/ingest/v1/assets/" + b"a" * 64
     writer.write(b"PUT " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
-    assert b"HTTP/1.1 408" in await asyncio.wait_for(reader.read(2000), 10)
+    assert b"HTTP/1.1 408" in await asyncio.wait_for(reader.read(2000), 120)
     assert not list((gateway.assets / "incoming").iterdir())
     writer.close()
 

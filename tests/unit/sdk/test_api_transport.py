@@ -37,7 +37,7 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        thread.join(10)
+        thread.join(120)
         listener.close()
 
 
