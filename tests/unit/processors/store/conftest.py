@@ -1,23 +1,43 @@
-"""A store of its own for each test of this folder: in process, empty or with the read models' tables."""
+"""Stores in process for the tests of this folder: one of its own for each test, or an emptied one with the tables.
 
-from collections.abc import AsyncIterator
+A process holds one open store, so no module uses both kinds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
+from runstream_processors.store.tables import TABLES
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[ChdbStore]:
+    """A store without tables."""
     opened = await ChdbStore.open(tmp_path / "store", query_threads=2)
     yield opened
     await opened.close()
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbStore]:
+    """A store with all migrations applied, which the tests of a module share."""
+
+    async def opened() -> ChdbStore:
+        store = await ChdbStore.open(tmp_path_factory.mktemp("models") / "store", query_threads=2)
+        await migrate(store)
+        return store
+
+    store = asyncio.run(opened())
+    yield store
+    asyncio.run(store.close())
+
+
 @pytest.fixture
-async def models(store: ChdbStore) -> ChdbStore:
-    """A store with all migrations applied."""
-    await migrate(store)
-    return store
+async def models(migrated: ChdbStore) -> ChdbStore:
+    """The shared store with its read models empty."""
+    for table in TABLES:
+        await migrated.command(f"TRUNCATE TABLE {table}")
+    return migrated

@@ -185,14 +185,16 @@ async def test_without_replicas_the_replicated_tables_are_the_plain_ones(store: 
     assert made.equals(again)
 
 
-async def test_tables_of_another_profile_are_refused(models: ChdbStore) -> None:
+async def test_tables_of_another_profile_are_refused(store: ChdbStore) -> None:
+    await migrate(store)
     with pytest.raises(SchemaMismatch, match="made for the profile plain, this process has replicated"):
-        await migrate(models, profile=REPLICATED)
-    await migrate(models)
+        await migrate(store, profile=REPLICATED)
+    await migrate(store)
 
 
-async def test_the_roll_up_is_completed_where_the_rows_are(models: ChdbStore) -> None:
-    assert await complete_roll_up(models, older_than_s=0) == 0
+async def test_the_roll_up_is_completed_where_the_rows_are(store: ChdbStore) -> None:
+    await migrate(store)
+    assert await complete_roll_up(store, older_than_s=0) == 0
     assert DISTRIBUTED.system("parts") == "clusterAllReplicas('runs', system.parts)"
     assert DISTRIBUTED.statements("ALTER TABLE points MATERIALIZE PROJECTION curve") == [
         "ALTER TABLE points_local ON CLUSTER 'runs' MATERIALIZE PROJECTION curve"
