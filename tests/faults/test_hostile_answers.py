@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channel_bench import OURS, Bench, acknowledged, problem
 from hostile_server import HostileServer, response
-from lane_bench import OURS, Bench, acknowledged, problem
 from spool_maker import SpoolMaker
 
 from runstream.sender.transport import Answer, HttpTransport
@@ -70,7 +70,7 @@ def test_a_gap_acknowledges_nothing(bench: Bench, number: Any, dead: bool) -> No
         maker.die()
     writer = bench.adopt(maker)
     bench.gateway.script = [problem(409, expected={maker.info.writer_id: number}) for _ in range(5)]
-    bench.lane.step()
+    bench.channel.step()
     assert not writer.gone
     assert Acked.read(maker.folder).next_seq == 0
     assert spooled(maker) == ROWS + 1
@@ -85,7 +85,7 @@ def test_a_response_acknowledges_no_more_than_was_sent(bench: Bench, number: Any
     if dead:
         maker.die()
     writer = bench.adopt(maker)
-    bench.lane._max_parts = 1
+    bench.channel._max_parts = 1
     writer._max_seqs = 5
     take, steps = bench.gateway._take, iter(range(100))
 
@@ -155,7 +155,7 @@ def test_whatever_is_answered_every_record_arrives_in_the_end(bench: Bench, seed
             bench.gateway.script.append(problem(status, {"retry-after": wait}, expected=numbers))
     while bench.gateway.script:
         bench.run(20.0)
-        bench.lane._not_before_s = float("-inf")  # what is waited for is of no interest here
+        bench.channel._not_before_s = float("-inf")  # what is waited for is of no interest here
     bench.run(60.0)
     for maker in makers:
         assert sorted(bench.sent(maker))[: ROWS + 1] == list(range(ROWS + 1))

@@ -31,7 +31,7 @@ from runstream.errors import RunstreamError, Unavailable
 from runstream.events.protocol import ACKNOWLEDGES, ASSET_HEADER, PROTOCOL_HEADER, asset_mark
 from runstream.sender import transport as sender_transport
 from runstream.sender.assets import AssetUploads, Waiting
-from runstream.sender.lane import Lane, Target
+from runstream.sender.channel import Channel, Target
 from runstream.sender.status import read_status
 from runstream.sender.transport import HttpTransport, Unreachable
 from runstream.sender.writers import SpooledWriter
@@ -113,7 +113,7 @@ FACES: dict[str, Face] = {
 
 
 class Bench:
-    """A writer with an asset and records behind it, its lane and its uploads, against one address; in this thread."""
+    """A writer with an asset and records behind it, its channel and its uploads, at one address; in this thread."""
 
     def __init__(self, spool: Path, url: str) -> None:
         self.spool = spool
@@ -128,21 +128,21 @@ class Bench:
         self.maker.row(["a"], 1, [2.0])
         headers = {"Authorization": f"Bearer {KEY}"}
         self.uploads = AssetUploads(HttpTransport(url), headers, lambda: 0.0, time.time)
-        self.lane = Lane(Target(url, KEY), HttpTransport(url), self.uploads, SYSTEM_CLOCK, lambda: 0.0)
+        self.channel = Channel(Target(url, KEY), HttpTransport(url), self.uploads, SYSTEM_CLOCK, lambda: 0.0)
         self.writer = SpooledWriter(self.maker.folder, self.maker.info, spool / "rejected", SYSTEM_CLOCK)
-        self.lane.adopt(self.writer)
+        self.channel.adopt(self.writer)
 
     def try_for(self, seen: Callable[[], bool], timeout_s: float = 20.0) -> None:
         until_s = time.monotonic() + timeout_s
         while not seen():
             assert time.monotonic() < until_s
-            rest_s = min(self.lane.step(), self.uploads.step(), 0.02)
+            rest_s = min(self.channel.step(), self.uploads.step(), 0.02)
             # What is waited for, and for whom, is of no interest here.
-            self.lane._not_before_s = self.lane._last_sent_s = float("-inf")
+            self.channel._not_before_s = self.channel._last_sent_s = float("-inf")
             time.sleep(min(rest_s, 0.002))
 
     def close(self) -> None:
-        self.lane.close()
+        self.channel.close()
 
 
 @pytest.mark.parametrize("name", FACES)
@@ -160,8 +160,8 @@ def test_nothing_is_given_up_for_an_answer_that_is_not_our_gateways(tmp_path: Pa
         assert not (tmp_path / "spool" / "rejected").exists(), "nothing was set aside"
         assert Acked.read(bench.maker.folder).next_seq == 0
         assert bench.writer.set_aside_count == 0
-        bench.lane._publish(time.monotonic())
-        told = bench.lane.status.last_error or ""
+        bench.channel._publish(time.monotonic())
+        told = bench.channel.status.last_error or ""
         assert server.url in told or "HTTP" in told
         assert told.isprintable()
         bench.close()

@@ -57,8 +57,10 @@ class SpoolState:
     @property
     def stuck(self) -> list[str]:
         """Why something does not go on, each reason once."""
-        lanes = self.sender.targets if self.sender and self.sender_pid else ()
-        reasons = [f"{lane.url}: {lane.last_error}" for lane in lanes if lane.state in ("retrying", "stuck")]
+        channels = self.sender.targets if self.sender and self.sender_pid else ()
+        reasons = [
+            f"{channel.url}: {channel.last_error}" for channel in channels if channel.state in ("retrying", "stuck")
+        ]
         reasons += [f"run {writer.run_id}: {writer.problem}" for writer in self.writers if writer.problem]
         return list(dict.fromkeys(reasons))
 
@@ -66,7 +68,7 @@ class SpoolState:
 def read_spool(path: Path) -> SpoolState:
     """Look at every writer's folder. A spool that is not there is an empty one."""
     status = read_status(path)
-    told = {one.writer_id: one.problem for lane in (status.targets if status else ()) for one in lane.telling}
+    told = {one.writer_id: one.problem for channel in (status.targets if status else ()) for one in channel.telling}
     folders = sorted((path / "writers").glob("*"))
     states = (_writer_state(folder, told) for folder in folders if folder.is_dir() and not folder.is_symlink())
     writers = tuple(state for state in states if state is not None)

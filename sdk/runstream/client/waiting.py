@@ -88,7 +88,9 @@ def sender_reason(status: SenderStatus | None, writer_id: str, url: str) -> str 
         return "the sender has stopped"
     if writer_id in status.unusable:
         return status.unusable[writer_id]
-    lanes = [lane for lane in status.targets if lane.url == url]
-    problems = [one.problem for lane in lanes for one in lane.telling if one.writer_id == writer_id and one.problem]
-    errors = [lane.last_error for lane in lanes if lane.last_error]
+    channels = [channel for channel in status.targets if channel.url == url]
+    problems = [
+        one.problem for channel in channels for one in channel.telling if one.writer_id == writer_id and one.problem
+    ]
+    errors = [channel.last_error for channel in channels if channel.last_error]
     return next(iter(problems + errors), None)

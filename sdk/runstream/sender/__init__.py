@@ -2,8 +2,8 @@
 
 `start`      start one if none lives (what `init` calls)
 `sync`       send everything that is left and wait for it (what `runstream sync` calls)
-`process`    the process: finds writers, gives each to a lane, says how it is, exits when nobody needs it
-`lane`       one connection to one gateway, and the writers that are pinned to it
+`process`    the process: finds writers, gives each to a channel, says how it is, exits when nobody needs it
+`channel`       one connection to one gateway, and the writers that are pinned to it
 `writers`    one writer's folder: how far it is, whether it lives, what was refused
 `frames`     a window of the spool as a frame
 `answers`    what a gateway's answer means

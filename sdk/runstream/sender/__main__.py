@@ -13,7 +13,7 @@ from typing import Final
 
 from runstream.private import make_root, open_own
 from runstream.sender.lock import SpoolLock
-from runstream.sender.process import IDLE_EXIT_S, LANES, Sender
+from runstream.sender.process import CHANNELS, IDLE_EXIT_S, Sender
 
 #: Three of them: what a sender says in months of trouble, as each trouble is said once.
 _LOG_BYTES: Final = 1_000_000
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m runstream.sender", description=__doc__)
     parser.add_argument("--dir", type=Path, required=True, help="the spool directory")
     parser.add_argument("--idle-exit-s", type=float, default=IDLE_EXIT_S, help="leave when not needed for so long")
-    parser.add_argument("--lanes", type=int, default=LANES, help="requests under way to one gateway at once")
+    parser.add_argument("--channels", type=int, default=CHANNELS, help="requests under way to one gateway at once")
     options = parser.parse_args(arguments)
     spool_dir: Path = options.dir
     os.umask(0o077)
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"runstream: the spool {spool_dir} cannot be used: {error}", file=sys.stderr)
         return 1
-    sender = Sender(spool_dir, lanes=max(options.lanes, 1))
+    sender = Sender(spool_dir, channels=max(options.channels, 1))
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         sender.request_stop()

@@ -13,8 +13,8 @@ from typing import BinaryIO, Final
 from runstream.connections import readable
 from runstream.events.protocol import ASSET_HEADER, asset_mark
 from runstream.private import NotPrivate, open_own
-from runstream.sender.answers import Failing, Later, Refused, acknowledges, body_of, from_gateway, meaning_of
 from runstream.sender.backoff import Backoff
+from runstream.sender.responses import Failing, Later, Refused, acknowledges, body_of, from_gateway, meaning_of
 from runstream.sender.transport import Answer, Transport, Unreachable
 from runstream.sender.writers import STUCK_RETRY_S
 
@@ -51,7 +51,7 @@ _STORED: Final = Stored()
 
 
 class AssetUploads:
-    """The uploads to one gateway. `state` is for the lanes' threads, `step` for one thread of its own.
+    """The uploads to one gateway. `state` is for the channels' threads, `step` for one thread of its own.
 
     Resumable by being asked again: whether an asset is stored is the gateway's word, never ours. It counts if it names
     the hash and the size of what is here; only then may the copy in the spool go.

@@ -26,7 +26,7 @@ from runstream.sender.transport import REQUEST_TIMEOUT_S, Answer, InvalidTarget,
 _NAME: Final = "Kafka:"
 #: A start, and one request of the client's: a broker that is silent for so long is asked again, or another one is.
 _START_S: Final = 10.0
-#: How long a request of a lane may take: a broker that dies is replaced, or its successor is found, within that.
+#: How long a request of a channel may take: a broker that dies is replaced, or its successor is found, within that.
 _SEND_S: Final = 20.0
 #: How long the client may take to let go of its connections.
 _END_S: Final = 2.0
@@ -67,9 +67,9 @@ _Frames = Sequence[tuple[FrameHeader, memoryview]]
 
 
 class KafkaTransport:
-    """A lane's `Transport` whose requests are batches for the log's topic: an idempotent producer, and an answer once
-    every in-sync replica holds the frames (acks=all). Frames get the key, the partition and the stamp that a gateway
-    gives them.
+    """A channel's `Transport` whose requests are batches for the log's topic: an idempotent producer, and a response
+    once every in-sync replica holds the frames (acks=all). Frames get the key, the partition and the stamp that a
+    gateway gives them.
 
     One request at a time and used by one thread, as the protocol says; `close` by any, afterwards. The client's event
     loop belongs to this object and runs only while a request does. What a request could not deliver is given up with
@@ -224,7 +224,7 @@ class KafkaTransport:
         """The answer where nothing was taken. Raises Unreachable if it is worth trying again."""
         told = self._told(error)
         if isinstance(error, _TOO_LARGE):
-            # One frame: that writer's. Of several nobody knows which, and the lane tries fewer at once.
+            # One frame: that writer's. Of several nobody knows which, and the channel tries fewer at once.
             whose = {"writer_id": frames[0][0].writer_id} if len(frames) == 1 else {}
             return self._answer(413, title="too large", detail=told, **whose)
         for kinds, step in _STUCK:

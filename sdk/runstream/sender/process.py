@@ -1,4 +1,4 @@
-"""The sender of one spool directory: finds writers, gives each to a lane, leaves when it is not needed."""
+"""The sender of one spool directory: finds writers, gives each to a channel, leaves when it is not needed."""
 
 import contextlib
 import logging
@@ -19,7 +19,7 @@ from runstream.clock import SYSTEM_CLOCK, Clock
 from runstream.events.kafka import InvalidAddress, KafkaAddress
 from runstream.private import check_inside
 from runstream.sender.assets import AssetUploads
-from runstream.sender.lane import Lane, Target
+from runstream.sender.channel import Channel, Target
 from runstream.sender.lock import SpoolLock
 from runstream.sender.status import SenderStatus, merged
 from runstream.sender.transport import HttpTransport, InvalidTarget, Transport
@@ -31,7 +31,7 @@ SYNC_MARKER: Final = "sync.wanted"
 SYNC_MARKER_VALID_S: Final = 15.0
 #: With two, one request is made while the gateway syncs the other: 1.1 to 1.3 times the points a second where an answer
 #: takes 30 ms. A third gained nothing.
-LANES: Final = 2
+CHANNELS: Final = 2
 #: A sender that nobody needs leaves after this.
 IDLE_EXIT_S: Final = 30.0
 _TICK_S: Final = 0.2
@@ -50,17 +50,17 @@ log = logging.getLogger("runstream.sender")
 
 @dataclass(slots=True)
 class _Gateway:
-    """A target's lanes and uploads, and the threads that run them."""
+    """A target's channels and uploads, and the threads that run them."""
 
-    lanes: list[Lane]
+    channels: list[Channel]
     uploads: AssetUploads
-    #: One a lane, in their order, then that of the uploads.
+    #: One a channel, in their order, then that of the uploads.
     threads: list[threading.Thread] = field(default_factory=list)
 
     def abort(self) -> None:
         """Cut off what is under way."""
-        for lane in self.lanes:
-            lane.abort()
+        for channel in self.channels:
+            channel.abort()
         self.uploads.abort()
 
 
@@ -68,7 +68,7 @@ class Sender:
     """Runs in the calling thread (`run`), with threads of its own for every gateway. The caller holds the lock.
 
     `connect` makes the transport to a URL, `connect_kafka` the one of frames to a topic; both may raise InvalidTarget.
-    `lanes` is how many requests to one gateway may be under way at once (a writer is always in the same lane).
+    `channels` is how many requests to one gateway may be under way at once (a writer is always in the same channel).
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Sender:
         spool_dir: Path,
         *,
         include_offline: bool = False,
-        lanes: int = LANES,
+        channels: int = CHANNELS,
         clock: Clock = SYSTEM_CLOCK,
         uniform: Callable[[], float] = random.random,
         connect: Callable[[str], Transport] = HttpTransport,
@@ -86,7 +86,7 @@ class Sender:
         self._stop = threading.Event()
         self._asked_to_stop = False
         self._include_offline = include_offline
-        self._lane_count = lanes
+        self._channel_count = channels
         self._clock = clock
         self._uniform = uniform
         self._connect = connect
@@ -135,7 +135,7 @@ class Sender:
 
     def needed(self) -> bool:
         """Whether a writer lives or has something to send."""
-        return any(lane.busy() for gateway in self._gateways.values() for lane in gateway.lanes)
+        return any(channel.busy() for gateway in self._gateways.values() for channel in gateway.channels)
 
     def _scan_or_tell(self) -> None:
         """A spool that cannot be read now may be read later; what was found before goes on."""
@@ -148,7 +148,7 @@ class Sender:
             self._trouble = str(error)
 
     def scan(self) -> None:
-        """Find new writers and give each to its lane; let go of those whose folders are gone."""
+        """Find new writers and give each to its channel; let go of those whose folders are gone."""
         writers_dir = self.spool_dir / "writers"
         now = self._clock.monotonic_s()
         offline_too = self._include_offline or self._sync_wanted()
@@ -176,7 +176,7 @@ class Sender:
             self._meet(writers_dir / name, offline_too)
 
     def status(self, state: str) -> SenderStatus:
-        targets = [merged([lane.status for lane in gateway.lanes]) for gateway in self._gateways.values()]
+        targets = [merged([channel.status for channel in gateway.channels]) for gateway in self._gateways.values()]
         return SenderStatus(
             os.getpid(),
             installed_version(),
@@ -202,9 +202,9 @@ class Sender:
             if not _joined(threads, _STOP_ABORTED_S):
                 log.warning("a request could not be cut off; it is left behind and sends nothing any more")
         for gateway in gateways:
-            for lane, thread in zip(gateway.lanes, gateway.threads, strict=False):
+            for channel, thread in zip(gateway.channels, gateway.threads, strict=False):
                 if not thread.is_alive():
-                    lane.close()
+                    channel.close()
 
     def _meet(self, folder: Path, offline_too: bool) -> None:
         # An offline writer's target may have changed until somebody wants it sent.
@@ -231,7 +231,7 @@ class Sender:
             return
         self._offline.pop(folder.name, None)
         writer = self._known[folder.name] = SpooledWriter(folder, info, self.spool_dir / "rejected", self._clock)
-        gateway.lanes[zlib.crc32(info.writer_id.encode()) % len(gateway.lanes)].adopt(writer)
+        gateway.channels[zlib.crc32(info.writer_id.encode()) % len(gateway.channels)].adopt(writer)
 
     def _pass_over(self, folder: Path, reason: str) -> None:
         if self._unusable.get(folder.name) != reason:
@@ -244,14 +244,14 @@ class Sender:
             headers = target.headers()
             unix_s = self._unix_s
             uploads = AssetUploads(self._connect(target.url), headers, self._uniform, unix_s)
-            lanes = [
-                Lane(target, self._frames_transport(target), uploads, self._clock, self._uniform)
-                for _ in range(self._lane_count)
+            channels = [
+                Channel(target, self._frames_transport(target), uploads, self._clock, self._uniform)
+                for _ in range(self._channel_count)
             ]
-            gateway = self._gateways[target] = _Gateway(lanes, uploads)
+            gateway = self._gateways[target] = _Gateway(channels, uploads)
             gateway.threads = [
-                threading.Thread(target=self._run_lane, args=(lane,), name=f"lane-{number}", daemon=True)
-                for number, lane in enumerate(lanes)
+                threading.Thread(target=self._run_channel, args=(channel,), name=f"channel-{number}", daemon=True)
+                for number, channel in enumerate(channels)
             ]
             gateway.threads.append(
                 threading.Thread(target=uploads.run, args=(self._stop,), name="uploads", daemon=True)
@@ -263,13 +263,13 @@ class Sender:
     def _frames_transport(self, target: Target) -> Transport:
         return self._connect_kafka(target.ingest, self._clock) if target.ingest else self._connect(target.url)
 
-    def _run_lane(self, lane: Lane) -> None:
+    def _run_channel(self, channel: Channel) -> None:
         while not self._stop.is_set():
             try:
-                rest_s = lane.step()
+                rest_s = channel.step()
             except Exception:
                 # A fault of ours must not end a thread on which other runs depend.
-                log.exception("a lane to %s failed in an unexpected way; it goes on", lane.target.url)
+                log.exception("a channel to %s failed in an unexpected way; it goes on", channel.target.url)
                 rest_s = 1.0
             if rest_s > 0:
                 self._stop.wait(rest_s)

@@ -30,7 +30,7 @@ class WriterStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneStatus:
+class ChannelStatus:
     """One gateway and key: `state` is idle, sending, retrying (it passes) or stuck (a person has to change it)."""
 
     url: str
@@ -57,7 +57,7 @@ class SenderStatus:
     state: str
     started_us: int
     updated_us: int
-    targets: tuple[LaneStatus, ...] = ()
+    targets: tuple[ChannelStatus, ...] = ()
     #: Folders that cannot be used at all, and why.
     unusable: dict[str, str] = field(default_factory=dict)
     offline_writers: int = 0
@@ -71,19 +71,19 @@ class SenderStatus:
 _STATES: Final = ("stuck", "retrying", "sending", "idle")
 
 
-def merged(lanes: Sequence[LaneStatus]) -> LaneStatus:
-    """The lanes to one gateway with one key, as one."""
-    worst = min(lanes, key=lambda lane: _STATES.index(lane.state))
+def merged(channels: Sequence[ChannelStatus]) -> ChannelStatus:
+    """The channels to one gateway with one key, as one."""
+    worst = min(channels, key=lambda channel: _STATES.index(channel.state))
     return replace(
         worst,
-        last_error=next((lane.last_error for lane in (worst, *lanes) if lane.last_error), None),
-        writers=sum(lane.writers for lane in lanes),
-        rows_waiting=sum(lane.rows_waiting for lane in lanes),
-        bytes_waiting=sum(lane.bytes_waiting for lane in lanes),
-        requests=sum(lane.requests for lane in lanes),
-        records_sent=sum(lane.records_sent for lane in lanes),
-        bytes_sent=sum(lane.bytes_sent for lane in lanes),
-        telling=tuple(one for lane in lanes for one in lane.telling),
+        last_error=next((channel.last_error for channel in (worst, *channels) if channel.last_error), None),
+        writers=sum(channel.writers for channel in channels),
+        rows_waiting=sum(channel.rows_waiting for channel in channels),
+        bytes_waiting=sum(channel.bytes_waiting for channel in channels),
+        requests=sum(channel.requests for channel in channels),
+        records_sent=sum(channel.records_sent for channel in channels),
+        bytes_sent=sum(channel.bytes_sent for channel in channels),
+        telling=tuple(one for channel in channels for one in channel.telling),
     )
 
 
@@ -111,8 +111,8 @@ def _is_sound(status: SenderStatus) -> bool:
     )
 
 
-def _target(fields: dict[str, Any]) -> LaneStatus:
+def _target(fields: dict[str, Any]) -> ChannelStatus:
     writers: Sequence[dict[str, Any]] = fields.pop("telling", ())
-    known = {name: fields[name] for name in LaneStatus.__slots__ if name in fields}
+    known = {name: fields[name] for name in ChannelStatus.__slots__ if name in fields}
     telling = (WriterStatus(**{name: one[name] for name in WriterStatus.__slots__ if name in one}) for one in writers)
-    return LaneStatus(**known, telling=tuple(telling))
+    return ChannelStatus(**known, telling=tuple(telling))

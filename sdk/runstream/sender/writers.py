@@ -46,7 +46,7 @@ class Part:
 
 
 class SpooledWriter:
-    """Used by one thread, that of its lane; `abandoned` may be set by another.
+    """Used by one thread, that of its channel; `abandoned` may be set by another.
 
     `place` is where the first record begins that is not acknowledged. Records are read from there as often as needed,
     so nothing that was not acknowledged lives in memory alone.

@@ -15,8 +15,8 @@ from typing import BinaryIO, Final
 from fuzzing.cases import Fault, Target
 from fuzzing.folders import on_disk
 from fuzzing.values import Pairs, as_bytes, damaged, json_bytes, nested, odd_text, some_changes
-from runstream.sender.answers import Accepted, Refused, Rewind, meaning_of
 from runstream.sender.assets import AssetUploads, Impossible, Stored
+from runstream.sender.responses import Accepted, Refused, Rewind, meaning_of
 from runstream.sender.transport import Answer, Unreachable
 
 _NOW_S: Final = 1_750_000_000.0

@@ -13,7 +13,7 @@ from fuzzing.folders import on_disk
 from fuzzing.spooled import spools
 from runstream.clock import Clock
 from runstream.events import limits
-from runstream.sender import lane as lanes
+from runstream.sender import channel as channels
 from runstream.sender.assets import AssetUploads
 from runstream.sender.writers import SpooledWriter
 from runstream.spool.format import WriterInfo
@@ -44,13 +44,13 @@ def _send(answers: list[Given], folder: Path) -> None:
     transport = Scripted([*itertools.islice(itertools.cycle(answers), 2 * _STEPS)])
     all_foreign = all(one.foreign for one in answers)
     uploads = AssetUploads(transport, {}, lambda: 0.5, lambda: 1_750_000_000.0)
-    lane = lanes.Lane(lanes.Target(_URL, None), transport, uploads, clock, lambda: 0.5)
+    channel = channels.Channel(channels.Target(_URL, None), transport, uploads, clock, lambda: 0.5)
     writer = SpooledWriter(folder / "writer", WriterInfo.read(folder / "writer"), folder / "rejected", clock)
     before = writer.place
-    lane.adopt(writer)
+    channel.adopt(writer)
     try:
         for _ in range(_STEPS):
-            rest_s = lane.step()
+            rest_s = channel.step()
             if not 0.0 <= rest_s <= 3600.0:
                 raise Fault("a rest that nobody would take", str(rest_s))
         if not all_foreign:
@@ -60,7 +60,7 @@ def _send(answers: list[Given], folder: Path) -> None:
         if writer.set_aside_count:
             raise Fault("a foreign answer set records aside", str(writer.set_aside_count))
     finally:
-        lane.close()
+        channel.close()
 
 
 TARGETS: Final = (

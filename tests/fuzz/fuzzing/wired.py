@@ -16,7 +16,7 @@ from fuzzing.cases import Fault, Target
 from fuzzing.values import Pairs, as_bytes, damaged, json_bytes, odd_text, odd_value, some_changes
 from runstream import API
 from runstream.errors import RunstreamError
-from runstream.sender.answers import meaning_of
+from runstream.sender.responses import meaning_of
 from runstream.sender.transport import HttpTransport, Unreachable
 from runstream_query.http.routes import ENDPOINTS
 

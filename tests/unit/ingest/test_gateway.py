@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from lane_bench import receipt_of_body
+from channel_bench import receipt_of_body
 from prometheus_client import CollectorRegistry
 
 from runstream.events import limits

@@ -21,7 +21,7 @@ def from_environment(**variables: str) -> KafkaSettings:
 
 
 def test_every_variable_is_a_setting() -> None:
-    assert set(ENVIRONMENT.values()) == set(KafkaSettings.model_fields) - {"max_pending_bytes"}
+    assert set(ENVIRONMENT.values()) == set(KafkaSettings.model_fields)
 
 
 def test_what_is_not_set_has_its_default() -> None:

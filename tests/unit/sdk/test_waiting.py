@@ -12,7 +12,7 @@ import runstream as rs
 from runstream.client.waiting import sender_reason, wait_until_acknowledged
 from runstream.clock import Clock
 from runstream.errors import RunExists, RunMissing, Unavailable
-from runstream.sender.status import LaneStatus, SenderStatus, WriterStatus
+from runstream.sender.status import ChannelStatus, SenderStatus, WriterStatus
 from runstream.spool.format import Acked
 
 WRITER = "a" * 32
@@ -47,8 +47,8 @@ class Waiting:
 
 
 def _status(folder: Path, **fields: Any) -> None:
-    lane = LaneStatus(url="http://x", **fields)
-    SenderStatus(pid=1, version="0", state="running", started_us=0, updated_us=0, targets=(lane,)).write(
+    channel = ChannelStatus(url="http://x", **fields)
+    SenderStatus(pid=1, version="0", state="running", started_us=0, updated_us=0, targets=(channel,)).write(
         folder.parent.parent
     )
 
@@ -87,8 +87,8 @@ def test_a_server_that_is_away_is_not_waited_for_to_the_end(
     folder = make_writer().folder  # of http://127.0.0.1:1
     waiting = Waiting(tmp_path / "other", {})
     waiting.folder = folder
-    lane = LaneStatus(url="http://127.0.0.1:1", state="retrying", last_error="Connection refused")
-    SenderStatus(pid=1, version="0", state="running", started_us=0, updated_us=0, targets=(lane,)).write(
+    channel = ChannelStatus(url="http://127.0.0.1:1", state="retrying", last_error="Connection refused")
+    SenderStatus(pid=1, version="0", state="running", started_us=0, updated_us=0, targets=(channel,)).write(
         folder.parent.parent
     )
     assert not waiting.wait(5, 30, stalled_s=10)
@@ -102,14 +102,17 @@ def test_a_server_that_is_away_is_not_waited_for_to_the_end(
         (None, "no sender has said anything yet"),
         ({"state": "stopped"}, "the sender has stopped"),
         ({"unusable": {WRITER: "no writer.json"}}, "no writer.json"),
-        ({"targets": (LaneStatus("http://x"),)}, None),
-        ({"targets": (LaneStatus("http://y", last_error="away"),)}, None),
-        ({"targets": (LaneStatus("http://x", last_error="away"),)}, "away"),
+        ({"targets": (ChannelStatus("http://x"),)}, None),
+        ({"targets": (ChannelStatus("http://y", last_error="away"),)}, None),
+        ({"targets": (ChannelStatus("http://x", last_error="away"),)}, "away"),
         (
-            {"targets": (LaneStatus("http://x", telling=(WriterStatus(WRITER, "r", 1, 2, 3, problem="refused"),)),)},
+            {"targets": (ChannelStatus("http://x", telling=(WriterStatus(WRITER, "r", 1, 2, 3, problem="refused"),)),)},
             "refused",
         ),
-        ({"targets": (LaneStatus("http://x", telling=(WriterStatus("b", "r", 1, 2, 3, problem="refused"),)),)}, None),
+        (
+            {"targets": (ChannelStatus("http://x", telling=(WriterStatus("b", "r", 1, 2, 3, problem="refused"),)),)},
+            None,
+        ),
     ],
 )
 def test_the_senders_reason(status: dict[str, Any] | None, reason: str | None) -> None:

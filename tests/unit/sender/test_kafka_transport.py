@@ -1,4 +1,4 @@
-"""Frames straight into Kafka, with a producer in memory: what is sent where, and what each failure means to a lane."""
+"""Frames straight into Kafka, with a producer in memory: what is sent where, and what failures mean to a channel."""
 
 import asyncio
 import json
@@ -14,9 +14,9 @@ from runstream.clock import Clock
 from runstream.events import limits
 from runstream.events.frame import encode_frame, heartbeat
 from runstream.events.kafka import MAX_BATCH_BYTES, RECORD_OVERHEAD_BYTES, InvalidAddress, KafkaAddress
-from runstream.sender.answers import Accepted, Refused, Stuck, meaning_of
 from runstream.sender.kafka import KafkaTransport
 from runstream.sender.process import connected_to_kafka
+from runstream.sender.responses import Accepted, Refused, Stuck, meaning_of
 from runstream.sender.transport import Answer, InvalidTarget, Unreachable
 
 ADDRESS = KafkaAddress(("broker:9092",), "frames")

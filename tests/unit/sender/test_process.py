@@ -253,7 +253,7 @@ def test_hundreds_of_writers_on_one_host_share_requests(spool: Path, collector: 
     makers = [writer(spool, collector.url, number, rows=2) for number in range(1, 301)]
     lock = SpoolLock(spool)
     assert lock.take()
-    sender = Sender(spool, lanes=2)
+    sender = Sender(spool, channels=2)
     thread = threading.Thread(target=sender.run, args=(lock,))
     thread.start()
     assert collector.wait_for(lambda: sum(taken.next_seq for taken in collector.writers.values()) == 900)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from runstream.sender.answers import Accepted, Failing, Later, Meaning, Refused, Rewind, Stuck, meaning_of
 from runstream.sender.backoff import LONGEST_S, Backoff
+from runstream.sender.responses import Accepted, Failing, Later, Meaning, Refused, Rewind, Stuck, meaning_of
 from runstream.sender.transport import Answer, HttpTransport, InvalidTarget, Unreachable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

@@ -1,6 +1,6 @@
-"""The writing side. Group commit as in the embedded log, a lane for each partition.
+"""The writing side. Group commit as in the embedded log, a queue for each partition.
 
-While a batch of a lane is under way, what is appended gathers; when it is acknowledged, all that gathered (as far as a
+While a batch of a queue is under way, what is appended gathers; when it is acknowledged, all that gathered (as far as a
 batch may hold it) goes as the next one. There is no timer. With one batch under way in a partition nothing overtakes:
 records of one call stay adjacent, and the order of calls is the order in the log, also when the client library sends a
 batch again.
@@ -56,7 +56,7 @@ class _Item:
 
 
 @dataclass(slots=True)
-class _Lane:
+class _Queue:
     """One partition: what waits, and the task that sends it while there is anything."""
 
     partition: int
@@ -76,7 +76,7 @@ class KafkaWriter:
         """For a topic that is there and has so many partitions; `open` finds out."""
         self._settings = settings
         self._clock_us = clock_us
-        self._lanes = [_Lane(partition) for partition in range(partitions)]
+        self._queues = [_Queue(partition) for partition in range(partitions)]
         self._pending_bytes = 0
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -96,7 +96,7 @@ class KafkaWriter:
 
     @property
     def partitions(self) -> int:
-        return len(self._lanes)
+        return len(self._queues)
 
     @property
     def pending_bytes(self) -> int:
@@ -116,12 +116,12 @@ class KafkaWriter:
     async def close(self) -> None:
         """See LogWriter; waits at most `append_timeout_s`. A second call does nothing more."""
         self._closing = True
-        lanes = [lane.task for lane in self._lanes if lane.task is not None]
-        if lanes:
-            await asyncio.wait(lanes, timeout=self._settings.append_timeout_s)
-        for task in lanes:
+        queues = [queue.task for queue in self._queues if queue.task is not None]
+        if queues:
+            await asyncio.wait(queues, timeout=self._settings.append_timeout_s)
+        for task in queues:
             task.cancel()
-        await asyncio.gather(*lanes, return_exceptions=True)
+        await asyncio.gather(*queues, return_exceptions=True)
         if self._producer is not None:
             self._abandon(self._producer, patience_s=_CLOSE_S)
         await asyncio.gather(*self._stopping)
@@ -136,8 +136,8 @@ class KafkaWriter:
                 return await call.done
         except TimeoutError:
             missing = call.waiting
-            for lane in self._lanes:
-                self._drop_given_up(lane)
+            for queue in self._queues:
+                self._drop_given_up(queue)
             raise LogUnavailable(
                 f"Kafka did not acknowledge {missing} of {len(stamped)} records within "
                 f"{settings.append_timeout_s:g} s (topic {settings.topic!r} at {settings.bootstrap}): see whether "
@@ -146,7 +146,7 @@ class KafkaWriter:
             ) from None
 
     def _taken(self, stamped: Sequence[tuple[int, bytes, bytes]]) -> _Call | None:
-        """Put the records behind what waits in their lanes, all at once: nothing here lets another call in between."""
+        """Put the records behind what waits in their queues, all at once: nothing here lets another call in between."""
         size = 0
         for _, key, value in stamped:
             if len(key) + len(value) > _MAX_RECORD_BYTES:
@@ -169,52 +169,52 @@ class KafkaWriter:
         call = _Call(asyncio.get_running_loop().create_future(), len(stamped))
         self._pending_bytes += size
         for stamp_us, key, value in stamped:
-            lane = self._lanes[partition_of(key, len(self._lanes))]
-            lane.waiting.append(_Item(call, stamp_us, key, value))
-            if lane.task is None:
-                lane.task = asyncio.create_task(self._send_what_waits(lane))
+            queue = self._queues[partition_of(key, len(self._queues))]
+            queue.waiting.append(_Item(call, stamp_us, key, value))
+            if queue.task is None:
+                queue.task = asyncio.create_task(self._send_what_waits(queue))
         return call
 
-    async def _send_what_waits(self, lane: _Lane) -> None:
+    async def _send_what_waits(self, queue: _Queue) -> None:
         """Batch after batch until nothing waits. A batch that fails fails the calls in it; those behind it are sent."""
         batch: list[_Item] = []
         try:
-            while batch := self._next_batch(lane):
+            while batch := self._next_batch(queue):
                 try:
-                    base_offset = await self._send(lane.partition, batch)
+                    base_offset = await self._send(queue.partition, batch)
                 except LogUnavailable as error:
                     self._fail(batch, error)
                 except Exception as error:
                     _logger.exception("a batch for Kafka failed in a way that no broker causes")
                     self._fail(batch, self._unavailable(len(batch), error))
                 else:
-                    self._acknowledge(lane.partition, batch, base_offset)
+                    self._acknowledge(queue.partition, batch, base_offset)
         except asyncio.CancelledError:
-            self._fail([*batch, *lane.waiting], LogUnavailable("the log was closed before Kafka acknowledged this"))
-            lane.waiting.clear()
+            self._fail([*batch, *queue.waiting], LogUnavailable("the log was closed before Kafka acknowledged this"))
+            queue.waiting.clear()
             raise
         finally:
-            lane.task = None
+            queue.task = None
 
-    def _next_batch(self, lane: _Lane) -> list[_Item]:
+    def _next_batch(self, queue: _Queue) -> list[_Item]:
         """As many of those in front as a batch may hold, without records of calls that were given up."""
         batch: list[_Item] = []
         size = 0
-        self._drop_given_up(lane)
-        while lane.waiting:
-            item = lane.waiting[0]
+        self._drop_given_up(queue)
+        while queue.waiting:
+            item = queue.waiting[0]
             size += len(item.key) + len(item.value) + RECORD_OVERHEAD_BYTES
             if batch and size > MAX_BATCH_BYTES:
                 break
-            batch.append(lane.waiting.popleft())
-            self._drop_given_up(lane)
+            batch.append(queue.waiting.popleft())
+            self._drop_given_up(queue)
         return batch
 
-    def _drop_given_up(self, lane: _Lane) -> None:
+    def _drop_given_up(self, queue: _Queue) -> None:
         """Most calls are given up in the order in which they came, so what nobody waits for is in front; one that was
         cancelled goes when it gets there."""
-        while lane.waiting and lane.waiting[0].call.given_up:
-            self._settle(lane.waiting.popleft())
+        while queue.waiting and queue.waiting[0].call.given_up:
+            self._settle(queue.waiting.popleft())
 
     async def _send(self, partition: int, batch: Sequence[_Item]) -> int:
         """The offset of the first record of the batch, once it is acknowledged. Raises LogUnavailable."""
@@ -307,7 +307,7 @@ class KafkaWriter:
         if not stopping.done() and sender is not None:
             sender.cancel()
         await stopping
-        producer._message_accumulator.fail_all(ProducerClosed())  # wakes the lanes that wait for it
+        producer._message_accumulator.fail_all(ProducerClosed())  # wakes the queues that wait for it
         await ended(producer.client.close(), self._settings.request_timeout_s)
 
     def _unavailable(self, count: int, error: BaseException) -> LogUnavailable:

@@ -1,4 +1,4 @@
-"""A lane against a gateway in memory: no network, no thread, a clock that only moves when it is told to."""
+"""A channel against a gateway in memory: no network, no thread, a clock that only moves when it is told to."""
 
 import hashlib
 import itertools
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channel_bench import URL, Bench, problem
 from collector import records_of
-from lane_bench import URL, Bench, problem
 
 from runstream.events.frame import decode_frame, split_frames
-from runstream.sender.lane import Lane, Target
+from runstream.sender.channel import Channel, Target
 from runstream.sender.transport import Answer, Unreachable
 from runstream.spool.format import Acked, segment_numbers
 
@@ -65,13 +65,13 @@ def test_an_answer_may_leave_writers_out_and_say_why(bench: Bench) -> None:
         bench.adopt(maker)
     said = {"writers": {taken.info.writer_id: 1}, "left_out": "partition 2 has no leader"}
     bench.gateway.script = [Answer(200, {}, json.dumps(said).encode())]
-    bench.lane.step()
+    bench.channel.step()
     assert (Acked.read(taken.folder).next_seq, Acked.read(left.folder).next_seq) == (1, 0)
-    bench.lane.step()
-    assert (bench.lane.status.state, bench.lane.status.last_error) == ("retrying", "partition 2 has no leader")
+    bench.channel.step()
+    assert (bench.channel.status.state, bench.channel.status.last_error) == ("retrying", "partition 2 has no leader")
     bench.run(3.0)
     assert Acked.read(left.folder).next_seq == 1
-    assert not bench.lane.status.last_error
+    assert not bench.channel.status.last_error
 
 
 def test_a_lost_answer_is_sent_again_and_stored_once(bench: Bench) -> None:
@@ -94,7 +94,7 @@ def test_failures_are_retried_for_ever_ever_more_slowly(bench: Bench) -> None:
     assert max(waits[:41]) <= 15.2
     assert waits[:9] == sorted(waits[:9])
     assert len(bench.sent(maker)) == 1
-    assert bench.lane.status.last_error is None
+    assert bench.channel.status.last_error is None
 
 
 def test_it_says_while_it_retries_why_and_what_waits(bench: Bench) -> None:
@@ -103,7 +103,7 @@ def test_it_says_while_it_retries_why_and_what_waits(bench: Bench) -> None:
     bench.adopt(maker)
     bench.gateway.script = [Unreachable("connection refused by nobody")] * 10
     bench.run(2.0)
-    status = bench.lane.status
+    status = bench.channel.status
     assert (status.state, status.rows_waiting) == ("retrying", 2)
     assert "refused by nobody" in (status.last_error or "")
     assert status.next_try_us is not None
@@ -119,8 +119,8 @@ def test_what_only_a_person_can_change_is_stuck_and_tried_every_15_s(bench: Benc
     bench.gateway.script = [problem(status, detail="the key is unknown")]
     bench.adopt(bench.writer())
     bench.run(5.0)
-    assert bench.lane.status.state == "stuck"
-    assert "the key is unknown" in (bench.lane.status.last_error or "")
+    assert bench.channel.status.state == "stuck"
+    assert "the key is unknown" in (bench.channel.status.last_error or "")
 
 
 def test_a_rest_that_the_gateway_asks_for_is_kept(bench: Bench) -> None:
@@ -160,7 +160,7 @@ def test_a_gateway_that_lost_what_the_spool_no_longer_has_is_told_loudly_and_slo
         maker.row(["a"], i, [1.0])
     before = len(bench.gateway.requests)
     bench.run(60.0)
-    told = next(one for one in bench.lane.status.telling if one.writer_id == maker.info.writer_id)
+    told = next(one for one in bench.channel.status.telling if one.writer_id == maker.info.writer_id)
     assert "expects number 0" in (told.problem or "")
     assert told.rows_waiting == 5
     tries = [
@@ -262,7 +262,7 @@ def test_a_dead_writer_that_did_not_finish_is_lost_and_its_folder_removed(bench:
     assert records[2]["type"] == "writer_lost.v1"  # type: ignore[call-overload, index]
     assert str(maker.info.pid) in records[2]["reason"]  # type: ignore[call-overload, index]
     assert not maker.folder.exists()
-    assert not bench.lane.busy()
+    assert not bench.channel.busy()
 
 
 def test_a_writer_that_finished_is_removed_without_being_lost(bench: Bench) -> None:
@@ -298,7 +298,7 @@ def test_a_damaged_spool_is_set_aside_after_what_is_whole_and_the_others_go_on(b
     bench.adopt(other)
     bench.run(12.0)
     assert len(bench.sent(maker)) == 2
-    told = next(one for one in bench.lane.status.telling if one.writer_id == maker.info.writer_id)
+    told = next(one for one in bench.channel.status.telling if one.writer_id == maker.info.writer_id)
     assert told.corrupt
     assert "unknown kind 77" in (told.problem or "")
     assert "unknown kind 77" in json.loads((maker.folder / "corrupt").read_text())["reason"]
@@ -312,7 +312,7 @@ def test_a_damaged_spool_is_set_aside_after_what_is_whole_and_the_others_go_on(b
     bench.run(10.0)
     assert maker.folder.exists()
     assert not other.folder.exists()
-    assert not bench.lane.busy()
+    assert not bench.channel.busy()
 
 
 def asset_event(data: bytes, **fields: Any) -> dict[str, Any]:
@@ -342,7 +342,7 @@ def test_an_asset_is_there_before_its_event_and_holds_up_nobody_else(bench: Benc
     assert sorted(bench.sent(maker)) == [0, 1]
     assert sorted(bench.sent(other)) == [0]
     assert [f for _, frames in bench.gateway.requests for f in frames if f == (maker.info.writer_id, 2, 2)]
-    assert bench.lane.status.uploads_waiting == 1
+    assert bench.channel.status.uploads_waiting == 1
     while bench.uploads.step() == 0.0:
         assert bench.gateway.assets == {event["sha256"]: b"picture"}
     bench.run(1.0)
@@ -388,8 +388,8 @@ def test_a_new_sender_goes_on_where_the_one_before_stopped(bench: Bench) -> None
     bench.run(1.0)
     for i in range(150):
         maker.row(["a"], i, [float(i)])
-    following = Lane(Target(URL, None), bench.gateway, bench.uploads, bench.time.clock(), lambda: 0.5)
-    bench.lane = following
+    following = Channel(Target(URL, None), bench.gateway, bench.uploads, bench.time.clock(), lambda: 0.5)
+    bench.channel = following
     bench.adopt(maker)
     before = len(bench.gateway.requests)
     bench.run(1.0)
@@ -404,7 +404,7 @@ def test_a_damaged_acked_file_only_costs_sending_again(bench: Bench) -> None:
     bench.adopt(maker)
     bench.run(1.0)
     (maker.folder / "acked").write_bytes(b"nonsense")
-    bench.lane = Lane(Target(URL, None), bench.gateway, bench.uploads, bench.time.clock(), lambda: 0.5)
+    bench.channel = Channel(Target(URL, None), bench.gateway, bench.uploads, bench.time.clock(), lambda: 0.5)
     maker.row(["a"], 150, [1.0])
     bench.adopt(maker)
     bench.run(1.0)
@@ -416,7 +416,7 @@ def test_a_spool_that_ends_before_what_the_gateway_has_is_told_while_its_writer_
     bench.gateway.expected[maker.info.writer_id] = 10
     bench.adopt(maker)
     bench.run(5.0)
-    (told,) = bench.lane.status.telling
+    (told,) = bench.channel.status.telling
     assert "only written up to 1" in (told.problem or "")
     maker.die()
     bench.run(40.0)

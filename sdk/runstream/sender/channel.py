@@ -1,4 +1,4 @@
-"""A lane: one connection to one gateway, one request at a time, and the writers that are pinned to it."""
+"""A channel: one connection to one gateway, one request at a time, and the writers that are pinned to it."""
 
 import logging
 from collections import deque
@@ -9,10 +9,10 @@ from typing import Final
 from runstream.clock import Clock
 from runstream.events import limits
 from runstream.events.protocol import receipt_of
-from runstream.sender.answers import Accepted, Failing, Later, Refused, Rewind, Stuck, meaning_of
 from runstream.sender.assets import AssetState, AssetUploads, Impossible, Stored
 from runstream.sender.backoff import Backoff
-from runstream.sender.status import LaneStatus, WriterStatus
+from runstream.sender.responses import Accepted, Failing, Later, Refused, Rewind, Stuck, meaning_of
+from runstream.sender.status import ChannelStatus, WriterStatus
 from runstream.sender.transport import Transport, Unreachable
 from runstream.sender.writers import HEARTBEAT_S, SHA256, STUCK_RETRY_S, Part, SpooledWriter
 from runstream.spool.format import Acked, SpoolCorrupt
@@ -55,7 +55,7 @@ class Target:
         return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
 
 
-class Lane:
+class Channel:
     """`step` is for one thread; `adopt` and `status` for any. All waiting is the caller's, except for the gateway."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Lane:
         uniform: Callable[[], float],
     ) -> None:
         self.target = target
-        self.status = LaneStatus(target.url)
+        self.status = ChannelStatus(target.url)
         self._transport = transport
         self._uploads = uploads
         self._clock = clock
@@ -321,7 +321,7 @@ class Lane:
         rows_waiting = sum(one.rows_waiting for one in telling)
         if not waits:
             self._state = "sending" if rows_waiting or now < self._last_sent_s + _STATUS_S else "idle"
-        self.status = LaneStatus(
+        self.status = ChannelStatus(
             self.target.url,
             self._state,
             self._last_error or self._uploads.last_error,

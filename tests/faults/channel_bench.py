@@ -1,4 +1,4 @@
-"""A lane with a gateway in memory and a clock that only moves when it is told to: no network, no thread."""
+"""A channel with a gateway in memory and a clock that only moves when it is told to: no network, no thread."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from runstream.events.protocol import (
     receipt_of,
 )
 from runstream.sender.assets import AssetUploads
-from runstream.sender.lane import Lane, Target
+from runstream.sender.channel import Channel, Target
 from runstream.sender.transport import Answer, Unreachable
 from runstream.sender.writers import SpooledWriter
 
@@ -120,14 +120,14 @@ def problem(status: int, headers: Mapping[str, str] | None = None, **fields: Any
 
 
 class Bench:
-    """A lane with its gateway and clock."""
+    """A channel with its gateway and clock."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.spool = tmp_path
         self.time = Time()
         self.gateway = Gateway(self.time)
         self.uploads = AssetUploads(self.gateway, {}, lambda: 0.5, lambda: self.time.now_s)
-        self.lane = Lane(Target(URL, None), self.gateway, self.uploads, self.time.clock(), lambda: 0.5)
+        self.channel = Channel(Target(URL, None), self.gateway, self.uploads, self.time.clock(), lambda: 0.5)
         self.made = 0
 
     def writer(self, **options: int) -> SpoolMaker:
@@ -139,20 +139,20 @@ class Bench:
 
     def adopt(self, maker: SpoolMaker) -> SpooledWriter:
         writer = SpooledWriter(maker.folder, maker.info, self.spool / "rejected", self.time.clock())
-        self.lane.adopt(writer)
+        self.channel.adopt(writer)
         return writer
 
     def run(self, for_s: float) -> None:
-        """Let the lane do what it wants to, the time passing only while it rests."""
+        """Let the channel do what it wants to, the time passing only while it rests."""
         until_s = self.time.now_s + for_s
         for _ in range(100_000):
-            rest_s = self.lane.step()
+            rest_s = self.channel.step()
             assert rest_s >= 0
             if self.time.now_s + rest_s > until_s:
                 break
             self.time.now_s += rest_s
         else:
-            raise AssertionError("the lane never rests")
+            raise AssertionError("the channel never rests")
         self.time.now_s = until_s
 
     def sent(self, maker: SpoolMaker) -> dict[int, Record]:
