@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from runstream.events.positions import Positions
 from runstream.private import make_tight
-from runstream_infra.documented import DESCRIBED
 from runstream_infra.figures import EmbeddedFigures
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import StartFailed, first_of, guarded_runner, listen, stop_on_signals
+from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.settings import ServerSettings
 from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
@@ -26,7 +26,7 @@ from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.mending import MendingStore
 from runstream_processors.worker.guarding import CrashDirectory
 from runstream_processors.worker.loop import Worker
-from runstream_protocols.all import ACCESS, add_reads, add_writes
+from runstream_protocols.all import ACCESS, ROUTES, add_reads, add_writes
 from runstream_protocols.protocol import ReadingSide, WritingSide
 from runstream_query.http.routes import add_query
 from runstream_query.lookup import StoreLookup
@@ -193,7 +193,8 @@ def application(
         log=parts.log,
         assets=parts.assets,
         settings=settings.limits.query,
-        described=DESCRIBED,
+        others=OWN_ROUTES,
+        protocols=ROUTES,
     )
     add_reads(app, ReadingSide(parts.store, parts.progress, parts.assets, settings.limits.query))
     return app

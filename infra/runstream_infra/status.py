@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from runstream_query.answers import Answer, encode_json
 from runstream_query.problems import problem_of
 from runstream_service.access import Action
 from runstream_service.log import LogReader
-from runstream_service.routing import add_route
+from runstream_service.routing import Call, Route, add_routes, plain_handler, tagged
 from runstream_service.store import QueryClass, StoreError, StoreReader
 from runstream_service.visibility import Visibility
 
@@ -34,34 +35,60 @@ class ServerStatus(Answer):
     disk_total_bytes: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    log: LogReader
+    store: StoreReader
+    visibility: Visibility
+    data_dir: Path | None
+
+
+async def show_status(parts: _Parts, call: Call[None]) -> web.Response:
+    """Return how the server is doing."""
+    next_offsets = await parts.log.next_offsets()
+    visible = parts.visibility.visible()
+    try:
+        counted = await parts.store.query(
+            "SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause", of=QueryClass.PROBE
+        )
+    except StoreError as error:
+        raise problem_of(error) or error from error
+    quarantined = {row["cause"]: row["n"] for row in counted.to_pylist()}
+    disk = await asyncio.to_thread(shutil.disk_usage, parts.data_dir) if parts.data_dir is not None else None
+    status = ServerStatus(
+        version=VERSION,
+        visible=str(visible),
+        lag_records=lag_records(next_offsets, visible),
+        quarantined_records=sum(quarantined.values()),
+        quarantined_by_cause=quarantined,
+        disk_free_bytes=disk.free if disk else None,
+        disk_total_bytes=disk.total if disk else None,
+    )
+    return web.Response(body=encode_json(status), headers={"Content-Type": "application/json"})
+
+
+ROUTES: Final = tagged(
+    "operations",
+    (
+        Route(
+            "GET",
+            STATUS_PATH,
+            Action.OPERATE,
+            "How the server is doing",
+            show_status,
+            response=ServerStatus,
+            head=True,
+        ),
+    ),
+)
+
+
 def add_status(
     app: web.Application, *, log: LogReader, store: StoreReader, visibility: Visibility, data_dir: Path | None
 ) -> None:
-    """Add the route, before the application starts."""
-
-    async def show(_: web.Request) -> web.Response:
-        next_offsets = await log.next_offsets()
-        visible = visibility.visible()
-        try:
-            counted = await store.query(
-                "SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause", of=QueryClass.PROBE
-            )
-        except StoreError as error:
-            raise problem_of(error) or error from error
-        quarantined = {row["cause"]: row["n"] for row in counted.to_pylist()}
-        disk = await asyncio.to_thread(shutil.disk_usage, data_dir) if data_dir is not None else None
-        status = ServerStatus(
-            version=VERSION,
-            visible=str(visible),
-            lag_records=lag_records(next_offsets, visible),
-            quarantined_records=sum(quarantined.values()),
-            quarantined_by_cause=quarantined,
-            disk_free_bytes=disk.free if disk else None,
-            disk_total_bytes=disk.total if disk else None,
-        )
-        return web.Response(body=encode_json(status), headers={"Content-Type": "application/json"})
-
-    add_route(app, "GET", STATUS_PATH, show, Action.OPERATE, head=True)
+    """Add ROUTES, before the application starts."""
+    parts = _Parts(log, store, visibility, data_dir)
+    add_routes(app, ROUTES, lambda route: plain_handler(route, parts))
 
 
 def lag_records(next_offsets: Mapping[int, int], visible: Positions) -> int:

@@ -11,7 +11,8 @@ PROTOCOLS: Final[tuple[Protocol, ...]] = (COMET,)
 
 ACCESS: Final = tuple(protocol.access for protocol in PROTOCOLS)
 LOCATIONS: Final = tuple(location for protocol in PROTOCOLS for location in protocol.locations)
-DESCRIBED: Final = tuple(route for protocol in PROTOCOLS for route in (*protocol.reads, *protocol.writes))
+#: All routes of each protocol, by its name.
+ROUTES: Final = {protocol.name: (*protocol.reads, *protocol.writes) for protocol in PROTOCOLS}
 
 
 def add_writes(app: web.Application, side: WritingSide) -> None:

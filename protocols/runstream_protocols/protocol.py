@@ -11,11 +11,11 @@ from enum import StrEnum
 from aiohttp import web
 
 from runstream_ingest.gateway.routes import Gateway
-from runstream_query.http.described import Described
 from runstream_query.settings import QuerySettings
 from runstream_service.assets import AssetReader, AssetStorage
 from runstream_service.lookup import Lookup
 from runstream_service.protocols import ProtocolAccess
+from runstream_service.routing import Route
 from runstream_service.store import StoreReader
 from runstream_service.visibility import Visibility
 
@@ -77,8 +77,8 @@ class Protocol:
     address: str
     access: ProtocolAccess
     locations: tuple[Location, ...]
-    writes: tuple[Described, ...]
-    reads: tuple[Described, ...]
+    writes: tuple[Route, ...]
+    reads: tuple[Route, ...]
     add_writes: Callable[[web.Application, WritingSide], None]
     add_reads: Callable[[web.Application, ReadingSide], None]
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from aiohttp import web
+
 from runstream_service.problems import Problem
 
 
@@ -59,6 +61,13 @@ class Grant:
     scope: Scope = EVERYTHING
 
 
+def _scope(grants: tuple[Grant, ...], action: Action) -> Scope:
+    scopes = [grant.scope for grant in grants if action in grant.actions]
+    if any(scope.workspaces is EVERY_WORKSPACE for scope in scopes):
+        return EVERYTHING
+    return Scope(frozenset().union(*(scope.workspaces or () for scope in scopes)))
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Whoever a request comes from. `name` stands in logs and metrics; it opens nothing."""
@@ -90,6 +99,18 @@ def reading_principal(name: str) -> Principal:
     return Principal(name, (Grant(READING),))
 
 
+#: Every program of this machine, on a server without keys.
+LOCAL: Final = full_principal("local")
+#: Whoever a request comes from, once it has been let in.
+PRINCIPAL: Final = web.RequestKey("runstream_principal", Principal)
+
+
+def principal_of(request: web.Request) -> Principal:
+    """Return whoever a request comes from. Where nobody is authenticated, that is a program of this machine."""
+    principal: Principal = request.get(PRINCIPAL, LOCAL)
+    return principal
+
+
 def authorize(principal: Principal, action: Action, workspace: str | None = None) -> Problem | None:
     """Return why the principal may not do the action, or None if it may.
 
@@ -111,10 +132,3 @@ def authorize(principal: Principal, action: Action, workspace: str | None = None
         f"The key {principal.name} may not {action.value}{where}: use a key that has the right, or ask whoever runs "
         "the server for it.",
     )
-
-
-def _scope(grants: tuple[Grant, ...], action: Action) -> Scope:
-    scopes = [grant.scope for grant in grants if action in grant.actions]
-    if any(scope.workspaces is EVERY_WORKSPACE for scope in scopes):
-        return EVERYTHING
-    return Scope(frozenset().union(*(scope.workspaces or () for scope in scopes)))

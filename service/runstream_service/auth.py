@@ -17,6 +17,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from runstream_service.access import (
+    LOCAL,
+    PRINCIPAL,
     READING,
     Action,
     Grant,
@@ -43,10 +45,6 @@ MIN_KEY_CHARS: Final = 16
 _NAME_CHARS: Final = 8
 #: Behind a key, where keys are given to a server: it opens what only reads. The key itself is what stands before it.
 READ_SUFFIX: Final = ":read"
-#: Whoever a request comes from, once `auth_middleware` has let it in.
-PRINCIPAL: Final = web.RequestKey("runstream_principal", Principal)
-#: Every program of this machine, on a server without keys.
-LOCAL: Final = full_principal("local")
 #: Programs of this machine at OPEN_PATHS, on a server with keys that allows them to go without one.
 _LOCAL_OPERATOR: Final = Principal("local", (Grant(frozenset({Action.OPERATE})),))
 #: Whoever shows no key where none is needed.
@@ -153,7 +151,7 @@ def auth_middleware(
             hosts = _hosts_of(request)
             if is_open:
                 _check_local(request, hosts, named)
-            writes = action is not None and action not in READING and request.path not in open_paths
+            writes = action is not None and action not in READING
             problem = judge_request(
                 request, writes=writes, is_open=is_open, hosts=hosts, program_headers=program_headers
             )

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 
 from runstream_service.access import Action
 from runstream_service.auth import may_see_reasons
-from runstream_service.routing import add_route
+from runstream_service.routing import Call, Route, add_routes, plain_handler, tagged
 
 #: Asked on every /readyz: returns None when its part is ready, else the reason in words. May raise: then that is it.
 ReadinessCheck = Callable[[], Awaitable[str | None]]
@@ -41,31 +43,86 @@ def key_counter(registry: CollectorRegistry) -> Callable[[str | None], None]:
     return lambda name: counter.labels(name or "refused").inc()
 
 
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """`checks` has "ok" or the reason, by the name of each part."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Operations:
+    registry: CollectorRegistry
+    checks: Mapping[str, ReadinessCheck]
+
+
+async def show_health(operations: _Operations, call: Call[None]) -> web.Response:
+    """Tell that the process answers."""
+    return web.Response(body=_ALIVE, content_type="application/json", charset="utf-8")
+
+
+async def show_readiness(operations: _Operations, call: Call[None]) -> web.Response:
+    """Tell whether each part is ready; why not, where `may_see_reasons` allows it."""
+    named = operations.checks
+    reasons = await asyncio.gather(*(_reason(check) for check in named.values()))
+    told = {name: reason or "ok" for name, reason in zip(named, reasons, strict=True)}
+    ready = not any(reasons)
+    shown = told if may_see_reasons(call.request) else {}
+    return web.json_response({"ready": ready, "checks": shown}, status=200 if ready else 503)
+
+
+async def show_metrics(operations: _Operations, call: Call[None]) -> web.Response:
+    """Return the metrics in Prometheus' text form."""
+    return web.Response(body=generate_latest(operations.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+ROUTES: Final = tagged(
+    "operations",
+    (
+        Route(
+            "GET",
+            "/healthz",
+            Action.OPERATE,
+            "Whether the process answers",
+            show_health,
+            response=Health,
+            head=True,
+        ),
+        Route(
+            "GET",
+            "/readyz",
+            Action.OPERATE,
+            "Whether the server can do its work",
+            show_readiness,
+            response=Readiness,
+            statuses=(200, 503),
+            head=True,
+        ),
+        Route(
+            "GET",
+            "/metrics",
+            Action.OPERATE,
+            "Figures for Prometheus",
+            show_metrics,
+            media=("text/plain",),
+            head=True,
+        ),
+    ),
+)
+
+
 def add_operations(
     app: web.Application, registry: CollectorRegistry, checks: Mapping[str, ReadinessCheck] | None = None
 ) -> None:
-    """Add the three routes. `checks` by name may still grow until the application runs.
-
-    `/readyz` names the checks and their reasons only where `may_see_reasons` allows it.
-    """
-    named = checks if checks is not None else {}
-
-    async def healthz(_: web.Request) -> web.Response:
-        return web.Response(body=_ALIVE, content_type="application/json", charset="utf-8")
-
-    async def readyz(request: web.Request) -> web.Response:
-        reasons = await asyncio.gather(*(_reason(check) for check in named.values()))
-        told = {name: reason or "ok" for name, reason in zip(named, reasons, strict=True)}
-        ready = not any(reasons)
-        shown = told if may_see_reasons(request) else {}
-        return web.json_response({"ready": ready, "checks": shown}, status=200 if ready else 503)
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    add_route(app, "GET", "/healthz", healthz, Action.OPERATE, head=True)
-    add_route(app, "GET", "/readyz", readyz, Action.OPERATE, head=True)
-    add_route(app, "GET", "/metrics", metrics, Action.OPERATE, head=True)
+    """Add ROUTES. `checks` by name may still grow until the application runs."""
+    operations = _Operations(registry, checks if checks is not None else {})
+    add_routes(app, ROUTES, lambda route: plain_handler(route, operations))
 
 
 async def _reason(check: ReadinessCheck) -> str | None:

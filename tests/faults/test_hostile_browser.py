@@ -16,7 +16,7 @@ from runstream_infra.settings import ServerSettings
 from runstream_service.access import READING
 from runstream_service.auth import ApiKeys
 from runstream_service.origins import ANSWER_HEADERS
-from runstream_service.routing import actions
+from runstream_service.routing import routes_of
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0", "Accept": "*/*", "Accept-Language": "en"}
 IMAGE = {**BROWSER, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
@@ -62,9 +62,9 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Test
 def routes_that_write(client: TestClient[Any, Any]) -> list[tuple[str, str]]:
     """All but those whose action changes nothing, and the probe of Comet's client."""
     found = []
-    for route, action in actions(client.server.app).items():  # type: ignore[union-attr]
+    for route, ours in routes_of(client.server.app).items():  # type: ignore[union-attr]
         path = route.resource.canonical.replace("{", "").replace("}", "") if route.resource else ""
-        if action not in READING and not path.endswith("/ping"):
+        if ours.action not in READING and not path.endswith("/ping"):
             found.append((route.method, path))
     return found
 
@@ -90,8 +90,8 @@ async def test_no_route_that_writes_takes_what_pages_send(client: TestClient[Any
 
 async def test_what_answers_head_reads(client: TestClient[Any, Any]) -> None:
     """HEAD may come from any page that is shown in an old browser."""
-    for route, action in actions(client.server.app).items():  # type: ignore[union-attr]
-        if route.method == "HEAD" and action not in READING:
+    for route, ours in routes_of(client.server.app).items():  # type: ignore[union-attr]
+        if route.method == "HEAD" and ours.action not in READING:
             assert route.resource is not None
             assert route.resource.canonical == "/ingest/v1/assets/{sha256}"
 

@@ -20,7 +20,7 @@ from runstream_service.access import Action
 from runstream_service.auth import ApiKeys, auth_middleware
 from runstream_service.origins import add_answer_headers
 from runstream_service.problems import problem_middleware
-from runstream_service.routing import add_route
+from runstream_service.routing import Call, Route, add_routes, plain_handler
 
 #: A browser starts in a second or two; on a busy machine it takes many.
 BROWSER_S = 120.0
@@ -111,24 +111,27 @@ class Target:
             self.done.append(request.match_info["name"])
             return web.Response()
 
-        async def read(_: web.Request) -> web.Response:
+        async def read(_: None, call: Call[None]) -> web.Response:
             return web.json_response({"secret": "of the runs"})
 
-        async def page(_: web.Request) -> web.Response:
+        async def page(_: None, call: Call[None]) -> web.Response:
             headers = {"Content-Security-Policy": "default-src * 'unsafe-inline'"}
             return web.Response(text=self.page, content_type="text/html", headers=headers)
 
-        async def file(request: web.Request) -> web.Response:
-            name = request.match_info["name"]
+        async def file(_: None, call: Call[None]) -> web.Response:
+            name = call.path["name"]
             kind = "text/html" if name.endswith("html") else "image/svg+xml"
             return web.Response(text=FILE, headers=file_headers(name, kind))
 
         app = web.Application(middlewares=[noted, problem_middleware(), auth_middleware(ApiKeys())])
         add_answer_headers(app)
         app.router.add_route("*", "/write/{name}", write)
-        add_route(app, "GET", "/read", read, Action.READ)
-        add_route(app, "GET", "/page", page, Action.READ)
-        add_route(app, "GET", "/file/{name}", file, Action.READ)
+        routes = (
+            Route("GET", "/read", Action.READ, "Data", read),
+            Route("GET", "/page", Action.READ, "A page", page),
+            Route("GET", "/file/{name}", Action.READ, "A file", file),
+        )
+        add_routes(app, routes, lambda route: plain_handler(route, None))
         return app
 
 
@@ -140,7 +143,7 @@ class Other:
         self.told: asyncio.Queue[str] = asyncio.Queue()
 
     def application(self) -> web.Application:
-        async def page(_: web.Request) -> web.Response:
+        async def page(_: None, call: Call[None]) -> web.Response:
             return web.Response(text=self.page, content_type="text/html")
 
         async def done(request: web.Request) -> web.Response:

@@ -19,7 +19,7 @@ from runstream_service.auth import ApiKeys, auth_middleware
 from runstream_service.metrics import add_operations
 from runstream_service.problems import problem_middleware
 from runstream_service.proxies import TRUSTED_PROXIES, TrustedProxies, client_address, forwarded_client
-from runstream_service.routing import add_route
+from runstream_service.routing import Call, Route, add_routes, plain_handler
 
 KEY = "0123456789abcdef-key"
 BY_KEY = {"Authorization": f"Bearer {KEY}"}
@@ -46,11 +46,11 @@ async def serving(keys: tuple[str, ...] = (), trusted: tuple[str, ...] = (), **o
     app = web.Application(middlewares=[problem_middleware(), auth_middleware(ApiKeys.from_plain(keys), **options)])
     app[TRUSTED_PROXIES] = TrustedProxies.of(trusted)
 
-    async def who(request: web.Request) -> web.Response:
-        return web.Response(text=client_address(request))
+    async def who(_: None, call: Call[None]) -> web.Response:
+        return web.Response(text=client_address(call.request))
 
-    add_route(app, "GET", "/who", who, Action.READ)
-    add_route(app, "GET", "/api/v1/runs", who, Action.READ)
+    routes = [Route("GET", path, Action.READ, "Who asks", who) for path in ("/who", "/api/v1/runs")]
+    add_routes(app, routes, lambda route: plain_handler(route, None))
     add_operations(app, CollectorRegistry(), {"log": sick})
     async with running(web.AppRunner(app)) as url:
         yield url

@@ -15,7 +15,7 @@ from runstream_infra.settings import ServerSettings
 from runstream_protocols.comet.access import ACCESS
 from runstream_service.access import READING
 from runstream_service.auth import ApiKeys, InvalidKey
-from runstream_service.routing import actions
+from runstream_service.routing import routes_of
 
 WRITER, READER = "a-key-that-may-write-0", "a-key-that-only-reads"
 KEYS = [WRITER, f"{READER}:read"]
@@ -41,14 +41,14 @@ async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
 async def test_what_can_be_written_refuses_them_and_what_is_read_does_not(client: TestClient[Any, Any]) -> None:
     """Each route is asked with nonsense: what comes behind the keys may find that wrong, but only that."""
     allowed, refused = set(), set()
-    for route, action in actions(client.server.app).items():  # type: ignore[union-attr]
+    for route, ours in routes_of(client.server.app).items():  # type: ignore[union-attr]
         path = route.resource.canonical.replace("{", "").replace("}", "")  # type: ignore[union-attr]
         if path == "/api/v1/live":
             continue  # it does not end
         async with client.request(route.method, path, headers=READ) as answer:
             if answer.status == 403 and route.method != "HEAD":
                 assert (await answer.json(content_type=None))["type"] == "urn:runstream:problem:read-only", path
-        assert (answer.status == 403) == (action not in READING and path not in ACCESS.open_paths), path
+        assert (answer.status == 403) == (ours.action not in READING and path not in ACCESS.open_paths), path
         (refused if answer.status == 403 else allowed).add((route.method, path))
     assert {
         ("POST", "/ingest/v1/frames"),

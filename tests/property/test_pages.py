@@ -27,6 +27,7 @@ from runstream_query.repositories.statements.pages import Question, count_statem
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import Clock
 from runstream_query.settings import QuerySettings
+from runstream_service.access import EVERYTHING
 from runstream_service.visibility import Progress
 
 #: A writer that was heard of now is silent already: so runs are lost, and their duration still ends now.
@@ -66,7 +67,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Context, 
     for run in runs:
         if run.texts["status"] == "running" and run.id in silent:
             run.texts["status"] = "crashed"
-    yield Context(store, Progress(), None, LocalAssets(folder / "assets"), QuerySettings(), lambda: NOW_US), runs
+    yield (
+        Context(
+            store, Progress(), None, LocalAssets(folder / "assets"), QuerySettings(), lambda: NOW_US, scope=EVERYTHING
+        ),
+        runs,
+    )
     asyncio.run(store.close())
 
 

@@ -18,8 +18,8 @@ from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures,
 from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
-from runstream_infra.documented import DESCRIBED
 from runstream_infra.listening import StartFailed, guarded_runner, listen, stop_on_signals
+from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.status import add_status
 from runstream_infra.upkeep import keep_up
 from runstream_ingest.gateway.routes import add_gateway
@@ -33,7 +33,7 @@ from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.guarding import CrashDirectory, locked_slot
 from runstream_processors.worker.loop import Worker
-from runstream_protocols.all import ACCESS, add_reads, add_writes
+from runstream_protocols.all import ACCESS, ROUTES, add_reads, add_writes
 from runstream_protocols.protocol import ReadingSide, WritingSide
 from runstream_query.http.routes import add_query
 from runstream_query.lookup import StoreLookup
@@ -139,7 +139,8 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
             log=log,
             assets=assets,
             settings=limits,
-            described=DESCRIBED,
+            others=OWN_ROUTES,
+            protocols=ROUTES,
         )
         add_reads(app, ReadingSide(store, visibility, assets, limits))
         async with _listening(app, registry, settings, on_ready):

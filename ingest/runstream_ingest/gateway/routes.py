@@ -1,6 +1,5 @@
 """Putting the gateway into an application."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -10,22 +9,24 @@ from prometheus_client import CollectorRegistry, Counter
 
 from runstream_ingest.gateway.append import Appender, FramesHandler
 from runstream_ingest.gateway.assets import AssetsHandler
-from runstream_ingest.gateway.commands import CommandsHandler
+from runstream_ingest.gateway.commands import Commands, CommandsHandler
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
+from runstream_ingest.gateway.responses import Acknowledgement, CommandAnswer, StoredAsset
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
 from runstream_service.access import Action
 from runstream_service.assets import AssetStorage
 from runstream_service.log import LogWriter
-from runstream_service.problems import Problem, client_left, problem_of
-from runstream_service.routing import add_route
+from runstream_service.problems import Handler, Problem, client_left, problem_of
+from runstream_service.routing import Call, Route, add_routes, call_of, tagged
 from runstream_service.visibility import Visibility
 
 #: As nginx counts it. No client sees it.
 _CLIENT_LEFT: Final = 499
 
-_Handler = Callable[[web.Request], Awaitable[web.Response]]
+_BYTES: Final = ("application/octet-stream",)
+_ASSET: Final = "/ingest/v1/assets/{sha256}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,71 @@ class Gateway:
     settings: GatewaySettings
 
 
+@dataclass(frozen=True, slots=True)
+class _Handlers:
+    frames: FramesHandler
+    commands: CommandsHandler
+    assets: AssetsHandler
+    figures: GatewayFigures
+
+
+async def take_frames(handlers: _Handlers, call: Call[None]) -> web.Response:
+    """Append the frames of a request to the log."""
+    return await handlers.frames(call.request)
+
+
+async def append_commands(handlers: _Handlers, call: Call[None]) -> web.Response:
+    """Append the commands of a request to the log."""
+    return await handlers.commands(call.request)
+
+
+async def find_asset(handlers: _Handlers, call: Call[None]) -> web.Response:
+    """Tell whether an asset is stored."""
+    return await handlers.assets.head(call.request)
+
+
+async def store_asset(handlers: _Handlers, call: Call[None]) -> web.Response:
+    """Store an asset."""
+    return await handlers.assets.put(call.request)
+
+
+ROUTES: Final = tagged(
+    "ingest",
+    (
+        Route(
+            "POST",
+            "/ingest/v1/frames",
+            Action.LOG,
+            "Take in frames of writers",
+            take_frames,
+            response=Acknowledgement,
+            request_media=_BYTES,
+        ),
+        Route(
+            "POST",
+            "/ingest/v1/commands",
+            Action.EDIT,
+            "Append control events",
+            append_commands,
+            Commands,
+            CommandAnswer,
+            statuses=(200, 202),
+        ),
+        Route("HEAD", _ASSET, Action.LOG, "Whether a file is stored", find_asset, statuses=(200, 404)),
+        Route(
+            "PUT",
+            _ASSET,
+            Action.LOG,
+            "Store a file",
+            store_asset,
+            response=StoredAsset,
+            request_media=_BYTES,
+            statuses=(200, 201),
+        ),
+    ),
+)
+
+
 def add_gateway(
     app: web.Application,
     *,
@@ -47,7 +113,7 @@ def add_gateway(
     settings: GatewaySettings,
     registry: CollectorRegistry | None = None,
 ) -> Gateway:
-    """Add the gateway's routes to an application, which is to have `problem_middleware` and `auth_middleware`.
+    """Add ROUTES to an application, which is to have `problem_middleware` and `auth_middleware`.
 
     The application uses the log, the storage and the visibility, and closes none of them. Figures go into `registry`
     (a new one if it is None).
@@ -55,25 +121,28 @@ def add_gateway(
     figures = GatewayFigures(registry if registry is not None else CollectorRegistry())
     pressure = Pressure(settings, visibility, figures)
     appender = Appender(log, pressure, figures)
-    asset_handler = AssetsHandler(assets, pressure, settings, figures)
-    frames = FramesHandler(appender, pressure, settings, figures)
-    commands = CommandsHandler(CommandWriter(appender), pressure, settings, figures)
-    add_route(app, "POST", "/ingest/v1/frames", _counted(figures, "frames", frames), Action.LOG)
-    add_route(app, "POST", "/ingest/v1/commands", _counted(figures, "commands", commands), Action.EDIT)
-    add_route(app, "HEAD", "/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.head), Action.LOG)
-    add_route(app, "PUT", "/ingest/v1/assets/{sha256}", _counted(figures, "assets", asset_handler.put), Action.LOG)
+    handlers = _Handlers(
+        FramesHandler(appender, pressure, settings, figures),
+        CommandsHandler(CommandWriter(appender), pressure, settings, figures),
+        AssetsHandler(assets, pressure, settings, figures),
+        figures,
+    )
+    add_routes(app, ROUTES, lambda route: _counted(route, handlers))
     return Gateway(appender, pressure, figures, settings)
 
 
-def _counted(figures: GatewayFigures, route: str, handler: _Handler) -> _Handler:
+def _counted(route: Route, handlers: _Handlers) -> Handler:
+    label = route.path.split("/")[3]  # frames, commands, assets
+
     @cache  # of few statuses; finding the counter costs more than counting
     def requests(status: int) -> Counter:
-        return figures.requests.labels(route, str(status))
+        return handlers.figures.requests.labels(label, str(status))
 
-    async def counted(request: web.Request) -> web.Response:
+    async def handle(request: web.Request) -> web.StreamResponse:
         status = 500
         try:
-            response = await handler(request)
+            response = await route.handler(handlers, call_of(route, request, None))
+            assert isinstance(response, web.StreamResponse)
             status = response.status
             return response
         except Exception as error:
@@ -86,4 +155,4 @@ def _counted(figures: GatewayFigures, route: str, handler: _Handler) -> _Handler
         finally:
             requests(status).inc()
 
-    return counted
+    return handle

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from runstream_service.auth import LOCAL, PRINCIPAL
+from runstream_service.access import principal_of
 from runstream_service.proxies import client_address
 
 _IPV6_NETWORK_BITS: Final = 64
@@ -19,7 +19,7 @@ def accounts_of(request: web.Request | None) -> tuple[str, str]:
     proxy (of IPv6 the network, of which a machine has one)."""
     if request is None:
         return "the gateway's key", "the gateway's address"
-    return _accounts(request.get(PRINCIPAL, LOCAL).name, client_address(request))
+    return _accounts(principal_of(request).name, client_address(request))
 
 
 @lru_cache(1024)  # for every request, of few keys and addresses; these two alone decide

@@ -6,9 +6,9 @@ from aiohttp import web
 
 from runstream_protocols.comet.access import ACCESS
 from runstream_protocols.comet.paths import ADDRESS, LOCATIONS
-from runstream_protocols.comet.reads.routes import DESCRIBED as READS
+from runstream_protocols.comet.reads.routes import ROUTES as READS
 from runstream_protocols.comet.reads.routes import add_comet
-from runstream_protocols.comet.writes.routes import DESCRIBED as WRITES
+from runstream_protocols.comet.writes.routes import ROUTES as WRITES
 from runstream_protocols.comet.writes.routes import add_comet_writes
 from runstream_protocols.protocol import Protocol, ReadingSide, WritingSide
 

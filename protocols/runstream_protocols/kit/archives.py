@@ -10,7 +10,7 @@ from aiohttp import web
 
 from runstream.filenames import safe_names
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import POSITION_HEADER
+from runstream_query.http.serving import POSITION_HEADER
 from runstream_service.assets import AssetMissing
 from runstream_service.disposition import FILE_POLICY, content_disposition
 from runstream_service.problems import Problem

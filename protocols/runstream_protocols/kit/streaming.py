@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import POSITION_HEADER
+from runstream_query.http.serving import POSITION_HEADER
 
 #: Characters that are made into JSON at once: 1 ms.
 _TEXT_CHARS: Final = 131_072

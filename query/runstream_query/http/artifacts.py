@@ -26,12 +26,14 @@ from runstream_query.answers import (
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
-from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.files import file_headers, send_file
 from runstream_query.http.past import require_foldable, time_of
+from runstream_query.http.requests import Asked, AskedOfPast
 from runstream_query.repositories.artifacts import ARTIFACT_ORDER, ArtifactQuery, ArtifactRecord, VersionRecord
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.events import About
+from runstream_service.access import Action
+from runstream_service.routing import Call, Route
 
 R = TypeVar("R", ArtifactRecord, VersionRecord)
 
@@ -231,15 +233,26 @@ def _record(kind: type[R], row: Mapping[str, Any]) -> R:
 
 _ARTIFACTS: Final = "/api/v1/artifacts"
 _VERSIONS: Final = f"{_ARTIFACTS}/{{artifact}}/versions"
-ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint("GET", _ARTIFACTS, "Artifacts", list_artifacts, AskedArtifacts, Artifacts),
-    Endpoint("GET", "/api/v1/runs/{run}/artifacts", "Versions that came from a run", list_of_run, Asked, RunArtifacts),
-    Endpoint("GET", f"{_ARTIFACTS}/{{artifact}}", "An artifact", show_artifact, AskedOfPast, Artifact),
-    Endpoint("GET", _VERSIONS, "Versions of an artifact", list_versions, AskedVersions, ArtifactVersions),
-    Endpoint("GET", f"{_VERSIONS}/{{ordinal}}", "A version", show_version, AskedOfPast, ArtifactVersionDetail),
-    Endpoint(
+ROUTES: Final[Iterable[Route]] = (
+    Route("GET", _ARTIFACTS, Action.READ, "Artifacts", list_artifacts, AskedArtifacts, Artifacts),
+    Route(
+        "GET",
+        "/api/v1/runs/{run}/artifacts",
+        Action.READ,
+        "Versions that came from a run",
+        list_of_run,
+        Asked,
+        RunArtifacts,
+    ),
+    Route("GET", f"{_ARTIFACTS}/{{artifact}}", Action.READ, "An artifact", show_artifact, AskedOfPast, Artifact),
+    Route("GET", _VERSIONS, Action.READ, "Versions of an artifact", list_versions, AskedVersions, ArtifactVersions),
+    Route(
+        "GET", f"{_VERSIONS}/{{ordinal}}", Action.READ, "A version", show_version, AskedOfPast, ArtifactVersionDetail
+    ),
+    Route(
         "GET",
         f"{_VERSIONS}/{{ordinal}}/file",
+        Action.READ,
         "The bytes of a version's file",
         download,
         AskedFile,

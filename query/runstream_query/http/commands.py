@@ -16,9 +16,11 @@ from runstream_model.past import last_had_effect
 from runstream_query.answers import CommandOutcome
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import Asked, Call, Endpoint
 from runstream_query.http.past import require_foldable
+from runstream_query.http.requests import Asked
 from runstream_query.repositories.events import About, EventRecord
+from runstream_service.access import Action
+from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
 
 _COMMAND: Final = re.compile(r"([0-9a-f]{32})-([0-9]{1,18})")
@@ -86,14 +88,15 @@ def _about(own: EventRecord) -> About | None:
     return None
 
 
-ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint(
+ROUTES: Final[Iterable[Route]] = (
+    Route(
         "GET",
         "/api/v1/commands/{command}",
+        Action.READ,
         "What came of a command",
         outcome,
         AskedOutcome,
         CommandOutcome,
-        reads=QueryClass.LOOKUP,
+        query_class=QueryClass.LOOKUP,
     ),
 )

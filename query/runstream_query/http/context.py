@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar, TypeVarTuple
 
@@ -12,16 +12,16 @@ import pyarrow as pa
 from runstream.events.positions import InvalidPositions, Positions
 from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
-from runstream_query.http.described import Described
 from runstream_query.http.outgoing import Outgoing
 from runstream_query.repositories import Repositories
 from runstream_query.repositories.reader import Usage
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import Clock
 from runstream_query.settings import QuerySettings
-from runstream_service.access import EVERYTHING, Scope
+from runstream_service.access import NOTHING, Scope
 from runstream_service.assets import AssetReader
 from runstream_service.log import LogReader
+from runstream_service.routing import Route
 from runstream_service.store import QueryClass, StoreReader
 from runstream_service.visibility import Visibility
 
@@ -39,20 +39,20 @@ class Context:
     settings: QuerySettings
     #: Microseconds since 1970 UTC.
     now_us: Callable[[], int]
-    #: Routes of the application that are not this service's, for the document.
-    described: Sequence[Described] = ()
+    #: The routes of each OpenAPI document, by its name.
+    documents: Mapping[str, Sequence[Route]] = field(default_factory=dict)
     #: Set when the server begins to stop: live streams end.
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     #: The live streams that are open, and what those with the same scope share, by scope.
     feeds: dict[Any, Any] = field(default_factory=dict)
     live: set[object] = field(default_factory=set)
-    #: The OpenAPI document as it is sent, once somebody asked for it.
-    document: dict[str, bytes] = field(default_factory=dict)
+    #: The OpenAPI documents as they are sent, once somebody asked for them.
+    encoded_documents: dict[str, bytes] = field(default_factory=dict)
     #: What is on its way to readers, and the reads of the past that fold at the moment; made for the application.
     outgoing: Outgoing = field(default=None)  # type: ignore[assignment]
     folding: asyncio.Semaphore = field(default=None)  # type: ignore[assignment]
-    #: What this request may see.
-    scope: Scope = EVERYTHING
+    #: What this request may see: nothing, before it is known whose it is.
+    scope: Scope = NOTHING
     #: What this request reads by, in slots of the class of its queries.
     repositories: Repositories = field(default=None)  # type: ignore[assignment]
 
@@ -72,9 +72,9 @@ class Context:
     def clock(self, now_us: int | None = None) -> Clock:
         return Clock(self.now_us() if now_us is None else now_us, round(self.settings.silence_s * 1_000_000))
 
-    def for_request(self, of: QueryClass) -> Self:
-        """The context of one request, whose queries are of this class."""
-        return dataclasses.replace(self, repositories=Repositories.over(self.store, of))
+    def for_request(self, of: QueryClass, scope: Scope) -> Self:
+        """Return the context of one request, whose queries are of this class and see this scope."""
+        return dataclasses.replace(self, scope=scope, repositories=Repositories.over(self.store, of))
 
     async def table(self, sql: str, parameters: Parameters) -> pa.Table:
         """The result of a statement. Raises what `StoreReader.query` raises."""

@@ -25,10 +25,12 @@ from runstream_query.answers import (
 from runstream_query.errors import LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
-from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint, Handler
 from runstream_query.http.globs import chosen, chosen_condition
 from runstream_query.http.past import folded, summaries_of_past, time_of
+from runstream_query.http.requests import Asked, AskedOfPast
 from runstream_query.repositories.statements.parameters import Parameters
+from runstream_service.access import Action
+from runstream_service.routing import Call, Handler, Route
 from runstream_service.store import QueryClass
 
 #: What a list shows of a text that has no room in it.
@@ -261,22 +263,33 @@ async def list_experiments(context: Context, call: Call[AskedExperiments]) -> Ex
 
 
 _RUN: Final = "/api/v1/runs/{run}"
-ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint("GET", "/api/v1/workspaces", "Workspaces", list_workspaces, Asked, Workspaces),
-    Endpoint("GET", "/api/v1/projects", "Projects", list_projects, AskedProjects, Projects),
-    Endpoint("GET", "/api/v1/experiments", "Experiments", list_experiments, AskedExperiments, Experiments),
-    Endpoint("GET", f"{_RUN}/parameters", "Parameters", attributes_of("parameter"), AskedOfPast, Attributes),
-    Endpoint("GET", f"{_RUN}/others", "Other values", attributes_of("other"), AskedOfPast, Attributes),
-    Endpoint("GET", f"{_RUN}/environment", "Environment", attributes_of("environment"), AskedOfPast, Attributes),
-    Endpoint("GET", f"{_RUN}/summaries", "Summaries of a run's metrics", run_summaries, AskedSummaries, Summaries),
-    Endpoint(
+ROUTES: Final[Iterable[Route]] = (
+    Route("GET", "/api/v1/workspaces", Action.READ, "Workspaces", list_workspaces, Asked, Workspaces),
+    Route("GET", "/api/v1/projects", Action.READ, "Projects", list_projects, AskedProjects, Projects),
+    Route("GET", "/api/v1/experiments", Action.READ, "Experiments", list_experiments, AskedExperiments, Experiments),
+    Route("GET", f"{_RUN}/parameters", Action.READ, "Parameters", attributes_of("parameter"), AskedOfPast, Attributes),
+    Route("GET", f"{_RUN}/others", Action.READ, "Other values", attributes_of("other"), AskedOfPast, Attributes),
+    Route(
+        "GET", f"{_RUN}/environment", Action.READ, "Environment", attributes_of("environment"), AskedOfPast, Attributes
+    ),
+    Route(
+        "GET",
+        f"{_RUN}/summaries",
+        Action.READ,
+        "Summaries of a run's metrics",
+        run_summaries,
+        AskedSummaries,
+        Summaries,
+    ),
+    Route(
         "POST",
         "/api/v1/summaries",
+        Action.READ,
         "Summaries of many runs",
         many_summaries,
         AskedManySummaries,
         Summaries,
-        reads=QueryClass.HEAVY,
+        query_class=QueryClass.HEAVY,
     ),
-    Endpoint("GET", f"{_RUN}/history", "Control events of a run", history, AskedHistory, History),
+    Route("GET", f"{_RUN}/history", Action.READ, "Control events of a run", history, AskedHistory, History),
 )

@@ -60,7 +60,7 @@ class ScopeChanges:
     """What changed in a scope, as messages. Raises what the store raises."""
 
     def __init__(self, context: Context, scope: Scope) -> None:
-        self._context = context.for_request(QueryClass.LIVE)
+        self._context = context.for_request(QueryClass.LIVE, context.scope)
         self._scope = scope
 
     async def behind(self, seen: Positions, visible: Positions) -> AsyncIterator[bytes]:

@@ -13,12 +13,15 @@ from runstream_query.answers import Asset, Assets, Output, OutputPiece
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
-from runstream_query.http.endpoint import POSITION_HEADER, Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.past import folded, time_of
+from runstream_query.http.requests import Asked, AskedOfPast
+from runstream_query.http.serving import POSITION_HEADER
 from runstream_query.repositories.statements.parameters import Parameters
+from runstream_service.access import Action
 from runstream_service.assets import AssetMissing
 from runstream_service.disposition import FILE_POLICY, content_disposition
 from runstream_service.problems import Problem
+from runstream_service.routing import Call, Route
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 _COLUMNS: Final = "run, asset, name, kind, sha256, size_bytes, content_type, step, metadata, at, context"
@@ -199,8 +202,19 @@ async def output_page(
 
 
 _RUN: Final = "/api/v1/runs/{run}"
-ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint("GET", f"{_RUN}/assets", "Files of a run", list_assets, AskedAssets, Assets),
-    Endpoint("GET", f"{_RUN}/assets/{{asset}}", "A file's bytes", download, Asked, None, ("application/octet-stream",)),
-    Endpoint("GET", f"{_RUN}/output", "What a run printed", show_output, AskedOutput, Output, ("text/plain",)),
+ROUTES: Final[Iterable[Route]] = (
+    Route("GET", f"{_RUN}/assets", Action.READ, "Files of a run", list_assets, AskedAssets, Assets),
+    Route(
+        "GET",
+        f"{_RUN}/assets/{{asset}}",
+        Action.READ,
+        "A file's bytes",
+        download,
+        Asked,
+        None,
+        ("application/octet-stream",),
+    ),
+    Route(
+        "GET", f"{_RUN}/output", Action.READ, "What a run printed", show_output, AskedOutput, Output, ("text/plain",)
+    ),
 )

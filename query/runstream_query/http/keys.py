@@ -5,8 +5,9 @@ from typing import Final
 
 from runstream_query.answers import Answer
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import Asked, Call, Endpoint
-from runstream_service.auth import LOCAL, PRINCIPAL
+from runstream_query.http.requests import Asked
+from runstream_service.access import LOCAL, Action
+from runstream_service.routing import Call, Route
 
 
 class KeyRights(Answer):
@@ -19,10 +20,10 @@ class KeyRights(Answer):
 
 async def show_key(context: Context, call: Call[Asked]) -> KeyRights:
     """Whose request it is."""
-    principal = call.request.get(PRINCIPAL, LOCAL)
+    principal = call.principal
     return KeyRights(name=None if principal is LOCAL else principal.name, may_write=principal.may_change)
 
 
-ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint("GET", "/api/v1/key", "What the key of the request opens", show_key, Asked, KeyRights),
+ROUTES: Final[Iterable[Route]] = (
+    Route("GET", "/api/v1/key", Action.READ, "What the key of the request opens", show_key, Asked, KeyRights),
 )

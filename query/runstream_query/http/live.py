@@ -16,11 +16,14 @@ from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.events.positions import InvalidPositions, Positions
+from runstream_query.answers import Changes
 from runstream_query.errors import InvalidRequest, TooBusy
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import MAX_POSITION_CHARS, Asked, Call, Endpoint
 from runstream_query.http.feeds import Feed, Scope
+from runstream_query.http.requests import MAX_POSITION_CHARS, Asked
+from runstream_service.access import Action
 from runstream_service.protocol import keep_little_unsent
+from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -60,10 +63,12 @@ async def live(context: Context, call: Call[AskedLive]) -> web.StreamResponse:
 
 @contextmanager
 def _feed(context: Context, scope: Scope) -> Iterator[Feed]:
-    """The feed of a scope, which the first stream begins and the last one ends."""
-    feed: Feed | None = context.feeds.get(scope)
+    """The feed of a scope, which the first stream begins and the last one ends. Who may see different workspaces has
+    different feeds."""
+    key = (context.scope, scope)
+    feed: Feed | None = context.feeds.get(key)
     if feed is None or feed.is_over:
-        feed = context.feeds[scope] = Feed(context, scope)
+        feed = context.feeds[key] = Feed(context, scope)
     feed.streams += 1
     try:
         yield feed
@@ -71,8 +76,8 @@ def _feed(context: Context, scope: Scope) -> Iterator[Feed]:
         feed.streams -= 1
         if not feed.streams:
             feed.end()
-            if context.feeds.get(scope) is feed:
-                del context.feeds[scope]
+            if context.feeds.get(key) is feed:
+                del context.feeds[key]
 
 
 def _since(text: str | None) -> Positions | None:
@@ -149,15 +154,17 @@ class _Stream:
             await response.write(data)
 
 
-ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint(
+ROUTES: Final[Iterable[Route]] = (
+    Route(
         "GET",
         "/api/v1/live",
+        Action.READ,
         "Changes as they become visible",
         live,
         AskedLive,
         None,
         (EVENT_STREAM,),
-        reads=QueryClass.LIVE,
+        media_models=(Changes,),
+        query_class=QueryClass.LIVE,
     ),
 )

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from runstream_query.errors import TooBusy
 from runstream_query.settings import QuerySettings
-from runstream_service.auth import LOCAL, PRINCIPAL
+from runstream_service.access import LOCAL, principal_of
 from runstream_service.proxies import client_address
 
 #: How often a request that takes long looks whether its client is still there.
@@ -112,7 +112,7 @@ def outgoing_of(app: web.Application, settings: QuerySettings) -> Outgoing:
 
 def account_of(request: web.Request) -> str:
     """Whose request it is: the name of its key, or its address, also behind a trusted proxy."""
-    principal = request.get(PRINCIPAL, LOCAL)
+    principal = principal_of(request)
     return f"address {client_address(request)}" if principal is LOCAL else f"key {principal.name}"
 
 

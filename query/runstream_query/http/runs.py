@@ -15,15 +15,17 @@ from runstream_query.filters.parser import parse, parse_field
 from runstream_query.filters.printer import print_field
 from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, fields_of
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import Asked, AskedOfPast, Call, Endpoint
 from runstream_query.http.pages import page_rows, shown_rows
 from runstream_query.http.past import folded, run_row_of_past
+from runstream_query.http.requests import Asked, AskedOfPast
 from runstream_query.http.writers import writers_now, writers_of_past
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.statements.order import DEFAULT_SORT, SortKey, parse_sort, question_of, split_fields
 from runstream_query.repositories.statements.pages import Question, count_statement
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import RUN_COLUMNS
+from runstream_service.access import Action
+from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
 
 MAX_COLUMNS: Final = 500
@@ -268,16 +270,26 @@ async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
     return RunDetail(run=run_row(rows[run]), clock_ahead_s=ahead_s, writers=writers, **counts[0])
 
 
-ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint("GET", "/api/v1/runs", "Runs: filter, sort, page, columns", list_runs, AskedRuns, Runs, reads=class_of),
-    Endpoint(
+ROUTES: Final[Iterable[Route]] = (
+    Route(
+        "GET",
+        "/api/v1/runs",
+        Action.READ,
+        "Runs: filter, sort, page, columns",
+        list_runs,
+        AskedRuns,
+        Runs,
+        query_class=class_of,
+    ),
+    Route(
         "POST",
         "/api/v1/runs/query",
+        Action.READ,
         "The same, with a long question in the body",
         list_runs,
         AskedRuns,
         Runs,
-        reads=class_of,
+        query_class=class_of,
     ),
-    Endpoint("GET", "/api/v1/runs/{run}", "One run", show_run, AskedOfPast, RunDetail),
+    Route("GET", "/api/v1/runs/{run}", Action.READ, "One run", show_run, AskedOfPast, RunDetail),
 )

@@ -20,9 +20,10 @@ from runstream.events.positions import Positions
 from runstream_query.answers import Curve, Envelope, Series
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import POSITION_HEADER, AskedOfPast, Call, Endpoint
 from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.past import EPOCH
+from runstream_query.http.requests import AskedOfPast
+from runstream_query.http.serving import POSITION_HEADER
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.series import (
     BUCKET_STEPS,
@@ -41,6 +42,8 @@ from runstream_query.repositories.statements.series import (
     step_width,
     unnamed_points_statement,
 )
+from runstream_service.access import Action
+from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
@@ -469,25 +472,27 @@ async def _stream(
             return response
 
 
-ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint(
+ROUTES: Final[Iterable[Route]] = (
+    Route(
         "POST",
         "/api/v1/series",
+        Action.READ,
         "Curves of many runs and metrics",
         many_series,
         AskedSeries,
         Series,
         (ARROW,),
-        reads=QueryClass.HEAVY,
+        query_class=QueryClass.HEAVY,
     ),
-    Endpoint(
+    Route(
         "GET",
         "/api/v1/runs/{run}/series",
+        Action.READ,
         "Curves of one run",
         one_series,
         AskedOneSeries,
         Series,
         (ARROW,),
-        reads=QueryClass.HEAVY,
+        query_class=QueryClass.HEAVY,
     ),
 )

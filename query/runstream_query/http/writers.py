@@ -10,8 +10,8 @@ from runstream_model.past import PastRun
 from runstream_query.answers import OddClock, OddClocks, Writer
 from runstream_query.clocks import Heard, clock_ahead_s, is_odd
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import Asked, Call, Endpoint
 from runstream_query.http.past import time_of
+from runstream_query.http.requests import Asked
 from runstream_query.repositories.statements.clocks import (
     facts_statement,
     newest_point_statement,
@@ -20,7 +20,9 @@ from runstream_query.repositories.statements.clocks import (
 )
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import within
+from runstream_service.access import Action
 from runstream_service.log import LogError, LogReader
+from runstream_service.routing import Call, Route
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Each candidate is three short statements.
@@ -133,8 +135,14 @@ def _us(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
-ENDPOINTS: Final[Iterable[Endpoint]] = (
-    Endpoint(
-        "GET", "/api/v1/clocks", "Running runs whose clock is far from the server's", list_odd_clocks, Asked, OddClocks
+ROUTES: Final[Iterable[Route]] = (
+    Route(
+        "GET",
+        "/api/v1/clocks",
+        Action.READ,
+        "Running runs whose clock is far from the server's",
+        list_odd_clocks,
+        Asked,
+        OddClocks,
     ),
 )

@@ -8,9 +8,11 @@ import random
 import re
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
+
+from pydantic.fields import FieldInfo
 
 from fuzzing.contract import make_commands
 from fuzzing.events import golden_events
@@ -21,7 +23,8 @@ from fuzzing.requests import PROGRAM, Request
 from fuzzing.values import Pairs, as_bytes, json_bytes, mutated, odd_text, odd_value, some_changes
 from runstream_protocols.comet.reads.routes import ROUTES as COMET_READS
 from runstream_protocols.comet.writes.routes import ROUTES as COMET_WRITES
-from runstream_query.http.routes import ENDPOINTS
+from runstream_query.http.routes import ROUTES
+from runstream_service.routing import Route
 
 #: Experiments and runs that are there before the attack (`setup.py`).
 KEYS: Final = tuple(f"fuzzexperiment{number:034d}" for number in range(4))
@@ -226,8 +229,8 @@ def _path(rng: random.Random, path: str) -> str:
 
 def make_comet_write(rng: random.Random) -> bytes:
     route = rng.choice(_WRITES)
-    path = _path(rng, rng.choice(route.paths))
-    members: Any = _members(rng, route.handle)
+    path = _path(rng, route.path)
+    members: Any = _members(rng, route.handler)
     if route.method == "GET":
         if rng.random() < 0.5:
             members = mutated(rng, members)
@@ -241,18 +244,18 @@ def make_comet_write(rng: random.Random) -> bytes:
 
 def make_comet_upload(rng: random.Random) -> bytes:
     route = rng.choice(_UPLOADS)
-    path = _path(rng, rng.choice(route.paths))
+    path = _path(rng, route.path)
     kind, body = multipart(rng)
     pairs = [
         ("experimentKey", rng.choice(KEYS)),
-        *[(name, _fitting(rng, name)) for name in _names_of(route.handle) if rng.random() < 0.6],
+        *[(name, _fitting(rng, name)) for name in _names_of(route.handler) if rng.random() < 0.6],
     ]
     request = Request(route.method, path + query_string(rng, pairs), [("Content-Type", kind)], body)
     return _sent(rng, request)
 
 
-_WRITES: Final = [route for route in COMET_WRITES if not route.multipart]
-_UPLOADS: Final = [route for route in COMET_WRITES if route.multipart]
+_WRITES: Final = [route for route in COMET_WRITES if not route.request_media]
+_UPLOADS: Final = [route for route in COMET_WRITES if route.request_media]
 
 
 def _asked(rng: random.Random, name: str) -> Any:
@@ -320,25 +323,29 @@ def _read(rng: random.Random, method: str, path: str, names: Sequence[str]) -> b
     return _sent(rng, Request(method, path + query_string(rng, pairs[:40])))
 
 
+def _fields(route: Route) -> Mapping[str, FieldInfo]:
+    return route.request.model_fields if route.request is not None else {}
+
+
 def make_read(rng: random.Random) -> bytes:
-    endpoint = rng.choice(_READS)
-    return _read(rng, endpoint.method, _path(rng, endpoint.path), list(endpoint.asked.model_fields))
+    route = rng.choice(_READS)
+    return _read(rng, route.method, _path(rng, route.path), list(_fields(route)))
 
 
-_READS: Final = [endpoint for endpoint in ENDPOINTS if endpoint.path not in _STREAMS]
+_READS: Final = [route for route in ROUTES if route.path not in _STREAMS]
 
 
 def make_comet_read(rng: random.Random) -> bytes:
     route = rng.choice(COMET_READS)
-    names = [field.alias or name for name, field in route.asked.model_fields.items()]
-    return _read(rng, route.method, _path(rng, rng.choice(route.paths)), names)
+    names = [field.alias or name for name, field in _fields(route).items()]
+    return _read(rng, route.method, _path(rng, route.path), names)
 
 
 def make_anything(rng: random.Random) -> bytes:
     """Any method at any path, paths that are none."""
-    paths = [endpoint.path for endpoint in ENDPOINTS if endpoint.path not in _STREAMS]
-    paths += [path for route in COMET_WRITES for path in route.paths]
-    paths += [path for route in COMET_READS for path in route.paths]
+    paths = [route.path for route in ROUTES if route.path not in _STREAMS]
+    paths += [route.path for route in COMET_WRITES]
+    paths += [route.path for route in COMET_READS]
     paths += ["/", "/healthz", "/readyz", "/metrics", "/api/v1/status", "/ingest/v1/frames", "/ingest/v1/commands"]
     path = _path(rng, rng.choice(paths))
     if rng.random() < 0.3:

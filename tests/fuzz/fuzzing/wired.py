@@ -18,7 +18,7 @@ from runstream import API
 from runstream.errors import RunstreamError
 from runstream.sender.responses import meaning_of
 from runstream.sender.transport import HttpTransport, Unreachable
-from runstream_query.http.routes import ENDPOINTS
+from runstream_query.http.routes import ROUTES
 
 #: Requests that one call may make before the server says no more: an answer that always has a next page would go on
 #: for ever.
@@ -80,7 +80,7 @@ def _server() -> Scripted:
 @functools.cache
 def _schemas() -> Mapping[str, Mapping[str, Any]]:
     """JSON schemas of answers by path."""
-    return {one.path: one.answer.model_json_schema() for one in ENDPOINTS if one.answer is not None}
+    return {one.path: one.response.model_json_schema() for one in ROUTES if one.response is not None}
 
 
 def instance(rng: random.Random, schema: Mapping[str, Any], whole: Mapping[str, Any], depth: int = 6) -> Any:

@@ -17,7 +17,7 @@ from query_service import CountingStore, Service
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store.chdb import ChdbStore
-from runstream_protocols.comet.reads.routes import DESCRIBED, add_comet
+from runstream_protocols.comet.reads.routes import ROUTES, add_comet
 from runstream_query import QuerySettings, add_query
 from runstream_service.problems import problem_middleware
 
@@ -49,7 +49,7 @@ async def service(module_store: ChdbStore, tmp_path: Path, settings: QuerySettin
         assets=service.assets,
         settings=settings,
         now_us=lambda: service.now_us,
-        described=DESCRIBED,
+        protocols={"comet": ROUTES},
     )
     add_comet(
         app,

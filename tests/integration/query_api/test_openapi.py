@@ -1,9 +1,11 @@
 """The document says what the service does: every route is in it, and answers have the form that it promises."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from query_artifacts import insert_artifacts
 from query_rows import NOW_US, asset, attribute, insert_points, run, watermark
 from query_service import Service
@@ -11,8 +13,9 @@ from schemas import conforms
 
 from runstream.events.artifacts import ArtifactFile, ArtifactVersionLogged, artifact_id
 from runstream.events.control import RunArchived
-from runstream_protocols.comet.reads.routes import DESCRIBED as COMET
-from runstream_query.http.routes import ENDPOINTS
+from runstream_protocols.comet.reads.routes import ROUTES as COMET
+from runstream_query.http.routes import ROUTES
+from runstream_service.routing import Route
 
 
 async def filled(service: Service) -> None:
@@ -36,17 +39,21 @@ async def filled(service: Service) -> None:
     await insert_points(service.store, "a", "m", np.arange(5), np.array([1.0, np.nan, np.inf, -np.inf, 2.0]))
 
 
-async def test_every_route_is_in_the_document(service: Service) -> None:
-    document = await service.get("openapi.json")
-    routes = {
-        (route.method, route.resource.canonical)
-        for route in service.client.server.app.router.routes()
-        if route.method != "HEAD"
-    }
+@pytest.mark.parametrize(("name", "routes"), [("openapi.json", ROUTES), ("openapi/comet.json", COMET)])
+async def test_a_document_has_the_routes_of_one_interface(service: Service, name: str, routes: Sequence[Route]) -> None:
+    document = await service.get(name)
     documented = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert documented == routes == {(route.method, route.path) for route in (*ENDPOINTS, *COMET)}
-    names = [item["operationId"] for path in document["paths"].values() for item in path.values()]
-    assert len(set(names)) == len(names)
+    assert documented == {(route.method, route.path) for route in routes}
+    operations = [item for path in document["paths"].values() for item in path.values()]
+    assert len({item["operationId"] for item in operations}) == len(operations)
+    assert {tag for item in operations for tag in item["tags"]} == {tag["name"] for tag in document["tags"]}
+    assert all(item["tags"] for item in operations)
+
+
+async def test_a_protocol_that_is_not_there_has_no_document(service: Service) -> None:
+    for name in ("nobody", "runstream"):
+        problem = await service.get(f"openapi/{name}.json", status=404)
+        assert "there are comet" in problem["detail"]
 
 
 async def test_every_json_answer_fits_its_schema(service: Service) -> None:
@@ -58,23 +65,23 @@ async def test_every_json_answer_fits_its_schema(service: Service) -> None:
         "/api/v1/series": {"runs": ["a"], "metrics": ["m"], "max_points": 3, "by": "time"},
     }
     checked = 0
-    for endpoint in ENDPOINTS:
-        operation = document["paths"][endpoint.path][endpoint.method.lower()]
+    for route in ROUTES:
+        operation = document["paths"][route.path][route.method.lower()]
         content = operation["responses"]["200"]["content"]
         schema = content.get("application/json", {}).get("schema")
         if schema is None:
             continue
-        path = re.sub(r"\{run\}", "a", endpoint.path).removeprefix("/api/v1/")
+        path = re.sub(r"\{run\}", "a", route.path).removeprefix("/api/v1/")
         path = path.replace("{command}", f"{'c' * 32}-0").replace("{ordinal}", "1")
         path = path.replace("{artifact}", artifact_id("w", None, "model", "m"))
-        if endpoint.method == "POST":
-            answer = await service.post(path, bodies[endpoint.path])
+        if route.method == "POST":
+            answer = await service.post(path, bodies[route.path])
         else:
             needed = {"series": {"metrics": "m"}, "commands": {"key": "c"}}
             query = next((needed[word] for word in path.split("/") if word in needed), {})
             answer = await service.get(path, **query)
         conforms(answer, schema, document)
-        assert any(answer.values()), f"{endpoint.path} answered nothing that could be checked"
+        assert any(answer.values()), f"{route.path} answered nothing that could be checked"
         checked += 1
     assert checked >= 15
 

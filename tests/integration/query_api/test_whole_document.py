@@ -1,5 +1,5 @@
-"""The OpenAPI document of the embedded server: every route of the application is in it, whoever answers it, and the
-answers have the form that it promises."""
+"""The OpenAPI documents of the embedded server: every route of the application is in exactly one, whoever answers it,
+and the responses have the form that it promises."""
 
 import asyncio
 import hashlib
@@ -16,15 +16,18 @@ from schemas import conforms
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_frame
 from runstream.events.names import project_id
-from runstream_infra.documented import DESCRIBED
 from runstream_infra.embedded import application, open_parts
+from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.settings import ServerSettings
-from runstream_protocols.all import DESCRIBED as PROTOCOLS
+from runstream_protocols.all import PROTOCOLS
 from runstream_protocols.comet.protocol import COMET
+from runstream_service.access import Action
 from runstream_service.auth import ApiKeys
+from runstream_service.routing import routes_of
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+DOCUMENTS = ("openapi", *(f"openapi/{protocol.name}" for protocol in PROTOCOLS))
 
 
 @pytest.fixture
@@ -40,33 +43,44 @@ async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
         await worker
 
 
-async def document_of(client: TestClient[Any, Any]) -> dict[str, Any]:
-    async with client.get("/api/v1/openapi.json") as response:
+async def document_of(client: TestClient[Any, Any], name: str = "openapi") -> dict[str, Any]:
+    async with client.get(f"/api/v1/{name}.json") as response:
         document: dict[str, Any] = await response.json()
         return document
 
 
-async def test_every_route_of_the_server_is_in_the_document(client: TestClient[Any, Any]) -> None:
-    document = await document_of(client)
-    routes = {
-        (route.method, route.resource.canonical)
-        for route in client.server.app.router.routes()
-        if route.resource is not None
+async def test_every_route_of_the_server_is_in_exactly_one_document(client: TestClient[Any, Any]) -> None:
+    app = client.server.app  # type: ignore[union-attr]
+    assert set(app.router.routes()) == set(routes_of(app)), "a route was added in another way than by `add_routes`"
+    documents = [await document_of(client, name) for name in DOCUMENTS]
+    documented = [
+        (method.upper(), path) for document in documents for path, item in document["paths"].items() for method in item
+    ]
+    assert len(set(documented)) == len(documented)
+    assert set(documented) == {(route.method, route.path) for route in routes_of(app).values()}
+    assert set(documents[0]["paths"]) == {
+        route.path for route in routes_of(app).values() if route.path.startswith(("/api/v1/", "/ingest/")) or route.head
     }
-    # Every GET answers HEAD too: that goes without saying.
-    routes -= {("HEAD", path) for method, path in routes if method == "GET"}
-    documented = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert documented == routes
-    names = [item["operationId"] for path in document["paths"].values() for item in path.values()]
-    assert len(set(names)) == len(names)
 
 
-async def test_every_reference_of_the_document_leads_somewhere(client: TestClient[Any, Any]) -> None:
-    document = await document_of(client)
+async def test_every_route_has_an_action_and_models(client: TestClient[Any, Any]) -> None:
+    for route in routes_of(client.server.app).values():  # type: ignore[union-attr]
+        assert isinstance(route.action, Action), route.path
+        assert route.summary
+        assert route.tags, route.path
+        assert route.response is not None or route.media or route.method == "HEAD", route.path
+        if route.method not in ("GET", "HEAD"):
+            assert route.request is not None or route.request_media, route.path
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_every_reference_of_a_document_leads_somewhere(client: TestClient[Any, Any], name: str) -> None:
+    document = await document_of(client, name)
     text = json.dumps(document)
     wanted = {piece.split('"')[0] for piece in text.split('"$ref": "#/components/schemas/')[1:]}
     assert wanted <= document["components"]["schemas"].keys()
-    assert {"ServerStatus", "Commands", "Writer", "Summaries"} <= wanted
+    own = {"ServerStatus", "Commands", "Writer", "Summaries"}
+    assert own <= wanted if name == "openapi" else not own & wanted
 
 
 async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
@@ -95,7 +109,7 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
             known = path.replace(SHA256, "{sha256}")
             await fits(response, document["paths"][known][method.lower()]["responses"][str(status)], document)
             checked.add((method, known))
-    assert checked == {(route.method, route.path) for route in DESCRIBED if route not in PROTOCOLS}
+    assert checked == {(route.method, route.path) for route in OWN_ROUTES}
 
 
 async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
@@ -128,7 +142,7 @@ async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any,
         "assetName": "f.bin",
         "modelName": "f.bin",
     }
-    document = await document_of(client)
+    document = await document_of(client, "openapi/comet")
     for route in COMET.reads:
         content = {"params": query} if route.method == "GET" else {"json": bodies[route.path.partition("/v2/")[2]]}
         async with client.request(route.method, route.path.replace("{item}", item), **content) as response:
@@ -139,7 +153,7 @@ async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any,
 
 
 async def test_what_comets_client_writes_is_answered_as_the_document_says(client: TestClient[Any, Any]) -> None:
-    document = await document_of(client)
+    document = await document_of(client, "openapi/comet")
     key = {"experimentKey": "0" * 32}
     begun = {**key, "teamName": "w", "projectName": "p", "local_timestamp": 1_000_000}
     async with client.post("/clientlib/logger/add/run", json=begun) as response:

@@ -19,9 +19,9 @@ from runstream_service.access import (
     full_principal,
     reading_principal,
 )
-from runstream_service.auth import PRINCIPAL, ApiKeys, auth_middleware
+from runstream_service.auth import ApiKeys, auth_middleware
 from runstream_service.problems import problem_middleware
-from runstream_service.routing import add_route
+from runstream_service.routing import Call, Route, add_routes, plain_handler
 
 Client = TestClient[web.Request, web.Application]
 
@@ -82,12 +82,12 @@ async def client() -> AsyncIterator[Client]:
     keys = ApiKeys(((hashlib.sha256(b"the-key").digest(), LOGS_IN_A),))
     app = web.Application(middlewares=[problem_middleware(), auth_middleware(keys)])
 
-    async def name(request: web.Request) -> web.Response:
-        return web.Response(text=request[PRINCIPAL].name)
+    async def name(_: None, call: Call[None]) -> web.Response:
+        return web.Response(text=f"{call.principal.name} {sorted(call.scope.workspaces or ['everywhere'])}")
 
-    for action in Action:
-        add_route(app, "GET", f"/{action}", name, action, head=action is Action.READ)
-    app.router.add_get("/unnamed", name)
+    routes = [Route("GET", f"/{action}", action, "Who asks", name, head=action is Action.READ) for action in Action]
+    add_routes(app, routes, lambda route: plain_handler(route, None))
+    app.router.add_get("/unnamed", plain_handler(routes[0], None))
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -108,7 +108,7 @@ async def test_the_middleware_authorizes_the_action_of_the_route(client: Client,
     async with client.get(path, headers={"Authorization": "Bearer the-key"}) as response:
         assert response.status == status
         if status == 200:
-            assert await response.text() == "logs-in-a"
+            assert await response.text() == f"logs-in-a {['a' if path == '/log' else 'everywhere']}"
     async with client.get(path) as response:
         assert response.status == 401, "who asks comes before what is asked"
 

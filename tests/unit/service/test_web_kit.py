@@ -20,7 +20,6 @@ from runstream_protocols.comet.access import ACCESS, VERSION_PATH
 from runstream_service.access import Action
 from runstream_service.assets import AssetMissing, AssetUnavailable
 from runstream_service.auth import (
-    PRINCIPAL,
     ApiKeys,
     InsecureBind,
     InvalidKey,
@@ -31,7 +30,7 @@ from runstream_service.log import LogUnavailable
 from runstream_service.logs import configure_logging
 from runstream_service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
 from runstream_service.problems import Problem, problem_middleware
-from runstream_service.routing import add_route
+from runstream_service.routing import Call, Route, add_routes, plain_handler
 
 KEY = "0123456789abcdef-key"
 
@@ -49,10 +48,10 @@ async def serving(app: web.Application) -> AsyncIterator[tuple[str, aiohttp.Clie
 def guarded(keys: ApiKeys, **options: Any) -> web.Application:
     app = web.Application(middlewares=[problem_middleware(), auth_middleware(keys, protocols=(ACCESS,), **options)])
 
-    async def who(request: web.Request) -> web.Response:
-        return web.Response(text=request[PRINCIPAL].name)
+    async def who(_: None, call: Call[None]) -> web.Response:
+        return web.Response(text=call.principal.name)
 
-    add_route(app, "GET", "/who", who, Action.READ)
+    add_routes(app, [Route("GET", "/who", Action.READ, "Who asks", who)], lambda route: plain_handler(route, None))
     add_operations(app, CollectorRegistry())
     return app
 

@@ -5,7 +5,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 from pydantic import Field as ModelField
 from pydantic.alias_generators import to_camel
 
@@ -23,7 +23,7 @@ class CometAnswer(Answer):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings", alias_generator=to_camel, populate_by_name=True)
 
 
-def encode(answer: Answer) -> bytes:
+def encode(answer: BaseModel) -> bytes:
     """The answer as UTF-8 JSON."""
     return answer.model_dump_json(by_alias=True).encode()
 

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
 
 from runstream_query.errors import InvalidRequest
-from runstream_query.http.endpoint import check_values, read_bounded
+from runstream_query.http.requests import check_values, read_bounded
 
 
 class CometAsked(BaseModel):

@@ -36,9 +36,11 @@ from runstream_protocols.kit.archives import stream_zip
 from runstream_query.answers import Asset
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
-from runstream_query.http.endpoint import Asked, Call
 from runstream_query.http.files import AskedAssets as AskedNativeAssets
 from runstream_query.http.files import download, list_assets
+from runstream_query.http.requests import Asked
+from runstream_service.access import Action
+from runstream_service.routing import Call
 
 _HISTOGRAM: Final = "histogram_combined_3d"
 #: What a page can show by itself.
@@ -73,7 +75,7 @@ async def assets_of(context: Context, request: web.Request, key: str) -> list[As
 async def files_of(context: Context, request: web.Request, key: str) -> list[Asset]:
     """The assets, and what has a method of its own in Comet. Raises NotFound."""
     await require_row(context, key)
-    listed = await list_assets(context, Call(request, {"run": key}, AskedNativeAssets()))
+    listed = await list_assets(context, Call.of(request, {"run": key}, AskedNativeAssets(), Action.READ))
     return listed.assets
 
 
@@ -116,7 +118,7 @@ async def asset(context: Context, request: web.Request, asked: AskedAsset) -> we
         return await send_registered(context, request, *of_model)
     await require_row(context, asked.experiment_key)
     path = {"run": asked.experiment_key, "asset": asked.asset_id}
-    return await download(context, Call(request, path, Asked()))
+    return await download(context, Call.of(request, path, Asked(), Action.READ))
 
 
 def model_of(asset: Asset) -> str:

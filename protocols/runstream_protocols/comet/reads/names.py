@@ -48,7 +48,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import newest_runs
-from runstream_service.auth import LOCAL, PRINCIPAL
+from runstream_service.access import LOCAL, principal_of
 
 #: The version of Comet's server whose reads are answered: each of the client's gates asks for this one or an older.
 VERSION: Final = "4.35.0"
@@ -68,7 +68,7 @@ async def version(context: Context, request: web.Request, asked: AskedNothing) -
 
 async def account(context: Context, request: web.Request, asked: AskedNothing) -> CometAccount:
     """There are no users, only keys: the name is that of the key (the beginning of its hash)."""
-    principal = request.get(PRINCIPAL, LOCAL)
+    principal = principal_of(request)
     name = principal.name if principal is LOCAL else f"key-{principal.name}"
     return CometAccount(user_name=name, default_workspace_name=DEFAULT_WORKSPACE)
 

@@ -27,6 +27,7 @@ from runstream_protocols.comet.reads.registry_history import fold_changes
 from runstream_protocols.kit.archives import stream_zip
 from runstream_query.http.context import Context
 from runstream_query.settings import QuerySettings
+from runstream_service.access import EVERYTHING
 from runstream_service.assets import AssetMissing
 from runstream_service.store import StoreReader
 from runstream_service.visibility import Progress
@@ -130,7 +131,7 @@ class NoStore(StoreReader):
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
-    return Context(NoStore(), Progress(), None, LocalAssets(tmp_path), QuerySettings(), lambda: 0)
+    return Context(NoStore(), Progress(), None, LocalAssets(tmp_path), QuerySettings(), lambda: 0, scope=EVERYTHING)
 
 
 async def stored(context: Context, *contents: bytes) -> list[tuple[str, str, int]]:

@@ -1,0 +1,90 @@
+"""Answering a request of a route: its parameters, the wait for a position, the handler, the JSON."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from runstream.events.names import RUN_ID
+from runstream_query.answers import Series, encode_json
+from runstream_query.encoding import json_pieces
+from runstream_query.errors import InvalidRequest
+from runstream_query.http.context import Context
+from runstream_query.http.outgoing import WRITE_BYTES, ended_with_connection
+from runstream_query.http.requests import Asked, AskedOfPast, read_parameters
+from runstream_query.problems import problem_of
+from runstream_service.problems import Handler
+from runstream_service.routing import Route, call_of
+from runstream_service.store import QueryClass
+
+POSITION_HEADER: Final = "Runstream-Position"
+#: What was read for an answer that is encoded at once: rows with values of this size take 2 ms, the worst (JSON texts
+#: of single digits) 6 ms. Looking for places to divide them would take as long again.
+_AT_ONCE_BYTES: Final = 524_288
+
+
+def handler_of(route: Route, context: Context) -> Handler:
+    """Return what answers the requests of a route."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await _serve(route, context, request)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem is None:
+                raise
+            raise problem from error
+
+    return handle
+
+
+async def _serve(route: Route, context: Context, request: web.Request) -> web.StreamResponse:
+    """Check the request, wait if it wants to, answer. Raises QueryError, StoreError."""
+    run = request.match_info.get("run")
+    if run is not None and not RUN_ID.match(run):
+        raise InvalidRequest(f"{run[:140]!r} cannot be a run id: look it up in /api/v1/runs", name="run")
+    asked = await read_parameters(route, request, context.settings.max_body_bytes)
+    await context.wait(asked.wait_for, asked.wait_s)
+    position = str(context.visibility.visible())
+    call = call_of(route, request, asked)
+    context = context.for_request(_class(route, asked), call.scope)
+    with ended_with_connection(request):
+        answer = await route.handler(context, call)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        headers = {"Content-Type": "application/json", POSITION_HEADER: position}
+        if not context.usage.is_large:
+            return web.Response(body=encode_json(answer), headers=headers)
+        return await send_large(context, request, answer, headers)
+
+
+def _class(route: Route, asked: Asked) -> QueryClass:
+    """Return the class of a request's queries: of the past it is HEAVY."""
+    if isinstance(asked, AskedOfPast) and asked.as_of is not None:
+        return QueryClass.HEAVY
+    return route.class_for(asked)
+
+
+def _encoded(answer: BaseModel, read_bytes: int, by_alias: bool) -> bytes:
+    # Points are the exception: their values take longer, and long lists are faster in pieces.
+    if read_bytes <= _AT_ONCE_BYTES and not isinstance(answer, Series):
+        return answer.model_dump_json(by_alias=by_alias).encode()
+    return b"".join(json_pieces(answer, by_alias=by_alias))
+
+
+async def send_large(
+    context: Context, request: web.Request, answer: BaseModel, headers: Mapping[str, str], *, by_alias: bool = False
+) -> web.StreamResponse:
+    """Encode in a thread, in pieces, and send piece by piece; what the reader has not taken yet counts as held."""
+    body = await asyncio.to_thread(_encoded, answer, context.usage.read_bytes, by_alias)
+    if len(body) <= WRITE_BYTES:
+        return web.Response(body=body, headers=headers)
+    async with context.outgoing.holding(len(body)):
+        response = web.StreamResponse(headers={**headers, "Content-Length": str(len(body))})
+        await response.prepare(request)
+        for begin in range(0, len(body), WRITE_BYTES):
+            await context.outgoing.write(request, response, body[begin : begin + WRITE_BYTES])
+        await response.write_eof()
+        return response
