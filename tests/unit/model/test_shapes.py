@@ -1,21 +1,66 @@
 """What stands elsewhere about the read models is what their projections say."""
 
 from dataclasses import fields
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from runstream.api import Asset, Experiment, Project, RunView, Summary
+from runstream.events import control
+from runstream.events.artifacts import ArtifactVersionLogged
+from runstream.events.control import AnyEvent
 from runstream.query.literals import SUMMARIES
 from runstream.query.variables import Metric
 from runstream_infra.cli.columns import row_members
 from runstream_infra.cli.export import run_columns, summary_columns
-from runstream_model.projections import PROJECTIONS, Projection
+from runstream_model.artifact_rows import ArtifactRows, Source
+from runstream_model.attributes import rows_from_events
+from runstream_model.catalog import fold_experiment, fold_project, row_from_experiment, row_from_project
+from runstream_model.history import rows_of_events
+from runstream_model.projections import PROJECTIONS
 from runstream_model.run_state import Status, placeholder, row_from_state
 from runstream_model.statistics import AGGREGATES, KEPT_POINTS, STATISTICS
 from runstream_model.summaries import SummaryFold
+from runstream_model.writer_marks import WriterMark, row_from_mark, row_of_commit
 from runstream_query import answers
 from runstream_query.filters import tree
+
+WRITER = "0" * 32
+
+
+def rows_of_folds() -> list[tuple[str, dict[str, Any]]]:
+    """A row of each table that a fold fills row by row."""
+    place = {"at_us": 1, "workspace": "w", "project": "p"}
+    logged = ArtifactVersionLogged(**place, artifact_type="model", name="net")
+    artifact_rows = ArtifactRows()
+    artifact_rows.fold({}, logged, Source(WRITER, 1, 0, 0), lambda _: True)
+    events: list[tuple[int, AnyEvent]] = [
+        (1, control.ParametersLogged(at_us=1, values={"lr": 1})),
+        (2, control.ParametersDeleted(at_us=1, names=("old",))),
+        (3, control.AssetLogged(at_us=1, asset_id="a", name="a", sha256="0" * 64, size_bytes=1)),
+        (4, control.AssetDeleted(at_us=1, asset_id="b")),
+        (5, control.OutputAppended(at_us=1, stream="stdout", text="x")),
+    ]
+    facts = rows_from_events("r", WRITER, events, 0, 0)
+    project = fold_project(None, control.ProjectCreated(**place))
+    experiment = fold_experiment(None, control.ExperimentCreated(**place, experiment="e"))
+    return [
+        ("run_states", row_from_state("r", placeholder(0), 0, 0)),
+        *(("attribute_states", row) for row in facts.attributes),
+        *(("asset_states", row) for row in facts.assets),
+        *(("output", row) for row in facts.output),
+        ("project_states", row_from_project(project, 0, 0)),
+        ("experiment_states", row_from_experiment(experiment, 0, 0)),
+        *((table, row) for table, rows in artifact_rows.take().items() for row in rows),
+        ("events", rows_of_events("r", WRITER, events, 0, 0)[0]),
+        ("watermark_states", row_from_mark("r", WRITER, WriterMark(), 0, 0)),
+        ("watermark_states", row_of_commit(0, 0, {"points": 0})),
+    ]
+
+
+def test_every_table_that_is_filled_row_by_row_has_a_row_here() -> None:
+    by_column = {"points", "summary_states"}
+    assert {table for table, _ in rows_of_folds()} == PROJECTIONS.keys() - by_column - {"quarantine"}
 
 
 def visible(table: str) -> list[str]:
@@ -115,14 +160,17 @@ def test_summaries_are_named_alike_everywhere() -> None:
     assert set(KEPT_POINTS) <= {statistic.name for statistic in STATISTICS}
 
 
-def test_a_fold_gives_the_stored_columns() -> None:
-    def stored(projection: Projection) -> list[str]:
-        return [column.name for column in projection.stored]
-
-    assert list(row_from_state("r", placeholder(0), 0, 0)) == stored(PROJECTIONS["run_states"])
+def test_the_fold_of_summaries_gives_the_stored_columns() -> None:
     columns, rows = SummaryFold().changed_columns()
     assert rows == 0
-    assert columns.keys() == set(stored(PROJECTIONS["summary_states"]))
+    assert columns.keys() == {column.name for column in PROJECTIONS["summary_states"].stored}
+
+
+@pytest.mark.parametrize(("table", "row"), rows_of_folds(), ids=lambda value: value if isinstance(value, str) else "")
+def test_folds_give_the_stored_columns(table: str, row: dict[str, Any]) -> None:
+    required = [column.name for column in PROJECTIONS[table].stored if column.blank is None]
+    assert [name for name in row if name in required] == required
+    assert row.keys() <= {column.name for column in PROJECTIONS[table].stored}
 
 
 def test_the_column_of_the_status_names_all_of_them() -> None:
