@@ -1,16 +1,14 @@
 """The embedded server as a process of its own: python server_child.py DIRECTORY PORT. Prints READY and its address.
 
-Its bounds are those of the environment."""
+Its settings are those of the environment, as those of `runstream up` are."""
 
 import os
 import sys
 from pathlib import Path
 
 from runstream_infra.embedded import run_embedded
-from runstream_infra.limits import Limits
 from runstream_infra.settings import ServerSettings
 
 if __name__ == "__main__":
-    limits = Limits().from_environment(os.environ)
-    settings = ServerSettings(data_dir=Path(sys.argv[1]), port=int(sys.argv[2]), limits=limits)
+    settings = ServerSettings.from_environment(os.environ, data_dir=Path(sys.argv[1]), port=int(sys.argv[2]))
     sys.exit(run_embedded(settings, lambda url: print("READY", url, flush=True)))

@@ -343,6 +343,18 @@ def test_the_base_install_is_enough_for_the_command_line(url: str) -> None:
             assert re.search(r"api-1 .* 0\.999 .*0\.1", done.stdout), "what the filter looks at is shown"
 
 
+def test_the_example_of_the_documentation_runs(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    [example] = re.findall(r"^```python\n(.*?)^```", document, re.DOTALL | re.MULTILINE)
+    monkeypatch.setenv("RUNSTREAM_URL", url)
+    exec(example, {})
+    printed = capsys.readouterr().out
+    assert "'kept'" in printed
+    assert printed.rstrip().endswith(VERSION)
+
+
 def test_no_public_method_is_left_out() -> None:
     # Artifacts and Comet's methods have tests of their own: test_artifacts_api.py, query_api/test_comet_methods.py.
     elsewhere = {"get", "get_experiment_asset", "get_experiment_asset_by_name"}
