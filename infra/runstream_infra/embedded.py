@@ -176,15 +176,16 @@ def application(
 
     add_operations(app, registry, {"worker": worker_ready, "store": store_ready})
     add_status(app, log=parts.log, store=parts.store, visibility=parts.progress, data_dir=settings.data_dir)
+    lookup = StoreLookup(lambda: parts.store)
     gateway = add_gateway(
         app,
         log=parts.log,
         assets=parts.assets,
         visibility=parts.progress,
         settings=settings.limits.gateway,
+        lookup=lookup,
         registry=registry,
     )
-    lookup = StoreLookup(lambda: parts.store)
     add_writes(app, WritingSide(gateway, parts.assets, lookup))
     add_query(
         app,

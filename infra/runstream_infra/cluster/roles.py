@@ -93,15 +93,16 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
         app, registry = _application(settings, {"brokers": _watched_brokers(settings, stack)})
         registry.register(GatewayProcessFigures(log, visibility))
         assets = settings.open_assets()
+        lookup = StoreLookup(lambda: visibility.store)
         gateway = add_gateway(
             app,
             log=log,
             assets=assets,
             visibility=visibility,
             settings=settings.limits.gateway,
+            lookup=lookup,
             registry=registry,
         )
-        lookup = StoreLookup(lambda: visibility.store)
         add_writes(app, WritingSide(gateway, assets, lookup))
         async with _listening(app, registry, settings, on_ready):
             await stop.wait()

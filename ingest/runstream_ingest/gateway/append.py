@@ -21,8 +21,10 @@ from runstream_ingest.gateway.frames import (
     verdict,
 )
 from runstream_ingest.gateway.pressure import Pressure
+from runstream_ingest.gateway.rights import WriterRights
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writers import Writer, Writers
+from runstream_service.access import Principal
 from runstream_service.bodies import read_body, too_large
 from runstream_service.log import LogWriter
 from runstream_service.problems import Problem
@@ -63,18 +65,20 @@ class FramesHandler:
         pressure: Pressure,
         settings: GatewaySettings,
         figures: GatewayFigures,
+        rights: WriterRights,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._appender = appender
         self._pressure = pressure
         self._settings = settings
         self._figures = figures
+        self._rights = rights
         self._monotonic_s = monotonic_s
         self._writers = Writers(settings.remembered_writers)
         self._received_bytes = figures.received_bytes.labels("frames")
         figures.writers.set_function(lambda: len(self._writers))
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def __call__(self, request: web.Request, principal: Principal) -> web.Response:
         limit = self._settings.max_request_bytes
         with self._pressure.admitted(request, "frames") as hold:
             body = await read_body(request, limit, self._settings.pace, hold.grow)
@@ -82,6 +86,7 @@ class FramesHandler:
             # A thread for the few that take long, or what others send waits meanwhile.
             takes_long = self._takes_long(body)
             sent = await asyncio.to_thread(self._checked, body) if takes_long else self._checked(body)
+            await self._rights.check_frames(principal, sent)
             async with self._writers.held(sent) as writers:
                 answer = await self._take_in(sent, writers)
             receipt = receipt_of(frame.data for frames in sent.values() for frame in frames)

@@ -13,8 +13,10 @@ from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
+from runstream_ingest.gateway.rights import WriterRights
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
+from runstream_service.access import Principal
 from runstream_service.bodies import read_body, read_json
 from runstream_service.problems import Problem
 from runstream_service.turns import in_turns
@@ -51,19 +53,21 @@ class CommandsHandler:
         pressure: Pressure,
         settings: GatewaySettings,
         figures: GatewayFigures,
+        rights: WriterRights,
     ) -> None:
         self._writer = writer
         self._pressure = pressure
         self._settings = settings
         self._figures = figures
+        self._rights = rights
 
-    async def __call__(self, request: web.Request) -> web.Response:
-        positions, ids = await self._appended(request)
+    async def __call__(self, request: web.Request, principal: Principal) -> web.Response:
+        positions, ids = await self._appended(request, principal)
         visible = await self._pressure.visible(request, positions, self._settings.visible_timeout_s)
         payload = {**ACKNOWLEDGES, "positions": str(positions), "visible": visible, "commands": ids}
         return web.json_response(payload, status=200 if visible else 202)
 
-    async def _appended(self, request: web.Request) -> tuple[Positions, list[str]]:
+    async def _appended(self, request: web.Request, principal: Principal) -> tuple[Positions, list[str]]:
         """Append the commands of a request, which holds nothing any more when this returns."""
         settings = self._settings
         with self._pressure.admitted(request, "other") as hold:
@@ -74,7 +78,9 @@ class CommandsHandler:
             except ValueError as error:
                 raise Problem(400, "invalid-json", "The body is no JSON", f"{error}.") from None
             commands = await check_commands(members, self._writer.now_us(), settings.max_commands_per_request)
-            return await self._writer.append([(command.key, command.event) for command in commands])
+            events = [(command.key, command.event) for command in commands]
+            await self._rights.check_commands(principal, events)
+            return await self._writer.append(events)
 
 
 async def check_commands(members: Any, now_us: int, max_commands: int) -> list[Command]:

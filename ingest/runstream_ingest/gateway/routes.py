@@ -13,11 +13,13 @@ from runstream_ingest.gateway.commands import Commands, CommandsHandler
 from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.responses import Acknowledgement, CommandAnswer, StoredAsset
+from runstream_ingest.gateway.rights import WriterRights
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
 from runstream_service.access import Action
 from runstream_service.assets import AssetStorage
 from runstream_service.log import LogWriter
+from runstream_service.lookup import Lookup
 from runstream_service.problems import Handler, Problem, client_left, problem_of
 from runstream_service.routing import Call, Route, add_routes, call_of, tagged
 from runstream_service.visibility import Visibility
@@ -49,12 +51,12 @@ class _Handlers:
 
 async def take_frames(handlers: _Handlers, call: Call[None]) -> web.Response:
     """Append the frames of a request to the log."""
-    return await handlers.frames(call.request)
+    return await handlers.frames(call.request, call.principal)
 
 
 async def append_commands(handlers: _Handlers, call: Call[None]) -> web.Response:
     """Append the commands of a request to the log."""
-    return await handlers.commands(call.request)
+    return await handlers.commands(call.request, call.principal)
 
 
 async def find_asset(handlers: _Handlers, call: Call[None]) -> web.Response:
@@ -111,19 +113,22 @@ def add_gateway(
     assets: AssetStorage,
     visibility: Visibility,
     settings: GatewaySettings,
+    lookup: Lookup | None = None,
     registry: CollectorRegistry | None = None,
 ) -> Gateway:
     """Add ROUTES to an application, which is to have `problem_middleware` and `auth_middleware`.
 
-    The application uses the log, the storage and the visibility, and closes none of them. Figures go into `registry`
+    The application uses the log, the storage and the visibility, and closes none of them. `lookup` tells where runs
+    are, for principals that may not write everywhere. Figures go into `registry`
     (a new one if it is None).
     """
     figures = GatewayFigures(registry if registry is not None else CollectorRegistry())
     pressure = Pressure(settings, visibility, figures)
     appender = Appender(log, pressure, figures)
+    rights = WriterRights(lookup, settings.remembered_writers)
     handlers = _Handlers(
-        FramesHandler(appender, pressure, settings, figures),
-        CommandsHandler(CommandWriter(appender), pressure, settings, figures),
+        FramesHandler(appender, pressure, settings, figures, rights),
+        CommandsHandler(CommandWriter(appender), pressure, settings, figures, rights),
         AssetsHandler(assets, pressure, settings, figures),
         figures,
     )
