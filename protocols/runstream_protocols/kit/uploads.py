@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
@@ -12,7 +13,8 @@ from runstream_protocols.kit.multipart import Part, boundary_of, malformed, part
 from runstream_service.assets import AssetStorage, AssetTooLarge, StagedAsset
 from runstream_service.bodies import declared_bytes, too_large, unpacked_chunks
 
-_FILE = "file"
+#: What the part with the file is called, whatever the client calls it.
+_FILE: Final = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,12 @@ class Uploads:
         async with AsyncExitStack() as stack:
             stack.enter_context(self._pressure.uploading(request))
             async for part in parts_of(chunks, boundary, self._settings.max_parts):
-                name = _FILE if part.name in file_parts else part.name
+                is_file = part.name in file_parts
+                name = _FILE if is_file else part.name
                 if name in names:
                     raise malformed(f"it has the part {name[:100]!r} twice")
                 names.append(name)
-                if name == _FILE:
+                if is_file:
                     file = await self._stage(part)
                     stack.push_async_callback(file.discard)
                 else:

@@ -41,12 +41,18 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
             fields = {name: value.decode() for name, value in form.fields.items()}
             return web.json_response({"names": list(form.names), "fields": fields})
 
+    async def thumbnails(request: web.Request) -> web.Response:
+        async with uploads.receiving(request, {"thumbnail"}, 10) as form:
+            assert form.file is None
+            return web.json_response({"fields": {name: value.decode() for name, value in form.fields.items()}})
+
     async def comet(request: web.Request) -> web.Response:
         upload = await receive(uploads, request)
         return web.json_response({"sha256": upload.sha256, "link": upload.link, "metadata": upload.metadata})
 
     app = web.Application(middlewares=[problem_middleware()])
     app.router.add_post("/kept", kept)
+    app.router.add_post("/thumbnails", thumbnails)
     app.router.add_post("/comet", comet)
     async with TestClient(TestServer(app)) as started:
         yield started
@@ -87,6 +93,12 @@ async def test_nothing_is_left_of_what_is_not_kept(
     found, response = await send(client, "/kept", *parts)
     assert found == status, response
     assert detail in response.get("detail", "")
+    assert stored(tmp_path) == []
+
+
+async def test_a_field_that_is_called_file_is_none(client: Client, tmp_path: Path) -> None:
+    status, response = await send(client, "/thumbnails", ("file", b"1"), ("a", b"2"))
+    assert (status, response) == (200, {"fields": {"file": "1", "a": "2"}})
     assert stored(tmp_path) == []
 
 
