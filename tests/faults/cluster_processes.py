@@ -201,7 +201,7 @@ class DyingWorkers:
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
         self._parent.stdin.close()
-        self._parent.wait(30)
+        self._parent.wait(120)
         self._parent.stdout.close()
 
     def start(self, step: str, visit: int) -> None:

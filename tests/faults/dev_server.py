@@ -54,7 +54,7 @@ class DevServer:
         assert self._child
         assert self._child.stdout
         self._child.send_signal(number)
-        code = self._child.wait(30)
+        code = self._child.wait(120)
         self._child.stdout.close()
         self._child = None
         return code

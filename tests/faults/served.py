@@ -99,7 +99,7 @@ class Server:
         """SIGTERM; it must drain and exit with 0."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(60) == 0
+        assert self._process.wait(120) == 0
 
 
 class Trainers:

@@ -277,7 +277,7 @@ def test_the_store_is_away_and_hangs(matrix: Matrix, tmp_path: Path) -> None:
 def refuses_reads(url: str) -> bool:
     """Whether a read is refused as it should be while the store is away; fails if it is an error of ours."""
     try:
-        with urllib.request.urlopen(f"{url}/api/v1/runs", timeout=20):
+        with urllib.request.urlopen(f"{url}/api/v1/runs", timeout=120):
             return False
     except urllib.error.HTTPError as error:
         status, kind, body = error.code, error.headers["Content-Type"], error.read()

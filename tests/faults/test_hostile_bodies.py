@@ -210,7 +210,7 @@ async def test_a_body_that_trickles_or_stops_is_ended(
         begin = b'--B\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + bytes(100)
         writer.write(b"%x\r\n%b\r\n" % (len(begin), begin) if is_chunked else begin)
         sending = asyncio.create_task(trickle(writer, b"1\r\nx\r\n" if is_chunked else b"x", pause_s))
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 120)
         assert answer.startswith(b"HTTP/1.1 408")
         sending.cancel()
         writer.close()

@@ -465,7 +465,7 @@ def text_of(url: str, key: str = "", **headers: str) -> tuple[int, str]:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     given |= {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=given), timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=given), timeout=120) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

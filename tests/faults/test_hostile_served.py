@@ -28,7 +28,7 @@ def posted(server: Server, path: str, body: bytes, coding: str | None = None) ->
     headers = {"Content-Type": "application/json"} | ({"Content-Encoding": coding} if coding else {})
     request = urllib.request.Request(server.url + path, body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         kind = error.headers["Content-Type"]

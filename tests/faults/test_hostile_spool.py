@@ -141,7 +141,7 @@ def test_whatever_stands_in_the_place_of_a_file_the_sender_goes_on_and_stops(
         assert sender.poll() is None
         assert read_spool(spool).path == spool, "the doctor looks at it as well"
         sender.send_signal(signal.SIGTERM)
-        assert sender.wait(30) == 0
+        assert sender.wait(120) == 0
     finally:
         sender.kill()
         sender.wait()
@@ -161,7 +161,7 @@ def test_a_sender_that_cannot_have_its_own_files_says_so_and_ends(
         [sys.executable, "-m", "runstream.sender", "--dir", str(spool), "--idle-exit-s", "0"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert run.returncode == 1
     assert str(spool / name) in run.stderr
@@ -296,7 +296,7 @@ def test_nothing_of_a_spool_is_for_others_whatever_the_umask(tmp_path: Path, col
         online.event(type="run_finished.v1", at_us=3)
         online.die()
         subprocess.run(
-            [sys.executable, "-m", "runstream.sender", "--dir", str(spool), "--idle-exit-s", "0.5"], timeout=60
+            [sys.executable, "-m", "runstream.sender", "--dir", str(spool), "--idle-exit-s", "0.5"], timeout=120
         )
         assert modes(spool) == {}
     finally:

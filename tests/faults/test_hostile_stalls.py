@@ -45,7 +45,7 @@ class Served:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(60)
+        assert self._ready.wait(120)
         return self
 
     def __exit__(self, *_: object) -> None:

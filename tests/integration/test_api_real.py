@@ -205,7 +205,7 @@ def test_a_name_is_created_once_whoever_asks_for_it_at_the_same_time(url: str) -
 def test_what_came_of_a_command_can_be_asked(url: str) -> None:
     def outcome(query: str) -> tuple[int, Any]:
         try:
-            with urllib.request.urlopen(f"{url}/api/v1/commands/{query}", timeout=30) as answer:
+            with urllib.request.urlopen(f"{url}/api/v1/commands/{query}", timeout=120) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -214,7 +214,7 @@ def test_what_came_of_a_command_can_be_asked(url: str) -> None:
     ids = []
     for _ in range(2):
         request = urllib.request.Request(f"{url}/ingest/v1/commands", json.dumps(body).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             ids += json.load(answer)["commands"]
     assert [outcome(f"{command}?key=api-1")[1]["changed"] for command in ids] == [True, True], "its time changed"
     status, problem = outcome(f"{ids[0]}?key=api-2")

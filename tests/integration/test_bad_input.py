@@ -44,7 +44,7 @@ class Api:
     ) -> tuple[int, Any]:
         request = urllib.request.Request(self.url + path, body, headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             kind = error.headers["Content-Type"]
@@ -233,7 +233,7 @@ def test_text_that_looks_like_sql_is_text(api: Api) -> None:
 
 def test_a_second_server_on_the_directory_is_refused_and_the_first_goes_on(api: Api, folder: Path) -> None:
     command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--data-dir", str(folder / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert "is held by process" in done.stderr
     assert "Traceback" not in done.stderr
@@ -255,7 +255,7 @@ for run_id in ("damaged", "whole"):
             with (info.parent / "00000000.rows").open("r+b") as file:
                 file.write(b"XXXX")
     command = [sys.executable, "-m", "runstream_infra.cli", "sync", "--dir", str(spool), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 4
     [left] = json.loads(done.stdout)["left"]
     assert "00000000.rows" in left["reason"]

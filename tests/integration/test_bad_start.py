@@ -50,7 +50,7 @@ def data(folded: Path, tmp_path: Path) -> Path:
 def up(data: Path, *options: str) -> str:
     """Start a server that must not come up; what it said last."""
     command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--data-dir", str(data), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
@@ -64,7 +64,7 @@ def starts(data: Path) -> None:
         assert server.stdout is not None
         assert "ready at" in server.stdout.readline()
         server.send_signal(signal.SIGTERM)
-        assert server.wait(60) == 0
+        assert server.wait(120) == 0
 
 
 def test_a_copy_of_a_data_directory_works(data: Path) -> None:

@@ -60,7 +60,7 @@ def trainer(url: str, spool: Path, run_id: str, ahead_s: int, mode: str = "onlin
 
 
 def get(url: str, path: str) -> Any:
-    with urllib.request.urlopen(f"{url}/api/v1/{path}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{url}/api/v1/{path}", timeout=120) as answer:
         return json.loads(answer.read())
 
 

@@ -52,7 +52,7 @@ async def member(workers: Assigned, **changed: Any) -> AsyncIterator[WorkerApp]:
     app = make_app(group, workers, **changed)  # type: ignore[arg-type]
     await app.start()
     try:
-        await asyncio.wait_for(workers.all.wait(), 60)
+        await asyncio.wait_for(workers.all.wait(), 120)
         yield app
     finally:
         await app.stop()
@@ -70,7 +70,7 @@ async def test_a_commit_that_takes_for_ever_ends_no_membership() -> None:
             await asyncio.Event().wait()
 
         app.consumer._commit = never_ending  # type: ignore[method-assign,assignment]
-        await asyncio.wait_for(began.wait(), 30)
+        await asyncio.wait_for(began.wait(), 120)
         await asyncio.sleep(5.0)
         assert workers.partitions == set(range(PARTITIONS))
         assert workers.times == 1, "it left the group and joined it again"
@@ -91,6 +91,6 @@ async def test_a_client_that_gave_up_ends_the_process(how: str) -> None:
                 await coordinator._push_error_to_user(RuntimeError("not allowed"))
 
             asyncio.run_coroutine_threadsafe(push(), thread.thread_loop)
-        await asyncio.wait_for(app.wait_until_stopped(), 30)
+        await asyncio.wait_for(app.wait_until_stopped(), 120)
         assert app.crashed
         assert isinstance(app.crash_reason, MembershipLost)

@@ -56,7 +56,7 @@ def post(server: DevServer, query: str, body: bytes = b"", **options: str) -> tu
     headers = {"Content-Encoding": encoding} if encoding else {}
     request = urllib.request.Request(address, body if method == "POST" else None, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, answer.read(), dict(answer.headers)
     except urllib.error.HTTPError as error:
         return error.code, error.read(), dict(error.headers)
@@ -78,7 +78,7 @@ def test_pages_send_no_statements(server: DevServer, headers: dict[str, str], me
         body = b"SELECT 1" if method == "POST" else None
         request = urllib.request.Request(server.url + path, body, headers, method=method)
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(request, timeout=30)
+            urllib.request.urlopen(request, timeout=120)
 
 
 # ClickHouse's clients

@@ -58,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
         yield Started(url, folder, runs)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(120)
 
 
 def wait_until_readable(url: str, runs: list[str]) -> None:

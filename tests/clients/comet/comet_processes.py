@@ -53,7 +53,7 @@ def running_server(folder: Path, *options: str, key: str = KEY) -> Iterator[str]
         yield str(json.loads(text)["url"])
     finally:
         server.terminate()
-        server.wait(60)
+        server.wait(120)
 
 
 def own_environment() -> dict[str, str]:
@@ -111,7 +111,7 @@ def settle(url: str) -> None:
     body = json.dumps({"key": "settled/settled", "event": event}).encode()
     for _ in range(12):
         asked = urllib.request.Request(f"{url}/ingest/v1/commands", body, {"Authorization": KEY})
-        with urllib.request.urlopen(asked, timeout=30) as answer:
+        with urllib.request.urlopen(asked, timeout=120) as answer:
             if json.load(answer)["visible"]:
                 return
     pytest.fail("what was written cannot be read after two minutes")

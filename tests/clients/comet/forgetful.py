@@ -32,7 +32,7 @@ class ForgetfulProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(20)
+        assert self._started.wait(120)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -330,7 +330,7 @@ def test_it_finished_and_is_where_it_was_told(lived: Lived) -> None:
 def native(writing: Writing, path: str) -> Any:
     """An answer of Runstream's own interface: it tells what Comet's has no member for."""
     asked = urllib.request.Request(f"{writing.url}/api/v1/{path}", headers={"Authorization": KEY})
-    with urllib.request.urlopen(asked, timeout=30) as answer:
+    with urllib.request.urlopen(asked, timeout=120) as answer:
         return json.load(answer)
 
 

@@ -30,4 +30,4 @@ def test_the_client_shows_that_it_is_none_of_a_page(client_python: Path, tmp_pat
         for told in (json.dumps(said), (home / "everything.log").read_text()):
             assert "changes something" not in told
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(f"{url}/api/rest/v2/write/experiment/delete?experimentKey=x", timeout=30)
+            urllib.request.urlopen(f"{url}/api/rest/v2/write/experiment/delete?experimentKey=x", timeout=120)

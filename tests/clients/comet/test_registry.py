@@ -219,7 +219,7 @@ def call(writing: Any, method: str, path: str, body: Mapping[str, Any] | None = 
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{writing.url}/api/rest/v2/{path}", data, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -16,7 +16,7 @@ def get(url: str, path: str, key: str | None = KEY, **query: str) -> tuple[int, 
     asked = f"{url}/{path}?{urllib.parse.urlencode(query)}"
     request = urllib.request.Request(asked, headers={} if key is None else {"Authorization": key})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()

@@ -169,5 +169,5 @@ def test_reading_needs_nothing_but_the_base_install() -> None:
         "    except ImportError as error: assert \"pip install 'runstream[data]'\" in str(error), error\n"
         "    else: raise SystemExit('no error')\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
     assert runstream.API is API

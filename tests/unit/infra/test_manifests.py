@@ -383,7 +383,7 @@ def test_kubectl_builds_the_example(infra: Path, tmp_path: Path) -> None:
     for name in ("metrics-key", "kafka-ca.crt", "clickhouse-ca.crt"):
         (secrets / name).write_text("x")
     built = subprocess.run(
-        [kubectl, "kustomize", str(tmp_path / "k8s" / "example")], capture_output=True, text=True, timeout=60
+        [kubectl, "kustomize", str(tmp_path / "k8s" / "example")], capture_output=True, text=True, timeout=120
     )
     assert built.returncode == 0, built.stderr
     objects = [one for one in yaml.safe_load_all(built.stdout) if one]

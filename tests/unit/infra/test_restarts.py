@@ -44,7 +44,7 @@ class SlowKafka:
 
     def start_node(self, number: int) -> None:
         self.starting.set()
-        assert self.may_start.wait(30)
+        assert self.may_start.wait(120)
         self.alive = True
 
 
@@ -62,7 +62,7 @@ async def test_what_else_died_does_not_wait_for_a_broker_that_starts(
 
     child.start()
     assert child.process is not None
-    child.process.wait(30)
+    child.process.wait(120)
     async with asyncio.timeout(30):
         while child.restarts < 1:
             supervisor._look()
@@ -74,4 +74,4 @@ async def test_what_else_died_does_not_wait_for_a_broker_that_starts(
     await keeping
     assert kafka.alive
     assert child.process is not None
-    child.process.wait(30)
+    child.process.wait(120)

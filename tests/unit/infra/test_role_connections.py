@@ -27,7 +27,7 @@ async def test_who_sends_half_of_its_headers_is_disconnected_and_counted() -> No
         for _, writer in opened:
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: lo")
         for reader, writer in opened:
-            assert await asyncio.wait_for(reader.read(), 60) == b""
+            assert await asyncio.wait_for(reader.read(), 120) == b""
             writer.close()
         async with aiohttp.ClientSession() as client, client.get(f"{urls[0]}/metrics") as response:
             text = await response.text()

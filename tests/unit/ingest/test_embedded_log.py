@@ -28,7 +28,7 @@ class HeldDisk:
     def fdatasync(self, descriptor: int) -> None:
         self.syncs += 1
         self.begun.set()
-        assert self.allowed.wait(20)
+        assert self.allowed.wait(120)
         os.fdatasync(descriptor)
 
     def disk(self) -> Disk:

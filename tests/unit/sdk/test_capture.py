@@ -378,6 +378,6 @@ def test_waking_ticks_soon() -> None:
     background.on_tick(ticks.release)
     background.start()
     for _ in range(5):
-        assert ticks.acquire(timeout=30)
+        assert ticks.acquire(timeout=120)
         background.wake()
     assert background.stop(30)

@@ -567,7 +567,7 @@ def test_threads_that_begin_at_once_all_know_the_secrets() -> None:
         seen: list[str] = []
 
         def look(masking: Masking = masking, start: threading.Barrier = start, seen: list[str] = seen) -> None:
-            start.wait(30)
+            start.wait(120)
             seen.append(masking.console("abcd-1234-efgh"))
 
         threads = [threading.Thread(target=look) for _ in range(4)]

@@ -43,7 +43,7 @@ class Program:
     def end(self) -> int:
         """SIGTERM it and return how it ended."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(120)
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_a_signal_that_is_ignored_stays_so(start: Any, folders: Any, read: Read)
         "os.kill(os.getpid(), signal.SIGTERM)\nrun.finish()\n"
         "print(signal.getsignal(signal.SIGTERM) == signal.SIG_IGN)\n"
     )
-    assert program.process.wait(30) == 0
+    assert program.process.wait(120) == 0
     assert program.stdout.read() == "True\n"
     assert _ends(folders()[0], read) == [("finished", None)]
 
@@ -207,7 +207,7 @@ def test_children_that_were_forked(start: Any, folders: Any, read: Read) -> None
         "run.finish()\nready()\nprint(codes)\n"
     )
     assert program.stdout.read() == "[-15, -15]\n"
-    assert program.process.wait(30) == 0
+    assert program.process.wait(120) == 0
     ends = {bool(read(folder).values("child")): _ends(folder, read) for folder in folders()}
     assert ends == {True: [_KILLED], False: [("finished", None)]}
 

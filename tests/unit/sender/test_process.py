@@ -94,7 +94,7 @@ def test_a_second_sender_leaves_at_once(spool: Path) -> None:
     lock = SpoolLock(spool)
     assert lock.take()
     assert not SpoolLock(spool).take()
-    assert sender_process(spool).wait(30) == 0
+    assert sender_process(spool).wait(120) == 0
     assert not (spool / "sender.json").exists()
     lock.release()
     assert not sender_lives(spool)
@@ -273,6 +273,6 @@ def test_a_sender_whose_spool_is_removed_leaves(tmp_path: Path) -> None:
         while not (spool / "sender.json").exists():
             time.sleep(0.01)
         shutil.rmtree(spool)
-        assert sender.wait(30) == 0
+        assert sender.wait(120) == 0
     finally:
         sender.kill()

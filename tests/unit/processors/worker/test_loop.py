@@ -113,7 +113,7 @@ async def test_a_stop_does_not_wait_for_the_end_of_the_log(store: SlowStore) -> 
     task = asyncio.create_task(Worker(EndlessLog(recorded(4, runs=1, frames=10)), store, progress, settings).run(stop))
     assert await progress.wait_for(Positions({0: 20}), timeout_s=60)
     stop.set()
-    done, _ = await asyncio.wait([task], timeout=20)
+    done, _ = await asyncio.wait([task], timeout=120)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert done, "the worker went on folding after it was told to stop"
@@ -146,7 +146,7 @@ async def test_a_log_that_ends_before_the_tables_is_refused(store: SlowStore, ke
     await shorter.append(facts.records[:kept])
     await Worker(log, store, Progress(), QUICK).catch_up(end)
     with pytest.raises(LogCorrupt, match=rf"end at 0:{end.offsets[0]}.*log.*{kept}"):
-        await asyncio.wait_for(Worker(shorter, store, Progress(), QUICK).run(asyncio.Event()), 20)
+        await asyncio.wait_for(Worker(shorter, store, Progress(), QUICK).run(asyncio.Event()), 120)
 
 
 async def test_a_batch_is_bounded_by_what_its_events_unpack_to() -> None:
