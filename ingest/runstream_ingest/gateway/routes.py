@@ -28,6 +28,11 @@ from runstream_service.visibility import Visibility
 _CLIENT_LEFT: Final = 499
 
 _BYTES: Final = ("application/octet-stream",)
+_NOTES: Final = {
+    "commands": [
+        {"key": "r1", "event": {"type": "run_notes_set.v1", "at_us": 1_767_225_600_000_000, "notes": "diverged"}}
+    ]
+}
 _ASSET: Final = "/ingest/v1/assets/{sha256}"
 
 
@@ -90,6 +95,7 @@ ROUTES: Final = tagged(
             Commands,
             CommandAnswer,
             statuses=(200, 202),
+            examples={"notes": _NOTES},
         ),
         Route("HEAD", _ASSET, Action.LOG, "Whether a file is stored", find_asset, statuses=(200, 404)),
         Route(

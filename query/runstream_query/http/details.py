@@ -290,6 +290,7 @@ ROUTES: Final[Iterable[Route]] = (
         AskedManySummaries,
         Summaries,
         query_class=QueryClass.HEAVY,
+        examples={"losses": {"runs": ["r1", "r2"], "metrics": ["loss*"]}},
     ),
     Route("GET", f"{_RUN}/history", Action.READ, "Control events of a run", history, AskedHistory, History),
 )

@@ -290,6 +290,7 @@ ROUTES: Final[Iterable[Route]] = (
         AskedRuns,
         Runs,
         query_class=class_of,
+        examples={"the best": {"filter": "metric.loss.min < 0.1", "sort": "metric.loss.min", "limit": 20}},
     ),
     Route("GET", "/api/v1/runs/{run}", Action.READ, "One run", show_run, AskedOfPast, RunDetail),
 )

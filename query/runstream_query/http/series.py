@@ -483,6 +483,7 @@ ROUTES: Final[Iterable[Route]] = (
         Series,
         (ARROW,),
         query_class=QueryClass.HEAVY,
+        examples={"two curves": {"runs": ["r1", "r2"], "metrics": ["loss"], "max_points": 500}},
     ),
     Route(
         "GET",

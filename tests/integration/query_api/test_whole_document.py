@@ -73,6 +73,25 @@ async def test_every_route_has_an_action_and_models(client: TestClient[Any, Any]
             assert route.request is not None or route.request_media, route.path
 
 
+async def test_examples_of_requests_are_good_ones(client: TestClient[Any, Any]) -> None:
+    routes = [route for route in routes_of(client.server.app).values() if route.examples]  # type: ignore[union-attr]
+    document = await document_of(client)
+    for route in routes:
+        assert route.request is not None
+        shown = document["paths"][route.path][route.method.lower()]["requestBody"]["content"]["application/json"]
+        assert {name: example["value"] for name, example in shown["examples"].items()} == route.examples
+        for example in route.examples.values():
+            assert route.request.model_validate(example)
+    assert {route.path for route in routes} == {
+        route.path
+        for route in routes_of(client.server.app).values()  # type: ignore[union-attr]
+        if route.method == "POST"
+        and route.request is not None
+        and route.tags != ("writes",)
+        and route.tags != ("reads",)
+    }
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 async def test_every_reference_of_a_document_leads_somewhere(client: TestClient[Any, Any], name: str) -> None:
     document = await document_of(client, name)
