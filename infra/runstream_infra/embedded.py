@@ -175,7 +175,14 @@ def application(
         return None
 
     add_operations(app, registry, {"worker": worker_ready, "store": store_ready})
-    add_status(app, log=parts.log, store=parts.store, visibility=parts.progress, data_dir=settings.data_dir)
+    add_status(
+        app,
+        log=parts.log,
+        store=parts.store,
+        visibility=parts.progress,
+        data_dir=settings.data_dir,
+        settings=settings,
+    )
     lookup = StoreLookup(lambda: parts.store)
     gateway = add_gateway(
         app,

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from runstream_query.problems import problem_of
 from runstream_service.access import Action
 from runstream_service.log import LogReader
 from runstream_service.routing import Call, Route, add_routes, plain_handler, tagged
+from runstream_service.settings import Origin, ProcessSettings
 from runstream_service.store import QueryClass, StoreError, StoreReader
 from runstream_service.visibility import Visibility
 
@@ -35,12 +36,30 @@ class ServerStatus(Answer):
     disk_total_bytes: int | None
 
 
+class ServerSetting(Answer):
+    """A setting of the process that responds. `name` is its place in a settings file, `origin` where the value came
+    from: default, file, environment or option. A secret's value says only that it is set."""
+
+    name: str
+    variable: str
+    value: bool | int | float | str | list[str] | None
+    default: bool | int | float | str | list[str] | None
+    origin: Origin
+
+
+class ServerSettingList(Answer):
+    """In the order of docs/configuration.md."""
+
+    settings: list[ServerSetting]
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
     log: LogReader
     store: StoreReader
     visibility: Visibility
     data_dir: Path | None
+    settings: ProcessSettings
 
 
 async def show_status(parts: _Parts, call: Call[None]) -> web.Response:
@@ -67,6 +86,13 @@ async def show_status(parts: _Parts, call: Call[None]) -> web.Response:
     return web.Response(body=encode_json(status), headers={"Content-Type": "application/json"})
 
 
+async def show_settings(parts: _Parts, call: Call[None]) -> web.Response:
+    """Return every setting of this process."""
+    settings = [ServerSetting(**asdict(one)) for one in parts.settings.listed()]
+    body = encode_json(ServerSettingList(settings=settings))
+    return web.Response(body=body, headers={"Content-Type": "application/json"})
+
+
 ROUTES: Final = tagged(
     "operations",
     (
@@ -79,15 +105,29 @@ ROUTES: Final = tagged(
             response=ServerStatus,
             head=True,
         ),
+        Route(
+            "GET",
+            f"{STATUS_PATH}/settings",
+            Action.OPERATE,
+            "Its settings, and where each came from",
+            show_settings,
+            response=ServerSettingList,
+        ),
     ),
 )
 
 
 def add_status(
-    app: web.Application, *, log: LogReader, store: StoreReader, visibility: Visibility, data_dir: Path | None
+    app: web.Application,
+    *,
+    log: LogReader,
+    store: StoreReader,
+    visibility: Visibility,
+    data_dir: Path | None,
+    settings: ProcessSettings,
 ) -> None:
     """Add ROUTES, before the application starts."""
-    parts = _Parts(log, store, visibility, data_dir)
+    parts = _Parts(log, store, visibility, data_dir, settings)
     add_routes(app, ROUTES, lambda route: plain_handler(route, parts))
 
 

@@ -2,7 +2,6 @@
 
 Its settings are those of the environment, as those of `runstream up` are."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -10,5 +9,5 @@ from runstream_infra.embedded import run_embedded
 from runstream_infra.settings import ServerSettings
 
 if __name__ == "__main__":
-    settings = ServerSettings.from_environment(os.environ, data_dir=Path(sys.argv[1]), port=int(sys.argv[2]))
+    settings = ServerSettings.from_environment(data_dir=Path(sys.argv[1]), port=int(sys.argv[2]))
     sys.exit(run_embedded(settings, lambda url: print("READY", url, flush=True)))

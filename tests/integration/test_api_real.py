@@ -283,6 +283,11 @@ def test_what_the_server_tells_of_itself(url: str, api: API) -> None:
     assert rights is not None
     assert (rights.name, rights.may_write) == (None, True), "this server has no keys"
     assert list(api.server.odd_clocks()) == []
+    settings = {one.variable: one for one in api.server.settings()}
+    page, port = settings["RUNSTREAM_QUERY_MAX_PAGE"], settings["RUNSTREAM_LISTEN_PORT"]
+    assert (page.value, page.default, page.origin) == (1000, 1000, "default")
+    assert (port.value, port.origin) == (int(url.rpartition(":")[2]), "option")
+    assert settings["RUNSTREAM_API_KEYS"].value is None
 
 
 def test_the_position_covers_everything_that_was_written(url: str) -> None:

@@ -83,6 +83,7 @@ class FakeServer:
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     odd_clocks: list[OddClock] = field(default_factory=list)
     clock_ahead_s: float | None = None
+    settings: list[dict[str, Any]] = field(default_factory=list)
     status: dict[str, Any] = field(
         default_factory=lambda: {
             "version": "0.1.0",
@@ -103,6 +104,8 @@ class FakeServer:
                 return 200, b'{"ready": true, "checks": {"store": "ok"}}'
             case ["clocks"]:
                 return 200, encode_json(OddClocks(runs=self.odd_clocks))
+            case ["server", "settings"]:
+                return 200, json.dumps({"settings": self.settings}).encode()
             case ["server"]:
                 return 200, json.dumps(self.status).encode()
             case ["runs", "query"]:
@@ -348,8 +351,13 @@ def test_doctor_says_where_settings_come_from_and_never_shows_a_key(
 ) -> None:
     server.key = KEY
     monkeypatch.setenv("RUNSTREAM_API_KEY", KEY)
+    page = {"name": "query.max_page", "variable": "RUNSTREAM_QUERY_MAX_PAGE", "default": 1000}
+    server.settings = [page | {"value": 200, "origin": "file"}, page | {"name": "other", "origin": "default"}]
+    server.settings[1]["value"] = 1000
     shown = answered(capfd, "doctor")
     assert "environment RUNSTREAM_URL" in shown
+    assert re.search(r"query\.max_page +200  \(file\)", shown)
+    assert "other" not in shown, "what nobody set is not news"
     assert "5 records accepted and not yet visible" in shown
     assert "All is well." in shown
     told = answered(capfd, "doctor", "--json")

@@ -80,6 +80,7 @@ def look_at_server(api: "API") -> dict[str, Any]:
             found["reachable"] = True
             found |= asdict(api.server.status())  # also shows whether the key opens the door
             found["odd_clocks"] = api.server.odd_clocks().rows()
+            found["settings"] = api.server.settings().rows()
     except CommandError as error:
         found["error"] = str(error)
     return found
@@ -177,6 +178,8 @@ def _server_lines(server: dict[str, Any]) -> list[tuple[str, str]]:
             ("lag", f"{server['lag_records']} records accepted and not yet visible"),
             ("quarantine", f"{server['quarantined_records']} records"),
         ]
+    changed = [one for one in server.get("settings", ()) if one["origin"] != "default"]
+    lines += [(one["name"], f"{plain(one['value'])}  ({one['origin']})") for one in changed]
     if server.get("disk_free_bytes") is not None:
         free, total = plain_bytes(server["disk_free_bytes"]), plain_bytes(server["disk_total_bytes"])
         lines.append(("disk", f"{free} free of {total}"))

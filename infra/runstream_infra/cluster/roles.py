@@ -131,7 +131,7 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
         _run_within(stack, disks.run())
         registry.register(QueryFigures(following, visibility, disks))
         app.middlewares.insert(0, timed(registry))
-        add_status(app, log=log, store=store, visibility=visibility, data_dir=None)
+        add_status(app, log=log, store=store, visibility=visibility, data_dir=None, settings=settings)
         assets, limits = settings.open_assets(), settings.limits.query
         add_query(
             app,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runstream.api.errors import Refused
 from runstream.api.guarding import reads_responses
 from runstream.api.session import Session
-from runstream.api.views.server import KeyRights, OddClock, Readiness, ServerStatus
+from runstream.api.views.server import KeyRights, OddClock, Readiness, ServerSetting, ServerStatus
 from runstream.api.views.table import Table
 
 
@@ -24,6 +24,10 @@ class ServerApi:
     def status(self) -> ServerStatus:
         """Read the server's version, how far its tables lag, what is in quarantine, and the room on its disk."""
         return ServerStatus.of(self._session.get("/api/v1/server"))
+
+    def settings(self) -> Table[ServerSetting]:
+        """Read every setting of the server's process, and where each came from; in a cluster of one query server."""
+        return Table([ServerSetting.of(row) for row in self._session.get("/api/v1/server/settings")["settings"]])
 
     def key(self) -> KeyRights | None:
         """Read what the key of this API may do; None if the server does not know the key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -43,6 +43,23 @@ class OddClock:
     run: str
     name: str
     clock_ahead_s: float
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a row of a response."""
+        return cls(**members_of(cls, row))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSetting:
+    """A setting of the server's process. `name` is its place in a settings file, `origin` where the value came from:
+    "default", "file", "environment" or "option". A secret's value says only that it is set."""
+
+    name: str
+    variable: str
+    value: bool | int | float | str | Sequence[str] | None
+    default: bool | int | float | str | Sequence[str] | None
+    origin: str
 
     @classmethod
     def of(cls, row: Row) -> Self:
