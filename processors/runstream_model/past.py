@@ -1,8 +1,8 @@
 """What was known as of a moment: the fold of a prefix of the log. Pure; long ones belong into a thread."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, assert_never
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,6 @@ from runstream_model.attributes import Row, rows_from_events
 from runstream_model.catalog import (
     AboutExperiment,
     AboutProject,
-    ExperimentState,
-    ProjectState,
     fold_experiment,
     fold_project,
 )
@@ -28,6 +26,9 @@ from runstream_model.schemas import schema_of
 from runstream_model.statistics import SUMMARY_STATES
 from runstream_model.summaries import SummaryFold
 from runstream_model.writer_marks import WriterMark, has_ended
+
+State = TypeVar("State")
+One = TypeVar("One")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,31 +117,29 @@ def artifact_after(artifact: str, events: Sequence[LoggedEvent]) -> PastArtifact
 def last_had_effect(events: Sequence[LoggedEvent]) -> bool:
     """Return whether the last of these events changed what it is about (a run, a project, an experiment, an artifact).
     They are all that were logged about it, in the log's order; at least one."""
-    *earlier, last = [(logged.writer, decode_event(logged.body)) for logged in events]
-    writer, event = last
-    if isinstance(event, RunEvent):
-        run: run_state.RunState | None = None
-        for by, before in earlier:
-            if isinstance(before, RunEvent):
-                run = run_state.fold(run, before, by)
-        return run_state.fold(run, event, writer) is not run
-    if isinstance(event, AboutProject):
-        project: ProjectState | None = None
-        for _, before in earlier:
-            if isinstance(before, AboutProject):
-                project = fold_project(project, before)
-        return fold_project(project, event) is not project
-    if isinstance(event, ArtifactEvent):
-        artifact: ArtifactState | None = None
-        for _, before in earlier:
-            if isinstance(before, ArtifactEvent) and before.artifact == event.artifact:
-                artifact = fold_artifact(artifact, before).state
-        return fold_artifact(artifact, event).state is not artifact
-    experiment: ExperimentState | None = None
-    for _, before in earlier:
-        if isinstance(before, AboutExperiment):
-            experiment = fold_experiment(experiment, before)
-    return fold_experiment(experiment, event) is not experiment
+    told = [(logged.writer, decode_event(logged.body)) for logged in events]
+    last = told[-1][1]
+    if isinstance(last, RunEvent):
+        of_run = [(writer, event) for writer, event in told if isinstance(event, RunEvent)]
+        return _last_changes(of_run, lambda state, one: run_state.fold(state, one[1], one[0]))
+    if isinstance(last, AboutProject):
+        return _last_changes([event for _, event in told if isinstance(event, AboutProject)], fold_project)
+    if isinstance(last, AboutExperiment):
+        return _last_changes([event for _, event in told if isinstance(event, AboutExperiment)], fold_experiment)
+    if isinstance(last, ArtifactEvent):
+        of_artifact = [
+            event for _, event in told if isinstance(event, ArtifactEvent) and event.artifact == last.artifact
+        ]
+        return _last_changes(of_artifact, lambda state, event: fold_artifact(state, event).state)
+    assert_never(last)
+
+
+def _last_changes(events: Sequence[One], fold: Callable[[State | None, One], State | None]) -> bool:
+    before: State | None = None
+    state: State | None = None
+    for event in events:
+        before, state = state, fold(state, event)
+    return state is not before
 
 
 def summaries_of(points: pa.Table) -> Sequence[Mapping[str, Any]]:

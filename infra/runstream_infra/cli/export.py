@@ -227,13 +227,11 @@ def streams_of(summaries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[st
         yield runs, ["*"]
 
 
-def write_points(api: "API", summaries: Sequence[Mapping[str, Any]], path: Path, epochs: bool = False) -> int:
-    """Every point, batch by batch: memory does not grow with their number. Returns how many."""
+def points_schema(epochs: bool) -> "pa.Schema":
+    """Return the columns of exported points; `epoch` is one of them if it is wanted."""
     import pyarrow as pa
-    import pyarrow.csv as pa_csv
-    import pyarrow.parquet as pq
 
-    schema = pa.schema(
+    return pa.schema(
         [
             ("run", pa.string()),
             ("metric", pa.string()),
@@ -244,6 +242,14 @@ def write_points(api: "API", summaries: Sequence[Mapping[str, Any]], path: Path,
             *([("epoch", pa.int64())] if epochs else []),
         ]
     )
+
+
+def write_points(api: "API", summaries: Sequence[Mapping[str, Any]], path: Path, epochs: bool = False) -> int:
+    """Every point, batch by batch: memory does not grow with their number. Returns how many."""
+    import pyarrow.csv as pa_csv
+    import pyarrow.parquet as pq
+
+    schema = points_schema(epochs)
     make = pq.ParquetWriter if path.suffix == ".parquet" else pa_csv.CSVWriter
     # Runs may go on meanwhile; a stream that never ends fills no disk.
     most = 2 * sum(int(summary["count"]) for summary in summaries) + SPARE_POINTS

@@ -12,7 +12,7 @@ from runstream.events.control import AnyEvent
 from runstream.query.literals import SUMMARIES
 from runstream.query.variables import Metric
 from runstream_infra.cli.columns import row_members
-from runstream_infra.cli.export import run_columns, summary_columns
+from runstream_infra.cli.export import points_schema, run_columns, summary_columns
 from runstream_model.artifact_rows import ArtifactRows, Source
 from runstream_model.attributes import rows_from_events
 from runstream_model.catalog import fold_experiment, fold_project, row_from_experiment, row_from_project
@@ -115,6 +115,7 @@ def test_exports_have_the_columns_of_responses() -> None:
         "points_dropped": "integer",
     }
     assert list(run_columns().items()) == list(expected.items())
+    assert points_schema(epochs=True).names == visible("points")
     assert list(summary_columns()) == [*visible("summary_states"), "mean"]
     assert summary_columns()["last_step"] == "integer"
     assert summary_columns()["last_at"] == "text"
