@@ -26,9 +26,16 @@ from bench.reads import ARROW
 from bench.shapes import Load
 from runstream.api import API
 from runstream.query import Metric
-from runstream_protocols.comet.reads.sampling import MAX_FULL, MAX_SAMPLED, Series, full_statement, sampled_statement
 from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.sampling import (
+    MAX_FULL,
+    MAX_SAMPLED,
+    Curve,
+    full_statement,
+    sampled_statement,
+)
 from runstream_query.repositories.statements.series import Names, Range, points_statement, scanned_envelope, step_width
+from runstream_service.access import EVERYTHING
 
 CURVES: Final = 10
 REST: Final = "/api/rest/v2"
@@ -97,12 +104,12 @@ def _questions(what: Curves, runs: Sequence[str], metrics: Sequence[str], long: 
     width = step_width(0, what.rows - 1, MAX_SAMPLED)
     names = Names(tuple(runs), tuple(metrics))
 
-    def series(of: Sequence[str]) -> list[Series]:
-        return [Series(run, metric, what.rows, 0, what.rows - 1, False) for run in of for metric in metrics]
+    def series(of: Sequence[str]) -> list[Curve]:
+        return [Curve(run, metric, what.rows, 0, what.rows - 1, False) for run in of for metric in metrics]
 
     return {
         "chart": (
-            _bound(lambda bound: sampled_statement(series(runs), bound)),
+            _bound(lambda bound: sampled_statement(EVERYTHING, series(runs), bound)),
             {"runs": list(runs), "metrics": list(metrics), "full": False},
         ),
         "chart, native buckets": (
@@ -110,7 +117,7 @@ def _questions(what: Curves, runs: Sequence[str], metrics: Sequence[str], long: 
             {"runs": list(runs), "metrics": list(metrics), "max_points": MAX_SAMPLED},
         ),
         "chart, full": (
-            _bound(lambda bound: full_statement(series(full), bound)),
+            _bound(lambda bound: full_statement(EVERYTHING, series(full), bound)),
             {"runs": list(full), "metrics": list(metrics), "full": True},
         ),
         "curve": (

@@ -1,17 +1,20 @@
-"""`runstream_service.lookup.Lookup` by statements over the read models."""
+"""`runstream_service.lookup.Lookup` by the repositories."""
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pyarrow as pa
 
 from runstream.events.artifacts import ArtifactFile
 from runstream.events.names import project_id
 from runstream.events.positions import Positions
 from runstream_model import run_state
-from runstream_query.repositories.reader import is_large, rows_in_slices
-from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.runs import newest_runs
+from runstream_query.repositories import Repositories
+from runstream_query.repositories.artifacts import ContentsRecord, FileRecord, VersionRecord
+from runstream_query.repositories.assets import AssetRecord
+from runstream_service.access import EVERYTHING
 from runstream_service.lookup import (
     ArtifactOutcome,
     KnownArtifact,
@@ -23,170 +26,152 @@ from runstream_service.lookup import (
 )
 from runstream_service.store import QueryClass, QueryLimitExceeded, StoreReader, StoreUnavailable
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-class StoreLookup:
-    """Asks the store that `store` gives, which may be none yet: a gateway takes in data before it has found it."""
+
+class _LateStore:
+    """The store that `store` gives, which may be none yet. Whatever ends a look-up is an outage to who writes."""
 
     def __init__(self, store: Callable[[], StoreReader | None]) -> None:
         self._store = store
 
-    async def run(self, run_id: str) -> KnownRun | None:
-        parameters = Parameters()
-        only = parameters.run_ids([run_id])
-        columns = ("workspace", "project", "name", "deleted", "state")
-        rows = await self._rows(f"SELECT * FROM {newest_runs(columns, only)} AS r", parameters)
-        if not rows:
-            return None
-        row = rows[0]
-        state = run_state.from_json(row["state"])
-        heard_us = await self._heard_at_us(run_id, run_state.open_writers(state))
-        writers = frozenset(state.writers)
-        return KnownRun(row["workspace"], row["project"], row["name"], writers, heard_us, row["deleted"])
-
-    async def _heard_at_us(self, run_id: str, writers: Sequence[str]) -> int | None:
-        """When the last of these was heard. Others write about a run too, and never end."""
-        if not writers:
-            return None
-        parameters = Parameters()
-        sql = (
-            "SELECT count() AS writers, max(toUnixTimestamp64Micro(last_seen_at)) AS heard_us FROM watermarks "
-            f"WHERE key = {parameters.text(run_id)} AND NOT ended AND writer IN {parameters.texts(writers)}"
-        )
-        row = (await self._rows(sql, parameters))[0]
-        return int(row["heard_us"]) if row["writers"] else None
-
-    async def assets_named(self, run_id: str, name: str) -> Sequence[str]:
-        parameters = Parameters()
-        sql = (
-            f"SELECT asset FROM assets WHERE run = {parameters.text(run_id)} AND name = {parameters.text(name)} "
-            "AND NOT deleted ORDER BY asset"
-        )
-        return [row["asset"] for row in await self._rows(sql, parameters)]
-
-    async def project_texts(self, workspace: str, project: str) -> ProjectTexts:
-        parameters = Parameters()
-        sql = f"SELECT description, notes FROM projects WHERE {_in(workspace, project, parameters)} AND NOT deleted"
-        rows = await self._rows(sql, parameters)
-        return ProjectTexts(rows[0]["description"], rows[0]["notes"]) if rows else ProjectTexts()
-
-    async def project_exists(self, workspace: str, project: str) -> bool:
-        parameters = Parameters()
-        sql = f"SELECT 1 AS one FROM projects WHERE {_in(workspace, project, parameters)} AND NOT deleted"
-        return bool(await self._rows(sql, parameters)) or bool(await self.runs_of(workspace, project))
-
-    async def project_of(self, project_id_: str) -> tuple[str, str] | None:
-        """Looks through all names: there are few, and no table knows their ids."""
-        sql = (
-            "SELECT DISTINCT workspace, project FROM "
-            "(SELECT workspace, project FROM project_states UNION ALL SELECT workspace, project FROM run_states)"
-        )
-        for row in await self._rows(sql, Parameters()):
-            place = row["workspace"], row["project"]
-            if project_id(*place) == project_id_ and await self.project_exists(*place):
-                return place
-        return None
-
-    async def runs_of(self, workspace: str, project: str) -> Sequence[str]:
-        parameters = Parameters()
-        where = _in(workspace, project, parameters)
-        once = f"(SELECT run FROM run_states WHERE {where})"
-        columns = ("workspace", "project", "deleted")
-        sql = f"SELECT run FROM {newest_runs(columns, once)} AS r WHERE {where} AND NOT deleted ORDER BY run"
-        return [row["run"] for row in await self._rows(sql, parameters)]
-
-    async def run_files(self, run_id: str, kind: str) -> Sequence[KnownFile]:
-        parameters = Parameters()
-        sql = (
-            "SELECT name, sha256, size_bytes, content_type, metadata FROM assets WHERE "
-            f"run = {parameters.text(run_id)} AND kind = {parameters.text(kind)} AND NOT deleted "
-            "ORDER BY name, at, asset"
-        )
-        rows = await self._rows(sql, parameters)
-        return [KnownFile(**{**row, "metadata": json.loads(row["metadata"] or "{}")}) for row in rows]
-
-    async def files_of_kind(self, kind: str) -> Sequence[NamedFile]:
-        parameters = Parameters()
-        sql = (
-            "SELECT DISTINCT run, name, metadata FROM assets WHERE "
-            f"kind = {parameters.text(kind)} AND NOT deleted ORDER BY run, name"
-        )
-        rows = await self._rows(sql, parameters)
-        return [NamedFile(row["run"], row["name"], json.loads(row["metadata"] or "{}")) for row in rows]
-
-    async def artifact(self, artifact_id: str) -> KnownArtifact | None:
-        parameters = Parameters()
-        sql = (
-            "SELECT artifact, workspace, project, artifact_type, name, description, notes, tags, public, "
-            "toUnixTimestamp64Micro(created_at) AS created_at_us FROM artifacts WHERE "
-            f"artifact = {parameters.text(artifact_id)} AND NOT deleted"
-        )
-        for row in await self._rows(sql, parameters):
-            return KnownArtifact(**{**row, "project": row["project"] or None, "tags": tuple(row["tags"])})
-        return None
-
-    async def artifact_ordinals(self, artifact_id: str, removed_at: Positions | None = None) -> Sequence[int]:
-        parameters = Parameters()
-        scope = f"artifact = {parameters.text(artifact_id)}"
-        if removed_at is None:
-            scope += " AND NOT deleted"
-        else:
-            ((part, offset),) = removed_at
-            scope += f" AND deleted AND part = {parameters.bind(part, 'UInt16')}"
-            scope += f" AND offset = {parameters.bind(offset, 'UInt64')}"
-        rows = await self._rows(f"SELECT ordinal FROM artifact_versions WHERE {scope} ORDER BY ordinal", parameters)
-        return [row["ordinal"] for row in rows]
-
-    async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
-        parameters = Parameters()
-        numbers = parameters.bind(list(ordinals), "Array(UInt64)")
-        scope = f"artifact = {parameters.text(artifact_id)} AND ordinal IN {numbers}"
-        sql = (
-            "SELECT ordinal, version, toUnixTimestamp64Micro(created_at) AS created_at_us, comment, status, tags, "
-            f"aliases, stages, run FROM artifact_versions WHERE {scope} ORDER BY ordinal"
-        )
-        contents = (
-            "SELECT ordinal, metadata, file_names, file_sha256s, file_sizes, file_types, file_links FROM "
-            f"artifact_contents WHERE {scope}"
-        )
-        found = {row["ordinal"]: row for row in await self._rows(contents, parameters)}
-        return [_version(row, found[row["ordinal"]]) for row in await self._rows(sql, parameters)]
-
-    async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
-        parameters = Parameters()
-        sql = (
-            "SELECT refused, ordinal, version, part, offset FROM artifact_outcomes WHERE (part, offset, seq) IN "
-            f"(SELECT part, offset, seq FROM events WHERE key = {parameters.text(key)} AND "
-            f"writer = {parameters.text(writer)} AND seq = {parameters.bind(seq, 'UInt64')} "
-            "ORDER BY part, offset LIMIT 1) LIMIT 1"
-        )
-        for row in await self._rows(sql, parameters):
-            position = Positions({row["part"]: row["offset"]})
-            return ArtifactOutcome(row["refused"], row["ordinal"], row["version"], position)
-        return None
-
-    async def _rows(self, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.LOOKUP
+    ) -> pa.Table:
+        """Run one statement. Raises StoreUnavailable, also without a store and for a query that met a limit."""
         store = self._store()
         if store is None:
             raise StoreUnavailable("the store has not been found yet: try again")
         try:
-            table = await store.query(sql, parameters.values, of=QueryClass.LOOKUP)
+            return await store.query(sql, parameters, of=of)
         except QueryLimitExceeded as error:
             raise StoreUnavailable(f"a look-up was ended: {error}") from error
-        if not is_large(table):
-            rows: list[dict[str, Any]] = table.to_pylist()
-            return rows
-        return await asyncio.to_thread(rows_in_slices, table)
 
 
-def _in(workspace: str, project: str, parameters: Parameters) -> str:
-    return f"workspace = {parameters.text(workspace)} AND project = {parameters.text(project)}"
+class StoreLookup:
+    """Asks the store that `store` gives, which may be none yet: a gateway takes in data before it has found it.
+
+    What a writer may do is decided by whoever asks, with what is found here; so every workspace is looked at.
+    """
+
+    def __init__(self, store: Callable[[], StoreReader | None]) -> None:
+        self._store = _LateStore(store)
+        self._scope = EVERYTHING
+
+    @property
+    def _read(self) -> Repositories:
+        return Repositories.over(self._store, QueryClass.LOOKUP)
+
+    async def run(self, run_id: str) -> KnownRun | None:
+        found = await self._read.runs.state(self._scope, run_id)
+        if found is None:
+            return None
+        state = run_state.from_json(found.state)
+        living = run_state.open_writers(state)
+        # Others write about a run too, and never end.
+        heard_us = await self._read.watermarks.last_seen_us(self._scope, run_id, living) if living else None
+        return KnownRun(found.workspace, found.project, found.name, frozenset(state.writers), heard_us, found.deleted)
+
+    async def assets_named(self, run_id: str, name: str) -> Sequence[str]:
+        return await self._read.assets.ids_named(self._scope, run_id, name)
+
+    async def project_texts(self, workspace: str, project: str) -> ProjectTexts:
+        found = await self._read.projects.texts(self._scope, workspace, project)
+        return ProjectTexts() if found is None else ProjectTexts(found.description, found.notes)
+
+    async def project_exists(self, workspace: str, project: str) -> bool:
+        created = await self._read.projects.texts(self._scope, workspace, project)
+        return created is not None or bool(await self.runs_of(workspace, project))
+
+    async def project_of(self, project_id_: str) -> tuple[str, str] | None:
+        """Looks through all names: there are few, and no table knows their ids."""
+        for names in await self._read.projects.names(self._scope):
+            if project_id(*names) == project_id_ and await self.project_exists(*names):
+                return names
+        return None
+
+    async def runs_of(self, workspace: str, project: str) -> Sequence[str]:
+        return await self._read.runs.of_project(self._scope, workspace, project)
+
+    async def run_files(self, run_id: str, kind: str) -> Sequence[KnownFile]:
+        read = self._read
+
+        def known(records: Sequence[AssetRecord]) -> list[KnownFile]:
+            in_order = sorted(records, key=lambda one: (one.name, one.at, one.asset))
+            return [
+                KnownFile(one.name, one.sha256, one.size_bytes, one.content_type, json.loads(one.metadata or "{}"))
+                for one in in_order
+            ]
+
+        return await read.reader.off_loop(known, await read.assets.of_run(self._scope, run_id, kind))
+
+    async def files_of_kind(self, kind: str) -> Sequence[NamedFile]:
+        found = await self._read.assets.names_of_kind(self._scope, kind)
+        return [NamedFile(one.run, one.name, json.loads(one.metadata or "{}")) for one in found]
+
+    async def artifact(self, artifact_id: str) -> KnownArtifact | None:
+        found = await self._read.artifacts.find(self._scope, artifact_id)
+        if found is None:
+            return None
+        return KnownArtifact(
+            artifact=found.artifact,
+            workspace=found.workspace,
+            project=found.project or None,
+            artifact_type=found.artifact_type,
+            name=found.name,
+            created_at_us=_us(found.created_at),
+            description=found.description,
+            notes=found.notes,
+            tags=tuple(found.tags),
+            public=found.public,
+        )
+
+    async def artifact_ordinals(self, artifact_id: str, removed_at: Positions | None = None) -> Sequence[int]:
+        artifacts = self._read.artifacts
+        if removed_at is None:
+            return await artifacts.ordinals(self._scope, artifact_id)
+        ((part, offset),) = removed_at
+        return await artifacts.ordinals_removed_at(self._scope, artifact_id, part, offset)
+
+    async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
+        artifacts = self._read.artifacts
+        contents = await artifacts.contents(self._scope, artifact_id, ordinals)
+        found = await artifacts.versions_with_ordinals(self._scope, artifact_id, ordinals)
+        return [_version(record, contents[record.ordinal]) for record in found]
+
+    async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
+        found = await self._read.artifacts.outcome(self._scope, key, writer, seq)
+        if found is None:
+            return None
+        return ArtifactOutcome(found.refused, found.ordinal, found.version, Positions({found.part: found.offset}))
 
 
-def _version(row: Mapping[str, Any], contents: Mapping[str, Any]) -> KnownVersion:
-    columns = [contents[f"file_{name}"] for name in ("names", "sha256s", "sizes", "types", "links")]
-    files = [
-        ArtifactFile(name=name, sha256=sha256 or None, size_bytes=size, content_type=kind, link=link or None)
-        for name, sha256, size, kind, link in zip(*columns, strict=True)
-    ]
-    lists = {name: tuple(row[name]) for name in ("tags", "aliases", "stages")}
-    return KnownVersion(**{**row, **lists}, metadata=json.loads(contents["metadata"]), files=tuple(files))
+def _version(record: VersionRecord, contents: ContentsRecord) -> KnownVersion:
+    return KnownVersion(
+        ordinal=record.ordinal,
+        version=record.version,
+        created_at_us=_us(record.created_at),
+        comment=record.comment,
+        status=record.status,
+        tags=tuple(record.tags),
+        aliases=tuple(record.aliases),
+        stages=tuple(record.stages),
+        run=record.run,
+        metadata=json.loads(contents.metadata),
+        files=tuple(_file(one) for one in contents.files),
+    )
+
+
+def _file(record: FileRecord) -> ArtifactFile:
+    return ArtifactFile(
+        name=record.name,
+        sha256=record.sha256 or None,
+        size_bytes=record.size_bytes,
+        content_type=record.content_type,
+        link=record.link or None,
+    )
+
+
+def _us(moment: datetime) -> int:
+    """Microseconds since 1970 UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -14,21 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stored_runs import history, insert, writer_row
 
-from runstream_ingest.assets.local import LocalAssets
 from runstream_model.attributes import number_of, text_of
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_query.filters import Expression, Field, print_filter
-from runstream_query.http import pages
-from runstream_query.http.context import Context
+from runstream_query.repositories import Repositories
+from runstream_query.repositories import runs as run_repository
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.statements.order import SortKey
-from runstream_query.repositories.statements.pages import Question, count_statement
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.pages import Question
 from runstream_query.repositories.statements.runs import Clock
-from runstream_query.settings import QuerySettings
 from runstream_service.access import EVERYTHING
-from runstream_service.visibility import Progress
+from runstream_service.store import QueryClass
 
 #: A writer that was heard of now is silent already: so runs are lost, and their duration still ends now.
 CLOCK = Clock(NOW_US, -1)
@@ -44,8 +41,8 @@ sorts = st.lists(st.builds(SortKey, sort_fields, st.booleans()), min_size=1, max
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Context, list[Run]]]:
-    """A query service's context over a store in which nothing is merged, and its runs as plain values."""
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChdbStore, list[Run]]]:
+    """A store a store in which nothing is merged, and its runs as plain values."""
     random = Random(20260201)
     runs = [random_run(f"run-{number}", random) for number in range(60)]
     pieces = [piece for run in runs for piece in history(run, random)]
@@ -67,12 +64,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Context, 
     for run in runs:
         if run.texts["status"] == "running" and run.id in silent:
             run.texts["status"] = "crashed"
-    yield (
-        Context(
-            store, Progress(), None, LocalAssets(folder / "assets"), QuerySettings(), lambda: NOW_US, scope=EVERYTHING
-        ),
-        runs,
-    )
+    yield store, runs
     asyncio.run(store.close())
 
 
@@ -117,45 +109,43 @@ def _ranked(value: Any) -> tuple[int, tuple[float, bytes]]:
     return (1, (0.0, b"")) if math.isnan(number) else (0, (number, b""))
 
 
-async def _paged(context: Context, expression: Expression, sort: tuple[SortKey, ...], limit: int) -> list[str]:
+def reads(store: ChdbStore) -> run_repository.RunRepository:
+    return Repositories.over(store, QueryClass.LIGHT).runs
+
+
+async def _paged(store: ChdbStore, expression: Expression, sort: tuple[SortKey, ...], limit: int) -> list[str]:
     """The ids of all pages. A window of a few states sees more than one step of the search."""
     found: list[str] = []
     after: Cursor | None = None
-    with patch.object(pages, "FIRST_WINDOW", 10):
+    with patch.object(run_repository, "FIRST_WINDOW", 10):
         while True:
-            page = await pages.page_rows(context, Question(expression, sort, after, CLOCK), limit)
-            found += [row["run"] for row in page.rows]
+            page = await reads(store).page(EVERYTHING, Question(expression, sort, after, CLOCK), limit)
+            found += [record.run for record in page.runs]
             if page.ends is None:
                 return found
-            assert len(page.rows) == limit
+            assert len(page.runs) == limit
             after = Cursor(page.ends, NOW_US, "")
-
-
-async def _counted(context: Context, expression: Expression) -> int:
-    parameters = Parameters()
-    sql = count_statement(expression, CLOCK, parameters)
-    return int((await context.rows(sql, parameters))[0]["total"])
 
 
 @given(expressions, sorts, st.integers(1, 25))
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_pages_equal_plain_python(
-    filled: tuple[Context, list[Run]], expression: Expression, sort: tuple[SortKey, ...], limit: int
+    filled: tuple[ChdbStore, list[Run]], expression: Expression, sort: tuple[SortKey, ...], limit: int
 ) -> None:
-    context, runs = filled
+    store, runs = filled
     wanted = [run.id for run in sorted_runs(runs, sort) if holds(expression, run, NOW_US)]
     said = f"{print_filter(expression)} by {', '.join(map(str, sort))}"
-    assert asyncio.run(_paged(context, expression, sort, limit)) == wanted, said
-    assert asyncio.run(_counted(context, expression)) == len(wanted), said
+    assert asyncio.run(_paged(store, expression, sort, limit)) == wanted, said
+    assert asyncio.run(reads(store).count(EVERYTHING, expression, CLOCK)) == len(wanted), said
 
 
-def test_rows_show_the_newest_state(filled: tuple[Context, list[Run]]) -> None:
-    context, runs = filled
-    shown = asyncio.run(pages.shown_rows(context, [run.id for run in runs], CLOCK))
+def test_rows_show_the_newest_state(filled: tuple[ChdbStore, list[Run]]) -> None:
+    store, runs = filled
+    shown = asyncio.run(reads(store).shown(EVERYTHING, [run.id for run in runs], CLOCK))
     for run in runs:
         row = shown[run.id]
-        assert {name: row[name] for name in ("project", "name", "status", "notes")} == {
+        assert {name: row.columns[name] for name in ("project", "name", "status", "notes")} == {
             name: run.texts[name] for name in ("project", "name", "status", "notes")
         }
-        assert (row["tags"], row["archived"], row["deleted"]) == (run.tags, run.flags["archived"], run.flags["deleted"])
-        assert row["duration_s"] == _duration_us(run) / 1_000_000
+        assert (row.tags, row.archived, row.deleted) == (run.tags, run.flags["archived"], run.flags["deleted"])
+        assert row.duration_s == _duration_us(run) / 1_000_000

@@ -7,15 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar, TypeVarTuple
 
-import pyarrow as pa
-
 from runstream.events.positions import InvalidPositions, Positions
 from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
 from runstream_query.http.outgoing import Outgoing
 from runstream_query.repositories import Repositories
 from runstream_query.repositories.reader import Usage
-from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import Clock
 from runstream_query.settings import QuerySettings
 from runstream_service.access import NOTHING, Scope
@@ -76,21 +73,9 @@ class Context:
         """Return the context of one request, whose queries are of this class and see this scope."""
         return dataclasses.replace(self, scope=scope, repositories=Repositories.over(self.store, of))
 
-    async def table(self, sql: str, parameters: Parameters) -> pa.Table:
-        """The result of a statement. Raises what `StoreReader.query` raises."""
-        return await self.repositories.reader.table(sql, parameters)
-
-    async def rows(self, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
-        """The rows of a statement. Raises what `StoreReader.query` raises."""
-        return await self.repositories.reader.rows(sql, parameters)
-
     async def off_loop(self, work: Callable[[*Given], T], *given: *Given) -> T:
         """What `work`, a pure function, makes of what was read: in a thread if that is much."""
-        return await asyncio.to_thread(work, *given) if self.usage.is_large else work(*given)
-
-    async def models(self, make: Callable[[Any], T], sql: str, parameters: Parameters) -> list[T]:
-        """What `make`, a pure function, makes of each row."""
-        return await self.repositories.reader.records(make, sql, parameters)
+        return await self.repositories.reader.off_loop(work, *given)
 
     async def wait(self, wait_for: str | None, wait_s: float | None) -> None:
         """Wait until the position is visible. Raises InvalidRequest, NotVisible."""
@@ -128,9 +113,7 @@ class Context:
 
     async def require_run(self, run: str) -> None:
         """Raises NotFound if nothing was ever heard of the run."""
-        parameters = Parameters()
-        sql = f"SELECT 1 FROM run_states WHERE run = {parameters.text(run)} LIMIT 1"
-        if not (await self.table(sql, parameters)).num_rows:
+        if not await self.repositories.runs.exists(self.scope, run):
             raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
 
 

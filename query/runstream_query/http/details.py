@@ -1,10 +1,12 @@
 """What belongs to runs: parameters, other values, environment, summaries, output, history; and the tree of names."""
 
 import asyncio
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 from pydantic import Field as ModelField
 
@@ -25,17 +27,15 @@ from runstream_query.answers import (
 from runstream_query.errors import LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
-from runstream_query.http.globs import chosen, chosen_condition
+from runstream_query.http.globs import chosen
 from runstream_query.http.past import folded, summaries_of_past, time_of
 from runstream_query.http.requests import Asked, AskedOfPast
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.attributes import AttributeRecord
+from runstream_query.repositories.events import EventPlace, EventRecord
+from runstream_query.repositories.reader import records_of
 from runstream_service.access import Action
 from runstream_service.routing import Call, Handler, Route
 from runstream_service.store import QueryClass
-
-#: What a list shows of a text that has no room in it.
-_CUT_CHARS: Final = 200
-SUMMARY_COLUMNS: Final = ", ".join(Summary.model_fields)
 
 
 class AskedSummaries(AskedOfPast):
@@ -76,20 +76,17 @@ def attributes_of(kind: str) -> Handler:
 
             return Attributes(run=run, values=await asyncio.to_thread(made))
         await context.require_run(run)
-        parameters = Parameters()
-        sql = (
-            f"SELECT name, value, at FROM attributes WHERE run = {parameters.text(run)} AND "
-            f"kind = {parameters.text(kind)} AND NOT deleted ORDER BY name"
-        )
-        return Attributes(
-            run=run,
-            values=await context.models(lambda row: _attribute(row["name"], row["value"], row["at"]), sql, parameters),
-        )
+        found = await context.repositories.attributes.of_run(context.scope, run, kind)
+        return Attributes(run=run, values=await context.off_loop(_attributes, found))
 
     return show
 
 
-def _attribute(name: str, value: str, at: Any) -> Attribute:
+def _attributes(records: Iterable[AttributeRecord]) -> list[Attribute]:
+    return [_attribute(one.name, one.value, one.at) for one in records]
+
+
+def _attribute(name: str, value: str, at: datetime) -> Attribute:
     return Attribute(name=name, value=json.loads(value), at=at)
 
 
@@ -105,16 +102,11 @@ async def many_summaries(context: Context, call: Call[AskedManySummaries]) -> Su
 async def _summaries(context: Context, runs: list[str], metrics: list[str], asked: AskedOfPast) -> Summaries:
     prefix = await context.prefix(asked.as_of, asked.wait_s)
     if prefix is not None:
-        names = sorted({row["metric"] for row in await chosen(context, runs, metrics or ["*"])})
+        names = sorted({one.metric for one in await chosen(context, runs, metrics or ["*"])})
         return Summaries(summaries=await summaries_of_past(context, runs, names, prefix) if names else [])
-    parameters = Parameters()
-    only = f" AND {chosen_condition(metrics, parameters)}" if metrics else ""
     limit = context.settings.max_summaries
-    sql = (
-        f"SELECT {SUMMARY_COLUMNS} FROM summaries WHERE run IN {parameters.texts(runs)}{only} ORDER BY run, metric "
-        f"LIMIT {parameters.integer(limit + 1)}"
-    )
-    summaries = await context.models(lambda row: Summary(**row), sql, parameters)
+    table = await context.repositories.summaries.of_runs(context.scope, runs, metrics, limit + 1)
+    summaries = await records_of(lambda row: Summary(**row), table)
     if len(summaries) > limit:
         raise LimitExceeded(
             f"these runs have more than {limit} summaries of these metrics (RUNSTREAM_QUERY_MAX_SUMMARIES): ask for "
@@ -129,34 +121,27 @@ async def history(context: Context, call: Call[AskedHistory]) -> History:
     """The run's control events in the log's order."""
     run, asked = call.path["run"], call.asked
     await context.require_run(run)
-    parameters = Parameters()
-    beyond = ""
-    if asked.cursor:
-        part, offset, seq = read_cursor(asked.cursor, 3)
-        beyond = (
-            f" AND (part, offset, seq) > ({parameters.bind(part, 'UInt16')}, {parameters.bind(offset, 'UInt64')}, "
-            f"{parameters.bind(seq, 'UInt64')})"
-        )
-    sql = (
-        f"SELECT part, offset, seq, writer, at, type, body FROM events WHERE key = {parameters.text(run)}{beyond} "
-        f"ORDER BY part, offset, seq LIMIT {parameters.integer(asked.limit + 1)}"
-    )
-    found = await context.models(_event_and_place, sql, parameters)
+    after = EventPlace(*read_cursor(asked.cursor, 3)) if asked.cursor else None
+    found = await context.repositories.events.page(context.scope, run, after, asked.limit + 1)
     page = found[: asked.limit]
-    cursor = write_cursor(*page[-1][1]) if len(found) > asked.limit else None
-    return History(events=[event for event, _ in page], next_cursor=cursor)
+    cursor = None
+    if len(found) > asked.limit:
+        cursor = write_cursor(page[-1].part, page[-1].offset, page[-1].seq)
+    return History(events=await context.off_loop(_events, page), next_cursor=cursor)
 
 
-def _event_and_place(row: dict[str, Any]) -> tuple[HistoryEvent, tuple[int, int, int]]:
-    event = HistoryEvent(
-        position=f"{row['part']}:{row['offset']}",
-        writer=row["writer"],
-        seq=row["seq"],
-        at=row["at"],
-        type=row["type"],
-        event=json.loads(row["body"]),
-    )
-    return event, (row["part"], row["offset"], row["seq"])
+def _events(records: Iterable[EventRecord]) -> list[HistoryEvent]:
+    return [
+        HistoryEvent(
+            position=f"{one.part}:{one.offset}",
+            writer=one.writer,
+            seq=one.seq,
+            at=one.at,
+            type=one.type,
+            event=json.loads(one.body),
+        )
+        for one in records
+    ]
 
 
 async def list_workspaces(context: Context, call: Call[Asked]) -> Workspaces:
@@ -177,89 +162,18 @@ async def list_projects(context: Context, call: Call[AskedProjects]) -> Projects
 
 
 async def projects_of(context: Context, workspace: str | None) -> list[Project]:
-    stated, counted = Parameters(), Parameters()
-    where = "1" if workspace is None else "workspace = {}"
-    states, runs = await asyncio.gather(
-        context.rows(
-            _with_texts(
-                ("description", "notes"),
-                "workspace, project, created_at, updated_at, deleted",
-                "projects WHERE " + where.format(stated.text(workspace) if workspace is not None else ""),
-                context.settings.max_text_bytes,
-            ),
-            stated,
-        ),
-        context.rows(
-            "SELECT workspace, project, count() AS runs, min(created_at) AS created_at, max(updated_at) AS updated_at "
-            f"FROM runs WHERE NOT deleted AND {where.format(counted.text(workspace) if workspace is not None else '')} "
-            "GROUP BY workspace, project",
-            counted,
-        ),
+    found = await context.repositories.projects.projects(
+        context.scope, workspace, text_bytes=context.settings.max_text_bytes
     )
-    if context.usage.is_large:
-        return await asyncio.to_thread(_projects, states, runs)
-    return _projects(states, runs)
-
-
-def _with_texts(texts: tuple[str, ...], others: str, source: str, most_bytes: int) -> str:
-    """A SELECT of a whole list with its texts: the shortest ones as they are, as long as all together have no more than
-    `most_bytes`; of the others the beginning and their length, so that nobody's long texts make the list unreadable."""
-    size = " + ".join(f"length({name})" for name in texts)
-    so_far = f"sum({size}) OVER (ORDER BY {size} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS so_far"
-    shown = ", ".join(
-        f"if(so_far <= {most_bytes} OR lengthUTF8(whole_{name}) <= {_CUT_CHARS}, whole_{name}, "
-        f"concat(substringUTF8(whole_{name}, 1, {_CUT_CHARS}), '... (', toString(lengthUTF8(whole_{name})), "
-        f"' characters)')) AS {name}"
-        for name in texts
-    )
-    whole = ", ".join(f"{name} AS whole_{name}" for name in texts)
-    return f"SELECT {others}, {shown} FROM (SELECT {others}, {whole}, {so_far} FROM {source})"
-
-
-def _projects(states: list[dict[str, Any]], runs: list[dict[str, Any]]) -> list[Project]:
-    found: dict[tuple[str, str], dict[str, Any]] = {
-        (row["workspace"], row["project"]): {"description": "", "notes": "", **row} for row in runs
-    }
-    for row in states:
-        key = (row["workspace"], row["project"])
-        if not row.pop("deleted"):  # runs that are still in a deleted project keep it in the list
-            found[key] = {**row, "runs": found.get(key, {}).get("runs", 0)}
-    return [Project(**found[key]) for key in sorted(found)]
+    return await context.off_loop(lambda: [Project(**dataclasses.asdict(one)) for one in found])
 
 
 async def list_experiments(context: Context, call: Call[AskedExperiments]) -> Experiments:
     """Experiments that have runs, or were created; by workspace, project and name."""
-    stated, counted = Parameters(), Parameters()
-
-    def where(parameters: Parameters) -> str:
-        scope = {"workspace": call.asked.workspace, "project": call.asked.project}
-        wanted = [f"{name} = {parameters.text(value)}" for name, value in scope.items() if value is not None]
-        return " AND ".join(["1", *wanted])
-
-    states, runs = await asyncio.gather(
-        context.rows(
-            _with_texts(
-                ("description",),
-                "workspace, project, experiment, created_at, updated_at",
-                f"experiments WHERE NOT deleted AND {where(stated)}",
-                context.settings.max_text_bytes,
-            ),
-            stated,
-        ),
-        context.rows(
-            "SELECT workspace, project, experiment, count() AS runs, min(created_at) AS created_at, "
-            "max(updated_at) AS updated_at FROM runs WHERE NOT deleted AND experiment != '' AND "
-            f"{where(counted)} GROUP BY workspace, project, experiment",
-            counted,
-        ),
+    found = await context.repositories.projects.experiments(
+        context.scope, call.asked.workspace, call.asked.project, text_bytes=context.settings.max_text_bytes
     )
-    found: dict[tuple[str, str, str], dict[str, Any]] = {
-        (row["workspace"], row["project"], row["experiment"]): {"description": "", **row} for row in runs
-    }
-    for row in states:
-        key = (row["workspace"], row["project"], row["experiment"])
-        found[key] = {**row, "runs": found.get(key, {}).get("runs", 0)}
-    return Experiments(experiments=[Experiment(**found[key]) for key in sorted(found)])
+    return Experiments(experiments=[Experiment(**dataclasses.asdict(one)) for one in found])
 
 
 _RUN: Final = "/api/v1/runs/{run}"

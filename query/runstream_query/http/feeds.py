@@ -9,13 +9,9 @@ from typing import Final, TypeVar
 from runstream.events.positions import Positions
 from runstream_query.answers import Answer, Changes, RunRow, Summary, encode_json
 from runstream_query.http.context import Context
-from runstream_query.http.details import SUMMARY_COLUMNS
-from runstream_query.http.globs import chosen_condition
-from runstream_query.http.pages import shown_rows
 from runstream_query.http.runs import run_row
-from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.prefix import beyond
-from runstream_query.repositories.statements.runs import newest_runs, run_rows
+from runstream_query.repositories.reader import records_of
+from runstream_query.repositories.selection import Selection
 from runstream_service.store import QueryClass
 
 Row = TypeVar("Row")
@@ -24,44 +20,12 @@ Row = TypeVar("Row")
 _SUMMARIES_AT_ONCE: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which runs and metrics a stream tells of."""
+class SelectionChanges:
+    """What changed of a selection, as messages. Raises what the store raises."""
 
-    runs: tuple[str, ...]
-    workspace: str | None
-    project: str | None
-    metrics: tuple[str, ...]
-
-    def run_condition(self, parameters: Parameters) -> str:
-        """On columns run, workspace and project."""
-        conditions = ["1"]
-        if self.runs:
-            conditions.append(f"run IN {parameters.texts(self.runs)}")
-        if self.workspace is not None:
-            conditions.append(f"workspace = {parameters.text(self.workspace)}")
-        if self.project is not None:
-            conditions.append(f"project = {parameters.text(self.project)}")
-        return " AND ".join(conditions)
-
-    def series_condition(self, parameters: Parameters) -> str:
-        """On columns run and metric."""
-        conditions = ["1"]
-        if self.runs:
-            conditions.append(f"run IN {parameters.texts(self.runs)}")
-        if self.workspace is not None or self.project is not None:
-            conditions.append(f"run IN (SELECT run FROM runs WHERE {self.run_condition(parameters)})")
-        if self.metrics:
-            conditions.append(chosen_condition(self.metrics, parameters))
-        return " AND ".join(conditions)
-
-
-class ScopeChanges:
-    """What changed in a scope, as messages. Raises what the store raises."""
-
-    def __init__(self, context: Context, scope: Scope) -> None:
+    def __init__(self, context: Context, selection: Selection) -> None:
         self._context = context.for_request(QueryClass.LIVE, context.scope)
-        self._scope = scope
+        self._selection = selection
 
     async def behind(self, seen: Positions, visible: Positions) -> AsyncIterator[bytes]:
         """Messages about everything behind `seen`; the last has the position up to which everything is told then,
@@ -88,38 +52,24 @@ class ScopeChanges:
 
     async def lost_runs(self) -> frozenset[str]:
         """Runs whose writers are silent, of which no event tells."""
-        parameters = Parameters()
-        columns = ("run", "workspace", "project", "lost")
-        source = run_rows(
-            parameters, self._context.clock(), columns, "(SELECT run FROM run_states WHERE status = 'running')"
-        )
-        sql = f"SELECT run FROM {source} WHERE lost AND {self._scope.run_condition(parameters)}"
-        return frozenset(row["run"] for row in await self._context.rows(sql, parameters))
+        runs, scope = self._context.repositories.runs, self._context.scope
+        return await runs.lost(scope, self._selection, self._context.clock())
 
     async def _changed_runs(self, seen: Positions) -> list[str]:
-        parameters = Parameters()
-        changed = f"(SELECT run FROM run_states WHERE {beyond(seen, parameters)})"
-        source = newest_runs(("workspace", "project"), changed)
-        sql = f"SELECT run FROM {source} WHERE {self._scope.run_condition(parameters)} ORDER BY run"
-        return [row["run"] for row in await self._context.rows(sql, parameters)]
+        return await self._context.repositories.runs.changed(self._context.scope, self._selection, seen)
 
     async def _shown(self, runs: Sequence[str]) -> list[RunRow]:
-        rows = await shown_rows(self._context, runs, self._context.clock())
-        return [run_row(row) for row in rows.values()]
+        clock = self._context.clock()
+        records = await self._context.repositories.runs.shown(self._context.scope, runs, clock)
+        return [run_row(record) for record in records.values()]
 
     async def _changed_summaries(self, seen: Positions) -> AsyncIterator[list[Summary]]:
         last: tuple[str, str] | None = None
         while True:
-            parameters = Parameters()
-            further = ""
-            if last is not None:
-                further = f" AND (run, metric) > ({parameters.text(last[0])}, {parameters.text(last[1])})"
-            sql = (
-                f"SELECT {SUMMARY_COLUMNS} FROM summaries WHERE (run, metric) IN (SELECT run, metric FROM "
-                f"summary_states WHERE {beyond(seen, parameters)} AND {self._scope.series_condition(parameters)}"
-                f"{further}) ORDER BY run, metric LIMIT {parameters.integer(_SUMMARIES_AT_ONCE)}"
+            table = await self._context.repositories.summaries.changed(
+                self._context.scope, self._selection, seen, last, _SUMMARIES_AT_ONCE
             )
-            summaries = await self._context.models(lambda row: Summary(**row), sql, parameters)
+            summaries = await records_of(lambda row: Summary(**row), table)
             if summaries:
                 last = summaries[-1].run, summaries[-1].metric
                 yield summaries
@@ -145,9 +95,9 @@ class Feed:
     kept asks the store for everything behind its position, and so is told fewer intermediate states.
     """
 
-    def __init__(self, context: Context, scope: Scope) -> None:
+    def __init__(self, context: Context, selection: Selection) -> None:
         self._context = context
-        self.changes = ScopeChanges(context, scope)
+        self.changes = SelectionChanges(context, selection)
         #: How far the events told so far reach, the number of the last one, and the runs that are lost by now.
         self.seen = context.visibility.visible()
         self.number = 0

@@ -1,9 +1,10 @@
 """Assets and console output of a run."""
 
 import asyncio
+import dataclasses
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.past import folded, time_of
 from runstream_query.http.requests import Asked, AskedOfPast
 from runstream_query.http.serving import POSITION_HEADER
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.assets import AssetRecord
 from runstream_service.access import Action
 from runstream_service.assets import AssetMissing
 from runstream_service.disposition import FILE_POLICY, content_disposition
@@ -24,7 +25,6 @@ from runstream_service.problems import Problem
 from runstream_service.routing import Call, Route
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
-_COLUMNS: Final = "run, asset, name, kind, sha256, size_bytes, content_type, step, metadata, at, context"
 #: What a browser may show by itself. Everything else, HTML and SVG with their scripts above all, is only saved.
 _SHOWN: Final = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/json", "audio/mpeg", "video/mp4"}
@@ -49,14 +49,12 @@ async def list_assets(context: Context, call: Call[AskedAssets]) -> Assets:
     prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
     if prefix is not None:
         past = await folded(context, run, prefix)
-        rows = [{**row, "at": time_of(row["at"])} for row in past.assets if kind is None or row["kind"] == kind]
-        assets = await asyncio.to_thread(lambda: [_asset(row) for row in rows])
+        found = [_record_of_past(row) for row in past.assets if kind is None or row["kind"] == kind]
+        assets = await asyncio.to_thread(lambda: [_asset(one) for one in found])
     else:
         await context.require_run(run)
-        parameters = Parameters()
-        only = "" if kind is None else f" AND kind = {parameters.text(kind)}"
-        sql = f"SELECT {_COLUMNS} FROM assets WHERE run = {parameters.text(run)}{only} AND NOT deleted"
-        assets = await context.models(_asset, sql, parameters)
+        found = await context.repositories.assets.of_run(context.scope, run, kind)
+        assets = await context.off_loop(lambda: [_asset(one) for one in found])
 
     def in_order() -> list[Asset]:
         return sorted(assets, key=lambda asset: (asset.name, asset.step or 0, asset.at, asset.asset))
@@ -64,24 +62,25 @@ async def list_assets(context: Context, call: Call[AskedAssets]) -> Assets:
     return Assets(assets=await asyncio.to_thread(in_order) if context.usage.is_large else in_order())
 
 
-def _asset(row: dict[str, Any]) -> Asset:
-    values = {name: row[name] for name in Asset.model_fields if name not in ("metadata", "context")}
-    return Asset(**values, metadata=json.loads(row["metadata"] or "{}"), context=row["context"] or None)
+def _record_of_past(row: Mapping[str, Any]) -> AssetRecord:
+    """The record of a row as the fold makes it, whose time is an integer."""
+    values = {field.name: row[field.name] for field in dataclasses.fields(AssetRecord)}
+    return AssetRecord(**values | {"at": time_of(row["at"])})
+
+
+def _asset(record: AssetRecord) -> Asset:
+    values = {name: getattr(record, name) for name in Asset.model_fields if name not in ("metadata", "context")}
+    return Asset(**values, metadata=json.loads(record.metadata or "{}"), context=record.context or None)
 
 
 async def download(context: Context, call: Call[Asked]) -> web.StreamResponse:
     """The bytes of an asset, whole or one range of it."""
     run, asset = call.path["run"], call.path["asset"]
-    parameters = Parameters()
-    sql = (
-        f"SELECT {_COLUMNS} FROM assets WHERE run = {parameters.text(run)} AND asset = {parameters.text(asset)} "
-        "AND NOT deleted"
-    )
-    rows = await context.rows(sql, parameters)
-    if not rows:
+    record = await context.repositories.assets.find(context.scope, run, asset)
+    if record is None:
         await context.require_run(run)
         raise NotFound(f"run {run!r} has no asset {asset[:80]!r}: /api/v1/runs/{run}/assets lists what it has")
-    found = _asset(rows[0])
+    found = _asset(record)
     return await send_file(context, call.request, found.sha256, found.name, asset_headers(found))
 
 
@@ -158,47 +157,31 @@ async def show_output(context: Context, call: Call[AskedOutput]) -> Output | web
     """What the run printed, ordered by writer and the writer's own order. As text: the page's pieces joined."""
     run, asked = call.path["run"], call.asked
     await context.require_run(run)
-    after = read_cursor(asked.cursor, 2) if asked.cursor else None
-    page, cursor = await output_page(context, run, after, asked.limit, asked.stream)
+    after = None
+    if asked.cursor:
+        writer, seq = read_cursor(asked.cursor, 2)
+        after = writer, seq
+    page = await context.repositories.output.page(
+        context.scope,
+        run,
+        after=after,
+        stream=asked.stream,
+        limit=asked.limit,
+        text_bytes=context.settings.max_text_bytes,
+    )
+    cursor = write_cursor(page.pieces[-1].writer, page.pieces[-1].seq) if page.more else None
     if asked.format == "text":
         headers = {"X-Content-Type-Options": "nosniff", POSITION_HEADER: str(context.visibility.visible())}
         if cursor:
             headers["Runstream-Next-Cursor"] = cursor
-        return web.Response(text="".join(row["text"] for row in page), content_type="text/plain", headers=headers)
-    pieces = [OutputPiece(**{**row, "writer": f"{row['writer']:016x}"}) for row in page]
+        return web.Response(
+            text="".join(piece.text for piece in page.pieces), content_type="text/plain", headers=headers
+        )
+    pieces = [
+        OutputPiece(writer=f"{piece.writer:016x}", seq=piece.seq, at=piece.at, stream=piece.stream, text=piece.text)
+        for piece in page.pieces
+    ]
     return Output(pieces=pieces, next_cursor=cursor)
-
-
-async def output_page(
-    context: Context,
-    run: str,
-    after: tuple[int, ...] | None,
-    limit: int,
-    stream: str | None = None,
-    text_bytes: int | None = None,
-) -> tuple[list[dict[str, Any]], str | None]:
-    """At most `limit` pieces (writer, seq, at, stream, text) behind `after` (writer, seq), and at most about
-    `text_bytes` (`max_text_bytes`) of text; and the cursor behind them, None at the end."""
-    parameters = Parameters()
-    conditions = [f"run = {parameters.text(run)}"]
-    if stream is not None:
-        conditions.append(f"stream = {parameters.text(stream)}")
-    if after is not None:
-        writer, seq = (parameters.bind(number, "UInt64") for number in after)
-        conditions.append(f"(writer, seq) > ({writer}, {seq})")
-    size = "sum(length(text)) OVER (ORDER BY writer, seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
-    sql = (
-        f"SELECT writer, seq, at, stream, text, pieces FROM (SELECT *, {size} - length(text) AS before, "
-        "count() OVER () AS pieces FROM (SELECT writer, seq, at, stream, text FROM output "
-        f"WHERE {' AND '.join(conditions)} ORDER BY writer, seq LIMIT {parameters.integer(limit + 1)})) "
-        f"WHERE before < {parameters.integer(text_bytes or context.settings.max_text_bytes)} ORDER BY writer, seq "
-        f"LIMIT {parameters.integer(limit)}"
-    )
-    rows = await context.rows(sql, parameters)
-    more = bool(rows) and len(rows) < rows[0]["pieces"]
-    for row in rows:
-        del row["pieces"]
-    return rows, write_cursor(rows[-1]["writer"], rows[-1]["seq"]) if more else None
 
 
 _RUN: Final = "/api/v1/runs/{run}"

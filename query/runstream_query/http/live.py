@@ -19,8 +19,9 @@ from runstream.events.positions import InvalidPositions, Positions
 from runstream_query.answers import Changes
 from runstream_query.errors import InvalidRequest, TooBusy
 from runstream_query.http.context import Context
-from runstream_query.http.feeds import Feed, Scope
+from runstream_query.http.feeds import Feed
 from runstream_query.http.requests import MAX_POSITION_CHARS, Asked
+from runstream_query.repositories.selection import Selection
 from runstream_service.access import Action
 from runstream_service.protocol import keep_little_unsent
 from runstream_service.routing import Call, Route
@@ -48,27 +49,26 @@ async def live(context: Context, call: Call[AskedLive]) -> web.StreamResponse:
             f"{len(context.live)} live streams are open, which is the limit (RUNSTREAM_QUERY_MAX_LIVE): end one, ask "
             "for lists every few seconds instead, or try again later"
         )
-    scope = Scope(tuple(asked.runs), asked.workspace, asked.project, tuple(asked.metrics))
+    selection = Selection(tuple(asked.runs), asked.workspace, asked.project, tuple(asked.metrics))
     seen = _since(call.request.headers.get("Last-Event-ID") or asked.since)
     if seen is None:
         seen = context.visibility.visible()
     mark = object()
     context.live.add(mark)
     try:
-        with _feed(context, scope) as feed:
+        with _feed(context, selection) as feed:
             return await _Stream(context, feed, seen).run(call.request)
     finally:
         context.live.discard(mark)
 
 
 @contextmanager
-def _feed(context: Context, scope: Scope) -> Iterator[Feed]:
-    """The feed of a scope, which the first stream begins and the last one ends. Who may see different workspaces has
-    different feeds."""
-    key = (context.scope, scope)
+def _feed(context: Context, selection: Selection) -> Iterator[Feed]:
+    """The feed of a selection within the scope, which the first stream begins and the last one ends."""
+    key = (context.scope, selection)
     feed: Feed | None = context.feeds.get(key)
     if feed is None or feed.is_over:
-        feed = context.feeds[key] = Feed(context, scope)
+        feed = context.feeds[key] = Feed(context, selection)
     feed.streams += 1
     try:
         yield feed

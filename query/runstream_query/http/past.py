@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import pyarrow as pa
-
 from runstream.events.positions import Positions
 from runstream_model.past import LoggedEvent, PastRun, run_after, summaries_of
 from runstream_model.projection import TIME
@@ -15,9 +13,8 @@ from runstream_model.statistics import SUMMARY_STATES
 from runstream_query.answers import RunRow, Summary
 from runstream_query.errors import LimitExceeded, NotFound
 from runstream_query.http.context import Context
-from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import STORED_COLUMNS
-from runstream_query.repositories.statements.series import Names, Range, count_statement, points_statement, reads_of
+from runstream_query.repositories.statements.series import Names, Range, reads_of
 
 _RUN_TIMES: Final = tuple(column.name for column in RUN_STATES.visible if column.kind == TIME)
 _SUMMARY_TIMES: Final = tuple(column.name for column in SUMMARY_STATES.visible if column.kind == TIME)
@@ -66,9 +63,9 @@ async def summaries_of_past(
 ) -> list[Summary]:
     """Summaries over the points up to `prefix`, by the same fold as the live ones."""
     wanted = Range(as_of=prefix)
-    parameters = Parameters()
-    counts = await context.rows(count_statement(Names(tuple(runs), tuple(metrics)), wanted, parameters), parameters)
-    total, limit = sum(row["count"] for row in counts), context.settings.max_past_points
+    series = context.repositories.series
+    counts = await series.counts(context.scope, Names(tuple(runs), tuple(metrics)), wanted)
+    total, limit = sum(one.count for one in counts), context.settings.max_past_points
     if total > limit:
         raise LimitExceeded(
             f"these metrics had {total} points then, and one question may fold {limit} "
@@ -78,9 +75,8 @@ async def summaries_of_past(
         )
     summaries: list[Mapping[str, Any]] = []
     for names in reads_of(counts, context.settings.points_per_read):
-        bound = Parameters()
         async with context.folding:
-            points: pa.Table = await context.table(points_statement(names, wanted, bound), bound)
+            points = await series.points(context.scope, names, wanted)
             rows = await asyncio.to_thread(summaries_of, points.drop_columns(["writer"]))
         summaries.extend(rows)
     summaries.sort(key=lambda row: (row["run"], row["metric"]))

@@ -1,6 +1,7 @@
 """Runs: lists with filter, sort, page and columns; one run; its writers."""
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -15,15 +16,16 @@ from runstream_query.filters.parser import parse, parse_field
 from runstream_query.filters.printer import print_field
 from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, fields_of
 from runstream_query.http.context import Context
-from runstream_query.http.pages import page_rows, shown_rows
 from runstream_query.http.past import folded, run_row_of_past
 from runstream_query.http.requests import Asked, AskedOfPast
 from runstream_query.http.writers import writers_now, writers_of_past
+from runstream_query.repositories.attributes import AttributeCell
+from runstream_query.repositories.attributes import Kind as WantedKind
 from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.reader import rows_of
+from runstream_query.repositories.runs import RunRecord
 from runstream_query.repositories.statements.order import DEFAULT_SORT, SortKey, parse_sort, question_of, split_fields
-from runstream_query.repositories.statements.pages import Question, count_statement
-from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.runs import RUN_COLUMNS
+from runstream_query.repositories.statements.pages import Question
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
@@ -141,15 +143,14 @@ async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
     understood = await asyncio.to_thread(_understood, asked) if long else _understood(asked)
     expression, sort, columns, agreed, after = understood
     clock = context.clock(after.now_us if after else None)
-    page = await page_rows(context, Question(expression, sort, after, clock), asked.limit)
+    page = await context.repositories.runs.page(context.scope, Question(expression, sort, after, clock), asked.limit)
     total = None
     if asked.count:
-        counted = Parameters()
-        total = (await context.rows(count_statement(expression, clock, counted), counted))[0]["total"]
-    cells = await _cells(context, [row["run"] for row in page.rows], columns)
+        total = await context.repositories.runs.count(context.scope, expression, clock)
+    cells = await _cells(context, [record.run for record in page.runs], columns)
 
     def made() -> list[RunRow]:
-        return [run_row(row, cells[row["run"]]) for row in page.rows]
+        return [run_row(record, cells[record.run]) for record in page.runs]
 
     return Runs(
         runs=await asyncio.to_thread(made) if context.usage.is_large else made(),
@@ -158,9 +159,9 @@ async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
     )
 
 
-def run_row(row: dict[str, Any], columns: dict[str, Any] | None = None) -> RunRow:
-    """The answer's row from a row of `run_rows`."""
-    return RunRow(**{name: row[name] for name in RUN_COLUMNS}, columns=columns or {})
+def run_row(record: RunRecord, columns: dict[str, Any] | None = None) -> RunRow:
+    """The answer's row of a run."""
+    return RunRow(**record.columns, columns=columns or {})
 
 
 async def _cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> dict[str, dict[str, Any]]:
@@ -187,7 +188,7 @@ async def _cells(context: Context, runs: Sequence[str], columns: AskedColumns) -
 def _fill(
     cells: dict[str, dict[str, Any]],
     summaries: list[dict[str, Any]],
-    attributes: list[dict[str, Any]],
+    attributes: list[AttributeCell],
     columns: AskedColumns,
 ) -> None:
     metrics: dict[str, list[tuple[str, list[str]]]] = {}
@@ -197,46 +198,37 @@ def _fill(
             fields = [(aggregate, Field("metric", name, aggregate)) for aggregate in SUMMARY_COLUMNS]
             metrics[name] = [(aggregate, keys) for aggregate, field in fields if (keys := columns.keys(field))]
         for aggregate, keys in metrics[name]:
-            cells[row["run"]].update(dict.fromkeys(keys, row[f"v_{aggregate}"]))
+            cells[row["run"]].update(dict.fromkeys(keys, row[aggregate]))
     kinds = {stored: kind for kind, stored in ATTRIBUTE_KINDS.items()}
-    for row in attributes:
-        keys = columns.keys(Field(kinds[row["kind"]], row["name"]))
+    for cell in attributes:
+        keys = columns.keys(Field(kinds[cell.kind], cell.name))
         if keys:
-            cells[row["run"]].update(dict.fromkeys(keys, json.loads(row["value"])))
+            cells[cell.run].update(dict.fromkeys(keys, json.loads(cell.value)))
 
 
 async def _summary_cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> list[dict[str, Any]]:
     names = columns.names("metric")
     if not names and "metric" not in columns.every:
         return []
-    parameters = Parameters()
-    wanted = {field.aggregate for field in columns.named if field.kind == "metric"}
-    if "metric" in columns.every:
+    wanted = {field.aggregate for field in columns.named if field.kind == "metric" and field.aggregate}
+    every = "metric" in columns.every
+    if every:
         wanted.add("last")
-    values = ", ".join(f"{SUMMARY_COLUMNS[a]} AS v_{a}" for a in sorted(filter(None, wanted)))
-    only = "" if "metric" in columns.every else f"AND metric IN {parameters.texts(names)}"
-    sql = (
-        f"SELECT run, metric, {values} FROM summaries WHERE run IN {parameters.texts(runs)} {only} "
-        f"LIMIT {parameters.integer(context.settings.max_cells + 1)}"
-    )
-    return await context.rows(sql, parameters)
+    limit = context.settings.max_cells + 1
+    summaries = context.repositories.summaries
+    return await rows_of(await summaries.cells(context.scope, runs, wanted, None if every else names, limit))
 
 
-async def _attribute_cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> list[dict[str, Any]]:
-    parameters = Parameters()
+async def _attribute_cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> list[AttributeCell]:
     wanted = []
     for kind, stored in ATTRIBUTE_KINDS.items():
         if kind in columns.every:
-            wanted.append(f"kind = {parameters.text(stored)}")
+            wanted.append(WantedKind(stored))
         elif names := columns.names(kind):
-            wanted.append(f"(kind = {parameters.text(stored)} AND name IN {parameters.texts(names)})")
+            wanted.append(WantedKind(stored, names))
     if not wanted:
         return []
-    sql = (
-        f"SELECT run, kind, name, value FROM attributes WHERE run IN {parameters.texts(runs)} AND NOT deleted AND "
-        f"({' OR '.join(wanted)}) LIMIT {parameters.integer(context.settings.max_cells + 1)}"
-    )
-    return await context.rows(sql, parameters)
+    return await context.repositories.attributes.cells(context.scope, runs, wanted, context.settings.max_cells + 1)
 
 
 async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
@@ -253,21 +245,12 @@ async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
             parameters=sum(row["kind"] == "parameter" for row in past.attributes),
             assets=len(past.assets),
         )
-    rows = await shown_rows(context, [run], context.clock())
+    runs = context.repositories.runs
+    rows = await runs.shown(context.scope, [run], context.clock())
     if run not in rows:
         raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
-    parameters = Parameters()
-    key = parameters.text(run)
-    counts, (writers, ahead_s) = await asyncio.gather(
-        context.rows(
-            f"SELECT (SELECT uniqExact(metric) FROM summary_states WHERE run = {key}) AS metrics, "
-            f"(SELECT count() FROM attributes WHERE run = {key} AND kind = 'parameter' AND NOT deleted) AS parameters, "
-            f"(SELECT count() FROM assets WHERE run = {key} AND NOT deleted) AS assets",
-            parameters,
-        ),
-        writers_now(context, run),
-    )
-    return RunDetail(run=run_row(rows[run]), clock_ahead_s=ahead_s, writers=writers, **counts[0])
+    counts, (writers, ahead_s) = await asyncio.gather(runs.counts(context.scope, run), writers_now(context, run))
+    return RunDetail(run=run_row(rows[run]), clock_ahead_s=ahead_s, writers=writers, **dataclasses.asdict(counts))
 
 
 ROUTES: Final[Iterable[Route]] = (

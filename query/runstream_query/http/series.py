@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -24,24 +24,17 @@ from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.past import EPOCH
 from runstream_query.http.requests import AskedOfPast
 from runstream_query.http.serving import POSITION_HEADER
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.series import Axis
 from runstream_query.repositories.statements.series import (
-    BUCKET_STEPS,
     Behind,
+    Counted,
     Names,
     Range,
     bucket_width,
-    count_statement,
-    extent_statement,
-    piece_statement,
-    points_statement,
-    projected_envelope,
     reads_of,
-    scanned_envelope,
-    scanned_extent_statement,
     step_width,
-    unnamed_points_statement,
 )
+from runstream_query.repositories.summaries import SeriesRecord
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
@@ -53,7 +46,6 @@ _BATCH_ROWS: Final = 65_536
 _VALUES_AT_ONCE: Final = 8_192
 #: What a point of a piece takes while it is sent: as the store gave it, and as it is encoded.
 _POINT_BYTES: Final = 100
-Axis = Literal["step", "time"]
 
 
 class AskedRange(AskedOfPast):
@@ -85,11 +77,9 @@ async def many_series(context: Context, call: Call[AskedSeries]) -> Series | web
     """Series of several runs and metrics. A metric that a run does not have is left out; an unknown run is an error."""
     asked = call.asked
     found = await chosen(context, asked.runs, asked.metrics)
-    silent = set(asked.runs) - {row["run"] for row in found}
+    silent = set(asked.runs) - {one.run for one in found}
     if silent:
-        parameters = Parameters()
-        sql = f"SELECT DISTINCT run FROM run_states WHERE run IN {parameters.texts(sorted(silent))}"
-        unknown = silent - {row["run"] for row in await context.rows(sql, parameters)}
+        unknown = silent - await context.repositories.runs.known(context.scope, sorted(silent))
         if unknown:
             raise NotFound(
                 f"no run has the id {min(unknown)!r}: look it up in /api/v1/runs, or wait for it with wait_for"
@@ -101,7 +91,7 @@ async def one_series(context: Context, call: Call[AskedOneSeries]) -> Series | w
     """Series of one run. A metric (not a glob) that it does not have is an error."""
     run, asked = call.path["run"], call.asked
     found = await chosen(context, [run], asked.metrics)
-    have = {row["metric"] for row in found}
+    have = {one.metric for one in found}
     for name in asked.metrics:
         if name not in have and not ("*" in name or "?" in name):
             await context.require_run(run)
@@ -113,7 +103,7 @@ async def one_series(context: Context, call: Call[AskedOneSeries]) -> Series | w
 
 
 async def _answer(
-    context: Context, request: web.Request, asked: AskedRange, found: Sequence[dict[str, Any]]
+    context: Context, request: web.Request, asked: AskedRange, found: Sequence[SeriesRecord]
 ) -> Series | web.StreamResponse:
     prefix = await context.prefix(asked.as_of, asked.wait_s)
     wanted = _range(asked, prefix)
@@ -183,46 +173,31 @@ def _micros(moment: datetime) -> int:
 
 
 async def _buckets(
-    context: Context, found: Sequence[dict[str, Any]], wanted: Range, axis: Axis, max_points: int, limit: int
+    context: Context, found: Sequence[SeriesRecord], wanted: Range, axis: Axis, max_points: int, limit: int
 ) -> tuple[pa.Table, int]:
     """The buckets of all series in one table, `limit` + 1 at most, and their width (steps or microseconds)."""
-    names = names_of(found)
+    names, series = names_of(found), context.repositories.series
     if axis == "step" and wanted.by_steps_alone:
         extent = await _step_extent(context, found, names, wanted)
     else:
-        parameters = Parameters()
-        rows = await context.rows(scanned_extent_statement(names, wanted, axis, parameters), parameters)
-        extent = (rows[0]["low"], rows[0]["high"]) if rows[0]["series"] else (0, 0)
-    parameters = Parameters()
-    if axis == "time":
-        width = bucket_width(*extent, max_points, 1)
-        sql = scanned_envelope(names, wanted, axis, width, parameters)
-    else:
-        width = step_width(*extent, max_points)
-        if width >= BUCKET_STEPS and wanted.by_steps_alone:
-            sql = projected_envelope(names, wanted, width, parameters)
-        else:
-            sql = scanned_envelope(names, wanted, axis, width, parameters)
-    return await context.table(f"{sql} LIMIT {parameters.integer(limit + 1)}", parameters), width
+        extent = await series.extent(context.scope, names, wanted, axis) or (0, 0)
+    width = bucket_width(*extent, max_points, 1) if axis == "time" else step_width(*extent, max_points)
+    return await series.buckets(context.scope, names, wanted, axis, width, limit + 1), width
 
 
-async def _step_extent(
-    context: Context, found: Sequence[dict[str, Any]], names: Names, wanted: Range
-) -> tuple[int, int]:
-    low = min(row["first_step"] for row in found)
-    high = max(row["last_step"] for row in found)
+async def _step_extent(context: Context, found: Sequence[SeriesRecord], names: Names, wanted: Range) -> tuple[int, int]:
+    low = min(one.first_step for one in found)
+    high = max(one.last_step for one in found)
     if low == NO_STEP:
         # Points without a step are one bucket at the very left and must not stretch all others.
-        parameters = Parameters()
-        rows = await context.rows(extent_statement(names, parameters), parameters)
-        low, high = (rows[0]["low"], rows[0]["high"]) if rows[0]["series"] else (0, 0)
+        low, high = await context.repositories.series.step_extent(context.scope, names) or (0, 0)
     low = low if wanted.step_from is None else max(low, wanted.step_from)
     high = high if wanted.step_to is None else min(high, wanted.step_to)
     return (low, high) if low <= high else (low, low)
 
 
-def names_of(found: Sequence[dict[str, Any]]) -> Names:
-    return Names(tuple(dict.fromkeys(row["run"] for row in found)), tuple(sorted({row["metric"] for row in found})))
+def names_of(found: Sequence[SeriesRecord]) -> Names:
+    return Names(tuple(dict.fromkeys(one.run for one in found)), tuple(sorted({one.metric for one in found})))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,19 +210,18 @@ class Reads:
     large: Mapping[Names, int]
 
 
-async def reads_for(context: Context, found: Sequence[dict[str, Any]], wanted: Range) -> Reads:
-    """`found`: rows of run, metric and count (of all points), ordered by run."""
-    counts: Sequence[dict[str, Any]] = found
+async def reads_for(context: Context, found: Sequence[SeriesRecord], wanted: Range) -> Reads:
+    """`found`: the series with how many points they have in all, ordered by run."""
+    counts: Sequence[Counted] = found
     if found and wanted != Range():
-        parameters = Parameters()
-        counts = await context.rows(count_statement(names_of(found), wanted, parameters), parameters)
+        counts = await context.repositories.series.counts(context.scope, names_of(found), wanted)
     limit = context.settings.points_per_read
-    large = {Names((row["run"],), (row["metric"],)): row["count"] for row in counts if row["count"] > limit}
-    return Reads(reads_of(counts, limit), sum(row["count"] for row in counts), large)
+    large = {Names((one.run,), (one.metric,)): one.count for one in counts if one.count > limit}
+    return Reads(reads_of(counts, limit), sum(one.count for one in counts), large)
 
 
 async def _json_points(
-    context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range, epochs: bool
+    context: Context, request: web.Request, found: Sequence[SeriesRecord], wanted: Range, epochs: bool
 ) -> Series:
     reads = await reads_for(context, found, wanted)
     limit = context.settings.max_json_points
@@ -259,27 +233,9 @@ async def _json_points(
         )
     curves: list[Curve] = []
     for names in reads.names:
-        table = await _points(context, names, wanted, epochs)
+        table = await context.repositories.series.points(context.scope, names, wanted, epochs=epochs)
         curves.extend(await asyncio.to_thread(_curves, table))
     return Series(curves=curves)
-
-
-async def _points(context: Context, names: Names, wanted: Range, epochs: bool) -> pa.Table:
-    """All points of one read. Of a single series the names are added here, as dictionaries of one."""
-    parameters = Parameters()
-    if not names.alone:
-        sql = points_statement(names, wanted, parameters, epochs=epochs)
-        return await context.table(sql, parameters)
-    sql = unnamed_points_statement(names, wanted, parameters, epochs=epochs)
-    return _named(names, await context.table(sql, parameters))
-
-
-def _named(names: Names, table: pa.Table) -> pa.Table:
-    codes = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
-    run, metric = (
-        pa.DictionaryArray.from_arrays(codes, pa.array([name])) for name in (names.runs[0], names.metrics[0])
-    )
-    return table.add_column(0, "run", run).add_column(1, "metric", metric)
 
 
 async def tables_of(context: Context, reads: Reads, wanted: Range, epochs: bool) -> AsyncGenerator[pa.Table, None]:
@@ -290,19 +246,19 @@ async def tables_of(context: Context, reads: Reads, wanted: Range, epochs: bool)
     for names in reads.names:
         if names not in reads.large:
             async with context.outgoing.holding(held_bytes):
-                yield await _points(context, names, wanted, epochs)
+                yield await context.repositories.series.points(context.scope, names, wanted, epochs=epochs)
             continue
         behind: Behind | None = None
         rows = limit
         while rows == limit:
             async with context.outgoing.holding(held_bytes):
-                parameters = Parameters()
-                sql = piece_statement(names, wanted, behind, limit, parameters, epochs=epochs)
-                table = await context.table(sql, parameters)
+                table = await context.repositories.series.piece(
+                    context.scope, names, wanted, behind, limit, epochs=epochs
+                )
                 rows = table.num_rows
                 if rows:
                     behind = _behind(table, behind)
-                    yield _named(names, table)
+                    yield table
 
 
 def _behind(table: pa.Table, before: Behind | None) -> Behind:
@@ -414,7 +370,7 @@ _ENVELOPE_FIELDS: Final = [
 
 
 async def _stream_points(
-    context: Context, request: web.Request, found: Sequence[dict[str, Any]], wanted: Range, epochs: bool
+    context: Context, request: web.Request, found: Sequence[SeriesRecord], wanted: Range, epochs: bool
 ) -> web.StreamResponse:
     reads = await reads_for(context, found, wanted)
     schema = POINTS_SCHEMA.append(pa.field("epoch", pa.int64())) if epochs else POINTS_SCHEMA

@@ -1,9 +1,10 @@
 """Who writes a run: now, or as of a past moment; and whose clock is far from the log's."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from runstream.events.positions import Positions
 from runstream_model.past import PastRun
@@ -12,14 +13,7 @@ from runstream_query.clocks import Heard, clock_ahead_s, is_odd
 from runstream_query.http.context import Context
 from runstream_query.http.past import time_of
 from runstream_query.http.requests import Asked
-from runstream_query.repositories.statements.clocks import (
-    facts_statement,
-    newest_point_statement,
-    odd_runs_statement,
-    writers_statement,
-)
-from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.prefix import within
+from runstream_query.repositories.watermarks import FactsRecord, WrittenPoints
 from runstream_service.access import Action
 from runstream_service.log import LogError, LogReader
 from runstream_service.routing import Call, Route
@@ -35,26 +29,24 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
     Points do not say in a cheap way whose they are: they count for the writer if only one ever started the run, else
     for the run as a whole.
     """
-    watched, told, summed = Parameters(), Parameters(), Parameters()
-    marks, facts, newest = await asyncio.gather(
-        context.rows(writers_statement(run, watched), watched),
-        context.rows(facts_statement(run, told), told),
-        context.rows(newest_point_statement(run, summed), summed),
+    watermarks, scope = context.repositories.watermarks, context.scope
+    marks, facts, newest_at = await asyncio.gather(
+        watermarks.writers(scope, run), watermarks.facts(scope, run), watermarks.newest_point_at(scope, run)
     )
-    point_at = [newest[0]["newest_at"]] if newest[0]["summaries"] else []
-    by_writer = {row["writer"]: row for row in facts}
-    started = {writer for writer, row in by_writer.items() if row["starts"]}
+    point_at = [] if newest_at is None else [newest_at]
+    by_writer = {fact.writer: fact for fact in facts}
+    started = {fact.writer for fact in facts if fact.starts}
     writers = []
     for mark in marks:
-        fact = by_writer.get(mark["writer"])
-        made = [] if fact is None else [fact["newest_at"]]
-        if started == {mark["writer"]}:
+        fact = by_writer.get(mark.writer)
+        made = [] if fact is None else [fact.newest_at]
+        if started == {mark.writer}:
             made += point_at
-        ahead_s = await _clock_ahead_s(context.log, made, mark["last_seen_at"], fact)
-        writers.append(Writer(**mark, clock_ahead_s=ahead_s))
+        ahead_s = await _clock_ahead_s(context.log, made, mark.last_seen_at, fact)
+        writers.append(Writer(**dataclasses.asdict(mark), clock_ahead_s=ahead_s))
     figures = [writer.clock_ahead_s for writer in writers]
     if marks and point_at:
-        last_seen_at = max(mark["last_seen_at"] for mark in marks)
+        last_seen_at = max(mark.last_seen_at for mark in marks)
         figures.append(clock_ahead_s(Heard(_us(point_at[0]), _us(last_seen_at))))
     return writers, _oddest(figures)
 
@@ -67,43 +59,37 @@ async def writers_of_past(
     `last_seen_at` is when the log took the last record in which the writer said something; heartbeats leave nothing
     behind that could be read later. It is None where the log keeps that record no longer.
     """
-    told, counted = Parameters(), Parameters()
+    watermarks = context.repositories.watermarks
     facts, points = await asyncio.gather(
-        context.rows(facts_statement(run, told, within(prefix, told)), told),
-        context.rows(
-            "SELECT writer, part, max(offset) AS last_offset, max(at) AS newest_at, groupUniqArray(metric) AS metrics "
-            f"FROM points WHERE run = {counted.text(run)} AND {within(prefix, counted)} GROUP BY writer, part",
-            counted,
-        ),
+        watermarks.facts(context.scope, run, prefix), watermarks.points(context.scope, run, prefix)
     )
-    by_writer = {row["writer"]: row for row in facts}
-    by_number = {row["writer"]: row for row in points}
+    by_writer = {fact.writer: fact for fact in facts}
+    by_number = {one.writer: one for one in points}
     writers = []
     for folded in past.writers:
         fact, point = by_writer[folded.writer], by_number.get(int(folded.writer[:16], 16))
-        said = [fact] if point is None else [fact, point]
-        heard_us = await _heard_us(context.log, fact["part"], max(row["last_offset"] for row in said))
+        said: list[FactsRecord | WrittenPoints] = [fact] if point is None else [fact, point]
+        heard_us = await _heard_us(context.log, fact.part, max(one.last_offset for one in said))
         seen_at = None if heard_us is None else time_of(heard_us)
-        ahead_s = await _clock_ahead_s(context.log, [row["newest_at"] for row in said], seen_at, fact)
+        ahead_s = await _clock_ahead_s(context.log, [one.newest_at for one in said], seen_at, fact)
         writers.append(Writer(writer=folded.writer, ended=folded.ended, last_seen_at=seen_at, clock_ahead_s=ahead_s))
-    metrics = {metric for row in points for metric in row["metrics"]}
+    metrics = {metric for one in points for metric in one.metrics}
     return writers, _oddest(writer.clock_ahead_s for writer in writers), len(metrics)
 
 
 async def list_odd_clocks(context: Context, call: Call[Asked]) -> OddClocks:
     """Running runs whose writers' clocks are far from the log's; of more than MAX_ODD candidates the first by id."""
-    parameters = Parameters()
-    candidates = await context.rows(odd_runs_statement(parameters, context.clock(), MAX_ODD), parameters)
+    candidates = await context.repositories.watermarks.runs_with_odd_clocks(context.scope, context.clock(), MAX_ODD)
     found = []
-    for row in candidates:
-        _, ahead_s = await writers_now(context, row["run"])
+    for one in candidates:
+        _, ahead_s = await writers_now(context, one.run)
         if ahead_s is not None:
-            found.append(OddClock(**row, clock_ahead_s=ahead_s))
+            found.append(OddClock(run=one.run, name=one.name, clock_ahead_s=ahead_s))
     return OddClocks(runs=found)
 
 
 async def _clock_ahead_s(
-    log: LogReader | None, made_at: Sequence[datetime], last_seen_at: datetime | None, fact: Mapping[str, Any] | None
+    log: LogReader | None, made_at: Sequence[datetime], last_seen_at: datetime | None, fact: FactsRecord | None
 ) -> float | None:
     """The figure of one writer. Asks the log for the arrival of its first fact only if the newest one is late."""
     if not made_at or last_seen_at is None:
@@ -111,8 +97,8 @@ async def _clock_ahead_s(
     newest = Heard(_us(max(made_at)), _us(last_seen_at))
     first = None
     if is_odd(newest) and newest.late_us > 0 and fact is not None:
-        heard_us = await _heard_us(log, fact["part"], fact["first_offset"])
-        first = None if heard_us is None else Heard(_us(fact["first_at"]), heard_us)
+        heard_us = await _heard_us(log, fact.part, fact.first_offset)
+        first = None if heard_us is None else Heard(_us(fact.first_at), heard_us)
     return clock_ahead_s(newest, first)
 
 

@@ -7,8 +7,16 @@ not there. Handlers, foreign clients and the writing side's look-ups call these 
 from typing import Self
 
 from runstream_query.repositories.artifacts import ArtifactRepository
+from runstream_query.repositories.assets import AssetRepository
+from runstream_query.repositories.attributes import AttributeRepository
 from runstream_query.repositories.events import EventRepository
+from runstream_query.repositories.output import OutputRepository
+from runstream_query.repositories.projects import ProjectRepository
 from runstream_query.repositories.reader import Reader
+from runstream_query.repositories.runs import RunRepository
+from runstream_query.repositories.series import SeriesRepository
+from runstream_query.repositories.summaries import SummaryRepository
+from runstream_query.repositories.watermarks import WatermarkRepository
 from runstream_service.store import QueryClass, StoreReader
 
 
@@ -18,7 +26,15 @@ class Repositories:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.artifacts = ArtifactRepository(reader)
+        self.assets = AssetRepository(reader)
+        self.attributes = AttributeRepository(reader)
         self.events = EventRepository(reader)
+        self.output = OutputRepository(reader)
+        self.projects = ProjectRepository(reader)
+        self.runs = RunRepository(reader)
+        self.series = SeriesRepository(reader)
+        self.summaries = SummaryRepository(reader)
+        self.watermarks = WatermarkRepository(reader)
 
     @classmethod
     def over(cls, store: StoreReader, of: QueryClass) -> Self:

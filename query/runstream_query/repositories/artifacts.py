@@ -86,15 +86,6 @@ class OutcomeRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionEvent:
-    """An event that changed a version: when it was made, the number of the version, and its JSON."""
-
-    at: datetime
-    ordinal: int
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
 class ArtifactQuery:
     """Which artifacts; None is any. An empty project means those of whole workspaces."""
 
@@ -320,19 +311,6 @@ class ArtifactRepository:
             f"{narrowed(of_keys(scope, parameters))} ORDER BY part, offset LIMIT 1) LIMIT 1"
         )
         return next(iter(await self._reader.records(lambda row: OutcomeRecord(**row), sql, parameters)), None)
-
-    async def version_events(self, scope: Scope, key: str, artifacts: Sequence[str]) -> list[VersionEvent]:
-        """Return the events of a key that changed versions of these artifacts, in the log's order."""
-        parameters = Parameters()
-        sql = (
-            "SELECT e.at AS at, e.body AS body, o.ordinal AS ordinal FROM events AS e INNER JOIN "
-            "(SELECT part, offset, seq, ordinal FROM artifact_outcomes WHERE "
-            f"artifact IN {parameters.texts(artifacts)} AND changed) AS o "
-            "ON e.part = o.part AND e.offset = o.offset AND e.seq = o.seq "
-            f"WHERE e.key = {parameters.text(key)} AND startsWith(e.type, 'artifact_version_')"
-            f"{narrowed(of_keys(scope, parameters, 'e.key'))} ORDER BY e.part, e.offset, e.seq"
-        )
-        return await self._reader.records(lambda row: VersionEvent(**row), sql, parameters)
 
 
 def _contents(row: Mapping[str, Any]) -> ContentsRecord:

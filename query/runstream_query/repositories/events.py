@@ -97,13 +97,19 @@ class EventRepository:
         conditions = [f"key = {parameters.text(key)}", f"(part, offset, seq) <= ({_place(place, parameters)})"]
         return await self._logged(scope, [*conditions, *_about(about, parameters)], limit, parameters)
 
+    async def of_key(self, scope: Scope, key: str, about: About) -> Sequence[LoggedEvent]:
+        """Return all events of a key about something, in the log's order."""
+        parameters = Parameters()
+        conditions = [f"key = {parameters.text(key)}", *_about(about, parameters)]
+        return await self._logged(scope, conditions, None, parameters)
+
     async def _logged(
-        self, scope: Scope, conditions: Sequence[str], limit: int, parameters: Parameters
+        self, scope: Scope, conditions: Sequence[str], limit: int | None, parameters: Parameters
     ) -> Sequence[LoggedEvent]:
+        end = "" if limit is None else f" LIMIT {parameters.integer(limit)}"
         sql = (
             "SELECT part, offset, seq, writer, body FROM events WHERE "
-            f"{' AND '.join((*conditions, *of_keys(scope, parameters)))} ORDER BY part, offset, seq "
-            f"LIMIT {parameters.integer(limit)}"
+            f"{' AND '.join((*conditions, *of_keys(scope, parameters)))} ORDER BY part, offset, seq{end}"
         )
         return await self._reader.records(lambda row: LoggedEvent(**row), sql, parameters)
 

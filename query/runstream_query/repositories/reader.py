@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import pyarrow as pa
 
@@ -18,6 +18,7 @@ _SLICE_VALUES: Final = 4_096
 _SLICE_BYTES: Final = 262_144
 
 T = TypeVar("T")
+Given = TypeVarTuple("Given")
 
 
 @dataclass(slots=True)
@@ -53,6 +54,10 @@ class Reader:
     async def records(self, make: Callable[[Mapping[str, Any]], T], sql: str, parameters: Parameters) -> list[T]:
         """Return what `make`, a pure function, makes of each row. Raises what `StoreReader.query` raises."""
         return await records_of(make, await self.table(sql, parameters))
+
+    async def off_loop(self, work: Callable[[*Given], T], *given: *Given) -> T:
+        """Return what `work`, a pure function, makes of what was read: in a thread if that is much."""
+        return await asyncio.to_thread(work, *given) if self.usage.is_large else work(*given)
 
 
 def is_large(table: pa.Table) -> bool:

@@ -23,8 +23,8 @@ from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.archives import stream_zip
 from runstream_protocols.kit.streaming import json_text, stream_json, text_of
 from runstream_query.http.context import Context
-from runstream_query.http.files import output_page, send_file
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.http.files import send_file
+from runstream_query.repositories.output import OutputPage
 from runstream_service.disposition import FILE_POLICY, content_disposition
 
 #: How the SDK names its system metrics, and the asset with what was changed since the commit.
@@ -45,13 +45,9 @@ _GPU: Final = "gpu.gpu"
 async def system(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometSystem:
     await require_row(context, asked.experiment_key)
     facts = await _environment(context, asked.experiment_key)
-    parameters = Parameters()
-    sql = (
-        f"SELECT DISTINCT metric FROM summary_states WHERE run = {parameters.text(asked.experiment_key)} AND "
-        f"(startsWith(metric, {parameters.text(SYSTEM_METRICS)}) OR startsWith(metric, "
-        f"{parameters.text(_COMETS_METRICS)})) ORDER BY metric"
+    metrics = await context.repositories.summaries.metrics_with_prefixes(
+        context.scope, asked.experiment_key, (SYSTEM_METRICS, _COMETS_METRICS)
     )
-    metrics = [row["metric"] for row in await context.rows(sql, parameters)]
     said = _of_section(facts, SECTION)
     packages = _of_section(facts, PACKAGES)
     additional = _of_section(facts, ADDITIONAL)
@@ -92,12 +88,14 @@ def _of_section(facts: Mapping[str, Any], section: str) -> dict[str, Any]:
 
 async def _environment(context: Context, run: str) -> dict[str, Any]:
     """What was captured, by section and name (`host.user`), in the order of the names."""
-    parameters = Parameters()
-    sql = (
-        f"SELECT name, value FROM attributes WHERE run = {parameters.text(run)} AND kind = 'environment' "
-        "AND NOT deleted ORDER BY lower(name), name"
-    )
-    return {row["name"]: json.loads(row["value"]) for row in await context.rows(sql, parameters)}
+    found = await context.repositories.attributes.of_run(context.scope, run, "environment")
+
+    def by_name() -> dict[str, Any]:
+        # Without a look at case, as far as ASCII goes.
+        in_order = sorted(found, key=lambda one: (one.name.encode().lower(), one.name.encode()))
+        return {one.name: json.loads(one.value) for one in in_order}
+
+    return await context.off_loop(by_name)
 
 
 def _text(facts: Mapping[str, Any], name: str) -> str | None:
@@ -156,19 +154,24 @@ async def output(context: Context, request: web.Request, asked: AskedOfExperimen
     """What the run printed, to both streams, in the order (writer, its own order); null if it was not captured."""
     run = asked.experiment_key
     await require_row(context, run)
-    first = await output_page(context, run, None, _OUTPUT_PIECES, text_bytes=_OUTPUT_BYTES)
-    if not first[0]:
+
+    async def page_behind(after: tuple[int, int] | None) -> OutputPage:
+        return await context.repositories.output.page(
+            context.scope, run, after=after, limit=_OUTPUT_PIECES, text_bytes=_OUTPUT_BYTES
+        )
+
+    first = await page_behind(None)
+    if not first.pieces:
         return CometOutput(output=None)
 
     async def texts() -> AsyncIterator[str]:
-        page, more = first
-        while page:
-            for row in page:
-                yield row["text"]
-            after = (page[-1]["writer"], page[-1]["seq"])
-            page = []
-            if more:
-                page, more = await output_page(context, run, after, _OUTPUT_PIECES, text_bytes=_OUTPUT_BYTES)
+        page = first
+        while True:
+            for piece in page.pieces:
+                yield piece.text
+            if not page.more:
+                return
+            page = await page_behind((page.pieces[-1].writer, page.pieces[-1].seq))
 
     return await stream_json(context, request, '{"output":"', json_text(texts()), '"}')
 

@@ -4,30 +4,24 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from aiohttp import web
 
+from runstream.events.names import NO_STEP
 from runstream_protocols.comet.reads.answers import CometChart, CometCharts, CometCurve, at_ms, step_of
 from runstream_protocols.comet.reads.asked import AskedCharts
-from runstream_protocols.comet.reads.sampling import (
-    MAX_FULL,
-    MAX_SAMPLED,
-    Series,
-    chart_series_statement,
-    full_statement,
-    sampled_statement,
-    series_of,
-)
 from runstream_query.answers import Logged
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
-from runstream_query.http.pages import shown_rows
 from runstream_query.http.series import values_of
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.attributes import Kind
+from runstream_query.repositories.runs import RunRecord
+from runstream_query.repositories.statements.sampling import MAX_FULL, MAX_SAMPLED, Curve
+from runstream_query.repositories.summaries import CurveRecord
 
 #: As Python values, until they are encoded.
 _POINT_BYTES: Final = 200
@@ -58,8 +52,8 @@ Points = dict[tuple[str, str], Drawn]
 async def charts(context: Context, request: web.Request, asked: AskedCharts) -> CometCharts:
     """By experiment, in the order asked for; unknown ones are left out, and so are metrics that one does not have."""
     wanted = list(dict.fromkeys(asked.targeted_experiments))
-    rows = await shown_rows(context, wanted, context.clock())
-    rows = {run: row for run, row in rows.items() if not row["deleted"]}
+    rows = await context.repositories.runs.shown(context.scope, wanted, context.clock())
+    rows = {run: row for run, row in rows.items() if not row.deleted}
     series = await _series(context, list(rows), asked)
     async with context.outgoing.holding(points_of(series, asked.fetch_full) * _POINT_BYTES):
         points, params = await asyncio.gather(
@@ -68,14 +62,23 @@ async def charts(context: Context, request: web.Request, asked: AskedCharts) -> 
         return await asyncio.to_thread(_answer, rows, points, params, asked)
 
 
-async def _series(context: Context, runs: Sequence[str], asked: AskedCharts) -> list[Series]:
+def _curve_of(record: CurveRecord) -> Curve:
+    """The curve as it is sampled: by its steps or, where they say nothing, by its times."""
+    by_time = record.first_step == NO_STEP or record.first_step == record.last_step
+    low, high = record.first_step, record.last_step
+    if by_time:
+        low, high = at_ms(record.first_at) * 1000, at_ms(record.last_at) * 1000 + 999
+    return Curve(record.run, record.metric, record.count, low, max(low, high), by_time)
+
+
+async def _series(context: Context, runs: Sequence[str], asked: AskedCharts) -> list[Curve]:
     if not runs or not asked.metrics:
         return []
-    limit, bound = context.settings.max_series, Parameters()
-    found = await context.rows(chart_series_statement(runs, asked.metrics, limit + 1, bound), bound)
+    limit = context.settings.max_series
+    found = await context.repositories.summaries.curves(context.scope, runs, asked.metrics, limit + 1)
     if len(found) > limit:
         raise InvalidRequest(f"more than {limit} curves: ask for fewer experiments or metrics", name="metrics")
-    series = [series_of(row) for row in found]
+    series = [_curve_of(record) for record in found]
     total = points_of(series, asked.fetch_full)
     if total > MAX_FULL:
         if not asked.fetch_full:
@@ -92,20 +95,18 @@ async def _series(context: Context, runs: Sequence[str], asked: AskedCharts) -> 
     return series
 
 
-def points_of(series: Sequence[Series], full: bool) -> int:
+def points_of(series: Sequence[Curve], full: bool) -> int:
     """How many points these curves are drawn with, at most."""
     return sum(one.count if full else min(one.count, MAX_SAMPLED) for one in series)
 
 
-async def _points(context: Context, series: Sequence[Series], full: bool) -> Points:
+async def _points(context: Context, series: Sequence[Curve], full: bool) -> Points:
     short = [one for one in series if full or one.count <= MAX_SAMPLED]
     long = [one for one in series if not full and one.count > MAX_SAMPLED]
-    reads = [(full_statement, short), (sampled_statement, long)]
-    tables = []
-    for statement, of in reads:
-        if of:
-            bound = Parameters()
-            tables.append(context.table(statement(of, bound), bound))
+    repository, scope = context.repositories.series, context.scope
+    tables = [repository.curves(scope, short)] if short else []
+    if long:
+        tables.append(repository.samples(scope, long))
     points: Points = {}
     for table in await asyncio.gather(*tables):
         points |= await asyncio.to_thread(_by_series, table)
@@ -138,18 +139,14 @@ async def _parameters(
         return None
     found: dict[str, dict[str, Logged]] = {run: dict.fromkeys(names) for run in runs}
     if runs:
-        bound = Parameters()
-        sql = (
-            f"SELECT run, name, value FROM attributes WHERE run IN {bound.run_ids(runs)} AND kind = 'parameter' "
-            f"AND name IN {bound.texts(names)} AND NOT deleted"
-        )
-        for row in await context.rows(sql, bound):
-            found[row["run"]][row["name"]] = json.loads(row["value"])
+        wanted = [Kind("parameter", names)]
+        for cell in await context.repositories.attributes.cells(context.scope, runs, wanted):
+            found[cell.run][cell.name] = json.loads(cell.value)
     return found
 
 
 def _answer(
-    rows: Mapping[str, dict[str, Any]],
+    rows: Mapping[str, RunRecord],
     points: Points,
     params: Mapping[str, dict[str, Logged]] | None,
     asked: AskedCharts,
@@ -161,7 +158,7 @@ def _answer(
         # numpy sorts without holding the interpreter.
         arrays = [np.asarray(curve.steps, np.int64) for curve in of_run.values()]
         steps = np.unique(np.concatenate(arrays)).tolist() if arrays else []
-        started_ms = at_ms(row["started_at"])
+        started_ms = at_ms(row.started_at)
         curves = [
             _curve(metric, curve if asked.independent_metrics else curve.among(steps), started_ms)
             for metric, curve in of_run.items()
@@ -169,7 +166,7 @@ def _answer(
         answers[run] = CometChart(
             experiment_key=run,
             experimentKey=run,
-            experimentName=row["name"] or None,
+            experimentName=row.name or None,
             steps=[step_of(step) for step in steps],
             metrics=curves,
             params=None if params is None else params[run],

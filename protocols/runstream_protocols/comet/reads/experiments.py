@@ -1,5 +1,6 @@
 """One experiment: metadata, tags, and the summaries of its metrics, parameters and other values."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -18,8 +19,7 @@ from runstream_protocols.comet.reads.asked import AskedOfExperiment
 from runstream_protocols.comet.reads.predicates import NAME
 from runstream_protocols.comet.reads.runs import experiments_by_row, require_row
 from runstream_query.http.context import Context
-from runstream_query.http.details import SUMMARY_COLUMNS
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.reader import records_of
 
 
 async def metadata(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometExperiment:
@@ -28,18 +28,17 @@ async def metadata(context: Context, request: web.Request, asked: AskedOfExperim
 
 
 async def tags(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometTags:
-    return CometTags(tags=(await require_row(context, asked.experiment_key))["tags"])
+    return CometTags(tags=list((await require_row(context, asked.experiment_key)).tags))
 
 
 async def metric_summaries(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometSummaries:
     """By name. The current value is the last of the curve; extremes leave NaN out."""
     await require_row(context, asked.experiment_key)
-    parameters = Parameters()
-    sql = f"SELECT {SUMMARY_COLUMNS} FROM summaries WHERE run = {parameters.text(asked.experiment_key)} ORDER BY metric"
-    return CometSummaries(values=await context.models(_of_metric, sql, parameters))
+    table = await context.repositories.summaries.of_run(context.scope, asked.experiment_key)
+    return CometSummaries(values=await records_of(_of_metric, table))
 
 
-def _of_metric(row: dict[str, Any]) -> CometSummary:
+def _of_metric(row: Mapping[str, Any]) -> CometSummary:
     context = run_context_of(row["metric"])
     return CometSummary(
         name=row["metric"],
@@ -67,20 +66,16 @@ async def other_summaries(context: Context, request: web.Request, asked: AskedOf
     """With the run's name as `Name`, in whose favour another value that was logged under it is left out."""
     row = await require_row(context, asked.experiment_key)
     logged = await _attributes(context, asked.experiment_key, "other")
-    if not row["name"]:
+    if not row.name:
         return CometSummaries(values=[one for one in logged if one.name != NAME])
-    named = _of_text(NAME, row["name"], at_ms(row["created_at"]))
+    named = _of_text(NAME, row.name, at_ms(row.created_at))
     return CometSummaries(values=[named, *(one for one in logged if one.name != NAME)])
 
 
 async def _attributes(context: Context, run: str, kind: str) -> list[CometSummary]:
     """The newest values of one kind, by name, each as a person would read it: what Comet keeps are texts."""
-    parameters = Parameters()
-    sql = (
-        f"SELECT name, text, at FROM attributes WHERE run = {parameters.text(run)} AND "
-        f"kind = {parameters.text(kind)} AND NOT deleted ORDER BY name"
-    )
-    return await context.models(lambda row: _of_text(row["name"], row["text"], at_ms(row["at"])), sql, parameters)
+    found = await context.repositories.attributes.texts_of_run(context.scope, run, kind)
+    return await context.off_loop(lambda: [_of_text(one.name, one.text, at_ms(one.at)) for one in found])
 
 
 def _of_text(name: str, text: str, ms: int) -> CometSummary:

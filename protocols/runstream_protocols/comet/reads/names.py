@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final, Literal
 
 from aiohttp import web
 
@@ -33,12 +33,10 @@ from runstream_protocols.comet.reads.predicates import (
     Column,
 )
 from runstream_protocols.comet.reads.runs import (
-    Place,
     experiments_by_key,
     experiments_of,
     find_project,
-    ids_of_project,
-    matching,
+    keys_of,
     of_project,
     place_of,
 )
@@ -46,20 +44,21 @@ from runstream_query.answers import Project
 from runstream_query.errors import InvalidRequest, LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
-from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.runs import newest_runs
+from runstream_query.repositories.attributes import AttributeCounts
+from runstream_query.repositories.runs import RunOrder
+from runstream_query.repositories.statements.projects import ProjectRuns
 from runstream_service.access import LOCAL, principal_of
 
 #: The version of Comet's server whose reads are answered: each of the client's gates asks for this one or an older.
 VERSION: Final = "4.35.0"
 #: Where runs go that name no workspace.
 DEFAULT_WORKSPACE: Final = "default"
-_COUNTS: Final = (
-    "countIf(value != 'null') AS filled, countIf(value IN ('true', 'false')) AS booleans, "
-    "countIf(isNotNull(number)) AS numbers"
-)
 _KINDS: Final = {"parameter": PARAMETERS, "other": OTHERS, "environment": ENVIRONMENT}
-_ORDERS: Final = {None: "created_at", "startTime": "started_at", "endTime": "ifNull(ended_at, toDateTime64(0, 6))"}
+_ORDERS: Final[Mapping[str | None, Literal["created", "started", "ended"]]] = {
+    None: "created",
+    "startTime": "started",
+    "endTime": "ended",
+}
 
 
 async def version(context: Context, request: web.Request, asked: AskedNothing) -> CometVersion:
@@ -109,13 +108,12 @@ async def experiments(context: Context, request: web.Request, asked: AskedExperi
     if asked.page is not None and asked.size is None:
         raise InvalidRequest("page needs size", name="size")
     expression = of_project(await place_of(context, asked), asked.archived)
-    direction = "DESC" if asked.sort_order == "desc" else "ASC"
-    order = f"{_ORDERS[asked.sort_by]} {direction}, run {direction}"
+    order = RunOrder(_ORDERS[asked.sort_by], descending=asked.sort_order == "desc")
     if asked.size is None:
         return CometExperiments(experiments=await experiments_of(context, expression, order))
     offset = ((asked.page or 1) - 1) * asked.size
-    page = await matching(context, expression, ("run",), order=order, limit=asked.size, offset=offset)
-    return CometExperiments(experiments=await experiments_by_key(context, [row["run"] for row in page]))
+    page = await keys_of(context, expression, order, asked.size, offset)
+    return CometExperiments(experiments=await experiments_by_key(context, page))
 
 
 async def column_names(context: Context, request: web.Request, asked: AskedProject) -> CometColumns:
@@ -127,22 +125,15 @@ async def column_names(context: Context, request: web.Request, asked: AskedProje
     return CometColumns(columns=await asyncio.to_thread(made) if context.usage.is_large else made())
 
 
-async def columns_of(context: Context, place: Place) -> Sequence[Column]:
+async def columns_of(context: Context, place: ProjectRuns) -> Sequence[Column]:
     """What the runs of a project have, archived ones too, by source and name. Four statements at most."""
     columns = [Column(name, METADATA, kind) for name, (_, kind) in METADATA_FIELDS.items()]
-    bound = Parameters()
-    ids = ids_of_project(place, bound)
     most = context.settings.max_names
-    end = f"LIMIT {bound.integer(most + 1)}"
-    sql = f"SELECT DISTINCT metric FROM summary_states WHERE run IN {ids} ORDER BY metric {end}"
-    rows = await context.rows(sql, bound)
+    metrics = await context.repositories.summaries.metrics_of_project(context.scope, place, most + 1)
     types = await _logged_types(context, place)
-    columns += await context.off_loop(_named, [row["metric"] for row in rows], types)
-    bound = Parameters()
-    newest = newest_runs(("tags",), ids_of_project(place, bound))
-    end = f"LIMIT {bound.integer(most + 1)}"
-    sql = f"SELECT DISTINCT arrayJoin(tags) AS tag FROM {newest} AS newest ORDER BY tag {end}"
-    columns += [Column(row["tag"], TAGS, "string") for row in await context.rows(sql, bound)]
+    columns += await context.off_loop(_named, metrics, types)
+    tags = await context.repositories.runs.tags_of_project(context.scope, place, most + 1)
+    columns += [Column(tag, TAGS, "string") for tag in tags]
     if len(columns) > most:
         raise LimitExceeded(
             f"the runs of this project have more than {most} names, which is the limit of one answer "
@@ -163,55 +154,45 @@ def _named(metrics: Sequence[str], types: Mapping[tuple[str, str], str]) -> list
     return columns + list(logged.values())
 
 
-async def _logged_types(context: Context, place: Place) -> dict[tuple[str, str], str]:
+async def _logged_types(context: Context, place: ProjectRuns) -> dict[tuple[str, str], str]:
     """(source, name) -> type of logged values.
 
     The first look is at all states, old ones too, which costs a thirtieth of finding the newest of each run. It tells
     the type where all states of a name agree; only names whose states differ are asked for exactly.
     """
-    bound = Parameters()
-    counted = await context.rows(
-        f"SELECT kind, name, {_COUNTS}, count() AS states, countIf(deleted) AS gone FROM attribute_states "
-        f"WHERE run IN {ids_of_project(place, bound)} GROUP BY kind, name ORDER BY kind, name "
-        f"LIMIT {bound.integer(context.settings.max_names + 1)}",
-        bound,
-    )
-    rows, mixed = await context.off_loop(_agreeing, counted)
+    attributes = context.repositories.attributes
+    counted = await attributes.state_counts(context.scope, place, context.settings.max_names + 1)
+    counts, mixed = await context.off_loop(_agreeing, counted)
     if mixed:
-        bound = Parameters()
-        exact = await context.rows(
-            f"SELECT kind, name, {_COUNTS} FROM attributes WHERE NOT deleted AND "
-            f"run IN {ids_of_project(place, bound)} AND name IN "
-            f"{bound.texts(sorted({row['name'] for row in mixed}))} GROUP BY kind, name",
-            bound,
-        )
-        asked = {(row["kind"], row["name"]) for row in mixed}
-        rows |= {key: row for row in exact if (key := (row["kind"], row["name"])) in asked}
-    return await context.off_loop(_types, rows)
+        names = sorted({one.name for one in mixed})
+        asked = {(one.kind, one.name) for one in mixed}
+        exact = await attributes.counts(context.scope, place, names)
+        counts |= {key: one for one in exact if (key := (one.kind, one.name)) in asked}
+    return await context.off_loop(_types, counts)
 
 
-def _agreeing(
-    counted: Sequence[dict[str, Any]],
-) -> tuple[dict[tuple[str, str], dict[str, Any]], list[dict[str, Any]]]:
+Counts = dict[tuple[str, str], AttributeCounts]
+
+
+def _agreeing(counted: Sequence[AttributeCounts]) -> tuple[Counts, list[AttributeCounts]]:
     """The names of which all states agree, by kind and name, and the others."""
-    mixed = [row for row in counted if row["gone"] or not _is_of_one_type(row)]
-    left = {(row["kind"], row["name"]) for row in mixed}
-    rows = {(row["kind"], row["name"]): row for row in counted}
-    return {key: row for key, row in rows.items() if key not in left}, mixed
+    mixed = [one for one in counted if one.gone or not _is_of_one_type(one)]
+    left = {(one.kind, one.name) for one in mixed}
+    return {key: one for one in counted if (key := (one.kind, one.name)) not in left}, mixed
 
 
-def _types(rows: Mapping[tuple[str, str], dict[str, Any]]) -> dict[tuple[str, str], str]:
-    return {(_KINDS[kind], name): _type_of(row) for (kind, name), row in sorted(rows.items())}
+def _types(counts: Counts) -> dict[tuple[str, str], str]:
+    return {(_KINDS[kind], name): _type_of(one) for (kind, name), one in sorted(counts.items())}
 
 
-def _is_of_one_type(row: Mapping[str, int]) -> bool:
+def _is_of_one_type(one: AttributeCounts) -> bool:
     """Whether every state holds the same: numbers, truth values, texts, or nothing but nulls."""
-    numbers = row["numbers"] - row["booleans"]
-    return row["states"] in (numbers, row["booleans"], row["states"] - row["filled"], row["filled"] - row["numbers"])
+    numbers = one.numbers - one.booleans
+    return one.states in (numbers, one.booleans, one.states - one.filled, one.filled - one.numbers)
 
 
-def _type_of(row: Mapping[str, int]) -> str:
+def _type_of(one: AttributeCounts) -> str:
     """A name is as free as its freest value: a text in one run makes it a text."""
-    if not row["filled"] or row["numbers"] < row["filled"]:
+    if not one.filled or one.numbers < one.filled:
         return "string"
-    return "boolean" if row["booleans"] == row["filled"] else "double"
+    return "boolean" if one.booleans == one.filled else "double"

@@ -16,7 +16,6 @@ from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.streaming import stream_json
 from runstream_query.http.context import Context
 from runstream_query.http.series import reads_for, tables_of, values_of
-from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.series import Range
 
 #: A point is about 130 bytes of JSON: 2 MB are written while the client takes in what was written before.
@@ -47,11 +46,9 @@ async def _stream(context: Context, request: web.Request, run: str, metric: str 
 
 
 async def _pieces(context: Context, run: str, metric: str | None) -> AsyncGenerator[str, None]:
-    bound = Parameters()
-    only = f" AND metric = {bound.text(metric)}" if metric is not None else ""
-    sql = f"SELECT run, metric, count FROM summaries WHERE run = {bound.text(run)}{only} ORDER BY run, metric"
+    found = await context.repositories.summaries.series_of_run(context.scope, run, metric)
     offsets: dict[str, int] = {}
-    reads = await reads_for(context, await context.rows(sql, bound), Range())
+    reads = await reads_for(context, found, Range())
     async with aclosing(tables_of(context, reads, Range(), epochs=True)) as tables:
         async for table in tables:
             for begin in range(0, table.num_rows, _POINTS_PER_PIECE):

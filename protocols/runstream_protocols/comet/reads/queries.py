@@ -12,11 +12,9 @@ from runstream_protocols.comet.reads.predicates import (
     expression_of_tree,
     needs_columns,
 )
-from runstream_protocols.comet.reads.runs import matching, of_project, place_of
+from runstream_protocols.comet.reads.runs import keys_of, of_project, place_of
 from runstream_query.errors import FilterError
 from runstream_query.http.context import Context
-from runstream_query.repositories.statements.pages import count_statement
-from runstream_query.repositories.statements.parameters import Parameters
 
 
 async def query(context: Context, request: web.Request, asked: AskedQuery) -> CometKeys:
@@ -27,10 +25,10 @@ async def query(context: Context, request: web.Request, asked: AskedQuery) -> Co
         predicates = [Predicate(one.source, one.query, one.negated) for one in asked.predicates]
         looked_up = needs_columns([(one.source, one.query) for one in predicates])
         wanted = expression_of_predicates(predicates, await columns_of(context, place) if looked_up else ())
-        rows = await matching(context, of_project(place, asked.archived, wanted), ("run",))
+        keys = await keys_of(context, of_project(place, asked.archived, wanted))
     except FilterError as error:
         raise FilterError(error.message, name="predicates") from None
-    return CometKeys(experiment_keys=[row["run"] for row in rows])
+    return CometKeys(experiment_keys=keys)
 
 
 async def search(context: Context, request: web.Request, asked: AskedSearch) -> CometFound:
@@ -42,9 +40,8 @@ async def search(context: Context, request: web.Request, asked: AskedSearch) -> 
         looked_up = bool(tree) and needs_columns([(None, tree)])
         wanted = expression_of_tree(tree, await columns_of(context, place) if looked_up else ())
         expression = of_project(place, asked.deleted, wanted)
-        rows = await matching(context, expression, ("run",), limit=asked.limit, offset=(asked.page - 1) * asked.limit)
-        bound = Parameters()
-        total = (await context.rows(count_statement(expression, context.clock(), bound), bound))[0]["total"]
+        keys = await keys_of(context, expression, limit=asked.limit, offset=(asked.page - 1) * asked.limit)
+        total = await context.repositories.runs.count(context.scope, expression, context.clock())
     except FilterError as error:
         raise FilterError(error.message, name="rulesTree") from None
-    return CometFound(experiments=[CometFoundKey(experiment_key=row["run"]) for row in rows], total=total)
+    return CometFound(experiments=[CometFoundKey(experiment_key=key) for key in keys], total=total)

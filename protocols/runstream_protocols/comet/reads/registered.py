@@ -1,6 +1,5 @@
 """Registered models as the read models have them: their versions in order, and the files of those."""
 
-import asyncio
 import dataclasses
 import json
 import re
@@ -23,10 +22,9 @@ from runstream_protocols.comet.conventions import (
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.files import file_headers, send_file
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.artifacts import ArtifactRecord, ContentsRecord, VersionRecord
 
 _NUMBERS: Final = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[^+]*)?(?:\+.*)?", re.ASCII)
-_FILES: Final = "file_names, file_sha256s, file_sizes, file_types, file_links"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,110 +98,96 @@ def rank(version: str, ordinal: int) -> tuple[object, ...]:
 
 async def registered_models(context: Context, workspace: str) -> list[Registered]:
     """Those of a workspace, by name."""
-    parameters = Parameters()
-    scope = f"workspace = {parameters.text(workspace)} AND startsWith(key, {parameters.text(workspace + '/')})"
-    return await _models(context, scope, parameters)
+    found = await context.repositories.artifacts.of_workspace(context.scope, workspace, MODEL_TYPE)
+    return [_registered(record) for record in found]
 
 
 async def find_model(context: Context, workspace: str, name: str) -> Registered:
     """Raises NotFound."""
-    parameters = Parameters()
-    scope = f"artifact = {parameters.text(registry_model_id(workspace, name))}"
-    found = await _models(context, scope, parameters)
-    if not found:
+    found = await _model(context, registry_model_id(workspace, name))
+    if found is None:
         raise NotFound(
             f"there is no registered model {name[:140]!r} in {workspace[:140]}: see get_registry_model_names"
         )
-    return found[0]
+    return found
 
 
 async def model_with_id(context: Context, model_id: str) -> Registered:
     """Raises NotFound."""
-    parameters = Parameters()
-    found = await _models(context, f"artifact = {parameters.text(model_id)}", parameters)
-    if not found:
+    found = await _model(context, model_id)
+    if found is None:
         raise NotFound(f"no registered model has the id {model_id[:80]!r}: look it up by its name")
-    return found[0]
+    return found
 
 
-async def _models(context: Context, scope: str, parameters: Parameters) -> list[Registered]:
-    columns = "artifact, workspace, name, description, notes, public, created_at, updated_at, versions"
-    sql = (
-        f"SELECT {columns} FROM artifacts WHERE {scope} AND project = '' AND "
-        f"artifact_type = {parameters.text(MODEL_TYPE)} AND NOT deleted ORDER BY name"
-    )
-    return [Registered(**row) for row in await context.rows(sql, parameters)]
+async def _model(context: Context, artifact: str) -> Registered | None:
+    record = await context.repositories.artifacts.find(context.scope, artifact)
+    is_model = record is not None and not record.project and record.artifact_type == MODEL_TYPE
+    return _registered(record) if record is not None and is_model else None
+
+
+def _registered(record: ArtifactRecord) -> Registered:
+    return Registered(**{field.name: getattr(record, field.name) for field in dataclasses.fields(Registered)})
 
 
 async def versions_of(
     context: Context, artifact: str, *, ordinal: int | None = None, with_files: bool = False
 ) -> list[Version]:
     """Its versions, the highest first; or the one with this number, if it is there."""
-    parameters = Parameters()
-    only = "" if ordinal is None else f" AND ordinal = {parameters.bind(ordinal, 'UInt64')}"
-    columns = "ordinal, version, comment, status, tags, stages, run, created_at, updated_at"
-    sql = f"SELECT {columns} FROM artifact_versions WHERE artifact = {parameters.text(artifact)}{only} AND NOT deleted"
-    rows = await context.rows(sql, parameters)
-    found = await contents_of(context, artifact, ordinal, with_files=with_files)
+    artifacts, scope = context.repositories.artifacts, context.scope
+    if ordinal is None:
+        records = await artifacts.every_version(scope, artifact)
+    else:
+        one = await artifacts.version(scope, artifact, ordinal)
+        records = [] if one is None else [one]
+    ordinals = None if ordinal is None else [ordinal]
+    found = await artifacts.contents(scope, artifact, ordinals, with_files=with_files)
 
     def in_order() -> list[Version]:
-        made = [_version(row, found.get(row["ordinal"], {})) for row in rows]
+        made = [_version(record, found.get(record.ordinal)) for record in records]
         return sorted(made, key=lambda one: rank(one.version, one.ordinal), reverse=True)
 
-    return await asyncio.to_thread(in_order) if context.usage.is_large else in_order()
+    return await context.off_loop(in_order)
 
 
 async def with_files_of(context: Context, artifact: str, version: Version) -> Version:
     """A version that was read without its files, with them: those of all versions may be millions."""
-    found = await contents_of(context, artifact, version.ordinal, with_files=True)
-    return dataclasses.replace(version, files=files_of(found.get(version.ordinal, {})))
+    found = await context.repositories.artifacts.contents(context.scope, artifact, [version.ordinal])
+    return dataclasses.replace(version, files=_files_of(found.get(version.ordinal)))
 
 
-async def contents_of(
-    context: Context, artifact: str, ordinal: int | None, *, with_files: bool
-) -> dict[int, dict[str, Any]]:
-    """Rows of what never changes, by number."""
-    parameters = Parameters()
-    only = "" if ordinal is None else f" AND ordinal = {parameters.bind(ordinal, 'UInt64')}"
-    files = f", {_FILES}" if with_files else ""
-    sql = f"SELECT ordinal, metadata{files} FROM artifact_contents WHERE artifact = {parameters.text(artifact)}{only}"
-    return {row["ordinal"]: row for row in await context.rows(sql, parameters)}
-
-
-def _version(row: Mapping[str, Any], contents: Mapping[str, Any]) -> Version:
-    metadata = json.loads(contents.get("metadata") or "{}")
+def _version(record: VersionRecord, contents: ContentsRecord | None) -> Version:
+    metadata = json.loads(contents.metadata or "{}") if contents is not None else {}
     from_model, about = metadata.pop(REGISTERED_FROM, ""), metadata.pop(REGISTERED_FILES, {})
     return Version(
-        row["ordinal"],
-        row["version"],
-        row["comment"],
-        row["status"] or NO_STATUS,
-        tuple(dict.fromkeys((*row["tags"], *row["stages"]))),
-        row["run"],
-        row["created_at"],
-        row["updated_at"],
+        record.ordinal,
+        record.version,
+        record.comment,
+        record.status or NO_STATUS,
+        tuple(dict.fromkeys((*record.tags, *record.stages))),
+        record.run,
+        record.created_at,
+        record.updated_at,
         metadata,
         from_model if isinstance(from_model, str) else "",
         about if isinstance(about, dict) else {},
-        files_of(contents),
+        _files_of(contents),
     )
 
 
-def files_of(contents: Mapping[str, Any]) -> tuple[File, ...]:
-    """The files in a row of contents."""
-    columns = [contents.get(name, ()) for name in _FILES.split(", ")]
-    return tuple(File(number, *file) for number, file in enumerate(zip(*columns, strict=True)))
+def _files_of(contents: ContentsRecord | None) -> tuple[File, ...]:
+    files = () if contents is None else contents.files
+    return tuple(
+        File(number, file.name, file.sha256, file.size_bytes, file.content_type, file.link)
+        for number, file in enumerate(files)
+    )
 
 
 async def remarks_on(context: Context, model: Registered, ordinal: int) -> Sequence[Mapping[str, Any]]:
     """What was said later about a version and has no place in it, the oldest first."""
-    parameters = Parameters()
-    sql = (
-        "SELECT metadata FROM artifact_contents WHERE "
-        f"artifact = {parameters.text(remarks_id(model.workspace, model.name))} AND "
-        f"JSONExtractUInt(metadata, '{REMARK_OF}') = {parameters.bind(ordinal, 'UInt64')} ORDER BY ordinal"
-    )
-    return [json.loads(row["metadata"]) for row in await context.rows(sql, parameters)]
+    remarks = remarks_id(model.workspace, model.name)
+    found = await context.repositories.artifacts.metadata_about(context.scope, remarks, REMARK_OF, ordinal)
+    return [json.loads(metadata) for metadata in found]
 
 
 async def send_registered(

@@ -44,7 +44,6 @@ from runstream_protocols.comet.reads.registry_history import changes_of
 from runstream_protocols.kit.archives import stream_zip
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
-from runstream_query.repositories.statements.parameters import Parameters
 
 
 async def models(context: Context, request: web.Request, asked: AskedWorkspace) -> a.CometRegistryModels:
@@ -127,14 +126,7 @@ async def notes(context: Context, request: web.Request, asked: AskedRegistered) 
 
 async def allowed_statuses(context: Context, request: web.Request, asked: AskedWorkspace) -> a.CometAllowedStatus:
     """Every text is allowed. Shown are the usual ones, and those that are in use in the workspace."""
-    parameters = Parameters()
-    key = parameters.text(f"{asked.workspace_name}/")
-    sql = (
-        "SELECT DISTINCT status FROM artifact_versions WHERE NOT deleted AND artifact IN (SELECT artifact FROM "
-        f"artifact_states WHERE startsWith(key, {key}) AND project = '' AND "
-        f"artifact_type = {parameters.text(MODEL_TYPE)}) AND status != '' ORDER BY status"
-    )
-    used = [row["status"] for row in await context.rows(sql, parameters)]
+    used = await context.repositories.artifacts.statuses(context.scope, asked.workspace_name, MODEL_TYPE)
     return a.CometAllowedStatus(allowed_status=list(dict.fromkeys((*STATUSES, *used))))
 
 

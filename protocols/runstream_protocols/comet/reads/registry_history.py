@@ -31,7 +31,7 @@ from runstream_protocols.comet.conventions import (
 from runstream_protocols.comet.reads.registered import Registered
 from runstream_query.http.context import Context
 from runstream_query.http.past import time_of
-from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.events import About
 
 _REMARKS: Final = {
     REMARK_METADATA: "MODEL_VERSION_METADATA_CHANGED",
@@ -52,16 +52,11 @@ class Change:
 
 async def changes_of(context: Context, model: Registered, ordinal: int) -> list[Change]:
     """Every change of a version, the oldest first. Its time is that of the one who said it."""
-    parameters = Parameters()
-    sql = (
-        f"SELECT body FROM events WHERE key = {parameters.text(model.key)} AND startsWith(type, 'artifact_') "
-        "ORDER BY part, offset, seq"
-    )
-    rows = await context.rows(sql, parameters)
+    logged = await context.repositories.events.of_key(context.scope, model.key, About("artifact_"))
     about = {model.artifact, remarks_id(model.workspace, model.name)}
 
     def made() -> list[Change]:
-        events = (decode_event(row["body"]) for row in rows)
+        events = (decode_event(one.body) for one in logged)
         return fold_changes(
             (one for one in events if isinstance(one, ArtifactEvent) and one.artifact in about), ordinal
         )

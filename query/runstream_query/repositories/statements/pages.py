@@ -35,6 +35,8 @@ from runstream_query.repositories.statements.order import (
 )
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import Clock, run_rows
+from runstream_query.repositories.statements.scoping import in_workspaces
+from runstream_service.access import EVERYTHING, Scope
 
 #: Sort keys that no single state knows.
 _OF_THE_CLOCK: Final = ("status", "duration")
@@ -71,20 +73,20 @@ class Window:
         return None if self.whole else (1,)
 
 
-def window_of(question: Question, size: int, named: bool) -> Window | None:
+def window_of(question: Question, size: int, named: bool, scope: Scope = EVERYTHING) -> Window | None:
     """The window over states behind the cursor; None if the order is of a kind that single states do not know.
     `named`: look into metrics and logged values too."""
     weak = weakened(question.expression, named) if question.expression is not None else None
     kinds = [key.field.kind for key in question.sort]
     if not any(kind in NAMED or kind in _OF_THE_CLOCK for kind in kinds):
-        return _window_of_runs(question, weak, size)
+        return _window_of_runs(question, weak, size, scope)
     # The pages of numbers are over when the cursor's rank is not 0 any more.
     if kinds[0] in NAMED and (question.after is None or question.after.terms[0] == 0):
-        return _window_of_values(question, weak if named else None, size)
+        return _window_of_values(question, weak if named else None, size, scope)
     return None
 
 
-def _window_of_runs(question: Question, weak: Expression | None, size: int) -> Window:
+def _window_of_runs(question: Question, weak: Expression | None, size: int, scope: Scope) -> Window:
     parameters = Parameters()
     terms = [term for key in question.sort for term in stored_terms(key.field, key.descending)] + [BY_RUN]
     selected = ", ".join(("run", *(f"{term.sql} AS k{n}" for n, term in enumerate(terms))))
@@ -93,6 +95,7 @@ def _window_of_runs(question: Question, weak: Expression | None, size: int) -> W
         conditions.append(compile_for_states(weak, parameters, question.clock.now_us))
     if question.after is not None:
         conditions.append(is_behind(terms, question.after.terms, parameters))
+    conditions += in_workspaces(scope, parameters)
     sql = (
         f"SELECT {selected} FROM run_states WHERE {' AND '.join(conditions)} ORDER BY {order_by(terms)} "
         f"LIMIT {parameters.integer(size)}"
@@ -100,7 +103,7 @@ def _window_of_runs(question: Question, weak: Expression | None, size: int) -> W
     return Window(sql, parameters, len(terms), size, True)
 
 
-def _window_of_values(question: Question, weak: Expression | None, size: int) -> Window:
+def _window_of_values(question: Question, weak: Expression | None, size: int, scope: Scope) -> Window:
     """Over the states of the metric or logged value that the page is ordered by first, where they are numbers."""
     parameters = Parameters()
     key = question.sort[0]
@@ -110,6 +113,7 @@ def _window_of_values(question: Question, weak: Expression | None, size: int) ->
     if weak is not None:
         condition = compile_for_states(weak, parameters, question.clock.now_us)
         conditions.append(f"run IN (SELECT run FROM run_states WHERE {condition})")
+    conditions += [f"run IN (SELECT run FROM run_states WHERE {one})" for one in in_workspaces(scope, parameters)]
     if question.after is not None:
         # Runs with the cursor's very value may follow it: what else they are ordered by is not known here.
         bound = bound_term(number, question.after.terms[1], parameters)
@@ -136,6 +140,7 @@ def exact_statement(
     parameters: Parameters,
     only: Sequence[str] | None = None,
     end: Sequence[TermValue] | None = None,
+    scope: Scope = EVERYTHING,
 ) -> str:
     """The SELECT of one page: run, k0, k1, ... and no other columns, so that it reads as little as it can.
 
@@ -157,26 +162,36 @@ def exact_statement(
     conditions = [is_behind(terms, after.terms, parameters)] if after is not None else []
     conditions += [is_before(terms, end, parameters)] if end is not None else []
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    rows = _matching(expression, columns_of(key.field for key in question.sort), among, clock, parameters)
+    rows = _matching(expression, columns_of(key.field for key in question.sort), among, clock, parameters, scope)
     return (
         f"SELECT * FROM (SELECT {selected} FROM {rows} AS matching {' '.join(joins)}){where} "
         f"ORDER BY {order_by(terms)} LIMIT {parameters.integer(limit)}"
     )
 
 
-def count_statement(expression: Expression | None, clock: Clock, parameters: Parameters) -> str:
-    return f"SELECT count() AS total FROM {_matching(expression, (), None, clock, parameters)} AS matching"
+def count_statement(
+    expression: Expression | None, clock: Clock, parameters: Parameters, scope: Scope = EVERYTHING
+) -> str:
+    """One row (total): how many runs match."""
+    return f"SELECT count() AS total FROM {_matching(expression, (), None, clock, parameters, scope)} AS matching"
 
 
 def _matching(
-    expression: Expression | None, columns: Collection[str], among: str | None, clock: Clock, parameters: Parameters
+    expression: Expression | None,
+    columns: Collection[str],
+    among: str | None,
+    clock: Clock,
+    parameters: Parameters,
+    scope: Scope,
 ) -> str:
     """A subquery of the run rows that match, with these columns."""
-    if expression is None:
-        return run_rows(parameters, clock, ("run", *columns), among)
-    read = dict.fromkeys(("run", *columns, *columns_of(fields_of(expression))))
+    conditions = in_workspaces(scope, parameters)
+    read = dict.fromkeys(("run", *columns, *(("workspace",) if conditions else ())))
+    if expression is not None:
+        read |= dict.fromkeys(columns_of(fields_of(expression)))
+        conditions.insert(0, compile_filter(expression, parameters, clock.now_us, among))
     rows = run_rows(parameters, clock, tuple(read), among)
-    return f"(SELECT * FROM {rows} WHERE {compile_filter(expression, parameters, clock.now_us, among)})"
+    return f"(SELECT * FROM {rows} WHERE {' AND '.join(conditions)})" if conditions else rows
 
 
 def columns_of(fields: Iterable[Field]) -> list[str]:

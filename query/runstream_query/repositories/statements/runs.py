@@ -1,9 +1,9 @@
 """Runs as the filter language sees them, and as they are shown: what their shown status and duration are."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from runstream_model.run_state import RUN_STATES
 from runstream_query.repositories.statements.parameters import Parameters
@@ -78,27 +78,26 @@ def run_rows(
     )
 
 
-def details_statement(only: str) -> str:
-    """Rows (run, newest) of the runs `only` (what may stand behind IN); `row_of_details` makes run rows of them.
+def details_statement(only: str, narrowed: str = "") -> str:
+    """Rows (run, newest) of the runs `only` (what may stand behind IN): a tuple of STORED_COLUMNS as they are stored.
+    `narrowed` are conditions of a scope, as they follow others.
 
     One tuple is planned in a fourth of the time of nineteen columns and a join, which is most of a page's cost.
     """
     stored = ", ".join(f"s.{column}" for column in STORED_COLUMNS)
     return (
         f"SELECT s.run AS run, argMax(tuple({stored}), s.offset) AS newest FROM run_states AS s "
-        f"WHERE s.run IN {only} GROUP BY s.run"
+        f"WHERE s.run IN {only}{narrowed} GROUP BY s.run"
     )
 
 
-def row_of_details(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with RUN_COLUMNS but for `duration_s`, as it is stored."""
-    return dict(zip(STORED_COLUMNS, detail["newest"].values(), strict=True))
-
-
-def shown_row(row: Mapping[str, Any], silent_since: datetime | None, clock: Clock) -> dict[str, Any]:
-    """A stored row as it is shown: the same that `run_rows` gives. `silent_since` as `silent_runs` says of the run."""
-    lost = row["status"] == "running" and silent_since is not None
+def shown_state(
+    status: str, started_at: datetime, ended_at: datetime | None, silent_since: datetime | None, clock: Clock
+) -> tuple[str, float]:
+    """The status and duration (seconds) of a stored run as they are shown: the same that `run_rows` gives.
+    `silent_since` as `silent_runs` says of the run."""
+    lost = status == "running" and silent_since is not None
     now = _EPOCH + timedelta(microseconds=clock.now_us)
-    end = row["ended_at"] or max(row["started_at"], silent_since if lost and silent_since else now)
-    duration_us = (end - row["started_at"]) // timedelta(microseconds=1)
-    return {**row, "status": "crashed" if lost else row["status"], "duration_s": duration_us / 1_000_000}
+    end = ended_at or max(started_at, silent_since if lost and silent_since else now)
+    duration_us = (end - started_at) // timedelta(microseconds=1)
+    return "crashed" if lost else status, duration_us / 1_000_000

@@ -7,15 +7,17 @@ cut pieces are read point by point, so that every answer is exact. The statement
 expressions word for word: that is how the engine knows that it may be used.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final
+from typing import Final, Protocol
 
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import within
+from runstream_query.repositories.statements.scoping import narrowed, of_runs
+from runstream_service.access import EVERYTHING, Scope
 
 BUCKET_STEPS: Final = 256
 _MAX_WIDTH: Final = 2**62
@@ -67,20 +69,35 @@ class Names:
         """Whether it is one series."""
         return len(self.runs) == len(self.metrics) == 1
 
-    def condition(self, parameters: Parameters) -> str:
-        return f"run IN {parameters.texts(self.runs)} AND metric IN {parameters.texts(self.metrics)}"
+    def condition(self, parameters: Parameters, scope: Scope = EVERYTHING) -> str:
+        """Return the condition on the table of points."""
+        visible = narrowed(of_runs(scope, parameters))
+        return f"run IN {parameters.texts(self.runs)} AND metric IN {parameters.texts(self.metrics)}{visible}"
 
 
-def reads_of(counts: Sequence[Mapping[str, Any]], points_per_read: int) -> list[Names]:
+class Counted(Protocol):
+    """A series with how many points it has."""
+
+    @property
+    def run(self) -> str: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def count(self) -> int: ...
+
+
+def reads_of(counts: Sequence[Counted], points_per_read: int) -> list[Names]:
     """The series (run, metric, count; ordered by run) in reads of about `points_per_read` points: many whole runs, or
     some metrics of one large run. Each series is in exactly one read, and the reads keep the order of runs."""
     reads: list[Names] = []
     runs: list[str] = []
     metrics: set[str] = set()
     held = 0
-    for run, rows in groupby(counts, key=lambda row: str(row["run"])):
+    for run, rows in groupby(counts, key=lambda one: one.run):
         series = list(rows)
-        size = sum(row["count"] for row in series)
+        size = sum(one.count for one in series)
         if runs and held + size > points_per_read:
             reads.append(Names(tuple(runs), tuple(sorted(metrics))))
             runs, metrics, held = [], set(), 0
@@ -88,28 +105,28 @@ def reads_of(counts: Sequence[Mapping[str, Any]], points_per_read: int) -> list[
             reads.extend(_reads_of_run(run, series, points_per_read))
             continue
         runs.append(run)
-        metrics.update(row["metric"] for row in series)
+        metrics.update(one.metric for one in series)
         held += size
     if runs:
         reads.append(Names(tuple(runs), tuple(sorted(metrics))))
     return reads
 
 
-def _reads_of_run(run: str, series: Sequence[Mapping[str, Any]], points_per_read: int) -> Iterator[Names]:
+def _reads_of_run(run: str, series: Sequence[Counted], points_per_read: int) -> Iterator[Names]:
     metrics: list[str] = []
     held = 0
-    for row in series:
-        if metrics and held + row["count"] > points_per_read:
+    for one in series:
+        if metrics and held + one.count > points_per_read:
             yield Names((run,), tuple(metrics))
             metrics, held = [], 0
-        metrics.append(row["metric"])
-        held += row["count"]
+        metrics.append(one.metric)
+        held += one.count
     yield Names((run,), tuple(metrics))
 
 
-def points_condition(names: Names, wanted: Range, parameters: Parameters) -> str:
+def points_condition(names: Names, wanted: Range, parameters: Parameters, scope: Scope = EVERYTHING) -> str:
     """The points of the range, as a condition on the table."""
-    conditions = [names.condition(parameters)]
+    conditions = [names.condition(parameters, scope)]
     if wanted.step_from is not None:
         conditions.append(f"step >= {parameters.integer(wanted.step_from)}")
     if wanted.step_to is not None:
@@ -124,7 +141,13 @@ def points_condition(names: Names, wanted: Range, parameters: Parameters) -> str
 
 
 def points_statement(
-    names: Names, wanted: Range, parameters: Parameters, limit: int | None = None, *, epochs: bool = False
+    names: Names,
+    wanted: Range,
+    parameters: Parameters,
+    limit: int | None = None,
+    *,
+    epochs: bool = False,
+    scope: Scope = EVERYTHING,
 ) -> str:
     """All points, ordered by run, metric, step, at (and value, so that answers are the same each time). epochs: a last
     column `epoch`, NULL for points without one."""
@@ -132,15 +155,17 @@ def points_statement(
     epoch = ", epoch" if epochs else ""
     return (
         f"SELECT run, metric, step, at, value, writer{epoch} FROM points WHERE "
-        f"{points_condition(names, wanted, parameters)} ORDER BY run, metric, step, at, value{epoch}{end}"
+        f"{points_condition(names, wanted, parameters, scope)} ORDER BY run, metric, step, at, value{epoch}{end}"
     )
 
 
-def unnamed_points_statement(names: Names, wanted: Range, parameters: Parameters, *, epochs: bool = False) -> str:
+def unnamed_points_statement(
+    names: Names, wanted: Range, parameters: Parameters, *, epochs: bool = False, scope: Scope = EVERYTHING
+) -> str:
     """As `points_statement`, without run and metric: of one series their text a million times is half of the work."""
     epoch = ", epoch" if epochs else ""
     return (
-        f"SELECT step, at, value, writer{epoch} FROM points WHERE {points_condition(names, wanted, parameters)} "
+        f"SELECT step, at, value, writer{epoch} FROM points WHERE {points_condition(names, wanted, parameters, scope)} "
         f"ORDER BY run, metric, step, at, value{epoch}"
     )
 
@@ -156,12 +181,19 @@ class Behind:
 
 
 def piece_statement(
-    names: Names, wanted: Range, behind: Behind | None, limit: int, parameters: Parameters, *, epochs: bool = False
+    names: Names,
+    wanted: Range,
+    behind: Behind | None,
+    limit: int,
+    parameters: Parameters,
+    *,
+    epochs: bool = False,
+    scope: Scope = EVERYTHING,
 ) -> str:
     """As `unnamed_points_statement`, at most `limit` points from `behind` on. Points that are equal but for their
     writer are ordered by it, so that the pieces of a series that does not change hold each point once."""
     epoch = ", epoch" if epochs else ""
-    condition = points_condition(names, wanted, parameters)
+    condition = points_condition(names, wanted, parameters, scope)
     offset = ""
     if behind is not None:
         step = parameters.integer(behind.step)
@@ -174,27 +206,29 @@ def piece_statement(
     )
 
 
-def count_statement(names: Names, wanted: Range, parameters: Parameters) -> str:
+def count_statement(names: Names, wanted: Range, parameters: Parameters, scope: Scope = EVERYTHING) -> str:
     """How many points each series has in the range: (run, metric, n)."""
     return (
         "SELECT run, metric, count() AS count FROM points WHERE "
-        f"{points_condition(names, wanted, parameters)} GROUP BY run, metric ORDER BY run, metric"
+        f"{points_condition(names, wanted, parameters, scope)} GROUP BY run, metric ORDER BY run, metric"
     )
 
 
-def extent_statement(names: Names, parameters: Parameters) -> str:
+def extent_statement(names: Names, parameters: Parameters, scope: Scope = EVERYTHING) -> str:
     """The lowest and highest step over all series, points without a step left out; from the projection."""
     outside = parameters.integer(_toward_zero(NO_STEP, BUCKET_STEPS))
     return (
         "SELECT min(begin) AS low, max(end) AS high, count() AS series FROM (SELECT run, metric, min(step) AS begin, "
-        f"max(step) AS end FROM points WHERE {names.condition(parameters)} AND intDiv(step, 256) > {outside} "
+        f"max(step) AS end FROM points WHERE {names.condition(parameters, scope)} AND intDiv(step, 256) > {outside} "
         "GROUP BY run, metric)"
     )
 
 
-def scanned_extent_statement(names: Names, wanted: Range, axis: str, parameters: Parameters) -> str:
+def scanned_extent_statement(
+    names: Names, wanted: Range, axis: str, parameters: Parameters, scope: Scope = EVERYTHING
+) -> str:
     """The lowest and highest step (or time in microseconds) of the points in the range, by looking at them."""
-    condition = points_condition(names, wanted, parameters)
+    condition = points_condition(names, wanted, parameters, scope)
     if axis == "step":
         condition += f" AND step != {parameters.integer(NO_STEP)}"
     return (
@@ -231,22 +265,26 @@ def _axis(axis: str) -> str:
     return "step" if axis == "step" else "toUnixTimestamp64Micro(at)"
 
 
-def scanned_envelope(names: Names, wanted: Range, axis: str, width: int, parameters: Parameters) -> str:
+def scanned_envelope(
+    names: Names, wanted: Range, axis: str, width: int, parameters: Parameters, scope: Scope = EVERYTHING
+) -> str:
     """Buckets by reading every point of the range. With axis `time` also first_at and last_at."""
     times = ", min(at) AS first_at, max(at) AS last_at" if axis == "time" else ""
     shown = ", first_at, last_at" if axis == "time" else ""
     bucket = f"intDiv({_axis(axis)}, {parameters.integer(width)})"
     return (
         f"SELECT {ENVELOPE}{shown} FROM (SELECT run, metric, {bucket} AS bucket, {_AGGREGATES}{times} FROM points "
-        f"WHERE {points_condition(names, wanted, parameters)} GROUP BY run, metric, bucket) "
+        f"WHERE {points_condition(names, wanted, parameters, scope)} GROUP BY run, metric, bucket) "
         "ORDER BY run, metric, bucket"
     )
 
 
-def projected_envelope(names: Names, wanted: Range, width: int, parameters: Parameters) -> str:
+def projected_envelope(
+    names: Names, wanted: Range, width: int, parameters: Parameters, scope: Scope = EVERYTHING
+) -> str:
     """Buckets of a multiple of 256 steps from the projection; the pieces of buckets that the range cuts are read
     point by point."""
-    condition = names.condition(parameters)
+    condition = names.condition(parameters, scope)
     inner, edges = _split(wanted)
     coarse = parameters.integer(width // BUCKET_STEPS)
     parts = []

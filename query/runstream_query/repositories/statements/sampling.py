@@ -9,16 +9,17 @@ Which point is the first or the lowest is decided by one number of 128 bits: wit
 the CPU.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from runstream.events.names import NO_EPOCH, NO_STEP
-from runstream_protocols.comet.reads.answers import at_ms
+from runstream.events.names import NO_EPOCH
 from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.scoping import narrowed, of_runs
 from runstream_query.repositories.statements.series import bucket_width
+from runstream_service.access import Scope
 
-#: A chart on a screen is about 1,000 pixels wide, of which Comet shows a curve with some hundred points.
+#: A chart on a screen is about 1,000 pixels wide, and a curve of some hundred points looks the same on it.
 MAX_SAMPLED: Final = 500
 #: Points of all curves of one chart: as Python values and JSON a point is about 300 bytes.
 MAX_FULL: Final = 1_000_000
@@ -28,7 +29,7 @@ _SIGN: Final = 2**63
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class Curve:
     """A curve that exists: how many points, and where its ends are (steps, or microseconds if `by_time`)."""
 
     run: str
@@ -43,33 +44,15 @@ class Series:
         return bucket_width(self.low, self.high, BUCKETS, 1)
 
 
-def series_of(row: Mapping[str, Any]) -> Series:
-    """From a row of `chart_series_statement`."""
-    by_time = row["first_step"] == NO_STEP or row["first_step"] == row["last_step"]
-    low, high = row["first_step"], row["last_step"]
-    if by_time:
-        low, high = at_ms(row["first_at"]) * 1000, at_ms(row["last_at"]) * 1000 + 999
-    return Series(row["run"], row["metric"], row["count"], low, max(low, high), by_time)
-
-
-def chart_series_statement(runs: Sequence[str], metrics: Sequence[str], limit: int, parameters: Parameters) -> str:
-    """The series that exist: run, metric, count, and the ends of steps and times; by run and metric."""
-    return (
-        "SELECT run, metric, count, first_step, last_step, first_at, last_at FROM summaries WHERE "
-        f"run IN {parameters.texts(runs)} AND metric IN {parameters.texts(metrics)} "
-        f"ORDER BY run, metric LIMIT {parameters.integer(limit)}"
-    )
-
-
-def full_statement(series: Sequence[Series], parameters: Parameters) -> str:
+def full_statement(scope: Scope, series: Sequence[Curve], parameters: Parameters) -> str:
     """All points (run, metric, step, at, value, epoch) of the series, ordered by run, metric, step and time."""
     return (
-        f"SELECT run, metric, step, at, value, epoch FROM points WHERE {_among(series, parameters)} "
+        f"SELECT run, metric, step, at, value, epoch FROM points WHERE {_among(scope, series, parameters)} "
         "ORDER BY run, metric, step, at, value, epoch"
     )
 
 
-def sampled_statement(series: Sequence[Series], parameters: Parameters) -> str:
+def sampled_statement(scope: Scope, series: Sequence[Curve], parameters: Parameters) -> str:
     """At most MAX_SAMPLED points of each series, in the same form. A bucket of nothing but NaN keeps its ends."""
     lists = [
         parameters.texts([one.run for one in series]),
@@ -98,7 +81,7 @@ def sampled_statement(series: Sequence[Series], parameters: Parameters) -> str:
         "SELECT run, metric, arrayJoin(points) AS kept FROM ("
         f"SELECT p.run AS run, p.metric AS metric, {bucket} AS bucket, arrayDistinct(arrayConcat({kept})) AS points "
         f"FROM (SELECT run, metric, step, at, value, ifNull(epoch, {parameters.integer(NO_EPOCH)}) AS epoch "
-        f"FROM points WHERE {_among(series, parameters)}) AS p "
+        f"FROM points WHERE {_among(scope, series, parameters)}) AS p "
         f"INNER JOIN {buckets} ON p.run = w.run AND p.metric = w.metric GROUP BY run, metric, bucket)) "
         "ORDER BY run, metric, step, at, value, epoch"
     )
@@ -120,11 +103,12 @@ def _ordered_float(number: str) -> str:
     return f"if({bits} >= {_SIGN}, bitNot({bits}), bitXor({bits}, {_SIGN}))"
 
 
-def _among(series: Sequence[Series], parameters: Parameters) -> str:
+def _among(scope: Scope, series: Sequence[Curve], parameters: Parameters) -> str:
     """Points of these series. The two lists reach the primary key; the pairs keep out what nobody asked for."""
     runs = list(dict.fromkeys(one.run for one in series))
     metrics = list(dict.fromkeys(one.metric for one in series))
     condition = f"run IN {parameters.texts(runs)} AND metric IN {parameters.texts(metrics)}"
+    condition += narrowed(of_runs(scope, parameters))
     if len(series) == len(runs) * len(metrics):
         return condition
     zipped = f"arrayZip({parameters.texts([s.run for s in series])}, {parameters.texts([s.metric for s in series])})"

@@ -1,0 +1,114 @@
+"""Points of series: all of them, pieces, samples, or buckets of them. Results are Arrow tables.
+
+Columns of points are run, metric, step, at, value and writer, and `epoch` where it is asked for; of buckets those of
+`ENVELOPE`, and first_at and last_at where buckets divide time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from runstream_query.repositories.reader import Reader
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.sampling import Curve, full_statement, sampled_statement
+from runstream_query.repositories.statements.series import (
+    BUCKET_STEPS,
+    Behind,
+    Names,
+    Range,
+    count_statement,
+    extent_statement,
+    piece_statement,
+    points_statement,
+    projected_envelope,
+    scanned_envelope,
+    scanned_extent_statement,
+    unnamed_points_statement,
+)
+from runstream_service.access import Scope
+
+Axis = Literal["step", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesCount:
+    """How many points a series has in a range."""
+
+    run: str
+    metric: str
+    count: int
+
+
+class SeriesRepository:
+    """Reads points. All methods raise what the store raises."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def counts(self, scope: Scope, names: Names, wanted: Range) -> list[SeriesCount]:
+        """Return how many points each series has in the range, by run and metric."""
+        parameters = Parameters()
+        sql = count_statement(names, wanted, parameters, scope)
+        return await self._reader.records(lambda row: SeriesCount(**row), sql, parameters)
+
+    async def points(self, scope: Scope, names: Names, wanted: Range, *, epochs: bool = False) -> pa.Table:
+        """Return all points, by run, metric, step, at and value. Of a single series the names are added here, as
+        dictionaries of one."""
+        parameters = Parameters()
+        if not names.alone:
+            sql = points_statement(names, wanted, parameters, epochs=epochs, scope=scope)
+            return await self._reader.table(sql, parameters)
+        sql = unnamed_points_statement(names, wanted, parameters, epochs=epochs, scope=scope)
+        return _named(names, await self._reader.table(sql, parameters))
+
+    async def piece(
+        self, scope: Scope, names: Names, wanted: Range, behind: Behind | None, limit: int, *, epochs: bool = False
+    ) -> pa.Table:
+        """Return the next points of a single series, in the same form."""
+        parameters = Parameters()
+        sql = piece_statement(names, wanted, behind, limit, parameters, epochs=epochs, scope=scope)
+        return _named(names, await self._reader.table(sql, parameters))
+
+    async def step_extent(self, scope: Scope, names: Names) -> tuple[int, int] | None:
+        """Return the lowest and highest step over all series, points without a step left out; None without any."""
+        parameters = Parameters()
+        return _extent(await self._reader.rows(extent_statement(names, parameters, scope), parameters))
+
+    async def extent(self, scope: Scope, names: Names, wanted: Range, axis: Axis) -> tuple[int, int] | None:
+        """Return the lowest and highest step (or time in microseconds) in the range, by looking at its points."""
+        parameters = Parameters()
+        sql = scanned_extent_statement(names, wanted, axis, parameters, scope)
+        return _extent(await self._reader.rows(sql, parameters))
+
+    async def buckets(self, scope: Scope, names: Names, wanted: Range, axis: Axis, width: int, limit: int) -> pa.Table:
+        """Return the buckets of this width, by run, metric and bucket."""
+        parameters = Parameters()
+        if axis == "step" and width >= BUCKET_STEPS and wanted.by_steps_alone:
+            sql = projected_envelope(names, wanted, width, parameters, scope)
+        else:
+            sql = scanned_envelope(names, wanted, axis, width, parameters, scope)
+        return await self._reader.table(f"{sql} LIMIT {parameters.integer(limit)}", parameters)
+
+    async def curves(self, scope: Scope, curves: Sequence[Curve]) -> pa.Table:
+        """Return all points (run, metric, step, at, value, epoch) of these series, in order."""
+        parameters = Parameters()
+        return await self._reader.table(full_statement(scope, curves, parameters), parameters)
+
+    async def samples(self, scope: Scope, curves: Sequence[Curve]) -> pa.Table:
+        """Return a sample of each of these series that looks the same, in the same form."""
+        parameters = Parameters()
+        return await self._reader.table(sampled_statement(scope, curves, parameters), parameters)
+
+
+def _extent(rows: Sequence[dict[str, Any]]) -> tuple[int, int] | None:
+    return (rows[0]["low"], rows[0]["high"]) if rows[0]["series"] else None
+
+
+def _named(names: Names, table: pa.Table) -> pa.Table:
+    codes = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
+    run, metric = (
+        pa.DictionaryArray.from_arrays(codes, pa.array([name])) for name in (names.runs[0], names.metrics[0])
+    )
+    return table.add_column(0, "run", run).add_column(1, "metric", metric)
