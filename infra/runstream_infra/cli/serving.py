@@ -133,11 +133,11 @@ def server_part(name: str) -> Any:
 
 def server_settings(**options: Any) -> "ServerSettings":
     """Return the settings of a server: `options`, the environment, and the file that RUNSTREAM_CONFIG names. Raises
-    BadInput naming the option or variable that is wrong."""
+    BadInput naming the option or variable that is wrong, Failed where the extra `server` is not installed."""
     from runstream.errors import InvalidSetting
-    from runstream_infra.settings import ServerSettings
 
+    kind: type[ServerSettings] = server_part("runstream_infra.settings").ServerSettings
     try:
-        return ServerSettings.from_environment(os.environ, **options)
+        return kind.from_environment(os.environ, **options)
     except InvalidSetting as error:
         raise BadInput(str(error)) from error
