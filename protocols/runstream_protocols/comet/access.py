@@ -8,7 +8,7 @@ from runstream_service.problems import Problem
 from runstream_service.protocols import ProtocolAccess
 
 #: What the client asks first, before it has shown a key. It takes a refusal for a fault of the network and tries again
-#: for many seconds, so that everybody gets the answer: the version of an interface, which is no secret.
+#: for many seconds, so that everybody gets the response: the version of an interface, which is no secret.
 VERSION_PATH: Final = "/clientlib/isAlive/ver"
 #: What its live experiments ask again and again; whatever fails there makes them keep their data to themselves.
 OPEN_PATHS: Final = frozenset({VERSION_PATH, "/clientlib/health/ping", "/health/ping"})

@@ -29,7 +29,7 @@ LINK: Final = "@link"
 MODEL: Final = "@model"
 #: The type of the artifacts that Comet calls registered models; they are of whole workspaces.
 MODEL_TYPE: Final = "model"
-#: The type of the artifact, of the same name as the model, whose versions are what was said later about versions of
+#: The type of the artifact, of the same name as the model, whose versions are what was written later about versions of
 #: the model and has no other place: each has the metadata REMARK_OF (which number it is about) and one more member.
 REMARKS_TYPE: Final = "model-remarks"
 REMARK_OF: Final = "of"
@@ -87,8 +87,8 @@ def is_asset(asset_id: str) -> bool:
 def model_of_file(name: str, metadata: Mapping[str, Any]) -> str:
     """The model of an experiment that a file of the kind `model` belongs to: the one that it was logged for; of one
     that was not logged by Comet's client, its folder, or itself."""
-    said = metadata.get(MODEL)
-    return said if isinstance(said, str) and said else name.rpartition("/")[0] or name
+    given = metadata.get(MODEL)
+    return given if isinstance(given, str) and given else name.rpartition("/")[0] or name
 
 
 def experiment_model_id(run: str, model: str) -> str:
@@ -102,7 +102,7 @@ def registry_model_id(workspace: str, name: str) -> str:
 
 
 def remarks_id(workspace: str, name: str) -> str:
-    """The artifact's id that holds what was said later about versions of a registered model."""
+    """Return the artifact's id that holds what was written later about versions of a registered model."""
     return artifact_id(workspace, None, REMARKS_TYPE, name)
 
 

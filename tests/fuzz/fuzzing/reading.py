@@ -10,7 +10,6 @@ from pydantic_core import from_json
 from fuzzing.cases import Fault, Target
 from fuzzing.values import Pairs, as_bytes, damaged, json_bytes, nested, odd_text, odd_value, some_changes, written
 from runstream.events.positions import InvalidPositions, Positions
-from runstream_protocols.comet.reads.asked import AskedQuery
 from runstream_protocols.comet.reads.predicates import (
     METADATA_FIELDS,
     SOURCES,
@@ -20,6 +19,7 @@ from runstream_protocols.comet.reads.predicates import (
     expression_of_tree,
     needs_columns,
 )
+from runstream_protocols.comet.reads.requests import QueryRequest
 from runstream_query.errors import FilterError, QueryError
 from runstream_query.filters import Expression, compile_filter, parse, print_filter
 from runstream_query.filters.times import instant_us
@@ -170,7 +170,7 @@ def make_predicates(rng: random.Random) -> bytes:
 def run_predicates(data: bytes) -> None:
     try:
         fields = from_json(data)
-        asked = AskedQuery.model_validate(fields)
+        asked = QueryRequest.model_validate(fields)
     except (ValueError, ValidationError):
         return
     predicates = [Predicate(one.source, one.query, one.negated) for one in asked.predicates]

@@ -1,4 +1,4 @@
-"""Charts: curves and parameters of several experiments in one answer, by six statements at most."""
+"""Charts: curves and parameters of several experiments in one response, by six statements at most."""
 
 import asyncio
 import json
@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from aiohttp import web
 
 from runstream.events.names import NO_STEP
-from runstream_protocols.comet.reads.answers import CometChart, CometCharts, CometCurve, at_ms, step_of
-from runstream_protocols.comet.reads.asked import AskedCharts
+from runstream_protocols.comet.reads.requests import ChartsRequest
+from runstream_protocols.comet.reads.responses import CometChart, CometCharts, CometCurve, at_ms, step_of
 from runstream_query.answers import Logged
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
@@ -49,17 +49,17 @@ class Drawn:
 Points = dict[tuple[str, str], Drawn]
 
 
-async def charts(context: Context, request: web.Request, asked: AskedCharts) -> CometCharts:
-    """By experiment, in the order asked for; unknown ones are left out, and so are metrics that one does not have."""
-    wanted = list(dict.fromkeys(asked.targeted_experiments))
+async def charts(context: Context, request: web.Request, parameters: ChartsRequest) -> CometCharts:
+    """Return charts by experiment, in the order of the request, without unknown experiments and metrics."""
+    wanted = list(dict.fromkeys(parameters.targeted_experiments))
     rows = await context.repositories.runs.shown(context.scope, wanted, context.clock())
     rows = {run: row for run, row in rows.items() if not row.deleted}
-    series = await _series(context, list(rows), asked)
-    async with context.outgoing.holding(points_of(series, asked.fetch_full) * _POINT_BYTES):
+    series = await _series(context, list(rows), parameters)
+    async with context.outgoing.holding(points_of(series, parameters.fetch_full) * _POINT_BYTES):
         points, params = await asyncio.gather(
-            _points(context, series, asked.fetch_full), _parameters(context, list(rows), asked.params)
+            _points(context, series, parameters.fetch_full), _parameters(context, list(rows), parameters.params)
         )
-        return await asyncio.to_thread(_answer, rows, points, params, asked)
+        return await asyncio.to_thread(_answer, rows, points, params, parameters)
 
 
 def _curve_of(record: CurveRecord) -> Curve:
@@ -71,17 +71,17 @@ def _curve_of(record: CurveRecord) -> Curve:
     return Curve(record.run, record.metric, record.count, low, max(low, high), by_time)
 
 
-async def _series(context: Context, runs: Sequence[str], asked: AskedCharts) -> list[Curve]:
-    if not runs or not asked.metrics:
+async def _series(context: Context, runs: Sequence[str], parameters: ChartsRequest) -> list[Curve]:
+    if not runs or not parameters.metrics:
         return []
     limit = context.settings.max_series
-    found = await context.repositories.summaries.curves(context.scope, runs, asked.metrics, limit + 1)
+    found = await context.repositories.summaries.curves(context.scope, runs, parameters.metrics, limit + 1)
     if len(found) > limit:
         raise InvalidRequest(f"more than {limit} curves: ask for fewer experiments or metrics", name="metrics")
     series = [_curve_of(record) for record in found]
-    total = points_of(series, asked.fetch_full)
+    total = points_of(series, parameters.fetch_full)
     if total > MAX_FULL:
-        if not asked.fetch_full:
+        if not parameters.fetch_full:
             raise InvalidRequest(
                 f"these curves have {total} points, a chart has room for {MAX_FULL}: ask for fewer experiments or "
                 "metrics at once",
@@ -134,7 +134,7 @@ def _by_series(table: pa.Table) -> Points:
 async def _parameters(
     context: Context, runs: Sequence[str], names: Sequence[str] | None
 ) -> dict[str, dict[str, Logged]] | None:
-    """Run -> parameter -> value; None (not nothing) if none were asked for. A missing one is null."""
+    """Run -> parameter -> value; None (not nothing) if the request names none. A missing one is null."""
     if not names:
         return None
     found: dict[str, dict[str, Logged]] = {run: dict.fromkeys(names) for run in runs}
@@ -149,10 +149,10 @@ def _answer(
     rows: Mapping[str, RunRecord],
     points: Points,
     params: Mapping[str, dict[str, Logged]] | None,
-    asked: AskedCharts,
+    parameters: ChartsRequest,
 ) -> CometCharts:
-    metrics = list(dict.fromkeys(asked.metrics))
-    answers: dict[str, CometChart] = {}
+    metrics = list(dict.fromkeys(parameters.metrics))
+    charts_by_run: dict[str, CometChart] = {}
     for run, row in rows.items():
         of_run = {metric: points[run, metric] for metric in metrics if (run, metric) in points}
         # numpy sorts without holding the interpreter.
@@ -160,10 +160,10 @@ def _answer(
         steps = np.unique(np.concatenate(arrays)).tolist() if arrays else []
         started_ms = at_ms(row.started_at)
         curves = [
-            _curve(metric, curve if asked.independent_metrics else curve.among(steps), started_ms)
+            _curve(metric, curve if parameters.independent_metrics else curve.among(steps), started_ms)
             for metric, curve in of_run.items()
         ]
-        answers[run] = CometChart(
+        charts_by_run[run] = CometChart(
             experiment_key=run,
             experimentKey=run,
             experimentName=row.name or None,
@@ -171,7 +171,7 @@ def _answer(
             metrics=curves,
             params=None if params is None else params[run],
         )
-    return CometCharts(experiments=answers, empty=not any(chart.metrics for chart in answers.values()))
+    return CometCharts(experiments=charts_by_run, empty=not any(chart.metrics for chart in charts_by_run.values()))
 
 
 def _curve(metric: str, points: Drawn, started_ms: int) -> CometCurve:

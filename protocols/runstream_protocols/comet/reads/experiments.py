@@ -5,7 +5,9 @@ from typing import Any
 
 from aiohttp import web
 
-from runstream_protocols.comet.reads.answers import (
+from runstream_protocols.comet.reads.predicates import NAME
+from runstream_protocols.comet.reads.requests import ExperimentRequest
+from runstream_protocols.comet.reads.responses import (
     CometExperiment,
     CometSummaries,
     CometSummary,
@@ -15,26 +17,24 @@ from runstream_protocols.comet.reads.answers import (
     run_context_of,
     step_of,
 )
-from runstream_protocols.comet.reads.asked import AskedOfExperiment
-from runstream_protocols.comet.reads.predicates import NAME
 from runstream_protocols.comet.reads.runs import experiments_by_row, require_row
 from runstream_query.http.context import Context
 from runstream_query.repositories.reader import records_of
 
 
-async def metadata(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometExperiment:
-    (found,) = await experiments_by_row(context, [await require_row(context, asked.experiment_key)])
+async def metadata(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometExperiment:
+    (found,) = await experiments_by_row(context, [await require_row(context, parameters.experiment_key)])
     return found
 
 
-async def tags(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometTags:
-    return CometTags(tags=list((await require_row(context, asked.experiment_key)).tags))
+async def tags(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometTags:
+    return CometTags(tags=list((await require_row(context, parameters.experiment_key)).tags))
 
 
-async def metric_summaries(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometSummaries:
+async def metric_summaries(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometSummaries:
     """By name. The current value is the last of the curve; extremes leave NaN out."""
-    await require_row(context, asked.experiment_key)
-    table = await context.repositories.summaries.of_run(context.scope, asked.experiment_key)
+    await require_row(context, parameters.experiment_key)
+    table = await context.repositories.summaries.of_run(context.scope, parameters.experiment_key)
     return CometSummaries(values=await records_of(_of_metric, table))
 
 
@@ -57,15 +57,15 @@ def _of_metric(row: Mapping[str, Any]) -> CometSummary:
     )
 
 
-async def parameter_summaries(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometSummaries:
-    await require_row(context, asked.experiment_key)
-    return CometSummaries(values=await _attributes(context, asked.experiment_key, "parameter"))
+async def parameter_summaries(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometSummaries:
+    await require_row(context, parameters.experiment_key)
+    return CometSummaries(values=await _attributes(context, parameters.experiment_key, "parameter"))
 
 
-async def other_summaries(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometSummaries:
+async def other_summaries(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometSummaries:
     """With the run's name as `Name`, in whose favour another value that was logged under it is left out."""
-    row = await require_row(context, asked.experiment_key)
-    logged = await _attributes(context, asked.experiment_key, "other")
+    row = await require_row(context, parameters.experiment_key)
+    logged = await _attributes(context, parameters.experiment_key, "other")
     if not row.name:
         return CometSummaries(values=[one for one in logged if one.name != NAME])
     named = _of_text(NAME, row.name, at_ms(row.created_at))

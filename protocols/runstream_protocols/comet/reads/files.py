@@ -16,27 +16,27 @@ from runstream_protocols.comet.conventions import (
     type_of_asset,
 )
 from runstream_protocols.comet.paths import asset_link
-from runstream_protocols.comet.reads.answers import (
+from runstream_protocols.comet.reads.registered import send_registered
+from runstream_protocols.comet.reads.requests import (
+    AssetByNameRequest,
+    AssetRequest,
+    AssetsRequest,
+    ExperimentRequest,
+    ModelRequest,
+)
+from runstream_protocols.comet.reads.responses import (
     CometAsset,
     CometAssets,
     CometModel,
     CometModels,
     at_ms,
 )
-from runstream_protocols.comet.reads.asked import (
-    AskedAsset,
-    AskedAssetByName,
-    AskedAssets,
-    AskedModel,
-    AskedOfExperiment,
-)
-from runstream_protocols.comet.reads.registered import send_registered
 from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.archives import stream_zip
 from runstream_query.answers import Asset
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
-from runstream_query.http.files import AskedAssets as AskedNativeAssets
+from runstream_query.http.files import AskedAssets as NativeAssetsRequest
 from runstream_query.http.files import download, list_assets
 from runstream_query.http.requests import Asked
 from runstream_service.access import Action
@@ -47,16 +47,16 @@ _HISTOGRAM: Final = "histogram_combined_3d"
 _VIEWED: Final = ("image", "text-sample")
 
 
-async def assets(context: Context, request: web.Request, asked: AskedAssets) -> CometAssets:
+async def assets(context: Context, request: web.Request, parameters: AssetsRequest) -> CometAssets:
     """By name, then by step and time; `all`, or those of one type (Comet's name or ours)."""
-    found = await assets_of(context, request, asked.experiment_key)
-    shown = [one for one in found if _is_of(one, asked.type)]
+    found = await assets_of(context, request, parameters.experiment_key)
+    shown = [one for one in found if _is_of(one, parameters.type)]
     return CometAssets(assets=await _assets(context, request, shown))
 
 
-async def assets_by_name(context: Context, request: web.Request, asked: AskedAssetByName) -> CometAssets:
-    found = await assets_of(context, request, asked.experiment_key)
-    named = [one for one in found if one.name == asked.asset_name and _is_of(one, asked.type)]
+async def assets_by_name(context: Context, request: web.Request, parameters: AssetByNameRequest) -> CometAssets:
+    found = await assets_of(context, request, parameters.experiment_key)
+    named = [one for one in found if one.name == parameters.asset_name and _is_of(one, parameters.type)]
     return CometAssets(assets=await _assets(context, request, named))
 
 
@@ -75,7 +75,7 @@ async def assets_of(context: Context, request: web.Request, key: str) -> list[As
 async def files_of(context: Context, request: web.Request, key: str) -> list[Asset]:
     """The assets, and what has a method of its own in Comet. Raises NotFound."""
     await require_row(context, key)
-    listed = await list_assets(context, Call.of(request, {"run": key}, AskedNativeAssets(), Action.READ))
+    listed = await list_assets(context, Call.of(request, {"run": key}, NativeAssetsRequest(), Action.READ))
     return listed.assets
 
 
@@ -111,13 +111,13 @@ def _asset(request: web.Request, found: Asset) -> CometAsset:
     )
 
 
-async def asset(context: Context, request: web.Request, asked: AskedAsset) -> web.StreamResponse:
+async def asset(context: Context, request: web.Request, parameters: AssetRequest) -> web.StreamResponse:
     """The bytes as they were logged, whole or one range; of an experiment's asset or of a registered model's file."""
-    of_model = registered(asked.asset_id)
+    of_model = registered(parameters.asset_id)
     if of_model is not None:
         return await send_registered(context, request, *of_model)
-    await require_row(context, asked.experiment_key)
-    path = {"run": asked.experiment_key, "asset": asked.asset_id}
+    await require_row(context, parameters.experiment_key)
+    path = {"run": parameters.experiment_key, "asset": parameters.asset_id}
     return await download(context, Call.of(request, path, Asked(), Action.READ))
 
 
@@ -126,38 +126,38 @@ def model_of(asset: Asset) -> str:
     return model_of_file(asset.name, asset.metadata)
 
 
-async def models(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometModels:
+async def models(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometModels:
     """Files of the kind `model`, by model."""
-    found = await _model_files(context, request, asked.experiment_key)
+    found = await _model_files(context, request, parameters.experiment_key)
     names = sorted({model_of(one) for one in found})
-    return CometModels(models=[_model(asked.experiment_key, name) for name in names])
+    return CometModels(models=[_model(parameters.experiment_key, name) for name in names])
 
 
 def _model(key: str, name: str) -> CometModel:
     return CometModel(experiment_model_id=experiment_model_id(key, name), experiment_key=key, model_name=name)
 
 
-async def model_assets(context: Context, request: web.Request, asked: AskedModel) -> CometAssets:
+async def model_assets(context: Context, request: web.Request, parameters: ModelRequest) -> CometAssets:
     """Files are called as they are within the model: where a client puts them below a folder, the model is that."""
-    found = await _files_of_model(context, request, asked)
+    found = await _files_of_model(context, request, parameters)
     return CometAssets(assets=[_asset(request, one).model_copy(update={"file_name": name}) for name, one in found])
 
 
-async def model_archive(context: Context, request: web.Request, asked: AskedModel) -> web.StreamResponse:
+async def model_archive(context: Context, request: web.Request, parameters: ModelRequest) -> web.StreamResponse:
     """The files of a model as one archive, without those that are elsewhere."""
-    found = dict(await _files_of_model(context, request, asked))
+    found = dict(await _files_of_model(context, request, parameters))
     if not found:
         raise NotFound(
-            f"experiment {asked.experiment_key} has no model {asked.model_name[:140]!r}: see get_model_names"
+            f"experiment {parameters.experiment_key} has no model {parameters.model_name[:140]!r}: see get_model_names"
         )
     stored = [(name, one.sha256, one.size_bytes) for name, one in found.items() if LINK not in one.metadata]
-    return await stream_zip(context, request, f"{asked.model_name}.zip", stored)
+    return await stream_zip(context, request, f"{parameters.model_name}.zip", stored)
 
 
-async def _files_of_model(context: Context, request: web.Request, asked: AskedModel) -> list[tuple[str, Asset]]:
-    found = await _model_files(context, request, asked.experiment_key)
-    of_model = [one for one in found if model_of(one) == asked.model_name]
-    return [(one.name.removeprefix(f"{asked.model_name}/"), one) for one in of_model]
+async def _files_of_model(context: Context, request: web.Request, parameters: ModelRequest) -> list[tuple[str, Asset]]:
+    found = await _model_files(context, request, parameters.experiment_key)
+    of_model = [one for one in found if model_of(one) == parameters.model_name]
+    return [(one.name.removeprefix(f"{parameters.model_name}/"), one) for one in of_model]
 
 
 async def _model_files(context: Context, request: web.Request, key: str) -> list[Asset]:

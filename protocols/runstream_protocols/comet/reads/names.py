@@ -1,4 +1,4 @@
-"""Workspaces, projects, experiments of a project, and what can be asked about them."""
+"""Workspaces, projects, experiments of a project, and what queries can name of them."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -8,19 +8,6 @@ from aiohttp import web
 
 from runstream.events.names import project_id
 from runstream.query.literals import ENVIRONMENT_NAMES
-from runstream_protocols.comet.reads.answers import (
-    CometAccount,
-    CometColumn,
-    CometColumns,
-    CometExperiments,
-    CometNotes,
-    CometProject,
-    CometProjects,
-    CometVersion,
-    CometWorkspaces,
-    at_ms,
-)
-from runstream_protocols.comet.reads.asked import AskedExperiments, AskedNothing, AskedProject, AskedWorkspace
 from runstream_protocols.comet.reads.predicates import (
     ENVIRONMENT,
     METADATA,
@@ -31,6 +18,19 @@ from runstream_protocols.comet.reads.predicates import (
     PARAMETERS,
     TAGS,
     Column,
+)
+from runstream_protocols.comet.reads.requests import EmptyRequest, ExperimentsRequest, ProjectRequest, WorkspaceRequest
+from runstream_protocols.comet.reads.responses import (
+    CometAccount,
+    CometColumn,
+    CometColumns,
+    CometExperiments,
+    CometNotes,
+    CometProject,
+    CometProjects,
+    CometVersion,
+    CometWorkspaces,
+    at_ms,
 )
 from runstream_protocols.comet.reads.runs import (
     experiments_by_key,
@@ -61,34 +61,34 @@ _ORDERS: Final[Mapping[str | None, Literal["created", "started", "ended"]]] = {
 }
 
 
-async def version(context: Context, request: web.Request, asked: AskedNothing) -> CometVersion:
+async def version(context: Context, request: web.Request, parameters: EmptyRequest) -> CometVersion:
     return CometVersion(version=VERSION)
 
 
-async def account(context: Context, request: web.Request, asked: AskedNothing) -> CometAccount:
+async def account(context: Context, request: web.Request, parameters: EmptyRequest) -> CometAccount:
     """There are no users, only keys: the name is that of the key (the beginning of its hash)."""
     principal = principal_of(request)
     name = principal.name if principal is LOCAL else f"key-{principal.name}"
     return CometAccount(user_name=name, default_workspace_name=DEFAULT_WORKSPACE)
 
 
-async def workspaces(context: Context, request: web.Request, asked: AskedNothing) -> CometWorkspaces:
+async def workspaces(context: Context, request: web.Request, parameters: EmptyRequest) -> CometWorkspaces:
     found = await projects_of(context, None)
     return CometWorkspaces(workspace_names=sorted({project.workspace for project in found}))
 
 
-async def projects(context: Context, request: web.Request, asked: AskedWorkspace) -> CometProjects:
+async def projects(context: Context, request: web.Request, parameters: WorkspaceRequest) -> CometProjects:
     """Projects of a workspace by name; none of an unknown one."""
-    found = await projects_of(context, asked.workspace_name)
+    found = await projects_of(context, parameters.workspace_name)
     return CometProjects(projects=[_project(project) for project in found])
 
 
-async def project(context: Context, request: web.Request, asked: AskedProject) -> CometProject:
-    return _project(await find_project(context, asked))
+async def project(context: Context, request: web.Request, parameters: ProjectRequest) -> CometProject:
+    return _project(await find_project(context, parameters))
 
 
-async def notes(context: Context, request: web.Request, asked: AskedProject) -> CometNotes:
-    return CometNotes(notes=(await find_project(context, asked)).notes)
+async def notes(context: Context, request: web.Request, parameters: ProjectRequest) -> CometNotes:
+    return CometNotes(notes=(await find_project(context, parameters)).notes)
 
 
 def _project(found: Project) -> CometProject:
@@ -102,22 +102,22 @@ def _project(found: Project) -> CometProject:
     )
 
 
-async def experiments(context: Context, request: web.Request, asked: AskedExperiments) -> CometExperiments:
-    """Experiments of a project; the oldest first if nothing else is asked for, so that of several with one name the
-    client, which keeps the last, finds the newest."""
-    if asked.page is not None and asked.size is None:
+async def experiments(context: Context, request: web.Request, parameters: ExperimentsRequest) -> CometExperiments:
+    """Return experiments of a project; the oldest first unless the request says otherwise, so that of several with one
+    name the client, which keeps the last, finds the newest."""
+    if parameters.page is not None and parameters.size is None:
         raise InvalidRequest("page needs size", name="size")
-    expression = of_project(await place_of(context, asked), asked.archived)
-    order = RunOrder(_ORDERS[asked.sort_by], descending=asked.sort_order == "desc")
-    if asked.size is None:
+    expression = of_project(await place_of(context, parameters), parameters.archived)
+    order = RunOrder(_ORDERS[parameters.sort_by], descending=parameters.sort_order == "desc")
+    if parameters.size is None:
         return CometExperiments(experiments=await experiments_of(context, expression, order))
-    offset = ((asked.page or 1) - 1) * asked.size
-    page = await keys_of(context, expression, order, asked.size, offset)
+    offset = ((parameters.page or 1) - 1) * parameters.size
+    page = await keys_of(context, expression, order, parameters.size, offset)
     return CometExperiments(experiments=await experiments_by_key(context, page))
 
 
-async def column_names(context: Context, request: web.Request, asked: AskedProject) -> CometColumns:
-    found = await columns_of(context, await place_of(context, asked))
+async def column_names(context: Context, request: web.Request, parameters: ProjectRequest) -> CometColumns:
+    found = await columns_of(context, await place_of(context, parameters))
 
     def made() -> list[CometColumn]:
         return [CometColumn(name=one.name, source=one.source, type=one.type) for one in found]
@@ -136,7 +136,7 @@ async def columns_of(context: Context, place: ProjectRuns) -> Sequence[Column]:
     columns += [Column(tag, TAGS, "string") for tag in tags]
     if len(columns) > most:
         raise LimitExceeded(
-            f"the runs of this project have more than {most} names, which is the limit of one answer "
+            f"the runs of this project have more than {most} names, which is the limit of one response "
             "(RUNSTREAM_QUERY_MAX_NAMES): give the source with each name (Metric, Parameter, Other, Tag)",
             limit="max_names",
             value=most,
@@ -158,16 +158,16 @@ async def _logged_types(context: Context, place: ProjectRuns) -> dict[tuple[str,
     """(source, name) -> type of logged values.
 
     The first look is at all states, old ones too, which costs a thirtieth of finding the newest of each run. It tells
-    the type where all states of a name agree; only names whose states differ are asked for exactly.
+    the type where all states of a name agree; only names whose states differ are read exactly.
     """
     attributes = context.repositories.attributes
     counted = await attributes.state_counts(context.scope, place, context.settings.max_names + 1)
     counts, mixed = await context.off_loop(_agreeing, counted)
     if mixed:
         names = sorted({one.name for one in mixed})
-        asked = {(one.kind, one.name) for one in mixed}
+        of_names = {(one.kind, one.name) for one in mixed}
         exact = await attributes.counts(context.scope, place, names)
-        counts |= {key: one for one in exact if (key := (one.kind, one.name)) in asked}
+        counts |= {key: one for one in exact if (key := (one.kind, one.name)) in of_names}
     return await context.off_loop(_types, counts)
 
 

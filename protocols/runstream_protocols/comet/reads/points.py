@@ -10,8 +10,8 @@ import pyarrow as pa
 from aiohttp import web
 
 from runstream.events.names import NO_STEP
-from runstream_protocols.comet.reads.answers import number_text, run_context_of
-from runstream_protocols.comet.reads.asked import AskedMetric, AskedOfExperiment
+from runstream_protocols.comet.reads.requests import ExperimentRequest, MetricRequest
+from runstream_protocols.comet.reads.responses import number_text, run_context_of
 from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.streaming import stream_json
 from runstream_query.http.context import Context
@@ -22,16 +22,16 @@ from runstream_query.repositories.statements.series import Range
 _POINTS_PER_PIECE: Final = 16_384
 
 
-async def metric_points(context: Context, request: web.Request, asked: AskedMetric) -> web.StreamResponse:
+async def metric_points(context: Context, request: web.Request, parameters: MetricRequest) -> web.StreamResponse:
     """Points of one metric in the order of steps and times; none of a metric that the run does not have."""
-    await require_row(context, asked.experiment_key)
-    return await _stream(context, request, asked.experiment_key, asked.metric_name)
+    await require_row(context, parameters.experiment_key)
+    return await _stream(context, request, parameters.experiment_key, parameters.metric_name)
 
 
-async def all_points(context: Context, request: web.Request, asked: AskedOfExperiment) -> web.StreamResponse:
+async def all_points(context: Context, request: web.Request, parameters: ExperimentRequest) -> web.StreamResponse:
     """Points of all metrics, by name of the metric."""
-    await require_row(context, asked.experiment_key)
-    return await _stream(context, request, asked.experiment_key, None)
+    await require_row(context, parameters.experiment_key)
+    return await _stream(context, request, parameters.experiment_key, None)
 
 
 async def _stream(context: Context, request: web.Request, run: str, metric: str | None) -> web.StreamResponse:

@@ -78,7 +78,7 @@ _NEGATED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What can be asked about the runs of a project. `type`: string, boolean, double, datetime or timenumber."""
+    """What a query can name of the runs of a project. `type`: string, boolean, double, datetime or timenumber."""
 
     name: str
     source: str

@@ -43,7 +43,7 @@ class Registered:
 
     @property
     def key(self) -> str:
-        """The key of the records of all that was said about it."""
+        """Return the key of the records of all events about it."""
         return f"{self.workspace}/{self.name}"
 
 
@@ -62,7 +62,7 @@ class File:
 @dataclass(frozen=True, slots=True)
 class Version:
     """`metadata` is what it was logged with, `from_model` and `about_files` what stands in there for the registry.
-    `files` are there if they were asked for."""
+    `files` are there if they were read."""
 
     ordinal: int
     version: str
@@ -184,7 +184,7 @@ def _files_of(contents: ContentsRecord | None) -> tuple[File, ...]:
 
 
 async def remarks_on(context: Context, model: Registered, ordinal: int) -> Sequence[Mapping[str, Any]]:
-    """What was said later about a version and has no place in it, the oldest first."""
+    """Return what was written later about a version and has no place in it, the oldest first."""
     remarks = remarks_id(model.workspace, model.name)
     found = await context.repositories.artifacts.metadata_about(context.scope, remarks, REMARK_OF, ordinal)
     return [json.loads(metadata) for metadata in found]

@@ -17,17 +17,7 @@ from runstream_protocols.comet.conventions import (
     type_of_asset,
 )
 from runstream_protocols.comet.paths import asset_link
-from runstream_protocols.comet.reads import registry_answers as a
-from runstream_protocols.comet.reads.answers import CometAsset, CometNotes, at_ms
-from runstream_protocols.comet.reads.asked import (
-    AskedHistory,
-    AskedItems,
-    AskedLatest,
-    AskedNothing,
-    AskedRegistered,
-    AskedVersion,
-    AskedWorkspace,
-)
+from runstream_protocols.comet.reads import registry_responses as a
 from runstream_protocols.comet.reads.registered import (
     File,
     Registered,
@@ -41,38 +31,48 @@ from runstream_protocols.comet.reads.registered import (
     with_files_of,
 )
 from runstream_protocols.comet.reads.registry_history import changes_of
+from runstream_protocols.comet.reads.requests import (
+    EmptyRequest,
+    HistoryRequest,
+    ItemsRequest,
+    LatestRequest,
+    RegisteredModelRequest,
+    VersionRequest,
+    WorkspaceRequest,
+)
+from runstream_protocols.comet.reads.responses import CometAsset, CometNotes, at_ms
 from runstream_protocols.kit.archives import stream_zip
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 
 
-async def models(context: Context, request: web.Request, asked: AskedWorkspace) -> a.CometRegistryModels:
+async def models(context: Context, request: web.Request, parameters: WorkspaceRequest) -> a.CometRegistryModels:
     """By name."""
-    found = await registered_models(context, asked.workspace_name)
+    found = await registered_models(context, parameters.workspace_name)
     return a.CometRegistryModels(registry_models=[a.CometRegistryModel(**_about(one)) for one in found])
 
 
-async def count(context: Context, request: web.Request, asked: AskedWorkspace) -> a.CometModelCount:
-    return a.CometModelCount(registry_model_count=len(await registered_models(context, asked.workspace_name)))
+async def count(context: Context, request: web.Request, parameters: WorkspaceRequest) -> a.CometModelCount:
+    return a.CometModelCount(registry_model_count=len(await registered_models(context, parameters.workspace_name)))
 
 
-async def details(context: Context, request: web.Request, asked: AskedRegistered) -> a.CometModelDetails:
+async def details(context: Context, request: web.Request, parameters: RegisteredModelRequest) -> a.CometModelDetails:
     """A model with all its versions and their files."""
-    model = await find_model(context, asked.workspace_name, asked.model_name)
+    model = await find_model(context, parameters.workspace_name, parameters.model_name)
     versions = await versions_of(context, model.artifact, with_files=True)
     return _details(request, model, versions)
 
 
-async def latest(context: Context, request: web.Request, asked: AskedLatest) -> a.CometModelDetails:
-    """A model with its highest version, of those that are asked for. Raises NotFound."""
-    model = await find_model(context, asked.workspace_name, asked.model_name)
+async def latest(context: Context, request: web.Request, parameters: LatestRequest) -> a.CometModelDetails:
+    """A model with its highest version, of those that the request names. Raises NotFound."""
+    model = await find_model(context, parameters.workspace_name, parameters.model_name)
 
     def is_meant(one: Version) -> bool:
         numbers = numbers_of(one.version) or (None, None)
         return (
-            (asked.stage is None or asked.stage in one.labels)
-            and asked.version_major in (None, numbers[0])
-            and asked.version_minor in (None, numbers[1])
+            (parameters.stage is None or parameters.stage in one.labels)
+            and parameters.version_major in (None, numbers[0])
+            and parameters.version_minor in (None, numbers[1])
         )
 
     found = [one for one in await versions_of(context, model.artifact) if is_meant(one)]
@@ -81,57 +81,59 @@ async def latest(context: Context, request: web.Request, asked: AskedLatest) -> 
     return _details(request, model, [await with_files_of(context, model.artifact, found[0])])
 
 
-async def compact(context: Context, request: web.Request, asked: AskedRegistered) -> a.CometCompactModel:
+async def compact(context: Context, request: web.Request, parameters: RegisteredModelRequest) -> a.CometCompactModel:
     """The same without files."""
-    model = await find_model(context, asked.workspace_name, asked.model_name)
+    model = await find_model(context, parameters.workspace_name, parameters.model_name)
     versions = await versions_of(context, model.artifact)
     return a.CometCompactModel(**_about(model), versions=[_item(model, one) for one in versions])
 
 
-async def item(context: Context, request: web.Request, asked: AskedVersion) -> a.CometModelVersion:
-    model, found = await _meant(context, asked, with_files=False)
+async def item(context: Context, request: web.Request, parameters: VersionRequest) -> a.CometModelVersion:
+    model, found = await _meant(context, parameters, with_files=False)
     return _item(model, found)
 
 
-async def items(context: Context, request: web.Request, asked: AskedItems) -> a.CometModelItems:
+async def items(context: Context, request: web.Request, parameters: ItemsRequest) -> a.CometModelItems:
     """The highest first."""
-    model = await find_model(context, asked.workspace_name, asked.model_name)
+    model = await find_model(context, parameters.workspace_name, parameters.model_name)
     found = [
         one
         for one in await versions_of(context, model.artifact)
-        if one.version.startswith(asked.version_prefix)
-        and asked.status in (None, one.status)
-        and (asked.tag is None or asked.tag in one.labels)
+        if one.version.startswith(parameters.version_prefix)
+        and parameters.status in (None, one.status)
+        and (parameters.tag is None or parameters.tag in one.labels)
     ]
     return a.CometModelItems(items=[_item(model, one) for one in found])
 
 
-async def instructions(context: Context, request: web.Request, asked: AskedVersion) -> a.CometModelDownload:
+async def instructions(context: Context, request: web.Request, parameters: VersionRequest) -> a.CometModelDownload:
     """Where the files of a version are."""
-    model, found = await _meant(context, asked, with_files=True)
+    model, found = await _meant(context, parameters, with_files=True)
     versions = [_with_assets(request, model, found)]
     return a.CometModelDownload(registry_model_id=model.artifact, model_name=model.name, versions=versions)
 
 
-async def download(context: Context, request: web.Request, asked: AskedVersion) -> web.StreamResponse:
+async def download(context: Context, request: web.Request, parameters: VersionRequest) -> web.StreamResponse:
     """The files of a version as one archive, without those that are elsewhere."""
-    model, found = await _meant(context, asked, with_files=True)
+    model, found = await _meant(context, parameters, with_files=True)
     stored = [(one.name, one.sha256, one.size_bytes) for one in found.files if one.sha256]
     return await stream_zip(context, request, f"{model.name}_{found.version}.zip", stored)
 
 
-async def notes(context: Context, request: web.Request, asked: AskedRegistered) -> CometNotes:
-    return CometNotes(notes=(await find_model(context, asked.workspace_name, asked.model_name)).notes)
+async def notes(context: Context, request: web.Request, parameters: RegisteredModelRequest) -> CometNotes:
+    return CometNotes(notes=(await find_model(context, parameters.workspace_name, parameters.model_name)).notes)
 
 
-async def allowed_statuses(context: Context, request: web.Request, asked: AskedWorkspace) -> a.CometAllowedStatus:
+async def allowed_statuses(
+    context: Context, request: web.Request, parameters: WorkspaceRequest
+) -> a.CometAllowedStatus:
     """Every text is allowed. Shown are the usual ones, and those that are in use in the workspace."""
-    used = await context.repositories.artifacts.statuses(context.scope, asked.workspace_name, MODEL_TYPE)
+    used = await context.repositories.artifacts.statuses(context.scope, parameters.workspace_name, MODEL_TYPE)
     return a.CometAllowedStatus(allowed_status=list(dict.fromkeys((*STATUSES, *used))))
 
 
-async def metadata(context: Context, request: web.Request, asked: AskedNothing) -> a.CometModelMetadata:
-    """What the version was logged with, and what was said later over it."""
+async def metadata(context: Context, request: web.Request, parameters: EmptyRequest) -> a.CometModelMetadata:
+    """What the version was logged with, and what was written later over it."""
     model, found = await _of_item(context, request.match_info["item"])
     values = dict(found.metadata)
     for remark in await remarks_on(context, model, found.ordinal):
@@ -140,23 +142,25 @@ async def metadata(context: Context, request: web.Request, asked: AskedNothing) 
 
 
 async def status_configuration(
-    context: Context, request: web.Request, asked: AskedNothing
+    context: Context, request: web.Request, parameters: EmptyRequest
 ) -> a.CometStatusConfiguration:
-    """What was said last."""
+    """Return what was written last."""
     model, found = await _of_item(context, request.match_info["item"])
-    said = [remark[REMARK_CONFIGURATION] for remark in await remarks_on(context, model, found.ordinal)
+    configurations = [remark[REMARK_CONFIGURATION] for remark in await remarks_on(context, model, found.ordinal)
             if REMARK_CONFIGURATION in remark]  # fmt: skip
-    if not said:
+    if not configurations:
         return a.CometStatusConfiguration()
-    return a.CometStatusConfiguration(**{**said[-1], "modelItemId": registry_item_id(model.artifact, found.ordinal)})
+    return a.CometStatusConfiguration(
+        **{**configurations[-1], "modelItemId": registry_item_id(model.artifact, found.ordinal)}
+    )
 
 
-async def history(context: Context, request: web.Request, asked: AskedHistory) -> a.CometModelHistory:
+async def history(context: Context, request: web.Request, parameters: HistoryRequest) -> a.CometModelHistory:
     """What changed in a version, by day, the newest first."""
-    model, found = await _of_item(context, asked.registry_model_item_id)
+    model, found = await _of_item(context, parameters.registry_model_item_id)
     days: dict[str, list[a.CometModelChange]] = {}
     for change in reversed(await changes_of(context, model, found.ordinal)):
-        answer = a.CometModelChange(
+        response = a.CometModelChange(
             action_type=change.action,
             comment=change.comment,
             previous_value=change.before,
@@ -167,18 +171,22 @@ async def history(context: Context, request: web.Request, asked: AskedHistory) -
             registry_model_item_version=found.version,
             timestamp=at_ms(change.at),
         )
-        days.setdefault(f"{change.at:%B} {change.at.day}, {change.at.year}", []).append(answer)
+        days.setdefault(f"{change.at:%B} {change.at.day}, {change.at.year}", []).append(response)
     return a.CometModelHistory(**days)
 
 
-async def _meant(context: Context, asked: AskedVersion, *, with_files: bool) -> tuple[Registered, Version]:
+async def _meant(context: Context, parameters: VersionRequest, *, with_files: bool) -> tuple[Registered, Version]:
     """Raises NotFound."""
-    model = await find_model(context, asked.workspace_name, asked.model_name)
+    model = await find_model(context, parameters.workspace_name, parameters.model_name)
     for one in await versions_of(context, model.artifact):
-        if asked.version in (None, one.version) and (asked.stage is None or asked.stage in one.labels):
+        if parameters.version in (None, one.version) and (parameters.stage is None or parameters.stage in one.labels):
             return model, await with_files_of(context, model.artifact, one) if with_files else one
-    what = f"version {asked.version[:80]}" if asked.version else f"version with the tag {asked.stage!r}"
-    raise NotFound(f"{model.name} has no {what if asked.version or asked.stage else 'version'}: see find_versions")
+    what = "version"
+    if parameters.version:
+        what = f"version {parameters.version[:80]}"
+    elif parameters.stage:
+        what = f"version with the tag {parameters.stage!r}"
+    raise NotFound(f"{model.name} has no {what}: see find_versions")
 
 
 async def _of_item(context: Context, item_id: str) -> tuple[Registered, Version]:

@@ -41,7 +41,7 @@ _REMARKS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changed. `comment` is the version's, where that was said with it."""
+    """One thing that changed. `comment` is the version's, where it came with that."""
 
     action: str
     at: datetime
@@ -51,7 +51,7 @@ class Change:
 
 
 async def changes_of(context: Context, model: Registered, ordinal: int) -> list[Change]:
-    """Every change of a version, the oldest first. Its time is that of the one who said it."""
+    """Return every change of a version, the oldest first. Its time is that of the one who made it."""
     logged = await context.repositories.events.of_key(context.scope, model.key, About("artifact_"))
     about = {model.artifact, remarks_id(model.workspace, model.name)}
 

@@ -9,10 +9,10 @@ from aiohttp import web
 from runstream_protocols.comet.access import VERSION_PATH
 from runstream_protocols.comet.errors import as_client_reads
 from runstream_protocols.comet.paths import ROOTS
-from runstream_protocols.comet.reads import answers as a
-from runstream_protocols.comet.reads import asked as q
-from runstream_protocols.comet.reads import captured, charts, experiments, files, names, points, queries, registry
-from runstream_protocols.comet.reads import registry_answers as r
+from runstream_protocols.comet.reads import charts, experiments, files, metadata, names, points, queries, registry
+from runstream_protocols.comet.reads import registry_responses as r
+from runstream_protocols.comet.reads import requests as q
+from runstream_protocols.comet.reads import responses as a
 from runstream_protocols.kit.errors import shaped
 from runstream_query.answers import Answer
 from runstream_query.http.context import Context
@@ -35,8 +35,8 @@ def _rest(
     path: str,
     summary: str,
     handle: CometHandler,
-    asked: type[q.CometAsked],
-    answer: type[Answer] | None,
+    request_model: type[q.CometRequest],
+    response_model: type[Answer] | None,
     media: tuple[str, ...] = (),
     query_class: QueryClass = QueryClass.LIGHT,
 ) -> tuple[Route, ...]:
@@ -48,8 +48,8 @@ def _rest(
             Action.READ,
             summary,
             _handling(handle),
-            asked,
-            answer,
+            request_model,
+            response_model,
             media,
             query_class=query_class,
         )
@@ -60,31 +60,31 @@ def _rest(
 def _handling(handle: CometHandler) -> Handler:
     """Return the handler of a route whose handler takes the request and its parameters."""
 
-    async def answer(context: Context, call: Call[Any]) -> Answer | web.StreamResponse:
+    async def respond(context: Context, call: Call[Any]) -> Answer | web.StreamResponse:
         return await handle(context, call.request, call.asked)
 
-    return answer
+    return respond
 
 
-_OF: Final = q.AskedOfExperiment
+_OF: Final = q.ExperimentRequest
 _HEAVY: Final = QueryClass.HEAVY
 _BYTES: Final = ("application/octet-stream",)
 #: One route for each root that the client uses, but the version.
 ROUTES: Final = tagged(
     "reads",
     (
-        Route("GET", VERSION_PATH, Action.READ, "Version", _handling(names.version), q.AskedNothing, a.CometVersion),
-        *_rest("GET", "account-details", "Whose key it is", names.account, q.AskedNothing, a.CometAccount),
-        *_rest("GET", "workspaces", "Workspaces", names.workspaces, q.AskedNothing, a.CometWorkspaces),
-        *_rest("GET", "projects", "Projects of a workspace", names.projects, q.AskedWorkspace, a.CometProjects),
-        *_rest("GET", "project", "A project", names.project, q.AskedProject, a.CometProject),
-        *_rest("GET", "project/notes", "Notes of a project", names.notes, q.AskedProject, a.CometNotes),
+        Route("GET", VERSION_PATH, Action.READ, "Version", _handling(names.version), q.EmptyRequest, a.CometVersion),
+        *_rest("GET", "account-details", "Whose key it is", names.account, q.EmptyRequest, a.CometAccount),
+        *_rest("GET", "workspaces", "Workspaces", names.workspaces, q.EmptyRequest, a.CometWorkspaces),
+        *_rest("GET", "projects", "Projects of a workspace", names.projects, q.WorkspaceRequest, a.CometProjects),
+        *_rest("GET", "project", "A project", names.project, q.ProjectRequest, a.CometProject),
+        *_rest("GET", "project/notes", "Notes of a project", names.notes, q.ProjectRequest, a.CometNotes),
         *_rest(
             "GET",
             "project/column-names",
             "What can be queried",
             names.column_names,
-            q.AskedProject,
+            q.ProjectRequest,
             a.CometColumns,
             query_class=_HEAVY,
         ),
@@ -93,7 +93,7 @@ ROUTES: Final = tagged(
             "project/query",
             "Experiments that match",
             queries.query,
-            q.AskedQuery,
+            q.QueryRequest,
             a.CometKeys,
             query_class=_HEAVY,
         ),
@@ -102,7 +102,7 @@ ROUTES: Final = tagged(
             "experiments",
             "Experiments",
             names.experiments,
-            q.AskedExperiments,
+            q.ExperimentsRequest,
             a.CometExperiments,
             query_class=_HEAVY,
         ),
@@ -111,7 +111,7 @@ ROUTES: Final = tagged(
             "experiments/search",
             "A page of those that match",
             queries.search,
-            q.AskedSearch,
+            q.SearchRequest,
             a.CometFound,
             query_class=_HEAVY,
         ),
@@ -120,7 +120,7 @@ ROUTES: Final = tagged(
             "experiments/multi-metric-chart",
             "Curves",
             charts.charts,
-            q.AskedCharts,
+            q.ChartsRequest,
             a.CometCharts,
             query_class=_HEAVY,
         ),
@@ -134,39 +134,47 @@ ROUTES: Final = tagged(
             "experiment/metrics/get-metric",
             "A curve",
             points.metric_points,
-            q.AskedMetric,
+            q.MetricRequest,
             a.CometPoints,
             query_class=_HEAVY,
         ),
         *_rest(
             "GET", "experiment/metrics/get-all", "All curves", points.all_points, _OF, a.CometPoints, query_class=_HEAVY
         ),
-        *_rest("GET", "experiment/asset/list", "Assets", files.assets, q.AskedAssets, a.CometAssets),
+        *_rest("GET", "experiment/asset/list", "Assets", files.assets, q.AssetsRequest, a.CometAssets),
         *_rest(
-            "GET", "experiment/asset/get-by-name", "Assets", files.assets_by_name, q.AskedAssetByName, a.CometAssets
+            "GET", "experiment/asset/get-by-name", "Assets", files.assets_by_name, q.AssetByNameRequest, a.CometAssets
         ),
-        *_rest("GET", "experiment/asset/get-asset", "Bytes of an asset", files.asset, q.AskedAsset, None, _BYTES),
+        *_rest("GET", "experiment/asset/get-asset", "Bytes of an asset", files.asset, q.AssetRequest, None, _BYTES),
         *_rest("GET", "experiment/model", "Models", files.models, _OF, a.CometModels),
         *_rest(
-            "GET", "experiment/model/asset/list", "Files of a model", files.model_assets, q.AskedModel, a.CometAssets
+            "GET", "experiment/model/asset/list", "Files of a model", files.model_assets, q.ModelRequest, a.CometAssets
         ),
         *_rest(
-            "GET", "experiment/model/download", "A model", files.model_archive, q.AskedModel, None, ("application/zip",)
+            "GET",
+            "experiment/model/download",
+            "A model",
+            files.model_archive,
+            q.ModelRequest,
+            None,
+            ("application/zip",),
         ),
-        *_rest("GET", "experiment/system-details", "What it ran on", captured.system, _OF, a.CometSystem),
-        *_rest("GET", "experiment/git/metadata", "Its commit", captured.git_metadata, _OF, a.CometGit),
-        *_rest("GET", "experiment/git/patch", "What was changed", captured.git_patch, _OF, None, ("application/zip",)),
-        *_rest("GET", "experiment/output", "What it printed", captured.output, _OF, a.CometOutput),
-        *_rest("GET", "experiment/html", "Its page", captured.html, _OF, a.CometHtml),
-        *_rest("GET", "experiment/code", "Its code", captured.code, _OF, a.CometCode),
-        *_rest("GET", "experiment/graph", "Its model graph", captured.graph, _OF, a.CometGraph),
-        *_rest("GET", "registry-model", "Registered models", registry.models, q.AskedWorkspace, r.CometRegistryModels),
+        *_rest("GET", "experiment/system-details", "What it ran on", metadata.system, _OF, a.CometSystem),
+        *_rest("GET", "experiment/git/metadata", "Its commit", metadata.git_metadata, _OF, a.CometGit),
+        *_rest("GET", "experiment/git/patch", "What was changed", metadata.git_patch, _OF, None, ("application/zip",)),
+        *_rest("GET", "experiment/output", "What it printed", metadata.output, _OF, a.CometOutput),
+        *_rest("GET", "experiment/html", "Its page", metadata.html, _OF, a.CometHtml),
+        *_rest("GET", "experiment/code", "Its code", metadata.code, _OF, a.CometCode),
+        *_rest("GET", "experiment/graph", "Its model graph", metadata.graph, _OF, a.CometGraph),
+        *_rest(
+            "GET", "registry-model", "Registered models", registry.models, q.WorkspaceRequest, r.CometRegistryModels
+        ),
         *_rest(
             "GET",
             "registry-model/count",
             "Number of registered models",
             registry.count,
-            q.AskedWorkspace,
+            q.WorkspaceRequest,
             r.CometModelCount,
         ),
         *_rest(
@@ -174,7 +182,7 @@ ROUTES: Final = tagged(
             "registry-model/details",
             "A registered model",
             registry.details,
-            q.AskedRegistered,
+            q.RegisteredModelRequest,
             r.CometModelDetails,
         ),
         *_rest(
@@ -182,7 +190,7 @@ ROUTES: Final = tagged(
             "registry-model/compact-details",
             "A registered model",
             registry.compact,
-            q.AskedRegistered,
+            q.RegisteredModelRequest,
             r.CometCompactModel,
         ),
         *_rest(
@@ -190,26 +198,26 @@ ROUTES: Final = tagged(
             "registry-model/latest_version",
             "Its latest version",
             registry.latest,
-            q.AskedLatest,
+            q.LatestRequest,
             r.CometModelDetails,
         ),
-        *_rest("GET", "registry-model/notes", "Its notes", registry.notes, q.AskedRegistered, a.CometNotes),
+        *_rest("GET", "registry-model/notes", "Its notes", registry.notes, q.RegisteredModelRequest, a.CometNotes),
         *_rest(
             "GET",
             "registry-model/allowed_status_values",
             "Statuses",
             registry.allowed_statuses,
-            q.AskedWorkspace,
+            q.WorkspaceRequest,
             r.CometAllowedStatus,
         ),
-        *_rest("GET", "registry-model/items", "Its versions", registry.items, q.AskedItems, r.CometModelItems),
-        *_rest("GET", "registry-model/item/details", "A version", registry.item, q.AskedVersion, r.CometModelVersion),
+        *_rest("GET", "registry-model/items", "Its versions", registry.items, q.ItemsRequest, r.CometModelItems),
+        *_rest("GET", "registry-model/item/details", "A version", registry.item, q.VersionRequest, r.CometModelVersion),
         *_rest(
             "GET",
             "registry-model/item/download-instructions",
             "Files of a version",
             registry.instructions,
-            q.AskedVersion,
+            q.VersionRequest,
             r.CometModelDownload,
         ),
         *_rest(
@@ -217,7 +225,7 @@ ROUTES: Final = tagged(
             "registry-model/item/download",
             "Its bytes",
             registry.download,
-            q.AskedVersion,
+            q.VersionRequest,
             None,
             ("application/zip",),
         ),
@@ -226,7 +234,7 @@ ROUTES: Final = tagged(
             "registry-model/item/{item}/metadata",
             "Its metadata",
             registry.metadata,
-            q.AskedNothing,
+            q.EmptyRequest,
             r.CometModelMetadata,
         ),
         *_rest(
@@ -234,7 +242,7 @@ ROUTES: Final = tagged(
             "registry-model/item/{item}/status-configuration",
             "What holds for its status",
             registry.status_configuration,
-            q.AskedNothing,
+            q.EmptyRequest,
             r.CometStatusConfiguration,
         ),
         *_rest(
@@ -242,7 +250,7 @@ ROUTES: Final = tagged(
             "registry-model/history/item",
             "What changed in it",
             registry.history,
-            q.AskedHistory,
+            q.HistoryRequest,
             r.CometModelHistory,
         ),
     ),
@@ -281,23 +289,23 @@ def _handler(route: Route, context: Context) -> RequestHandler:
 
 
 async def _respond(route: Route, context: Context, request: web.Request) -> web.StreamResponse:
-    asked = await q.read_asked(_model(route), request, context.settings.max_body_bytes)
+    parameters = await q.read_request(_model(route), request, context.settings.max_body_bytes)
     position = str(context.visibility.visible())
     # The client takes this very type: with a charset behind it, it finds no JSON.
     headers = {"Content-Type": "application/json", POSITION_HEADER: position}
-    call = call_of(route, request, asked)
-    own = context.for_request(route.class_for(asked), call.scope)
+    call = call_of(route, request, parameters)
+    own = context.for_request(route.class_for(parameters), call.scope)
     with ended_with_connection(request):
-        answer = await route.handler(own, call)
-        if isinstance(answer, web.StreamResponse):
-            return answer
+        response = await route.handler(own, call)
+        if isinstance(response, web.StreamResponse):
+            return response
         if own.usage.is_large:
-            return await send_large(own, request, answer, headers, by_alias=True)
-    return web.Response(body=a.encode(answer), headers=headers)
+            return await send_large(own, request, response, headers, by_alias=True)
+    return web.Response(body=a.encode(response), headers=headers)
 
 
-def _model(route: Route) -> type[q.CometAsked]:
+def _model(route: Route) -> type[q.CometRequest]:
     model = route.request
     assert model is not None
-    assert issubclass(model, q.CometAsked)
+    assert issubclass(model, q.CometRequest)
     return model

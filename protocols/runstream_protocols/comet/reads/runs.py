@@ -7,8 +7,8 @@ from typing import Final
 
 from runstream.events.names import RUN_ID, project_id
 from runstream_protocols.comet.conventions import SECTION, link_name
-from runstream_protocols.comet.reads.answers import CometExperiment, at_ms
-from runstream_protocols.comet.reads.asked import AskedProject
+from runstream_protocols.comet.reads.requests import ProjectRequest
+from runstream_protocols.comet.reads.responses import CometExperiment, at_ms
 from runstream_query.answers import Project
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.filters.tree import And, Compare, Expression, Field, OneOf, Or
@@ -24,32 +24,32 @@ _MANY: Final = 1000
 OLDEST_FIRST: Final = RunOrder()
 
 
-def names_of_project(asked: AskedProject) -> tuple[str, str] | None:
+def names_of_project(parameters: ProjectRequest) -> tuple[str, str] | None:
     """Workspace and project as they were given; None if an id was. Raises InvalidRequest."""
-    if asked.workspace_name is not None and asked.project_name is not None:
-        return asked.workspace_name, asked.project_name
-    if asked.project_id is None:
+    if parameters.workspace_name is not None and parameters.project_name is not None:
+        return parameters.workspace_name, parameters.project_name
+    if parameters.project_id is None:
         raise InvalidRequest("give workspaceName and projectName, or projectId", name="projectName")
     return None
 
 
-async def find_project(context: Context, asked: AskedProject) -> Project:
+async def find_project(context: Context, parameters: ProjectRequest) -> Project:
     """The project that is meant. Raises NotFound, InvalidRequest."""
-    names = names_of_project(asked)
+    names = names_of_project(parameters)
     for project in await projects_of(context, names[0] if names else None):
         if (project.workspace, project.project) == names:
             return project
-        if names is None and project_id(project.workspace, project.project) == asked.project_id:
+        if names is None and project_id(project.workspace, project.project) == parameters.project_id:
             return project
-    what = f"{names[0]}/{names[1]}" if names else f"with the id {asked.project_id}"
+    what = f"{names[0]}/{names[1]}" if names else f"with the id {parameters.project_id}"
     raise NotFound(f"there is no project {what}: look the names up with get_workspaces and get_projects")
 
 
-async def place_of(context: Context, asked: AskedProject) -> ProjectRuns:
+async def place_of(context: Context, parameters: ProjectRequest) -> ProjectRuns:
     """The project that is meant, without a look at all of its runs. Raises NotFound, InvalidRequest."""
-    names = names_of_project(asked)
+    names = names_of_project(parameters)
     if names is None or not await context.repositories.runs.were_in_project(context.scope, *names):
-        found = await find_project(context, asked)
+        found = await find_project(context, parameters)
         names = found.workspace, found.project
     link = f"{SECTION}.{link_name(*names)}"
     linked = await context.repositories.attributes.runs_with(context.scope, "environment", link, "true", _MANY)
@@ -81,7 +81,7 @@ async def keys_of(
     limit: int | None = None,
     offset: int = 0,
 ) -> list[str]:
-    """The ids of the runs that match. Raises LimitExceeded for more than one answer may have."""
+    """The ids of the runs that match. Raises LimitExceeded for more than one response may have."""
     most = context.settings.max_experiments
     wanted = most + 1 if limit is None else min(limit, most + 1)
     found = await context.repositories.runs.matching(context.scope, expression, context.clock(), order, wanted, offset)
@@ -93,8 +93,8 @@ def _require_few(found: Sequence[object], most: int) -> None:
     """Raises LimitExceeded."""
     if len(found) > most:
         raise LimitExceeded(
-            f"more than {most} experiments match, which is the limit of one answer (RUNSTREAM_QUERY_MAX_EXPERIMENTS): "
-            "ask for a page and its size, or with more conditions",
+            f"more than {most} experiments match, which is the limit of one response "
+            "(RUNSTREAM_QUERY_MAX_EXPERIMENTS): ask for a page and its size, or with more conditions",
             limit="max_experiments",
             value=most,
         )

@@ -55,7 +55,7 @@ _LAST_PLACE = 2**53
 
 
 async def add_run(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
-    """Begin an experiment whose key the client made. The same request again is answered as the first time."""
+    """Begin an experiment whose key the client made. The same request again has the response of the first time."""
     key = key_of(payload)
     workspace = place("workspace", payload.optional("teamName") or DEFAULT_WORKSPACE)
     project = place("project", payload.optional("projectName") or DEFAULT_PROJECT)
@@ -164,7 +164,7 @@ async def offline_times(recorder: Recorder, request: web.Request, payload: Paylo
 
 
 async def metrics(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
-    """A batch of values, durable when it is answered. No odd value is refused: the client would drop the batch."""
+    """A batch of values, durable when it has its response. No odd value is refused: the client would drop the batch."""
     key = await experiment_of(recorder, payload)
     values = [value_of(one) async for one in in_turns(payload.listed("values")) if isinstance(one, dict)]
     at_us = next((value.at_us for value in values if value.at_us is not None), None)
@@ -227,7 +227,7 @@ async def output(recorder: Recorder, request: web.Request, payload: Payload) -> 
 
 
 async def space_limits(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
-    """How many points and boxes in space the client sends: it has numbers of its own only for when nobody answers."""
+    """Return how many points and boxes in space the client may send: it has numbers for when no server responds."""
     return {
         "maxPoints": _MAX_POINTS_IN_SPACE,
         "maxPointsFileSizeInBytes": _FILE_LIMIT_MB * 1024 * 1024,

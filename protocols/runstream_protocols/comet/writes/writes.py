@@ -1,4 +1,4 @@
-"""The REST methods that write one experiment. Each answers when what it wrote can be read."""
+"""The REST methods that write one experiment. Each responds when what it wrote can be read."""
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence

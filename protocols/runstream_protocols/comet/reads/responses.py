@@ -1,4 +1,4 @@
-"""Comet's answers as models. Names are Comet's; NaN and the infinities are strings, because the client's JSON reader
+"""Comet's responses as models. Names are Comet's; NaN and the infinities are strings, because the client's JSON reader
 (simplejson, where it is installed) refuses their bare names."""
 
 import math
@@ -19,13 +19,13 @@ _CONTEXTS: Final = frozenset({"train", "test", "validate"})
 _EXACT: Final = 2**53
 
 
-class CometAnswer(Answer):
+class CometResponse(Answer):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings", alias_generator=to_camel, populate_by_name=True)
 
 
-def encode(answer: BaseModel) -> bytes:
-    """The answer as UTF-8 JSON."""
-    return answer.model_dump_json(by_alias=True).encode()
+def encode(response: BaseModel) -> bytes:
+    """Return the response as UTF-8 JSON."""
+    return response.model_dump_json(by_alias=True).encode()
 
 
 def at_ms(moment: datetime) -> int:
@@ -57,20 +57,20 @@ def run_context_of(metric: str) -> str | None:
     return context if separator and name and context in _CONTEXTS else None
 
 
-class CometVersion(CometAnswer):
+class CometVersion(CometResponse):
     version: str
 
 
-class CometAccount(CometAnswer):
+class CometAccount(CometResponse):
     user_name: str
     default_workspace_name: str
 
 
-class CometWorkspaces(CometAnswer):
+class CometWorkspaces(CometResponse):
     workspace_names: list[str]
 
 
-class CometProject(CometAnswer):
+class CometProject(CometResponse):
     project_id: str
     project_name: str
     owner_user_name: str | None = None
@@ -81,25 +81,25 @@ class CometProject(CometAnswer):
     public: bool = False
 
 
-class CometProjects(CometAnswer):
+class CometProjects(CometResponse):
     projects: list[CometProject]
 
 
-class CometNotes(CometAnswer):
+class CometNotes(CometResponse):
     notes: str
 
 
-class CometColumn(CometAnswer):
+class CometColumn(CometResponse):
     name: str
     source: str
     type: str
 
 
-class CometColumns(CometAnswer):
+class CometColumns(CometResponse):
     columns: list[CometColumn]
 
 
-class CometExperiment(CometAnswer):
+class CometExperiment(CometResponse):
     """The metadata of a run. Times in milliseconds."""
 
     experiment_key: str
@@ -121,30 +121,30 @@ class CometExperiment(CometAnswer):
     tags: list[str]
 
 
-class CometExperiments(CometAnswer):
+class CometExperiments(CometResponse):
     experiments: list[CometExperiment]
 
 
-class CometKeys(CometAnswer):
+class CometKeys(CometResponse):
     experiment_keys: list[str]
 
 
-class CometFoundKey(CometAnswer):
+class CometFoundKey(CometResponse):
     experiment_key: str
 
 
-class CometFound(CometAnswer):
+class CometFound(CometResponse):
     """`total`: how many runs match, on all pages."""
 
     experiments: list[CometFoundKey]
     total: int
 
 
-class CometTags(CometAnswer):
+class CometTags(CometResponse):
     tags: list[str]
 
 
-class CometSummary(CometAnswer):
+class CometSummary(CometResponse):
     """Values are texts that read as the same value. Steps are null where there are none, of parameters always."""
 
     name: str
@@ -166,12 +166,12 @@ class CometSummary(CometAnswer):
     editable: bool = False
 
 
-class CometSummaries(CometAnswer):
+class CometSummaries(CometResponse):
     values: list[CometSummary]
 
 
-class CometPoint(CometAnswer):
-    """`offset` counts the points of the answer's metric from 0, in its order."""
+class CometPoint(CometResponse):
+    """`offset` counts the points of the response's metric from 0, in its order."""
 
     metric_name: str
     metric_value: str
@@ -182,11 +182,11 @@ class CometPoint(CometAnswer):
     offset: int
 
 
-class CometPoints(CometAnswer):
+class CometPoints(CometResponse):
     metrics: list[CometPoint]
 
 
-class CometCurve(CometAnswer):
+class CometCurve(CometResponse):
     """One metric of a chart; the lists have the same length. Timestamps are milliseconds since 1970, durations
     milliseconds since the run's start. In a chart that is not independent, a step without a point has nulls."""
 
@@ -198,7 +198,7 @@ class CometCurve(CometAnswer):
     durations: list[int | None]
 
 
-class CometChart(CometAnswer):
+class CometChart(CometResponse):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings", alias_generator=None)
 
     experiment_key: str
@@ -210,12 +210,12 @@ class CometChart(CometAnswer):
     params: dict[str, Logged] | None
 
 
-class CometCharts(CometAnswer):
+class CometCharts(CometResponse):
     experiments: dict[str, CometChart]
     empty: bool
 
 
-class CometAsset(CometAnswer):
+class CometAsset(CometResponse):
     experiment_key: str
     asset_id: str
     file_name: str
@@ -241,41 +241,41 @@ class CometAsset(CometAnswer):
     items: tuple[str, ...] = ()
 
 
-class CometAssets(CometAnswer):
+class CometAssets(CometResponse):
     assets: list[CometAsset]
 
 
-class CometModel(CometAnswer):
+class CometModel(CometResponse):
     experiment_model_id: str
     experiment_key: str
     model_name: str
 
 
-class CometModels(CometAnswer):
+class CometModels(CometResponse):
     models: list[CometModel]
 
 
-class CometHtml(CometAnswer):
+class CometHtml(CometResponse):
     html: str | None
 
 
-class CometCode(CometAnswer):
+class CometCode(CometResponse):
     code: str | None
 
 
-class CometGraph(CometAnswer):
+class CometGraph(CometResponse):
     graph: str | None
 
 
-class CometOutput(CometAnswer):
+class CometOutput(CometResponse):
     output: str | None
 
 
-class CometMessage(CometAnswer):
+class CometMessage(CometResponse):
     msg: str
 
 
-class CometGit(CometAnswer):
+class CometGit(CometResponse):
     """`parent` is the commit that was checked out, `origin` the address of the remote, `root` the work tree."""
 
     user: str | None
@@ -285,7 +285,7 @@ class CometGit(CometAnswer):
     origin: str | None
 
 
-class CometGpu(CometAnswer):
+class CometGpu(CometResponse):
     gpu_index: int
     name: str
     uuid: str | None = None
@@ -293,9 +293,9 @@ class CometGpu(CometAnswer):
     power_limit: int | None = None
 
 
-class CometSystem(CometAnswer):
-    """What the SDK captured, or what Comet's client said, in whatever form. The client looks every key up by its name,
-    so that all are there, null if not known."""
+class CometSystem(CometResponse):
+    """Metadata that the SDK captured, or that Comet's client logged, in whatever form. The client looks every key up by
+    its name, so that all are there, null if not known."""
 
     user: str | None
     pid: Any = None

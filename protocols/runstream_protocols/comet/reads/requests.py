@@ -12,50 +12,50 @@ from runstream_query.errors import InvalidRequest
 from runstream_query.http.requests import check_values, read_bounded
 
 
-class CometAsked(BaseModel):
+class CometRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
 
-A = TypeVar("A", bound=CometAsked)
+A = TypeVar("A", bound=CometRequest)
 
 
-class AskedNothing(CometAsked):
+class EmptyRequest(CometRequest):
     pass
 
 
-class AskedOfExperiment(CometAsked):
+class ExperimentRequest(CometRequest):
     experiment_key: str = Field(min_length=1)
 
 
-class AskedMetric(AskedOfExperiment):
+class MetricRequest(ExperimentRequest):
     metric_name: str
 
 
-class AskedAssets(AskedOfExperiment):
+class AssetsRequest(ExperimentRequest):
     type: str = "all"
 
 
-class AskedAssetByName(AskedOfExperiment):
+class AssetByNameRequest(ExperimentRequest):
     asset_name: str
     type: str = "all"
 
 
-class AskedAsset(CometAsked):
+class AssetRequest(CometRequest):
     """Files of registered models need no experiment: their ids say which they are."""
 
     experiment_key: str = ""
     asset_id: str
 
 
-class AskedModel(AskedOfExperiment):
+class ModelRequest(ExperimentRequest):
     model_name: str
 
 
-class AskedWorkspace(CometAsked):
+class WorkspaceRequest(CometRequest):
     workspace_name: str
 
 
-class AskedProject(CometAsked):
+class ProjectRequest(CometRequest):
     """Both names, or the id."""
 
     workspace_name: str | None = None
@@ -63,7 +63,7 @@ class AskedProject(CometAsked):
     project_id: str | None = None
 
 
-class AskedExperiments(AskedProject):
+class ExperimentsRequest(ProjectRequest):
     """A page counts from 1; without one all experiments are meant."""
 
     archived: bool = False
@@ -73,18 +73,18 @@ class AskedExperiments(AskedProject):
     sort_order: str | None = Field(default=None, pattern="^(asc|desc)$")
 
 
-class AskedPredicate(CometAsked):
+class PredicateRequest(CometRequest):
     source: str
     query: dict[str, Any]
     negated: bool = False
 
 
-class AskedQuery(AskedProject):
-    predicates: list[AskedPredicate] = Field(max_length=1000)
+class QueryRequest(ProjectRequest):
+    predicates: list[PredicateRequest] = Field(max_length=1000)
     archived: bool = False
 
 
-class AskedSearch(CometAsked):
+class SearchRequest(CometRequest):
     """`deleted` is what the client sends for archived."""
 
     project_id: str
@@ -94,7 +94,7 @@ class AskedSearch(CometAsked):
     deleted: bool = False
 
 
-class AskedCharts(CometAsked):
+class ChartsRequest(CometRequest):
     targeted_experiments: list[str] = Field(max_length=1000)
     metrics: list[str] = Field(default_factory=list, max_length=1000)
     params: list[str] | None = Field(default=None, max_length=1000)
@@ -102,21 +102,21 @@ class AskedCharts(CometAsked):
     fetch_full: bool = False
 
 
-class AskedRegistered(CometAsked):
+class RegisteredModelRequest(CometRequest):
     """A registered model."""
 
     workspace_name: str
     model_name: str
 
 
-class AskedVersion(AskedRegistered):
+class VersionRequest(RegisteredModelRequest):
     """One version: by its text, else the highest, of those with a tag if `stage` is one."""
 
     version: str | None = None
     stage: str | None = None
 
 
-class AskedLatest(AskedRegistered):
+class LatestRequest(RegisteredModelRequest):
     """The highest version: of those with a tag, or with these parts of its number."""
 
     stage: str | None = None
@@ -124,18 +124,18 @@ class AskedLatest(AskedRegistered):
     version_minor: int | None = None
 
 
-class AskedItems(AskedRegistered):
+class ItemsRequest(RegisteredModelRequest):
     version_prefix: str = ""
     status: str | None = None
     tag: str | None = None
 
 
-class AskedHistory(CometAsked):
+class HistoryRequest(CometRequest):
     registry_model_item_id: str
     grouped_by: str = Field(default="DAY", pattern="^DAY$")
 
 
-async def read_asked(model: type[A], request: web.Request, max_bytes: int) -> A:
+async def read_request(model: type[A], request: web.Request, max_bytes: int) -> A:
     """The question of a request: the query string of a GET, the JSON body of a POST. Raises InvalidRequest."""
     if request.method == "GET":
         return _validated(model, dict(request.query))

@@ -1,15 +1,15 @@
-"""Answers about registered models. Names are Comet's; times are milliseconds since 1970 UTC. There are no users here,
+"""Responses about registered models. Names are Comet's; times are milliseconds since 1970 UTC. There are no users here,
 only keys, so that `userName` is null."""
 
 from typing import Any
 
 from pydantic import ConfigDict
 
-from runstream_protocols.comet.reads.answers import CometAnswer, CometAsset
+from runstream_protocols.comet.reads.responses import CometAsset, CometResponse
 from runstream_query.answers import Answer
 
 
-class CometExperimentModel(CometAnswer):
+class CometExperimentModel(CometResponse):
     """The model of an experiment that a version was made of. Null in all where it was logged without a run."""
 
     experiment_model_id: str | None
@@ -17,7 +17,7 @@ class CometExperimentModel(CometAnswer):
     experiment_key: str | None
 
 
-class CometModelVersion(CometAnswer):
+class CometModelVersion(CometResponse):
     """`tags` are our tags and stages, `stages` (Comet's word of before) the same."""
 
     registry_model_item_id: str
@@ -41,7 +41,7 @@ class CometModelVersionWithAssets(CometModelVersion):
     assets: list[CometAsset]
 
 
-class CometRegistryModel(CometAnswer):
+class CometRegistryModel(CometResponse):
     registry_model_id: str
     model_name: str
     workspace_name: str
@@ -53,7 +53,7 @@ class CometRegistryModel(CometAnswer):
     number_of_versions: int
 
 
-class CometRegistryModels(CometAnswer):
+class CometRegistryModels(CometResponse):
     registry_models: list[CometRegistryModel]
 
 
@@ -68,12 +68,12 @@ class CometModelDetails(CometRegistryModel):
     versions: list[CometModelVersionWithAssets]
 
 
-class CometModelItems(CometAnswer):
+class CometModelItems(CometResponse):
     items: list[CometModelVersion]
 
 
-class CometModelDownload(CometAnswer):
-    """`assets` have links that this server answers; it is no S3."""
+class CometModelDownload(CometResponse):
+    """`assets` have links that this server serves; it is no S3."""
 
     registry_model_id: str
     model_name: str
@@ -81,25 +81,25 @@ class CometModelDownload(CometAnswer):
     s3_download_enabled: bool = False
 
 
-class CometModelCount(CometAnswer):
+class CometModelCount(CometResponse):
     registry_model_count: int
 
 
-class CometAllowedStatus(CometAnswer):
+class CometAllowedStatus(CometResponse):
     allowed_status: list[str]
 
 
-class CometMember(CometAnswer):
+class CometMember(CometResponse):
     key: str
     value: Any
 
 
-class CometModelMetadata(CometAnswer):
+class CometModelMetadata(CometResponse):
     metadata: list[CometMember]
 
 
-class CometStatusConfiguration(CometAnswer):
-    """All null where nothing was said."""
+class CometStatusConfiguration(CometResponse):
+    """All null where nothing was written."""
 
     model_item_id: str | None = None
     status: str | None = None
@@ -108,7 +108,7 @@ class CometStatusConfiguration(CometAnswer):
     comment: str | None = None
 
 
-class CometModelChange(CometAnswer):
+class CometModelChange(CometResponse):
     """One change of a version. `previousValue` and `newValue` have what changed."""
 
     action_type: str

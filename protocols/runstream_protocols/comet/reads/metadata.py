@@ -1,4 +1,4 @@
-"""What was captured of an experiment's surroundings: system, git, output; and what only Comet's own client writes."""
+"""Metadata of an experiment's surroundings: system, git, output; and what only Comet's own client writes."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -7,7 +7,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from runstream_protocols.comet.conventions import ADDITIONAL, CODE, GRAPH, HTML, OVERRIDES, PACKAGES, PATCH, SECTION
-from runstream_protocols.comet.reads.answers import (
+from runstream_protocols.comet.reads.files import files_of
+from runstream_protocols.comet.reads.requests import ExperimentRequest
+from runstream_protocols.comet.reads.responses import (
     CometCode,
     CometGit,
     CometGpu,
@@ -17,8 +19,6 @@ from runstream_protocols.comet.reads.answers import (
     CometOutput,
     CometSystem,
 )
-from runstream_protocols.comet.reads.asked import AskedOfExperiment
-from runstream_protocols.comet.reads.files import files_of
 from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.archives import stream_zip
 from runstream_protocols.kit.streaming import json_text, stream_json, text_of
@@ -42,13 +42,13 @@ _OUTPUT_BYTES: Final = 4_194_304
 _GPU: Final = "gpu.gpu"
 
 
-async def system(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometSystem:
-    await require_row(context, asked.experiment_key)
-    facts = await _environment(context, asked.experiment_key)
+async def system(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometSystem:
+    await require_row(context, parameters.experiment_key)
+    facts = await _environment(context, parameters.experiment_key)
     metrics = await context.repositories.summaries.metrics_with_prefixes(
-        context.scope, asked.experiment_key, (SYSTEM_METRICS, _COMETS_METRICS)
+        context.scope, parameters.experiment_key, (SYSTEM_METRICS, _COMETS_METRICS)
     )
-    said = _of_section(facts, SECTION)
+    logged = _of_section(facts, SECTION)
     packages = _of_section(facts, PACKAGES)
     additional = _of_section(facts, ADDITIONAL)
     version, implementation = _text(facts, "python.version"), _text(facts, "python.implementation")
@@ -57,11 +57,11 @@ async def system(context: Context, request: web.Request, asked: AskedOfExperimen
     return CometSystem(
         user=_text(facts, "host.user"),
         os=_text(facts, f"{SECTION}.os") or _text(facts, "host.system"),
-        pid=said.get("pid"),
+        pid=logged.get("pid"),
         ip=_text(facts, f"{SECTION}.ip"),
-        env=said.get("env"),
-        os_packages=said.get("osPackages"),
-        network_interface_ips=said.get("networkInterfaceIps"),
+        env=logged.get("env"),
+        os_packages=logged.get("osPackages"),
+        network_interface_ips=logged.get("networkInterfaceIps"),
         log_additional_system_info_list=[{"key": key, "value": value} for key, value in additional.items()],
         os_type=_text(facts, "host.system"),
         os_release=_text(facts, "host.release"),
@@ -73,21 +73,21 @@ async def system(context: Context, request: web.Request, asked: AskedOfExperimen
         python_version=version,
         python_version_verbose=_text(facts, f"{SECTION}.pythonVersionVerbose") or verbose,
         installed_packages=[name if of is None else f"{name}=={of}" for name, of in packages.items()] or None,
-        gpu_static_info_list=said.get("gpuStaticInfoList") or _gpus(facts),
+        gpu_static_info_list=logged.get("gpuStaticInfoList") or _gpus(facts),
         system_metric_names=metrics,
-        max_total_memory=said.get("maxTotalMemory", memory_bytes),
+        max_total_memory=logged.get("maxTotalMemory", memory_bytes),
         total_ram=memory_bytes,
     )
 
 
 def _of_section(facts: Mapping[str, Any], section: str) -> dict[str, Any]:
-    """What was captured of one section, by name."""
+    """Return the metadata of one section, by name."""
     begin = f"{section}."
     return {name.removeprefix(begin): fact for name, fact in facts.items() if name.startswith(begin)}
 
 
 async def _environment(context: Context, run: str) -> dict[str, Any]:
-    """What was captured, by section and name (`host.user`), in the order of the names."""
+    """Return the metadata, by section and name (`host.user`), in the order of the names."""
     found = await context.repositories.attributes.of_run(context.scope, run, "environment")
 
     def by_name() -> dict[str, Any]:
@@ -115,9 +115,9 @@ def _gpus(facts: Mapping[str, Any]) -> list[CometGpu]:
     ]
 
 
-async def git_metadata(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometGit:
-    await require_row(context, asked.experiment_key)
-    facts = await _environment(context, asked.experiment_key)
+async def git_metadata(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometGit:
+    await require_row(context, parameters.experiment_key)
+    facts = await _environment(context, parameters.experiment_key)
     return CometGit(
         user=_text(facts, "git.user") or (_text(facts, "host.user") if "git.commit" in facts else None),
         root=_text(facts, "git.root"),
@@ -136,11 +136,11 @@ _PATCH_HEADERS: Final = {
 
 
 async def git_patch(
-    context: Context, request: web.Request, asked: AskedOfExperiment
+    context: Context, request: web.Request, parameters: ExperimentRequest
 ) -> web.StreamResponse | CometMessage:
     """A ZIP archive with what was changed since the commit: the one that Comet's client made, or one of ours; a message
     where nothing was, which the client knows."""
-    files = await files_of(context, request, asked.experiment_key)
+    files = await files_of(context, request, parameters.experiment_key)
     made = next((one for one in files if one.asset == PATCH), None)
     if made is not None:
         return await send_file(context, request, made.sha256, made.name, _PATCH_HEADERS)
@@ -150,9 +150,11 @@ async def git_patch(
     return await stream_zip(context, request, "git_diff.zip", [(PATCH_NAME, found[0].sha256, found[0].size_bytes)])
 
 
-async def output(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometOutput | web.StreamResponse:
+async def output(
+    context: Context, request: web.Request, parameters: ExperimentRequest
+) -> CometOutput | web.StreamResponse:
     """What the run printed, to both streams, in the order (writer, its own order); null if it was not captured."""
-    run = asked.experiment_key
+    run = parameters.experiment_key
     await require_row(context, run)
 
     async def page_behind(after: tuple[int, int] | None) -> OutputPage:
@@ -176,9 +178,9 @@ async def output(context: Context, request: web.Request, asked: AskedOfExperimen
     return await stream_json(context, request, '{"output":"', json_text(texts()), '"}')
 
 
-async def html(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometHtml | web.StreamResponse:
+async def html(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometHtml | web.StreamResponse:
     """The pieces of the experiment's page since it was last begun anew, one behind the other; null without any."""
-    files = await files_of(context, request, asked.experiment_key)
+    files = await files_of(context, request, parameters.experiment_key)
     pieces = sorted((one for one in files if one.asset.startswith(HTML)), key=lambda one: (one.at, one.asset))
     begins = max((number for number, one in enumerate(pieces) if one.metadata.get(OVERRIDES)), default=0)
     if not pieces:
@@ -187,10 +189,10 @@ async def html(context: Context, request: web.Request, asked: AskedOfExperiment)
     return await stream_json(context, request, '{"html":"', text, '"}')
 
 
-async def code(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometCode | web.StreamResponse:
+async def code(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometCode | web.StreamResponse:
     """The text that somebody set, else the program that Comet's client sent when the experiment began; null without
     either: the SDK keeps the commit and what was changed since."""
-    files = await files_of(context, request, asked.experiment_key)
+    files = await files_of(context, request, parameters.experiment_key)
     sources = [one for one in files if one.asset == CODE]
     sources += sorted((one for one in files if one.kind == SOURCE_CODE), key=lambda one: one.at)
     if not sources:
@@ -198,9 +200,11 @@ async def code(context: Context, request: web.Request, asked: AskedOfExperiment)
     return await stream_json(context, request, '{"code":"', json_text(text_of(context, sources[0].sha256)), '"}')
 
 
-async def graph(context: Context, request: web.Request, asked: AskedOfExperiment) -> CometGraph | web.StreamResponse:
+async def graph(
+    context: Context, request: web.Request, parameters: ExperimentRequest
+) -> CometGraph | web.StreamResponse:
     """The description of a model that somebody set; null without one."""
-    found = [one for one in await files_of(context, request, asked.experiment_key) if one.asset == GRAPH]
+    found = [one for one in await files_of(context, request, parameters.experiment_key) if one.asset == GRAPH]
     if not found:
         return CometGraph(graph=None)
     return await stream_json(context, request, '{"graph":"', json_text(text_of(context, found[0].sha256)), '"}')
