@@ -15,6 +15,7 @@ from runstream.private import make_tight
 from runstream_infra.figures import EmbeddedFigures
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import StartFailed, first_of, guarded_runner, listen, stop_on_signals
+from runstream_infra.refolding import Refolding
 from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.settings import ServerSettings
 from runstream_infra.status import add_status
@@ -23,6 +24,7 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.assets.objects import ObjectAssets
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.log.embedded import EmbeddedLog
+from runstream_processors.generations import CURRENT, Versions
 from runstream_processors.store.mending import MendingStore
 from runstream_processors.worker.guarding import CrashDirectory
 from runstream_processors.worker.loop import Worker
@@ -53,6 +55,7 @@ class Parts:
     assets: AssetStorage
     progress: Progress
     worker: Worker
+    refolding: Refolding
 
 
 def run_embedded(
@@ -60,22 +63,25 @@ def run_embedded(
     on_ready: Callable[[str], None] | None = None,
     *,
     on_step: Callable[[str], None] = lambda step: None,
+    versions: Versions = CURRENT,
 ) -> int:
     """Serve until SIGINT or SIGTERM, then finish what was accepted. Blocks; call it from the main thread.
 
-    on_ready: called once with the address, when `/readyz` answers 200. on_step: see `TableWriter` (fault tests).
-    Returns 0 after an orderly end, 1 if the worker gave up (the log is damaged; the log line says where). Raises
-    StartFailed.
+    on_ready: called once with the address, when `/readyz` answers 200. on_step: see `TableWriter` and `Refolding`
+    (fault tests). versions: of the read models. Returns 0 after an orderly end, 1 if the worker gave up (the log is
+    damaged; the log line says where). Raises StartFailed.
     """
     configure_logging(settings.log_format)
     os.umask(0o077)  # what the store's engine makes as well
     try:
-        return asyncio.run(_serve(settings, on_ready or (lambda url: None), on_step))
+        return asyncio.run(_serve(settings, on_ready or (lambda url: None), on_step, versions))
     except (LogError, StoreError, AssetError, InvalidKey, InsecureBind, OSError) as error:
         raise StartFailed(str(error)) from error
 
 
-async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_step: Callable[[str], None]) -> int:
+async def _serve(
+    settings: ServerSettings, on_ready: Callable[[str], None], on_step: Callable[[str], None], versions: Versions
+) -> int:
     keys = ApiKeys.from_plain(settings.api_keys)
     check_bind(settings.host, keys)
     stop = stop_on_signals()
@@ -93,10 +99,11 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
             loop.call_soon_threadsafe(resumed.set)
         on_step(name)
 
-    async with open_parts(settings, step) as parts:
+    async with open_parts(settings, step, versions) as parts:
         folding = FoldingThread(parts.worker, on_death)
         folding.start()
         upkeep = [asyncio.create_task(work) for work in (parts.store.watch(), keep_up(parts.store))]
+        refolding = asyncio.create_task(parts.refolding.run(folding))
         try:
             registry = process_registry()
             runner = guarded_runner(application(settings, keys, parts, registry), settings.limits, registry)
@@ -110,9 +117,11 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
                 logger.info("stopping: no new requests, folding what was accepted")
             finally:
                 await runner.cleanup()
+            await _ended(refolding)
             if not deaths:
                 await _drain(parts, settings.drain_s)
         finally:
+            await _ended(refolding)
             for task in upkeep:
                 task.cancel()
             await folding.stop()
@@ -121,7 +130,9 @@ async def _serve(settings: ServerSettings, on_ready: Callable[[str], None], on_s
 
 @asynccontextmanager
 async def open_parts(
-    settings: ServerSettings, on_step: Callable[[str], None] = lambda step: None
+    settings: ServerSettings,
+    on_step: Callable[[str], None] = lambda step: None,
+    versions: Versions = CURRENT,
 ) -> AsyncIterator[Parts]:
     """Open log, store and assets of a data directory, and close them in the opposite order."""
     async with AsyncExitStack() as stack:
@@ -141,14 +152,26 @@ async def open_parts(
             return not any(begins.values()) and any(ends.values())
 
         store = await MendingStore.open(
-            settings.store_dir, reaches_back=reaches_back, limits=settings.limits.query.class_limits()
+            settings.store_dir,
+            reaches_back=reaches_back,
+            limits=settings.limits.query.class_limits(),
+            versions=versions,
         )
         stack.push_async_callback(store.close)
         assets = ObjectAssets.at(settings.asset_url) if settings.asset_url else LocalAssets(settings.assets_dir)
         progress = Progress()
         crashes = CrashDirectory.open(settings.worker_dir)
-        worker = Worker(log, store, progress, settings.limits.worker, crashes=crashes, on_step=on_step)
-        yield Parts(log, store, assets, progress, worker)
+        worker = Worker(
+            log,
+            store,
+            progress,
+            settings.limits.worker,
+            crashes=crashes,
+            versions=lambda: store.serving.versions,
+            on_step=on_step,
+        )
+        refolding = Refolding(log, store, progress, settings.limits.worker, crashes, on_step=on_step)
+        yield Parts(log, store, assets, progress, worker, refolding)
 
 
 def application(
@@ -174,7 +197,12 @@ def application(
         await parts.store.query("SELECT 1 AS one", of=QueryClass.PROBE)
         return None
 
-    add_operations(app, registry, {"worker": worker_ready, "store": store_ready})
+    def refold_note() -> str | None:
+        status = parts.refolding.status
+        return status.note if status is not None else None
+
+    checks = {"worker": worker_ready, "store": store_ready}
+    add_operations(app, registry, checks, {"read_models": refold_note})
     add_status(
         app,
         log=parts.log,
@@ -182,6 +210,7 @@ def application(
         visibility=parts.progress,
         data_dir=settings.data_dir,
         settings=settings,
+        refolding=lambda: parts.refolding.status,
     )
     lookup = StoreLookup(lambda: parts.store)
     gateway = add_gateway(
@@ -206,6 +235,11 @@ def application(
     )
     add_reads(app, ReadingSide(parts.store, parts.progress, parts.assets, settings.limits.query))
     return app
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _drain(parts: Parts, drain_s: float) -> None:

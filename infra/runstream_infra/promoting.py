@@ -23,10 +23,11 @@ from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
 from runstream_ingest.log.kafka.writer import KafkaWriter
+from runstream_processors.generations import CURRENT, differences
 from runstream_processors.rebuild import ComparedTable, TableHash, compared, rebuild, table_hashes
-from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.databases import EngineDatabases
+from runstream_processors.store.generations import make_tables
 from runstream_processors.store.http import HttpStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.store.resume import commits
 from runstream_processors.worker.loop import Worker
 from runstream_service.assets import AssetError, AssetUnavailable
@@ -151,7 +152,7 @@ async def _open(
     patient = settings.store.model_copy(update={"timeout_s": max(_HASH_TIMEOUT_S, settings.store.timeout_s)})
     store = await HttpStore.open(patient)
     stack.push_async_callback(store.close)
-    await migrate(store, profile=settings.store.engine_profile)
+    await make_tables(store, settings.store.engine_profile)
     placed: Placed = SamePlaces(log) if partitions == log.partitions else NewPlaces(log, partitions)
     starts = await reader.next_offsets()
     wanted = {(part, offset) for part, end in starts.items() if end for offset in (0, end - 1)}
@@ -327,10 +328,19 @@ class _Moving:
 
 
 async def _folded(log: LogReader, directory: Path, *, with_places: bool) -> dict[str, TableHash]:
-    """What the embedded tables hold, once they are at the end of their log."""
-    store = await ChdbStore.open(directory)
+    """What the embedded tables hold, once they are at the end of their log. Raises PromoteRefused if they are of other
+    versions than a cluster folds."""
+    databases = await EngineDatabases.open(directory)
     try:
-        await rebuild(log, store)
-        return await table_hashes(store, with_places=with_places)
+        versions = databases.serving.versions
+        if differing := differences(versions, CURRENT):
+            raise PromoteRefused(
+                f"the tables in {directory} are of other versions of the read models than this build folds "
+                f"({', '.join(map(str, differing))}), so they cannot be compared with a cluster's: start "
+                "`runstream up` there, wait until `runstream doctor` shows that the new generation serves, and stop it"
+            )
+        with databases.using(None) as store:
+            await rebuild(log, store, versions=versions)
+            return await table_hashes(store, with_places=with_places)
     finally:
-        await store.close()
+        await databases.close()

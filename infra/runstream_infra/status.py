@@ -2,15 +2,16 @@
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
 from runstream._version import VERSION
 from runstream.events.positions import Positions
+from runstream_infra.refold_status import RefoldStatus
 from runstream_query.answers import Answer, encode_json
 from runstream_query.problems import problem_of
 from runstream_service.access import Action
@@ -23,9 +24,25 @@ from runstream_service.visibility import Visibility
 STATUS_PATH: Final = "/api/v1/server"
 
 
+class ReadModelsStatus(Answer):
+    """The read models' generations. `differences` are the projections that generation `serving` has in another version
+    than this server folds. While there are some, generation `building` is made beside it, with `folded` of `records`
+    records of the log, or `obstacle` says why none is. `trouble` is what went wrong last."""
+
+    serving: int
+    differences: list[str]
+    building: int | None
+    doing: Literal["folding", "comparing", "switching"] | None
+    folded: int
+    records: int
+    obstacle: str | None
+    trouble: str | None
+
+
 class ServerStatus(Answer):
     """`visible` is the position up to which every table is complete, `lag_records` how many records of the log are
-    behind it. Quarantined records are counted by cause. The disk is the embedded server's; null in a cluster."""
+    behind it. Quarantined records are counted by cause. The disk and the generations of the read models are the
+    embedded server's; null in a cluster, and the latter also until they were looked at."""
 
     version: str
     visible: str
@@ -34,6 +51,7 @@ class ServerStatus(Answer):
     quarantined_by_cause: dict[str, int]
     disk_free_bytes: int | None
     disk_total_bytes: int | None
+    read_models: ReadModelsStatus | None
 
 
 class ServerSetting(Answer):
@@ -60,6 +78,7 @@ class _Parts:
     visibility: Visibility
     data_dir: Path | None
     settings: ProcessSettings
+    refolding: Callable[[], RefoldStatus | None]
 
 
 async def show_status(parts: _Parts, call: Call[None]) -> web.Response:
@@ -82,6 +101,7 @@ async def show_status(parts: _Parts, call: Call[None]) -> web.Response:
         quarantined_by_cause=quarantined,
         disk_free_bytes=disk.free if disk else None,
         disk_total_bytes=disk.total if disk else None,
+        read_models=read_models(parts.refolding()),
     )
     return web.Response(body=encode_json(status), headers={"Content-Type": "application/json"})
 
@@ -125,10 +145,16 @@ def add_status(
     visibility: Visibility,
     data_dir: Path | None,
     settings: ProcessSettings,
+    refolding: Callable[[], RefoldStatus | None] = lambda: None,
 ) -> None:
-    """Add ROUTES, before the application starts."""
-    parts = _Parts(log, store, visibility, data_dir, settings)
+    """Add ROUTES, before the application starts. refolding: the generations of the read models as they are."""
+    parts = _Parts(log, store, visibility, data_dir, settings, refolding)
     add_routes(app, ROUTES, lambda route: plain_handler(route, parts))
+
+
+def read_models(status: RefoldStatus | None) -> ReadModelsStatus | None:
+    """The generations as the response has them. Pure."""
+    return None if status is None else ReadModelsStatus.model_validate(asdict(status))
 
 
 def lag_records(next_offsets: Mapping[int, int], visible: Positions) -> int:

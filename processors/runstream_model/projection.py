@@ -29,6 +29,8 @@ class Column:
     computed: no table has it; it is worked out when it is read.
     optional: a block may leave it out of all of its rows; then the store puts NULL in.
     in_view: the view of newest rows has it.
+    since: the version of the projection that it came with. Rows of an earlier version leave it out: it is NULL there,
+        or, if it is internal, what its type begins with.
     blank: what stands in a row that leaves it out; None: no row may.
     field: what filters and sort keys of runs call it; empty: they do not know it.
     """
@@ -40,6 +42,7 @@ class Column:
     computed: bool = False
     optional: bool = False
     in_view: bool = True
+    since: int = 1
     blank: Any = None
     field: str = ""
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from runstream.events.positions import Positions
+from runstream_model.projections import PROJECTIONS
+from runstream_processors.comparing import compared_name
+from runstream_processors.generations import CURRENT, Versions
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.profiles import EMBEDDED
 from runstream_processors.worker.guarding import CrashGuard
@@ -14,25 +17,8 @@ from runstream_service.log import LogReader
 from runstream_service.store import Store, StoreReader
 from runstream_service.visibility import Progress
 
-#: What is compared: tables of added rows as they stand, tables of states by the newest state of each key, which is
-#: what their views read. Commit rows are left out: where a batch ended is no fact about runs.
-COMPARED: Final = (
-    "points",
-    "summaries",
-    "runs",
-    "attributes",
-    "assets",
-    "output",
-    "events",
-    "quarantine",
-    "projects",
-    "experiments",
-    "artifacts",
-    "artifact_versions",
-    "artifact_contents",
-    "artifact_outcomes",
-    "watermarks",
-)
+#: What is compared: tables of added rows as they stand, tables of states by the newest state of each key.
+COMPARED: Final = tuple(map(compared_name, PROJECTIONS.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +63,20 @@ async def table_hashes(store: StoreReader, *, with_places: bool = True) -> dict[
 
 
 async def rebuild(
-    log: LogReader, store: Store, settings: WorkerSettings | None = None, *, guard: CrashGuard | None = None
+    log: LogReader,
+    store: Store,
+    settings: WorkerSettings | None = None,
+    *,
+    guard: CrashGuard | None = None,
+    versions: Versions = CURRENT,
 ) -> Positions:
     """Fold the log, as far as it reaches now, into a store that is empty or lags behind (its tables are made here).
 
-    guard: knows the records that are not to be decoded because processes died of them.
-    Returns the position up to which it was folded. Raises LogCorrupt, StoreUnavailable, StoreInvalid.
+    guard: knows the records that are not to be decoded because processes died of them. versions: of the projections in
+    the store. Returns the position up to which it was folded. Raises LogCorrupt, StoreUnavailable, StoreInvalid.
     """
     await migrate(store, profile=EMBEDDED)
     next_offsets = await log.next_offsets()
     end = Positions({part: offset - 1 for part, offset in next_offsets.items() if offset})
-    await Worker(log, store, Progress(), settings, guard=guard).catch_up(end)
+    await Worker(log, store, Progress(), settings, guard=guard, versions=lambda: versions).catch_up(end)
     return end

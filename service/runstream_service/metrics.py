@@ -60,6 +60,7 @@ class Readiness(BaseModel):
 class _Operations:
     registry: CollectorRegistry
     checks: Mapping[str, ReadinessCheck]
+    notes: Mapping[str, Callable[[], str | None]]
 
 
 async def show_health(operations: _Operations, call: Call[None]) -> web.Response:
@@ -73,6 +74,7 @@ async def show_readiness(operations: _Operations, call: Call[None]) -> web.Respo
     reasons = await asyncio.gather(*(_reason(check) for check in named.values()))
     told = {name: reason or "ok" for name, reason in zip(named, reasons, strict=True)}
     ready = not any(reasons)
+    told |= {name: note() or "ok" for name, note in operations.notes.items()}
     shown = told if may_see_reasons(call.request) else {}
     return web.json_response({"ready": ready, "checks": shown}, status=200 if ready else 503)
 
@@ -118,10 +120,14 @@ ROUTES: Final = tagged(
 
 
 def add_operations(
-    app: web.Application, registry: CollectorRegistry, checks: Mapping[str, ReadinessCheck] | None = None
+    app: web.Application,
+    registry: CollectorRegistry,
+    checks: Mapping[str, ReadinessCheck] | None = None,
+    notes: Mapping[str, Callable[[], str | None]] | None = None,
 ) -> None:
-    """Add ROUTES. `checks` by name may still grow until the application runs."""
-    operations = _Operations(registry, checks if checks is not None else {})
+    """Add ROUTES. `checks` by name may still grow until the application runs. notes: what stands among the reasons of
+    `/readyz` without making the process unready; None is nothing to tell."""
+    operations = _Operations(registry, checks if checks is not None else {}, notes if notes is not None else {})
     add_routes(app, ROUTES, lambda route: plain_handler(route, operations))
 
 

@@ -19,7 +19,8 @@ from trainer_child import CONTROL_EVERY, step_of, values_of
 from runstream_infra.ports import free_ports
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings
-from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.generations import CURRENT, Versions
+from runstream_processors.store.databases import EngineDatabases
 
 FOLDER = Path(__file__).parent
 
@@ -34,6 +35,8 @@ class Server:
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[str] | None = None
+        #: Options of `server_child.py` from the next start on.
+        self.options: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         self.start()
@@ -45,6 +48,7 @@ class Server:
     def start(self, *under: str, must_be_ready: bool = True) -> bool:
         """Start it, `under` another program if given; whether it came as far as being ready."""
         command = [*under, sys.executable, str(FOLDER / "server_child.py"), str(self._directory), str(self.port)]
+        command += self.options
         with (self._directory / "server.log").open("a") as log:
             self._process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, env=self._environment
@@ -105,7 +109,10 @@ class Server:
 class Trainers:
     """Training processes that write to one spool until they are told to finish."""
 
-    def __init__(self, folder: Path, url: str, count: int, *, spool: Path | None = None, burst: int = 300) -> None:
+    def __init__(
+        self, folder: Path, url: str, count: int, *, spool: Path | None = None, burst: int = 300, first: int = 1
+    ) -> None:
+        """first: the seed of the first one, which is in the name of its run."""
         self.rows: dict[int, int] = {}
         self._stop = folder / "stop"
         command = [sys.executable, str(FOLDER / "trainer_child.py"), url, str(spool or folder / "spool"), str(burst)]
@@ -113,7 +120,7 @@ class Trainers:
             seed: subprocess.Popen(
                 [*command, self.run_id(seed), str(self._stop), str(seed)], stdout=subprocess.PIPE, text=True
             )
-            for seed in range(1, count + 1)
+            for seed in range(first, first + count)
         }
 
     def __enter__(self) -> Self:
@@ -152,28 +159,53 @@ def wait_until_visible(url: str, runs: list[str], timeout_s: float = 60) -> None
             time.sleep(0.1)
 
 
+def wait_until_logged(url: str, run: str, timeout_s: float = 60) -> None:
+    """Until points of a run can be seen."""
+    deadline = time.monotonic() + timeout_s
+    while not _shows(f"{url}/api/v1/runs/{run}/summaries", b'"metric"'):
+        assert time.monotonic() < deadline, f"run {run} has no points after {timeout_s} s"
+        time.sleep(0.1)
+
+
 def _is_finished(url: str) -> bool:
+    return _shows(url, b'"status":"finished"')
+
+
+def _shows(url: str, text: bytes) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=120) as answer:
-            return b'"status":"finished"' in answer.read()
+            return text in answer.read()
     except urllib.error.HTTPError as error:
         if error.code in (404, 503):
             return False  # acknowledged and not folded yet; the store is away for a moment
         raise AssertionError(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from error
 
 
-def check(directory: Path, trainers: Trainers) -> int:
+Rows = list[dict[str, object]]
+
+
+def stored(directory: Path, *statements: str, versions: Versions = CURRENT) -> list[Rows]:
+    """What the generation that serves answers, of a stopped server that folds these versions."""
+
+    async def ask() -> list[Rows]:
+        databases = await EngineDatabases.open(directory / "store", versions=versions)
+        with databases.using(None) as store:
+            answers = [(await store.query(statement)).to_pylist() for statement in statements]
+        await databases.close()
+        return answers
+
+    return asyncio.run(ask())
+
+
+def check(directory: Path, trainers: Trainers, versions: Versions = CURRENT) -> int:
     """Compare the tables of a stopped server with what the trainers logged; returns the number of points."""
-
-    async def ask() -> tuple[list[dict[str, object]], list[dict[str, object]], list[dict[str, object]]]:
-        store = await ChdbStore.open(directory / "store")
-        points = await store.query("SELECT run, metric, step, value FROM points")
-        parameters = await store.query("SELECT run, name, value FROM attributes WHERE kind = 'parameter'")
-        quarantined = await store.query("SELECT part, offset, cause, detail FROM quarantine")
-        await store.close()
-        return points.to_pylist(), parameters.to_pylist(), quarantined.to_pylist()
-
-    points, parameters, quarantined = asyncio.run(ask())
+    points, parameters, quarantined = stored(
+        directory,
+        "SELECT run, metric, step, value FROM points",
+        "SELECT run, name, value FROM attributes WHERE kind = 'parameter'",
+        "SELECT part, offset, cause, detail FROM quarantine",
+        versions=versions,
+    )
     assert quarantined == []
     found = Counter((p["run"], p["metric"], p["step"], struct.pack("<d", p["value"])) for p in points)
     wanted = Counter(
@@ -193,6 +225,6 @@ def check(directory: Path, trainers: Trainers) -> int:
     return sum(found.values())
 
 
-def rebuild_is_equal(directory: Path) -> None:
-    result = asyncio.run(rebuild_and_compare(ServerSettings(data_dir=directory)))
+def rebuild_is_equal(directory: Path, versions: Versions = CURRENT) -> None:
+    result = asyncio.run(rebuild_and_compare(ServerSettings(data_dir=directory), versions=versions))
     assert result.equal, [table for table in result.tables if not table.equal]

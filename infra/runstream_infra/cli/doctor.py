@@ -98,6 +98,8 @@ def server_problems(server: dict[str, Any]) -> list[str]:
         problems.append(
             f"{server['quarantined_records']} records are in quarantine: the table `quarantine` holds them and why"
         )
+    if (read_models := server.get("read_models")) and (trouble := read_models["obstacle"] or read_models["trouble"]):
+        problems.append(f"the read models are not of this server's version: {trouble}")
     free = server.get("disk_free_bytes")
     if free is not None and free < LOW_DISK_BYTES:
         problems.append(f"the server's disk has {plain_bytes(free)} left: make room, or it will stop accepting")
@@ -178,12 +180,25 @@ def _server_lines(server: dict[str, Any]) -> list[tuple[str, str]]:
             ("lag", f"{server['lag_records']} records accepted and not yet visible"),
             ("quarantine", f"{server['quarantined_records']} records"),
         ]
+    if read_models := server.get("read_models"):
+        lines.append(("read models", read_models_line(read_models)))
     changed = [one for one in server.get("settings", ()) if one["origin"] != "default"]
     lines += [(one["name"], f"{plain(one['value'])}  ({one['origin']})") for one in changed]
     if server.get("disk_free_bytes") is not None:
         free, total = plain_bytes(server["disk_free_bytes"]), plain_bytes(server["disk_total_bytes"])
         lines.append(("disk", f"{free} free of {total}"))
     return lines
+
+
+def read_models_line(read_models: Mapping[str, Any]) -> str:
+    """Which generation serves, and how far the next one is. Pure."""
+    serving = f"generation {read_models['serving']} serves"
+    if read_models["building"] is None:
+        return serving
+    return (
+        f"{serving}; {', '.join(read_models['differences'])}: generation {read_models['building']} is being built "
+        f"({read_models['doing']}, {read_models['folded']} of {read_models['records']} records)"
+    )
 
 
 def _spool_lines(spool: dict[str, Any]) -> list[tuple[str, str]]:

@@ -111,9 +111,12 @@ def show_rebuild(result: "RebuildResult", output: Output) -> None:
     rows = compared_rows(result.tables, "rebuilt")
     replaced = None if result.replaced is None else str(result.replaced)
     if output.as_json:
-        output.json({"equal": result.equal, "position": str(result.position), "replaced": replaced, "tables": rows})
+        told = {"equal": result.equal, "position": str(result.position), "replaced": replaced, "tables": rows}
+        output.json(told | {"redefined": list(result.redefined)})
         return
     show_compared(rows, "rebuilt", "rebuilt", output)
+    for table in result.redefined:
+        output.line(f"{table}: of another version than the one in use, not compared")
     show_verdict(f"Up to position {str(result.position) or 'nothing'} of the log", result.equal, output)
     if replaced:
         output.line(f"The fresh tables are in use; the old ones are in {replaced}.")

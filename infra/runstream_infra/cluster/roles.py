@@ -29,8 +29,8 @@ from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.hosting.faust_app import GroupSettings, WorkerApp, make_app
 from runstream_processors.hosting.partitions import PartitionWorkers
+from runstream_processors.store.generations import make_tables
 from runstream_processors.store.http import HttpStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.worker.guarding import CrashDirectory, locked_slot
 from runstream_processors.worker.loop import Worker
 from runstream_protocols.all import ACCESS, ROUTES, add_reads, add_writes
@@ -286,7 +286,7 @@ async def _open_store(settings: RoleSettings) -> HttpStore:
             await asyncio.sleep(_STORE_RETRY_S)
             continue
         try:
-            await migrate(store, profile=settings.store.engine_profile)
+            await make_tables(store, settings.store.engine_profile)
             return store
         except StoreUnavailable as error:
             await store.close()

@@ -75,17 +75,21 @@ class ChdbStore:
 
     def __init__(
         self,
-        lock: int,
+        lock: int | None,
         path: Path,
         database: str,
         query_threads: int,
         settings: Mapping[str, str],
         limits: ClassLimits,
     ) -> None:
-        """Use `open`. Opens the engine and all its connections; raises what the engine raises."""
+        """Use `open` or `beside`. Opens the engine and its connections; raises what the engine raises. lock: of the
+        directory; None where another store of this engine has it."""
         self._lock = lock
         self._merges_give_way = False
         self._path, self._database, self._settings = path, database, settings
+        self._query_threads, self._given_limits = query_threads, limits
+        #: Slots of two databases of one engine must not be taken for each other when a query is killed.
+        self._tag = "" if lock is not None else f"{database}-"
         self._memory_bytes = memory_bytes = psutil.virtual_memory().total
         self._limits = {of: _within(memory_bytes, of, given) for of, given in limits.items()}
         self._limits.setdefault(QueryClass.WORKER, QueryLimits(query_threads))
@@ -153,6 +157,23 @@ class ChdbStore:
                 ) from error
             raise store_error(error, f"open {directory}") from error
 
+    @property
+    def database(self) -> str:
+        """The database that statements mean which name none."""
+        return self._database
+
+    async def beside(self, database: str) -> "ChdbStore":
+        """A store on another database of the same engine, made if it is missing, with the same settings and limits.
+        Close it before this one. Raises StoreUnavailable, StoreInvalid."""
+        check_identifier(database, "database")
+        return await asyncio.to_thread(self._beside, database)
+
+    def _beside(self, database: str) -> "ChdbStore":
+        try:
+            return ChdbStore(None, self._path, database, self._query_threads, self._settings, self._given_limits)
+        except ENGINE_ERRORS as error:
+            raise store_error(error, f"open the database {database}") from error
+
     async def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.WORKER
     ) -> pa.Table:
@@ -207,7 +228,7 @@ class ChdbStore:
             **query_limits(self._memory_bytes),
             **engine_limits(self._limits[of]),
             **self._settings,
-            "log_comment": slot_name(of, number),
+            "log_comment": slot_name(of, number, self._tag),
             "readonly": "2",
         }
         try:
@@ -220,7 +241,7 @@ class ChdbStore:
             if self._killer is None:
                 self._killer = self._client({})
             try:
-                self._killer.command(kill_statement([slot_name(of, number) for number in numbers]))
+                self._killer.command(kill_statement([slot_name(of, number, self._tag) for number in numbers]))
             except ENGINE_ERRORS:
                 killer, self._killer = self._killer, None
                 self._discard(killer)
@@ -278,11 +299,13 @@ class ChdbStore:
         self._release()
 
     def _release(self) -> None:
-        # The engine keeps its threads, and gives them other work when it is opened again.
-        set_priority_of_merges(own_niceness())
+        if self._lock is not None:
+            # The engine keeps its threads, and gives them other work when it is opened again.
+            set_priority_of_merges(own_niceness())
         for connection in reversed(self._connections):
             connection.close()
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
 
 _UNLIMITED: Final = QueryLimits(1)

@@ -4,6 +4,8 @@ The engine does not notice that a write to its files failed (`engine.LOST_WRITES
 active whose files are empty. This store keeps the engine from a disk that is nearly full, finds out when a write was
 lost all the same, and opens the engine anew, which looks at every part. If one is damaged, the directory is set aside
 and an empty one takes its place.
+
+It holds the generations of the read models, each in a database of the one engine (`runstream_processors.generations`).
 """
 
 import asyncio
@@ -18,8 +20,10 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
+from runstream_processors.generations import ADOPTED, CURRENT, Generation, Generations, Recorded, Versions
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
+from runstream_processors.store.databases import EngineDatabases
+from runstream_processors.store.generations import ensure_generations, record
 from runstream_processors.store.profiles import EMBEDDED
 from runstream_service.store import (
     NO_LIMITS,
@@ -49,7 +53,7 @@ def utc_now() -> datetime:
 
 
 class MendingStore:
-    """`runstream_service.store.Store` on a directory of chDB's, with its tables, and with `watch`.
+    """`runstream_service.store.Store` on the generation that serves in a directory of chDB's, and with `watch`.
 
     While it is opened anew every call raises StoreUnavailable, and those that run may. All coroutines of `Store` may
     be called from any event loop and thread; `open`, `watch` and `close` belong to one loop.
@@ -58,18 +62,21 @@ class MendingStore:
     def __init__(
         self,
         directory: Path,
-        store: ChdbStore,
+        databases: EngineDatabases,
         reaches_back: Callable[[], Awaitable[bool]],
         clock: Callable[[], datetime],
         limits: ClassLimits,
+        versions: Versions,
     ) -> None:
         """Use `open`."""
         self._limits = limits
         self._directory = directory
-        self._store: ChdbStore | None = store
+        self._databases: EngineDatabases | None = databases
         self._away = "the store is closed: open it again"
         self._reaches_back = reaches_back
         self._clock = clock
+        #: Of the read models, as this process folds them.
+        self.versions = versions
         self._reserve_bytes = min(_RESERVE_BYTES, shutil.disk_usage(directory).total // _RESERVE_SHARE)
         self._merges_stopped = False
         #: Whether the engine is known to have lost a write.
@@ -84,49 +91,99 @@ class MendingStore:
         reaches_back: Callable[[], Awaitable[bool]],
         clock: Callable[[], datetime] = utc_now,
         limits: ClassLimits = NO_LIMITS,
+        versions: Versions = CURRENT,
     ) -> Self:
-        """Open the store in `directory` and bring its tables up to date; a damaged one is set aside first, under a
-        name with the time, if `reaches_back` says that the log still has everything that was in it.
+        """Open the store in `directory` and bring the tables of the generation that serves up to date; a damaged store
+        is set aside first, under a name with the time, if `reaches_back` says that the log still has everything that
+        was in it. versions: of tables that are made now.
 
         Raises what `ChdbStore.open` and `migrate` raise: StoreCorrupt if the log does not have everything any more,
         StoreUnavailable if there is no room for the tables beside the damaged ones.
         """
         directory = directory.resolve()
-        store = await _opened(directory, reaches_back, clock, limits)
-        return cls(directory, store, reaches_back, clock, limits)
+        databases = await _opened(directory, reaches_back, clock, limits, versions)
+        return cls(directory, databases, reaches_back, clock, limits, versions)
 
     async def query(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.WORKER
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        of: QueryClass = QueryClass.WORKER,
+        database: str | None = None,
     ) -> pa.Table:
-        """See `ChdbStore.query`. What fails after a write was lost is StoreUnavailable: the files are to blame."""
-        store = self._current()
-        try:
-            return await store.query(sql, parameters, of=of)
-        except (StoreCorrupt, StoreInvalid) as error:
-            if await store.lost_writes() == 0:
-                raise
-            self._lost = True
-            raise StoreUnavailable(f"the engine lost writes, the store will be opened anew: {error}") from error
+        """See `ChdbStore.query`. What fails after a write was lost is StoreUnavailable: the files are to blame.
+        database: one that is attached; None: that of the generation that serves."""
+        with self._current(database) as store:
+            try:
+                return await store.query(sql, parameters, of=of)
+            except (StoreCorrupt, StoreInvalid) as error:
+                if await store.lost_writes() == 0:
+                    raise
+                self._lost = True
+                raise StoreUnavailable(f"the engine lost writes, the store will be opened anew: {error}") from error
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        block: bytes,
+        rows: int,
+        *,
+        token: str = "",
+        database: str | None = None,
+    ) -> None:
         """See `ChdbStore.insert`. Raises StoreUnavailable, and inserts nothing, while the disk is nearly full."""
-        store = self._current(len(block))
-        with self._noting_loss():
+        with self._current(database, len(block)) as store, self._noting_loss():
             await store.insert(table, columns, block, rows, token=token)
 
-    async def command(self, sql: str) -> None:
+    async def command(self, sql: str, *, database: str | None = None) -> None:
         """See `ChdbStore.command`. Raises StoreUnavailable, and does nothing, while the disk is nearly full."""
-        store = self._current(len(sql))
-        with self._noting_loss():
+        with self._current(database, len(sql)) as store, self._noting_loss():
             await store.command(sql)
+
+    @property
+    def serving(self) -> Generation:
+        """The generation that serves. Raises StoreUnavailable."""
+        return self._opened_databases().serving
+
+    def database_of(self, generation: Generation) -> str:
+        """The database that a generation has here. Raises StoreUnavailable."""
+        return self._opened_databases().database_of(generation)
+
+    async def generations(self) -> Generations:
+        """What is recorded of the generations. Raises StoreUnavailable."""
+        return await ensure_generations(self._control(), self.versions, ADOPTED, profile=EMBEDDED)
+
+    async def record(self, row: Recorded) -> None:
+        """Record durably that a generation came to a stage. Raises StoreUnavailable: then it may be recorded."""
+        await record(self._control(), row)
+
+    async def attach(self, database: str) -> "DatabaseStore":
+        """A store on a database beside the one that serves, made if it is missing, with its tables. It is as long open
+        as this one and until `drop`. Raises StoreUnavailable."""
+        async with self._changing:
+            with self._noting_loss():
+                await self._opened_databases().attach(database)
+        return DatabaseStore(self, database)
+
+    def serve(self, generation: Generation) -> None:
+        """From now on queries and inserts mean this one, which is attached. Raises StoreUnavailable."""
+        self._opened_databases().serve(generation)
+
+    async def drop(self, database: str) -> None:
+        """Remove a database that does not serve, once its last reader has left. Raises StoreUnavailable."""
+        async with self._changing:
+            with self._noting_loss():
+                await self._opened_databases().drop(database)
 
     async def close(self) -> None:
         """See `Store.close`. Waits for the end of what `watch` is at; cancel that first."""
         async with self._changing:
-            store, self._store = self._store, None
+            databases, self._databases = self._databases, None
             self._away = "the store is closed: open it again"
-            if store is not None:
-                await store.close()
+            if databases is not None:
+                await databases.close()
 
     async def watch(self) -> None:
         """Stop merges while the disk is nearly full, and open the store anew when a write was lost and there is room
@@ -141,23 +198,33 @@ class MendingStore:
                 logger.warning("the store needs mending, the next try is in %.0f s: %s", _RETRY_S, error)
                 await asyncio.sleep(_RETRY_S)
 
-    def _current(self, size_bytes: int = 0) -> ChdbStore:
-        """The store, for something that writes so much (0: that reads)."""
-        if self._store is None:
+    def _opened_databases(self) -> EngineDatabases:
+        if self._databases is None:
             raise StoreUnavailable(self._away)
+        return self._databases
+
+    def _control(self) -> "DatabaseStore":
+        """The store with the table of generations."""
+        return DatabaseStore(self, self._opened_databases().base.database)
+
+    @contextmanager
+    def _current(self, database: str | None, size_bytes: int = 0) -> Iterator[ChdbStore]:
+        """The store of a database, for something that writes so much (0: that reads)."""
+        databases = self._opened_databases()
         free_bytes = _free_bytes(self._directory) if size_bytes else 0
         if size_bytes and free_bytes < self._reserve_bytes + size_bytes:
             raise StoreUnavailable(
                 f"NOT_ENOUGH_SPACE: {free_bytes} bytes are free on the disk of {self._directory}, of which "
                 f"{self._reserve_bytes} stay in reserve: make room"
             )
-        return self._store
+        with databases.using(database) as store:
+            yield store
 
     async def _look(self, ask: bool) -> None:
         free_bytes = _free_bytes(self._directory)
-        if ask and self._store is not None and not self._lost:
-            self._lost = await self._store.lost_writes() > 0
-        if self._lost or self._store is None:
+        if ask and self._databases is not None and not self._lost:
+            self._lost = await self._databases.base.lost_writes() > 0
+        if self._lost or self._databases is None:
             # On a full disk the new one would lose writes as well, and the old one may still be read.
             if free_bytes >= self._reserve_bytes:
                 # Half a change would leave an engine open that nobody has: a cancellation does not reach it.
@@ -167,7 +234,7 @@ class MendingStore:
         if stop != self._merges_stopped:
             # Merges write for longer than an insert, and give up their sources. They stop within a block.
             with self._noting_loss():
-                await self._store.command(f"SYSTEM {'STOP' if stop else 'START'} MERGES")
+                await self._databases.base.command(f"SYSTEM {'STOP' if stop else 'START'} MERGES")
             self._merges_stopped = stop
 
     @contextmanager
@@ -180,17 +247,49 @@ class MendingStore:
 
     async def _open_anew(self) -> None:
         async with self._changing:
-            if self._store is not None:
+            attached: tuple[str, ...] = ()
+            if self._databases is not None:
                 logger.warning("the engine lost writes to its files; the store is opened anew, to look at every part")
-                store, self._store = self._store, None
+                databases, self._databases = self._databases, None
                 self._away = "the store is being opened anew: ask again in some seconds"
-                await store.close()
+                attached = databases.attached
+                await databases.close()
             try:
-                self._store = await _opened(self._directory, self._reaches_back, self._clock, self._limits)
+                databases = await _opened(self._directory, self._reaches_back, self._clock, self._limits, self.versions)
+                for database in attached:
+                    # In a directory that took the place of a damaged one, none of them is there.
+                    if await databases.is_there(database):
+                        await databases.attach(database)
             except StoreError as error:
                 self._away = f"the store could not be opened anew: {error}"
                 raise
+            self._databases = databases
             self._merges_stopped = self._lost = False
+
+
+class DatabaseStore:
+    """`runstream_service.store.Store` on one database of a MendingStore, whichever serves."""
+
+    def __init__(self, store: MendingStore, database: str) -> None:
+        self._store = store
+        self.database = database
+
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.WORKER
+    ) -> pa.Table:
+        """See `MendingStore.query`."""
+        return await self._store.query(sql, parameters, of=of, database=self.database)
+
+    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+        """See `MendingStore.insert`."""
+        await self._store.insert(table, columns, block, rows, token=token, database=self.database)
+
+    async def command(self, sql: str) -> None:
+        """See `MendingStore.command`."""
+        await self._store.command(sql, database=self.database)
+
+    async def close(self) -> None:
+        """Do nothing: `MendingStore.close` closes all databases."""
 
 
 def _free_bytes(directory: Path) -> int:
@@ -206,9 +305,10 @@ async def _opened(
     reaches_back: Callable[[], Awaitable[bool]],
     clock: Callable[[], datetime],
     limits: ClassLimits,
-) -> ChdbStore:
+    versions: Versions,
+) -> EngineDatabases:
     try:
-        return await _with_tables(directory, limits)
+        return await EngineDatabases.open(directory, limits=limits, versions=versions)
     except StoreCorrupt as error:
         if not await reaches_back():
             raise StoreCorrupt(
@@ -222,17 +322,7 @@ async def _opened(
             aside,
             error,
         )
-    return await _with_tables(directory, limits)
-
-
-async def _with_tables(directory: Path, limits: ClassLimits) -> ChdbStore:
-    store = await ChdbStore.open(directory, limits=limits)
-    try:
-        await migrate(store, profile=EMBEDDED)
-    except BaseException:
-        await store.close()
-        raise
-    return store
+    return await EngineDatabases.open(directory, limits=limits, versions=versions)
 
 
 def _set_aside(directory: Path, now: datetime) -> Path:

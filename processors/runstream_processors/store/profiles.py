@@ -21,8 +21,8 @@ _REMEMBERS: Final = re.compile(rf"\AALTER TABLE \w+ MODIFY SETTING {_WINDOW.patt
 _CLUSTER: Final = re.compile(r"[A-Za-z0-9_.{}-]*\Z")
 _KEEPER_PATH: Final = re.compile(r"/[A-Za-z0-9_./{}-]*[A-Za-z0-9_}-]\Z")
 
-#: The table of applied migrations is one for all shards: it says what every server has.
-_SHARED: Final = frozenset({"schema_migrations"})
+#: The tables of applied migrations and of generations are one for all shards: they say what every server has.
+_SHARED: Final = frozenset({"schema_migrations", "generations"})
 #: Rows of one partition of the log lie on one shard: a run is in one partition, and so is a block that is inserted.
 SHARDING_KEY: Final = "part"
 #: Replicas forget tokens by age too. A week outlasts every repetition, and 10,000 inserts end the window before.

@@ -40,9 +40,10 @@ def token_settings(token: str) -> dict[str, str]:
     return {"insert_deduplicate": "1", "deduplicate_insert": "enable", "insert_deduplication_token": token}
 
 
-def slot_name(of: QueryClass, number: int, process: str = "") -> str:
-    """What the queries of a slot are marked with (`log_comment`), so that they can be found and killed."""
-    return f"runstream-{process}{of.value}-{number}"
+def slot_name(of: QueryClass, number: int, owner: str = "") -> str:
+    """What the queries of a slot are marked with (`log_comment`), so that they can be found and killed. owner: tells
+    the slots of several processes, or of several databases of a process, apart."""
+    return f"runstream-{owner}{of.value}-{number}"
 
 
 def kill_statement(names: Sequence[str], on_cluster: str = "") -> str:

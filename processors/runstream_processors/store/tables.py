@@ -27,9 +27,10 @@ _BLANKS: Final[Mapping[str, Mapping[str, Any]]] = {
 TOKENS_REMEMBERED: Final = 10_000
 
 
-#: Columns that a block may leave out altogether: then the insert does not name them, and the engine makes them.
+#: Columns that a block may leave out altogether: then the insert does not name them, and the engine makes them. Those
+#: that a later version of a projection brought are left out in generations of an earlier one.
 OPTIONAL: Final[Mapping[str, frozenset[str]]] = {
-    name: frozenset(column.name for column in projection.stored if column.optional)
+    name: frozenset(column.name for column in projection.stored if column.optional or column.since > 1)
     for name, projection in PROJECTIONS.items()
 }
 

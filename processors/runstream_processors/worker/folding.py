@@ -4,7 +4,8 @@ batches were (tests/property/test_worker.py)."""
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from runstream_model import artifact_rows, artifacts, run_state
 from runstream_model.artifact_rows import ArtifactRows, Source
 from runstream_model.attempts import bounded
 from runstream_model.attributes import rows_from_events
+from runstream_model.columns import ColumnData
 from runstream_model.decoding import decode_events
 from runstream_model.history import rows_of_events
 from runstream_model.points import PointBatch, collect
@@ -61,6 +63,7 @@ LAST = (artifact_rows.ARTIFACTS, COMMIT)
 _FIRST_GROUP_ITEM: Final = 1_000_000
 
 Fresh = tuple[Range, ...]
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class Folding:
     that may be beyond the commit: what is at or below it is folded into memory's watermarks, but not into that table
     again.
     `poison`: (partition, offset) of records whose fold failed with a programming error: they are quarantined.
+    `absent`: columns by table that the tables' generation does not have yet: no row gets them.
     """
 
     def __init__(
@@ -115,6 +119,7 @@ class Folding:
         commits: Mapping[int, Commit],
         ends: Mapping[str, Mapping[int, int]],
         poison: Iterable[tuple[int, int]] = (),
+        absent: Mapping[str, frozenset[str]] = MappingProxyType({}),
     ) -> None:
         self.memory = Memory()
         #: For each table the last record of each partition with rows in what was handed over so far.
@@ -124,6 +129,7 @@ class Folding:
         self._began = {table: dict(offsets) for table, offsets in self._ends.items()}
         self._last: dict[int, int] = {part: commit.offset for part, commit in commits.items()}
         self._poison = frozenset(poison)
+        self._absent = absent
         self._rows: dict[str, list[dict[str, Any]]] = {table: [] for table in (*APPENDED, *STATES)}
         self._changed_runs: dict[str, Record] = {}
         self._changed_writers: dict[tuple[str, str], Record] = {}
@@ -201,7 +207,7 @@ class Folding:
         columns, count = self.memory.summaries.changed_columns()
         if count:
             last = _last_offsets(columns["part"], columns["offset"])
-            inserts.append(self._insert(SUMMARIES, encode_columns(SUMMARIES, columns, count), count, last))
+            inserts.append(self._columns_insert(SUMMARIES, columns, count, last))
             self.memory.summaries.mark_saved()
         self._rows["run_states"] = self._run_rows()
         self._rows["project_states"], self._rows["experiment_states"] = self.memory.catalog.take_changed_rows()
@@ -336,15 +342,27 @@ class Folding:
             return []
         used = points.groups_used()
         last = _last_offsets(points.groups.part[used], points.groups.offset[used])
-        columns = points.columns()
-        insert = self._insert(POINTS, encode_columns(POINTS, columns, points.points), points.points, last)
-        return [replace(insert, optional=OPTIONAL[POINTS] & columns.keys())]
+        return [self._columns_insert(POINTS, points.columns(), points.points, last)]
+
+    def _columns_insert(
+        self, table: str, columns: Mapping[str, ColumnData], count: int, last: Mapping[int, int]
+    ) -> Insert:
+        present = self._present(table, columns)
+        insert = self._insert(table, encode_columns(table, present, count), count, last)
+        return replace(insert, optional=OPTIONAL[table] & present.keys())
 
     def _rows_insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Insert:
         fields = ("part", "offset", "key", "cause", "detail")
         set_aside = tuple(SetAside(*(row[name] for name in fields)) for row in rows) if table == "quarantine" else ()
         last = _last_offsets([row["part"] for row in rows], [row["offset"] for row in rows])
-        return self._insert(table, encode_rows(table, rows), len(rows), last, set_aside)
+        rows = [self._present(table, row) for row in rows] if table in self._absent else rows
+        insert = self._insert(table, encode_rows(table, rows), len(rows), last, set_aside)
+        return replace(insert, optional=OPTIONAL[table] & rows[0].keys())
+
+    def _present(self, table: str, columns: Mapping[str, _Value]) -> Mapping[str, _Value]:
+        """Those of the columns that the tables' generation has."""
+        absent = self._absent.get(table)
+        return {name: column for name, column in columns.items() if name not in absent} if absent else columns
 
     def _run_rows(self) -> list[dict[str, Any]]:
         rows = []

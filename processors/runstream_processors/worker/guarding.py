@@ -62,20 +62,24 @@ class CrashGuard:
     In this order: `examine` and `begin` before records are decoded, `under_way` before each, `close` at the end.
     """
 
-    def __init__(self, directory: CrashDirectory | None, name: str, settings: WorkerSettings) -> None:
-        """name: that of the files, different for each worker of the directory."""
+    def __init__(
+        self, directory: CrashDirectory | None, name: str, settings: WorkerSettings, *, also: str | None = None
+    ) -> None:
+        """name: that of the files, different for each worker of the directory. also: the name of another guard; what
+        that one has set aside is known here, too."""
         self._directory = directory
         self._name = name
         self._settings = settings
         self._mark: CrashMark | None = None
         self._suspects = Suspects()
+        self._known = _set_aside_before(directory.path, also) if directory is not None and also is not None else ()
         self._examined = directory is None
 
     @classmethod
-    def of_files(cls, directory: Path, name: str) -> "CrashGuard":
-        """A guard that only knows what was set aside before, for a rebuild."""
-        guard = cls(None, name, WorkerSettings())
-        guard._suspects = Suspects(set_aside=Suspects.load(directory / f"{name}.json").set_aside)
+    def of_files(cls, directory: Path, *names: str) -> "CrashGuard":
+        """A guard that only knows what guards of these names set aside before, for a rebuild."""
+        guard = cls(None, names[0], WorkerSettings())
+        guard._known = tuple(one for name in names for one in _set_aside_before(directory, name))
         return guard
 
     @property
@@ -89,7 +93,7 @@ class CrashGuard:
 
     def objection(self, record: Record) -> str | None:
         """Why a record is not to be decoded; None for nearly all."""
-        for one in self._suspects.set_aside:
+        for one in (*self._suspects.set_aside, *self._known):
             if (one.part, one.offset) == (record.partition, record.offset) and one.is_record(record):
                 return one.detail
         return None
@@ -239,6 +243,10 @@ async def _read_some(log: LogReader, part: int, begin: int, end: int) -> tuple[l
 async def _read_one(log: LogReader, part: int, offset: int) -> Record | None:
     records = await log.read(part, offset, 1, 1.0)
     return records[0] if records and records[0].offset == offset else None
+
+
+def _set_aside_before(directory: Path, name: str) -> tuple[SetAsideRecord, ...]:
+    return Suspects.load(directory / f"{name}.json").set_aside
 
 
 def _set_aside(record: Record, detail: str) -> SetAsideRecord:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from runstream.events.positions import Positions
+from runstream_processors.generations import CURRENT, Versions, absent_columns
 from runstream_processors.store.resume import Commit, commits, ends
 from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded, Feed
@@ -59,7 +60,8 @@ class Worker:
     """Folds a log into a store.
 
     On one machine it is the only one: the store's lock sees to that. In a cluster each folds the partition that is
-    given as `partition`, and another may be at the same one: see `claims`.
+    given as `partition`, and another may be at the same one: see `claims`. `versions` tells, each time that it begins
+    with the tables, which version of each projection they have: columns that came later are left out.
 
     `run` belongs to one event loop; the public attributes may be read from anywhere.
     """
@@ -74,6 +76,7 @@ class Worker:
         partition: int | None = None,
         crashes: CrashDirectory | None = None,
         guard: CrashGuard | None = None,
+        versions: Callable[[], Versions] = lambda: CURRENT,
         monotonic_s: Callable[[], float] = time.monotonic,
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
@@ -83,6 +86,7 @@ class Worker:
         self._settings = settings or WorkerSettings()
         self._partitions = range(log.partitions) if partition is None else (partition,)
         self._shares_tables = partition is not None
+        self._versions = versions
         self._inserting = ClaimedInserts(store) if self._shares_tables else sole_writer(store)
         self._monotonic_s = monotonic_s
         self._on_step = on_step
@@ -172,7 +176,7 @@ class Worker:
         if any(again.get(part, Commit()) != commit for part, commit in done.items()):
             # What is committed may be deleted: a table's rows told less than they did when they were beyond the commit.
             raise Overtaken("another worker committed while this one looked where to go on")
-        folding = Folding(done, found_ends, self._narrowing.poison)
+        folding = Folding(done, found_ends, self._narrowing.poison, absent_columns(self._versions()))
         await load_catalog(self._store, folding)
         self._progress.advance(Positions({part: found[part].offset for part in done if part in found}))
         self._unflushed = []

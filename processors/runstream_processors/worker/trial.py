@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -52,26 +53,28 @@ def try_records(
     command = [sys.executable, "-m", __name__, str(memory_bytes), str(cpu_s)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
-    try:
-        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True)
-    except OSError as error:
-        raise TrialFailed(f"the trial could not be started: {error}") from error
-    output, errors = _output(child, pack(records), time.monotonic() + wall_s, is_stopped)
+    # A file, because a pipe takes 64 kB until the child reads, and behind a timeout `communicate` never sends the rest.
+    with tempfile.TemporaryFile() as given:
+        try:
+            given.write(pack(records))
+            given.seek(0)
+            child = subprocess.Popen(
+                command, stdin=given, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
+            )
+        except OSError as error:
+            raise TrialFailed(f"the trial could not be started: {error}") from error
+        output, errors = _output(child, time.monotonic() + wall_s, is_stopped)
     if child.returncode:
         raise TrialFailed(f"the trial ended with {child.returncode}: {errors[-500:].decode(errors='replace')}")
     return [Verdict(**json.loads(line)) for line in output.splitlines() if line.startswith(b'{"part"')]
 
 
-def _output(
-    child: "subprocess.Popen[bytes]", data: bytes, deadline_s: float, is_stopped: Callable[[], bool]
-) -> tuple[bytes, bytes]:
+def _output(child: "subprocess.Popen[bytes]", deadline_s: float, is_stopped: Callable[[], bool]) -> tuple[bytes, bytes]:
     """What the child wrote. It is killed with its forks, and this raises TrialFailed, where it takes too long."""
-    given: bytes | None = data
     while True:
         try:
-            return child.communicate(given, timeout=_LOOK_EVERY_S)
+            return child.communicate(timeout=_LOOK_EVERY_S)
         except subprocess.TimeoutExpired:
-            given = None  # what is left of it is remembered
             if time.monotonic() < deadline_s and not is_stopped():
                 continue
             with contextlib.suppress(ProcessLookupError):

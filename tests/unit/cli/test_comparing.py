@@ -14,7 +14,7 @@ LIVE = {"points": TableHash(3, "aa"), "runs": TableHash(1, "bb")}
 
 
 def test_equal_tables_of_an_empty_log(capsys: pytest.CaptureFixture[str]) -> None:
-    show_rebuild(RebuildResult(Positions(), compared(LIVE, LIVE), None), Output())
+    show_rebuild(RebuildResult(Positions(), compared(LIVE, LIVE), (), None), Output())
     said = capsys.readouterr().out.splitlines()
     assert [line.split() for line in said[:3]] == [
         ["table", "rows", "hash", "equal"],
@@ -26,7 +26,7 @@ def test_equal_tables_of_an_empty_log(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_table_that_differs_is_named_with_what_was_rebuilt(capsys: pytest.CaptureFixture[str]) -> None:
     tables = compared(LIVE, LIVE | {"points": TableHash(4, "cc")})
-    result = RebuildResult(Positions({0: 7}), tables, Path("store.before-0-7"))
+    result = RebuildResult(Positions({0: 7}), tables, (), Path("store.before-0-7"))
     show_rebuild(result, Output())
     assert not result.equal
     assert capsys.readouterr().out.splitlines()[3:] == [

@@ -1,0 +1,223 @@
+"""Generations of the read models: which one serves, which one is built, which ones go away. Pure: no I/O, no clock.
+
+A generation is a complete set of tables, folded by one version of each projection, in a database of its own. The store
+keeps what happened to each as rows that are only ever added; this module folds them and decides what comes next.
+docs/design/generations.md has the steps and what a crash leaves at each.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from runstream_model.projections import PROJECTIONS, Projection
+from runstream_service.store import StoreInvalid
+
+#: Projection -> version of what its rows mean.
+Versions = Mapping[str, int]
+
+#: What tables are of that were made before generations were recorded.
+ADOPTED: Final[Versions] = dict.fromkeys(
+    (
+        "points",
+        "summary_states",
+        "run_states",
+        "attribute_states",
+        "asset_states",
+        "project_states",
+        "experiment_states",
+        "artifact_states",
+        "artifact_version_states",
+        "artifact_contents",
+        "artifact_outcomes",
+        "output",
+        "events",
+        "quarantine",
+        "watermark_states",
+    ),
+    1,
+)
+#: What this build folds.
+CURRENT: Final[Versions] = {name: projection.version for name, projection in PROJECTIONS.items()}
+
+#: The first generation has the database that the store was opened with; the others have this behind its name.
+_FIRST: Final = 1
+
+
+class GenerationsMismatch(StoreInvalid):
+    """The read models were folded by a newer build; the message says which and what to do."""
+
+
+class Stage(Enum):
+    """What happened to a generation. Each comes after the ones before it, if it comes at all."""
+
+    BUILDING = "building"
+    REFUSED = "refused"
+    SERVING = "serving"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One row: that a generation came to a stage. `detail`: why it was refused."""
+
+    number: int
+    stage: Stage
+    versions: Versions
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A set of read models: its number, and the version of each projection that it was folded by."""
+
+    number: int
+    versions: Versions
+
+    def database(self, base: str) -> str:
+        """The database that holds its tables, in a store that was opened with the database `base`."""
+        return base if self.number == _FIRST else f"{base}_generation_{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A generation that did not come to serve, because the comparison found a difference; `detail` has it."""
+
+    generation: Generation
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """What the store has. `building`: the newest that is neither refused nor dropped and does not serve yet.
+    `leftovers`: those whose tables are there and of no use. `last`: the highest number that was ever given."""
+
+    serving: Generation
+    building: Generation | None
+    refusals: tuple[Refusal, ...]
+    leftovers: tuple[Generation, ...]
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A projection whose stored rows are of another version than the code's. `stored` is None: there are none yet."""
+
+    projection: str
+    stored: int | None
+    wanted: int
+
+    def __str__(self) -> str:
+        return f"{self.projection} {self.stored or 'none'} -> {self.wanted}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done. `build`: the generation to build, or to go on with; None: nothing.
+
+    differences: what the serving generation does not have as the code wants it. obstacle: why nothing is built although
+    there are some, and the next step.
+    """
+
+    serve: Generation
+    build: Generation | None
+    drop: tuple[Generation, ...]
+    differences: tuple[Difference, ...]
+    obstacle: str | None = None
+
+
+def first_generation(versions: Versions) -> Recorded:
+    """What is recorded of tables that were there before generations were, or that are made now: they serve."""
+    return Recorded(_FIRST, Stage.SERVING, versions)
+
+
+def generations_of(rows: Iterable[Recorded]) -> Generations | None:
+    """Fold the rows, in any order and repeated any number of times. None: no generation serves."""
+    stages: dict[int, dict[Stage, Recorded]] = {}
+    for row in rows:
+        stages.setdefault(row.number, {})[row.stage] = row
+    known = {number: Generation(number, next(iter(found.values())).versions) for number, found in stages.items()}
+    served = [number for number, found in stages.items() if Stage.SERVING in found]
+    if not served:
+        return None
+    serving = max(served)
+    built = [number for number, found in stages.items() if number > serving and found.keys() == {Stage.BUILDING}]
+    building = max(built, default=None)
+    kept = {serving, building}
+    return Generations(
+        serving=known[serving],
+        building=None if building is None else known[building],
+        refusals=tuple(
+            Refusal(known[number], found[Stage.REFUSED].detail)
+            for number, found in sorted(stages.items())
+            if number > serving and Stage.REFUSED in found
+        ),
+        leftovers=tuple(
+            known[number]
+            for number, found in sorted(stages.items())
+            if number not in kept and Stage.DROPPED not in found
+        ),
+        last=max(stages),
+    )
+
+
+def differences(stored: Versions, wanted: Versions) -> tuple[Difference, ...]:
+    """The projections of `wanted` that `stored` has in another version, or not at all."""
+    return tuple(
+        Difference(name, stored.get(name), version)
+        for name, version in sorted(wanted.items())
+        if stored.get(name) != version
+    )
+
+
+def absent_columns(stored: Versions, projections: Mapping[str, Projection] = PROJECTIONS) -> dict[str, frozenset[str]]:
+    """By table, the columns that rows of the versions `stored` do not have, because a later version brought them."""
+    absent = {
+        name: frozenset(column.name for column in projection.stored if column.since > stored.get(name, column.since))
+        for name, projection in projections.items()
+    }
+    return {name: columns for name, columns in absent.items() if columns}
+
+
+def plan(found: Generations, wanted: Versions, begins: Mapping[int, int]) -> Plan:
+    """What to do with the generations of the store so that one of the versions `wanted` comes to serve.
+
+    begins: the first offset that the log still has, by partition. A generation is folded from the log's beginning, so
+    none is begun where retention took that away. Raises GenerationsMismatch if a newer build folded the tables.
+    """
+    differing = differences(found.serving.versions, wanted)
+    check_not_newer(differing)
+    obstacle = _obstacle(found, wanted, begins) if differing else None
+    going_on = found.building if found.building is not None and found.building.versions == wanted else None
+    build = None if not differing or obstacle else going_on or Generation(found.last + 1, dict(wanted))
+    abandoned = () if found.building in (None, build) else (found.building,)
+    return Plan(found.serving, build, (*found.leftovers, *abandoned), differing, obstacle)
+
+
+def check_not_newer(differing: Iterable[Difference]) -> None:
+    """Raises GenerationsMismatch if stored rows are of a higher version than the code's."""
+    for one in differing:
+        if one.stored is not None and one.stored > one.wanted:
+            raise GenerationsMismatch(
+                f"the rows of {one.projection} are of version {one.stored}, this build folds version {one.wanted}: "
+                "they were made by a newer runstream, upgrade this one (or give another data directory or database)"
+            )
+
+
+def _obstacle(found: Generations, wanted: Versions, begins: Mapping[int, int]) -> str | None:
+    serving = f"generation {found.serving.number} goes on serving"
+    for refusal in found.refusals:
+        if refusal.generation.versions == wanted:
+            return (
+                f"{serving}, because generation {refusal.generation.number} was compared with it and differs: "
+                f"{refusal.detail}. Find out which is right; `runstream rebuild --replace`, with the server stopped, "
+                "puts fresh tables into use"
+            )
+    for part, begin in sorted(begins.items()):
+        if begin:
+            return (
+                f"{serving}, because retention removed the first {begin} records of partition {part} from the log, and "
+                "tables made from the rest would hold less. What is new in this version stays unknown for what was "
+                "folded before; to have it, restore the older segments of the log from a copy and start again"
+            )
+    return None

@@ -1,0 +1,156 @@
+"""The read models of another version are built beside those that serve, and take their place when they are equal."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import recorded
+
+from runstream_infra.embedded import Parts, open_parts
+from runstream_infra.folding_thread import FoldingThread
+from runstream_infra.settings import ServerSettings
+from runstream_ingest.log.embedded import EmbeddedLog
+from runstream_processors.generations import CURRENT, Versions
+from runstream_processors.rebuild import rebuild, table_hashes
+from runstream_processors.store.chdb import ChdbStore
+
+#: A registry as a later build has it.
+BUMPED: Versions = {**CURRENT, "summary_states": 2}
+FACTS = recorded(11, runs=4, frames=120)
+
+
+class Hold:
+    """Holds a thread that comes to a step until it is let go; remembers the steps."""
+
+    def __init__(self, step: str) -> None:
+        self.steps: list[str] = []
+        self._step = step
+        self._is_there = threading.Event()
+        self._may_go = threading.Event()
+
+    def __call__(self, step: str) -> None:
+        self.steps.append(step)
+        if step == self._step:
+            self._is_there.set()
+            assert self._may_go.wait(120)
+
+    async def until_there(self) -> None:
+        assert await asyncio.to_thread(self._is_there.wait, 120)
+
+    def let_go(self) -> None:
+        self._may_go.set()
+
+
+async def written_before(directory: Path, records: list[tuple[bytes, bytes]]) -> None:
+    """A data directory as builds left it that knew of no generations."""
+    log = EmbeddedLog.open(directory / "log")
+    await log.append(records)
+    store = await ChdbStore.open(directory / "store")
+    await rebuild(log, store)
+    await store.close()
+    await log.close()
+
+
+@asynccontextmanager
+async def serving(directory: Path, on_step: Callable[[str], None], versions: Versions = BUMPED) -> AsyncIterator[Parts]:
+    deaths: list[BaseException] = []
+    async with open_parts(ServerSettings(data_dir=directory), on_step, versions) as parts:
+        folding = FoldingThread(parts.worker, deaths.append)
+        folding.start()
+        refolding = asyncio.create_task(parts.refolding.run(folding))
+        try:
+            yield parts
+        finally:
+            refolding.cancel()
+            await asyncio.gather(refolding, return_exceptions=True)
+            await folding.stop()
+    assert deaths == []
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    for _ in range(12_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("not within two minutes")
+
+
+async def test_another_version_is_built_while_the_old_one_serves(tmp_path: Path) -> None:
+    half = len(FACTS.records) // 2
+    await written_before(tmp_path, FACTS.records[:half])
+    hold = Hold("rebuilding: resumed")
+    async with serving(tmp_path, hold) as parts:
+        await hold.until_there()
+        status = parts.refolding.status
+        assert status is not None
+        assert (status.serving, status.building, status.doing) == (1, 2, "folding")
+        assert status.differences == ("summary_states 1 -> 2",)
+        written = await parts.log.append(FACTS.records[half:-5])
+        assert await parts.progress.wait_for(written, 60), "the old generation serves what comes meanwhile"
+        assert parts.store.serving.number == 1
+        before = await table_hashes(parts.store)
+        hold.let_go()
+        await until(lambda: parts.store.serving.number == 2)
+        assert await table_hashes(parts.store) == before
+        written = await parts.log.append(FACTS.records[-5:])
+        assert await parts.progress.wait_for(written, 60)
+        await until(lambda: "dropping recorded" in hold.steps)
+        tables = await parts.store.query("SELECT name FROM system.tables WHERE database = 'runstream'")
+        assert tables["name"].to_pylist() == ["generations"]
+        status = parts.refolding.status
+        assert status is not None
+        after = await table_hashes(parts.store)
+    async with serving(tmp_path, hold) as parts:
+        assert parts.store.serving.number == 2
+        assert await table_hashes(parts.store) == after
+
+
+async def test_a_difference_is_found_and_the_new_generation_refused(tmp_path: Path) -> None:
+    await written_before(tmp_path, FACTS.records)
+    run = FACTS.points[0][0]
+    store = await ChdbStore.open(tmp_path / "store")
+    await store.command(f"ALTER TABLE points DELETE WHERE run = '{run}' AND step = 1 SETTINGS mutations_sync = 2")
+    planted = await table_hashes(store)
+    await store.close()
+    steps: list[str] = []
+    async with serving(tmp_path, steps.append) as parts:
+        await until(lambda: "dropping recorded" in steps)
+        await until(lambda: parts.refolding.status is not None and parts.refolding.status.obstacle)
+        status = parts.refolding.status
+        assert status is not None
+        assert (status.serving, status.building) == (1, None)
+        assert status.obstacle is not None
+        assert f"points at {run} " in status.obstacle
+        assert "runs at" not in status.obstacle
+        assert "runstream rebuild --replace" in status.obstacle
+        assert await table_hashes(parts.store) == planted, "it goes on serving as it is"
+        databases = await parts.store.query("SELECT name FROM system.databases WHERE name LIKE 'runstream%'")
+        assert databases["name"].to_pylist() == ["runstream"]
+    assert "serving recorded" not in steps
+    steps.clear()
+    async with serving(tmp_path, steps.append) as parts:
+        await until(lambda: parts.refolding.status is not None)
+        assert not any(step.startswith("building") for step in steps), "the same versions are not built again"
+
+
+async def test_a_log_without_its_beginning_keeps_the_generation_that_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await written_before(tmp_path, FACTS.records)
+
+    async def cut_off(_: EmbeddedLog) -> dict[int, int]:
+        return {0: 7}
+
+    monkeypatch.setattr(EmbeddedLog, "begin_offsets", cut_off)
+    async with serving(tmp_path, lambda step: None) as parts:
+        await until(lambda: parts.refolding.status is not None)
+        status = parts.refolding.status
+        assert status is not None
+        assert status.obstacle is not None
+        assert "retention removed the first 7 records of partition 0" in status.obstacle
+        assert status.note == status.obstacle
+        assert parts.store.serving.number == 1
