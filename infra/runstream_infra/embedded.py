@@ -25,6 +25,7 @@ from runstream_ingest.assets.objects import ObjectAssets
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.generations import CURRENT, Versions
+from runstream_processors.store.health import probe
 from runstream_processors.store.mending import MendingStore
 from runstream_processors.worker.guarding import CrashDirectory
 from runstream_processors.worker.loop import Worker
@@ -40,7 +41,7 @@ from runstream_service.metrics import add_operations, process_registry
 from runstream_service.origins import add_answer_headers
 from runstream_service.problems import problem_middleware
 from runstream_service.proxies import TRUSTED_PROXIES
-from runstream_service.store import QueryClass, StoreError
+from runstream_service.store import StoreError
 from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
@@ -194,7 +195,7 @@ def application(
         return None if parts.worker.resumed else "it has not found its place in the log yet"
 
     async def store_ready() -> str | None:
-        await parts.store.query("SELECT 1 AS one", of=QueryClass.PROBE)
+        await probe(parts.store)
         return None
 
     def refold_note() -> str | None:

@@ -14,7 +14,8 @@ from runstream.events.positions import Positions
 from runstream_infra.refold_status import RefoldStatus
 from runstream_query.answers import Answer, encode_json
 from runstream_query.problems import problem_of
-from runstream_service.access import Action
+from runstream_query.repositories import Repositories
+from runstream_service.access import EVERYTHING, Action
 from runstream_service.log import LogReader
 from runstream_service.routing import Call, Route, add_routes, plain_handler, tagged
 from runstream_service.settings import Origin, ProcessSettings
@@ -86,12 +87,10 @@ async def show_status(parts: _Parts, call: Call[None]) -> web.Response:
     next_offsets = await parts.log.next_offsets()
     visible = parts.visibility.visible()
     try:
-        counted = await parts.store.query(
-            "SELECT cause, count() AS n FROM quarantine GROUP BY cause ORDER BY cause", of=QueryClass.PROBE
-        )
+        reads = Repositories.over(parts.store, QueryClass.PROBE)
+        quarantined = await reads.quarantine.counts_by_cause(EVERYTHING)
     except StoreError as error:
         raise problem_of(error) or error from error
-    quarantined = {row["cause"]: row["n"] for row in counted.to_pylist()}
     disk = await asyncio.to_thread(shutil.disk_usage, parts.data_dir) if parts.data_dir is not None else None
     status = ServerStatus(
         version=VERSION,

@@ -1,4 +1,4 @@
-"""The query service: all SELECTs, the filter language, live updates. `add_query` adds it to an application.
+"""The query service: the repositories, the filter language, live updates. `add_query` adds it to an application.
 
 What needs a server's packages is loaded when it is first named: the filter language works in the base install.
 """

@@ -30,6 +30,7 @@ from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.hosting.faust_app import GroupSettings, WorkerApp, make_app
 from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.store.generations import make_tables
+from runstream_processors.store.health import probe
 from runstream_processors.store.http import HttpStore
 from runstream_processors.worker.guarding import CrashDirectory, locked_slot
 from runstream_processors.worker.loop import Worker
@@ -45,7 +46,7 @@ from runstream_service.metrics import ReadinessCheck, add_operations, key_counte
 from runstream_service.origins import add_answer_headers
 from runstream_service.problems import problem_middleware
 from runstream_service.proxies import TRUSTED_PROXIES
-from runstream_service.store import QueryClass, StoreError, StoreUnavailable
+from runstream_service.store import StoreError, StoreUnavailable
 from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
         stack.push_async_callback(visibility.close)
 
         async def store_ready() -> str | None:
-            await store.query("SELECT 1 AS one", of=QueryClass.PROBE)
+            await probe(store)
             return visibility.trouble
 
         following = Following(log, visibility.visible)

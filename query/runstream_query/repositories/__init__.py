@@ -12,6 +12,7 @@ from runstream_query.repositories.attributes import AttributeRepository
 from runstream_query.repositories.events import EventRepository
 from runstream_query.repositories.output import OutputRepository
 from runstream_query.repositories.projects import ProjectRepository
+from runstream_query.repositories.quarantine import QuarantineRepository
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.runs import RunRepository
 from runstream_query.repositories.series import SeriesRepository
@@ -31,6 +32,7 @@ class Repositories:
         self.events = EventRepository(reader)
         self.output = OutputRepository(reader)
         self.projects = ProjectRepository(reader)
+        self.quarantine = QuarantineRepository(reader)
         self.runs = RunRepository(reader)
         self.series = SeriesRepository(reader)
         self.summaries = SummaryRepository(reader)

@@ -16,11 +16,12 @@ from prometheus_client import CollectorRegistry
 import runstream_model
 import runstream_processors
 from runstream.events.positions import Positions
-from runstream_infra.cluster.disks import Disk, StoreDisks
+from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, store_figure, timed
 from runstream_infra.cluster.following import Following, LagClock
 from runstream_infra.figures import CAUSES
 from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.health import Disk
 from runstream_service.log import LogUnavailable
 from runstream_service.metrics import add_operations
 from runstream_service.problems import problem_middleware

@@ -14,10 +14,10 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from runstream.events.positions import Positions
-from runstream_infra.cluster.disks import Disk
 from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, timed
 from runstream_infra.cluster.following import Following
 from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_processors.store.health import Disk
 from runstream_processors.worker.loop import Worker
 from runstream_service.metrics import key_counter, process_registry
 
