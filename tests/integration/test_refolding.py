@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from recorded import recorded
 
-from runstream_infra.embedded import Parts, open_parts
+from runstream_infra.cli.doctor import read_models_line, server_problems
+from runstream_infra.embedded import Parts, application, open_parts
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.generations import CURRENT, Versions
 from runstream_processors.rebuild import rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
+from runstream_service.auth import ApiKeys
 
 #: A registry as a later build has it.
 BUMPED: Versions = {**CURRENT, "summary_states": 2}
@@ -79,16 +82,38 @@ async def until(condition: Callable[[], Any]) -> None:
     raise AssertionError("not within two minutes")
 
 
+async def progress_is_shown(parts: Parts, directory: Path) -> None:
+    """Readiness and the status tell of the build that is under way, and the server is ready."""
+    server = TestServer(application(ServerSettings(data_dir=directory), ApiKeys(), parts), host="127.0.0.1")
+    async with TestClient(server) as client:
+        response = await client.get("/readyz")
+        assert response.status == 200
+        assert (await response.json())["checks"]["read_models"].startswith(
+            "generation 2 is being built beside it (folding, 0 of "
+        )
+        shown = (await (await client.get("/api/v1/server")).json())["read_models"]
+    assert (shown["serving"], shown["building"], shown["doing"]) == (1, 2, "folding")
+    assert shown["differences"] == ["summary_states 1 -> 2"]
+    assert 0 == shown["folded"] < shown["records"]
+    assert "generation 2 is being built (folding, 0 of" in read_models_line(shown)
+    assert server_problems({"error": None, "reachable": True, "ready": True, "read_models": shown}) == []
+    kept = shown | {"building": None, "obstacle": "generation 1 goes on serving, because"}
+    [problem] = server_problems({"error": None, "reachable": True, "ready": True, "read_models": kept})
+    assert "generation 1 goes on serving" in problem
+
+
 async def test_another_version_is_built_while_the_old_one_serves(tmp_path: Path) -> None:
     half = len(FACTS.records) // 2
     await written_before(tmp_path, FACTS.records[:half])
     hold = Hold("rebuilding: resumed")
     async with serving(tmp_path, hold) as parts:
         await hold.until_there()
+        await until(lambda: parts.refolding.status is not None and parts.refolding.status.records)
         status = parts.refolding.status
         assert status is not None
         assert (status.serving, status.building, status.doing) == (1, 2, "folding")
         assert status.differences == ("summary_states 1 -> 2",)
+        await progress_is_shown(parts, tmp_path)
         written = await parts.log.append(FACTS.records[half:-5])
         assert await parts.progress.wait_for(written, 60), "the old generation serves what comes meanwhile"
         assert parts.store.serving.number == 1

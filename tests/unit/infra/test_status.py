@@ -1,11 +1,13 @@
 """What `runstream doctor` asks a server."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import aiohttp
 from aiohttp import web
 
 from runstream.events.positions import Positions
+from runstream_infra.settings import ServerSettings
 from runstream_infra.status import STATUS_PATH, add_status
 from runstream_service.problems import problem_middleware
 from runstream_service.store import StoreUnavailable
@@ -25,6 +27,7 @@ async def test_a_store_that_is_away_is_said_and_no_fault_of_the_server() -> None
         store=SimpleNamespace(query=away),  # type: ignore[arg-type]
         visibility=SimpleNamespace(visible=Positions),  # type: ignore[arg-type]
         data_dir=None,
+        settings=ServerSettings(data_dir=Path("unused")),
     )
     runner = web.AppRunner(app)
     await runner.setup()
