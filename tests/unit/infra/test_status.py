@@ -17,7 +17,7 @@ async def test_a_store_that_is_away_is_said_and_no_fault_of_the_server() -> None
     async def next_offsets() -> dict[int, int]:
         return {0: 3}
 
-    async def away(sql: str, **_: object) -> None:
+    async def away(sql: str, *_: object, **__: object) -> None:
         raise StoreUnavailable("no answer from ClickHouse at http://10.9.8.7:8123: timed out")
 
     app = web.Application(middlewares=[problem_middleware()])
