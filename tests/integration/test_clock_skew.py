@@ -22,7 +22,8 @@ import sys, time
 from pathlib import Path
 from runstream.client.run import Run
 from runstream.client.sending import keep_sender
-from runstream.client.writers import Opening, open_writer
+from runstream.client.opening import Opening
+from runstream.client.writers import open_writer
 from runstream.clock import Clock
 from runstream.notices import Notices
 

@@ -55,7 +55,8 @@ def init(
     Does not wait for the server, unless `resume` makes it ask (5 s at most). After it returned, nothing that belongs to
     the run raises into the caller. Raises InvalidSetting, Invalid, Unavailable, Unusable: nothing was started then.
     """
-    from runstream.client.starting import Asked, start
+    from runstream.client.opening import Arguments
+    from runstream.client.starting import start
     from runstream.settings import load_settings
 
     settings = load_settings(
@@ -75,7 +76,7 @@ def init(
     checked_tags = _checked_tags(tags)
     if config is not None:
         _check_config(config)
-    run = start(settings, Asked(name, run_id, experiment, resume, rank, resume_from_step))
+    run = start(settings, Arguments(name, run_id, experiment, resume, rank, resume_from_step))
     if config is not None:
         run.log_params(config)
     if checked_tags:

@@ -15,9 +15,10 @@ from runstream.client.content.images import png_bytes
 from runstream.client.content.plain import as_mapping, flat_parameters, json_values, pieces
 from runstream.client.content.text import clean, flat_tags, reason_of
 from runstream.client.ending import EndStatus, end_event, status_of
+from runstream.client.opening import OpenedRun, Opening
 from runstream.client.sending import keep_sender
 from runstream.client.waiting import wait_to_the_end
-from runstream.client.writers import FinishedWriter, LateWriter, NullWriter, Opening, Writer, open_writer
+from runstream.client.writers import FinishedWriter, LateWriter, NullWriter, Writer, open_writer
 from runstream.clock import SYSTEM_CLOCK, Clock
 from runstream.events.control import (
     EnvironmentCaptured,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 _CAPTURE_TIMEOUT_S: Final = 5.0
 
 
-class Run:
+class Run(OpenedRun):
     """One writer on one run: what `init` returns.
 
     Every method may be called from any thread. None of them raises for bad data, a full disk or an absent server: it
@@ -63,7 +64,7 @@ class Run:
         parent: Path | None = None,
     ) -> None:
         """Made by `init`. `parent` is the folder of the writer whose run this process joined, if it did."""
-        self._opening = opening
+        super().__init__(opening)
         self._writer = writer
         self._notices = notices
         self._clock = clock
@@ -80,45 +81,9 @@ class Run:
     # Who it is.
 
     @property
-    def run_id(self) -> str:
-        """The run's id: 32 hexadecimal characters that sort by time, or what `init` was given."""
-        return self._opening.run_id
-
-    @property
-    def name(self) -> str | None:
-        return self._opening.name
-
-    @property
-    def workspace(self) -> str:
-        return self._opening.workspace
-
-    @property
-    def project(self) -> str:
-        return self._opening.project
-
-    @property
-    def rank(self) -> int | None:
-        return self._opening.rank
-
-    @property
-    def mode(self) -> str:
-        """online, offline or disabled."""
-        return self._opening.mode
-
-    @property
-    def url(self) -> str:
-        """Where the run can be read."""
-        return f"{self._opening.url}/api/v1/runs/{self.run_id}"
-
-    @property
     def joined(self) -> bool:
         """Whether another process started the run, and this one inherited or unpickled it."""
         return self._parent is not None
-
-    @property
-    def handle_sigterm(self) -> bool:
-        """Whether SIGTERM ends the run as killed, where nothing else handles it."""
-        return self._opening.handle_sigterm
 
     @property
     def last_step(self) -> int:

@@ -1,14 +1,15 @@
 """Where a run's records go: into a spool writer, nowhere, or into a writer that is opened when it is first needed."""
 
 import os
-import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from runstream._version import VERSION
+from runstream.client.opening import Opening, run_started
 from runstream.clock import Clock
+from runstream.events.control import encode_event
 from runstream.ids import new_id
 from runstream.notices import Notices
 from runstream.spool.format import WriterInfo
@@ -85,61 +86,13 @@ class FinishedWriter(NullWriter):
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """All that it takes to open one more writer on a run; can be pickled. `api_key` is left out of pickles."""
-
-    run_id: str
-    workspace: str
-    project: str
-    experiment: str | None
-    name: str | None
-    rank: int | None
-    spool: Path
-    url: str
-    api_key: str | None
-    mode: str
-    ingest: str = ""
-    resumed: bool = False
-    #: The step from which the run goes on, where its caller said so.
-    resumed_at_step: int | None = None
-    handle_sigterm: bool = True
-    #: Names whose values are kept although they look like secrets.
-    allow_secrets: tuple[str, ...] = ()
-
-    def without_key(self) -> "Opening":
-        return replace(self, api_key=None)
-
-
 def open_writer(
     opening: Opening, clock: Clock, notices: Notices, want_reserve: Callable[[], None] | None
 ) -> SpoolWriter:
     """A new writer of this process on the run, its `run_started` written. Raises Unusable, pydantic.ValidationError."""
-    import getpass
-
     import psutil
 
-    from runstream._version import VERSION
-    from runstream.events.control import RunStarted, encode_event
-
-    try:
-        user = getpass.getuser()
-    except Exception:  # a container without an entry for its user
-        user = None
-    started = RunStarted(
-        at_us=clock.at_us(),
-        workspace=opening.workspace,
-        project=opening.project,
-        experiment=opening.experiment,
-        name=opening.name,
-        rank=opening.rank,
-        resumed=opening.resumed,
-        resumed_at_step=opening.resumed_at_step,
-        user=user,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        sdk_version=VERSION,
-    )
+    started = run_started(opening, clock.at_us())
     info = WriterInfo(
         writer_id=new_id(),
         run_id=opening.run_id,
