@@ -23,6 +23,15 @@ def row_members() -> dict[str, str]:
     return {row_key(column.name): column.name for column in RUN_STATES.visible}
 
 
+@cache
+def text_columns() -> tuple[str, ...]:
+    """Return the keys of columns that are texts, in the order of the row."""
+    from runstream_model.projection import TEXT
+    from runstream_model.run_state import RUN_STATES
+
+    return tuple(row_key(column.name) for column in RUN_STATES.visible if column.kind == TEXT)
+
+
 def chosen_columns(text: str | None) -> list[str]:
     """The keys of `--columns`, in order, each once."""
     return list(dict.fromkeys(key.strip() for key in _KEY.findall(text or "") if key.strip()))

@@ -1,11 +1,11 @@
 """`runstream runs`, `query`, `show` and `series`: looking at runs."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_columns, row_members
+from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_columns, row_members, text_columns
 from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.exits import BadInput
 from runstream_infra.cli.options import example, json_option, place_options, server_options
@@ -25,6 +25,11 @@ from runstream_infra.cli.values import (
 
 if TYPE_CHECKING:
     from runstream.api import API
+
+#: What `runstream show` says of a run first, in this order; then all other texts of it.
+_DETAILS: Final = ("id", "in", "status", "message", "tags", "started", "ended", "duration")
+#: What it says elsewhere: in its first line, and as `in`.
+_IN_HEADING: Final = ("name", "workspace", "project", "experiment")
 
 limit_option = click.option(
     "--limit", "-n", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many runs."
@@ -271,11 +276,15 @@ def clock_warning(run: dict[str, Any]) -> str:
     )
 
 
+def _further_texts() -> list[str]:
+    """Return the keys of all other texts that a run has, such as its user and its notes."""
+    return [key for key in text_columns() if key not in _DETAILS and key not in _IN_HEADING]
+
+
 def _details(run: dict[str, Any]) -> list[tuple[str, str]]:
     shown = readable(run)
     shown["in"] = "/".join(str(run[key]) for key in ("workspace", "project", "experiment") if run.get(key))
-    names = ("id", "in", "status", "message", "tags", "started", "ended", "duration", "user", "host", "notes")
-    pairs = [(name, plain(shown[name])) for name in names if shown.get(name)]
+    pairs = [(name, plain(shown[name])) for name in (*_DETAILS, *_further_texts()) if shown.get(name)]
     if run.get("points_dropped"):
         pairs.append(("points lost", f"{run['points_dropped']} (the disk of the training node was full)"))
     return pairs

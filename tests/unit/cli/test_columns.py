@@ -2,7 +2,7 @@
 
 import pytest
 
-from runstream_infra.cli.columns import chosen_columns, filter_columns
+from runstream_infra.cli.columns import chosen_columns, filter_columns, text_columns
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_what_is_asked_about_is_shown() -> None:
 
 def test_a_filter_with_a_mistake_is_left_to_the_server() -> None:
     assert filter_columns("metric.loss <", "-param.lr") == ["param.lr"]
+
+
+def test_texts_stand_in_the_order_of_the_row() -> None:
+    texts = ("id", "workspace", "project", "experiment", "name", "status", "message", "user", "host", "notes")
+    assert text_columns() == texts
