@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from runstream.errors import Invalid
 from runstream.query.expressions import QueryVariable
-from runstream.query.literals import ENVIRONMENT_NAMES, METADATA_FIELDS, SUMMARIES, named_field
+from runstream.query.literals import ENVIRONMENT_NAMES, METADATA_FIELDS, SUMMARIES, FieldType, named_field
 
 #: The other value that stands for a run's name.
 _NAME: Final = "Name"
+#: What fields of a run itself are.
+_FIELD_TYPES: Final = ("text", "number", "time")
+#: A name from outside cannot become another part of a filter.
+_FIELD_NAME: Final = re.compile(r"[a-z][a-z_]*\Z")
+
+
+class Field(QueryVariable):
+    """What every run has, by its name in the filter language (docs/query-language.md, "Fields"): `Field("notes")`,
+    `Field("duration", "number")`, `Field("created", "time")`. type: text, number or time. Raises Invalid for another
+    type; whether there is such a field, the server says."""
+
+    source = "fields"
+
+    def __init__(self, name: str, type: FieldType = "text") -> None:
+        if type not in _FIELD_TYPES:
+            raise Invalid(f"type = {type!r} of Field({name!r}): give one of {', '.join(_FIELD_TYPES)}")
+        super().__init__(name, type)
+        if not _FIELD_NAME.match(name):
+            raise Invalid(f"{name!r} is no field of runs: give a word such as 'notes' (metrics have Metric(name))")
+
+    def field(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"Field({self.name!r})" if self.type == "text" else f"Field({self.name!r}, {self.type!r})"
 
 
 class Metric(QueryVariable):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runstream.errors import Invalid
-from runstream.query import Environment, Metadata, Metric, Other, Parameter, QueryExpression, Tag
+from runstream.query import Environment, Field, Metadata, Metric, Other, Parameter, QueryExpression, Tag
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,12 @@ from runstream.query import Environment, Metadata, Metric, Other, Parameter, Que
         (Environment("git.commit") == "3f", 'env.git.commit = "3f"'),
         (Metadata("duration") > 120, "duration > 120.0"),
         (Metadata("start_server_timestamp") < datetime(2019, 9, 24, 5), "started < 2019-09-24T05:00:00.000000Z"),
+        (Field("notes").contains("warm"), 'notes contains "warm"'),
+        (Field("experiment") == "", "experiment is null"),
+        (Field("host") == "7", 'host = "7"'),
+        (Field("name").in_(["a", "b"]), 'name in ("a", "b")'),
+        (Field("duration", "number") > 120, "duration > 120.0"),
+        (Field("created", "time") < datetime(2019, 9, 24), "created < 2019-09-24T00:00:00.000000Z"),
         (Parameter("lr").between(0.1, 1), "param.lr between 0.1 and 1.0"),
         (Parameter("opt").in_(["adam", "sgd"]), 'param.opt in ("adam", "sgd")'),
         (Parameter("opt").matches("^ad"), 'param.opt matches "^ad"'),
@@ -47,6 +53,8 @@ def test_an_expression_is_a_filter(expression: QueryExpression, text: str) -> No
 
 def test_expressions_show_themselves_as_comets_do() -> None:
     assert repr(Metadata("user_name")) == "Metadata('user_name')"
+    assert repr(Field("notes")) == "Field('notes')"
+    assert repr(Field("created", "time")) == "Field('created', 'time')"
     assert repr(Tag("a")) == "Tag('a')"
     assert repr((Metric("acc") > 0.9) & ~(Parameter("lr") == 1)) == "((Metric('acc') > 0.9) & (Parameter('lr') != 1))"
 
@@ -66,6 +74,9 @@ def test_expressions_show_themselves_as_comets_do() -> None:
         (lambda: Parameter("a").in_("abc"), Invalid, "list of values"),
         (lambda: Parameter("a").between(None, 1), Invalid, "two values"),
         (lambda: Metadata("nope"), Invalid, "there are duration"),
+        (lambda: Field("notes", "flag"), Invalid, "give one of text, number, time"),
+        (lambda: Field('notes = "" or name'), Invalid, "no field of runs"),
+        (lambda: Field("duration", "number").contains("x"), Invalid, "has no text"),
         (lambda: Metric("a", "median"), Invalid, "there are min"),
         (lambda: Metric(""), Invalid, "not empty"),
         (lambda: Tag(""), Invalid, "not empty"),
