@@ -76,7 +76,7 @@ properties:
 
 fuzz:
 	@$(VENV_DEV)
-	PYTHONPATH=tests/fuzz:tests/faults $(BIN)/python -m fuzzing --n $(N) --seed $(SEED) --jobs $(JOBS) \
+	PYTHONPATH=tests/fuzz:tests/faults:tests/integration/query_api $(BIN)/python -m fuzzing --n $(N) --seed $(SEED) --jobs $(JOBS) \
 		--only "$(ONLY)" $(if $(AT),--at $(AT))
 
 bench:

@@ -1,7 +1,6 @@
 """A query service over a real store for attacks on reads: with limits, probes, and a store that can be made slow."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import query_rows
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "integration" / "query_api"))
-
-import query_rows
 
 from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets

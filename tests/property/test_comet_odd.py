@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
+from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS
 from runstream_protocols.comet.writes.routes import ROUTES
+from runstream_service.routing import Route
 
 #: Halves of surrogate pairs too, which stand in JSON as escapes.
 characters = st.characters(codec=None)
@@ -87,8 +90,18 @@ BODIES: dict[str, dict[str, Any]] = {
     "write/project/delete": {"workspaceName": "w", "projectName": "p", "deleteAllExperiments": True},
     "write/project/notes": {"projectId": "known", "notes": "n"},
 }
-SENT = [(route.method, route.paths[0], route.path) for route in ROUTES if not route.multipart and "{" not in route.path]
-UPLOADS = [(route.method, route.paths[0]) for route in ROUTES if route.multipart]
+#: The routes below the first root of each kind, with their paths there; the same stand below the other roots.
+FIRST = [
+    (route, route.path.removeprefix(f"{root}/"))
+    for route in ROUTES
+    for root in (ROOTS[0], LIVE_ROOTS[0])
+    if route.path.startswith(f"{root}/") and not route.path.startswith(f"{ROOTS[1]}/")
+]
+PLAIN = [(route, name) for route, name in FIRST if not route.request_media]
+SENT = [(route.method, route.path, name) for route, name in PLAIN if "{" not in name]
+UPLOADS = [(route.method, route.path) for route, _ in FIRST if route.request_media]
+assert {name for _, _, name in SENT} >= BODIES.keys()
+assert UPLOADS
 
 
 @st.composite
@@ -270,26 +283,28 @@ def escaped(text: str) -> str:
     return quote(text.encode(errors="replace").replace(b"?", b"\xff"))
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if not route.multipart], ids=lambda route: route.path)
+@pytest.mark.parametrize(("route", "name"), PLAIN, ids=[name for _, name in PLAIN])
 @pytest.mark.parametrize("text", ["a\ud800", "\x00b"])
-def test_odd_texts_in_every_member_of_every_route(loop: asyncio.Runner, tmp_path: Any, route: Any, text: str) -> None:
+def test_odd_texts_in_every_member_of_every_route(
+    loop: asyncio.Runner, tmp_path: Path, route: Route, name: str, text: str
+) -> None:
     """Also in those of the path and the query string, where they come as bytes that are no UTF-8."""
-    names = {**BODIES.get(route.path, {}), **dict.fromkeys(NAMES, "a")}
+    names = {**BODIES.get(name, {}), **dict.fromkeys(NAMES, "a")}
 
     async def say() -> None:
         async with serving(tmp_path, Log()) as served:
             await served.begun()
-            path = route.paths[0].lstrip("/").replace("{item}", "a%00b").replace("{asset}", "%FF")
-            for name in ["experimentKey", *names]:
-                said = {"experimentKey": KEY, **BODIES.get(route.path, {}), name: text}
+            path = route.path.lstrip("/").replace("{item}", "a%00b").replace("{asset}", "%FF")
+            for member in ["experimentKey", *names]:
+                said = {"experimentKey": KEY, **BODIES.get(name, {}), member: text}
                 query = {} if route.method != "GET" else {key: str(value) for key, value in said.items()}
                 if route.method == "GET":
                     raw = "&".join(f"{key}={escaped(value)}" for key, value in query.items())
-                    async with served.client.get(URL(f"{served.url}/{path}?{raw}", encoded=True)) as told:
-                        status, answer = told.status, await told.json(content_type=None)
+                    async with served.client.get(URL(f"{served.url}/{path}?{raw}", encoded=True)) as response:
+                        status, answer = response.status, await response.json(content_type=None)
                 else:
                     status, answer = await served.send(path, json.dumps(said).encode(), method=route.method)
-                assert status in (200, 400, 404, 413, 422), (name, answer)
+                assert status in (200, 400, 404, 413, 422), (member, answer)
                 assert status == 200 or answer["msg"]
             await served.folded()
 

@@ -1,17 +1,13 @@
 """A running query service over a real store."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import query_rows
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-
-sys.path.insert(0, str(Path(__file__).parent))  # with import mode importlib this folder is on no path
-
-import query_rows
 from query_service import CountingStore, Service
 
 from runstream_ingest.assets.local import LocalAssets
