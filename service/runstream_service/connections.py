@@ -248,11 +248,13 @@ class Connections:
     async def run(self) -> None:
         """Close what keeps the server waiting, until cancelled."""
         settings = self.settings
-        tick_s = min(1 / _PARTS, *(t / 4 for t in (settings.head_s, settings.idle_s, settings.reader_silence_s)))
-        tick_s = max(0.01, min(tick_s, settings.body_window_s / 4))
+        bounds_s = (settings.head_s, settings.idle_s, settings.reader_silence_s, settings.body_window_s)
+        longest_s = max(0.01, min(0.25, min(bounds_s) / 4))
         loop = asyncio.get_running_loop()
         looked_s = loop.time()
         while True:
+            # Few connections are all looked at in one turn; an idle server wakes four times a second.
+            tick_s = longest_s if len(self._all) <= _LOOKED_AT else min(longest_s, 1 / _PARTS)
             await asyncio.sleep(tick_s)
             now_s = loop.time()
             # What came while the loop stood still is read only after this.

@@ -56,7 +56,10 @@ class GuardedHandler(RequestHandler):
 
     def is_waiting(self) -> bool:
         waiter = self._waiter
-        return waiter is not None and not waiter.done() and not self._messages
+        if waiter is None:
+            # Accepted a moment ago: many are at once, before the loop comes to the first of them.
+            return self._request_count == 0 and self._current_request is None and not self._messages
+        return not waiter.done() and not self._messages
 
     def is_new(self) -> bool:
         return self._request_count == 0

@@ -13,7 +13,7 @@ from prometheus_client.exposition import generate_latest
 from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner, listen
 from runstream_service.metrics import add_operations
-from runstream_service.stalls import LoopSettings, LoopWatch
+from runstream_service.stalls import _BEAT_S, LoopSettings, LoopWatch
 
 
 class Clock:
@@ -27,7 +27,7 @@ def test_the_longest_of_the_last_minute_and_those_beyond_a_bound_are_told() -> N
     clock, registry = Clock(), CollectorRegistry()
     watch = LoopWatch(LoopSettings(stall_warning_s=1), registry, monotonic_s=clock)
     for stall_s in (0.0, 3.0, 0.5, 2.0, 0.2):
-        clock.now_s += 0.1 + stall_s
+        clock.now_s += _BEAT_S + stall_s
         watch.beat()
     assert (watch.stalls, watch.longest_s()) == (2, pytest.approx(3.0))
     clock.now_s += 57.5
@@ -44,7 +44,7 @@ def test_a_day_of_beats_is_remembered_in_little() -> None:
     clock = Clock()
     watch = LoopWatch(LoopSettings(), monotonic_s=clock)
     for number in range(10_000):
-        clock.now_s += 0.1 + (number * 7 % 13) / 1000
+        clock.now_s += _BEAT_S + (number * 7 % 13) / 1000
         watch.beat()
     assert len(watch._longest) < 650
 
