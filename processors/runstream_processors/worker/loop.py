@@ -19,6 +19,7 @@ from runstream_processors.worker.guarding import CrashDirectory, CrashGuard
 from runstream_processors.worker.inserting import ClaimedInserts, sole_writer
 from runstream_processors.worker.loading import load_catalog, load_keys
 from runstream_processors.worker.narrowing import Narrowing
+from runstream_processors.worker.poison_limit import PoisonLimit, PoisonLimitReached
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_processors.worker.writing import TableWriter, Written
 from runstream_service.log import LogCorrupt, LogReader, LogUnavailable
@@ -91,6 +92,7 @@ class Worker:
         self._monotonic_s = monotonic_s
         self._on_step = on_step
         self._narrowing = Narrowing()
+        self._poison_limit = PoisonLimit(self._settings.poison_limit, self._settings.poison_window_s)
         name = "worker" if partition is None else f"partition-{partition}"
         self._guard = guard or CrashGuard(crashes, name, self._settings)
         #: Where folds raised: each place is shown in the log once.
@@ -116,7 +118,8 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then what was folded is written and this returns. Raises LogCorrupt: going on behind
-        damage would lose data silently. Everything else is logged and tried again."""
+        damage would lose data silently. Where too many records cannot be folded it stops folding, and `trouble` says
+        so until `stop` is set. Everything else is logged and tried again."""
         try:
             await self._run(stop)
         finally:
@@ -140,6 +143,11 @@ class Worker:
             except LogUnavailable as error:
                 self.trouble = f"the log cannot be read: {error}"
                 logger.warning("the log cannot be read, the next try is in %.1f s: %s", retry_s, error)
+            except PoisonLimitReached as error:
+                self.trouble = str(error)
+                logger.error("the worker stops: %s", error)
+                await stop.wait()
+                return
             except _FoldRaised:
                 # No pause: each try takes fewer records, and the good ones wait for it.
                 self.failures += 1
@@ -274,6 +282,7 @@ class Worker:
         if not self._narrowing.failed(places):
             logger.warning("one of %d records cannot be folded (%r); they are folded in halves", len(places), error)
             return
+        self._poison_limit.count(places[0][0], self._monotonic_s())
         line = _where(error)
         if line in self._shown:
             logger.warning("the record %d:%d cannot be folded, as others before: %r", *places[0], error)

@@ -37,5 +37,9 @@ class WorkerSettings(BaseModel):
     #: and such as left none, which may be kills from outside (but not thirty times in a row at one record).
     traced_deaths: int = Field(default=3, ge=1)
     untraced_deaths: int = Field(default=30, ge=1)
+    #: Records of a partition that may go to quarantine within the window because folding them raised: an error of the
+    #: code, not of a client. Beyond it the worker stops and says why; all records stay in the log. 0: no limit.
+    poison_limit: int = Field(default=1000, ge=0)
+    poison_window_s: float = Field(default=3600.0, gt=0)
     retry_first_s: float = Field(default=0.2, gt=0)
     retry_most_s: float = Field(default=10.0, gt=0)
