@@ -25,10 +25,10 @@ import pyarrow as pa
 
 from runstream_model.columns import Coded, ColumnData
 from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.migrate import shipped
 from runstream_processors.store.native import block
 from runstream_processors.store.tables import TABLES, column_names
-from runstream_processors.store.upkeep import complete_roll_up
 
 START_US: Final = 1_760_000_000_000_000
 POINTS: Final = {name: TABLES["points"][name] for name in column_names("points")}

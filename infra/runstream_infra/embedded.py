@@ -12,21 +12,21 @@ from prometheus_client import CollectorRegistry
 
 from runstream.events.positions import Positions
 from runstream.private import make_tight
-from runstream_infra.figures import EmbeddedFigures
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import StartFailed, first_of, guarded_runner, listen, stop_on_signals
+from runstream_infra.maintenance import maintain
+from runstream_infra.metrics import EmbeddedMetrics
 from runstream_infra.refolding import Refolding
 from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.settings import ServerSettings
 from runstream_infra.status import add_status
-from runstream_infra.upkeep import keep_up
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.assets.objects import ObjectAssets
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.generations import CURRENT, Versions
 from runstream_processors.store.health import probe
-from runstream_processors.store.mending import MendingStore
+from runstream_processors.store.repairing import SelfRepairingStore
 from runstream_processors.worker.guarding import CrashDirectory
 from runstream_processors.worker.loop import Worker
 from runstream_protocols.all import ACCESS, ROUTES, add_reads, add_writes
@@ -52,7 +52,7 @@ class Parts:
     """What a running server consists of."""
 
     log: EmbeddedLog
-    store: MendingStore
+    store: SelfRepairingStore
     assets: AssetStorage
     progress: Progress
     worker: Worker
@@ -103,7 +103,7 @@ async def _serve(
     async with open_parts(settings, step, versions) as parts:
         folding = FoldingThread(parts.worker, on_death)
         folding.start()
-        upkeep = [asyncio.create_task(work) for work in (parts.store.watch(), keep_up(parts.store))]
+        maintenance = [asyncio.create_task(work) for work in (parts.store.watch(), maintain(parts.store))]
         refolding = asyncio.create_task(parts.refolding.run(folding))
         try:
             registry = process_registry()
@@ -123,7 +123,7 @@ async def _serve(
                 await _drain(parts, settings.drain_s)
         finally:
             await _ended(refolding)
-            for task in upkeep:
+            for task in maintenance:
                 task.cancel()
             await folding.stop()
     return 1 if deaths else 0
@@ -152,7 +152,7 @@ async def open_parts(
             begins, ends = await log.begin_offsets(), await log.next_offsets()
             return not any(begins.values()) and any(ends.values())
 
-        store = await MendingStore.open(
+        store = await SelfRepairingStore.open(
             settings.store_dir,
             reaches_back=reaches_back,
             limits=settings.limits.query.class_limits(),
@@ -187,7 +187,7 @@ def application(
     )
     app[TRUSTED_PROXIES] = access.trusted_proxies
     add_answer_headers(app)
-    registry.register(EmbeddedFigures(parts.log, parts.worker, parts.progress))
+    registry.register(EmbeddedMetrics(parts.log, parts.worker, parts.progress))
 
     async def worker_ready() -> str | None:
         if parts.worker.trouble is not None:

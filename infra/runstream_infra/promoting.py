@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from runstream.events.positions import Positions
+from runstream_infra.assigning import NewPlaces, Placed, SamePlaces, Survey
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.copying import CopiedAssets, copy_assets
-from runstream_infra.placing import NewPlaces, Placed, SamePlaces, Survey
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_ingest.log.errors import LogMismatch

@@ -16,7 +16,7 @@ from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.refold_status import Doing, RefoldStatus
 from runstream_processors.comparing import key_differences, same_in_both
 from runstream_processors.generations import Generation, Plan, Recorded, Stage, plan
-from runstream_processors.store.mending import DatabaseStore, MendingStore
+from runstream_processors.store.repairing import DatabaseStore, SelfRepairingStore
 from runstream_processors.worker.guarding import CrashDirectory, CrashGuard
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
@@ -59,7 +59,7 @@ class Refolding:
     def __init__(
         self,
         log: LogReader,
-        store: MendingStore,
+        store: SelfRepairingStore,
         progress: Progress,
         settings: WorkerSettings,
         crashes: CrashDirectory,

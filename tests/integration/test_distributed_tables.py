@@ -15,11 +15,11 @@ import pytest
 from dev_server import DevServer
 
 from runstream_processors.store.http import HttpStore
+from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.migrate import shipped
 from runstream_processors.store.resume import Commit, commits, ends
 from runstream_processors.store.settings import StoreSettings
 from runstream_processors.store.tables import OPTIONAL, TABLES, column_names, encode_rows
-from runstream_processors.store.upkeep import complete_roll_up
 
 BLANK: dict[str, Any] = {"Array": [], "Bool": False, "Nullable": None, "String": "", "LowCardinality": "", "Map": {}}
 #: The shard has the engine's own address, so the engine goes to it without a network.

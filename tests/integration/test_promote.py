@@ -25,8 +25,8 @@ from recorded import Recorded, recorded
 from served import Server, Trainers, step_of, values_of
 
 from runstream_infra import promoting
+from runstream_infra.assigning import SamePlaces
 from runstream_infra.cluster.settings import RoleSettings
-from runstream_infra.placing import SamePlaces
 from runstream_infra.promoting import PromoteRefused, PromoteUnfinished, Stage, promote
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_ingest.log.kafka.log import KafkaLog

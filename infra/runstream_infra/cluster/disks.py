@@ -1,4 +1,4 @@
-"""How much room the store has, asked of it now and then for the figures: a full disk stops the folding."""
+"""How much room the store has, asked of it now and then for the metrics: a full disk stops the folding."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""How far the tables are behind the log, in records and in seconds, looked at again and again for the figures."""
+"""How far the tables are behind the log, in records and in seconds, looked at again and again for the metrics."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ class LagClock:
 
 
 class Following:
-    """Asks the log again and again where it ends. Belongs to the event loop that `run` is run in; the figures may be
+    """Asks the log again and again where it ends. Belongs to the event loop that `run` is run in; the metrics may be
     read from it as well. While the log cannot be asked, the last answer stays."""
 
     def __init__(

@@ -14,14 +14,14 @@ from prometheus_client import CollectorRegistry
 
 from runstream.errors import InvalidSetting
 from runstream_infra.cluster.disks import StoreDisks
-from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, timed
 from runstream_infra.cluster.following import Following
+from runstream_infra.cluster.metrics import GatewayProcessMetrics, QueryMetrics, WorkerMetrics, timed
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.listening import StartFailed, guarded_runner, listen, stop_on_signals
+from runstream_infra.maintenance import maintain
 from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.status import add_status
-from runstream_infra.upkeep import keep_up
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.log.kafka.brokers import BrokerWatch, ask_brokers
 from runstream_ingest.log.kafka.reader import KafkaReader
@@ -92,7 +92,7 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
         _run_within(stack, _find_store(settings, visibility, stack))
 
         app, registry = _application(settings, {"brokers": _watched_brokers(settings, stack)})
-        registry.register(GatewayProcessFigures(log, visibility))
+        registry.register(GatewayProcessMetrics(log, visibility))
         assets = settings.open_assets()
         lookup = StoreLookup(lambda: visibility.store)
         gateway = add_gateway(
@@ -130,7 +130,7 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
         app, registry = _application(settings, {"store": store_ready})
         disks = StoreDisks(store)
         _run_within(stack, disks.run())
-        registry.register(QueryFigures(following, visibility, disks))
+        registry.register(QueryMetrics(following, visibility, disks))
         app.middlewares.insert(0, timed(registry))
         add_status(app, log=log, store=store, visibility=visibility, data_dir=None, settings=settings)
         assets, limits = settings.open_assets(), settings.limits.query
@@ -174,7 +174,7 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         stack.push_async_callback(workers.close)
         following = Following(log, progress.visible)
         _run_within(stack, following.run())
-        _run_within(stack, keep_up(store, settings.store.engine_profile))
+        _run_within(stack, maintain(store, settings.store.engine_profile))
 
         def committed() -> dict[int, int]:
             visible = progress.visible().offsets
@@ -190,7 +190,7 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
 
         checks = {"brokers": _watched_brokers(settings, stack), "group": group_ready, "workers": workers_ready}
         app, registry = _application(settings, checks)
-        registry.register(WorkerFigures(workers, following))
+        registry.register(WorkerMetrics(workers, following))
         async with _listening(app, registry, settings, on_ready):
             await _member_until(group, stop)
     return 1 if deaths or group.crashed else 0

@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a statement gave: its bytes, and the figures that ClickHouse's summary has."""
+    """What a statement gave: its bytes, and the metrics that ClickHouse's summary has."""
 
     body: bytes
     read_rows: int

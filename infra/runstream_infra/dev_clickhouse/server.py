@@ -172,10 +172,10 @@ def _request(request: web.Request, asked: Mapping[str, str], statement: str | In
 
 
 def _summary(answer: Answer) -> str:
-    figures = {
+    metrics = {
         "read_rows": answer.read_rows,
         "read_bytes": answer.read_bytes,
         "written_rows": answer.written_rows,
         "written_bytes": answer.written_bytes,
     }
-    return json.dumps({name: str(value) for name, value in figures.items()})
+    return json.dumps({name: str(value) for name, value in metrics.items()})

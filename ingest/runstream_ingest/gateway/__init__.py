@@ -5,11 +5,11 @@
 `writers`   where every writer stands, and who may append now
 `pressure`  how much the gateway takes in at once; `shares` divides it
 `append`, `commands`, `assets`  the handlers
-`figures`   what is counted
+`metrics`   what is counted
 """
 
-from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 
-__all__ = ["GatewayFigures", "GatewaySettings", "add_gateway"]
+__all__ = ["GatewayMetrics", "GatewaySettings", "add_gateway"]

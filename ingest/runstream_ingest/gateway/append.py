@@ -10,7 +10,6 @@ from pydantic_core import to_json
 
 from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES, receipt_of
-from runstream_ingest.gateway.figures import GatewayFigures
 from runstream_ingest.gateway.frames import (
     BadFrame,
     Sent,
@@ -20,6 +19,7 @@ from runstream_ingest.gateway.frames import (
     frames_by_writer,
     verdict,
 )
+from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.rights import WriterRights
 from runstream_ingest.gateway.settings import GatewaySettings
@@ -39,10 +39,10 @@ _MAX_PLAIN_FRAMES: Final = 200
 class Appender:
     """Hands records to the log, and measures that. Shared by frames and commands."""
 
-    def __init__(self, log: LogWriter, pressure: Pressure, figures: GatewayFigures) -> None:
+    def __init__(self, log: LogWriter, pressure: Pressure, metrics: GatewayMetrics) -> None:
         self._log = log
         self._pressure = pressure
-        self._figures = figures
+        self._metrics = metrics
 
     async def append(self, records: Sequence[tuple[bytes, bytes]]) -> Positions:
         """Returns when the records are durable. Raises LogUnavailable."""
@@ -50,8 +50,8 @@ class Appender:
             return Positions()
         start_s = time.perf_counter()
         positions = await self._log.append(records)
-        self._figures.append_s.observe(time.perf_counter() - start_s)
-        self._figures.frames.inc(len(records))
+        self._metrics.append_s.observe(time.perf_counter() - start_s)
+        self._metrics.frames.inc(len(records))
         self._pressure.appended(positions)
         return positions
 
@@ -64,19 +64,19 @@ class FramesHandler:
         appender: Appender,
         pressure: Pressure,
         settings: GatewaySettings,
-        figures: GatewayFigures,
+        metrics: GatewayMetrics,
         rights: WriterRights,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._appender = appender
         self._pressure = pressure
         self._settings = settings
-        self._figures = figures
+        self._metrics = metrics
         self._rights = rights
         self._monotonic_s = monotonic_s
         self._writers = Writers(settings.remembered_writers)
-        self._received_bytes = figures.received_bytes.labels("frames")
-        figures.writers.set_function(lambda: len(self._writers))
+        self._received_bytes = metrics.received_bytes.labels("frames")
+        metrics.writers.set_function(lambda: len(self._writers))
 
     async def __call__(self, request: web.Request, principal: Principal) -> web.Response:
         limit = self._settings.max_request_bytes
@@ -104,7 +104,7 @@ class FramesHandler:
         try:
             return frames_by_writer(memoryview(body), self._settings.max_frames_per_request)
         except BadFrame as error:
-            self._figures.invalid.inc()
+            self._metrics.invalid.inc()
             detail = f"{error}. Nothing of the request was taken."
             problem = Problem(422, "invalid-frame", "A frame cannot be used", detail, position=error.position)
             if error.writer_id is not None:
@@ -151,9 +151,9 @@ class FramesHandler:
                 writer.next_seq = found.next_seq
                 writer.positions = positions
         if duplicates:
-            self._figures.duplicates.inc(duplicates)
+            self._metrics.duplicates.inc(duplicates)
         if left_out:
-            self._figures.heartbeats_left_out.inc(left_out)
+            self._metrics.heartbeats_left_out.inc(left_out)
         return {
             "positions": str(answered),
             "writers": {writer_id: found.next_seq for writer_id, found in verdicts.items()},
@@ -171,7 +171,7 @@ class FramesHandler:
         key = writer.key or frames[0].header.key
         for frame in frames:
             if frame.header.key != key:
-                self._figures.invalid.inc()
+                self._metrics.invalid.inc()
                 raise Problem(
                     422,
                     "writer-of-another-run",
@@ -185,7 +185,7 @@ class FramesHandler:
         expected = {writer_id: found.gap for writer_id, found in verdicts.items() if found.gap is not None}
         if not expected:
             return
-        self._figures.gaps.inc(len(expected))
+        self._metrics.gaps.inc(len(expected))
         some = ", ".join(f"{writer_id} at {seq}" for writer_id, seq in list(expected.items())[:3])
         raise Problem(
             409,

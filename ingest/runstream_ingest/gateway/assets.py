@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from runstream.events.protocol import ACKNOWLEDGES, ASSET_HEADER, asset_mark
-from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_service.assets import AssetStorage, AssetTooLarge, check_sha256
@@ -16,12 +16,12 @@ class AssetsHandler:
     """Both handlers."""
 
     def __init__(
-        self, storage: AssetStorage, pressure: Pressure, settings: GatewaySettings, figures: GatewayFigures
+        self, storage: AssetStorage, pressure: Pressure, settings: GatewaySettings, metrics: GatewayMetrics
     ) -> None:
         self._storage = storage
         self._pressure = pressure
         self._settings = settings
-        self._figures = figures
+        self._metrics = metrics
 
     async def head(self, request: web.Request) -> web.Response:
         """200 with its size as Content-Length, and both in ASSET_HEADER, if the asset is there, else 404: what a sender
@@ -54,5 +54,5 @@ class AssetsHandler:
 
     async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:
         async for chunk in unpacked_chunks(request, self._settings.max_asset_bytes, self._settings.pace):
-            self._figures.received_bytes.labels("assets").inc(len(chunk))
+            self._metrics.received_bytes.labels("assets").inc(len(chunk))
             yield chunk

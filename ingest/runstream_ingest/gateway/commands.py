@@ -11,7 +11,7 @@ from runstream.events.control import ControlEvent, RunEvent, encode_event, key_o
 from runstream.events.names import check_key, check_run_id
 from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES
-from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.rights import WriterRights
 from runstream_ingest.gateway.settings import GatewaySettings
@@ -52,13 +52,13 @@ class CommandsHandler:
         writer: CommandWriter,
         pressure: Pressure,
         settings: GatewaySettings,
-        figures: GatewayFigures,
+        metrics: GatewayMetrics,
         rights: WriterRights,
     ) -> None:
         self._writer = writer
         self._pressure = pressure
         self._settings = settings
-        self._figures = figures
+        self._metrics = metrics
         self._rights = rights
 
     async def __call__(self, request: web.Request, principal: Principal) -> web.Response:
@@ -72,7 +72,7 @@ class CommandsHandler:
         settings = self._settings
         with self._pressure.admitted(request, "other") as hold:
             body = await read_body(request, settings.max_commands_bytes, settings.pace, hold.grow)
-            self._figures.received_bytes.labels("commands").inc(len(body))
+            self._metrics.received_bytes.labels("commands").inc(len(body))
             try:
                 members = await read_json(body, settings.max_json_items, hold.grow)
             except ValueError as error:

@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 from aiohttp import web
 
 from runstream.events.positions import Positions
-from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.shares import Shares, accounts_of
 from runstream_service.problems import Problem
@@ -23,13 +23,13 @@ _UPLOADS: Final = "uploads"
 class Pressure:
     """What requests hold, and how far the read models are behind. Used from one event loop."""
 
-    def __init__(self, settings: GatewaySettings, visibility: Visibility, figures: GatewayFigures) -> None:
+    def __init__(self, settings: GatewaySettings, visibility: Visibility, metrics: GatewayMetrics) -> None:
         def shares(capacity: int) -> Shares:
             return Shares(capacity, settings.key_share_percent, settings.address_share_percent)
 
         self._settings = settings
         self._visibility = visibility
-        self._figures = figures
+        self._metrics = metrics
         self._bytes: dict[Purpose, Shares] = {
             "frames": shares(settings.max_in_flight_bytes),
             "other": shares(int(settings.max_in_flight_bytes * settings.other_in_flight_share)),
@@ -37,7 +37,7 @@ class Pressure:
         self._uploads = shares(settings.max_uploads)
         self._waiting = shares(settings.max_waiting)
         self._appended = Positions()
-        figures.in_flight_bytes.set_function(lambda: sum(shares.held for shares in self._bytes.values()))
+        metrics.in_flight_bytes.set_function(lambda: sum(shares.held for shares in self._bytes.values()))
 
     def admitted(self, request: web.Request, purpose: Purpose) -> "Hold":
         """Return what the request holds until the end of a `with` block: nothing at first. Raises Problem (429)."""
@@ -73,7 +73,7 @@ class Pressure:
         if self._visibility.visible().covers(positions):
             return True
         if self._waiting.refusal(1, accounts) is not None:
-            self._figures.not_waited.inc()
+            self._metrics.not_waited.inc()
             return False
         self._waiting.take(1, accounts)
         try:
@@ -94,7 +94,7 @@ class Pressure:
         return sum(max(0, offset - visible.get(partition, -1)) for partition, offset in self._appended)
 
     def _busy(self, cause: str, detail: str) -> Problem:
-        self._figures.pressed_back.labels(cause).inc()
+        self._metrics.pressed_back.labels(cause).inc()
         title = "The gateway takes nothing more at the moment"
         return Problem(429, "busy", title, detail, retry_after_s=self._settings.retry_after_s, cause=cause)
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from runstream_ingest.gateway.append import Appender, FramesHandler
 from runstream_ingest.gateway.assets import AssetsHandler
 from runstream_ingest.gateway.commands import Commands, CommandsHandler
-from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.responses import Acknowledgement, CommandAnswer, StoredAsset
 from runstream_ingest.gateway.rights import WriterRights
@@ -42,7 +42,7 @@ class Gateway:
 
     appender: Appender
     pressure: Pressure
-    figures: GatewayFigures
+    metrics: GatewayMetrics
     settings: GatewaySettings
 
 
@@ -51,7 +51,7 @@ class _Handlers:
     frames: FramesHandler
     commands: CommandsHandler
     assets: AssetsHandler
-    figures: GatewayFigures
+    metrics: GatewayMetrics
 
 
 async def take_frames(handlers: _Handlers, call: Call[None]) -> web.Response:
@@ -125,21 +125,21 @@ def add_gateway(
     """Add ROUTES to an application, which is to have `problem_middleware` and `auth_middleware`.
 
     The application uses the log, the storage and the visibility, and closes none of them. `lookup` tells where runs
-    are, for principals that may not write everywhere. Figures go into `registry`
+    are, for principals that may not write everywhere. Metrics go into `registry`
     (a new one if it is None).
     """
-    figures = GatewayFigures(registry if registry is not None else CollectorRegistry())
-    pressure = Pressure(settings, visibility, figures)
-    appender = Appender(log, pressure, figures)
+    metrics = GatewayMetrics(registry if registry is not None else CollectorRegistry())
+    pressure = Pressure(settings, visibility, metrics)
+    appender = Appender(log, pressure, metrics)
     rights = WriterRights(lookup, settings.remembered_writers)
     handlers = _Handlers(
-        FramesHandler(appender, pressure, settings, figures, rights),
-        CommandsHandler(CommandWriter(appender), pressure, settings, figures, rights),
-        AssetsHandler(assets, pressure, settings, figures),
-        figures,
+        FramesHandler(appender, pressure, settings, metrics, rights),
+        CommandsHandler(CommandWriter(appender), pressure, settings, metrics, rights),
+        AssetsHandler(assets, pressure, settings, metrics),
+        metrics,
     )
     add_routes(app, ROUTES, lambda route: _counted(route, handlers))
-    return Gateway(appender, pressure, figures, settings)
+    return Gateway(appender, pressure, metrics, settings)
 
 
 def _counted(route: Route, handlers: _Handlers) -> Handler:
@@ -147,7 +147,7 @@ def _counted(route: Route, handlers: _Handlers) -> Handler:
 
     @cache  # of few statuses; finding the counter costs more than counting
     def requests(status: int) -> Counter:
-        return handlers.figures.requests.labels(label, str(status))
+        return handlers.metrics.requests.labels(label, str(status))
 
     async def handle(request: web.Request) -> web.StreamResponse:
         status = 500

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runstream_infra.cluster.settings import RoleSettings
-from runstream_infra.figures import CAUSES
+from runstream_infra.metrics import CAUSES
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_service.settings import known_settings

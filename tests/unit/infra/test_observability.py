@@ -14,9 +14,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from runstream.events.positions import Positions
-from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, timed
 from runstream_infra.cluster.following import Following
-from runstream_ingest.gateway.figures import GatewayFigures
+from runstream_infra.cluster.metrics import GatewayProcessMetrics, QueryMetrics, WorkerMetrics, timed
+from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_processors.store.health import Disk
 from runstream_processors.worker.loop import Worker
 from runstream_service.metrics import key_counter, process_registry
@@ -45,12 +45,12 @@ def exported() -> dict[str, frozenset[str]]:
     gateway, folding, query = process_registry(), process_registry(), process_registry()
     for registry in (gateway, folding, query):
         key_counter(registry)
-    GatewayFigures(gateway)
-    gateway.register(GatewayProcessFigures(SimpleNamespace(pending_bytes=1), visibility))  # type: ignore[arg-type]
-    folding.register(WorkerFigures(SimpleNamespace(workers={0: worker}, counts=worker.counts), following))  # type: ignore[arg-type]
+    GatewayMetrics(gateway)
+    gateway.register(GatewayProcessMetrics(SimpleNamespace(pending_bytes=1), visibility))  # type: ignore[arg-type]
+    folding.register(WorkerMetrics(SimpleNamespace(workers={0: worker}, counts=worker.counts), following))  # type: ignore[arg-type]
     disks: Any = SimpleNamespace(found=(Disk("host", "default", 1, 2),))
     timed(query)
-    query.register(QueryFigures(following, visibility, disks))
+    query.register(QueryMetrics(following, visibility, disks))
     return {name: labels for registry in (gateway, folding, query) for name, labels in samples_of(registry)}
 
 

@@ -10,10 +10,10 @@ import re
 import pytest
 
 from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.migrate import SchemaMismatch, migrate, shipped
 from runstream_processors.store.profiles import EMBEDDED, PLAIN, EngineProfile
 from runstream_processors.store.tables import TABLES, TOKENS_REMEMBERED
-from runstream_processors.store.upkeep import complete_roll_up
 from runstream_service.store import StoreInvalid
 
 REPLICATED = EngineProfile("replicated")

@@ -8,8 +8,8 @@ import numpy as np
 
 from runstream_model.columns import Coded, ColumnData
 from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.tables import column_names, encode_columns
-from runstream_processors.store.upkeep import complete_roll_up
 
 VIEW = """
 SELECT run, metric, intDiv(intDiv(step, 256), 3) AS bucket, min(step) AS first_step, max(step) AS last_step,

@@ -17,9 +17,9 @@ import runstream_model
 import runstream_processors
 from runstream.events.positions import Positions
 from runstream_infra.cluster.disks import StoreDisks
-from runstream_infra.cluster.figures import GatewayProcessFigures, QueryFigures, WorkerFigures, store_figure, timed
 from runstream_infra.cluster.following import Following, LagClock
-from runstream_infra.figures import CAUSES
+from runstream_infra.cluster.metrics import GatewayProcessMetrics, QueryMetrics, WorkerMetrics, store_metric, timed
+from runstream_infra.metrics import CAUSES
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.health import Disk
 from runstream_service.log import LogUnavailable
@@ -109,7 +109,7 @@ async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows(monkeyp
         workers={1: worker(), 2: worker(resumed=False, trouble="the store is away"), 3: worker()},
         counts=counts(records=7, overtaken=1),
     )
-    registry = shown(WorkerFigures(workers, following))  # type: ignore[arg-type]
+    registry = shown(WorkerMetrics(workers, following))  # type: ignore[arg-type]
     value = registry.get_sample_value
     assert value("runstream_worker_partitions") == 3
     assert value("runstream_worker_records_total") == 7
@@ -125,7 +125,7 @@ async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows(monkeyp
 async def test_every_cause_of_quarantine_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     following = await followed(Positions(), {}, monkeypatch=monkeypatch)
     counted = counts(quarantined={"fold_error": 2, "of_tomorrow": 1})
-    registry = shown(WorkerFigures(SimpleNamespace(workers={0: worker()}, counts=counted), following))  # type: ignore[arg-type]
+    registry = shown(WorkerMetrics(SimpleNamespace(workers={0: worker()}, counts=counted), following))  # type: ignore[arg-type]
     found = {cause: registry.get_sample_value("runstream_quarantined_total", {"cause": cause}) for cause in CAUSES}
     assert found == {cause: 2 if cause == "fold_error" else 0 for cause in CAUSES}
     assert registry.get_sample_value("runstream_quarantined_total", {"cause": "of_tomorrow"}) == 1
@@ -147,7 +147,7 @@ async def test_a_query_server_tells_of_all_partitions_once_it_has_looked(monkeyp
     following = await followed(Positions({0: 1}), {0: 4, 1: 2}, away, monkeypatch=monkeypatch)
     visibility = SimpleNamespace(trouble="it has not looked into the store yet", looked_at_s=None)
     disks = SimpleNamespace(found=(Disk("clickhouse-0", "default", 5, 9),))
-    registry = shown(QueryFigures(following, visibility, disks))  # type: ignore[arg-type]
+    registry = shown(QueryMetrics(following, visibility, disks))  # type: ignore[arg-type]
     of_disk = {"host": "clickhouse-0", "disk": "default"}
     assert registry.get_sample_value("runstream_store_disk_free_bytes", of_disk) == 5
     assert registry.get_sample_value("runstream_store_disk_bytes", of_disk) == 9
@@ -175,13 +175,13 @@ def test_a_store_that_errs_or_hangs_is_not_reachable(
     trouble: str | None, looked_at_s: float | None, reached: int
 ) -> None:
     visibility = SimpleNamespace(trouble=trouble, looked_at_s=looked_at_s)
-    [sample] = store_figure(visibility, lambda: 101.0).samples  # type: ignore[arg-type]
+    [sample] = store_metric(visibility, lambda: 101.0).samples  # type: ignore[arg-type]
     assert sample.value == reached
 
 
 def test_a_gateway_tells_what_waits_for_kafka() -> None:
     log, visibility = SimpleNamespace(pending_bytes=123), SimpleNamespace(trouble=None, looked_at_s=time.monotonic())
-    registry = shown(GatewayProcessFigures(log, visibility))  # type: ignore[arg-type]
+    registry = shown(GatewayProcessMetrics(log, visibility))  # type: ignore[arg-type]
     assert registry.get_sample_value("runstream_log_pending_bytes") == 123
     assert registry.get_sample_value("runstream_store_reachable") == 1
 

@@ -1,4 +1,4 @@
-"""Figures of a cluster's processes for Prometheus, read when they are asked for.
+"""Metrics of a cluster's processes for Prometheus, read when they are asked for.
 
 Workers and query servers both say how far the partitions are behind: workers for those that they fold, query servers
 for all, so that it can be seen when nobody folds one. Take the maximum over processes, not the sum.
@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.visibility import StoreVisibility
-from runstream_infra.figures import pending_figure, position_figures, worker_figures
+from runstream_infra.metrics import pending_metric, position_metrics, worker_metrics
 from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_service.auth import OPEN_PATHS
@@ -28,7 +28,7 @@ _LOOKED_LATELY_S: Final = 15.0
 _ANSWER_BUCKETS_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
-class WorkerFigures(Collector):
+class WorkerMetrics(Collector):
     """What this process's workers did since the start, and how far behind their partitions are."""
 
     def __init__(self, workers: PartitionWorkers, following: Following) -> None:
@@ -38,7 +38,7 @@ class WorkerFigures(Collector):
     def collect(self) -> Iterable[Metric]:
         running = dict(self._workers.workers)
         counts = self._workers.counts
-        yield from worker_figures(counts, running.values())
+        yield from worker_metrics(counts, running.values())
         yield GaugeMetricFamily("runstream_worker_partitions", "Partitions that this process folds.", len(running))
         yield CounterMetricFamily(
             "runstream_worker_overtaken",
@@ -47,12 +47,12 @@ class WorkerFigures(Collector):
         )
         # A worker that has not found its place yet does not know how far the tables are.
         known = self._following.visible().offsets
-        yield from lag_figures(
+        yield from lag_metrics(
             self._following, [part for part, worker in running.items() if worker.resumed or part in known]
         )
 
 
-class QueryFigures(Collector):
+class QueryMetrics(Collector):
     """How far behind all partitions are, as a query server sees it; whether the store answers, and its room."""
 
     def __init__(self, following: Following, visibility: StoreVisibility, disks: StoreDisks) -> None:
@@ -61,9 +61,9 @@ class QueryFigures(Collector):
         self._disks = disks
 
     def collect(self) -> Iterable[Metric]:
-        yield store_figure(self._visibility)
+        yield store_metric(self._visibility)
         if self._visibility.looked_at_s is not None:
-            yield from lag_figures(self._following, self._following.ends)
+            yield from lag_metrics(self._following, self._following.ends)
         labels = ("host", "disk")
         free = GaugeMetricFamily("runstream_store_disk_free_bytes", "Room on the store's disks.", labels=labels)
         total = GaugeMetricFamily("runstream_store_disk_bytes", "Size of the store's disks.", labels=labels)
@@ -97,7 +97,7 @@ def timed(registry: CollectorRegistry, monotonic_s: Callable[[], float] = time.m
     return time_request
 
 
-class GatewayProcessFigures(Collector):
+class GatewayProcessMetrics(Collector):
     """What waits for Kafka's acknowledgement, and whether this gateway reaches the store."""
 
     def __init__(self, log: KafkaWriter, visibility: StoreVisibility) -> None:
@@ -105,13 +105,13 @@ class GatewayProcessFigures(Collector):
         self._visibility = visibility
 
     def collect(self) -> Iterable[Metric]:
-        yield store_figure(self._visibility)
-        yield pending_figure(self._log.pending_bytes)
+        yield store_metric(self._visibility)
+        yield pending_metric(self._log.pending_bytes)
 
 
-def lag_figures(following: Following, parts: Collection[int]) -> Iterable[Metric]:
+def lag_metrics(following: Following, parts: Collection[int]) -> Iterable[Metric]:
     """By partition: ends, what is visible, and how far behind that is in records and in seconds."""
-    yield from position_figures({part: following.ends.get(part, 0) for part in parts}, following.visible())
+    yield from position_metrics({part: following.ends.get(part, 0) for part in parts}, following.visible())
     lag = GaugeMetricFamily(
         "runstream_lag_seconds",
         "For how long the oldest record that is not in every table yet has been seen in the log.",
@@ -122,7 +122,7 @@ def lag_figures(following: Following, parts: Collection[int]) -> Iterable[Metric
     yield lag
 
 
-def store_figure(visibility: StoreVisibility, monotonic_s: Callable[[], float] = time.monotonic) -> Metric:
+def store_metric(visibility: StoreVisibility, monotonic_s: Callable[[], float] = time.monotonic) -> Metric:
     """Whether the last look into the store worked, and not long ago: a store that hangs gives no error for a minute."""
     looked_at_s = visibility.looked_at_s
     reached = visibility.trouble is None and looked_at_s is not None and monotonic_s() - looked_at_s < _LOOKED_LATELY_S

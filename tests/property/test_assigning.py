@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runstream_infra.placing import NewPlaces, Placed, SamePlaces
+from runstream_infra.assigning import NewPlaces, Placed, SamePlaces
 from runstream_service.log import Record
 
 PARTITIONS = st.integers(1, 5)

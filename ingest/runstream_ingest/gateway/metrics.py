@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 _LATENCY_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-class GatewayFigures:
+class GatewayMetrics:
     """The counters of one gateway; one a registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -1,4 +1,4 @@
-"""The worker's and the log's figures for Prometheus, read when they are asked for."""
+"""The worker's and the log's metrics for Prometheus, read when they are asked for."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
@@ -22,7 +22,7 @@ CAUSES: Final = (
 )
 
 
-class EmbeddedFigures(Collector):
+class EmbeddedMetrics(Collector):
     """What the worker did since the start, and how far the tables are behind the log."""
 
     def __init__(self, log: EmbeddedLog, worker: Worker, visibility: Visibility) -> None:
@@ -31,19 +31,19 @@ class EmbeddedFigures(Collector):
         self._visibility = visibility
 
     def collect(self) -> Iterable[Metric]:
-        yield from worker_figures(self._worker.counts, [self._worker])
-        yield pending_figure(self._log.pending_bytes)
-        yield from position_figures(self._log.ends(), self._visibility.visible())
+        yield from worker_metrics(self._worker.counts, [self._worker])
+        yield pending_metric(self._log.pending_bytes)
+        yield from position_metrics(self._log.ends(), self._visibility.visible())
 
 
-def pending_figure(pending_bytes: int) -> Metric:
+def pending_metric(pending_bytes: int) -> Metric:
     """What was handed to the log and is not durable yet."""
     return GaugeMetricFamily(
         "runstream_log_pending_bytes", "Bytes handed to the log and not yet durable.", pending_bytes
     )
 
 
-def worker_figures(counts: Counts, running: Collection[Worker]) -> Iterable[Metric]:
+def worker_metrics(counts: Counts, running: Collection[Worker]) -> Iterable[Metric]:
     """Of the workers of a process. `counts`: also of those that have ended, so that counters only grow."""
     yield CounterMetricFamily("runstream_worker_records", "Records folded since the start.", counts.records)
     yield CounterMetricFamily("runstream_worker_points", "Points written since the start.", counts.points)
@@ -66,7 +66,7 @@ def worker_figures(counts: Counts, running: Collection[Worker]) -> Iterable[Metr
     )
 
 
-def position_figures(ends: Mapping[int, int], visible: Positions) -> Iterable[Metric]:
+def position_metrics(ends: Mapping[int, int], visible: Positions) -> Iterable[Metric]:
     """By partition: the last offset of the log, of the tables, and what lies between. `ends`: next offsets."""
     appended = GaugeMetricFamily(
         "runstream_log_last_offset", "Offset of the last durable record.", labels=("partition",)

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from typing import Final
 
+from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.profiles import PLAIN, EngineProfile
-from runstream_processors.store.upkeep import complete_roll_up
 from runstream_service.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 _EVERY_S: Final = 300.0
 
 
-async def keep_up(store: Store, profile: EngineProfile = PLAIN) -> None:
+async def maintain(store: Store, profile: EngineProfile = PLAIN) -> None:
     """For ever. A failure only means: next time. Several processes may do it for the same tables: twice is no harm."""
     while True:
         await asyncio.sleep(_EVERY_S)

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from runstream_infra.upkeep import keep_up
+from runstream_infra.maintenance import maintain
 from runstream_service.store import StoreUnavailable
 
 
 async def test_a_store_that_is_away_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("runstream_infra.upkeep._EVERY_S", 0.0)
+    monkeypatch.setattr("runstream_infra.maintenance._EVERY_S", 0.0)
     answers: list[StoreUnavailable | dict[str, list[SimpleNamespace]]] = [
         StoreUnavailable("it is away"),
         {"parts": [SimpleNamespace(as_py=lambda: 3)]},
@@ -33,7 +33,7 @@ async def test_a_store_that_is_away_is_asked_again(
         await asyncio.Event().wait()
 
     with caplog.at_level(logging.WARNING):
-        task = asyncio.create_task(keep_up(SimpleNamespace(query=query, command=command)))  # type: ignore[arg-type]
+        task = asyncio.create_task(maintain(SimpleNamespace(query=query, command=command)))  # type: ignore[arg-type]
         await asyncio.wait_for(commanded.wait(), 120)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

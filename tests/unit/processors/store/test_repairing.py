@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from runstream_processors.store import chdb, mending
+from runstream_processors.store import chdb, repairing
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.mending import MendingStore
+from runstream_processors.store.repairing import SelfRepairingStore
 from runstream_processors.store.tables import column_names, encode_rows
 from runstream_service.store import StoreCorrupt, StoreUnavailable
 
@@ -23,19 +23,19 @@ BLOCK = encode_rows("events", [ROW])
 ASIDE = "store.damaged-20260203T040506"
 
 
-async def insert(store: MendingStore | ChdbStore) -> None:
+async def insert(store: SelfRepairingStore | ChdbStore) -> None:
     await store.insert("events", column_names("events"), BLOCK, 1)
 
 
-async def rows(store: MendingStore) -> int:
+async def rows(store: SelfRepairingStore) -> int:
     return int((await store.query("SELECT count() AS n FROM events"))["n"][0].as_py())
 
 
-async def opened(folder: Path, whole_log: bool = True) -> MendingStore:
+async def opened(folder: Path, whole_log: bool = True) -> SelfRepairingStore:
     async def reaches_back() -> bool:
         return whole_log
 
-    return await MendingStore.open(
+    return await SelfRepairingStore.open(
         folder / "store", reaches_back=reaches_back, clock=lambda: datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
     )
 
@@ -66,13 +66,13 @@ def full_after_the_block(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-async def lose_a_write(store: MendingStore | ChdbStore) -> None:
+async def lose_a_write(store: SelfRepairingStore | ChdbStore) -> None:
     with pytest.raises(StoreCorrupt, match=r"the engine lost [0-9]+ writes to its files"):
         await insert(store)
 
 
 @contextmanager
-def watched(store: MendingStore) -> Iterator[None]:
+def watched(store: SelfRepairingStore) -> Iterator[None]:
     watch = asyncio.create_task(store.watch())
     try:
         yield
@@ -88,7 +88,7 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("not within a minute")
 
 
-async def insert_when_mended(store: MendingStore) -> None:
+async def insert_when_mended(store: SelfRepairingStore) -> None:
     for _ in range(6000):
         try:
             return await insert(store)
@@ -195,7 +195,7 @@ async def test_a_damaged_store_stays_if_there_is_no_room_for_another(
 async def test_a_full_disk_is_read_from_until_there_is_room_to_mend(
     tmp_path: Path, free_bytes: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mending, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(repairing, "_LOOK_EVERY_S", 0.01)
     store = await opened(tmp_path)
     with full_after_the_block(monkeypatch):
         await lose_a_write(store)
@@ -213,7 +213,7 @@ async def test_a_full_disk_is_read_from_until_there_is_room_to_mend(
 async def test_a_disk_that_is_nearly_full_takes_no_inserts_and_no_merges(
     tmp_path: Path, free_bytes: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mending, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(repairing, "_LOOK_EVERY_S", 0.01)
     commands: list[str] = []
     command = ChdbStore.command
 

@@ -52,7 +52,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class MendingStore:
+class SelfRepairingStore:
     """`runstream_service.store.Store` on the generation that serves in a directory of chDB's, and with `watch`.
 
     While it is opened anew every call raises StoreUnavailable, and those that run may. All coroutines of `Store` may
@@ -195,7 +195,7 @@ class MendingStore:
             try:
                 await self._look(ask=looks % _ASK_EVERY_LOOKS == 0)
             except (StoreError, OSError) as error:
-                logger.warning("the store needs mending, the next try is in %.0f s: %s", _RETRY_S, error)
+                logger.warning("the store needs repair, the next try is in %.0f s: %s", _RETRY_S, error)
                 await asyncio.sleep(_RETRY_S)
 
     def _opened_databases(self) -> EngineDatabases:
@@ -268,28 +268,28 @@ class MendingStore:
 
 
 class DatabaseStore:
-    """`runstream_service.store.Store` on one database of a MendingStore, whichever serves."""
+    """`runstream_service.store.Store` on one database of a SelfRepairingStore, whichever serves."""
 
-    def __init__(self, store: MendingStore, database: str) -> None:
+    def __init__(self, store: SelfRepairingStore, database: str) -> None:
         self._store = store
         self.database = database
 
     async def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.WORKER
     ) -> pa.Table:
-        """See `MendingStore.query`."""
+        """See `SelfRepairingStore.query`."""
         return await self._store.query(sql, parameters, of=of, database=self.database)
 
     async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
-        """See `MendingStore.insert`."""
+        """See `SelfRepairingStore.insert`."""
         await self._store.insert(table, columns, block, rows, token=token, database=self.database)
 
     async def command(self, sql: str) -> None:
-        """See `MendingStore.command`."""
+        """See `SelfRepairingStore.command`."""
         await self._store.command(sql, database=self.database)
 
     async def close(self) -> None:
-        """Do nothing: `MendingStore.close` closes all databases."""
+        """Do nothing: `SelfRepairingStore.close` closes all databases."""
 
 
 def _free_bytes(directory: Path) -> int:
