@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from runstream.events.frame import Frame, decode_frame, encode_frame, encode_rows
-from runstream_model.exact_sum import ExactSums, peeled
+from runstream_model.exact_sum import SQUARES_WINDOW, SUM_WINDOW, ExactSums
+from runstream_model.moments import peeled
 from runstream_model.points import Accepted, PointBatch, collect
 from runstream_model.summaries import SummaryFold
 
@@ -105,16 +106,18 @@ def measure(shape: Shape, repeat: int) -> dict[str, float | int | str]:
 
 
 def summing(batch: PointBatch, series: int) -> Callable[[], None]:
-    """The exact sum alone, over series of equal length."""
-    sums = ExactSums()
+    """The exact sums of values and squares alone, over series of equal length."""
+    sums, squares = ExactSums(SUM_WINDOW), ExactSums(SQUARES_WINDOW)
     sums.reserve(series)
+    squares.reserve(series)
     length = np.full(series, batch.points // series)
     values = batch.values[: int(length.sum())]
     largest = np.abs(values).reshape(series, -1).max(axis=1)
 
     def add() -> None:
         for amounts in peeled(values, length, largest):
-            sums.add(np.arange(series), amounts)
+            sums.add(np.arange(series), amounts.sums)
+            squares.add(np.arange(series), amounts.squares)
 
     return add
 

@@ -3,5 +3,5 @@
 `seen`       which sequence numbers of a writer are folded
 `points`     frames -> the points of a batch, as columns
 `summaries`  what is known of each (run, metric)
-`exact_sum`  the sum of floats without rounding
+`exact_sum`  sums without rounding; `moments`: of values and their squares
 """

@@ -1,14 +1,13 @@
-"""Sums of float64 without rounding, for many series at once.
+"""Sums of numbers without rounding, for many series at once.
 
 A sum is kept as integers on a fixed grid: sum(digit[i] * 2**(26 * (base + i))). Integer addition neither rounds nor
-cares for order or grouping, so any way through the same values gives the same number, and it is rounded once, to
-the nearest float (ties to even), when it is read: what `math.fsum` returns. docs/design/summaries.md has the proof
-of each step and its cost.
+cares for order or grouping, so any way through the same numbers gives the same sum, and it is rounded once, to the
+nearest float (ties to even), when it is read: what `math.fsum` returns. docs/design/summaries.md has the proof of each
+step and its cost.
 
-`peeled` turns values into amounts on the grid; `ExactSums` holds the sums. Only finite values come here.
+`runstream_model.moments` turns values and their squares into amounts on the grid; `ExactSums` holds the sums.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,41 +22,36 @@ I64 = npt.NDArray[np.int64]
 #: A bin is 26 bits wide: half of a float's digits, and a third of an int64, so that sums of digits have room.
 BIN_BITS: Final = 26
 _MASK: Final = (1 << BIN_BITS) - 1
-#: What is peeled at once: values scaled to at most 2**52, of which 2**10 add up to at most 2**62, in an int64.
-_PEEL_BITS: Final = 52
-_PIECE_POINTS: Final = 1 << 10
-#: Below this bin the scale 2**(-26 * bin) would be beyond the largest float (26 * 39 = 1014 still is not).
-_LOWEST_FIRST_BIN: Final = -38
 
-#: Bins of a series kept as an array; what is loaded takes six, which leaves two for what comes. Six bins are 156 bits:
-#: with 53 bits of a value and 30 of a count, values of one series may differ by a factor of 2**47 wherever the bins'
-#: borders fall. Others are wide.
-WINDOW: Final = 8
-_STORED_WINDOW: Final = WINDOW - 2
-#: An amount takes two bins: its low 26 bits, and the rest. A point adds at most 2**26 to either, so a digit has room
-#: for 2**36 points before `read`, which looks, carries it on.
-_AMOUNT_BINS: Final = 2
-_LAST_BEGIN: Final = WINDOW - _AMOUNT_BINS
+#: Bins of a series kept as an array. For the sum of values eight are enough: an amount takes four, which leaves two
+#: below and two above the first. Values whose sizes differ by less than a factor of 2**52 fit. For the sum of squares
+#: an amount takes six, of twelve bins three are below and three above, and values may differ by a factor of 2**39.
+SUM_WINDOW: Final = 8
+SQUARES_WINDOW: Final = 12
+#: What is loaded leaves so many bins for what comes. Sums that need more are kept as a Python integer instead.
+_SPARE_BINS: Final = 2
+#: A point adds less than 2**28 to a digit, so a digit has room for 2**34 points before `read`, which looks, carries it
+#: on.
 _FULL_DIGIT: Final = 1 << 62
-#: Where the first amount of a series begins: one more bin above it, and room for two more peels below.
-_FIRST_BEGIN: Final = 4
-#: Carries of eight digits of 63 bits reach two bins further; the third holds the sign.
-_CARRIED: Final = WINDOW + 3
+#: Carries of digits of 63 bits reach two bins further; the third holds the sign.
+_CARRY_BINS: Final = 3
 
 #: base of a series without a sum, and of one that is kept as a Python integer instead.
 _EMPTY: Final = -(2**30)
 _WIDE: Final = 2**30
-#: Unit of the Python integers: no amount lies below. The least float is 2**-1074, and 26 * -44 = -1144.
-_ORIGIN_BIN: Final = -44
+#: Unit of the Python integers: no amount lies below. That of the square of the least float, 2**-1074, begins at -88.
+_ORIGIN_BIN: Final = -88
+#: More bits than a float has: the last of them stands for all that follow.
+_LEADING_BITS: Final = 62
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """amount[i] * 2**(26 * bin[i]) belongs to the sum of series[i]; series ascend, and may repeat."""
+    """sum(digits[k, i] * 2**(26 * (bin[i] + k))) belongs to the sum of series[i]; series ascend, and may repeat."""
 
     series: I64
     bin: I64
-    amount: I64
+    digits: I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,86 +68,13 @@ class Digits:
     lengths: I64
 
 
-def peeled(values: F64, length: I64, largest: F64) -> Iterator[Amounts]:
-    """The exact sums of adjacent series as amounts on the grid.
-
-    values[points]: finite, series behind series; length[series] >= 1; largest[series]: the largest magnitude in each.
-    Every step splits off the integer part of what is left, scaled, and goes on with the rest until nothing is left:
-    two steps for values of one series that differ by less than a factor of 2**26.
-    """
-    exponent = np.frexp(largest)[1].astype(np.int64)
-    bins = np.maximum(-((_PEEL_BITS - exponent) // BIN_BITS), _LOWEST_FIRST_BIN)
-    if (bins > 0).any():
-        values = values.copy()
-        yield from _peeled_high(values, length, bins)
-    series = np.arange(len(length))
-    scaled = values * _spread(np.ldexp(1.0, -BIN_BITS * bins), length, len(values))
-    steps = 0
-    while True:
-        whole = np.rint(scaled)
-        yield _amounts(whole, series, length, bins)
-        scaled -= whole
-        if not scaled.any():
-            return
-        if steps:
-            # After two steps few points have anything left, as a rule.
-            kept = np.flatnonzero(scaled)
-            scaled = scaled[kept]
-            series, length, bins = _compressed(kept, series, length, bins)
-        steps += 1
-        scaled *= 2.0**_PEEL_BITS
-        bins = bins - _PEEL_BITS // BIN_BITS
-
-
-def _peeled_high(values: F64, length: I64, bins: I64) -> Iterator[Amounts]:
-    """Peel series with values beyond 2**52 down to bin 0; changes `values` and `bins` to what is left.
-
-    Scaling such a value down may lose low bits of others, so here the rest is taken in the values' own scale. The
-    part that is split off is truncated, never rounded up: it cannot overflow.
-    """
-    while (high := np.flatnonzero(bins > 0)).size:
-        of_point = np.repeat(bins > 0, length)
-        shift = np.repeat(BIN_BITS * bins[high], length[high])
-        part = values[of_point]
-        whole = np.trunc(np.ldexp(part, -shift))
-        yield _amounts(whole, high, length[high], bins[high])
-        values[of_point] = part - np.ldexp(whole, shift)
-        bins[high] -= _PEEL_BITS // BIN_BITS
-
-
-def _spread(of_series: F64, length: I64, points: int) -> F64:
-    return of_series if len(of_series) == points else np.repeat(of_series, length)
-
-
-def _compressed(kept: I64, series: I64, length: I64, bins: I64) -> tuple[I64, I64, I64]:
-    """series, length and bins of the points `kept`; series without points go."""
-    ends = np.searchsorted(kept, np.cumsum(length))
-    length = np.diff(ends, prepend=0)
-    some = length > 0
-    return series[some], length[some], bins[some]
-
-
-def _amounts(whole: F64, series: I64, length: I64, bins: I64) -> Amounts:
-    """The sums of `whole` numbers up to 2**52, in pieces short enough for an int64."""
-    integers = whole.astype(np.int64)
-    if len(integers) == len(length):
-        return Amounts(series, bins, integers)
-    begin = np.cumsum(length) - length
-    if int(length.max()) > _PIECE_POINTS:
-        pieces = -(-length // _PIECE_POINTS)
-        first = np.cumsum(pieces) - pieces
-        number = np.arange(int(pieces.sum())) - np.repeat(first, pieces)
-        begin = np.repeat(begin, pieces) + _PIECE_POINTS * number
-        series, bins = np.repeat(series, pieces), np.repeat(bins, pieces)
-    return Amounts(series, bins, np.add.reduceat(integers, begin))
-
-
 class ExactSums:
-    """The sums of series, by slot: 72 bytes a slot. Not thread-safe."""
+    """The sums of series, by slot: 8 bytes a slot and 8 a bin of the window. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int) -> None:
+        self._window = window
         #: digits[place, slot]: neighbouring slots, which are usually touched together, share cache lines.
-        self._digits = np.zeros((WINDOW, 0), np.int64)
+        self._digits = np.zeros((window, 0), np.int64)
         self._base = np.zeros(0, np.int64)
         #: Series whose digits do not fit the window: the sum as a multiple of 2**(26 * _ORIGIN_BIN).
         self._wide: dict[int, int] = {}
@@ -161,7 +82,7 @@ class ExactSums:
     def reserve(self, slots: int) -> None:
         """Have room for slots below `slots`; new ones hold the sum 0."""
         more = slots - len(self._base)
-        self._digits = np.concatenate((self._digits, np.zeros((WINDOW, more), np.int64)), axis=1)
+        self._digits = np.concatenate((self._digits, np.zeros((self._window, more), np.int64)), axis=1)
         self._base = np.concatenate((self._base, np.full(more, _EMPTY)))
 
     def clear(self, slots: I64) -> None:
@@ -175,24 +96,24 @@ class ExactSums:
         """Add amounts of series; series i is slots[i], and no slot occurs twice in `slots`."""
         series, bins, digits = _split(amounts)
         slot = slots if len(series) == len(slots) else slots[series]
+        room = self._window - len(digits)
         base = self._base[slot]
         new = base == _EMPTY
         if new.any():
-            base[new] = self._base[slot[new]] = bins[new] - _FIRST_BEGIN
+            base[new] = self._base[slot[new]] = bins[new] - room // 2
         begin = bins - base
-        fits = (begin >= 0) & (begin <= _LAST_BEGIN)
+        fits = (begin >= 0) & (begin <= room)
         if not fits.all():
             for i in np.flatnonzero(~fits).tolist():
-                amount = int(digits[0][i]) + (int(digits[1][i]) << BIN_BITS)
-                at = int(slot[i])
-                self._put(at, self._as_integer(at) + (amount << (BIN_BITS * (int(bins[i]) - _ORIGIN_BIN))))
-            slot, begin = slot[fits], begin[fits]
-            digits = (digits[0][fits], digits[1][fits])
+                amount = _integer(digits[:, i].tolist(), int(bins[i]) - _ORIGIN_BIN)
+                self._put(int(slot[i]), self._as_integer(int(slot[i])) + amount)
+            slot, begin, digits = slot[fits], begin[fits], digits[:, fits]
         capacity = len(self._base)
         flat = self._digits.reshape(-1)
         at_digit = begin * capacity + slot
-        flat[at_digit] += digits[0]
-        flat[at_digit + capacity] += digits[1]
+        for digit in digits:
+            flat[at_digit] += digit
+            at_digit += capacity
 
     def load(self, slots: I64, sums: Digits) -> None:
         """Set sums to what `read` gave. Raises InvalidState for what it cannot have given."""
@@ -203,14 +124,12 @@ class ExactSums:
             slots.tolist(), sums.exponents.tolist(), sums.lengths.tolist(), ends.tolist(), strict=True
         ):
             lowest = exponent // BIN_BITS
-            if 0 < length <= _STORED_WINDOW:
-                begin = _STORED_WINDOW - length
+            if 0 < length <= self._window - _SPARE_BINS:
+                begin = (self._window - length) // 2
                 self._base[slot] = lowest - begin
-                self._digits[begin:_STORED_WINDOW, slot] = sums.flat[end - length : end]
+                self._digits[begin : begin + length, slot] = sums.flat[end - length : end]
             elif length:
-                digits = sums.flat[end - length : end].tolist()
-                total = sum(digit << (BIN_BITS * place) for place, digit in enumerate(digits))
-                self._put(slot, total << (BIN_BITS * (lowest - _ORIGIN_BIN)))
+                self._put(slot, _integer(sums.flat[end - length : end].tolist(), lowest - _ORIGIN_BIN))
 
     def read(self, slots: I64) -> tuple[Digits, F64]:
         """The exact sums, and the same rounded to the nearest float (beyond the largest: an infinity; zero is 0.0)."""
@@ -218,7 +137,7 @@ class ExactSums:
         for row in np.flatnonzero((abs(digits) >= _FULL_DIGIT).any(axis=0)).tolist():
             self._put(int(slots[row]), self._as_integer(int(slots[row])))
             digits[:, row] = self._digits[:, slots[row]]
-        window = _Normalised(digits, self._base[slots])
+        window = Normalised(digits, self._base[slots])
         rounded, lengths, exponents = window.rounded(), window.lengths(), window.exponents()
         wide = (
             {row: self._wide[slot] for row, slot in enumerate(slots.tolist()) if slot in self._wide}
@@ -239,31 +158,33 @@ class ExactSums:
     def _as_integer(self, slot: int) -> int:
         if slot in self._wide:
             return self._wide[slot]
-        shift = BIN_BITS * (int(self._base[slot]) - _ORIGIN_BIN)
-        return _shifted(sum(digit << (BIN_BITS * i) for i, digit in enumerate(self._digits[:, slot].tolist())), shift)
+        return _integer(self._digits[:, slot].tolist(), int(self._base[slot]) - _ORIGIN_BIN)
 
     def _put(self, slot: int, total: int) -> None:
-        """Keep `total` in the window if it fits there, leaving two bins for what is yet to come."""
+        """Keep `total` in the window if it fits there, leaving bins for what is yet to come."""
         exponent, digits = _digits_of(total)
         self._digits[:, slot] = 0
         self._wide.pop(slot, None)
         if not digits:
             self._base[slot] = _EMPTY
-        elif len(digits) <= _STORED_WINDOW:
-            begin = _STORED_WINDOW - len(digits)
+        elif len(digits) <= self._window - _SPARE_BINS:
+            begin = (self._window - len(digits)) // 2
             self._base[slot] = exponent // BIN_BITS - begin
-            self._digits[begin:_STORED_WINDOW, slot] = digits
+            self._digits[begin : begin + len(digits), slot] = digits
         else:
             self._base[slot] = _WIDE
             self._wide[slot] = total
 
 
-class _Normalised:
-    """Windows with all carries done, as sign and magnitude, place by place: digits[place, row]."""
+class Normalised:
+    """Numbers with all carries done, as sign and magnitude, place by place.
+
+    The number of row i is sum(digits[place, i] * 2**(26 * (base[i] + place))), whatever digits are given.
+    """
 
     def __init__(self, digits: I64, base: I64) -> None:
-        carried = np.zeros((_CARRIED, len(base)), np.int64)
-        carried[:WINDOW] = digits
+        carried = np.zeros((len(digits) + _CARRY_BINS, len(base)), np.int64)
+        carried[: len(digits)] = digits
         _carry(carried)
         self._negative = carried[-1] < 0
         if self._negative.any():
@@ -274,7 +195,7 @@ class _Normalised:
         used = carried != 0
         self._is_zero = ~used.any(axis=0)
         self._low = used.argmax(axis=0)
-        self._high = _CARRIED - 1 - used[::-1].argmax(axis=0)
+        self._high = len(used) - 1 - used[::-1].argmax(axis=0)
 
     def lengths(self) -> I64:
         return np.where(self._is_zero, 0, self._high - self._low + 1)
@@ -284,15 +205,27 @@ class _Normalised:
 
     def write(self, flat: I64, begin: I64) -> None:
         """Write the digits of row i at begin[i]."""
-        place = np.arange(_CARRIED)[:, np.newaxis]
+        place = np.arange(len(self._digits))[:, np.newaxis]
         inside = (place >= self._low) & (place <= self._high) & ~self._is_zero
         at = (begin - self._low + place)[inside]
         flat[at] = np.where(self._negative, -self._digits, self._digits)[inside]
 
     def rounded(self) -> F64:
-        """The nearest floats: the top 62 bits, the last of them set if anything below is not zero, are more than a
-        float's 53, so that the conversion of that integer rounds as the whole number would. A sum below the normal
-        numbers needs no rounding at all, because every float is a multiple of the least one."""
+        """Return the nearest floats.
+
+        The scaling is exact or overflows: a sum below the normal numbers needs no rounding at all, because every float
+        is a multiple of the least one.
+        """
+        size, exponent = self.nearest()
+        with np.errstate(over="ignore"):
+            return np.ldexp(size, exponent)
+
+    def nearest(self) -> tuple[F64, I64]:
+        """Return the numbers rounded to 53 bits, as floats and the exponents of two to multiply them by.
+
+        The top 62 bits, the last of them set if anything below is not zero, are more than a float's 53, so that the
+        conversion of that integer rounds as the whole number would.
+        """
         columns = np.arange(len(self._base))
 
         def digit(below: int) -> I64:
@@ -307,9 +240,8 @@ class _Normalised:
         number = (top << (62 - bits)) | (second << (36 - bits)) | ((third << up) >> down) | (fourth >> from_fourth)
         lost = ((third & ((1 << down) - 1)) | (fourth & ((1 << from_fourth) - 1))) != 0
         lost |= self._low < self._high - 3
-        with np.errstate(over="ignore"):
-            size = np.ldexp((number | lost).astype(np.float64), self._exponent_of(bits))
-        return np.where(self._is_zero, 0.0, np.where(self._negative, -size, size))
+        size = (number | lost).astype(np.float64)
+        return np.where(self._is_zero, 0.0, np.where(self._negative, -size, size)), self._exponent_of(bits)
 
     def _exponent_of(self, bits: I64) -> I64:
         return np.where(self._is_zero | (abs(self._base) >= _WIDE), 0, BIN_BITS * (self._base + self._high) + bits - 62)
@@ -317,28 +249,46 @@ class _Normalised:
 
 def _carry(digits: I64) -> None:
     """Make every digit but the last 0 <= digit < 2**26, the sum the same. The last one takes the sign."""
-    for place in range(_CARRIED - 1):
+    for place in range(len(digits) - 1):
         over = digits[place] >> BIN_BITS
         digits[place] &= _MASK
         digits[place + 1] += over
 
 
-def _split(amounts: Amounts) -> tuple[I64, I64, tuple[I64, I64]]:
-    """Amounts as two digits each, one entry a series, none that is 0. The higher one has the sign."""
-    series, bins, amount = amounts.series, amounts.bin, amounts.amount
-    low, high = amount & _MASK, amount >> BIN_BITS
+def _split(amounts: Amounts) -> tuple[I64, I64, I64]:
+    """Return amounts whose digits are split into low 26 bits and the rest, which belongs to the next bin: one entry a
+    series, none that is 0. The highest digit has the sign."""
+    series, bins = amounts.series, amounts.bin
+    digits = np.zeros((len(amounts.digits) + 1, len(series)), np.int64)
+    np.bitwise_and(amounts.digits, _MASK, out=digits[:-1])
+    digits[1:] += amounts.digits >> BIN_BITS
     if (series[1:] == series[:-1]).any():
         begin = np.flatnonzero(np.diff(series, prepend=-1))
-        low, high = np.add.reduceat(low, begin), np.add.reduceat(high, begin)
+        digits = np.add.reduceat(digits, begin, axis=1)
         series, bins = series[begin], bins[begin]
-    some = (low | high) != 0
+    some = digits.any(axis=0)
     if some.all():
-        return series, bins, (low, high)
-    return series[some], bins[some], (low[some], high[some])
+        return series, bins, digits
+    return series[some], bins[some], digits[:, some]
 
 
-def _shifted(number: int, bits: int) -> int:
-    return number << bits if bits >= 0 else number >> -bits
+def _integer(digits: list[int], place: int) -> int:
+    """Return the number with these digits, the lowest of them at `place`; what lies below place 0 is 0."""
+    number = sum(digit << (BIN_BITS * i) for i, digit in enumerate(digits))
+    return number << (BIN_BITS * place) if place >= 0 else number >> (BIN_BITS * -place)
+
+
+def integers_of(sums: Digits, row: int) -> tuple[int, int]:
+    """Return the sum of a row as an integer and the exponent of two that it is multiplied by."""
+    end = int(sums.lengths[: row + 1].sum())
+    return _integer(sums.flat[end - int(sums.lengths[row]) : end].tolist(), 0), int(sums.exponents[row])
+
+
+def leading_bits(number: int) -> tuple[float, int]:
+    """Return a number >= 0 rounded to 53 bits, as a float and the exponent of two to multiply it by."""
+    exponent = max(number.bit_length() - _LEADING_BITS, 0)
+    lost = number & ((1 << exponent) - 1) != 0
+    return float(number >> exponent | lost), exponent
 
 
 def _digits_of(total: int) -> tuple[int, list[int]]:

@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from runstream.events.names import NO_STEP
 from runstream_model.columns import ColumnData, Lists
-from runstream_model.exact_sum import Digits, ExactSums, peeled
+from runstream_model.exact_sum import SUM_WINDOW, Digits, ExactSums
 from runstream_model.failures import FoldError, StateNotLoaded
+from runstream_model.moments import peeled
 from runstream_model.points import PointBatch
 from runstream_model.slots import SeriesSlots
 from runstream_model.statistics import KEPT_POINTS
@@ -60,7 +61,7 @@ class SummaryFold:
         for kept in KEPT_POINTS:
             self._columns |= {kept: np.zeros(0), f"{kept}_step": np.zeros(0, np.int64)}
             self._columns[f"{kept}_at"] = np.zeros(0, np.int64)
-        self._sums = ExactSums()
+        self._sums = ExactSums(SUM_WINDOW)
         self._is_changed = np.zeros(0, bool)
         self._is_handed_over = np.zeros(0, bool)
 
@@ -197,7 +198,7 @@ class SummaryFold:
             values = np.where(np.isfinite(values), values, 0.0)
             largest = np.maximum.reduceat(np.abs(values), points.begin)
         for amounts in peeled(values, points.length, largest):
-            self._sums.add(slots, amounts)
+            self._sums.add(slots, amounts.sums)
 
     def _merge_extreme(self, kept: str, beats: np.ufunc, slots: I64, is_new: I64, theirs: _Kept) -> None:
         """The smaller (`beats` is less) or larger value stays; NaN is none."""

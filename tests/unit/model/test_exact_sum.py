@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runstream_model.exact_sum import Digits, ExactSums, peeled
+from runstream_model.exact_sum import SUM_WINDOW, Digits, ExactSums
 from runstream_model.failures import InvalidState
+from runstream_model.moments import peeled
 
 LARGEST = 1.7976931348623157e308
 LEAST = 5e-324
@@ -39,7 +40,7 @@ def add(sums: ExactSums, slots: list[int], values: list[list[float]]) -> None:
     largest = np.array([max(map(abs, its)) for its in values])
     flat = np.array([value for its in values for value in its])
     for amounts in peeled(flat, np.array([len(its) for its in values]), largest):
-        sums.add(np.array(slots), amounts)
+        sums.add(np.array(slots), amounts.sums)
 
 
 def read(sums: ExactSums, slot: int) -> tuple[Digits, float]:
@@ -60,7 +61,7 @@ def nearest(number: Fraction) -> float:
 
 
 def with_slots(slots: int) -> ExactSums:
-    sums = ExactSums()
+    sums = ExactSums(SUM_WINDOW)
     sums.reserve(slots)
     return sums
 
