@@ -9,7 +9,6 @@ import json
 import os
 import threading
 import time
-import zlib
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from runstream.events.kafka import partition_of
 from runstream.events.positions import Positions
 from runstream.private import make_tight, private_opener
 from runstream_ingest.log.disk import Disk, fsync_folder
@@ -304,7 +304,7 @@ class EmbeddedLog:
         for item in batch:
             split: dict[int, list[tuple[bytes, bytes]]] = {}
             for record in item.records:
-                number = zlib.crc32(record[0]) % count
+                number = partition_of(record[0], count)
                 split.setdefault(number, []).append(record)
             for number, records in split.items():
                 grouped.setdefault(number, []).append((item, records))

@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
+from runstream.events.kafka import partition_of
 from runstream.events.positions import Positions
 from runstream_ingest.log.embedded import now_us
 from runstream_ingest.log.wakeups import Wakeups, wait_for
@@ -38,7 +38,7 @@ class MemoryLog:
             if self._closed:
                 raise LogUnavailable("the log is closed: open it again")
             for key, value in records:
-                number = zlib.crc32(key) % len(self._records)
+                number = partition_of(key, len(self._records))
                 kept = self._records[number]
                 at_us = max(self._clock_us(), kept[-1].at_us if kept else 0)
                 kept.append(Record(number, len(kept), at_us, bytes(key), bytes(value)))
