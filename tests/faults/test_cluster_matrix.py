@@ -31,6 +31,7 @@ from test_sender_kills import await_sender, kill_sender
 from test_worker_kills import STEPS
 
 from runstream.sender.sync import sync
+from runstream_processors.worker.folding import COMMIT
 
 KILLS = int(os.environ.get("RUNSTREAM_KILLS", "0"))
 SEED = int(os.environ.get("RUNSTREAM_SEED", "1"))
@@ -171,12 +172,24 @@ def paused(cluster: Cluster, role: str) -> Iterator[None]:
             os.kill(process.pid, signal.SIGCONT)
 
 
+def steps_to_die_at(source: random.Random) -> list[str]:
+    """Without KILLS a third of the steps, and with them those around the commit row: test_worker_kills walks through
+    all of them in one process."""
+    if len(STEPS) <= KILLS:
+        steps = [step for _ in range(KILLS // len(STEPS)) for step in STEPS]
+    else:
+        around = [step for step in STEPS if step.endswith(COMMIT)]
+        others = [step for step in STEPS if step not in around]
+        steps = around + source.sample(others, max(KILLS, len(STEPS) // 3) - len(around))
+    source.shuffle(steps)
+    return steps
+
+
 # As long as it takes: it ends when nothing moves for two minutes.
 @pytest.mark.timeout(1800 + 60 * KILLS)
 def test_workers_are_killed_between_every_two_steps(matrix: Matrix, tmp_path: Path) -> None:
     with cell("worker, at each step", matrix.cluster, tmp_path) as made:
-        steps = [step for _ in range(max(1, KILLS // len(STEPS))) for step in STEPS]
-        made.source.shuffle(steps)
+        steps = steps_to_die_at(made.source)
         load = FrameLoad("steps", matrix.cluster.kafka_settings(), PARTITIONS, SEED)
         made.loads.append(load)
         # The cluster's own workers stand still meanwhile, so that each step is come to, and find out at the end.
