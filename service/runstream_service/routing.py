@@ -23,19 +23,19 @@ Q = TypeVar("Q")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q]):
-    """One request, checked. `asked` are its parameters; `scope` is where its principal may do what the route does."""
+    """One request, checked. `scope` is where its principal may do what the route does."""
 
     request: web.Request
     path: Mapping[str, str]
-    asked: Q
+    parameters: Q
     principal: Principal
     scope: Scope
 
     @classmethod
-    def of(cls, request: web.Request, path: Mapping[str, str], asked: Q, action: Action) -> Self:
+    def of(cls, request: web.Request, path: Mapping[str, str], parameters: Q, action: Action) -> Self:
         """Return the call of a request that does `action`, with the parameters of its path and its others."""
         principal = principal_of(request)
-        return cls(request, path, asked, principal, principal.scope(action))
+        return cls(request, path, parameters, principal, principal.scope(action))
 
 
 #: What answers a route: of the part that it belongs to, and of a call.
@@ -76,14 +76,14 @@ class Route:
         words = re.findall(r"\w+", self.path.removeprefix("/api/v1/"))
         return "_".join((self.method.lower(), *words))
 
-    def class_for(self, asked: Any) -> QueryClass:
+    def class_for(self, parameters: Any) -> QueryClass:
         """Return the class of the queries that answer a request with these parameters."""
-        return self.query_class if isinstance(self.query_class, QueryClass) else self.query_class(asked)
+        return self.query_class if isinstance(self.query_class, QueryClass) else self.query_class(parameters)
 
 
-def call_of(route: Route, request: web.Request, asked: Q) -> Call[Q]:
+def call_of(route: Route, request: web.Request, parameters: Q) -> Call[Q]:
     """Return the call of a request for the route, with its parameters."""
-    return Call.of(request, request.match_info, asked, route.action)
+    return Call.of(request, request.match_info, parameters, route.action)
 
 
 _ROUTES: Final = web.AppKey("runstream_routes", dict[AbstractRoute, Route])

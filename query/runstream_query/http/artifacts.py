@@ -28,7 +28,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.files import file_headers, send_file
 from runstream_query.http.past import require_foldable, time_of
-from runstream_query.http.requests import Asked, AskedOfPast
+from runstream_query.http.requests import PastParameters, RequestParameters
 from runstream_query.repositories.artifacts import ARTIFACT_ORDER, ArtifactQuery, ArtifactRecord, VersionRecord
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.events import About
@@ -40,7 +40,7 @@ R = TypeVar("R", ArtifactRecord, VersionRecord)
 _ORDINAL: Final = re.compile(r"[1-9][0-9]{0,18}\Z", re.ASCII)
 
 
-class AskedArtifacts(Asked):
+class ArtifactsParameters(RequestParameters):
     workspace: str | None = None
     project: str | None = ModelField(default=None, description="empty: only those of whole workspaces")
     type: str | None = ModelField(default=None, description="model, panel, dataset, ...")
@@ -49,75 +49,80 @@ class AskedArtifacts(Asked):
     cursor: str | None = ModelField(default=None, max_length=3000)
 
 
-class AskedVersions(AskedOfPast):
+class VersionsParameters(PastParameters):
     version: str | None = ModelField(default=None, description="what it is called: 1.0.0, 3, ...")
     alias: str | None = None
     limit: int = ModelField(default=100, ge=1, le=1000, description="versions a page")
     cursor: str | None = ModelField(default=None, max_length=100)
 
 
-class AskedFile(Asked):
+class FileParameters(RequestParameters):
     name: str = ModelField(min_length=1, max_length=1000, description="the file's name, as the version lists it")
 
 
-async def list_artifacts(context: Context, call: Call[AskedArtifacts]) -> Artifacts:
+async def list_artifacts(context: Context, call: Call[ArtifactsParameters]) -> Artifacts:
     """By workspace, project or (of a whole workspace) name, then by type and name."""
-    asked = call.asked
-    question, after = _question(asked), None
-    if asked.cursor:
-        terms = Cursor.parse(asked.cursor, question).terms
+    parameters = call.parameters
+    question, after = _question(parameters), None
+    if parameters.cursor:
+        terms = Cursor.parse(parameters.cursor, question).terms
         if len(terms) != len(ARTIFACT_ORDER) or not all(isinstance(term, str) for term in terms):
             raise InvalidRequest("this cursor is none of artifacts: give next_cursor as it was", name="cursor")
         after = [str(term) for term in terms]
-    wanted = ArtifactQuery(asked.workspace, asked.project, asked.type, asked.name)
-    found = await context.repositories.artifacts.page(context.scope, wanted, after, asked.limit + 1)
-    page = found[: asked.limit]
+    wanted = ArtifactQuery(parameters.workspace, parameters.project, parameters.type, parameters.name)
+    found = await context.repositories.artifacts.page(context.scope, wanted, after, parameters.limit + 1)
+    page = found[: parameters.limit]
     cursor = None
-    if len(found) > asked.limit:
+    if len(found) > parameters.limit:
         cursor = Cursor(tuple(getattr(page[-1], column) for column in ARTIFACT_ORDER), 0, question).text()
     return Artifacts(artifacts=[artifact_of(record) for record in page], next_cursor=cursor)
 
 
-def _question(asked: AskedArtifacts) -> str:
-    text = json.dumps([asked.workspace, asked.project, asked.type, asked.name])
+def _question(parameters: ArtifactsParameters) -> str:
+    text = json.dumps([parameters.workspace, parameters.project, parameters.type, parameters.name])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-async def show_artifact(context: Context, call: Call[AskedOfPast]) -> Artifact:
-    prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
+async def show_artifact(context: Context, call: Call[PastParameters]) -> Artifact:
+    prefix = await context.prefix(call.parameters.as_of, call.parameters.wait_s)
     if prefix is not None:
         return artifact_of((await _folded(context, call.path["artifact"], prefix))[0])
     return artifact_of(await _require_artifact(context, call.path["artifact"]))
 
 
-async def list_versions(context: Context, call: Call[AskedVersions]) -> ArtifactVersions:
+async def list_versions(context: Context, call: Call[VersionsParameters]) -> ArtifactVersions:
     """The newest first."""
-    artifact, asked = call.path["artifact"], call.asked
-    prefix = await context.prefix(asked.as_of, asked.wait_s)
-    below = read_cursor(asked.cursor, 1)[0] if asked.cursor else None
+    artifact, parameters = call.path["artifact"], call.parameters
+    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
+    below = read_cursor(parameters.cursor, 1)[0] if parameters.cursor else None
     if prefix is not None:
         past = (await _folded(context, artifact, prefix))[1]
-        wanted = (one for one in past if (below is None or one.ordinal < below) and _is_wanted(one, asked))
-        found = sorted(wanted, key=lambda one: -one.ordinal)[: asked.limit + 1]
+        wanted = (one for one in past if (below is None or one.ordinal < below) and _is_wanted(one, parameters))
+        found = sorted(wanted, key=lambda one: -one.ordinal)[: parameters.limit + 1]
     else:
         await _require_artifact(context, artifact)
         found = await context.repositories.artifacts.versions(
-            context.scope, artifact, below=below, version=asked.version, alias=asked.alias, limit=asked.limit + 1
+            context.scope,
+            artifact,
+            below=below,
+            version=parameters.version,
+            alias=parameters.alias,
+            limit=parameters.limit + 1,
         )
-    page = found[: asked.limit]
-    cursor = write_cursor(page[-1].ordinal) if len(found) > asked.limit else None
+    page = found[: parameters.limit]
+    cursor = write_cursor(page[-1].ordinal) if len(found) > parameters.limit else None
     return ArtifactVersions(versions=[version_of(record) for record in page], next_cursor=cursor)
 
 
-def _is_wanted(record: VersionRecord, asked: AskedVersions) -> bool:
-    named = asked.version is None or record.version == asked.version
-    return named and (asked.alias is None or asked.alias in record.aliases)
+def _is_wanted(record: VersionRecord, parameters: VersionsParameters) -> bool:
+    named = parameters.version is None or record.version == parameters.version
+    return named and (parameters.alias is None or parameters.alias in record.aliases)
 
 
-async def show_version(context: Context, call: Call[AskedOfPast]) -> ArtifactVersionDetail:
+async def show_version(context: Context, call: Call[PastParameters]) -> ArtifactVersionDetail:
     """A version with its metadata and its files, by name."""
     artifact, ordinal = call.path["artifact"], _ordinal(call.path["ordinal"])
-    prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
+    prefix = await context.prefix(call.parameters.as_of, call.parameters.wait_s)
     if prefix is not None:
         past = (await _folded(context, artifact, prefix))[1]
         found = next((one for one in past if one.ordinal == ordinal), None)
@@ -139,9 +144,9 @@ async def show_version(context: Context, call: Call[AskedOfPast]) -> ArtifactVer
     return ArtifactVersionDetail(version=version_of(found), metadata=json.loads(contents.metadata), files=files)
 
 
-async def download(context: Context, call: Call[AskedFile]) -> web.StreamResponse:
+async def download(context: Context, call: Call[FileParameters]) -> web.StreamResponse:
     """The bytes of a version's file, whole or one range of them."""
-    artifact, ordinal, name = call.path["artifact"], _ordinal(call.path["ordinal"]), call.asked.name
+    artifact, ordinal, name = call.path["artifact"], _ordinal(call.path["ordinal"]), call.parameters.name
     await _require_version(context, artifact, ordinal)
     file = await context.repositories.artifacts.file(context.scope, artifact, ordinal, name)
     if file is None:
@@ -154,7 +159,7 @@ async def download(context: Context, call: Call[AskedFile]) -> web.StreamRespons
     return await send_file(context, call.request, file.sha256, name, headers)
 
 
-async def list_of_run(context: Context, call: Call[Asked]) -> RunArtifacts:
+async def list_of_run(context: Context, call: Call[RequestParameters]) -> RunArtifacts:
     """Versions that came from a run: the models that it logged."""
     artifacts = context.repositories.artifacts
     found = await artifacts.versions_of_run(context.scope, call.path["run"])
@@ -234,20 +239,22 @@ def _record(kind: type[R], row: Mapping[str, Any]) -> R:
 _ARTIFACTS: Final = "/api/v1/artifacts"
 _VERSIONS: Final = f"{_ARTIFACTS}/{{artifact}}/versions"
 ROUTES: Final[Iterable[Route]] = (
-    Route("GET", _ARTIFACTS, Action.READ, "Artifacts", list_artifacts, AskedArtifacts, Artifacts),
+    Route("GET", _ARTIFACTS, Action.READ, "Artifacts", list_artifacts, ArtifactsParameters, Artifacts),
     Route(
         "GET",
         "/api/v1/runs/{run}/artifacts",
         Action.READ,
         "Versions that came from a run",
         list_of_run,
-        Asked,
+        RequestParameters,
         RunArtifacts,
     ),
-    Route("GET", f"{_ARTIFACTS}/{{artifact}}", Action.READ, "An artifact", show_artifact, AskedOfPast, Artifact),
-    Route("GET", _VERSIONS, Action.READ, "Versions of an artifact", list_versions, AskedVersions, ArtifactVersions),
+    Route("GET", f"{_ARTIFACTS}/{{artifact}}", Action.READ, "An artifact", show_artifact, PastParameters, Artifact),
     Route(
-        "GET", f"{_VERSIONS}/{{ordinal}}", Action.READ, "A version", show_version, AskedOfPast, ArtifactVersionDetail
+        "GET", _VERSIONS, Action.READ, "Versions of an artifact", list_versions, VersionsParameters, ArtifactVersions
+    ),
+    Route(
+        "GET", f"{_VERSIONS}/{{ordinal}}", Action.READ, "A version", show_version, PastParameters, ArtifactVersionDetail
     ),
     Route(
         "GET",
@@ -255,7 +262,7 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "The bytes of a version's file",
         download,
-        AskedFile,
+        FileParameters,
         None,
         ("application/octet-stream",),
     ),

@@ -17,7 +17,7 @@ from runstream_query.answers import CommandOutcome
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.past import require_foldable
-from runstream_query.http.requests import Asked
+from runstream_query.http.requests import RequestParameters
 from runstream_query.repositories.events import About, EventRecord
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
@@ -26,7 +26,7 @@ from runstream_service.store import QueryClass
 _COMMAND: Final = re.compile(r"([0-9a-f]{32})-([0-9]{1,18})")
 
 
-class AskedOutcome(Asked):
+class OutcomeParameters(RequestParameters):
     key: str = ModelField(
         min_length=1,
         max_length=1000,
@@ -35,9 +35,9 @@ class AskedOutcome(Asked):
     )
 
 
-async def outcome(context: Context, call: Call[AskedOutcome]) -> CommandOutcome:
+async def outcome(context: Context, call: Call[OutcomeParameters]) -> CommandOutcome:
     """Whether a command changed what it is about: a run, a project, an experiment, an artifact."""
-    command, key = call.path["command"], call.asked.key
+    command, key = call.path["command"], call.parameters.key
     found = _COMMAND.fullmatch(command)
     if found is None:
         raise InvalidRequest(
@@ -95,7 +95,7 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "What came of a command",
         outcome,
-        AskedOutcome,
+        OutcomeParameters,
         CommandOutcome,
         query_class=QueryClass.LOOKUP,
     ),

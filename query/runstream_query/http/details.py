@@ -29,7 +29,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.globs import chosen
 from runstream_query.http.past import folded, summaries_of_past, time_of
-from runstream_query.http.requests import Asked, AskedOfPast
+from runstream_query.http.requests import PastParameters, RequestParameters
 from runstream_query.repositories.attributes import AttributeRecord
 from runstream_query.repositories.events import EventPlace, EventRecord
 from runstream_query.repositories.reader import records_of
@@ -38,25 +38,25 @@ from runstream_service.routing import Call, Handler, Route
 from runstream_service.store import QueryClass
 
 
-class AskedSummaries(AskedOfPast):
+class SummariesParameters(PastParameters):
     metrics: list[str] = ModelField(default_factory=list, max_length=1000, description="names or globs; none means all")
 
 
-class AskedManySummaries(AskedOfPast):
+class ManySummariesParameters(PastParameters):
     runs: list[str] = ModelField(min_length=1, max_length=1000)
     metrics: list[str] = ModelField(default_factory=list, max_length=1000, description="names or globs; none means all")
 
 
-class AskedHistory(Asked):
+class HistoryParameters(RequestParameters):
     limit: int = ModelField(default=200, ge=1, le=1000)
     cursor: str | None = ModelField(default=None, max_length=1000)
 
 
-class AskedProjects(Asked):
+class ProjectsParameters(RequestParameters):
     workspace: str | None = None
 
 
-class AskedExperiments(Asked):
+class ExperimentsParameters(RequestParameters):
     workspace: str | None = None
     project: str | None = None
 
@@ -64,9 +64,9 @@ class AskedExperiments(Asked):
 def attributes_of(kind: str) -> Handler:
     """The handler for one kind of attribute: parameter, other, environment."""
 
-    async def show(context: Context, call: Call[AskedOfPast]) -> Attributes:
+    async def show(context: Context, call: Call[PastParameters]) -> Attributes:
         run = call.path["run"]
-        prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
+        prefix = await context.prefix(call.parameters.as_of, call.parameters.wait_s)
         if prefix is not None:
             past = await folded(context, run, prefix)
 
@@ -90,17 +90,17 @@ def _attribute(name: str, value: str, at: datetime) -> Attribute:
     return Attribute(name=name, value=json.loads(value), at=at)
 
 
-async def run_summaries(context: Context, call: Call[AskedSummaries]) -> Summaries:
+async def run_summaries(context: Context, call: Call[SummariesParameters]) -> Summaries:
     await context.require_run(call.path["run"])
-    return await _summaries(context, [call.path["run"]], call.asked.metrics, call.asked)
+    return await _summaries(context, [call.path["run"]], call.parameters.metrics, call.parameters)
 
 
-async def many_summaries(context: Context, call: Call[AskedManySummaries]) -> Summaries:
-    return await _summaries(context, call.asked.runs, call.asked.metrics, call.asked)
+async def many_summaries(context: Context, call: Call[ManySummariesParameters]) -> Summaries:
+    return await _summaries(context, call.parameters.runs, call.parameters.metrics, call.parameters)
 
 
-async def _summaries(context: Context, runs: list[str], metrics: list[str], asked: AskedOfPast) -> Summaries:
-    prefix = await context.prefix(asked.as_of, asked.wait_s)
+async def _summaries(context: Context, runs: list[str], metrics: list[str], parameters: PastParameters) -> Summaries:
+    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
     if prefix is not None:
         names = sorted({one.metric for one in await chosen(context, runs, metrics or ["*"])})
         return Summaries(summaries=await summaries_of_past(context, runs, names, prefix) if names else [])
@@ -117,15 +117,15 @@ async def _summaries(context: Context, runs: list[str], metrics: list[str], aske
     return Summaries(summaries=summaries)
 
 
-async def history(context: Context, call: Call[AskedHistory]) -> History:
+async def history(context: Context, call: Call[HistoryParameters]) -> History:
     """The run's control events in the log's order."""
-    run, asked = call.path["run"], call.asked
+    run, parameters = call.path["run"], call.parameters
     await context.require_run(run)
-    after = EventPlace(*read_cursor(asked.cursor, 3)) if asked.cursor else None
-    found = await context.repositories.events.page(context.scope, run, after, asked.limit + 1)
-    page = found[: asked.limit]
+    after = EventPlace(*read_cursor(parameters.cursor, 3)) if parameters.cursor else None
+    found = await context.repositories.events.page(context.scope, run, after, parameters.limit + 1)
+    page = found[: parameters.limit]
     cursor = None
-    if len(found) > asked.limit:
+    if len(found) > parameters.limit:
         cursor = write_cursor(page[-1].part, page[-1].offset, page[-1].seq)
     return History(events=await context.off_loop(_events, page), next_cursor=cursor)
 
@@ -144,7 +144,7 @@ def _events(records: Iterable[EventRecord]) -> list[HistoryEvent]:
     ]
 
 
-async def list_workspaces(context: Context, call: Call[Asked]) -> Workspaces:
+async def list_workspaces(context: Context, call: Call[RequestParameters]) -> Workspaces:
     """Workspaces that have runs or projects."""
     projects = await projects_of(context, None)
     counts, runs = Counter[str](), Counter[str]()
@@ -156,9 +156,9 @@ async def list_workspaces(context: Context, call: Call[Asked]) -> Workspaces:
     )
 
 
-async def list_projects(context: Context, call: Call[AskedProjects]) -> Projects:
+async def list_projects(context: Context, call: Call[ProjectsParameters]) -> Projects:
     """Projects that have runs, or were created; by workspace and name. Deleted ones and deleted runs do not count."""
-    return Projects(projects=await projects_of(context, call.asked.workspace))
+    return Projects(projects=await projects_of(context, call.parameters.workspace))
 
 
 async def projects_of(context: Context, workspace: str | None) -> list[Project]:
@@ -168,23 +168,33 @@ async def projects_of(context: Context, workspace: str | None) -> list[Project]:
     return await context.off_loop(lambda: [Project(**dataclasses.asdict(one)) for one in found])
 
 
-async def list_experiments(context: Context, call: Call[AskedExperiments]) -> Experiments:
+async def list_experiments(context: Context, call: Call[ExperimentsParameters]) -> Experiments:
     """Experiments that have runs, or were created; by workspace, project and name."""
     found = await context.repositories.projects.experiments(
-        context.scope, call.asked.workspace, call.asked.project, text_bytes=context.settings.max_text_bytes
+        context.scope, call.parameters.workspace, call.parameters.project, text_bytes=context.settings.max_text_bytes
     )
     return Experiments(experiments=[Experiment(**dataclasses.asdict(one)) for one in found])
 
 
 _RUN: Final = "/api/v1/runs/{run}"
 ROUTES: Final[Iterable[Route]] = (
-    Route("GET", "/api/v1/workspaces", Action.READ, "Workspaces", list_workspaces, Asked, Workspaces),
-    Route("GET", "/api/v1/projects", Action.READ, "Projects", list_projects, AskedProjects, Projects),
-    Route("GET", "/api/v1/experiments", Action.READ, "Experiments", list_experiments, AskedExperiments, Experiments),
-    Route("GET", f"{_RUN}/parameters", Action.READ, "Parameters", attributes_of("parameter"), AskedOfPast, Attributes),
-    Route("GET", f"{_RUN}/others", Action.READ, "Other values", attributes_of("other"), AskedOfPast, Attributes),
+    Route("GET", "/api/v1/workspaces", Action.READ, "Workspaces", list_workspaces, RequestParameters, Workspaces),
+    Route("GET", "/api/v1/projects", Action.READ, "Projects", list_projects, ProjectsParameters, Projects),
     Route(
-        "GET", f"{_RUN}/environment", Action.READ, "Environment", attributes_of("environment"), AskedOfPast, Attributes
+        "GET", "/api/v1/experiments", Action.READ, "Experiments", list_experiments, ExperimentsParameters, Experiments
+    ),
+    Route(
+        "GET", f"{_RUN}/parameters", Action.READ, "Parameters", attributes_of("parameter"), PastParameters, Attributes
+    ),
+    Route("GET", f"{_RUN}/others", Action.READ, "Other values", attributes_of("other"), PastParameters, Attributes),
+    Route(
+        "GET",
+        f"{_RUN}/environment",
+        Action.READ,
+        "Environment",
+        attributes_of("environment"),
+        PastParameters,
+        Attributes,
     ),
     Route(
         "GET",
@@ -192,7 +202,7 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "Summaries of a run's metrics",
         run_summaries,
-        AskedSummaries,
+        SummariesParameters,
         Summaries,
     ),
     Route(
@@ -201,10 +211,10 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "Summaries of many runs",
         many_summaries,
-        AskedManySummaries,
+        ManySummariesParameters,
         Summaries,
         query_class=QueryClass.HEAVY,
         examples={"losses": {"runs": ["r1", "r2"], "metrics": ["loss*"]}},
     ),
-    Route("GET", f"{_RUN}/history", Action.READ, "Control events of a run", history, AskedHistory, History),
+    Route("GET", f"{_RUN}/history", Action.READ, "Control events of a run", history, HistoryParameters, History),
 )

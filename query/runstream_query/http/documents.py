@@ -10,7 +10,7 @@ from pydantic import RootModel
 from runstream_query.answers import encode_json
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
-from runstream_query.http.requests import Asked
+from runstream_query.http.requests import RequestParameters
 from runstream_service.access import Action
 from runstream_service.openapi import document
 from runstream_service.routing import Call, Route
@@ -27,12 +27,12 @@ class Document(RootModel[dict[str, Any]]):
     """A document as a response."""
 
 
-async def show_own(context: Context, call: Call[Asked]) -> web.Response:
+async def show_own(context: Context, call: Call[RequestParameters]) -> web.Response:
     """Return the document of the server's own routes."""
     return await _show(context, OWN, "Runstream API")
 
 
-async def show_protocol(context: Context, call: Call[Asked]) -> web.Response:
+async def show_protocol(context: Context, call: Call[RequestParameters]) -> web.Response:
     """Return the document of one protocol's routes. Raises NotFound."""
     name = call.path["protocol"]
     if name == OWN or name not in context.documents:
@@ -51,6 +51,8 @@ async def _show(context: Context, name: str, title: str) -> web.Response:
 
 
 ROUTES: Final[Iterable[Route]] = (
-    Route("GET", OPENAPI_PATH, Action.READ, "This document", show_own, Asked, media=_MEDIA),
-    Route("GET", PROTOCOL_PATH, Action.READ, "The document of a protocol", show_protocol, Asked, media=_MEDIA),
+    Route("GET", OPENAPI_PATH, Action.READ, "This document", show_own, RequestParameters, media=_MEDIA),
+    Route(
+        "GET", PROTOCOL_PATH, Action.READ, "The document of a protocol", show_protocol, RequestParameters, media=_MEDIA
+    ),
 )

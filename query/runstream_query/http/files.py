@@ -15,7 +15,7 @@ from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.past import folded, time_of
-from runstream_query.http.requests import Asked, AskedOfPast
+from runstream_query.http.requests import PastParameters, RequestParameters
 from runstream_query.http.serving import POSITION_HEADER
 from runstream_query.repositories.assets import AssetRecord
 from runstream_service.access import Action
@@ -32,21 +32,21 @@ _SHOWN: Final = frozenset(
 _MEDIA_TYPE: Final = re.compile(r"[\w.+\-]+/[\w.+\-]+(?:\s*;\s*[\w\-]+=[\w.\-]+)*\Z", re.ASCII)
 
 
-class AskedAssets(AskedOfPast):
+class AssetsParameters(PastParameters):
     kind: str | None = ModelField(default=None, max_length=100)
 
 
-class AskedOutput(Asked):
+class OutputParameters(RequestParameters):
     stream: Literal["stdout", "stderr"] | None = None
     limit: int = ModelField(default=1000, ge=1, le=10_000, description="pieces of text a page")
     cursor: str | None = ModelField(default=None, max_length=100)
     format: Literal["json", "text"] = "json"
 
 
-async def list_assets(context: Context, call: Call[AskedAssets]) -> Assets:
+async def list_assets(context: Context, call: Call[AssetsParameters]) -> Assets:
     """By name, then by step and time."""
-    run, kind = call.path["run"], call.asked.kind
-    prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
+    run, kind = call.path["run"], call.parameters.kind
+    prefix = await context.prefix(call.parameters.as_of, call.parameters.wait_s)
     if prefix is not None:
         past = await folded(context, run, prefix)
         found = [_record_of_past(row) for row in past.assets if kind is None or row["kind"] == kind]
@@ -73,7 +73,7 @@ def _asset(record: AssetRecord) -> Asset:
     return Asset(**values, metadata=json.loads(record.metadata or "{}"), context=record.context or None)
 
 
-async def download(context: Context, call: Call[Asked]) -> web.StreamResponse:
+async def download(context: Context, call: Call[RequestParameters]) -> web.StreamResponse:
     """The bytes of an asset, whole or one range of it."""
     run, asset = call.path["run"], call.path["asset"]
     record = await context.repositories.assets.find(context.scope, run, asset)
@@ -96,7 +96,7 @@ async def send_file(
     headers = headers | {"ETag": etag, "Accept-Ranges": "bytes", POSITION_HEADER: str(context.visibility.visible())}
     if request.headers.get("If-None-Match") in (etag, "*"):
         return web.Response(status=304, headers=headers)
-    span = _asked_range(request, size_bytes, etag)
+    span = _requested_range(request, size_bytes, etag)
     if span is None:
         start, end, status = 0, size_bytes, 200
     else:
@@ -129,7 +129,7 @@ def file_headers(name: str, content_type: str) -> dict[str, str]:
     }
 
 
-def _asked_range(request: web.Request, size_bytes: int, etag: str) -> tuple[int, int] | None:
+def _requested_range(request: web.Request, size_bytes: int, etag: str) -> tuple[int, int] | None:
     """The one range [start, end) that is asked for; None for the whole file, also where the header asks for several
     (RFC 9110 allows to ignore it) or for another version."""
     header = request.headers.get("Range")
@@ -153,24 +153,24 @@ def _asked_range(request: web.Request, size_bytes: int, etag: str) -> tuple[int,
     return start, end
 
 
-async def show_output(context: Context, call: Call[AskedOutput]) -> Output | web.StreamResponse:
+async def show_output(context: Context, call: Call[OutputParameters]) -> Output | web.StreamResponse:
     """What the run printed, ordered by writer and the writer's own order. As text: the page's pieces joined."""
-    run, asked = call.path["run"], call.asked
+    run, parameters = call.path["run"], call.parameters
     await context.require_run(run)
     after = None
-    if asked.cursor:
-        writer, seq = read_cursor(asked.cursor, 2)
+    if parameters.cursor:
+        writer, seq = read_cursor(parameters.cursor, 2)
         after = writer, seq
     page = await context.repositories.output.page(
         context.scope,
         run,
         after=after,
-        stream=asked.stream,
-        limit=asked.limit,
+        stream=parameters.stream,
+        limit=parameters.limit,
         text_bytes=context.settings.max_text_bytes,
     )
     cursor = write_cursor(page.pieces[-1].writer, page.pieces[-1].seq) if page.more else None
-    if asked.format == "text":
+    if parameters.format == "text":
         headers = {"X-Content-Type-Options": "nosniff", POSITION_HEADER: str(context.visibility.visible())}
         if cursor:
             headers["Runstream-Next-Cursor"] = cursor
@@ -186,18 +186,25 @@ async def show_output(context: Context, call: Call[AskedOutput]) -> Output | web
 
 _RUN: Final = "/api/v1/runs/{run}"
 ROUTES: Final[Iterable[Route]] = (
-    Route("GET", f"{_RUN}/assets", Action.READ, "Files of a run", list_assets, AskedAssets, Assets),
+    Route("GET", f"{_RUN}/assets", Action.READ, "Files of a run", list_assets, AssetsParameters, Assets),
     Route(
         "GET",
         f"{_RUN}/assets/{{asset}}",
         Action.READ,
         "A file's bytes",
         download,
-        Asked,
+        RequestParameters,
         None,
         ("application/octet-stream",),
     ),
     Route(
-        "GET", f"{_RUN}/output", Action.READ, "What a run printed", show_output, AskedOutput, Output, ("text/plain",)
+        "GET",
+        f"{_RUN}/output",
+        Action.READ,
+        "What a run printed",
+        show_output,
+        OutputParameters,
+        Output,
+        ("text/plain",),
     ),
 )

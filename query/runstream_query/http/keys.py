@@ -5,7 +5,7 @@ from typing import Final
 
 from runstream_query.answers import Answer
 from runstream_query.http.context import Context
-from runstream_query.http.requests import Asked
+from runstream_query.http.requests import RequestParameters
 from runstream_service.access import LOCAL, Action
 from runstream_service.routing import Call, Route
 
@@ -18,12 +18,14 @@ class KeyRights(Answer):
     may_write: bool
 
 
-async def show_key(context: Context, call: Call[Asked]) -> KeyRights:
+async def show_key(context: Context, call: Call[RequestParameters]) -> KeyRights:
     """Whose request it is."""
     principal = call.principal
     return KeyRights(name=None if principal is LOCAL else principal.name, may_write=principal.may_change)
 
 
 ROUTES: Final[Iterable[Route]] = (
-    Route("GET", "/api/v1/key", Action.READ, "What the key of the request opens", show_key, Asked, KeyRights),
+    Route(
+        "GET", "/api/v1/key", Action.READ, "What the key of the request opens", show_key, RequestParameters, KeyRights
+    ),
 )

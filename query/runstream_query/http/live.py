@@ -20,7 +20,7 @@ from runstream_query.answers import Changes
 from runstream_query.errors import InvalidRequest, TooBusy
 from runstream_query.http.context import Context
 from runstream_query.http.feeds import Feed
-from runstream_query.http.requests import MAX_POSITION_CHARS, Asked
+from runstream_query.http.requests import MAX_POSITION_CHARS, RequestParameters
 from runstream_query.repositories.selection import Selection
 from runstream_service.access import Action
 from runstream_service.protocol import keep_little_unsent
@@ -30,7 +30,7 @@ from runstream_service.store import QueryClass
 EVENT_STREAM: Final = "text/event-stream"
 
 
-class AskedLive(Asked):
+class LiveParameters(RequestParameters):
     runs: list[str] = ModelField(default_factory=list, max_length=1000, description="run ids; none means all")
     workspace: str | None = None
     project: str | None = None
@@ -42,15 +42,15 @@ class AskedLive(Asked):
     )
 
 
-async def live(context: Context, call: Call[AskedLive]) -> web.StreamResponse:
-    asked = call.asked
+async def live(context: Context, call: Call[LiveParameters]) -> web.StreamResponse:
+    parameters = call.parameters
     if len(context.live) >= context.settings.max_live:
         raise TooBusy(
             f"{len(context.live)} live streams are open, which is the limit (RUNSTREAM_QUERY_MAX_LIVE): end one, ask "
             "for lists every few seconds instead, or try again later"
         )
-    selection = Selection(tuple(asked.runs), asked.workspace, asked.project, tuple(asked.metrics))
-    seen = _since(call.request.headers.get("Last-Event-ID") or asked.since)
+    selection = Selection(tuple(parameters.runs), parameters.workspace, parameters.project, tuple(parameters.metrics))
+    seen = _since(call.request.headers.get("Last-Event-ID") or parameters.since)
     if seen is None:
         seen = context.visibility.visible()
     mark = object()
@@ -161,7 +161,7 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "Changes as they become visible",
         live,
-        AskedLive,
+        LiveParameters,
         None,
         (EVENT_STREAM,),
         media_models=(Changes,),

@@ -28,7 +28,7 @@ MAX_BODY_VALUES: Final = 50_000
 _SMALL_BODY_BYTES: Final = 32_768
 
 
-class Asked(BaseModel):
+class RequestParameters(BaseModel):
     """What every question has: unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,7 +41,7 @@ class Asked(BaseModel):
     wait_s: float | None = Field(default=None, ge=0, le=3600, description="how long wait_for and as_of wait, seconds")
 
 
-class AskedOfPast(Asked):
+class PastParameters(RequestParameters):
     as_of: str | None = Field(
         default=None,
         max_length=MAX_POSITION_CHARS,
@@ -49,16 +49,16 @@ class AskedOfPast(Asked):
     )
 
 
-Q = TypeVar("Q", bound=Asked)
+Q = TypeVar("Q", bound=RequestParameters)
 
 _SHORT: Final = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
 
 
-async def read_parameters(route: Route, request: web.Request, max_body_bytes: int) -> Asked:
+async def read_parameters(route: Route, request: web.Request, max_body_bytes: int) -> RequestParameters:
     """Return the parameters of a request: the query string of a GET, else the JSON body. Raises InvalidRequest."""
-    model = route.request or Asked
-    assert issubclass(model, Asked)
+    model = route.request or RequestParameters
+    assert issubclass(model, RequestParameters)
     if route.method == "GET":
         return read_query(model, request)
     if request.query:

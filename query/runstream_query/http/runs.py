@@ -17,7 +17,7 @@ from runstream_query.filters.printer import print_field
 from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, fields_of
 from runstream_query.http.context import Context
 from runstream_query.http.past import folded, run_row_of_past
-from runstream_query.http.requests import Asked, AskedOfPast
+from runstream_query.http.requests import PastParameters, RequestParameters
 from runstream_query.http.writers import writers_now, writers_of_past
 from runstream_query.repositories.attributes import AttributeCell
 from runstream_query.repositories.attributes import Kind as WantedKind
@@ -35,7 +35,7 @@ MAX_COLUMNS: Final = 500
 _LONG_QUESTION_CHARS: Final = 500
 
 
-class AskedRuns(Asked):
+class RunsParameters(RequestParameters):
     filter: str = ModelField(
         default="", max_length=MAX_FILTER_CHARS, description="an expression of the filter language"
     )
@@ -55,7 +55,7 @@ class AskedRuns(Asked):
     count: bool = ModelField(default=False, description="also count all matching runs")
 
 
-class AskedColumns:
+class ColumnsParameters:
     """The columns of a page: what to look up, and under which text each value is answered."""
 
     def __init__(self, text: str) -> None:
@@ -92,17 +92,17 @@ class AskedColumns:
         return keys
 
 
-def _expression(asked: AskedRuns) -> Expression | None:
+def _expression(parameters: RunsParameters) -> Expression | None:
     """The filter with the request's scope; deleted and archived runs are left out unless the filter speaks of them."""
     try:
-        given = parse(asked.filter) if asked.filter.strip() else None
+        given = parse(parameters.filter) if parameters.filter.strip() else None
     except FilterError as error:
         raise FilterError(error.message, text=error.text, column=error.column, name="filter") from None
     parts: list[Expression] = [given] if given else []
     places: dict[str, str | None] = {
-        "workspace": asked.workspace,
-        "project": asked.project,
-        "experiment": asked.experiment,
+        "workspace": parameters.workspace,
+        "project": parameters.project,
+        "experiment": parameters.experiment,
     }
     parts.extend(Compare(Field(kind), "=", value) for kind, value in places.items() if value is not None)
     spoken = {field.kind for field in fields_of(given)} if given else set()
@@ -111,41 +111,53 @@ def _expression(asked: AskedRuns) -> Expression | None:
 
 
 def _understood(
-    asked: AskedRuns,
-) -> tuple[Expression | None, tuple[SortKey, ...], AskedColumns, str, Cursor | None]:
+    parameters: RunsParameters,
+) -> tuple[Expression | None, tuple[SortKey, ...], ColumnsParameters, str, Cursor | None]:
     """Filter, order and columns; what a cursor must agree with, and the cursor. Raises FilterError, InvalidRequest."""
-    expression = _expression(asked)
+    expression = _expression(parameters)
     try:
-        sort = parse_sort(asked.sort)
+        sort = parse_sort(parameters.sort)
     except FilterError as error:
         raise FilterError(f"sort: {error.message}", text=error.text, column=error.column, name="sort") from None
     try:
-        columns = AskedColumns(asked.columns)
+        columns = ColumnsParameters(parameters.columns)
     except FilterError as error:
         raise FilterError(f"columns: {error.message}", text=error.text, column=error.column, name="columns") from None
     agreed = question_of(expression, sort, "")
-    return expression, sort, columns, agreed, Cursor.parse(asked.cursor, agreed) if asked.cursor else None
+    return expression, sort, columns, agreed, Cursor.parse(parameters.cursor, agreed) if parameters.cursor else None
 
 
-def class_of(asked: AskedRuns) -> QueryClass:
+def class_of(parameters: RunsParameters) -> QueryClass:
     """The first page of everything costs the same however many runs there are; anything else may look at all."""
-    plain = not asked.filter.strip() and not asked.columns and not asked.count and asked.sort == DEFAULT_SORT
+    plain = (
+        not parameters.filter.strip()
+        and not parameters.columns
+        and not parameters.count
+        and parameters.sort == DEFAULT_SORT
+    )
     return QueryClass.LIGHT if plain else QueryClass.HEAVY
 
 
-async def list_runs(context: Context, call: Call[AskedRuns]) -> Runs:
+async def list_runs(context: Context, call: Call[RunsParameters]) -> Runs:
     """One page. Four statements in most cases, however many runs and columns there are (five with count)."""
-    asked = call.asked
-    if asked.limit > context.settings.max_page:
-        raise InvalidRequest(f"limit is {asked.limit}: at most {context.settings.max_page} are allowed", name="limit")
+    parameters = call.parameters
+    if parameters.limit > context.settings.max_page:
+        raise InvalidRequest(
+            f"limit is {parameters.limit}: at most {context.settings.max_page} are allowed", name="limit"
+        )
     # A long question takes up to half a second to read.
-    long = len(asked.filter) + len(asked.sort) + len(asked.columns) + len(asked.cursor or "") > _LONG_QUESTION_CHARS
-    understood = await asyncio.to_thread(_understood, asked) if long else _understood(asked)
+    long = (
+        len(parameters.filter) + len(parameters.sort) + len(parameters.columns) + len(parameters.cursor or "")
+        > _LONG_QUESTION_CHARS
+    )
+    understood = await asyncio.to_thread(_understood, parameters) if long else _understood(parameters)
     expression, sort, columns, agreed, after = understood
     clock = context.clock(after.now_us if after else None)
-    page = await context.repositories.runs.page(context.scope, Question(expression, sort, after, clock), asked.limit)
+    page = await context.repositories.runs.page(
+        context.scope, Question(expression, sort, after, clock), parameters.limit
+    )
     total = None
-    if asked.count:
+    if parameters.count:
         total = await context.repositories.runs.count(context.scope, expression, clock)
     cells = await _cells(context, [record.run for record in page.runs], columns)
 
@@ -164,7 +176,7 @@ def run_row(record: RunRecord, columns: dict[str, Any] | None = None) -> RunRow:
     return RunRow(**record.columns, columns=columns or {})
 
 
-async def _cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> dict[str, dict[str, Any]]:
+async def _cells(context: Context, runs: Sequence[str], columns: ColumnsParameters) -> dict[str, dict[str, Any]]:
     """Run -> column -> value, for one page of runs: one statement for metrics, one for all else."""
     cells: dict[str, dict[str, Any]] = {run: {} for run in runs}
     if not runs or not (columns.named or columns.every):
@@ -189,7 +201,7 @@ def _fill(
     cells: dict[str, dict[str, Any]],
     summaries: list[dict[str, Any]],
     attributes: list[AttributeCell],
-    columns: AskedColumns,
+    columns: ColumnsParameters,
 ) -> None:
     metrics: dict[str, list[tuple[str, list[str]]]] = {}
     for row in summaries:
@@ -206,7 +218,7 @@ def _fill(
             cells[cell.run].update(dict.fromkeys(keys, json.loads(cell.value)))
 
 
-async def _summary_cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> list[dict[str, Any]]:
+async def _summary_cells(context: Context, runs: Sequence[str], columns: ColumnsParameters) -> list[dict[str, Any]]:
     names = columns.names("metric")
     if not names and "metric" not in columns.every:
         return []
@@ -219,7 +231,7 @@ async def _summary_cells(context: Context, runs: Sequence[str], columns: AskedCo
     return await rows_of(await summaries.cells(context.scope, runs, wanted, None if every else names, limit))
 
 
-async def _attribute_cells(context: Context, runs: Sequence[str], columns: AskedColumns) -> list[AttributeCell]:
+async def _attribute_cells(context: Context, runs: Sequence[str], columns: ColumnsParameters) -> list[AttributeCell]:
     wanted = []
     for kind, stored in ATTRIBUTE_KINDS.items():
         if kind in columns.every:
@@ -231,9 +243,9 @@ async def _attribute_cells(context: Context, runs: Sequence[str], columns: Asked
     return await context.repositories.attributes.cells(context.scope, runs, wanted, context.settings.max_cells + 1)
 
 
-async def show_run(context: Context, call: Call[AskedOfPast]) -> RunDetail:
+async def show_run(context: Context, call: Call[PastParameters]) -> RunDetail:
     run = call.path["run"]
-    prefix = await context.prefix(call.asked.as_of, call.asked.wait_s)
+    prefix = await context.prefix(call.parameters.as_of, call.parameters.wait_s)
     if prefix is not None:
         past = await folded(context, run, prefix)
         writers, ahead_s, metrics = await writers_of_past(context, run, past, prefix)
@@ -260,7 +272,7 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "Runs: filter, sort, page, columns",
         list_runs,
-        AskedRuns,
+        RunsParameters,
         Runs,
         query_class=class_of,
     ),
@@ -270,10 +282,10 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "The same, with a long question in the body",
         list_runs,
-        AskedRuns,
+        RunsParameters,
         Runs,
         query_class=class_of,
         examples={"the best": {"filter": "metric.loss.min < 0.1", "sort": "metric.loss.min", "limit": 20}},
     ),
-    Route("GET", "/api/v1/runs/{run}", Action.READ, "One run", show_run, AskedOfPast, RunDetail),
+    Route("GET", "/api/v1/runs/{run}", Action.READ, "One run", show_run, PastParameters, RunDetail),
 )

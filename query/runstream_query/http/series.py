@@ -22,7 +22,7 @@ from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.past import EPOCH
-from runstream_query.http.requests import AskedOfPast
+from runstream_query.http.requests import PastParameters
 from runstream_query.http.serving import POSITION_HEADER
 from runstream_query.repositories.series import Axis
 from runstream_query.repositories.statements.series import (
@@ -48,7 +48,7 @@ _VALUES_AT_ONCE: Final = 8_192
 _POINT_BYTES: Final = 100
 
 
-class AskedRange(AskedOfPast):
+class RangeParameters(PastParameters):
     max_points: int | None = ModelField(
         default=None, ge=2, description="buckets a series at most; none means all points"
     )
@@ -64,65 +64,65 @@ class AskedRange(AskedOfPast):
     )
 
 
-class AskedSeries(AskedRange):
+class SeriesParameters(RangeParameters):
     runs: list[str] = ModelField(min_length=1, max_length=1000)
     metrics: list[str] = ModelField(min_length=1, max_length=1000, description="names or globs (val/*)")
 
 
-class AskedOneSeries(AskedRange):
+class OneSeriesParameters(RangeParameters):
     metrics: list[str] = ModelField(min_length=1, max_length=1000, description="names or globs (val/*)")
 
 
-async def many_series(context: Context, call: Call[AskedSeries]) -> Series | web.StreamResponse:
+async def many_series(context: Context, call: Call[SeriesParameters]) -> Series | web.StreamResponse:
     """Series of several runs and metrics. A metric that a run does not have is left out; an unknown run is an error."""
-    asked = call.asked
-    found = await chosen(context, asked.runs, asked.metrics)
-    silent = set(asked.runs) - {one.run for one in found}
+    parameters = call.parameters
+    found = await chosen(context, parameters.runs, parameters.metrics)
+    silent = set(parameters.runs) - {one.run for one in found}
     if silent:
         unknown = silent - await context.repositories.runs.known(context.scope, sorted(silent))
         if unknown:
             raise NotFound(
                 f"no run has the id {min(unknown)!r}: look it up in /api/v1/runs, or wait for it with wait_for"
             )
-    return await _answer(context, call.request, asked, found)
+    return await _answer(context, call.request, parameters, found)
 
 
-async def one_series(context: Context, call: Call[AskedOneSeries]) -> Series | web.StreamResponse:
+async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Series | web.StreamResponse:
     """Series of one run. A metric (not a glob) that it does not have is an error."""
-    run, asked = call.path["run"], call.asked
-    found = await chosen(context, [run], asked.metrics)
+    run, parameters = call.path["run"], call.parameters
+    found = await chosen(context, [run], parameters.metrics)
     have = {one.metric for one in found}
-    for name in asked.metrics:
+    for name in parameters.metrics:
         if name not in have and not ("*" in name or "?" in name):
             await context.require_run(run)
             near = await near_metric(context, [run], name)
             raise NotFound(f"run {run!r} has no metric {name!r}{near}: its summaries list what it has")
     if not found:
         await context.require_run(run)
-    return await _answer(context, call.request, asked, found)
+    return await _answer(context, call.request, parameters, found)
 
 
 async def _answer(
-    context: Context, request: web.Request, asked: AskedRange, found: Sequence[SeriesRecord]
+    context: Context, request: web.Request, parameters: RangeParameters, found: Sequence[SeriesRecord]
 ) -> Series | web.StreamResponse:
-    prefix = await context.prefix(asked.as_of, asked.wait_s)
-    wanted = _range(asked, prefix)
+    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
+    wanted = _range(parameters, prefix)
     arrow = wants_arrow(request)
-    if asked.max_points is None:
-        return await (_stream_points if arrow else _json_points)(context, request, found, wanted, asked.epochs)
-    if asked.epochs:
+    if parameters.max_points is None:
+        return await (_stream_points if arrow else _json_points)(context, request, found, wanted, parameters.epochs)
+    if parameters.epochs:
         raise InvalidRequest("buckets have no epochs: leave max_points out, or epochs", name="epochs")
-    if asked.max_points > context.settings.max_points_limit:
+    if parameters.max_points > context.settings.max_points_limit:
         raise InvalidRequest(
-            f"max_points is {asked.max_points}: at most {context.settings.max_points_limit} are allowed, or leave it "
-            "out for all points",
+            f"max_points is {parameters.max_points}: at most {context.settings.max_points_limit} are allowed, or "
+            "leave it out for all points",
             name="max_points",
         )
     if not found:
         table, width = None, 1
     else:
         limit = context.settings.max_buckets if arrow else context.settings.max_json_buckets
-        table, width = await _buckets(context, found, wanted, asked.by, asked.max_points, limit)
+        table, width = await _buckets(context, found, wanted, parameters.by, parameters.max_points, limit)
         if table.num_rows > limit:
             way = "ask for fewer runs or metrics, or a smaller max_points"
             if not arrow:
@@ -150,18 +150,26 @@ def wants_arrow(request: web.Request) -> bool:
     return False
 
 
-def _range(asked: AskedRange, prefix: Positions | None) -> Range:
-    if asked.step_from is not None and asked.step_to is not None and asked.step_from > asked.step_to:
+def _range(parameters: RangeParameters, prefix: Positions | None) -> Range:
+    if (
+        parameters.step_from is not None
+        and parameters.step_to is not None
+        and parameters.step_from > parameters.step_to
+    ):
         raise InvalidRequest(
-            f"step_from {asked.step_from} is behind step_to {asked.step_to}: swap them", name="step_from"
+            f"step_from {parameters.step_from} is behind step_to {parameters.step_to}: swap them", name="step_from"
         )
-    if asked.time_from is not None and asked.time_to is not None and _micros(asked.time_from) > _micros(asked.time_to):
+    if (
+        parameters.time_from is not None
+        and parameters.time_to is not None
+        and _micros(parameters.time_from) > _micros(parameters.time_to)
+    ):
         raise InvalidRequest("time_from is behind time_to: swap them", name="time_from")
     return Range(
-        asked.step_from,
-        asked.step_to,
-        None if asked.time_from is None else _micros(asked.time_from),
-        None if asked.time_to is None else _micros(asked.time_to),
+        parameters.step_from,
+        parameters.step_to,
+        None if parameters.time_from is None else _micros(parameters.time_from),
+        None if parameters.time_to is None else _micros(parameters.time_to),
         prefix,
     )
 
@@ -435,7 +443,7 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "Curves of many runs and metrics",
         many_series,
-        AskedSeries,
+        SeriesParameters,
         Series,
         (ARROW,),
         query_class=QueryClass.HEAVY,
@@ -447,7 +455,7 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "Curves of one run",
         one_series,
-        AskedOneSeries,
+        OneSeriesParameters,
         Series,
         (ARROW,),
         query_class=QueryClass.HEAVY,

@@ -13,7 +13,7 @@ from runstream_query.encoding import json_pieces
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import WRITE_BYTES, ended_with_connection
-from runstream_query.http.requests import Asked, AskedOfPast, read_parameters
+from runstream_query.http.requests import PastParameters, RequestParameters, read_parameters
 from runstream_query.problems import problem_of
 from runstream_service.problems import Handler
 from runstream_service.routing import Route, call_of
@@ -45,11 +45,11 @@ async def _serve(route: Route, context: Context, request: web.Request) -> web.St
     run = request.match_info.get("run")
     if run is not None and not RUN_ID.match(run):
         raise InvalidRequest(f"{run[:140]!r} cannot be a run id: look it up in /api/v1/runs", name="run")
-    asked = await read_parameters(route, request, context.settings.max_body_bytes)
-    await context.wait(asked.wait_for, asked.wait_s)
+    parameters = await read_parameters(route, request, context.settings.max_body_bytes)
+    await context.wait(parameters.wait_for, parameters.wait_s)
     position = str(context.visibility.visible())
-    call = call_of(route, request, asked)
-    context = context.for_request(_class(route, asked), call.scope)
+    call = call_of(route, request, parameters)
+    context = context.for_request(_class(route, parameters), call.scope)
     with ended_with_connection(request):
         answer = await route.handler(context, call)
         if isinstance(answer, web.StreamResponse):
@@ -60,11 +60,11 @@ async def _serve(route: Route, context: Context, request: web.Request) -> web.St
         return await send_large(context, request, answer, headers)
 
 
-def _class(route: Route, asked: Asked) -> QueryClass:
+def _class(route: Route, parameters: RequestParameters) -> QueryClass:
     """Return the class of a request's queries: of the past it is HEAVY."""
-    if isinstance(asked, AskedOfPast) and asked.as_of is not None:
+    if isinstance(parameters, PastParameters) and parameters.as_of is not None:
         return QueryClass.HEAVY
-    return route.class_for(asked)
+    return route.class_for(parameters)
 
 
 def _encoded(answer: BaseModel, read_bytes: int, by_alias: bool) -> bytes:

@@ -12,7 +12,7 @@ from runstream_query.answers import OddClock, OddClocks, Writer
 from runstream_query.clocks import Heard, clock_ahead_s, is_odd
 from runstream_query.http.context import Context
 from runstream_query.http.past import time_of
-from runstream_query.http.requests import Asked
+from runstream_query.http.requests import RequestParameters
 from runstream_query.repositories.watermarks import FactsRecord, WrittenPoints
 from runstream_service.access import Action
 from runstream_service.log import LogError, LogReader
@@ -77,7 +77,7 @@ async def writers_of_past(
     return writers, _oddest(writer.clock_ahead_s for writer in writers), len(metrics)
 
 
-async def list_odd_clocks(context: Context, call: Call[Asked]) -> OddClocks:
+async def list_odd_clocks(context: Context, call: Call[RequestParameters]) -> OddClocks:
     """Running runs whose writers' clocks are far from the log's; of more than MAX_ODD candidates the first by id."""
     candidates = await context.repositories.watermarks.runs_with_odd_clocks(context.scope, context.clock(), MAX_ODD)
     found = []
@@ -128,7 +128,7 @@ ROUTES: Final[Iterable[Route]] = (
         Action.READ,
         "Running runs whose clock is far from the server's",
         list_odd_clocks,
-        Asked,
+        RequestParameters,
         OddClocks,
     ),
 )

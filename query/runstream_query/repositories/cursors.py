@@ -32,7 +32,7 @@ class Cursor:
         """Raises InvalidRequest if it is none, or belongs to another question."""
         try:
             packed = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            terms, now_us, asked = packed
+            terms, now_us, parameters = packed
             unpacked = tuple(float.fromhex(term[1]) if isinstance(term, list) else term for term in terms)
             if not all(isinstance(term, int | float | str) for term in unpacked) or not isinstance(now_us, int):
                 raise ValueError("wrong types")
@@ -45,7 +45,7 @@ class Cursor:
             raise InvalidRequest(
                 f"cursor {text[:40]!r} cannot be read: give next_cursor of an answer as it was", name="cursor"
             ) from None
-        if asked != question:
+        if parameters != question:
             raise InvalidRequest(
                 "this cursor belongs to another filter or sort: repeat both as in the first page, or leave it out",
                 name="cursor",

@@ -24,7 +24,7 @@ from runstream_query.errors import FilterError, QueryError
 from runstream_query.filters import Expression, compile_filter, parse, print_filter
 from runstream_query.filters.times import instant_us
 from runstream_query.http.cursors import read_cursor
-from runstream_query.http.runs import AskedColumns
+from runstream_query.http.runs import ColumnsParameters
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.statements.globs import pattern_of
 from runstream_query.repositories.statements.order import parse_sort
@@ -231,7 +231,7 @@ def run_cursor(data: bytes) -> None:
             case b"s":
                 parse_sort(text)
             case b"k":
-                AskedColumns(text)
+                ColumnsParameters(text)
             case b"g":
                 pattern_of(text)
             case _:

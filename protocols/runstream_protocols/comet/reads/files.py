@@ -36,9 +36,9 @@ from runstream_protocols.kit.archives import stream_zip
 from runstream_query.answers import Asset
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
-from runstream_query.http.files import AskedAssets as NativeAssetsRequest
+from runstream_query.http.files import AssetsParameters as NativeAssetsRequest
 from runstream_query.http.files import download, list_assets
-from runstream_query.http.requests import Asked
+from runstream_query.http.requests import RequestParameters
 from runstream_service.access import Action
 from runstream_service.routing import Call
 
@@ -118,7 +118,7 @@ async def asset(context: Context, request: web.Request, parameters: AssetRequest
         return await send_registered(context, request, *of_model)
     await require_row(context, parameters.experiment_key)
     path = {"run": parameters.experiment_key, "asset": parameters.asset_id}
-    return await download(context, Call.of(request, path, Asked(), Action.READ))
+    return await download(context, Call.of(request, path, RequestParameters(), Action.READ))
 
 
 def model_of(asset: Asset) -> str:

@@ -61,7 +61,7 @@ def _handling(handle: CometHandler) -> Handler:
     """Return the handler of a route whose handler takes the request and its parameters."""
 
     async def respond(context: Context, call: Call[Any]) -> Answer | web.StreamResponse:
-        return await handle(context, call.request, call.asked)
+        return await handle(context, call.request, call.parameters)
 
     return respond
 
