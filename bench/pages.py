@@ -26,6 +26,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from runstream.ids import RANDOM_BYTES, uuid7_hex
 from runstream_ingest.assets.local import LocalAssets
 from runstream_model.columns import Coded, ColumnData
+from runstream_model.projection import TEXT
+from runstream_model.run_state import RUN_STATES
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import TABLES, encode_columns
@@ -125,18 +127,16 @@ def blocks(ids: list[str], first: int, offset: int) -> Iterator[tuple[str, dict[
 
 def _run_columns(ids: list[str], number: Any, at: Any) -> dict[str, ColumnData]:
     count = len(ids)
+    empty = {column.name: [""] * count for column in RUN_STATES.stored if column.kind == TEXT}
     status = np.where(number % 50 == 0, 3, np.where(number % 10 == 0, 1, 2)).astype(np.uint8)
-    return {
+    return empty | {
         "run": ids,
         "workspace": Coded(("default",), np.zeros(count, np.uint8)),
         "project": Coded(("large", "small"), (number % 100 == 0).astype(np.uint8)),
-        "experiment": Coded(("",), np.zeros(count, np.uint8)),
         "name": [f"mlp-{n}" for n in number.tolist()],
         "status": Coded(STATUSES, status),
-        "message": [""] * count,
         "user": Coded(("ann", "bob"), (number % 2).astype(np.uint8)),
         "host": Coded(("node-1",), np.zeros(count, np.uint8)),
-        "notes": [""] * count,
         "tags": [["sweep", f"tag-{n % 100}"] for n in number.tolist()],
         "created_at": at,
         "started_at": at,
