@@ -55,7 +55,7 @@ _MAX_UINT64: Final = 2**64 - 1
 
 RUN_STATES: Final = Projection(
     name="run_states",
-    version=1,
+    version=2,
     key=("run",),
     view="runs",
     columns=(
@@ -80,6 +80,9 @@ RUN_STATES: Final = Projection(
         Column("points_dropped", COUNT, "how many points its clients had to give up"),
         Column("state", TEXT, "the whole folded state as JSON: what the fold goes on from", internal=True),
         *POSITION,
+        # Of version 2, and in rows of version 1 as well: no event that made those could say either, so empty is true.
+        Column("group", NAME, "the runs that it belongs with, as its last start said; empty: none", field="group"),
+        Column("job_type", NAME, "its part in the group, such as train or evaluate; empty: none", field="job_type"),
     ),
 )
 
@@ -148,6 +151,9 @@ class RunState:
     host: str = ""
     points_dropped: int = 0
     resumes: tuple[Resume, ...] = ()
+    #: Of the last start that named one.
+    group: str = ""
+    job_type: str = ""
 
 
 _STATE: Final = TypeAdapter(RunState)
@@ -240,6 +246,8 @@ def _started(state: RunState, event: RunStarted, writer_id: str) -> RunState:
         name=state.name or event.name or "",
         user=state.user or event.user or "",
         host=state.host or event.host or "",
+        group=event.group or state.group,
+        job_type=event.job_type or state.job_type,
     )
     if event.resumed:
         resume = Resume(writer_id, event.at_us, event.resumed_at_step)
@@ -339,6 +347,8 @@ def row_from_state(run_id: str, state: RunState, part: int, offset: int) -> dict
         "state": to_json(state),
         "part": part,
         "offset": offset,
+        "group": state.group,
+        "job_type": state.job_type,
     }
 
 

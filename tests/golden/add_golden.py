@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from golden_events import EVENTS
 from golden_frames import contents, frames
-from golden_states import ARTIFACT_STATE, RUN_STATE
+from golden_states import ARTIFACT_STATE, GROUPED_RUN_STATE, RUN_STATE
 
 from runstream.events.control import decode_event, encode_event
 from runstream_model import artifacts, run_state
@@ -44,6 +44,7 @@ def missing() -> dict[Path, bytes]:
         files[HERE / VERSION / "frames" / f"{name}.expected.json"] = as_text(contents(data))
     states = {
         "run_state": (run_state.to_json(RUN_STATE), run_state.from_json),
+        "run_state-group": (run_state.to_json(GROUPED_RUN_STATE), run_state.from_json),
         "artifact_state": (artifacts.to_json(ARTIFACT_STATE), artifacts.from_json),
     }
     for name, (text, read) in states.items():

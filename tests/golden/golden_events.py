@@ -25,6 +25,9 @@ EVENTS: Final[dict[str, AnyEvent]] = {
         pid=4711,
         sdk_version="0.1.0",
     ),
+    "run_started.v1-group": control.RunStarted(
+        at_us=AT_US, workspace="research", project="digits", group="sweep 7, größe", job_type="train"
+    ),
     "run_started.v1-least": control.RunStarted(at_us=0, workspace="default", project="default"),
     "run_finished.v1": control.RunFinished(
         at_us=AT_US,

@@ -1,5 +1,6 @@
-"""States whose stored JSON is kept, of a run and of an artifact: every field of them set."""
+"""States whose stored JSON is kept, of a run and of an artifact: every field of them set in one at least."""
 
+from dataclasses import replace
 from typing import Final
 
 from runstream_model.artifacts import ArtifactState, VersionState
@@ -30,6 +31,9 @@ RUN_STATE: Final = RunState(
     points_dropped=2**64,
     resumes=(Resume("11" * 16, 30, 4_000), Resume("00" * 16, 31)),
 )
+
+#: Of a build that knew of groups; the one above was written before.
+GROUPED_RUN_STATE: Final = replace(RUN_STATE, group="sweep 7, größe", job_type="train")
 
 _FIRST: Final = VersionState(
     1, "1.0.0", 10, 20, "größe \u2028", "new", ("t",), ("best",), ("staging",), "8f3c0a52", 2, 2**40

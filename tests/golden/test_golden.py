@@ -10,7 +10,7 @@ import pytest
 from add_golden import HERE, VERSION, missing
 from golden_events import EVENTS
 from golden_frames import contents, frames
-from golden_states import ARTIFACT_STATE, RUN_STATE
+from golden_states import ARTIFACT_STATE, GROUPED_RUN_STATE, RUN_STATE
 
 from runstream.events.control import EVENT_TYPES, decode_event, encode_event
 from runstream.events.frame import LZ4, RAGGED, RAGGED_EPOCHS, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
@@ -98,7 +98,7 @@ def test_every_layout_and_codec_is_in_a_golden_frame() -> None:
     assert seen == {(layout, codec) for layout in layouts for codec in (STORED, LZ4)}
 
 
-@pytest.mark.parametrize("path", sorted(HERE.glob("*/states/run_state*.bin")), ids=lambda path: path.parts[-3])
+@pytest.mark.parametrize("path", sorted(HERE.glob("*/states/run_state*.bin")), ids=lambda path: path.stem)
 def test_a_stored_run_state_is_read(path: Path) -> None:
     state, expected = asdict(from_json(path.read_bytes())), expectation(path)
     assert {name: state[name] for name in expected if not same(state[name], expected[name])} == {}
@@ -107,8 +107,9 @@ def test_a_stored_run_state_is_read(path: Path) -> None:
 
 def test_every_field_of_a_run_state_is_in_the_golden_file() -> None:
     plain = RunState()
-    assert [f.name for f in fields(RunState) if getattr(plain, f.name) == getattr(RUN_STATE, f.name)] == []
+    assert [f.name for f in fields(RunState) if getattr(plain, f.name) == getattr(GROUPED_RUN_STATE, f.name)] == []
     assert from_json((HERE / VERSION / "states" / "run_state.bin").read_bytes()) == RUN_STATE
+    assert from_json((HERE / VERSION / "states" / "run_state-group.bin").read_bytes()) == GROUPED_RUN_STATE
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("*/states/artifact_state*.bin")), ids=lambda path: path.parts[-3])

@@ -24,6 +24,7 @@ import runstream
 from runstream._version import VERSION
 from runstream.api import API, Change, Curve, Envelope, NameTaken, NotFound, Refused, ServerUnreachable, Session, Writer
 from runstream.api.forwarding import forward
+from runstream.query import Field
 
 STEPS = 1000
 WANTED = {"workspace": "default", "project": "wanted"}
@@ -39,7 +40,9 @@ weights.write_bytes(bytes(range(256)) * 10_000)
 for number in range(3):
     run = rs.init(project="digits", experiment="sweep", name=f"mlp-{number}", run_id=f"api-{number}", url=url,
                   dir=folder / "spool", config={"lr": 10.0**-number, "layers": [16, 16], "odd": math.nan,
-                  "mixed": number or "none"}, tags=["sweep", f"n{number}"], system_metrics_s=0, capture_code=False)
+                  "mixed": number or "none"}, tags=["sweep", f"n{number}"],
+                  group="sweep-7" if number else None, job_type=("", "train", "evaluate")[number],
+                  system_metrics_s=0, capture_code=False)
     print(f"run {number} begins")
     for step in range(1000):
         run.log({"loss": 1 / (step + 1) + number, "acc": math.nan if step == 7 else step / 1000}, step=step)
@@ -78,6 +81,18 @@ def test_runs_by_filter_sort_and_columns(api: API) -> None:
     assert abs((first.ended_at - first.started_at).total_seconds() - first.duration_s) < 1e-3
     assert [view.id for view in api.runs(sort="id", limit=2)] == ["api-0", "api-1"]
     assert api.run(first) == api.run("api-1") == api.run("api-1", wait_for="0:0", wait_s=1)
+
+
+def test_runs_by_group(api: API) -> None:
+    found = api.runs('group = "sweep-7"', "job_type")
+    assert [(run.id, run.group, run.job_type) for run in found] == [
+        ("api-2", "sweep-7", "evaluate"),
+        ("api-1", "sweep-7", "train"),
+    ]
+    assert found.to_arrow()["group"].to_pylist() == ["sweep-7", "sweep-7"]
+    assert (api.run("api-0").group, api.run("api-0").job_type) == ("", "")
+    training = (Field("group") == "sweep-7") & (Field("job_type") != "evaluate")
+    assert [run.id for run in api.runs(training.filter())] == ["api-1"]
 
 
 def test_runs_as_tables(api: API) -> None:

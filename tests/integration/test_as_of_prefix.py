@@ -20,7 +20,18 @@ from runstream_infra.settings import ServerSettings
 from runstream_service.auth import ApiKeys
 
 #: Of a run: what a prefix decides. Times of the log's own clock and durations up to now differ between two servers.
-DETAILS = ("status", "name", "workspace", "project", "tags", "message", "archived", "deleted", "points_dropped")
+DETAILS = (
+    "status",
+    "name",
+    "workspace",
+    "project",
+    "tags",
+    "message",
+    "archived",
+    "deleted",
+    "points_dropped",
+    "group",
+)
 
 
 async def answers(directory: Path, facts: Recorded, end: int, as_of: list[int | None]) -> list[dict[str, Any]]:
@@ -88,10 +99,10 @@ async def test_a_writer_of_the_past_was_last_seen_in_the_past(tmp_path: Path) ->
     """Two writers one behind the other: as of a moment of the first, only that one is there, not ended, last seen when
     the log took its newest record; as of the end of everything, the past is the present."""
     records = [
-        (b"a", frame(0, 0, event(0, RunStarted(at_us=1, workspace="w", project="p", rank=0)))),
+        (b"a", frame(0, 0, event(0, RunStarted(at_us=1, workspace="w", project="p", rank=0, group="before")))),
         (b"a", frame(0, 1, rows=3)),
         (b"a", frame(0, 4, event(4, RunFinished(at_us=2)))),
-        (b"a", frame(1, 0, event(0, RunStarted(at_us=3, workspace="w", project="p", rank=1)))),
+        (b"a", frame(1, 0, event(0, RunStarted(at_us=3, workspace="w", project="p", rank=1, group="after")))),
         (b"a", frame(1, 1, rows=2, metric="other")),
     ]
     settings = ServerSettings(data_dir=tmp_path)
@@ -123,6 +134,7 @@ async def test_a_writer_of_the_past_was_last_seen_in_the_past(tmp_path: Path) ->
     assert first["writers"] == [{**first["writers"][0], "writer": writer_id(0), "ended": False}]
     assert [microseconds(one["writers"][-1]["last_seen_at"]) for one in (first, ended, whole)] == seen
     assert [one["metrics"] for one in (first, ended, whole)] == [1, 1, 2]
+    assert [one["run"]["group"] for one in (first, ended, whole, now)] == ["before", "before", "after", "after"]
     assert ended["writers"][0]["ended"] is True
     assert whole["writers"] == now["writers"]
 

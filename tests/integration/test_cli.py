@@ -55,6 +55,8 @@ def run_row(run: str, name: str, status: str = "finished", columns: dict[str, An
             "archived": False,
             "deleted": False,
             "points_dropped": 0,
+            "group": "sweep-7",
+            "job_type": "train",
             "columns": columns or {},
         }
     )
@@ -278,6 +280,8 @@ def test_show_has_everything_of_a_run(server: FakeServer, capfd: pytest.CaptureF
         "finished",
         "a, b",
         "1 min 02 s",
+        "sweep-7",
+        "train",
         "lr",
         "0.1",
         "loss",

@@ -1,6 +1,7 @@
 """The read models of another version are built beside those that serve, and take their place when they are equal."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,18 +12,20 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from recorded import recorded
 
+from runstream.events.control import RunStarted, encode_event
+from runstream.events.frame import encode_frame
 from runstream_infra.cli.doctor import read_models_line, server_problems
 from runstream_infra.embedded import Parts, application, open_parts
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.log.embedded import EmbeddedLog
-from runstream_processors.generations import CURRENT, Versions
+from runstream_processors.generations import ADOPTED, CURRENT, Versions
 from runstream_processors.rebuild import rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
 from runstream_service.auth import ApiKeys
 
 #: A registry as a later build has it.
-BUMPED: Versions = {**CURRENT, "summary_states": 2}
+BUMPED: Versions = {**ADOPTED, "summary_states": 2}
 FACTS = recorded(11, runs=4, frames=120)
 
 
@@ -132,6 +135,27 @@ async def test_another_version_is_built_while_the_old_one_serves(tmp_path: Path)
     async with serving(tmp_path, hold) as parts:
         assert parts.store.serving.number == 2
         assert await table_hashes(parts.store) == after
+
+
+async def test_groups_that_an_older_build_ignored_are_there_after_the_switch(tmp_path: Path) -> None:
+    started = RunStarted(at_us=1, workspace="w", project="p", group="sweep-7", job_type="train")
+    events = json.dumps([[0, json.loads(encode_event(started))]]).encode()
+    await written_before(tmp_path, [(b"grouped", encode_frame("f" * 32, "grouped", 0, 1, events)), *FACTS.records])
+    statement = "SELECT run, group, job_type FROM runs WHERE run IN ('grouped', 'run-0') ORDER BY run"
+    store = await ChdbStore.open(tmp_path / "store")
+    await store.command(
+        "ALTER TABLE run_states UPDATE group = '', job_type = '' WHERE true SETTINGS mutations_sync = 2"
+    )
+    before = (await store.query(statement)).to_pylist()
+    await store.close()
+    assert {row["group"] for row in before} == {""}
+    async with serving(tmp_path, lambda step: None, CURRENT) as parts:
+        await until(lambda: parts.store.serving.number == 2)
+        after = (await parts.store.query(statement)).to_pylist()
+    assert after == [
+        {"run": "grouped", "group": "sweep-7", "job_type": "train"},
+        {"run": "run-0", "group": "", "job_type": ""},
+    ]
 
 
 async def test_a_difference_is_found_and_the_new_generation_refused(tmp_path: Path) -> None:

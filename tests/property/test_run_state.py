@@ -32,6 +32,8 @@ STARTS = _of(
     project=NAMES,
     experiment=MAYBE_NAMES,
     name=MAYBE_NAMES,
+    group=MAYBE_TEXTS,
+    job_type=MAYBE_TEXTS,
     rank=st.sampled_from([None, 0, 1]),
     resumed=st.booleans(),
     resumed_at_step=st.none() | st.integers(0, 3),
@@ -117,6 +119,8 @@ def oracle(history: list[Step]) -> dict[str, Any]:
         "archived": _oracle_flag(own, "run_archived.v1"),
         "deleted": _oracle_flag(own, "run_deleted.v1"),
         "points_dropped": min(sum(f["count"] for _, _, f in own if f["type"] == "points_dropped.v1"), 2**64 - 1),
+        "group": next((fact["group"] for _, _, fact in reversed(starts) if fact["group"]), ""),
+        "job_type": next((fact["job_type"] for _, _, fact in reversed(starts) if fact["job_type"]), ""),
     }
 
 

@@ -29,6 +29,8 @@ def init(
     dir: str | os.PathLike[str] | None = None,
     *,
     notes: str | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
     resume_from_step: int | None = None,
     capture_console: bool | None = None,
     capture_code: bool | None = None,
@@ -42,6 +44,8 @@ def init(
     project, workspace, experiment: where the run belongs. name: what a person calls it.
     run_id: made up if None. Several processes that give the same one write one run (give each its `rank`).
     config: hyper-parameters (see `Run.log_params`). tags: a list of strings. notes: free text.
+    group, job_type: the runs that it belongs with (a sweep, a job of many processes), and its part among them (`train`,
+      `evaluate`). A start without one keeps what the run has.
     mode: `online`; `offline` keeps everything on disk until `runstream sync`; `disabled` keeps nothing.
     resume: None writes to `run_id` whether it is there or not. `allow` does so too and marks the run as resumed if it
       is there; `must` raises RunMissing if it is not there, `never` raises RunExists if it is. Whether it is there is
@@ -76,7 +80,7 @@ def init(
     checked_tags = _checked_tags(tags)
     if config is not None:
         _check_config(config)
-    run = start(settings, Arguments(name, run_id, experiment, resume, rank, resume_from_step))
+    run = start(settings, Arguments(name, run_id, experiment, group, job_type, resume, rank, resume_from_step))
     if config is not None:
         run.log_params(config)
     if checked_tags:

@@ -27,6 +27,8 @@ class Arguments:
     name: str | None
     run_id: str | None
     experiment: str | None
+    group: str | None
+    job_type: str | None
     resume: Literal["allow", "must", "never"] | None
     rank: int | None
     resume_from_step: int | None
@@ -46,6 +48,8 @@ class Opening:
     url: str
     api_key: str | None
     mode: str
+    group: str | None = None
+    job_type: str | None = None
     ingest: str = ""
     resumed: bool = False
     #: The step from which the run goes on, where its caller said so.
@@ -80,6 +84,8 @@ def opening_of(values: SettingValues, arguments: Arguments) -> Opening:
         url=values.url,
         api_key=values.api_key.get_secret_value() if values.api_key is not None else None,
         mode=values.mode,
+        group=arguments.group,
+        job_type=arguments.job_type,
         ingest=values.ingest or "",
         resumed=values.mode != "disabled" and is_resumed(arguments.resume, arguments.run_id, values),
         resumed_at_step=arguments.resume_from_step,
@@ -100,6 +106,8 @@ def run_started(opening: Opening, at_us: int) -> RunStarted:
         project=opening.project,
         experiment=opening.experiment,
         name=opening.name,
+        group=opening.group,
+        job_type=opening.job_type,
         rank=opening.rank,
         resumed=opening.resumed,
         resumed_at_step=opening.resumed_at_step,
@@ -124,6 +132,15 @@ class OpenedRun:
     @property
     def name(self) -> str | None:
         return self._opening.name
+
+    @property
+    def group(self) -> str | None:
+        """The group that `init` was given."""
+        return self._opening.group
+
+    @property
+    def job_type(self) -> str | None:
+        return self._opening.job_type
 
     @property
     def workspace(self) -> str:

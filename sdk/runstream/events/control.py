@@ -23,6 +23,8 @@ from runstream.events.names import project_key
 from runstream.events.upcast import UPCASTS, Upcast, upcast
 
 EndStatus = Literal["finished", "failed", "killed"]
+#: What a run is sorted by: as long as a name, or empty for none.
+Label = Annotated[str, Field(max_length=limits.MAX_NAME_CHARS)]
 
 
 class RunStarted(Event):
@@ -37,6 +39,9 @@ class RunStarted(Event):
     project: Project
     experiment: Experiment | None = None
     name: Name | None = None
+    #: The runs that it belongs with, and its part among them. None or empty leaves what an earlier start said.
+    group: Label | None = None
+    job_type: Label | None = None
     rank: int | None = None
     resumed: bool = False
     #: The step from which a resumed attempt goes on, where its writer said so.

@@ -63,6 +63,8 @@ def run(run_id: str, **changes: Any) -> Row:
         "state": "{}",
         "part": 0,
         "offset": 1,
+        "group": "",
+        "job_type": "",
     } | changes
 
 

@@ -16,8 +16,8 @@ async def sweep(service: Service) -> None:
     """Four runs with a metric, parameters and tags; r4 has none of them."""
     await service.insert(
         "run_states",
-        run("r1", tags=["sweep", "good"], created_at=NOW_US - 1),
-        run("r2", tags=["sweep"], created_at=NOW_US - 2, project="q"),
+        run("r1", tags=["sweep", "good"], created_at=NOW_US - 1, group="sweep-7", job_type="train"),
+        run("r2", tags=["sweep"], created_at=NOW_US - 2, project="q", group="sweep-12"),
         run("r3", created_at=NOW_US - 3, experiment="e"),
         run("r4", created_at=NOW_US - 4, ended_at=None, status="running"),
     )
@@ -59,6 +59,10 @@ async def test_newest_first_by_default(service: Service) -> None:
         ("param.lr is not null", ["r1", "r2", "r3"]),
         ('"sweep" in tags and not tag = "good"', ["r2"]),
         ('other.note startswith "he" and env.git.commit matches "^a.c$"', ["r1"]),
+        ('group = "sweep-7"', ["r1"]),
+        ('group startswith "sweep" and job_type is null', ["r2"]),
+        ("group is null", ["r3", "r4"]),
+        ('not group in ("sweep-7", "sweep-12")', ["r3", "r4"]),
         ('status = "running"', ["r4"]),
         ('project = "q" or experiment = "e"', ["r2", "r3"]),
         ("ended is null", ["r4"]),
@@ -79,6 +83,8 @@ async def test_filters(service: Service, text: str, expected: list[str]) -> None
         ("-metric.loss", ["r1", "r2", "r3", "r4"]),
         ("-metric.loss.min", ["r2", "r1", "r3", "r4"]),
         ("param.lr", ["r1", "r3", "r2", "r4"]),
+        ("group,-id", ["r4", "r3", "r2", "r1"]),
+        ("-job_type,-group", ["r1", "r2", "r3", "r4"]),
         ("-id", ["r4", "r3", "r2", "r1"]),
         ("ended,created", ["r3", "r2", "r1", "r4"]),
         ("status,-project,id", ["r2", "r1", "r3", "r4"]),

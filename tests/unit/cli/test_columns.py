@@ -34,4 +34,4 @@ def test_a_filter_with_a_mistake_is_left_to_the_server() -> None:
 
 def test_texts_stand_in_the_order_of_the_row() -> None:
     texts = ("id", "workspace", "project", "experiment", "name", "status", "message", "user", "host", "notes")
-    assert text_columns() == texts
+    assert text_columns() == (*texts, "group", "job_type")

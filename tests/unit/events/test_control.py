@@ -37,6 +37,8 @@ def test_every_event_has_a_tag_of_its_own_named_like_its_model() -> None:
         {"type": "run_started.v1", "at_us": 1, "workspace": " w", "project": "p"},
         {"type": "run_started.v1", "at_us": 1, "workspace": "w", "project": "p", "experiment": ""},
         {"type": "run_started.v1", "at_us": 1, "workspace": "w", "project": "ß" * 64},
+        {"type": "run_started.v1", "at_us": 1, "workspace": "w", "project": "p", "group": "x" * 251},
+        {"type": "run_started.v1", "at_us": 1, "workspace": "w", "project": "p", "job_type": 7},
         {"type": "parameters_logged.v1", "at_us": 1, "values": {"": 1}},
         {"type": "tags_added.v1", "at_us": 1, "tags": ["x" * 201]},
         {"type": "asset_logged.v1", "at_us": 1, "asset_id": "a", "name": "n", "sha256": "0" * 63, "size_bytes": 0},

@@ -186,3 +186,15 @@ def test_a_run_keeps_its_first_tags_and_its_last_resumes() -> None:
         state = fold(state, start(number, resumed=True, step=number), A)
     assert len(state.resumes) == limits.MAX_RUN_RESUMES
     assert state.resumes[-1].step == limits.MAX_RUN_RESUMES + 4
+
+
+def test_the_last_start_that_names_a_group_decides() -> None:
+    def in_group(group: str | None, job_type: str | None) -> RunStarted:
+        return RunStarted(at_us=1, workspace="w", project="p", group=group, job_type=job_type)
+
+    found: list[tuple[str, str]] = []
+    state = None
+    for event in (in_group("a", None), in_group(None, "train"), in_group("b", ""), in_group("", "evaluate")):
+        state = fold(state, event, A)
+        found.append((state.group, state.job_type))
+    assert found == [("a", ""), ("a", "train"), ("b", "train"), ("b", "evaluate")]

@@ -113,6 +113,7 @@ def test_exports_have_the_columns_of_responses() -> None:
         **dict.fromkeys((*texts, "created", "started", "ended"), "text"),
         "duration": "float",
         "points_dropped": "integer",
+        **dict.fromkeys(("group", "job_type"), "text"),
     }
     assert list(run_columns().items()) == list(expected.items())
     assert points_schema(epochs=True).names == visible("points")
@@ -135,7 +136,7 @@ def test_the_command_line_names_every_visible_column_of_a_run() -> None:
 def test_filters_know_the_columns_of_runs() -> None:
     assert {name: column.name for name, column in tree.RUN_FIELDS.items()} == {
         **{name: name for name in ("workspace", "project", "experiment", "name", "status", "message", "user", "host")},
-        **{name: name for name in ("notes", "archived", "deleted")},
+        **{name: name for name in ("notes", "archived", "deleted", "group", "job_type")},
         **{name: f"{name}_at" for name in ("created", "started", "ended", "updated")},
         "id": "run",
         "tag": "tags",

@@ -109,6 +109,15 @@ def test_resuming_counts_steps_from_where_it_was_told(start: Any, written: Any) 
     assert found.events[0][1]["resumed_at_step"] == 4000
 
 
+def test_a_group_is_said_at_the_start(start: Any, written: Any) -> None:
+    run = start(group="sweep-7", job_type="train")
+    assert (run.group, run.job_type) == ("sweep-7", "train")
+    (started,) = written(run).of_type("run_started.v1")
+    assert (started["group"], started["job_type"]) == ("sweep-7", "train")
+    (bare,) = written(start(group="")).of_type("run_started.v1")
+    assert not {"group", "job_type"} & {name for name, value in bare.items() if value}
+
+
 def test_parameters_of_every_kind(start: Any, written: Any) -> None:
     @dataclasses.dataclass
     class Optimizer:
@@ -309,6 +318,8 @@ def test_module_level_functions_use_the_active_run(start: Any, written: Any) -> 
         ({"run_id": "a/b"}, Invalid, "run id 'a/b'"),
         ({"experiment": "a/b"}, Invalid, "experiment 'a/b'"),
         ({"name": "n" * 300}, Invalid, "argument name"),
+        ({"group": "g" * 251}, Invalid, "argument group = 'ggg.*at most 250 characters"),
+        ({"job_type": 7}, Invalid, "argument job_type = 7 of init cannot be used"),
         ({"rank": "first"}, Invalid, "argument rank"),
         ({"resume": "maybe"}, Invalid, "'allow', 'must', 'never'"),
         ({"resume": "must"}, Invalid, "give its run_id"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, Self, TypedDict, Unpack, overload
 
@@ -118,7 +118,10 @@ class RunView(CometExperiment):
     archived: bool
     deleted: bool
     points_dropped: int
-    columns: Mapping[str, Logged]
+    #: Empty: it has none, or the server is of a version that knows none.
+    group: str = ""
+    job_type: str = ""
+    columns: Mapping[str, Logged] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
