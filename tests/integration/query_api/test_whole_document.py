@@ -118,6 +118,7 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
         ("HEAD", asset, {}, 200),
         ("GET", "/api/v1/server", {}, 200),
         ("GET", "/api/v1/server/settings", {}, 200),
+        ("GET", "/api/v1/server/settings", {}, 200),
         ("GET", "/healthz", {}, 200),
         ("GET", "/readyz", {}, 200),
         ("GET", "/metrics", {}, 200),
