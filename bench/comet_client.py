@@ -5,11 +5,14 @@ JSON, one document a line. `read` says its version, and answers each question th
 experiment's key, logs from the word `go` on and says how much that was and how long it took.
 """
 
+import functools
 import json
 import math
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import comet_ml
 import requests
@@ -28,23 +31,27 @@ QUIET = {
 WHERE = {"workspace": "default", "project_name": "written"}
 SENT = [0]
 
+T = TypeVar("T")
+Answer = dict[str, Any]
 
-def count_requests():
+
+def count_requests() -> None:
     """Count in SENT what goes out, tries included."""
     send = requests.adapters.HTTPAdapter.send
 
-    def counted(*arguments, **options):
+    @functools.wraps(send)
+    def counted(*arguments: Any, **options: Any) -> requests.Response:
         SENT[0] += 1
         return send(*arguments, **options)
 
-    requests.adapters.HTTPAdapter.send = counted
+    requests.adapters.HTTPAdapter.send = counted  # type: ignore[method-assign]
 
 
-def say(fields):
+def say(fields: Answer) -> None:
     print(json.dumps(fields), flush=True)
 
 
-def timed(ask):
+def timed(ask: Callable[[], T]) -> tuple[T, Answer]:
     """What it gave, and what it took."""
     sent, began_cpu_s, began_s = SENT[0], time.process_time(), time.perf_counter()
     found = ask()
@@ -56,7 +63,7 @@ def timed(ask):
     }
 
 
-def chart(api, runs, metrics, full):
+def chart(api: comet_ml.API, runs: list[str], metrics: list[str], full: bool) -> Answer:
     found, took = timed(lambda: api.get_metrics_for_chart(runs, metrics, full=full))
     curves = [curve for one in found.values() for curve in one["metrics"]]
     values = [value for curve in curves for value in curve["values"]]
@@ -64,19 +71,19 @@ def chart(api, runs, metrics, full):
     return took | {"points": len(values), "sum": math.fsum(values), "steps": steps}
 
 
-def points(api, run, metric):
+def points(api: comet_ml.API, run: str, metric: str) -> Answer:
     experiment = api.get_experiment_by_key(run)
     found, took = timed(lambda: experiment.get_metrics(metric))
     values = math.fsum(float(point["metricValue"]) for point in found)
     return took | {"points": len(found), "sum": values, "steps": sum(point["step"] for point in found)}
 
 
-def query(api, project, metric, below):
+def query(api: comet_ml.API, project: str, metric: str, below: float) -> Answer:
     found, took = timed(lambda: api.query("default", project, Metric(metric) < below))
     return took | {"keys": sorted(experiment.id for experiment in found)}
 
 
-def rest(api, seconds):
+def rest(api: comet_ml.API, seconds: float) -> Answer:
     """Values logged by REST, one request each, one after the other."""
     experiment = comet_ml.APIExperiment(workspace=WHERE["workspace"], project_name="by rest")
     sent, began_s = SENT[0], time.perf_counter()
@@ -90,17 +97,17 @@ def rest(api, seconds):
     return {"calls": calls, "seconds": seconds, "requests": SENT[0] - sent, "there": count}
 
 
-def read():
+def read() -> None:
     count_requests()
     api = comet_ml.API(cache=False)
-    ways = {"chart": chart, "points": points, "query": query, "rest": rest}
+    ways: dict[str, Callable[..., Answer]] = {"chart": chart, "points": points, "query": query, "rest": rest}
     say({"version": comet_ml.__version__})
     for line in sys.stdin:
         asked = json.loads(line)
         say(ways[asked.pop("ask")](api, **asked))
 
 
-def write(seconds, metrics):
+def write(seconds: float, metrics: int) -> None:
     experiment = comet_ml.Experiment(**WHERE, **QUIET)
     names = [f"train/layer_{number}/loss" for number in range(metrics)]
     say({"key": experiment.get_key(), "pid": os.getpid()})

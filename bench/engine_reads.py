@@ -18,7 +18,8 @@ import pyarrow as pa
 from bench.raw_insert import client_of
 from bench.tables import merge
 from runstream_infra.settings import ServerSettings
-from runstream_processors.store.chdb import READ_SETTINGS, ChdbStore
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.requests import READ_SETTINGS
 
 
 async def measure(data_dir: Path, repeats: int, statements: dict[str, Any], out: Path, merged: bool) -> dict[str, Any]:

@@ -111,9 +111,18 @@ def _comet(found: Mapping[str, Any], console: Console) -> None:
             rows.append(
                 (f"{name} ({asked['found']:,})", "the engine alone", asked["engine_ms"], 1.0, asked["engine_cpu_ms"])
             )
-            keys = ("ms", "of_engine", "server_cpu_ms", "requests", "bytes", "same")
+            keys: tuple[str, ...] = ("ms", "of_engine", "server_cpu_ms", "requests", "bytes", "same")
             rows.extend(("", way, *(figures[key] for key in keys)) for way, figures in asked["ways"].items())
-    columns = ("read (what it finds)", "way", "ms", "of engine", "CPU ms there", "requests", "bytes", "same")
+    columns: tuple[str, ...] = (
+        "read (what it finds)",
+        "way",
+        "ms",
+        "of engine",
+        "CPU ms there",
+        "requests",
+        "bytes",
+        "same",
+    )
     title = f"Comet's reads; comet_ml {found['comet_ml']}; {found['project']['runs']:,} runs are queried"
     _table(title, columns, rows, console)
     live, rest = found["live"], found["live"]["rest"]

@@ -187,7 +187,8 @@ def as_arrow(columns: Mapping[str, ColumnData]) -> pa.Table:
 
 
 async def rows_of(store: ChdbStore, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-    return (await store.query(sql, parameters)).to_pylist()
+    rows: list[dict[str, Any]] = (await store.query(sql, parameters)).to_pylist()
+    return rows
 
 
 async def read_cost(store: ChdbStore, sql: str, repeats: int = 5, **parameters: Any) -> Cost:

@@ -538,7 +538,8 @@ async def test_other_threads_and_loops_may_call(store: Store) -> None:
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
-    await asyncio.to_thread(lambda: [thread.join() for thread in threads])
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
     assert answers == [1] * 4
     assert await one(store, "SELECT count() FROM things") == 40
 

@@ -97,7 +97,10 @@ class Gateway:
         return acknowledged(body, {"positions": "0:1", "writers": answers})
 
     def close(self) -> None:
-        pass
+        """The next request comes all the same."""
+
+    def abort(self) -> None:
+        """Nothing is under way: a request is answered before it returns."""
 
 
 def acknowledged(body: bytes, fields: Mapping[str, Any]) -> Answer:

@@ -276,5 +276,5 @@ def _exact(figures: object) -> tuple[object, ...]:
     return tuple(
         "nan" if isinstance(figure, float) and math.isnan(figure)
         else struct.pack("<d", figure) if isinstance(figure, float) else figure
-        for figure in figures  # type: ignore[attr-defined]
+        for figure in figures
     )  # fmt: skip

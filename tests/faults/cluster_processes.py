@@ -109,7 +109,7 @@ class Cluster:
 
     def send(self, role: str, index: int, number: signal.Signals = signal.SIGKILL) -> ProcessState:
         """Send a signal to a process that lives (waiting for it to be started again, if it has just died)."""
-        process = wait_for(lambda: self._living(role, index), 200, f"{role} {index} to live")
+        process: ProcessState = wait_for(lambda: self._living(role, index), 200, f"{role} {index} to live")
         os.kill(process.pid, number)
         return process
 

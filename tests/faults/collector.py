@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -154,6 +154,13 @@ class Collector:
 def same(one: Record, other: Record) -> bool:
     """Equal, NaN to NaN, by their texts: a fast way to the same answer."""
     return one == other or repr(one) == repr(other)
+
+
+def event_at(records: Mapping[int, Record], seq: int) -> dict[str, Any]:
+    """The event that a writer has at this place; fails where it has a row."""
+    event = records[seq]
+    assert isinstance(event, dict), event
+    return event
 
 
 def records_of(frame: Frame) -> dict[int, Record]:

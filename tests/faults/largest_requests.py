@@ -91,7 +91,7 @@ def _zeros(limit_bytes: int) -> bytes:
     return gzip.compress(b"[" + b"0," * ((limit_bytes - 3) // 2) + b"0]", 1)
 
 
-def comet(item: Any = None, at: str = "values", **fields: Any) -> Maker:
+def comet(item: Any = None, at: str = "values", /, **fields: Any) -> Maker:
     return document(GATEWAY.max_commands_bytes, item, at, experimentKey=RUN, **fields)
 
 

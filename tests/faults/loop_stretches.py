@@ -37,7 +37,7 @@ class Stretches:
     def __enter__(self) -> Self:
         self._run = run = asyncio.Handle._run
 
-        def timed(handle: Any) -> None:
+        def timed(handle: asyncio.Handle) -> None:
             if threading.get_ident() != self._thread_id:
                 run(handle)
                 return
@@ -47,7 +47,7 @@ class Stretches:
             if took_s > self.longest_s:
                 self.longest_s, self.what = took_s, _name(handle)
 
-        asyncio.Handle._run = timed  # type: ignore[method-assign]
+        asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
         return self
 
     def __exit__(self, *_: object) -> None:

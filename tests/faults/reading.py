@@ -71,7 +71,7 @@ class Reads:
     def outgoing(self) -> Outgoing:
         return self.app[_OUTGOING]
 
-    async def get(self, path: str, status: int = 200, **query: Any) -> Any:
+    async def get(self, path: str, status: int = 200, /, **query: Any) -> Any:
         async with self.client.get(path, params=query) as response:
             text = await response.text()
             assert response.status == status, text[:2000]

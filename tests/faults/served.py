@@ -12,7 +12,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from trainer_child import CONTROL_EVERY, step_of, values_of
 
@@ -181,7 +181,7 @@ def _shows(url: str, text: bytes) -> bool:
         raise AssertionError(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from error
 
 
-Rows = list[dict[str, object]]
+Rows = list[dict[str, Any]]
 
 
 def stored(directory: Path, *statements: str, versions: Versions = CURRENT) -> list[Rows]:

@@ -115,7 +115,7 @@ async def test_no_body_keeps_the_loop_from_serving_others(served: Served, name: 
             headers |= FORM
         packed = gzip.compress(body, 1, mtime=0) if "Content-Encoding" in headers else body
         longest.cpu_s = 0.0
-        status, answer = await asyncio.wait_for(served.send(path, packed, headers=headers), 120)
+        status, answer = await asyncio.wait_for(served.send_with(headers, path, packed), 120)
     assert status in statuses, answer
     assert status == 200 or 0 < len(answer["detail"]) < 5_000
     assert longest.cpu_s < bound_s

@@ -61,8 +61,9 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Test
 
 def routes_that_write(client: TestClient[Any, Any]) -> list[tuple[str, str]]:
     """All but those whose action changes nothing, and the probe of Comet's client."""
-    found = []
-    for route, ours in routes_of(client.server.app).items():  # type: ignore[union-attr]
+    app, found = client.app, []
+    assert app is not None
+    for route, ours in routes_of(app).items():
         path = route.resource.canonical.replace("{", "").replace("}", "") if route.resource else ""
         if ours.action not in READING and not path.endswith("/ping"):
             found.append((route.method, path))
@@ -77,7 +78,7 @@ async def test_no_route_that_writes_takes_what_pages_send(client: TestClient[Any
             continue  # a page has to ask first
         if method == "POST" and attack == "nothing at all":
             continue  # that is no browser
-        headers = ATTACKS[attack] | (FORM if method == "POST" else {})
+        headers = {**ATTACKS[attack], **(FORM if method == "POST" else {})}
         async with client.request(method, path, headers=headers, data=b"{}" if method == "POST" else None) as answer:
             problem = await answer.json(content_type=None)
             assert (answer.status, "client-unknown" in problem["type"] or "wrong-" in problem["type"]) == (403, True), (
@@ -90,7 +91,9 @@ async def test_no_route_that_writes_takes_what_pages_send(client: TestClient[Any
 
 async def test_what_answers_head_reads(client: TestClient[Any, Any]) -> None:
     """HEAD may come from any page that is shown in an old browser."""
-    for route, ours in routes_of(client.server.app).items():  # type: ignore[union-attr]
+    app = client.app
+    assert app is not None
+    for route, ours in routes_of(app).items():
         if route.method == "HEAD" and ours.action not in READING:
             assert route.resource is not None
             assert route.resource.canonical == "/ingest/v1/assets/{sha256}"

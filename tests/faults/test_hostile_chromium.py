@@ -143,7 +143,7 @@ class Other:
         self.told: asyncio.Queue[str] = asyncio.Queue()
 
     def application(self) -> web.Application:
-        async def page(_: None, call: Call[None]) -> web.Response:
+        async def page(request: web.Request) -> web.Response:
             return web.Response(text=self.page, content_type="text/html")
 
         async def done(request: web.Request) -> web.Response:

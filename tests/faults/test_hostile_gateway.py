@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from collector import Collector
@@ -123,7 +124,7 @@ class Bench:
         self.copy.write_bytes(CONTENT)
         self.maker.event(type="run_started.v1", at_us=1, workspace="w", project="p")
         self.maker.row(["a"], 0, [1.0])
-        asset = {"asset_id": "x", "name": "m.bin", "kind": "model", "size_bytes": len(CONTENT)}
+        asset: dict[str, Any] = {"asset_id": "x", "name": "m.bin", "kind": "model", "size_bytes": len(CONTENT)}
         self.maker.event(type="asset_logged.v1", at_us=2, sha256=SHA256, **asset)
         self.maker.row(["a"], 1, [2.0])
         headers = {"Authorization": f"Bearer {KEY}"}
@@ -408,7 +409,7 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
             for parameter in inspect.signature(method).parameters.values()
             if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         ]
-        own[name] = lambda method=method, wanted=wanted: method(*[ARGUMENTS.get(each, "x") for each in wanted])
+        own[name] = partial(method, *[ARGUMENTS.get(each, "x") for each in wanted])
     return own
 
 
@@ -416,7 +417,7 @@ class Answered(Exception):
     """Raised where any bytes are a right answer."""
 
 
-def fail() -> None:
+def fail() -> NoReturn:
     raise Answered
 
 

@@ -33,7 +33,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 async def sent(served: Served, body: bytes, kind: str = FORM) -> tuple[int, str]:
-    status, answer = await served.send(UPLOAD, body, headers={"Content-Type": kind})
+    status, answer = await served.send_with({"Content-Type": kind}, UPLOAD, body)
     return status, answer.get("msg", "")
 
 
@@ -125,9 +125,7 @@ async def test_a_body_that_is_in_order_is_stored(served: Served, tmp_path: Path,
 
 async def test_what_looks_like_a_boundary_is_content(served: Served, tmp_path: Path) -> None:
     content = (b"\r\n--" + b"\r\n-" + b"--B" + b"\r\r\n--C") * 50_000 + b"\r\n"
-    assert (await served.send(UPLOAD, NAMED + b"\r\n" + content + b"\r\n" + END, headers={"Content-Type": FORM}))[
-        0
-    ] == 200
+    assert (await served.send_with({"Content-Type": FORM}, UPLOAD, NAMED + b"\r\n" + content + b"\r\n" + END))[0] == 200
     [path] = files_in(tmp_path)
     assert path.read_bytes() == content
 

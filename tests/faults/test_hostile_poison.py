@@ -10,6 +10,7 @@ import pytest
 
 from runstream.events.frame import encode_frame, encode_rows
 from runstream_ingest.log.memory import MemoryLog
+from runstream_model.points import Accepted, collect
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker import folding
@@ -48,14 +49,12 @@ def records() -> list[tuple[bytes, bytes]]:
 async def test_good_records_are_visible_after_few_flushes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ) -> None:
-    real = folding.collect
-
-    def collect(accepted: Sequence[folding.Accepted]) -> object:
+    def failing(accepted: Sequence[Accepted]) -> object:
         if any(item.offset in bad for item in accepted):
             raise RuntimeError("invented: a fault in the fold")
-        return real(accepted)
+        return collect(accepted)
 
-    monkeypatch.setattr(folding, "collect", collect)
+    monkeypatch.setattr(folding, "collect", failing)
     log = MemoryLog(1)
     end = await log.append(records())
     store = await CountingStore.open(tmp_path)

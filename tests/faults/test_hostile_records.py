@@ -56,8 +56,9 @@ def quarantined(data: Path) -> list[dict[str, Any]]:
     async def ask() -> list[dict[str, Any]]:
         store = await ChdbStore.open(data / "store")
         try:
-            rows = await store.query("SELECT offset, key, cause, detail, hex(body) AS body FROM quarantine")
-            return rows.to_pylist()
+            table = await store.query("SELECT offset, key, cause, detail, hex(body) AS body FROM quarantine")
+            rows: list[dict[str, Any]] = table.to_pylist()
+            return rows
         finally:
             await store.close()
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from collector import Collector
@@ -59,7 +60,7 @@ def writer(spool: Path, url: str, writer_id: str) -> SpoolMaker:
 
 
 def log_asset(maker: SpoolMaker, sha256: str, size_bytes: int) -> None:
-    asset = {"asset_id": "x", "name": "m.bin", "kind": "model", "size_bytes": size_bytes}
+    asset: dict[str, Any] = {"asset_id": "x", "name": "m.bin", "kind": "model", "size_bytes": size_bytes}
     maker.event(type="asset_logged.v1", at_us=2, sha256=sha256, **asset)
 
 

@@ -22,7 +22,7 @@ import pytest
 from runstream_ingest.log.disk import Disk
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_ingest.log.format import RECORD_FIXED_BYTES, SEGMENT_HEADER_BYTES
-from runstream_service.log import LogCorrupt, LogUnavailable
+from runstream_service.log import LogCorrupt, LogUnavailable, Record
 
 #: `make faults KILLS=1000` runs it longer; the suite's default is part of at least 50 kills over all fault tests.
 KILLS = int(os.environ.get("KILLS", "12"))
@@ -41,7 +41,7 @@ async def values(directory: Path, segment_bytes: int = 1 << 20) -> list[bytes]:
     """All values, after an open; the offsets are checked to be 0, 1, 2, ..."""
     log = EmbeddedLog.open(directory, segment_bytes=segment_bytes)
     try:
-        found = []
+        found: list[Record] = []
         while len(found) < (await log.next_offsets())[0]:
             found += await log.read(0, len(found), 1 << 20, 1.0)
         assert [record.offset for record in found] == list(range(len(found)))

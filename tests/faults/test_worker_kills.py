@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from recorded import Recorded, recorded
@@ -43,8 +44,8 @@ def work(directory: Path, kill_at: str, *options: str) -> str:
     return done.stdout.split("\n")[-2]
 
 
-def query(directory: Path, *statements: str) -> list[list[dict[str, object]]]:
-    async def ask() -> list[list[dict[str, object]]]:
+def query(directory: Path, *statements: str) -> list[list[dict[str, Any]]]:
+    async def ask() -> list[list[dict[str, Any]]]:
         store = await ChdbStore.open(directory / "store")
         answers = [(await store.query(statement)).to_pylist() for statement in statements]
         await store.close()

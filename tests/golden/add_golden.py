@@ -42,14 +42,16 @@ def missing() -> dict[Path, bytes]:
     for name, data in frames().items():
         files[HERE / VERSION / "frames" / f"{name}.bin"] = data
         files[HERE / VERSION / "frames" / f"{name}.expected.json"] = as_text(contents(data))
+    run, grouped = run_state.to_json(RUN_STATE), run_state.to_json(GROUPED_RUN_STATE)
+    artifact = artifacts.to_json(ARTIFACT_STATE)
     states = {
-        "run_state": (run_state.to_json(RUN_STATE), run_state.from_json),
-        "run_state-group": (run_state.to_json(GROUPED_RUN_STATE), run_state.from_json),
-        "artifact_state": (artifacts.to_json(ARTIFACT_STATE), artifacts.from_json),
+        "run_state": (run, asdict(run_state.from_json(run))),
+        "run_state-group": (grouped, asdict(run_state.from_json(grouped))),
+        "artifact_state": (artifact, asdict(artifacts.from_json(artifact))),
     }
-    for name, (text, read) in states.items():
+    for name, (text, fields) in states.items():
         files[HERE / VERSION / "states" / f"{name}.bin"] = text.encode()
-        files[HERE / VERSION / "states" / f"{name}.expected.json"] = as_text(asdict(read(text)))
+        files[HERE / VERSION / "states" / f"{name}.expected.json"] = as_text(fields)
     return {path: data for path, data in files.items() if not path.exists()}
 
 

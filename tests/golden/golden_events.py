@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from runstream.events import artifacts, control
+from runstream.events import artifacts, control, limits
 from runstream.events.artifacts import ArtifactFile
 from runstream.events.control import AnyEvent
 
@@ -38,7 +38,7 @@ EVENTS: Final[dict[str, AnyEvent]] = {
     "run_finished.v1-least": control.RunFinished(at_us=AT_US),
     "writer_lost.v1": control.WriterLost(at_us=AT_US, reason="process 4711 is gone and never finished"),
     "run_status_changed.v1": control.RunStatusChanged(at_us=AT_US, status="killed", message="not needed any more"),
-    "run_times_set.v1": control.RunTimesSet(at_us=AT_US, started_at_us=1, ended_at_us=control.limits.MAX_AT_US),
+    "run_times_set.v1": control.RunTimesSet(at_us=AT_US, started_at_us=1, ended_at_us=limits.MAX_AT_US),
     "parameters_logged.v1": control.ParametersLogged(
         at_us=AT_US,
         values={

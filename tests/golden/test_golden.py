@@ -40,7 +40,8 @@ def same(left: Any, right: Any) -> bool:
 
 
 def expectation(path: Path) -> dict[str, Any]:
-    return json.loads(path.with_suffix(".expected.json").read_bytes())
+    expected: dict[str, Any] = json.loads(path.with_suffix(".expected.json").read_bytes())
+    return expected
 
 
 def test_nothing_is_missing() -> None:

@@ -51,7 +51,12 @@ def test_a_version_goes_in_and_comes_out(api: API, tmp_path: Path) -> None:
     (source / "weights").mkdir(parents=True)
     (source / "weights" / "final.bin").write_bytes(bytes(range(256)) * 5000)
     (source / "größe.json").write_text("{}")
-    files = {"model": source, "note.txt": b"hello", "empty": b"", "corpus": Link("s3://bucket/corpus.tar", 7)}
+    files: dict[str, Path | bytes | Link] = {
+        "model": source,
+        "note.txt": b"hello",
+        "empty": b"",
+        "corpus": Link("s3://bucket/corpus.tar", 7),
+    }
     version = api.log_artifact_version(
         "reader",
         "model",
@@ -263,8 +268,7 @@ def test_what_the_documentation_shows_runs_as_it_stands(
 
 
 def test_the_command_line_lists_them_and_shows_one(api: API, capsys: pytest.CaptureFixture[str]) -> None:
-    place = {"workspace": "shown", "project": "digits"}
-    api.create_artifact("reader", "panel", **place, description="two curves")
+    api.create_artifact("reader", "panel", workspace="shown", project="digits", description="two curves")
     version = api.log_artifact_version(
         "reader", "model", {"a": b"12"}, workspace="shown", aliases=["best"], run="run-1"
     )

@@ -141,8 +141,8 @@ class FakeServer:
             curve = {"run": "r1", "metric": "loss", "steps": [0, 1, 2], "at": [AT] * 3, "writers": ["0" * 16] * 3}
             return encode_json(Series(curves=[Curve.model_validate(curve | {"values": values})]))
         lists = {"count": [2, 1], "nan_count": [0, 1], "first_step": [0, 2], "last_step": [1, 2]}
-        values = {"min": [1.0, float("nan")], "max": [2.0, float("nan")], "mean": [1.5, float("nan")]}
-        envelope = Envelope.model_validate({"run": "r1", "metric": "loss"} | lists | values)
+        statistics = {"min": [1.0, float("nan")], "max": [2.0, float("nan")], "mean": [1.5, float("nan")]}
+        envelope = Envelope.model_validate({"run": "r1", "metric": "loss"} | lists | statistics)
         return encode_json(Series(envelopes=[envelope], width=2))
 
     def arrow(self, runs: list[str], epochs: bool) -> bytes:
@@ -163,7 +163,8 @@ class FakeServer:
                 if epochs:
                     table = table.append_column("epoch", pa.array([None, 7], pa.int64()))
                 writer.write_table(table.cast(schema))
-        return sink.getvalue().to_pybytes()
+        stream: bytes = sink.getvalue().to_pybytes()
+        return stream
 
 
 @pytest.fixture

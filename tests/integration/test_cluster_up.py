@@ -142,7 +142,7 @@ def test_a_second_cluster_in_the_directory_is_refused(trained: Cluster) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/runs", "/api/rest/v2/workspaces", "/ingest/v1/commands"])
 def test_the_front_lets_nobody_in_without_a_key(trained: Cluster, path: str) -> None:
-    body = {} if path.startswith("/ingest") else None
+    body: dict[str, Any] | None = {} if path.startswith("/ingest") else None
     for key in (None, "another-key-of-nobody-01"):
         status, problem = ask(trained.url + path, body, key)
         assert (status, problem["type"]) == (401, "urn:runstream:problem:unauthorized")

@@ -76,7 +76,8 @@ async def insert(store: HttpStore, table: str, *rows: dict[str, Any], token: str
 
 
 async def rows_of(store: HttpStore, sql: str) -> list[dict[str, Any]]:
-    return (await store.query(sql)).to_pylist()
+    rows: list[dict[str, Any]] = (await store.query(sql)).to_pylist()
+    return rows
 
 
 async def test_a_block_is_one_part_of_the_local_table(store: HttpStore) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from runstream.events.control import AssetLogged, RunStarted, encode_event
+from runstream.events.control import AnyEvent, AssetLogged, RunStarted, encode_event
 from runstream.events.frame import encode_events, encode_frame, encode_ragged
 from runstream.events.names import NO_STEP
 from runstream_infra.embedded import application, open_parts
@@ -99,8 +99,8 @@ async def test_what_was_logged_is_what_is_read(client: TestClient[Any, Any]) -> 
     points = logged(source, 120)
     async with client.put(f"/ingest/v1/assets/{SHA256}", data=CONTENT, headers=BINARY) as response:
         assert response.status == 201
-    asset = {"sha256": SHA256, "size_bytes": len(CONTENT), "name": "plot.png", "at_us": 2}
-    events = (
+    asset: dict[str, Any] = {"sha256": SHA256, "size_bytes": len(CONTENT), "name": "plot.png", "at_us": 2}
+    events: tuple[AnyEvent, ...] = (
         RunStarted(at_us=1, workspace="w", project="p"),
         AssetLogged(asset_id="x", context="validate", **asset),
         AssetLogged(asset_id="y", **asset),

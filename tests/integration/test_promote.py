@@ -22,7 +22,8 @@ import pytest
 import real_kafka
 from dev_server import DevServer
 from recorded import Recorded, recorded
-from served import Server, Trainers, step_of, values_of
+from served import Server, Trainers
+from trainer_child import step_of, values_of
 
 from runstream_infra import promoting
 from runstream_infra.assigning import SamePlaces

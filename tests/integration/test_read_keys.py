@@ -40,8 +40,10 @@ async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
 
 async def test_what_can_be_written_refuses_them_and_what_is_read_does_not(client: TestClient[Any, Any]) -> None:
     """Each route is asked with nonsense: what comes behind the keys may find that wrong, but only that."""
-    allowed, refused = set(), set()
-    for route, ours in routes_of(client.server.app).items():  # type: ignore[union-attr]
+    allowed: set[tuple[str, str]] = set()
+    refused: set[tuple[str, str]] = set()
+    assert client.app is not None
+    for route, ours in routes_of(client.app).items():
         path = route.resource.canonical.replace("{", "").replace("}", "")  # type: ignore[union-attr]
         if path == "/api/v1/live":
             continue  # it does not end

@@ -127,8 +127,10 @@ def random_run(run_id: str, random: Random) -> Run:
         id=run_id,
         texts={kind: random.choice(WORDS) for kind in TEXTS if kind not in ("status", "id")}
         | {"status": random.choice(STATUSES)},
-        times={kind: random.choice(EDGES_US) for kind in ("created", "started", "updated")}
-        | {"ended": random.choice([None, *EDGES_US])},
+        times={
+            **{kind: random.choice(EDGES_US) for kind in ("created", "started", "updated")},
+            "ended": random.choice([None, *EDGES_US]),
+        },
         flags={"archived": random.random() < 0.5, "deleted": random.random() < 0.5},
         tags=random.sample(WORDS, random.randrange(4)),
         metrics=some(metric),

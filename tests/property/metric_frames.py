@@ -121,13 +121,13 @@ def _plain(column: Any) -> list[Any]:
             return [column.dictionary[code] for code in column.codes.tolist()]
         case Lists():
             ends = np.cumsum(column.lengths).tolist()
-            flat = column.flat.tolist()
+            flat = _plain(column.flat)
             return [flat[end - length : end] for end, length in zip(ends, column.lengths.tolist(), strict=True)]
         case Gaps():
             both = zip(column.values.tolist(), column.absent.tolist(), strict=True)
             return [None if absent else value for value, absent in both]
         case _:
-            return column.tolist()
+            return list(column.tolist())
 
 
 def counted(batch: PointBatch) -> Counter[tuple[Any, ...]]:

@@ -46,7 +46,7 @@ class Point(NamedTuple):
 
 
 class Summary(NamedTuple):
-    count: int
+    count: int  # type: ignore[assignment]  # hides `tuple.count`, which nothing here calls
     nan_count: int
     minimum: float
     minimum_step: int

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runstream.events.positions import Positions
 from runstream_infra.assigning import NewPlaces, Placed, SamePlaces
 from runstream_service.log import Record
 
@@ -36,7 +37,7 @@ class StillLog:
     async def begin_offsets(self) -> Mapping[int, int]:
         raise NotImplementedError
 
-    async def position_at(self, at_us: int) -> None:
+    async def position_at(self, at_us: int) -> Positions:
         raise NotImplementedError
 
 

@@ -89,14 +89,15 @@ def passes(node: dict[str, Any], run: Run) -> bool | None:
     if "rules" not in node:
         return _passes_leaf(node, run)
     answers = [passes(rule, run) for rule in node["rules"]]
-    decides = node["condition"] == "OR"
+    decides: bool = node["condition"] == "OR"
     if decides in answers:
         return decides
     return UNKNOWN if UNKNOWN in answers else not decides
 
 
 def _passes_leaf(rule: dict[str, Any], run: Run) -> bool | None:
-    operator, wanted = rule["operator"], rule["value"]
+    operator: str = rule["operator"]
+    wanted = rule["value"]
     if rule["source"] == "tag":
         return (wanted in run.tags) != operator.startswith("not_")
     value = _value(rule["source"], rule["field"], run)

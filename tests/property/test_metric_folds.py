@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,8 +15,20 @@ from metric_frames import FoldedLog, counted, frame_bytes, point_rows, with_bits
 from oracle import NO_STEP, Delivery, Row, Summary, points, summaries
 
 METRICS = ("loss", "acc", "val/loss", "größe", "z", "Z 1")
-AWKWARD = (0.0, -0.0, math.nan, math.inf, -math.inf, 5e-324, -5e-324, 2.2e-308, 1e308, -1e308, 1.7976931348623157e308)
-AWKWARD += (1e16, -1e16, 1.0, 2.0**-60, 2.0**52 + 1, 0.1)
+AWKWARD: tuple[float, ...] = (
+    0.0,
+    -0.0,
+    math.nan,
+    math.inf,
+    -math.inf,
+    5e-324,
+    -5e-324,
+    2.2e-308,
+    1e308,
+    -1e308,
+    1.7976931348623157e308,
+)
+AWKWARD += (1e308, -1e308, 1.7976931348623157e308, 1e16, -1e16, 1.0, 2.0**-60, 2.0**52 + 1, 0.1)
 
 values = st.sampled_from(AWKWARD) | st.floats() | st.floats(-1, 1)
 finite = st.sampled_from([value for value in AWKWARD if math.isfinite(value)]) | st.floats(-1, 1)
@@ -24,6 +37,10 @@ steps = st.integers(0, 4) | st.integers(-(2**63), 2**63 - 1) | st.just(NO_STEP)
 #: Values, steps and times that are nearly always equal to another one's: what ties are made of.
 COLLIDING = (st.sampled_from([0.0, -0.0, math.nan]), st.integers(0, 1), st.integers(0, 1))
 times = st.integers(0, 3).map(lambda n: n * 500) | st.integers(-(2**62), 2**62)
+
+
+def named(names: tuple[str, ...], row: tuple[float, ...]) -> dict[str, float]:
+    return dict(zip(names, row, strict=True))
 
 
 @st.composite
@@ -38,9 +55,7 @@ def writers(draw: st.DrawFn) -> list[tuple[str, str, list[Row]]]:
             value, step, time = COLLIDING
         if draw(st.booleans()):
             names = tuple(draw(st.permutations(METRICS))[: draw(st.integers(1, len(METRICS)))])
-            row_values = st.tuples(*[value] * len(names)).map(
-                lambda row, names=names: dict(zip(names, row, strict=True))
-            )
+            row_values = st.tuples(*[value] * len(names)).map(partial(named, names))
         else:
             row_values = st.dictionaries(st.sampled_from(METRICS), value, min_size=1)
         # Most writers know nothing of epochs, and those that do have rows without one.

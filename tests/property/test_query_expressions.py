@@ -1,6 +1,7 @@
 """`runstream.query`: expressions as Python writes them, against what they mean in plain Python; the text between the
 two goes through the server's own parser and checks."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -72,13 +73,14 @@ def written_rule(source: str, name: str, operator: str, value: Any) -> QueryExpr
         case "contains" | "begins_with" | "ends_with":
             made: QueryExpression = getattr(variable, METHODS[operator])(value)
             return made
-    return {
+    comparisons: dict[str, Callable[[], QueryExpression]] = {
         "equal": lambda: variable == value,
         "less": lambda: variable < value,
         "less_or_equal": lambda: variable <= value,
         "greater": lambda: variable > value,
         "greater_or_equal": lambda: variable >= value,
-    }[operator]()
+    }
+    return comparisons[operator]()
 
 
 def meant(tree: Tree, run: Run) -> bool | None:
@@ -104,7 +106,8 @@ FLIPPED |= {flipped: operator for operator, flipped in FLIPPED.items()}
 def opposite(tree: Tree) -> Tree:
     sort, content = tree
     if sort == "not":
-        return content
+        denied: Tree = content
+        return denied
     if sort in ("and", "or"):
         return ("or" if sort == "and" else "and", [opposite(one) for one in content])
     source, name, operator, value = content

@@ -109,12 +109,12 @@ async def test_rivals_give_the_tables_of_one_worker(tmp_path: Path, seed: int) -
     async with dawdling(tmp_path / "rivals", random.Random(seed)) as store:
         rivals = await table_hashes(store)
         assert {part: commit.offset for part, commit in (await commits(store)).items()} == end.offsets
-    store = await ChdbStore.open(tmp_path / "one")
+    alone = await ChdbStore.open(tmp_path / "one")
     try:
-        await rebuild(log, store)
-        assert rivals == await table_hashes(store)
+        await rebuild(log, alone)
+        assert rivals == await table_hashes(alone)
     finally:
-        await store.close()
+        await alone.close()
     assert failures > RIVALS * PARTITIONS, "hardly anybody was in anybody's way: the test tests nothing"
 
 

@@ -53,7 +53,8 @@ def _writer(spool: Path, segment_bytes: int) -> SpoolWriter:
 
 def _read_all(folder: Path, max_bytes: int) -> list[tuple[int, Any]]:
     """(seq, event or (step, {name: the value's bits})) of everything, in the order of seq."""
-    reader, place, found = SpoolReader(folder), Acked(), {}
+    reader, place = SpoolReader(folder), Acked()
+    found: dict[int, Any] = {}
     while True:
         window = reader.read(place, max_bytes)
         for event in window.events:

@@ -11,9 +11,11 @@ from recorded import Recorded, recorded
 
 from runstream.events.positions import Positions
 from runstream_ingest.log.memory import MemoryLog
+from runstream_model.points import Accepted, collect
 from runstream_processors.rebuild import TableHash, table_hashes
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
+from runstream_processors.worker import folding
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_service.store import StoreUnavailable
@@ -27,12 +29,12 @@ class FailingStore(ChdbStore):
     rate = 0.0
     failures = 0
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         fate = self.source.random()
         if fate < self.rate / 2:
             self.failures += 1
             raise StoreUnavailable("invented: the store was away before the insert")
-        await super().insert(table, columns, block, rows)
+        await super().insert(table, columns, block, rows, token=token)
         if fate < self.rate:
             self.failures += 1
             raise StoreUnavailable("invented: the store went away after the insert")
@@ -95,16 +97,13 @@ async def test_a_record_whose_fold_raises_is_quarantined_alone(tmp_path: Path, m
     log = MemoryLog(1)
     poison = next(offset for offset, (key, value) in enumerate(facts.records) if key == b"run-1" and len(value) > 500)
     await log.append(facts.records)
-    from runstream_processors.worker import folding
 
-    real = folding.collect
-
-    def collect(accepted: Sequence[folding.Accepted]) -> object:
+    def failing(accepted: Sequence[Accepted]) -> object:
         if any(item.offset == poison for item in accepted):
             raise RuntimeError("invented: a fault in the fold")
-        return real(accepted)
+        return collect(accepted)
 
-    monkeypatch.setattr(folding, "collect", collect)
+    monkeypatch.setattr(folding, "collect", failing)
     store = await ChdbStore.open(tmp_path)
     await migrate(store)
     progress, stop = Progress(), asyncio.Event()

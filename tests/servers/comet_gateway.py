@@ -178,8 +178,15 @@ class Served:
     folder: Path
 
     async def send(
-        self, path: str, body: Any = None, *, method: str = "POST", headers: dict[str, str] | None = None, **query: str
+        self, path: str, body: Any = None, *, method: str = "POST", **query: str
     ) -> tuple[int, dict[str, Any]]:
+        """Send a request, its body as JSON unless it is bytes or a form; the status and the JSON of the response."""
+        return await self.send_with({}, path, body, method=method, **query)
+
+    async def send_with(
+        self, headers: dict[str, str], path: str, body: Any = None, *, method: str = "POST", **query: str
+    ) -> tuple[int, dict[str, Any]]:
+        """Send a request with headers of its own."""
         data = body if isinstance(body, bytes | aiohttp.FormData) or body is None else json.dumps(body).encode()
         url = f"{self.url}/{path}"
         async with self.client.request(method, url, data=data, params=query, headers=headers) as answer:

@@ -31,7 +31,8 @@ def decoded(window: Window) -> dict[int, Record]:
 
 def read_all(reader: SpoolReader, max_bytes: int = 500_000) -> dict[int, Record]:
     """Everything, window after window, each checked to begin where the one before ended."""
-    place, seen = reader.first() or Acked(), {}
+    place = reader.first() or Acked()
+    seen: dict[int, Record] = {}
     while (window := reader.read(place, max_bytes)).seqs:
         assert window.start == place
         records = decoded(window)

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 import wave
+from collections.abc import Callable
+from typing import IO, Any
 
 import comet_ml
 from told import (
@@ -35,11 +37,17 @@ from told import (
 )
 
 WHERE = {"workspace": LIVE_WORKSPACE, "project_name": LIVE_PROJECT}
-SMALL = {"log_code": False, "log_git_metadata": False, "log_git_patch": False, "log_env_details": False}
-SMALL |= {"auto_output_logging": False, "display_summary_level": 0}
+SMALL: dict[str, bool | int | str] = {
+    "log_code": False,
+    "log_git_metadata": False,
+    "log_git_patch": False,
+    "log_env_details": False,
+    "auto_output_logging": False,
+    "display_summary_level": 0,
+}
 
 
-def everything():
+def everything() -> dict[str, Any]:
     """All that an experiment can be told; then it is gone on with."""
     key = full()
     resumed = comet_ml.ExistingExperiment(previous_experiment=key, **SMALL | {"auto_output_logging": "simple"})
@@ -51,12 +59,12 @@ def everything():
     return {"key": key}
 
 
-def otherwise():
+def otherwise() -> dict[str, Any]:
     """Experiments that are begun in every other way."""
     return {"quiet": quiet(), "offline": offline()} | started() | refused()
 
 
-def full():
+def full() -> str:
     experiment = comet_ml.Experiment(**WHERE, display_summary_level=0)
     print(*LINES, sep="\n")
     print(LONG_LINE)
@@ -92,10 +100,10 @@ def full():
     experiment.log_system_info("rack", "7b")
     files(experiment)
     experiment.end()
-    return experiment.get_key()
+    return str(experiment.get_key())
 
 
-def files(experiment):
+def files(experiment: comet_ml.Experiment) -> None:
     with open("weights.bin", "wb") as file:
         file.write(WEIGHTS)
     with open("picture.png", "wb") as file:
@@ -127,11 +135,11 @@ def files(experiment):
 class Figure:
     """What the client takes for a figure of matplotlib, which is not in its environment."""
 
-    def savefig(self, file, format, bbox_inches):
+    def savefig(self, file: IO[bytes], format: str, bbox_inches: str) -> None:
         file.write(FIGURE)
 
 
-def sound():
+def sound() -> str:
     with wave.open("sound.wav", "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -140,21 +148,21 @@ def sound():
     return "sound.wav"
 
 
-def quiet():
+def quiet() -> str:
     """With neither a project nor a name."""
     experiment = comet_ml.Experiment(**SMALL)
     experiment.log_metric("x", 1)
     experiment.end()
-    return experiment.get_key()
+    return str(experiment.get_key())
 
 
-def started():
+def started() -> dict[str, Any]:
     """`start()` in each of its modes."""
     key = "startedbykey" + "0" * 28
     config = comet_ml.ExperimentConfig(
         log_code=False, log_git_metadata=False, log_git_patch=False, log_env_details=False
     )
-    told = {"started": []}
+    told: dict[str, Any] = {"started": []}
     for mode, given in (("get_or_create", key), ("get_or_create", key), ("get", key), ("create", None)):
         experiment = comet_ml.start(experiment_key=given, mode=mode, experiment_config=config, **WHERE)
         experiment.log_metric("x", len(told["started"]), step=len(told["started"]))
@@ -165,7 +173,7 @@ def started():
     return told
 
 
-def offline():
+def offline() -> str:
     experiment = comet_ml.OfflineExperiment(offline_directory="offline", **WHERE, **SMALL)
     for step in range(OFFLINE_POINTS):
         experiment.log_metric("loss", loss_value(step), step=step, epoch=step // 1000)
@@ -177,10 +185,10 @@ def offline():
     (archive,) = (os.path.join("offline", name) for name in os.listdir("offline") if name.endswith(".zip"))
     comet = os.path.join(os.path.dirname(sys.executable), "comet")
     subprocess.run([comet, "upload", archive], check=True, timeout=120, stdout=subprocess.DEVNULL)
-    return experiment.get_key()
+    return str(experiment.get_key())
 
 
-def refused():
+def refused() -> dict[str, Any]:
     unknown = error_of(lambda: comet_ml.ExistingExperiment(previous_experiment="0" * 32, **SMALL))
     wrong = "a-wrong-key-of-some-length"
     bad_key = error_of(lambda: comet_ml.Experiment(api_key=wrong, **WHERE, **SMALL))
@@ -188,7 +196,7 @@ def refused():
     return {"unknown": unknown, "bad_key": bad_key, "bad_start": bad_start}
 
 
-def error_of(action):
+def error_of(action: Callable[[], comet_ml.Experiment]) -> dict[str, Any]:
     """What an action raised; or of the experiment that it made, whether it is alive, and what the client's log says."""
     log = os.environ["COMET_LOGGING_FILE"]
     before = os.path.getsize(log) if os.path.exists(log) else 0
@@ -203,7 +211,7 @@ def error_of(action):
         return {"alive": alive, "log": file.read()}
 
 
-def failing():
+def failing() -> dict[str, Any]:
     """Ends by an exception that nobody takes."""
     experiment = comet_ml.Experiment(**WHERE, **SMALL)
     experiment.log_metric("x", 1.5, step=1)
@@ -211,7 +219,7 @@ def failing():
     raise RuntimeError("the GPU is on fire ☃")
 
 
-def killed():
+def killed() -> None:
     """Waits for its end."""
     experiment = comet_ml.Experiment(**WHERE, **SMALL)
     for step in range(10):
@@ -221,7 +229,7 @@ def killed():
     time.sleep(300)
 
 
-def unlucky():
+def unlucky() -> dict[str, Any]:
     """Little, of each kind, through a server that first takes and then does not answer."""
     experiment = comet_ml.Experiment(**WHERE, **SMALL | {"auto_output_logging": "simple"})
     for step in range(100):
@@ -238,7 +246,7 @@ def unlucky():
     return {"key": experiment.get_key()}
 
 
-def write(results):
+def write(results: dict[str, Any] | None) -> None:
     with open(sys.argv[2] + ".new", "w") as file:
         json.dump(results, file)
     os.rename(sys.argv[2] + ".new", sys.argv[2])

@@ -1,6 +1,7 @@
 """What the trainer logs and the tests expect to read: one description, imported by both."""
 
 import math
+from typing import Any
 
 WORKSPACE = "Wörk space"
 PROJECT = "Pro ject 100%"
@@ -55,7 +56,7 @@ def long_value(step: int) -> float:
 
 
 #: The runs that queries look at: name -> (metrics' last values, parameters, other values, tags).
-SWEEP = {
+SWEEP: dict[str, tuple[dict[str, float], dict[str, Any], dict[str, Any], list[str]]] = {
     "mlp-0": ({"acc": 0.5, "loss": 1.0}, {"lr": 0.1, "opt": "adam", "flag": True, "seed": 1}, {"note": "first"}, ["a"]),
     "mlp-1": (
         {"acc": 0.9, "loss": 0.2},

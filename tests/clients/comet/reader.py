@@ -11,7 +11,9 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import comet_ml
 from comet_ml import query as names
@@ -19,7 +21,7 @@ from comet_ml import query as names
 API_EXPERIMENT = comet_ml.APIExperiment
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     if isinstance(value, API_EXPERIMENT):
         return value.key
     if isinstance(value, bytes):
@@ -33,7 +35,7 @@ def plain(value):
     return value
 
 
-def downloaded(api, key, asset_id):
+def downloaded(api: comet_ml.API, key: str, asset_id: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "file")
         api.download_experiment_asset(key, asset_id, path)
@@ -41,25 +43,25 @@ def downloaded(api, key, asset_id):
             return file.read()
 
 
-def found_by(api):
+def found_by(api: comet_ml.API) -> Callable[[str, str, str, names.QueryExpression], list[str]]:
     """What `API.query` and `API.search` do without asking for the columns before and for each experiment behind."""
-    columns = {}
+    columns: dict[tuple[str, str], tuple[Any, str]] = {}
 
-    def ask(way, workspace, project, query):
+    def ask(way: str, workspace: str, project: str, query: names.QueryExpression) -> list[str]:
         if (workspace, project) not in columns:
             project_id = api.get_project(workspace, project)["projectId"]
             columns[workspace, project] = api._client.get_project_columns(workspace, project), project_id
         known, project_id = columns[workspace, project]
         if way == "query":
             answer = api._client.query_project(workspace, project, query.get_predicates(known), False)
-            return answer.json()["experimentKeys"]
+            return list(answer.json()["experimentKeys"])
         answer = api._client.search(workspace, project_id, query.get_predicates_for_search(known))
         return [one["experimentKey"] for one in answer.json()["experiments"]]
 
     return ask
 
 
-def main():
+def main() -> None:
     asked = json.load(sys.stdin)
     api = comet_ml.API()
     scope = {name: getattr(names, name) for name in names.__all__}
@@ -71,7 +73,7 @@ def main():
         "datetime": datetime,
         "comet_ml": comet_ml,
     }
-    answers = {}
+    answers: dict[str, Any] = {}
     for label, expression in asked.items():
         try:
             answers[label] = {"value": plain(eval(expression, scope))}

@@ -8,19 +8,36 @@ import json
 import os
 import sys
 import zipfile
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
 import comet_ml
 from comet_ml import model_downloader
 from registrar_told import FILES, WORKSPACE
 
-QUIET = {"log_code": False, "log_git_metadata": False, "log_git_patch": False, "log_env_details": False}
-QUIET |= {"auto_output_logging": False, "display_summary_level": 0, "log_env_gpu": False, "log_env_cpu": False}
+QUIET: dict[str, bool | int] = {
+    "log_code": False,
+    "log_git_metadata": False,
+    "log_git_patch": False,
+    "log_env_details": False,
+    "auto_output_logging": False,
+    "display_summary_level": 0,
+    "log_env_gpu": False,
+    "log_env_cpu": False,
+}
 
 
-def main(results):
-    said = {}
+class Step(Protocol):
+    """Do something and keep its answer, or what it raised, by the name."""
 
-    def step(name, act):
+    def __call__(self, name: str, act: Callable[[], Any]) -> None: ...
+
+
+def main(results: str) -> None:
+    said: dict[str, Any] = {}
+
+    def step(name: str, act: Callable[[], Any]) -> None:
         try:
             answer = act()
         except Exception as error:
@@ -41,7 +58,7 @@ def main(results):
         json.dump(said, file)
 
 
-def trained():
+def trained() -> str:
     """A live experiment with two models, of which it registers one itself."""
     os.makedirs("net/config")
     for name, content in FILES.items():
@@ -56,10 +73,10 @@ def trained():
         metadata={"acc": 0.5, "data": {"rows": 7}}, sync=True, timeout=30,
     )  # fmt: skip
     experiment.end()
-    return experiment.get_key()
+    return str(experiment.get_key())
 
 
-def registered(step, api, experiment):
+def registered(step: Step, api: comet_ml.API, experiment: comet_ml.APIExperiment) -> None:
     """More versions and models, and what is refused."""
     step("models of the experiment", experiment.get_model_names)
     step("second", lambda: experiment.register_model("net", "1.10.0", comment="ünï", description="is not said again"))
@@ -82,7 +99,7 @@ def registered(step, api, experiment):
     ))  # fmt: skip
 
 
-def of_experiment(step, experiment):
+def of_experiment(step: Step, experiment: comet_ml.APIExperiment) -> None:
     """The same files without the registry, and by the addresses that the client's integrations load models from."""
     step("archive", lambda: [experiment.download_model("net", "archive"), content_of("archive")][-1])
     places = {
@@ -92,16 +109,16 @@ def of_experiment(step, experiment):
     }
     experiment.set_name("named")
     for name, place in places.items():
-        step(name, lambda place=place: fetched(place))
+        step(name, partial(fetched, place))
 
 
-def fetched(place):
+def fetched(place: str) -> dict[str, bool]:
     folder = place.partition(":")[0] + str(place.count("/"))
     model_downloader.download(place, folder)
     return content_of(folder)
 
 
-def read(step, api):
+def read(step: Step, api: comet_ml.API) -> None:
     step("names", lambda: api.get_registry_model_names(WORKSPACE))
     step("models", lambda: api._client.get_registry_models(WORKSPACE))
     step("count", lambda: api.get_registry_model_count(WORKSPACE))
@@ -148,12 +165,12 @@ def read(step, api):
     ).to_payload_dict())  # fmt: skip
 
 
-def downloaded(model):
+def downloaded(model: comet_ml.api.model.Model) -> dict[str, bool]:
     model.download("1.0.0", "downloaded")
     return content_of("downloaded")
 
 
-def unpacked(api, **which):
+def unpacked(api: comet_ml.API, **which: str) -> dict[str, bool]:
     folder = "unpacked-" + "-".join(which)
     api.download_registry_model(WORKSPACE, "net", output_path=folder, **which)
     os.makedirs("packed", exist_ok=True)
@@ -165,7 +182,7 @@ def unpacked(api, **which):
     return content_of(folder)
 
 
-def content_of(folder):
+def content_of(folder: str) -> dict[str, bool]:
     """Whether each file is what was logged."""
     found = {}
     for path, _, names in os.walk(folder):
@@ -176,7 +193,7 @@ def content_of(folder):
     return found
 
 
-def changed(step, api):
+def changed(step: Step, api: comet_ml.API) -> None:
     model = api.get_model(WORKSPACE, "net")
     step("add tag", lambda: [model.add_tag("1.0.0", "new"), model.add_tag("1.0.0", "new"), model.tags("1.0.0")])
     step("delete tag", lambda: [model.delete_tag("1.0.0", "b c"), model.tags("1.0.0")])
@@ -198,11 +215,11 @@ def changed(step, api):
     step("other metadata", lambda: model.get_registry_model_metadata("1.9.0"))
 
 
-def history(step, api):
+def history(step: Step, api: comet_ml.API) -> None:
     step("history", lambda: api.get_model(WORKSPACE, "net").get_version_history("1.0.0"))
 
 
-def deleted(step, api):
+def deleted(step: Step, api: comet_ml.API) -> None:
     step("delete version", lambda: api.delete_registry_model_version(WORKSPACE, "net", "1.10.0"))
     step("left", lambda: api.get_registry_model_versions(WORKSPACE, "net"))
     step("delete", lambda: api.delete_registry_model(WORKSPACE, "configured"))

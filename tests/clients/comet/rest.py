@@ -10,6 +10,8 @@ import json
 import os
 import sys
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import comet_ml
 from told import (
@@ -26,27 +28,27 @@ from told import (
 UNKNOWN = "u" * 32
 
 
-def main():
+def main() -> None:
     api = comet_ml.API()
     fresh = comet_ml.API(cache=False)
-    told = {}
+    told: dict[str, Any] = {}
     for part in (values, texts, surroundings, files, states, projects, refusals):
         told[part.__name__] = part(api, fresh)
     with open(sys.argv[1], "w") as file:
         json.dump(told, file)
 
 
-def new(name=None, project=REST_PROJECT):
+def new(name: str | None = None, project: str = REST_PROJECT) -> comet_ml.APIExperiment:
     return comet_ml.APIExperiment(workspace=REST_WORKSPACE, project_name=project, experiment_name=name)
 
 
-def again(fresh, experiment):
+def again(fresh: comet_ml.API, experiment: comet_ml.APIExperiment) -> comet_ml.APIExperiment:
     return fresh.get_experiment_by_key(experiment.key)
 
 
-def values(api, fresh):
+def values(api: comet_ml.API, fresh: comet_ml.API) -> dict[str, Any]:
     experiment = new("by REST ☃")
-    told = {"at once": experiment.get_metadata()}
+    told: dict[str, Any] = {"at once": experiment.get_metadata()}
     for step, value in enumerate(REST_VALUES):
         experiment.log_metric("odd", value, step=step, epoch=step // 2)
     experiment.log_metric("timed", 2.5, step=1, timestamp=START_MS / 1000)
@@ -60,8 +62,9 @@ def values(api, fresh):
     experiment.log_parameter("gone as well", 3)
     experiment.delete_parameters(["gone", "gone too"])
     api._client.delete_experiment_parameter(experiment.key, "gone as well")
-    for name, value in {"score": 0.5, "note": "été", "yes": True, "none": None, "list": [1, "a"]}.items():
-        experiment.log_other(name, value)
+    others: dict[str, object] = {"score": 0.5, "note": "été", "yes": True, "none": None, "list": [1, "a"]}
+    for key, other in others.items():
+        experiment.log_other(key, other)
     experiment.add_tags(["a", "b ☃", "c", "a"])
     experiment.add_tag("d")
     experiment.delete_tags(["c", "not there"])
@@ -95,7 +98,7 @@ def values(api, fresh):
     return told
 
 
-def texts(api, fresh):
+def texts(api: comet_ml.API, fresh: comet_ml.API) -> dict[str, Any]:
     experiment = new()
     experiment.log_html("<p>gone</p>")
     experiment.log_html("<b>one</b>", clear=True)
@@ -118,7 +121,7 @@ def texts(api, fresh):
     }
 
 
-def surroundings(api, fresh):
+def surroundings(api: comet_ml.API, fresh: comet_ml.API) -> dict[str, Any]:
     experiment = new()
     experiment.set_installed_packages(["numpy==2.0", "lonely", "torch==2.4+cu121"])
     experiment.set_os_packages(["libc6=2.36", "vim=9"])
@@ -153,7 +156,7 @@ def surroundings(api, fresh):
     }
 
 
-def files(api, fresh):
+def files(api: comet_ml.API, fresh: comet_ml.API) -> dict[str, Any]:
     experiment = new()
     for number, (name, content) in enumerate(ODD_ASSETS.items()):
         with open(f"file{number}", "wb") as file:
@@ -193,11 +196,11 @@ def files(api, fresh):
     }
 
 
-def states(api, fresh):
+def states(api: comet_ml.API, fresh: comet_ml.API) -> dict[str, Any]:
     experiment = new()
-    told = {}
+    told: dict[str, Any] = {}
 
-    def state(label):
+    def state(label: str) -> None:
         read = again(fresh, experiment)
         metadata = read.get_metadata()
         told[label] = [read.get_state(), metadata["archived"], metadata["startTimeMillis"], metadata["endTimeMillis"]]
@@ -234,8 +237,8 @@ def states(api, fresh):
     return told
 
 
-def projects(api, fresh):
-    told = {}
+def projects(api: comet_ml.API, fresh: comet_ml.API) -> dict[str, Any]:
+    told: dict[str, Any] = {}
     place = REST_WORKSPACE, "made ☃"
     told["created"] = api.create_project(*place, project_description="first ☃")
     told["read"] = fresh.get_project(*place)
@@ -273,7 +276,7 @@ def projects(api, fresh):
     return told
 
 
-def refusals(api, fresh):
+def refusals(api: comet_ml.API, fresh: comet_ml.API) -> dict[str, Any]:
     client = api._client
     wrong = comet_ml.API(api_key="a-wrong-key-of-some-length")._client
     return {
@@ -286,7 +289,7 @@ def refusals(api, fresh):
     }
 
 
-def failure(action):
+def failure(action: Callable[[], object]) -> dict[str, Any]:
     try:
         made = action()
     except Exception as error:

@@ -4,11 +4,12 @@ import math
 from typing import Any
 
 import pytest
+from comet_processes import Ask, Logged
 from logged import DIP_STEP, LONG_STEPS, ODD_NAME, ODD_RUN, ODD_VALUES, SPIKE_STEP, long_value
 
 
 @pytest.fixture(scope="module")
-def charts(ask: Any, logged: Any) -> dict[str, Any]:
+def charts(ask: Ask, logged: Logged) -> dict[str, Any]:
     long, odd = logged.runs["long"], logged.runs[ODD_RUN]
     asked = f"[{long!r}, {odd!r}, '{'0' * 32}'], ['wave', 'even', {ODD_NAME!r}, 'none']"
     return ask(
@@ -26,7 +27,7 @@ def curves(chart: dict[str, Any]) -> dict[str, Any]:
     return {metric["metricName"]: metric for metric in chart["metrics"]}
 
 
-def test_full_curves_have_every_point(charts: dict[str, Any], logged: Any) -> None:
+def test_full_curves_have_every_point(charts: dict[str, Any], logged: Logged) -> None:
     full = charts["full"]
     assert list(full) == [logged.runs["long"], logged.runs[ODD_RUN]], "an unknown experiment is left out"
     long = full[logged.runs["long"]]
@@ -48,7 +49,7 @@ def test_full_curves_have_every_point(charts: dict[str, Any], logged: Any) -> No
     assert long["params"] == {"lr": 0.5, "big": None, "nan": None, "missing": None}
 
 
-def test_values_that_json_has_no_word_for(charts: dict[str, Any], logged: Any) -> None:
+def test_values_that_json_has_no_word_for(charts: dict[str, Any], logged: Logged) -> None:
     odd = charts["full"][logged.runs[ODD_RUN]]
     values = curves(odd)[ODD_NAME]["values"]
     assert values[:3] == ["NaN", "Infinity", "-Infinity"], "its JSON reader refuses bare ones; float() takes these"
@@ -57,7 +58,7 @@ def test_values_that_json_has_no_word_for(charts: dict[str, Any], logged: Any) -
     assert odd["params"] == {"lr": None, "big": 2**53 + 1, "nan": "NaN", "missing": None}
 
 
-def test_samples_are_points_of_the_curve_with_its_extremes(charts: dict[str, Any], logged: Any) -> None:
+def test_samples_are_points_of_the_curve_with_its_extremes(charts: dict[str, Any], logged: Logged) -> None:
     long = charts["sampled"][logged.runs["long"]]
     assert long["params"] is None, "none were asked for"
     wave = curves(long)["wave"]
@@ -70,7 +71,7 @@ def test_samples_are_points_of_the_curve_with_its_extremes(charts: dict[str, Any
     assert curves(long)["even"] == curves(charts["full"][logged.runs["long"]])["even"], "a short one is whole"
 
 
-def test_curves_that_are_not_independent_share_their_steps(charts: dict[str, Any], logged: Any) -> None:
+def test_curves_that_are_not_independent_share_their_steps(charts: dict[str, Any], logged: Logged) -> None:
     long = charts["aligned"][logged.runs["long"]]
     found = curves(long)
     assert long["steps"] == list(range(LONG_STEPS))
@@ -79,6 +80,6 @@ def test_curves_that_are_not_independent_share_their_steps(charts: dict[str, Any
     assert found["even"]["values"][1] is found["even"]["timestamps"][1] is found["even"]["durations"][1] is None
 
 
-def test_a_chart_of_nothing(charts: dict[str, Any], logged: Any) -> None:
+def test_a_chart_of_nothing(charts: dict[str, Any], logged: Logged) -> None:
     assert charts["nothing"][logged.runs["long"]]["metrics"] == []
     assert charts["no metrics"] == []

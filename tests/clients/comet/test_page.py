@@ -2,7 +2,8 @@
 
 import re
 from pathlib import Path
-from typing import Any
+
+from comet_processes import Ask
 
 from runstream_protocols.comet.reads.routes import ROUTES
 
@@ -37,7 +38,7 @@ def test_every_method_has_a_row() -> None:
     assert sorted(name for old, _ in rows() for name in old) == sorted(METHODS.split())
 
 
-def test_the_present_names_are_the_clients_and_the_gone_ones_are_gone(ask: Any) -> None:
+def test_the_present_names_are_the_clients_and_the_gone_ones_are_gone(ask: Ask) -> None:
     present = [name for _, new in rows() for name in new]
     expressions = {name: f"hasattr({parent(name)}, {name.rpartition('.')[2]!r})" for name in present}
     gone = [name for old, new in rows() if not new for name in old]

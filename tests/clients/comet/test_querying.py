@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from comet_processes import Ask, Logged
 from logged import ARCHIVED, PROJECT, SWEEP, WORKSPACE
 
 #: expression -> the runs of the sweep that match it. Those without the value match neither a test nor its opposite.
@@ -109,7 +110,7 @@ WHOLE = {
 
 
 @pytest.fixture(scope="module")
-def answers(ask: Any) -> dict[str, Any]:
+def answers(ask: Ask) -> dict[str, Any]:
     where = f"{WORKSPACE!r}, 'sweep'"
     asked = {f"query {text}": f"found('query', {where}, {text})" for text in QUERIES}
     asked |= {f"search {text}": f"found('search', {where}, {text})" for text in QUERIES | ONLY_SEARCH}
@@ -136,28 +137,28 @@ def answers(ask: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("text", [*QUERIES])
-def test_query_and_search_find_the_runs(answers: dict[str, Any], logged: Any, text: str) -> None:
+def test_query_and_search_find_the_runs(answers: dict[str, Any], logged: Logged, text: str) -> None:
     wanted = [logged.runs[name] for name in QUERIES[text].split()]
     assert answers[f"query {text}"] == wanted
     assert answers[f"search {text}"] == wanted
 
 
 @pytest.mark.parametrize("text", [*WHOLE])
-def test_the_methods_as_a_whole(answers: dict[str, Any], logged: Any, text: str) -> None:
+def test_the_methods_as_a_whole(answers: dict[str, Any], logged: Logged, text: str) -> None:
     wanted = [logged.runs[name] for name in WHOLE[text].split()]
     assert answers[f"whole query {text}"] == answers[f"whole search {text}"] == wanted
 
 
-def test_search_keeps_what_query_loses(answers: dict[str, Any], logged: Any) -> None:
+def test_search_keeps_what_query_loses(answers: dict[str, Any], logged: Logged) -> None:
     for text, names in ONLY_SEARCH.items():
         assert answers[f"search {text}"] == [logged.runs[name] for name in names.split()]
 
 
-def test_archived_runs_are_found_only_if_asked_for(answers: dict[str, Any], logged: Any) -> None:
+def test_archived_runs_are_found_only_if_asked_for(answers: dict[str, Any], logged: Logged) -> None:
     assert answers["archived"] == answers["archived search"] == [logged.runs[ARCHIVED]]
 
 
-def test_projects_and_pages(answers: dict[str, Any], logged: Any) -> None:
+def test_projects_and_pages(answers: dict[str, Any], logged: Logged) -> None:
     sweep = [logged.runs[name] for name in SWEEP]
     assert len(answers["another project"]) == 2
     assert answers["pages"] == [sweep[:2], sweep[2:4], sweep[4:], []]

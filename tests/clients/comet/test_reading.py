@@ -9,6 +9,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from comet_processes import Ask, Logged
 from logged import (
     ARCHIVED,
     CURVE,
@@ -27,7 +28,7 @@ from logged import (
 
 
 @pytest.fixture(scope="module")
-def tree(ask: Any, logged: Any) -> dict[str, Any]:
+def tree(ask: Ask, logged: Logged) -> dict[str, Any]:
     """Answers about names and the runs behind them."""
     odd, archived = logged.runs[ODD_RUN], logged.runs[ARCHIVED]
     return ask(
@@ -67,7 +68,7 @@ def tree(ask: Any, logged: Any) -> dict[str, Any]:
     )
 
 
-def test_the_tree_of_names(tree: dict[str, Any], logged: Any) -> None:
+def test_the_tree_of_names(tree: dict[str, Any], logged: Logged) -> None:
     assert tree["get"] == tree["workspaces"] == [WORKSPACE]
     assert tree["default"] == "default"
     assert tree["projects"] == tree["get_projects"] == [PROJECT, "sweep"]
@@ -84,7 +85,7 @@ def test_the_tree_of_names(tree: dict[str, Any], logged: Any) -> None:
     assert tree["notes"] == "Nötes\nof it"
 
 
-def test_experiments_by_key_name_pattern_and_page(tree: dict[str, Any], logged: Any) -> None:
+def test_experiments_by_key_name_pattern_and_page(tree: dict[str, Any], logged: Logged) -> None:
     sweep = [logged.runs[name] for name in SWEEP]
     assert tree["get_experiments"] == sweep
     assert tree["by_slashes"] == tree["by_name"] == tree["by_key"] == logged.runs[ODD_RUN]
@@ -97,7 +98,7 @@ def test_experiments_by_key_name_pattern_and_page(tree: dict[str, Any], logged: 
     assert tree["paged"] == [sweep[2], sweep[1]]
 
 
-def test_metadata_of_experiments(tree: dict[str, Any], logged: Any) -> None:
+def test_metadata_of_experiments(tree: dict[str, Any], logged: Logged) -> None:
     odd = tree["metadata"]
     assert odd["experimentName"] == tree["name"] == ODD_RUN
     assert (odd["workspaceName"], odd["projectName"]) == (WORKSPACE, PROJECT)
@@ -133,7 +134,7 @@ def test_what_can_be_queried_comes_with_types(tree: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def details(ask: Any, logged: Any) -> dict[str, Any]:
+def details(ask: Ask, logged: Logged) -> dict[str, Any]:
     """Answers about one experiment with odd values."""
     odd, long = logged.runs[ODD_RUN], logged.runs["long"]
     e = f"exp({odd!r})"
@@ -210,7 +211,7 @@ def test_parameters_and_others_are_texts_that_lose_nothing(details: dict[str, An
     assert details["other"] == ["été"]
 
 
-def test_system_details_have_every_key(details: dict[str, Any], logged: Any) -> None:
+def test_system_details_have_every_key(details: dict[str, Any], logged: Logged) -> None:
     system = details["system"]
     assert system["os"] == system["osType"] == "Linux"
     assert "comet_ml" not in " ".join(details["packages"]), "those of the trainer, not of the reader"
@@ -227,7 +228,7 @@ def test_system_details_have_every_key(details: dict[str, Any], logged: Any) -> 
     assert details["json"]["id"] == logged.runs[ODD_RUN]
 
 
-def test_git_is_told_and_the_patch_is_an_archive(details: dict[str, Any], logged: Any) -> None:
+def test_git_is_told_and_the_patch_is_an_archive(details: dict[str, Any], logged: Logged) -> None:
     commit = subprocess.run(
         ["git", "-C", str(logged.code), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -246,7 +247,7 @@ def bytes_of(value: dict[str, str]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def files(ask: Any, logged: Any) -> dict[str, Any]:
+def files(ask: Ask, logged: Logged) -> dict[str, Any]:
     odd = logged.runs[ODD_RUN]
     e = f"exp({odd!r})"
     first = f"{e}.get_asset_list({{!r}})[0]['assetId']"
@@ -271,7 +272,7 @@ def files(ask: Any, logged: Any) -> dict[str, Any]:
     )
 
 
-def test_assets_by_type_and_name(files: dict[str, Any], logged: Any) -> None:
+def test_assets_by_type_and_name(files: dict[str, Any], logged: Logged) -> None:
     found = {asset["fileName"]: asset for asset in files["all"]}
     assert set(found) == {
         "plots/ünï ☃.png",
@@ -300,7 +301,7 @@ def test_assets_by_type_and_name(files: dict[str, Any], logged: Any) -> None:
     }
 
 
-def test_assets_have_the_bytes_that_were_logged(files: dict[str, Any], logged: Any) -> None:
+def test_assets_have_the_bytes_that_were_logged(files: dict[str, Any], logged: Logged) -> None:
     assert bytes_of(files["image"]) == IMAGE
     assert "+lr = 0.2" in files["text"]
     assert bytes_of(files["by_name"]) == bytes_of(files["downloaded"]) == WEIGHTS

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from comet_processes import Ask, Logged
 from logged import ARCHIVED, KEY, ODD_NAME, ODD_RUN, PROJECT, SWEEP, WORKSPACE
 from test_page import METHODS
 
@@ -19,7 +20,7 @@ Read = Callable[[API], Any]
 
 
 @pytest.fixture(scope="module")
-def api(logged: Any) -> API:
+def api(logged: Logged) -> API:
     return API(url=logged.url, api_key=KEY)
 
 
@@ -211,7 +212,7 @@ def experiment_json(view: RunView | None) -> dict[str, Any]:
     }
 
 
-def test_every_method_reads_the_same(ask: Any, logged: Any, api: API) -> None:
+def test_every_method_reads_the_same(ask: Ask, logged: Logged, api: API) -> None:
     asked = pairs(logged.runs)
     of_panel = API(url=logged.url, api_key=KEY, workspace=WORKSPACE, project="sweep")
     theirs = ask(
@@ -224,7 +225,7 @@ def test_every_method_reads_the_same(ask: Any, logged: Any, api: API) -> None:
         assert ours == plain(theirs[label]), label
 
 
-def test_methods_that_the_client_has_no_more(logged: Any, api: API) -> None:
+def test_methods_that_the_client_has_no_more(logged: Logged, api: API) -> None:
     before = api.get_panel_request_count()
     assert api.get_experiment_name(logged.runs[ODD_RUN], max_length=3) == ODD_RUN[:3]
     assert api.get_panel_request_count() == before + 1
@@ -267,7 +268,7 @@ def test_every_documented_method_is_there_with_its_arguments() -> None:
 
 
 def test_the_documented_query_runs(
-    logged: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    logged: Logged, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = (Path(__file__).parents[3] / "docs" / "comet.md").read_text()
     block = document.partition("### The same in `runstream.API`")[2].partition("```python\n")[2].partition("```")[0]
@@ -277,7 +278,7 @@ def test_the_documented_query_runs(
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["mlp-1", "cnn-3"]
 
 
-def test_queries_that_comets_client_cannot_ask(logged: Any, api: API) -> None:
+def test_queries_that_comets_client_cannot_ask(logged: Logged, api: API) -> None:
     runs = logged.runs
 
     def found(query: Any) -> list[str]:

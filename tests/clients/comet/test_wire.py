@@ -6,9 +6,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from email.message import Message
-from typing import Any
 
 import pytest
+from comet_processes import Ask, Logged
 from logged import KEY, ODD_RUN, WORKSPACE
 
 
@@ -23,7 +23,7 @@ def get(url: str, path: str, key: str | None = KEY, **query: str) -> tuple[int, 
 
 
 @pytest.mark.parametrize("root", ["api/rest/v2", "clientlib/rest/v2"])
-def test_json_has_exactly_the_type_that_the_client_takes(logged: Any, root: str) -> None:
+def test_json_has_exactly_the_type_that_the_client_takes(logged: Logged, root: str) -> None:
     run = {"experimentKey": logged.runs[ODD_RUN]}
     for path, query in [
         ("workspaces", {}),
@@ -38,7 +38,7 @@ def test_json_has_exactly_the_type_that_the_client_takes(logged: Any, root: str)
         assert isinstance(json.loads(body, parse_constant=pytest.fail), dict), "no bare NaN"
 
 
-def test_the_version_is_told_to_everybody_and_nothing_else_is(logged: Any) -> None:
+def test_the_version_is_told_to_everybody_and_nothing_else_is(logged: Logged) -> None:
     for key in (KEY, "a-wrong-key-of-some-length", None):
         status, headers, body = get(logged.url, "clientlib/isAlive/ver", key)
         assert (status, headers["Content-Type"]) == (200, "application/json")
@@ -48,7 +48,7 @@ def test_the_version_is_told_to_everybody_and_nothing_else_is(logged: Any) -> No
             assert get(logged.url, path, key)[0] == 401
 
 
-def test_unknown_things_are_404_with_a_message(logged: Any) -> None:
+def test_unknown_things_are_404_with_a_message(logged: Logged) -> None:
     for path, query in [
         ("experiment/metadata", {"experimentKey": "0" * 32}),
         ("experiment/metadata", {"experimentKey": "a name / that is no key ☃"}),
@@ -66,14 +66,14 @@ def test_unknown_things_are_404_with_a_message(logged: Any) -> None:
 
 
 @pytest.mark.parametrize("key", [None, KEY])
-def test_whether_it_is_worth_sending_needs_no_key(logged: Any, key: str | None) -> None:
+def test_whether_it_is_worth_sending_needs_no_key(logged: Logged, key: str | None) -> None:
     """A ping that fails makes the live client write into a file what it should have sent."""
     for path in ("clientlib/health/ping", "health/ping"):
         status, headers, _ = get(logged.url, path, key)
         assert (status, headers["Content-Type"]) == (200, "application/json")
 
 
-def test_keys_that_carry_the_address(ask: Any, logged: Any) -> None:
+def test_keys_that_carry_the_address(ask: Ask, logged: Logged) -> None:
     packed = base64.b64encode(json.dumps({"baseUrl": logged.url}).encode()).decode()
     answers = ask(
         {"get": "api.get()", "account": "api.get_account_details()"}, f"{KEY}*{packed}", COMET_URL_OVERRIDE=""
@@ -83,13 +83,13 @@ def test_keys_that_carry_the_address(ask: Any, logged: Any) -> None:
     assert KEY not in answers["account"]["userName"]
 
 
-def test_a_bad_key_is_refused_at_once(ask: Any) -> None:
+def test_a_bad_key_is_refused_at_once(ask: Ask) -> None:
     answers = ask({"get": "api.get()", "query": "api.query('w', 'p', Metric('x') > 1)"}, "a-wrong-key-of-some-length")
     for answer in answers.values():
         assert (answer["error"], answer["status"]) == ("Unauthorized", 401)
 
 
-def test_panels_outside_of_a_page(ask: Any, logged: Any) -> None:
+def test_panels_outside_of_a_page(ask: Ask, logged: Logged) -> None:
     answers = ask(
         {
             "keys": "api.get_panel_experiment_keys()",

@@ -5,13 +5,15 @@ from query_service import Service
 from runstream.events.artifacts import ArtifactEvent
 from runstream.events.control import encode_event
 from runstream_model.artifact_rows import ArtifactRows, Source
+from runstream_model.artifacts import ArtifactState
 
 WRITER = "c" * 32
 
 
 async def insert_artifacts(service: Service, *events: ArtifactEvent, first_offset: int = 100) -> None:
     """Fold the events, each a record of its own from `first_offset` on, and put all their rows into the tables."""
-    rows, known = ArtifactRows(), {}
+    rows = ArtifactRows()
+    known: dict[str, dict[str, ArtifactState]] = {}
     for offset, event in enumerate(events, start=first_offset):
         artifacts = known.setdefault(event.key, {})
         rows.fold(artifacts, event, Source(WRITER, offset, 0, offset), lambda table: True)

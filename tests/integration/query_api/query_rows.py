@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from runstream_model.columns import ColumnData
 from runstream_processors.store.chdb import ChdbStore
@@ -135,7 +136,7 @@ async def insert_points(
     run_id: str,
     metric: str,
     steps: np.ndarray[Any, np.dtype[np.int64]],
-    values: np.ndarray[Any, np.dtype[np.float64]],
+    values: npt.NDArray[np.number[Any]],
     *,
     at_us: np.ndarray[Any, np.dtype[np.int64]] | None = None,
     offset: int = 1,

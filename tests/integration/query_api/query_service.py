@@ -43,7 +43,7 @@ class Service:
     def advance(self, offset: int) -> None:
         self.progress.advance(Positions({0: offset}))
 
-    async def get(self, path: str, status: int = 200, **query: Any) -> Any:
+    async def get(self, path: str, status: int = 200, /, **query: Any) -> Any:
         """The JSON of an answer that must have this status."""
         async with self.client.get(f"/api/v1/{path}", params=query) as response:
             return await self._json(response, status)

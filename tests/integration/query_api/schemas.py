@@ -2,6 +2,17 @@
 
 from typing import Any
 
+#: Python's types of the kinds of JSON.
+KINDS: dict[str, type[Any] | tuple[type[Any], ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "null": type(None),
+    "integer": int,
+    "number": (int, float),
+}
+
 
 class Mismatch(AssertionError):
     """An answer does not fit its schema."""
@@ -22,9 +33,7 @@ def conforms(value: Any, schema: dict[str, Any], document: dict[str, Any], at: s
     elif "enum" in schema and value not in schema["enum"]:
         raise Mismatch(f"{at}: {value!r} is none of {schema['enum']}")
     elif "type" in schema:
-        kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-        kinds |= {"integer": int, "number": (int, float)}
-        if not isinstance(value, kinds[schema["type"]]) or (schema["type"] != "boolean" and isinstance(value, bool)):
+        if not isinstance(value, KINDS[schema["type"]]) or (schema["type"] != "boolean" and isinstance(value, bool)):
             raise Mismatch(f"{at}: {value!r} is no {schema['type']}")
         for number, item in enumerate(value if schema["type"] == "array" else ()):
             conforms(item, schema["items"], document, f"{at}[{number}]")

@@ -71,7 +71,8 @@ async def test_artifacts_are_listed_by_place_type_and_name(service: Service) -> 
         ({"workspace": "%"}, []),
     ):
         assert names(await service.get("artifacts", **question)) == found, question
-    paged, cursor = [], {}
+    paged = []
+    cursor: dict[str, str] = {}
     while True:
         page = await service.get("artifacts", limit=2, workspace="w", **cursor)
         paged += names(page)
@@ -79,7 +80,7 @@ async def test_artifacts_are_listed_by_place_type_and_name(service: Service) -> 
             break
         cursor = {"cursor": page["next_cursor"]}
     assert paged == wanted[:5]
-    other = await service.get("artifacts", status=400, workspace="w2", **cursor)
+    other = await service.get("artifacts", 400, workspace="w2", **cursor)
     assert "cursor" in other["detail"]
 
 
@@ -122,9 +123,9 @@ async def test_an_artifact_and_its_versions(service: Service) -> None:
     page = await service.get(f"artifacts/{ID}/versions", limit=1)
     rest = await service.get(f"artifacts/{ID}/versions", limit=1, cursor=page["next_cursor"])
     assert ([item["ordinal"] for item in rest["versions"]], rest["next_cursor"]) == ([1], None)
-    assert "no version 3" in (await service.get(f"artifacts/{ID}/versions/3", status=404))["detail"]
-    assert "no artifact" in (await service.get("artifacts/nothing/versions", status=404))["detail"]
-    assert "'1.0.0'" in (await service.get(f"artifacts/{ID}/versions/1.0.0", status=400))["detail"]
+    assert "no version 3" in (await service.get(f"artifacts/{ID}/versions/3", 404))["detail"]
+    assert "no artifact" in (await service.get("artifacts/nothing/versions", 404))["detail"]
+    assert "'1.0.0'" in (await service.get(f"artifacts/{ID}/versions/1.0.0", 400))["detail"]
 
 
 async def test_a_file_of_a_version(service: Service) -> None:
@@ -159,11 +160,11 @@ async def test_a_file_of_a_version(service: Service) -> None:
     async with service.client.get(path, params={"name": "web/grün.html"}, headers={"Range": "bytes=8-17"}) as response:
         assert (response.status, await response.read()) == (206, b"0123456789")
     get = f"artifacts/{ID}/versions"
-    assert "s3://bucket/key" in (await service.get(f"{get}/1/file", status=400, name="elsewhere"))["detail"]
-    assert "not in the storage" in (await service.get(f"{get}/1/file", status=404, name="lost"))["detail"]
+    assert "s3://bucket/key" in (await service.get(f"{get}/1/file", 400, name="elsewhere"))["detail"]
+    assert "not in the storage" in (await service.get(f"{get}/1/file", 404, name="lost"))["detail"]
     for name in ("../../secrets", "web/../web/grün.html", "/etc/passwd", SHA256):
-        assert "no file" in (await service.get(f"{get}/1/file", status=404, name=name))["detail"]
-    await service.get(f"{get}/2/file", status=404, name="web/grün.html")
+        assert "no file" in (await service.get(f"{get}/1/file", 404, name=name))["detail"]
+    await service.get(f"{get}/2/file", 404, name="web/grün.html")
 
 
 async def test_as_of_a_moment(service: Service) -> None:
@@ -174,8 +175,8 @@ async def test_as_of_a_moment(service: Service) -> None:
         ArtifactVersionLogged(**MODEL, aliases=("best",)),
         ArtifactDeleted(**MODEL),
     )
-    await service.get(f"artifacts/{ID}", status=404)
-    assert "not there" in (await service.get(f"artifacts/{ID}", status=404, as_of="0:103"))["detail"]
+    await service.get(f"artifacts/{ID}", 404)
+    assert "not there" in (await service.get(f"artifacts/{ID}", 404, as_of="0:103"))["detail"]
     assert (await service.get(f"artifacts/{ID}", as_of="0:100"))["latest_ordinal"] == 1
     assert (await service.get(f"artifacts/{ID}", as_of="0:102"))["versions"] == 2
     listed = await service.get(f"artifacts/{ID}/versions", as_of="0:102", limit=1)
@@ -185,7 +186,7 @@ async def test_as_of_a_moment(service: Service) -> None:
     found = await service.get(f"artifacts/{ID}/versions", as_of="0:100", alias="best")
     assert [item["ordinal"] for item in found["versions"]] == [1]
     assert (await service.get(f"artifacts/{ID}/versions/1", as_of="0:101"))["metadata"] == {"a": 1}
-    await service.get(f"artifacts/{ID}/versions/2", status=404, as_of="0:101")
+    await service.get(f"artifacts/{ID}/versions/2", 404, as_of="0:101")
 
 
 @pytest.mark.parametrize(
@@ -234,4 +235,4 @@ async def test_what_came_from_a_run(service: Service) -> None:
         ("model", None, "m", 3, "c"),
     ]
     assert (await service.get("runs/idle/artifacts"))["versions"] == []
-    await service.get("runs/unknown/artifacts", status=404)
+    await service.get("runs/unknown/artifacts", 404)

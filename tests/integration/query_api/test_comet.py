@@ -13,7 +13,7 @@ from runstream.events.names import NO_STEP, project_id
 PROJECT = {"workspaceName": "w", "projectName": "p"}
 
 
-async def get(service: Service, path: str, status: int = 200, **query: Any) -> Any:
+async def get(service: Service, path: str, status: int = 200, /, **query: Any) -> Any:
     async with service.client.get(f"/api/rest/v2/{path}", params=query) as response:
         assert response.status == status, await response.text()
         return await response.json(content_type=None)
@@ -327,7 +327,7 @@ async def test_a_name_without_a_source_is_looked_up_in_the_project(service: Serv
     for n in range(3):
         await service.insert("run_states", run(f"r{n}", tags=["t"] if n == 2 else []))
         await service.insert("attribute_states", attribute(f"r{n}", "size", n), attribute(f"r{n}", "word", f"w{n}"))
-    inner = [
+    inner: list[dict[str, Any]] = [
         {"field": "size", "type": "double", "operator": "greater", "value": 0},
         {"field": "word", "type": "string", "operator": "ends_with", "value": "1"},
     ]

@@ -9,12 +9,10 @@ from query_rows import attribute, run, summary
 from query_service import Service
 
 from runstream.api import API
-from runstream.api.views import comet_experiment
 from runstream.connections import Connection
 from runstream.errors import Invalid
 from runstream.panel_context import VARIABLE, PanelContext
 from runstream.query import Metric
-from runstream_protocols.comet.reads import runs
 
 RUNS, METRICS = 100, 10
 
@@ -46,7 +44,7 @@ async def ask(service: Service, question: Callable[[API], Any], **place: str) ->
 
 
 async def test_a_query_and_the_metadata_of_100_results_is_one_request(service: Service, asked: list[int]) -> None:
-    def question(api: API) -> list[tuple[str | None, str, list[str], int]]:
+    def question(api: API) -> list[tuple[str | None, str | None, list[str], int]]:
         found = api.query("w", "p", Metric("m3") > 1)
         assert len(asked) == 1
         return [(one.get_name(), one.get_metadata()["fileName"], one.get_tags(), one.duration_millis) for one in found]
@@ -121,7 +119,8 @@ async def test_experiments_of_a_panel_come_in_its_order(
     assert await ask(service, lambda api: api.get_panel_experiment_keys()) == []
     (tmp_path / "panel.json").write_text(PanelContext("w", "p", 'name endswith "5"').to_json())
     assert len(await ask(service, lambda api: api.get_panel_experiment_keys())) == RUNS / 10
-    assert await ask(service, lambda api: api.get_experiment_by_name("run r011").project) == "p"
+    found = await ask(service, lambda api: api.get_experiment_by_name("run r011"))
+    assert found.project == "p"
     (tmp_path / "panel.json").write_text("{}")
     with pytest.raises(Invalid, match="unset it"):
         await ask(service, lambda api: api.get_panel_workspace())
@@ -131,7 +130,3 @@ async def test_outside_of_a_panel_its_methods_say_so(service: Service, monkeypat
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.raises(Invalid, match="runstream panel run"):
         await ask(service, lambda api: api.get_panel_experiments())
-
-
-def test_both_sides_make_the_same_project_id() -> None:
-    assert comet_experiment.project_id("Wörk", "p x") == runs.project_id("Wörk", "p x")

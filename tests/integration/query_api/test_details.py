@@ -94,8 +94,8 @@ async def test_files(service: Service) -> None:
         assert (response.status, response.headers["Content-Range"]) == (416, "bytes */10240")
     async with service.client.get(path, headers={"If-None-Match": etag}) as response:
         assert response.status == 304
-    assert "'x3'" in (await service.get("runs/a/assets/x3", status=404))["detail"]
-    assert "lost.bin" in (await service.get("runs/a/assets/x2", status=404))["detail"]
+    assert "'x3'" in (await service.get("runs/a/assets/x3", 404))["detail"]
+    assert "lost.bin" in (await service.get("runs/a/assets/x2", 404))["detail"]
 
 
 async def test_output_in_pages(service: Service) -> None:
@@ -108,7 +108,8 @@ async def test_output_in_pages(service: Service) -> None:
     async with service.client.get("/api/v1/runs/a/output", params={"format": "text"}) as response:
         assert await response.text() == "a\nb\nc\nd\n"
         assert response.content_type == "text/plain"
-    texts, query = [], {"limit": 1, "stream": "stdout"}
+    texts = []
+    query: dict[str, Any] = {"limit": 1, "stream": "stdout"}
     while True:
         page = await service.get("runs/a/output", **query)
         texts += [item["text"] for item in page["pieces"]]
@@ -176,7 +177,7 @@ async def test_a_run_as_of_a_position(service: Service) -> None:
     assert {item["name"]: item["value"] for item in values} == {"lr": 0.2, "old": "NaN"}
     assert len((await service.get("runs/a/assets", as_of="0:4"))["assets"]) == 1
     assert (await service.get("runs/a/assets", as_of="0:3"))["assets"] == []
-    assert "'a'" in (await service.get("runs/a", status=404, as_of="0:2"))["detail"]
+    assert "'a'" in (await service.get("runs/a", 404, as_of="0:2"))["detail"]
 
 
 async def test_a_run_as_of_a_time_of_the_log(service: Service) -> None:
@@ -212,4 +213,4 @@ async def test_summaries_as_of_a_position(service: Service) -> None:
 @pytest.mark.parametrize("cursor", ["x", "1-2", "1-2-3-4", "1-2--3"])
 async def test_wrong_cursors_are_named(service: Service, cursor: str) -> None:
     await past(service)
-    assert "cursor" in (await service.get("runs/a/history", status=400, cursor=cursor))["detail"]
+    assert "cursor" in (await service.get("runs/a/history", 400, cursor=cursor))["detail"]

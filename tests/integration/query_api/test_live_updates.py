@@ -80,5 +80,5 @@ async def test_streams_end_when_the_server_stops(service: Service) -> None:
 
 
 async def test_wrong_questions_are_problems_and_no_streams(service: Service) -> None:
-    assert "Last-Event-ID" in (await service.get("live", status=400, since="newest"))["detail"]
-    assert "did you mean project?" in (await service.get("live", status=400, projct="p"))["detail"]
+    assert "Last-Event-ID" in (await service.get("live", 400, since="newest"))["detail"]
+    assert "did you mean project?" in (await service.get("live", 400, projct="p"))["detail"]

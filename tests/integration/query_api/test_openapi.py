@@ -52,7 +52,7 @@ async def test_a_document_has_the_routes_of_one_interface(service: Service, name
 
 async def test_a_protocol_that_is_not_there_has_no_document(service: Service) -> None:
     for name in ("nobody", "runstream"):
-        problem = await service.get(f"openapi/{name}.json", status=404)
+        problem = await service.get(f"openapi/{name}.json", 404)
         assert "there are comet" in problem["detail"]
 
 
@@ -88,5 +88,5 @@ async def test_every_json_answer_fits_its_schema(service: Service) -> None:
 
 async def test_problems_fit_their_schema(service: Service) -> None:
     document = await service.get("openapi.json")
-    problem = await service.get("runs", status=400, filter="metric.x <")
+    problem = await service.get("runs", 400, filter="metric.x <")
     conforms(problem, {"$ref": "#/components/schemas/Problem"}, document)

@@ -199,7 +199,7 @@ async def test_answers_wait_for_a_position(service: Service) -> None:
     await service.insert("run_states", run("a"))
     service.advance(4)
     await service.get("runs", wait_for="0:4")
-    problem = await service.get("runs", status=504, wait_for="0:5", wait_s=0.01)
+    problem = await service.get("runs", 504, wait_for="0:5", wait_s=0.01)
     assert "0:5" in problem["detail"]
     async with service.client.get("/api/v1/runs") as response:
         assert response.headers["Runstream-Position"] == "0:4"
@@ -250,7 +250,7 @@ async def test_text_that_is_no_unicode_is_refused(service: Service, path: str, b
 
 
 async def test_a_filter_problem_points_at_the_place(service: Service) -> None:
-    problem = await service.get("runs", status=400, filter='status = "runing"')
+    problem = await service.get("runs", 400, filter='status = "runing"')
     assert (problem["name"], problem["column"]) == ("filter", 10)
     assert problem["pointed"] == 'status = "runing"\n         ^'
 
@@ -258,7 +258,7 @@ async def test_a_filter_problem_points_at_the_place(service: Service) -> None:
 async def test_a_cursor_of_another_question_is_refused(service: Service) -> None:
     await service.insert("run_states", run("a"), run("b"))
     cursor = (await service.get("runs", limit=1))["next_cursor"]
-    problem = await service.get("runs", status=400, limit=1, cursor=cursor, sort="id")
+    problem = await service.get("runs", 400, limit=1, cursor=cursor, sort="id")
     assert "another filter or sort" in problem["detail"]
 
 
@@ -269,5 +269,5 @@ async def test_a_question_that_is_too_long_is_refused(service: Service) -> None:
 
 async def test_what_only_the_engine_can_judge_is_a_problem_of_the_question(service: Service) -> None:
     await service.insert("run_states", run("a"))
-    problem = await service.get("runs", status=400, filter='name matches "a{5000}"')
+    problem = await service.get("runs", 400, filter='name matches "a{5000}"')
     assert problem["type"] == "urn:runstream:problem:refused-by-store"

@@ -138,7 +138,7 @@ async def test_points_as_json(service: Service) -> None:
     assert answer["curves"][0]["writers"] == ["0000000000000007"] * 3
     ranged = await service.get("runs/a/series", metrics="loss", step_from=10, step_to=12)
     assert ranged["curves"][0]["steps"] == [10, 11, 12]
-    problem = await service.get("runs/a/series", status=400, metrics="loss")
+    problem = await service.get("runs/a/series", 400, metrics="loss")
     assert "9000 points" in problem["detail"]
     assert "max_points" in problem["detail"]
 
@@ -160,7 +160,7 @@ async def test_epochs_come_if_they_are_asked_for(service: Service) -> None:
     for asked in ({}, {"as_of": "0:3"}):
         answer = await service.get("runs/a/series", metrics="m", epochs="true", **asked)
         assert answer["curves"][0]["epochs"] == [None, 0, -5, 2**62]
-    problem = await service.get("runs/a/series", status=400, metrics="m", epochs="true", max_points=5)
+    problem = await service.get("runs/a/series", 400, metrics="m", epochs="true", max_points=5)
     assert "buckets have no epochs" in problem["detail"]
 
 
@@ -222,7 +222,7 @@ async def test_series_of_a_prefix_of_the_log(service: Service) -> None:
     assert len((await service.get("runs/a/series", metrics="m", as_of="0:5"))["curves"][0]["steps"]) == 20
     view = await service.get("runs/a/series", metrics="m", as_of="0:4", max_points=5)
     assert sum(view["envelopes"][0]["count"]) == 10
-    await service.get("runs/a/series", status=504, metrics="m", as_of="0:6", wait_s=0.01)
+    await service.get("runs/a/series", 504, metrics="m", as_of="0:6", wait_s=0.01)
 
 
 async def test_a_wide_view_reads_the_projection(service: Service) -> None:
@@ -260,4 +260,4 @@ async def test_wrong_questions_are_named(service: Service, body: dict[str, Any],
 
 async def test_a_misspelt_metric_of_one_run_is_named(service: Service) -> None:
     await two_runs(service)
-    assert "did you mean loss?" in (await service.get("runs/a/series", status=404, metrics="los"))["detail"]
+    assert "did you mean loss?" in (await service.get("runs/a/series", 404, metrics="los"))["detail"]

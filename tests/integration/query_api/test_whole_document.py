@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from schemas import conforms
 
@@ -43,6 +43,12 @@ async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
         await worker
 
 
+def application_of(client: TestClient[Any, Any]) -> web.Application:
+    app: web.Application | None = client.app
+    assert app is not None
+    return app
+
+
 async def document_of(client: TestClient[Any, Any], name: str = "openapi") -> dict[str, Any]:
     async with client.get(f"/api/v1/{name}.json") as response:
         document: dict[str, Any] = await response.json()
@@ -50,7 +56,7 @@ async def document_of(client: TestClient[Any, Any], name: str = "openapi") -> di
 
 
 async def test_every_route_of_the_server_is_in_exactly_one_document(client: TestClient[Any, Any]) -> None:
-    app = client.server.app  # type: ignore[union-attr]
+    app = application_of(client)
     assert set(app.router.routes()) == set(routes_of(app)), "a route was added in another way than by `add_routes`"
     documents = [await document_of(client, name) for name in DOCUMENTS]
     documented = [
@@ -64,7 +70,7 @@ async def test_every_route_of_the_server_is_in_exactly_one_document(client: Test
 
 
 async def test_every_route_has_an_action_and_models(client: TestClient[Any, Any]) -> None:
-    for route in routes_of(client.server.app).values():  # type: ignore[union-attr]
+    for route in routes_of(application_of(client)).values():
         assert isinstance(route.action, Action), route.path
         assert route.summary
         assert route.tags, route.path
@@ -74,7 +80,8 @@ async def test_every_route_has_an_action_and_models(client: TestClient[Any, Any]
 
 
 async def test_examples_of_requests_are_good_ones(client: TestClient[Any, Any]) -> None:
-    routes = [route for route in routes_of(client.server.app).values() if route.examples]  # type: ignore[union-attr]
+    app = application_of(client)
+    routes = [route for route in routes_of(app).values() if route.examples]
     document = await document_of(client)
     for route in routes:
         assert route.request is not None
@@ -84,7 +91,7 @@ async def test_examples_of_requests_are_good_ones(client: TestClient[Any, Any]) 
             assert route.request.model_validate(example)
     assert {route.path for route in routes} == {
         route.path
-        for route in routes_of(client.server.app).values()  # type: ignore[union-attr]
+        for route in routes_of(app).values()
         if route.method == "POST"
         and route.request is not None
         and route.tags != ("writes",)
@@ -109,7 +116,7 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
     command = {"key": "a", "event": {"type": "run_notes_set.v1", "notes": "x"}}
     asset = f"/ingest/v1/assets/{SHA256}"
     bytes_of = {"Content-Type": "application/octet-stream"}
-    asked = [
+    asked: list[tuple[str, str, dict[str, Any], int]] = [
         ("POST", "/ingest/v1/frames", {"data": frame, "headers": bytes_of}, 200),
         ("POST", "/ingest/v1/commands", {"json": command}, 200),
         ("HEAD", asset, {}, 404),
@@ -135,7 +142,10 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
 
 async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
     started = json.loads(encode_event(RunStarted(at_us=1, workspace="w", project="p", tags=["t"])))
-    events = [{"type": "parameters_logged.v1", "values": {"lr": 0.5}}, {"type": "others_logged.v1", "values": {"o": 1}}]
+    events: list[dict[str, Any]] = [
+        {"type": "parameters_logged.v1", "values": {"lr": 0.5}},
+        {"type": "others_logged.v1", "values": {"o": 1}},
+    ]
     asset = {"asset_id": "f", "name": "f.bin", "kind": "model", "sha256": SHA256, "size_bytes": len(CONTENT)}
     events += [{"type": "asset_logged.v1", "content_type": "application/octet-stream", **asset}]
     bytes_of = {"Content-Type": "application/octet-stream"}
@@ -165,7 +175,9 @@ async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any,
     }
     document = await document_of(client, "openapi/comet")
     for route in COMET.reads:
-        content = {"params": query} if route.method == "GET" else {"json": bodies[route.path.partition("/v2/")[2]]}
+        content: dict[str, Any] = (
+            {"params": query} if route.method == "GET" else {"json": bodies[route.path.partition("/v2/")[2]]}
+        )
         async with client.request(route.method, route.path.replace("{item}", item), **content) as response:
             assert response.status == 200, (route.path, await response.text())
             if route.path.endswith("git/patch"):
@@ -192,7 +204,7 @@ async def test_what_comets_client_writes_is_answered_as_the_document_says(client
         path = next((end for end in said if route.path.endswith("/" + end)), None)
         if path is None:
             continue
-        content = {"params": said[path]} if route.method == "GET" else {"json": said[path]}
+        content: dict[str, Any] = {"params": said[path]} if route.method == "GET" else {"json": said[path]}
         async with client.request(route.method, route.path, **content) as response:
             assert response.status == 200, (route.path, await response.text())
             assert response.headers["Content-Type"] == "application/json"

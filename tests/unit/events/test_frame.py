@@ -26,6 +26,7 @@ from runstream.events.frame import (
     ROWS_EXPLICIT,
     STORED,
     Frame,
+    FrameHeader,
     Group,
     InvalidFrame,
     UnsupportedFrame,
@@ -50,7 +51,9 @@ METRICS = st.lists(METRIC, min_size=1, max_size=5, unique=True)
 
 
 def double(bits: int) -> float:
-    return struct.unpack("<d", struct.pack("<Q", bits))[0]
+    value: float
+    (value,) = struct.unpack("<d", struct.pack("<Q", bits))
+    return value
 
 
 def bits(values: Any) -> list[int]:
@@ -326,7 +329,7 @@ def test_every_changed_byte_is_noticed(at: int) -> None:
 @pytest.mark.parametrize("frame", VALID)
 def test_every_cut_frame_is_noticed_and_the_frames_before_it_are_read(frame: bytes) -> None:
     for size in range(1, len(frame)):
-        seen = []
+        seen: list[FrameHeader] = []
         with pytest.raises(InvalidFrame):
             seen.extend(header for header, _ in split_frames(frame + frame[:size]))
         with pytest.raises(InvalidFrame):

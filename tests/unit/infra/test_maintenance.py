@@ -33,7 +33,7 @@ async def test_a_store_that_is_away_is_asked_again(
         await asyncio.Event().wait()
 
     with caplog.at_level(logging.WARNING):
-        task = asyncio.create_task(maintain(SimpleNamespace(query=query, command=command)))  # type: ignore[arg-type]
+        task = asyncio.create_task(maintain(SimpleNamespace(query=query, command=command)))
         await asyncio.wait_for(commanded.wait(), 120)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -23,9 +23,9 @@ async def test_a_store_that_is_away_is_said_and_no_fault_of_the_server() -> None
     app = web.Application(middlewares=[problem_middleware()])
     add_status(
         app,
-        log=SimpleNamespace(next_offsets=next_offsets),  # type: ignore[arg-type]
-        store=SimpleNamespace(query=away),  # type: ignore[arg-type]
-        visibility=SimpleNamespace(visible=Positions),  # type: ignore[arg-type]
+        log=SimpleNamespace(next_offsets=next_offsets),
+        store=SimpleNamespace(query=away),
+        visibility=SimpleNamespace(visible=Positions),
         data_dir=None,
         settings=ServerSettings(data_dir=Path("unused")),
     )

@@ -56,7 +56,7 @@ async def test_a_store_that_is_away_takes_nothing_back() -> None:
     visibility = StoreVisibility(store)
     visibility.start()
     assert await visibility.wait_for(Positions({0: 3}), 5.0)
-    assert visibility.trouble is None
+    assert (visibility.visible(), visibility.trouble) == (Positions({0: 3}), None)
     store.away = True
     assert not await visibility.wait_for(Positions({0: 4}), 0.2)
     assert (visibility.visible(), visibility.trouble) == (Positions({0: 3}), "invented: nobody answers")

@@ -179,9 +179,10 @@ async def test_what_no_log_can_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no partition 1"):
         await log.read(1, 0, 100, 0.0)
     await log.close()
-    for wrong in ({"partitions": 0}, {"segment_bytes": 100}):
-        with pytest.raises(ValueError, match="a log needs"):
-            EmbeddedLog.open(tmp_path, **wrong)
+    with pytest.raises(ValueError, match="a log needs"):
+        EmbeddedLog.open(tmp_path, partitions=0)
+    with pytest.raises(ValueError, match="a log needs"):
+        EmbeddedLog.open(tmp_path, segment_bytes=100)
 
 
 async def test_a_segment_of_a_later_version_or_another_place_is_refused_not_cut(tmp_path: Path) -> None:

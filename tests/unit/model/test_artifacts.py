@@ -174,8 +174,14 @@ def test_a_state_comes_back_from_its_json_and_an_old_one_gets_defaults() -> None
 
 
 def test_rows_fit_their_tables_and_a_refused_event_has_only_an_outcome() -> None:
-    rows, known = ArtifactRows(), {}
-    for offset, event in enumerate((logged(version="1", files=(FILE,)), logged(version="1"), updated(1, comment="c"))):
+    rows = ArtifactRows()
+    known: dict[str, ArtifactState] = {}
+    events: tuple[ArtifactEvent, ...] = (
+        logged(version="1", files=(FILE,)),
+        logged(version="1"),
+        updated(1, comment="c"),
+    )
+    for offset, event in enumerate(events):
         rows.fold(known, event, Source("ab", offset, 3, offset), lambda table: True)
     taken = rows.take()
     assert {table: len(found) for table, found in taken.items()} == {

@@ -82,7 +82,8 @@ def test_a_frame_of_starts_becomes_one_dead_letter_and_no_history() -> None:
 def test_a_run_keeps_a_bounded_number_of_writers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_RUN_WRITERS", 5)
     monkeypatch.setattr(limits, "MAX_KEY_WRITERS", 8)
-    folding = folded(*((f"{number:032x}", [start()]) for number in range(12)))
+    starts: list[AnyEvent] = [start()]
+    folding = folded(*((f"{number:032x}", starts) for number in range(12)))
     known = folding.memory.keys["run"]
     assert known.run is not None
     assert sorted(known.run.writers) == [f"{number:032x}" for number in range(5)]

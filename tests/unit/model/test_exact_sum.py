@@ -76,8 +76,8 @@ def test_two_series_over_several_batches(batches: list[tuple[list[float], list[f
             stored, _ = sums.read(np.array([0, 2]))
             sums = with_slots(3)
             sums.load(np.array([0, 2]), stored)
-    for slot, number in ((2, 0), (0, 1)):
-        want = sum((Fraction(value) for batch in batches for value in batch[number]), Fraction(0))
+    for slot, added in ((2, [one for one, _, _ in batches]), (0, [other for _, other, _ in batches])):
+        want = sum((Fraction(value) for values in added for value in values), Fraction(0))
         digits, rounded = read(sums, slot)
         assert exact(digits) == want
         assert rounded == nearest(want)

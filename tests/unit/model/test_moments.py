@@ -54,7 +54,8 @@ class Moments:
         return loaded
 
     def deviations(self) -> list[float]:
-        return deviations(self.count, *self.read()).tolist()
+        found: list[float] = deviations(self.count, *self.read()).tolist()
+        return found
 
 
 def exact(digits: Digits, row: int) -> Fraction:
@@ -87,8 +88,8 @@ def test_two_series_over_several_batches(batches: list[tuple[list[float], list[f
             moments = moments.stored()
     sums, squares = moments.read()
     found = moments.deviations()
-    for slot, number in ((1, 0), (0, 1)):
-        values = [value for batch in batches for value in batch[number]]
+    for slot, added in ((1, [one for one, _, _ in batches]), (0, [other for _, other, _ in batches])):
+        values = [value for batch in added for value in batch]
         assert exact(sums, slot) == sum(map(Fraction, values), Fraction(0))
         assert exact(squares, slot) == sum((Fraction(value) ** 2 for value in values), Fraction(0))
         assert is_near(found[slot], values)

@@ -2,9 +2,11 @@
 
 import struct
 
+import numpy as np
 import pytest
 
 from runstream.events.frame import Frame, Group, decode_frame, encode_frame, encode_ragged, encode_rows
+from runstream_model.columns import Coded, ColumnData
 from runstream_model.points import Accepted, collect
 
 WRITER = "0123456789abcdef" * 2
@@ -25,6 +27,17 @@ def accepted(made: Frame, offset: int = 7, fresh: tuple[tuple[int, int], ...] | 
     return Accepted(1, offset, made, ((made.header.first_seq, made.header.end_seq),) if fresh is None else fresh)
 
 
+def texts(column: ColumnData) -> list[str]:
+    assert isinstance(column, Coded)
+    return [column.dictionary[code] for code in column.codes]
+
+
+def numbers(column: ColumnData) -> list[float]:
+    assert isinstance(column, np.ndarray)
+    found: list[float] = column.tolist()
+    return found
+
+
 def test_columns_are_ordered_by_run_metric_and_position() -> None:
     first = accepted(frame([rows(["b", "a"], [[1.0, 2.0], [3.0, 4.0]])], run="r2"), 8)
     second = accepted(frame([rows(["a"], [[5.0]])], first=10, end=20, run="r2"), 9)
@@ -32,9 +45,8 @@ def test_columns_are_ordered_by_run_metric_and_position() -> None:
     batch, bad = collect([second, third, first])
     assert not bad
     columns = batch.columns()
-    names = [columns["run"].dictionary[code] for code in columns["run"].codes]
-    metrics = [columns["metric"].dictionary[code] for code in columns["metric"].codes]
-    assert list(zip(names, metrics, columns["value"].tolist(), columns["offset"].tolist(), strict=True)) == [
+    values, offsets = numbers(columns["value"]), numbers(columns["offset"])
+    assert list(zip(texts(columns["run"]), texts(columns["metric"]), values, offsets, strict=True)) == [
         ("r1", "a", 6.0, 10),
         ("r1", "z", 7.0, 10),
         ("r2", "a", 2.0, 8),
@@ -43,10 +55,10 @@ def test_columns_are_ordered_by_run_metric_and_position() -> None:
         ("r2", "b", 1.0, 8),
         ("r2", "b", 3.0, 8),
     ]
-    assert columns["step"].tolist() == [1, 1, 10, 11, 10, 10, 11]
-    assert columns["at"].tolist() == [2, 2, 5000, 5001, 5000, 5000, 5001]
-    assert set(columns["writer"].tolist()) == {0x0123456789ABCDEF}
-    assert set(columns["part"].tolist()) == {1}
+    assert numbers(columns["step"]) == [1, 1, 10, 11, 10, 10, 11]
+    assert numbers(columns["at"]) == [2, 2, 5000, 5001, 5000, 5000, 5001]
+    assert set(numbers(columns["writer"])) == {0x0123456789ABCDEF}
+    assert set(numbers(columns["part"])) == {1}
     assert (batch.points, batch.runs()) == (7, {"r1", "r2"})
 
 
@@ -60,7 +72,7 @@ def test_rows_that_are_not_fresh_are_left_out(seqs: list[int] | None) -> None:
 def test_nothing_fresh_gives_an_empty_batch() -> None:
     batch, bad = collect([accepted(frame([rows(["m"], [[1.0]])]), fresh=())])
     assert (batch.points, batch.runs(), bad) == (0, set(), ())
-    assert all(len(column) == 0 for name, column in batch.columns().items() if name not in ("run", "metric"))
+    assert all(numbers(column) == [] for name, column in batch.columns().items() if name not in ("run", "metric"))
     assert collect([])[0].points == 0
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from runstream.events.frame import decode_frame, encode_frame, encode_rows
+from runstream_model.columns import Coded, ColumnData
 from runstream_model.failures import FoldError, InvalidState, StateNotLoaded
 from runstream_model.points import Accepted, PointBatch, collect
 from runstream_model.summaries import SummaryFold
@@ -35,9 +36,12 @@ def new_fold(*runs: str) -> SummaryFold:
 def changed(fold: SummaryFold) -> dict[tuple[str, str], dict[str, Any]]:
     columns, count = fold.changed_columns()
     rows = [{name: data[i] for name, data in columns.items() if isinstance(data, np.ndarray)} for i in range(count)]
+    runs, metrics = columns["run"], columns["metric"]
+    assert isinstance(runs, Coded)
+    assert isinstance(metrics, Coded)
     keys = [
-        (columns["run"].dictionary[run], columns["metric"].dictionary[metric])
-        for run, metric in zip(columns["run"].codes, columns["metric"].codes, strict=True)
+        (runs.dictionary[run], metrics.dictionary[metric])
+        for run, metric in zip(runs.codes, metrics.codes, strict=True)
     ]
     assert keys == sorted(keys)
     return dict(zip(keys, rows, strict=True))
@@ -123,7 +127,7 @@ def test_refuses_a_stored_sum_that_no_fold_wrote() -> None:
     fold = new_fold("a")
     fold.fold(batch({"a": {"m": 1.5}}))
     columns, _ = fold.changed_columns()
-    data = {name: column for name, column in columns.items() if isinstance(column, np.ndarray)}
+    data: dict[str, ColumnData] = {name: one for name, one in columns.items() if isinstance(one, np.ndarray)}
     data |= {"run": ["a"], "metric": ["m"], "total_digits": [[2**40]]}
     with pytest.raises(InvalidState, match="rebuild"):
         SummaryFold().load({"a"}, pa.table(data))

@@ -48,10 +48,10 @@ def test_tables_of_this_build_are_left_alone() -> None:
 
 def test_other_versions_are_built_under_the_next_number() -> None:
     assert planned(FIRST) == (1, 2, [])
-    assert planned(FIRST, wanted=OLD | {"links": 1}) == (1, 2, []), "a read model that was not there is a difference"
+    assert planned(FIRST, wanted={**OLD, "links": 1}) == (1, 2, []), "a read model that was not there is a difference"
     found = generations_of([FIRST])
     assert found is not None
-    assert [str(one) for one in plan(found, NEW | {"links": 1}, WHOLE).differences] == [
+    assert [str(one) for one in plan(found, {**NEW, "links": 1}, WHOLE).differences] == [
         "links none -> 1",
         "summary_states 1 -> 2",
     ]
@@ -72,7 +72,7 @@ def test_every_step_leaves_one_that_serves_and_is_gone_on_with() -> None:
 
 
 def test_a_build_of_other_versions_is_given_up() -> None:
-    newer = NEW | {"points": 2}
+    newer = {**NEW, "points": 2}
     assert planned(FIRST, row(2, Stage.BUILDING), wanted=newer) == (1, 3, [2])
     assert planned(FIRST, row(2, Stage.BUILDING), wanted=OLD) == (1, None, [2]), "the build before came back"
 
@@ -87,7 +87,7 @@ def test_a_refused_generation_is_dropped_and_not_built_again() -> None:
     assert obstacle is not None
     assert "points at r loss (2 rows, rebuilt 1)" in obstacle
     assert "runstream rebuild --replace" in obstacle
-    assert planned(*rows, wanted=NEW | {"points": 2}) == (1, 3, [2]), "another version is tried"
+    assert planned(*rows, wanted={**NEW, "points": 2}) == (1, 3, [2]), "another version is tried"
 
 
 def test_a_log_without_its_beginning_is_not_folded_anew() -> None:

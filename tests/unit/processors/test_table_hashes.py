@@ -44,7 +44,8 @@ async def test_epochs_and_contexts_are_compared(store: ChdbStore) -> None:
     plain = await hashes(store)
     assert await hashes(store, [None, None]) == plain
     seen = {plain["points"].digest}
-    for epochs in ([0, None], [None, 0], [0, 0], [1, None]):
+    others: list[list[int | None]] = [[0, None], [None, 0], [0, 0], [1, None]]
+    for epochs in others:
         digest = (await hashes(store, epochs))["points"].digest
         assert digest not in seen, epochs
         seen.add(digest)

@@ -61,7 +61,8 @@ def read_folder(folder: Path) -> Written:
 
 
 def _read_segment(data: bytes, written: Written) -> int:
-    at, schemas = 64, {}
+    at = 64
+    schemas: dict[int, list[str]] = {}
     while at + 4 <= len(data):
         (kind,) = struct.unpack_from("<I", data, at)
         if kind == 0:

@@ -6,6 +6,7 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,8 +232,13 @@ def test_sections_are_plain_json_and_survive_a_failure(monkeypatch: pytest.Monke
 
 def test_what_is_not_wanted_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
+
+    def look(name: str) -> dict[str, Any]:
+        looked.append(name)
+        return {}
+
     for name in ("packages", "host"):
-        monkeypatch.setattr(environment, name, lambda name=name: looked.append(name) or {})
+        monkeypatch.setattr(environment, name, partial(look, name))
     assert list(dict(environment.environment_sections(with_code=False))) == ["python", "host"]
     assert looked == ["host"]
 
@@ -296,8 +302,8 @@ def test_a_machine_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         def __getattr__(self, name: str) -> Any:
             raise OSError(name)
 
-    sampler._psutil = Broken()
-    sampler._process = Broken()  # type: ignore[assignment]
+    monkeypatch.setattr(sampler, "_psutil", Broken())
+    monkeypatch.setattr(sampler, "_process", Broken())
     assert sampler.sample() == {}
     assert sampler.gpus() == {}
 

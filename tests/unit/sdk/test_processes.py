@@ -21,7 +21,8 @@ run.log({"a": 1})
 
 
 def _end(folder: Path, read: Read) -> dict[str, Any]:
-    (end,) = read(folder).of_type("run_finished.v1")
+    ends: list[dict[str, Any]] = read(folder).of_type("run_finished.v1")
+    (end,) = ends
     return end
 
 

@@ -1,5 +1,6 @@
 """`runstream.query`: the filter that an expression becomes, and what is refused with a word on how to say it."""
 
+import operator
 from datetime import datetime
 from typing import Any
 
@@ -66,8 +67,8 @@ def test_expressions_show_themselves_as_comets_do() -> None:
         (lambda: bool(Metric("a")), TypeError, "compare it"),
         (lambda: 1 in Metric("a"), TypeError, "contains"),
         (lambda: (Metric("a") > 1) == 1, TypeError, "parentheses"),
-        (lambda: (Metric("a") > 1) & Metric("b"), Invalid, "compared with nothing"),
-        (lambda: (Metric("a") > 1) & "b", Invalid, "no query"),
+        (lambda: operator.and_(Metric("a") > 1, Metric("b")), Invalid, "compared with nothing"),
+        (lambda: operator.and_(Metric("a") > 1, "b"), Invalid, "no query"),
         (lambda: Metric("a") > [1], Invalid, "not with list"),
         (lambda: Metric("a").contains("x"), Invalid, "has no text"),
         (lambda: Parameter("a").contains(1), Invalid, "give a text"),  # type: ignore[arg-type]

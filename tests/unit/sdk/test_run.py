@@ -10,7 +10,7 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ Read = Callable[[Path], Any]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+def start(tmp_path: Path) -> Callable[..., Run]:
     def begin(**arguments: Any) -> Run:
         defaults = {
             "mode": "offline",
@@ -234,7 +234,9 @@ def test_after_finish_nothing_raises_either(start: Any, written: Any, caplog: py
     ("error", "status"),
     [(None, "finished"), (ValueError("boo"), "failed"), (KeyboardInterrupt(), "killed"), (SystemExit(0), "finished")],
 )
-def test_with_says_how_it_ended(error: BaseException | None, status: str, start: Any, written: Any) -> None:
+def test_with_says_how_it_ended(
+    error: BaseException | None, status: str, start: Callable[..., Run], written: Any
+) -> None:
     def work() -> Run:
         with start() as run:
             runs.append(run)
@@ -289,7 +291,7 @@ def test_disabled_keeps_nothing(start: Any, tmp_path: Path) -> None:
     assert rs.active_run() is None
 
 
-def test_module_level_functions_use_the_active_run(start: Any, written: Any) -> None:
+def test_module_level_functions_use_the_active_run(start: Callable[..., Run], written: Any) -> None:
     outer, inner = start(), start()
     rs.log({"a": 1}, step=4)
     rs.log_params({"p": 1})
@@ -349,6 +351,7 @@ def test_a_pickled_run_is_joined(start: Any, written: Any) -> None:
     assert other.spool_folder != run.spool_folder
     from runstream.spool.format import WriterInfo
 
+    assert other.spool_folder is not None
     assert WriterInfo.read(other.spool_folder).api_key == "very-secret"
     assert written(other).values("a") == [1]
     assert written(run).values("a") == [2]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from channel_bench import URL, Bench, problem
-from collector import records_of
+from collector import event_at, records_of
 
 from runstream.events.frame import decode_frame, split_frames
 from runstream.sender.channel import Channel, Target
@@ -183,7 +183,7 @@ def test_one_record_that_is_refused_for_ever_costs_only_itself(bench: Bench) -> 
     bench.run(10.0)
     records = bench.sent(maker)
     assert sorted(records) == list(range(101))
-    assert records[43]["type"] == "points_dropped.v1"  # type: ignore[call-overload, index]
+    assert event_at(records, 43)["type"] == "points_dropped.v1"
     assert sum(isinstance(record, tuple) for record in records.values()) == 99
     assert len(bench.sent(other)) == 2
     (kept,) = (bench.spool / "rejected").glob("*.frame")
@@ -222,8 +222,10 @@ def test_a_refusal_that_names_nobody_is_narrowed_down(bench: Bench) -> None:
 
     bench.gateway._take = anonymous  # type: ignore[method-assign]
     bench.run(30.0)
-    assert all(bench.sent(maker)[0]["type"] == "run_started.v1" for maker in makers if maker.info.writer_id != bad)  # type: ignore[call-overload, index]
-    assert bench.sent(makers[5])[0]["type"] == "points_dropped.v1"  # type: ignore[call-overload, index]
+    assert all(
+        event_at(bench.sent(maker), 0)["type"] == "run_started.v1" for maker in makers if maker.info.writer_id != bad
+    )
+    assert event_at(bench.sent(makers[5]), 0)["type"] == "points_dropped.v1"
 
 
 def test_too_slow_a_line_gets_smaller_requests(bench: Bench) -> None:
@@ -259,8 +261,8 @@ def test_a_dead_writer_that_did_not_finish_is_lost_and_its_folder_removed(bench:
     bench.run(10.0)
     records = bench.sent(maker)
     assert sorted(records) == [0, 1, 2]
-    assert records[2]["type"] == "writer_lost.v1"  # type: ignore[call-overload, index]
-    assert str(maker.info.pid) in records[2]["reason"]  # type: ignore[call-overload, index]
+    assert event_at(records, 2)["type"] == "writer_lost.v1"
+    assert str(maker.info.pid) in event_at(records, 2)["reason"]
     assert not maker.folder.exists()
     assert not bench.channel.busy()
 
@@ -363,8 +365,8 @@ def test_an_asset_that_is_nowhere_is_set_aside_with_the_reason_unless_the_gatewa
         bench.uploads.step()
     records = bench.sent(maker)
     assert records[1] == there
-    assert records[2]["type"] == "points_dropped.v1"  # type: ignore[call-overload, index]
-    assert gone["sha256"] in records[2]["reason"]  # type: ignore[call-overload, index]
+    assert event_at(records, 2)["type"] == "points_dropped.v1"
+    assert gone["sha256"] in event_at(records, 2)["reason"]
     assert records[3] == (0, 0, {"a": 1.0})
     (kept,) = (bench.spool / "rejected").glob("*.records")
     assert json.loads(kept.read_bytes()) == gone

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from collector import Collector
+from collector import Collector, event_at
 from spool_maker import SpoolMaker, writer_info
 
 from runstream.sender.lock import SpoolLock, sender_lives
@@ -172,7 +172,7 @@ def test_sync_sends_what_offline_writers_left_and_says_how_it_goes(spool: Path, 
     assert (result.records_sent, result.writers_done) == (3 * 502 + 12, 4)
     assert seen[-1].records_waiting == 0
     assert collector.assets == {sha256: data}
-    assert collector.writers[late.info.writer_id].records[12]["type"] == "writer_lost.v1"  # type: ignore[call-overload, index]
+    assert event_at(collector.writers[late.info.writer_id].records, 12)["type"] == "writer_lost.v1"
     assert list((spool / "writers").iterdir()) == []
     assert not sender_lives(spool)
     assert sync(spool, timeout_s=120).complete

@@ -95,13 +95,20 @@ def test_an_idle_connection_that_was_closed_is_opened_again_at_once(body: bytes 
 
 
 def test_a_connection_that_is_cut_before_the_first_answer_is_unreachable() -> None:
-    with server(lambda connection: read_request(connection) and None) as url, pytest.raises(Unreachable, match=url):
+    def cut(connection: socket.socket) -> None:
+        read_request(connection)
+
+    with server(cut) as url, pytest.raises(Unreachable, match=url):
         HttpTransport(url).request("POST", "/x", b"body", {})
 
 
 def test_nobody_there_and_nobody_answering_are_told_apart() -> None:
     release = threading.Event()
-    with server(lambda _: release.wait(10) and None) as url:
+
+    def hold(connection: socket.socket) -> None:
+        release.wait(10)
+
+    with server(hold) as url:
         with pytest.raises(Unreachable) as caught:
             HttpTransport(url).request("POST", "/x", b"", {}, timeout_s=0.05)
         release.set()

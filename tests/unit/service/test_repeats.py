@@ -46,7 +46,7 @@ def kept(*lines: tuple[str, str, BaseException | None], clock: Clock | None = No
     found = []
     for logger, message, error in lines:
         exc_info = (type(error), error, error.__traceback__) if error is not None else None
-        record = logging.LogRecord(logger, logging.ERROR, "", 0, message, (), exc_info)  # type: ignore[arg-type]
+        record = logging.LogRecord(logger, logging.ERROR, "", 0, message, (), exc_info)
         found.append(filtering.filter(record))
     return found
 

@@ -267,7 +267,7 @@ async def test_an_answer_that_does_not_come_is_given_up(
     held = asyncio.Event()
 
     class Silent(web.Response):
-        async def prepare(self, request: web.BaseRequest) -> None:  # type: ignore[override]
+        async def prepare(self, request: web.BaseRequest) -> None:
             await held.wait()
 
     script.answer = lambda request: Silent()

@@ -141,9 +141,9 @@ class DyingStore:
         self._step()
         await self._store.command(sql)
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
         self._step()
-        await self._store.insert(table, columns, block, rows)
+        await self._store.insert(table, columns, block, rows, token=token)
 
 
 @pytest.mark.parametrize("steps", range(6))

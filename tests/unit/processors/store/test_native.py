@@ -81,7 +81,7 @@ def test_data_that_do_not_fit_are_refused(columns: list[Column], message: str) -
 
 
 INTEGERS = {f"{sign}Int{bits}": (sign, bits) for sign in ("U", "") for bits in (8, 16, 32, 64)}
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 #: What ClickHouse keeps in a DateTime64(6): the years 1900 to 2299.
 TICKS = st.integers(-2_208_988_800_000_000, 10_413_791_999_999_999)
 
@@ -161,7 +161,7 @@ def same(found: Any, given: Any) -> bool:
 @given(st.lists(st.tuples(*TYPES.values()), max_size=12))
 def test_what_is_written_is_read_back(engine: Engine, rows: list[tuple[Any, ...]]) -> None:
     given = [list(values) for values in zip(*rows, strict=True)] or [[] for _ in TYPES]
-    columns = [(name, kind, data) for name, kind, data in zip(NAMES, TYPES, given, strict=True)]
+    columns: list[Column] = [(name, kind, data) for name, kind, data in zip(NAMES, TYPES, given, strict=True)]
     for kind, found, wanted in zip(TYPES, engine.read_back(columns, len(rows)), given, strict=True):
         assert same(found, wanted), kind
 

@@ -14,6 +14,7 @@ import pytest
 
 from runstream_processors.store import chdb, repairing
 from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.engine import memory_file
 from runstream_processors.store.repairing import SelfRepairingStore
 from runstream_processors.store.tables import column_names, encode_rows
 from runstream_service.store import StoreCorrupt, StoreUnavailable
@@ -54,7 +55,6 @@ def no_room() -> Iterator[None]:
 @contextmanager
 def full_after_the_block(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The block is still written for the engine; then there is no room."""
-    memory_file = chdb.memory_file
 
     @contextmanager
     def then_full(data: bytes) -> Iterator[str]:

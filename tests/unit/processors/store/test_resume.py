@@ -1,5 +1,7 @@
 """Where the fold goes on: the commit rows, and what a crash left beyond them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from runstream_service.store import StoreInvalid
 
 async def mark(store: ChdbStore, *rows: tuple[str, str, int, int]) -> None:
     """Watermark rows as (key, writer, part, offset)."""
-    full = [
+    full: list[dict[str, Any]] = [
         {"key": k, "writer": w, "seen": [], "last_seen_at": 0, "ended": False, "part": p, "offset": o, "tails": {}}
         for k, w, p, o in rows
     ]

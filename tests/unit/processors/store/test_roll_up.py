@@ -37,7 +37,9 @@ async def add(store: ChdbStore, steps: np.ndarray[Any, Any], values: np.ndarray[
 
 
 async def view(store: ChdbStore, settings: str = "") -> list[dict[str, Any]]:
-    return (await store.query(f"{VIEW} {settings}", {"run": "r", "metric": "m"})).to_pylist()
+    table = await store.query(f"{VIEW} {settings}", {"run": "r", "metric": "m"})
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> bool:

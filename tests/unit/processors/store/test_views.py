@@ -21,7 +21,8 @@ async def add(store: ChdbStore, table: str, *rows: dict[str, Any]) -> None:
 
 
 async def rows_of(store: ChdbStore, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-    return (await store.query(sql, parameters)).to_pylist()
+    rows: list[dict[str, Any]] = (await store.query(sql, parameters)).to_pylist()
+    return rows
 
 
 @pytest.mark.parametrize(("view", "table"), VIEWS.items())

@@ -16,13 +16,16 @@ from runstream.events.frame import encode_frame, transposed
 from runstream.events.frame import encode_rows as encode_rows_of_frame
 from runstream.events.positions import Positions
 from runstream_ingest.log.memory import MemoryLog
+from runstream_processors.store import tables
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.native import InvalidColumn
 from runstream_processors.worker import folding as folding_module
-from runstream_processors.worker.feed import Feed
+from runstream_processors.worker.feed import Decoded, Feed
+from runstream_processors.worker.folding import Folding
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_processors.worker.writing import TableWriter
 from runstream_service.log import LogCorrupt, LogUnavailable, Record
 from runstream_service.store import StoreUnavailable
 from runstream_service.visibility import Progress
@@ -157,7 +160,7 @@ async def test_a_batch_is_bounded_by_what_its_events_unpack_to() -> None:
         events = b"[[%d,%s]]" % (seq, printed) + b" " * 1_000_000
         await log.append([(b"run", encode_frame(WRITER, "run", seq, seq + 1, events))])
     feed = Feed(log, {0: 0}, max_ahead_bytes=32_000_000)
-    sizes = []
+    sizes: list[int] = []
     while sum(sizes) < 40:
         batch = await feed.take(max_raw_bytes=4_000_000, max_records=20_000, timeout_s=5.0)
         sizes.append(len(batch))
@@ -176,7 +179,7 @@ async def test_memory_is_bounded_while_the_log_never_runs_dry(store: SlowStore) 
     most = 0
 
     class Watched(Worker):
-        async def _fold(self, folding, batch, writer) -> None:  # type: ignore[no-untyped-def]
+        async def _fold(self, folding: Folding, batch: list[Decoded], writer: TableWriter) -> None:
             nonlocal most
             await super()._fold(folding, batch, writer)
             most = max(most, len(folding.memory.keys))
@@ -198,7 +201,7 @@ async def test_a_record_whose_rows_cannot_be_written_is_quarantined_alone(
         (offset, record) for offset, record in enumerate(facts.records) if b"parameters_logged" in record[1]
     )
     end = await log.append(facts.records)
-    real = folding_module.encode_rows
+    real = tables.encode_rows
 
     def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
         if table == "attribute_states" and any(row["offset"] == poison for row in rows):

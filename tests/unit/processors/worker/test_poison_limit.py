@@ -8,6 +8,7 @@ import pytest
 from recorded import recorded
 
 from runstream_ingest.log.memory import MemoryLog
+from runstream_model.points import Accepted, collect
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.worker import folding
@@ -45,16 +46,15 @@ async def test_a_worker_that_can_fold_nothing_stops_and_loses_nothing(
     store = await ChdbStore.open(tmp_path)
     try:
         await migrate(store)
-        real = folding.collect
 
-        def collect(accepted: Sequence[folding.Accepted]) -> object:
+        def failing(accepted: Sequence[Accepted]) -> object:
             if accepted:
                 raise RuntimeError("invented: a broken release")
-            return real(accepted)
+            return collect(accepted)
 
         settings = WorkerSettings(min_cycle_s=0.0, poison_limit=3)
         with monkeypatch.context() as broken:
-            broken.setattr(folding, "collect", collect)
+            broken.setattr(folding, "collect", failing)
             worker, stop = Worker(log, store, Progress(), settings), asyncio.Event()
             running = asyncio.create_task(worker.run(stop))
             while not (worker.trouble or "").startswith("more than 3 records of partition 0 could not be folded"):

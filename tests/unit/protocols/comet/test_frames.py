@@ -33,7 +33,7 @@ def value(number: Any, name: str = "x", at_ms: int = AT_MS, **fields: Any) -> Va
 
 def points(frames: Sequence[bytes]) -> list[Point]:
     """Metric, step, time in us, value, epoch of every point, in the order of the frames."""
-    found = []
+    found: list[Point] = []
     for frame in map(decode_frame, frames):
         for group in frame.groups:
             columns = read_group(group, frame.header.first_seq)
@@ -49,7 +49,7 @@ def points(frames: Sequence[bytes]) -> list[Point]:
 
 def events(frames: Sequence[bytes]) -> list[Any]:
     """Every event; none may be one that the fold refuses."""
-    found = []
+    found: list[Any] = []
     for frame in map(decode_frame, frames):
         taken, rejected = decode_events(frame)
         assert rejected == []

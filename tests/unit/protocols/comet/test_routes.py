@@ -131,14 +131,14 @@ async def test_lines_that_are_sent_again_are_printed_once_and_those_of_rest_as_t
 
 async def test_packed_bodies_and_bodies_of_megabytes(served: Served, tmp_path: Path) -> None:
     packed = gzip.compress(json.dumps(batch(*range(1000))).encode())
-    assert (await served.send(METRICS, packed, headers={"Content-Encoding": "gzip"}))[0] == 200
+    assert (await served.send_with({"Content-Encoding": "gzip"}, METRICS, packed))[0] == 200
     assert len((await served.folded()).points) == 1000
     many = batch(*(["x" * 1_000] * 3_000))
     assert (await served.send(METRICS, many))[0] == 200
     form = aiohttp.FormData()
     form.add_field("file", bytes(3_000_000), filename="file")
     assert (await served.send(f"{REST}/upload-asset", form, experimentKey=KEY, fileName="a"))[0] == 200
-    status, answer = await served.send(METRICS, b"no gzip", headers={"Content-Encoding": "gzip"})
+    status, answer = await served.send_with({"Content-Encoding": "gzip"}, METRICS, b"no gzip")
     assert (status, "cannot be unpacked" in answer["msg"]) == (400, True)
 
 
