@@ -10,6 +10,9 @@ from typing import Final
 
 from runstream_model.projection import COUNT, INTEGER, NAME, NUMBER, POSITION, TIME, Column, Projection
 
+#: A number that rows of an earlier version do not have.
+_UNKNOWN_BEFORE: Final = f"Nullable({NUMBER})"
+
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
@@ -18,6 +21,7 @@ class Statistic:
     aggregate: what filters, sort keys and columns call it, as in `metric.loss.min`; None: they do not know it.
     of_point: it is the value of one of the points, whose step and time are kept beside it.
     expression: how it is computed from the others when it is read; None: it is stored.
+    since: the version of `SUMMARY_STATES` that it came with.
     """
 
     name: str
@@ -26,18 +30,21 @@ class Statistic:
     aggregate: str | None = None
     of_point: bool = False
     expression: str | None = None
+    since: int = 1
 
     @property
     def number(self) -> str:
         """The expression over the columns of `summary_states` that gives it as a Float64."""
         value = self.name if self.expression is None else self.expression
+        if self.type == _UNKNOWN_BEFORE:
+            return f"ifNull({value}, nan)"
         return value if self.type == NUMBER else f"toFloat64({value})"
 
     def columns(self) -> Iterator[Column]:
         """Its columns in `summary_states`."""
         if self.expression is not None:
             return
-        yield Column(self.name, self.type, self.meaning)
+        yield Column(self.name, self.type, self.meaning, since=self.since)
         if self.of_point:
             yield Column(f"{self.name}_step", INTEGER, f"the step of `{self.name}`")
             yield Column(f"{self.name}_at", TIME, f"the time of `{self.name}`")
@@ -53,6 +60,14 @@ STATISTICS: Final = (
     Statistic("last", NUMBER, "the value at the highest (step, time)", "last", of_point=True),
     Statistic("total", NUMBER, "the correctly rounded sum of all values", "sum"),
     Statistic("mean", NUMBER, "the sum by the count", "mean", expression="total / count"),
+    Statistic(
+        "std",
+        _UNKNOWN_BEFORE,
+        "the population standard deviation; NaN if a value is NaN or infinite; null: the summary was made by a server "
+        "that did not know it, and is being made anew",
+        "std",
+        since=2,
+    ),
 )
 #: The points of a series that are kept, by the name of the statistic that is their value.
 KEPT_POINTS: Final = tuple(statistic.name for statistic in STATISTICS if statistic.of_point)
@@ -61,7 +76,7 @@ AGGREGATES: Final = {statistic.aggregate: statistic for statistic in STATISTICS 
 
 SUMMARY_STATES: Final = Projection(
     name="summary_states",
-    version=1,
+    version=2,
     key=("run", "metric"),
     view="summaries",
     columns=(
@@ -70,6 +85,8 @@ SUMMARY_STATES: Final = Projection(
         *(column for statistic in STATISTICS for column in statistic.columns()),
         Column("total_exponent", "Int32", "the exact sum that `total` is rounded from: its exponent", internal=True),
         Column("total_digits", f"Array({INTEGER})", "and its digits (runstream_model.exact_sum)", internal=True),
+        Column("squares_exponent", "Int32", "the same of the exact sum of squares, for `std`", internal=True, since=2),
+        Column("squares_digits", f"Array({INTEGER})", "and its digits", internal=True, since=2),
         *POSITION,
     ),
 )

@@ -1,4 +1,4 @@
-"""What is known of each (run, metric): count, extremes, ends and exact sum, over all points in any order.
+"""What is known of each (run, metric): count, extremes, ends, and exact sums of values and squares, in any order.
 
 The state of a series is a function of the set of its points alone: no order, chunking or batching changes a bit of
 it (docs/design/summaries.md). It lives in arrays over slots; a batch is reduced to one entry a series first, so that
@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from runstream.events.names import NO_STEP
 from runstream_model.columns import ColumnData, Lists
-from runstream_model.exact_sum import SUM_WINDOW, Digits, ExactSums
+from runstream_model.exact_sum import SQUARES_WINDOW, SUM_WINDOW, Digits, ExactSums
 from runstream_model.failures import FoldError, StateNotLoaded
-from runstream_model.moments import peeled
+from runstream_model.moments import deviations, peeled
 from runstream_model.points import PointBatch
 from runstream_model.slots import SeriesSlots
 from runstream_model.statistics import KEPT_POINTS
@@ -51,8 +51,9 @@ class SummaryFold:
 
     A run is used in this order: `load` (once), any number of `fold`, `changed_columns` + `mark_saved`, `forget`.
 
-    Memory: 210 bytes a slot in arrays, which double when they are full (96 for the four points, 72 for the sum, 42 for
-    counts, position, names and marks), and 75 bytes a series in dictionaries. Slots of forgotten runs are used again.
+    Memory: 314 bytes a slot in arrays, which double when they are full (96 for the four points, 72 for the sum, 104 for
+    that of squares, 42 for counts, position, names and marks), and 75 bytes a series in dictionaries. Slots of
+    forgotten runs are used again.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class SummaryFold:
             self._columns |= {kept: np.zeros(0), f"{kept}_step": np.zeros(0, np.int64)}
             self._columns[f"{kept}_at"] = np.zeros(0, np.int64)
         self._sums = ExactSums(SUM_WINDOW)
+        self._squares = ExactSums(SQUARES_WINDOW)
         self._is_changed = np.zeros(0, bool)
         self._is_handed_over = np.zeros(0, bool)
 
@@ -98,13 +100,8 @@ class SummaryFold:
         self._reserve()
         for name, column in self._columns.items():
             column[slots] = _numpy(rows.column(name), column.dtype)
-        lists = rows.column("total_digits").combine_chunks()
-        digits = Digits(
-            _numpy(rows.column("total_exponent"), np.dtype(np.int32)),
-            _numpy(lists.flatten(), np.dtype(np.int64)),
-            np.diff(_numpy(lists.offsets, np.dtype(np.int64))),
-        )
-        self._sums.load(slots, digits)
+        self._sums.load(slots, _stored_sums(rows, "total"))
+        self._squares.load(slots, _stored_sums(rows, "squares"))
 
     def fold(self, batch: PointBatch) -> None:
         """Fold a batch's points. Raises StateNotLoaded, and changes nothing, if a run of it is unknown."""
@@ -138,15 +135,21 @@ class SummaryFold:
         self._is_handed_over |= self._is_changed
         self._is_changed[:] = False
         slots, runs, metrics = self._slots.named(np.flatnonzero(self._is_handed_over))
-        digits, total = self._sums.read(slots)
+        sums, total = self._sums.read(slots)
+        squares, _ = self._squares.read(slots)
         columns: dict[str, ColumnData] = {"run": runs, "metric": metrics}
         columns |= {name: column[slots] for name, column in self._columns.items()}
         minimum, maximum = self._columns["minimum"][slots], self._columns["maximum"][slots]
         total = np.where(minimum == -np.inf, -np.inf, np.where(maximum == np.inf, np.inf, total))
         undefined = (self._columns["nan_count"][slots] > 0) | ((minimum == -np.inf) & (maximum == np.inf))
         columns["total"] = np.where(undefined, np.nan, total)
-        columns["total_exponent"] = digits.exponents
-        columns["total_digits"] = Lists(digits.flat, digits.lengths)
+        is_finite = np.isfinite(minimum) & np.isfinite(maximum) & ~undefined
+        # Rows of a version without squares give sums that do not belong together; that version does not store `std`.
+        with np.errstate(invalid="ignore"):
+            std = deviations(self._columns["count"][slots], sums, squares)
+        columns["std"] = np.where(is_finite, std, np.nan).tolist()  # a list, because the column can be NULL
+        for name, exact in (("total", sums), ("squares", squares)):
+            columns |= {f"{name}_exponent": exact.exponents, f"{name}_digits": Lists(exact.flat, exact.lengths)}
         return columns, len(slots)
 
     def mark_saved(self) -> None:
@@ -167,6 +170,7 @@ class SummaryFold:
         for column in self._columns.values():
             column[slots] = 0
         self._sums.clear(slots)
+        self._squares.clear(slots)
         for run in known:
             self._slots.drop_run(run)
 
@@ -180,6 +184,7 @@ class SummaryFold:
         self._is_changed = np.concatenate((self._is_changed, np.zeros(more, bool)))
         self._is_handed_over = np.concatenate((self._is_handed_over, np.zeros(more, bool)))
         self._sums.reserve(self._slots.capacity)
+        self._squares.reserve(self._slots.capacity)
 
     def _fold_points(self, slots: I64, points: SeriesPoints) -> None:
         """Reduce points to one entry a series, and merge these into the slots, none of which occurs twice."""
@@ -199,6 +204,7 @@ class SummaryFold:
             largest = np.maximum.reduceat(np.abs(values), points.begin)
         for amounts in peeled(values, points.length, largest):
             self._sums.add(slots, amounts.sums)
+            self._squares.add(slots, amounts.squares)
 
     def _merge_extreme(self, kept: str, beats: np.ufunc, slots: I64, is_new: I64, theirs: _Kept) -> None:
         """The smaller (`beats` is less) or larger value stays; NaN is none."""
@@ -274,6 +280,16 @@ def _comes_before(beats: np.ufunc, theirs: _Kept, ours: _Kept, in_tie: Bools) ->
     before: Bools = beats(theirs.step, ours.step)
     before |= same_step & (beats(theirs.at_us, ours.at_us) | (same_time & in_tie))
     return before
+
+
+def _stored_sums(rows: pa.Table, name: str) -> Digits:
+    """The exact sums in the columns that belong to `name`."""
+    lists = rows.column(f"{name}_digits").combine_chunks()
+    return Digits(
+        _numpy(rows.column(f"{name}_exponent"), np.dtype(np.int32)),
+        _numpy(lists.flatten(), np.dtype(np.int64)),
+        np.diff(_numpy(lists.offsets, np.dtype(np.int64))),
+    )
 
 
 def _numpy(column: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

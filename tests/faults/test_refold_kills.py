@@ -35,6 +35,8 @@ SETTLED = (
     "WHERE run = '{run}' ORDER BY metric",
     "SELECT status, offset FROM runs WHERE run = '{run}'",
 )
+#: The version that the first server folds.
+FIRST = CURRENT["summary_states"]
 GENERATIONS = "SELECT stage, generation FROM runstream.generations ORDER BY generation, stage"
 
 
@@ -58,12 +60,12 @@ def test_kills_at_every_step_leave_the_old_or_the_new_and_lose_nothing(tmp_path:
             wait_until_visible(server.url, before.runs())
         [ended] = before.runs()
         server.stop()
-        wanted = settled(data, ended, 1)
+        wanted = settled(data, ended, FIRST)
         assert len(wanted[0]) > 0
         (tmp_path / "stop").unlink()
         server.start()
         with Trainers(tmp_path, server.url, count=1, burst=3, first=2) as trainers:
-            for version, steps in enumerate(STEPS, start=2):
+            for version, steps in enumerate(STEPS, start=FIRST + 1):
                 for step in steps:
                     server.kill_group()
                     server.options = ("--version", str(version), "--kill-at", step)

@@ -65,7 +65,7 @@ def run_row(run: str, name: str, status: str = "finished", columns: dict[str, An
 def summary(run: str, metric: str) -> Summary:
     steps = {f"{name}_step": 7 for name in ("minimum", "maximum", "first", "last")}
     times = {f"{name}_at": AT for name in ("minimum", "maximum", "first", "last")}
-    values = {"minimum": float("-inf"), "maximum": 2.0, "first": 2.0, "last": float("nan"), "total": 6.0}
+    values = {"minimum": float("-inf"), "maximum": 2.0, "first": 2.0, "last": float("nan"), "total": 6.0, "std": 0.5}
     return Summary.model_validate({"run": run, "metric": metric, "count": 3, "nan_count": 1} | steps | times | values)
 
 
@@ -297,6 +297,7 @@ def test_show_has_everything_of_a_run(server: FakeServer, capfd: pytest.CaptureF
     assert as_json["parameters"] == {"lr": 0.1}
     assert as_json["summaries"][0]["minimum"] == "-Infinity"
     assert as_json["summaries"][0]["mean"] == 2.0  # 6.0 over three points
+    assert as_json["summaries"][0]["std"] == 0.5
 
 
 def test_an_unknown_run_is_bad_input(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+import statistics
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from metric_frames import frame_bytes
+from oracle import Delivery, Row
 from recorded import recorded
 
 from runstream.events.control import RunStarted, encode_event
@@ -56,7 +60,7 @@ async def written_before(directory: Path, records: list[tuple[bytes, bytes]]) ->
     log = EmbeddedLog.open(directory / "log")
     await log.append(records)
     store = await ChdbStore.open(directory / "store")
-    await rebuild(log, store)
+    await rebuild(log, store, versions=ADOPTED)
     await store.close()
     await log.close()
 
@@ -105,9 +109,36 @@ async def progress_is_shown(parts: Parts, directory: Path) -> None:
     assert "generation 1 goes on serving" in problem
 
 
+def losses(first: int) -> tuple[bytes, bytes]:
+    """Ten more values of a run whose values are all finite, far from 0 and close together."""
+    rows = tuple(Row(seq, seq, 10**9 * seq, {"loss": 1e8 + seq / 7}) for seq in range(first, first + 10))
+    return b"run-f", frame_bytes(Delivery("run-f", "ab" * 16, first, first + 10, rows, 0, 0))
+
+
+async def deviations(parts: Parts) -> set[float | None]:
+    return set((await parts.store.query("SELECT std FROM summaries"))["std"].to_pylist())
+
+
+async def deviations_are_true(parts: Parts) -> bool:
+    """Whether each summary has the standard deviation of its points, and one that is a number."""
+    found = {
+        (row["run"], row["metric"]): row["std"]
+        for row in (await parts.store.query("SELECT run, metric, std FROM summaries")).to_pylist()
+    }
+    values: dict[tuple[str, str], list[float]] = {}
+    for row in (await parts.store.query("SELECT run, metric, value FROM points")).to_pylist():
+        values.setdefault((row["run"], row["metric"]), []).append(row["value"])
+    for key, its in values.items():
+        if all(map(math.isfinite, its)):
+            assert found[key] == pytest.approx(statistics.pstdev(its), rel=1e-14), key
+        else:
+            assert math.isnan(found[key]), key
+    return found.keys() == values.keys() and found["run-f", "loss"] > 0
+
+
 async def test_another_version_is_built_while_the_old_one_serves(tmp_path: Path) -> None:
     half = len(FACTS.records) // 2
-    await written_before(tmp_path, FACTS.records[:half])
+    await written_before(tmp_path, [*FACTS.records[:half], losses(0)])
     hold = Hold("rebuilding: resumed")
     async with serving(tmp_path, hold) as parts:
         await hold.until_there()
@@ -117,13 +148,16 @@ async def test_another_version_is_built_while_the_old_one_serves(tmp_path: Path)
         assert (status.serving, status.building, status.doing) == (1, 2, "folding")
         assert status.differences == ("summary_states 1 -> 2",)
         await progress_is_shown(parts, tmp_path)
-        written = await parts.log.append(FACTS.records[half:-5])
+        written = await parts.log.append([*FACTS.records[half:-5], losses(10)])
         assert await parts.progress.wait_for(written, 60), "the old generation serves what comes meanwhile"
         assert parts.store.serving.number == 1
         before = await table_hashes(parts.store)
+        assert await deviations(parts) == {None}, "a summary that misses squares of old points shows none"
         hold.let_go()
         await until(lambda: parts.store.serving.number == 2)
-        assert await table_hashes(parts.store) == before
+        now = await table_hashes(parts.store)
+        assert {name for name in before if now[name] != before[name]} == {"summaries"}
+        assert await deviations_are_true(parts)
         written = await parts.log.append(FACTS.records[-5:])
         assert await parts.progress.wait_for(written, 60)
         await until(lambda: "dropping recorded" in hold.steps)

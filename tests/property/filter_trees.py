@@ -116,7 +116,7 @@ def random_run(run_id: str, random: Random) -> Run:
         return {name: values() for name in NAMES if random.random() < 0.7}
 
     def metric() -> dict[str, float]:
-        values = {aggregate: random.choice(NUMBERS) for aggregate in ("min", "max", "last", "first", "sum")}
+        values = {aggregate: random.choice(NUMBERS) for aggregate in ("min", "max", "last", "first", "sum", "std")}
         count = random.choice([1.0, 3.0])
         return values | {"count": count, "mean": values["sum"] / count}
 

@@ -20,7 +20,8 @@ from runstream_processors.store.tables import TABLES, encode_columns
 Names = tuple[str, ...]
 _TIMES = pa.timestamp("us", "UTC")
 _ARROW = {"Int64": pa.int64(), "UInt64": pa.uint64(), "UInt16": pa.uint16(), "Int32": pa.int32()}
-_ARROW |= {"Float64": pa.float64(), "Array(Int64)": pa.list_(pa.int64()), "DateTime64(6, 'UTC')": _TIMES}
+_ARROW |= {"Float64": pa.float64(), "Nullable(Float64)": pa.float64()}
+_ARROW |= {"Array(Int64)": pa.list_(pa.int64()), "DateTime64(6, 'UTC')": _TIMES}
 _ARROW |= {"LowCardinality(String)": pa.string(), "String": pa.string()}
 SUMMARY_SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in TABLES["summary_states"].items()])
 

@@ -61,6 +61,7 @@ class Summary(NamedTuple):
     last_step: int
     last_at: int
     total: float
+    std: float
     offset: int
 
 
@@ -104,6 +105,7 @@ def summary(its: list[Point]) -> Summary:
         *(first.value, first.step, first.at_us),
         *(last.value, last.step, last.at_us),
         total([point.value for point in its]),
+        std([point.value for point in its]),
         max(point.offset for point in its),
     )
 
@@ -122,6 +124,22 @@ def total(values: list[float]) -> float:
         return float(exact)
     except OverflowError:
         return math.inf if exact > 0 else -math.inf
+
+
+def std(values: list[float]) -> float:
+    """The population standard deviation. The variance is exact; what it is made of is rounded as the docs say: the
+    scatter n * sum(x^2) - sum(x)^2 to 53 bits, its root, and the root by n."""
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    exact = [Fraction(value) for value in values]
+    scatter = len(exact) * sum(value * value for value in exact) - sum(exact) ** 2
+    # A power of four that brings the scatter near 1, so that its root is neither too large nor too small for a float.
+    scale = (scatter.numerator.bit_length() - scatter.denominator.bit_length()) // 2
+    root = math.sqrt(float(scatter / Fraction(4) ** scale)) / len(exact)
+    try:
+        return math.ldexp(root, scale)
+    except OverflowError:
+        return math.inf
 
 
 def _is_negative(value: float) -> bool:

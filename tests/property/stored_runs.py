@@ -1,5 +1,6 @@
 """Random runs as rows of the read models, with older states beside the newest that no merge has taken away yet."""
 
+import math
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -28,7 +29,7 @@ def rows_of_run(run: Run, offset: int = 1) -> Rows:
         "points_dropped": 0,
         "state": "{}",
     }
-    summaries = [
+    summaries: list[dict[str, Any]] = [
         {
             "run": run.id,
             "metric": name,
@@ -39,6 +40,8 @@ def rows_of_run(run: Run, offset: int = 1) -> Rows:
             "first": values["first"],
             "last": values["last"],
             "total": values["sum"],
+            # Where the server does not know it, it counts as NaN.
+            "std": None if math.isnan(values["std"]) else values["std"],
             "total_exponent": 0,
             "total_digits": [],
             **{f"{end}_{what}": 0 for end in ("minimum", "maximum", "first", "last") for what in ("step", "at")},

@@ -151,7 +151,10 @@ def test_stored_states_do_not_depend_on_batches(
 
 
 def stored_bytes(log: FoldedLog) -> dict[tuple[str, str], tuple[Any, ...]]:
-    return {key: with_bits(row.values()) + tuple(row["total_digits"]) for key, row in log.stored.items()}
+    return {
+        key: with_bits(row.values()) + tuple(row["total_digits"]) + tuple(row["squares_digits"])
+        for key, row in log.stored.items()
+    }
 
 
 @settings(max_examples=100, deadline=None)

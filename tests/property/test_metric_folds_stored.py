@@ -76,5 +76,5 @@ def rows(table: pa.Table) -> dict[tuple[object, ...], int]:
 async def save(store: ChdbStore, fold: SummaryFold) -> None:
     columns, count = fold.changed_columns()
     table = "summary_states"
-    await store.insert(table, column_names(table), encode_columns(table, columns, count), count)
+    await store.insert(table, column_names(table, columns), encode_columns(table, columns, count), count)
     fold.mark_saved()

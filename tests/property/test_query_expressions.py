@@ -23,7 +23,7 @@ VARIABLES = {
     "metadata": Metadata,
 }
 METHODS = {"contains": "contains", "begins_with": "startswith", "ends_with": "endswith"}
-AGGREGATES = ["min", "max", "first", "last", "mean", "sum", "count"]
+AGGREGATES = ["min", "max", "first", "last", "mean", "sum", "std", "count"]
 
 #: ("rule", rule) | ("not", tree) | ("and" | "or", trees)
 Tree = tuple[str, Any]

@@ -197,6 +197,7 @@ def show_summaries(api: "API", run_id: str, summaries: Sequence[dict[str, Any]],
             ("minimum", "min", 6),
             ("maximum", "max", 6),
             ("mean", "mean", 1),
+            ("std", "std", 1),
             ("last", "last", 7),
         )
     ]

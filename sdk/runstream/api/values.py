@@ -19,6 +19,11 @@ def number(value: float | str) -> float:
     return _NON_FINITE[value] if isinstance(value, str) else value
 
 
+def number_or_none(value: float | str | None) -> float | None:
+    """Read a number of a response that may be null."""
+    return None if value is None else number(value)
+
+
 def moment(text: str) -> datetime:
     """Read a time of a response: ISO 8601 in UTC, microseconds."""
     return datetime.fromisoformat(text)
@@ -32,6 +37,7 @@ def moment_or_none(text: str | None) -> datetime | None:
 #: How a member of a view is read from JSON, by its type; those of other types are taken as they are.
 _READ: Final[Mapping[Any, Callable[[Any], Any]]] = {
     "float": number,
+    "float | None": number_or_none,
     "datetime": moment,
     "datetime | None": moment_or_none,
     "tuple[str, ...]": tuple,

@@ -15,7 +15,7 @@ FieldType = str
 _PLAIN: Final = re.compile(r"[\w/\-]+(?:\.[\w/\-]+)*\Z")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 #: Words that the filter language takes for a summary where they end a metric's name.
-SUMMARIES: Final = ("min", "max", "last", "first", "count", "mean", "sum")
+SUMMARIES: Final = ("min", "max", "last", "first", "count", "mean", "sum", "std")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -40,7 +40,7 @@ class Field(QueryVariable):
 
 class Metric(QueryVariable):
     """A metric: its last value, or with `summary` (or as `Metric("loss").min`) another of min, max, first, last, mean,
-    sum and count."""
+    sum, std and count."""
 
     source = "metrics"
 
@@ -79,6 +79,10 @@ class Metric(QueryVariable):
     @property
     def sum(self) -> Metric:
         return Metric(self.name, "sum")
+
+    @property
+    def std(self) -> Metric:
+        return Metric(self.name, "std")
 
     @property
     def count(self) -> Metric:

@@ -158,6 +158,7 @@ def test_summaries_are_named_alike_everywhere() -> None:
         "last": "last",
         "sum": "total",
         "mean": "total / count",
+        "std": "ifNull(std, nan)",
     }
     assert set(KEPT_POINTS) <= {statistic.name for statistic in STATISTICS}
 
