@@ -97,7 +97,7 @@ def send_until_dead(server: Server, *frames: bytes) -> None:
     assert server.wait_for_death(120), "nothing brought the server down: the test tests nothing"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_record_that_ends_its_decoder_is_set_aside_at_the_next_start(poisoned: Path) -> None:
     bad = poison("bad", "abort")
     with Server(poisoned) as server:
@@ -119,7 +119,7 @@ def test_a_record_that_ends_its_decoder_is_set_aside_at_the_next_start(poisoned:
     assert len(quarantined(poisoned)) == 1
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_record_that_only_the_server_dies_of_is_found_in_pieces(poisoned: Path) -> None:
     with Server(poisoned) as server:
         good = [started("good"), *(point("good", seq) for seq in range(1, GOOD + 1))]

@@ -47,7 +47,7 @@ for number in range(first, first + count):
     assert run.finish(timeout_s=100)
 """
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
