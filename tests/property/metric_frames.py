@@ -128,7 +128,7 @@ def _plain(column: Any) -> list[Any]:
             both = zip(column.values.tolist(), column.absent.tolist(), strict=True)
             return [None if absent else value for value, absent in both]
         case _:
-            return list(column.tolist())
+            return column if isinstance(column, list) else list(column.tolist())
 
 
 def counted(batch: PointBatch) -> Counter[tuple[Any, ...]]:
