@@ -5,6 +5,7 @@ from pathlib import Path
 
 from comet_processes import Ask
 
+from runstream_protocols.comet.paths import ROOTS
 from runstream_protocols.comet.reads.routes import ROUTES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "comet.md").read_text()
@@ -56,7 +57,8 @@ def parent(name: str) -> str:
 
 
 def test_every_route_is_named() -> None:
-    served = {f"/{route.path}".replace("//", "/").removeprefix("/") for route in ROUTES}
+    roots = (*(f"{root}/" for root in ROOTS), "/")
+    served = {next(route.path.removeprefix(root) for root in roots if route.path.startswith(root)) for route in ROUTES}
     table = PAGE.partition("## Routes")[2].partition("| route | |")[2]
     named = {path.removeprefix("/") for path in re.findall(r"`(/?[\w/{}\-]+)`", table)}
     assert named == served

@@ -223,7 +223,8 @@ def test_system_details_have_every_key(details: dict[str, Any], logged: Logged) 
     assert command[0].endswith("trainer.py")
     assert "system/cpu_percent" in details["system_metrics"]
     assert system["totalRam"] == system["maxTotalMemory"] > 2**20
-    assert details["output"].startswith("one line ☃\nanother\n")
+    # Before it may stand what the run itself said to stderr, if the machine was slow.
+    assert "one line ☃\nanother\n" in details["output"]
     assert details["nothing"] == [None, None, None]
     assert details["json"]["id"] == logged.runs[ODD_RUN]
 

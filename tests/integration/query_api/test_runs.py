@@ -231,7 +231,7 @@ async def test_answers_wait_for_a_position(service: Service) -> None:
 async def test_wrong_questions_are_named(
     service: Service, path: str, query: dict[str, Any], status: int, words: str
 ) -> None:
-    problem = await service.get(path, status=status, **query)
+    problem = await service.get(path, status, **query)
     assert words in problem["detail"]
     assert problem["type"].startswith("urn:runstream:problem:")
 
