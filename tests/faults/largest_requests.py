@@ -165,6 +165,7 @@ _RULE: Final = {"field": "loss", "value": 1, "operator": "less", "type": "double
 #: By `route_key`.
 LARGEST: Final[dict[str, Maker]] = {
     **dict.fromkeys(("GET /healthz", "GET /readyz", "GET /metrics", "GET /api/v1/server"), _NO_QUERY),
+    "GET /api/v1/server/settings": _NO_QUERY,
     **dict.fromkeys(("HEAD /healthz", "HEAD /readyz", "HEAD /metrics", "HEAD /api/v1/server"), _NO_QUERY),
     "POST /ingest/v1/frames": _frames,
     "POST /ingest/v1/commands": _commands,
@@ -275,7 +276,13 @@ LARGEST: Final[dict[str, Maker]] = {
     ),
     "GET /api/v1/live": queried(runs="r"),
     **dict.fromkeys(
-        ("GET /api/v1/commands/{command}", "GET /api/v1/key", "GET /api/v1/openapi.json"), queried(key="k")
+        (
+            "GET /api/v1/commands/{command}",
+            "GET /api/v1/key",
+            "GET /api/v1/openapi.json",
+            "GET /api/v1/openapi/{protocol}.json",
+        ),
+        queried(key="k"),
     ),
     **dict.fromkeys(("GET /isAlive/ver", "GET /account-details", "GET /workspaces"), _NO_QUERY),
     **dict.fromkeys(
