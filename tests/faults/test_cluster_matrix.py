@@ -40,7 +40,7 @@ PARTITIONS = 8
 FRAMES_A_STEP = 300
 ROWS: list[Row] = []
 
-pytestmark = pytest.mark.timeout(600 + 60 * KILLS)
+pytestmark = pytest.mark.timeout(1200 + 60 * KILLS)
 
 
 def times(least: int) -> int:

@@ -51,7 +51,7 @@ ROLES = ("gateway", "worker", "query-server")
 #: Of a run with four times as many: 63 kB that unpack to 16 MB.
 LARGE_POINTS = 1_300_000
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,7 @@ def is_visible(server: Server) -> bool:
     return bool(rows) and rows[0]["count"] == GOOD
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_kills_from_outside_set_nothing_aside(tmp_path: Path) -> None:
     source = random.Random(7)
     data = tmp_path / "data"

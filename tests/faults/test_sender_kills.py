@@ -143,7 +143,7 @@ def spool(tmp_path: Path) -> Iterator[Path]:
     kill_sender(folder)
 
 
-@pytest.mark.timeout(300 + 5 * KILLS)
+@pytest.mark.timeout(900 + 5 * KILLS)
 @pytest.mark.parametrize("faults", [CALM, ROUGH], ids=["calm", "rough"])
 def test_kills_lose_nothing(faults: Faults, spool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     choose = random.Random(SEED)

@@ -19,7 +19,7 @@ KILLS = max(50, int(os.environ.get("RUNSTREAM_KILLS", "0")))
 RENAME_KILLS = max(8, KILLS // 5)
 
 
-@pytest.mark.timeout(120 + 6 * KILLS)
+@pytest.mark.timeout(900 + 6 * KILLS)
 def test_random_kills_of_the_server_lose_and_double_nothing(tmp_path: Path) -> None:
     source = random.Random(3)
     data = tmp_path / "data"
@@ -38,7 +38,7 @@ def test_random_kills_of_the_server_lose_and_double_nothing(tmp_path: Path) -> N
     rebuild_is_equal(data)
 
 
-@pytest.mark.timeout(180 + 12 * RENAME_KILLS)
+@pytest.mark.timeout(900 + 12 * RENAME_KILLS)
 def test_kills_at_the_engines_renames_lose_and_double_nothing(tmp_path: Path) -> None:
     strace = shutil.which("strace")
     assert strace, "this test injects kills with strace: install the package strace"

@@ -12,7 +12,7 @@ import real_kafka
 from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.hosting.faust_app import GroupSettings, MembershipLost, WorkerApp, make_app
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 PARTITIONS = 3
 
