@@ -41,7 +41,7 @@ async def answers(directory: Path, facts: Recorded, end: int, as_of: list[int | 
         written = await parts.log.append(facts.records[:end])
         stop = asyncio.Event()
         worker = asyncio.create_task(parts.worker.run(stop))
-        assert await parts.progress.wait_for(written, timeout_s=60)
+        assert await parts.progress.wait_for(written, timeout_s=240)
         server = TestServer(application(settings, ApiKeys(), parts), host="127.0.0.1")
         async with TestClient(server) as client:
             said = [await asked(client, facts, moment) for moment in as_of]
@@ -111,7 +111,7 @@ async def test_a_writer_of_the_past_was_last_seen_in_the_past(tmp_path: Path) ->
             written = await parts.log.append([record])
         stop = asyncio.Event()
         worker = asyncio.create_task(parts.worker.run(stop))
-        assert await parts.progress.wait_for(written, timeout_s=60)
+        assert await parts.progress.wait_for(written, timeout_s=240)
         arrived_us = [record.at_us for record in await parts.log.read(0, 0, 10**6, 0)]
         server = TestServer(application(settings, ApiKeys(), parts), host="127.0.0.1")
         async with TestClient(server) as client:

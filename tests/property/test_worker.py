@@ -48,20 +48,22 @@ async def folded(
     end = await log.append(facts.records)
     store = await FailingStore.open(directory)
     store.source, store.rate = random.Random(seed), 0.0
-    await migrate(store)
-    store.rate = rate
-    progress, stop = Progress(), asyncio.Event()
-    worker = asyncio.create_task(Worker(log, store, progress, settings).run(stop))
-    assert await progress.wait_for(end, timeout_s=60)
-    stop.set()
-    await worker
-    rows = await store.query(
-        """SELECT run, metric, step, toUnixTimestamp64Micro(at) AS at_us, hex(reinterpretAsString(value)) AS bits,
-        epoch FROM points"""
-    )
-    points = Counter(tuple(row.values()) for row in rows.to_pylist())
-    hashes = await table_hashes(store)
-    await store.close()
+    try:
+        await migrate(store)
+        store.rate = rate
+        progress, stop = Progress(), asyncio.Event()
+        worker = asyncio.create_task(Worker(log, store, progress, settings).run(stop))
+        assert await progress.wait_for(end, timeout_s=240)
+        stop.set()
+        await worker
+        rows = await store.query(
+            """SELECT run, metric, step, toUnixTimestamp64Micro(at) AS at_us, hex(reinterpretAsString(value)) AS bits,
+            epoch FROM points"""
+        )
+        points = Counter(tuple(row.values()) for row in rows.to_pylist())
+        hashes = await table_hashes(store)
+    finally:
+        await store.close()
     return hashes, points, store.failures
 
 
@@ -109,7 +111,7 @@ async def test_a_record_whose_fold_raises_is_quarantined_alone(tmp_path: Path, m
     progress, stop = Progress(), asyncio.Event()
     settings = WorkerSettings(min_cycle_s=0.0, retry_first_s=0.001, retry_most_s=0.002)
     worker = asyncio.create_task(Worker(log, store, progress, settings).run(stop))
-    assert await progress.wait_for(Positions({0: len(facts.records) - 1}), timeout_s=60)
+    assert await progress.wait_for(Positions({0: len(facts.records) - 1}), timeout_s=240)
     stop.set()
     await worker
     selecting = "SELECT offset, hex(body) AS body FROM quarantine WHERE cause = 'fold_error'"

@@ -88,7 +88,7 @@ async def test_an_insert_under_way_ends_before_the_worker_looks_where_to_go_on(s
     settings = WorkerSettings(min_cycle_s=0.0, max_batch_records=10, retry_first_s=0.001, retry_most_s=0.002)
     worker = Worker(log, store, progress, settings)
     task = asyncio.create_task(worker.run(stop))
-    assert await progress.wait_for(end, timeout_s=60)
+    assert await progress.wait_for(end, timeout_s=240)
     stop.set()
     await task
     assert worker.failures == 1, "nothing failed: the test tests nothing"
@@ -114,7 +114,7 @@ async def test_a_stop_does_not_wait_for_the_end_of_the_log(store: SlowStore) -> 
     progress, stop = Progress(), asyncio.Event()
     settings = WorkerSettings(min_cycle_s=0.0, max_batch_records=5, flush_every_s=0.05)
     task = asyncio.create_task(Worker(EndlessLog(recorded(4, runs=1, frames=10)), store, progress, settings).run(stop))
-    assert await progress.wait_for(Positions({0: 20}), timeout_s=60)
+    assert await progress.wait_for(Positions({0: 20}), timeout_s=240)
     stop.set()
     done, _ = await asyncio.wait([task], timeout=120)
     task.cancel()
@@ -212,7 +212,7 @@ async def test_a_record_whose_rows_cannot_be_written_is_quarantined_alone(
     progress, stop = Progress(), asyncio.Event()
     worker = Worker(log, store, progress, QUICK)
     task = asyncio.create_task(worker.run(stop))
-    assert await progress.wait_for(end, timeout_s=60)
+    assert await progress.wait_for(end, timeout_s=240)
     stop.set()
     await task
     rows = await store.query("SELECT offset, key, hex(body) AS body FROM quarantine WHERE cause = 'fold_error'")
@@ -249,7 +249,7 @@ async def test_trouble_lasts_until_the_store_takes_writes_again(store: SlowStore
     assert worker.trouble is not None
     assert "invented: no room" in worker.trouble
     store.away = False
-    assert await progress.wait_for(end, timeout_s=60)
+    assert await progress.wait_for(end, timeout_s=240)
     await wait_until(lambda: worker.trouble is None)
     stop.set()
     await task
