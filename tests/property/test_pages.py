@@ -128,7 +128,7 @@ async def _paged(store: ChdbStore, expression: Expression, sort: tuple[SortKey, 
 
 
 @given(expressions, sorts, st.integers(1, 25))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_pages_equal_plain_python(
     filled: tuple[ChdbStore, list[Run]], expression: Expression, sort: tuple[SortKey, ...], limit: int
 ) -> None:
