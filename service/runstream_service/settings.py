@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -30,6 +30,8 @@ _HIDDEN: Final = "set (not shown)"
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?$")
 
 Model = TypeVar("Model", bound=BaseModel)
+#: Names of fields from the root of a tree to a setting or section.
+Fields: TypeAlias = tuple[str, ...]
 
 
 class Origin(StrEnum):
@@ -68,7 +70,7 @@ class Known:
 
     variable: str
     place: tuple[str, ...]
-    fields: tuple[str, ...]
+    fields: Fields
     is_secret: bool
 
 
@@ -144,25 +146,24 @@ class ProcessSettings(BaseModel):
         sections: those that are read in a way of their own, by field. Raises InvalidSetting, which names the variable
         or the option and shows the value.
         """
-        known = known_settings(cls)
-        done = sections or {}
-        texts = {name: text for name, text in given.variables.items() if name in known}
-        values: dict[str, Any] = {**done, **options}
+        known = {one.fields: one for one in known_settings(cls).values()}
+        texts = given.variables
+        done = {**(sections or {}), **options}
+        values: dict[str, Any] = {}
         for name, info in cls.model_fields.items():
             default = info.get_default(call_default_factory=True, validated_data={})
-            if isinstance(default, BaseModel) and name not in done:
+            one = known.get((name,))
+            if isinstance(default, BaseModel):
                 values[name] = _read_section(default, (name,), known, texts)
-        # At the root an empty text is none: that is how a shell or a compose file unsets a variable.
-        root = {one.fields[0]: one for one in known.values() if len(one.fields) == 1}
-        values |= {
-            name: texts[one.variable] for name, one in root.items() if texts.get(one.variable) and name not in options
-        }
+            # At the root an empty text is none: that is how a shell or a compose file unsets a variable.
+            elif one is not None and texts.get(one.variable):
+                values[name] = texts[one.variable]
         origins = {one.variable: given.origin(one.variable) for one in known.values() if one.fields[0] not in options}
         origins = {variable: origin for variable, origin in origins.items() if origin is not Origin.DEFAULT}
         try:
-            return cls.model_validate({**values, "origins": origins})
+            return cls.model_validate({**values, **done, "origins": origins})
         except ValidationError as error:
-            raise InvalidSetting(_sentence(error, root, texts, options)) from None
+            raise InvalidSetting(_sentence(error, (), known, texts, options)) from None
 
     def listed(self) -> list[Listed]:
         """List every setting with its value, its default, and where the value came from."""
@@ -176,30 +177,24 @@ class ProcessSettings(BaseModel):
         return found
 
 
-def _read_section(
-    section: Model, fields: tuple[str, ...], known: Mapping[str, Known], texts: Mapping[str, str]
-) -> Model:
+def _read_section(section: Model, fields: Fields, known: Mapping[Fields, Known], texts: Mapping[str, str]) -> Model:
     """Return the section with what its variables say in place of its own values."""
     changed: dict[str, Any] = {}
-    mine: dict[str, Known] = {}
-    for name in type(section).model_fields:
-        value = getattr(section, name)
+    for name, value in section:
+        one = known.get((*fields, name))
         if isinstance(value, BaseModel):
             changed[name] = _read_section(value, (*fields, name), known, texts)
-        one = next((each for each in known.values() if each.fields == (*fields, name)), None)
-        if one is not None and one.variable in texts:
-            mine[name], changed[name] = one, texts[one.variable]
-    if not changed:
-        return section
+        elif one is not None and one.variable in texts:
+            changed[name] = texts[one.variable]
     try:
         return type(section).model_validate({**dict(section), **changed})
     except ValidationError as error:
-        raise InvalidSetting(_sentence(error, mine, texts)) from None
+        raise InvalidSetting(_sentence(error, fields, known, texts)) from None
 
 
-def _walk(model: type[BaseModel], place: tuple[str, ...], fields: tuple[str, ...]) -> Iterator[Known]:
+def _walk(model: type[BaseModel], place: tuple[str, ...], fields: Fields) -> Iterator[Known]:
     for name, info in model.model_fields.items():
-        if any(isinstance(one, Composed) or one is Composed for one in info.metadata):
+        if any(isinstance(one, Composed) for one in info.metadata):
             continue
         section = _section_model(info.annotation)
         if section is None:
@@ -211,15 +206,13 @@ def _walk(model: type[BaseModel], place: tuple[str, ...], fields: tuple[str, ...
 
 
 def _section_model(annotation: Any) -> type[BaseModel] | None:
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return annotation if is_model else None
 
 
 def _is_secret(info: FieldInfo) -> bool:
     types = (info.annotation, *get_args(info.annotation))
-    return SecretStr in types or any(isinstance(one, Secret) or one is Secret for one in info.metadata)
+    return SecretStr in types or any(isinstance(one, Secret) for one in info.metadata)
 
 
 def _file_variables(model: type[BaseModel], path: Path) -> dict[str, str]:
@@ -232,7 +225,7 @@ def _file_variables(model: type[BaseModel], path: Path) -> dict[str, str]:
         raise InvalidSetting(f"{FILE_VARIABLE}={path} has more than {_MAX_FILE_BYTES} bytes: name the settings file")
     try:
         table = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError, and so is a number too long
         raise InvalidSetting(f"{path} is no TOML: {error}") from None
     by_place = {one.place: one for one in known_settings(model).values()}
     return {by_place[place].variable: _text(place, value, path) for place, value in _places(table, by_place, path)}
@@ -272,25 +265,27 @@ def _nearest(name: str, names: list[str]) -> str:
 
 def _sentence(
     error: ValidationError,
-    known: Mapping[str, Known],
+    fields: Fields,
+    known: Mapping[Fields, Known],
     texts: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return the first finding as a sentence that names the option or variable, and its value unless it is secret."""
+    """Return the first finding about the section at `fields` as a sentence that names the option or variable, and its
+    value unless it is secret."""
     first = error.errors(include_url=False)[0]
     field = str(first["loc"][0]) if first["loc"] else ""
     message = str(first["msg"]).removeprefix("Value error, ")
     if field in (options or {}):
         return f"--{field.replace('_', '-')}: {message}"
-    if field not in known:
+    one = known.get((*fields, field))
+    if one is None:
         return f"{field}: {message}" if field else message
-    one = known[field]
     shown = "" if one.is_secret else f"={texts.get(one.variable, '')[:100]!r}"
     return f"{one.variable}{shown} cannot be used: {message}"
 
 
-def _defaults(model: type[BaseModel], fields: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    found: dict[tuple[str, ...], Any] = {}
+def _defaults(model: type[BaseModel], fields: Fields = ()) -> dict[Fields, Any]:
+    found: dict[Fields, Any] = {}
     for name, info in model.model_fields.items():
         default = info.get_default(call_default_factory=True, validated_data={})
         section = _section_model(info.annotation)
@@ -304,9 +299,8 @@ def _defaults(model: type[BaseModel], fields: tuple[str, ...] = ()) -> dict[tupl
     return found
 
 
-def _leaves(tree: BaseModel) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name in type(tree).model_fields:
-        value = getattr(tree, name)
+def _leaves(tree: BaseModel) -> Iterator[tuple[Fields, Any]]:
+    for name, value in tree:
         if isinstance(value, BaseModel):
             for leaf, inner in _leaves(value):
                 yield (name, *leaf), inner
@@ -314,7 +308,7 @@ def _leaves(tree: BaseModel) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield (name,), value
 
 
-def _value(tree: BaseModel, fields: tuple[str, ...]) -> Any:
+def _value(tree: BaseModel, fields: Fields) -> Any:
     value: Any = tree
     for name in fields:
         value = getattr(value, name)

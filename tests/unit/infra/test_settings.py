@@ -84,6 +84,7 @@ def test_secrets_are_never_listed() -> None:
         ("[query]\nmax_page = 0", "RUNSTREAM_QUERY_MAX_PAGE='0' cannot be used"),
         ("query = 3", "query is no setting of a server"),
         ("[query", "is no TOML"),
+        (f"[query]\nmax_page = {'9' * 5_000}", "is no TOML"),
         ("x" * 1_000_001, "has more than 1000000 bytes"),
     ],
 )
