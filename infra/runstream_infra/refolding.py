@@ -119,10 +119,11 @@ class Refolding:
     async def _advance(self, serving: FoldingThread) -> bool:
         """Do what the plan says; whether there may be more to do."""
         found = await self._store.generations()
+        known = None if self._plan is None else self._plan.obstacle
         self._plan = chosen = plan(found, self._store.versions, await self._log.begin_offsets())
         for generation in chosen.drop:
             await self._drop(generation)
-        if chosen.obstacle is not None:
+        if chosen.obstacle is not None and chosen.obstacle != known:
             logger.warning("%s", chosen.obstacle)
         if chosen.build is None:
             return False
