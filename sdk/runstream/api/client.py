@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, overload
+from typing import Self
 
 from runstream.api.comet.api import CometApi
+from runstream.api.comet.asset_types import ReadsAsset, ReadsAssetByName
 from runstream.api.comet.charts import ChartReads
 from runstream.api.comet.panel import PanelReads
 from runstream.api.comet.projects import ProjectReads
 from runstream.api.comet.reads import ExperimentReads
 from runstream.api.comet.search import ExperimentSearch
-from runstream.api.forwarding import forward
-from runstream.api.parts.arguments import RunOrId
+from runstream.api.forwarding import forward, forward_as
 from runstream.api.parts.artifacts import ArtifactsApi
 from runstream.api.parts.assets import AssetsApi
 from runstream.api.parts.projects import ProjectsApi
@@ -20,8 +20,6 @@ from runstream.api.parts.series import SeriesApi
 from runstream.api.parts.server import ServerApi
 from runstream.api.parts.summaries import SummariesApi
 from runstream.api.session import Session
-from runstream.api.values import Logged
-from runstream.api.views.comet_types import ReturnType
 from runstream.notices import PROCESS_NOTICES
 from runstream.panel_context import PanelContext
 from runstream.settings import load_settings
@@ -192,32 +190,5 @@ class API:
     get_panel_request_count = forward("comet", PanelReads.get_panel_request_count)
     get_panel_report = forward("comet", PanelReads.get_panel_report)
 
-    @overload
-    def get_experiment_asset(
-        self, experiment_key: RunOrId, asset_id: str, return_type: Literal["raw", "binary"] = "raw"
-    ) -> bytes: ...
-    @overload
-    def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: Literal["text"]) -> str: ...
-    @overload
-    def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: ReturnType) -> Logged: ...
-    def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: ReturnType = "raw") -> Logged:
-        """Read the bytes of an asset; with `return_type` "text" as text, with "json" as the value that it means."""
-        return self.comet.get_experiment_asset(experiment_key, asset_id, return_type)
-
-    @overload
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: Literal["raw", "binary"] | None = None
-    ) -> bytes | None: ...
-    @overload
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: Literal["text"]
-    ) -> str | None: ...
-    @overload
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: ReturnType | None
-    ) -> Logged: ...
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: ReturnType | None = None
-    ) -> Logged:
-        """Read an asset as `get_experiment_asset` does, by its name; None if there is none of this name."""
-        return self.comet.get_experiment_asset_by_name(experiment_key, file_name, return_type)
+    get_experiment_asset = forward_as[ReadsAsset]("comet", ExperimentReads.get_experiment_asset)
+    get_experiment_asset_by_name = forward_as[ReadsAssetByName]("comet", ExperimentReads.get_experiment_asset_by_name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from runstream.api.errors import ServerFailed
-from runstream.api.transport import IS_IT_OURS, TIMEOUT_S, Body, Parameter, Transport
+from runstream.api.forwarding import forward
+from runstream.api.transport import IS_IT_OURS, TIMEOUT_S, Transport
 from runstream.api.values import Row, members_of
 from runstream.events.positions import Positions
 from runstream.panel_context import PanelContext
@@ -107,32 +107,10 @@ class Session:
         Empty if nothing was."""
         return str(self._written)
 
-    def get(self, path: str, **query: Parameter) -> Any:
-        """Return the JSON object of a response. A parameter that is None is left out; a list is repeated."""
-        return self._transport.get(path, **query)
-
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Return the JSON object of the response to a JSON body, without its members that are None."""
-        return self._transport.post(path, body)
-
-    def open(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
-        data: bytes | BinaryIO | None = None,
-        *,
-        live: bool = False,
-        any_status: bool = False,
-    ) -> AbstractContextManager[Body]:
-        """Return the response as a stream, as `Transport.open`."""
-        return self._transport.open(method, path, body, headers, timeout_s, data, live=live, any_status=any_status)
-
-    def json_of(self, response: Body) -> Any:
-        """Parse a response as a JSON object."""
-        return self._transport.json_of(response)
+    get = forward("_transport", Transport.get)
+    post = forward("_transport", Transport.post)
+    open = forward("_transport", Transport.open)
+    json_of = forward("_transport", Transport.json_of)
 
     def pages(
         self,

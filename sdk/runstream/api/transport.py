@@ -131,7 +131,7 @@ class Transport:
         """How many responses came so far."""
         return self._responses
 
-    def get(self, path: str, **query: Parameter) -> Any:
+    def get(self, path: str, /, **query: Parameter) -> Any:
         """Return the JSON object of the response. A parameter that is None is left out; one that is a list is
         repeated."""
         with self.open("GET", path + _query(query)) as response:

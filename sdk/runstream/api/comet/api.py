@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
-
+from runstream.api.comet.asset_types import ReadsAsset, ReadsAssetByName
 from runstream.api.comet.charts import ChartReads
 from runstream.api.comet.panel import PanelReads
 from runstream.api.comet.projects import ProjectReads
 from runstream.api.comet.reads import ExperimentReads
 from runstream.api.comet.search import ExperimentSearch
-from runstream.api.forwarding import forward
+from runstream.api.forwarding import forward, forward_as
 from runstream.api.guarding import reads_responses
-from runstream.api.parts.arguments import RunOrId
 from runstream.api.parts.projects import ProjectsApi
 from runstream.api.parts.runs import RunsApi
 from runstream.api.parts.summaries import SummariesApi
 from runstream.api.session import Session
-from runstream.api.values import Logged
-from runstream.api.views.comet_types import ReturnType
 from runstream.api.views.runs import Runs, RunView
 
 
@@ -52,35 +48,10 @@ class CometApi:
             case _:
                 return self.get_experiment(*parts)
 
-    @overload
-    def get_experiment_asset(
-        self, experiment_key: RunOrId, asset_id: str, return_type: Literal["raw", "binary"] = "raw"
-    ) -> bytes: ...
-    @overload
-    def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: Literal["text"]) -> str: ...
-    @overload
-    def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: ReturnType) -> Logged: ...
-    def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: ReturnType = "raw") -> Logged:
-        """Read the bytes of an asset; with `return_type` "text" as text, with "json" as the value that it means."""
-        return self._experiments.get_experiment_asset(experiment_key, asset_id, return_type)
-
-    @overload
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: Literal["raw", "binary"] | None = None
-    ) -> bytes | None: ...
-    @overload
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: Literal["text"]
-    ) -> str | None: ...
-    @overload
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: ReturnType | None
-    ) -> Logged: ...
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: ReturnType | None = None
-    ) -> Logged:
-        """Read an asset as `get_experiment_asset` does, by its name; None if there is none of this name."""
-        return self._experiments.get_experiment_asset_by_name(experiment_key, file_name, return_type)
+    get_experiment_asset = forward_as[ReadsAsset]("_experiments", ExperimentReads.get_experiment_asset)
+    get_experiment_asset_by_name = forward_as[ReadsAssetByName](
+        "_experiments", ExperimentReads.get_experiment_asset_by_name
+    )
 
     get_workspaces = forward("_projects", ProjectReads.get_workspaces)
     get_projects = forward("_projects", ProjectReads.get_projects)

@@ -9,7 +9,7 @@ the native route.
 from __future__ import annotations
 
 import json
-from typing import Any, Final, Literal, get_args, overload
+from typing import Any, Final, get_args
 
 from runstream.api.comet.search import ExperimentSearch
 from runstream.api.errors import NotFound
@@ -137,14 +137,6 @@ class ExperimentReads:
         fileName, fileSize, type, step, link, createdAt (milliseconds), metadata, ..."""
         return list(self._read("asset/list", experiment_key, type=asset_type)["assets"])
 
-    @overload
-    def get_experiment_asset(
-        self, experiment_key: RunOrId, asset_id: str, return_type: Literal["raw", "binary"] = "raw"
-    ) -> bytes: ...
-    @overload
-    def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: Literal["text"]) -> str: ...
-    @overload
-    def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: ReturnType) -> Logged: ...
     def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: ReturnType = "raw") -> Logged:
         """Read the bytes of an asset; with `return_type` "text" as text, with "json" as the value that it means."""
         if return_type not in get_args(ReturnType):
@@ -156,18 +148,6 @@ class ExperimentReads:
             return json.loads(content)
         return content.decode() if return_type == "text" else content
 
-    @overload
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: Literal["raw", "binary"] | None = None
-    ) -> bytes | None: ...
-    @overload
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: Literal["text"]
-    ) -> str | None: ...
-    @overload
-    def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: ReturnType | None
-    ) -> Logged: ...
     def get_experiment_asset_by_name(
         self, experiment_key: RunOrId, file_name: str, return_type: ReturnType | None = None
     ) -> Logged:
