@@ -1,9 +1,9 @@
 """The writer in whose name a gateway appends what comes from no writer: commands of people and programs."""
 
-import time
 import uuid
 from collections.abc import Callable, Sequence
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream.events.control import AnyEvent, encode_event
 from runstream.events.frame import encode_frame
 from runstream.events.positions import Positions
@@ -21,7 +21,7 @@ class CommandWriter:
     def __init__(
         self,
         appender: Appender,
-        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock_us: Callable[[], int] = SYSTEM_CLOCK.at_us,
         writer_id: str | None = None,
     ) -> None:
         self._appender = appender

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream.events.kafka import partition_of
 from runstream.events.positions import Positions
 from runstream.private import make_tight, private_opener
@@ -37,11 +38,6 @@ _RETENTION_CHECK_S: Final = 60.0
 _READ_THREADS: Final = 4
 #: Indexes of sealed segments that are kept in memory: 2,048 entries each, about 0.3 MB.
 _CACHED_INDEXES: Final = 32
-
-
-def now_us() -> int:
-    """The system's clock: microseconds since 1970 UTC."""
-    return time.time_ns() // 1000
 
 
 @dataclass(slots=True)
@@ -88,7 +84,7 @@ class EmbeddedLog:
         retention_bytes: int | None = None,
         retention_s: float | None = None,
         max_pending_bytes: int = MAX_PENDING_BYTES,
-        clock_us: Callable[[], int] = now_us,
+        clock_us: Callable[[], int] = SYSTEM_CLOCK.at_us,
         disk: Disk | None = None,
     ) -> Self:
         """Open the log in `directory`, or make one there. Blocks: the newest segment is read and checked.

@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream.events.kafka import partition_of
 from runstream.events.positions import Positions
-from runstream_ingest.log.embedded import now_us
 from runstream_ingest.log.wakeups import Wakeups, wait_for
 from runstream_service.log import LogUnavailable, Record
 
@@ -15,7 +15,7 @@ from runstream_service.log import LogUnavailable, Record
 class MemoryLog:
     """LogWriter and LogReader in memory. Any thread, any event loop; an append is 'durable' at once."""
 
-    def __init__(self, partitions: int = 1, clock_us: Callable[[], int] = now_us) -> None:
+    def __init__(self, partitions: int = 1, clock_us: Callable[[], int] = SYSTEM_CLOCK.at_us) -> None:
         self._records: list[list[Record]] = [[] for _ in range(partitions)]
         self._clock_us = clock_us
         self._lock = threading.Lock()

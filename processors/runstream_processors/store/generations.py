@@ -4,10 +4,10 @@ It lies in the database that the store was opened with, which is that of the fir
 them. No migration makes it, because those belong to one generation.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream_processors.generations import (
     ADOPTED,
     CURRENT,
@@ -47,10 +47,6 @@ _HAS_TABLES: Final = (
 Clock = Callable[[], int]
 
 
-def now_us() -> int:
-    return time.time_ns() // 1000
-
-
 async def read_generations(store: StoreReader) -> Generations | None:
     """What the table says; None if no generation was recorded yet. `store` has the base database. Raises
     StoreUnavailable, StoreInvalid."""
@@ -68,7 +64,7 @@ async def read_generations(store: StoreReader) -> Generations | None:
     )
 
 
-async def record(store: Store, row: Recorded, clock_us: Clock = now_us) -> None:
+async def record(store: Store, row: Recorded, clock_us: Clock = SYSTEM_CLOCK.at_us) -> None:
     """Add a row, durably. The same row twice means the same as once. Raises StoreUnavailable: then it may be there."""
     values: tuple[Any, ...] = (row.number, row.stage.value, dict(row.versions), row.detail, clock_us())
     columns = [(name, kind, [value]) for (name, kind), value in zip(_COLUMNS.items(), values, strict=True)]
@@ -76,7 +72,12 @@ async def record(store: Store, row: Recorded, clock_us: Clock = now_us) -> None:
 
 
 async def ensure_generations(
-    store: Store, wanted: Versions, adopted: Versions, *, profile: EngineProfile = PLAIN, clock_us: Clock = now_us
+    store: Store,
+    wanted: Versions,
+    adopted: Versions,
+    *,
+    profile: EngineProfile = PLAIN,
+    clock_us: Clock = SYSTEM_CLOCK.at_us,
 ) -> Generations:
     """What the table says, made and filled at a first start: tables that are there already are the first generation
     with the versions `adopted`, tables that are still to be made are one with those of `wanted`. Raises

@@ -7,13 +7,13 @@ the other one sets, and a file that two of them remember is still one.
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream_processors.store.native import block
 from runstream_processors.store.profiles import PLAIN, EngineProfile, Kind
 from runstream_service.store import Store, StoreInvalid
@@ -90,7 +90,7 @@ def pending(migrations: Sequence[Migration], applied: Sequence[tuple[str, str]])
 async def migrate(
     store: Store,
     migrations: Sequence[Migration] | None = None,
-    clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    clock_us: Callable[[], int] = SYSTEM_CLOCK.at_us,
     profile: EngineProfile = PLAIN,
     repeat: bool = False,
 ) -> list[str]:

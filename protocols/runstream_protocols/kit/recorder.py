@@ -1,6 +1,5 @@
 """Appending what foreign clients write, each statement once, and waiting until it can be read."""
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream.events import limits
 from runstream.events.control import AnyEvent, encode_event
 from runstream.events.positions import Positions
@@ -52,7 +52,7 @@ class Recorder:
         uploads: Uploads,
         visible_timeout_s: float,
         is_only: bool = True,
-        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        now_us: Callable[[], int] = SYSTEM_CLOCK.at_us,
     ) -> None:
         self.lookup = lookup
         self.uploads = uploads

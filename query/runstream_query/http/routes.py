@@ -1,11 +1,11 @@
 """The query service as routes of an aiohttp application."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream_query.http import artifacts, commands, details, documents, files, keys, live, runs, series, writers
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import outgoing_of
@@ -34,10 +34,6 @@ ROUTES: Final[tuple[Route, ...]] = (
 )
 
 
-def _system_now_us() -> int:
-    return time.time_ns() // 1000
-
-
 def add_query(
     app: web.Application,
     *,
@@ -46,7 +42,7 @@ def add_query(
     log: LogReader | None,
     assets: AssetReader,
     settings: QuerySettings,
-    now_us: Callable[[], int] = _system_now_us,
+    now_us: Callable[[], int] = SYSTEM_CLOCK.at_us,
     others: Sequence[Route] = (),
     protocols: Mapping[str, Sequence[Route]] = NO_PROTOCOLS,
 ) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream.events.positions import Positions
-from runstream_ingest.log.embedded import now_us
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
@@ -25,7 +25,7 @@ class KafkaLog:
         self._reader = reader
 
     @classmethod
-    async def open(cls, settings: KafkaSettings, clock_us: Callable[[], int] = now_us) -> Self:
+    async def open(cls, settings: KafkaSettings, clock_us: Callable[[], int] = SYSTEM_CLOCK.at_us) -> Self:
         """Create the topic or check it, and connect. `clock_us` stamps what is appended (microseconds since 1970).
 
         Raises LogMismatch (the topic is not what the settings say), LogUnavailable, InvalidSetting.

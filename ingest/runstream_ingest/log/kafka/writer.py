@@ -16,9 +16,9 @@ from typing import Any, Final, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerClosed
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream.events.kafka import MAX_BATCH_BYTES, RECORD_OVERHEAD_BYTES, partition_of, stamp_headers
 from runstream.events.positions import Positions
-from runstream_ingest.log.embedded import now_us
 from runstream_ingest.log.kafka.failures import CLIENT_ERRORS, ended, unavailable
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import ensure_topic
@@ -72,7 +72,9 @@ class KafkaWriter:
     cancelled, takes those of its records back that were not handed to the client library yet.
     """
 
-    def __init__(self, settings: KafkaSettings, partitions: int, clock_us: Callable[[], int] = now_us) -> None:
+    def __init__(
+        self, settings: KafkaSettings, partitions: int, clock_us: Callable[[], int] = SYSTEM_CLOCK.at_us
+    ) -> None:
         """For a topic that is there and has so many partitions; `open` finds out."""
         self._settings = settings
         self._clock_us = clock_us
@@ -84,7 +86,7 @@ class KafkaWriter:
         self._closing = False
 
     @classmethod
-    async def open(cls, settings: KafkaSettings, clock_us: Callable[[], int] = now_us) -> Self:
+    async def open(cls, settings: KafkaSettings, clock_us: Callable[[], int] = SYSTEM_CLOCK.at_us) -> Self:
         """Create or check the topic, and connect. Raises LogMismatch, LogUnavailable, InvalidSetting."""
         writer = cls(settings, await ensure_topic(settings), clock_us)
         await writer.start()

@@ -1,11 +1,11 @@
 """Comet's REST interface as routes of an aiohttp application."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
 
+from runstream.clock import SYSTEM_CLOCK
 from runstream_protocols.comet.access import VERSION_PATH
 from runstream_protocols.comet.errors import as_client_reads
 from runstream_protocols.comet.paths import ROOTS
@@ -257,10 +257,6 @@ ROUTES: Final = tagged(
 )
 
 
-def _system_now_us() -> int:
-    return time.time_ns() // 1000
-
-
 def add_comet(
     app: web.Application,
     *,
@@ -268,7 +264,7 @@ def add_comet(
     visibility: Visibility,
     assets: AssetReader,
     settings: QuerySettings,
-    now_us: Callable[[], int] = _system_now_us,
+    now_us: Callable[[], int] = SYSTEM_CLOCK.at_us,
 ) -> None:
     """Add ROUTES to `app`, before it starts: what the unmodified `comet_ml` client reads.
 
