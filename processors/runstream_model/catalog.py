@@ -7,7 +7,7 @@ every other event. An update of what was never created creates it, so that no ev
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, assert_never
 
 from runstream.events.control import (
@@ -19,6 +19,7 @@ from runstream.events.control import (
     ProjectEvent,
     ProjectUpdated,
 )
+from runstream.events.moments import micros_of
 from runstream_model.projection import FLAG, NAME, POSITION, TEXT, TIME, Column, Projection
 
 Row = dict[str, Any]
@@ -57,9 +58,6 @@ EXPERIMENT_STATES: Final = Projection(
         *POSITION,
     ),
 )
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +192,7 @@ def experiment_from_row(row: Mapping[str, Any]) -> ExperimentState:
 
 
 def _us(at: int | datetime) -> int:
-    return at if isinstance(at, int) else (at - _EPOCH) // _MICROSECOND
+    return at if isinstance(at, int) else micros_of(at)
 
 
 class Catalog:

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
 from runstream.events.artifacts import ArtifactFile
+from runstream.events.moments import micros_of
 from runstream.events.names import project_id
 from runstream.events.positions import Positions
 from runstream_model import run_state
@@ -25,8 +25,6 @@ from runstream_service.lookup import (
     ProjectTexts,
 )
 from runstream_service.store import QueryClass, QueryLimitExceeded, StoreReader, StoreUnavailable
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _LateStore:
@@ -119,7 +117,7 @@ class StoreLookup:
             project=found.project or None,
             artifact_type=found.artifact_type,
             name=found.name,
-            created_at_us=_us(found.created_at),
+            created_at_us=micros_of(found.created_at),
             description=found.description,
             notes=found.notes,
             tags=tuple(found.tags),
@@ -150,7 +148,7 @@ def _version(record: VersionRecord, contents: ContentsRecord) -> KnownVersion:
     return KnownVersion(
         ordinal=record.ordinal,
         version=record.version,
-        created_at_us=_us(record.created_at),
+        created_at_us=micros_of(record.created_at),
         comment=record.comment,
         status=record.status,
         tags=tuple(record.tags),
@@ -170,8 +168,3 @@ def _file(record: FileRecord) -> ArtifactFile:
         content_type=record.content_type,
         link=record.link or None,
     )
-
-
-def _us(moment: datetime) -> int:
-    """Microseconds since 1970 UTC."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)

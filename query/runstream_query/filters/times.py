@@ -1,10 +1,11 @@
 """Times in filters: ISO dates to microseconds, and back."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from runstream.events.moments import micros_of, moment_of
+
 _ISO: Final = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?\Z"
 )
@@ -23,7 +24,7 @@ def instant_us(text: str) -> int:
         )
     except ValueError as error:
         raise ValueError(f"{text!r} is no time: {error}") from None
-    micros = (moment - _EPOCH) // timedelta(microseconds=1) + int((fraction or "").ljust(6, "0")[:6])
+    micros = micros_of(moment) + int((fraction or "").ljust(6, "0")[:6])
     if zone and zone != "Z":
         digits = zone[1:].replace(":", "")
         shift_us = (int(digits[:2]) * 3600 + int(digits[2:]) * 60) * 1_000_000
@@ -33,6 +34,6 @@ def instant_us(text: str) -> int:
 
 def iso_text(at_us: int) -> str:
     """The instant as ISO 8601 in UTC, with microseconds only where there are any."""
-    moment = _EPOCH + timedelta(microseconds=at_us)
+    moment = moment_of(at_us)
     text = moment.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
     return f"{text}.{moment.microsecond:06d}Z" if moment.microsecond else f"{text}Z"

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 from pydantic import Field as ModelField
 
+from runstream.events.moments import moment_of
 from runstream.events.positions import Positions
 from runstream_model.past import artifact_after
 from runstream_query.answers import (
@@ -27,7 +28,7 @@ from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.files import file_headers, send_file
-from runstream_query.http.past import require_foldable, time_of
+from runstream_query.http.past import require_foldable
 from runstream_query.http.requests import PastParameters, RequestParameters
 from runstream_query.repositories.artifacts import ARTIFACT_ORDER, ArtifactQuery, ArtifactRecord, VersionRecord
 from runstream_query.repositories.cursors import Cursor
@@ -233,7 +234,7 @@ async def _folded(context: Context, artifact: str, prefix: Positions) -> tuple[A
 def _record(kind: type[R], row: Mapping[str, Any]) -> R:
     """The record of a row as the fold makes it, whose times are integers."""
     values = {field.name: row[field.name] for field in fields(kind)}
-    return kind(**values | {name: time_of(values[name]) for name in ("created_at", "updated_at")})
+    return kind(**values | {name: moment_of(values[name]) for name in ("created_at", "updated_at")})
 
 
 _ARTIFACTS: Final = "/api/v1/artifacts"

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import Field as ModelField
 
+from runstream.events.moments import moment_of
 from runstream_query.answers import (
     Attribute,
     Attributes,
@@ -28,7 +29,7 @@ from runstream_query.errors import LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.globs import chosen
-from runstream_query.http.past import folded, summaries_of_past, time_of
+from runstream_query.http.past import folded, summaries_of_past
 from runstream_query.http.requests import PastParameters, RequestParameters
 from runstream_query.repositories.attributes import AttributeRecord
 from runstream_query.repositories.events import EventPlace, EventRecord
@@ -72,7 +73,7 @@ def attributes_of(kind: str) -> Handler:
 
             def made() -> list[Attribute]:
                 rows = sorted((row for row in past.attributes if row["kind"] == kind), key=lambda row: str(row["name"]))
-                return [_attribute(row["name"], row["value"], time_of(row["at"])) for row in rows]
+                return [_attribute(row["name"], row["value"], moment_of(row["at"])) for row in rows]
 
             return Attributes(run=run, values=await asyncio.to_thread(made))
         await context.require_run(run)

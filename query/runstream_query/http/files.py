@@ -10,11 +10,12 @@ from typing import Any, Final, Literal
 from aiohttp import web
 from pydantic import Field as ModelField
 
+from runstream.events.moments import moment_of
 from runstream_query.answers import Asset, Assets, Output, OutputPiece
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
-from runstream_query.http.past import folded, time_of
+from runstream_query.http.past import folded
 from runstream_query.http.requests import PastParameters, RequestParameters
 from runstream_query.http.serving import POSITION_HEADER
 from runstream_query.repositories.assets import AssetRecord
@@ -65,7 +66,7 @@ async def list_assets(context: Context, call: Call[AssetsParameters]) -> Assets:
 def _record_of_past(row: Mapping[str, Any]) -> AssetRecord:
     """The record of a row as the fold makes it, whose time is an integer."""
     values = {field.name: row[field.name] for field in dataclasses.fields(AssetRecord)}
-    return AssetRecord(**values | {"at": time_of(row["at"])})
+    return AssetRecord(**values | {"at": moment_of(row["at"])})
 
 
 def _asset(record: AssetRecord) -> Asset:

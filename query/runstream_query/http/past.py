@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from runstream.events.moments import moment_of
 from runstream.events.positions import Positions
 from runstream_model.past import LoggedEvent, PastRun, run_after, summaries_of
 from runstream_model.projection import TIME
@@ -18,12 +18,6 @@ from runstream_query.repositories.statements.series import Names, Range, reads_o
 
 _RUN_TIMES: Final = tuple(column.name for column in RUN_STATES.visible if column.kind == TIME)
 _SUMMARY_TIMES: Final = tuple(column.name for column in SUMMARY_STATES.visible if column.kind == TIME)
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def time_of(at_us: int) -> datetime:
-    """Microseconds since 1970 UTC as a time."""
-    return EPOCH + timedelta(microseconds=at_us)
 
 
 async def folded(context: Context, run: str, prefix: Positions) -> PastRun:
@@ -54,7 +48,7 @@ def run_row_of_past(past: PastRun, now_us: int) -> RunRow:
     end_us = max(now_us, row["started_at"]) if row["ended_at"] is None else row["ended_at"]
     row["duration_s"] = (end_us - row["started_at"]) / 1_000_000
     for name in _RUN_TIMES:
-        row[name] = None if row[name] is None else time_of(row[name])
+        row[name] = None if row[name] is None else moment_of(row[name])
     return RunRow(**row)
 
 
@@ -85,4 +79,4 @@ async def summaries_of_past(
 
 def summary_of_past(row: Mapping[str, Any]) -> Summary:
     """A folded row as an answer."""
-    return Summary(**{**row, **{name: time_of(row[name]) for name in _SUMMARY_TIMES}})
+    return Summary(**{**row, **{name: moment_of(row[name]) for name in _SUMMARY_TIMES}})

@@ -5,7 +5,7 @@ import io
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
 
@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 from aiohttp import web
 from pydantic import Field as ModelField
 
+from runstream.events.moments import micros_of
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
 from runstream_query.answers import Curve, Envelope, Series
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.globs import chosen, near_metric
-from runstream_query.http.past import EPOCH
 from runstream_query.http.requests import PastParameters
 from runstream_query.http.serving import POSITION_HEADER
 from runstream_query.repositories.series import Axis
@@ -175,9 +175,7 @@ def _range(parameters: RangeParameters, prefix: Positions | None) -> Range:
 
 
 def _micros(moment: datetime) -> int:
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=EPOCH.tzinfo)
-    delta = aware - EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+    return micros_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 async def _buckets(

@@ -3,22 +3,21 @@
 import asyncio
 import dataclasses
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
+from runstream.events.moments import micros_of, moment_of
 from runstream.events.positions import Positions
 from runstream_model.past import PastRun
 from runstream_query.answers import OddClock, OddClocks, Writer
 from runstream_query.clocks import Heard, clock_ahead_s, is_odd
 from runstream_query.http.context import Context
-from runstream_query.http.past import time_of
 from runstream_query.http.requests import RequestParameters
 from runstream_query.repositories.watermarks import FactsRecord, WrittenPoints
 from runstream_service.access import Action
 from runstream_service.log import LogError, LogReader
 from runstream_service.routing import Call, Route
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Each candidate is three short statements.
 MAX_ODD: Final = 50
 
@@ -47,7 +46,7 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
     figures = [writer.clock_ahead_s for writer in writers]
     if marks and point_at:
         last_seen_at = max(mark.last_seen_at for mark in marks)
-        figures.append(clock_ahead_s(Heard(_us(point_at[0]), _us(last_seen_at))))
+        figures.append(clock_ahead_s(Heard(micros_of(point_at[0]), micros_of(last_seen_at))))
     return writers, _oddest(figures)
 
 
@@ -70,7 +69,7 @@ async def writers_of_past(
         fact, point = by_writer[folded.writer], by_number.get(int(folded.writer[:16], 16))
         said: list[FactsRecord | WrittenPoints] = [fact] if point is None else [fact, point]
         heard_us = await _heard_us(context.log, fact.part, max(one.last_offset for one in said))
-        seen_at = None if heard_us is None else time_of(heard_us)
+        seen_at = None if heard_us is None else moment_of(heard_us)
         ahead_s = await _clock_ahead_s(context.log, [one.newest_at for one in said], seen_at, fact)
         writers.append(Writer(writer=folded.writer, ended=folded.ended, last_seen_at=seen_at, clock_ahead_s=ahead_s))
     metrics = {metric for one in points for metric in one.metrics}
@@ -94,11 +93,11 @@ async def _clock_ahead_s(
     """The figure of one writer. Asks the log for the arrival of its first fact only if the newest one is late."""
     if not made_at or last_seen_at is None:
         return None
-    newest = Heard(_us(max(made_at)), _us(last_seen_at))
+    newest = Heard(micros_of(max(made_at)), micros_of(last_seen_at))
     first = None
     if is_odd(newest) and newest.late_us > 0 and fact is not None:
         heard_us = await _heard_us(log, fact.part, fact.first_offset)
-        first = None if heard_us is None else Heard(_us(fact.first_at), heard_us)
+        first = None if heard_us is None else Heard(micros_of(fact.first_at), heard_us)
     return clock_ahead_s(newest, first)
 
 
@@ -115,10 +114,6 @@ async def _heard_us(log: LogReader | None, part: int, offset: int) -> int | None
 
 def _oddest(figures: Iterable[float | None]) -> float | None:
     return max((figure for figure in figures if figure is not None), key=abs, default=None)
-
-
-def _us(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(microseconds=1)
 
 
 ROUTES: Final[Iterable[Route]] = (

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from aiohttp import web
 
+from runstream.events.moments import millis_of
 from runstream.events.names import NO_STEP
 from runstream_protocols.comet.reads.requests import ChartsRequest
-from runstream_protocols.comet.reads.responses import CometChart, CometCharts, CometCurve, at_ms, step_of
+from runstream_protocols.comet.reads.responses import CometChart, CometCharts, CometCurve, step_of
 from runstream_query.answers import Logged
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
@@ -67,7 +68,7 @@ def _curve_of(record: CurveRecord) -> Curve:
     by_time = record.first_step == NO_STEP or record.first_step == record.last_step
     low, high = record.first_step, record.last_step
     if by_time:
-        low, high = at_ms(record.first_at) * 1000, at_ms(record.last_at) * 1000 + 999
+        low, high = millis_of(record.first_at) * 1000, millis_of(record.last_at) * 1000 + 999
     return Curve(record.run, record.metric, record.count, low, max(low, high), by_time)
 
 
@@ -158,7 +159,7 @@ def _answer(
         # numpy sorts without holding the interpreter.
         arrays = [np.asarray(curve.steps, np.int64) for curve in of_run.values()]
         steps = np.unique(np.concatenate(arrays)).tolist() if arrays else []
-        started_ms = at_ms(row.started_at)
+        started_ms = millis_of(row.started_at)
         curves = [
             _curve(metric, curve if parameters.independent_metrics else curve.among(steps), started_ms)
             for metric, curve in of_run.items()

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from runstream.events.moments import millis_of
 from runstream_protocols.comet.reads.predicates import NAME
 from runstream_protocols.comet.reads.requests import ExperimentRequest
 from runstream_protocols.comet.reads.responses import (
@@ -12,7 +13,6 @@ from runstream_protocols.comet.reads.responses import (
     CometSummaries,
     CometSummary,
     CometTags,
-    at_ms,
     number_text,
     run_context_of,
     step_of,
@@ -45,9 +45,9 @@ def _of_metric(row: Mapping[str, Any]) -> CometSummary:
         value_max=number_text(row["maximum"]),
         value_min=number_text(row["minimum"]),
         value_current=number_text(row["last"]),
-        timestamp_max=at_ms(row["maximum_at"]),
-        timestamp_min=at_ms(row["minimum_at"]),
-        timestamp_current=at_ms(row["last_at"]),
+        timestamp_max=millis_of(row["maximum_at"]),
+        timestamp_min=millis_of(row["minimum_at"]),
+        timestamp_current=millis_of(row["last_at"]),
         run_context_max=context,
         run_context_min=context,
         run_context_current=context,
@@ -68,14 +68,14 @@ async def other_summaries(context: Context, request: web.Request, parameters: Ex
     logged = await _attributes(context, parameters.experiment_key, "other")
     if not row.name:
         return CometSummaries(values=[one for one in logged if one.name != NAME])
-    named = _of_text(NAME, row.name, at_ms(row.created_at))
+    named = _of_text(NAME, row.name, millis_of(row.created_at))
     return CometSummaries(values=[named, *(one for one in logged if one.name != NAME)])
 
 
 async def _attributes(context: Context, run: str, kind: str) -> list[CometSummary]:
     """The newest values of one kind, by name, each as a person would read it: what Comet keeps are texts."""
     found = await context.repositories.attributes.texts_of_run(context.scope, run, kind)
-    return await context.off_loop(lambda: [_of_text(one.name, one.text, at_ms(one.at)) for one in found])
+    return await context.off_loop(lambda: [_of_text(one.name, one.text, millis_of(one.at)) for one in found])
 
 
 def _of_text(name: str, text: str, ms: int) -> CometSummary:

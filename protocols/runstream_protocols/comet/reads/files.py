@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from runstream.events.moments import millis_of
 from runstream_protocols.comet.conventions import (
     LINK,
     MODEL,
@@ -29,7 +30,6 @@ from runstream_protocols.comet.reads.responses import (
     CometAssets,
     CometModel,
     CometModels,
-    at_ms,
 )
 from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.archives import stream_zip
@@ -96,7 +96,7 @@ def _asset(request: web.Request, found: Asset) -> CometAsset:
         type=kind,
         step=found.step,
         run_context=found.context,
-        created_at=at_ms(found.at),
+        created_at=millis_of(found.at),
         link=remote if isinstance(remote, str) else link,
         remote=isinstance(remote, str),
         curl_download=f'curl "{link}" -H "Authorization: $COMET_API_KEY"',

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from aiohttp import web
 
+from runstream.events.moments import millis_of
 from runstream.events.names import project_id
 from runstream.query.literals import ENVIRONMENT_NAMES
 from runstream_protocols.comet.reads.predicates import (
@@ -30,7 +31,6 @@ from runstream_protocols.comet.reads.responses import (
     CometProjects,
     CometVersion,
     CometWorkspaces,
-    at_ms,
 )
 from runstream_protocols.comet.reads.runs import (
     experiments_by_key,
@@ -98,7 +98,7 @@ def _project(found: Project) -> CometProject:
         project_description=found.description,
         workspace_name=found.workspace,
         number_of_experiments=found.runs,
-        last_updated=None if found.updated_at is None else at_ms(found.updated_at),
+        last_updated=None if found.updated_at is None else millis_of(found.updated_at),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from runstream.events.moments import millis_of
 from runstream_protocols.comet.conventions import (
     MODEL_TYPE,
     REMARK_CONFIGURATION,
@@ -40,7 +41,7 @@ from runstream_protocols.comet.reads.requests import (
     VersionRequest,
     WorkspaceRequest,
 )
-from runstream_protocols.comet.reads.responses import CometAsset, CometNotes, at_ms
+from runstream_protocols.comet.reads.responses import CometAsset, CometNotes
 from runstream_protocols.kit.archives import stream_zip
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
@@ -169,7 +170,7 @@ async def history(context: Context, request: web.Request, parameters: HistoryReq
             registry_model_name=model.name,
             registry_model_item_id=registry_item_id(model.artifact, found.ordinal),
             registry_model_item_version=found.version,
-            timestamp=at_ms(change.at),
+            timestamp=millis_of(change.at),
         )
         days.setdefault(f"{change.at:%B} {change.at.day}, {change.at.year}", []).append(response)
     return a.CometModelHistory(**days)
@@ -207,8 +208,8 @@ def _about(model: Registered) -> dict[str, object]:
         "workspace_name": model.workspace,
         "description": model.description,
         "is_public": model.public,
-        "created_at": at_ms(model.created_at),
-        "last_updated": at_ms(model.updated_at),
+        "created_at": millis_of(model.created_at),
+        "last_updated": millis_of(model.updated_at),
         "number_of_versions": model.versions,
     }
 
@@ -236,9 +237,9 @@ def _item(model: Registered, found: Version) -> a.CometModelVersion:
             experiment_model_name=name,
             experiment_key=run,
         ),
-        created_at=at_ms(found.created_at),
-        updated_at=at_ms(found.updated_at),
-        last_updated=at_ms(found.updated_at),
+        created_at=millis_of(found.created_at),
+        updated_at=millis_of(found.updated_at),
+        last_updated=millis_of(found.updated_at),
     )
 
 
@@ -260,7 +261,7 @@ def _asset(request: web.Request, model: Registered, found: Version, file: File) 
         file_size=file.size_bytes,
         type=type_of_asset(MODEL_TYPE),
         step=None,
-        created_at=at_ms(found.created_at),
+        created_at=millis_of(found.created_at),
         link=file.link or link,
         remote=bool(file.link),
         curl_download=f'curl "{link}" -H "Authorization: $COMET_API_KEY"',

@@ -19,6 +19,7 @@ from runstream.events.artifacts import (
     ArtifactVersionUpdated,
 )
 from runstream.events.control import decode_event
+from runstream.events.moments import moment_of
 from runstream_model.artifacts import ArtifactState, VersionState, fold_artifact
 from runstream_protocols.comet.conventions import (
     NO_STATUS,
@@ -30,7 +31,6 @@ from runstream_protocols.comet.conventions import (
 )
 from runstream_protocols.comet.reads.registered import Registered
 from runstream_query.http.context import Context
-from runstream_query.http.past import time_of
 from runstream_query.repositories.events import About
 
 _REMARKS: Final = {
@@ -94,14 +94,14 @@ def _remarks_on(event: ArtifactVersionLogged, ordinal: int) -> list[Change]:
     if event.metadata.get(REMARK_OF) != ordinal:
         return []
     return [
-        Change(action, time_of(event.at_us), after={name: event.metadata[name]})
+        Change(action, moment_of(event.at_us), after={name: event.metadata[name]})
         for name, action in _REMARKS.items()
         if name in event.metadata
     ]
 
 
 def _differences(before: VersionState | None, after: VersionState, at_us: int) -> list[Change]:
-    at = time_of(at_us)
+    at = moment_of(at_us)
     if before is None:
         return [Change("MODEL_VERSION_CREATED", at, comment=after.comment)]
     changes = []

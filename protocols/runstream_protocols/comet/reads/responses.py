@@ -2,7 +2,6 @@
 (simplejson, where it is installed) refuses their bare names."""
 
 import math
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
@@ -12,7 +11,6 @@ from pydantic.alias_generators import to_camel
 from runstream.events.names import NO_STEP
 from runstream_query.answers import Answer, Logged
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: What the client calls the parts of a run (`with experiment.train():`).
 _CONTEXTS: Final = frozenset({"train", "test", "validate"})
 #: Doubles are exact integers up to here.
@@ -26,12 +24,6 @@ class CometResponse(Answer):
 def encode(response: BaseModel) -> bytes:
     """Return the response as UTF-8 JSON."""
     return response.model_dump_json(by_alias=True).encode()
-
-
-def at_ms(moment: datetime) -> int:
-    """Milliseconds since 1970 UTC, rounded down."""
-    delta = moment - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
 
 
 def number_text(value: float) -> str:

@@ -5,10 +5,11 @@ import posixpath
 from collections.abc import Sequence
 from typing import Final
 
+from runstream.events.moments import millis_of
 from runstream.events.names import RUN_ID, project_id
 from runstream_protocols.comet.conventions import SECTION, link_name
 from runstream_protocols.comet.reads.requests import ProjectRequest
-from runstream_protocols.comet.reads.responses import CometExperiment, at_ms
+from runstream_protocols.comet.reads.responses import CometExperiment
 from runstream_query.answers import Project
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.filters.tree import And, Compare, Expression, Field, OneOf, Or
@@ -152,8 +153,8 @@ def outline_of(row: RunRecord) -> RunOutline:
         tags=row.tags,
         archived=row.archived,
         duration_s=row.duration_s,
-        started_ms=at_ms(row.started_at),
-        ended_ms=None if row.ended_at is None else at_ms(row.ended_at),
+        started_ms=millis_of(row.started_at),
+        ended_ms=None if row.ended_at is None else millis_of(row.ended_at),
     )
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from runstream.events.moments import moment_of
 from runstream_model.run_state import RUN_STATES
 from runstream_query.repositories.statements.parameters import Parameters
 
@@ -16,7 +17,6 @@ _READ_FOR_SHOWN: Final = ("status", "started_at", "ended_at")
 #: What a state holds of RUN_COLUMNS.
 STORED_COLUMNS: Final = tuple(column.name for column in RUN_STATES.visible if not column.computed)
 _NEWEST: Final = {column.name: column.newest for column in RUN_STATES.stored}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def shown_state(
     """The status and duration (seconds) of a stored run as they are shown: the same that `run_rows` gives.
     `silent_since` as `silent_runs` says of the run."""
     lost = status == "running" and silent_since is not None
-    now = _EPOCH + timedelta(microseconds=clock.now_us)
+    now = moment_of(clock.now_us)
     end = ended_at or max(started_at, silent_since if lost and silent_since else now)
     duration_us = (end - started_at) // timedelta(microseconds=1)
     return "crashed" if lost else status, duration_us / 1_000_000

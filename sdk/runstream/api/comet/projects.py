@@ -10,10 +10,10 @@ from runstream.api.errors import NotFound
 from runstream.api.guarding import reads_responses
 from runstream.api.parts.projects import ProjectsApi
 from runstream.api.session import Session
-from runstream.api.views.comet_experiment import at_ms
 from runstream.api.views.comet_types import ProjectColumns, ProjectDetails
 from runstream.api.views.projects import Project
 from runstream.errors import Invalid
+from runstream.events.moments import millis_of
 from runstream.events.names import project_id
 from runstream.query import Environment, Metadata, Metric, Other, Parameter, QueryVariable, Tag
 
@@ -107,6 +107,6 @@ def _project_details(project: Project) -> ProjectDetails:
         "projectDescription": project.description,
         "workspaceName": project.workspace,
         "numberOfExperiments": project.runs,
-        "lastUpdated": None if project.updated_at is None else at_ms(project.updated_at),
+        "lastUpdated": None if project.updated_at is None else millis_of(project.updated_at),
         "public": False,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Literal, Protocol, overload
 
 from runstream.api.values import Logged
@@ -17,17 +17,11 @@ from runstream.api.views.comet_types import (
     SystemDetails,
     ValueSummary,
 )
+from runstream.events.moments import millis_of
 from runstream.events.names import project_id
 
 #: The column that brings the path of the program along with a page of runs.
 PROGRAM: Final = "env.command.program"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def at_ms(moment: datetime) -> int:
-    """Milliseconds since 1970 UTC, rounded down."""
-    delta = moment - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
 
 
 class ReadsExperiments(Protocol):
@@ -96,14 +90,14 @@ class CometExperiment:
     @property
     def start_server_timestamp(self) -> int:
         """Milliseconds since 1970 UTC."""
-        return at_ms(self.started_at)
+        return millis_of(self.started_at)
 
     @property
     def end_server_timestamp(self) -> int | None:
         """Milliseconds since 1970 UTC; of a run that fell silent, when it was last heard of; None while it runs."""
         if self.status == "running":
             return None
-        return self.start_server_timestamp + self.duration_millis if self.ended_at is None else at_ms(self.ended_at)
+        return self.start_server_timestamp + self.duration_millis if self.ended_at is None else millis_of(self.ended_at)
 
     @property
     def duration_millis(self) -> int:
