@@ -23,7 +23,7 @@ _ALIVE: Final = b'{"status": "ok"}'
 
 
 def process_registry() -> CollectorRegistry:
-    """A new registry with the process's own figures (memory, CPU, open files, garbage collections)."""
+    """A new registry with the process's own metrics (memory, CPU, open files, garbage collections)."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

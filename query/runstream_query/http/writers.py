@@ -112,8 +112,8 @@ async def _heard_us(log: LogReader | None, part: int, offset: int) -> int | None
     return records[0].at_us if records and records[0].offset == offset else None
 
 
-def _oddest(figures: Iterable[float | None]) -> float | None:
-    return max((figure for figure in figures if figure is not None), key=abs, default=None)
+def _oddest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), key=abs, default=None)
 
 
 ROUTES: Final[Iterable[Route]] = (
