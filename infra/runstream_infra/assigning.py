@@ -24,7 +24,7 @@ class Survey:
     records: Mapping[Place, Record]
 
 
-class Placed(Protocol):
+class Assignment(Protocol):
     """The records of a log that stands still, in their places. Raises what `LogReader.read` raises."""
 
     @property
@@ -37,7 +37,7 @@ class Placed(Protocol):
         """All records from `starts` (the next offset of each partition) on, in order in every partition."""
 
 
-class SamePlaces:
+class SamePartitions:
     """As many partitions: every record keeps its place."""
 
     def __init__(self, log: LogReader, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -65,7 +65,7 @@ class SamePlaces:
             yield chunk
 
 
-class NewPlaces:
+class NewPartitions:
     """Another number of partitions: each record goes where its key falls. Those of a key stay in order, because they
     come from one partition; those of several partitions are taken in the order of the log's clock, so that it runs
     backwards nowhere and every record keeps its time."""

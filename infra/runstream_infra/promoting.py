@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from runstream.events.positions import Positions
-from runstream_infra.assigning import NewPlaces, Placed, SamePlaces, Survey
+from runstream_infra.assigning import CHUNK_BYTES, Assignment, NewPartitions, SamePartitions, Survey
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.copying import CopiedAssets, copy_assets
@@ -29,6 +29,7 @@ from runstream_processors.store.databases import EngineDatabases
 from runstream_processors.store.generations import make_tables
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.resume import commits
+from runstream_processors.store.settings import StoreSettings
 from runstream_processors.worker.loop import Worker
 from runstream_service.assets import AssetError, AssetUnavailable
 from runstream_service.log import LogError, LogReader, LogUnavailable, Record
@@ -37,7 +38,7 @@ from runstream_service.visibility import Progress
 
 #: Nobody waits at the other end: a broker may be away for a minute or two before this gives up and has to be called
 #: again.
-_APPEND_TIMEOUT_S: Final = 120.0
+APPEND_TIMEOUT_S: Final = 120.0
 #: A durable record that does not come within this is a failure.
 _READ_S: Final = 30.0
 #: Hashing reads every row once: 0.7 million a second were measured on two busy cores, 2.5 billion in an hour.
@@ -67,12 +68,12 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class PromoteResult:
-    """`position`: the end of the cluster's log. `same_places`: it is the end of the embedded log as well, and the
+    """`position`: the end of the cluster's log. `same_partitions`: it is the end of the embedded log as well, and the
     hashes include where in the log each row comes from. `replayed`: records that this call wrote, of `records`.
     `tables`: those of the one machine (`live`) and of the cluster (`fresh`)."""
 
     position: Positions
-    same_places: bool
+    same_partitions: bool
     records: int
     replayed: int
     assets: CopiedAssets
@@ -90,15 +91,18 @@ async def promote(
     partitions: int | None = None,
     fold: bool = False,
     patience_s: float = 60.0,
+    chunk_bytes: int = CHUNK_BYTES,
+    append_timeout_s: float = APPEND_TIMEOUT_S,
     on_stage: Callable[[Stage], None] = lambda stage: None,
 ) -> PromoteResult:
     """Copy the assets and the log of a stopped server in `data_dir` into a cluster, and compare the read models.
 
     The topic is made if it is missing; what it holds must be the beginning of the embedded log. It has as many
-    partitions as that, or `partitions` (see `placing.NewPlaces`). The cluster's workers fold; PromoteUnfinished if they
-    make no progress for `patience_s`. With `fold` this process folds as well. The embedded directory is only read,
-    except that its tables are brought up to the end of its log, as any start of the server does. Raises PromoteRefused,
-    PromoteUnfinished.
+    partitions as that, or `partitions` (see `assigning.NewPartitions`). Records are moved `chunk_bytes` at a time, and
+    Kafka has `append_timeout_s` to take them, or its own setting where that is longer. The cluster's workers fold;
+    PromoteUnfinished if they make no progress for `patience_s`. With `fold` this process folds as well. The embedded
+    directory is only read, except that its tables are brought up to the end of its log, as any start of the server
+    does. Raises PromoteRefused, PromoteUnfinished.
     """
     embedded = ServerSettings(data_dir=data_dir)
     if not embedded.log_dir.is_dir():
@@ -107,29 +111,41 @@ async def promote(
         async with AsyncExitStack() as stack:
             log = await asyncio.to_thread(EmbeddedLog.open, embedded.log_dir, partitions=None)
             stack.push_async_callback(log.close)
-            moving = await _open(log, data_dir, settings, partitions or log.partitions, stack)
+            assignment: Assignment = (
+                SamePartitions(log, chunk_bytes)
+                if partitions in (None, log.partitions)
+                else NewPartitions(log, partitions, chunk_bytes)
+            )
+            timeout_s = max(append_timeout_s, settings.kafka.append_timeout_s)
+            kafka = settings.kafka.model_copy(update={"append_timeout_s": timeout_s})
+            moving = await _open(log, assignment, data_dir, kafka, settings.store, stack)
             await moving.check()
             assets = await copy_assets(
                 embedded.assets_dir, settings.open_assets(), lambda done, total: on_stage(Stage("assets", done, total))
             )
             replayed = await moving.replay(on_stage)
             on_stage(Stage("tables of the one machine"))
-            live = await _folded(log, embedded.store_dir, with_places=moving.same_places)
+            live = await _folded(log, embedded.store_dir, with_offsets=moving.same_partitions)
             on_stage(Stage("folding"))
             await (moving.fold() if fold else moving.wait_for_workers(patience_s))
             on_stage(Stage("comparing"))
-            fresh = await table_hashes(moving.store, with_places=moving.same_places)
+            fresh = await table_hashes(moving.store, with_offsets=moving.same_partitions)
             await moving.check_end()
     except (LogUnavailable, StoreUnavailable, AssetUnavailable) as error:
         raise PromoteUnfinished(f"{error}; what was moved stays, run `runstream promote` again") from error
     except (LogError, StoreError, AssetError, OSError) as error:
         raise PromoteRefused(str(error)) from error
     records = sum(moving.ends.values())
-    return PromoteResult(moving.position, moving.same_places, records, replayed, assets, compared(live, fresh))
+    return PromoteResult(moving.position, moving.same_partitions, records, replayed, assets, compared(live, fresh))
 
 
 async def _open(
-    log: EmbeddedLog, data_dir: Path, settings: RoleSettings, partitions: int, stack: AsyncExitStack
+    log: EmbeddedLog,
+    assignment: Assignment,
+    data_dir: Path,
+    kafka: KafkaSettings,
+    store_settings: StoreSettings,
+    stack: AsyncExitStack,
 ) -> "_Moving":
     """Everything that is written to, opened, closed again with `stack`."""
     begins = await log.begin_offsets()
@@ -140,23 +156,20 @@ async def _open(
                 "cluster that folds the rest would hold less than this machine. Restore the older segments from a "
                 "copy; or let this server run on for reading, and begin anew in the cluster"
             )
-    kafka = settings.kafka.model_copy(
-        update={"append_timeout_s": max(_APPEND_TIMEOUT_S, settings.kafka.append_timeout_s)}
-    )
+    partitions = assignment.partitions
     await _check_partitions(partitions, log.partitions, data_dir, kafka)
     writer = KafkaWriter(kafka, partitions)
     stack.push_async_callback(writer.close)
     await writer.start()
     reader = KafkaReader(kafka, partitions)
     stack.push_async_callback(reader.close)
-    patient = settings.store.model_copy(update={"timeout_s": max(_HASH_TIMEOUT_S, settings.store.timeout_s)})
+    patient = store_settings.model_copy(update={"timeout_s": max(_HASH_TIMEOUT_S, store_settings.timeout_s)})
     store = await HttpStore.open(patient)
     stack.push_async_callback(store.close)
-    await make_tables(store, settings.store.engine_profile)
-    placed: Placed = SamePlaces(log) if partitions == log.partitions else NewPlaces(log, partitions)
+    await make_tables(store, store_settings.engine_profile)
     starts = await reader.next_offsets()
     wanted = {(part, offset) for part, end in starts.items() if end for offset in (0, end - 1)}
-    return _Moving(data_dir, placed, await placed.survey(wanted), starts, writer, reader, store, kafka)
+    return _Moving(data_dir, assignment, await assignment.survey(wanted), starts, writer, reader, store, kafka)
 
 
 async def _check_partitions(partitions: int, embedded: int, data_dir: Path, kafka: KafkaSettings) -> None:
@@ -186,7 +199,7 @@ class _Moving:
     offset of each partition of the topic at the beginning."""
 
     data_dir: Path
-    placed: Placed
+    assignment: Assignment
     survey: Survey
     starts: Mapping[int, int]
     writer: KafkaWriter
@@ -203,8 +216,8 @@ class _Moving:
         return self.survey.ends
 
     @property
-    def same_places(self) -> bool:
-        return isinstance(self.placed, SamePlaces)
+    def same_partitions(self) -> bool:
+        return isinstance(self.assignment, SamePartitions)
 
     @property
     def position(self) -> Positions:
@@ -275,7 +288,7 @@ class _Moving:
         total = sum(self.ends.values())
         done = before = sum(self.starts.values())
         on_stage(Stage("records", done, total))
-        async for chunk in self.placed.chunks(self.starts):
+        async for chunk in self.assignment.chunks(self.starts):
             wanted = Positions({record.partition: record.offset for record in chunk})
             try:
                 positions = await self.writer.replay(chunk)
@@ -327,7 +340,7 @@ class _Moving:
             running.result()
 
 
-async def _folded(log: LogReader, directory: Path, *, with_places: bool) -> dict[str, TableHash]:
+async def _folded(log: LogReader, directory: Path, *, with_offsets: bool) -> dict[str, TableHash]:
     """What the embedded tables hold, once they are at the end of their log. Raises PromoteRefused if they are of other
     versions than a cluster folds."""
     databases = await EngineDatabases.open(directory)
@@ -341,6 +354,6 @@ async def _folded(log: LogReader, directory: Path, *, with_places: bool) -> dict
             )
         with databases.using(None) as store:
             await rebuild(log, store, versions=versions)
-            return await table_hashes(store, with_places=with_places)
+            return await table_hashes(store, with_offsets=with_offsets)
     finally:
         await databases.close()

@@ -47,10 +47,10 @@ def compared(live: Mapping[str, TableHash], fresh: Mapping[str, TableHash]) -> t
     return tuple(ComparedTable(table, live[table], fresh[table]) for table in live)
 
 
-async def table_hashes(store: StoreReader, *, with_places: bool = True) -> dict[str, TableHash]:
+async def table_hashes(store: StoreReader, *, with_offsets: bool = True) -> dict[str, TableHash]:
     """The hash of every read model. Reads all of it. Without places the partitions and offsets that rows come from
     are left out, for logs of different shape. Raises StoreUnavailable."""
-    columns = "*" if with_places else "* EXCEPT (part, offset)"
+    columns = "*" if with_offsets else "* EXCEPT (part, offset)"
     hashes = {}
     for table in COMPARED:
         # A sum of 128-bit hashes counts a doubled row, which an exclusive or would cancel.

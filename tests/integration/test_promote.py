@@ -25,8 +25,6 @@ from recorded import Recorded, recorded
 from served import Server, Trainers
 from trainer_child import step_of, values_of
 
-from runstream_infra import promoting
-from runstream_infra.assigning import SamePlaces
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.promoting import PromoteRefused, PromoteUnfinished, Stage, promote
 from runstream_ingest.log.embedded import EmbeddedLog
@@ -41,11 +39,9 @@ ASSETS = [b"first" * 1000, b"second", b""]
 KILLED = """
 import asyncio, os, signal, sys, threading
 from pathlib import Path
-from runstream_infra import placing, promoting
+from runstream_infra import promoting
 from runstream_infra.cluster.settings import RoleSettings
 
-for placed in (placing.SamePlaces, placing.NewPlaces):
-    placed.__init__.__defaults__ = (2_000,)
 at, after_s, partitions, seen = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), 0
 
 def die():
@@ -58,7 +54,9 @@ def on_stage(stage):
         die() if not after_s else threading.Timer(after_s, die).start()
 
 settings = RoleSettings.from_environment()
-moving = promoting.promote(Path(sys.argv[1]), settings, partitions=partitions, fold=True, on_stage=on_stage)
+moving = promoting.promote(
+    Path(sys.argv[1]), settings, partitions=partitions, fold=True, chunk_bytes=2_000, on_stage=on_stage
+)
 print(asyncio.run(moving).equal, flush=True)
 """
 
@@ -205,7 +203,7 @@ async def test_a_log_of_one_partition_spreads_over_many(tmp_path: Path, target: 
     assert found == placed([records], 4)
     assert sum(map(bool, found)) > 1, "all of it is in one partition: this shows nothing"
     again = await promote(data, target.settings, partitions=4)
-    assert (again.equal, again.replayed, again.same_places) == (True, 0, False)
+    assert (again.equal, again.replayed, again.same_partitions) == (True, 0, False)
 
 
 async def test_workers_that_are_missing_are_asked_for(tmp_path: Path, target: Target) -> None:
@@ -215,13 +213,9 @@ async def test_workers_that_are_missing_are_asked_for(tmp_path: Path, target: Ta
     assert (await promote(data, target.settings, fold=True)).equal
 
 
-async def test_a_broker_that_dies_leaves_the_rest_for_the_next_call(
-    tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_broker_that_dies_leaves_the_rest_for_the_next_call(tmp_path: Path, target: Target) -> None:
     data = await made(tmp_path / "one", recorded(16, runs=3, frames=100))
     records = await embedded_records(data)
-    monkeypatch.setattr(promoting, "_APPEND_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(SamePlaces.__init__, "__defaults__", (2_000,))
     with real_kafka.new_cluster(tmp_path / "kafka", 1) as kafka:
         own = target.with_(
             RUNSTREAM_KAFKA_BOOTSTRAP=kafka.bootstrap,
@@ -234,7 +228,7 @@ async def test_a_broker_that_dies_leaves_the_rest_for_the_next_call(
                 kafka.kill_node(0)
 
         with pytest.raises(PromoteUnfinished, match=r"Kafka.*what was moved stays, run `runstream promote` again"):
-            await promote(data, own.settings, fold=True, on_stage=on_stage)
+            await promote(data, own.settings, fold=True, chunk_bytes=2_000, append_timeout_s=1.0, on_stage=on_stage)
         await asyncio.to_thread(kafka.start_node, 0)
         result = await promote(data, own.settings, fold=True)
         assert result.equal

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream.events.positions import Positions
-from runstream_infra.assigning import NewPlaces, Placed, SamePlaces
+from runstream_infra.assigning import Assignment, NewPartitions, SamePartitions
 from runstream_service.log import Record
 
 PARTITIONS = st.integers(1, 5)
@@ -56,9 +56,9 @@ def logs(draw: st.DrawFn) -> StillLog:
     return StillLog(records)
 
 
-async def all_of(placed: Placed, starts: Mapping[int, int]) -> list[list[Record]]:
-    found: list[list[Record]] = [[] for _ in range(placed.partitions)]
-    async for chunk in placed.chunks(starts):
+async def all_of(assignment: Assignment, starts: Mapping[int, int]) -> list[list[Record]]:
+    found: list[list[Record]] = [[] for _ in range(assignment.partitions)]
+    async for chunk in assignment.chunks(starts):
         assert chunk
         for record in chunk:
             found[record.partition].append(record)
@@ -71,8 +71,8 @@ async def test_every_record_has_one_place(
     log: StillLog, partitions: int, chunk_bytes: int, data: st.DataObject
 ) -> None:
     same = partitions == log.partitions
-    placed: Placed = SamePlaces(log, chunk_bytes) if same else NewPlaces(log, partitions, chunk_bytes)
-    found = await all_of(placed, {})
+    assignment: Assignment = SamePartitions(log, chunk_bytes) if same else NewPartitions(log, partitions, chunk_bytes)
+    found = await all_of(assignment, {})
     for part, records in enumerate(found):
         assert [record.offset for record in records] == list(range(len(records)))
         assert all(zlib.crc32(record.key) % partitions == part for record in records)
@@ -84,8 +84,8 @@ async def test_every_record_has_one_place(
     assert sum(map(len, found)) == sum(map(len, log.records))
     # From wherever an earlier call ended, the rest and nothing else.
     starts = {part: data.draw(st.integers(0, len(records))) for part, records in enumerate(found)}
-    assert await all_of(placed, starts) == [records[starts[part] :] for part, records in enumerate(found)]
-    survey = await placed.survey({(part, offset) for part in range(partitions) for offset in (0, 3, 10**6)})
+    assert await all_of(assignment, starts) == [records[starts[part] :] for part, records in enumerate(found)]
+    survey = await assignment.survey({(part, offset) for part in range(partitions) for offset in (0, 3, 10**6)})
     assert survey.ends == {part: len(records) for part, records in enumerate(found)}
     there = {(part, offset) for part, records in enumerate(found) for offset in (0, 3) if offset < len(records)}
     assert survey.records == {(part, offset): found[part][offset] for part, offset in there}

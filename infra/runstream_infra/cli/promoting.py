@@ -81,7 +81,7 @@ def _show(result: "PromoteResult", data_dir: Path, output: Output) -> None:
             {
                 "equal": result.equal,
                 "position": str(result.position),
-                "same_places": result.same_places,
+                "same_places": result.same_partitions,
                 "records": result.records,
                 "replayed": result.replayed,
                 "assets": asdict(result.assets),
@@ -94,7 +94,7 @@ def _show(result: "PromoteResult", data_dir: Path, output: Output) -> None:
         f"{result.replayed:,} of {result.records:,} records and {result.assets.copied:,} of {result.assets.found:,} "
         "assets were moved now; the others were there already."
     )
-    logs = "both logs" if result.same_places else "the cluster's log, places in the log apart"
+    logs = "both logs" if result.same_partitions else "the cluster's log, places in the log apart"
     show_verdict(f"Up to position {str(result.position) or 'nothing'} of {logs}", result.equal, output)
     if result.equal:
         output.note("next: send clients to the cluster's gateways (RUNSTREAM_URL); docs/promote.md says how")
