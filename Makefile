@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit; done; echo python3)
 KILLS ?= 200
 SEEDS ?= 100000
-# Cases of `make fuzz`, and what they are made of; ONLY names targets (tests/fuzz), AT one case.
+# Cases of `make fuzz`, and what they are made of; ONLY names targets (tests/fuzzing), AT one case.
 N ?= 100000
 SEED ?= 1
 ONLY ?=
@@ -76,7 +76,7 @@ properties:
 
 fuzz:
 	@$(VENV_DEV)
-	PYTHONPATH=tests/fuzz:tests/faults:tests/integration/query_api $(BIN)/python -m fuzzing --n $(N) --seed $(SEED) --jobs $(JOBS) \
+	PYTHONPATH=tests $(BIN)/python -m fuzzing --n $(N) --seed $(SEED) --jobs $(JOBS) \
 		--only "$(ONLY)" $(if $(AT),--at $(AT))
 
 bench:

@@ -32,7 +32,7 @@ LONG_FILES = (
     "faults/test_sender_kills.py",
     "integration/test_panels.py",
     "integration/test_dev_clickhouse.py",
-    "fuzz/test_fuzz_slice.py",
+    "fuzzing/test_fuzz_slice.py",
     "property/test_rival_workers.py",
     "unit/sdk/test_processes.py",
     "faults/test_hostile_records.py",

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-import real_kafka
 
+from kit.servers import real_kafka
 from runstream.events import limits
 from runstream.events.positions import Positions
 from runstream_ingest.log.embedded import EmbeddedLog

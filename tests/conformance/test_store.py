@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from dev_server import DevServer
 
+from kit.servers.dev_clickhouse import DevServer
 from runstream_model.columns import Coded, Constant
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.http import HttpStore

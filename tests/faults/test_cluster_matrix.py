@@ -20,16 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from cluster_check import Load, Row, begin, checked, folded
-from cluster_load import CellTrainers, FrameLoad, KilledTrainers
-from cluster_processes import SESSION_S, Cluster, DyingWorkers, end, status_of, wait_for, wait_while_moving
-from cluster_table import table_of
-from dev_server import DevServer
-from proxy import FaultyProxy
-from real_kafka import need_kafka
-from test_sender_kills import await_sender, kill_sender
-from test_worker_kills import STEPS
 
+from kit.children.worker import STEPS
+from kit.cluster.check import Load, Row, begin, checked, folded
+from kit.cluster.load import CellTrainers, FrameLoad, KilledTrainers
+from kit.cluster.processes import SESSION_S, Cluster, DyingWorkers, end, status_of, wait_for, wait_while_moving
+from kit.cluster.table import table_of
+from kit.sending.kills import await_sender, kill_sender
+from kit.servers.dev_clickhouse import DevServer
+from kit.servers.proxy import FaultyProxy
+from kit.servers.real_kafka import need_kafka
 from runstream.sender.sync import sync
 from runstream_processors.worker.folding import COMMIT
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from served import Server, Trainers, check, rebuild_is_equal, wait_until_visible
 
+from kit.servers.embedded import Server, Trainers, check, rebuild_is_equal, wait_until_visible
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import column_names, encode_rows

@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from comet_gateway import AT_MS, KEY, Everything, Log, LogLookup, Served
 from prometheus_client import CollectorRegistry
 
+from kit.comet.gateway import AT_MS, KEY, Everything, Log, LogLookup, Served
 from runstream.events.frame import encode_frame
 from runstream.events.positions import Positions
 from runstream_ingest.assets import LocalAssets

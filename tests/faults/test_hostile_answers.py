@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from channel_bench import OURS, Bench, acknowledged, problem
-from hostile_server import HostileServer, response
-from spool_maker import SpoolMaker
 
+from kit.hostile.server import HostileServer, response
+from kit.sending.channel_bench import OURS, Bench, acknowledged, problem
+from kit.sending.spool_maker import SpoolMaker
 from runstream.sender.transport import Answer, HttpTransport
 from runstream.spool.format import Acked
 from runstream.spool.reader import SpoolReader

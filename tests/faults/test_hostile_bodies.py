@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comet_gateway import AT_MS, KEY, Log, Served, serving
-from loop_clock import longest_callback, unit_s
 
+from kit.comet.gateway import AT_MS, KEY, Log, Served, serving
+from kit.servers.loop_clock import longest_callback, unit_s
 from runstream.events.frame import heartbeat
 from runstream_ingest.gateway import GatewaySettings
 

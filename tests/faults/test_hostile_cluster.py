@@ -24,12 +24,13 @@ import lz4.block
 import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
-from cluster_processes import FOLDER, Cluster, status_of, wait_for
-from hostile_clients import crowd, is_closed, opened, received, rss_bytes, trickled_until_all_closed, until
-from real_kafka import need_kafka
-from test_hostile_frames import HOSTILE, NO_EVENTS, hand_made, of_writer
-from test_hostile_records import point, poison, started, writer_of
 
+from kit.cluster.processes import Cluster, status_of, wait_for
+from kit.hostile import POISONED
+from kit.hostile.clients import crowd, is_closed, opened, received, rss_bytes, trickled_until_all_closed, until
+from kit.hostile.frames import HOSTILE, NO_EVENTS, hand_made, of_writer
+from kit.hostile.records import point, poison, started, writer_of
+from kit.servers.real_kafka import need_kafka
 from runstream.api import API, Curve
 from runstream.errors import RunstreamError
 from runstream.events.frame import GROUP, LZ4, RAGGED, encode_frame, encode_rows
@@ -59,7 +60,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     need_kafka()
     options = ("--workers", "2", "--gateways", "2", "--queries", "1", "--partitions", str(PARTITIONS))
     keys = ("--api-key", KEY, "--api-key", f"{READER}:read")
-    poisoned = {"RUNSTREAM_TEST_POISON": "1", "PYTHONPATH": str(FOLDER / "poisoned")}
+    poisoned = {"RUNSTREAM_TEST_POISON": "1", "PYTHONPATH": str(POISONED)}
     directory = tmp_path_factory.mktemp("hostile") / "cluster"
     with Cluster(directory, *options, *keys, environment=SHORT | poisoned) as started:
         yield started

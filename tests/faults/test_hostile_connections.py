@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile_clients import (
+
+from kit.hostile.clients import (
     GoodClient,
     allow_files,
     crowd,
@@ -22,8 +23,7 @@ from hostile_clients import (
     trickled_until_closed,
     until,
 )
-from served import Server
-
+from kit.servers.embedded import Server
 from runstream.events import frame
 from runstream.events.control import RunStarted, encode_event
 

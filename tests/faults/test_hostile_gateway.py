@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from collector import Collector
-from hostile_server import Face, HostileServer, Request, response
-from spool_maker import SpoolMaker, writer_info
 
+from kit.hostile.server import Face, HostileServer, Request, response
+from kit.sending.collector import Collector
+from kit.sending.spool_maker import SpoolMaker, writer_info
 from runstream.api import API, Asset, ServerFailed, ServerUnreachable
 from runstream.api import transport as api_transport
 from runstream.api.transport import Transport

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from comet_gateway import KEY, Log, Served, form_of, serving
 
+from kit.comet.gateway import KEY, Log, Served, form_of, serving
 from runstream.events.control import AssetLogged
 from runstream_ingest.assets import LocalAssets, local
 

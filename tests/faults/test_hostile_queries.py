@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loop_clock import longest_units
-from reading import LONG_S, Reads, open_reads, query_rows
 
+from kit.query import tables
+from kit.query.reading import LONG_S, Reads, open_reads
+from kit.servers.loop_clock import longest_units
 from runstream_query import QuerySettings
 from runstream_query.repositories.cursors import Cursor
 from runstream_service.store import QueryClass
 
-attribute, run, summary = query_rows.attribute, query_rows.run, query_rows.summary
+attribute, run, summary = tables.attribute, tables.run, tables.summary
 
 HEAVY_QUEUE = 4
 HEAVY_SLOTS = 2
@@ -45,10 +46,10 @@ async def reads(tmp_path: Path) -> AsyncIterator[Reads]:
 async def fill(reads: Reads, runs: int = 3, metrics: int = 2, points: int = 200) -> None:
     store = reads.store.store
     names = [f"r{n:03}" for n in range(runs)]
-    await query_rows.insert(store, "run_states", [run(name) for name in names])
+    await tables.insert(store, "run_states", [run(name) for name in names])
     for name in names:
         for metric in range(metrics):
-            await query_rows.insert_points(store, name, f"m{metric}", np.arange(points), np.arange(points) * 1.0)
+            await tables.insert_points(store, name, f"m{metric}", np.arange(points), np.arange(points) * 1.0)
     reads.advance(1)
 
 
@@ -60,7 +61,7 @@ async def test_runs_with_long_texts_keep_nobody_from_the_list(tmp_path: Path) ->
     async with open_reads(tmp_path, settings) as reads:
         names = [f"r{n:02}" for n in range(40)]
         rows = [run(name, notes="n" * 20_000 if name > "r09" else "") for name in names]
-        await query_rows.insert(reads.store.store, "run_states", rows)
+        await tables.insert(reads.store.store, "run_states", rows)
         reads.advance(1)
         for asked in ({}, {"sort": "name"}, {"filter": 'name startswith "r"'}):
             found: list[str] = []
@@ -82,7 +83,7 @@ async def test_projects_with_long_texts_keep_nobody_from_the_lists(tmp_path: Pat
             | {"workspace": "w", "project": f"p{n}", "description": "d" * (20_000 if n else 3), "notes": "n" * 900 * n}
             for n in range(20)
         ]
-        await query_rows.insert(reads.store.store, "project_states", rows)
+        await tables.insert(reads.store.store, "project_states", rows)
         reads.advance(1)
         projects = {one["project"]: one for one in (await reads.get("/api/v1/projects"))["projects"]}
         assert (await reads.get("/api/v1/workspaces"))["workspaces"] == [{"workspace": "w", "projects": 20, "runs": 0}]
@@ -198,8 +199,8 @@ async def test_an_answer_that_is_too_large_is_told(
     async with open_reads(tmp_path, QuerySettings(**LIMITS)) as reads:
         await fill(reads, runs=3, metrics=20, points=80)
         more = [run(f"more-{n}") for n in range(40)]
-        await query_rows.insert(reads.store.store, "run_states", more)
-        await query_rows.insert(reads.store.store, "summary_states", [summary("r000", f"other{n}") for n in range(60)])
+        await tables.insert(reads.store.store, "run_states", more)
+        await tables.insert(reads.store.store, "summary_states", [summary("r000", f"other{n}") for n in range(60)])
         problem = await reads.post(path, body, 422)
         assert problem["type"].endswith("query-limit")
         assert (problem["limit"], problem["value"]) == (setting, LIMITS[setting])
@@ -216,13 +217,13 @@ async def test_a_run_with_many_events_has_a_past_that_ends(tmp_path: Path) -> No
                 "offset": n,
                 "writer": "0" * 32,
                 "seq": n,
-                "at": query_rows.NOW_US,
+                "at": tables.NOW_US,
                 "type": "tags_changed",
                 "body": json.dumps({"type": "tags_changed"}),
             }
             for n in range(LIMITS["max_past_events"] + 1)
         ]
-        await query_rows.insert(reads.store.store, "events", events)
+        await tables.insert(reads.store.store, "events", events)
         reads.advance(50)
         problem = await reads.get("/api/v1/runs/r000", 422, as_of="0:50")
         assert problem["limit"] == "max_past_events"
@@ -316,14 +317,14 @@ async def test_a_large_answer_does_not_stop_the_loop(
 ) -> None:
     store = reads.store.store
     names = [f"r{n:03}" for n in range(100)] + ["wide", "long"]
-    await query_rows.insert(store, "run_states", [run(name) for name in names])
+    await tables.insert(store, "run_states", [run(name) for name in names])
     rows = [summary(name, f"metric-{n}") for name in names[:100] for n in range(100)]
     rows += [summary("wide", f"wide-{n}") for n in range(10_000)]
-    await query_rows.insert(store, "summary_states", rows)
+    await tables.insert(store, "summary_states", rows)
     values = [attribute("wide", f"p{n}", "x" * 200) for n in range(10_000)]
     values += [attribute(name, f"p{n}", n) for name in names[:100] for n in range(50)]
-    await query_rows.insert(store, "attribute_states", values)
-    await query_rows.insert_points(store, "long", "m", np.arange(100_000), np.arange(100_000) * 0.1)
+    await tables.insert(store, "attribute_states", values)
+    await tables.insert_points(store, "long", "m", np.arange(100_000), np.arange(100_000) * 0.1)
     reads.advance(1)
 
     async def answered() -> None:

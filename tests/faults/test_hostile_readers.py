@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from hostile_clients import GENEROUS_S, problem_in
 
+from kit.hostile.clients import GENEROUS_S, problem_in
 from runstream_infra.cluster.front import Front
 from runstream_infra.limits import Limits
 from runstream_infra.listening import guarded_runner, listen

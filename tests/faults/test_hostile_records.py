@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import random
-import struct
 import time
 import urllib.error
 import urllib.request
@@ -14,35 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import FOLDER, Server
 
-from runstream.events.control import OthersLogged, RunStarted, encode_event
-from runstream.events.frame import encode_events, encode_frame, encode_rows
+from kit.hostile import POISONED
+from kit.hostile.records import point, poison, started
+from kit.servers.embedded import Server
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.worker.marks import CrashMark
 
 GOOD = 60
 #: `make faults KILLS=1000` runs it longer.
 KILLS = max(5, int(os.environ.get("RUNSTREAM_KILLS", "0")))
-
-
-def started(run: str) -> bytes:
-    body = encode_event(RunStarted(at_us=1, workspace="w", project="p"))
-    return encode_frame(writer_of(run), run, 0, 1, encode_events([(0, body)]))
-
-
-def point(run: str, seq: int) -> bytes:
-    group = encode_rows(b"loss", 1, struct.pack("<qqd", seq, 10**18 + seq, float(seq)), 0)
-    return encode_frame(writer_of(run), run, seq, seq + 1, b"", [group])
-
-
-def poison(run: str, kind: str) -> bytes:
-    body = encode_event(OthersLogged(at_us=1, values={"note": f"POISON-{kind}"}))
-    return encode_frame(writer_of(run), run, 0, 1, encode_events([(0, body)]))
-
-
-def writer_of(run: str) -> str:
-    return run.encode().hex().ljust(32, "0")[:32]
 
 
 def send(server: Server, *frames: bytes) -> dict[str, Any]:
@@ -83,7 +63,7 @@ def wait_for_good(server: Server, run: str) -> None:
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("RUNSTREAM_TEST_POISON", "1")
-    monkeypatch.setenv("PYTHONPATH", str(FOLDER / "poisoned"))
+    monkeypatch.setenv("PYTHONPATH", str(POISONED))
     data = tmp_path / "data"
     data.mkdir()
     return data

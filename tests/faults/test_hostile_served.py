@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Server
 
+from kit.servers.embedded import Server
 from runstream.events.frame import encode_frame
 
 ZEROS = gzip.compress(b"[" + b"0," * 1_999_990 + b"0]")

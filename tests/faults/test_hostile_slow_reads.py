@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from reading import LONG_S, Reads, open_reads, query_rows
 
+from kit.query import tables
+from kit.query.reading import LONG_S, Reads, open_reads
 from runstream_ingest.assets.local import LocalAssets
 from runstream_query import QuerySettings
 from runstream_query.http.series import ARROW
@@ -25,8 +26,8 @@ BODY = json.dumps({"runs": ["long"], "metrics": ["m"]}).encode()
 
 async def with_long_curve(reads: Reads, points: int = POINTS) -> None:
     store = reads.store.store
-    await query_rows.insert(store, "run_states", [query_rows.run("long")])
-    await query_rows.insert_points(store, "long", "m", np.arange(points), np.arange(points) * 0.5)
+    await tables.insert(store, "run_states", [tables.run("long")])
+    await tables.insert_points(store, "long", "m", np.arange(points), np.arange(points) * 0.5)
     reads.advance(1)
 
 
@@ -137,13 +138,13 @@ async def test_a_curve_in_pieces_has_each_point_once(tmp_path: Path, seed: int) 
     chance = np.random.default_rng(seed)
     count = 4_000
     steps = np.sort(chance.integers(-3, [5, 400, 2, 5000][seed], count))
-    at_us = query_rows.NOW_US + chance.integers(0, [2, 3, 1, 10][seed], count)
+    at_us = tables.NOW_US + chance.integers(0, [2, 3, 1, 10][seed], count)
     values = chance.integers(0, 3, count) * 1.0
     settings = QuerySettings(points_per_read=[97, 1000, 333, 4000][seed])
     async with open_reads(tmp_path, settings) as reads:
         store = reads.store.store
-        await query_rows.insert(store, "run_states", [query_rows.run("long")])
-        await query_rows.insert_points(store, "long", "m", steps, values, at_us=at_us)
+        await tables.insert(store, "run_states", [tables.run("long")])
+        await tables.insert_points(store, "long", "m", steps, values, at_us=at_us)
         reads.advance(1)
         table = await arrow(reads)
         found = sorted(
@@ -210,15 +211,15 @@ async def test_a_large_file_is_never_whole_in_memory(tmp_path: Path, path: str) 
     sha256 = hashlib.sha256(b"").hexdigest()
     async with open_reads(tmp_path, QuerySettings(stream_write_s=1.0), assets) as reads:
         store = reads.store.store
-        await query_rows.insert(store, "run_states", [query_rows.run("a")])
+        await tables.insert(store, "run_states", [tables.run("a")])
         rows = [
-            query_rows.asset("a", "s1", "program.py", sha256, size_bytes, kind="source_code"),
-            query_rows.asset("a", "comet-html-1", "page", sha256, size_bytes),
-            query_rows.asset("a", "comet-graph", "graph", sha256, size_bytes),
-            query_rows.asset("a", "d1", "git.diff", sha256, size_bytes),
-            query_rows.asset("a", "m1", "big/weights", sha256, size_bytes, kind="model"),
+            tables.asset("a", "s1", "program.py", sha256, size_bytes, kind="source_code"),
+            tables.asset("a", "comet-html-1", "page", sha256, size_bytes),
+            tables.asset("a", "comet-graph", "graph", sha256, size_bytes),
+            tables.asset("a", "d1", "git.diff", sha256, size_bytes),
+            tables.asset("a", "m1", "big/weights", sha256, size_bytes, kind="model"),
         ]
-        await query_rows.insert(store, "asset_states", rows)
+        await tables.insert(store, "asset_states", rows)
         query = "experimentKey=a&assetId=s1&modelName=big"
         head = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         request = f"GET /api/rest/v2/experiment/{path}?{query} {head}".encode()
@@ -252,7 +253,7 @@ async def data_lines(reader: asyncio.StreamReader, wanted: bytes) -> bytes:
 async def test_any_number_of_live_streams_asks_the_store_once(tmp_path: Path) -> None:
     async def statements(streams: int, folder: Path) -> int:
         async with open_reads(folder, QuerySettings(live_tick_s=0.01, live_heartbeat_s=600)) as reads:
-            await query_rows.insert(reads.store.store, "run_states", [query_rows.run("a")])
+            await tables.insert(reads.store.store, "run_states", [tables.run("a")])
             reads.advance(1)
             opened = [stopped_reader(reads, LIVE) for _ in range(streams)]
             readers = [await one.__aenter__() for one in opened]
@@ -260,8 +261,8 @@ async def test_any_number_of_live_streams_asks_the_store_once(tmp_path: Path) ->
                 await data_lines(reader, b"id: 0:1\n")
             before = len(reads.store.asked)
             for offset in range(2, 8):
-                await query_rows.insert(
-                    reads.store.store, "run_states", [query_rows.run("a", name=f"name-{offset}", offset=offset)]
+                await tables.insert(
+                    reads.store.store, "run_states", [tables.run("a", name=f"name-{offset}", offset=offset)]
                 )
                 reads.advance(offset)
                 for reader in readers:
@@ -281,14 +282,14 @@ def live_settings(write_s: float) -> QuerySettings:
 
 async def change(reads: Reads, offset: int) -> None:
     """400 kB: twenty of them are more than the connection's buffers and the feed keep."""
-    changed = query_rows.run("a", name=f"name-{offset}", notes="x" * 400_000, offset=offset)
-    await query_rows.insert(reads.store.store, "run_states", [changed])
+    changed = tables.run("a", name=f"name-{offset}", notes="x" * 400_000, offset=offset)
+    await tables.insert(reads.store.store, "run_states", [changed])
     reads.advance(offset)
 
 
 async def test_a_slow_live_reader_is_told_the_newest_state(tmp_path: Path) -> None:
     async with open_reads(tmp_path, live_settings(600)) as reads:
-        await query_rows.insert(reads.store.store, "run_states", [query_rows.run("a")])
+        await tables.insert(reads.store.store, "run_states", [tables.run("a")])
         reads.advance(1)
         async with stopped_reader(reads, LIVE) as slow, stopped_reader(reads, LIVE) as good:
             for reader in (slow, good):
@@ -305,7 +306,7 @@ async def test_a_slow_live_reader_is_told_the_newest_state(tmp_path: Path) -> No
 
 async def test_a_stopped_live_reader_is_disconnected_and_others_go_on(tmp_path: Path) -> None:
     async with open_reads(tmp_path, live_settings(0.5)) as reads:
-        await query_rows.insert(reads.store.store, "run_states", [query_rows.run("a")])
+        await tables.insert(reads.store.store, "run_states", [tables.run("a")])
         reads.advance(1)
         async with stopped_reader(reads, LIVE) as stopped:
             offset = 1

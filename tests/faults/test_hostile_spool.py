@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collector import Collector
-from spool_maker import SpoolMaker, writer_info
 
 import runstream as rs
+from kit.sending.collector import Collector
+from kit.sending.spool_maker import SpoolMaker, writer_info
 from runstream.errors import Unusable
 from runstream.private import NotPrivate, make_root, open_own, read_own
 from runstream.sender.retarget import retarget_moved

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from largest_requests import LARGEST, RUN, Sent, route_key
-from loop_stretches import Stretches, reference_s
 
+from kit.hostile.largest_requests import LARGEST, RUN, Sent, route_key
+from kit.servers.loop_stretches import Stretches, reference_s
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_events, encode_frame
 from runstream_infra.embedded import application, open_parts

@@ -3,8 +3,8 @@
 import time
 from pathlib import Path
 
-from proxy import FaultyProxy
-from served import Server, Trainers, check, rebuild_is_equal, wait_until_visible
+from kit.servers.embedded import Server, Trainers, check, rebuild_is_equal, wait_until_visible
+from kit.servers.proxy import FaultyProxy
 
 
 def test_a_faulty_network_loses_and_doubles_nothing(tmp_path: Path) -> None:

@@ -4,8 +4,17 @@ generation or the new one, whole, and in the end every value is there once."""
 from pathlib import Path
 
 import pytest
-from served import Rows, Server, Trainers, check, rebuild_is_equal, stored, wait_until_logged, wait_until_visible
 
+from kit.servers.embedded import (
+    Rows,
+    Server,
+    Trainers,
+    check,
+    rebuild_is_equal,
+    stored,
+    wait_until_logged,
+    wait_until_visible,
+)
 from runstream_processors.generations import CURRENT, Versions
 
 #: What the process dies of, in the order of the steps, in two builds one behind the other: a switch that is recorded is

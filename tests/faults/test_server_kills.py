@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from served import Server, Trainers, check, rebuild_is_equal, wait_until_visible
+
+from kit.servers.embedded import Server, Trainers, check, rebuild_is_equal, wait_until_visible
 
 #: Random kills, and kills at renames, of the default run. `make faults KILLS=1000` runs it longer.
 KILLS = max(20, int(os.environ.get("RUNSTREAM_KILLS", "0")))

@@ -5,23 +5,19 @@ import os
 import random
 import struct
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import Recorded, recorded
 
+from kit import children
+from kit.children.worker import STEPS
+from kit.recorded.seeded import Recorded, recorded
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.rebuild import TableHash, rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.worker.folding import APPENDED, COMMIT, POINTS, STATES, SUMMARIES
 
-CHILD = Path(__file__).with_name("worker_child.py")
-TABLES = (POINTS, SUMMARIES, *APPENDED, *STATES, COMMIT)
-#: Every place between two writes at which a process can die.
-STEPS = ("resumed", *(f"{side} {table}" for table in TABLES for side in ("before", "after")))
 NEVER = "never"
 #: Logs that are folded under kills at every step; `make faults KILLS=1000` walks through more of them.
 ROUNDS = max(1, int(os.environ.get("RUNSTREAM_KILLS", "0")) // len(STEPS))
@@ -38,8 +34,8 @@ def fill_log(directory: Path, facts: Recorded) -> None:
 
 def work(directory: Path, kill_at: str, *options: str) -> str:
     """Run a worker that dies when it first comes to a step; what it printed last."""
-    command = [sys.executable, str(CHILD), str(directory), kill_at, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    command = children.command("children.worker", directory, kill_at, *options)
+    done = subprocess.run(command, env=children.environment(), capture_output=True, text=True, timeout=120, check=False)
     assert "DONE" in done.stdout or "KILLED" in done.stdout, done.stderr
     return done.stdout.split("\n")[-2]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from add_golden import HERE, VERSION, missing
-from golden_events import EVENTS
-from golden_frames import contents, frames
-from golden_states import ARTIFACT_STATE, GROUPED_RUN_STATE, RUN_STATE
 
+from kit.golden.events import EVENTS
+from kit.golden.files import HERE, VERSION, missing
+from kit.golden.frames import contents, frames
+from kit.golden.states import ARTIFACT_STATE, GROUPED_RUN_STATE, RUN_STATE
 from runstream.events.control import EVENT_TYPES, decode_event, encode_event
 from runstream.events.frame import LZ4, RAGGED, RAGGED_EPOCHS, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
 from runstream.events.upcast import UPCASTS, upcast
@@ -45,7 +45,7 @@ def expectation(path: Path) -> dict[str, Any]:
 
 
 def test_nothing_is_missing() -> None:
-    assert [str(path.relative_to(HERE)) for path in missing()] == [], "run tests/golden/add_golden.py"
+    assert [str(path.relative_to(HERE)) for path in missing()] == [], "run PYTHONPATH=tests python -m kit.golden.files"
 
 
 @pytest.mark.parametrize("path", EVENT_FILES, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
@@ -68,7 +68,7 @@ def test_an_event_is_encoded_to_the_same_bytes(name: str) -> None:
 def test_every_field_of_every_event_is_in_a_golden_file(tag: str) -> None:
     files = [path for path in EVENT_FILES if path.stem.partition("-")[0] == tag]
     written = {name for path in files for name in json.loads(path.read_bytes())}
-    assert set(EVENT_TYPES[tag].model_fields) - written == set(), "add it to golden_events.py, run add_golden.py"
+    assert set(EVENT_TYPES[tag].model_fields) - written == set(), "add it to kit/golden/events.py, run kit.golden.files"
 
 
 def test_every_golden_event_is_known_or_upcast() -> None:

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import query_rows
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from query_service import CountingStore, Service
 
+from kit.query import tables
+from kit.query.service import CountingStore, Service
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store.chdb import ChdbStore
@@ -20,7 +20,7 @@ from runstream_service.problems import problem_middleware
 
 @pytest.fixture(scope="module")
 def module_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbStore]:
-    store = query_rows.open_store(tmp_path_factory.mktemp("store"))
+    store = tables.open_store(tmp_path_factory.mktemp("store"))
     yield store
     asyncio.run(store.close())
 
@@ -32,7 +32,7 @@ def settings() -> QuerySettings:
 
 @pytest.fixture
 async def service(module_store: ChdbStore, tmp_path: Path, settings: QuerySettings) -> AsyncIterator[Service]:
-    await query_rows.empty(module_store)
+    await tables.empty(module_store)
     reads = CountingStore(module_store)
     service = Service(module_store, reads, LocalAssets(tmp_path / "assets"))
     log = MemoryLog(clock_us=lambda: service.now_us)

@@ -18,9 +18,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from served import Server, wait_until_visible
 
 import runstream
+from kit.servers.embedded import Server, wait_until_visible
 from runstream._version import VERSION
 from runstream.api import API, Change, Curve, Envelope, NameTaken, NotFound, Refused, ServerUnreachable, Session, Writer
 from runstream.api.forwarding import forward

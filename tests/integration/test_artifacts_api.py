@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from served import Server
 
 import runstream
+from kit.servers.embedded import Server
 from runstream.api import (
     API,
     Artifact,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from recorded import Recorded, recorded
 
+from kit.recorded.seeded import Recorded, recorded
 from runstream.events.control import RunFinished, RunStarted, encode_event
 from runstream.events.frame import encode_frame, encode_rows, transposed
 from runstream.events.positions import Positions

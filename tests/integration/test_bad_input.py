@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import FOLDER, Server
 
 import runstream
+from kit.servers.embedded import Server
 from runstream.events import frame, limits
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.positions import Positions
@@ -249,7 +249,7 @@ for run_id in ("damaged", "whole"):
     run.log({"m": 1.0})
     run.finish()
 """
-    subprocess.run([sys.executable, "-c", program, api.url, str(spool)], check=True, capture_output=True, cwd=FOLDER)
+    subprocess.run([sys.executable, "-c", program, api.url, str(spool)], check=True, capture_output=True, cwd=tmp_path)
     for info in (spool / "writers").glob("*/writer.json"):
         if json.loads(info.read_text())["run_id"] == "damaged":
             with (info.parent / "00000000.rows").open("r+b") as file:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Server
 
+from kit.servers.embedded import Server
 from runstream_infra.cli import app
 
 HOUR_S = 3600

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import real_kafka
 
+from kit.servers import real_kafka
 from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.hosting.faust_app import GroupSettings, MembershipLost, WorkerApp, make_app
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_processes import CLI, Cluster, end, status_of, wait_for
-from forgetful import ForgetfulProxy
-from real_kafka import need_kafka
 
 import runstream
+from kit.cluster.processes import CLI, Cluster, end, status_of, wait_for
+from kit.comet.forgetful import ForgetfulProxy
+from kit.servers.real_kafka import need_kafka
 from runstream.api import API, Change, VersionTaken
 
 ROOT = Path(__file__).parents[2]

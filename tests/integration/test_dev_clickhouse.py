@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
-from dev_server import DevServer
 
+from kit.servers.dev_clickhouse import DevServer
 from runstream_model.columns import Constant
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate, shipped

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dev_server import DevServer
 
+from kit.servers.dev_clickhouse import DevServer
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.migrate import shipped

@@ -4,8 +4,8 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
-import real_kafka
 
+from kit.servers import real_kafka
 from runstream.events.positions import Positions
 from runstream_ingest.log.kafka.log import KafkaLog
 from runstream_ingest.log.kafka.stamps import next_at_us, stamp_of

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import real_kafka
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
 
+from kit.servers import real_kafka
 from runstream.events.positions import Positions
 from runstream_infra.kafka import KafkaCluster, KafkaStartFailed
 from runstream_ingest.log.kafka.log import KafkaLog

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import real_kafka
-from served import Server, Trainers, check
 
+from kit.servers import real_kafka
+from kit.servers.embedded import Server, Trainers, check
 from runstream.events.frame import read_header
 from runstream.sender.lock import sender_lives
 from runstream.sender.start import ensure_sender

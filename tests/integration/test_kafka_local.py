@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-import real_kafka
 
+from kit.servers import real_kafka
 from runstream_infra.kafka import KafkaCluster, KafkaMissing, KafkaStartFailed
 from runstream_infra.kafka.libs import POM, find_java, find_libs
 from runstream_ingest.log.kafka.log import KafkaLog

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import real_kafka
 
+from kit.servers import real_kafka
 from runstream.errors import InvalidSetting
 from runstream.events.positions import Positions
 from runstream_infra.kafka import KafkaCluster, KafkaMissing

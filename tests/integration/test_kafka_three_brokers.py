@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-import real_kafka
 from aiokafka.admin import AIOKafkaAdminClient
 
+from kit.servers import real_kafka
 from runstream_infra.kafka import KafkaCluster
 from runstream_ingest.log.kafka.log import KafkaLog
 from runstream_ingest.log.kafka.settings import KafkaSettings

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 
 import pytest
-import real_kafka
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from kit.servers import real_kafka
 from runstream_ingest.log.errors import LogMismatch
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.topic import DEFAULT_PARTITIONS, TopicSpec, ensure_topic

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import real_kafka
-from dev_server import DevServer
-from recorded import Recorded, recorded
-from served import Server, Trainers
-from trainer_child import step_of, values_of
 
+from kit.children.trainer import step_of, values_of
+from kit.recorded.seeded import Recorded, recorded
+from kit.servers import real_kafka
+from kit.servers.dev_clickhouse import DevServer
+from kit.servers.embedded import Server, Trainers
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.promoting import PromoteRefused, PromoteUnfinished, Stage, promote
 from runstream_ingest.log.embedded import EmbeddedLog

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from metric_frames import frame_bytes
-from oracle import Delivery, Row
-from recorded import recorded
 
+from kit.oracles.metrics import Delivery, Row
+from kit.recorded.metric_frames import frame_bytes
+from kit.recorded.seeded import recorded
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_frame
 from runstream_infra.cli.doctor import read_models_line, server_problems

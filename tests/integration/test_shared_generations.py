@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from dev_server import DevServer
 
+from kit.servers.dev_clickhouse import DevServer
 from runstream_processors.generations import CURRENT, GenerationsMismatch, Recorded, Stage
 from runstream_processors.store.generations import make_tables, read_generations, record
 from runstream_processors.store.http import HttpStore

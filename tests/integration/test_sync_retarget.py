@@ -7,8 +7,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from served import Server
 
+from kit.servers.embedded import Server
 from runstream.sender.retarget import retarget_offline
 from runstream.spool.format import Acked, WriterInfo
 

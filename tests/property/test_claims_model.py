@@ -6,11 +6,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Final
 
 import pytest
-from claims_model import Protocol, Result, simulate
+
+from kit import children
+from kit.oracles.claims import Protocol, Result, simulate
 
 #: A history takes a good millisecond.
 SEEDS: Final = int(os.environ.get("RUNSTREAM_SEEDS", "6000"))
@@ -63,12 +64,11 @@ def test_the_model_finds_what_goes_wrong_without_a_step(shape: str) -> None:
 
 def test_a_history_is_its_seed_in_every_process() -> None:
     """Else a bad history could not be looked at again: no order of a set of strings may get in."""
-    script = "import claims_model as m; print([m.simulate(s, m.Protocol(token='none')) for s in range(100)])"
+    script = "from kit.oracles import claims as m; print([m.simulate(s, m.Protocol(token='none')) for s in range(100)])"
     told = {
         subprocess.run(
             [sys.executable, "-c", script],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            cwd=Path(__file__).parent,
+            env=children.environment({**os.environ, "PYTHONHASHSEED": seed}),
             check=True,
             capture_output=True,
             text=True,

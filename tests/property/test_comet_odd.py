@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from comet_gateway import AT_MS, KEY, Log, form_of, serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
+from kit.comet.gateway import AT_MS, KEY, Log, form_of, serving
 from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS
 from runstream_protocols.comet.writes.routes import ROUTES
 from runstream_service.routing import Route

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from filter_oracle import Run, holds
-from filter_trees import NOW_US, expressions, random_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stored_runs import insert, rows_of_run
 
+from kit.oracles.filter_trees import NOW_US, expressions, random_run
+from kit.oracles.filters import Run, holds
+from kit.recorded.stored_runs import insert, rows_of_run
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_query.errors import FilterError

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_frames import FoldedLog, counted, frame_bytes, point_rows, with_bits
-from oracle import NO_STEP, Delivery, Row, Summary, points, summaries
+
+from kit.oracles.metrics import NO_STEP, Delivery, Row, Summary, points, summaries
+from kit.recorded.metric_frames import FoldedLog, counted, frame_bytes, point_rows, with_bits
 
 METRICS = ("loss", "acc", "val/loss", "größe", "z", "Z 1")
 AWKWARD: tuple[float, ...] = (

@@ -5,9 +5,9 @@ import random
 from pathlib import Path
 
 import pyarrow as pa
-from metric_frames import FoldedLog, frame_bytes, point_rows, with_bits
-from oracle import Delivery, Row, Summary, points, summaries
 
+from kit.oracles.metrics import Delivery, Row, Summary, points, summaries
+from kit.recorded.metric_frames import FoldedLog, frame_bytes, point_rows, with_bits
 from runstream_model.summaries import SummaryFold
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate

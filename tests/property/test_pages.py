@@ -8,12 +8,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from filter_oracle import Run, holds
-from filter_trees import NOW_US, expressions, logged, metrics, random_run, texts, times
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stored_runs import history, insert, writer_row
 
+from kit.oracles.filter_trees import NOW_US, expressions, logged, metrics, random_run, texts, times
+from kit.oracles.filters import Run, holds
+from kit.recorded.stored_runs import history, insert, writer_row
 from runstream_model.attributes import number_of, text_of
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate

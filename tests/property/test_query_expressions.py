@@ -5,12 +5,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from filter_oracle import Run, holds
-from filter_trees import NAMES, NOW_US, NUMBERS, WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_comet_predicates import RUNS, UNKNOWN, passes, rules
 
+from kit.oracles.filter_trees import NAMES, NOW_US, NUMBERS, WORDS
+from kit.oracles.filters import Run, holds
+from kit.oracles.predicates import RUNS, UNKNOWN, passes, rules
 from runstream.query import Environment, Metadata, Metric, Other, Parameter, QueryExpression, QueryVariable, Tag
 from runstream_query.filters import check, parse
 from runstream_query.filters.times import iso_text

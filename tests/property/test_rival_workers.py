@@ -1,5 +1,5 @@
 """Workers that fold the same partitions at the same time, over a store that fails and dawdles: the tables come out as
-if there had been one. docs/design/cluster.md says why; `claims_model` goes through many more histories of a model."""
+if there had been one. docs/design/cluster.md says why; `kit.oracles.claims` walks through many more of a model."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from recorded import recorded
 
+from kit.recorded.seeded import recorded
 from runstream.events.positions import Positions
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.rebuild import rebuild, table_hashes

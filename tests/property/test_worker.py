@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from recorded import Recorded, recorded
 
+from kit.recorded.seeded import Recorded, recorded
 from runstream.events.positions import Positions
 from runstream_ingest.log.memory import MemoryLog
 from runstream_model.points import Accepted, collect

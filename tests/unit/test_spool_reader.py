@@ -6,11 +6,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from collector import Record, records_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from spool_maker import SpoolMaker, writer_info
 
+from kit.sending.collector import Record, records_of
+from kit.sending.spool_maker import SpoolMaker, writer_info
 from runstream.events.frame import decode_frame, transposed
 from runstream.sender.frames import frame_from_window
 from runstream.sender.lost import append_event

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comet_processes import (
+
+from kit import children
+from kit.comet.forgetful import ForgetfulProxy
+from kit.comet.logged import KEY
+from kit.comet.processes import (
     HERE,
     ROOT,
     Ask,
@@ -26,8 +30,6 @@ from comet_processes import (
     settle,
     work_tree,
 )
-from forgetful import ForgetfulProxy
-from logged import KEY
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +55,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory, client_python: Path) -> Ite
             [sys.executable, str(HERE / "trainer.py"), url, str(spool)],
             check=True,
             timeout=120,
-            env=own_environment() | {"RUNSTREAM_API_KEY": KEY},
+            env=children.environment(own_environment() | {"RUNSTREAM_API_KEY": KEY}),
             cwd=work_tree(folder / "code"),
         )
         yield Logged(url, json.loads((spool / "ids.json").read_text()), folder / "code")

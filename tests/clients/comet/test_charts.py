@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 import pytest
-from comet_processes import Ask, Logged
-from logged import DIP_STEP, LONG_STEPS, ODD_NAME, ODD_RUN, ODD_VALUES, SPIKE_STEP, long_value
+
+from kit.comet.logged import DIP_STEP, LONG_STEPS, ODD_NAME, ODD_RUN, ODD_VALUES, SPIKE_STEP, long_value
+from kit.comet.processes import Ask, Logged
 
 
 @pytest.fixture(scope="module")

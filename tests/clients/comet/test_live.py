@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from comet_processes import HERE, Told, Writing, answers_of, client_environment
-from logged import KEY
-from told import (
+
+from kit.comet.logged import KEY
+from kit.comet.processes import HERE, Told, Writing, answers_of, client_environment
+from kit.comet.told import (
     CROWD,
     FIGURE,
     IMAGE,

@@ -6,7 +6,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from comet_processes import Writing, results_of, running_server, scenario, work_tree
+
+from kit.comet.processes import Writing, results_of, running_server, scenario, work_tree
 
 
 def test_the_client_shows_that_it_is_none_of_a_page(client_python: Path, tmp_path: Path) -> None:

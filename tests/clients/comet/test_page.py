@@ -3,25 +3,12 @@
 import re
 from pathlib import Path
 
-from comet_processes import Ask
-
+from kit.comet.methods import METHODS
+from kit.comet.processes import Ask
 from runstream_protocols.comet.paths import ROOTS
 from runstream_protocols.comet.reads.routes import ROUTES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "comet.md").read_text()
-#: The methods of Comet's page on panels, as it lists them.
-METHODS = """
-get get_experiment get_experiment_asset get_experiment_asset_by_name get_experiment_asset_list get_experiment_by_id
-get_experiment_by_key get_experiment_by_name get_experiment_code get_experiment_curves get_experiment_graph
-get_experiment_html get_experiment_images get_experiment_installed_packages get_experiment_metadata
-get_experiment_metric get_experiment_metrics_summaries get_experiment_model_asset_list get_experiment_model_graph
-get_experiment_models get_experiment_name get_experiment_others_summaries get_experiment_output
-get_experiment_parameters_summaries get_experiment_tags get_experiment_url get_experiments get_metrics_for_chart
-get_model_graph get_panel_experiment_keys get_panel_experiments get_panel_metrics_names get_panel_options
-get_panel_project_id get_panel_project_name get_panel_report get_panel_request_count get_panel_workspace get_project
-get_project_columns get_project_experiments get_project_notes get_projects get_query_variables get_workspaces query
-query_project
-"""
 
 
 def rows() -> list[tuple[list[str], list[str]]]:

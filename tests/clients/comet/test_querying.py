@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from comet_processes import Ask, Logged
-from logged import ARCHIVED, PROJECT, SWEEP, WORKSPACE
+
+from kit.comet.logged import ARCHIVED, PROJECT, SWEEP, WORKSPACE
+from kit.comet.processes import Ask, Logged
 
 #: expression -> the runs of the sweep that match it. Those without the value match neither a test nor its opposite.
 QUERIES = {

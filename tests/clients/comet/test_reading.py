@@ -9,8 +9,8 @@ import zipfile
 from typing import Any
 
 import pytest
-from comet_processes import Ask, Logged
-from logged import (
+
+from kit.comet.logged import (
     ARCHIVED,
     CURVE,
     IMAGE,
@@ -25,6 +25,7 @@ from logged import (
     WORKSPACE,
     long_value,
 )
+from kit.comet.processes import Ask, Logged
 
 
 @pytest.fixture(scope="module")

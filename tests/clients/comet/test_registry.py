@@ -1,20 +1,20 @@
 """The model registry by the unmodified `comet_ml`: every method about registered models, and what was registered."""
 
 import json
-import os
 import socket
 import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from logged import KEY
-from registrar_told import FILES, WORKSPACE
+
+from kit.comet.logged import KEY
+from kit.comet.processes import HERE, client_environment
+from kit.comet.registrar_told import FILES, WORKSPACE
 
 LEAD = "MODEL_VERSION_"
 
@@ -24,21 +24,11 @@ def said(writing: Any) -> Mapping[str, Any]:
     """What every step of registrar.py was answered."""
     folder = writing.home / "registrar"
     folder.mkdir()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(writing.home),
-        "NO_PROXY": "*",
-        "COMET_URL_OVERRIDE": f"{writing.url}/clientlib/",
-        "COMET_API_KEY": KEY,
-        "COMET_ERROR_TRACKING_ENABLE": "false",
-        "COMET_LOGGING_CONSOLE": "ERROR",
-        "COMET_TIMEOUT_API": "60",  # its 10 s are short on a machine that is busy with other tests
-    }
     done = subprocess.run(
-        [str(writing.python), str(Path(__file__).with_name("registrar.py")), "results.json"],
+        [str(writing.python), str(HERE / "registrar.py"), "results.json"],
         capture_output=True,
         text=True,
-        env=environment,
+        env=client_environment(writing.home, writing.url),
         cwd=folder,
         timeout=240,
         check=False,

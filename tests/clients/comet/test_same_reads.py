@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comet_processes import Ask, Logged
-from logged import ARCHIVED, KEY, ODD_NAME, ODD_RUN, PROJECT, SWEEP, WORKSPACE
-from test_page import METHODS
 
+from kit.comet.logged import ARCHIVED, KEY, ODD_NAME, ODD_RUN, PROJECT, SWEEP, WORKSPACE
+from kit.comet.methods import METHODS
+from kit.comet.processes import Ask, Logged
 from runstream import API
 from runstream.api import NotFound, Runs, RunView
 from runstream.query import Environment, Metadata, Metric, Other, Parameter, Tag

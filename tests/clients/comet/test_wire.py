@@ -8,8 +8,9 @@ import urllib.request
 from email.message import Message
 
 import pytest
-from comet_processes import Ask, Logged
-from logged import KEY, ODD_RUN, WORKSPACE
+
+from kit.comet.logged import KEY, ODD_RUN, WORKSPACE
+from kit.comet.processes import Ask, Logged
 
 
 def get(url: str, path: str, key: str | None = KEY, **query: str) -> tuple[int, Message, bytes]:

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from comet_processes import Told
-from told import (
+
+from kit.comet.processes import Told
+from kit.comet.told import (
     IMAGE,
     ODD_ASSETS,
     REST_PARAMETERS,

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from query_artifacts import WRITER, insert_artifacts
-from query_rows import NOW_US, run
-from query_service import Service
 
+from kit.query.artifacts import WRITER, insert_artifacts
+from kit.query.service import Service
+from kit.query.tables import NOW_US, run
 from runstream.events.artifacts import (
     ArtifactCreated,
     ArtifactDeleted,

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from query_rows import NOW_US, SECOND_US, insert_points, run, summary, watermark
-from query_service import Service
+
+from kit.query.service import Service
+from kit.query.tables import NOW_US, SECOND_US, insert_points, run, summary, watermark
 
 HOUR_S = 3600
 RUNNING = {"status": "running", "ended_at": None}

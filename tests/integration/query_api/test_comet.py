@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from query_rows import NOW_US, asset, attribute, insert_points, run, summary, watermark
-from query_service import Service
 
+from kit.query.service import Service
+from kit.query.tables import NOW_US, asset, attribute, insert_points, run, summary, watermark
 from runstream.events.names import NO_STEP, project_id
 
 PROJECT = {"workspaceName": "w", "projectName": "p"}

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from query_rows import attribute, run, summary
-from query_service import Service
 
+from kit.query.service import Service
+from kit.query.tables import attribute, run, summary
 from runstream.api import API
 from runstream.connections import Connection
 from runstream.errors import Invalid

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from query_rows import NOW_US, SECOND_US, asset, attribute, insert_points, run, summary
-from query_service import Service
 
+from kit.query.service import Service
+from kit.query.tables import NOW_US, SECOND_US, asset, attribute, insert_points, run, summary
 from runstream.events.control import (
     AssetLogged,
     ParametersLogged,

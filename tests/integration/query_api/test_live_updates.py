@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 from aiohttp import ClientResponse
-from query_rows import NOW_US, SECOND_US, run, summary, watermark
-from query_service import Service
+
+from kit.query.service import Service
+from kit.query.tables import NOW_US, SECOND_US, run, summary, watermark
 
 
 async def message(response: ClientResponse) -> tuple[str, Any, str | None]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from query_artifacts import insert_artifacts
-from query_rows import NOW_US, asset, attribute, insert_points, run, watermark
-from query_service import Service
-from schemas import conforms
 
+from kit.query.artifacts import insert_artifacts
+from kit.query.schemas import conforms
+from kit.query.service import Service
+from kit.query.tables import NOW_US, asset, attribute, insert_points, run, watermark
 from runstream.events.artifacts import ArtifactFile, ArtifactVersionLogged, artifact_id
 from runstream.events.control import RunArchived
 from runstream_protocols.comet.reads.routes import ROUTES as COMET

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from aiohttp import web
-from query_rows import asset, attribute, insert_points, run, summary
-from query_service import Service
 
 import runstream
+from kit.query.service import Service
+from kit.query.tables import asset, attribute, insert_points, run, summary
 from runstream.api import API, Curve, Envelope, NotFound, Refused, ServerUnreachable, Session
 from runstream.events.protocol import PROTOCOL, PROTOCOL_HEADER
 

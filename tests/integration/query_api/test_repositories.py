@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import query_rows
-from query_artifacts import WRITER, insert_artifacts
-from query_rows import NOW_US
-from query_service import CountingStore, Service
 
+from kit.query import tables
+from kit.query.artifacts import WRITER, insert_artifacts
+from kit.query.service import CountingStore, Service
+from kit.query.tables import NOW_US
 from runstream.events.artifacts import (
     ArtifactCreated,
     ArtifactFile,
@@ -64,26 +64,26 @@ async def fill(service: Service, workspace: str) -> None:
     for number, run in enumerate(runs):
         status = {"status": "running", "ended_at": None} if number == 0 else {}
         about = {"workspace": workspace, "experiment": f"{workspace}-experiment", "tags": [f"{workspace}-tag"]}
-        await service.insert("run_states", query_rows.run(run, **about, **status, offset=offset + number))
-        await query_rows.insert_points(
+        await service.insert("run_states", tables.run(run, **about, **status, offset=offset + number))
+        await tables.insert_points(
             service.store, run, f"{workspace}/loss", np.arange(600), np.arange(600) + float(offset), offset=offset
         )
-        await query_rows.insert_points(
+        await tables.insert_points(
             service.store, run, "shared", np.arange(3), np.arange(3) - float(offset), offset=offset
         )
         logged = [
-            query_rows.attribute(run, name, f"{workspace}-value", kind, offset=offset)
+            tables.attribute(run, name, f"{workspace}-value", kind, offset=offset)
             for name in ("shared", f"{workspace}-name")
             for kind in ("parameter", "other", "environment")
         ]
         await service.insert("attribute_states", *logged)
         await service.insert(
             "asset_states",
-            query_rows.asset(run, f"{workspace}-asset", "shared.bin", "a" * 64, 5, kind="model", offset=offset),
+            tables.asset(run, f"{workspace}-asset", "shared.bin", "a" * 64, 5, kind="model", offset=offset),
         )
         printed = {"writer": 1, "seq": number, "at": NOW_US, "stream": "stdout", "text": f"{workspace} says\n"}
         await service.insert("output", {"run": run, **printed, "part": 0, "offset": offset})
-        await service.insert("watermark_states", query_rows.watermark(run, WRITER, 3600.0 + offset))
+        await service.insert("watermark_states", tables.watermark(run, WRITER, 3600.0 + offset))
         await service.insert("events", event_of(run, offset + 50 + number, "run_started.v1"))
     texts = {"description": f"about {workspace}", "notes": f"notes of {workspace}"}
     place = {"workspace": workspace, "created_at": NOW_US, "updated_at": NOW_US, "deleted": False}
@@ -294,7 +294,7 @@ Values = dict[str, list[str]]
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Values]:
     """The values of all CASES, by what they were read of and with."""
-    store = query_rows.open_store(tmp_path_factory.mktemp("store"))
+    store = tables.open_store(tmp_path_factory.mktemp("store"))
 
     async def values(scope: Scope) -> list[str]:
         return [await value_of(store, case, scope) for case in CASES]

@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 import pytest
-from query_rows import NOW_US, SECOND_US, attribute, run, summary, watermark
-from query_service import Service
+
+from kit.query.service import Service
+from kit.query.tables import NOW_US, SECOND_US, attribute, run, summary, watermark
 
 
 def ids(answer: Any) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from query_rows import NOW_US, insert_points, run, summary
-from query_service import Service
 
+from kit.query.service import Service
+from kit.query.tables import NOW_US, insert_points, run, summary
 from runstream.events.names import NO_STEP
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.series import Names, Range, projected_envelope, step_width

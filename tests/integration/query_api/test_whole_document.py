@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
-from schemas import conforms
 
+from kit.query.schemas import conforms
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_frame
 from runstream.events.names import project_id

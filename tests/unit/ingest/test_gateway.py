@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from channel_bench import receipt_of_body
 from prometheus_client import CollectorRegistry
 
+from kit.sending.channel_bench import receipt_of_body
 from runstream.events import limits
 from runstream.events.control import RunNotesSet, decode_event
 from runstream.events.frame import decode_frame, encode_frame, heartbeat

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from channel_bench import URL, Bench, problem
-from collector import event_at, records_of
 
+from kit.sending.channel_bench import URL, Bench, problem
+from kit.sending.collector import event_at, records_of
 from runstream.events.frame import decode_frame, split_frames
 from runstream.sender.channel import Channel, Target
 from runstream.sender.transport import Answer, Unreachable

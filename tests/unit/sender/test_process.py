@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from collector import Collector, event_at
-from spool_maker import SpoolMaker, writer_info
 
+from kit.sending.collector import Collector, event_at
+from kit.sending.spool_maker import SpoolMaker, writer_info
 from runstream.sender.lock import SpoolLock, sender_lives
 from runstream.sender.process import Sender
 from runstream.sender.start import ensure_sender

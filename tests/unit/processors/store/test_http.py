@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from aiohttp import web
-from dev_server import DevServer
 
+from kit.servers.dev_clickhouse import DevServer
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.native import block
 from runstream_processors.store.profiles import EngineProfile

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import Recorded, recorded
 
+from kit.recorded.seeded import Recorded, recorded
 from runstream.events.control import OutputAppended, encode_event
 from runstream.events.frame import encode_frame, transposed
 from runstream.events.frame import encode_rows as encode_rows_of_frame

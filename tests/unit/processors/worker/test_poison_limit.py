@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from recorded import recorded
 
+from kit.recorded.seeded import recorded
 from runstream_ingest.log.memory import MemoryLog
 from runstream_model.points import Accepted, collect
 from runstream_processors.store.chdb import ChdbStore

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from registry_gateways import CREATE, FILES, NAME, WORKSPACE, Gateways, running_gateways
 
+from kit.comet.registry_gateways import CREATE, FILES, NAME, WORKSPACE, Gateways, running_gateways
 from runstream.events import limits
 from runstream_model import artifacts as fold
 from runstream_protocols.comet.conventions import LINK, REMARKS_TYPE, registered, registry_model_id

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from registry_gateways import CREATE, NAME, WORKSPACE, Decided, Gateways, running_gateways
 
+from kit.comet.registry_gateways import CREATE, NAME, WORKSPACE, Decided, Gateways, running_gateways
 from runstream.events.positions import Positions
 from runstream_model import artifacts as fold
 from runstream_protocols.comet.conventions import registry_model_id, remarks_id

@@ -10,8 +10,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from comet_gateway import AT_MS, KEY, Log, Served, form_of, serving
 
+from kit.comet.gateway import AT_MS, KEY, Log, Served, form_of, serving
 from runstream.events.control import AssetLogged, RunStarted
 from runstream_ingest.gateway import GatewaySettings
 

@@ -1,0 +1,1 @@
+"""Comet's own client: the programs that run in its environment, and what tests know of them."""

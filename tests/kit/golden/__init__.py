@@ -1,0 +1,1 @@
+"""What is kept as golden files, and the program that adds them."""

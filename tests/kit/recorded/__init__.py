@@ -1,0 +1,1 @@
+"""Recorded data made from a seed, with what must be visible of it."""
