@@ -1,0 +1,68 @@
+"""A data directory that an earlier build wrote opens, is folded anew, and reads the same (facts_directory.py)."""
+
+import asyncio
+import json
+import tarfile
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from facts_directory import HERE, Client, Read, running_server
+
+READS: list[Read] = json.loads((HERE / "reads.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server of this build over the directory, once all of its read models are of this build."""
+    folder = tmp_path_factory.mktemp("facts")
+    with tarfile.open(HERE / "data.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    with running_server(folder / "data") as address:
+        asyncio.run(folded_anew(address))
+        yield address
+
+
+async def folded_anew(address: str) -> None:
+    """Wait until the server has no other generation to build."""
+    async with aiohttp.ClientSession() as session:
+        for _ in range(1_200):
+            async with session.get(f"{address}/api/v1/server") as response:
+                status = (await response.json())["read_models"]
+            if status is not None and status["building"] is None and not status["differences"]:
+                return
+            assert status is None or status["obstacle"] is None, status
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"not within two minutes: {status}")
+
+
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession(headers={"Runstream-Client": "golden"}) as session:
+        yield Client(session, url)
+
+
+def title(read: Read) -> str:
+    return f"{read['path']} {' '.join(read['query'].values())}".strip()
+
+
+@pytest.mark.parametrize("read", READS, ids=title)
+async def test_comets_client_reads_what_it_read_of_the_build_that_wrote_it(client: Client, read: Read) -> None:
+    assert await client.response(read) == read["response"]
+
+
+def test_the_directory_has_what_it_was_written_for() -> None:
+    responses: dict[str, list[Any]] = {}
+    for read in READS:
+        responses.setdefault(read["path"].rpartition("experiment/")[2].rpartition("registry-model/")[2], []).append(
+            read["response"]
+        )
+    assert [one["code"] for one in responses["code"]] == ["print(1)", None, None]
+    assert [one["graph"] for one in responses["graph"]] == ["Linear(3, 1)", None, None]
+    assert [one["html"] for one in responses["html"]] == ["<h1>new</h1><p>more</p>", None, None]
+    assert responses["git/patch"][0] == {"git_diff.patch": "+print(1)"}
+    remote = [one["link"] for one in responses["asset/list"][0]["assets"] if one["remote"]]
+    assert sorted(remote) == ["gs://bucket/far.bin", "s3://bucket/train.csv"]
+    linked = [[one["experimentName"] for one in page["experiments"]] for page in responses["experiments"]]
+    assert linked == [["files", "linked", "plain"], ["linked"], ["files", "linked"]]
