@@ -1,4 +1,4 @@
-"""A data directory that an earlier build wrote opens, is folded anew, and reads the same (facts_directory.py)."""
+"""A data directory of an earlier build opens, is folded anew, and reads the same (kit.golden.facts_directory)."""
 
 import asyncio
 import json
@@ -8,7 +8,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from facts_directory import HERE, Client, Read, running_server
+
+from kit.golden.facts_directory import HERE, Client, Read, running_server
 
 READS: list[Read] = json.loads((HERE / "reads.json").read_text())
 

@@ -1,6 +1,6 @@
 """Writes the golden data directory `0.1/directories/facts`: what Comet's clients wrote before facts were events.
 
-    python tests/golden/facts_directory.py DIRECTORY
+    PYTHONPATH=tests python -m kit.golden.facts_directory DIRECTORY
 
 The build that it is run with starts a server over a new data directory, writes links, remarks on versions of models,
 files with a role and files that are elsewhere by Comet's REST methods, and reads everything back. DIRECTORY then has
@@ -25,7 +25,9 @@ from typing import Any, Final
 
 import aiohttp
 
-HERE: Final = Path(__file__).parent / "0.1" / "directories" / "facts"
+from kit.children import TESTS
+
+HERE: Final = TESTS / "golden" / "0.1" / "directories" / "facts"
 #: What stands in responses for the address of the server.
 ADDRESS: Final = "http://server"
 _WRITE: Final = "/api/rest/v2/write"
