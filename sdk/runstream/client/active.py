@@ -5,10 +5,9 @@ import contextlib
 import os
 import sys
 import threading
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
-from runstream.client import background
+from runstream.client import background, leaving
 from runstream.client.ending import EndStatus, status_of
 
 
@@ -32,6 +31,9 @@ class Active(Protocol):
         error: BaseException | None = None,
     ) -> bool: ...
 
+    def leave_end_to_exit_code(self, timeout_s: float | None = None) -> None:
+        """End as the exit code of this process will tell."""
+
     def terminate(self, message: str) -> None:
         """End as killed, from a signal handler that ends the process after it."""
 
@@ -42,9 +44,6 @@ class Active(Protocol):
 _lock = threading.RLock()
 _runs: list[Active] = []
 _installed = False
-#: How the program ends, as far as we can tell: the exception nobody caught, or the code it exits with.
-_uncaught: BaseException | None = None
-_exit_code: Any = None
 
 
 def remember(run: Active) -> None:
@@ -102,21 +101,7 @@ def _install() -> None:
         if _installed:
             return
         _installed = True
-    previous_hook, previous_exit = sys.excepthook, sys.exit
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        global _uncaught
-        if not hasattr(sys, "ps1"):  # at a prompt the program goes on
-            _uncaught = error
-        previous_hook(kind, error, trace)
-
-    def leave(status: Any = None, /) -> None:
-        global _exit_code
-        _exit_code = status
-        previous_exit(status)
-
-    sys.excepthook = hook
-    sys.exit = leave  # type: ignore[assignment]
+    leaving.watch()
     atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(
@@ -127,14 +112,14 @@ def _install() -> None:
 
 
 def _at_exit() -> None:
-    error = _uncaught
-    message = None
-    status = status_of(error)
-    if error is None and _exit_code not in (None, 0, False):
-        status, message = "failed", f"the program left with exit({_exit_code!r})"
+    end = leaving.process_end()
     for run in _runs.copy():  # those that finish are taken out of it
+        timeout_s = 0 if run.joined else None
         try:
-            run.finish(status, timeout_s=0 if run.joined else None, message=message, error=error)
+            if end is None:
+                run.leave_end_to_exit_code(timeout_s)
+            else:
+                run.finish(end.status, timeout_s, message=end.message, error=end.error)
         except KeyboardInterrupt:  # waiting is what is interrupted; everything stands in the spool
             continue
 
@@ -151,10 +136,10 @@ def _let_go_of_sigterm() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _lock, _uncaught, _exit_code
+    global _lock
     background.after_fork_in_child()
     _lock = threading.RLock()
-    _uncaught = _exit_code = None
+    leaving.forget_parent()
     _let_go_of_sigterm()
     for run in _runs:
         run.after_fork()

@@ -15,6 +15,7 @@ from runstream.client.content.images import png_bytes
 from runstream.client.content.plain import as_mapping, flat_parameters, json_values, pieces
 from runstream.client.content.text import clean, flat_tags, reason_of
 from runstream.client.ending import EndStatus, end_event, status_of
+from runstream.client.leaving import exit_code_goes_to
 from runstream.client.opening import OpenedRun, Opening
 from runstream.client.sending import keep_sender
 from runstream.client.waiting import wait_to_the_end
@@ -35,6 +36,7 @@ from runstream.events.control import (
 from runstream.ids import new_id
 from runstream.notices import Notices
 from runstream.settings import origin_of
+from runstream.spool.ending import Ending
 from runstream.spool.format import SpoolCorrupt, WriterInfo
 
 if TYPE_CHECKING:
@@ -212,6 +214,15 @@ class Run(OpenedRun):
             self._notices.warn(f"finishing run {self.run_id} failed: {fault!r}. What it logged stands in the spool")
             return False
 
+    def leave_end_to_exit_code(self, timeout_s: float | None = None) -> None:
+        """End as the exit code of this process will tell: the sender reads it when the process is gone. For the end of
+        the program; waits as `finish` does."""
+        if not self._closed:
+            try:
+                self._finish(None, timeout_s, None, None)
+            except Exception as fault:
+                self._notices.warn(f"ending run {self.run_id} failed: {fault!r}. What it logged stands in the spool")
+
     def __enter__(self) -> Self:
         return self
 
@@ -221,7 +232,7 @@ class Run(OpenedRun):
         self.finish(status_of(error), error=error)
 
     def _finish(
-        self, status: EndStatus, timeout_s: float | None, message: str | None, error: BaseException | None
+        self, status: EndStatus | None, timeout_s: float | None, message: str | None, error: BaseException | None
     ) -> bool:
         if isinstance(self._writer, LateWriter) and not self._writer.opened:
             self._closed = True  # a child that never used what it inherited has nothing to end
@@ -247,18 +258,40 @@ class Run(OpenedRun):
         if given_s > 0:
             self._ensure_sender()  # one that exits when it has nothing to do may have done so just now
         next_seq, say = self._writer.next_seq, self._notices.line
-        return wait_to_the_end(folder, self.run_id, next_seq, given_s, self._clock, say, timeout_s is not None)
+        acknowledged = wait_to_the_end(folder, self.run_id, next_seq, given_s, self._clock, say, timeout_s is not None)
+        return acknowledged and not self._writer.lost
 
-    def _end(self, status: EndStatus, message: str | None, error: BaseException | None) -> bool:
-        """Write the last words and close the writer. False if something could not be written."""
+    def _end(self, status: EndStatus | None, message: str | None, error: BaseException | None) -> bool:
+        """Write the last words and close the writer; without a status the exit code tells it. False if a signal handler
+        calls this inside another call of the writer."""
         if self._console is not None:
             self._console.remove()
             self._console.flush(last=True)
         if not self._ended:
             self._ended = True
-            self.event(end_event(status, message, error, self._clock.at_us(), self.masking.trace))
+            if status is None and not exit_code_goes_to(self._writer.folder):
+                status = "finished"  # the best guess where nobody tells
+            if status is not None:
+                self.event(end_event(status, message, error, self._clock.at_us(), self.masking.trace))
             self.tell_hidden()
-        return self._writer.close()
+        if not self._writer.seal():
+            return False
+        if status is None or self._writer.lost:
+            self._leave_end_to_sender(status, self.masking.trace(message) if message else None)
+        if status is not None:  # else the lock goes with the process
+            self._writer.release()
+        return True
+
+    def _leave_end_to_sender(self, status: EndStatus | None, message: str | None) -> None:
+        """Have the sender say how the run ended and what was lost, which the spool does not hold."""
+        if (folder := self._writer.folder) is None:
+            return
+        lost = self._writer.lost
+        ending = Ending(self._clock.at_us(), self._writer.next_seq, status, message, lost.points, lost.events)
+        try:
+            ending.write(folder)
+        except OSError as error:
+            self._notices.warn(f"how run {self.run_id} ended cannot be kept in {folder}: {error}")
 
     # What the rest of the package uses.
 

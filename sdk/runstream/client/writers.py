@@ -12,6 +12,7 @@ from runstream.clock import Clock
 from runstream.events.control import encode_event
 from runstream.ids import new_id
 from runstream.notices import Notices
+from runstream.spool.backlog import Lost
 from runstream.spool.format import WriterInfo
 from runstream.spool.writer import SpoolWriter
 
@@ -35,7 +36,10 @@ class Writer(Protocol):
     def log_sample(self, data: Any, step: int) -> None: ...
     def write_event(self, payload: bytes) -> bool: ...
     def tick(self) -> None: ...
-    def close(self) -> bool: ...
+    @property
+    def lost(self) -> Lost: ...
+    def seal(self) -> bool: ...
+    def release(self) -> None: ...
     def take_over(self) -> None: ...
     def abandon(self) -> None: ...
 
@@ -48,6 +52,7 @@ class NullWriter:
     next_seq = 0
     last_step = -1
     inside_call = False
+    lost = Lost()
 
     def log_row(self, data: Any, step: Any = None) -> None:
         return
@@ -61,8 +66,11 @@ class NullWriter:
     def tick(self) -> None:
         return
 
-    def close(self) -> bool:
+    def seal(self) -> bool:
         return True
+
+    def release(self) -> None:
+        return
 
     def take_over(self) -> None:
         return
@@ -164,8 +172,16 @@ class LateWriter:
         if self._opened is not None:
             self._opened.tick()
 
-    def close(self) -> bool:
-        return self._opened.close() if self._opened is not None else True
+    @property
+    def lost(self) -> Lost:
+        return self._opened.lost if self._opened is not None else Lost()
+
+    def seal(self) -> bool:
+        return self._opened.seal() if self._opened is not None else True
+
+    def release(self) -> None:
+        if self._opened is not None:
+            self._opened.release()
 
     def take_over(self) -> None:
         if self._opened is not None:

@@ -35,6 +35,8 @@ _SHORTEST_REST_S: Final = 0.005
 _LONGEST_REST_S: Final = 0.1
 #: How often a writer that shows nothing is looked at closely: rotation, lock, heartbeat.
 _LOOK_S: Final = 1.0
+#: The same for one whose process is about to go: somebody may wait to see how the run ended.
+_ENDING_LOOK_S: Final = 0.1
 _STATUS_S: Final = 1.0
 #: Frames of a request. One of 100 metrics is 0.5 kB, so a request of as many stays below the body's bound.
 MAX_PARTS: Final = 4_000
@@ -181,8 +183,10 @@ class Channel:
                 writer.set_aside_next(state.reason)
                 return self._next_part(writer, writer.place)
             writer.hold_until_s = now + _HELD_S
-        silent = now >= writer.heard_s + HEARTBEAT_S
-        if not silent and not writer.reader.ended and now < writer.seen_alive_s + HEARTBEAT_S:
+        silent, ending = now >= writer.heard_s + HEARTBEAT_S, writer.ending
+        if ending:
+            writer.next_look_s = now + _ENDING_LOOK_S
+        if not silent and not ending and now < writer.seen_alive_s + HEARTBEAT_S:
             return None
         if writer.alive():
             writer.seen_alive_s = now

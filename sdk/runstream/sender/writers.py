@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from runstream.clock import Clock
-from runstream.events.control import WriterLost, encode_event
+from runstream.events.control import encode_event
 from runstream.events.frame import InvalidFrame, heartbeat
 from runstream.private import NotPrivate, make_inside, open_own, write_own
+from runstream.sender.ends import append_event, last_event
 from runstream.sender.frames import dropped_frame, frame_from_window
-from runstream.sender.lost import append_event
+from runstream.spool.ending import exit_code_is_awaited
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo, write_private_json
 from runstream.spool.reader import Backlog, EventRecord, SpoolReader, Window
 
@@ -92,6 +93,11 @@ class SpooledWriter:
     def settled(self) -> bool:
         """Whether nothing more will come of it: removed, or dead and damaged."""
         return self.gone or self.abandoned or (self.corrupt and self._lock_descriptor is not None)
+
+    @property
+    def ending(self) -> bool:
+        """Whether its process has ended the run, or is about to: then its lock tells more than its records."""
+        return self.reader.ended or exit_code_is_awaited(self.folder)
 
     def asset_path(self, sha256: str) -> Path:
         """Where the writer put its copy of a file that is to be uploaded."""
@@ -278,15 +284,15 @@ class SpooledWriter:
         return False
 
     def conclude(self) -> bool:
-        """With a writer that is dead and of which everything is acknowledged: say that it was lost, unless it ended;
-        then remove its folder. True once it is gone. Raises OSError (a full disk); may be called again."""
+        """With a writer that is dead and of which everything is acknowledged: say how it ended, unless it did so
+        itself; then remove its folder. True once it is gone. Raises OSError (a full disk); may be called again."""
         if self.alive() or self.corrupt or self.reader.unsure or self.reader.last(self.place) != self.place:
             return self.gone
         if not self.reader.ended and self.place.next_seq:
-            lost = WriterLost(at_us=self._clock.at_us(), reason=f"process {self.info.pid} is gone without finishing")
-            log.warning("writer %s of run %s was lost", self.writer_id, self.info.run_id)
+            last = last_event(self.folder, self.info, self.place.next_seq, self._clock.at_us())
+            log.info("writer %s of run %s: %s", self.writer_id, self.info.run_id, last)
             self.reader.close()
-            append_event(self.folder, self.writer_id, self.place, encode_event(lost), self._clock.at_us())
+            append_event(self.folder, self.writer_id, self.place, encode_event(last), self._clock.at_us())
             return False
         self._remove()
         return True

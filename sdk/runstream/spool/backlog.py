@@ -49,6 +49,17 @@ class EventRecord:
         return _OVERHEAD_BYTES + len(self.payload)
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Points and control events that will never be written."""
+
+    points: int = 0
+    events: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.points or self.events)
+
+
 def pack_row(names: tuple[str, ...], step: int, at_ns: int, values: tuple[float, ...]) -> RowRecord:
     body = _STEP_AND_TIME.pack(step, at_ns) + struct.pack(f"<{len(values)}d", *values)
     return RowRecord(names, body)
@@ -111,3 +122,7 @@ class Backlog:
     def points(self) -> int:
         """How many points wait."""
         return sum(r.points for r in self.records[self.next_index :] if isinstance(r, RowRecord))
+
+    def events(self) -> int:
+        """How many control events wait."""
+        return sum(isinstance(record, EventRecord) for record in self.records[self.next_index :])

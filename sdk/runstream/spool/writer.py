@@ -24,7 +24,8 @@ from runstream.events import limits
 from runstream.notices import Notices
 from runstream.private import make_inside, make_root, open_own
 from runstream.spool.appender import BACKLOG_BYTES, FIRST_SEGMENT_BYTES, Appender
-from runstream.spool.backlog import EventRecord, pack_row
+from runstream.spool.backlog import EventRecord, Lost, pack_row
+from runstream.spool.ending import Ending
 from runstream.spool.format import COMMIT, WriterInfo
 from runstream.spool.values import Problem, clean_rows, clean_step
 
@@ -40,7 +41,7 @@ class SpoolWriter(Appender):
     handler inside another call (then it is written when that call goes on).
     """
 
-    __slots__ = ("__weakref__", "_busy", "_closed", "_last_step", "_lock", "_lock_descriptor", "_time_ns")
+    __slots__ = ("__weakref__", "_busy", "_closed", "_last_step", "_lock", "_lock_descriptor", "_lost", "_time_ns")
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class SpoolWriter(Appender):
         self._lock = threading.RLock()
         self._busy = False
         self._closed = False
+        self._lost = Lost()
         self._last_step = first_step - 1
         folder = spool / "writers" / info.writer_id
         try:
@@ -73,6 +75,7 @@ class SpoolWriter(Appender):
             make_inside(folder / _ASSETS)
             self._lock_descriptor = open_own(folder / "lock", os.O_RDWR | os.O_CREAT)
             fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            Ending.reserve(folder)
             super().__init__(folder, info, clock, notices, segment_bytes, backlog_bytes, want_reserve)
             info.write(folder)
         except OSError as error:
@@ -182,11 +185,17 @@ class SpoolWriter(Appender):
         if len(self._backlog) or self._limit == 0:
             self._guarded(lambda: True)
 
-    def close(self) -> bool:
-        """Write what waits and let go of the files and the lock. False if something could not be written, or if a
-        signal handler calls this inside another call of the writer: then call it again.
+    @property
+    def lost(self) -> Lost:
+        """What a full disk kept out when the writer was closed."""
+        return self._lost
 
-        A writer that is to be seen as finished writes its `run_finished` before. Calls after it are refused and say so.
+    def seal(self) -> bool:
+        """Write what waits, and refuse calls after this. False if a signal handler calls it inside another call of the
+        writer: then call it again.
+
+        A writer that is to be seen as finished writes its `run_finished` before, or an `Ending` between `seal` and
+        `release`. What the disk did not take is `lost` then.
         """
         self._retry_at_s = 0.0
         self._guarded(lambda: True)
@@ -197,16 +206,32 @@ class SpoolWriter(Appender):
                 return False
             self._closed = True
             self._limit = 0
-            lost = len(self._backlog) + self._backlog.refused_points + self._backlog.refused_events
-            points = self._backlog.points() + self._backlog.refused_points
-            self._chain.drop_reserve()
-            os.close(self._lock_descriptor)
-        if lost:
-            self._notices.warn(
-                f"run {self._info.run_id} ends with a full disk: {points} points and what else waited in memory are "
-                f"lost. Free space on the disk of {self._folder.parent.parent}"
+            waiting = self._backlog.points()
+            self._lost = Lost(
+                waiting + self._backlog.refused_points, self._backlog.events() + self._backlog.refused_events
             )
-        return not lost
+            self._chain.drop_reserve()
+        if self._lost:
+            self._notices.warn(
+                f"run {self._info.run_id} ends with a full disk: {self._lost.points} points and "
+                f"{self._lost.events} events that waited in memory are lost, and the run says so. Free space on the "
+                f"disk of {self._folder.parent.parent}"
+            )
+        return True
+
+    def release(self) -> None:
+        """Let go of the lock: from here on the sender takes the writer for ended or dead. Only after `seal`."""
+        with self._lock:
+            if self._lock_descriptor >= 0:
+                os.close(self._lock_descriptor)
+                self._lock_descriptor = -1
+
+    def close(self) -> bool:
+        """`seal` and `release`. False as `seal`."""
+        if not self.seal():
+            return False
+        self.release()
+        return True
 
     def take_over(self) -> None:
         """In a signal handler that ends the process: the call that it interrupted never goes on. What that one had
@@ -223,6 +248,7 @@ class SpoolWriter(Appender):
         self._limit = 0
         with contextlib.suppress(OSError):
             os.close(self._lock_descriptor)
+        self._lock_descriptor = -1
 
     # The slow path.
 

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 import runstream as rs
+from runstream.events.control import RunFinished
+from runstream.sender.ends import last_event
+from runstream.spool.format import WriterInfo
 
 Read = Callable[[Path], Any]
 
@@ -101,7 +104,11 @@ def test_at_a_prompt(run_script: Any, folders: Any, read: Read) -> None:
     assert "ValueError" in done.stderr
     found = [read(folder) for folder in folders()]
     assert [one.values("a") for one in found] == [[1, 2], [3]]
-    assert [one.of_type("run_finished.v1")[0]["status"] for one in found] == ["finished", "finished"]
+    for folder, written in zip(folders(), found, strict=True):
+        assert not written.of_type("run_finished.v1")
+        end = last_event(folder, WriterInfo.read(folder), written.next_seq, 1)  # by the exit code
+        assert isinstance(end, RunFinished)
+        assert end.status == "finished"
 
 
 def test_module_level_calls_of_a_disabled_run(begin: Callable[..., rs.Run], caplog: pytest.LogCaptureFixture) -> None:

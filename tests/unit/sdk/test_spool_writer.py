@@ -454,8 +454,10 @@ def test_closing_on_a_full_disk_says_what_is_lost(disk: Disk, make_writer: Make,
     disk.full = True
     for i in range(300):
         spool.log_row({"a": i}, i)
-    assert not spool.close()
-    assert "lost" in notices.warnings[-1]
+    assert spool.seal()
+    assert spool.next_seq + spool.lost.points == 300
+    assert "are lost" in notices.warnings[-1]
+    spool.release()
 
 
 def test_calls_after_close_say_so_once(make_writer: Make, read: Read, notices: Any) -> None:

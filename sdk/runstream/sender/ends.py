@@ -1,11 +1,13 @@
-"""Writing one event behind the end of a dead writer's spool, in the spool's own format."""
+"""What a dead writer could not say itself, and writing it behind the end of its spool, in the spool's own format."""
 
 import errno
 import os
 from pathlib import Path
 from typing import Final
 
+from runstream.events.control import PointsDropped, RunEvent, RunFinished, WriterLost
 from runstream.private import open_own
+from runstream.spool.ending import Ending, read_exit_code, status_of_exit_code
 from runstream.spool.format import (
     COMMIT_BYTES,
     KIND_EVENT,
@@ -13,10 +15,32 @@ from runstream.spool.format import (
     SIZED,
     Acked,
     SegmentHeader,
+    WriterInfo,
     segment_path,
 )
 
 _CHUNK_BYTES: Final = 1 << 20
+
+
+def last_event(folder: Path, info: WriterInfo, next_seq: int, at_us: int) -> RunEvent:
+    """Return the next event of a writer that is dead and did not end: points that its disk did not take, then how it
+    ended as far as its `Ending` or its exit code tells; else that it was lost."""
+    ending = Ending.read(folder)
+    lost = WriterLost(at_us=at_us, reason=f"process {info.pid} is gone without finishing")
+    if ending is None:
+        return lost
+    if (ending.lost_points or ending.lost_events) and next_seq == ending.end_seq:
+        reason = "the disk of the spool was full when the run ended"
+        if ending.lost_events:
+            reason += f"; {ending.lost_events} control events were dropped too"
+        return PointsDropped(at_us=ending.at_us, count=max(ending.lost_points, 1), reason=reason)
+    if ending.status is not None:
+        return RunFinished(at_us=ending.at_us, status=ending.status, message=ending.message)
+    if (code := read_exit_code(folder)) is None:
+        return lost
+    status = status_of_exit_code(code)
+    message = None if status == "finished" else f"the program left with exit code {code & 0xFF}"
+    return RunFinished(at_us=ending.at_us, status=status, message=message)
 
 
 def append_event(folder: Path, writer_id: str, end: Acked, event: bytes, at_us: int) -> None:
