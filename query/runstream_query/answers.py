@@ -144,6 +144,8 @@ class RunDetail(Answer):
     metrics: int
     parameters: int
     assets: int
+    #: The highest step of its metrics; those of the system count steps of their own.
+    last_step: int | None = None
 
 
 class OddClock(Answer):

@@ -248,14 +248,15 @@ async def show_run(context: Context, call: Call[PastParameters]) -> RunDetail:
     prefix = await context.prefix(call.parameters.as_of, call.parameters.wait_s)
     if prefix is not None:
         past = await folded(context, run, prefix)
-        writers, ahead_s, metrics = await writers_of_past(context, run, past, prefix)
+        then = await writers_of_past(context, run, past, prefix)
         return RunDetail(
             run=run_row_of_past(past, context.now_us()),
-            clock_ahead_s=ahead_s,
-            writers=writers,
-            metrics=metrics,
+            clock_ahead_s=then.clock_ahead_s,
+            writers=then.writers,
+            metrics=then.metrics,
             parameters=sum(row["kind"] == "parameter" for row in past.attributes),
             assets=len(past.assets),
+            last_step=then.last_step,
         )
     runs = context.repositories.runs
     rows = await runs.shown(context.scope, [run], context.clock())

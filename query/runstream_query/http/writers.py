@@ -50,10 +50,19 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
     return writers, _oddest(figures)
 
 
-async def writers_of_past(
-    context: Context, run: str, past: PastRun, prefix: Positions
-) -> tuple[list[Writer], float | None, int]:
-    """The writers of the run within the prefix, the oddest of their clocks, and how many metrics it had then.
+@dataclasses.dataclass(frozen=True, slots=True)
+class PastWriters:
+    """Writers of a run as they were, the oddest of their clocks, how many metrics the run had, and the highest step of
+    those that are not the system's."""
+
+    writers: list[Writer]
+    clock_ahead_s: float | None
+    metrics: int
+    last_step: int | None
+
+
+async def writers_of_past(context: Context, run: str, past: PastRun, prefix: Positions) -> PastWriters:
+    """Return the writers of the run within the prefix and what their points tell.
 
     `last_seen_at` is when the log took the last record in which the writer said something; heartbeats leave nothing
     behind that could be read later. It is None where the log keeps that record no longer.
@@ -73,7 +82,9 @@ async def writers_of_past(
         ahead_s = await _clock_ahead_s(context.log, [one.newest_at for one in said], seen_at, fact)
         writers.append(Writer(writer=folded.writer, ended=folded.ended, last_seen_at=seen_at, clock_ahead_s=ahead_s))
     metrics = {metric for one in points for metric in one.metrics}
-    return writers, _oddest(writer.clock_ahead_s for writer in writers), len(metrics)
+    steps = [one.last_step for one in points if one.last_step is not None]
+    clock_ahead_s = _oddest(writer.clock_ahead_s for writer in writers)
+    return PastWriters(writers, clock_ahead_s, len(metrics), max(steps, default=None))
 
 
 async def list_odd_clocks(context: Context, call: Call[RequestParameters]) -> OddClocks:

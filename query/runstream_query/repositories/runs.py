@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from runstream.events.names import NO_STEP, SYSTEM_METRICS
 from runstream.events.positions import Positions
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import check
@@ -104,11 +105,12 @@ class RunState:
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """How much a run has."""
+    """How much a run has; `last_step` is the highest of its metrics, those of the system apart."""
 
     metrics: int
     parameters: int
     assets: int
+    last_step: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class RunRepository:
         return RunState(**{name: rows[0][name] for name in _STATE}) if rows else None
 
     async def counts(self, scope: Scope, run: str) -> RunCounts:
-        """Return how many metrics, parameters and files a run has."""
+        """Return how many metrics, parameters and files a run has, and how far it is."""
         parameters = Parameters()
         key = parameters.text(run)
         visible = narrowed(of_runs(scope, parameters))
@@ -184,7 +186,9 @@ class RunRepository:
             f"SELECT (SELECT uniqExact(metric) FROM summary_states WHERE run = {key}{visible}) AS metrics, "
             f"(SELECT count() FROM attributes WHERE run = {key} AND kind = 'parameter' AND NOT deleted{visible}) "
             "AS parameters, "
-            f"(SELECT count() FROM assets WHERE run = {key} AND NOT deleted{visible}) AS assets"
+            f"(SELECT count() FROM assets WHERE run = {key} AND NOT deleted{visible}) AS assets, "
+            f"(SELECT maxOrNull(last_step) FROM summaries WHERE run = {key} AND last_step != {NO_STEP} "
+            f"AND NOT startsWith(metric, {parameters.text(SYSTEM_METRICS)}){visible}) AS last_step"
         )
         (row,) = await self._reader.rows(sql, parameters)
         return RunCounts(**row)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from runstream.events.names import NO_STEP, SYSTEM_METRICS
 from runstream.events.positions import Positions
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.clocks import (
@@ -51,6 +52,7 @@ class WrittenPoints:
     last_offset: int
     newest_at: datetime
     metrics: Sequence[str]
+    last_step: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,9 @@ class WatermarkRepository:
         """Return what the points of a run up to a position of the log tell of their writers."""
         parameters = Parameters()
         sql = (
-            "SELECT writer, part, max(offset) AS last_offset, max(at) AS newest_at, groupUniqArray(metric) AS metrics "
+            "SELECT writer, part, max(offset) AS last_offset, max(at) AS newest_at, groupUniqArray(metric) AS metrics, "
+            f"maxOrNullIf(step, step != {NO_STEP} AND NOT startsWith(metric, {parameters.text(SYSTEM_METRICS)})) "
+            "AS last_step "
             f"FROM points WHERE run = {parameters.text(run)} AND {within(prefix, parameters)}"
             f"{narrowed(of_runs(scope, parameters))} GROUP BY writer, part"
         )

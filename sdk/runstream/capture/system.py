@@ -3,13 +3,15 @@
 import contextlib
 from typing import Any, Final
 
+from runstream.events.names import SYSTEM_METRICS
+
 _MILLIWATTS_PER_WATT: Final = 1000
 
 
 class SystemSampler:
     """Takes samples. The first one of rates (CPU) covers the time since this was made. Never raises."""
 
-    def __init__(self, prefix: str = "system/") -> None:
+    def __init__(self, prefix: str = SYSTEM_METRICS) -> None:
         import psutil
 
         self._prefix = prefix

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runstream.capture.console import ConsoleCapture
 from runstream.client.background import Background
 from runstream.client.run import Run
+from runstream.events.names import SYSTEM_METRICS
 from runstream.settings import SettingValues
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class SystemMetrics:
         from runstream.capture.system import SystemSampler
 
         rank = self._run.rank
-        self._sampler = SystemSampler(f"system/rank{rank}/" if rank else "system/")
+        self._sampler = SystemSampler(f"{SYSTEM_METRICS}rank{rank}/" if rank else SYSTEM_METRICS)
         return self._sampler
 
 

@@ -51,7 +51,8 @@ def init(
       is there; `must` raises RunMissing if it is not there, `never` raises RunExists if it is. Whether it is there is
       asked of the server and looked up in the spool; where the server does not answer, `must` and `never` raise
       Unavailable unless the spool knows, and `allow` goes by the spool.
-    resume_from_step: where a resumed run goes on; a `log` without a step then begins there.
+    resume_from_step: where a resumed run goes on; a `log` without a step then begins there. Without it, one above the
+      highest step that the run has, as far as the server and the spool tell.
     url, api_key, dir (the spool), capture_console, capture_code, system_metrics_s (0: none), finish_timeout_s,
       handle_sigterm, allow_secrets (names whose values are kept although they look like secrets): settings, see
       `runstream.settings`; None takes them from the environment, files, or the default.

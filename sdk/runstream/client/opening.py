@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from runstream._version import VERSION
-from runstream.client.resuming import check_resume, is_resumed
+from runstream.client.resuming import Found, check_resume, existing
 from runstream.errors import Invalid
 from runstream.events.control import RunStarted
-from runstream.events.names import InvalidName, check_path_part, check_run_id
+from runstream.events.names import MAX_STEP, InvalidName, check_path_part, check_run_id
 from runstream.ids import new_id
 from runstream.settings import SettingValues
 
@@ -54,6 +54,8 @@ class Opening:
     resumed: bool = False
     #: The step from which the run goes on, where its caller said so.
     resumed_at_step: int | None = None
+    #: What a `log` without a step begins with.
+    first_step: int = 0
     handle_sigterm: bool = True
     #: Names whose values are kept although they look like secrets.
     allow_secrets: tuple[str, ...] = ()
@@ -73,6 +75,7 @@ def opening_of(values: SettingValues, arguments: Arguments) -> Opening:
             check_path_part("experiment", arguments.experiment)
     except InvalidName as error:
         raise Invalid(f"{error} (an argument of init)") from None
+    found = existing(arguments.resume, arguments.run_id, values) if values.mode != "disabled" else None
     return Opening(
         run_id=arguments.run_id if arguments.run_id is not None else new_id(),
         workspace=values.workspace,
@@ -87,11 +90,19 @@ def opening_of(values: SettingValues, arguments: Arguments) -> Opening:
         group=arguments.group,
         job_type=arguments.job_type,
         ingest=values.ingest or "",
-        resumed=values.mode != "disabled" and is_resumed(arguments.resume, arguments.run_id, values),
+        resumed=found is not None,
         resumed_at_step=arguments.resume_from_step,
+        first_step=_first_step(arguments.resume_from_step, found),
         handle_sigterm=values.handle_sigterm,
         allow_secrets=values.allow_secrets or (),
     )
+
+
+def _first_step(resume_from_step: int | None, found: Found | None) -> int:
+    """Return the step that was given; else the one above the run's highest: a resumed run uses no step again."""
+    if resume_from_step is not None:
+        return resume_from_step
+    return 0 if found is None or found.last_step is None else min(max(found.last_step, -1) + 1, MAX_STEP)
 
 
 def run_started(opening: Opening, at_us: int) -> RunStarted:

@@ -1,6 +1,7 @@
-"""Whether a run is there already: asked of the server, looked up in the spool."""
+"""Whether a run is there already, and how far it is: asked of the server, looked up in the spool."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -10,10 +11,12 @@ from runstream.errors import Invalid, RunExists, RunMissing, Unavailable
 from runstream.events.protocol import PROBLEM_TYPE, PROTOCOL_HEADER, is_ours
 from runstream.settings import SettingValues
 from runstream.spool.format import SpoolCorrupt, WriterInfo
+from runstream.spool.steps import highest_step
 
 _TIMEOUT_S: Final = 5.0
 #: A run with its writers: 300 bytes each, of 5,000.
 _MAX_RUN_BYTES: Final = 2_000_000
+_STEPS: Final = 2**63
 _CHOICES: Final = ("allow", "must", "never")
 
 
@@ -25,41 +28,57 @@ def check_resume(resume: str | None, run_id: str | None) -> None:
         raise Invalid("resume = 'must' of init needs to know the run: give its run_id")
 
 
-def is_resumed(resume: str | None, run_id: str | None, settings: SettingValues) -> bool:
-    """Whether `run_id` is there and goes on. May ask the server. Raises RunMissing, RunExists, Unavailable."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A run that is there; `last_step`: the highest step of its metrics, as far as is known."""
+
+    last_step: int | None = None
+
+
+def existing(resume: str | None, run_id: str | None, settings: SettingValues) -> Found | None:
+    """Return what is known of `run_id` where it is there and goes on, else None. May ask the server. Raises RunMissing,
+    RunExists, Unavailable."""
     if resume is None or run_id is None:
-        return False
-    exists = True if in_spool(settings.dir, run_id) else None
-    trouble = "the mode is offline and the spool does not have it"
-    if exists is None and settings.mode == "online":
+        return None
+    spooled = in_spool(settings.dir, run_id)
+    served, trouble, is_known = None, "the mode is offline and the spool does not have it", False
+    if settings.mode == "online":
         try:
             key = settings.api_key.get_secret_value() if settings.api_key is not None else None
-            exists = on_server(settings.url, key, run_id)
+            served, is_known = on_server(settings.url, key, run_id), True
         except Unavailable as error:
             trouble = str(error)
-    if exists is None and resume != "allow":
+    found = _merged(spooled, served)
+    if found is None and not is_known and resume != "allow":
         raise Unavailable(f"whether run {run_id} is there cannot be told, as resume = {resume!r} asks: {trouble}")
-    if resume == "must" and not exists:
+    if resume == "must" and found is None:
         raise RunMissing(f"run {run_id} is not there, as resume = 'must' asks: check the id, or use resume='allow'")
-    if resume == "never" and exists:
+    if resume == "never" and found is not None:
         raise RunExists(f"run {run_id} is there already, against resume = 'never': give another run_id, or none")
-    return bool(exists)
+    return found
 
 
-def in_spool(spool: Path, run_id: str) -> bool:
-    """Whether a writer of the run still has its folder in the spool."""
+def _merged(*founds: Found | None) -> Found | None:
+    there = [found for found in founds if found is not None]
+    steps = [found.last_step for found in there if found.last_step is not None]
+    return Found(max(steps, default=None)) if there else None
+
+
+def in_spool(spool: Path, run_id: str) -> Found | None:
+    """Return what the folders of the run's writers tell that are still in the spool; None if there are none."""
+    found: Found | None = None
     for path in (spool / "writers").glob("*/writer.json"):
         try:
             if WriterInfo.read(path.parent).run_id == run_id:
-                return True
+                found = _merged(found, Found(highest_step(path.parent)))
         except (OSError, SpoolCorrupt):
             continue
-    return False
+    return found
 
 
-def on_server(url: str, api_key: str | None, run_id: str) -> bool:
-    """Whether the server has the run. Blocks for some _TIMEOUT_S at most. Raises Unavailable, also where something else
-    answers than a Runstream server: neither its yes nor its no counts."""
+def on_server(url: str, api_key: str | None, run_id: str) -> Found | None:
+    """Return what the server has of the run; None if it has none. Blocks for some _TIMEOUT_S at most. Raises
+    Unavailable, also where something else answers than a Runstream server: neither its yes nor its no counts."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     path = f"/api/v1/runs/{quote(run_id, safe='')}"
     try:
@@ -71,9 +90,10 @@ def on_server(url: str, api_key: str | None, run_id: str) -> bool:
     if is_ours(response.headers.get(PROTOCOL_HEADER.lower())):
         run = fields.get("run")
         if response.status == 200 and isinstance(run, dict) and run.get("run") == run_id:
-            return True
+            last_step = fields.get("last_step")
+            return Found(last_step if type(last_step) is int and -_STEPS <= last_step < _STEPS else None)
         if response.status == 404 and str(fields.get("type", "")).startswith(PROBLEM_TYPE):
-            return False
+            return None
         raise Unavailable(f"{url} answered {response.status} {readable(str(fields.get('detail', '')), 200)}".strip())
     location = response.headers.get("location")
     told = f"redirects to {readable(location, 120)}" if location else f"answers {first_words(body)!r}"

@@ -89,7 +89,7 @@ class Run(OpenedRun):
 
     @property
     def last_step(self) -> int:
-        """The step of the last `log`; -1 (or one below `resume_from_step`) before any."""
+        """The highest step of all calls of `log`; before any, that of a resumed run, else -1."""
         return self._writer.last_step
 
     @property
@@ -103,7 +103,7 @@ class Run(OpenedRun):
     # What it logs.
 
     def log(self, data: Mapping[str, Any], step: int | None = None) -> None:
-        """Log numbers by metric name. Any order of steps; without one: one above that of the last call.
+        """Log numbers by metric name. Any order of steps; without one: one above the highest so far.
 
         A value is anything that has `__float__`: numbers, bool, scalars of numpy and torch, arrays of one number;
         NaN and the infinities are values. Nested dicts are flattened with "/". Takes about a microsecond for ten

@@ -116,9 +116,8 @@ def open_writer(
         sdk_version=VERSION,
         ingest=opening.ingest,
     )
-    first_step = opening.resumed_at_step if opening.resumed_at_step is not None else 0
     writer = SpoolWriter(
-        opening.spool, info, clock=clock, notices=notices, first_step=first_step, want_reserve=want_reserve
+        opening.spool, info, clock=clock, notices=notices, first_step=opening.first_step, want_reserve=want_reserve
     )
     writer.write_event(encode_event(started))
     return writer

@@ -12,6 +12,9 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 #: The step of a point that was logged without one by a client that does not count (our own SDK counts).
 NO_STEP: Final = -(2**63)
+MAX_STEP: Final = 2**63 - 1
+#: Metrics of the machine, which the client samples: they count steps of their own.
+SYSTEM_METRICS: Final = "system/"
 #: What stands in a frame for the epoch of a row that has none. (In the table it is NULL.)
 NO_EPOCH: Final = -(2**63)
 

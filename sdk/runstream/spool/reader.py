@@ -169,11 +169,12 @@ class SpoolReader:
 
     def first(self) -> Acked | None:
         """The first place that the spool still has; None while there is no segment."""
-        for number in segment_numbers(self.folder):
-            segment = self._mapped(number)
-            if segment is not None:
-                return Acked(segment.header.first_seq, number, SEGMENT_HEADER_BYTES)
-        return None
+        return next((place for number in segment_numbers(self.folder) if (place := self.begin_of(number))), None)
+
+    def begin_of(self, number: int) -> Acked | None:
+        """Return where the first record of a segment begins; None if there is no such segment."""
+        segment = self._mapped(number)
+        return None if segment is None else Acked(segment.header.first_seq, number, SEGMENT_HEADER_BYTES)
 
     def last(self, place: Acked) -> Acked:
         """The end of what is committed, which lies at or behind `place`. Remembers where it was the last time."""

@@ -15,12 +15,14 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable
+from operator import index
 from pathlib import Path
 from typing import Any, Final
 
 from runstream.clock import Clock
 from runstream.errors import Unusable
 from runstream.events import limits
+from runstream.events.names import MAX_STEP
 from runstream.notices import Notices
 from runstream.private import make_inside, make_root, open_own
 from runstream.spool.appender import BACKLOG_BYTES, FIRST_SEGMENT_BYTES, Appender
@@ -41,7 +43,7 @@ class SpoolWriter(Appender):
     handler inside another call (then it is written when that call goes on).
     """
 
-    __slots__ = ("__weakref__", "_busy", "_closed", "_last_step", "_lock", "_lock_descriptor", "_lost", "_time_ns")
+    __slots__ = ("__weakref__", "_busy", "_closed", "_highest_step", "_lock", "_lock_descriptor", "_lost", "_time_ns")
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class SpoolWriter(Appender):
         self._busy = False
         self._closed = False
         self._lost = Lost()
-        self._last_step = first_step - 1
+        self._highest_step = first_step - 1
         folder = spool / "writers" / info.writer_id
         try:
             make_root(spool)
@@ -109,8 +111,8 @@ class SpoolWriter(Appender):
 
     @property
     def last_step(self) -> int:
-        """The step of the last call of `log_row`; one below the first step before any."""
-        return int(self._last_step)
+        """The highest step of all calls of `log_row`; one below the first step before any."""
+        return self._highest_step
 
     @property
     def inside_call(self) -> bool:
@@ -123,7 +125,7 @@ class SpoolWriter(Appender):
             self._lock.release()
 
     def log_row(self, data: Any, step: Any = None) -> None:
-        """Write the numbers in `data` (metric name to number) as one row. Without a step: one above the last."""
+        """Write the numbers in `data` (metric name to number) as one row. Without a step: one above the highest."""
         try:
             with self._lock:
                 if not self._busy:
@@ -135,12 +137,18 @@ class SpoolWriter(Appender):
                             offset = self._offset
                             end = offset + size
                             if end <= self._limit:
+                                highest = self._highest_step
                                 if step is None:
-                                    step = self._last_step + 1
+                                    step = highest = highest + 1
+                                else:
+                                    if step.__class__ is not int:
+                                        step = index(step)
+                                    if step > highest:
+                                        highest = step
                                 pack_into(self._buffer, offset, kind, step, self._time_ns(), *data.values(), COMMIT)
                                 self._offset = end
                                 self._next_seq += 1
-                                self._last_step = step
+                                self._highest_step = highest
                                 if not self._backlog.records:
                                     return
                                 data = {}
@@ -261,9 +269,9 @@ class SpoolWriter(Appender):
             problems.append(problem)
 
         def add() -> bool:
-            at_step = whole if whole is not None else int(self._last_step) + 1
+            at_step = whole if whole is not None else min(self._highest_step + 1, MAX_STEP)
             if counts and rows:
-                self._last_step = at_step
+                self._highest_step = max(self._highest_step, at_step)
             for row in rows:
                 self._backlog.add(pack_row(row.names, at_step, at_ns, row.values))
             return True

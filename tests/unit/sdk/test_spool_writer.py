@@ -70,7 +70,7 @@ def test_blocks_are_allocated_not_holes(make_writer: Make) -> None:
     assert (spool.folder / "00000000.rows").stat().st_blocks * 512 >= 256 * 1024
 
 
-def test_without_a_step_it_is_one_above_the_last(make_writer: Make, read: Read) -> None:
+def test_without_a_step_it_is_one_above_the_highest(make_writer: Make, read: Read) -> None:
     spool = make_writer(first_step=40)
     spool.log_row({"a": 1})
     spool.log_row({"a": 2}, 100)
@@ -80,8 +80,8 @@ def test_without_a_step_it_is_one_above_the_last(make_writer: Make, read: Read) 
     spool.log_row({"a": 5}, 3)
     spool.log_row({"a": 6}, np.int32(9))
     spool.log_row({"a": 7})
-    assert [row[2] for row in read(spool.folder).rows] == [40, 100, 101, 0, 102, 3, 9, 10]
-    assert spool.last_step == 10
+    assert [row[2] for row in read(spool.folder).rows] == [40, 100, 101, 0, 102, 3, 9, 103]
+    assert spool.last_step == 103
 
 
 @pytest.mark.parametrize(
@@ -447,6 +447,52 @@ def test_somebody_else_allocates_the_reserve(make_writer: Make) -> None:
     assert (spool.folder / "reserve.tmp").exists()
     spool.close()
     assert not (spool.folder / "reserve.tmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "written"),
+    [
+        ([None, 3, None, 1, None], [0, 3, 4, 1, 5]),
+        ([0, None, 0, None, 1, None], [0, 1, 0, 2, 1, 3]),
+        ([-5, None, None], [-5, 0, 1]),
+        ([2**63 - 1, None, None], [2**63 - 1] * 3),
+        ([np.int32(2**31 - 1), None], [2**31 - 1, 2**31]),
+        ([np.uint8(255), None, np.uint8(7), None], [255, 256, 7, 257]),
+        ([np.int64(5), None], [5, 6]),
+        ([True, None], [1, 2]),
+        ([4.0, None], [4, 5]),
+        ([2**63, None], [0, 1]),
+        (["x", None], [0, 1]),
+    ],
+)
+def test_a_step_without_a_number_is_above_the_highest(
+    steps: list[Any], written: list[int], make_writer: Make, read: Read
+) -> None:
+    spool = make_writer()
+    for step in steps:
+        spool.log_row({"a": 1.0}, step)
+    assert [step for _, values, step, _ in read(spool.folder).rows if "a" in values] == written
+    assert type(spool.last_step) is int
+    assert spool.last_step == max(written)
+
+
+def test_a_step_that_changes_in_place_counts_as_it_was(make_writer: Make, read: Read) -> None:
+    spool = make_writer()
+    step = np.array(5)
+    spool.log_row({"a": 1.0}, step)
+    step += 100
+    spool.log_row({"a": 1.0})
+    assert [step for _, _, step, _ in read(spool.folder).rows] == [5, 6]
+
+
+def test_batches_and_epochs_in_turn_have_a_step_each(make_writer: Make, read: Read) -> None:
+    spool = make_writer()
+    for epoch in range(5):
+        for _ in range(45):
+            spool.log_row({"batch/loss": 1.0})
+        spool.log_row({"val": 1.0}, epoch)
+    batches = [step for _, values, step, _ in read(spool.folder).rows if "batch/loss" in values]
+    assert batches == list(range(225))
 
 
 def test_closing_on_a_full_disk_says_what_is_lost(disk: Disk, make_writer: Make, notices: Any) -> None:

@@ -129,9 +129,10 @@ class _Server(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers.get("Authorization")))
         status = {"/api/v1/runs/there": 200, "/api/v1/runs/broken": 500}.get(self.path, 404)
-        body = {200: b'{"run":{"run":"there"}}', 404: b'{"type":"urn:runstream:problem:no-such-run"}'}.get(
-            status, b"{}"
-        )
+        body = {
+            200: b'{"run":{"run":"there"},"last_step":41}',
+            404: b'{"type":"urn:runstream:problem:no-such-run"}',
+        }.get(status, b"{}")
         self.send_response(status)
         self.send_header("Runstream-Protocol", "1")
         self.send_header("Content-Length", str(len(body)))
@@ -171,6 +172,9 @@ def test_resuming_asks_the_server(server: str, quiet: dict[str, Any], read: Any)
     assert _Server.asked == [("/api/v1/runs/there", "Bearer k")]
     assert run.spool_folder is not None
     assert read(run.spool_folder).events[0][1]["resumed"] is True
+    run.log({"a": 1})
+    assert run.last_step == 42
+    assert rs.init(run_id="there", resume="allow", resume_from_step=7, url=server, **quiet).last_step == 6
     assert rs.init(run_id="not-there", resume="allow", url=server, **quiet).spool_folder is not None
     with pytest.raises(RunMissing, match=r"run nope is not there.*check the id"):
         rs.init(run_id="nope", resume="must", url=server, **quiet)
@@ -184,9 +188,12 @@ def test_resuming_asks_the_server(server: str, quiet: dict[str, Any], read: Any)
 def test_without_a_server_the_spool_knows(quiet: dict[str, Any], read: Any) -> None:
     away = "http://127.0.0.1:1"
     first = rs.init(run_id="r", url=away, **quiet)
+    for step in (3, 900, 4):
+        first.log({"a": 1}, step=step)
+    first.sample({"system/cpu": 1.0}, 5_000)
     with pytest.raises(RunExists):
         rs.init(run_id="r", resume="never", url=away, **quiet)
-    assert rs.init(run_id="r", resume="must", url=away, **quiet).run_id == "r"
+    assert rs.init(run_id="r", resume="must", url=away, **quiet).last_step == 900
     with pytest.raises(Unavailable, match=r"http://127.0.0.1:1 cannot be asked"):
         rs.init(run_id="other", resume="must", url=away, **quiet)
     with pytest.raises(Unavailable, match="offline"):

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from runstream.events.names import SYSTEM_METRICS
 from runstream_protocols.comet.conventions import ADDITIONAL, CODE, GRAPH, HTML, OVERRIDES, PACKAGES, PATCH, SECTION
 from runstream_protocols.comet.reads.files import files_of
 from runstream_protocols.comet.reads.requests import ExperimentRequest
@@ -28,7 +29,6 @@ from runstream_query.repositories.output import OutputPage
 from runstream_service.disposition import FILE_POLICY, content_disposition
 
 #: How the SDK names its system metrics, and the asset with what was changed since the commit.
-SYSTEM_METRICS: Final = "system/"
 DIFF_NAME: Final = "git.diff"
 #: How Comet's client names them.
 _COMETS_METRICS: Final = "sys."

@@ -179,7 +179,7 @@ class RunView(CometExperiment):
 @dataclass(frozen=True, slots=True)
 class RunDetails:
     """A run with its writers, and how many metrics, parameters and assets it has. `clock_ahead_s` is that of the writer
-    whose clock is furthest off, None if none is."""
+    whose clock is furthest off, None if none is. `last_step`: the highest of its metrics, those of the system apart."""
 
     run: RunView
     clock_ahead_s: float | None
@@ -187,6 +187,7 @@ class RunDetails:
     metrics: int
     parameters: int
     assets: int
+    last_step: int | None
 
     @classmethod
     def of(cls, api: RunReader, row: Row) -> Self:
