@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -15,10 +16,10 @@ from runstream.client.content.images import png_bytes
 from runstream.client.content.plain import as_mapping, flat_parameters, json_values, pieces
 from runstream.client.content.text import clean, flat_tags, reason_of
 from runstream.client.ending import EndStatus, end_event, status_of
+from runstream.client.finishing import leave_end_to_sender, wait_for_server
 from runstream.client.leaving import exit_code_goes_to
 from runstream.client.opening import OpenedRun, Opening
 from runstream.client.sending import keep_sender
-from runstream.client.waiting import wait_to_the_end
 from runstream.client.writers import FinishedWriter, LateWriter, NullWriter, Writer, open_writer
 from runstream.clock import SYSTEM_CLOCK, Clock
 from runstream.events.control import (
@@ -26,6 +27,7 @@ from runstream.events.control import (
     OthersLogged,
     OutputAppended,
     ParametersLogged,
+    PointsDropped,
     RunEvent,
     RunNotesSet,
     RunRenamed,
@@ -36,8 +38,7 @@ from runstream.events.control import (
 from runstream.ids import new_id
 from runstream.notices import Notices
 from runstream.settings import origin_of
-from runstream.spool.ending import Ending
-from runstream.spool.format import SpoolCorrupt, WriterInfo
+from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
 
 if TYPE_CHECKING:
     from runstream.capture.console import ConsoleCapture, Stream
@@ -78,7 +79,12 @@ class Run(OpenedRun):
         self._console: ConsoleCapture | None = None
         self._ended = False
         self._closed = False
+        self._exit_code_tells = False
         self._told_hidden = False
+        #: What the gateway had at the last look, what went with a folder that was removed, and where in the log it is.
+        self._acknowledged = 0
+        self._lost_records = 0
+        self._position = ""
 
     # Who it is.
 
@@ -96,6 +102,12 @@ class Run(OpenedRun):
     def spool_folder(self) -> Path | None:
         """This writer's folder in the spool; None if it has none."""
         return self._writer.folder
+
+    @property
+    def position(self) -> str:
+        """Where in the log the end of this run is, once `finish` returned: what a read on another server waits for
+        (`wait_for`). Empty before, and where it is not known."""
+        return self._position
 
     def __repr__(self) -> str:
         return f"<runstream.Run {self.run_id} {self.workspace}/{self.project} {self._opening.mode}>"
@@ -203,8 +215,9 @@ class Run(OpenedRun):
         """End this writer's part of the run, and wait until everything is acknowledged.
 
         Waits at most `timeout_s` (if None: the setting `finish_timeout_s`, and 10 s for a server that cannot be
-        reached), and says what holds it up. What is not acknowledged then stays on the disk, where the sender goes on
-        with it. Returns whether all was acknowledged. Calling it again does nothing.
+        reached), and says what holds it up; then until reads show it. What is not acknowledged then stays on the disk,
+        where the sender goes on with it. Returns whether all was acknowledged and nothing was lost. Calling it again
+        does nothing.
         """
         if self._closed:
             return True
@@ -243,23 +256,34 @@ class Run(OpenedRun):
         interrupting = self._writer.inside_call
         if self._background is not None:
             self._background.stop(0 if interrupting else _CAPTURE_TIMEOUT_S)
-        folder = self._writer.folder
+        self._keep_spool()
         self._closed = self._end(status, message, error)
         if interrupting and not self._closed:
             return False  # closed at the end of the process
         self._closed = True
         active.forget(self)
-        if folder is None:
-            return True
+        try:
+            return self._wait(timeout_s)
+        finally:
+            if not self._exit_code_tells:  # else the lock goes with the process
+                self._writer.release()
+
+    def _wait(self, timeout_s: float | None) -> bool:
+        """Wait until the server has everything. False if it does not, or if something was lost."""
         if self.mode == "offline":
+            folder = self._writer.folder
             self._notices.line(f"run {self.run_id} is kept in {folder}; `runstream sync` sends it")
             return False
-        given_s = self._finish_timeout_s if timeout_s is None else timeout_s
-        if given_s > 0:
-            self._ensure_sender()  # one that exits when it has nothing to do may have done so just now
-        next_seq, say = self._writer.next_seq, self._notices.line
-        acknowledged = wait_to_the_end(folder, self.run_id, next_seq, given_s, self._clock, say, timeout_s is not None)
-        return acknowledged and not self._writer.lost
+        acknowledged, self._position = wait_for_server(
+            self._writer,
+            self._opening,
+            self._notices,
+            self._clock,
+            timeout_s=self._finish_timeout_s if timeout_s is None else timeout_s,
+            given=timeout_s is not None,
+            keep_sender=self._ensure_sender,
+        )
+        return acknowledged and not self._writer.lost and not self._lost_records
 
     def _end(self, status: EndStatus | None, message: str | None, error: BaseException | None) -> bool:
         """Write the last words and close the writer; without a status the exit code tells it. False if a signal handler
@@ -269,36 +293,45 @@ class Run(OpenedRun):
             self._console.flush(last=True)
         if not self._ended:
             self._ended = True
-            if status is None and not exit_code_goes_to(self._writer.folder):
-                status = "finished"  # the best guess where nobody tells
-            if status is not None:
-                self.event(end_event(status, message, error, self._clock.at_us(), self.masking.trace))
+            self._exit_code_tells = status is None and exit_code_goes_to(self._writer.folder)
+            if not self._exit_code_tells:
+                end = status or "finished"  # the best guess where nobody tells
+                self.event(end_event(end, message, error, self._clock.at_us(), self.masking.trace))
             self.tell_hidden()
         if not self._writer.seal():
             return False
-        if status is None or self._writer.lost:
-            self._leave_end_to_sender(status, self.masking.trace(message) if message else None)
-        if status is not None:  # else the lock goes with the process
-            self._writer.release()
+        if self._exit_code_tells or self._writer.lost:
+            told = self.masking.trace(message) if message else None
+            leave_end_to_sender(self._writer, self.run_id, self._notices, status, told, self._clock.at_us())
         return True
 
-    def _leave_end_to_sender(self, status: EndStatus | None, message: str | None) -> None:
-        """Have the sender say how the run ended and what was lost, which the spool does not hold."""
-        if (folder := self._writer.folder) is None:
+    def _keep_spool(self) -> None:
+        """Go on in a new folder where somebody removed this writer's; what was not sent is lost, and counted."""
+        writer = self._writer
+        if (folder := writer.folder) is None or self._closed:
             return
-        lost = self._writer.lost
-        ending = Ending(self._clock.at_us(), self._writer.next_seq, status, message, lost.points, lost.events)
-        try:
-            ending.write(folder)
-        except OSError as error:
-            self._notices.warn(f"how run {self.run_id} ended cannot be kept in {folder}: {error}")
+        if folder.exists():
+            self._acknowledged = Acked.read(folder).next_seq
+            return
+        # A resumed attempt takes the place of the writer that nobody will hear of again.
+        opening = replace(self._opening, first_step=writer.last_step + 1, resumed=True)
+        wake = self._background.wake if self._background is not None else None
+        self._writer = open_writer(opening, self._clock, self._notices, wake)
+        lost = max(writer.next_seq - self._acknowledged, 1)
+        self._lost_records += lost
+        self._acknowledged = 0
+        writer.abandon()
+        reason = f"the folder {folder} was removed before up to {lost} rows and events of it were sent"
+        self.event(PointsDropped(at_us=self._clock.at_us(), count=lost, reason=reason))
+        self._notices.warn(f"run {self.run_id}: {reason}: they are lost; it goes on in {self._writer.folder}")
 
     # What the rest of the package uses.
 
     def attend(self, background: Background) -> None:
         """Let `background`, which is not started yet, do this run's work off the training thread."""
         self._background = background
-        background.on_tick(self._writer.tick)
+        background.on_tick(lambda: self._writer.tick())
+        background.every(SENDER_CHECK_S, self._keep_spool)
         background.every(SENDER_CHECK_S, self._ensure_sender)
 
     def capture_with(self, console: "ConsoleCapture") -> None:
@@ -313,6 +346,7 @@ class Run(OpenedRun):
             self._notices.mute()
             self._writer.take_over()
             self._end("killed", message, None)
+            self._writer.release()
 
     def event(self, event: RunEvent) -> None:
         """Write a control event. Does not raise for a full disk, but for a text that UTF-8 cannot hold."""

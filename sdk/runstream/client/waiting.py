@@ -1,15 +1,24 @@
 """How `finish` waits until what a run wrote is acknowledged, and what it says meanwhile."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote, urlencode
 
 from runstream.clock import Clock
+from runstream.connections import FAILURES, fetch, first_words, readable
+from runstream.sender.lock import sender_lives
 from runstream.sender.status import SenderStatus, read_status
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
 
 _POLL_S: Final = 0.02
+#: How often a sender that lives is looked for meanwhile: one flock.
+_SENDER_S: Final = 0.5
+#: What a response takes once the server has waited, and how large one is (300 bytes a writer, of 5,000).
+_RESPONSE_S: Final = 5.0
+_MAX_RUN_BYTES: Final = 2_000_000
 #: A wait that is over sooner says nothing.
 _QUIET_S: Final = 2.0
 _LINE_EVERY_S: Final = 10.0
@@ -25,27 +34,31 @@ def wait_until_acknowledged(
     sleep: Callable[[float], None],
     say: Callable[[str], None],
     stalled_s: float | None = None,
+    keep_sender: Callable[[], None] = lambda: None,
 ) -> bool:
     """Wait until everything below `next_seq` of the writer in `folder` is acknowledged, at most `timeout_s`; with
     `stalled_s` also no longer than that since anything was acknowledged while the sender gives a reason for it.
 
-    Says after a while how far it is and what holds it up. A folder that is gone was acknowledged to its end: the
-    sender removes it then.
+    Says after a while how far it is and what holds it up. Calls `keep_sender` now and then, so that a sender that dies
+    meanwhile is replaced. The caller holds the writer's lock, so a sender leaves the folder there: one that is gone was
+    removed by somebody else, and ends the wait.
     """
     began_s = clock.monotonic_s()
-    next_line_s = began_s + _QUIET_S
+    next_line_s, next_sender_s = began_s + _QUIET_S, began_s + _SENDER_S
     moved_s, last_waiting = began_s, -1
     while True:
-        waiting = next_seq - Acked.read(folder).next_seq if folder.exists() else 0
-        if waiting <= 0:
+        if (waiting := next_seq - Acked.read(folder).next_seq) <= 0:
             return True
         now_s = clock.monotonic_s()
         if waiting != last_waiting:
             moved_s, last_waiting = now_s, waiting
-        if now_s - began_s >= timeout_s:
+        if now_s - began_s >= timeout_s or not folder.exists():
             return False
         if stalled_s is not None and now_s - moved_s >= stalled_s and because(folder):
             return False
+        if now_s >= next_sender_s:
+            next_sender_s = now_s + _SENDER_S
+            keep_sender()
         if now_s >= next_line_s:
             next_line_s = now_s + _LINE_EVERY_S
             say(f"waiting for {waiting:,} of {next_seq:,} records to be acknowledged{because(folder)}")
@@ -53,21 +66,46 @@ def wait_until_acknowledged(
 
 
 def wait_to_the_end(
-    folder: Path, run_id: str, next_seq: int, timeout_s: float, clock: Clock, say: Callable[[str], None], given: bool
+    folder: Path,
+    run_id: str,
+    next_seq: int,
+    timeout_s: float,
+    clock: Clock,
+    say: Callable[[str], None],
+    given: bool,
+    keep_sender: Callable[[], None],
 ) -> bool:
     """What `finish` does after the last record: `wait_until_acknowledged` in real time, and a word about what is left.
 
     `given`: somebody asked for this timeout, so a server that is away is waited for as well.
     """
     stalled_s = None if given else STALLED_S
-    if wait_until_acknowledged(folder, next_seq, timeout_s, clock, time.sleep, say, stalled_s):
+    if wait_until_acknowledged(folder, next_seq, timeout_s, clock, time.sleep, say, stalled_s, keep_sender):
         return True
-    if timeout_s > 0:
+    if not folder.exists():
+        say(
+            f"run {run_id} is not wholly acknowledged, and its folder {folder} was removed by somebody: what was not "
+            "sent is lost"
+        )
+    elif timeout_s > 0:
         say(
             f"run {run_id} is not wholly acknowledged yet{because(folder)}. Nothing is lost: it stands in {folder}, "
             "and the sender goes on with it; `runstream sync` waits for that"
         )
     return False
+
+
+def wait_until_readable(url: str, api_key: str | None, run_id: str, position: str, timeout_s: float) -> str | None:
+    """Wait until reads show everything up to `position` of the log, at most `timeout_s`. Returns why they do not; None
+    once they do."""
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    query = urlencode({"wait_for": position, "wait_s": f"{timeout_s:g}"})
+    path = f"/api/v1/runs/{quote(run_id, safe='')}?{query}"
+    try:
+        response, body = fetch(url, path, headers, timeout_s + _RESPONSE_S, _MAX_RUN_BYTES)
+    except FAILURES as error:
+        return readable(str(error)) or type(error).__name__
+    return None if response.status == 200 else f"HTTP {response.status}: {first_words(body)}"
 
 
 def because(folder: Path) -> str:
@@ -76,7 +114,11 @@ def because(folder: Path) -> str:
         url = WriterInfo.read(folder).url
     except (OSError, SpoolCorrupt):  # the sender removes it in this moment
         return ""
-    reason = sender_reason(read_status(folder.parent.parent), folder.name, url)
+    spool = folder.parent.parent
+    with contextlib.suppress(OSError):
+        if not sender_lives(spool):
+            return f" (no sender runs: {spool / 'sender.log'} may tell why)"
+    reason = sender_reason(read_status(spool), folder.name, url)
     return f" ({reason})" if reason else ""
 
 

@@ -219,8 +219,8 @@ class Channel:
             return
         receipt = receipt_of(part.frame for own in _by_writer(parts).values() for part in own)
         match meaning_of(answer, self._clock.time_ns() / 1e9, receipt):
-            case Accepted(next_seqs, left_out):
-                self._accepted(parts, next_seqs, len(body), left_out)
+            case Accepted() as accepted:
+                self._accepted(parts, accepted, len(body))
             case Rewind(expected, reason):
                 self._rewound(parts, expected, reason)
             case Refused(status, writer_id, reason):
@@ -232,14 +232,15 @@ class Channel:
             case Failing(reason):
                 self._wait("retrying", reason, self._backoff.next_wait_s())
 
-    def _accepted(self, parts: list[Part], next_seqs: Mapping[str, int], size: int, left_out: str) -> None:
+    def _accepted(self, parts: list[Part], accepted: Accepted, size: int) -> None:
+        next_seqs = accepted.next_seqs
         by_writer = _by_writer(parts)
         for writer, own in by_writer.items():
             if (next_seq := next_seqs.get(writer.writer_id)) is None:
                 continue
             before = writer.place.next_seq
             try:
-                writer.acknowledged(own, next_seq)
+                writer.acknowledged(own, next_seq, accepted.position)
             except OSError as error:
                 writer.hold(f"what was acknowledged cannot be written down: {error}", _DISK_RETRY_S)
             self._records_sent += max(writer.place.next_seq - before, 0)
@@ -250,7 +251,7 @@ class Channel:
         missing = [writer.writer_id for writer in by_writer if writer.writer_id not in next_seqs]
         if missing:
             missed = f"the gateway's answer leaves out {len(missing)} of {len(by_writer)} writers, as {missing[0]}"
-            self._wait("retrying", left_out or missed, self._backoff.next_wait_s())
+            self._wait("retrying", accepted.left_out or missed, self._backoff.next_wait_s())
             return
         self._backoff.succeeded()
         self._rewinds = 0

@@ -20,6 +20,7 @@ _LONGEST_REST_S: Final = 300.0
 _LONGEST_FOREIGN_REST_S: Final = 30.0
 _DEFAULT_REST_S: Final = 1.0
 _MAX_REASON_CHARS: Final = 500
+_MAX_POSITION_CHARS: Final = 10_000
 #: No writer gets so far; what is beyond it is no number of a record.
 _MAX_SEQ: Final = 2**63
 #: Problems of a request on its way, which say nothing about the records in it.
@@ -29,10 +30,12 @@ _GAP: Final = "gap"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Durable up to, not including, these numbers, by writer id. `left_out`: why some writers are not among them."""
+    """Durable up to, not including, these numbers, by writer id. `left_out`: why some writers are not among them.
+    `position`: where in the log they are, which a read can wait for; empty if that was not said."""
 
     next_seqs: Mapping[str, int]
     left_out: str = ""
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,8 @@ def meaning_of(answer: Answer, now_unix_s: float, receipt: str | None = None) ->
                 )
             if not local and receipt is not None and fields.get("receipt") != receipt:
                 return Failing(f"{answer.url or 'the gateway'} acknowledges another request than the one that was sent")
-            return Accepted(next_seqs, readable(str(fields.get("left_out", "")), _MAX_REASON_CHARS))
+            left_out = readable(str(fields.get("left_out", "")), _MAX_REASON_CHARS)
+            return Accepted(next_seqs, left_out, _position(fields.get("positions")))
         case 409:
             expected = _numbers(fields.get("expected")) if local or kind == _GAP else None
             return Failing(f"{reason}, without 'expected'") if not expected else Rewind(expected, reason)
@@ -113,6 +117,10 @@ def meaning_of(answer: Answer, now_unix_s: float, receipt: str | None = None) ->
             return Failing(reason)
         case _:
             return Stuck(reason)
+
+
+def _position(text: object) -> str:
+    return text if isinstance(text, str) and len(text) <= _MAX_POSITION_CHARS and text.isprintable() else ""
 
 
 def from_gateway(answer: Answer) -> bool:

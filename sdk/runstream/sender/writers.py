@@ -18,7 +18,7 @@ from runstream.events.frame import InvalidFrame, heartbeat
 from runstream.private import NotPrivate, make_inside, open_own, write_own
 from runstream.sender.ends import append_event, last_event
 from runstream.sender.frames import dropped_frame, frame_from_window
-from runstream.spool.ending import exit_code_is_awaited
+from runstream.spool.ending import exit_code_is_awaited, write_position
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo, write_private_json
 from runstream.spool.reader import Backlog, EventRecord, SpoolReader, Window
 
@@ -139,12 +139,16 @@ class SpooledWriter:
         window = Window(self.place, self.place)
         return Part(self, window, heartbeat(self.writer_id, self.info.run_id, self.place.next_seq))
 
-    def acknowledged(self, parts: list[Part], next_seq: int) -> None:
+    def acknowledged(self, parts: list[Part], next_seq: int, position: str = "") -> None:
         """The gateway has everything before `next_seq`, after `parts` were sent (in this order).
 
         A response acknowledges what was sent and nothing else. A number beyond that is what remains after a crash that
         lost the `acked` file: the records up to it are sent once more, and the gateway drops them as duplicates.
+        `position` is where in the log they are: whoever ended the run may wait until it can be read.
         """
+        if position and self.ending:
+            with contextlib.suppress(OSError):  # then nobody waits
+                write_position(self.folder, position)
         self.heard_s = self._clock.monotonic_s()
         self.problem = None if not self.corrupt else self.problem
         for part in parts:

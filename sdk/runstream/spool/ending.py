@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from runstream.private import open_own, read_own
+from runstream.private import open_own, read_own, write_own
 
 _FILE: Final = "ending"
 _CODE_FILE: Final = "exit_code"
+_POSITION_FILE: Final = "position"
+_MAX_POSITION_BYTES: Final = 10_000
 _CODE: Final = struct.Struct("=i")
 #: Room for a message of 500 characters, each of which JSON may write in 6 bytes (two of them, beyond the 16 bits).
 _FILE_BYTES: Final = 8_192
@@ -91,3 +93,16 @@ def read_exit_code(folder: Path) -> int | None:
     with contextlib.suppress(OSError, struct.error):
         return int(_CODE.unpack(read_own(folder / _CODE_FILE, _CODE.size))[0])
     return None
+
+
+def write_position(folder: Path, position: str) -> None:
+    """Say where in the log the last records are that were acknowledged. Raises OSError."""
+    write_own(folder / _POSITION_FILE, position.encode())
+
+
+def read_position(folder: Path) -> str:
+    """Return what `write_position` wrote; empty if nothing did."""
+    try:
+        return read_own(folder / _POSITION_FILE, _MAX_POSITION_BYTES).decode()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -60,10 +60,11 @@ def test_what_is_acknowledged_soon_is_waited_for_in_silence(tmp_path: Path) -> N
     assert 1.0 <= waiting.now_s < 1.1
 
 
-def test_a_folder_that_the_sender_removed_was_acknowledged(tmp_path: Path) -> None:
+def test_a_folder_that_somebody_removed_ends_the_wait(tmp_path: Path) -> None:
     waiting = Waiting(tmp_path / "spool" / "writers" / WRITER, {})
     waiting.folder.rmdir()
-    assert waiting.wait(10, 30)
+    assert not waiting.wait(10, 30)
+    assert waiting.now_s == 0
 
 
 def test_a_long_wait_says_how_far_it_is_and_ends(tmp_path: Path) -> None:
