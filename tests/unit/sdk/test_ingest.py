@@ -23,7 +23,7 @@ INGEST = "kafka://broker-1:9092,broker-2:9092/frames"
 @pytest.fixture
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A spool that nobody sends."""
-    monkeypatch.setattr("runstream.client.run.keep_sender", lambda *_: None)
+    monkeypatch.setattr("runstream.client.living.keep_sender", lambda *_: None)
     monkeypatch.setenv("RUNSTREAM_DIR", str(tmp_path / "spool"))
     monkeypatch.setenv("RUNSTREAM_SYSTEM_METRICS_S", "0")
     monkeypatch.setenv("RUNSTREAM_CAPTURE_CODE", "0")

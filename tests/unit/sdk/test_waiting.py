@@ -12,6 +12,7 @@ import runstream as rs
 from runstream.client.waiting import sender_reason, wait_until_acknowledged
 from runstream.clock import Clock
 from runstream.errors import RunExists, RunMissing, Unavailable
+from runstream.sender.lock import SpoolLock
 from runstream.sender.status import ChannelStatus, SenderStatus, WriterStatus
 from runstream.spool.format import Acked
 
@@ -88,6 +89,8 @@ def test_a_server_that_is_away_is_not_waited_for_to_the_end(
     folder = make_writer().folder  # of http://127.0.0.1:1
     waiting = Waiting(tmp_path / "other", {})
     waiting.folder = folder
+    lock = SpoolLock(folder.parent.parent)
+    assert lock.take()
     channel = ChannelStatus(url="http://127.0.0.1:1", state="retrying", last_error="Connection refused")
     SenderStatus(pid=1, version="0", state="running", started_us=0, updated_us=0, targets=(channel,)).write(
         folder.parent.parent
@@ -95,6 +98,24 @@ def test_a_server_that_is_away_is_not_waited_for_to_the_end(
     assert not waiting.wait(5, 30, stalled_s=10)
     assert 10 <= waiting.now_s < 10.1
     assert "Connection refused" in waiting.said[0][1]
+    lock.release()
+
+
+def test_without_a_sender_it_says_so_and_asks_for_one(make_writer: Any, tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path / "other", {})
+    waiting.folder = make_writer().folder
+    wanted: list[float] = []
+    assert not wait_until_acknowledged(
+        waiting.folder,
+        5,
+        3.0,
+        Clock(monotonic_s=lambda: waiting.now_s),
+        waiting.sleep,
+        lambda text: waiting.said.append((waiting.now_s, text)),
+        keep_sender=lambda: wanted.append(waiting.now_s),
+    )
+    assert len(wanted) >= 5
+    assert "no sender runs" in waiting.said[0][1]
 
 
 @pytest.mark.parametrize(
