@@ -89,7 +89,7 @@ async def fold(settings: ServerSettings) -> None:
     store = await ChdbStore.open(settings.store_dir)
     await migrate(store)
     worker = Worker(log, store, Progress())
-    end = Positions({part: offset - 1 for part, offset in (await log.next_offsets()).items()})
+    end = Positions(await log.next_offsets())
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     await worker.catch_up(end)
     seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s

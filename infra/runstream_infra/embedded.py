@@ -245,7 +245,6 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 async def _drain(parts: Parts, drain_s: float) -> None:
     """Wait until everything in the log is visible. What is not by then is folded by the next start."""
-    next_offsets = await parts.log.next_offsets()
-    end = Positions({part: offset - 1 for part, offset in next_offsets.items() if offset})
+    end = Positions(await parts.log.next_offsets())
     if not await parts.progress.wait_for(end, drain_s):
         logger.warning("stopped after %.0f s with records left to fold; they are safe in the log", drain_s)

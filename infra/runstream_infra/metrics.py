@@ -78,7 +78,7 @@ def position_metrics(ends: Mapping[int, int], visible: Positions) -> Iterable[Me
         "runstream_lag_records", "Durable records that are not in every table yet.", labels=("partition",)
     )
     for part, next_offset in ends.items():
-        last, seen = next_offset - 1, visible.offsets.get(part, -1)
+        last, seen = next_offset - 1, visible[part] - 1
         appended.add_metric([str(part)], last)
         shown.add_metric([str(part)], seen)
         lag.add_metric([str(part)], max(last - seen, 0))

@@ -221,7 +221,7 @@ class _Moving:
 
     @property
     def position(self) -> Positions:
-        return Positions({part: end - 1 for part, end in self.ends.items() if end})
+        return Positions(self.ends)
 
     async def check(self) -> None:
         """That the topic holds a beginning of this log, and the tables no more than the topic. Raises PromoteRefused,
@@ -276,10 +276,10 @@ class _Moving:
 
     async def _check_tables(self) -> None:
         for part, commit in (await commits(self.store)).items():
-            if commit.offset >= self.starts.get(part, 0):
+            if commit.next_offset > self.starts.get(part, 0):
                 raise PromoteRefused(
-                    f"the tables in database {self.store.settings.database!r} end at {part}:{commit.offset}, and "
-                    f"{self.topic} has {self.starts.get(part, 0)} records in that partition: they are of another log. "
+                    f"the tables in database {self.store.settings.database!r} have {commit.next_offset} records of "
+                    f"partition {part}, and {self.topic} has {self.starts.get(part, 0)}: they are of another log. "
                     "Set RUNSTREAM_CLICKHOUSE_DATABASE to a name that does not exist yet, here and for the cluster"
                 )
 
@@ -289,7 +289,7 @@ class _Moving:
         done = before = sum(self.starts.values())
         on_stage(Stage("records", done, total))
         async for chunk in self.assignment.chunks(self.starts):
-            wanted = Positions({record.partition: record.offset for record in chunk})
+            wanted = Positions({record.partition: record.offset + 1 for record in chunk})
             try:
                 positions = await self.writer.replay(chunk)
             except ValueError as error:
@@ -316,7 +316,7 @@ class _Moving:
                     trouble = f" ({visibility.trouble})" if visibility.trouble else ""
                     raise PromoteUnfinished(
                         f"all records are in {self.topic}, and nobody has folded any for {patience_s:g} s: the tables "
-                        f"in database {self.store.settings.database!r} are at {str(seen) or 'the beginning'} of "
+                        f"in database {self.store.settings.database!r} are at {seen or 'the beginning'} of "
                         f"{self.position}{trouble}. Start `runstream worker` with this environment and run this again, "
                         "or run it with --fold"
                     )
@@ -326,11 +326,11 @@ class _Moving:
     async def fold(self) -> None:
         """Fold everything here, partition by partition. Workers of the cluster may be at it, too."""
         progress = Progress()
-        for part, offset in self.position:
+        for part, next_offset in self.position:
             stop = asyncio.Event()
             worker = Worker(self.reader, self.store, progress, partition=part)
             running = asyncio.create_task(worker.run(stop))
-            reached = asyncio.create_task(progress.wait_for(Positions({part: offset}), float("inf")))
+            reached = asyncio.create_task(progress.wait_for(Positions({part: next_offset}), float("inf")))
             try:
                 await asyncio.wait((running, reached), return_when=asyncio.FIRST_COMPLETED)
             finally:

@@ -89,7 +89,8 @@ async def _folded(log: EmbeddedLog, directory: Path, worker_dir: Path, wanted: V
 
 
 def _replace(store_dir: Path, fresh_dir: Path, position: Positions) -> Path:
-    kept = store_dir.with_name(f"store.before-{str(position).replace(':', '-').replace(',', '_') or 'empty'}")
+    where = str(position).replace(":", "-").replace(",", "_") if position else "empty"
+    kept = store_dir.with_name(f"store.before-{where}")
     number = 1
     while kept.exists():
         number += 1

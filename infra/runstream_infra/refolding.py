@@ -87,13 +87,13 @@ class Refolding:
         if chosen is None:
             return None
         ends = build.ends if build is not None and build.ends is not None else {}
-        visible = build.progress.visible().offsets if build is not None else {}
+        visible = build.progress.visible() if build is not None else Positions()
         return RefoldStatus(
             serving=chosen.serve.number,
             differences=tuple(map(str, chosen.differences)),
             building=None if chosen.build is None else chosen.build.number,
             doing=None if chosen.build is None else build.doing if build is not None else "folding",
-            folded=sum(min(visible.get(part, -1) + 1, end) for part, end in ends.items()),
+            folded=sum(min(visible[part], end) for part, end in ends.items()),
             records=sum(ends.values()),
             obstacle=chosen.obstacle,
             trouble=self._trouble,
@@ -170,7 +170,7 @@ class Refolding:
         await self._catch_up(build)
         self._on_step("caught up")
         build.doing = "comparing"
-        upto = _common(self._progress.visible(), build.progress.visible())
+        upto = self._progress.visible().common(build.progress.visible())
         differing = await key_differences(
             build.tables,
             self._store.database_of(live),
@@ -193,9 +193,9 @@ class Refolding:
         while True:
             began_s = self._monotonic_s()
             build.ends = await self._log.next_offsets()
-            wanted = Positions({part: end - 1 for part, end in build.ends.items() if end})
-            seen = build.progress.visible().offsets
-            left = sum(offset - seen.get(part, -1) for part, offset in wanted)
+            wanted = Positions(build.ends)
+            seen = build.progress.visible()
+            left = sum(next_offset - seen[part] for part, next_offset in wanted)
             await self._until_folded(build, wanted)
             if left <= _NEAR_RECORDS or self._monotonic_s() - began_s < _NEAR_S:
                 return
@@ -255,8 +255,3 @@ class Refolding:
 
     async def _record(self, generation: Generation, stage: Stage, detail: str = "") -> None:
         await self._store.record(Recorded(generation.number, stage, generation.versions, detail))
-
-
-def _common(one: Positions, other: Positions) -> Positions:
-    """Up to where both are complete."""
-    return Positions({part: min(offset, other.offsets[part]) for part, offset in one if part in other.offsets})

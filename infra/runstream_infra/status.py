@@ -158,4 +158,4 @@ def read_models(status: RefoldStatus | None) -> ReadModelsStatus | None:
 
 def lag_records(next_offsets: Mapping[int, int], visible: Positions) -> int:
     """Records in the log that are not in every table yet. Pure."""
-    return sum(max(next_offset - 1 - visible.offsets.get(part, -1), 0) for part, next_offset in next_offsets.items())
+    return sum(max(next_offset - visible[part], 0) for part, next_offset in next_offsets.items())

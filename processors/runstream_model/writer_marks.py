@@ -117,7 +117,7 @@ def row_from_mark(key: str, writer_id: str, mark: WriterMark, part: int, offset:
     }
 
 
-def row_of_commit(part: int, offset: int, tails: dict[str, int]) -> dict[str, Any]:
-    """The commit row of a partition: every table holds everything up to `offset`, and `tails` has the last offset with
-    rows in each."""
-    return row_from_mark("", "", WriterMark(), part, offset) | {"tails": tails}
+def row_of_commit(part: int, next_offset: int, tails: dict[str, int]) -> dict[str, Any]:
+    """The commit row of a partition: every table holds every record before `next_offset`, and `tails` has the last
+    offset with rows in each. As all rows it has the place of a record: the last one that is folded."""
+    return row_from_mark("", "", WriterMark(), part, next_offset - 1) | {"tails": tails}

@@ -44,7 +44,7 @@ async def key_differences(
 ) -> list[KeyDifference]:
     """Keys of `projections` whose rows differ between the databases `live` and `fresh`, some of each.
 
-    Both must have everything up to `upto`; what is newer is not looked at, so both may be folded meanwhile: of rows
+    Both must cover `upto`; what is newer is not looked at, so both may be folded meanwhile: of rows
     that are added those that are newer, of newest rows each key that changed since. Reads all of it. Raises
     StoreUnavailable, QueryLimitExceeded.
     """
@@ -64,7 +64,7 @@ def _statement(projection: Projection, live: str, fresh: str, upto: Positions) -
     places = ["false"]
     for i, (part, offset) in enumerate(upto):
         parameters |= {f"part_{i}": part, f"offset_{i}": offset}
-        places.append(f"(part = {{part_{i}:UInt16}} AND offset <= {{offset_{i}:UInt64}})")
+        places.append(f"(part = {{part_{i}:UInt16}} AND offset < {{offset_{i}:UInt64}})")
     is_settled = " OR ".join(places)
     # Of rows that are added, the beginning of the key says enough: it names the curve, not each point.
     columns = projection.key if projection.view else projection.key[:_ADDED_KEY]

@@ -76,7 +76,6 @@ async def rebuild(
     the store. Returns the position up to which it was folded. Raises LogCorrupt, StoreUnavailable, StoreInvalid.
     """
     await migrate(store, profile=EMBEDDED)
-    next_offsets = await log.next_offsets()
-    end = Positions({part: offset - 1 for part, offset in next_offsets.items() if offset})
+    end = Positions(await log.next_offsets())
     await Worker(log, store, Progress(), settings, guard=guard, versions=lambda: versions).catch_up(end)
     return end

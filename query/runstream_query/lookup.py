@@ -9,7 +9,6 @@ import pyarrow as pa
 from runstream.events.artifacts import ArtifactFile
 from runstream.events.moments import micros_of
 from runstream.events.names import project_id
-from runstream.events.positions import Positions
 from runstream_model import run_state
 from runstream_query.repositories import Repositories
 from runstream_query.repositories.artifacts import ContentsRecord, FileRecord, VersionRecord
@@ -23,6 +22,7 @@ from runstream_service.lookup import (
     KnownVersion,
     NamedFile,
     ProjectTexts,
+    RecordPlace,
 )
 from runstream_service.store import QueryClass, QueryLimitExceeded, StoreReader, StoreUnavailable
 
@@ -124,12 +124,11 @@ class StoreLookup:
             public=found.public,
         )
 
-    async def artifact_ordinals(self, artifact_id: str, removed_at: Positions | None = None) -> Sequence[int]:
+    async def artifact_ordinals(self, artifact_id: str, removed_at: RecordPlace | None = None) -> Sequence[int]:
         artifacts = self._read.artifacts
         if removed_at is None:
             return await artifacts.ordinals(self._scope, artifact_id)
-        ((part, offset),) = removed_at
-        return await artifacts.ordinals_removed_at(self._scope, artifact_id, part, offset)
+        return await artifacts.ordinals_removed_at(self._scope, artifact_id, *removed_at)
 
     async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
         artifacts = self._read.artifacts
@@ -141,7 +140,7 @@ class StoreLookup:
         found = await self._read.artifacts.outcome(self._scope, key, writer, seq)
         if found is None:
             return None
-        return ArtifactOutcome(found.refused, found.ordinal, found.version, Positions({found.part: found.offset}))
+        return ArtifactOutcome(found.refused, found.ordinal, found.version, RecordPlace(found.part, found.offset))
 
 
 def _version(record: VersionRecord, contents: ContentsRecord) -> KnownVersion:

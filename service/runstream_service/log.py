@@ -47,8 +47,8 @@ class LogWriter(Protocol):
         in-sync replica). A key always falls into the same partition: crc32(key) % partitions, in every
         implementation, so that a replay from one log into another keeps the order of each run.
 
-        Returns the last offset in each partition that was written to. Records of one call that fall into one
-        partition are adjacent. Concurrent calls share syncs. Raises LogUnavailable when nothing, or not
+        Returns the position right behind them, in each partition that was written to. Records of one call that fall
+        into one partition are adjacent. Concurrent calls share syncs. Raises LogUnavailable when nothing, or not
         everything, became durable: then some records may still be there (append again; folds drop duplicates).
         """
 
@@ -76,4 +76,5 @@ class LogReader(Protocol):
         """For each partition the offset that the next durable record will have."""
 
     async def position_at(self, at_us: int) -> Positions:
-        """The last record of each partition that was appended at or before that time of the log's clock."""
+        """The position behind the last record of each partition that was appended at or before that time of the log's
+        clock. A partition without one is at its beginning."""

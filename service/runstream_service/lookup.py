@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from runstream.events.artifacts import ArtifactFile
-from runstream.events.positions import Positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +81,23 @@ class KnownVersion:
     files: tuple[ArtifactFile, ...] = ()
 
 
+class RecordPlace(NamedTuple):
+    """Where a record stands in the log."""
+
+    part: int
+    offset: int
+
+
 @dataclass(frozen=True, slots=True)
 class ArtifactOutcome:
     """What the fold made of an event of an artifact: `refused` says why it could not be done, empty if it was done or
     there was nothing to do. `ordinal` and `version` are those of the version that it is about (0, "": of none).
-    `position`: where in the log it counted, which is where it came first."""
+    `place`: of the record in which it counted, which is where it came first."""
 
     refused: str
     ordinal: int
     version: str
-    position: Positions
+    place: RecordPlace
 
 
 class Lookup(Protocol):
@@ -124,9 +130,9 @@ class Lookup(Protocol):
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         """The artifact with this id; None if it is not there."""
 
-    async def artifact_ordinals(self, artifact_id: str, removed_at: Positions | None = None) -> Sequence[int]:
-        """The numbers of an artifact's versions that are there, ascending; or of those that the event at `removed_at`
-        (one position) removed."""
+    async def artifact_ordinals(self, artifact_id: str, removed_at: RecordPlace | None = None) -> Sequence[int]:
+        """The numbers of an artifact's versions that are there, ascending; or of those that the record at `removed_at`
+        removed."""
 
     async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
         """The versions of these numbers as they are, or as they were when they were removed, by number. Their files

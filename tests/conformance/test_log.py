@@ -147,19 +147,19 @@ async def test_order_holds_for_each_key_across_calls(log: Log) -> None:
         assert values == list(range(remainder, 60, 3))
 
 
-async def test_positions_name_the_last_record_of_each_partition_written(log: Log) -> None:
+async def test_positions_are_right_behind_the_last_record_of_each_partition_written(log: Log) -> None:
     keys = [b"key-%d" % i for i in range(12)]
     positions = await log.append([(key, b"1") for key in keys])
-    assert set(positions.offsets) == {partition_of(key, log) for key in keys}
+    assert set(positions.next_offsets) == {partition_of(key, log) for key in keys}
     one = await log.append([(keys[0], b"2")])
-    assert set(one.offsets) == {partition_of(keys[0], log)}
-    for partition, offset in one:
+    assert set(one.next_offsets) == {partition_of(keys[0], log)}
+    for partition, next_offset in one:
         last = (await read_all(log, partition))[-1]
-        assert (last.offset, last.value) == (offset, b"2")
-    for partition, offset in positions:
-        record = (await log.read(partition, offset, 1, 1.0))[0]
+        assert (last.offset + 1, last.value) == (next_offset, b"2")
+    for partition, next_offset in positions:
+        record = (await log.read(partition, next_offset - 1, 1, 1.0))[0]
         assert record.value == b"1"
-        assert record.offset == offset
+        assert record.offset == next_offset - 1
 
 
 async def test_appending_nothing_is_no_position(log: Log) -> None:
@@ -177,7 +177,7 @@ async def test_records_of_one_call_are_adjacent_under_concurrent_calls(log: Log)
     for at in range(0, 200, 5):
         caller = values[at][0]
         assert values[at : at + 5] == [(caller, i) for i in range(5)]
-    assert len({answer.offsets[partition] for answer in answers}) == 40
+    assert len({answer[partition] for answer in answers}) == 40
 
 
 async def test_concurrent_answers_are_true(log: Log) -> None:
@@ -186,12 +186,12 @@ async def test_concurrent_answers_are_true(log: Log) -> None:
         for i in range(30):
             value = b"%d:%d" % (name, i)
             position = await log.append([(b"run-%d" % name, value)])
-            answers.append((position.offsets[partition_of(b"run-%d" % name, log)], value))
+            answers.append((position[partition_of(b"run-%d" % name, log)], value))
         return answers
 
     for name, answers in enumerate(await asyncio.gather(*(writer(n) for n in range(10)))):
         held = {r.offset: r.value for r in await read_all(log, partition_of(b"run-%d" % name, log))}
-        assert all(held[offset] == value for offset, value in answers)
+        assert all(held[next_offset - 1] == value for next_offset, value in answers)
 
 
 async def test_a_read_is_bounded_but_never_empty_handed(log: Log) -> None:
@@ -276,7 +276,7 @@ async def test_a_reopened_log_holds_everything_and_goes_on_behind_it(harness: Ha
     assert dict(await second.next_offsets()) == ends
     later = await second.append([(b"run-0", b"later")])
     partition = partition_of(b"run-0", second)
-    assert all(later.offsets[partition] > answer.offsets.get(partition, -1) for answer in answers)
+    assert all(later[partition] > answer[partition] for answer in answers)
     assert (await read_all(second, partition))[-1].value == b"later"
     await second.close()
 
@@ -286,7 +286,7 @@ async def test_next_offsets_move_only_in_the_partition_that_was_written(log: Log
     positions = await log.append([(b"run", b"1")])
     after = dict(await log.next_offsets())
     assert {p for p in after if after[p] != before[p]} == {partition_of(b"run", log)}
-    assert all(after[partition] > offset >= before[partition] for partition, offset in positions)
+    assert all(after[partition] == next_offset > before[partition] for partition, next_offset in positions)
 
 
 async def test_position_at_a_time_covers_exactly_what_was_appended_by_then(log: Log, clock: ManualClock) -> None:
@@ -295,7 +295,7 @@ async def test_position_at_a_time_covers_exactly_what_was_appended_by_then(log: 
     answers = {}
     for i in range(300):
         clock.at_us = start_us + i * 1_000
-        answers[i] = (await log.append([(b"run", b"." * 700)])).offsets[partition]
+        answers[i] = (await log.append([(b"run", b"." * 700)]))[partition]
     assert await log.position_at(start_us - 1) == Positions({})
     for i in (0, 1, 77, 150, 298, 299):
         assert await log.position_at(start_us + i * 1_000) == Positions({partition: answers[i]})
@@ -342,7 +342,7 @@ async def test_close_makes_durable_what_is_pending(harness: Harness) -> None:
     acknowledged = await asyncio.gather(*appends)
     log = await harness.open()
     offsets = {record.offset for record in await read_all(log, partition_of(b"run", log))}
-    assert {answer.offsets[partition_of(b"run", log)] for answer in acknowledged} == offsets
+    assert {answer[partition_of(b"run", log)] - 1 for answer in acknowledged} == offsets
     await log.close()
 
 
@@ -353,4 +353,4 @@ async def test_a_cancelled_append_hurts_no_other(log: Log) -> None:
     given_up.cancel()
     position = await kept
     partition = partition_of(b"run", log)
-    assert (await log.read(partition, position.offsets[partition], 100, 1.0))[0].value == b"kept"
+    assert (await log.read(partition, position[partition] - 1, 100, 1.0))[0].value == b"kept"

@@ -23,7 +23,7 @@ from runstream.events.names import InvalidName
 from runstream_ingest.gateway import GatewaySettings
 from runstream_ingest.gateway.frames import BadFrame, Sent, TooManyFrames, frames_by_writer
 from runstream_model.decoding import decode_events
-from runstream_processors.store.resume import NOTHING, Commit
+from runstream_processors.store.resume import Commit
 from runstream_processors.worker.feed import Decoded, decode
 from runstream_processors.worker.folding import Folding
 from runstream_service.log import Record
@@ -97,7 +97,7 @@ def run_fold(body: bytes) -> None:
         decoded.append(decode(Record(0, offset, _NOW_US, sent.header.key.encode(), bytes(sent.data))))
     if not decoded:
         return
-    folding = Folding({0: Commit(NOTHING, {})}, {})
+    folding = Folding({0: Commit()}, {})
     folding.load(folding.needs(decoded), _NO_ROWS, _NO_ROWS, _NO_ROWS)
     folding.fold(decoded)
     folding.flush()

@@ -51,7 +51,7 @@ async def answers(directory: Path, facts: Recorded, end: int, as_of: list[int | 
 
 
 async def asked(client: TestClient[Any, Any], facts: Recorded, as_of: int | None) -> dict[str, Any]:
-    query = {} if as_of is None else {"as_of": str(Positions({0: as_of}))}
+    query = {} if as_of is None else {"as_of": str(Positions.after(0, as_of))}
     said: dict[str, Any] = {}
     for run in sorted({key.decode() for key, _ in facts.records if b"/" not in key}):
         detail = await client.get(f"/api/v1/runs/{run}", params=query)

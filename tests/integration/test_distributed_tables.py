@@ -135,8 +135,8 @@ async def test_where_each_partition_goes_on_is_found(store: HttpStore) -> None:
         await insert(store, "watermark_states", {"part": part, "offset": part * 10, "tails": {"points": part}})
         await insert(store, "points", {"part": part, "offset": part * 10 + 5})
     found = await commits(store)
-    assert {part: Commit(commit.offset, dict(commit.tails)) for part, commit in found.items()} == {
-        part: Commit(part * 10, {"points": part}) for part in range(4)
+    assert {part: Commit(commit.next_offset, dict(commit.tails)) for part, commit in found.items()} == {
+        part: Commit(part * 10 + 1, {"points": part}) for part in range(4)
     }
     assert await ends(store, "points", found) == {part: part * 10 + 5 for part in range(4)}
 

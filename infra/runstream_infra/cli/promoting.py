@@ -95,7 +95,7 @@ def _show(result: "PromoteResult", data_dir: Path, output: Output) -> None:
         "assets were moved now; the others were there already."
     )
     logs = "both logs" if result.same_partitions else "the cluster's log, places in the log apart"
-    show_verdict(f"Up to position {str(result.position) or 'nothing'} of {logs}", result.equal, output)
+    show_verdict(f"Up to position {result.position or 'nothing'} of {logs}", result.equal, output)
     if result.equal:
         output.note("next: send clients to the cluster's gateways (RUNSTREAM_URL); docs/promote.md says how")
     else:

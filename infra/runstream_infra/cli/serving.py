@@ -117,7 +117,7 @@ def show_rebuild(result: "RebuildResult", output: Output) -> None:
     show_compared(rows, "rebuilt", "rebuilt", output)
     for table in result.redefined:
         output.line(f"{table}: of another version than the one in use, not compared")
-    show_verdict(f"Up to position {str(result.position) or 'nothing'} of the log", result.equal, output)
+    show_verdict(f"Up to position {result.position or 'nothing'} of the log", result.equal, output)
     if replaced:
         output.line(f"The fresh tables are in use; the old ones are in {replaced}.")
 

@@ -33,23 +33,22 @@ class LagClock:
         """At `at_s` of a monotonic clock the log ended at `ends` (next offsets) and the tables at `visible`."""
         for part, next_offset in ends.items():
             waiting = self._ends.setdefault(part, deque())
-            while waiting and waiting[0][0] <= visible.offsets.get(part, -1):
+            while waiting and waiting[0][0] <= visible[part]:
                 waiting.popleft()
-            last = next_offset - 1
             if not waiting:
                 self._apart_s[part] = 0.0
-                if last > visible.offsets.get(part, -1):
-                    waiting.append((last, at_s))
-            elif last > waiting[-1][0] and at_s - waiting[-1][1] >= self._apart_s[part]:
-                waiting.append((last, at_s))
+                if next_offset > visible[part]:
+                    waiting.append((next_offset, at_s))
+            elif next_offset > waiting[-1][0] and at_s - waiting[-1][1] >= self._apart_s[part]:
+                waiting.append((next_offset, at_s))
             if len(waiting) > _MOST_ENDS:
                 self._ends[part] = deque(list(waiting)[::2])
                 self._apart_s[part] = 2 * max(self._apart_s[part], _LOOK_EVERY_S)
 
     def lag_s(self, part: int, visible: Positions, at_s: float) -> float:
         """Seconds since the log was first seen to have a record that the tables do not have yet; 0 if there is none."""
-        seen = visible.offsets.get(part, -1)
-        return next((at_s - since_s for last, since_s in self._ends.get(part, ()) if last > seen), 0.0)
+        ends = self._ends.get(part, ())
+        return next((at_s - since_s for next_offset, since_s in ends if next_offset > visible[part]), 0.0)
 
 
 class Following:

@@ -46,7 +46,7 @@ class WorkerMetrics(Collector):
             counts.overtaken,
         )
         # A worker that has not found its place yet does not know how far the tables are.
-        known = self._following.visible().offsets
+        known = self._following.visible().next_offsets
         yield from lag_metrics(
             self._following, [part for part, worker in running.items() if worker.resumed or part in known]
         )

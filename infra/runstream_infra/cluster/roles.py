@@ -177,8 +177,8 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         _run_within(stack, maintain(store, settings.store.engine_profile))
 
         def committed() -> dict[int, int]:
-            visible = progress.visible().offsets
-            return {part: visible[part] + 1 for part in workers.workers if part in visible}
+            visible = progress.visible().next_offsets
+            return {part: visible[part] for part in workers.workers if part in visible}
 
         group = make_app(_group(settings), workers, committed=committed)
 

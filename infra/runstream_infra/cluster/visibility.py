@@ -89,4 +89,4 @@ class StoreVisibility:
             self.trouble = str(error)
             return
         self.trouble, self.looked_at_s = None, time.monotonic()
-        self._progress.advance(Positions({part: commit.offset for part, commit in found.items()}))
+        self._progress.advance(Positions({part: commit.next_offset for part, commit in found.items()}))

@@ -21,6 +21,7 @@ from runstream_ingest.gateway.frames import (
 )
 from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
+from runstream_ingest.gateway.responses import position_members
 from runstream_ingest.gateway.rights import WriterRights
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writers import Writer, Writers
@@ -155,7 +156,7 @@ class FramesHandler:
         if left_out:
             self._metrics.heartbeats_left_out.inc(left_out)
         return {
-            "positions": str(answered),
+            **position_members(answered),
             "writers": {writer_id: found.next_seq for writer_id, found in verdicts.items()},
         }
 

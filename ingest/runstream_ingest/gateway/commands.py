@@ -13,6 +13,7 @@ from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES
 from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
+from runstream_ingest.gateway.responses import position_members
 from runstream_ingest.gateway.rights import WriterRights
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
@@ -64,7 +65,7 @@ class CommandsHandler:
     async def __call__(self, request: web.Request, principal: Principal) -> web.Response:
         positions, ids = await self._appended(request, principal)
         visible = await self._pressure.visible(request, positions, self._settings.visible_timeout_s)
-        payload = {**ACKNOWLEDGES, "positions": str(positions), "visible": visible, "commands": ids}
+        payload = {**ACKNOWLEDGES, **position_members(positions), "visible": visible, "commands": ids}
         return web.json_response(payload, status=200 if visible else 202)
 
     async def _appended(self, request: web.Request, principal: Principal) -> tuple[Positions, list[str]]:

@@ -90,8 +90,8 @@ class Pressure:
         return self._busy("in-flight", f"Bytes of requests: {refusal}; send again in {self._settings.retry_after_s} s.")
 
     def _lag_records(self) -> int:
-        visible = self._visibility.visible().offsets
-        return sum(max(0, offset - visible.get(partition, -1)) for partition, offset in self._appended)
+        visible = self._visibility.visible()
+        return sum(max(0, next_offset - visible[part]) for part, next_offset in self._appended)
 
     def _busy(self, cause: str, detail: str) -> Problem:
         self._metrics.pressed_back.labels(cause).inc()

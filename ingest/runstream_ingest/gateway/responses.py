@@ -1,6 +1,10 @@
 """What the gateway's routes answer, as models: for the OpenAPI document."""
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runstream.events.positions import Positions
 
 
 class Acknowledges(BaseModel):
@@ -12,20 +16,30 @@ class Acknowledges(BaseModel):
     server: str
 
 
-class Acknowledgement(Acknowledges):
+class _Appended(Acknowledges):
+    """Something is in the log, before `position`."""
+
+    position: str
+    positions: str = Field(description="`position` as clients from before `next:` read it", deprecated=True)
+
+
+def position_members(positions: Positions) -> Mapping[str, str]:
+    """Return the members of a response that tell where in the log something is, in both spellings."""
+    return {"position": str(positions), "positions": positions.in_old_spelling()}
+
+
+class Acknowledgement(_Appended):
     """The frames are durable in the log: by writer, the next sequence number that is wanted of it. `receipt`: a hash
     over the headers of the frames that came."""
 
     receipt: str
-    positions: str
     writers: dict[str, int]
 
 
-class CommandAnswer(Acknowledges):
-    """`visible`: whether every read shows the commands already; `wait_for` takes the positions. `commands` are their
+class CommandAnswer(_Appended):
+    """`visible`: whether every read shows the commands already; `wait_for` takes the position. `commands` are their
     ids, under which /api/v1/commands says what came of each."""
 
-    positions: str
     visible: bool
     commands: list[str]
 

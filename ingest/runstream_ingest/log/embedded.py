@@ -26,7 +26,7 @@ from runstream_ingest.log.errors import LogMismatch
 from runstream_ingest.log.format import MAX_KEY_BYTES, MAX_SEGMENT_BYTES, MAX_VALUE_BYTES, VERSION, Damage
 from runstream_ingest.log.lock import lock_directory
 from runstream_ingest.log.partition import Partition, Shape, View
-from runstream_ingest.log.segment import IndexEntry, Segment, load_index, offset_at, read_segment, scan
+from runstream_ingest.log.segment import IndexEntry, Segment, load_index, offset_behind, read_segment, scan
 from runstream_ingest.log.wakeups import Wakeups, wait_for
 from runstream_service.log import LogCorrupt, LogUnavailable, Record
 
@@ -47,7 +47,7 @@ class _Append:
     records: Sequence[tuple[bytes, bytes]]
     size_bytes: int
     done: "asyncio.Future[Positions]"
-    offsets: dict[int, int] = field(default_factory=dict)
+    next_offsets: dict[int, int] = field(default_factory=dict)
     error: LogUnavailable | None = None
 
 
@@ -235,7 +235,7 @@ class EmbeddedLog:
             raise LogUnavailable(f"{segment.path} cannot be read: {error}; repair the disk and read again") from error
 
     def _position_at(self, at_us: int) -> Positions:
-        offsets = {}
+        next_offsets = {}
         for part in self._parts:
             view = part.view
             found = bisect_right(view.segments, at_us, key=lambda segment: segment.first_at_us)
@@ -243,14 +243,14 @@ class EmbeddedLog:
                 continue
             segment = view.segments[found - 1]
             try:
-                offset = offset_at(segment, self._indexes.of(segment, view), at_us)
+                next_offset = offset_behind(segment, self._indexes.of(segment, view), at_us)
             except Damage as damage:
                 raise _corrupt(segment, damage) from None
             except OSError as error:
                 raise LogUnavailable(f"{segment.path} cannot be read: {error}; read again") from error
-            if offset is not None:
-                offsets[part.number] = offset
-        return Positions(offsets)
+            if next_offset is not None:
+                next_offsets[part.number] = next_offset
+        return Positions(next_offsets)
 
     def _write_until_closed(self) -> None:
         next_check_s = time.monotonic() + _RETENTION_CHECK_S
@@ -278,15 +278,15 @@ class EmbeddedLog:
             part = self._parts[number]
             flat = [record for _, records in items for record in records]
             try:
-                last = part.commit(flat, self._clock_us())
+                next_offset = part.commit(flat, self._clock_us())
             except Exception as error:
                 refused = error if isinstance(error, LogUnavailable) else LogUnavailable(f"the log failed: {error!r}")
                 for item, _ in items:
                     item.error = refused
                 continue
             for item, records in reversed(items):
-                item.offsets[number] = last
-                last -= len(records)
+                item.next_offsets[number] = next_offset
+                next_offset -= len(records)
             self._wakeups[number].wake()
         with self._changed:
             self._pending_bytes -= sum(item.size_bytes for item in batch)
@@ -351,7 +351,7 @@ def _complete(items: list[_Append]) -> None:
         if item.error is not None:
             item.done.set_exception(item.error)
         else:
-            item.done.set_result(Positions(item.offsets))
+            item.done.set_result(Positions(item.next_offsets))
 
 
 def _checked_partitions(directory: Path, wanted: int | None, created_us: int) -> int:

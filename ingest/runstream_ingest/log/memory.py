@@ -33,7 +33,7 @@ class MemoryLog:
         return other
 
     async def append(self, records: Sequence[tuple[bytes, bytes]]) -> Positions:
-        offsets: dict[int, int] = {}
+        next_offsets: dict[int, int] = {}
         with self._lock:
             if self._closed:
                 raise LogUnavailable("the log is closed: open it again")
@@ -42,10 +42,10 @@ class MemoryLog:
                 kept = self._records[number]
                 at_us = max(self._clock_us(), kept[-1].at_us if kept else 0)
                 kept.append(Record(number, len(kept), at_us, bytes(key), bytes(value)))
-                offsets[number] = len(kept) - 1
-        for number in offsets:
+                next_offsets[number] = len(kept)
+        for number in next_offsets:
             self._wakeups[number].wake()
-        return Positions(offsets)
+        return Positions(next_offsets)
 
     async def close(self) -> None:
         self._closed = True
@@ -77,12 +77,8 @@ class MemoryLog:
         return {number: len(records) for number, records in enumerate(self._records)}
 
     async def position_at(self, at_us: int) -> Positions:
-        offsets = {}
-        for number, records in enumerate(self._records):
-            older = sum(record.at_us <= at_us for record in records)
-            if older:
-                offsets[number] = older - 1
-        return Positions(offsets)
+        older = (sum(record.at_us <= at_us for record in records) for records in self._records)
+        return Positions(dict(enumerate(older)))
 
     def _from(self, partition: int, next_offset: int, max_bytes: int) -> list[Record]:
         found: list[Record] = []

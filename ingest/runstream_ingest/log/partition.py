@@ -84,7 +84,7 @@ class Partition:
         self._write_mark()
 
     def commit(self, records: Sequence[tuple[bytes, bytes]], now_us: int) -> int:
-        """Write the records with one write and sync them, then show them in `view`; returns the last offset.
+        """Write the records with one write and sync them, then show them in `view`; returns the next offset.
 
         Raises LogUnavailable when they are not durable. Then nothing of them stays: the segment is cut back to its
         durable end and sealed, because after a failed sync the kernel may count pages as written that are not, and
@@ -106,7 +106,7 @@ class Partition:
         self._write_mark()
         if rolled:
             self.retain(now_us)
-        return self.view.next_offset - 1
+        return self.view.next_offset
 
     def retain(self, now_us: int) -> None:
         """Remove the oldest segments that the retention does not keep; never the newest one."""

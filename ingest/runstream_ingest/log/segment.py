@@ -204,21 +204,21 @@ def read_segment(segment: Segment, index: list[IndexEntry], next_offset: int, ma
     return found
 
 
-def offset_at(segment: Segment, index: list[IndexEntry], at_us: int) -> int | None:
-    """The last offset of the segment whose record is not younger than `at_us`; None if all are younger."""
+def offset_behind(segment: Segment, index: list[IndexEntry], at_us: int) -> int | None:
+    """The offset behind the segment's last record that is not younger than `at_us`; None if all are younger."""
     entry = bisect_right(index, at_us, key=lambda item: item.at_us)
     if entry == 0:
         return None
-    last = index[entry - 1].offset
+    next_offset = index[entry - 1].offset + 1
     descriptor = os.open(segment.path, os.O_RDONLY)
     try:
         for _, head, _ in iterate(descriptor, index[entry - 1].position, segment.size_bytes, _READ_BYTES):
             if head.at_us > at_us:
                 break
-            last = head.offset
+            next_offset = head.offset + 1
     finally:
         os.close(descriptor)
-    return last
+    return next_offset
 
 
 def _entry_at(index: list[IndexEntry], offset: int) -> IndexEntry:

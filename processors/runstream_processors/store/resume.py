@@ -7,16 +7,17 @@ from typing import Any, Final
 from runstream_processors.store.tables import TABLES
 from runstream_service.store import StoreInvalid, StoreReader
 
-#: The offset before the first one: nothing is there yet.
+#: The offset of the last row of a table that has none yet.
 NOTHING: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A partition's commit row. Every table holds everything up to `offset` (NOTHING: there is none yet); `tails` has,
-    for each table, the last offset with rows in it when the row was written, which may be beyond `offset`."""
+    """How far a partition is folded. Every table holds every record before `next_offset`; `tails` has, for each table,
+    the record of its last row at that time, which may be beyond. The stored row has the offset of the last record
+    instead: here and in `row_of_commit` one is made of the other."""
 
-    offset: int = NOTHING
+    next_offset: int = 0
     tails: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -28,7 +29,7 @@ async def commits(store: StoreReader) -> dict[int, Commit]:
         FROM watermark_states WHERE key = '' AND writer = '' GROUP BY part"""
     )
     return {
-        row["part"]: Commit(row["last"], dict(zip(row["tables"], row["offsets"], strict=True)))
+        row["part"]: Commit(row["last"] + 1, dict(zip(row["tables"], row["offsets"], strict=True)))
         for row in rows.to_pylist()
     }
 
@@ -56,7 +57,7 @@ def beyond_statement(table: str, commits: Mapping[int, Commit]) -> tuple[str, di
     for i, (part, commit) in enumerate(sorted(commits.items())):
         parameters[f"part_{i}"] = part
         places.append(f"(part = {{part_{i}:UInt16}})")
-        if commit.offset != NOTHING:
-            parameters[f"offset_{i}"] = commit.offset
-            places[-1] = f"(part = {{part_{i}:UInt16}} AND offset > {{offset_{i}:UInt64}})"
+        if commit.next_offset:
+            parameters[f"offset_{i}"] = commit.next_offset
+            places[-1] = f"(part = {{part_{i}:UInt16}} AND offset >= {{offset_{i}:UInt64}})"
     return f"SELECT part, max(offset) AS last FROM {table} WHERE {' OR '.join(places)} GROUP BY part", parameters

@@ -97,10 +97,10 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Inserts in the order in which they must be written, and what is committed once the last one is."""
+    """Inserts in the order in which they must be written, and the next offsets once the last one is."""
 
     inserts: tuple[Insert, ...]
-    committed: Mapping[int, int]
+    next_offsets: Mapping[int, int]
 
 
 class Folding:
@@ -124,10 +124,10 @@ class Folding:
         self.memory = Memory()
         #: For each table the last record of each partition with rows in what was handed over so far.
         self._ends = {table: dict(ends.get(table, {})) for table in RESUMING}
-        self._ends[COMMIT] = {part: commit.offset for part, commit in commits.items() if commit.offset != NOTHING}
+        self._ends[COMMIT] = {part: commit.next_offset - 1 for part, commit in commits.items() if commit.next_offset}
         #: What the tables held at the start, and what was folded since: nobody else writes, so nothing is beyond both.
         self._began = {table: dict(offsets) for table, offsets in self._ends.items()}
-        self._last: dict[int, int] = {part: commit.offset for part, commit in commits.items()}
+        self._next = {part: commit.next_offset for part, commit in commits.items()}
         self._poison = frozenset(poison)
         self._absent = absent
         self._rows: dict[str, list[dict[str, Any]]] = {table: [] for table in (*APPENDED, *STATES)}
@@ -175,7 +175,7 @@ class Folding:
         for decoded in batch:
             record = decoded.record
             place = record.partition, record.offset
-            self._folded_to[record.partition] = self._last[record.partition] = record.offset
+            self._folded_to[record.partition] = self._next[record.partition] = record.offset + 1
             if decoded.frame is None:
                 self._quarantine(record, 0, decoded.cause, decoded.detail, record.value)
             elif place in self._poison:
@@ -323,10 +323,10 @@ class Folding:
         began = self._began[table]
         for part, offset in zip(rows["part"].to_pylist(), rows["offset"].to_pylist(), strict=True):
             # Of partitions that this worker does not fold it knows nothing, and asks nothing.
-            if part in self._last and offset > max(began.get(part, NOTHING), self._last[part]):
+            if part in self._next and offset >= self._next[part] and offset > began.get(part, NOTHING):
                 raise Overtaken(
-                    f"{table} has a state of record {part}:{offset}, and this worker is at {part}:{self._last[part]}: "
-                    "another one folds the partition"
+                    f"{table} has a state of record {part}:{offset}, and the next one of this worker is "
+                    f"{part}:{self._next[part]}: another one folds the partition"
                 )
 
     def _insert(
@@ -377,7 +377,9 @@ class Folding:
             row_from_mark(key, writer_id, self.memory.keys[key].writers[writer_id], record.partition, record.offset)
             for (key, writer_id), record in self._changed_writers.items()
         ]
-        rows.extend(row_of_commit(part, offset, self._tails(part)) for part, offset in self._folded_to.items())
+        rows.extend(
+            row_of_commit(part, next_offset, self._tails(part)) for part, next_offset in self._folded_to.items()
+        )
         return rows
 
     def _tails(self, part: int) -> dict[str, int]:

@@ -110,11 +110,9 @@ class CrashGuard:
 
     def visible(self, positions: Positions) -> None:
         """Everything up to there is in the tables."""
-        if self._suspects.tried:
-            next_offsets = {part: offset + 1 for part, offset in positions}
-            if self._suspects.is_past(next_offsets):
-                logger.info("the records that a process died with are in the tables; folding goes on as usual")
-                self._set(self._suspects.cleared())
+        if self._suspects.tried and self._suspects.is_past(positions):
+            logger.info("the records that a process died with are in the tables; folding goes on as usual")
+            self._set(self._suspects.cleared())
 
     async def examine(self, log: LogReader, next_offsets: Mapping[int, int], stop: asyncio.Event) -> None:
         """Once a process: what the last one had under way when it died, and what to make of it. Raises LogError."""

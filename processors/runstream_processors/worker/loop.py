@@ -186,12 +186,12 @@ class Worker:
             raise Overtaken("another worker committed while this one looked where to go on")
         folding = Folding(done, found_ends, self._narrowing.poison, absent_columns(self._versions()))
         await load_catalog(self._store, folding)
-        self._progress.advance(Positions({part: found[part].offset for part in done if part in found}))
+        self._progress.advance(Positions({part: commit.next_offset for part, commit in done.items()}))
         self._unflushed = []
-        await self._guard.examine(self._log, {part: commit.offset + 1 for part, commit in done.items()}, stop)
+        next_offsets = {part: commit.next_offset for part, commit in done.items()}
+        await self._guard.examine(self._log, next_offsets, stop)
         self.resumed = True
         self._on_step("resumed")
-        next_offsets = {part: commit.offset + 1 for part, commit in done.items()}
         self._narrowing.resumed(next_offsets)
         self._guard.begin(next_offsets)
         feed = Feed(self._log, next_offsets, max_ahead_bytes=self._settings.max_ahead_bytes, guard=self._guard)
@@ -270,7 +270,7 @@ class Worker:
             raise _FoldRaised from error
         self._narrowing.folded(self._unflushed)
         self._unflushed = []
-        await writer.put(Written(flush.inserts, Positions(flush.committed)))
+        await writer.put(Written(flush.inserts, Positions(flush.next_offsets)))
 
     def _suspect(self, places: list[tuple[int, int]], error: Exception) -> None:
         """A fold or the making of its rows raised: the next tries take fewer records, and the one that raises alone
@@ -323,10 +323,10 @@ def _check_end(
         if part < partitions and part not in folded:
             continue  # another worker's
         end = next_offsets.get(part, 0)
-        if commit.offset >= end:
+        if commit.next_offset > end:
             raise LogCorrupt(
-                f"the tables end at {part}:{commit.offset}, but the log has no more than {end} records in partition "
-                f"{part}: it is another log, or an older copy. Put the right one back; or move the tables away (the "
+                f"the tables have {commit.next_offset} records of partition {part}, but the log has no more than "
+                f"{end}: it is another log, or an older copy. Put the right one back; or move the tables away (the "
                 "directory `store`), and they are made again from this one"
             )
 

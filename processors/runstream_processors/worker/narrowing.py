@@ -20,9 +20,9 @@ class Narrowing:
     def __init__(self) -> None:
         #: Records that raised alone: they go to quarantine.
         self.poison: set[Place] = set()
-        #: In each partition the last record of all batches that raised since the first one did.
-        self._last: dict[int, int] = {}
-        #: The last records of the batch that raised last, one of `_within`.
+        #: In each partition the offset behind all batches that raised since the first one did.
+        self._until: dict[int, int] = {}
+        #: The offsets behind the batch that raised last, one of `_within`.
         self._end: dict[int, int] = {}
         self._next: dict[int, int] = {}
         #: What is to be folded before the records among which one raises.
@@ -34,7 +34,7 @@ class Narrowing:
     @property
     def is_active(self) -> bool:
         """Whether records are still ahead among which some may raise."""
-        return any(self._next.get(part, 0) <= last for part, last in self._last.items())
+        return any(self._next.get(part, 0) < until for part, until in self._until.items())
 
     def most(self, records: int) -> int:
         """How many records to take at once, where `records` are taken otherwise."""
@@ -47,8 +47,8 @@ class Narrowing:
         places = list(places)
         self._end = {}
         for part, offset in places:
-            self._last[part] = max(offset, self._last.get(part, -1))
-            self._end[part] = max(offset, self._end.get(part, -1))
+            self._until[part] = max(offset + 1, self._until.get(part, 0))
+            self._end[part] = max(offset + 1, self._end.get(part, 0))
         if len(places) == 1:
             self.poison.update(places)
             # The next may be like this one: take one, and twice as many after each that is good.
@@ -60,7 +60,7 @@ class Narrowing:
     def resumed(self, next_offsets: Mapping[int, int]) -> None:
         """Reading goes on from here, which is what the tables hold."""
         self._next = dict(next_offsets)
-        ahead = sum(max(0, last + 1 - next_offsets.get(part, 0)) for part, last in self._end.items())
+        ahead = sum(max(0, end - next_offsets.get(part, 0)) for part, end in self._end.items())
         self._before = max(0, ahead - self._within) if self._within else 0
         if self._within:
             self._size = max(1, self._within // 2)
@@ -80,4 +80,4 @@ class Narrowing:
         elif are_good:
             self._size *= 2
         if not self.is_active:
-            self._last, self._before, self._within, self._size = {}, 0, 0, 1
+            self._until, self._before, self._within, self._size = {}, 0, 0, 1

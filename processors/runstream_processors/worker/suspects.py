@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+from runstream.events.positions import Positions
 from runstream_processors.worker.narrowing import Place
 from runstream_service.log import Record
 
@@ -41,8 +42,8 @@ class SetAsideRecord:
 
 @dataclass(frozen=True, slots=True)
 class Suspects:
-    """What is known of deaths. `tried`: up to there records passed a trial; `piece`: so many records are folded at once
-    up to there, 0 for as many as usual; `deaths`: by "partition:offset" how often, traced and untraced, a process died
+    """What is known of deaths. `tried`: records before these offsets passed a trial; `piece`: so many of them at once
+    are folded, 0 for as many as usual; `deaths`: by "partition:offset" how often, traced and untraced, a process died
     when that record alone was marked."""
 
     tried: Mapping[int, int] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class Suspects:
         count = sum(map(len, under_way.values()))
         if not count:
             return self, False
-        if not any(records.start <= self.tried.get(part, -1) for part, records in under_way.items() if records):
+        if not any(records.start < self.tried.get(part, 0) for part, records in under_way.items() if records):
             return self, True
         if count > 1:
             return replace(self, piece=max(1, min(self.piece or count, count) // _PIECES)), False
@@ -67,7 +68,7 @@ class Suspects:
 
     def after_trial(self, under_way: Mapping[int, range], found: tuple[SetAsideRecord, ...]) -> "Suspects":
         """The state when those records were tried and `found` among them brought the child down."""
-        tried = {part: max(records.stop - 1, self.tried.get(part, -1)) for part, records in under_way.items()}
+        tried = {part: max(records.stop, self.tried.get(part, 0)) for part, records in under_way.items()}
         return replace(self, tried={**self.tried, **tried}, set_aside=(*self.set_aside, *found))
 
     def condemned(self, traced_deaths: int, untraced_deaths: int) -> tuple[Place, tuple[int, int]] | None:
@@ -80,9 +81,9 @@ class Suspects:
                 return (part, offset), counts
         return None
 
-    def is_past(self, next_offsets: Mapping[int, int]) -> bool:
+    def is_past(self, visible: Positions) -> bool:
         """Whether everything that was suspected is in the tables."""
-        return all(next_offsets.get(part, 0) > last for part, last in self.tried.items())
+        return visible.covers(Positions(self.tried))
 
     def cleared(self) -> "Suspects":
         return Suspects(set_aside=self.set_aside)
@@ -93,7 +94,7 @@ class Suspects:
         try:
             fields: dict[str, Any] = json.loads(path.read_bytes())
             return cls(
-                tried={int(part): int(last) for part, last in fields["tried"].items()},
+                tried={int(part): int(last) + 1 for part, last in fields["tried"].items()},
                 piece=int(fields["piece"]),
                 deaths={str(name): (int(pair[0]), int(pair[1])) for name, pair in fields["deaths"].items()},
                 set_aside=tuple(SetAsideRecord(**one) for one in fields["set_aside"]),
@@ -102,7 +103,8 @@ class Suspects:
             return cls()
 
     def save(self, path: Path) -> None:
-        """Replace the file as a whole. Raises OSError."""
+        """Replace the file as a whole; it names the last records that were tried. Raises OSError."""
         temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(asdict(self)), "utf-8")
+        tried = {part: end - 1 for part, end in self.tried.items()}
+        temporary.write_text(json.dumps({**asdict(self), "tried": tried}), "utf-8")
         os.replace(temporary, path)

@@ -124,7 +124,7 @@ def _fold(records: Sequence[Record]) -> None:
 
     batch = [decode(record) for record in records]
     first = {record.partition: record.offset for record in reversed(records)}
-    folding = Folding({part: Commit(offset - 1) for part, offset in first.items()}, {})
+    folding = Folding({part: Commit(offset) for part, offset in first.items()}, {})
     numbers, texts = pa.array([], pa.int64()), pa.array([], pa.string())
     nothing = pa.table({"part": numbers, "offset": numbers, "run": texts})
     folding.load(folding.needs(batch), nothing, nothing, nothing)

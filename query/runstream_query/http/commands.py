@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import Field as ModelField
 
+from runstream.events.positions import Positions
 from runstream_model.past import last_had_effect
 from runstream_query.answers import CommandOutcome
 from runstream_query.errors import InvalidRequest, NotFound
@@ -57,7 +58,11 @@ async def outcome(context: Context, call: Call[OutcomeParameters]) -> CommandOut
     require_foldable(events, limit, repr(key))
     async with context.folding:
         changed = await asyncio.to_thread(last_had_effect, events)
-    return CommandOutcome(command=command, key=key, type=own.type, position=f"{own.part}:{own.offset}", changed=changed)
+    return CommandOutcome(command=command, key=key, type=own.type, position=_position(own), changed=changed)
+
+
+def _position(own: EventRecord) -> str:
+    return str(Positions.after(own.part, own.offset))
 
 
 async def _decided(context: Context, command: str, key: str, own: EventRecord) -> CommandOutcome:
@@ -69,7 +74,7 @@ async def _decided(context: Context, command: str, key: str, own: EventRecord) -
         command=command,
         key=key,
         type=own.type,
-        position=f"{own.part}:{own.offset}",
+        position=_position(own),
         changed=decided.changed,
         refused=decided.refused,
         artifact=decided.artifact,

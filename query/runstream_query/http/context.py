@@ -22,7 +22,8 @@ from runstream_service.routing import Route
 from runstream_service.store import QueryClass, StoreReader
 from runstream_service.visibility import Visibility
 
-_POSITION: Final = re.compile(r"\d+:\d+(,\d+:\d+)*\Z")
+#: What is meant as a position and not as a time, in either spelling.
+_POSITION: Final = re.compile(r"next:|\d+:\d+(,\d+:\d+)*\Z")
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
 
@@ -104,9 +105,9 @@ class Context:
             try:
                 at_us = instant_us(as_of)
             except ValueError as error:
-                raise InvalidRequest(f"as_of: {error}; or give a position such as 0:41", name="as_of") from None
+                raise InvalidRequest(f"as_of: {error}; or give a position such as next:0:42", name="as_of") from None
             if self.log is None:
-                raise InvalidRequest("as_of: this server has no log, so only positions work (0:41)", name="as_of")
+                raise InvalidRequest("as_of: this server has no log, so only positions work (next:0:42)", name="as_of")
             wanted = await self.log.position_at(at_us)
         await self.wait_for(wanted, wait_s)
         return wanted

@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import Field as ModelField
 
 from runstream.events.moments import moment_of
+from runstream.events.positions import Positions
 from runstream_query.answers import (
     Attribute,
     Attributes,
@@ -134,7 +135,7 @@ async def history(context: Context, call: Call[HistoryParameters]) -> History:
 def _events(records: Iterable[EventRecord]) -> list[HistoryEvent]:
     return [
         HistoryEvent(
-            position=f"{one.part}:{one.offset}",
+            position=str(Positions.after(one.part, one.offset)),
             writer=one.writer,
             seq=one.seq,
             at=one.at,

@@ -36,7 +36,7 @@ class RequestParameters(BaseModel):
     wait_for: str | None = Field(
         default=None,
         max_length=MAX_POSITION_CHARS,
-        description="a position (0:41): answer when it is visible",
+        description="a position (next:0:42): answer when it is visible",
     )
     wait_s: float | None = Field(default=None, ge=0, le=3600, description="how long wait_for and as_of wait, seconds")
 

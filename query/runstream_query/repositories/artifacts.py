@@ -234,7 +234,7 @@ class ArtifactRepository:
         return await self._ordinals(scope, artifact, Parameters(), "NOT deleted")
 
     async def ordinals_removed_at(self, scope: Scope, artifact: str, part: int, offset: int) -> list[int]:
-        """Return the numbers of the versions that the record at this position removed, ascending."""
+        """Return the numbers of the versions that the record at this place removed, ascending."""
         parameters = Parameters()
         place = f"part = {parameters.bind(part, 'UInt16')} AND offset = {parameters.bind(offset, 'UInt64')}"
         return await self._ordinals(scope, artifact, parameters, f"deleted AND {place}")

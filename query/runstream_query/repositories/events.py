@@ -84,7 +84,7 @@ class EventRepository:
     async def within(
         self, scope: Scope, key: str, prefix: Positions, limit: int, about: About | None = None
     ) -> Sequence[LoggedEvent]:
-        """Return the events of a key up to a position of the log, inclusive, in the log's order."""
+        """Return the events of a key before a position of the log, in the log's order."""
         parameters = Parameters()
         conditions = [f"key = {parameters.text(key)}", *_about(about, parameters), within(prefix, parameters)]
         return await self._logged(scope, conditions, limit, parameters)

@@ -31,8 +31,8 @@ class API:
     `url` and `api_key` default to the client's settings (environment and files). `workspace` and `project`, where they
     are given here, narrow what `runs` and `experiments` list; the settings' own are for logging and narrow nothing.
 
-    Options that most reads take: `wait_for` (a position such as "0:41": the response comes once it is visible) with
-    `wait_s` (seconds, bounded by the server), and `as_of` (a position or an ISO time: the state at that moment).
+    Options that most reads take: `wait_for` (a position such as "next:0:42": the response comes once it is visible)
+    with `wait_s` (seconds, bounded by the server), and `as_of` (a position or an ISO time: the state at that moment).
 
     Most methods of the parts have a name here as well: `api.rename(run, name)` is `api.runs.rename(run, name)`. So have
     those of Comet's page on Python Panels (`get_experiments`, `query`, ...); inside of a panel they are about the

@@ -84,6 +84,8 @@ class Session:
         self._transport = Transport(url, api_key, timeout_s)
         self._page_rows = page_rows
         self._written = Positions()
+        #: Whether the server is one from before `next:`, which reads only its own spelling.
+        self._is_old = False
         self._lock = threading.Lock()
 
     @property
@@ -105,7 +107,9 @@ class Session:
     def position(self) -> str:
         """Up to where the log has what was written here: what another reader waits for (`wait_for`) to see all of it.
         Empty if nothing was."""
-        return str(self._written)
+        if not self._written:
+            return ""
+        return self._written.in_old_spelling() if self._is_old else str(self._written)
 
     get = forward("_transport", Transport.get)
     post = forward("_transport", Transport.post)
@@ -151,14 +155,17 @@ class Session:
         data = json.dumps({"key": key, "event": dict(event)}).encode()
         with self.open("POST", _COMMANDS, data=data, headers=_JSON) as response:
             payload = self.json_of(response)
-        positions = str(payload["positions"])
+        # A server from before `next:` has no `position`, and `positions` in the spelling that it reads.
+        is_old = "position" not in payload
+        position = str(payload["positions" if is_old else "position"])
         if not payload["visible"]:
             raise ServerFailed(
-                f"the {event.get('type')} of {key!r} is durable at {positions} but not visible yet: read with wait_for"
+                f"the {event.get('type')} of {key!r} is durable at {position} but not visible yet: read with wait_for"
             )
         with self._lock:
-            self._written = self._written.merged(Positions.parse(positions))
-        return CommandReceipt(key, positions, tuple(payload.get("commands", ())))
+            self._written = self._written.merged(Positions.parse(position))
+            self._is_old = is_old
+        return CommandReceipt(key, position, tuple(payload.get("commands", ())))
 
     def outcome_of(self, receipt: CommandReceipt) -> CommandOutcome:
         """Read what a command of one event did."""

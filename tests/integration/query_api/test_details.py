@@ -159,14 +159,15 @@ async def test_history_in_pages(service: Service) -> None:
         if page["next_cursor"] is None:
             break
         query["cursor"] = page["next_cursor"]
-    assert types[0] == ("0:3", "run_started.v1")
-    assert types[-1] == ("0:7", "run_finished.v1")
+    assert types[0] == ("next:0:4", "run_started.v1")
+    assert types[-1] == ("next:0:8", "run_finished.v1")
     assert len(types) == 7
 
 
 async def test_a_run_as_of_a_position(service: Service) -> None:
     await past(service)
     before = await service.get("runs/a", as_of="0:5")
+    assert await service.get("runs/a", as_of="next:0:6") == before
     assert (before["run"]["name"], before["run"]["status"], before["run"]["tags"]) == ("first", "running", ["t"])
     assert (before["parameters"], before["assets"]) == (2, 1)
     after = await service.get("runs/a", as_of="0:7")
@@ -177,7 +178,8 @@ async def test_a_run_as_of_a_position(service: Service) -> None:
     assert {item["name"]: item["value"] for item in values} == {"lr": 0.2, "old": "NaN"}
     assert len((await service.get("runs/a/assets", as_of="0:4"))["assets"]) == 1
     assert (await service.get("runs/a/assets", as_of="0:3"))["assets"] == []
-    assert "'a'" in (await service.get("runs/a", 404, as_of="0:2"))["detail"]
+    for beginning in ("0:2", "next:0:3", "next:"):
+        assert "'a'" in (await service.get("runs/a", 404, as_of=beginning))["detail"]
 
 
 async def test_a_run_as_of_a_time_of_the_log(service: Service) -> None:

@@ -47,19 +47,32 @@ async def test_changes_are_told_as_they_become_visible(service: Service) -> None
         assert (name, identity) == ("run", None)
         assert [(row["run"], row["name"]) for row in data["runs"]] == [("a", "new")]
         name, data, identity = await message(response)
-        assert (name, identity) == ("summary", "0:2")
+        assert (name, identity) == ("summary", "next:0:3")
         assert [(row["metric"], row["last"]) for row in data["summaries"]] == [("loss", "NaN")]
 
 
 async def test_a_stream_resumes_exactly(service: Service) -> None:
     await service.insert("run_states", *(run(f"r{n}", offset=n) for n in range(1, 6)))
     service.advance(5)
-    async with service.client.get("/api/v1/live", headers={"Last-Event-ID": "0:3"}) as response:
-        _, data, identity = await message(response)
-        assert [row["run"] for row in data["runs"]] == ["r4", "r5"]
-        assert identity == "0:5"
-    async with service.client.get("/api/v1/live", params={"since": "0:4"}) as response:
-        assert [row["run"] for row in (await message(response))[1]["runs"]] == ["r5"]
+    for token in ("next:0:4", "0:3"):
+        async with service.client.get("/api/v1/live", headers={"Last-Event-ID": token}) as response:
+            _, data, identity = await message(response)
+            assert [row["run"] for row in data["runs"]] == ["r4", "r5"]
+            assert identity == "next:0:6"
+    for token in ("next:0:5", "0:4"):
+        async with service.client.get("/api/v1/live", params={"since": token}) as response:
+            assert [row["run"] for row in (await message(response))[1]["runs"]] == ["r5"]
+
+
+async def test_a_stream_that_began_before_the_first_record_resumes_there(service: Service) -> None:
+    """The beginning has a token of its own: an empty id would mean that there is none, and what came meanwhile would
+    be left out."""
+    async with service.client.get("/api/v1/live") as response:
+        assert await response.content.readline() == b"id: next:\n"
+    await service.insert("run_states", run("a", offset=0))
+    service.advance(0)
+    async with service.client.get("/api/v1/live", headers={"Last-Event-ID": "next:"}) as response:
+        assert [row["run"] for row in (await message(response))[1]["runs"]] == ["a"]
 
 
 async def test_silence_is_told_without_an_event(service: Service) -> None:

@@ -1,6 +1,7 @@
 """`runstream.API` against a running service: what a person reads is what was stored."""
 
 import asyncio
+import contextlib
 import hashlib
 import math
 import subprocess
@@ -133,12 +134,15 @@ async def test_errors_say_what_the_server_says(service: Service, api: API) -> No
         await asyncio.to_thread(API(url="http://127.0.0.1:9").runs)
 
 
-async def test_commands_carry_the_event_and_the_key() -> None:
+@contextlib.asynccontextmanager
+async def taking_commands(*told: dict[str, str]) -> AsyncIterator[tuple[API, list[tuple[str | None, Any]]]]:
+    """A server that takes commands and tells one of these places in the log after the other, and what it got."""
     got: list[tuple[str | None, Any]] = []
 
     async def take(request: web.Request) -> web.Response:
         got.append((request.headers.get("Authorization"), await request.json()))
-        return web.json_response({"positions": "0:7", "visible": True}, headers={PROTOCOL_HEADER: str(PROTOCOL)})
+        response = {**told[len(got) - 1], "visible": True}
+        return web.json_response(response, headers={PROTOCOL_HEADER: str(PROTOCOL)})
 
     app = web.Application()
     app.router.add_post("/base/ingest/v1/commands", take)
@@ -147,13 +151,36 @@ async def test_commands_carry_the_event_and_the_key() -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0][:2]
-    api = API(url=f"http://{host}:{port}/base", api_key="k" * 20)
-    assert await asyncio.to_thread(api.rename, "a", "better") == "0:7"
-    assert api.position == "0:7"
-    await asyncio.to_thread(api.add_tags, "a", "x")
-    await runner.cleanup()
+    try:
+        yield API(url=f"http://{host}:{port}/base", api_key="k" * 20), got
+    finally:
+        await runner.cleanup()
+
+
+async def test_commands_carry_the_event_and_the_key() -> None:
+    told = {"position": "next:0:8", "positions": "0:7"}
+    async with taking_commands(told, told) as (api, got):
+        assert await asyncio.to_thread(api.rename, "a", "better") == "next:0:8"
+        assert api.position == "next:0:8"
+        await asyncio.to_thread(api.add_tags, "a", "x")
     assert got[0] == (f"Bearer {'k' * 20}", {"key": "a", "event": {"type": "run_renamed.v1", "name": "better"}})
     assert got[1][1]["event"] == {"type": "tags_added.v1", "tags": ["x"]}
+
+
+async def test_a_server_from_before_the_new_spelling_gets_its_own_back() -> None:
+    """It would refuse `next:`. What it told means the same here: the last record that is covered."""
+    async with taking_commands({"positions": "0:7"}, {"positions": "1:2"}) as (api, _):
+        assert await asyncio.to_thread(api.rename, "a", "better") == "0:7"
+        assert api.position == "0:7"
+        await asyncio.to_thread(api.rename, "a", "best")
+        assert api.position == "0:7,1:2"
+
+
+async def test_a_server_that_is_upgraded_meanwhile_gets_its_own_spelling() -> None:
+    async with taking_commands({"positions": "0:7"}, {"position": "next:1:3", "positions": "1:2"}) as (api, _):
+        await asyncio.to_thread(api.rename, "a", "better")
+        await asyncio.to_thread(api.rename, "a", "best")
+        assert api.position == "next:0:8,1:3"
 
 
 def test_reading_needs_nothing_but_the_base_install() -> None:

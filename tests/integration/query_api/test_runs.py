@@ -199,11 +199,13 @@ async def test_places(service: Service) -> None:
 async def test_answers_wait_for_a_position(service: Service) -> None:
     await service.insert("run_states", run("a"))
     service.advance(4)
-    await service.get("runs", wait_for="0:4")
+    for token in ("next:0:5", "0:4", "next:"):
+        await service.get("runs", wait_for=token)
+    await service.get("runs", 504, wait_for="next:0:6", wait_s=0.01)
     problem = await service.get("runs", 504, wait_for="0:5", wait_s=0.01)
-    assert "0:5" in problem["detail"]
+    assert "next:0:6" in problem["detail"]
     async with service.client.get("/api/v1/runs") as response:
-        assert response.headers["Runstream-Position"] == "0:4"
+        assert response.headers["Runstream-Position"] == "next:0:5"
         assert response.headers["Content-Type"] == "application/json"
 
 
@@ -227,6 +229,8 @@ async def test_answers_wait_for_a_position(service: Service) -> None:
         ("runs/nobody", {"as_of": "yesterday"}, 400, "as_of"),
         ("runs/nobody", {"as_of": "9" * 5000 + ":0"}, 400, "is no position"),
         ("runs", {"wait_for": "0:" + "9" * 30}, 400, "is no position"),
+        ("runs", {"wait_for": "next:0"}, 400, "is no position"),
+        ("runs/nobody", {"as_of": "next:0:x"}, 400, "is no position"),
     ],
 )
 async def test_wrong_questions_are_named(

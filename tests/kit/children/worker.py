@@ -46,7 +46,7 @@ async def main(directory: Path, kill_at: str, merge: bool, delete: str | None) -
             await store.command(f"OPTIMIZE TABLE {table} FINAL")
     if delete is not None:
         await store.command(f"ALTER TABLE points DELETE WHERE run = '{delete}' SETTINGS mutations_sync = 2")
-    end = Positions({part: offset - 1 for part, offset in (await log.next_offsets()).items()})
+    end = Positions(await log.next_offsets())
     worker = Worker(log, store, Progress(), SETTINGS, on_step=Killer(kill_at))
     await worker.catch_up(end)
     await store.close()

@@ -109,7 +109,7 @@ async def _drained(log: LogReader, store: StoreReader) -> Mapping[int, int]:
     while True:
         end = await log.next_offsets()
         try:
-            found = {part: commit.offset + 1 for part, commit in (await commits(store)).items()}
+            found = {part: commit.next_offset for part, commit in (await commits(store)).items()}
         except StoreUnavailable:
             found = {}
         behind = {part: (found.get(part, 0), offset) for part, offset in end.items() if found.get(part, 0) < offset}
@@ -125,7 +125,7 @@ async def folded(cluster: Cluster) -> int:
     """How many records the commit rows say are folded; -1 while the store does not answer."""
     store = await HttpStore.open(cluster.store_settings())
     try:
-        return sum(commit.offset + 1 for commit in (await commits(store)).values())
+        return sum(commit.next_offset for commit in (await commits(store)).values())
     except StoreUnavailable:
         return -1
     finally:

@@ -30,6 +30,7 @@ from runstream_service.lookup import (
     KnownVersion,
     NamedFile,
     ProjectTexts,
+    RecordPlace,
 )
 from runstream_service.problems import problem_middleware
 from runstream_service.visibility import Progress
@@ -94,15 +95,14 @@ class FoldedLookup:
         about = {name: getattr(state, name) for name in ("created_at_us", "description", "notes", "tags", "public")}
         return KnownArtifact(artifact_id, state.workspace, state.project, state.artifact_type, state.name, **about)
 
-    async def artifact_ordinals(self, artifact_id: str, removed_at: Positions | None = None) -> Sequence[int]:
+    async def artifact_ordinals(self, artifact_id: str, removed_at: RecordPlace | None = None) -> Sequence[int]:
         if removed_at is None:
             state = await self.state(artifact_id)
             return sorted(state.versions) if state else ()
-        ((_, offset),) = removed_at
         return [
             gone.ordinal
             for one in await self.decided()
-            if one.event.artifact == artifact_id and one.offset == offset
+            if one.event.artifact == artifact_id and one.offset == removed_at.offset
             for gone in one.decision.removed
         ]
 
@@ -128,8 +128,8 @@ class FoldedLookup:
         for one in [] if self.blind else await self.decided():
             if (one.key, one.writer, one.seq) == (key, writer, seq):
                 decision = one.decision
-                position = Positions({0: one.offset})
-                return ArtifactOutcome(decision.refused, decision.ordinal, decision.version, position)
+                place = RecordPlace(0, one.offset)
+                return ArtifactOutcome(decision.refused, decision.ordinal, decision.version, place)
         return None
 
     async def files_of_kind(self, kind: str) -> Sequence[NamedFile]:

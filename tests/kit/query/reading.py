@@ -89,7 +89,7 @@ class Reads:
                 await asyncio.sleep(0.02)
 
     def advance(self, offset: int) -> None:
-        self.progress.advance(Positions({0: offset}))
+        self.progress.advance(Positions.after(0, offset))
 
 
 @asynccontextmanager

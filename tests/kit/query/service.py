@@ -41,7 +41,7 @@ class Service:
         await tables.insert(self.store, table, rows)
 
     def advance(self, offset: int) -> None:
-        self.progress.advance(Positions({0: offset}))
+        self.progress.advance(Positions.after(0, offset))
 
     async def get(self, path: str, status: int = 200, /, **query: Any) -> Any:
         """The JSON of an answer that must have this status."""

@@ -26,11 +26,11 @@ def test_equal_tables_of_an_empty_log(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_table_that_differs_is_named_with_what_was_rebuilt(capsys: pytest.CaptureFixture[str]) -> None:
     tables = compared(LIVE, LIVE | {"points": TableHash(4, "cc")})
-    result = RebuildResult(Positions({0: 7}), tables, (), Path("store.before-0-7"))
+    result = RebuildResult(Positions({0: 8}), tables, (), Path("store.before-next-0-8"))
     show_rebuild(result, Output())
     assert not result.equal
     assert capsys.readouterr().out.splitlines()[3:] == [
         "points: rebuilt it has 4 rows and hash cc",
-        "Up to position 0:7 of the log, the tables are NOT equal.",
-        "The fresh tables are in use; the old ones are in store.before-0-7.",
+        "Up to position next:0:8 of the log, the tables are NOT equal.",
+        "The fresh tables are in use; the old ones are in store.before-next-0-8.",
     ]

@@ -30,16 +30,16 @@ from runstream_service.store import StoreUnavailable
 
 def test_lag_is_the_age_of_the_oldest_end_that_the_tables_have_not_reached() -> None:
     clock = LagClock()
-    clock.look({0: 5}, Positions({0: 4}), 10.0)
-    assert clock.lag_s(0, Positions({0: 4}), 11.0) == 0.0, "all of it is visible"
-    clock.look({0: 8}, Positions({0: 4}), 12.0)
-    clock.look({0: 20}, Positions({0: 4}), 15.0)
-    assert clock.lag_s(0, Positions({0: 4}), 16.0) == 4.0, "since the look at 12 something has been missing"
-    assert clock.lag_s(0, Positions({0: 7}), 16.0) == 1.0, "what was seen at 12 is there, what came until 15 is not"
-    assert clock.lag_s(0, Positions({0: 19}), 99.0) == 0.0
-    clock.look({0: 20}, Positions({0: 19}), 20.0)
-    clock.look({0: 21}, Positions({0: 19}), 30.0)
-    assert clock.lag_s(0, Positions({0: 19}), 31.0) == 1.0, "an earlier delay does not count again"
+    clock.look({0: 5}, Positions.after(0, 4), 10.0)
+    assert clock.lag_s(0, Positions.after(0, 4), 11.0) == 0.0, "all of it is visible"
+    clock.look({0: 8}, Positions.after(0, 4), 12.0)
+    clock.look({0: 20}, Positions.after(0, 4), 15.0)
+    assert clock.lag_s(0, Positions.after(0, 4), 16.0) == 4.0, "since the look at 12 something has been missing"
+    assert clock.lag_s(0, Positions.after(0, 7), 16.0) == 1.0, "what was seen at 12 is there, what came until 15 is not"
+    assert clock.lag_s(0, Positions.after(0, 19), 99.0) == 0.0
+    clock.look({0: 20}, Positions.after(0, 19), 20.0)
+    clock.look({0: 21}, Positions.after(0, 19), 30.0)
+    assert clock.lag_s(0, Positions.after(0, 19), 31.0) == 1.0, "an earlier delay does not count again"
 
 
 def test_an_idle_partition_and_an_unknown_one_are_not_behind() -> None:
@@ -54,7 +54,7 @@ def test_an_outage_of_days_is_remembered_in_bounded_memory_and_to_the_second_it_
         clock.look({0: second + 1}, Positions(), float(second))
     assert len(clock._ends[0]) <= 1024
     assert clock.lag_s(0, Positions(), 20_000.0) == 20_000.0
-    half = clock.lag_s(0, Positions({0: 10_000}), 20_000.0)
+    half = clock.lag_s(0, Positions.after(0, 10_000), 20_000.0)
     assert half == pytest.approx(9_999, rel=1 / 256)
 
 
@@ -103,7 +103,7 @@ def shown(collector: Any) -> CollectorRegistry:
 
 
 async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    visible = Positions({1: 3})
+    visible = Positions.after(1, 3)
     following = await followed(visible, {0: 9, 1: 8, 2: 7, 3: 6}, monkeypatch=monkeypatch)
     workers = SimpleNamespace(
         workers={1: worker(), 2: worker(resumed=False, trouble="the store is away"), 3: worker()},
@@ -144,7 +144,7 @@ def test_the_causes_are_those_that_the_processors_write() -> None:
 
 async def test_a_query_server_tells_of_all_partitions_once_it_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     away = LogUnavailable("the brokers are away")
-    following = await followed(Positions({0: 1}), {0: 4, 1: 2}, away, monkeypatch=monkeypatch)
+    following = await followed(Positions.after(0, 1), {0: 4, 1: 2}, away, monkeypatch=monkeypatch)
     visibility = SimpleNamespace(trouble="it has not looked into the store yet", looked_at_s=None)
     disks = SimpleNamespace(found=(Disk("clickhouse-0", "default", 5, 9),))
     registry = shown(QueryMetrics(following, visibility, disks))  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ class Log:
 @pytest.fixture(scope="session")
 def exported() -> dict[str, frozenset[str]]:
     """The samples that the three roles have, with their labels, from the registries that they are served from."""
-    following = Following(Log(), lambda: Positions({0: 1}))  # type: ignore[arg-type]
+    following = Following(Log(), lambda: Positions.after(0, 1))  # type: ignore[arg-type]
     following.ends = asyncio.run(Log().next_offsets())
     worker = Worker(SimpleNamespace(partitions=2), None, None, partition=0)  # type: ignore[arg-type]
     worker.resumed = True

@@ -31,13 +31,13 @@ async def test_who_waits_is_answered_as_soon_as_it_is_visible() -> None:
     store = Commits()
     visibility = StoreVisibility(store)
     visibility.start()
-    waiting = asyncio.create_task(visibility.wait_for(Positions({1: 7}), 5.0))
+    waiting = asyncio.create_task(visibility.wait_for(Positions.after(1, 7), 5.0))
     await asyncio.sleep(0.15)
     assert not waiting.done()
     store.offsets = {0: 3, 1: 7}
     assert await waiting
-    assert visibility.visible() == Positions({0: 3, 1: 7})
-    assert not await visibility.wait_for(Positions({0: 4}), 0.1)
+    assert visibility.visible() == Positions({0: 4, 1: 8})
+    assert not await visibility.wait_for(Positions.after(0, 4), 0.1)
     await visibility.close()
 
 
@@ -55,13 +55,13 @@ async def test_a_store_that_is_away_takes_nothing_back() -> None:
     store.offsets = {0: 3}
     visibility = StoreVisibility(store)
     visibility.start()
-    assert await visibility.wait_for(Positions({0: 3}), 5.0)
-    assert (visibility.visible(), visibility.trouble) == (Positions({0: 3}), None)
+    assert await visibility.wait_for(Positions.after(0, 3), 5.0)
+    assert (visibility.visible(), visibility.trouble) == (Positions.after(0, 3), None)
     store.away = True
-    assert not await visibility.wait_for(Positions({0: 4}), 0.2)
-    assert (visibility.visible(), visibility.trouble) == (Positions({0: 3}), "invented: nobody answers")
+    assert not await visibility.wait_for(Positions.after(0, 4), 0.2)
+    assert (visibility.visible(), visibility.trouble) == (Positions.after(0, 3), "invented: nobody answers")
     store.away, store.offsets = False, {0: 5}
-    assert await visibility.wait_for(Positions({0: 4}), 5.0)
+    assert await visibility.wait_for(Positions.after(0, 4), 5.0)
     assert visibility.trouble is None
     await visibility.close()
 
@@ -73,5 +73,5 @@ async def test_a_store_that_is_found_later_is_asked_from_then_on() -> None:
     store = Commits()
     store.offsets = {0: 1}
     visibility.store = store
-    assert await visibility.wait_for(Positions({0: 1}), 5.0)
+    assert await visibility.wait_for(Positions.after(0, 1), 5.0)
     await visibility.close()

@@ -8,12 +8,12 @@ from runstream_service.visibility import Progress
 
 async def test_saying_again_what_is_visible_wakes_nobody() -> None:
     progress = Progress()
-    progress.advance(Positions({0: 3}))
-    waiting = asyncio.create_task(progress.wait_beyond(Positions({0: 3}), 60))
+    progress.advance(Positions.after(0, 3))
+    waiting = asyncio.create_task(progress.wait_beyond(Positions.after(0, 3), 60))
     await asyncio.sleep(0)
-    for said in (Positions({0: 3}), Positions({0: 2}), Positions()):
+    for said in (Positions.after(0, 3), Positions.after(0, 2), Positions()):
         progress.advance(said)
         await asyncio.sleep(0.01)
         assert not waiting.done()
-    progress.advance(Positions({1: 0}))
-    assert await waiting == Positions({0: 3, 1: 0})
+    progress.advance(Positions.after(1, 0))
+    assert await waiting == Positions({0: 4, 1: 1})

@@ -47,7 +47,7 @@ async def test_what_arrives_during_a_sync_shares_the_next_one(tmp_path: Path) ->
     assert await log.read(0, 0, 100, 0.0) == [], "a reader sees nothing that is not synced"
     held.allowed.set()
     answers = await asyncio.gather(first, *others)
-    assert answers == [Positions({0: i}) for i in range(101)]
+    assert answers == [Positions.after(0, i) for i in range(101)]
     assert held.syncs == 2
     await log.close()
 
@@ -156,8 +156,8 @@ async def test_position_at_over_many_segments(tmp_path: Path) -> None:
             log = EmbeddedLog.open(tmp_path, segment_bytes=4096)
         assert await log.position_at(-1) == Positions()
         for i in range(100):
-            assert await log.position_at(i * 10) == Positions({0: i})
-            assert await log.position_at(i * 10 + 9) == Positions({0: i})
+            assert await log.position_at(i * 10) == Positions.after(0, i)
+            assert await log.position_at(i * 10 + 9) == Positions.after(0, i)
     await log.close()
 
 

@@ -137,7 +137,10 @@ def frame(first_seq: int, end_seq: int, writer: str = WRITER, key: str = "run-1"
 
 async def test_frames_are_acknowledged_with_position_and_next_numbers_and_stand_in_the_log(gateway: Gateway) -> None:
     sent = [frame(0, 3), frame(0, 2, OTHER, "run-2"), frame(3, 5)]
-    assert await gateway.send(*sent) == (200, {"positions": "0:2", "writers": {WRITER: 5, OTHER: 2}})
+    assert await gateway.send(*sent) == (
+        200,
+        {"position": "next:0:3", "positions": "0:2", "writers": {WRITER: 5, OTHER: 2}},
+    )
     assert [(r.key, r.value) for r in await gateway.held()] == [
         (b"run-1", sent[0]),
         (b"run-2", sent[1]),
@@ -157,7 +160,7 @@ async def test_nothing_is_acknowledged_before_it_is_durable(gateway: Gateway) ->
 
 
 async def test_an_empty_request_is_acknowledged(gateway: Gateway) -> None:
-    assert await gateway.send() == (200, {"positions": "", "writers": {}})
+    assert await gateway.send() == (200, {"position": "next:", "positions": "", "writers": {}})
     assert gateway.log.calls == []
 
 
@@ -181,7 +184,10 @@ async def test_a_gap_between_the_frames_of_one_request_is_refused(gateway: Gatew
 async def test_beside_other_gateways_a_writer_goes_on_where_another_one_left_it(gateway: Gateway) -> None:
     """The sender has given up what the other gateway acknowledged: it could not send it again."""
     await gateway.send(frame(0, 2))
-    assert await gateway.send(frame(40, 42), frame(42, 43)) == (200, {"positions": "0:2", "writers": {WRITER: 43}})
+    assert await gateway.send(frame(40, 42), frame(42, 43)) == (
+        200,
+        {"position": "next:0:3", "positions": "0:2", "writers": {WRITER: 43}},
+    )
     assert len(await gateway.held()) == 3
     assert (await gateway.send(frame(50, 51), frame(52, 53)))[1]["expected"] == {WRITER: 51}, "lost on its way"
     assert (await gateway.send(frame(41, 43)))[1]["writers"] == {WRITER: 43}
@@ -194,7 +200,7 @@ async def test_what_was_durable_before_is_acknowledged_and_not_appended_again(ga
     assert len(await gateway.held()) == 2
     assert gateway.count("duplicate_frames") == 2
     status, body = await gateway.send(frame(1, 4), frame(4, 6))
-    assert (status, body) == (200, {"positions": "0:2", "writers": {WRITER: 6}})
+    assert (status, body) == (200, {"position": "next:0:3", "positions": "0:2", "writers": {WRITER: 6}})
 
 
 async def test_a_frame_that_overlaps_is_appended_as_it_is(gateway: Gateway) -> None:
@@ -376,7 +382,7 @@ async def test_read_models_that_lag_hold_senders_back(gateway: Gateway) -> None:
     assert (await gateway.send(*(frame(i, i + 1) for i in range(6))))[0] == 200
     status, problem = await gateway.send(frame(6, 7))
     assert (status, problem["cause"]) == (429, "lag")
-    gateway.visibility.now = Positions({0: 0})
+    gateway.visibility.now = Positions.after(0, 0)
     assert (await gateway.send(frame(6, 7)))[0] == 200
 
 

@@ -214,15 +214,15 @@ class KafkaReader:
         begins, ends = await self._begins(), await self._ends()
         starts = await self._firsts_at(self._partitions, at_us // 1000)
         laters = await self._firsts_at(self._partitions, at_us // 1000 + 1)
-        offsets = {}
+        next_offsets = {}
         for partition, end in ends.items():
             start, later = starts.get(partition), laters.get(partition)
             stop = end if later is None else min(later, end)
             if start is not None and start < stop and at_us % 1000 < 999:
                 _, stop = await self._walk(partition, start, stop, at_us)
             if stop > begins[partition]:
-                offsets[partition] = stop - 1
-        return Positions(offsets)
+                next_offsets[partition] = stop
+        return Positions(next_offsets)
 
     async def _walk(self, partition: int, start: int, stop: int, until_us: int) -> tuple[int, int]:
         """Over the records from `start`, the first one of its millisecond and later than all before it: up to `stop`,

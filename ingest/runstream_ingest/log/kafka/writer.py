@@ -38,7 +38,7 @@ class _Call:
 
     done: "asyncio.Future[Positions]"
     waiting: int
-    offsets: dict[int, int] = field(default_factory=dict)
+    next_offsets: dict[int, int] = field(default_factory=dict)
 
     @property
     def given_up(self) -> bool:
@@ -251,10 +251,10 @@ class KafkaWriter:
     def _acknowledge(self, partition: int, batch: Sequence[_Item], base_offset: int) -> None:
         for offset, item in enumerate(batch, base_offset):
             call = item.call
-            call.offsets[partition] = offset
+            call.next_offsets[partition] = offset + 1
             self._settle(item)
             if not call.waiting and not call.given_up:
-                call.done.set_result(Positions(call.offsets))
+                call.done.set_result(Positions(call.next_offsets))
 
     def _fail(self, batch: Sequence[_Item], error: LogUnavailable) -> None:
         for item in batch:

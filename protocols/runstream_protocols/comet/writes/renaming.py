@@ -18,13 +18,12 @@ from runstream.events.artifacts import (
     ArtifactVersionUpdated,
 )
 from runstream.events.control import encode_event
-from runstream.events.positions import Positions
 from runstream_protocols.comet.conventions import MODEL_TYPE, REMARK_OF, REMARKS_TYPE, registry_model_id, remarks_id
 from runstream_protocols.comet.errors import refused
 from runstream_protocols.comet.writes.outcomes import outcome_of
 from runstream_protocols.kit.outcomes import Appended, append_events, event_of
 from runstream_protocols.kit.recorder import Recorder
-from runstream_service.lookup import ArtifactOutcome, KnownArtifact, KnownVersion
+from runstream_service.lookup import ArtifactOutcome, KnownArtifact, KnownVersion, RecordPlace
 
 #: What can be written again before the client gives its request up, after 10 s: some 10 ms a version.
 _MAX_VERSIONS: Final = 500
@@ -76,8 +75,8 @@ class Move:
         old = remarks_id(self._old.workspace, self._old.name)
         await self._carry_remarks(await self._lookup.artifact_ordinals(old))
 
-    async def carry_rest(self, removed_at: Positions) -> None:
-        """The same of what the old one was when it was deleted, at this position; versions that were deleted before
+    async def carry_rest(self, removed_at: RecordPlace) -> None:
+        """The same of what the old one was when it was deleted, at this place; versions that were deleted before
         are deleted under the new name."""
         before = set(self._texts)
         ordinals = await self._lookup.artifact_ordinals(self._old.artifact, removed_at)
@@ -93,7 +92,7 @@ class Move:
         ]
         await self._all_done(appended)
 
-    async def delete(self) -> Positions:
+    async def delete(self) -> RecordPlace:
         """Delete the old one; where in the log that counts, which is not here if it was written before."""
         where = {"workspace": self._old.workspace, "name": self._old.name}
         events = [
@@ -101,7 +100,7 @@ class Move:
             for kind in (REMARKS_TYPE, MODEL_TYPE)
         ]
         (outcome,) = await self._all_done([await self._record(*events)])
-        return outcome.position
+        return outcome.place
 
     async def _carry_versions(self, ordinals: Sequence[int]) -> None:
         there = {one.version: one async for one in self._versions(self._new_id)}

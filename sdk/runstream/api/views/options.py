@@ -6,8 +6,8 @@ from typing import Literal, TypedDict
 
 
 class WaitOptions(TypedDict, total=False):
-    """`wait_for`: a position such as "0:41"; the server responds once it is visible. `wait_s`: for how many seconds it
-    waits, bounded by the server."""
+    """`wait_for`: a position such as "next:0:42"; the server responds once it is visible. `wait_s`: for how many
+    seconds it waits, bounded by the server."""
 
     wait_for: str | None
     wait_s: float | None

@@ -51,7 +51,7 @@ async def test_nothing_is_committed_in_an_empty_store(models: ChdbStore) -> None
 async def test_commit_rows_count_and_watermarks_of_writers_do_not(models: ChdbStore) -> None:
     await mark(models, ("", "", 0, 3), ("r", "w", 0, 99), ("", "", 7, 0))
     await mark(models, ("", "", 0, 8), ("r", "", 7, 99))
-    assert await resume.commits(models) == {0: Commit(8, {"points": 7, "events": 0}), 7: Commit(0)}
+    assert await resume.commits(models) == {0: Commit(9, {"points": 7, "events": 0}), 7: Commit(1)}
 
 
 async def test_rows_beyond_the_commit_are_found_in_each_partition(models: ChdbStore) -> None:
@@ -59,24 +59,24 @@ async def test_rows_beyond_the_commit_are_found_in_each_partition(models: ChdbSt
     await add_points(models, 1, np.array([10, 11]))
     await add_points(models, 2, np.array([5]))
     assert await resume.ends(models, "points", {0: Commit(), 1: Commit(), 2: Commit()}) == {0: 3, 1: 11, 2: 5}
-    assert await resume.ends(models, "points", {0: Commit(3), 1: Commit(10)}) == {1: 11}
-    assert await resume.ends(models, "points", {0: Commit(3), 1: Commit(11), 2: Commit(5), 9: Commit(0)}) == {}
-    assert await resume.ends(models, "points", {2: Commit(0)}) == {2: 5}, "another worker's partitions"
+    assert await resume.ends(models, "points", {0: Commit(4), 1: Commit(11)}) == {1: 11}
+    assert await resume.ends(models, "points", {0: Commit(4), 1: Commit(12), 2: Commit(6), 9: Commit(1)}) == {}
+    assert await resume.ends(models, "points", {2: Commit(1)}) == {2: 5}, "another worker's partitions"
 
 
 async def test_up_to_the_commit_its_row_says_where_a_table_ends(models: ChdbStore) -> None:
     """A deleted run's rows may have been the last ones: the table must not seem to end before them."""
     await add_points(models, 0, np.array([1, 2, 3]))
     tails = {"points": 7, "events": 9}
-    assert await resume.ends(models, "points", {0: Commit(8, tails)}) == {0: 7}
-    assert await resume.ends(models, "output", {0: Commit(8, tails)}) == {}
+    assert await resume.ends(models, "points", {0: Commit(9, tails)}) == {0: 7}
+    assert await resume.ends(models, "output", {0: Commit(9, tails)}) == {}
     await add_points(models, 0, np.array([9]))
-    assert await resume.ends(models, "points", {0: Commit(8, tails)}) == {0: 9}
+    assert await resume.ends(models, "points", {0: Commit(9, tails)}) == {0: 9}
 
 
 @pytest.mark.parametrize("table", TABLES)
 async def test_every_table_can_be_asked(models: ChdbStore, table: str) -> None:
-    assert await resume.ends(models, table, {0: Commit(3), 1: Commit(4)}) == {}
+    assert await resume.ends(models, table, {0: Commit(4), 1: Commit(5)}) == {}
 
 
 async def test_only_our_tables_can_be_asked(models: ChdbStore) -> None:
@@ -90,7 +90,7 @@ async def test_points_that_were_committed_long_ago_are_not_read(models: ChdbStor
             await add_points(models, part, np.arange(begin, begin + 800_000) // 100, f"run of part {part}")
     await models.command("OPTIMIZE TABLE points FINAL")
     await add_points(models, 0, np.array([16_000]), "run of part 0")
-    done = {0: Commit(15_999), 1: Commit(15_999)}
+    done = {0: Commit(16_000), 1: Commit(16_000)}
     assert await resume.ends(models, "points", done) == {0: 16_000}
     sql = resume.beyond_statement("points", done)
     explained = await models.query(f"EXPLAIN indexes = 1 {sql[0]}", sql[1])

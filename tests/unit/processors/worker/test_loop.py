@@ -114,7 +114,7 @@ async def test_a_stop_does_not_wait_for_the_end_of_the_log(store: SlowStore) -> 
     progress, stop = Progress(), asyncio.Event()
     settings = WorkerSettings(min_cycle_s=0.0, max_batch_records=5, flush_every_s=0.05)
     task = asyncio.create_task(Worker(EndlessLog(recorded(4, runs=1, frames=10)), store, progress, settings).run(stop))
-    assert await progress.wait_for(Positions({0: 20}), timeout_s=240)
+    assert await progress.wait_for(Positions.after(0, 20), timeout_s=240)
     stop.set()
     done, _ = await asyncio.wait([task], timeout=120)
     task.cancel()
@@ -136,7 +136,7 @@ async def test_what_was_folded_before_a_stop_is_committed(store: SlowStore) -> N
 
     worker = Worker(log, store, progress, settings, on_step=stop_after_points)
     await worker.run(stop)
-    assert progress.visible().offsets[0] >= 1
+    assert progress.visible()[0] >= 2
     assert not progress.visible().covers(end), "all was folded before the stop: the test tests nothing"
 
 
@@ -148,7 +148,7 @@ async def test_a_log_that_ends_before_the_tables_is_refused(store: SlowStore, ke
     end = await log.append(facts.records)
     await shorter.append(facts.records[:kept])
     await Worker(log, store, Progress(), QUICK).catch_up(end)
-    with pytest.raises(LogCorrupt, match=rf"end at 0:{end.offsets[0]}.*log.*{kept}"):
+    with pytest.raises(LogCorrupt, match=rf"have {end[0]} records of partition 0.*no more than {kept}:"):
         await asyncio.wait_for(Worker(shorter, store, Progress(), QUICK).run(asyncio.Event()), 120)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from kit.comet.registry_gateways import CREATE, NAME, WORKSPACE, Decided, Gateways, running_gateways
-from runstream.events.positions import Positions
 from runstream_model import artifacts as fold
 from runstream_protocols.comet.conventions import registry_model_id, remarks_id
 from runstream_protocols.comet.writes.renaming import Move
 from runstream_service.log import LogUnavailable
+from runstream_service.lookup import RecordPlace
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def test_what_is_said_while_a_model_is_renamed_goes_with_it(
     items = await three_versions(gateways)
     deleting = Move.delete
 
-    async def late(self: Move) -> Positions:
+    async def late(self: Move) -> RecordPlace:
         assert (await gateways.ask(1, "/item/create", CREATE | {"version": "2.0.0"}))[0] == 200
         assert (await gateways.ask(1, "/item/stage", modelItemId=items[2], stage="late"))[0] == 200
         assert (await gateways.ask(1, "/item/delete", modelItemId=items[0]))[0] == 200
@@ -84,7 +84,7 @@ async def test_a_rename_that_broke_off_goes_on(gateways: Gateways, monkeypatch: 
     await three_versions(gateways)
     before = as_told(await gateways.versions())
 
-    async def breaks_off(self: Move) -> Positions:
+    async def breaks_off(self: Move) -> RecordPlace:
         raise LogUnavailable("the disk is full")
 
     with monkeypatch.context() as broken:
@@ -108,7 +108,7 @@ async def test_a_rename_whose_delete_was_not_seen_in_time_goes_on(
     deleting, seen = Move.delete, gateways.lookup.decided
     old = await seen()
 
-    async def unseen(self: Move) -> Positions:
+    async def unseen(self: Move) -> RecordPlace:
         gateways.lookup.blind = True
         return await deleting(self)
 
@@ -119,7 +119,7 @@ async def test_a_rename_whose_delete_was_not_seen_in_time_goes_on(
     async def late() -> list[Decided]:
         return [one for one in await seen() if one in old or one.event.name != NAME]
 
-    async def again(self: Move) -> Positions:
+    async def again(self: Move) -> RecordPlace:
         monkeypatch.setattr(gateways.lookup, "decided", seen)
         return await deleting(self)
 
