@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import psutil
 
+from runstream.sender.start import SENDER_PROGRAM
 from runstream.sender.status import read_status
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -137,7 +138,7 @@ def end_sender(spool: Path) -> None:
         return
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        if "runstream.sender" in process.cmdline():
+        if SENDER_PROGRAM in process.cmdline():
             process.terminate()
             with contextlib.suppress(psutil.TimeoutExpired):
                 process.wait(15.0)

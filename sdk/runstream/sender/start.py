@@ -18,6 +18,20 @@ _started: Final[list[tuple[str, "subprocess.Popen[bytes]", float]]] = []
 #: A busy machine imports the sender's modules within this.
 _STARTING_S: Final = 5.0
 _guard = threading.Lock()
+#: With -I the interpreter imports nothing that lies in the working directory or stands in PYTHONPATH, so that no
+#: `logging.py` of the trainer's takes the place of one of the standard library. Where the trainer finds what that lacks
+#: comes behind it.
+SENDER_PROGRAM: Final = (
+    "import os, sys; sys.path += sys.argv.pop(1).split(os.pathsep); "
+    "from runstream.sender.__main__ import main; sys.exit(main())"
+)
+#: How interpreters are called, and folders of installed packages.
+_INTERPRETERS: Final = ("python", "pypy", "graalpy")
+_PACKAGES: Final = ("site-packages", "dist-packages")
+
+
+class NotAnInterpreter(OSError):
+    """This process cannot start Python: it is a frozen program, or one that embeds Python."""
 
 
 def _forget_in_child() -> None:
@@ -30,6 +44,22 @@ def _forget_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def sender_command(spool_dir: str) -> list[str]:
+    """Return the command that starts a sender with the interpreter and the packages of this process. Raises
+    NotAnInterpreter."""
+    name = os.path.basename(sys.executable or "").lower()
+    if getattr(sys, "frozen", False) or not name.startswith(_INTERPRETERS):
+        raise NotAnInterpreter(
+            f"{sys.executable or 'this program'} is no Python interpreter but a program that contains one, and would "
+            "start itself again"
+        )
+    # Packages before what the program brings itself: its modules may have the names of packages that the sender needs.
+    own = str(Path(__file__).absolute().parents[2])
+    paths = [os.path.abspath(path or ".") for path in sys.path]
+    paths.sort(key=lambda path: path != own and os.path.basename(path) not in _PACKAGES)
+    return [sys.executable, "-I", "-c", SENDER_PROGRAM, os.pathsep.join(paths), "--dir", spool_dir]
 
 
 def ensure_sender(spool_dir: Path) -> None:
@@ -47,16 +77,14 @@ def ensure_sender(spool_dir: Path) -> None:
         starting = any(own == path and now_s - at_s < _STARTING_S for own, _, at_s in _started)
         if starting or sender_lives(spool_dir):
             return
-        paths = os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)
+        command = sender_command(path)
         descriptor = open_own(spool_dir / "sender.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with contextlib.closing(os.fdopen(descriptor, "wb")) as errors:
             process = subprocess.Popen(
-                # -P: what lies in the working directory is not imported instead of what is installed.
-                [sys.executable, "-P", "-m", "runstream.sender", "--dir", path],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env={**os.environ, "PYTHONPATH": paths},
                 cwd="/",
                 start_new_session=True,
             )

@@ -15,9 +15,10 @@ import pytest
 
 from kit.sending.collector import Collector, event_at
 from kit.sending.spool_maker import SpoolMaker, writer_info
+from runstream.private import make_root
 from runstream.sender.lock import SpoolLock, sender_lives
 from runstream.sender.process import Sender
-from runstream.sender.start import ensure_sender
+from runstream.sender.start import NotAnInterpreter, ensure_sender
 from runstream.sender.status import read_status
 from runstream.sender.sync import SyncProgress, sync
 from runstream.spool.format import Acked
@@ -117,6 +118,41 @@ def test_ensure_starts_one_detached_sender_and_replaces_a_killed_one(spool: Path
     assert collector.gaps == []
     assert collector.conflicts == []
     maker.die()
+
+
+def test_modules_of_the_trainer_are_not_taken_for_others(spool: Path, collector: Collector, tmp_path: Path) -> None:
+    """A trainer's folder with files named as modules of the standard library and as packages that the sender needs."""
+    folder = tmp_path / "training"
+    folder.mkdir()
+    for name in ("logging", "json", "threading", "random", "zlib", "psutil", "pydantic", "runstream_ids"):
+        (folder / f"{name}.py").write_text("raise SystemExit('the module of the trainer was imported')\n")
+    maker = writer(spool, collector.url)
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from runstream.sender.start import ensure_sender\n"
+        "sys.path.insert(0, os.getcwd())\n"
+        "os.environ['PYTHONPATH'] = os.getcwd()\n"
+        "ensure_sender(Path(sys.argv[1]))\n"
+    )
+    subprocess.run([sys.executable, "-P", "-c", program, str(spool)], cwd=folder, check=True, timeout=120)
+    assert collector.wait_for(lambda: maker.info.writer_id in collector.writers)
+    maker.die()
+
+
+@pytest.mark.parametrize("name", ["train", "train.exe", "blender", "", "my-python-app"])
+def test_what_is_no_python_is_not_started(name: str, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_root(spool)
+    monkeypatch.setattr(sys, "executable", f"/opt/{name}" if name else "")
+    with pytest.raises(NotAnInterpreter, match="is no Python interpreter"):
+        ensure_sender(spool)
+
+
+def test_a_frozen_program_is_not_started_again(spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_root(spool)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(NotAnInterpreter, match="start itself again"):
+        ensure_sender(spool)
 
 
 def test_sigterm_finishes_the_request_that_is_under_way(spool: Path, collector: Collector) -> None:
