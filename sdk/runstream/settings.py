@@ -12,6 +12,7 @@ whoever wrote such a file, perhaps with a program that was downloaded, was not g
 import difflib
 import os
 import stat
+import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -116,7 +117,14 @@ class SettingValues(BaseModel):
     @field_validator("dir")
     @classmethod
     def _dir(cls, directory: Path) -> Path:
-        return directory.expanduser().absolute()
+        first, *rest = directory.parts or ("",)
+        try:
+            expanded = home().joinpath(*rest) if first == "~" else directory.expanduser()
+            return expanded.absolute()
+        except RuntimeError:
+            raise ValueError(f"names a user that is not known ({first}): give the whole path") from None
+        except OSError:
+            raise ValueError("is relative, and the working directory is gone: give the whole path") from None
 
     @field_validator("allow_secrets", mode="before")
     @classmethod
@@ -146,7 +154,15 @@ class Settings:
 
 def load_settings(**arguments: Any) -> Settings:
     """The settings of this process: `arguments` but for None, its environment, the files. Raises InvalidSetting."""
-    return resolve_settings(arguments, os.environ, _working_directory(), Path.home())
+    return resolve_settings(arguments, os.environ, _working_directory(), home())
+
+
+def home() -> Path:
+    """Return this user's home directory; a directory of this user's own among temporary files where there is none."""
+    try:
+        return Path.home()
+    except RuntimeError:  # a container that runs under a number without a name, and without HOME
+        return Path(tempfile.gettempdir()) / f"runstream-{os.getuid()}"
 
 
 def resolve_settings(

@@ -57,7 +57,7 @@ def doctor(spool_dir: Path | None, url: str | None, api_key: str | None, output:
 
     settings = client_settings(url=url, api_key=api_key, dir=spool_dir)
     server = look_at_server(api_of(settings, TIMEOUT_S))
-    spool = read_spool(settings.values.dir.expanduser())
+    spool = read_spool(settings.values.dir)
     found = Diagnosis(
         settings=described_settings(settings),
         server=server,

@@ -66,7 +66,7 @@ def sync(
     from runstream.sender.sync import sync as send_what_is_left
 
     settings = client_settings(dir=spool_dir, url=url, api_key=api_key)
-    spool = settings.values.dir.expanduser()
+    spool = settings.values.dir
     url, secret, ingest = settings.values.url, secret_of(settings), settings.values.ingest or ""
     if moved_from is not None and settings.origin("url") == "default":
         raise BadInput("--moved-from needs the new address: give --url or RUNSTREAM_URL")

@@ -49,7 +49,11 @@ def environment_sections(
 def command(argv: Sequence[str], masking: Masking | None = None) -> dict[str, Any]:
     """The command line without its secrets."""
     shown = (masking or Masking()).arguments(argv)
-    return {"argv": shown, "working_directory": os.getcwd(), "program": argv[0] if argv else ""}
+    try:
+        directory = os.getcwd()
+    except OSError:
+        directory = "(removed)"
+    return {"argv": shown, "working_directory": directory, "program": argv[0] if argv else ""}
 
 
 def redacted(argv: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """What a run captures by itself, given to its thread."""
 
+import contextlib
 import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,8 +26,9 @@ def start_capturing(run: Run, background: Background, settings: SettingValues) -
         background.every(_FLUSH_S, console.flush)
     background.at_first(lambda: _environment(run, settings.capture_code))
     if settings.capture_code:
-        directory = Path.cwd()
-        background.at_first(lambda: _git(run, directory))
+        with contextlib.suppress(OSError):  # somebody removed it under this process
+            directory = Path.cwd()
+            background.at_first(lambda: _git(run, directory))
     background.at_first(run.tell_hidden)
     if settings.system_metrics_s:
         sampling = SystemMetrics(run)

@@ -57,9 +57,16 @@ def sender_command(spool_dir: str) -> list[str]:
         )
     # Packages before what the program brings itself: its modules may have the names of packages that the sender needs.
     own = str(Path(__file__).absolute().parents[2])
-    paths = [os.path.abspath(path or ".") for path in sys.path]
+    paths = [_absolute(path) for path in sys.path]
     paths.sort(key=lambda path: path != own and os.path.basename(path) not in _PACKAGES)
     return [sys.executable, "-I", "-c", SENDER_PROGRAM, os.pathsep.join(paths), "--dir", spool_dir]
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except OSError:  # somebody removed the working directory
+        return path or "/"
 
 
 def ensure_sender(spool_dir: Path) -> None:
@@ -73,7 +80,7 @@ def ensure_sender(spool_dir: Path) -> None:
     """
     with _guard:
         _started[:] = [entry for entry in _started if entry[1].poll() is None]
-        path, now_s = os.path.abspath(spool_dir), time.monotonic()
+        path, now_s = _absolute(str(spool_dir)), time.monotonic()
         starting = any(own == path and now_s - at_s < _STARTING_S for own, _, at_s in _started)
         if starting or sender_lives(spool_dir):
             return

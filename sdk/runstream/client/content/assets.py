@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,17 +108,32 @@ def kind_of(name: str, content_type: str) -> str:
 def open_source(source: Any) -> tuple[IO[bytes], str | None]:
     """What `log_asset` was given, as a binary file to read and close, and its name if it has one. Raises Invalid."""
     if isinstance(source, str | os.PathLike):
-        path = Path(source).expanduser()
-        try:
-            return path.open("rb"), path.name
-        except OSError as error:
-            raise Invalid(f"the file {path} cannot be read: {error.strerror or error}") from None
+        return _open_file(Path(source))
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source), None
     if callable(getattr(source, "read", None)):
         name = getattr(source, "name", None)
         return cast("IO[bytes]", _Wrapped(source)), Path(name).name if isinstance(name, str) and name else None
     raise Invalid(f"an asset of type {type(source).__name__}: give a path, bytes or an open file")
+
+
+def _open_file(path: Path) -> tuple[IO[bytes], str]:
+    """Open a plain file. `~` is the home directory, unless a file is called so. Raises Invalid."""
+    if str(path).startswith("~") and not os.path.lexists(path):
+        with contextlib.suppress(RuntimeError):  # no user of that name
+            path = path.expanduser()
+    try:
+        # Without waiting: opening a named pipe would wait for its other end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:  # ValueError: a byte 0
+        raise Invalid(f"the file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb"), path.name
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise Invalid(f"{path} is a directory: log its files one by one, or an archive of it")
+    raise Invalid(f"{path} is no plain file (a pipe, a device): read it, and log the bytes")
 
 
 def store(source: IO[bytes], folder: Path, temporary_name: str) -> StoredFile:
