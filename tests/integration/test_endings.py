@@ -91,7 +91,7 @@ def test_finish_means_readable(url: str, tmp_path: Path) -> None:
         assert run.finish(timeout_s=WAIT_S)
         assert api.runs(filter=f'id = "readable-{number}"')[0].status == "finished"
         assert api.summaries(run.run_id)[0].count == 50
-        assert run.position
+        assert run.position.startswith("next:")
         assert api.runs.details(run.run_id, wait_for=run.position, wait_s=0).last_step == 49
 
 

@@ -102,7 +102,7 @@ def meaning_of(answer: Answer, now_unix_s: float, receipt: str | None = None) ->
             if not local and receipt is not None and fields.get("receipt") != receipt:
                 return Failing(f"{answer.url or 'the gateway'} acknowledges another request than the one that was sent")
             left_out = readable(str(fields.get("left_out", "")), _MAX_REASON_CHARS)
-            return Accepted(next_seqs, left_out, _position(fields.get("positions")))
+            return Accepted(next_seqs, left_out, _position(fields.get("position", fields.get("positions"))))
         case 409:
             expected = _numbers(fields.get("expected")) if local or kind == _GAP else None
             return Failing(f"{reason}, without 'expected'") if not expected else Rewind(expected, reason)
