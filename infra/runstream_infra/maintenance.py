@@ -14,10 +14,10 @@ logger = logging.getLogger(__name__)
 _EVERY_S: Final = 300.0
 
 
-async def maintain(store: Store, profile: EngineProfile = PLAIN) -> None:
+async def maintain(store: Store, profile: EngineProfile = PLAIN, every_s: float = _EVERY_S) -> None:
     """For ever. A failure only means: next time. Several processes may do it for the same tables: twice is no harm."""
     while True:
-        await asyncio.sleep(_EVERY_S)
+        await asyncio.sleep(every_s)
         try:
             await complete_roll_up(store, profile=profile)
         except StoreError as error:

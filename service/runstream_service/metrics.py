@@ -61,6 +61,7 @@ class _Operations:
     registry: CollectorRegistry
     checks: Mapping[str, ReadinessCheck]
     notes: Mapping[str, Callable[[], str | None]]
+    check_timeout_s: float
 
 
 async def show_health(operations: _Operations, call: Call[None]) -> web.Response:
@@ -71,7 +72,7 @@ async def show_health(operations: _Operations, call: Call[None]) -> web.Response
 async def show_readiness(operations: _Operations, call: Call[None]) -> web.Response:
     """Tell whether each part is ready; why not, where `may_see_reasons` allows it."""
     named = operations.checks
-    reasons = await asyncio.gather(*(_reason(check) for check in named.values()))
+    reasons = await asyncio.gather(*(_reason(check, operations.check_timeout_s) for check in named.values()))
     told = {name: reason or "ok" for name, reason in zip(named, reasons, strict=True)}
     ready = not any(reasons)
     told |= {name: note() or "ok" for name, note in operations.notes.items()}
@@ -124,18 +125,21 @@ def add_operations(
     registry: CollectorRegistry,
     checks: Mapping[str, ReadinessCheck] | None = None,
     notes: Mapping[str, Callable[[], str | None]] | None = None,
+    check_timeout_s: float = CHECK_TIMEOUT_S,
 ) -> None:
     """Add ROUTES. `checks` by name may still grow until the application runs. notes: what stands among the reasons of
     `/readyz` without making the process unready; None is nothing to tell."""
-    operations = _Operations(registry, checks if checks is not None else {}, notes if notes is not None else {})
+    operations = _Operations(
+        registry, checks if checks is not None else {}, notes if notes is not None else {}, check_timeout_s
+    )
     add_routes(app, ROUTES, lambda route: plain_handler(route, operations))
 
 
-async def _reason(check: ReadinessCheck) -> str | None:
+async def _reason(check: ReadinessCheck, timeout_s: float) -> str | None:
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             return await check()
     except TimeoutError:
-        return f"no answer within {CHECK_TIMEOUT_S:g} s"
+        return f"no answer within {timeout_s:g} s"
     except Exception as error:
         return f"{type(error).__name__}: {error}"

@@ -21,16 +21,13 @@ from kit.hostile.server import Face, HostileServer, Request, response
 from kit.sending.collector import Collector
 from kit.sending.spool_maker import SpoolMaker, writer_info
 from runstream.api import API, Asset, ServerFailed, ServerUnreachable
-from runstream.api import transport as api_transport
 from runstream.api.transport import Transport
 from runstream.api.values import moment
 from runstream.api.views.artifacts import Artifact, ArtifactVersion
-from runstream.client import resuming
 from runstream.client.resuming import on_server
 from runstream.clock import SYSTEM_CLOCK
 from runstream.errors import RunstreamError, Unavailable
 from runstream.events.protocol import ACKNOWLEDGES, ASSET_HEADER, PROTOCOL_HEADER, asset_mark
-from runstream.sender import transport as sender_transport
 from runstream.sender.assets import AssetUploads, Waiting
 from runstream.sender.channel import Channel, Target
 from runstream.sender.status import read_status
@@ -290,9 +287,7 @@ def test_no_proxy_of_the_environment_sees_a_request_to_this_machine(
         (b"HTTP/1.1 404 X\r\nRunstream-Protocol: 1\r\n\r\n", b"x"),
     ],
 )
-def test_an_endless_answer_is_an_error(monkeypatch: pytest.MonkeyPatch, head: bytes, endless: bytes) -> None:
-    monkeypatch.setattr(api_transport, "MAX_JSON_BYTES", 2_000_000)
-    monkeypatch.setattr(resuming, "_TIMEOUT_S", 0.5)
+def test_an_endless_answer_is_an_error(head: bytes, endless: bytes) -> None:
     with HostileServer(lambda _: head, endless=endless) as server:
         # Its trickle of trailers or interim answers may only end with the time that there is for a head.
         transport = HttpTransport(server.url)
@@ -300,9 +295,9 @@ def test_an_endless_answer_is_an_error(monkeypatch: pytest.MonkeyPatch, head: by
             transport.request("POST", FRAMES, b"x", {}, timeout_s=1.0)
         transport.close()
         with pytest.raises((ServerFailed, ServerUnreachable)):
-            Transport(server.url, None, timeout_s=1.0).get("/api/v1/runs/r")
+            Transport(server.url, None, timeout_s=1.0, max_json_bytes=2_000_000).get("/api/v1/runs/r")
         with pytest.raises(Unavailable):
-            on_server(server.url, None, "r")
+            on_server(server.url, None, "r", timeout_s=0.5)
 
 
 @pytest.mark.parametrize(
@@ -336,15 +331,15 @@ def test_a_sender_stops_while_a_gateway_trickles(tmp_path: Path) -> None:
     assert Acked.read(bench.maker.folder).next_seq == 0
 
 
-def test_what_is_read_of_an_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender_transport, "_MAX_ANSWER_BYTES", 10_000)
+def test_what_is_read_of_an_answer_is_bounded() -> None:
     with (
         HostileServer(lambda _: response(200, b"x" * 10_001)) as server,
         pytest.raises(Unreachable, match="10001 bytes, at most 10000"),
     ):
-        HttpTransport(server.url).request("POST", FRAMES, b"", {})
+        HttpTransport(server.url, max_answer_bytes=10_000).request("POST", FRAMES, b"", {})
     with HostileServer(lambda _: response(200, b"x" * 10_000)) as server:
-        assert len(HttpTransport(server.url).request("POST", FRAMES, b"", {}).body) == 10_000
+        transport = HttpTransport(server.url, max_answer_bytes=10_000)
+        assert len(transport.request("POST", FRAMES, b"", {}).body) == 10_000
 
 
 def test_a_key_that_no_header_takes_is_never_shown() -> None:

@@ -34,12 +34,11 @@ def test_an_old_java_is_refused(tmp_path: Path) -> None:
         find_java({"PATH": str(tmp_path)})
 
 
-def test_without_maven_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_maven_it_says_what_to_install(tmp_path: Path) -> None:
     pom = tmp_path / "pom.xml"
     pom.write_bytes(POM.read_bytes())
-    monkeypatch.setattr("runstream_infra.kafka.libs.POM", pom)
     with pytest.raises(KafkaMissing, match="install Maven, or set RUNSTREAM_KAFKA_LIBS"):
-        find_libs({"PATH": str(tmp_path)})
+        find_libs({"PATH": str(tmp_path)}, pom)
 
 
 def test_what_maven_cannot_bring_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,16 +46,15 @@ def test_what_maven_cannot_bring_leaves_nothing_behind(tmp_path: Path, monkeypat
     pom.write_bytes(POM.read_bytes())
     tools.mkdir()
     script(tools / "mvn", f"mkdir -p {tmp_path}/libs-partly.part; echo 'no such artifact'; exit 1")
-    monkeypatch.setattr("runstream_infra.kafka.libs.POM", pom)
     with pytest.raises(KafkaMissing, match="could not bring Kafka's jars: no such artifact"):
-        find_libs({"PATH": str(tools)})
+        find_libs({"PATH": str(tools)}, pom)
     # The second try brings them.
     script(tools / "mvn", 'for last; do :; done; mkdir -p "${last#*=}"; touch "${last#*=}/kafka_2.13-4.3.0.jar"')
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    libs = find_libs({"PATH": str(tools)})
+    libs = find_libs({"PATH": str(tools)}, pom)
     assert [path.name for path in libs.iterdir()] == ["kafka_2.13-4.3.0.jar"]
     script(tools / "mvn", "exit 1")
-    assert find_libs({"PATH": str(tools)}) == libs
+    assert find_libs({"PATH": str(tools)}, pom) == libs
 
 
 def test_a_folder_without_kafka_is_refused(tmp_path: Path) -> None:

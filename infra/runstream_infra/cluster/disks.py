@@ -16,8 +16,9 @@ class StoreDisks:
     """Those of the server that answers: behind a load balancer another one may answer next time, under its own name.
     While none does, the last answer stays."""
 
-    def __init__(self, store: StoreReader) -> None:
+    def __init__(self, store: StoreReader, look_every_s: float = _LOOK_EVERY_S) -> None:
         self._store = store
+        self._look_every_s = look_every_s
         self.found: tuple[Disk, ...] = ()
 
     async def run(self) -> None:
@@ -27,4 +28,4 @@ class StoreDisks:
                 self.found = await disks_of(self._store)
             except StoreError as error:
                 logger.debug("the store's disks cannot be told: %s", error)
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(self._look_every_s)

@@ -56,11 +56,16 @@ class Following:
     read from it as well. While the log cannot be asked, the last answer stays."""
 
     def __init__(
-        self, log: LogReader, visible: Callable[[], Positions], monotonic_s: Callable[[], float] = time.monotonic
+        self,
+        log: LogReader,
+        visible: Callable[[], Positions],
+        monotonic_s: Callable[[], float] = time.monotonic,
+        look_every_s: float = _LOOK_EVERY_S,
     ) -> None:
         self._log = log
         self.visible = visible
         self._monotonic_s = monotonic_s
+        self._look_every_s = look_every_s
         self._clock = LagClock()
         #: The next offset of each partition when the log was last asked.
         self.ends: Mapping[int, int] = {}
@@ -73,7 +78,7 @@ class Following:
             except LogError as error:
                 logger.debug("the end of the log cannot be told: %s", error)
             self._clock.look(self.ends, self.visible(), self._monotonic_s())
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(self._look_every_s)
 
     def lag_s(self, part: int) -> float:
         """See `LagClock.lag_s`."""

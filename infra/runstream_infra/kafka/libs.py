@@ -36,7 +36,7 @@ def find_java(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(found)
 
 
-def find_libs(environ: Mapping[str, str] = os.environ) -> Path:
+def find_libs(environ: Mapping[str, str] = os.environ, pom: Path = POM) -> Path:
     """The folder with the jars: RUNSTREAM_KAFKA_LIBS, else one beside the POM, named after what the POM says.
 
     The first call has Maven fill that folder; others, also of other processes, wait for it. Raises KafkaMissing.
@@ -48,22 +48,22 @@ def find_libs(environ: Mapping[str, str] = os.environ) -> Path:
                 f"RUNSTREAM_KAFKA_LIBS={given} holds no kafka_2.13-*.jar: give the folder with Kafka's jars"
             )
         return Path(given)
-    if not POM.is_file():
+    if not pom.is_file():
         raise KafkaMissing(
-            f"there is no {POM}, which names Kafka's jars: use a checkout of the sources, or set RUNSTREAM_KAFKA_LIBS "
+            f"there is no {pom}, which names Kafka's jars: use a checkout of the sources, or set RUNSTREAM_KAFKA_LIBS "
             "to the `libs` folder of a Kafka"
         )
-    libs = POM.parent / f"libs-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    libs = pom.parent / f"libs-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
     if libs.is_dir():
         return libs
     with libs.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not libs.is_dir():
-            _bring(libs, environ)
+            _bring(libs, pom, environ)
     return libs
 
 
-def _bring(libs: Path, environ: Mapping[str, str]) -> None:
+def _bring(libs: Path, pom: Path, environ: Mapping[str, str]) -> None:
     maven = shutil.which("mvn", path=environ.get("PATH"))
     if maven is None:
         raise KafkaMissing(
@@ -72,7 +72,7 @@ def _bring(libs: Path, environ: Mapping[str, str]) -> None:
         )
     arriving = libs.with_suffix(".part")
     shutil.rmtree(arriving, ignore_errors=True)
-    command = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={arriving}"]
+    command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={arriving}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_MAVEN_TIMEOUT_S)
     except subprocess.TimeoutExpired:

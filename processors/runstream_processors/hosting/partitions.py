@@ -35,11 +35,13 @@ class PartitionWorkers:
         on_death: Callable[[BaseException], None],
         *,
         doubt_s: float = 15.0,
+        stop_s: float = _STOP_S,
     ) -> None:
         """make: the worker of a partition. on_death: called when one gave up by itself (the log is damaged)."""
         self._make = make
         self._on_death = on_death
         self._doubt_s = doubt_s
+        self._stop_s = stop_s
         self._running: dict[int, _Running] = {}
         self._stopping: dict[asyncio.Task[None], Worker] = {}
         self._past = Counts()
@@ -91,7 +93,7 @@ class PartitionWorkers:
     def _end(self, part: int) -> None:
         running = self._running.pop(part)
         running.stop.set()
-        stopping = asyncio.create_task(_stopped(running.task))
+        stopping = asyncio.create_task(_stopped(running.task, self._stop_s))
         self._stopping[stopping] = running.worker
         stopping.add_done_callback(self._stopped)
         logger.info("no longer folding partition %d", part)
@@ -118,8 +120,8 @@ class PartitionWorkers:
             self._doubt = None
 
 
-async def _stopped(task: asyncio.Task[None]) -> None:
-    done, _ = await asyncio.wait((task,), timeout=_STOP_S)
+async def _stopped(task: asyncio.Task[None], within_s: float) -> None:
+    done, _ = await asyncio.wait((task,), timeout=within_s)
     if not done:
         task.cancel()
         await asyncio.wait((task,))

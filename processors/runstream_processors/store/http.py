@@ -75,9 +75,10 @@ class HttpStore:
     looks.
     """
 
-    def __init__(self, settings: StoreSettings, limits: ClassLimits) -> None:
+    def __init__(self, settings: StoreSettings, limits: ClassLimits, grace_s: int = _GRACE_S) -> None:
         """Use `open`. Asks the server for its version and settings; raises what the client raises."""
         self._settings = settings
+        self._grace_s = grace_s
         self._threads = StoreThreads(inserts=settings.insert_threads)
         self._limits = dict(limits)
         self._limits.setdefault(QueryClass.WORKER, QueryLimits(settings.query_threads))
@@ -88,9 +89,9 @@ class HttpStore:
         self._opening = threading.Lock()
         self._clients: list[Any] = []
         try:
-            self._client = self._connect(settings.timeout_s + _GRACE_S)
+            self._client = self._connect(settings.timeout_s + grace_s)
             self._readers[QueryClass.WORKER] = self._client
-            self._commander = self._connect(settings.command_timeout_s + _GRACE_S)
+            self._commander = self._connect(settings.command_timeout_s + grace_s)
             self._make_database()
         except BaseException:
             self._release()
@@ -100,19 +101,19 @@ class HttpStore:
         self._writing = {**WRITE_SETTINGS, **limit, **insert_settings(settings), "wait_end_of_query": "1"}
 
     @classmethod
-    async def open(cls, settings: StoreSettings, *, limits: ClassLimits = NO_LIMITS) -> Self:
+    async def open(cls, settings: StoreSettings, *, limits: ClassLimits = NO_LIMITS, grace_s: int = _GRACE_S) -> Self:
         """Connect to the server; the database is made if it is missing. `limits` are those of the classes of queries;
-        WORKER has `query_threads` slots.
+        WORKER has `query_threads` slots. A connection waits `grace_s` longer than the server may work.
 
         Raises StoreUnavailable if it does not answer, StoreInvalid if it refuses (user, password, database).
         """
         check_identifier(settings.database, "database")
-        return await asyncio.to_thread(cls._open, settings, limits)
+        return await asyncio.to_thread(cls._open, settings, limits, grace_s)
 
     @classmethod
-    def _open(cls, settings: StoreSettings, limits: ClassLimits) -> Self:
+    def _open(cls, settings: StoreSettings, limits: ClassLimits, grace_s: int) -> Self:
         try:
-            return cls(settings, limits)
+            return cls(settings, limits, grace_s)
         except _CLIENT_ERRORS as error:
             raise _store_error(error, f"open {settings.database}", settings.url) from error
 
@@ -169,7 +170,7 @@ class HttpStore:
             if of not in self._readers:
                 limits = self._limits[of]
                 try:
-                    self._readers[of] = self._connect(round(limits.time_s or self._settings.timeout_s) + _GRACE_S)
+                    self._readers[of] = self._connect(round(limits.time_s or self._settings.timeout_s) + self._grace_s)
                 except _CLIENT_ERRORS as error:
                     raise _store_error(error, f"connect for {of.value} queries", self._settings.url) from error
                 self._readers[of].database = self._settings.database

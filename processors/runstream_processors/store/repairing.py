@@ -185,12 +185,12 @@ class SelfRepairingStore:
             if databases is not None:
                 await databases.close()
 
-    async def watch(self) -> None:
+    async def watch(self, look_every_s: float = _LOOK_EVERY_S) -> None:
         """Stop merges while the disk is nearly full, and open the store anew when a write was lost and there is room
         again; until then it is read only. Runs until it is cancelled; what goes wrong is logged and tried again."""
         looks = 0
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(look_every_s)
             looks += 1
             try:
                 await self._look(ask=looks % _ASK_EVERY_LOOKS == 0)

@@ -112,8 +112,11 @@ class Transport:
     """Requests to one server. Every request has a connection of its own, so that threads may share a transport. No
     redirect is followed: the key reaches no other server than this one."""
 
-    def __init__(self, url: str, api_key: str | None, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, api_key: str | None, timeout_s: float = TIMEOUT_S, max_json_bytes: int = MAX_JSON_BYTES
+    ) -> None:
         self.url = url
+        self._max_json_bytes = max_json_bytes
         self._api_key = api_key
         self._timeout_s = timeout_s
         self._parts = urlsplit(url)
@@ -192,7 +195,7 @@ class Transport:
     def json_of(self, response: Body) -> Any:
         """Parse a response as a JSON object. Raises ServerFailed."""
         try:
-            payload = json.loads(response.read_all(MAX_JSON_BYTES))
+            payload = json.loads(response.read_all(self._max_json_bytes))
         except (ValueError, RecursionError, MemoryError) as error:
             raise ServerFailed(
                 f"{self.url} answered something that is no JSON ({shortened(error)}): {IS_IT_OURS}"

@@ -76,13 +76,13 @@ def in_spool(spool: Path, run_id: str) -> Found | None:
     return found
 
 
-def on_server(url: str, api_key: str | None, run_id: str) -> Found | None:
-    """Return what the server has of the run; None if it has none. Blocks for some _TIMEOUT_S at most. Raises
+def on_server(url: str, api_key: str | None, run_id: str, timeout_s: float = _TIMEOUT_S) -> Found | None:
+    """Return what the server has of the run; None if it has none. Blocks for some `timeout_s` at most. Raises
     Unavailable, also where something else answers than a Runstream server: neither its yes nor its no counts."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     path = f"/api/v1/runs/{quote(run_id, safe='')}"
     try:
-        response, body = fetch(url, path, headers, _TIMEOUT_S, _MAX_RUN_BYTES)
+        response, body = fetch(url, path, headers, timeout_s, _MAX_RUN_BYTES)
     except FAILURES as error:
         said = readable(str(error)) or type(error).__name__
         raise Unavailable(f"{url} cannot be asked ({said}{unused_proxy(urlsplit(url))})") from None

@@ -78,8 +78,9 @@ def split_target(url: str) -> SplitResult:
 class HttpTransport:
     """The standard library's client over one kept-alive connection. `abort` may be called by any thread."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, max_answer_bytes: int = _MAX_ANSWER_BYTES) -> None:
         """Raises InvalidTarget."""
+        self._max_answer_bytes = max_answer_bytes
         self._parts = split_target(url)
         self._connection = Connection(self._parts)
 
@@ -127,7 +128,10 @@ class HttpTransport:
     ) -> Answer:
         response = self._connection.request(method, path, body, headers, timeout_s)
         answer = Answer(
-            response.status, response.headers, response.read_all(_MAX_ANSWER_BYTES), url=self._parts.geturl() + path
+            response.status,
+            response.headers,
+            response.read_all(self._max_answer_bytes),
+            url=self._parts.geturl() + path,
         )
         if not response.reusable:
             self.close()

@@ -78,6 +78,7 @@ class Appender:
         clock: Clock,
         notices: Notices,
         segment_bytes: int,
+        max_segment_bytes: int,
         backlog_bytes: int,
         want_reserve: Callable[[], None] | None,
     ) -> None:
@@ -93,7 +94,7 @@ class Appender:
         self._want_reserve = want_reserve
         self._retry_at_s = 0.0
         self._next_seq = 0
-        self._chain = SegmentChain(folder, info.writer_id, clock.at_us, segment_bytes, MAX_SEGMENT_BYTES)
+        self._chain = SegmentChain(folder, info.writer_id, clock.at_us, segment_bytes, max_segment_bytes)
         self._begin_segment()
 
     def _note(self, key: str, message: str) -> None:

@@ -25,7 +25,7 @@ from runstream.events import limits
 from runstream.events.names import MAX_STEP
 from runstream.notices import Notices
 from runstream.private import make_inside, make_root, open_own
-from runstream.spool.appender import BACKLOG_BYTES, FIRST_SEGMENT_BYTES, Appender
+from runstream.spool.appender import BACKLOG_BYTES, FIRST_SEGMENT_BYTES, MAX_SEGMENT_BYTES, Appender
 from runstream.spool.backlog import EventRecord, Lost, pack_row
 from runstream.spool.ending import Ending
 from runstream.spool.format import COMMIT, WriterInfo
@@ -54,6 +54,7 @@ class SpoolWriter(Appender):
         notices: Notices,
         first_step: int = 0,
         segment_bytes: int = FIRST_SEGMENT_BYTES,
+        max_segment_bytes: int = MAX_SEGMENT_BYTES,
         backlog_bytes: int = BACKLOG_BYTES,
         want_reserve: Callable[[], None] | None = None,
     ) -> None:
@@ -78,7 +79,9 @@ class SpoolWriter(Appender):
             self._lock_descriptor = open_own(folder / "lock", os.O_RDWR | os.O_CREAT)
             fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             Ending.reserve(folder)
-            super().__init__(folder, info, clock, notices, segment_bytes, backlog_bytes, want_reserve)
+            super().__init__(
+                folder, info, clock, notices, segment_bytes, max_segment_bytes, backlog_bytes, want_reserve
+            )
             info.write(folder)
         except OSError as error:
             raise Unusable(

@@ -71,13 +71,10 @@ class Ends:
         return answer
 
 
-async def followed(
-    visible: Positions, *answers: dict[int, int] | LogUnavailable, monkeypatch: pytest.MonkeyPatch
-) -> Following:
+async def followed(visible: Positions, *answers: dict[int, int] | LogUnavailable) -> Following:
     """After as many looks as there are answers, one a second of its own clock."""
-    monkeypatch.setattr("runstream_infra.cluster.following._LOOK_EVERY_S", 0.0)
     log, seconds = Ends(*answers), iter(range(10_000))
-    following = Following(log, lambda: visible, lambda: float(next(seconds)))  # type: ignore[arg-type]
+    following = Following(log, lambda: visible, lambda: float(next(seconds)), 0.0)  # type: ignore[arg-type]
     task = asyncio.create_task(following.run())
     for _ in range(2 * len(answers)):
         await asyncio.sleep(0)
@@ -102,9 +99,9 @@ def shown(collector: Any) -> CollectorRegistry:
     return registry
 
 
-async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows() -> None:
     visible = Positions.after(1, 3)
-    following = await followed(visible, {0: 9, 1: 8, 2: 7, 3: 6}, monkeypatch=monkeypatch)
+    following = await followed(visible, {0: 9, 1: 8, 2: 7, 3: 6})
     workers = SimpleNamespace(
         workers={1: worker(), 2: worker(resumed=False, trouble="the store is away"), 3: worker()},
         counts=counts(records=7, overtaken=1),
@@ -123,7 +120,7 @@ async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows(monkeyp
 
 
 async def test_every_cause_of_quarantine_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    following = await followed(Positions(), {}, monkeypatch=monkeypatch)
+    following = await followed(Positions(), {})
     counted = counts(quarantined={"fold_error": 2, "of_tomorrow": 1})
     registry = shown(WorkerMetrics(SimpleNamespace(workers={0: worker()}, counts=counted), following))  # type: ignore[arg-type]
     found = {cause: registry.get_sample_value("runstream_quarantined_total", {"cause": cause}) for cause in CAUSES}
@@ -142,9 +139,9 @@ def test_the_causes_are_those_that_the_processors_write() -> None:
     assert written == set(CAUSES)
 
 
-async def test_a_query_server_tells_of_all_partitions_once_it_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_query_server_tells_of_all_partitions_once_it_has_looked() -> None:
     away = LogUnavailable("the brokers are away")
-    following = await followed(Positions.after(0, 1), {0: 4, 1: 2}, away, monkeypatch=monkeypatch)
+    following = await followed(Positions.after(0, 1), {0: 4, 1: 2}, away)
     visibility = SimpleNamespace(trouble="it has not looked into the store yet", looked_at_s=None)
     disks = SimpleNamespace(found=(Disk("clickhouse-0", "default", 5, 9),))
     registry = shown(QueryMetrics(following, visibility, disks))  # type: ignore[arg-type]
@@ -189,9 +186,8 @@ def test_a_gateway_tells_what_waits_for_kafka() -> None:
 async def test_the_store_s_disks_are_asked_for_and_a_store_that_is_away_leaves_the_last_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runstream_infra.cluster.disks._LOOK_EVERY_S", 0.01)
     store = await ChdbStore.open(tmp_path)
-    disks = StoreDisks(store)
+    disks = StoreDisks(store, look_every_s=0.01)
     task = asyncio.create_task(disks.run())
     while not disks.found:  # noqa: ASYNC110 (nothing tells)
         await asyncio.sleep(0.01)

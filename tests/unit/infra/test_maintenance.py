@@ -10,10 +10,7 @@ from runstream_infra.maintenance import maintain
 from runstream_service.store import StoreUnavailable
 
 
-async def test_a_store_that_is_away_is_asked_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("runstream_infra.maintenance._EVERY_S", 0.0)
+async def test_a_store_that_is_away_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
     answers: list[StoreUnavailable | dict[str, list[SimpleNamespace]]] = [
         StoreUnavailable("it is away"),
         {"parts": [SimpleNamespace(as_py=lambda: 3)]},
@@ -33,7 +30,7 @@ async def test_a_store_that_is_away_is_asked_again(
         await asyncio.Event().wait()
 
     with caplog.at_level(logging.WARNING):
-        task = asyncio.create_task(maintain(SimpleNamespace(query=query, command=command)))
+        task = asyncio.create_task(maintain(SimpleNamespace(query=query, command=command), every_s=0.0))
         await asyncio.wait_for(commanded.wait(), 120)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -222,9 +222,8 @@ def test_long_names_are_split_before_they_fill_a_frame(make_writer: Make, read: 
     assert max(sum(map(len, values)) for _, values, _, _ in written.rows) <= 200_000
 
 
-def test_segments_follow_and_grow(make_writer: Make, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(appender, "MAX_SEGMENT_BYTES", 16384)
-    spool = make_writer(segment_bytes=4096)
+def test_segments_follow_and_grow(make_writer: Make, read: Read) -> None:
+    spool = make_writer(segment_bytes=4096, max_segment_bytes=16384)
     for i in range(3000):
         spool.log_row({"a": i, "b": -i} if i % 3 else {"c": i}, i)
         if i % 100 == 0:

@@ -415,11 +415,10 @@ async def silent() -> str | None:
     ],
 )
 async def test_readiness_is_that_of_every_part(
-    checks: dict[str, ReadinessCheck], status: int, told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    checks: dict[str, ReadinessCheck], status: int, told: dict[str, str]
 ) -> None:
-    monkeypatch.setattr("runstream_service.metrics.CHECK_TIMEOUT_S", 0.05)
     app = web.Application()
-    add_operations(app, CollectorRegistry(), checks)
+    add_operations(app, CollectorRegistry(), checks, check_timeout_s=0.05)
     async with serving(app) as (url, client), client.get(f"{url}/readyz") as answer:
         assert (answer.status, (await answer.json())["checks"]) == (status, told)
 

@@ -39,10 +39,16 @@ class BrokerWatch:
     """Asks the brokers again and again. One answer is enough: where a partition has no leader its records are refused,
     and those of all others are taken. Belongs to one event loop."""
 
-    def __init__(self, ask: Callable[[], Awaitable[None]], monotonic_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[None]],
+        monotonic_s: Callable[[], float] = time.monotonic,
+        ask_every_s: float = _ASK_EVERY_S,
+    ) -> None:
         """ask: `ask_brokers` of some settings. They count as having answered now."""
         self._ask = ask
         self._monotonic_s = monotonic_s
+        self._ask_every_s = ask_every_s
         self._answered_s = monotonic_s()
         self._failed = "they do not answer"
 
@@ -55,7 +61,7 @@ class BrokerWatch:
             except (LogUnavailable, InvalidSetting) as error:  # certificates may be missing while they are replaced
                 self._failed = str(error)
                 _logger.debug("no broker answers: %s", error)
-            await asyncio.sleep(_ASK_EVERY_S)
+            await asyncio.sleep(self._ask_every_s)
 
     async def trouble(self) -> str | None:
         """None while they answer; the reason once none has for 15 s. A check for `add_operations`."""

@@ -3,9 +3,6 @@
 import asyncio
 from collections.abc import Callable
 
-import pytest
-
-from runstream_processors.hosting import partitions as partitions_module
 from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.worker.loop import Counts
 from runstream_service.log import LogCorrupt
@@ -30,8 +27,10 @@ class FakeWorker:
             self._alive.remove(self.part)
 
 
-def hosted(make: Callable[[int], object], deaths: list[BaseException], doubt_s: float = 60.0) -> PartitionWorkers:
-    return PartitionWorkers(make, deaths.append, doubt_s=doubt_s)  # type: ignore[arg-type]
+def hosted(
+    make: Callable[[int], object], deaths: list[BaseException], doubt_s: float = 60.0, stop_s: float = 60.0
+) -> PartitionWorkers:
+    return PartitionWorkers(make, deaths.append, doubt_s=doubt_s, stop_s=stop_s)  # type: ignore[arg-type]
 
 
 async def settled() -> None:
@@ -89,10 +88,9 @@ async def test_a_rebalance_that_ends_in_time_stops_nobody() -> None:
     await workers.close()
 
 
-async def test_a_worker_that_does_not_stop_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partitions_module, "_STOP_S", 0.05)
+async def test_a_worker_that_does_not_stop_is_cancelled() -> None:
     alive: list[int] = []
-    workers = hosted(lambda part: FakeWorker(part, alive, stubborn=True), [])
+    workers = hosted(lambda part: FakeWorker(part, alive, stubborn=True), [], stop_s=0.05)
     workers.assign({0})
     await settled()
     await workers.close()

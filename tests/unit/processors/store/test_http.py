@@ -140,8 +140,8 @@ async def scripted() -> AsyncIterator[tuple[Scripted, StoreSettings]]:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: StoreSettings) -> AsyncIterator[HttpStore]:
-    store = await HttpStore.open(settings)
+async def opened(settings: StoreSettings, grace_s: int = 5) -> AsyncIterator[HttpStore]:
+    store = await HttpStore.open(settings, grace_s=grace_s)
     try:
         yield store
     finally:
@@ -259,11 +259,8 @@ async def test_the_code_decides_who_is_to_blame(scripted: tuple[Scripted, StoreS
             await store.command("SYSTEM FLUSH LOGS")
 
 
-async def test_an_answer_that_does_not_come_is_given_up(
-    scripted: tuple[Scripted, StoreSettings], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_that_does_not_come_is_given_up(scripted: tuple[Scripted, StoreSettings]) -> None:
     script, settings = scripted
-    monkeypatch.setattr("runstream_processors.store.http._GRACE_S", 0)
     held = asyncio.Event()
 
     class Silent(web.Response):
@@ -271,7 +268,7 @@ async def test_an_answer_that_does_not_come_is_given_up(
             await held.wait()
 
     script.answer = lambda request: Silent()
-    async with opened(settings) as store:
+    async with opened(settings, grace_s=0) as store:
         with pytest.raises(StoreUnavailable, match="timed out"):
             await store.insert("t", ["n"], BLOCK, 3)
         assert script.queries[0]["max_execution_time"] == "1"

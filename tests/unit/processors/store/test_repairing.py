@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from runstream_processors.store import chdb, repairing
+from runstream_processors.store import chdb
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.engine import memory_file
 from runstream_processors.store.repairing import SelfRepairingStore
@@ -73,7 +73,7 @@ async def lose_a_write(store: SelfRepairingStore | ChdbStore) -> None:
 
 @contextmanager
 def watched(store: SelfRepairingStore) -> Iterator[None]:
-    watch = asyncio.create_task(store.watch())
+    watch = asyncio.create_task(store.watch(look_every_s=0.01))
     try:
         yield
     finally:
@@ -195,7 +195,6 @@ async def test_a_damaged_store_stays_if_there_is_no_room_for_another(
 async def test_a_full_disk_is_read_from_until_there_is_room_to_mend(
     tmp_path: Path, free_bytes: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repairing, "_LOOK_EVERY_S", 0.01)
     store = await opened(tmp_path)
     with full_after_the_block(monkeypatch):
         await lose_a_write(store)
@@ -213,7 +212,6 @@ async def test_a_full_disk_is_read_from_until_there_is_room_to_mend(
 async def test_a_disk_that_is_nearly_full_takes_no_inserts_and_no_merges(
     tmp_path: Path, free_bytes: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repairing, "_LOOK_EVERY_S", 0.01)
     commands: list[str] = []
     command = ChdbStore.command
 
