@@ -4,14 +4,13 @@ import asyncio
 import os
 import random
 import struct
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kit import children
+from kit.children.forked import ForkedChild
 from kit.children.worker import STEPS
 from kit.recorded.seeded import Recorded, recorded
 from runstream_ingest.log.embedded import EmbeddedLog
@@ -34,10 +33,12 @@ def fill_log(directory: Path, facts: Recorded) -> None:
 
 def work(directory: Path, kill_at: str, *options: str) -> str:
     """Run a worker that dies when it first comes to a step; what it printed last."""
-    command = children.command("children.worker", directory, kill_at, *options)
-    done = subprocess.run(command, env=children.environment(), capture_output=True, text=True, timeout=120, check=False)
-    assert "DONE" in done.stdout or "KILLED" in done.stdout, done.stderr
-    return done.stdout.split("\n")[-2]
+    errors = directory / "worker.log"
+    child = ForkedChild("children.worker", directory, kill_at, *options, environment=os.environ, errors=errors)
+    printed = child.stdout.read()
+    child.wait(120)
+    assert "DONE" in printed or "KILLED" in printed, errors.read_text()[-3000:]
+    return printed.split("\n")[-2]
 
 
 def query(directory: Path, *statements: str) -> list[list[dict[str, Any]]]:

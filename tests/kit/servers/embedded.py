@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kit import children
+from kit.children.forked import ForkedChild
 from kit.children.trainer import CONTROL_EVERY, step_of, values_of
 from runstream_infra.ports import free_ports
 from runstream_infra.rebuilding import rebuild_and_compare
@@ -31,7 +32,7 @@ class Server:
         self._environment = children.environment({**os.environ, **(environment or {})})
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | ForkedChild | None = None
         #: Options of `kit.children.embedded_server` from the next start on.
         self.options: tuple[str, ...] = ()
 
@@ -44,16 +45,27 @@ class Server:
 
     def start(self, *under: str, must_be_ready: bool = True) -> bool:
         """Start it, `under` another program if given; whether it came as far as being ready."""
-        command = [*under, *children.command("children.embedded_server", self._directory, self.port)]
-        command += self.options
-        with (self._directory / "server.log").open("a") as log:
-            self._process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, env=self._environment
-            )
+        self._process = self._started(under)
         assert self._process.stdout is not None
         ready = self._process.stdout.readline().startswith("READY")
         assert ready or not must_be_ready, (self._directory / "server.log").read_text()[-3000:]
         return ready
+
+    def _started(self, under: tuple[str, ...]) -> "subprocess.Popen[str] | ForkedChild":
+        module, arguments = "children.embedded_server", (self._directory, self.port, *self.options)
+        path = self._directory / "server.log"
+        # What PYTHONPATH changes of a process, only a new interpreter imports.
+        if not under and "RUNSTREAM_TEST_POISON" not in self._environment:
+            return ForkedChild(module, *arguments, environment=self._environment, errors=path)
+        with path.open("a") as log:
+            return subprocess.Popen(
+                [*under, *children.command(module, *arguments)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                env=self._environment,
+            )
 
     @property
     def pid(self) -> int:
