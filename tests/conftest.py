@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from kit.guard import KEY, Guard
+
 HERE = Path(__file__).parent
 #: Files that take long, the longest first: `make test` gives files to its processes in this order, so that these end
 #: together. The others follow as they were collected.
@@ -44,13 +46,17 @@ LONG_FILES = (
     "integration/test_api_real.py",
 )
 
-# `make test` tries the same examples every time; `make properties` searches at random and keeps what it finds.
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("search", derandomize=False, print_blob=True)
+# `make test` tries the same examples every time; `make properties` searches at random and keeps what it finds. How long
+# an example takes is a matter of the machine.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("search", derandomize=False, print_blob=True, deadline=None)
 settings.load_profile("repeatable")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[KEY] = guard = Guard()
+    guard.install()
+    config.pluginmanager.register(guard)
     # Where the environment forbids to keep compiled modules, each of the many processes would compile hundreds.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False

@@ -17,6 +17,8 @@ from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS
 from runstream_protocols.comet.writes.routes import ROUTES
 from runstream_service.routing import Route
 
+pytestmark = pytest.mark.sockets
+
 #: Halves of surrogate pairs too, which stand in JSON as escapes.
 characters = st.characters(codec=None)
 odd_texts = [

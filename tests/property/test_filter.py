@@ -19,6 +19,8 @@ from runstream_query.filters.tree import Expression
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import Clock, run_rows
 
+pytestmark = pytest.mark.store
+
 
 @given(expressions)
 @settings(max_examples=200, deadline=None)

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from kit.oracles.metrics import Delivery, Row, Summary, points, summaries
 from kit.recorded.metric_frames import FoldedLog, frame_bytes, point_rows, with_bits
@@ -12,6 +13,8 @@ from runstream_model.summaries import SummaryFold
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import TABLES, column_names, encode_columns
+
+pytestmark = pytest.mark.store
 
 RUNS = ("run-0", "run-1", "run-2")
 AWKWARD = (0.0, -0.0, math.nan, math.inf, -math.inf, 5e-324, 1.7976931348623157e308, -1e308, 1e-300, 0.1, 1.0)

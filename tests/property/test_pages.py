@@ -27,6 +27,8 @@ from runstream_query.repositories.statements.runs import Clock
 from runstream_service.access import EVERYTHING
 from runstream_service.store import QueryClass
 
+pytestmark = pytest.mark.store
+
 #: A writer that was heard of now is silent already: so runs are lost, and their duration still ends now.
 CLOCK = Clock(NOW_US, -1)
 

@@ -22,6 +22,8 @@ from runstream_processors.worker.settings import WorkerSettings
 from runstream_service.store import StoreUnavailable
 from runstream_service.visibility import Progress
 
+pytestmark = pytest.mark.store
+
 PARTITIONS = 2
 RIVALS = 3
 #: Bounded: on a slow machine nobody would come to an end if somebody died five times a second for ever.

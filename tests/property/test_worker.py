@@ -21,6 +21,8 @@ from runstream_processors.worker.settings import WorkerSettings
 from runstream_service.store import StoreUnavailable
 from runstream_service.visibility import Progress
 
+pytestmark = pytest.mark.store
+
 
 class FailingStore(ChdbStore):
     """Now and then an insert fails: before anything is written, or after all of it is (the answer got lost)."""

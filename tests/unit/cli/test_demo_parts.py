@@ -120,6 +120,7 @@ def test_a_picture_is_drawn_of_curves_that_are_no_numbers(tmp_path: Path) -> Non
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.sockets
 def test_what_an_ended_demo_left_behind_is_not_taken_for_a_server(tmp_path: Path) -> None:
     left = tmp_path / "server.json"
     assert _running(left) is None

@@ -125,6 +125,7 @@ async def store(tmp_path: Path) -> AsyncIterator[ChdbStore]:
     await opened.close()
 
 
+@pytest.mark.store
 async def test_questions_to_the_tables_can_be_asked(runbook: str, store: ChdbStore) -> None:
     asked = [sql for sql in re.findall(r'ch "(SELECT [^"]+)"', runbook) if "system." not in sql]
     assert len(asked) > 4

@@ -183,6 +183,7 @@ def test_a_gateway_tells_what_waits_for_kafka() -> None:
     assert registry.get_sample_value("runstream_store_reachable") == 1
 
 
+@pytest.mark.store
 async def test_the_store_s_disks_are_asked_for_and_a_store_that_is_away_leaves_the_last_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +212,7 @@ async def test_the_store_s_disks_are_asked_for_and_a_store_that_is_away_leaves_t
     await store.close()
 
 
+@pytest.mark.sockets
 async def test_answers_are_timed_by_route_and_status_and_live_streams_are_not() -> None:
     async def run_of(request: web.Request) -> web.Response:
         if request.match_info["run"] == "missing":

@@ -14,6 +14,8 @@ from runstream_infra.cluster.front import Front
 from runstream_infra.listening import listen
 from runstream_infra.ports import free_ports
 
+pytestmark = pytest.mark.sockets
+
 
 def closed_address() -> str:
     return f"http://127.0.0.1:{free_ports(1)[0]}"

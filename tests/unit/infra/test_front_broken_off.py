@@ -10,7 +10,7 @@ from aiohttp import web
 
 from runstream_infra.cluster.front import Front
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.sockets]
 
 
 @asynccontextmanager

@@ -48,6 +48,7 @@ class SlowKafka:
         self.alive = True
 
 
+@pytest.mark.sockets
 async def test_what_else_died_does_not_wait_for_a_broker_that_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 from runstream_infra.cluster.roles import _application, _listening
 from runstream_infra.cluster.settings import RoleSettings
 
+pytestmark = pytest.mark.sockets
+
 ENVIRONMENT = {
     "RUNSTREAM_KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "RUNSTREAM_CLICKHOUSE_URL": "http://127.0.0.1:1",

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from runstream.events.positions import Positions
@@ -11,6 +12,8 @@ from runstream_infra.settings import ServerSettings
 from runstream_infra.status import STATUS_PATH, add_status
 from runstream_service.problems import problem_middleware
 from runstream_service.store import StoreUnavailable
+
+pytestmark = pytest.mark.sockets
 
 
 async def test_a_store_that_is_away_is_said_and_no_fault_of_the_server() -> None:

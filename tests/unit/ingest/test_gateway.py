@@ -26,6 +26,8 @@ from runstream_ingest.log.memory import MemoryLog
 from runstream_service.log import LogUnavailable, Record
 from runstream_service.problems import problem_middleware
 
+pytestmark = pytest.mark.sockets
+
 WRITER = "a1" * 16
 OTHER = "b2" * 16
 

@@ -11,6 +11,7 @@ from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_service.log import LogUnavailable
 
 
+@pytest.mark.sockets
 async def test_where_nobody_listens_no_broker_answers() -> None:
     where = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
     with pytest.raises(LogUnavailable, match=f"no broker answers .*{where}.*see whether the brokers run"):

@@ -156,6 +156,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[tuple[TestClient[Any, Any], M
         yield client, log
 
 
+@pytest.mark.sockets
 @pytest.mark.parametrize(
     ("principal", "run", "workspace", "status"),
     [(OF_A, "new", "a", 200), (OF_A, "new", "b", 403), (OF_A, "old", "a", 403), (ALL, "old", "b", 200)],

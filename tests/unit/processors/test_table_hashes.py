@@ -12,6 +12,8 @@ from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import column_names, encode_columns, encode_rows
 
+pytestmark = pytest.mark.store
+
 NAMES = Coded(["x"], np.zeros(2, np.uint8))
 ASSET: dict[str, Any] = {"run": "r", "asset": "a", "name": "n", "kind": "asset", "sha256": "0", "size_bytes": 1}
 ASSET |= {"content_type": "", "step": None, "metadata": "{}", "at": 0, "deleted": False, "part": 0, "offset": 1}

@@ -14,6 +14,8 @@ from runstream.api import API, Asset, ServerUnreachable
 from runstream.api.transport import Transport
 from runstream.api.values import moment
 
+pytestmark = pytest.mark.sockets
+
 SIZE_BYTES = 5_000_000
 
 

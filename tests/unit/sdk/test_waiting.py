@@ -189,6 +189,7 @@ def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     }
 
 
+@pytest.mark.sockets
 def test_resuming_asks_the_server(server: str, quiet: dict[str, Any], read: Any) -> None:
     run = rs.init(run_id="there", resume="must", url=server, api_key="k", **quiet)
     assert _Server.asked == [("/api/v1/runs/there", "Bearer k")]
@@ -207,6 +208,7 @@ def test_resuming_asks_the_server(server: str, quiet: dict[str, Any], read: Any)
         rs.init(run_id="broken", resume="must", url=server, **quiet)
 
 
+@pytest.mark.sockets
 def test_without_a_server_the_spool_knows(quiet: dict[str, Any], read: Any) -> None:
     away = "http://127.0.0.1:1"
     first = rs.init(run_id="r", url=away, **quiet)

@@ -23,6 +23,8 @@ from runstream.sender.status import read_status
 from runstream.sender.sync import SyncProgress, sync
 from runstream.spool.format import Acked
 
+pytestmark = pytest.mark.sockets
+
 #: Above the largest pid that Linux gives.
 NO_PROCESS = 1 << 23
 

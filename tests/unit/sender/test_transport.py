@@ -62,6 +62,7 @@ def answer_twice(connection: socket.socket) -> None:
     answer_once(connection)
 
 
+@pytest.mark.sockets
 def test_a_connection_is_kept_and_the_targets_path_is_kept_too() -> None:
     seen: list[bytes] = []
 
@@ -78,6 +79,7 @@ def test_a_connection_is_kept_and_the_targets_path_is_kept_too() -> None:
     assert seen == [b"POST /prefix/x HTTP/1.1"] * 2
 
 
+@pytest.mark.sockets
 @pytest.mark.parametrize("body", [b"body", io.BytesIO(b"body")])
 def test_an_idle_connection_that_was_closed_is_opened_again_at_once(body: bytes | io.BytesIO) -> None:
     seen: list[bytes] = []
@@ -94,6 +96,7 @@ def test_an_idle_connection_that_was_closed_is_opened_again_at_once(body: bytes 
     assert seen[0].endswith(b"\r\n\r\nbody")
 
 
+@pytest.mark.sockets
 def test_a_connection_that_is_cut_before_the_first_answer_is_unreachable() -> None:
     def cut(connection: socket.socket) -> None:
         read_request(connection)
@@ -102,6 +105,7 @@ def test_a_connection_that_is_cut_before_the_first_answer_is_unreachable() -> No
         HttpTransport(url).request("POST", "/x", b"body", {})
 
 
+@pytest.mark.sockets
 def test_nobody_there_and_nobody_answering_are_told_apart() -> None:
     release = threading.Event()
 
@@ -118,6 +122,7 @@ def test_nobody_there_and_nobody_answering_are_told_apart() -> None:
     assert not caught.value.too_slow
 
 
+@pytest.mark.sockets
 def test_a_refusal_that_comes_before_the_body_was_sent_counts() -> None:
     def refuse(connection: socket.socket) -> None:
         connection.recv(1000)
@@ -130,6 +135,7 @@ def test_a_refusal_that_comes_before_the_body_was_sent_counts() -> None:
         assert HttpTransport(url).request("POST", "/x", bytes(20_000_000), {}).status == 413
 
 
+@pytest.mark.sockets
 def test_what_is_no_http_is_unreachable() -> None:
     with server(lambda connection: connection.sendall(b"SSH-2.0\r\n\r\n")) as url, pytest.raises(Unreachable):
         HttpTransport(url).request("GET", "/x", None, {})

@@ -92,6 +92,7 @@ async def client() -> AsyncIterator[Client]:
         yield client
 
 
+@pytest.mark.sockets
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -113,6 +114,7 @@ async def test_the_middleware_authorizes_the_action_of_the_route(client: Client,
         assert response.status == 401, "who asks comes before what is asked"
 
 
+@pytest.mark.sockets
 async def test_a_get_answers_head_where_the_route_says_so(client: Client) -> None:
     for path, status in (("/read", 200), ("/log", 405)):
         async with client.head(path, headers={"Authorization": "the-key"}) as response:

@@ -50,6 +50,7 @@ def test_a_day_of_beats_is_remembered_in_little() -> None:
     assert len(watch._longest) < 650
 
 
+@pytest.mark.sockets
 @pytest.mark.parametrize(("stack_s", "tells_it_while_it_lasts"), [(30.0, False), (0.3, True)])
 async def test_the_line_names_the_request_and_the_function(
     stack_s: float, tells_it_while_it_lasts: bool, caplog: pytest.LogCaptureFixture

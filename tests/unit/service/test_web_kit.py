@@ -32,6 +32,8 @@ from runstream_service.metrics import ReadinessCheck, add_operations, key_counte
 from runstream_service.problems import Problem, problem_middleware
 from runstream_service.routing import Call, Route, add_routes, plain_handler
 
+pytestmark = pytest.mark.sockets
+
 KEY = "0123456789abcdef-key"
 
 

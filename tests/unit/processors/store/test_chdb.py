@@ -16,6 +16,8 @@ from runstream_processors.store.native import block
 from runstream_processors.store.tables import column_names, encode_rows
 from runstream_service.store import StoreBusy, StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
 
+pytestmark = pytest.mark.store
+
 HOLDER = """
 import asyncio, sys
 from pathlib import Path

@@ -21,6 +21,8 @@ from runstream_processors.store.profiles import EngineProfile
 from runstream_processors.store.settings import StoreSettings, insert_settings, read_settings
 from runstream_service.store import StoreCorrupt, StoreInvalid, StoreUnavailable
 
+pytestmark = pytest.mark.sockets
+
 BLOCK = block([("n", "UInt64", np.arange(3))])
 URL = "http://127.0.0.1:8123"
 

@@ -10,6 +10,8 @@ from runstream_processors.store.migrate import Migration, SchemaMismatch, migrat
 from runstream_processors.store.native import block
 from runstream_service.store import StoreInvalid, StoreUnavailable
 
+pytestmark = pytest.mark.store
+
 ONE = Migration("0001_one.sql", "CREATE TABLE IF NOT EXISTS one (a Int8) ENGINE = MergeTree ORDER BY a;\n")
 TWO = Migration(
     "0002_two.sql",

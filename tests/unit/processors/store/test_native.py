@@ -15,6 +15,8 @@ from runstream_model.columns import Coded, Constant, Gaps, Lists
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.native import Column, InvalidColumn, block, block_rows
 
+pytestmark = pytest.mark.store
+
 
 def test_the_bytes_of_a_block_are_those_of_the_format() -> None:
     data = block([("n", "UInt16", np.array([1, 258], np.uint16)), ("s", "String", ["é", ""])])

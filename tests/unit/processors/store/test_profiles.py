@@ -143,6 +143,7 @@ def test_names_that_cannot_stand_in_a_statement_are_refused(arguments: dict[str,
         EngineProfile(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.store
 @pytest.mark.parametrize("profile", [REPLICATED, DISTRIBUTED], ids=["replicated", "distributed"])
 async def test_the_engine_knows_every_statement_engine_and_setting(store: ChdbStore, profile: EngineProfile) -> None:
     known = (
@@ -159,6 +160,7 @@ async def test_the_engine_knows_every_statement_engine_and_setting(store: ChdbSt
         assert set(re.findall(r"(\w+) = ", clause)) <= set(known["settings"]), statement
 
 
+@pytest.mark.store
 async def test_without_replicas_the_replicated_tables_are_the_plain_ones(store: ChdbStore) -> None:
     for statement in statements(REPLICATED):
         await store.command(without_replicas(statement))
@@ -185,6 +187,7 @@ async def test_without_replicas_the_replicated_tables_are_the_plain_ones(store: 
     assert made.equals(again)
 
 
+@pytest.mark.store
 async def test_tables_of_another_profile_are_refused(store: ChdbStore) -> None:
     await migrate(store)
     with pytest.raises(SchemaMismatch, match="made for the profile plain, this process has replicated"):
@@ -192,6 +195,7 @@ async def test_tables_of_another_profile_are_refused(store: ChdbStore) -> None:
     await migrate(store)
 
 
+@pytest.mark.store
 async def test_the_roll_up_is_completed_where_the_rows_are(store: ChdbStore) -> None:
     await migrate(store)
     assert await complete_roll_up(store, older_than_s=0) == 0

@@ -19,6 +19,8 @@ from runstream_processors.store.repairing import SelfRepairingStore
 from runstream_processors.store.tables import column_names, encode_rows
 from runstream_service.store import StoreCorrupt, StoreUnavailable
 
+pytestmark = pytest.mark.store
+
 ROW = {"key": "k", "part": 0, "offset": 1, "writer": "w", "seq": 1, "at": 1, "type": "t", "body": "x"}
 BLOCK = encode_rows("events", [ROW])
 ASIDE = "store.damaged-20260203T040506"

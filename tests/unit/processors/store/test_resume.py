@@ -12,6 +12,8 @@ from runstream_processors.store.resume import Commit
 from runstream_processors.store.tables import TABLES, column_names, encode_columns, encode_rows
 from runstream_service.store import StoreInvalid
 
+pytestmark = pytest.mark.store
+
 
 async def mark(store: ChdbStore, *rows: tuple[str, str, int, int]) -> None:
     """Watermark rows as (key, writer, part, offset)."""

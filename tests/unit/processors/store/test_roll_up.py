@@ -5,11 +5,14 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 
 from runstream_model.columns import Coded, ColumnData
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.tables import column_names, encode_columns
+
+pytestmark = pytest.mark.store
 
 VIEW = """
 SELECT run, metric, intDiv(intDiv(step, 256), 3) AS bucket, min(step) AS first_step, max(step) AS last_step,

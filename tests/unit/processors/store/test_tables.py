@@ -18,6 +18,8 @@ from runstream_processors.store.tables import (
     encode_rows,
 )
 
+pytestmark = pytest.mark.store
+
 EXAMPLES: dict[str, Any] = {
     "Array": [],
     "Bool": False,

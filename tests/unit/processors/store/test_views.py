@@ -9,6 +9,8 @@ from runstream_model.projections import PROJECTIONS
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.tables import TABLES, column_names, encode_rows, newest_view
 
+pytestmark = pytest.mark.store
+
 NOW_US = 1_770_000_000_000_000
 VIEWS = {projection.view: name for name, projection in PROJECTIONS.items() if projection.view is not None}
 BLANK: dict[str, Any] = {"Array": [], "Bool": False, "Nullable": None, "String": "", "LowCardinality": "", "Map": {}}

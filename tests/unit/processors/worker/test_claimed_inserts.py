@@ -13,6 +13,8 @@ from runstream_processors.worker.folding import COMMIT, Insert
 from runstream_processors.worker.inserting import ClaimedInserts
 from runstream_service.store import StoreUnavailable
 
+pytestmark = pytest.mark.store
+
 PART = 3
 
 

@@ -30,6 +30,8 @@ from runstream_service.log import LogCorrupt, LogUnavailable, Record
 from runstream_service.store import StoreUnavailable
 from runstream_service.visibility import Progress
 
+pytestmark = pytest.mark.store
+
 QUICK = WorkerSettings(min_cycle_s=0.0, retry_first_s=0.001, retry_most_s=0.002)
 WRITER = "a1" * 16
 

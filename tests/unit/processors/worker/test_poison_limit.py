@@ -17,6 +17,8 @@ from runstream_processors.worker.poison_limit import PoisonLimit, PoisonLimitRea
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_service.visibility import Progress
 
+pytestmark = pytest.mark.store
+
 
 def test_so_many_of_a_partition_within_the_window() -> None:
     limit = PoisonLimit(2, 10.0)

@@ -159,6 +159,7 @@ async def archive_of(context: Context, files: Sequence[tuple[str, str, int]]) ->
         return await answer.read()
 
 
+@pytest.mark.sockets
 async def test_an_archive_has_the_very_bytes(context: Context) -> None:
     contents = [random.Random(7).randbytes(3_000_000), b"", b"x" * 1_000_000]
     body = await archive_of(context, await stored(context, *contents))
@@ -168,11 +169,13 @@ async def test_an_archive_has_the_very_bytes(context: Context) -> None:
         assert [archive.read(name) for name in archive.namelist()] == contents
 
 
+@pytest.mark.sockets
 async def test_an_archive_of_nothing_is_one(context: Context) -> None:
     with zipfile.ZipFile(io.BytesIO(await archive_of(context, []))) as archive:
         assert archive.namelist() == []
 
 
+@pytest.mark.sockets
 async def test_an_archive_does_not_begin_without_its_files(context: Context) -> None:
     files = [*await stored(context, b"here"), ("gone", "0" * 64, 5)]
 

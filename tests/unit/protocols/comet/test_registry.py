@@ -16,6 +16,8 @@ from runstream_service.lookup import (
     KnownFile,
 )
 
+pytestmark = pytest.mark.sockets
+
 
 @pytest.fixture
 async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:

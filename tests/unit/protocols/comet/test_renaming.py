@@ -13,6 +13,8 @@ from runstream_protocols.comet.writes.renaming import Move
 from runstream_service.log import LogUnavailable
 from runstream_service.lookup import RecordPlace
 
+pytestmark = pytest.mark.sockets
+
 
 @pytest.fixture
 async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:

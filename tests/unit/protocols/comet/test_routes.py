@@ -15,6 +15,8 @@ from kit.comet.gateway import AT_MS, KEY, Log, Served, form_of, serving
 from runstream.events.control import AssetLogged, RunStarted
 from runstream_ingest.gateway import GatewaySettings
 
+pytestmark = pytest.mark.sockets
+
 REST = "api/rest/v2/write/experiment"
 METRICS = "clientlib/batch/logger/experiment/metric"
 PARAMETERS = "clientlib/batch/logger/experiment/parameter"

@@ -18,6 +18,8 @@ from runstream_protocols.comet.writes.forms import receive
 from runstream_protocols.kit.uploads import Uploads
 from runstream_service.problems import problem_middleware
 
+pytestmark = pytest.mark.sockets
+
 Client = TestClient[web.Request, web.Application]
 
 
