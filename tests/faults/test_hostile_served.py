@@ -15,7 +15,8 @@ from kit.servers.embedded import Server
 from runstream.events.frame import encode_frame
 
 ZEROS = gzip.compress(b"[" + b"0," * 1_999_990 + b"0]")
-COMMAND = json.dumps({"key": "run-1", "event": {"type": "run_archived.v1"}}).encode()
+STARTED = {"type": "run_started.v1", "workspace": "ran", "project": "p"}
+COMMAND = json.dumps({"key": "run-1", "event": STARTED}).encode()
 
 
 @pytest.fixture(scope="module")

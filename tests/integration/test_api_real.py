@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,6 +82,22 @@ def test_runs_by_filter_sort_and_columns(api: API) -> None:
     assert abs((first.ended_at - first.started_at).total_seconds() - first.duration_s) < 1e-3
     assert [view.id for view in api.runs(sort="id", limit=2)] == ["api-0", "api-1"]
     assert api.run(first) == api.run("api-1") == api.run("api-1", wait_for="0:0", wait_s=1)
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda api: api.rename("a-name", "x"),
+        lambda api: api.add_tags("a-name", "x"),
+        lambda api: api.delete("a-name"),
+        lambda api: api.archive("a-name"),
+        lambda api: api.log_artifact_version("m", "model", {"a": b"1"}, run="a-name"),
+    ],
+)
+def test_a_command_about_a_run_that_does_not_exist_makes_none(do: Callable[[API], object], api: API) -> None:
+    with pytest.raises(NotFound, match="No run has the id 'a-name'"):
+        do(api)
+    assert list(api.runs('id = "a-name"')) == []
 
 
 def test_runs_by_group(api: API) -> None:

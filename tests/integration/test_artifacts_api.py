@@ -38,6 +38,9 @@ DOCUMENTATION = Path(__file__).parents[2] / "docs" / "artifacts.md"
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with Server(tmp_path_factory.mktemp("artifacts")) as server:
+        for run in ("run-1", "8f3c0a52"):  # the latter is the documentation's
+            started = {"type": "run_started.v1", "workspace": "shown", "project": "runs"}
+            API(url=server.url).runs.command(run, started)
         yield server.url
 
 

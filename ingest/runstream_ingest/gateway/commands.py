@@ -11,6 +11,7 @@ from runstream.events.control import ControlEvent, RunEvent, encode_event, key_o
 from runstream.events.names import check_key, check_run_id
 from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES
+from runstream_ingest.gateway.known_runs import KnownRuns
 from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.responses import position_members
@@ -55,12 +56,14 @@ class CommandsHandler:
         settings: GatewaySettings,
         metrics: GatewayMetrics,
         rights: WriterRights,
+        known_runs: KnownRuns,
     ) -> None:
         self._writer = writer
         self._pressure = pressure
         self._settings = settings
         self._metrics = metrics
         self._rights = rights
+        self._known_runs = known_runs
 
     async def __call__(self, request: web.Request, principal: Principal) -> web.Response:
         positions, ids = await self._appended(request, principal)
@@ -81,6 +84,7 @@ class CommandsHandler:
             commands = await check_commands(members, self._writer.now_us(), settings.max_commands_per_request)
             events = [(command.key, command.event) for command in commands]
             await self._rights.check_commands(principal, events)
+            await self._known_runs.check(events)
             return await self._writer.append(events)
 
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from runstream_ingest.gateway.append import Appender, FramesHandler
 from runstream_ingest.gateway.assets import AssetsHandler
 from runstream_ingest.gateway.commands import Commands, CommandsHandler
+from runstream_ingest.gateway.known_runs import KnownRuns
 from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.responses import Acknowledgement, CommandAnswer, StoredAsset
@@ -125,16 +126,17 @@ def add_gateway(
     """Add ROUTES to an application, which is to have `problem_middleware` and `auth_middleware`.
 
     The application uses the log, the storage and the visibility, and closes none of them. `lookup` tells where runs
-    are, for principals that may not write everywhere. Metrics go into `registry`
-    (a new one if it is None).
+    are, for principals that may not write everywhere, and whether those exist that commands are about. Metrics go into
+    `registry` (a new one if it is None).
     """
     metrics = GatewayMetrics(registry if registry is not None else CollectorRegistry())
     pressure = Pressure(settings, visibility, metrics)
     appender = Appender(log, pressure, metrics)
     rights = WriterRights(lookup, settings.remembered_writers)
+    known_runs = KnownRuns(lookup, settings.unknown_run_patience_s, settings.remembered_writers)
     handlers = _Handlers(
         FramesHandler(appender, pressure, settings, metrics, rights),
-        CommandsHandler(CommandWriter(appender), pressure, settings, metrics, rights),
+        CommandsHandler(CommandWriter(appender), pressure, settings, metrics, rights, known_runs),
         AssetsHandler(assets, pressure, settings, metrics),
         metrics,
     )

@@ -62,6 +62,9 @@ class GatewaySettings(BaseModel):
     max_commands_per_request: int = Field(default=1000, ge=1)
     #: How long a command's answer waits until its event is visible.
     visible_timeout_s: float = Field(default=10.0, ge=0)
+    #: How long a command about a run that the read models do not have waits for it, before it is refused (404): the
+    #: first record of a new run takes some 0.2 s to come there.
+    unknown_run_patience_s: float = Field(default=1.0, ge=0)
     #: Writers whose next number is remembered: about 0.5 kB each. A forgotten one's next frame is taken as it comes.
     remembered_writers: int = Field(default=100_000, ge=1)
     #: Whether all of a writer's requests come here. Beside other gateways one that goes on behind a gap is taken at its

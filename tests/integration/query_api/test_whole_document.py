@@ -113,7 +113,8 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
     document = await document_of(client)
     started = json.loads(encode_event(RunStarted(at_us=1, workspace="w", project="p")))
     frame = encode_frame("0" * 32, "a", 0, 1, json.dumps([[0, started]]).encode())
-    command = {"key": "a", "event": {"type": "run_notes_set.v1", "notes": "x"}}
+    notes = {"key": "a", "event": {"type": "run_notes_set.v1", "notes": "x"}}
+    command = {"commands": [{"key": "a", "event": started}, notes]}
     asset = f"/ingest/v1/assets/{SHA256}"
     bytes_of = {"Content-Type": "application/octet-stream"}
     asked: list[tuple[str, str, dict[str, Any], int]] = [
