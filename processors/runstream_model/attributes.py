@@ -49,7 +49,7 @@ ATTRIBUTE_STATES: Final = Projection(
 )
 ASSET_STATES: Final = Projection(
     name="asset_states",
-    version=1,
+    version=2,
     key=("run", "asset"),
     view="assets",
     columns=(
@@ -66,6 +66,10 @@ ASSET_STATES: Final = Projection(
         Column("deleted", FLAG, "whether it was deleted", internal=True),
         *POSITION,
         Column("context", NAME, "the part of the run that logged it, such as train; empty: not told apart"),
+        # Of version 2. In rows of version 1 they are what their migration makes of ids and metadata.
+        Column("role", NAME, "what it is to the run: code, graph, patch or page; empty: a file like others"),
+        Column("location", TEXT, "where it is; empty: its bytes are here"),
+        Column("model", TEXT, "the model that it is a file of; empty: of none, or of the one that its folder names"),
     ),
 )
 OUTPUT: Final = Projection(
@@ -297,6 +301,9 @@ def _asset_row(run_id: str, event: AssetLogged, part: int, offset: int) -> Row:
         "part": part,
         "offset": offset,
         "context": event.context or "",
+        "role": event.role or "",
+        "location": event.location or "",
+        "model": event.model or "",
     }
 
 
@@ -316,6 +323,9 @@ def _asset_tombstone(run_id: str, event: AssetDeleted, part: int, offset: int) -
         "part": part,
         "offset": offset,
         "context": "",
+        "role": "",
+        "location": "",
+        "model": "",
     }
 
 

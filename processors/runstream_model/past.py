@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from runstream.events.artifacts import ArtifactEvent
-from runstream.events.control import RunEvent, decode_event
+from runstream.events.control import AnyEvent, RunEvent, decode_event
 from runstream_model import run_state
 from runstream_model.artifact_rows import row_from_artifact, row_from_version
 from runstream_model.artifacts import ArtifactState, fold_artifact
@@ -25,6 +25,7 @@ from runstream_model.points import Groups, PointBatch, Segments
 from runstream_model.schemas import schema_of
 from runstream_model.statistics import SUMMARY_STATES
 from runstream_model.summaries import SummaryFold
+from runstream_model.upcasting import understood
 from runstream_model.writer_marks import WriterMark, has_ended
 
 State = TypeVar("State")
@@ -40,6 +41,10 @@ class LoggedEvent:
     seq: int
     writer: str
     body: str
+
+    def event(self) -> AnyEvent:
+        """Return the event as folds take it."""
+        return understood(decode_event(self.body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def run_after(run: str, events: Sequence[LoggedEvent]) -> PastRun:
     assets: dict[str, Row] = {}
     ended: dict[str, bool] = {}
     for logged in events:
-        event = decode_event(logged.body)
+        event = logged.event()
         if not isinstance(event, RunEvent):
             continue
         state = run_state.fold(state, event, logged.writer)
@@ -104,7 +109,7 @@ def artifact_after(artifact: str, events: Sequence[LoggedEvent]) -> PastArtifact
     passed over. None if it was not there then."""
     state: ArtifactState | None = None
     for logged in events:
-        event = decode_event(logged.body)
+        event = logged.event()
         if isinstance(event, ArtifactEvent) and event.artifact == artifact:
             state = fold_artifact(state, event).state
     if state is None or state.deleted:
@@ -117,7 +122,7 @@ def artifact_after(artifact: str, events: Sequence[LoggedEvent]) -> PastArtifact
 def last_had_effect(events: Sequence[LoggedEvent]) -> bool:
     """Return whether the last of these events changed what it is about (a run, a project, an experiment, an artifact).
     They are all that were logged about it, in the log's order; at least one."""
-    told = [(logged.writer, decode_event(logged.body)) for logged in events]
+    told = [(logged.writer, logged.event()) for logged in events]
     last = told[-1][1]
     if isinstance(last, RunEvent):
         of_run = [(writer, event) for writer, event in told if isinstance(event, RunEvent)]

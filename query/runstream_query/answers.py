@@ -238,6 +238,12 @@ class Asset(Answer):
     at: datetime
     #: The part of the run that logged it (such as `train`), if its client tells them apart.
     context: str | None = None
+    #: What it is to the run (code, graph, patch or page), where it is more than a file.
+    role: str | None = None
+    #: Where it is, if it is elsewhere: its bytes are this address then.
+    location: str | None = None
+    #: The model that it is a file of, where that is not the folder in its name.
+    model: str | None = None
 
 
 class Assets(Answer):

@@ -96,16 +96,13 @@ class StoreLookup:
 
         def known(records: Sequence[AssetRecord]) -> list[KnownFile]:
             in_order = sorted(records, key=lambda one: (one.name, one.at, one.asset))
-            return [
-                KnownFile(one.name, one.sha256, one.size_bytes, one.content_type, json.loads(one.metadata or "{}"))
-                for one in in_order
-            ]
+            return [_known_file(one) for one in in_order]
 
         return await read.reader.off_loop(known, await read.assets.of_run(self._scope, run_id, kind))
 
     async def files_of_kind(self, kind: str) -> Sequence[NamedFile]:
         found = await self._read.assets.names_of_kind(self._scope, kind)
-        return [NamedFile(one.run, one.name, json.loads(one.metadata or "{}")) for one in found]
+        return [NamedFile(one.run, one.name, one.model) for one in found]
 
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         found = await self._read.artifacts.find(self._scope, artifact_id)
@@ -141,6 +138,18 @@ class StoreLookup:
         if found is None:
             return None
         return ArtifactOutcome(found.refused, found.ordinal, found.version, RecordPlace(found.part, found.offset))
+
+
+def _known_file(record: AssetRecord) -> KnownFile:
+    return KnownFile(
+        name=record.name,
+        sha256=record.sha256,
+        size_bytes=record.size_bytes,
+        content_type=record.content_type,
+        metadata=json.loads(record.metadata or "{}"),
+        location=record.location,
+        model=record.model,
+    )
 
 
 def _version(record: VersionRecord, contents: ContentsRecord) -> KnownVersion:

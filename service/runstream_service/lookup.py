@@ -30,22 +30,25 @@ class ProjectTexts:
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file of a run, without its content."""
+    """A file of a run, without its content. `model`: the one that it says it is of; empty if it says none."""
 
     run: str
     name: str
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file of a run."""
+    """A file of a run. `location`: where it is, empty if its bytes are here; `model`: the one that it says it is of,
+    empty if it says none."""
 
     name: str
     sha256: str
     size_bytes: int
     content_type: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    location: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

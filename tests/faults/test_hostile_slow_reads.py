@@ -214,8 +214,8 @@ async def test_a_large_file_is_never_whole_in_memory(tmp_path: Path, path: str) 
         await tables.insert(store, "run_states", [tables.run("a")])
         rows = [
             tables.asset("a", "s1", "program.py", sha256, size_bytes, kind="source_code"),
-            tables.asset("a", "comet-html-1", "page", sha256, size_bytes),
-            tables.asset("a", "comet-graph", "graph", sha256, size_bytes),
+            tables.asset("a", "p1", "page", sha256, size_bytes, role="page"),
+            tables.asset("a", "g1", "graph", sha256, size_bytes, role="graph"),
             tables.asset("a", "d1", "git.diff", sha256, size_bytes),
             tables.asset("a", "m1", "big/weights", sha256, size_bytes, kind="model"),
         ]

@@ -53,6 +53,37 @@ async def test_comets_client_reads_what_it_read_of_the_build_that_wrote_it(clien
     assert await client.response(read) == read["response"]
 
 
+async def native(client: Client, path: str) -> Any:
+    return await client.response({"method": "GET", "path": f"../../v1/{path}", "query": {}, "payload": None})
+
+
+async def run_named(client: Client, name: str) -> str:
+    runs = (await native(client, "runs"))["runs"]
+    return str(next(run["run"] for run in runs if run["name"] == name))
+
+
+async def test_native_reads_tell_what_each_file_is_and_where(client: Client) -> None:
+    run = await run_named(client, "files")
+    assets = {asset["name"]: asset for asset in (await native(client, f"runs/{run}/assets"))["assets"]}
+    facts = {name: (asset["role"], asset["location"], asset["model"]) for name, asset in assets.items()}
+    assert facts == {
+        "a.png": (None, None, None),
+        "comet/code.txt": ("code", None, None),
+        "comet/git_patch.zip": ("patch", None, None),
+        "comet/graph.txt": ("graph", None, None),
+        "comet/html.html": ("page", None, None),
+        "far/far.bin": (None, "gs://bucket/far.bin", "far"),
+        "net/layers/sizes.txt": (None, None, "net"),
+        "net/weights.bin": (None, None, "net"),
+        "train.csv": (None, "s3://bucket/train.csv", None),
+    }
+    assert [assets[name]["metadata"] for name in ("train.csv", "far/far.bin", "net/weights.bin")] == [
+        {"rows": 10, "source": "lake"},
+        {"size": 5},
+        {"epoch": 3},
+    ]
+
+
 def test_the_directory_has_what_it_was_written_for() -> None:
     responses: dict[str, list[Any]] = {}
     for read in READS:

@@ -173,8 +173,9 @@ def show_run(api: "API", run_id: str, output: Output) -> None:
     if assets:
         output.heading("Files")
         sized = [asset | {"size": plain_bytes(asset["size_bytes"])} for asset in assets]
-        columns = [Column("name", "name", keep=3), Column("kind", "kind", keep=2), Column("size", "size", right=True)]
-        output.table([*columns, Column("asset", "id", keep=1)], sized)
+        facts = [Column(key, key, keep=2) for key in ("role", "location") if any(asset[key] for asset in assets)]
+        columns = [Column("name", "name", keep=3), Column("kind", "kind", keep=2), *facts]
+        output.table([*columns, Column("size", "size", right=True), Column("asset", "id", keep=1)], sized)
 
 
 #: Curves of more metrics than this are left to `runstream series`: each costs the server some work.

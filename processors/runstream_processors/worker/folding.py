@@ -32,6 +32,7 @@ from runstream_model.history import rows_of_events
 from runstream_model.points import PointBatch, collect
 from runstream_model.seen import MOST_RANGES, Range, Seen
 from runstream_model.unpacking import Accepted
+from runstream_model.upcasting import understood
 from runstream_model.writer_marks import WriterMark, has_ended, row_from_mark, row_of_commit
 from runstream_processors.store.resume import NOTHING, Commit
 from runstream_processors.store.tables import OPTIONAL, encode_columns, encode_rows
@@ -261,8 +262,8 @@ class Folding:
         if attempts.refused:
             body = encode_events((seq, encode_event(event)) for seq, event in attempts.refused)
             self._quarantine(record, len(rejected) + 1, "too_many_writers", attempts.detail, body)
-        events = attempts.taken
-        self._add_rows(record, frame, events)
+        events = [(seq, understood(event)) for seq, event in attempts.taken]
+        self._add_rows(record, frame, attempts.taken, events)
         for seq, event in events:
             if isinstance(event, RunEvent):
                 self._fold_run(key, writer_id, event, record, known)
@@ -286,10 +287,13 @@ class Folding:
         if self._is_beyond("run_states", record):
             self._changed_runs[run_id] = record
 
-    def _add_rows(self, record: Record, frame: Frame, events: Sequence[tuple[int, AnyEvent]]) -> None:
+    def _add_rows(
+        self, record: Record, frame: Frame, came: Sequence[tuple[int, AnyEvent]], events: Sequence[tuple[int, AnyEvent]]
+    ) -> None:
+        """Add the rows of events as they `came`, and of the same events as they are understood."""
         header = frame.header
         facts = rows_from_events(header.key, header.writer_id, events, record.partition, record.offset)
-        history = rows_of_events(header.key, header.writer_id, events, record.partition, record.offset)
+        history = rows_of_events(header.key, header.writer_id, came, record.partition, record.offset)
         new_rows = (
             ("events", history),
             ("attribute_states", facts.attributes),

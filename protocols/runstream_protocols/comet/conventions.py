@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from runstream.events import roles
 from runstream.events.artifacts import artifact_id
 
 #: Where Comet's client writes what names no workspace, and what names no project.
@@ -15,18 +15,10 @@ DEFAULT_PROJECT: Final = "general"
 _TYPES: Final = {"model": "model-element", "text": "text-sample", "histogram3d": "histogram_combined_3d"}
 _KINDS: Final = {type_: kind for kind, type_ in _TYPES.items()}
 
-#: Ids of the files that are no assets to Comet: each has a method of its own. A page is made of pieces, whose ids begin
-#: with HTML.
-CODE: Final = "comet-code"
-GRAPH: Final = "comet-graph"
-PATCH: Final = "comet-git-patch"
-HTML: Final = "comet-html-"
+#: Roles of the files that are no assets to Comet: each has a method of its own.
+_WITH_METHOD: Final = frozenset({roles.CODE, roles.GRAPH, roles.PATCH, roles.PAGE})
 #: Metadata of a piece of a page that begins it anew.
 OVERRIDES: Final = "override"
-#: Metadata of an asset that is somewhere else: where.
-LINK: Final = "@link"
-#: Metadata of a file of a model: the model's name, where the file's folder is not it.
-MODEL: Final = "@model"
 #: The type of the artifacts that Comet calls registered models; they are of whole workspaces.
 MODEL_TYPE: Final = "model"
 #: The type of the artifact, of the same name as the model, whose versions are what was written later about versions of
@@ -79,16 +71,15 @@ def kind_of_asset(asset_type: str) -> str:
     return _KINDS.get(asset_type, asset_type)
 
 
-def is_asset(asset_id: str) -> bool:
-    """Whether Comet lists it among the assets."""
-    return asset_id not in (CODE, GRAPH, PATCH) and not asset_id.startswith(HTML)
+def is_asset(role: str | None) -> bool:
+    """Return whether Comet lists a file with this role among the assets."""
+    return role not in _WITH_METHOD
 
 
-def model_of_file(name: str, metadata: Mapping[str, Any]) -> str:
-    """The model of an experiment that a file of the kind `model` belongs to: the one that it was logged for; of one
-    that was not logged by Comet's client, its folder, or itself."""
-    given = metadata.get(MODEL)
-    return given if isinstance(given, str) and given else name.rpartition("/")[0] or name
+def model_of_file(name: str, model: str | None) -> str:
+    """Return the model of an experiment that a file of the kind `model` belongs to: the one that it was logged for; of
+    one that was not logged by Comet's client, its folder, or itself."""
+    return model or name.rpartition("/")[0] or name
 
 
 def experiment_model_id(run: str, model: str) -> str:

@@ -70,8 +70,9 @@ def _record_of_past(row: Mapping[str, Any]) -> AssetRecord:
 
 
 def _asset(record: AssetRecord) -> Asset:
-    values = {name: getattr(record, name) for name in Asset.model_fields if name not in ("metadata", "context")}
-    return Asset(**values, metadata=json.loads(record.metadata or "{}"), context=record.context or None)
+    values = {name: getattr(record, name) for name in Asset.model_fields if name != "metadata"}
+    values |= {name: values[name] or None for name in ("context", "role", "location", "model")}
+    return Asset(**values, metadata=json.loads(record.metadata or "{}"))
 
 
 async def download(context: Context, call: Call[RequestParameters]) -> web.StreamResponse:

@@ -13,7 +13,8 @@ from runstream_service.access import Scope
 
 @dataclass(frozen=True, slots=True)
 class AssetRecord:
-    """A row of the view `assets`. `metadata` is JSON or empty, and so is `context` where there is none."""
+    """A row of the view `assets`. `metadata` is JSON or empty; texts from `context` on are empty where there is
+    none."""
 
     run: str
     asset: str
@@ -26,15 +27,18 @@ class AssetRecord:
     metadata: str
     at: datetime
     context: str
+    role: str
+    location: str
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
 class AssetName:
-    """A name under which a run has a file, with its metadata (JSON or empty)."""
+    """A name under which a run has a file, and the model that the file says it is of (empty: none)."""
 
     run: str
     name: str
-    metadata: str
+    model: str
 
 
 _ASSET: Final = ", ".join(field.name for field in fields(AssetRecord))
@@ -78,7 +82,7 @@ class AssetRepository:
         """Return the names of all files of a kind, of all runs, each once, by run and name."""
         parameters = Parameters()
         sql = (
-            f"SELECT DISTINCT run, name, metadata FROM assets WHERE kind = {parameters.text(kind)} AND NOT deleted"
+            f"SELECT DISTINCT run, name, model FROM assets WHERE kind = {parameters.text(kind)} AND NOT deleted"
             f"{narrowed(of_runs(scope, parameters))} ORDER BY run, name"
         )
         return await self._reader.records(lambda row: AssetName(**row), sql, parameters)

@@ -132,6 +132,9 @@ class AssetLogged(Event):
     """A file of the run. Its bytes are stored under their SHA-256 before this event is accepted.
 
     context: the part of the run that logged it (such as `train` or `validate`), if its client tells them apart.
+    role: what it is to the run (`runstream.events.roles`), where it is more than a file.
+    location: where it is, if it is elsewhere; the bytes that are stored are this address then.
+    model: the model that it is a file of, where that is not the folder in its name.
     """
 
     type: Literal["asset_logged.v1"] = "asset_logged.v1"
@@ -144,6 +147,9 @@ class AssetLogged(Event):
     step: Step | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     context: str | None = Field(default=None, min_length=1, max_length=100)
+    role: str | None = Field(default=None, min_length=1, max_length=100)
+    location: str | None = Field(default=None, min_length=1)
+    model: str | None = Field(default=None, min_length=1)
 
 
 class AssetDeleted(Event):

@@ -20,7 +20,7 @@ from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.memory import MemoryLog
 from runstream_model import artifacts as fold
-from runstream_protocols.comet.conventions import MODEL, registry_model_id
+from runstream_protocols.comet.conventions import registry_model_id
 from runstream_protocols.comet.writes.routes import add_comet_writes
 from runstream_service.lookup import (
     ArtifactOutcome,
@@ -37,7 +37,7 @@ from runstream_service.visibility import Progress
 
 RUN, WORKSPACE, NAME = "a" * 32, "w", "net"
 CREATE = {"experimentKey": RUN, "experimentModelName": NAME, "version": "1.0.0"}
-FILES = [KnownFile("weights.bin", "0" * 64, 5, "application/octet-stream", {MODEL: NAME, "epoch": 3})]
+FILES = [KnownFile("weights.bin", "0" * 64, 5, "application/octet-stream", {"epoch": 3}, model=NAME)]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class FoldedLookup:
     async def run_files(self, run_id: str, kind: str) -> Sequence[KnownFile]:
         """All of them are of the model NAME."""
         assert (run_id, kind) == (RUN, "model")
-        return [replace(file, metadata={MODEL: NAME, **file.metadata}) for file in self.files]
+        return [replace(file, model=NAME) for file in self.files]
 
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         state = await self.state(artifact_id)

@@ -80,6 +80,17 @@ EVENTS: Final[dict[str, AnyEvent]] = {
     "asset_logged.v1-context": control.AssetLogged(
         at_us=AT_US, asset_id="a", name="n", sha256="0" * 64, size_bytes=0, context="validate"
     ),
+    "asset_logged.v1-facts": control.AssetLogged(
+        at_us=AT_US,
+        asset_id="b",
+        name="net/layers/größe.bin",
+        kind="model",
+        sha256="0" * 64,
+        size_bytes=20,
+        role="graph",
+        location="s3://bucket/größe.bin",
+        model="net",
+    ),
     "asset_logged.v1-least": control.AssetLogged(at_us=AT_US, asset_id="a", name="n", sha256="0" * 64, size_bytes=0),
     "asset_deleted.v1": control.AssetDeleted(at_us=AT_US, asset_id="a1b2c3"),
     "output_appended.v1": control.OutputAppended(at_us=AT_US, stream="stderr", text="epoch 1\r\n\x1b[31mred\x1b[0m"),

@@ -116,6 +116,9 @@ def asset(run_id: str, asset_id: str, name: str, sha256: str, size_bytes: int, *
         "part": 0,
         "offset": 1,
         "context": "",
+        "role": "",
+        "location": "",
+        "model": "",
     } | changes
 
 

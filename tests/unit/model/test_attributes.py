@@ -111,6 +111,14 @@ def test_assets_and_their_tombstones() -> None:
     assert [row["deleted"] for row in again.assets] == [True]
 
 
+def test_what_is_known_of_an_asset_beyond_its_bytes_is_in_its_row() -> None:
+    plain = {"at_us": 1, "asset_id": "x", "name": "n", "sha256": "0" * 64, "size_bytes": 3}
+    facts = {"role": "graph", "location": "s3://b/n", "model": "net", "context": "train"}
+    for given in ({}, facts):
+        (row,) = rows_from_events("run", WRITER, [(1, control.AssetLogged(**plain | given))], 0, 4).assets
+        assert {name: row[name] for name in facts} == dict.fromkeys(facts, "") | given
+
+
 def test_output_keeps_every_piece() -> None:
     piece = control.OutputAppended(at_us=1, stream="stdout", text="same")
     rows = rows_from_events("run", WRITER, [(7, piece), (8, piece)], 1, 4)

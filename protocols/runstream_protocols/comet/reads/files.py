@@ -8,8 +8,6 @@ from aiohttp import web
 
 from runstream.events.moments import millis_of
 from runstream_protocols.comet.conventions import (
-    LINK,
-    MODEL,
     experiment_model_id,
     is_asset,
     model_of_file,
@@ -69,7 +67,7 @@ async def _assets(context: Context, request: web.Request, found: list[Asset]) ->
 
 async def assets_of(context: Context, request: web.Request, key: str) -> list[Asset]:
     """Every asset of an experiment that was not deleted. Raises NotFound."""
-    return [one for one in await files_of(context, request, key) if is_asset(one.asset)]
+    return [one for one in await files_of(context, request, key) if is_asset(one.role)]
 
 
 async def files_of(context: Context, request: web.Request, key: str) -> list[Asset]:
@@ -85,8 +83,6 @@ def _is_of(asset: Asset, wanted: str) -> bool:
 
 def _asset(request: web.Request, found: Asset) -> CometAsset:
     kind = type_of_asset(found.kind)
-    remote = found.metadata.get(LINK)
-    metadata = {name: value for name, value in found.metadata.items() if name not in (LINK, MODEL)}
     link = asset_link(request, experimentKey=found.run, assetId=found.asset)
     return CometAsset(
         experiment_key=found.run,
@@ -97,11 +93,11 @@ def _asset(request: web.Request, found: Asset) -> CometAsset:
         step=found.step,
         run_context=found.context,
         created_at=millis_of(found.at),
-        link=remote if isinstance(remote, str) else link,
-        remote=isinstance(remote, str),
+        link=found.location or link,
+        remote=found.location is not None,
         curl_download=f'curl "{link}" -H "Authorization: $COMET_API_KEY"',
         dir=found.name.rpartition("/")[0] or "assets",
-        metadata=json.dumps(metadata, ensure_ascii=False) if metadata else None,
+        metadata=json.dumps(found.metadata, ensure_ascii=False) if found.metadata else None,
         etag=found.sha256,
         audio=kind == "audio",
         video=kind == "video",
@@ -123,7 +119,7 @@ async def asset(context: Context, request: web.Request, parameters: AssetRequest
 
 def model_of(asset: Asset) -> str:
     """The model that a file belongs to."""
-    return model_of_file(asset.name, asset.metadata)
+    return model_of_file(asset.name, asset.model)
 
 
 async def models(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometModels:
@@ -150,7 +146,7 @@ async def model_archive(context: Context, request: web.Request, parameters: Mode
         raise NotFound(
             f"experiment {parameters.experiment_key} has no model {parameters.model_name[:140]!r}: see get_model_names"
         )
-    stored = [(name, one.sha256, one.size_bytes) for name, one in found.items() if LINK not in one.metadata]
+    stored = [(name, one.sha256, one.size_bytes) for name, one in found.items() if one.location is None]
     return await stream_zip(context, request, f"{parameters.model_name}.zip", stored)
 
 

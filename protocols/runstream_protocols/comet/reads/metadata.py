@@ -1,13 +1,14 @@
 """Metadata of an experiment's surroundings: system, git, output; and what only Comet's own client writes."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
 
+from runstream.events import roles
 from runstream.events.names import SYSTEM_METRICS
-from runstream_protocols.comet.conventions import ADDITIONAL, CODE, GRAPH, HTML, OVERRIDES, PACKAGES, PATCH, SECTION
+from runstream_protocols.comet.conventions import ADDITIONAL, OVERRIDES, PACKAGES, SECTION
 from runstream_protocols.comet.reads.files import files_of
 from runstream_protocols.comet.reads.requests import ExperimentRequest
 from runstream_protocols.comet.reads.responses import (
@@ -23,6 +24,7 @@ from runstream_protocols.comet.reads.responses import (
 from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.archives import stream_zip
 from runstream_protocols.kit.streaming import json_text, stream_json, text_of
+from runstream_query.answers import Asset
 from runstream_query.http.context import Context
 from runstream_query.http.files import send_file
 from runstream_query.repositories.output import OutputPage
@@ -141,9 +143,9 @@ async def git_patch(
     """A ZIP archive with what was changed since the commit: the one that Comet's client made, or one of ours; a message
     where nothing was, which the client knows."""
     files = await files_of(context, request, parameters.experiment_key)
-    made = next((one for one in files if one.asset == PATCH), None)
-    if made is not None:
-        return await send_file(context, request, made.sha256, made.name, _PATCH_HEADERS)
+    made = _newest_with(roles.PATCH, files)
+    if made:
+        return await send_file(context, request, made[0].sha256, made[0].name, _PATCH_HEADERS)
     found = [one for one in files if one.name == DIFF_NAME]
     if not found:
         return CometMessage(msg="this experiment has no git patch")
@@ -178,10 +180,15 @@ async def output(
     return await stream_json(context, request, '{"output":"', json_text(texts()), '"}')
 
 
+def _newest_with(role: str, files: Iterable[Asset]) -> list[Asset]:
+    """Return the files with a role, the newest first."""
+    return sorted((one for one in files if one.role == role), key=lambda one: (one.at, one.asset), reverse=True)
+
+
 async def html(context: Context, request: web.Request, parameters: ExperimentRequest) -> CometHtml | web.StreamResponse:
     """The pieces of the experiment's page since it was last begun anew, one behind the other; null without any."""
     files = await files_of(context, request, parameters.experiment_key)
-    pieces = sorted((one for one in files if one.asset.startswith(HTML)), key=lambda one: (one.at, one.asset))
+    pieces = sorted((one for one in files if one.role == roles.PAGE), key=lambda one: (one.at, one.asset))
     begins = max((number for number, one in enumerate(pieces) if one.metadata.get(OVERRIDES)), default=0)
     if not pieces:
         return CometHtml(html=None)
@@ -193,7 +200,7 @@ async def code(context: Context, request: web.Request, parameters: ExperimentReq
     """The text that somebody set, else the program that Comet's client sent when the experiment began; null without
     either: the SDK keeps the commit and what was changed since."""
     files = await files_of(context, request, parameters.experiment_key)
-    sources = [one for one in files if one.asset == CODE]
+    sources = _newest_with(roles.CODE, files)
     sources += sorted((one for one in files if one.kind == SOURCE_CODE), key=lambda one: one.at)
     if not sources:
         return CometCode(code=None)
@@ -204,7 +211,7 @@ async def graph(
     context: Context, request: web.Request, parameters: ExperimentRequest
 ) -> CometGraph | web.StreamResponse:
     """The description of a model that somebody set; null without one."""
-    found = [one for one in await files_of(context, request, parameters.experiment_key) if one.asset == GRAPH]
+    found = _newest_with(roles.GRAPH, await files_of(context, request, parameters.experiment_key))
     if not found:
         return CometGraph(graph=None)
     return await stream_json(context, request, '{"graph":"', json_text(text_of(context, found[0].sha256)), '"}')

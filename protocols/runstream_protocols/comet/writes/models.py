@@ -14,7 +14,7 @@ async def files_of_model(lookup: Lookup, run_id: str, model: str) -> Sequence[Kn
     """Return the files of a run's model under their names within it, by name; of several with one name the newest."""
     found: dict[str, KnownFile] = {}
     for file in await lookup.run_files(run_id, _KIND):
-        if model_of_file(file.name, file.metadata) == model:
+        if model_of_file(file.name, file.model) == model:
             name = file.name.removeprefix(f"{model}/")
             found[name] = replace(file, name=name)
     return list(found.values())
@@ -26,7 +26,7 @@ async def model_with_id(lookup: Lookup, model_id: str) -> tuple[str, str] | None
     It looks through the files of all models: only clients of long ago name a model without its experiment.
     """
     for file in await lookup.files_of_kind(_KIND):
-        model = model_of_file(file.name, file.metadata)
+        model = model_of_file(file.name, file.model)
         if experiment_model_id(file.run, model) == model_id:
             return file.run, model
     return None

@@ -24,8 +24,6 @@ from runstream.events.artifacts import (
 )
 from runstream_protocols.comet.conventions import (
     DEFAULT_WORKSPACE,
-    LINK,
-    MODEL,
     MODEL_TYPE,
     NO_STATUS,
     REGISTERED_FILES,
@@ -131,13 +129,8 @@ async def _register(
 
 def _from(model: str, files: Sequence[KnownFile]) -> dict[str, Any]:
     """Where the version is from, and the metadata of its files."""
-    about = {_path(one.name): _about_file(one) for one in files}
-    kept = {name: metadata for name, metadata in about.items() if metadata}
+    kept = {_path(one.name): dict(one.metadata) for one in files if one.metadata}
     return {REGISTERED_FROM: model} | ({REGISTERED_FILES: kept} if kept else {})
-
-
-def _about_file(file: KnownFile) -> dict[str, Any]:
-    return {name: value for name, value in file.metadata.items() if name not in (LINK, MODEL)}
 
 
 def _path(name: str) -> str:
@@ -147,15 +140,14 @@ def _path(name: str) -> str:
 
 
 def _file(file: KnownFile) -> ArtifactFile:
-    link = file.metadata.get(LINK)
-    elsewhere = isinstance(link, str)
+    elsewhere = bool(file.location)
     try:
         return ArtifactFile(
             name=_path(file.name),
             sha256=None if elsewhere else file.sha256,
             size_bytes=0 if elsewhere else file.size_bytes,
             content_type=file.content_type,
-            link=link if elsewhere else None,
+            link=file.location or None,
         )
     except ValidationError as error:
         raise invalid(error) from None

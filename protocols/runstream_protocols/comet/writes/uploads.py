@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from runstream.events import roles
 from runstream.events.control import AssetDeleted, AssetLogged, RunEvent
-from runstream_protocols.comet.conventions import CODE, GRAPH, HTML, LINK, MODEL, OVERRIDES, PATCH, kind_of_asset
+from runstream_protocols.comet.conventions import OVERRIDES, kind_of_asset
 from runstream_protocols.comet.paths import asset_link
 from runstream_protocols.comet.writes.experiments import experiment_of
 from runstream_protocols.comet.writes.forms import Upload, receive
@@ -19,6 +20,12 @@ from runstream_protocols.kit.values import asset_name, fitted, step_of
 
 Response = dict[str, object]
 
+#: Ids of the files with a role: a later one of the same id takes the place of the earlier one. A page is made of
+#: pieces, whose ids begin with _PIECE.
+_CODE: Final = "comet-code"
+_GRAPH: Final = "comet-graph"
+_PATCH: Final = "comet-git-patch"
+_PIECE: Final = "comet-html-"
 _MAX_ID_CHARS: Final = 64
 _MAX_KIND_CHARS: Final = 100
 #: Files of a remote model: each is written and appended by itself.
@@ -46,6 +53,9 @@ async def asset(recorder: Recorder, request: web.Request, payload: Payload) -> R
         step=step_of(query.get("step")),
         context=fitted(query["context"], _MAX_KIND_CHARS) if query.get("context") else None,
         metadata=_metadata(upload, query),
+        location=upload.link or None,
+        # A folder may be below the model's: the file's own folder says nothing.
+        model=(group or None) if kind_of_asset(query.get("type", "")) == "model" else None,
     )
     events: list[RunEvent] = []
     if payload.flag("overwrite"):
@@ -62,9 +72,10 @@ async def patch(recorder: Recorder, request: web.Request, payload: Payload) -> R
     upload = await receive(recorder.uploads, request)
     logged = AssetLogged(
         at_us=recorder.stamp(),
-        asset_id=PATCH,
+        asset_id=_PATCH,
         name="comet/git_patch.zip",
         kind="git-patch",
+        role=roles.PATCH,
         sha256=upload.sha256,
         size_bytes=upload.size_bytes,
         content_type="application/zip",
@@ -98,24 +109,30 @@ async def item(recorder: Recorder, request: web.Request, payload: Payload) -> Re
 
 async def page(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """A piece of the experiment's page, behind the others or in their place."""
-    piece = HTML + hashlib.sha256(payload.content).hexdigest()[:24]
-    return await _text(recorder, payload, "html", piece, {OVERRIDES: True} if payload.flag("override") else {})
+    piece = _PIECE + hashlib.sha256(payload.content).hexdigest()[:24]
+    metadata = {OVERRIDES: True} if payload.flag("override") else {}
+    return await _text(recorder, payload, "html", roles.PAGE, piece, metadata)
 
 
 async def code(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """The experiment's code, in place of what was there."""
-    return await _text(recorder, payload, "code", CODE)
+    return await _text(recorder, payload, "code", roles.CODE, _CODE)
 
 
 async def graph(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     """The model's graph, in place of what was there."""
-    return await _text(recorder, payload, "graph", GRAPH)
+    return await _text(recorder, payload, "graph", roles.GRAPH, _GRAPH)
 
 
 async def _text(
-    recorder: Recorder, payload: Payload, what: str, asset_id: str, metadata: Mapping[str, Any] | None = None
+    recorder: Recorder,
+    payload: Payload,
+    what: str,
+    role: str,
+    asset_id: str,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Response:
-    """The text of the member `what` as a file of that kind."""
+    """Record the text of the member `what` as a file of that kind."""
     content = str(payload.fields.get(what) or "").encode(errors="replace")
     suffix, content_type = ("html", "text/html") if what == "html" else ("txt", "text/plain")
     await _log(
@@ -126,6 +143,7 @@ async def _text(
         name=f"comet/{what}.{suffix}",
         kind=what,
         content_type=content_type,
+        role=role,
         metadata=dict(metadata or {}),
     )
     return {}
@@ -163,7 +181,9 @@ async def remote_model(recorder: Recorder, request: web.Request, payload: Payloa
             name=asset_name(f"{model}/{one.get('fileName') or uri.rpartition('/')[2] or 'model'}"),
             kind="model",
             content_type="text/uri-list",
-            metadata={**metadata_of(one.get("metadata")), LINK: uri, MODEL: model},
+            metadata=metadata_of(one.get("metadata")),
+            location=uri or None,
+            model=model,
         )
     return {}
 
@@ -177,11 +197,6 @@ async def _log(recorder: Recorder, payload: Payload, content: bytes, **fields: A
 
 def _metadata(upload: Upload, query: Mapping[str, str]) -> dict[str, Any]:
     found = dict(upload.metadata or {})
-    if upload.link:
-        found[LINK] = upload.link
-    if query.get("groupingName") and kind_of_asset(query.get("type", "")) == "model":
-        # A folder may be below the model's: the file's own folder says nothing.
-        found[MODEL] = query["groupingName"]
     epoch = step_of(query.get("epoch"))
     if epoch is not None:
         found.setdefault("epoch", epoch)

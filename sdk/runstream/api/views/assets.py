@@ -26,6 +26,12 @@ class Asset:
     at: datetime
     #: The part of the run that logged it (such as `train`), if its client tells them apart.
     context: str | None = None
+    #: What it is to the run (`code`, `graph`, `patch` or `page`), where it is more than a file.
+    role: str | None = None
+    #: Where it is, if it is elsewhere: the bytes at the server are this address then.
+    location: str | None = None
+    #: The model that it is a file of, where that is not the folder in its name.
+    model: str | None = None
 
     @classmethod
     def of(cls, row: Row) -> Self:

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from runstream_protocols.comet.conventions import MODEL, experiment_model_id
+from runstream_protocols.comet.conventions import experiment_model_id
 from runstream_protocols.comet.writes.models import files_of_model, model_with_id
 from runstream_service.lookup import KnownFile, NamedFile
 
 RUN = "a" * 32
 
 
-def file(name: str, sha256: str = "0" * 64, model: str | None = None) -> KnownFile:
-    return KnownFile(name, sha256, 1, "text/plain", {} if model is None else {MODEL: model})
+def file(name: str, sha256: str = "0" * 64, model: str = "") -> KnownFile:
+    return KnownFile(name, sha256, 1, "text/plain", model=model)
 
 
 class Files:
@@ -23,7 +23,7 @@ class Files:
         return self._files if (run_id, kind) == (RUN, "model") else ()
 
     async def files_of_kind(self, kind: str) -> Sequence[NamedFile]:
-        return [NamedFile(RUN, one.name, one.metadata) for one in self._files if kind == "model"]
+        return [NamedFile(RUN, one.name, one.model) for one in self._files if kind == "model"]
 
 
 async def test_files_of_a_model_have_their_names_within_it() -> None:

@@ -10,7 +10,7 @@ import pytest
 from kit.comet.registry_gateways import CREATE, FILES, NAME, WORKSPACE, Gateways, running_gateways
 from runstream.events import limits
 from runstream_model import artifacts as fold
-from runstream_protocols.comet.conventions import LINK, REMARKS_TYPE, registered, registry_model_id
+from runstream_protocols.comet.conventions import REMARKS_TYPE, registered, registry_model_id
 from runstream_protocols.comet.writes.outcomes import REFUSALS
 from runstream_service.lookup import (
     KnownFile,
@@ -128,7 +128,7 @@ def many_files() -> list[KnownFile]:
     [
         (many_files, "pack them"),
         (lambda: [KnownFile("a", "0" * 64, 1, "text/plain", {"x": "y" * limits.MAX_EVENT_BYTES})], "one archive"),
-        (lambda: [KnownFile("a", "0" * 64, 1, "text/plain", {LINK: "no address"})], "no address"),
+        (lambda: [KnownFile("a", "0" * 64, 1, "text/plain", location="no address")], "no address"),
     ],
 )
 async def test_a_model_that_does_not_fit(gateways: Gateways, files: Callable[[], list[KnownFile]], text: str) -> None:
@@ -142,7 +142,7 @@ async def test_files_keep_what_was_said_about_them_and_get_names_that_can_be_pat
     gateways.lookup.files = [
         *FILES,
         KnownFile("../up//a\\b", "1" * 64, 7, "text/plain", {"n": 1}),
-        KnownFile("far", "2" * 64, 9, "text/uri-list", {LINK: "s3://bucket/far", "checksum": "x"}),
+        KnownFile("far", "2" * 64, 9, "text/uri-list", {"checksum": "x"}, "s3://bucket/far"),
     ]
     assert (await gateways.ask(0, "/item/create", CREATE))[0] == 200
     event = (await gateways.lookup.decided())[-1].event
