@@ -32,7 +32,7 @@ ENVIRONMENT: Final = "environment"
 
 ATTRIBUTE_STATES: Final = Projection(
     name="attribute_states",
-    version=1,
+    version=2,
     key=("run", "kind", "name"),
     view="attributes",
     columns=(
@@ -137,6 +137,8 @@ def rows_from_events(
                 | control.PointsDropped()
                 | control.RunRenamed()
                 | control.RunMoved()
+                | control.RunLinked()
+                | control.RunUnlinked()
                 | control.RunNotesSet()
                 | control.RunArchived()
                 | control.RunRestored()

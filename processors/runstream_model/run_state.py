@@ -24,6 +24,7 @@ from runstream.events.control import (
     RunDeleted,
     RunEvent,
     RunFinished,
+    RunLinked,
     RunMoved,
     RunNotesSet,
     RunRenamed,
@@ -31,10 +32,12 @@ from runstream.events.control import (
     RunStarted,
     RunStatusChanged,
     RunTimesSet,
+    RunUnlinked,
     TagsAdded,
     TagsRemoved,
     WriterLost,
 )
+from runstream.events.names import project_key
 from runstream_model.projection import COUNT, FLAG, NAME, NUMBER, POSITION, TEXT, TEXTS, TIME, Column, Projection
 
 Status = Literal["running", "finished", "failed", "killed", "crashed"]
@@ -55,7 +58,7 @@ _MAX_UINT64: Final = 2**64 - 1
 
 RUN_STATES: Final = Projection(
     name="run_states",
-    version=2,
+    version=3,
     key=("run",),
     view="runs",
     columns=(
@@ -83,6 +86,8 @@ RUN_STATES: Final = Projection(
         # Of version 2, and in rows of version 1 as well: no event that made those could say either, so empty is true.
         Column("group", NAME, "the runs that it belongs with, as its last start said; empty: none", field="group"),
         Column("job_type", NAME, "its part in the group, such as train or evaluate; empty: none", field="job_type"),
+        # Of version 3: rows of an earlier version lack the links that were made before it.
+        Column("links", TEXTS, "the other projects that it is shown in, as WORKSPACE/PROJECT"),
     ),
 )
 
@@ -154,6 +159,8 @@ class RunState:
     #: Of the last start that named one.
     group: str = ""
     job_type: str = ""
+    #: Keys of projects, in the order in which the run was linked to them; the first MAX_RUN_LINKS.
+    links: tuple[str, ...] = ()
 
 
 _STATE: Final = TypeAdapter(RunState)
@@ -176,11 +183,12 @@ def placeholder(at_us: int) -> RunState:
 
 def fold(state: RunState | None, event: RunEvent, writer_id: str) -> RunState:
     """The state after one more event of the run, which `writer_id` wrote. Pure, and defined for every event in any
-    order; returns `state` itself if the event is none of the state's business."""
+    order; returns `state` itself if the event is none of the state's business. Where a run is shown besides is no
+    change of the run: `updated_at_us` stays."""
     known = placeholder(event.at_us) if state is None else state
     changed = _changed(known, event, writer_id)
-    if changed is known:
-        return known
+    if changed is known or isinstance(event, RunLinked | RunUnlinked):
+        return changed
     return replace(changed, updated_at_us=max(known.updated_at_us, event.at_us))
 
 
@@ -215,6 +223,10 @@ def _changed(state: RunState, event: RunEvent, writer_id: str) -> RunState:
             return replace(
                 state, workspace=event.workspace, project=event.project, experiment=event.experiment, placed=True
             )
+        case RunLinked():
+            return _linked(state, project_key(event.workspace, event.project))
+        case RunUnlinked():
+            return _unlinked(state, project_key(event.workspace, event.project))
         case RunNotesSet():
             return replace(state, notes=event.notes)
         case RunArchived():
@@ -231,6 +243,18 @@ def _changed(state: RunState, event: RunEvent, writer_id: str) -> RunState:
             return state  # output
         case _:
             assert_never(event)
+
+
+def _linked(state: RunState, project: str) -> RunState:
+    if project in state.links or len(state.links) >= limits.MAX_RUN_LINKS:
+        return state
+    return replace(state, links=(*state.links, project))
+
+
+def _unlinked(state: RunState, project: str) -> RunState:
+    if project not in state.links:
+        return state
+    return replace(state, links=tuple(link for link in state.links if link != project))
 
 
 def _started(state: RunState, event: RunStarted, writer_id: str) -> RunState:
@@ -349,6 +373,7 @@ def row_from_state(run_id: str, state: RunState, part: int, offset: int) -> dict
         "offset": offset,
         "group": state.group,
         "job_type": state.job_type,
+        "links": list(state.links),
     }
 
 

@@ -7,19 +7,27 @@ returns. Nothing else knows the old forms but the migrations that added the colu
 from typing import Any, Final
 
 from runstream.events import roles
-from runstream.events.control import AnyEvent, AssetLogged
+from runstream.events.control import AnyEvent, AssetLogged, EnvironmentCaptured, RunLinked
+from runstream.events.names import InvalidName, check_path_part
 
 #: Ids of the files that had a role. A page was made of pieces, whose ids begin so.
 _ROLES: Final = {"comet-code": roles.CODE, "comet-graph": roles.GRAPH, "comet-git-patch": roles.PATCH}
 _PIECE: Final = "comet-html-"
 #: Members of a file's metadata, by the field that they have become.
 _MEMBERS: Final = {"location": "@link", "model": "@model"}
+#: What a fact about a run, alone in this section of its environment, was called that said: it is linked to a project.
+_SECTION: Final = "comet"
+_LINK: Final = "links."
 
 
 def understood(event: AnyEvent) -> AnyEvent:
     """Return the event as today's builds write the same fact; the event itself, if it is none of the old forms. Pure,
     and defined for every event."""
-    return _asset(event) if isinstance(event, AssetLogged) else event
+    if isinstance(event, AssetLogged):
+        return _asset(event)
+    if isinstance(event, EnvironmentCaptured):
+        return _link(event) or event
+    return event
 
 
 def _asset(event: AssetLogged) -> AssetLogged:
@@ -31,6 +39,22 @@ def _asset(event: AssetLogged) -> AssetLogged:
         if getattr(event, name) is None and isinstance(metadata.get(member), str):
             changes[name] = metadata.pop(member) or None
     return event.model_copy(update={**changes, "metadata": metadata}) if changes else event
+
+
+def _link(event: EnvironmentCaptured) -> RunLinked | None:
+    """Return the link that the event says; None if it says none."""
+    if event.section != _SECTION or len(event.values) != 1:
+        return None
+    ((name, value),) = event.values.items()
+    if value is not True or not name.startswith(_LINK):
+        return None
+    workspace, _, project = name.removeprefix(_LINK).partition("/")
+    try:
+        for what, part in (("workspace", workspace), ("project", project)):
+            check_path_part(what, part)
+    except InvalidName:
+        return None
+    return RunLinked(at_us=event.at_us, workspace=workspace, project=project)
 
 
 def _role_of(asset_id: str) -> str | None:

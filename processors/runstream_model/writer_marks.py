@@ -76,6 +76,8 @@ def says_of_its_writer(event: AnyEvent) -> Literal["started", "ended"] | None:
             | control.PointsDropped()
             | control.RunRenamed()
             | control.RunMoved()
+            | control.RunLinked()
+            | control.RunUnlinked()
             | control.RunNotesSet()
             | control.RunArchived()
             | control.RunRestored()

@@ -84,6 +84,17 @@ async def test_native_reads_tell_what_each_file_is_and_where(client: Client) -> 
     ]
 
 
+async def test_native_reads_tell_which_projects_a_run_is_shown_in(client: Client) -> None:
+    links = {run["name"]: run["links"] for run in (await native(client, "runs"))["runs"]}
+    assert links == {"files": ["other/shown"], "linked": ["research/best", "other/shown"], "plain": []}
+    environment = await native(client, f"runs/{await run_named(client, 'linked')}/environment")
+    assert {one["name"]: one["value"] for one in environment["values"]} == {
+        "comet.os": "Linux-6",
+        "comet.pid": 7,
+        "host.user": "ada",
+    }
+
+
 def test_the_directory_has_what_it_was_written_for() -> None:
     responses: dict[str, list[Any]] = {}
     for read in READS:

@@ -11,7 +11,7 @@ import pytest
 from kit.golden.events import EVENTS
 from kit.golden.files import HERE, VERSION, missing
 from kit.golden.frames import contents, frames
-from kit.golden.states import ARTIFACT_STATE, GROUPED_RUN_STATE, RUN_STATE
+from kit.golden.states import ARTIFACT_STATE, GROUPED_RUN_STATE, LINKED_RUN_STATE, RUN_STATE
 from runstream.events.control import EVENT_TYPES, decode_event, encode_event
 from runstream.events.frame import LZ4, RAGGED, RAGGED_EPOCHS, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
 from runstream.events.upcast import UPCASTS, upcast
@@ -108,9 +108,10 @@ def test_a_stored_run_state_is_read(path: Path) -> None:
 
 def test_every_field_of_a_run_state_is_in_the_golden_file() -> None:
     plain = RunState()
-    assert [f.name for f in fields(RunState) if getattr(plain, f.name) == getattr(GROUPED_RUN_STATE, f.name)] == []
+    assert [f.name for f in fields(RunState) if getattr(plain, f.name) == getattr(LINKED_RUN_STATE, f.name)] == []
     assert from_json((HERE / VERSION / "states" / "run_state.bin").read_bytes()) == RUN_STATE
     assert from_json((HERE / VERSION / "states" / "run_state-group.bin").read_bytes()) == GROUPED_RUN_STATE
+    assert from_json((HERE / VERSION / "states" / "run_state-links.bin").read_bytes()) == LINKED_RUN_STATE
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("*/states/artifact_state*.bin")), ids=lambda path: path.parts[-3])

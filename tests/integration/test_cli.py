@@ -57,6 +57,7 @@ def run_row(run: str, name: str, status: str = "finished", columns: dict[str, An
             "points_dropped": 0,
             "group": "sweep-7",
             "job_type": "train",
+            "links": ["w/best"],
             "columns": columns or {},
         }
     )

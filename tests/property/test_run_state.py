@@ -59,6 +59,8 @@ OTHERS = [
     _of(control.PointsDropped, count=st.integers(1, 2**63 - 1), reason=TEXTS),
     _of(control.RunRenamed, name=NAMES),
     _of(control.RunMoved, workspace=NAMES, project=NAMES, experiment=MAYBE_NAMES),
+    _of(control.RunLinked, workspace=NAMES, project=NAMES),
+    _of(control.RunUnlinked, workspace=NAMES, project=NAMES),
     _of(control.RunNotesSet, notes=TEXTS),
     _of(control.RunArchived),
     _of(control.RunRestored),
@@ -88,6 +90,8 @@ ATTEMPTS = st.lists(
     max_size=8,
 )
 
+#: They change the row, and not when it was last changed.
+BESIDES = ("run_linked.v1", "run_unlinked.v1")
 ELSEWHERE = ("parameters_", "others_", "environment_", "asset_", "output_")
 
 
@@ -115,13 +119,24 @@ def oracle(history: list[Step]) -> dict[str, Any]:
         "created_at": created,
         "started_at": set_starts[-1] if set_starts else min((fact["at_us"] for _, _, fact in starts), default=created),
         "ended_at": set_ends[-1] if set_ends else ended,
-        "updated_at": max([created, *(fact["at_us"] for _, _, fact in own)]),
+        "updated_at": max([created, *(fact["at_us"] for _, _, fact in own if fact["type"] not in BESIDES)]),
         "archived": _oracle_flag(own, "run_archived.v1"),
         "deleted": _oracle_flag(own, "run_deleted.v1"),
         "points_dropped": min(sum(f["count"] for _, _, f in own if f["type"] == "points_dropped.v1"), 2**64 - 1),
+        "links": _oracle_links(own),
         "group": next((fact["group"] for _, _, fact in reversed(starts) if fact["group"]), ""),
         "job_type": next((fact["job_type"] for _, _, fact in reversed(starts) if fact["job_type"]), ""),
     }
+
+
+def _oracle_links(own: list[Any]) -> list[str]:
+    links: list[str] = []
+    for _, _, fact in own:
+        if fact["type"] in BESIDES:
+            project = f"{fact['workspace']}/{fact['project']}"
+            links = [link for link in links if link != project or fact["type"] == "run_linked.v1"]
+            links += [project] if fact["type"] == "run_linked.v1" and project not in links else []
+    return links
 
 
 def _oracle_status(own: list[Any], starts: list[Any]) -> tuple[str, str, int | None]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runstream.api import API
 
 #: What `runstream show` says of a run first, in this order; then all other texts of it.
-_DETAILS: Final = ("id", "in", "status", "message", "tags", "started", "ended", "duration")
+_DETAILS: Final = ("id", "in", "status", "message", "tags", "links", "started", "ended", "duration")
 #: What it says elsewhere: in its first line, and as `in`.
 _IN_HEADING: Final = ("name", "workspace", "project", "experiment")
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from runstream.events.control import AnyEvent, RunEvent, RunMoved, RunStarted, decode_event
+from runstream.events.control import AnyEvent, RunEvent, RunLinked, RunMoved, RunStarted, RunUnlinked, decode_event
 from runstream.events.frame import decode_frame
 from runstream_ingest.gateway.frames import Sent
 from runstream_service.access import EVERY_WORKSPACE, Action, Principal, authorize
@@ -23,8 +23,12 @@ from runstream_service.lookup import Lookup
 from runstream_service.problems import RETRY_AFTER_S, Problem
 from runstream_service.store import StoreUnavailable
 
-#: Tags of the events that say where a run is.
-_PLACING: Final = frozenset(event.model_fields["type"].default for event in (RunStarted, RunMoved))
+#: Tags of the events of runs that name a workspace.
+_NAMING: Final = frozenset(
+    event.model_fields["type"].default for event in (RunStarted, RunMoved, RunLinked, RunUnlinked)
+)
+#: Those of them that need a right in the workspace that they name, wherever the run is.
+_REACHING: Final = RunMoved | RunLinked | RunUnlinked
 
 
 class WriterRights:
@@ -39,19 +43,19 @@ class WriterRights:
         self._allowed: OrderedDict[tuple[Principal, str], None] = OrderedDict()
 
     async def check_frames(self, principal: Principal, sent: Mapping[str, list[Sent]]) -> None:
-        """Raises Problem (403) if the principal may not log to a run of these frames, or moves one to where it may not,
+        """Raises Problem (403) if the principal may not log to a run of the frames, or to where it moves or links one,
         (503) if that cannot be told yet, (422) if the events of a frame cannot be read."""
         if principal.scope(Action.LOG).workspaces is EVERY_WORKSPACE:
             return
         frames = [frame for frames in sent.values() for frame in frames]
-        placed = await asyncio.to_thread(_placing_events, frames)
+        naming = await asyncio.to_thread(_naming_events, frames)
         for run in dict.fromkeys(frame.header.key for frame in frames):
-            events = placed.get(run, ())
+            events = naming.get(run, ())
             if (principal, run) not in self._allowed:
                 _require(principal, Action.LOG, await self._workspace(run, events))
                 self._remember(principal, run)
             for event in events:
-                if isinstance(event, RunMoved):
+                if isinstance(event, _REACHING):
                     _require(principal, Action.LOG, event.workspace)
 
     async def check_commands(self, principal: Principal, commands: Iterable[tuple[str, AnyEvent]]) -> None:
@@ -66,7 +70,7 @@ class WriterRights:
                 continue
             events = [other for run, other in given if run == key]
             _require(principal, Action.EDIT, await self._workspace(key, events))
-            if isinstance(event, RunMoved):
+            if isinstance(event, _REACHING):
                 _require(principal, Action.EDIT, event.workspace)
 
     async def _workspace(self, key: str, events: Iterable[AnyEvent]) -> str:
@@ -112,12 +116,12 @@ def _unknown(run: str, why: str) -> Problem:
     )
 
 
-def _placing_events(frames: Iterable[Sent]) -> Mapping[str, list[AnyEvent]]:
-    """Return the events that say where a run is, by run. Raises Problem (422)."""
+def _naming_events(frames: Iterable[Sent]) -> Mapping[str, list[AnyEvent]]:
+    """Return the events that name a workspace, by run. Raises Problem (422)."""
     found: dict[str, list[AnyEvent]] = {}
     for frame in frames:
         for fields in _fields_of(frame):
-            if isinstance(fields, dict) and fields.get("type") in _PLACING:
+            if isinstance(fields, dict) and fields.get("type") in _NAMING:
                 with contextlib.suppress(ValidationError):  # the worker sets it aside
                     found.setdefault(frame.header.key, []).append(decode_event(to_json(fields)))
     return found

@@ -56,11 +56,6 @@ CAPTURED: Final = {
 PROGRAM: Final = ("command", "program")
 
 
-def link_name(workspace: str, project: str) -> str:
-    """The fact, in SECTION of a run's environment, that it is shown in a second project too."""
-    return f"links.{workspace}/{project}"
-
-
 def type_of_asset(kind: str) -> str:
     """What Comet calls assets of one of our kinds."""
     return _TYPES.get(kind, kind)

@@ -109,16 +109,6 @@ class AttributeRepository:
         )
         return await self._reader.records(lambda row: AttributeCell(**row), sql, parameters)
 
-    async def runs_with(self, scope: Scope, kind: str, name: str, value: str, limit: int) -> list[str]:
-        """Return the ids of runs that have this value (JSON), in order."""
-        parameters = Parameters()
-        sql = (
-            f"SELECT run FROM attributes WHERE kind = {parameters.text(kind)} AND name = {parameters.text(name)} AND "
-            f"value = {parameters.text(value)} AND NOT deleted{narrowed(of_runs(scope, parameters))} "
-            f"ORDER BY run LIMIT {parameters.integer(limit)}"
-        )
-        return [row["run"] for row in await self._reader.rows(sql, parameters)]
-
     async def text_by_run(self, scope: Scope, runs: Sequence[str], kind: str, name: str) -> dict[str, str]:
         """Return run -> text of a value, where it is there and not null."""
         parameters = Parameters()

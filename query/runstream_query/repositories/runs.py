@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from runstream.events.names import NO_STEP, SYSTEM_METRICS
+from runstream.events.names import NO_STEP, SYSTEM_METRICS, project_key
 from runstream.events.positions import Positions
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import check
@@ -312,6 +312,19 @@ class RunRepository:
         once = f"(SELECT run FROM run_states WHERE {where})"
         newest = newest_runs(("workspace", "project", "deleted"), once)
         sql = f"SELECT run FROM {newest} AS r WHERE {where} AND NOT deleted ORDER BY run"
+        return [row["run"] for row in await self._reader.rows(sql, parameters)]
+
+    async def linked_to(self, scope: Scope, workspace: str, project: str, limit: int) -> list[str]:
+        """Return the ids of runs of other projects that are shown in this one too, deleted ones not, in order."""
+        parameters = Parameters()
+        visible = narrowed(in_workspaces(scope, parameters))
+        where = f"has(links, {parameters.text(project_key(workspace, project))}){visible}"
+        once = f"(SELECT run FROM run_states WHERE {where})"
+        newest = newest_runs(("workspace", "links", "deleted"), once)
+        sql = (
+            f"SELECT run FROM {newest} AS r WHERE {where} AND NOT deleted ORDER BY run "
+            f"LIMIT {parameters.integer(limit)}"
+        )
         return [row["run"] for row in await self._reader.rows(sql, parameters)]
 
     async def were_in_project(self, scope: Scope, workspace: str, project: str) -> bool:

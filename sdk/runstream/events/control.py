@@ -191,6 +191,22 @@ class RunMoved(Event):
     experiment: Experiment | None = None
 
 
+class RunLinked(Event):
+    """The run was linked to a project: it is shown in that one too, and stays where it is."""
+
+    type: Literal["run_linked.v1"] = "run_linked.v1"
+    workspace: Workspace
+    project: Project
+
+
+class RunUnlinked(Event):
+    """The run's link to a project was taken away; one that it does not have is no mistake."""
+
+    type: Literal["run_unlinked.v1"] = "run_unlinked.v1"
+    workspace: Workspace
+    project: Project
+
+
 class RunNotesSet(Event):
     """Somebody wrote the run's notes, which replace the earlier ones."""
 
@@ -290,6 +306,8 @@ RunEvent = (
     | PointsDropped
     | RunRenamed
     | RunMoved
+    | RunLinked
+    | RunUnlinked
     | RunNotesSet
     | RunArchived
     | RunRestored

@@ -37,6 +37,8 @@ MAX_COMMENT_CHARS: Final = 5_000
 #: Tags that a run keeps, the first that came: each further event is folded into all of them, and lists show them all
 #: (200 kB at most). 20,000 events of one frame with a tag each take 0.5 s so, and without a bound half a minute.
 MAX_RUN_TAGS: Final = 1000
+#: Projects that a run can be linked to, the first that came: its row has them all.
+MAX_RUN_LINKS: Final = 1000
 #: Resumed attempts that a run's state remembers, the last ones.
 MAX_RUN_RESUMES: Final = 1000
 #: Writers of one run whose starts and ends its state has: each further start or end copies them all (0.1 ms, resumed

@@ -64,6 +64,7 @@ async def fill(service: Service, workspace: str) -> None:
     for number, run in enumerate(runs):
         status = {"status": "running", "ended_at": None} if number == 0 else {}
         about = {"workspace": workspace, "experiment": f"{workspace}-experiment", "tags": [f"{workspace}-tag"]}
+        about["links"] = [f"{one}/p" for one in SIZES if one != workspace]
         await service.insert("run_states", tables.run(run, **about, **status, offset=offset + number))
         await tables.insert_points(
             service.store, run, f"{workspace}/loss", np.arange(600), np.arange(600) + float(offset), offset=offset
@@ -180,7 +181,6 @@ ARGUMENTS: dict[str, list[Any]] = {
     "curves.metrics": [["shared", "own/loss", "other/loss"]],
     "name": both(lambda workspace: f"{workspace}.bin"),
     "ids_named.name": ["shared.bin"],
-    "runs_with.name": ["shared"],
     "text_by_run.name": ["shared"],
     "text_by_run_of_projects.name": ["shared"],
     "attributes.counts.names": [["shared"]],

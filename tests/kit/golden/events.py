@@ -98,6 +98,8 @@ EVENTS: Final[dict[str, AnyEvent]] = {
     "run_renamed.v1": control.RunRenamed(at_us=AT_US, name="mlp 3, again"),
     "run_moved.v1": control.RunMoved(at_us=AT_US, workspace="research", project="letters", experiment="sweep 2"),
     "run_moved.v1-least": control.RunMoved(at_us=AT_US, workspace="research", project="letters"),
+    "run_linked.v1": control.RunLinked(at_us=AT_US, workspace="research", project="größe 1"),
+    "run_unlinked.v1": control.RunUnlinked(at_us=AT_US, workspace="research", project="größe 1"),
     "run_notes_set.v1": control.RunNotesSet(at_us=AT_US, notes="# Why\n\nIt *works*."),
     "run_archived.v1": control.RunArchived(at_us=AT_US),
     "run_restored.v1": control.RunRestored(at_us=AT_US),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from kit.children import TESTS
 from kit.golden.events import EVENTS
 from kit.golden.frames import contents, frames
-from kit.golden.states import ARTIFACT_STATE, GROUPED_RUN_STATE, RUN_STATE
+from kit.golden.states import ARTIFACT_STATE, GROUPED_RUN_STATE, LINKED_RUN_STATE, RUN_STATE
 from runstream.events.control import decode_event, encode_event
 from runstream_model import artifacts, run_state
 
@@ -42,11 +42,11 @@ def missing() -> dict[Path, bytes]:
     for name, data in frames().items():
         files[HERE / VERSION / "frames" / f"{name}.bin"] = data
         files[HERE / VERSION / "frames" / f"{name}.expected.json"] = as_text(contents(data))
-    run, grouped = run_state.to_json(RUN_STATE), run_state.to_json(GROUPED_RUN_STATE)
+    of_runs = {"run_state": RUN_STATE, "run_state-group": GROUPED_RUN_STATE, "run_state-links": LINKED_RUN_STATE}
+    texts = {name: run_state.to_json(state) for name, state in of_runs.items()}
     artifact = artifacts.to_json(ARTIFACT_STATE)
     states = {
-        "run_state": (run, asdict(run_state.from_json(run))),
-        "run_state-group": (grouped, asdict(run_state.from_json(grouped))),
+        **{name: (text, asdict(run_state.from_json(text))) for name, text in texts.items()},
         "artifact_state": (artifact, asdict(artifacts.from_json(artifact))),
     }
     for name, (text, fields) in states.items():

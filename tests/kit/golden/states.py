@@ -34,6 +34,8 @@ RUN_STATE: Final = RunState(
 
 #: Of a build that knew of groups; the one above was written before.
 GROUPED_RUN_STATE: Final = replace(RUN_STATE, group="sweep 7, größe", job_type="train")
+#: Of a build that knew of links.
+LINKED_RUN_STATE: Final = replace(GROUPED_RUN_STATE, links=("research/best", "other/größe"))
 
 _FIRST: Final = VersionState(
     1, "1.0.0", 10, 20, "größe \u2028", "new", ("t",), ("best",), ("staging",), "8f3c0a52", 2, 2**40

@@ -66,6 +66,7 @@ def run(run_id: str, **changes: Any) -> Row:
         "offset": 1,
         "group": "",
         "job_type": "",
+        "links": [],
     } | changes
 
 

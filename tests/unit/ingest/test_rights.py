@@ -10,7 +10,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from runstream.events.control import AnyEvent, ProjectCreated, RunMoved, RunNotesSet, RunStarted, encode_event
+from runstream.events.control import (
+    AnyEvent,
+    ProjectCreated,
+    RunLinked,
+    RunMoved,
+    RunNotesSet,
+    RunStarted,
+    RunUnlinked,
+    encode_event,
+)
 from runstream.events.frame import encode_events, encode_frame
 from runstream_ingest.assets import LocalAssets
 from runstream_ingest.gateway import GatewaySettings, add_gateway
@@ -74,6 +83,9 @@ NOTES = RunNotesSet(at_us=2, notes="x")
         ("b", [started("a"), NOTES], "forbidden"),
         ("a", [RunMoved(at_us=2, workspace="a", project="q")], None),
         ("a", [RunMoved(at_us=2, workspace="b", project="q")], "forbidden"),
+        ("a", [RunLinked(at_us=2, workspace="a", project="q")], None),
+        ("a", [RunLinked(at_us=2, workspace="b", project="q")], "forbidden"),
+        ("a", [RunUnlinked(at_us=2, workspace="b", project="q")], "forbidden"),
     ],
 )
 async def test_a_run_is_where_the_read_models_have_it_else_where_it_starts(

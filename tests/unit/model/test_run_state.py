@@ -1,6 +1,7 @@
 """The rules of a run's status, one by one."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,10 +9,12 @@ from runstream.events import limits
 from runstream.events.control import (
     RunEvent,
     RunFinished,
+    RunLinked,
     RunMoved,
     RunStarted,
     RunStatusChanged,
     RunTimesSet,
+    RunUnlinked,
     TagsAdded,
     TagsRemoved,
     WriterLost,
@@ -186,6 +189,20 @@ def test_a_run_keeps_its_first_tags_and_its_last_resumes() -> None:
         state = fold(state, start(number, resumed=True, step=number), A)
     assert len(state.resumes) == limits.MAX_RUN_RESUMES
     assert state.resumes[-1].step == limits.MAX_RUN_RESUMES + 4
+
+
+def test_links_say_where_a_run_is_shown_and_change_nothing_else() -> None:
+    def linked(project: str, kind: type[RunLinked | RunUnlinked] = RunLinked) -> RunLinked | RunUnlinked:
+        return kind(at_us=99, workspace="w", project=project)
+
+    state = folded((A, start(1)), (A, linked("best")), (B, linked("shown")), (A, linked("best")))
+    assert state == replace(folded((A, start(1))), links=("w/best", "w/shown"))
+    assert row_from_state("r", state, 0, 0)["links"] == ["w/best", "w/shown"]
+    assert fold(state, linked("best"), A) is state
+    assert fold(state, linked("other", RunUnlinked), A) is state
+    assert fold(state, linked("best", RunUnlinked), A).links == ("w/shown",)
+    many = folded(*((A, linked(str(number))) for number in range(limits.MAX_RUN_LINKS + 1)))
+    assert len(many.links) == limits.MAX_RUN_LINKS
 
 
 def test_the_last_start_that_names_a_group_decides() -> None:

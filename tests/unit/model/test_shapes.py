@@ -113,7 +113,7 @@ def test_exports_have_the_columns_of_responses() -> None:
         **dict.fromkeys((*texts, "created", "started", "ended"), "text"),
         "duration": "float",
         "points_dropped": "integer",
-        **dict.fromkeys(("group", "job_type"), "text"),
+        **dict.fromkeys(("group", "job_type", "links"), "text"),
     }
     assert list(run_columns().items()) == list(expected.items())
     assert points_schema(epochs=True).names == visible("points")

@@ -36,6 +36,29 @@ def test_a_role_that_is_said_stays() -> None:
     assert understood(event) is event
 
 
+@pytest.mark.parametrize("section", ["comet", "git"])
+@pytest.mark.parametrize(
+    ("values", "project"),
+    [
+        ({"links.w/p": True}, "p"),
+        ({"links.w/größe 1.0": True}, "größe 1.0"),
+        ({"links.w/p": False}, None),
+        ({"links.w/p": 1}, None),
+        ({"links.w/p": True, "pid": 7}, None),
+        ({"links.w": True}, None),
+        ({"links.w/a/b": True}, None),
+        ({"w/p": True}, None),
+        ({}, None),
+    ],
+)
+def test_a_fact_of_the_environment_linked_a_run(section: str, values: dict[str, Any], project: str | None) -> None:
+    event = control.EnvironmentCaptured(at_us=5, section=section, values=values)
+    if project is None or section != "comet":
+        assert understood(event) is event
+    else:
+        assert understood(event) == control.RunLinked(at_us=5, workspace="w", project=project)
+
+
 def test_metadata_gave_a_file_its_location_and_its_model() -> None:
     old = asset(metadata={"@link": "s3://b/n", "@model": "net", "epoch": 3})
     assert understood(old) == asset(location="s3://b/n", model="net", metadata={"epoch": 3})

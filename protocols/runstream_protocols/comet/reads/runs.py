@@ -7,7 +7,6 @@ from typing import Final
 
 from runstream.events.moments import millis_of
 from runstream.events.names import RUN_ID, project_id
-from runstream_protocols.comet.conventions import SECTION, link_name
 from runstream_protocols.comet.reads.requests import ProjectRequest
 from runstream_protocols.comet.reads.responses import CometExperiment
 from runstream_query.answers import Project
@@ -52,8 +51,7 @@ async def place_of(context: Context, parameters: ProjectRequest) -> ProjectRuns:
     if names is None or not await context.repositories.runs.were_in_project(context.scope, *names):
         found = await find_project(context, parameters)
         names = found.workspace, found.project
-    link = f"{SECTION}.{link_name(*names)}"
-    linked = await context.repositories.attributes.runs_with(context.scope, "environment", link, "true", _MANY)
+    linked = await context.repositories.runs.linked_to(context.scope, *names, _MANY)
     return ProjectRuns(*names, tuple(linked))
 
 

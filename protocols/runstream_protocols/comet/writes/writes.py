@@ -19,6 +19,7 @@ from runstream.events.control import (
     RunDeleted,
     RunEvent,
     RunFinished,
+    RunLinked,
     RunMoved,
     RunRenamed,
     RunRestored,
@@ -36,7 +37,6 @@ from runstream_protocols.comet.conventions import (
     PACKAGES,
     PROGRAM,
     SECTION,
-    link_name,
 )
 from runstream_protocols.comet.errors import refused
 from runstream_protocols.comet.paths import address_of
@@ -356,8 +356,7 @@ async def _link(recorder: Recorder, payload: Payload, keys: Sequence[str], works
     created = ProjectCreated(at_us=recorder.stamp(), workspace=workspace, project=project)
     await recorder.record(project_key(workspace, project), payload.content, [created], wait=False)
     for key in keys:
-        values = {link_name(workspace, project): True}
-        linked = EnvironmentCaptured(at_us=recorder.stamp(), section=SECTION, values=values)
+        linked = RunLinked(at_us=recorder.stamp(), workspace=workspace, project=project)
         await recorder.record(key, payload.content, [linked], wait=False)
     await recorder.settled()
 

@@ -179,6 +179,14 @@ class RunsApi:
         event = {"type": "run_moved.v1", "workspace": workspace, "project": project, "experiment": experiment}
         return self.command(run, event)
 
+    def link(self, run: RunOrId, workspace: str, project: str) -> str:
+        """Show the run in another project too; it stays where it is."""
+        return self.command(run, {"type": "run_linked.v1", "workspace": workspace, "project": project})
+
+    def unlink(self, run: RunOrId, workspace: str, project: str) -> str:
+        """Take the run's link to a project away."""
+        return self.command(run, {"type": "run_unlinked.v1", "workspace": workspace, "project": project})
+
 
 def _with_numbers(row: Row) -> Row:
     """Return the row with the metrics among its columns as numbers; what was logged otherwise stays as it was."""

@@ -121,6 +121,8 @@ class RunView(CometExperiment):
     #: Empty: it has none, or the server is of a version that knows none.
     group: str = ""
     job_type: str = ""
+    #: The other projects that it is shown in, as WORKSPACE/PROJECT.
+    links: tuple[str, ...] = ()
     columns: Mapping[str, Logged] = field(default_factory=dict)
 
     @property
