@@ -1,4 +1,4 @@
-"""Rows of the four tables of artifacts, collected while events are folded."""
+"""Rows of the five tables of artifacts, collected while events are folded."""
 
 import dataclasses
 from collections.abc import Callable, MutableMapping
@@ -11,6 +11,7 @@ from runstream.events.artifacts import (
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
     artifact_id,
     artifact_key,
@@ -23,14 +24,15 @@ Row = dict[str, Any]
 
 OUTCOMES: Final = "artifact_outcomes"
 CONTENTS: Final = "artifact_contents"
+REMARKS: Final = "artifact_remarks"
 VERSIONS: Final = "artifact_version_states"
-#: Holds all that the fold goes on from, so it must be written behind the other three: what it includes is not folded
+#: Holds all that the fold goes on from, so it must be written behind the other four: what it includes is not folded
 #: again, and they would never get their rows.
 ARTIFACTS: Final = "artifact_states"
 
 ARTIFACT_STATES: Final = Projection(
     name=ARTIFACTS,
-    version=1,
+    version=2,
     key=("key", "artifact"),
     view="artifacts",
     columns=(
@@ -56,7 +58,7 @@ ARTIFACT_STATES: Final = Projection(
 )
 ARTIFACT_VERSION_STATES: Final = Projection(
     name=VERSIONS,
-    version=1,
+    version=2,
     key=("artifact", "ordinal"),
     view="artifact_versions",
     columns=(
@@ -75,11 +77,13 @@ ARTIFACT_VERSION_STATES: Final = Projection(
         Column("updated_at", TIME, "when it last changed"),
         Column("deleted", FLAG, "whether it was deleted", internal=True),
         *POSITION,
+        # Of version 2: rows of version 1 count none.
+        Column("remarks", COUNT, "how many remarks there are on it"),
     ),
 )
 ARTIFACT_CONTENTS: Final = Projection(
     name=CONTENTS,
-    version=1,
+    version=2,
     key=("artifact", "ordinal"),
     columns=(
         Column("artifact", TEXT, "the id of the version's artifact"),
@@ -94,9 +98,22 @@ ARTIFACT_CONTENTS: Final = Projection(
         *POSITION,
     ),
 )
+ARTIFACT_REMARKS: Final = Projection(
+    name=REMARKS,
+    version=1,
+    key=("artifact", "ordinal", "part", "offset", "seq"),
+    columns=(
+        Column("artifact", TEXT, "the id of the version's artifact"),
+        Column("ordinal", COUNT, "the version's number"),
+        *POSITION,
+        Column("seq", COUNT, "the event's sequence number", internal=True),
+        Column("at", TIME, "when it was written"),
+        Column("remark", TEXT, "what was written, as a JSON object"),
+    ),
+)
 ARTIFACT_OUTCOMES: Final = Projection(
     name=OUTCOMES,
-    version=1,
+    version=2,
     key=("part", "offset", "seq"),
     columns=(
         Column("artifact", TEXT, "the id of the artifact that the event was about"),
@@ -156,6 +173,7 @@ def row_from_version(artifact: str, state: VersionState, deleted: bool, part: in
         "deleted": deleted,
         "part": part,
         "offset": offset,
+        "remarks": state.remarks,
     }
 
 
@@ -170,6 +188,7 @@ def rows_of_contents(event: ArtifactEvent, ordinal: int, part: int, offset: int)
             | ArtifactDeleted()
             | ArtifactVersionUpdated()
             | ArtifactVersionDeleted()
+            | ArtifactVersionRemarked()
         ):
             return []
         case _:
@@ -193,6 +212,19 @@ def row_of_contents(event: ArtifactVersionLogged, ordinal: int, part: int, offse
     }
 
 
+def row_of_remark(event: ArtifactVersionRemarked, seq: int, part: int, offset: int) -> Row:
+    """Return the row of `artifact_remarks` for an event that counted."""
+    return {
+        "artifact": event.artifact,
+        "ordinal": event.ordinal,
+        "part": part,
+        "offset": offset,
+        "seq": seq,
+        "at": event.at_us,
+        "remark": json_of(event.remark),
+    }
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
     """Where in the log an event stands, and who sent it."""
@@ -209,6 +241,7 @@ class ArtifactRows:
     def __init__(self) -> None:
         self._outcomes: list[Row] = []
         self._contents: list[Row] = []
+        self._remarks: list[Row] = []
         self._versions: dict[tuple[str, int], Row] = {}
         self._artifacts: dict[str, tuple[ArtifactState, int, int]] = {}
 
@@ -234,6 +267,8 @@ class ArtifactRows:
             self._outcomes.append(_row_of_outcome(artifact, decision, changed, source))
         if is_beyond(CONTENTS) and changed:
             self._contents += rows_of_contents(event, decision.ordinal, source.part, source.offset)
+        if isinstance(event, ArtifactVersionRemarked) and is_beyond(REMARKS) and changed:
+            self._remarks.append(row_of_remark(event, source.seq, source.part, source.offset))
         if is_beyond(VERSIONS):
             for versions, deleted in ((decision.changed, False), (decision.removed, True)):
                 for version in versions:
@@ -246,10 +281,11 @@ class ArtifactRows:
         taken = {
             OUTCOMES: self._outcomes,
             CONTENTS: self._contents,
+            REMARKS: self._remarks,
             VERSIONS: list(self._versions.values()),
             ARTIFACTS: [row_from_artifact(*changed) for changed in self._artifacts.values()],
         }
-        self._outcomes, self._contents, self._versions, self._artifacts = [], [], {}, {}
+        self._outcomes, self._contents, self._remarks, self._versions, self._artifacts = [], [], [], {}, {}
         return taken
 
 

@@ -20,6 +20,7 @@ from runstream.events.artifacts import (
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
 )
 
@@ -32,6 +33,8 @@ ARTIFACT_FULL: Final = "artifact full"
 
 #: What a version counts for beside its texts: its numbers, times and the names of its fields.
 _VERSION_CHARS: Final = 150
+#: What each remark on it counts for: it is one more row.
+_REMARK_CHARS: Final = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,14 @@ class VersionState:
     run: str = ""
     files: int = 0
     size_bytes: int = 0
+    remarks: int = 0
 
     @property
     def chars(self) -> int:
         """About how much of the artifact's state it takes."""
         labels = (*self.tags, *self.aliases, *self.stages)
-        return _VERSION_CHARS + len(self.comment) + len(self.status) + sum(len(label) + 3 for label in labels)
+        counted = _VERSION_CHARS + _REMARK_CHARS * self.remarks
+        return counted + len(self.comment) + len(self.status) + sum(len(label) + 3 for label in labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,13 @@ def fold_artifact(state: ArtifactState | None, event: ArtifactEvent) -> Decision
             return Decision(_created(state, event))
         case ArtifactVersionLogged():
             return _log_version(state, event)
-        case ArtifactUpdated() | ArtifactDeleted() | ArtifactVersionUpdated() | ArtifactVersionDeleted():
+        case (
+            ArtifactUpdated()
+            | ArtifactDeleted()
+            | ArtifactVersionUpdated()
+            | ArtifactVersionDeleted()
+            | ArtifactVersionRemarked()
+        ):
             if state is None or state.deleted:
                 return Decision(state, NO_SUCH_ARTIFACT)
         case _:
@@ -122,6 +133,8 @@ def fold_artifact(state: ArtifactState | None, event: ArtifactEvent) -> Decision
             return _update_version(state, event)
         case ArtifactVersionDeleted():
             return _delete_version(state, event)
+        case ArtifactVersionRemarked():
+            return _remark(state, event)
         case _:
             assert_never(event)
 
@@ -237,6 +250,19 @@ def _delete_version(state: ArtifactState, event: ArtifactVersionDeleted) -> Deci
         return Decision(state, NO_SUCH_VERSION, event.ordinal)
     after = replace(_without_version(state, gone), updated_at_us=max(state.updated_at_us, event.at_us))
     return Decision(after, ordinal=gone.ordinal, version=gone.version, removed=(gone,))
+
+
+def _remark(state: ArtifactState, event: ArtifactVersionRemarked) -> Decision:
+    """Count a remark. Nothing else of the version is another because of it, its times neither."""
+    before = state.versions.get(event.ordinal)
+    if before is None:
+        return Decision(state, NO_SUCH_VERSION, event.ordinal)
+    if state.chars + _REMARK_CHARS > limits.MAX_ARTIFACT_CHARS:
+        return Decision(state, ARTIFACT_FULL, before.ordinal, before.version)
+    after = replace(before, remarks=before.remarks + 1)
+    versions = {**state.versions, after.ordinal: after}
+    remarked = replace(state, chars=state.chars + _REMARK_CHARS, versions=versions)
+    return Decision(remarked, ordinal=after.ordinal, version=after.version, changed=(after,))
 
 
 def _with_version(

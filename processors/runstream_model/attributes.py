@@ -161,6 +161,7 @@ def rows_from_events(
                 | about_artifacts.ArtifactVersionLogged()
                 | about_artifacts.ArtifactVersionUpdated()
                 | about_artifacts.ArtifactVersionDeleted()
+                | about_artifacts.ArtifactVersionRemarked()
             ):
                 pass  # artifact_states
             case _:

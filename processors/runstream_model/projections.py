@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from runstream_model.artifact_rows import ARTIFACT_CONTENTS, ARTIFACT_OUTCOMES, ARTIFACT_STATES, ARTIFACT_VERSION_STATES
+from runstream_model.artifact_rows import (
+    ARTIFACT_CONTENTS,
+    ARTIFACT_OUTCOMES,
+    ARTIFACT_REMARKS,
+    ARTIFACT_STATES,
+    ARTIFACT_VERSION_STATES,
+)
 from runstream_model.attributes import ASSET_STATES, ATTRIBUTE_STATES, OUTPUT
 from runstream_model.catalog import EXPERIMENT_STATES, PROJECT_STATES
 from runstream_model.history import EVENTS, QUARANTINE
@@ -29,6 +35,7 @@ PROJECTIONS: Final[Mapping[str, Projection]] = {
         ARTIFACT_STATES,
         ARTIFACT_VERSION_STATES,
         ARTIFACT_CONTENTS,
+        ARTIFACT_REMARKS,
         ARTIFACT_OUTCOMES,
         OUTPUT,
         EVENTS,

@@ -6,7 +6,10 @@ returns. Nothing else knows the old forms but the migrations that added the colu
 
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from runstream.events import roles
+from runstream.events.artifacts import ArtifactVersionLogged, ArtifactVersionRemarked
 from runstream.events.control import AnyEvent, AssetLogged, EnvironmentCaptured, RunLinked
 from runstream.events.names import InvalidName, check_path_part
 
@@ -18,6 +21,11 @@ _MEMBERS: Final = {"location": "@link", "model": "@model"}
 #: What a fact about a run, alone in this section of its environment, was called that said: it is linked to a project.
 _SECTION: Final = "comet"
 _LINK: Final = "links."
+#: The type of the artifact, of the same name as a registered model, whose versions were the remarks on those of the
+#: model: each had the number of the version that it was about, and the remark, as its metadata.
+_REMARKS: Final = "model-remarks"
+_ABOUT: Final = "of"
+_REMARKED: Final = "model"
 
 
 def understood(event: AnyEvent) -> AnyEvent:
@@ -27,6 +35,8 @@ def understood(event: AnyEvent) -> AnyEvent:
         return _asset(event)
     if isinstance(event, EnvironmentCaptured):
         return _link(event) or event
+    if isinstance(event, ArtifactVersionLogged):
+        return _remark(event) or event
     return event
 
 
@@ -55,6 +65,24 @@ def _link(event: EnvironmentCaptured) -> RunLinked | None:
     except InvalidName:
         return None
     return RunLinked(at_us=event.at_us, workspace=workspace, project=project)
+
+
+def _remark(event: ArtifactVersionLogged) -> ArtifactVersionRemarked | None:
+    """Return the remark that the event says; None if it says none."""
+    if event.artifact_type != _REMARKS or event.project is not None or type(event.metadata.get(_ABOUT)) is not int:
+        return None
+    remark = {name: value for name, value in event.metadata.items() if name != _ABOUT}
+    try:
+        return ArtifactVersionRemarked(
+            at_us=event.at_us,
+            workspace=event.workspace,
+            artifact_type=_REMARKED,
+            name=event.name,
+            ordinal=event.metadata[_ABOUT],
+            remark=remark,
+        )
+    except ValidationError:  # a number that no version has
+        return None
 
 
 def _role_of(asset_id: str) -> str | None:

@@ -100,6 +100,7 @@ def says_of_its_writer(event: AnyEvent) -> Literal["started", "ended"] | None:
             | artifacts.ArtifactVersionLogged()
             | artifacts.ArtifactVersionUpdated()
             | artifacts.ArtifactVersionDeleted()
+            | artifacts.ArtifactVersionRemarked()
         ):
             return None
         case _:

@@ -306,7 +306,7 @@ class Artifacts(Answer):
 
 class ArtifactVersion(Answer):
     """`ordinal` is its number, given once and for all; `version` what people call it; `run` where it came from; `files`
-    how many it has, `size_bytes` their sum."""
+    how many it has, `size_bytes` their sum; `remarks` how many were written about it."""
 
     artifact: str
     ordinal: int
@@ -321,6 +321,7 @@ class ArtifactVersion(Answer):
     size_bytes: int
     created_at: datetime
     updated_at: datetime
+    remarks: int
 
 
 class ArtifactVersions(Answer):
@@ -361,6 +362,20 @@ class ArtifactVersionDetail(Answer):
     version: ArtifactVersion
     metadata: Logged
     files: list[ArtifactFile]
+
+
+class ArtifactRemark(Answer):
+    """Something that was written about a version later: any JSON object."""
+
+    at: datetime
+    remark: Logged
+
+
+class ArtifactRemarks(Answer):
+    """One page, the oldest first. `next_cursor` gives the next one; null on the last."""
+
+    remarks: list[ArtifactRemark]
+    next_cursor: str | None
 
 
 class CommandOutcome(Answer):

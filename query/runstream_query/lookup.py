@@ -18,6 +18,7 @@ from runstream_service.lookup import (
     ArtifactOutcome,
     KnownArtifact,
     KnownFile,
+    KnownRemark,
     KnownRun,
     KnownVersion,
     NamedFile,
@@ -132,6 +133,10 @@ class StoreLookup:
         contents = await artifacts.contents(self._scope, artifact_id, ordinals)
         found = await artifacts.versions_with_ordinals(self._scope, artifact_id, ordinals)
         return [_version(record, contents[record.ordinal]) for record in found]
+
+    async def artifact_remarks(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownRemark]:
+        found = await self._read.artifacts.remarks(self._scope, artifact_id, ordinals)
+        return [KnownRemark(one.ordinal, micros_of(one.at), json.loads(one.remark)) for one in found]
 
     async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
         found = await self._read.artifacts.outcome(self._scope, key, writer, seq)

@@ -92,6 +92,15 @@ class RecordPlace(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownRemark:
+    """A remark on the version of an artifact with this number."""
+
+    ordinal: int
+    at_us: int
+    remark: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ArtifactOutcome:
     """What the fold made of an event of an artifact: `refused` says why it could not be done, empty if it was done or
     there was nothing to do. `ordinal` and `version` are those of the version that it is about (0, "": of none).
@@ -140,6 +149,9 @@ class Lookup(Protocol):
     async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
         """The versions of these numbers as they are, or as they were when they were removed, by number. Their files
         stand in memory: ask for some at a time."""
+
+    async def artifact_remarks(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownRemark]:
+        """Return the remarks on the versions of these numbers, removed ones too, in the log's order."""
 
     async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:
         """What came of an event of an artifact, by the key of its record and its identity; None if that cannot be

@@ -95,6 +95,25 @@ async def test_native_reads_tell_which_projects_a_run_is_shown_in(client: Client
     }
 
 
+async def test_native_reads_tell_what_was_remarked_on_each_version(client: Client) -> None:
+    artifacts = (await native(client, "artifacts"))["artifacts"]
+    assert [(one["artifact_type"], one["name"]) for one in artifacts] == [("model", "network")]
+    path = f"artifacts/{artifacts[0]['artifact']}/versions"
+    counted = {one["ordinal"]: one["remarks"] for one in (await native(client, path))["versions"]}
+    remarks = {
+        ordinal: [one["remark"] for one in (await native(client, f"{path}/{ordinal}/remarks"))["remarks"]]
+        for ordinal in counted
+    }
+    configured = [{"isReviewRequired": False, "status": status} for status in ("Staging", "Production")]
+    assert remarks[1] == [
+        {"metadata": {"checked": 0}},
+        {"metadata": {"by": {"level": 0, "name": "ada"}, "checked": True}},
+        *({"statusConfiguration": one} for one in configured),
+    ]
+    assert remarks[2][-1] == {"metadata": {"after": "the rename"}}
+    assert counted == {ordinal: len(found) for ordinal, found in remarks.items()} == {1: 4, 2: 5}
+
+
 def test_the_directory_has_what_it_was_written_for() -> None:
     responses: dict[str, list[Any]] = {}
     for read in READS:

@@ -276,6 +276,12 @@ def test_commands_are_read_back_at_once_and_the_past_stays(api: API) -> None:
     api.move(view, "w2", "p2")
     assert [run.id for run in api.runs(workspace="w2", project="p2")] == ["api-2"]
     api.move(view, *home)
+    for other in ("best", "shown"):
+        api.runs.link(view, "w2", other)
+    assert api.run(view).links == ("w2/best", "w2/shown")
+    api.runs.unlink(view, "w2", "best")
+    linked = api.run(view)
+    assert (linked.links, linked.project) == (("w2/shown",), home[1])
     project = {"workspace": home[0], "project": home[1], "type": "project_updated.v1", "description": "handwriting"}
     api.command(f"{home[0]}/{home[1]}", project)
     assert [found.description for found in api.projects() if found.project == "digits"] == ["handwriting"]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,6 +161,26 @@ def test_artifacts_are_listed_created_changed_and_deleted(api: API) -> None:
     assert api.log_artifact_version("loss", "panel", project="digits").ordinal == 3
 
 
+def test_remarks_stand_behind_each_other_and_change_nothing_of_a_version(api: API) -> None:
+    version = api.log_artifact_version("remarked", "model", comment="c")
+    written: list[dict[str, Any]] = [{"checked": True}, {"loss": math.nan, "by": ["ada"]}, {"checked": True}]
+    for remark in written:
+        api.artifacts.remark(version, remark)
+    found = api.artifacts.remarks(version)
+    assert [one.remark for one in found] == [written[0], {"loss": "NaN", "by": ["ada"]}, written[2]]
+    assert [one.at for one in found] == sorted(one.at for one in found)
+    first = api.artifacts.remarks(version, limit=1)
+    assert ([one.remark for one in first], first.more) == ([written[0]], True)
+    artifact = api.artifact("remarked", "model")
+    assert dataclasses.replace(artifact.version(1), remarks=0) == version
+    assert artifact.version(1).remarks == 3
+    api.delete_artifact_version(version)
+    with pytest.raises(NotFound, match="has no version 1"):
+        api.artifacts.remark(version, {})
+    with pytest.raises(NotFound):
+        api.artifacts.remarks(version)
+
+
 def test_versions_that_are_logged_at_once_get_numbers_of_their_own(api: API) -> None:
     def log(number: int) -> int:
         content = {"model.bin": f"{number % 2}".encode()}
@@ -290,11 +311,14 @@ def test_the_command_line_lists_them_and_shows_one(api: API, capsys: pytest.Capt
     assert json.loads(said("--json", "--limit", "1"))["more"] is True
     assert [row["artifact_type"] for row in json.loads(said("--json", "-p", "digits"))["artifacts"]] == ["panel"]
     assert "two curves" in said()
+    api.artifacts.remark(version, {"checked": "by ada"})
     shown = said("reader", "--type", "model")
     assert "best" in shown
+    assert "checked=by ada" in shown
     assert version.artifact in shown
     found = json.loads(said("reader", "-t", "model", "--json"))
     assert [(row["ordinal"], row["run"], row["size_bytes"]) for row in found["versions"]] == [(1, "run-1", 2)]
+    assert [(row["version"], row["remark"]) for row in found["remarks"]] == [("1", {"checked": "by ada"})]
     assert "2 artifacts are called 'reader' (panel in shown/digits, model in shown)" in said("reader", status=2)
     assert "there is no artifact 'writer'" in said("writer", status=2)
 

@@ -126,6 +126,7 @@ class FakeServer:
             case ["runs", "r1", "assets"]:
                 asset = {"run": "r1", "asset": "a1", "name": "m.bin", "kind": "model", "sha256": "0" * 64, "at": AT}
                 rest = {"size_bytes": 1500, "content_type": "x/y", "step": None, "metadata": {}}
+                rest |= {"role": "graph", "location": "s3://bucket/m.bin"}
                 return 200, encode_json(Assets(assets=[Asset.model_validate(asset | rest)]))
             case ["series"] if "arrow" in accept:
                 return 200, self.arrow(body["runs"], body.get("epochs", False))
@@ -291,6 +292,9 @@ def test_show_has_everything_of_a_run(server: FakeServer, capfd: pytest.CaptureF
         "NaN",
         "m.bin",
         "1.5 kB",
+        "graph",
+        "s3://bucket/m.bin",
+        "w/best",
     ):
         assert wanted in shown
     as_json = json.loads(answered(capfd, "show", "r1", "--json"))

@@ -22,9 +22,9 @@ async def test_other_versions_are_refused_and_nothing_is_changed(tmp_path: Path)
         assert (found.serving.number, dict(found.serving.versions)) == (1, dict(CURRENT))
         assert (await store.query("SELECT count() AS n FROM generations"))["n"].to_pylist() == [1]
 
-        older = {name: version for name, version in CURRENT.items() if name != "artifact_outcomes"}
+        older = {name: version for name, version in CURRENT.items() if name != "output"}
         await record(store, Recorded(2, Stage.SERVING, older))
-        with pytest.raises(GenerationsMismatch, match=r"\(artifact_outcomes none -> 1\), and a cluster does not build"):
+        with pytest.raises(GenerationsMismatch, match=r"\(output none -> 1\), and a cluster does not build"):
             await make_tables(store, PLAIN)
         await record(store, Recorded(3, Stage.SERVING, {**CURRENT, "points": CURRENT["points"] + 1}))
         with pytest.raises(GenerationsMismatch, match="they were made by a newer runstream"):

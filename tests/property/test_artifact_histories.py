@@ -14,9 +14,10 @@ from runstream.events.artifacts import (
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
 )
-from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, VERSIONS, ArtifactRows, Source
+from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, REMARKS, VERSIONS, ArtifactRows, Source
 from runstream_model.artifacts import Decision, fold_artifact, from_json, to_json
 
 PLACE: dict[str, Any] = {"workspace": "w", "project": "p", "artifact_type": "panel", "name": "n"}
@@ -44,13 +45,16 @@ EVENTS: st.SearchStrategy[ArtifactEvent] = st.one_of(
         comment=st.none() | st.sampled_from("xy"),
     ),
     st.builds(partial(ArtifactVersionDeleted, **PLACE), at_us=TIMES, ordinal=ORDINALS),
+    st.builds(
+        partial(ArtifactVersionRemarked, **PLACE), at_us=TIMES, ordinal=ORDINALS, remark=st.just({"checked": True})
+    ),
 )
 HISTORIES = st.lists(EVENTS, max_size=25)
 
 
 @dataclass
 class Model:
-    """Versions as a list of [ordinal, text, aliases, comment]; None: there is no artifact."""
+    """Versions as a list of [ordinal, text, aliases, comment, remarks]; None: there is no artifact."""
 
     versions: list[list[Any]] | None = None
     given: int = 0
@@ -74,12 +78,14 @@ class Model:
                 self.text = (self.text[0], event.notes or "")
             case ArtifactDeleted():
                 self.versions = None
-            case ArtifactVersionDeleted() | ArtifactVersionUpdated():
+            case ArtifactVersionDeleted() | ArtifactVersionUpdated() | ArtifactVersionRemarked():
                 found = [version for version in self.versions if version[0] == event.ordinal]
                 if not found:
                     return False
                 if isinstance(event, ArtifactVersionDeleted):
                     self.versions.remove(found[0])
+                elif isinstance(event, ArtifactVersionRemarked):
+                    found[0][4] += 1
                 else:
                     self._update(found[0], event)
         return True
@@ -95,7 +101,7 @@ class Model:
             return False
         if self.versions is None:
             self.text = ("", "")
-        self.given, self.versions = ordinal, [*versions, [ordinal, text, [], event.comment]]
+        self.given, self.versions = ordinal, [*versions, [ordinal, text, [], event.comment, 0]]
         self._take(self.versions[-1], event.aliases)
         return True
 
@@ -130,7 +136,7 @@ def test_the_fold_agrees_with_the_model(history: list[ArtifactEvent]) -> None:
             assert state is None or (state.deleted and not state.versions)
             continue
         assert state is not None
-        found = [[v.ordinal, v.version, sorted(v.aliases), v.comment] for v in state.versions.values()]
+        found = [[v.ordinal, v.version, sorted(v.aliases), v.comment, v.remarks] for v in state.versions.values()]
         assert sorted(found) == sorted(model.versions)
         assert (state.description, state.notes) == model.text
         assert state.aliases == {alias: v.ordinal for v in state.versions.values() for alias in v.aliases}
@@ -145,7 +151,7 @@ class Tables:
     def __init__(self) -> None:
         self.added: list[dict[str, Any]] = []
         self.newest: dict[Any, dict[str, Any]] = {}
-        self.ends = dict.fromkeys((OUTCOMES, CONTENTS, VERSIONS, ARTIFACTS), -1)
+        self.ends = dict.fromkeys((OUTCOMES, CONTENTS, REMARKS, VERSIONS, ARTIFACTS), -1)
 
     def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
         for row in rows:
@@ -161,7 +167,7 @@ class Tables:
 
 def folded(history: list[ArtifactEvent], cuts: list[tuple[int, int]]) -> Tables:
     """Fold, flushing after every so many events; after each flush so many of its tables are written before a crash
-    (4 and more: all of them, and no crash). The beginning of a start is the last flush that was whole."""
+    (5 and more: all of them, and no crash). The beginning of a start is the last flush that was whole."""
     tables, committed, turn = Tables(), 0, 0
     while committed < len(history):
         rows, known = ArtifactRows(), {}
@@ -170,7 +176,7 @@ def folded(history: list[ArtifactEvent], cuts: list[tuple[int, int]]) -> Tables:
                 known[artifact] = from_json(row["state"])
         ends, at = dict(tables.ends), committed
         while at < len(history):
-            size, written = cuts[turn % len(cuts)] if turn < 3 * len(history) else (len(history), 4)
+            size, written = cuts[turn % len(cuts)] if turn < 3 * len(history) else (len(history), 5)
             turn += 1
             for offset in range(at, min(at + size, len(history))):
                 beyond = {table: offset > end for table, end in ends.items()}
@@ -178,17 +184,17 @@ def folded(history: list[ArtifactEvent], cuts: list[tuple[int, int]]) -> Tables:
             at = min(at + size, len(history))
             for table, found in list(rows.take().items())[:written]:
                 tables.insert(table, found)
-            if written < 4:
+            if written < 5:
                 break
             committed = at
     return tables
 
 
 @settings(max_examples=200, deadline=None)
-@given(HISTORIES, st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6)), min_size=1, max_size=6))
+@given(HISTORIES, st.lists(st.tuples(st.integers(1, 6), st.integers(0, 7)), min_size=1, max_size=6))
 def test_batches_and_crashes_between_tables_change_nothing(
     history: list[ArtifactEvent], cuts: list[tuple[int, int]]
 ) -> None:
-    whole = folded(history, [(len(history) or 1, 4)])
+    whole = folded(history, [(len(history) or 1, 5)])
     assert folded(history, cuts).contents() == whole.contents()
     assert len(whole.added) >= len(history)

@@ -8,7 +8,7 @@ from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.exits import BadInput
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.rows import artifact_row, version_row
+from runstream_infra.cli.rows import artifact_row, remark_row, version_row
 from runstream_infra.cli.tables import Column
 from runstream_infra.cli.values import plain, plain_bytes, plain_time
 
@@ -80,8 +80,14 @@ def _show_list(found: list[dict[str, Any]], more: bool, limit: int, output: Outp
 def _show_one(api: "API", artifact: "Artifact", limit: int, output: Output) -> None:
     found = api.artifacts.versions(artifact, limit=limit)
     versions = [version_row(version) for version in found]
+    remarks = [
+        {"version": version.version, **remark_row(remark)}
+        for version in found
+        if version.remarks
+        for remark in api.artifacts.remarks(version, limit=limit)
+    ]
     if output.as_json:
-        output.json({"artifact": artifact_row(artifact), "versions": versions, "more": found.more})
+        output.json({"artifact": artifact_row(artifact), "versions": versions, "remarks": remarks, "more": found.more})
         return
     output.line(artifact.name, "bold")
     shown: dict[str, Any] = {"type": artifact.artifact_type, "in": _path_of(artifact), "id": artifact.artifact}
@@ -104,6 +110,10 @@ def _show_one(api: "API", artifact: "Artifact", limit: int, output: Output) -> N
     output.table(columns, sized)
     if found.more:
         output.note(f"there are more than these {limit}: --limit shows more")
+    if remarks:
+        output.heading("Remarks")
+        columns = [Column("version", "version", keep=9), Column("at", "at", keep=5), Column("remark", "remark", keep=8)]
+        output.table(columns, [row | {"at": plain_time(row["at"]), "remark": plain(row["remark"])} for row in remarks])
 
 
 def _path_of(artifact: "Artifact") -> str:

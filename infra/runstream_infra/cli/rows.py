@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runstream_infra.cli.columns import row_members
 
 if TYPE_CHECKING:
-    from runstream.api import Artifact, ArtifactVersion, Asset, Curve, Envelope, RunView, Summary
+    from runstream.api import Artifact, ArtifactRemark, ArtifactVersion, Asset, Curve, Envelope, RunView, Summary
 
 _PATH_FIELDS: Final = frozenset({"workspace", "project", "artifact_type", "name"})
 
@@ -71,6 +71,11 @@ def artifact_row(artifact: "Artifact") -> dict[str, Any]:
 def version_row(version: "ArtifactVersion") -> dict[str, Any]:
     """Return the fields of a version, without those of its artifact."""
     return {name: value for name, value in _fields(version).items() if name not in _PATH_FIELDS}
+
+
+def remark_row(remark: "ArtifactRemark") -> dict[str, Any]:
+    """Return the fields of a remark."""
+    return _fields(remark)
 
 
 def _fields(value: Any) -> dict[str, Any]:

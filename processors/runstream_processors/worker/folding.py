@@ -46,7 +46,7 @@ from runstream_service.log import Record
 POINTS = "points"
 SUMMARIES = "summary_states"
 COMMIT = "watermark_states"
-APPENDED = ("events", "output", "quarantine", artifact_rows.OUTCOMES, artifact_rows.CONTENTS)
+APPENDED = ("events", "output", "quarantine", artifact_rows.OUTCOMES, artifact_rows.CONTENTS, artifact_rows.REMARKS)
 STATES = (
     "attribute_states",
     "asset_states",

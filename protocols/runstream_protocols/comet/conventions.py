@@ -21,10 +21,7 @@ _WITH_METHOD: Final = frozenset({roles.CODE, roles.GRAPH, roles.PATCH, roles.PAG
 OVERRIDES: Final = "override"
 #: The type of the artifacts that Comet calls registered models; they are of whole workspaces.
 MODEL_TYPE: Final = "model"
-#: The type of the artifact, of the same name as the model, whose versions are what was written later about versions of
-#: the model and has no other place: each has the metadata REMARK_OF (which number it is about) and one more member.
-REMARKS_TYPE: Final = "model-remarks"
-REMARK_OF: Final = "of"
+#: Members of remarks on versions of registered models: what was written later and no field of a version holds.
 REMARK_METADATA: Final = "metadata"
 REMARK_CONFIGURATION: Final = "statusConfiguration"
 #: Metadata of a registered version: the experiment's model that it was made of, and metadata of its files by name.
@@ -85,11 +82,6 @@ def experiment_model_id(run: str, model: str) -> str:
 def registry_model_id(workspace: str, name: str) -> str:
     """The id of a registered model: that of the artifact."""
     return artifact_id(workspace, None, MODEL_TYPE, name)
-
-
-def remarks_id(workspace: str, name: str) -> str:
-    """Return the artifact's id that holds what was written later about versions of a registered model."""
-    return artifact_id(workspace, None, REMARKS_TYPE, name)
 
 
 def registry_item_id(model_id: str, ordinal: int) -> str:

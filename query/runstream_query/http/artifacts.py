@@ -17,6 +17,8 @@ from runstream_model.past import artifact_after
 from runstream_query.answers import (
     Artifact,
     ArtifactFile,
+    ArtifactRemark,
+    ArtifactRemarks,
     Artifacts,
     ArtifactVersion,
     ArtifactVersionDetail,
@@ -54,6 +56,11 @@ class VersionsParameters(PastParameters):
     version: str | None = ModelField(default=None, description="what it is called: 1.0.0, 3, ...")
     alias: str | None = None
     limit: int = ModelField(default=100, ge=1, le=1000, description="versions a page")
+    cursor: str | None = ModelField(default=None, max_length=100)
+
+
+class RemarksParameters(RequestParameters):
+    limit: int = ModelField(default=100, ge=1, le=1000, description="remarks a page")
     cursor: str | None = ModelField(default=None, max_length=100)
 
 
@@ -143,6 +150,26 @@ async def show_version(context: Context, call: Call[PastParameters]) -> Artifact
         for file in sorted(contents.files, key=lambda file: file.name)
     ]
     return ArtifactVersionDetail(version=version_of(found), metadata=json.loads(contents.metadata), files=files)
+
+
+async def list_remarks(context: Context, call: Call[RemarksParameters]) -> ArtifactRemarks:
+    """The oldest first."""
+    artifact, ordinal, parameters = call.path["artifact"], _ordinal(call.path["ordinal"]), call.parameters
+    await _require_version(context, artifact, ordinal)
+    after = None
+    if parameters.cursor:
+        part, offset, seq = read_cursor(parameters.cursor, 3)
+        after = min(part, 2**16 - 1), offset, seq
+    found = await context.repositories.artifacts.remarks(
+        context.scope, artifact, [ordinal], after=after, limit=parameters.limit + 1
+    )
+    page = found[: parameters.limit]
+    cursor = write_cursor(page[-1].part, page[-1].offset, page[-1].seq) if len(found) > parameters.limit else None
+
+    def made() -> list[ArtifactRemark]:
+        return [ArtifactRemark(at=one.at, remark=json.loads(one.remark)) for one in page]
+
+    return ArtifactRemarks(remarks=await asyncio.to_thread(made), next_cursor=cursor)
 
 
 async def download(context: Context, call: Call[FileParameters]) -> web.StreamResponse:
@@ -256,6 +283,15 @@ ROUTES: Final[Iterable[Route]] = (
     ),
     Route(
         "GET", f"{_VERSIONS}/{{ordinal}}", Action.READ, "A version", show_version, PastParameters, ArtifactVersionDetail
+    ),
+    Route(
+        "GET",
+        f"{_VERSIONS}/{{ordinal}}/remarks",
+        Action.READ,
+        "Remarks on a version",
+        list_remarks,
+        RemarksParameters,
+        ArtifactRemarks,
     ),
     Route(
         "GET",

@@ -49,6 +49,7 @@ class VersionRecord:
     size_bytes: int
     created_at: datetime
     updated_at: datetime
+    remarks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,18 @@ class ContentsRecord:
     ordinal: int
     metadata: str
     files: tuple[FileRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemarkRecord:
+    """A row of `artifact_remarks`: a remark (JSON) on a version, and where in the log it is."""
+
+    ordinal: int
+    part: int
+    offset: int
+    seq: int
+    at: datetime
+    remark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +112,7 @@ class ArtifactQuery:
 ARTIFACT_ORDER: Final = ("key", "project", "artifact_type", "name")
 _ARTIFACT: Final = ", ".join(field.name for field in fields(ArtifactRecord))
 _VERSION: Final = ", ".join(field.name for field in fields(VersionRecord))
+_REMARK: Final = ", ".join(field.name for field in fields(RemarkRecord))
 _OUTCOME: Final = ", ".join(field.name for field in fields(OutcomeRecord))
 _FILES: Final = ("file_names", "file_sha256s", "file_sizes", "file_types", "file_links")
 
@@ -291,15 +305,30 @@ class ArtifactRepository:
         )
         return next(iter(await self._reader.records(lambda row: FileRecord(**row), sql, parameters)), None)
 
-    async def metadata_about(self, scope: Scope, artifact: str, member: str, number: int) -> list[str]:
-        """Return the metadata (JSON) of the versions whose metadata has this number as `member`, by their number."""
+    async def remarks(
+        self,
+        scope: Scope,
+        artifact: str,
+        ordinals: Sequence[int],
+        *,
+        after: tuple[int, int, int] | None = None,
+        limit: int | None = None,
+    ) -> list[RemarkRecord]:
+        """Return the remarks on the versions with these numbers, removed ones too, in the log's order: those behind
+        `after` (part, offset, seq), at most `limit`."""
         parameters = Parameters()
+        numbers = parameters.bind(list(ordinals), "Array(UInt64)")
+        behind = ""
+        if after is not None:
+            kinds = ("UInt16", "UInt64", "UInt64")
+            place = ", ".join(parameters.bind(number, kind) for number, kind in zip(after, kinds, strict=True))
+            behind = f" AND (part, offset, seq) > ({place})"
+        end = "" if limit is None else f" LIMIT {parameters.integer(limit)}"
         sql = (
-            f"SELECT metadata FROM artifact_contents WHERE artifact = {parameters.text(artifact)} AND "
-            f"JSONExtractUInt(metadata, {parameters.text(member)}) = {parameters.bind(number, 'UInt64')}"
-            f"{narrowed(of_artifacts(scope, parameters))} ORDER BY ordinal"
+            f"SELECT {_REMARK} FROM artifact_remarks WHERE artifact = {parameters.text(artifact)} AND "
+            f"ordinal IN {numbers}{behind}{narrowed(of_artifacts(scope, parameters))} ORDER BY part, offset, seq{end}"
         )
-        return [row["metadata"] for row in await self._reader.rows(sql, parameters)]
+        return await self._reader.records(lambda row: RemarkRecord(**row), sql, parameters)
 
     async def outcome(self, scope: Scope, key: str, writer: str, seq: int) -> OutcomeRecord | None:
         """Return what came of a writer's event of this key; None if that is not visible yet."""

@@ -7,7 +7,7 @@ from runstream.api.parts.artifact_files import Link
 from runstream.api.parts.live import Change
 from runstream.api.parts.runs import RunQuery
 from runstream.api.session import Session
-from runstream.api.views.artifacts import Artifact, ArtifactContents, ArtifactFile, ArtifactVersion
+from runstream.api.views.artifacts import Artifact, ArtifactContents, ArtifactFile, ArtifactRemark, ArtifactVersion
 from runstream.api.views.assets import Asset
 from runstream.api.views.projects import Experiment, Project, Workspace
 from runstream.api.views.runs import HistoryEntry, RunDetails, Runs, RunView, Writer
@@ -21,6 +21,7 @@ __all__ = [
     "Artifact",
     "ArtifactContents",
     "ArtifactFile",
+    "ArtifactRemark",
     "ArtifactVersion",
     "Asset",
     "Change",

@@ -185,6 +185,15 @@ class ArtifactVersionDeleted(AboutArtifact):
     ordinal: Ordinal
 
 
+class ArtifactVersionRemarked(AboutArtifact):
+    """Somebody remarked on a version: wrote something about it that none of its fields holds. A remark never changes,
+    and a later one stands behind it."""
+
+    type: Literal["artifact_version_remarked.v1"] = "artifact_version_remarked.v1"
+    ordinal: Ordinal
+    remark: dict[str, Any]
+
+
 ArtifactEvent = (
     ArtifactCreated
     | ArtifactUpdated
@@ -192,6 +201,7 @@ ArtifactEvent = (
     | ArtifactVersionLogged
     | ArtifactVersionUpdated
     | ArtifactVersionDeleted
+    | ArtifactVersionRemarked
 )
 
 

@@ -11,7 +11,7 @@ from kit.query.artifacts import insert_artifacts
 from kit.query.schemas import conforms
 from kit.query.service import Service
 from kit.query.tables import NOW_US, asset, attribute, insert_points, run, watermark
-from runstream.events.artifacts import ArtifactFile, ArtifactVersionLogged, artifact_id
+from runstream.events.artifacts import ArtifactFile, ArtifactVersionLogged, ArtifactVersionRemarked, artifact_id
 from runstream.events.control import RunArchived
 from runstream_protocols.comet.reads.routes import ROUTES as COMET
 from runstream_query.http.routes import ROUTES
@@ -33,7 +33,9 @@ async def filled(service: Service) -> None:
     place = {"workspace": "w", "artifact_type": "model", "name": "m"}
     file = ArtifactFile(name="f.bin", sha256="0" * 64, size_bytes=3)
     await insert_artifacts(
-        service, ArtifactVersionLogged(at_us=NOW_US, **place, run="a", metadata={"x": 1.5}, files=(file,))
+        service,
+        ArtifactVersionLogged(at_us=NOW_US, **place, run="a", metadata={"x": 1.5}, files=(file,)),
+        ArtifactVersionRemarked(at_us=NOW_US, **place, ordinal=1, remark={"x": float("nan")}),
     )
     await service.insert("events", event, event | ahead, event | {"key": "c"} | archived)
     await insert_points(service.store, "a", "m", np.arange(5), np.array([1.0, np.nan, np.inf, -np.inf, 2.0]))

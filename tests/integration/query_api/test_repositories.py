@@ -24,6 +24,7 @@ from runstream.events.artifacts import (
     ArtifactFile,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     artifact_id,
 )
 from runstream.events.positions import Positions
@@ -113,6 +114,7 @@ async def fill(service: Service, workspace: str) -> None:
             )
             for run in runs
         ],
+        *[ArtifactVersionRemarked(**about_model, ordinal=1, remark={"about": workspace}) for _ in runs],
         ArtifactCreated(**about_model | {"artifact_type": "panel"}, project="p"),
         ArtifactVersionDeleted(**about_model, ordinal=len(runs)),
         first_offset=offset,
@@ -175,7 +177,6 @@ ARGUMENTS: dict[str, list[Any]] = {
     "names_of_kind.kind": ["model"],
     "kinds": [[Kind("parameter"), Kind("other", ["shared"])]],
     "limit": [1000],
-    "member": ["about"],
     "metrics": [["*", "shared"]],
     "cells.metrics": [None],
     "curves.metrics": [["shared", "own/loss", "other/loss"]],
@@ -186,8 +187,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "attributes.counts.names": [["shared"]],
     "names": [series_of("own"), series_of("other"), series_of("own", "other")],
     "piece.names": [Names((names_of(workspace, "run")[0],), ("shared",)) for workspace in SIZES],
-    "number": [1],
-    "offset": [104, 205],
+    "offset": [106, 208],
     "matching.offset": [0],
     "order": [RunOrder()],
     "ordinal": [1],

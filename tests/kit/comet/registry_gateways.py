@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
-from runstream.events.artifacts import ArtifactEvent, ArtifactVersionLogged
+from runstream.events.artifacts import ArtifactEvent, ArtifactVersionLogged, ArtifactVersionRemarked
 from runstream.events.control import decode_event
 from runstream.events.frame import decode_frame
 from runstream.events.positions import Positions
@@ -26,6 +26,7 @@ from runstream_service.lookup import (
     ArtifactOutcome,
     KnownArtifact,
     KnownFile,
+    KnownRemark,
     KnownRun,
     KnownVersion,
     NamedFile,
@@ -122,6 +123,14 @@ class FoldedLookup:
                 files=events[ordinal].files,
             )
             for ordinal in sorted(ordinals)
+        ]
+
+    async def artifact_remarks(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownRemark]:
+        return [
+            KnownRemark(one.event.ordinal, one.event.at_us, one.event.remark)
+            for one in await self.decided()
+            if isinstance(one.event, ArtifactVersionRemarked) and not one.decision.refused
+            if one.event.artifact == artifact_id and one.event.ordinal in ordinals
         ]
 
     async def artifact_outcome(self, key: str, writer: str, seq: int) -> ArtifactOutcome | None:

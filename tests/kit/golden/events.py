@@ -193,6 +193,15 @@ EVENTS: Final[dict[str, AnyEvent]] = {
         aliases_removed=("production",),
         aliases_added=("candidate",),
     ),
+    "artifact_version_remarked.v1": artifacts.ArtifactVersionRemarked(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        artifact_type="model",
+        name="reader",
+        ordinal=3,
+        remark={"metadata": {"größe": [1, math.nan]}, "by": None},
+    ),
     "artifact_version_deleted.v1": artifacts.ArtifactVersionDeleted(
         at_us=AT_US, workspace="research", project="digits", artifact_type="model", name="digit reader", ordinal=3
     ),

@@ -59,3 +59,9 @@ ARTIFACT_STATE: Final = ArtifactState(
     {"1.0.0": 1, "3": 3},
     {"best": 1},
 )
+
+#: Of a build that knew of remarks.
+_REMARKED: Final = replace(_FIRST, remarks=2)
+REMARKED_ARTIFACT_STATE: Final = replace(
+    ARTIFACT_STATE, chars=_REMARKED.chars + _THIRD.chars, versions={1: _REMARKED, 3: _THIRD}
+)

@@ -14,10 +14,11 @@ from runstream.events.artifacts import (
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
 )
 from runstream_model import artifacts
-from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, VERSIONS, ArtifactRows, Source
+from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, REMARKS, VERSIONS, ArtifactRows, Source
 from runstream_model.artifacts import ArtifactState, Decision, fold_artifact, from_json, to_json
 from runstream_processors.store.tables import TABLES, encode_rows
 
@@ -31,6 +32,10 @@ def logged(at_us: int = 2, **fields: Any) -> ArtifactVersionLogged:
 
 def updated(ordinal: int, at_us: int = 3, **fields: Any) -> ArtifactVersionUpdated:
     return ArtifactVersionUpdated(at_us=at_us, **PLACE, ordinal=ordinal, **fields)
+
+
+def remarked(ordinal: int, at_us: int = 9, **remark: Any) -> ArtifactVersionRemarked:
+    return ArtifactVersionRemarked(at_us=at_us, **PLACE, ordinal=ordinal, remark=remark)
 
 
 def after(*events: ArtifactEvent) -> tuple[ArtifactState, Decision]:
@@ -173,6 +178,19 @@ def test_a_state_comes_back_from_its_json_and_an_old_one_gets_defaults() -> None
     assert from_json(least) == ArtifactState("w", None, "t", "n", 1, 2)
 
 
+def test_a_remark_counts_and_changes_nothing_else_of_a_version() -> None:
+    before, _ = after(logged(2))
+    state, decision = after(logged(2), remarked(1, at_us=5, a=1), remarked(1, at_us=6, a=1))
+    assert (decision.refused, decision.ordinal, decision.version) == ("", 1, "1")
+    assert decision.changed == (dataclasses.replace(before.versions[1], remarks=2),)
+    assert state.updated_at_us == before.updated_at_us
+    assert from_json(to_json(state)) == state
+    assert after(logged(2), remarked(2))[1].refused == artifacts.NO_SUCH_VERSION
+    assert fold_artifact(None, remarked(1)).refused == artifacts.NO_SUCH_ARTIFACT
+    full = dataclasses.replace(state, chars=limits.MAX_ARTIFACT_CHARS)
+    assert fold_artifact(full, remarked(1)) == Decision(full, artifacts.ARTIFACT_FULL, 1, "1")
+
+
 def test_rows_fit_their_tables_and_a_refused_event_has_only_an_outcome() -> None:
     rows = ArtifactRows()
     known: dict[str, ArtifactState] = {}
@@ -180,13 +198,16 @@ def test_rows_fit_their_tables_and_a_refused_event_has_only_an_outcome() -> None
         logged(version="1", files=(FILE,)),
         logged(version="1"),
         updated(1, comment="c"),
+        remarked(1, checked=True, loss=float("nan")),
+        remarked(2),
     )
     for offset, event in enumerate(events):
         rows.fold(known, event, Source("ab", offset, 3, offset), lambda table: True)
     taken = rows.take()
     assert {table: len(found) for table, found in taken.items()} == {
-        OUTCOMES: 3,
+        OUTCOMES: 5,
         CONTENTS: 1,
+        REMARKS: 1,
         VERSIONS: 1,
         ARTIFACTS: 1,
     }
@@ -197,6 +218,9 @@ def test_rows_fit_their_tables_and_a_refused_event_has_only_an_outcome() -> None
         (True, ""),
         (False, artifacts.VERSION_TAKEN),
         (True, ""),
+        (True, ""),
+        (False, artifacts.NO_SUCH_VERSION),
     ]
-    assert (taken[VERSIONS][0]["comment"], taken[VERSIONS][0]["offset"]) == ("c", 2)
+    assert [taken[VERSIONS][0][name] for name in ("comment", "remarks", "offset")] == ["c", 1, 3]
+    assert (taken[REMARKS][0]["remark"], taken[REMARKS][0]["seq"]) == ('{"checked":true,"loss":"NaN"}', 3)
     assert not any(rows.take().values())

@@ -7,13 +7,14 @@ import pytest
 
 from runstream.api import Asset, Experiment, Project, RunView, Summary
 from runstream.events import control
-from runstream.events.artifacts import ArtifactVersionLogged
+from runstream.events.artifacts import ArtifactVersionLogged, ArtifactVersionRemarked
 from runstream.events.control import AnyEvent
 from runstream.query.literals import SUMMARIES
 from runstream.query.variables import Metric
 from runstream_infra.cli.columns import row_members
 from runstream_infra.cli.export import points_schema, run_columns, summary_columns
 from runstream_model.artifact_rows import ArtifactRows, Source
+from runstream_model.artifacts import ArtifactState
 from runstream_model.attributes import rows_from_events
 from runstream_model.catalog import fold_experiment, fold_project, row_from_experiment, row_from_project
 from runstream_model.history import rows_of_events
@@ -33,7 +34,10 @@ def rows_of_folds() -> list[tuple[str, dict[str, Any]]]:
     place = {"at_us": 1, "workspace": "w", "project": "p"}
     logged = ArtifactVersionLogged(**place, artifact_type="model", name="net")
     artifact_rows = ArtifactRows()
-    artifact_rows.fold({}, logged, Source(WRITER, 1, 0, 0), lambda _: True)
+    remarked = ArtifactVersionRemarked(**place, artifact_type="model", name="net", ordinal=1, remark={})
+    known: dict[str, ArtifactState] = {}
+    for event in (logged, remarked):
+        artifact_rows.fold(known, event, Source(WRITER, 1, 0, 0), lambda _: True)
     events: list[tuple[int, AnyEvent]] = [
         (1, control.ParametersLogged(at_us=1, values={"lr": 1})),
         (2, control.ParametersDeleted(at_us=1, names=("old",))),

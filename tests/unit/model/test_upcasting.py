@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from runstream.events import control, roles
+from runstream.events.artifacts import ArtifactVersionLogged, ArtifactVersionRemarked
 from runstream.events.control import AssetLogged
 from runstream_model.past import LoggedEvent
 from runstream_model.upcasting import understood
@@ -57,6 +58,33 @@ def test_a_fact_of_the_environment_linked_a_run(section: str, values: dict[str, 
         assert understood(event) is event
     else:
         assert understood(event) == control.RunLinked(at_us=5, workspace="w", project=project)
+
+
+def version(**changes: Any) -> ArtifactVersionLogged:
+    about = {"workspace": "w", "project": None, "artifact_type": "model-remarks", "name": "net"}
+    return ArtifactVersionLogged(**{"at_us": 5, **about, "metadata": {"of": 2, "metadata": {"a": 1}}, **changes})
+
+
+def test_a_version_of_another_artifact_was_a_remark() -> None:
+    assert understood(version()) == ArtifactVersionRemarked(
+        at_us=5, workspace="w", artifact_type="model", name="net", ordinal=2, remark={"metadata": {"a": 1}}
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"artifact_type": "model"},
+        {"project": "p"},
+        {"metadata": {"metadata": {"a": 1}}},
+        {"metadata": {"of": "2"}},
+        {"metadata": {"of": True}},
+        {"metadata": {"of": 0}},
+    ],
+)
+def test_other_versions_were_no_remarks(changes: dict[str, Any]) -> None:
+    event = version(**changes)
+    assert understood(event) is event
 
 
 def test_metadata_gave_a_file_its_location_and_its_model() -> None:

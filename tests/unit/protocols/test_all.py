@@ -21,6 +21,7 @@ KNOWING = (
     "tests/",
     "bench/",
     "README.md",
+    "CONTRIBUTING.md",
     "CHANGELOG.md",
     "sdk/runstream/api/",
     "sdk/runstream/panels/",

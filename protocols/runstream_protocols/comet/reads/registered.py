@@ -15,9 +15,7 @@ from runstream_protocols.comet.conventions import (
     NO_STATUS,
     REGISTERED_FILES,
     REGISTERED_FROM,
-    REMARK_OF,
     registry_model_id,
-    remarks_id,
 )
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
@@ -184,10 +182,9 @@ def _files_of(contents: ContentsRecord | None) -> tuple[File, ...]:
 
 
 async def remarks_on(context: Context, model: Registered, ordinal: int) -> Sequence[Mapping[str, Any]]:
-    """Return what was written later about a version and has no place in it, the oldest first."""
-    remarks = remarks_id(model.workspace, model.name)
-    found = await context.repositories.artifacts.metadata_about(context.scope, remarks, REMARK_OF, ordinal)
-    return [json.loads(metadata) for metadata in found]
+    """Return the remarks on a version, the oldest first."""
+    found = await context.repositories.artifacts.remarks(context.scope, model.artifact, [ordinal])
+    return [json.loads(one.remark) for one in found]
 
 
 async def send_registered(

@@ -16,18 +16,17 @@ from runstream.events.artifacts import (
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
 )
 from runstream.events.control import decode_event
 from runstream.events.moments import moment_of
 from runstream_model.artifacts import ArtifactState, VersionState, fold_artifact
+from runstream_model.upcasting import understood
 from runstream_protocols.comet.conventions import (
     NO_STATUS,
     REMARK_CONFIGURATION,
     REMARK_METADATA,
-    REMARK_OF,
-    REMARKS_TYPE,
-    remarks_id,
 )
 from runstream_protocols.comet.reads.registered import Registered
 from runstream_query.http.context import Context
@@ -53,32 +52,30 @@ class Change:
 async def changes_of(context: Context, model: Registered, ordinal: int) -> list[Change]:
     """Return every change of a version, the oldest first. Its time is that of the one who made it."""
     logged = await context.repositories.events.of_key(context.scope, model.key, About("artifact_"))
-    about = {model.artifact, remarks_id(model.workspace, model.name)}
 
     def made() -> list[Change]:
-        events = (decode_event(one.body) for one in logged)
-        return fold_changes(
-            (one for one in events if isinstance(one, ArtifactEvent) and one.artifact in about), ordinal
-        )
+        events = (understood(decode_event(one.body)) for one in logged)
+        of_model = (one for one in events if isinstance(one, ArtifactEvent) and one.artifact == model.artifact)
+        return fold_changes(of_model, ordinal)
 
     async with context.folding:
         return await asyncio.to_thread(made)
 
 
 def fold_changes(events: Iterable[ArtifactEvent], ordinal: int) -> list[Change]:
-    """Return what the events of a model and of the remarks on it, all of them and in the log's order, changed in one
-    version. Pure."""
+    """Return what the events of a model, all of them and in the log's order, changed in one version. Pure."""
     changes: list[Change] = []
-    states: dict[str, ArtifactState] = {}
+    state: ArtifactState | None = None
     for event in events:
-        before = states.get(event.artifact)
+        before = state
         decision = fold_artifact(before, event)
         if decision.state is None or decision.state is before:
             continue
-        states[event.artifact] = decision.state
+        state = decision.state
         match event:
-            case ArtifactVersionLogged() if event.artifact_type == REMARKS_TYPE:
-                changes += _remarks_on(event, ordinal)
+            case ArtifactVersionRemarked():
+                if decision.ordinal == ordinal:
+                    changes += _of_remark(event)
             case ArtifactVersionLogged() | ArtifactVersionUpdated():
                 if decision.ordinal == ordinal:
                     known = before.versions.get(ordinal) if before is not None else None
@@ -90,13 +87,11 @@ def fold_changes(events: Iterable[ArtifactEvent], ordinal: int) -> list[Change]:
     return changes
 
 
-def _remarks_on(event: ArtifactVersionLogged, ordinal: int) -> list[Change]:
-    if event.metadata.get(REMARK_OF) != ordinal:
-        return []
+def _of_remark(event: ArtifactVersionRemarked) -> list[Change]:
     return [
-        Change(action, moment_of(event.at_us), after={name: event.metadata[name]})
+        Change(action, moment_of(event.at_us), after={name: event.remark[name]})
         for name, action in _REMARKS.items()
-        if name in event.metadata
+        if name in event.remark
     ]
 
 

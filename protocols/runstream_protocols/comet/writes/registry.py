@@ -20,6 +20,7 @@ from runstream.events.artifacts import (
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
 )
 from runstream_protocols.comet.conventions import (
@@ -30,8 +31,6 @@ from runstream_protocols.comet.conventions import (
     REGISTERED_FROM,
     REMARK_CONFIGURATION,
     REMARK_METADATA,
-    REMARK_OF,
-    REMARKS_TYPE,
     registered,
     registry_item_id,
     registry_model_id,
@@ -176,15 +175,9 @@ async def notes(recorder: Recorder, request: web.Request, payload: Payload) -> R
 
 
 async def delete(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
-    """A model with all its versions, and what was written about them."""
+    """Delete a model with all its versions, and what was written about them."""
     model = await _named(recorder, payload, "modelName")
-    where = {"workspace": model.workspace, "name": model.name}
-    with recorder.until_responded(request, payload.content) as stamp:
-        events = [
-            event_of(ArtifactDeleted, at_us=stamp, artifact_type=kind, **where) for kind in (REMARKS_TYPE, MODEL_TYPE)
-        ]
-        await append_and_wait(recorder, events[-1].key, payload.content, stamp, events)
-    return {}
+    return await _record(recorder, request, payload, model, ArtifactDeleted)
 
 
 async def delete_item(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
@@ -245,19 +238,9 @@ async def status_configuration(recorder: Recorder, request: web.Request, payload
 
 
 async def _remark(recorder: Recorder, request: web.Request, payload: Payload, content: dict[str, Any]) -> Response:
-    """Something about a version that has no place in it."""
+    """Record something about a version that none of its fields holds."""
     model, ordinal = await _item(recorder, request.match_info["item"])
-    with recorder.until_responded(request, payload.content) as stamp:
-        logged = event_of(
-            ArtifactVersionLogged,
-            at_us=stamp,
-            workspace=model.workspace,
-            artifact_type=REMARKS_TYPE,
-            name=model.name,
-            metadata={REMARK_OF: ordinal, **content},
-        )
-        await append_and_wait(recorder, logged.key, payload.content, stamp, [logged])
-    return {}
+    return await _record(recorder, request, payload, model, ArtifactVersionRemarked, ordinal=ordinal, remark=content)
 
 
 async def _record(

@@ -6,6 +6,7 @@ was written about the old one meanwhile comes behind: the fold kept it as it was
 of the fold, so that nothing is lost with any number of gateways. Ids, and the history before, are not carried over.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -15,19 +16,20 @@ from runstream.events.artifacts import (
     ArtifactEvent,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
 )
 from runstream.events.control import encode_event
-from runstream_protocols.comet.conventions import MODEL_TYPE, REMARK_OF, REMARKS_TYPE, registry_model_id, remarks_id
+from runstream_protocols.comet.conventions import MODEL_TYPE, registry_model_id
 from runstream_protocols.comet.errors import refused
 from runstream_protocols.comet.writes.outcomes import outcome_of
 from runstream_protocols.kit.outcomes import Appended, append_events, event_of
 from runstream_protocols.kit.recorder import Recorder
-from runstream_service.lookup import ArtifactOutcome, KnownArtifact, KnownVersion, RecordPlace
+from runstream_service.lookup import ArtifactOutcome, KnownArtifact, KnownRemark, KnownVersion, RecordPlace
 
 #: What can be written again before the client gives its request up, after 10 s: some 10 ms a version.
 _MAX_VERSIONS: Final = 500
-#: Versions whose files stand in memory at once: 50 of 250 kB are 12 MB.
+#: Versions whose files, or remarks, stand in memory at once: files of 50, of 250 kB each, are 12 MB.
 _AT_ONCE: Final = 50
 #: What can change of a version.
 _CHANGING: Final = ("comment", "status", "tags", "aliases", "stages")
@@ -72,8 +74,7 @@ class Move:
         if await self._lookup.artifact(self._new_id) is None:
             await self._all_done([await self._record(self._created())])
         await self._carry_versions(await self._lookup.artifact_ordinals(self._old.artifact))
-        old = remarks_id(self._old.workspace, self._old.name)
-        await self._carry_remarks(await self._lookup.artifact_ordinals(old))
+        await self._carry_remarks()
 
     async def carry_rest(self, removed_at: RecordPlace) -> None:
         """The same of what the old one was when it was deleted, at this place; versions that were deleted before
@@ -81,10 +82,9 @@ class Move:
         before = set(self._texts)
         ordinals = await self._lookup.artifact_ordinals(self._old.artifact, removed_at)
         await self._carry_versions(ordinals)
-        old = remarks_id(self._old.workspace, self._old.name)
-        await self._carry_remarks(await self._lookup.artifact_ordinals(old, removed_at))
+        await self._carry_remarks()
         gone = {self._texts[ordinal] for ordinal in before.difference(ordinals)}
-        named = self._named(MODEL_TYPE)
+        named = self._named()
         appended = [
             await self._record(event_of(ArtifactVersionDeleted, at_us=self._stamp, **named, ordinal=one.ordinal))
             async for one in self._versions(self._new_id)
@@ -94,12 +94,9 @@ class Move:
 
     async def delete(self) -> RecordPlace:
         """Delete the old one; where in the log that counts, which is not here if it was written before."""
-        where = {"workspace": self._old.workspace, "name": self._old.name}
-        events = [
-            event_of(ArtifactDeleted, at_us=self._stamp, artifact_type=kind, **where)
-            for kind in (REMARKS_TYPE, MODEL_TYPE)
-        ]
-        (outcome,) = await self._all_done([await self._record(*events)])
+        where = {"workspace": self._old.workspace, "artifact_type": MODEL_TYPE, "name": self._old.name}
+        deleted = event_of(ArtifactDeleted, at_us=self._stamp, **where)
+        (outcome,) = await self._all_done([await self._record(deleted)])
         return outcome.place
 
     async def _carry_versions(self, ordinals: Sequence[int]) -> None:
@@ -112,18 +109,18 @@ class Move:
                 appended.append(await self._record(event))
         await self._all_done(appended)
 
-    async def _carry_remarks(self, ordinals: Sequence[int]) -> None:
-        """Those that are there are the first ones: they are written in their order."""
+    async def _carry_remarks(self) -> None:
+        """Write the remarks on all versions that were carried. Those that are there are the first ones on each: they
+        are written in their order."""
         new_ordinals = {one.version: one.ordinal async for one in self._versions(self._new_id)}
-        new, old = (remarks_id(self._old.workspace, name) for name in (self._name, self._old.name))
+        written = Counter([one.ordinal async for one in self._remarks(self._new_id, sorted(new_ordinals.values()))])
         appended: list[Appended] = []
-        skipped = len(await self._lookup.artifact_ordinals(new))
-        async for remark in self._versions(old, ordinals):
-            ordinal = new_ordinals.get(self._texts.get(remark.metadata.get(REMARK_OF, 0), ""))
+        async for remark in self._remarks(self._old.artifact, sorted(self._texts)):
+            ordinal = new_ordinals.get(self._texts[remark.ordinal])
             if ordinal is None:
                 continue
-            skipped -= 1
-            if skipped < 0:
+            written[ordinal] -= 1
+            if written[ordinal] < 0:
                 appended.append(await self._record(self._remark(remark, ordinal)))
         await self._all_done(appended)
 
@@ -133,31 +130,35 @@ class Move:
             for one in await self._lookup.artifact_versions(artifact, numbers[begin : begin + _AT_ONCE]):
                 yield one
 
-    def _named(self, kind: str) -> dict[str, str]:
-        return {"workspace": self._old.workspace, "artifact_type": kind, "name": self._name}
+    async def _remarks(self, artifact: str, ordinals: Sequence[int]) -> AsyncIterator[KnownRemark]:
+        for begin in range(0, len(ordinals), _AT_ONCE):
+            for one in await self._lookup.artifact_remarks(artifact, ordinals[begin : begin + _AT_ONCE]):
+                yield one
+
+    def _named(self) -> dict[str, str]:
+        return {"workspace": self._old.workspace, "artifact_type": MODEL_TYPE, "name": self._name}
 
     def _created(self) -> ArtifactEvent:
         old = self._old
         return event_of(
             ArtifactCreated,
             at_us=old.created_at_us,
-            **self._named(MODEL_TYPE),
+            **self._named(),
             description=old.description,
             notes=old.notes,
             tags=old.tags,
             public=old.public,
         )
 
-    def _remark(self, remark: KnownVersion, ordinal: int) -> ArtifactEvent:
-        metadata = {**remark.metadata, REMARK_OF: ordinal}
-        named = self._named(REMARKS_TYPE)
+    def _remark(self, remark: KnownRemark, ordinal: int) -> ArtifactEvent:
+        named = self._named()
         return event_of(
-            ArtifactVersionLogged, at_us=remark.created_at_us, **named, version=remark.version, metadata=metadata
+            ArtifactVersionRemarked, at_us=remark.at_us, **named, ordinal=ordinal, remark=dict(remark.remark)
         )
 
     def _version(self, one: KnownVersion, there: KnownVersion | None) -> ArtifactEvent | None:
         """Return what is to be written so that the version is there as it is; None if it is."""
-        named = self._named(MODEL_TYPE)
+        named = self._named()
         changing: dict[str, Any] = {field: getattr(one, field) for field in _CHANGING}
         if there is None:
             return event_of(

@@ -23,6 +23,7 @@ from runstream.api.views.artifacts import (
     ArtifactFile,
     ArtifactPath,
     ArtifactReader,
+    ArtifactRemark,
     ArtifactVersion,
     VersionOptions,
 )
@@ -34,6 +35,7 @@ from runstream.events.artifacts import (
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
     artifact_id,
 )
@@ -233,6 +235,19 @@ class ArtifactsApi:
         }
         self._append_and_wait(event_of(ArtifactVersionUpdated, {**version.path, "ordinal": version.ordinal, **changes}))
         return self._version(version.path, version.ordinal)
+
+    def remark(self, version: ArtifactVersion, remark: Mapping[str, Logged]) -> None:
+        """Write something about a version that none of its fields holds, behind what was written before. Raises
+        NotFound."""
+        self._append_and_wait(
+            event_of(ArtifactVersionRemarked, {**version.path, "ordinal": version.ordinal, "remark": dict(remark)})
+        )
+
+    def remarks(self, version: ArtifactVersion, *, limit: int | None = None) -> Table[ArtifactRemark]:
+        """Read what was written about a version, the oldest first, at most `limit` (None is all). Raises NotFound."""
+        path = f"{_path(version.artifact)}/versions/{version.ordinal}/remarks"
+        rows, more = self._rows(path, "remarks", {}, limit)
+        return Table([ArtifactRemark.of(row) for row in rows], more)
 
     def delete_version(self, version: ArtifactVersion) -> None:
         """Delete a version. Its number is never given again. Raises NotFound."""

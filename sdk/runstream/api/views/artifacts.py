@@ -100,6 +100,19 @@ class ArtifactContents:
     files: tuple[ArtifactFile, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ArtifactRemark:
+    """Something that was written about a version later: a JSON object, with NaN and infinities as in metadata."""
+
+    at: datetime
+    remark: Mapping[str, Logged]
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a row of a response."""
+        return cls(**members_of(cls, row))
+
+
 @dataclass(frozen=True)
 class ArtifactVersion:
     """A version of an artifact, which the first fields name. `ordinal` is its number, given once and never again;
@@ -123,6 +136,8 @@ class ArtifactVersion:
     size_bytes: int
     created_at: datetime
     updated_at: datetime
+    #: How many remarks there are on it: `API.artifacts.remarks` reads them.
+    remarks: int = 0
 
     @classmethod
     def of(cls, api: ArtifactReader, path: ArtifactPath, row: Row) -> Self:

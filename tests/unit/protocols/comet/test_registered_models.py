@@ -18,10 +18,11 @@ from runstream.events.artifacts import (
     ArtifactEvent,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
 )
 from runstream_ingest.assets.local import LocalAssets
-from runstream_protocols.comet.conventions import REMARK_CONFIGURATION, REMARK_METADATA, REMARK_OF, REMARKS_TYPE
+from runstream_protocols.comet.conventions import REMARK_CONFIGURATION, REMARK_METADATA
 from runstream_protocols.comet.reads.registered import numbers_of, rank
 from runstream_protocols.comet.reads.registry_history import fold_changes
 from runstream_protocols.kit.archives import stream_zip
@@ -105,16 +106,16 @@ def test_only_what_changed_is_a_change() -> None:
 
 
 def test_other_versions_and_remarks_on_them_are_passed_over() -> None:
-    remark = {**NAMED, "artifact_type": REMARKS_TYPE}
     found = changes(
         ArtifactCreated(**NAMED),
         ArtifactVersionLogged(**NAMED, version="1.0.0"),
         ArtifactVersionLogged(**NAMED, version="1.0.0", status="refused, for its version is taken"),
         ArtifactVersionLogged(**NAMED, status="x"),
         ArtifactVersionUpdated(**NAMED, ordinal=2, status="y"),
-        ArtifactVersionLogged(**remark, metadata={REMARK_OF: 2, REMARK_METADATA: {"n": 1}}),
-        ArtifactVersionLogged(**remark, metadata={REMARK_OF: 1, REMARK_METADATA: {"n": 2}}),
-        ArtifactVersionLogged(**remark, metadata={REMARK_OF: 1, REMARK_CONFIGURATION: {"status": "x"}}),
+        ArtifactVersionRemarked(**NAMED, ordinal=2, remark={REMARK_METADATA: {"n": 1}}),
+        ArtifactVersionRemarked(**NAMED, ordinal=1, remark={REMARK_METADATA: {"n": 2}}),
+        ArtifactVersionRemarked(**NAMED, ordinal=1, remark={REMARK_CONFIGURATION: {"status": "x"}, "other": 1}),
+        ArtifactVersionRemarked(**NAMED, ordinal=3, remark={REMARK_METADATA: {"of": "none"}}),
         ArtifactVersionDeleted(**NAMED, ordinal=2),
     )
     assert found == [

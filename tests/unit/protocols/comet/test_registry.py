@@ -10,7 +10,7 @@ import pytest
 from kit.comet.registry_gateways import CREATE, FILES, NAME, WORKSPACE, Gateways, running_gateways
 from runstream.events import limits
 from runstream_model import artifacts as fold
-from runstream_protocols.comet.conventions import REMARKS_TYPE, registered, registry_model_id
+from runstream_protocols.comet.conventions import REMARK_METADATA, registered, registry_model_id
 from runstream_protocols.comet.writes.outcomes import REFUSALS
 from runstream_service.lookup import (
     KnownFile,
@@ -92,10 +92,10 @@ async def test_remarks_do_not_outlive_their_model(gateways: Gateways) -> None:
     said = {"metadata": [{"key": "acc", "value": 0.5}]}
     assert (await gateways.ask(1, f"/item/{answer['registryModelItemId']}/metadata", said))[0] == 200
     assert (await gateways.ask(1, "/delete", workspaceName=WORKSPACE, modelName=NAME))[0] == 200
-    decided = await gateways.lookup.decided()
-    remarks = [one.decision.state for one in decided if one.event.artifact_type == REMARKS_TYPE]
-    assert remarks[-1] is not None
-    assert remarks[-1].deleted
+    assert (await gateways.ask(0, "/item/create", CREATE))[0] == 200
+    assert [one.remarks for one in (await gateways.versions()).values()] == [0]
+    (remark,) = await gateways.lookup.artifact_remarks(answer["registryModelId"], [1, 2])
+    assert (remark.ordinal, remark.remark) == (1, {REMARK_METADATA: {"acc": 0.5}})
 
 
 @pytest.mark.parametrize(

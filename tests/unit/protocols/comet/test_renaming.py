@@ -8,7 +8,7 @@ import pytest
 
 from kit.comet.registry_gateways import CREATE, NAME, WORKSPACE, Decided, Gateways, running_gateways
 from runstream_model import artifacts as fold
-from runstream_protocols.comet.conventions import registry_model_id, remarks_id
+from runstream_protocols.comet.conventions import registry_model_id
 from runstream_protocols.comet.writes.renaming import Move
 from runstream_service.log import LogUnavailable
 from runstream_service.lookup import RecordPlace
@@ -35,9 +35,9 @@ async def three_versions(gateways: Gateways) -> list[str]:
 
 
 async def remarks_on(gateways: Gateways, name: str) -> list[dict[str, Any]]:
-    held = remarks_id(WORKSPACE, name)
-    found = await gateways.lookup.artifact_versions(held, await gateways.lookup.artifact_ordinals(held))
-    return [dict(one.metadata) for one in found]
+    model = registry_model_id(WORKSPACE, name)
+    found = await gateways.lookup.artifact_remarks(model, await gateways.lookup.artifact_ordinals(model))
+    return [{"of": one.ordinal, **one.remark} for one in found]
 
 
 def as_told(versions: dict[int, fold.VersionState]) -> list[tuple[Any, ...]]:
