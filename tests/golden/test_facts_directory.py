@@ -4,12 +4,16 @@ import asyncio
 import json
 import tarfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
 from kit.golden.facts_directory import HERE, Client, Read, running_server
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.migrate import migrate
+from runstream_processors.store.profiles import EMBEDDED
 
 READS: list[Read] = json.loads((HERE / "reads.json").read_text())
 
@@ -112,6 +116,29 @@ async def test_native_reads_tell_what_was_remarked_on_each_version(client: Clien
     ]
     assert remarks[2][-1] == {"metadata": {"after": "the rename"}}
     assert counted == {ordinal: len(found) for ordinal, found in remarks.items()} == {1: 4, 2: 5}
+
+
+async def test_files_of_the_old_generation_have_their_facts_as_soon_as_its_tables_have_the_columns(
+    tmp_path: Path,
+) -> None:
+    with tarfile.open(HERE / "data.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    store = await ChdbStore.open(tmp_path / "data" / "store")
+    try:
+        await migrate(store, profile=EMBEDDED)
+        rows = await store.query("SELECT name, role, location, model FROM assets WHERE role || location || model != ''")
+    finally:
+        await store.close()
+    assert sorted(tuple(row.values()) for row in rows.to_pylist()) == [
+        ("comet/code.txt", "code", "", ""),
+        ("comet/git_patch.zip", "patch", "", ""),
+        ("comet/graph.txt", "graph", "", ""),
+        *[("comet/html.html", "page", "", "")] * 3,
+        ("far/far.bin", "", "gs://bucket/far.bin", "far"),
+        ("net/layers/sizes.txt", "", "", "net"),
+        ("net/weights.bin", "", "", "net"),
+        ("train.csv", "", "s3://bucket/train.csv", ""),
+    ]
 
 
 def test_the_directory_has_what_it_was_written_for() -> None:
