@@ -1,4 +1,4 @@
-"""Facts that earlier builds kept in names and metadata, understood as the events that say them today.
+"""Facts that earlier builds kept in names and metadata, understood as the events that record them today.
 
 The log keeps such an event as it came, and so does the table `events`; whatever folds events folds what `understood`
 returns. Nothing else knows the old forms but the migrations that added the columns of these facts.
@@ -18,7 +18,7 @@ _ROLES: Final = {"comet-code": roles.CODE, "comet-graph": roles.GRAPH, "comet-gi
 _PIECE: Final = "comet-html-"
 #: Members of a file's metadata, by the field that they have become.
 _MEMBERS: Final = {"location": "@link", "model": "@model"}
-#: What a fact about a run, alone in this section of its environment, was called that said: it is linked to a project.
+#: A link was a fact of the run's environment, alone in an event of this section, named _LINK and WORKSPACE/PROJECT.
 _SECTION: Final = "comet"
 _LINK: Final = "links."
 #: The type of the artifact, of the same name as a registered model, whose versions were the remarks on those of the
@@ -29,7 +29,7 @@ _REMARKED: Final = "model"
 
 
 def understood(event: AnyEvent) -> AnyEvent:
-    """Return the event as today's builds write the same fact; the event itself, if it is none of the old forms. Pure,
+    """Return the event that records the same fact today; the event itself, if it has none of the old forms. Pure,
     and defined for every event."""
     if isinstance(event, AssetLogged):
         return _asset(event)
@@ -52,7 +52,7 @@ def _asset(event: AssetLogged) -> AssetLogged:
 
 
 def _link(event: EnvironmentCaptured) -> RunLinked | None:
-    """Return the link that the event says; None if it says none."""
+    """Return the link that the event recorded; None if it recorded none."""
     if event.section != _SECTION or len(event.values) != 1:
         return None
     ((name, value),) = event.values.items()
@@ -68,7 +68,7 @@ def _link(event: EnvironmentCaptured) -> RunLinked | None:
 
 
 def _remark(event: ArtifactVersionLogged) -> ArtifactVersionRemarked | None:
-    """Return the remark that the event says; None if it says none."""
+    """Return the remark that the event recorded; None if it recorded none."""
     if event.artifact_type != _REMARKS or event.project is not None or type(event.metadata.get(_ABOUT)) is not int:
         return None
     remark = {name: value for name, value in event.metadata.items() if name != _ABOUT}

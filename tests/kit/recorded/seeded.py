@@ -16,6 +16,7 @@ from runstream.events.artifacts import (
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
+    ArtifactVersionRemarked,
     ArtifactVersionUpdated,
 )
 from runstream.events.control import (
@@ -26,7 +27,9 @@ from runstream.events.control import (
     ParametersLogged,
     ProjectUpdated,
     RunFinished,
+    RunLinked,
     RunStarted,
+    RunUnlinked,
     TagsAdded,
     encode_event,
 )
@@ -153,14 +156,22 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
         match source.randrange(10):
             case 0:
                 parameter = ParametersLogged(at_us=3, values={f"p{source.randrange(5)}": source.random()})
-                writing.events(into, parameter, TagsAdded(at_us=3, tags=(f"tag-{source.random()}",)))
+                tags = TagsAdded(at_us=3, tags=(f"tag-{source.random()}",))
+                link = (RunLinked, RunLinked, RunUnlinked)[len(into.records) % 3]
+                writing.events(into, parameter, tags, link(at_us=3, workspace="w", project=f"p{len(into.records) % 4}"))
             case 1:
                 writing.events(into, OutputAppended(at_us=4, stream="stdout", text=f"line {source.random()}\n"))
             case 2:
                 digest = f"{source.getrandbits(256):064x}"
                 context = (None, "train", "validate")[int(digest, 16) % 3]
                 asset = AssetLogged(
-                    at_us=5, asset_id=digest[:8], name="a.bin", sha256=digest, size_bytes=3, context=context
+                    at_us=5,
+                    asset_id=digest[:8],
+                    name="a.bin",
+                    sha256=digest,
+                    size_bytes=3,
+                    context=context,
+                    role=context,
                 )
                 writing.events(into, OthersLogged(at_us=5, values={"note": "x"}), asset)
                 catalog.events(
@@ -182,7 +193,7 @@ def artifact_event(source: random.Random, project: str | None, name: str) -> Art
     place = {"at_us": 8, "workspace": "w", "project": project, "artifact_type": "thing", "name": name}
     labels = tuple(source.sample(("best", "production", "old"), source.randrange(3)))
     ordinal = source.randrange(1, 8)
-    match source.randrange(8):
+    match source.randrange(9):
         case 0:
             return ArtifactCreated(**place, description=f"{source.random()}", tags=labels)
         case 1:
@@ -193,6 +204,8 @@ def artifact_event(source: random.Random, project: str | None, name: str) -> Art
             return ArtifactVersionUpdated(**place, ordinal=ordinal, aliases_added=labels, comment=f"{source.random()}")
         case 4:
             return ArtifactVersionDeleted(**place, ordinal=ordinal)
+        case 5:
+            return ArtifactVersionRemarked(**place, ordinal=ordinal, remark={"x": source.random()})
         case _:
             version = source.choice((None, None, f"{source.randrange(9)}"))
             file = ArtifactFile(name="a.bin", sha256=f"{source.getrandbits(256):064x}", size_bytes=3)
