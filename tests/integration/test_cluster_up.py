@@ -22,6 +22,7 @@ import pytest
 import runstream
 from kit.cluster.processes import CLI, Cluster, end, status_of, wait_for
 from kit.comet.forgetful import ForgetfulProxy
+from kit.comet.processes import HERE, client_environment
 from kit.servers.real_kafka import need_kafka
 from runstream.api import API, Change, VersionTaken
 
@@ -177,20 +178,14 @@ def test_comets_live_client_logs_once_through_gateways_that_take_turns(trained: 
     )
     if made.returncode:
         pytest.skip(f"Comet's client is not here and cannot be installed: {made.stderr[-300:]}")
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "NO_PROXY": "*",
-        "COMET_API_KEY": KEY,
-        "COMET_ERROR_TRACKING_ENABLE": "false",
-        "COMET_HTTP_SESSION_RETRY_BACKOFF_FACTOR": "0",
-        "COMET_GET_OR_ADD_EXPERIMENT_RETRY_BACKOFF_FACTOR": "0",
-    }
     with ForgetfulProxy(trained.url) as proxy:
-        environment["COMET_URL_OVERRIDE"] = f"{proxy.address}/clientlib/"
-        script = ROOT / "tests" / "clients" / "comet" / "live.py"
+        environment = client_environment(tmp_path, proxy.address) | {
+            "COMET_API_KEY": KEY,
+            "COMET_HTTP_SESSION_RETRY_BACKOFF_FACTOR": "0",
+            "COMET_GET_OR_ADD_EXPERIMENT_RETRY_BACKOFF_FACTOR": "0",
+        }
         subprocess.run(
-            [made.stdout.strip(), str(script), "unlucky", str(tmp_path / "results.json")],
+            [made.stdout.strip(), str(HERE / "live.py"), "unlucky", str(tmp_path / "results.json")],
             check=True,
             capture_output=True,
             timeout=150,

@@ -119,7 +119,7 @@ async def test_a_worker_tells_of_its_own_partitions_whose_place_it_knows() -> No
     assert value("runstream_lag_seconds", {"partition": "1"}) > 0  # type: ignore[operator]
 
 
-async def test_every_cause_of_quarantine_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_cause_of_quarantine_is_counted_from_zero() -> None:
     following = await followed(Positions(), {})
     counted = counts(quarantined={"fold_error": 2, "of_tomorrow": 1})
     registry = shown(WorkerMetrics(SimpleNamespace(workers={0: worker()}, counts=counted), following))  # type: ignore[arg-type]
