@@ -87,7 +87,7 @@ class FramesHandler:
             # A thread for the few that take long, or what others send waits meanwhile.
             takes_long = self._takes_long(body)
             sent = await asyncio.to_thread(self._checked, body) if takes_long else self._checked(body)
-            await self._rights.check_frames(principal, sent)
+            await self._rights.check_frames(principal, (frame for frames in sent.values() for frame in frames))
             async with self._writers.held(sent) as writers:
                 answer = await self._take_in(sent, writers)
             receipt = receipt_of(frame.data for frames in sent.values() for frame in frames)

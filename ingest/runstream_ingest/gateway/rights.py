@@ -1,9 +1,11 @@
 """Whether a principal may write to the workspaces that its frames and commands are about.
 
-A run is in the workspace where the read models have it, else in the one that its RunStarted names. That is found out
-once for each principal and run, and remembered; for a principal that may write everywhere nothing is looked at. Until
-the read models have a run, its start is believed: who names a workspace of its own for a run that another principal has
-just begun elsewhere can write to it.
+A run is in the workspace where the read models have it, else in the one that its RunStarted names. For what is logged
+that is found out once for each principal and run, and remembered; for what is edited, each time; for a principal that
+may write everywhere nothing is looked at. Until the read models have a run, its start is believed: who names a
+workspace of its own for a run that another principal has just begun elsewhere can write to it.
+
+The protocols of foreign clients write by the same frames, and ask here before each append.
 """
 
 import asyncio
@@ -42,21 +44,29 @@ class WriterRights:
         self._limit = remembered
         self._allowed: OrderedDict[tuple[Principal, str], None] = OrderedDict()
 
-    async def check_frames(self, principal: Principal, sent: Mapping[str, list[Sent]]) -> None:
-        """Raises Problem (403) if the principal may not log to a run of the frames, or to where it moves or links one,
-        (503) if that cannot be told yet, (422) if the events of a frame cannot be read."""
-        if principal.scope(Action.LOG).workspaces is EVERY_WORKSPACE:
+    async def check_frames(self, principal: Principal, sent: Iterable[Sent], action: Action = Action.LOG) -> None:
+        """Raises Problem (403) if the principal may not do the action to what the frames are about, or to where they
+        move or link a run, (503) if that cannot be told yet, (422) if the events of a frame cannot be read."""
+        if principal.scope(action).workspaces is EVERY_WORKSPACE:
             return
-        frames = [frame for frames in sent.values() for frame in frames]
+        frames = list(sent)
         naming = await asyncio.to_thread(_naming_events, frames)
-        for run in dict.fromkeys(frame.header.key for frame in frames):
-            events = naming.get(run, ())
-            if (principal, run) not in self._allowed:
-                _require(principal, Action.LOG, await self._workspace(run, events))
-                self._remember(principal, run)
+        for key in dict.fromkeys(frame.header.key for frame in frames):
+            events = naming.get(key, ())
+            await self.check_key(principal, action, key, events)
             for event in events:
                 if isinstance(event, _REACHING):
-                    _require(principal, Action.LOG, event.workspace)
+                    _require(principal, action, event.workspace)
+
+    async def check_key(self, principal: Principal, action: Action, key: str, events: Iterable[AnyEvent] = ()) -> None:
+        """The same of a run, a project or an artifact, by its key. events: what is about to be written under it."""
+        if principal.scope(action).workspaces is EVERY_WORKSPACE:
+            return
+        if action is Action.LOG and (principal, key) in self._allowed:
+            return
+        _require(principal, action, await self._workspace(key, events))
+        if action is Action.LOG:
+            self._remember(principal, key)
 
     async def check_commands(self, principal: Principal, commands: Iterable[tuple[str, AnyEvent]]) -> None:
         """Raises Problem (403) if the principal may not edit what a command is about, (503) if that cannot be told

@@ -43,6 +43,7 @@ class Gateway:
 
     appender: Appender
     pressure: Pressure
+    rights: WriterRights
     metrics: GatewayMetrics
     settings: GatewaySettings
 
@@ -141,7 +142,7 @@ def add_gateway(
         metrics,
     )
     add_routes(app, ROUTES, lambda route: _counted(route, handlers))
-    return Gateway(appender, pressure, metrics, settings)
+    return Gateway(appender, pressure, rights, metrics, settings)
 
 
 def _counted(route: Route, handlers: _Handlers) -> Handler:

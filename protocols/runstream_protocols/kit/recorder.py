@@ -1,4 +1,5 @@
-"""Appending what foreign clients write, each statement once, and waiting until it can be read."""
+"""Appending what foreign clients write, each statement once and only where its principal may, and waiting until it can
+be read."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -12,12 +13,16 @@ from aiohttp import web
 from runstream.clock import SYSTEM_CLOCK
 from runstream.events import limits
 from runstream.events.control import AnyEvent, encode_event
+from runstream.events.frame import read_header
 from runstream.events.positions import Positions
 from runstream_ingest.gateway.append import Appender
+from runstream_ingest.gateway.frames import Sent
 from runstream_ingest.gateway.pressure import Pressure
+from runstream_ingest.gateway.rights import WriterRights
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.statements import Statement, encoded_frames
 from runstream_protocols.kit.uploads import Uploads
+from runstream_service.access import Action, principal_of
 from runstream_service.lookup import Lookup
 from runstream_service.problems import Problem
 from runstream_service.store import StoreError
@@ -31,13 +36,16 @@ _UNSETTLED: Final = 10_000
 _REPEATED_WITHIN_US: Final = 60_000_000
 
 
-#: What the current request appended, and is to be visible when its response is sent.
-_PENDING: ContextVar["_Pending | None"] = ContextVar("pending", default=None)
+#: The request that is handled. Nothing is appended without one: nobody would know what its principal may write.
+_PENDING: ContextVar["_Pending"] = ContextVar("pending")
 
 
 @dataclass(slots=True)
 class _Pending:
+    """A request, what it does, and what it appended that is to be visible when its response is sent."""
+
     request: web.Request
+    action: Action
     positions: Positions = field(default_factory=Positions)
 
 
@@ -48,6 +56,7 @@ class Recorder:
         self,
         appender: Appender,
         pressure: Pressure,
+        rights: WriterRights,
         lookup: Lookup,
         uploads: Uploads,
         visible_timeout_s: float,
@@ -59,6 +68,7 @@ class Recorder:
         self.now_us = now_us
         self._appender = appender
         self._pressure = pressure
+        self._rights = rights
         self._visible_timeout_s = visible_timeout_s
         self._is_only = is_only
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -115,7 +125,10 @@ class Recorder:
     async def append(self, statement: Statement, frames: Sequence[bytes], *, wait: bool = True) -> Positions:
         """Append the frames of a statement. Returns their positions when they are durable. If `wait`, the request has
         its response when they are visible: not here, because it holds its body until its handler returns. Raises
-        LogUnavailable."""
+        LogUnavailable, and Problem where the request's principal may not write to what the statement is about."""
+        pending = _PENDING.get()
+        sent = (Sent(number, read_header(frame), memoryview(frame)) for number, frame in enumerate(frames))
+        await self._rights.check_frames(principal_of(pending.request), sent, pending.action)
         try:
             positions = await self._appender.append([(statement.key.encode(), frame) for frame in frames])
         except BaseException:
@@ -123,15 +136,20 @@ class Recorder:
                 self._keep(statement.content, statement.at_us)
             raise
         self._last = self._last.merged(positions)
-        pending = _PENDING.get()
-        if wait and pending is not None:
+        if wait:
             pending.positions = pending.positions.merged(positions)
         return positions
 
+    async def require(self, key: str) -> None:
+        """Refuse a request whose principal may not write to this run, project or artifact, before anything of it is
+        taken. Raises Problem."""
+        pending = _PENDING.get()
+        await self._rights.check_key(principal_of(pending.request), pending.action, key)
+
     @contextmanager
-    def responding(self, request: web.Request) -> Iterator[None]:
-        """For the block, appends count as those of this request."""
-        token = _PENDING.set(_Pending(request))
+    def responding(self, request: web.Request, action: Action) -> Iterator[None]:
+        """For the block, appends count as those of this request, which does `action`."""
+        token = _PENDING.set(_Pending(request, action))
         try:
             yield
         finally:
@@ -139,15 +157,11 @@ class Recorder:
 
     async def wait_until_visible(self) -> None:
         """Wait until what the request appended is visible, or the wait is over."""
-        pending = _PENDING.get()
-        if pending is not None:
-            await self.visible(pending.positions)
+        await self.visible(_PENDING.get().positions)
 
     async def visible(self, positions: Positions) -> bool:
         """Return whether the positions can be read, when the wait is over; only so many requests wait at once."""
-        pending = _PENDING.get()
-        request = None if pending is None else pending.request
-        return await self._pressure.visible(request, positions, self._visible_timeout_s)
+        return await self._pressure.visible(_PENDING.get().request, positions, self._visible_timeout_s)
 
     async def can_be_found(self, positions: Positions) -> bool:
         """Return whether requests about a run that began there find it, when the wait is over: this gateway remembers

@@ -63,10 +63,10 @@ def started(workspace: str) -> RunStarted:
     return RunStarted(at_us=1, workspace=workspace, project="p")
 
 
-def frames(run: str, *events: AnyEvent) -> Mapping[str, list[Sent]]:
+def frames(run: str, *events: AnyEvent) -> list[Sent]:
     numbered = [(seq, encode_event(event)) for seq, event in enumerate(events)]
     body = encode_frame(WRITER, run, 0, max(1, len(events)), encode_events(numbered) if events else b"")
-    return frames_by_writer(memoryview(body), 10)
+    return frames_by_writer(memoryview(body), 10)[WRITER]
 
 
 NOTES = RunNotesSet(at_us=2, notes="x")
@@ -137,7 +137,7 @@ async def test_a_move_is_refused_however_well_the_run_is_known() -> None:
 async def test_events_that_cannot_be_read_are_refused() -> None:
     body = encode_frame(WRITER, "r", 0, 1, b'[[0, {"type": "run_moved.v1"')
     with pytest.raises(Problem, match="cannot be read") as caught:
-        await rights(Runs(r="a")).check_frames(OF_A, frames_by_writer(memoryview(body), 10))
+        await rights(Runs(r="a")).check_frames(OF_A, frames_by_writer(memoryview(body), 10)[WRITER])
     assert caught.value.status == 422
 
 

@@ -61,6 +61,8 @@ async def add_run(recorder: Recorder, request: web.Request, payload: Payload) ->
     project = place("project", payload.optional("projectName") or DEFAULT_PROJECT)
     writer = attempt_writer(key, f"add {payload.fields.get('local_timestamp')}")
     known = await recorder.lookup.run(key)
+    if known is not None:
+        await recorder.require(key)
     again = known is not None and writer in known.writers
     if known is not None and not again and not payload.flag("getOrCreateEnabled"):
         detail = f"there is an experiment with the key {key} in {known.workspace}/{known.project} already"
@@ -86,6 +88,7 @@ async def get_run(recorder: Recorder, request: web.Request, payload: Payload) ->
     known = await recorder.lookup.run(key)
     if known is None or known.deleted:
         raise no_experiment(key)
+    await recorder.require(key)
     writer = attempt_writer(key, f"get {payload.fields.get('local_timestamp')}")
     started = RunStarted(
         at_us=_time_of(payload, recorder),

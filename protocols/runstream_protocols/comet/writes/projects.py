@@ -17,6 +17,7 @@ async def create(recorder: Recorder, request: web.Request, payload: Payload) -> 
     """A project, which is refused if there is one of that name."""
     workspace = place("workspace", payload.optional("workspaceName") or DEFAULT_WORKSPACE)
     project = place("project", payload.text("projectName"))
+    await recorder.require(project_key(workspace, project))
     if await recorder.lookup.project_exists(workspace, project):
         raise refused(f"there is a project {workspace}/{project} already: give another name")
     created = ProjectCreated(
@@ -99,9 +100,11 @@ async def _meant(recorder: Recorder, payload: Payload) -> tuple[str, str]:
         found = await recorder.lookup.project_of(project_id_)
         if found is None:
             raise refused(f"there is no project with the id {project_id_}", status=404)
+        await recorder.require(project_key(*found))
         return found
     workspace = place("workspace", payload.optional("workspaceName") or DEFAULT_WORKSPACE)
     project = place("project", payload.text("projectName"))
+    await recorder.require(project_key(workspace, project))
     if not await recorder.lookup.project_exists(workspace, project):
         raise refused(f"there is no project {workspace}/{project}: look it up with get_projects", status=404)
     return workspace, project

@@ -96,6 +96,7 @@ async def _register(
     known = await recorder.lookup.run(run)
     if known is None or known.deleted:
         raise no_experiment(run)
+    await recorder.require(run)
     name = place("name of a registered model", payload.optional("registryModelName") or model)
     version = payload.optional("version") or _FIRST_VERSION
     if not _VERSION.fullmatch(version):
@@ -277,6 +278,7 @@ async def _model(recorder: Recorder, model_id: str) -> KnownArtifact:
     found = await recorder.lookup.artifact(model_id)
     if found is None or found.artifact_type != MODEL_TYPE or found.project is not None:
         raise refused(f"no registered model has the id {model_id[:80]!r}: look it up by its name", status=404)
+    await recorder.require(f"{found.workspace}/{found.name}")
     return found
 
 
@@ -286,6 +288,7 @@ async def _named(recorder: Recorder, payload: Payload, member: str) -> KnownArti
     if found is None:
         detail = f"there is no registered model {name[:140]!r} in {workspace[:140]}: see get_registry_model_names"
         raise refused(detail, status=404)
+    await recorder.require(f"{found.workspace}/{found.name}")
     return found
 
 

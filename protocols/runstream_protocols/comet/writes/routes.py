@@ -74,7 +74,7 @@ def _below(
     """
     request = None if method == "GET" or multipart else CometPayload
     media = _MULTIPART if multipart else ()
-    handler = _responding(handle, multipart, small)
+    handler = _responding(handle, action, multipart, small)
     return tuple(
         Route(method, f"{root}/{path}", action, summary, handler, request, CometWritten, request_media=media)
         for root in roots
@@ -105,13 +105,13 @@ def _edit(path: str, summary: str, handle: CometHandler, method: str = "POST") -
     return _below(ROOTS, f"write/{path}", summary, handle, method, action=Action.EDIT, small=small)
 
 
-def _responding(handle: CometHandler, multipart: bool, small: bool) -> Handler:
+def _responding(handle: CometHandler, action: Action, multipart: bool, small: bool) -> Handler:
     """Return the handler of a route: it reads the request, has it handled, and waits until what was appended is
     visible, as long as the recorder waits."""
 
     @functools.wraps(handle)
     async def respond(side: _Side, call: Call[None]) -> web.Response:
-        with side.recorder.responding(call.request):
+        with side.recorder.responding(call.request, action):
             payload = await _handled(handle, side, call.request, multipart, small)
             # Nothing of the body is held any more.
             await side.recorder.wait_until_visible()
@@ -228,6 +228,7 @@ def add_comet_writes(
     recorder = Recorder(
         gateway.appender,
         gateway.pressure,
+        gateway.rights,
         lookup,
         Uploads(assets, gateway.pressure, settings),
         timeout_s,

@@ -181,6 +181,8 @@ async def delete_parameters(recorder: Recorder, request: web.Request, payload: P
         by_key.setdefault(key_of(one), []).append(parameter_name(one.loose_text("parameterName")))
     if len(by_key) > _MAX_KEYS:
         raise refused(f"{len(by_key)} experiments are named, at most {_MAX_KEYS} can be at once", status=413)
+    for key in by_key:
+        await recorder.require(key)
     for key, names in by_key.items():
         portions = [tuple(names[at : at + _NAMES]) for at in range(0, len(names), _NAMES)]
         await recorder.record(
@@ -329,6 +331,7 @@ async def move(recorder: Recorder, request: web.Request, payload: Payload) -> Re
     """Experiments into another project, which needs not be there; or links to them, and they stay where they are."""
     workspace = place("workspace", payload.optional("targetWorkspaceName") or DEFAULT_WORKSPACE)
     project = place("project", payload.text("targetProjectName"))
+    await recorder.require(project_key(workspace, project))
     keys = [checked_key(key) for key in payload.listed("experimentKeys", _MAX_KEYS)]
     for key in keys:
         await existing(recorder, key)

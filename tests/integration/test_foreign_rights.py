@@ -1,0 +1,217 @@
+"""A principal of one workspace writes to no other by any route of a foreign client: every writing route of every
+protocol is walked with requests that aim at another workspace, and the log stays as it is."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from aiohttp import FormData
+from aiohttp.test_utils import TestClient, TestServer
+
+from runstream.events.names import project_id
+from runstream_infra.embedded import Parts, application, open_parts
+from runstream_infra.settings import ServerSettings
+from runstream_protocols.all import PROTOCOLS
+from runstream_protocols.comet.conventions import experiment_model_id, registry_item_id, registry_model_id
+from runstream_service.access import READING, Action, Grant, Principal, Scope, full_principal
+from runstream_service.auth import ApiKeys
+from runstream_service.routing import Route
+
+ROOT: Final = "/clientlib"
+REST: Final = "/api/rest/v2/write"
+MINE, THEIRS, NEW = "a" * 32, "b" * 32, "c" * 32
+#: Keys are named as their principals.
+OF_A: Final = Principal("of-workspace-a", (Grant(frozenset(Action), Scope(frozenset({"a"}))),))
+ALL: Final = full_principal("all-workspaces")
+WRITING: Final = [route for one in PROTOCOLS for route in one.writes if route.action not in READING]
+#: Routes that keep nothing, and whose response says nothing of what is kept.
+KEEP_NOTHING: Final = frozenset({"asset/3d-limits", "notification/experiment", "notify/event"})
+#: What begins something: under a name that is not there yet.
+ANEW: Final = {
+    "logger/add/run": {"experimentKey": NEW},
+    "project/create": {"projectName": "new"},
+    "registry-model": {"version": "9.1.0"},
+    "registry-model/item": {"version": "9.2.0"},
+}
+#: What ends or empties something: last, so that it is there for all others.
+LAST: Final = ("registry-model/item/delete", "registry-model/delete", "experiment/delete", "project/delete")
+
+
+@dataclass
+class Server:
+    client: TestClient[Any, Any]
+    parts: Parts
+
+    async def send(self, key: str, method: str, path: str, form: bool = False, /, **fields: Any) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {key}"}
+        query = {name: value for name, value in fields.items() if isinstance(value, str)}
+        if form:
+            data = FormData()
+            data.add_field("file", b"content", filename="file")
+            data.add_field("requestParams", json.dumps(fields))
+            sent = self.client.request(method, path, params=query, data=data, headers=headers)
+        elif method == "GET":
+            sent = self.client.request(method, path, params=query, headers=headers)
+        else:
+            sent = self.client.request(method, path, json=fields, headers=headers)
+        async with sent as response:
+            return response.status, await response.json(content_type=None)
+
+    async def held(self) -> int:
+        """How many records the log has."""
+        return sum((await self.parts.log.next_offsets()).values())
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    settings = ServerSettings(data_dir=tmp_path)
+    keys = ApiKeys(tuple((hashlib.sha256(one.name.encode()).digest(), one) for one in (OF_A, ALL)))
+    async with (
+        open_parts(settings) as parts,
+        TestClient(TestServer(application(settings, keys, parts), host="127.0.0.1")) as client,
+    ):
+        stop = asyncio.Event()
+        folding = asyncio.create_task(parts.worker.run(stop))
+        server = Server(client, parts)
+        for workspace, run in (("a", MINE), ("b", THEIRS)):
+            begun = {"experimentKey": run, "teamName": workspace, "projectName": "p", "local_timestamp": 1}
+            assert (await server.send(ALL.name, "POST", f"{ROOT}/logger/add/run", **begun))[0] == 200
+            project = {"workspaceName": workspace, "projectName": "made"}
+            assert (await server.send(ALL.name, "POST", f"{REST}/project/create", **project))[0] == 200
+            await with_model(server, run)
+        yield server
+        stop.set()
+        await folding
+
+
+async def with_model(server: Server, run: str) -> None:
+    """Log a model to the run and register it."""
+    model = {"experimentKey": run, "modelName": "net", "remoteEntities": [{"remoteUrl": "s3://x/net", "fileName": "w"}]}
+    assert (await server.send(ALL.name, "POST", f"{ROOT}/asset/log-remote-model", **model))[0] == 200
+    made = {"experimentKey": run, "experimentModelName": "net", "registryModelName": "net", "version": "1.0.0"}
+    status, told = await server.send(ALL.name, "POST", f"{REST}/registry-model/item/create", **made)
+    assert status == 200, told
+
+
+def aimed(workspace: str, run: str, project: str) -> dict[str, Any]:
+    """The members of all requests at once, about that workspace: each route takes its own."""
+    model = registry_model_id(workspace, "net")
+    item = registry_item_id(model, 1)
+    return {
+        "experimentKey": run,
+        "experimentKeys": [run],
+        "experimentId": run,
+        "previousExperiment": run,
+        "runId": "d" * 32,
+        "is_alive": False,
+        "local_timestamp": 2,
+        "teamName": workspace,
+        "workspaceName": workspace,
+        "targetWorkspaceName": workspace,
+        "projectName": project,
+        "targetProjectName": "elsewhere",
+        "values": [{"metricName": "m", "metricValue": 1.0, "parameterName": "p", "parameterValue": 1, "step": 1}],
+        "addedTags": ["t"],
+        "tags": ["t"],
+        "outputLines": [{"output": "line", "offset": 0}],
+        "metricName": "m",
+        "metricValue": 1.0,
+        "items": [{"experimentKey": run, "parameterName": "p"}],
+        "parameterName": "p",
+        "parameterValue": 1,
+        "key": "k",
+        "value": "v",
+        "fileName": "file",
+        "assetId": "an-asset",
+        "modelName": "net",
+        "remoteEntities": [{"remoteUrl": "s3://x/other"}],
+        "status": "running",
+        "projectId": project_id(workspace, project),
+        "newProjectDescription": "changed",
+        "notes": "changed",
+        "registryModelId": model,
+        "registryModelName": "net",
+        "registryModelItemId": item,
+        "modelItemId": item,
+        "experimentModelName": "net",
+        "experimentModelId": experiment_model_id(run, "net"),
+        "version": "9.0.0",
+        "metadata": [{"key": "k", "value": "v"}],
+        "startTimeMillis": 1,
+        "endTimeMillis": 2,
+        "startTimestamp": 1,
+        "endTimestamp": 2,
+        "filePath": "train.py",
+        "logDependencies": ["numpy==1"],
+        "stage": "t",
+        "deleteAllExperiments": True,
+    }
+
+
+def below(route: Route) -> str:
+    """The path of a route below the root that it stands under."""
+    return next(
+        route.path.removeprefix(f"{root}/")
+        for root in ("/clientlib/rest/v2/write", REST, ROOT, "")
+        if route.path.startswith(f"{root}/")
+    )
+
+
+async def sent_to(server: Server, key: str, route: Route, fields: dict[str, Any]) -> tuple[int, Any]:
+    path = route.path.replace("{asset}", "an-asset").replace("{item}", fields["registryModelItemId"])
+    return await server.send(key, route.method, path, bool(route.request_media), **fields)
+
+
+def in_order(routes: list[Route]) -> list[Route]:
+    return sorted(routes, key=lambda route: LAST.index(below(route)) if below(route) in LAST else -1)
+
+
+async def test_no_route_of_a_foreign_client_writes_to_a_workspace_of_others(server: Server) -> None:
+    fields = aimed("b", THEIRS, "made")
+    before, refused = await server.held(), 0
+    wrong: list[tuple[str, int, Any]] = []
+    for route in in_order(WRITING):
+        if below(route) in KEEP_NOTHING:
+            continue
+        status, told = await sent_to(server, OF_A.name, route, fields | ANEW.get(below(route), {}))
+        refused += status == 403
+        if status != 403 or await server.held() != before:
+            wrong.append((route.path, status, told.get("detail")))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert await server.held() == before
+    assert refused > 100, "hardly any route was walked: the test tests nothing"
+
+
+async def test_the_same_requests_are_taken_from_whoever_has_the_right(server: Server) -> None:
+    """Else those of the test above might be refused for something else."""
+    once = [route for route in WRITING if route.path in (f"{REST}/{below(route)}", f"{ROOT}/{below(route)}")]
+    wrong: list[tuple[str, int, Any]] = []
+    for route in in_order(once):
+        given = aimed("a", MINE, "made") | ANEW.get(below(route), {})
+        status, told = await sent_to(server, OF_A.name, route, given)
+        if status != 200:
+            wrong.append((route.path, status, told.get("detail")))
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+async def test_a_run_of_others_cannot_be_taken_over_or_moved_away(server: Server) -> None:
+    before = await server.held()
+    begun = {
+        "experimentKey": THEIRS,
+        "teamName": "a",
+        "projectName": "p",
+        "local_timestamp": 3,
+        "getOrCreateEnabled": True,
+    }
+    status, told = await server.send(OF_A.name, "POST", f"{ROOT}/logger/add/run", **begun)
+    assert (status, "b/p" in json.dumps(told)) == (403, False), "nor is it told where it is"
+    moved = {"experimentKeys": [MINE, THEIRS], "targetWorkspaceName": "a", "targetProjectName": "p"}
+    assert (await server.send(OF_A.name, "POST", f"{REST}/experiment/move", **moved))[0] == 403
+    moved = {"experimentKeys": [MINE], "targetWorkspaceName": "b", "targetProjectName": "p"}
+    assert (await server.send(OF_A.name, "POST", f"{REST}/experiment/move", **moved))[0] == 403
+    assert await server.held() == before
