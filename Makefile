@@ -4,7 +4,7 @@
 # make lint     the part of it that runs in seconds
 # make faults   crashes on purpose, longer than in `make test`: make faults KILLS=1000
 # make crash-matrix each part of a cluster killed, paused, cut off: make crash-matrix KILLS=100 (needs Java and Maven)
-# make simulate random histories of the cluster's protocol: make simulate SEEDS=1000000
+# make simulate random histories of the cluster's protocols: make simulate SEEDS=1000000
 # make properties the tests with generated examples, at random: keeps in .hypothesis what fails
 # make fuzz     hostile input, seeded: make fuzz N=1000000 SEED=7 ONLY=frames,reads JOBS=2; one case again: ONLY= SEED= AT=
 # make bench    benchmarks beside other trackers, in an environment of their own
@@ -71,7 +71,7 @@ crash-matrix:
 
 simulate:
 	@$(VENV_DEV)
-	RUNSTREAM_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/property/test_claims_model.py -s --timeout 86400
+	RUNSTREAM_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/property/test_claims_model.py tests/property/test_generations_model.py -s --timeout 86400
 
 properties:
 	@$(VENV_DEV)

@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from runstream.events.positions import Positions
 from runstream_infra.assigning import CHUNK_BYTES, Assignment, NewPartitions, SamePartitions, Survey
-from runstream_infra.cluster.settings import RoleSettings
+from runstream_infra.cluster.settings import GenerationSettings, RoleSettings
+from runstream_infra.cluster.store import ClusterStore
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.copying import CopiedAssets, copy_assets
 from runstream_infra.settings import ServerSettings
@@ -26,9 +28,8 @@ from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.generations import CURRENT, differences
 from runstream_processors.rebuild import ComparedTable, TableHash, compared, rebuild, table_hashes
 from runstream_processors.store.databases import EngineDatabases
-from runstream_processors.store.generations import make_tables
 from runstream_processors.store.http import HttpStore
-from runstream_processors.store.resume import commits
+from runstream_processors.store.resume import commits, committed
 from runstream_processors.store.settings import StoreSettings
 from runstream_processors.worker.loop import Worker
 from runstream_service.assets import AssetError, AssetUnavailable
@@ -164,9 +165,16 @@ async def _open(
     reader = KafkaReader(kafka, partitions)
     stack.push_async_callback(reader.close)
     patient = store_settings.model_copy(update={"timeout_s": max(_HASH_TIMEOUT_S, store_settings.timeout_s)})
-    store = await HttpStore.open(patient)
-    stack.push_async_callback(store.close)
-    await make_tables(store, store_settings.engine_profile)
+    tables = await ClusterStore.open(patient, GenerationSettings())
+    stack.push_async_callback(tables.close)
+    serving = tables.generations.serving
+    if differing := differences(serving.versions, CURRENT):
+        raise PromoteRefused(
+            f"the tables in database {tables.database_of(serving)!r} are of other versions of the read models than "
+            f"this build folds ({', '.join(map(str, differing))}): start `runstream worker` with this environment, "
+            "wait until `runstream doctor` shows that the new generation serves, and promote again"
+        )
+    store = await tables.attach(serving)
     starts = await reader.next_offsets()
     wanted = {(part, offset) for part, end in starts.items() if end for offset in (0, end - 1)}
     return _Moving(data_dir, assignment, await assignment.survey(wanted), starts, writer, reader, store, kafka)
@@ -307,7 +315,7 @@ class _Moving:
     async def wait_for_workers(self, patience_s: float) -> None:
         """Until the cluster's workers have folded everything. Raises PromoteUnfinished if they stand still for
         `patience_s`."""
-        visibility = StoreVisibility(self.store)
+        visibility = StoreVisibility(partial(committed, self.store))
         visibility.start()
         try:
             while not visibility.visible().covers(self.position):

@@ -148,7 +148,7 @@ class Refolding:
         tables = await self._store.attach(self._store.database_of(generation))
         self._on_step("tables made")
         progress = Progress()
-        guard = CrashGuard(self._crashes, "rebuilding", self._settings, also="worker")
+        guard = CrashGuard(self._crashes, "rebuilding", self._settings, also=("worker",))
         worker = Worker(
             self._log,
             tables,

@@ -42,8 +42,8 @@ class ReadModelsStatus(Answer):
 
 class ServerStatus(Answer):
     """`visible` is the position up to which every table is complete, `lag_records` how many records of the log are
-    behind it. Quarantined records are counted by cause. The disk and the generations of the read models are the
-    embedded server's; null in a cluster, and the latter also until they were looked at."""
+    behind it. Quarantined records are counted by cause. The disk is the embedded server's; null in a cluster. The
+    generations of the read models are null until they were looked at."""
 
     version: str
     visible: str

@@ -52,9 +52,19 @@ class Stage(Enum):
     """What happened to a generation. Each comes after the ones before it, if it comes at all."""
 
     BUILDING = "building"
+    #: Of a cluster: it is whole and was compared. Nothing counts as visible any more that it does not have.
+    READY = "ready"
     REFUSED = "refused"
     SERVING = "serving"
+    #: Of a cluster: nobody folds it or begins to read it any more; its tables are about to go.
+    RETIRED = "retired"
     DROPPED = "dropped"
+
+
+#: What puts fresh tables into use on one machine.
+_REPLACE: Final = "`runstream rebuild --replace`, with the server stopped, puts fresh tables into use"
+#: A generation that came to no other stage is being built.
+_BEING_BUILT: Final = frozenset({Stage.BUILDING, Stage.READY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +99,19 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Generations:
-    """What the store has. `building`: the newest that is neither refused nor dropped and does not serve yet.
-    `leftovers`: those whose tables are there and of no use. `last`: the highest number that was ever given."""
+    """What the store has. `building`: the newest that is neither given up nor dropped and does not serve yet, and
+    `ready` whether it came to that stage. `leftovers`: those whose tables are there and of no use; `former`: the ones
+    of them that served and are not retired. `last`: the highest number that was ever given. `rows`: so many were read.
+    """
 
     serving: Generation
     building: Generation | None
     refusals: tuple[Refusal, ...]
     leftovers: tuple[Generation, ...]
     last: int
+    former: tuple[Generation, ...] = ()
+    ready: bool = False
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +149,20 @@ def first_generation(versions: Versions) -> Recorded:
 def generations_of(rows: Iterable[Recorded]) -> Generations | None:
     """Fold the rows, in any order and repeated any number of times. None: no generation serves."""
     stages: dict[int, dict[Stage, Recorded]] = {}
-    for row in rows:
+    read = tuple(rows)
+    for row in read:
         stages.setdefault(row.number, {})[row.stage] = row
     known = {number: Generation(number, next(iter(found.values())).versions) for number, found in stages.items()}
     served = [number for number, found in stages.items() if Stage.SERVING in found]
     if not served:
         return None
     serving = max(served)
-    built = [number for number, found in stages.items() if number > serving and found.keys() == {Stage.BUILDING}]
+    built = [number for number, found in stages.items() if number > serving and found.keys() <= _BEING_BUILT]
     building = max(built, default=None)
     kept = {serving, building}
+    leftovers = [
+        number for number, found in sorted(stages.items()) if number not in kept and Stage.DROPPED not in found
+    ]
     return Generations(
         serving=known[serving],
         building=None if building is None else known[building],
@@ -152,12 +171,11 @@ def generations_of(rows: Iterable[Recorded]) -> Generations | None:
             for number, found in sorted(stages.items())
             if number > serving and Stage.REFUSED in found
         ),
-        leftovers=tuple(
-            known[number]
-            for number, found in sorted(stages.items())
-            if number not in kept and Stage.DROPPED not in found
-        ),
+        leftovers=tuple(known[number] for number in leftovers),
         last=max(stages),
+        former=tuple(known[one] for one in leftovers if one in served and Stage.RETIRED not in stages[one]),
+        ready=building is not None and Stage.READY in stages[building],
+        rows=len(read),
     )
 
 
@@ -179,39 +197,48 @@ def absent_columns(stored: Versions, projections: Mapping[str, Projection] = PRO
     return {name: columns for name, columns in absent.items() if columns}
 
 
-def plan(found: Generations, wanted: Versions, begins: Mapping[int, int]) -> Plan:
+def plan(found: Generations, wanted: Versions, begins: Mapping[int, int], *, after_refusal: str = _REPLACE) -> Plan:
     """What to do with the generations of the store so that one of the versions `wanted` comes to serve.
 
     begins: the first offset that the log still has, by partition. A generation is folded from the log's beginning, so
-    none is begun where retention took that away. Raises GenerationsMismatch if a newer build folded the tables.
+    none is begun where retention took that away. after_refusal: what a person can do where the comparison found a
+    difference. Raises GenerationsMismatch if a newer build folded the tables.
     """
     differing = differences(found.serving.versions, wanted)
     check_not_newer(differing)
-    obstacle = _obstacle(found, wanted, begins) if differing else None
+    obstacle = _obstacle(found, wanted, begins, after_refusal) if differing else None
     going_on = found.building if found.building is not None and found.building.versions == wanted else None
     build = None if not differing or obstacle else going_on or Generation(found.last + 1, dict(wanted))
     abandoned = () if found.building in (None, build) else (found.building,)
     return Plan(found.serving, build, (*found.leftovers, *abandoned), differing, obstacle)
 
 
+def is_newer(stored: Versions, wanted: Versions) -> bool:
+    """Whether a build that folds `wanted` cannot serve rows of the versions `stored`."""
+    return any(_is_higher(one) for one in differences(stored, wanted))
+
+
+def _is_higher(one: Difference) -> bool:
+    return one.stored is not None and one.stored > one.wanted
+
+
 def check_not_newer(differing: Iterable[Difference]) -> None:
     """Raises GenerationsMismatch if stored rows are of a higher version than the code's."""
     for one in differing:
-        if one.stored is not None and one.stored > one.wanted:
+        if _is_higher(one):
             raise GenerationsMismatch(
                 f"the rows of {one.projection} are of version {one.stored}, this build folds version {one.wanted}: "
                 "they were made by a newer runstream, upgrade this one (or give another data directory or database)"
             )
 
 
-def _obstacle(found: Generations, wanted: Versions, begins: Mapping[int, int]) -> str | None:
+def _obstacle(found: Generations, wanted: Versions, begins: Mapping[int, int], after_refusal: str) -> str | None:
     serving = f"generation {found.serving.number} goes on serving"
     for refusal in found.refusals:
         if refusal.generation.versions == wanted:
             return (
                 f"{serving}, because generation {refusal.generation.number} was compared with it and differs: "
-                f"{refusal.detail}. Find out which is right; `runstream rebuild --replace`, with the server stopped, "
-                "puts fresh tables into use"
+                f"{refusal.detail}. Find out which is right; {after_refusal}"
             )
     for part, begin in sorted(begins.items()):
         if begin:

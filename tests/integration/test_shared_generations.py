@@ -1,32 +1,219 @@
-"""Tables that the processes of a cluster share: who folds other versions of the read models refuses to use them."""
+"""Tables that the processes of a cluster share: each follows the generation that serves, and none waits for the others.
 
-from pathlib import Path
+The store is a real server; time is an argument, and every step is taken by hand.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
+from kit.recorded.seeded import recorded
 from kit.servers.dev_clickhouse import DevServer
-from runstream_processors.generations import CURRENT, GenerationsMismatch, Recorded, Stage
-from runstream_processors.store.generations import make_tables, read_generations, record
-from runstream_processors.store.http import HttpStore
-from runstream_processors.store.profiles import PLAIN
+from runstream.events.positions import Positions
+from runstream_infra.cluster.refold_watch import RefoldWatch
+from runstream_infra.cluster.refolding import ClusterRefolding, SharedTables
+from runstream_infra.cluster.settings import GenerationSettings, RoleSettings
+from runstream_infra.cluster.store import ClusterStore
+from runstream_ingest.log.kafka.settings import KafkaSettings
+from runstream_ingest.log.memory import MemoryLog
+from runstream_processors.coordinating import Coordinator
+from runstream_processors.generations import CURRENT, Generation, GenerationsMismatch, Recorded, Stage, Versions
+from runstream_processors.hosting.generations import GenerationWorkers
+from runstream_processors.rebuild import rebuild, table_hashes
+from runstream_processors.store.generations import append
 from runstream_processors.store.settings import StoreSettings
+from runstream_service.store import StoreUnavailable
+
+OLDER: Versions = {**CURRENT, "summary_states": CURRENT["summary_states"] - 1}
+FACTS = recorded(11, runs=4, frames=60)
+SETTINGS = GenerationSettings()
 
 
-async def test_other_versions_are_refused_and_nothing_is_changed(tmp_path: Path) -> None:
-    with DevServer(tmp_path / "data") as server:
-        store = await HttpStore.open(StoreSettings(url=server.url))
+class Clock:
+    """What time it is."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Followers:
+    """The processes of a cluster on one server, each with a store and a coordinator, and its log."""
+
+    def __init__(self, url: str, database: str) -> None:
+        self.settings = StoreSettings(url=url, database=database)
+        self.clock = Clock()
+        self.log = MemoryLog(1)
+        self.stores: list[ClusterStore] = []
+
+    async def start(self, versions: Versions = CURRENT) -> ClusterStore:
+        store = await ClusterStore.open(self.settings, SETTINGS, versions=versions, monotonic_s=self.clock)
+        self.stores.append(store)
+        return store
+
+    def coordinator(self, store: ClusterStore, steps: list[str]) -> Coordinator:
+        return Coordinator(
+            SharedTables(store, self.log),
+            lease_s=SETTINGS.lease_s,
+            grace_s=SETTINGS.grace_s,
+            wanted=store.versions,
+            on_step=steps.append,
+            monotonic_s=self.clock,
+        )
+
+    def worker(self, store: ClusterStore) -> ClusterRefolding:
+        deaths: list[BaseException] = []
+        kafka = KafkaSettings(bootstrap="127.0.0.1:1")
+        settings = RoleSettings(kafka=kafka, store=self.settings, assets="nowhere", generations=SETTINGS)
+        return ClusterRefolding(store, self.log, GenerationWorkers(deaths.append), settings, None, deaths.append)
+
+    async def fold(self, store: ClusterStore, generation: Generation) -> None:
+        tables = await store.attach(generation)
+        await rebuild(self.log, tables, versions=generation.versions)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    with DevServer(tmp_path_factory.mktemp("generations") / "data") as started:
+        yield started
+
+
+@asynccontextmanager
+async def followers(server: DevServer, database: str) -> AsyncIterator[Followers]:
+    found = Followers(server.url, database)
+    try:
+        yield found
+    finally:
+        for store in found.stores:
+            await store.close()
+
+
+async def test_a_newer_generation_is_built_and_followed(server: DevServer) -> None:
+    async with followers(server, "followed") as cluster:
+        old, clock = await cluster.start(OLDER), cluster.clock
+        await cluster.log.append(FACTS.records[:-5])
+        await cluster.fold(old, old.generations.serving)
+        before = await table_hashes(old)
+
+        new = await cluster.start()
+        watch = RefoldWatch(new, cluster.log)
+        assert new.generations.serving.number == 1, "it serves what the build before left"
+        assert await table_hashes(new) == before
+        status = await watch.look()
+        assert (status.serving, status.building, status.folded) == (1, 2, 0)
+        steps: list[str] = []
+        coordinator = cluster.coordinator(new, steps)
+        await coordinator.advance()
+        await new.look()
+        [building] = [one for one in (new.generations.building,) if one is not None]
+        for _ in range(3):
+            await coordinator.advance()
+        assert steps == ["building recorded", "tables made"], "it has not what is in the log"
+        await cluster.fold(new, building)
+        await coordinator.advance()
+        await coordinator.advance()
+        assert steps[2:] == ["caught up", "compared", "caught up", "ready recorded"]
+
+        # Whoever knows waits for both from now on; who does not know yet loses its lease before the other one serves.
+        for store in (old, new):
+            await store.look()
+        assert (await watch.look()).doing == "switching"
+        last = await cluster.log.append(FACTS.records[-5:])
+        await cluster.fold(old, old.generations.serving)
+        assert not (await old.committed()).covers(last)
+        await coordinator.advance()
+        clock.now_s += SETTINGS.lease_s + 1
+        with pytest.raises(StoreUnavailable, match="has not told for 10 s which generation"):
+            await old.query("SELECT 1 AS one")
+        await coordinator.advance()
+        assert "serving recorded" not in steps, "it has not all that is visible"
+        await cluster.fold(new, building)
+        await coordinator.advance()
+        assert steps[6:] == ["serving recorded"]
+
+        for store in (old, new):
+            await store.look()
+            assert (await store.committed()).covers(last)
+        assert (await new.query("SELECT count() AS n FROM summaries WHERE std IS NULL"))["n"].to_pylist() == [0]
+        assert (await old.query("SELECT count() AS n FROM summaries WHERE std IS NOT NULL"))["n"].to_pylist() == [0]
+        with pytest.raises(GenerationsMismatch, match="made by a newer runstream"):
+            await cluster.coordinator(old, []).advance()
+        with pytest.raises(GenerationsMismatch, match="made by a newer runstream"):
+            await cluster.start(OLDER)
+        with pytest.raises(GenerationsMismatch, match="made by a newer runstream"):
+            await cluster.worker(old).fold()
+
+        await coordinator.advance()
+        clock.now_s += SETTINGS.grace_s + 1
+        await coordinator.advance()
+        await new.look()
+        assert steps[7:] == ["retired recorded"]
+        await coordinator.advance()
+        clock.now_s += SETTINGS.lease_s + 1
+        await coordinator.advance()
+        assert steps[8:] == ["tables dropped", "dropped recorded"]
+        await new.look()
+        tables = await new.base.query("SELECT name FROM system.tables WHERE database = 'followed'")
+        assert tables["name"].to_pylist() == ["generations"]
+        with pytest.raises(GenerationsMismatch, match="made by a newer runstream"):
+            await old.look()
+        later = await cluster.start()
+        assert await table_hashes(later) == await table_hashes(new)
+        assert (await later.committed()) == last == Positions({0: len(FACTS.records)})
+
+
+async def test_a_difference_is_found_and_the_new_generation_refused(server: DevServer) -> None:
+    async with followers(server, "refused") as cluster:
+        old = await cluster.start(OLDER)
+        await cluster.log.append(FACTS.records)
+        await cluster.fold(old, old.generations.serving)
+        run = FACTS.points[0][0]
+        await old.command(f"ALTER TABLE points DELETE WHERE run = '{run}' AND step = 1 SETTINGS mutations_sync = 2")
+        planted = await table_hashes(old)
+        new = await cluster.start()
+        steps: list[str] = []
+        coordinator = cluster.coordinator(new, steps)
         for _ in range(2):
-            await make_tables(store, PLAIN)
-        found = await read_generations(store)
-        assert found is not None
-        assert (found.serving.number, dict(found.serving.versions)) == (1, dict(CURRENT))
-        assert (await store.query("SELECT count() AS n FROM generations"))["n"].to_pylist() == [1]
+            await coordinator.advance()
+        await new.look()
+        assert new.generations.building is not None
+        await cluster.fold(new, new.generations.building)
+        for _ in range(2):
+            await coordinator.advance()
+        cluster.clock.now_s += SETTINGS.lease_s + 1
+        await coordinator.advance()
+        assert steps[-3:] == ["refused recorded", "tables dropped", "dropped recorded"]
+        found = await new.look()
+        assert (found.serving.number, found.building) == (1, None)
+        obstacle = (await RefoldWatch(new, cluster.log).look()).obstacle
+        assert obstacle is not None
+        assert f"points at {run} " in obstacle
+        assert "fold the log into another database" in obstacle
+        assert await table_hashes(new) == planted
+        for _ in range(2):
+            await coordinator.advance()
+        assert steps[-1] == "dropped recorded", "the same versions are not built again"
 
-        older = {name: version for name, version in CURRENT.items() if name != "output"}
-        await record(store, Recorded(2, Stage.SERVING, older))
-        with pytest.raises(GenerationsMismatch, match=r"\(output none -> 1\), and a cluster does not build"):
-            await make_tables(store, PLAIN)
-        await record(store, Recorded(3, Stage.SERVING, {**CURRENT, "points": CURRENT["points"] + 1}))
-        with pytest.raises(GenerationsMismatch, match="they were made by a newer runstream"):
-            await make_tables(store, PLAIN)
-        await store.close()
+
+async def test_of_two_steps_behind_the_same_rows_one_is_taken(server: DevServer) -> None:
+    async with followers(server, "taken") as cluster:
+        store = await cluster.start()
+        rows = store.generations.rows
+        assert rows == 1
+        one, other = Recorded(2, Stage.BUILDING, CURRENT), Recorded(2, Stage.BUILDING, OLDER)
+        assert await append(store.base, one, rows)
+        assert not await append(store.base, other, rows)
+        assert (await store.look()).building == Generation(2, CURRENT)
+
+
+async def test_rows_of_an_unknown_stage_are_of_a_newer_build(server: DevServer) -> None:
+    async with followers(server, "unknown") as cluster:
+        store = await cluster.start()
+        await store.base.command(
+            "ALTER TABLE generations UPDATE stage = 'sealed' WHERE true SETTINGS mutations_sync = 2"
+        )
+        with pytest.raises(GenerationsMismatch, match="at a stage 'sealed' that this build does not know"):
+            await store.look()

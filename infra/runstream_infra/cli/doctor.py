@@ -195,8 +195,9 @@ def read_models_line(read_models: Mapping[str, Any]) -> str:
     serving = f"generation {read_models['serving']} serves"
     if read_models["building"] is None:
         return serving
+    differences = ", ".join(read_models["differences"]) or "a newer build is at work"
     return (
-        f"{serving}; {', '.join(read_models['differences'])}: generation {read_models['building']} is being built "
+        f"{serving}; {differences}: generation {read_models['building']} is being built "
         f"({read_models['doing']}, {read_models['folded']} of {read_models['records']} records)"
     )
 

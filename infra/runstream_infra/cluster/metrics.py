@@ -19,7 +19,7 @@ from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.metrics import pending_metric, position_metrics, worker_metrics
 from runstream_ingest.log.kafka.writer import KafkaWriter
-from runstream_processors.hosting.partitions import PartitionWorkers
+from runstream_processors.hosting.generations import GenerationWorkers
 from runstream_service.auth import OPEN_PATHS
 
 #: There is a look every second, of a row a partition.
@@ -31,7 +31,7 @@ _ANSWER_BUCKETS_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.
 class WorkerMetrics(Collector):
     """What this process's workers did since the start, and how far behind their partitions are."""
 
-    def __init__(self, workers: PartitionWorkers, following: Following) -> None:
+    def __init__(self, workers: GenerationWorkers, following: Following) -> None:
         self._workers = workers
         self._following = following
 

@@ -16,7 +16,10 @@ from runstream.errors import InvalidSetting
 from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.following import Following
 from runstream_infra.cluster.metrics import GatewayProcessMetrics, QueryMetrics, WorkerMetrics, timed
+from runstream_infra.cluster.refold_watch import RefoldWatch
+from runstream_infra.cluster.refolding import ClusterRefolding
 from runstream_infra.cluster.settings import RoleSettings
+from runstream_infra.cluster.store import ClusterStore
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.listening import StartFailed, guarded_runner, listen, stop_on_signals
 from runstream_infra.maintenance import maintain
@@ -27,13 +30,11 @@ from runstream_ingest.log.kafka.brokers import BrokerWatch, ask_brokers
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.writer import KafkaWriter
+from runstream_processors.generations import CURRENT, Versions
 from runstream_processors.hosting.faust_app import GroupSettings, WorkerApp, make_app
-from runstream_processors.hosting.partitions import PartitionWorkers
-from runstream_processors.store.generations import make_tables
+from runstream_processors.hosting.generations import GenerationWorkers
 from runstream_processors.store.health import probe
-from runstream_processors.store.http import HttpStore
 from runstream_processors.worker.guarding import CrashDirectory, locked_slot
-from runstream_processors.worker.loop import Worker
 from runstream_protocols.all import ACCESS, ROUTES, add_reads, add_writes
 from runstream_protocols.protocol import ReadingSide, WritingSide
 from runstream_query.http.routes import add_query
@@ -47,7 +48,6 @@ from runstream_service.origins import add_answer_headers
 from runstream_service.problems import problem_middleware
 from runstream_service.proxies import TRUSTED_PROXIES
 from runstream_service.store import StoreError, StoreUnavailable
-from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -65,22 +65,24 @@ def run_role(
     on_ready: Callable[[str], None],
     *,
     on_step: Callable[[str], None] = lambda step: None,
+    versions: Versions = CURRENT,
 ) -> int:
     """Serve until SIGINT or SIGTERM. Blocks; call it from the main thread.
 
     on_ready: called once with the address, when the port is open; `/readyz` says when the rest is, too. on_step: see
-    `TableWriter` (fault tests). Returns 0 after an orderly end, 1 if the process gave up by itself. Raises StartFailed.
+    `ClusterRefolding` (fault tests). versions: of the read models. Returns 0 after an orderly end, 1 if the process
+    gave up by itself. Raises StartFailed.
     """
     configure_logging(settings.log_format)
     os.umask(0o077)
     serve = {"gateway": _serve_gateway, "worker": _serve_worker, "query-server": _serve_query}[role]
     try:
-        return asyncio.run(serve(settings, on_ready, on_step))
+        return asyncio.run(serve(settings, versions, on_ready, on_step))
     except (LogError, StoreError, AssetError, InvalidKey, InsecureBind, InvalidSetting, OSError) as error:
         raise StartFailed(str(error)) from error
 
 
-async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None], _: Any) -> int:
+async def _serve_gateway(settings: RoleSettings, versions: Versions, on_ready: Callable[[str], None], _: Any) -> int:
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         log = await KafkaWriter.open(settings.kafka)
@@ -89,12 +91,13 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
         visibility = StoreVisibility()
         visibility.start()
         stack.push_async_callback(visibility.close)
-        _run_within(stack, _find_store(settings, visibility, stack))
+        stores: list[ClusterStore] = []
+        _run_within(stack, _find_store(settings, versions, visibility, stores, stack))
 
         app, registry = _application(settings, {"brokers": _watched_brokers(settings, stack)})
         registry.register(GatewayProcessMetrics(log, visibility))
         assets = settings.open_assets()
-        lookup = StoreLookup(lambda: visibility.store)
+        lookup = StoreLookup(lambda: stores[0] if stores else None)
         gateway = add_gateway(
             app,
             log=log,
@@ -110,14 +113,14 @@ async def _serve_gateway(settings: RoleSettings, on_ready: Callable[[str], None]
     return 0
 
 
-async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], _: Any) -> int:
+async def _serve_query(settings: RoleSettings, versions: Versions, on_ready: Callable[[str], None], _: Any) -> int:
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
-        opened = await _open_log_and_store(settings, stop, stack)
+        opened = await _open_log_and_store(settings, versions, stop, stack)
         if opened is None:
             return 0
         log, store = opened
-        visibility = StoreVisibility(store)
+        visibility = StoreVisibility(store.committed)
         visibility.start()
         stack.push_async_callback(visibility.close)
 
@@ -125,14 +128,23 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
             await probe(store)
             return visibility.trouble
 
-        following = Following(log, visibility.visible)
-        _run_within(stack, following.run())
-        app, registry = _application(settings, {"store": store_ready})
+        following, refolding = Following(log, visibility.visible), RefoldWatch(store, log)
+        for work in (store.follow(), following.run(), refolding.run()):
+            _run_within(stack, work)
+        app, registry = _application(settings, {"store": store_ready}, {"read_models": refolding.note})
         disks = StoreDisks(store)
         _run_within(stack, disks.run())
         registry.register(QueryMetrics(following, visibility, disks))
         app.middlewares.insert(0, timed(registry))
-        add_status(app, log=log, store=store, visibility=visibility, data_dir=None, settings=settings)
+        add_status(
+            app,
+            log=log,
+            store=store,
+            visibility=visibility,
+            data_dir=None,
+            settings=settings,
+            refolding=lambda: refolding.status,
+        )
         assets, limits = settings.open_assets(), settings.limits.query
         add_query(
             app,
@@ -150,7 +162,9 @@ async def _serve_query(settings: RoleSettings, on_ready: Callable[[str], None], 
     return 0
 
 
-async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None], on_step: Callable[[str], None]) -> int:
+async def _serve_worker(
+    settings: RoleSettings, versions: Versions, on_ready: Callable[[str], None], on_step: Callable[[str], None]
+) -> int:
     stop = stop_on_signals()
     deaths: list[BaseException] = []
 
@@ -160,24 +174,22 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
         stop.set()
 
     async with AsyncExitStack() as stack:
-        opened = await _open_log_and_store(settings, stop, stack)
+        opened = await _open_log_and_store(settings, versions, stop, stack)
         if opened is None:
             return 0
         log, store = opened
-        progress = Progress()
-        limits, crashes = settings.limits.worker, _crash_directory(settings, stack)
-
-        def worker_of(part: int) -> Worker:
-            return Worker(log, store, progress, limits, partition=part, crashes=crashes, on_step=on_step)
-
-        workers = PartitionWorkers(worker_of, on_death)
+        workers = GenerationWorkers(on_death)
         stack.push_async_callback(workers.close)
-        following = Following(log, progress.visible)
-        _run_within(stack, following.run())
-        _run_within(stack, maintain(store, settings.store.engine_profile))
+        crashes = _crash_directory(settings, stack)
+        refolding = ClusterRefolding(store, log, workers, settings, crashes, on_death, on_step=on_step)
+        await refolding.fold()
+        following, watch = Following(log, refolding.visible), RefoldWatch(store, log)
+        maintaining = maintain(store, settings.store.engine_profile)
+        for work in (refolding.run(), following.run(), watch.run(), maintaining):
+            _run_within(stack, work)
 
         def committed() -> dict[int, int]:
-            visible = progress.visible().next_offsets
+            visible = refolding.visible().next_offsets
             return {part: visible[part] for part in workers.workers if part in visible}
 
         group = make_app(_group(settings), workers, committed=committed)
@@ -189,7 +201,7 @@ async def _serve_worker(settings: RoleSettings, on_ready: Callable[[str], None],
             return next((worker.trouble for worker in workers.workers.values() if worker.trouble), None)
 
         checks = {"brokers": _watched_brokers(settings, stack), "group": group_ready, "workers": workers_ready}
-        app, registry = _application(settings, checks)
+        app, registry = _application(settings, checks, {"read_models": lambda: refolding.trouble or watch.note()})
         registry.register(WorkerMetrics(workers, following))
         async with _listening(app, registry, settings, on_ready):
             await _member_until(group, stop)
@@ -229,7 +241,9 @@ async def _member_until(group: WorkerApp, stop: asyncio.Event) -> None:
 
 
 def _application(
-    settings: RoleSettings, checks: Mapping[str, ReadinessCheck]
+    settings: RoleSettings,
+    checks: Mapping[str, ReadinessCheck],
+    notes: Mapping[str, Callable[[], str | None]] | None = None,
 ) -> tuple[web.Application, CollectorRegistry]:
     keys = ApiKeys.from_plain(settings.api_keys)
     check_bind(settings.host, keys)
@@ -246,7 +260,7 @@ def _application(
     )
     app[TRUSTED_PROXIES] = access.trusted_proxies
     add_answer_headers(app)
-    add_operations(app, registry, checks)
+    add_operations(app, registry, checks, notes or {})
     return app, registry
 
 
@@ -265,51 +279,49 @@ async def _listening(
 
 
 async def _open_log_and_store(
-    settings: RoleSettings, stop: asyncio.Event, stack: AsyncExitStack
-) -> tuple[KafkaReader, HttpStore] | None:
+    settings: RoleSettings, versions: Versions, stop: asyncio.Event, stack: AsyncExitStack
+) -> tuple[KafkaReader, ClusterStore] | None:
     """What is read from and written to, closed again with `stack`; None if `stop` is set before the store answers."""
     log = await KafkaReader.open(settings.kafka)
     stack.push_async_callback(log.close)
-    store = await _until_stopped(_open_store(settings), stop)
+    store = await _until_stopped(_open_store(settings, versions), stop)
     if store is None:
         return None
     stack.push_async_callback(store.close)
     return log, store
 
 
-async def _open_store(settings: RoleSettings) -> HttpStore:
+async def _open_store(settings: RoleSettings, versions: Versions) -> ClusterStore:
     """Connect and bring the tables up to date, however long the store is away."""
+    limits = settings.limits.query.class_limits()
     while True:
         try:
-            store = await HttpStore.open(settings.store, limits=settings.limits.query.class_limits())
+            return await ClusterStore.open(settings.store, settings.generations, limits=limits, versions=versions)
         except StoreUnavailable as error:
-            logger.warning("the store cannot be reached, the next try is in %.0f s: %s", _STORE_RETRY_S, error)
+            logger.warning("the store cannot be used, the next try is in %.0f s: %s", _STORE_RETRY_S, error)
             await asyncio.sleep(_STORE_RETRY_S)
-            continue
-        try:
-            await make_tables(store, settings.store.engine_profile)
-            return store
-        except StoreUnavailable as error:
-            await store.close()
-            logger.warning("the tables cannot be made, the next try is in %.0f s: %s", _STORE_RETRY_S, error)
-            await asyncio.sleep(_STORE_RETRY_S)
-        except BaseException:
-            await store.close()
-            raise
 
 
-async def _find_store(settings: RoleSettings, visibility: StoreVisibility, stack: AsyncExitStack) -> None:
+async def _find_store(
+    settings: RoleSettings,
+    versions: Versions,
+    visibility: StoreVisibility,
+    stores: list[ClusterStore],
+    stack: AsyncExitStack,
+) -> None:
     try:
-        store = await _open_store(settings)
+        store = await _open_store(settings, versions)
     except StoreError as error:
         visibility.trouble = str(error)
         logger.error("the store cannot be used, so no answer can wait until its data are visible: %s", error)
         return
     stack.push_async_callback(store.close)
-    visibility.store = store
+    stores.append(store)
+    visibility.committed = store.committed
+    await store.follow()
 
 
-async def _until_stopped(opening: Awaitable[HttpStore], stop: asyncio.Event) -> HttpStore | None:
+async def _until_stopped(opening: Awaitable[ClusterStore], stop: asyncio.Event) -> ClusterStore | None:
     """What it opens; None if `stop` is set before."""
     task = asyncio.ensure_future(opening)
     stopped = asyncio.create_task(stop.wait())

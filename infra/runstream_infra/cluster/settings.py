@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from runstream.errors import InvalidSetting
 from runstream_infra.limits import Limits
@@ -29,6 +29,24 @@ LIMITS: Final = Limits(
 )
 
 
+class GenerationSettings(BaseModel):
+    """How the processes of a cluster follow each other from one generation of the read models to the next. Times in
+    seconds. The same for all processes of a cluster."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Between two looks at which generation serves. What a process read is good for ten times as long.
+    poll_s: float = Field(default=1.0, ge=0.05, le=10)
+    #: How long the tables of a generation that served are kept and folded, for processes of a build before: that long
+    #: an upgrade may take. Ten looks at least.
+    grace_s: float = Field(default=600.0, ge=0)
+
+    @property
+    def lease_s(self) -> float:
+        """For how long a process acts on what it read."""
+        return 10 * self.poll_s
+
+
 class RoleSettings(CommonSettings):
     """What a gateway, a worker and a query server have in common."""
 
@@ -43,6 +61,7 @@ class RoleSettings(CommonSettings):
     #: Where workers mark which record they are at, so that one that ends its process is known at the next start: a
     #: directory that outlives the process. None: one of the user's, by group and topic.
     worker_state_dir: Annotated[Path | None, Place(("worker", "state_dir"))] = None
+    generations: Annotated[GenerationSettings, Section("generations")] = GenerationSettings()
     limits: Annotated[Limits, Section("")] = LIMITS
 
     @classmethod

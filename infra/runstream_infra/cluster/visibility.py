@@ -3,13 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from runstream.events.positions import Positions
-from runstream_processors.store.resume import commits
-from runstream_service.store import StoreError, StoreReader
+from runstream_service.store import StoreError
 from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
@@ -26,9 +25,10 @@ class StoreVisibility:
     run into their bounds.
     """
 
-    def __init__(self, store: StoreReader | None = None) -> None:
-        #: May be set later: a gateway takes in data before it has found the store.
-        self.store = store
+    def __init__(self, committed: Callable[[], Awaitable[Positions]] | None = None) -> None:
+        #: Tells up to where the tables are complete. May be set later: a gateway takes in data before it has found the
+        #: store.
+        self.committed = committed
         self._progress = Progress()
         self._waiting = 0
         self._wake = asyncio.Event()
@@ -79,14 +79,14 @@ class StoreVisibility:
                 pass
 
     async def _look(self) -> None:
-        if self.store is None:
+        if self.committed is None:
             return
         try:
-            found = await commits(self.store)
+            found = await self.committed()
         except StoreError as error:
             if self.trouble != str(error):
                 logger.warning("how far the read models are cannot be told: %s", error)
             self.trouble = str(error)
             return
         self.trouble, self.looked_at_s = None, time.monotonic()
-        self._progress.advance(Positions({part: commit.next_offset for part, commit in found.items()}))
+        self._progress.advance(found)

@@ -18,7 +18,7 @@ from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 from mode import Service
 
-from runstream_processors.hosting.partitions import PartitionWorkers
+from runstream_processors.hosting.generations import GenerationWorkers
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class WorkerApp(faust.App):
 
 def make_app(
     settings: GroupSettings,
-    workers: PartitionWorkers,
+    workers: GenerationWorkers,
     *,
     committed: Callable[[], Mapping[int, int]] = dict,
 ) -> WorkerApp:

@@ -9,21 +9,17 @@ from typing import Any, Final
 
 from runstream.clock import SYSTEM_CLOCK
 from runstream_processors.generations import (
-    ADOPTED,
-    CURRENT,
     Generations,
     GenerationsMismatch,
     Recorded,
     Stage,
     Versions,
-    check_not_newer,
-    differences,
     first_generation,
     generations_of,
 )
-from runstream_processors.store.migrate import migrate
 from runstream_processors.store.native import block
 from runstream_processors.store.profiles import PLAIN, EngineProfile
+from runstream_processors.store.tables import TOKENS_REMEMBERED
 from runstream_service.store import Store, StoreReader, StoreUnavailable
 
 TABLE: Final = "generations"
@@ -39,6 +35,10 @@ _CREATE: Final = (
     "ENGINE = MergeTree ORDER BY generation SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, "
     "min_rows_to_fsync_after_merge = 1, max_suspicious_broken_parts = 0, auto_statistics_types = ''"
 )
+#: Stages of tables that several processes share are recorded with tokens (`append`).
+_REMEMBER: Final = f"ALTER TABLE {TABLE} MODIFY SETTING non_replicated_deduplication_window = {TOKENS_REMEMBERED}"
+#: An engine that dies between a token and its row does so once.
+_MOST_ATTEMPTS: Final = 5
 #: Tables that were made before generations were recorded.
 _HAS_TABLES: Final = (
     "SELECT count() AS n FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
@@ -50,25 +50,55 @@ Clock = Callable[[], int]
 async def read_generations(store: StoreReader) -> Generations | None:
     """What the table says; None if no generation was recorded yet. `store` has the base database. Raises
     StoreUnavailable, StoreInvalid."""
+    return generations_of(await _rows(store))
+
+
+async def record(store: Store, row: Recorded, clock_us: Clock = SYSTEM_CLOCK.at_us, *, token: str = "") -> None:
+    """Add a row, durably. The same row twice means the same as once. Raises StoreUnavailable: then it may be there."""
+    values: tuple[Any, ...] = (row.number, row.stage.value, dict(row.versions), row.detail, clock_us())
+    columns = [(name, kind, [value]) for (name, kind), value in zip(_COLUMNS.items(), values, strict=True)]
+    await store.insert(TABLE, list(_COLUMNS), block(columns), 1, token=token)
+
+
+async def append(store: Store, row: Recorded, after: int, clock_us: Clock = SYSTEM_CLOCK.at_us) -> bool:
+    """Add a row to a table that has exactly `after` rows, and return whether it is there.
+
+    Of several that are added behind the same rows the table takes one, as with the blocks of workers (`worker.claims`):
+    their token names the place. Raises StoreUnavailable: then it may be there, or come to be.
+    """
+    for attempt in range(_MOST_ATTEMPTS):
+        await record(store, row, clock_us, token=f"{after}:{attempt}")
+        rows = await _rows(store)
+        if len(rows) > after:
+            return row in rows
+    raise StoreUnavailable(
+        f"the table {TABLE} took a row {_MOST_ATTEMPTS} times and does not have it: look into its log"
+    )
+
+
+async def _rows(store: StoreReader) -> list[Recorded]:
     rows = await store.query(
         f"SELECT generation, stage, mapKeys(versions) AS names, mapValues(versions) AS numbers, detail FROM {TABLE}"
     )
-    return generations_of(
+    return [
         Recorded(
             row["generation"],
-            Stage(row["stage"]),
+            _stage(row["stage"]),
             dict(zip(row["names"], row["numbers"], strict=True)),
             row["detail"],
         )
         for row in rows.to_pylist()
-    )
+    ]
 
 
-async def record(store: Store, row: Recorded, clock_us: Clock = SYSTEM_CLOCK.at_us) -> None:
-    """Add a row, durably. The same row twice means the same as once. Raises StoreUnavailable: then it may be there."""
-    values: tuple[Any, ...] = (row.number, row.stage.value, dict(row.versions), row.detail, clock_us())
-    columns = [(name, kind, [value]) for (name, kind), value in zip(_COLUMNS.items(), values, strict=True)]
-    await store.insert(TABLE, list(_COLUMNS), block(columns), 1)
+def _stage(name: str) -> Stage:
+    try:
+        return Stage(name)
+    except ValueError:
+        raise GenerationsMismatch(
+            f"a generation of the read models is at a stage {name!r} that this build does not know: it was made by a "
+            "newer runstream, upgrade this one"
+        ) from None
 
 
 async def ensure_generations(
@@ -82,7 +112,7 @@ async def ensure_generations(
     """What the table says, made and filled at a first start: tables that are there already are the first generation
     with the versions `adopted`, tables that are still to be made are one with those of `wanted`. Raises
     StoreUnavailable, StoreInvalid."""
-    for statement in profile.statements(_CREATE):
+    for statement in (*profile.statements(_CREATE), *profile.statements(_REMEMBER)):
         await store.command(statement)
     found = await read_generations(store)
     if found is not None:
@@ -97,20 +127,3 @@ async def ensure_generations(
     if found is None:
         raise StoreUnavailable(f"the table {TABLE} does not show what was just recorded in it: try again")
     return found
-
-
-async def make_tables(store: Store, profile: EngineProfile) -> None:
-    """Bring the tables that the processes of a cluster share up to date, and record what they are. Raises
-    GenerationsMismatch, and changes nothing, if they are of other versions than this build folds: a cluster does not
-    build them anew by itself. Raises StoreUnavailable, StoreInvalid."""
-    found = await ensure_generations(store, CURRENT, ADOPTED, profile=profile)
-    differing = differences(found.serving.versions, CURRENT)
-    check_not_newer(differing)
-    if differing:
-        raise GenerationsMismatch(
-            f"the tables are of other versions of the read models than this build folds "
-            f"({', '.join(map(str, differing))}), and a cluster does not build them anew by itself: fold the log into "
-            "another database and let all processes use it (docs/runbook.md, Rebuild the tables), or go back to the "
-            "build before"
-        )
-    await migrate(store, profile=profile)

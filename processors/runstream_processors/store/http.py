@@ -75,7 +75,7 @@ class HttpStore:
     looks.
     """
 
-    def __init__(self, settings: StoreSettings, limits: ClassLimits, grace_s: int = _GRACE_S) -> None:
+    def __init__(self, settings: StoreSettings, limits: ClassLimits, make: bool, grace_s: int = _GRACE_S) -> None:
         """Use `open`. Asks the server for its version and settings; raises what the client raises."""
         self._settings = settings
         self._grace_s = grace_s
@@ -92,7 +92,7 @@ class HttpStore:
             self._client = self._connect(settings.timeout_s + grace_s)
             self._readers[QueryClass.WORKER] = self._client
             self._commander = self._connect(settings.command_timeout_s + grace_s)
-            self._make_database()
+            self._use_database(make)
         except BaseException:
             self._release()
             raise
@@ -101,19 +101,27 @@ class HttpStore:
         self._writing = {**WRITE_SETTINGS, **limit, **insert_settings(settings), "wait_end_of_query": "1"}
 
     @classmethod
-    async def open(cls, settings: StoreSettings, *, limits: ClassLimits = NO_LIMITS, grace_s: int = _GRACE_S) -> Self:
-        """Connect to the server; the database is made if it is missing. `limits` are those of the classes of queries;
-        WORKER has `query_threads` slots. A connection waits `grace_s` longer than the server may work.
+    async def open(
+        cls,
+        settings: StoreSettings,
+        *,
+        limits: ClassLimits = NO_LIMITS,
+        make: bool = True,
+        grace_s: int = _GRACE_S,
+    ) -> Self:
+        """Connect to the server. `limits` are those of the classes of queries; WORKER has `query_threads` slots. make:
+        the database, if it is missing. A connection waits `grace_s` longer than the server may work.
 
-        Raises StoreUnavailable if it does not answer, StoreInvalid if it refuses (user, password, database).
+        Raises StoreUnavailable if it does not answer or the database is missing, StoreInvalid if it refuses (user,
+        password, database).
         """
         check_identifier(settings.database, "database")
-        return await asyncio.to_thread(cls._open, settings, limits, grace_s)
+        return await asyncio.to_thread(cls._open, settings, limits, make, grace_s)
 
     @classmethod
-    def _open(cls, settings: StoreSettings, limits: ClassLimits, grace_s: int) -> Self:
+    def _open(cls, settings: StoreSettings, limits: ClassLimits, make: bool, grace_s: int) -> Self:
         try:
-            return cls(settings, limits, grace_s)
+            return cls(settings, limits, make, grace_s)
         except _CLIENT_ERRORS as error:
             raise _store_error(error, f"open {settings.database}", settings.url) from error
 
@@ -252,11 +260,13 @@ class HttpStore:
         self._clients.append(client)
         return client
 
-    def _make_database(self) -> None:
+    def _use_database(self, make: bool) -> None:
         database = self._settings.database
         found = self._client.command(
             "SELECT count() FROM system.databases WHERE name = {name:String}", parameters={"name": database}
         )
+        if not found and not make:
+            raise StoreUnavailable(f"there is no database {database} at {self._settings.url}")
         if not found:
             on_cluster = self._settings.engine_profile.on_cluster
             self._commander.command(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from runstream.events.positions import Positions
 from runstream_processors.store.tables import TABLES
 from runstream_service.store import StoreInvalid, StoreReader
 
@@ -21,17 +22,24 @@ class Commit:
     tails: Mapping[str, int] = field(default_factory=dict)
 
 
-async def commits(store: StoreReader) -> dict[int, Commit]:
-    """The newest commit row of each partition that has one. Raises StoreUnavailable, StoreInvalid."""
+async def commits(store: StoreReader, database: str = "") -> dict[int, Commit]:
+    """The newest commit row of each partition that has one. database: another one than the store is on. Raises
+    StoreUnavailable, StoreInvalid."""
+    table = f"{database}.watermark_states" if database else "watermark_states"
     rows = await store.query(
-        """SELECT part, max(offset) AS last, mapKeys(argMax(tails, offset)) AS tables,
+        f"""SELECT part, max(offset) AS last, mapKeys(argMax(tails, offset)) AS tables,
             mapValues(argMax(tails, offset)) AS offsets
-        FROM watermark_states WHERE key = '' AND writer = '' GROUP BY part"""
+        FROM {table} WHERE key = '' AND writer = '' GROUP BY part"""
     )
     return {
         row["part"]: Commit(row["last"] + 1, dict(zip(row["tables"], row["offsets"], strict=True)))
         for row in rows.to_pylist()
     }
+
+
+async def committed(store: StoreReader, database: str = "") -> Positions:
+    """Up to where every table is complete. Raises StoreUnavailable, StoreInvalid."""
+    return Positions({part: commit.next_offset for part, commit in (await commits(store, database)).items()})
 
 
 async def ends(store: StoreReader, table: str, commits: Mapping[int, Commit]) -> dict[int, int]:

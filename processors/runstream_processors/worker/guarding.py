@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,23 +63,23 @@ class CrashGuard:
     """
 
     def __init__(
-        self, directory: CrashDirectory | None, name: str, settings: WorkerSettings, *, also: str | None = None
+        self, directory: CrashDirectory | None, name: str, settings: WorkerSettings, *, also: Sequence[str] = ()
     ) -> None:
-        """name: that of the files, different for each worker of the directory. also: the name of another guard; what
-        that one has set aside is known here, too."""
+        """name: that of the files, different for each worker of the directory. also: the names of other guards; what
+        they have set aside is known here, too."""
         self._directory = directory
         self._name = name
         self._settings = settings
         self._mark: CrashMark | None = None
         self._suspects = Suspects()
-        self._known = _set_aside_before(directory.path, also) if directory is not None and also is not None else ()
+        self._known = _set_aside_before(directory.path, also) if directory is not None else ()
         self._examined = directory is None
 
     @classmethod
     def of_files(cls, directory: Path, *names: str) -> "CrashGuard":
         """A guard that only knows what guards of these names set aside before, for a rebuild."""
         guard = cls(None, names[0], WorkerSettings())
-        guard._known = tuple(one for name in names for one in _set_aside_before(directory, name))
+        guard._known = _set_aside_before(directory, names)
         return guard
 
     @property
@@ -243,8 +243,8 @@ async def _read_one(log: LogReader, part: int, offset: int) -> Record | None:
     return records[0] if records and records[0].offset == offset else None
 
 
-def _set_aside_before(directory: Path, name: str) -> tuple[SetAsideRecord, ...]:
-    return Suspects.load(directory / f"{name}.json").set_aside
+def _set_aside_before(directory: Path, names: Iterable[str]) -> tuple[SetAsideRecord, ...]:
+    return tuple(one for name in names for one in Suspects.load(directory / f"{name}.json").set_aside)
 
 
 def _set_aside(record: Record, detail: str) -> SetAsideRecord:

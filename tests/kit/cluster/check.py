@@ -86,10 +86,13 @@ async def begin(cluster: Cluster) -> Mapping[int, int]:
         await log.close()
 
 
-async def checked(cluster: Cluster, row: Row, loads: Sequence[Load], begun: Mapping[int, int]) -> Row:
-    """Wait until everything in the log is visible, then compare; what differs stands in the row."""
+async def checked(
+    cluster: Cluster, row: Row, loads: Sequence[Load], begun: Mapping[int, int], database: str = "runstream"
+) -> Row:
+    """Wait until everything in the log is visible, then compare; what differs stands in the row. database: that of the
+    generation that serves."""
     log = await KafkaReader.open(cluster.kafka_settings())
-    store = await HttpStore.open(cluster.store_settings())
+    store = await HttpStore.open(cluster.store_settings(database=database))
     try:
         end = await _drained(log, store)
         for load in loads:

@@ -24,7 +24,7 @@ from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.settings import CommonSettings
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_processors.hosting.faust_app import GroupSettings, make_app
-from runstream_processors.hosting.partitions import PartitionWorkers
+from runstream_processors.hosting.generations import GenerationWorkers
 from runstream_protocols.all import LOCATIONS
 from runstream_service.auth import ApiKeys, check_bind
 from runstream_service.settings import known_settings
@@ -218,7 +218,7 @@ def test_versions_and_users_agree(infra: Path, compose: Compose, manifests: Mani
 
 async def test_a_worker_makes_no_folders_where_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # read-only in the containers
-    workers = PartitionWorkers(lambda part: pytest.fail("none is assigned"), lambda error: None)
+    workers = GenerationWorkers(lambda error: None)
     app = make_app(GroupSettings(bootstrap=("127.0.0.1:1",), topic="runstream-frames"), workers)
     await app.on_first_start()
     assert list(tmp_path.iterdir()) == []

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from runstream.events.positions import Positions
 from runstream_infra.cluster.visibility import StoreVisibility
+from runstream_processors.store.resume import committed
 from runstream_service.store import StoreUnavailable
 
 
@@ -29,7 +31,7 @@ class Commits:
 
 async def test_who_waits_is_answered_as_soon_as_it_is_visible() -> None:
     store = Commits()
-    visibility = StoreVisibility(store)
+    visibility = StoreVisibility(partial(committed, store))
     visibility.start()
     waiting = asyncio.create_task(visibility.wait_for(Positions.after(1, 7), 5.0))
     await asyncio.sleep(0.15)
@@ -43,7 +45,7 @@ async def test_who_waits_is_answered_as_soon_as_it_is_visible() -> None:
 
 async def test_nobody_waiting_costs_a_question_a_second_at_most() -> None:
     store = Commits()
-    visibility = StoreVisibility(store)
+    visibility = StoreVisibility(partial(committed, store))
     visibility.start()
     await asyncio.sleep(0.5)
     assert store.asked == 1
@@ -53,7 +55,7 @@ async def test_nobody_waiting_costs_a_question_a_second_at_most() -> None:
 async def test_a_store_that_is_away_takes_nothing_back() -> None:
     store = Commits()
     store.offsets = {0: 3}
-    visibility = StoreVisibility(store)
+    visibility = StoreVisibility(partial(committed, store))
     visibility.start()
     assert await visibility.wait_for(Positions.after(0, 3), 5.0)
     assert (visibility.visible(), visibility.trouble) == (Positions.after(0, 3), None)
@@ -72,6 +74,6 @@ async def test_a_store_that_is_found_later_is_asked_from_then_on() -> None:
     assert visibility.trouble is not None
     store = Commits()
     store.offsets = {0: 1}
-    visibility.store = store
+    visibility.committed = partial(committed, store)
     assert await visibility.wait_for(Positions.after(0, 1), 5.0)
     await visibility.close()

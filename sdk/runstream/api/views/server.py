@@ -68,9 +68,31 @@ class ServerSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadModels:
+    """The generations of a server's read models. `differences` are what generation `serving` has in another version
+    than the server folds. While there are some, generation `building` is made beside it, with `folded` of `records`
+    records of the log, or `obstacle` says why none is. `trouble` is what went wrong last."""
+
+    serving: int
+    differences: Sequence[str]
+    building: int | None
+    doing: str | None
+    folded: int
+    records: int
+    obstacle: str | None
+    trouble: str | None
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a part of a response."""
+        return cls(**members_of(cls, row))
+
+
+@dataclass(frozen=True, slots=True)
 class ServerStatus:
     """How a server is doing. `visible` is the position up to which every table is complete, `lag_records` how many
-    records of the log are behind it. The disk is that of a server in one process; None in a cluster."""
+    records of the log are behind it. The disk is that of a server in one process; None in a cluster. `read_models` is
+    None until the server has looked at them."""
 
     version: str
     visible: str
@@ -79,8 +101,10 @@ class ServerStatus:
     quarantined_by_cause: Mapping[str, int]
     disk_free_bytes: int | None
     disk_total_bytes: int | None
+    read_models: ReadModels | None
 
     @classmethod
     def of(cls, row: Row) -> Self:
         """Read a response."""
-        return cls(**members_of(cls, row))
+        found = row.get("read_models")
+        return cls(**{**members_of(cls, row), "read_models": ReadModels.of(found) if found is not None else None})

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
+from runstream_processors.hosting.generations import GenerationWorkers
 from runstream_processors.hosting.partitions import PartitionWorkers
 from runstream_processors.worker.loop import Counts
 from runstream_service.log import LogCorrupt
@@ -108,3 +111,33 @@ async def test_a_worker_that_gives_up_is_told_of() -> None:
     await settled()
     assert [str(death) for death in deaths] == ["invented: bytes that do not check out"]
     await workers.close()
+
+
+async def test_generations_are_folded_beside_each_other() -> None:
+    alive: list[int] = []
+
+    def make(generation: int) -> Callable[[int], object]:
+        return lambda part: FakeWorker(10 * generation + part, alive)
+
+    workers = GenerationWorkers(lambda error: pytest.fail(f"{error}"))
+    workers.fold({1: make(1)}, 1)  # type: ignore[dict-item]
+    assert not workers.settled, "nothing was assigned yet"
+    workers.assign({0, 1})
+    await settled()
+    assert sorted(alive) == [10, 11]
+    kept = workers.workers[1]
+    workers.fold({1: make(1), 2: make(2)}, 1)  # type: ignore[dict-item]
+    await settled()
+    assert sorted(alive) == [10, 11, 20, 21], "what was assigned before is folded into the new one, too"
+    assert workers.workers[1] is kept
+    assert workers.building[2].keys() == {0, 1}
+    workers.assign({1, 2})
+    await settled()
+    assert sorted(alive) == [11, 12, 21, 22]
+    workers.fold({2: make(2)}, 2)  # type: ignore[dict-item]
+    await settled()
+    assert sorted(alive) == [21, 22]
+    assert workers.workers.keys() == {1, 2}
+    assert workers.counts.quarantined == {"x": 6}, "of those that ended, too"
+    await workers.close()
+    assert alive == []

@@ -1,0 +1,45 @@
+"""Processes of up to three builds go from one generation to the next, whatever breaks, and no reader loses what it saw;
+and the model would notice.
+
+`make simulate SEEDS=1000000` goes through more histories; each is its seed, so a bad one can be looked at again.
+"""
+
+import os
+from collections import Counter
+from typing import Final
+
+import pytest
+
+from kit.oracles.generations import Result, Shape, simulate
+
+#: A history takes 20 ms.
+SEEDS: Final = int(os.environ.get("RUNSTREAM_SEEDS", "6000")) // 60
+#: The protocol without one of its steps, and histories that are wrong then.
+FLAWED: Final = {
+    "a step is recorded behind whatever is there": (Shape(places=False), (194, 282)),
+    "nobody waits until all have read a step": (Shape(waits=False), (13, 16)),
+    "who reads the old one waits for the old one alone": (Shape(waits_for_ready=False), (1, 47)),
+}
+
+
+@pytest.mark.timeout(86_400)
+def test_no_history_loses_what_was_visible_or_ends_halfway() -> None:
+    found: dict[int, Result] = {}
+    served: Counter[int] = Counter()
+    for seed in range(SEEDS):
+        result = simulate(seed)
+        served[result.serving] += 1
+        if not result.right:
+            found[seed] = result
+    print(f"\nhistories: {SEEDS}, in the end serve generations {dict(served)}; {len(found)} bad")
+    assert not found
+    assert served[2] > SEEDS / 2
+    assert sum(count for number, count in served.items() if number > 2) > SEEDS / 20, "hardly ever was a build given up"
+
+
+@pytest.mark.parametrize("shape", FLAWED)
+def test_the_model_finds_what_goes_wrong_without_a_step(shape: str) -> None:
+    flawed, seeds = FLAWED[shape]
+    for seed in seeds:
+        assert not simulate(seed, flawed).right, seed
+        assert simulate(seed).right, seed
