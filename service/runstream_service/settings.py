@@ -215,8 +215,16 @@ def _is_secret(info: FieldInfo) -> bool:
     return SecretStr in types or any(isinstance(one, Secret) for one in info.metadata)
 
 
+def refuse_irregular(variable: str, path: Path) -> None:
+    """Refuse what is there and is no file: opening a pipe would wait for whoever writes into it. Raises InvalidSetting,
+    OSError."""
+    if path.exists() and not path.is_file():
+        raise InvalidSetting(f"{variable}={path} is no regular file: name the file itself")
+
+
 def _file_variables(model: type[BaseModel], path: Path) -> dict[str, str]:
     try:
+        refuse_irregular(FILE_VARIABLE, path)
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:

@@ -336,3 +336,15 @@ async def test_a_large_answer_does_not_stop_the_loop(
         assert size > 500_000 or "column-names" in path or "experiments" in path
 
     assert await longest_units(answered) < LOOP_UNITS
+
+
+async def test_a_page_without_a_limit_is_no_larger_than_the_server_allows(tmp_path: Path) -> None:
+    async with open_reads(tmp_path, QuerySettings(max_page=2)) as reads:
+        made = [tables.run(f"r{number}", created_at=tables.NOW_US - number) for number in range(3)]
+        await tables.insert(reads.store.store, "run_states", made)
+        page = await reads.get("/api/v1/runs")
+        assert ([row["run"] for row in page["runs"]], page["next_cursor"] is None) == (["r0", "r1"], False)
+        rest = await reads.get("/api/v1/runs", cursor=page["next_cursor"])
+        assert [row["run"] for row in rest["runs"]] == ["r2"]
+        assert len((await reads.get("/api/v1/runs", limit="1"))["runs"]) == 1
+        assert "at most 2" in (await reads.get("/api/v1/runs", 400, limit="100"))["detail"]

@@ -50,7 +50,9 @@ class RunsParameters(RequestParameters):
     workspace: str | None = None
     project: str | None = None
     experiment: str | None = None
-    limit: int = ModelField(default=100, ge=1)
+    limit: int = ModelField(
+        default=100, ge=1, description="rows a page; where it is not given, no more than the server allows"
+    )
     cursor: str | None = ModelField(default=None, max_length=60_000)
     count: bool = ModelField(default=False, description="also count all matching runs")
 
@@ -138,13 +140,19 @@ def class_of(parameters: RunsParameters) -> QueryClass:
     return QueryClass.LIGHT if plain else QueryClass.HEAVY
 
 
+def _page_rows(parameters: RunsParameters, max_page: int) -> int:
+    """Return how many rows a page has at most. Raises InvalidRequest."""
+    if "limit" not in parameters.model_fields_set:
+        return min(parameters.limit, max_page)
+    if parameters.limit > max_page:
+        raise InvalidRequest(f"limit is {parameters.limit}: at most {max_page} are allowed", name="limit")
+    return parameters.limit
+
+
 async def list_runs(context: Context, call: Call[RunsParameters]) -> Runs:
     """One page. Four statements in most cases, however many runs and columns there are (five with count)."""
     parameters = call.parameters
-    if parameters.limit > context.settings.max_page:
-        raise InvalidRequest(
-            f"limit is {parameters.limit}: at most {context.settings.max_page} are allowed", name="limit"
-        )
+    rows = _page_rows(parameters, context.settings.max_page)
     # A long question takes up to half a second to read.
     long = (
         len(parameters.filter) + len(parameters.sort) + len(parameters.columns) + len(parameters.cursor or "")
@@ -153,9 +161,7 @@ async def list_runs(context: Context, call: Call[RunsParameters]) -> Runs:
     understood = await asyncio.to_thread(_understood, parameters) if long else _understood(parameters)
     expression, sort, columns, agreed, after = understood
     clock = context.clock(after.now_us if after else None)
-    page = await context.repositories.runs.page(
-        context.scope, Question(expression, sort, after, clock), parameters.limit
-    )
+    page = await context.repositories.runs.page(context.scope, Question(expression, sort, after, clock), rows)
     total = None
     if parameters.count:
         total = await context.repositories.runs.count(context.scope, expression, clock)

@@ -1,5 +1,6 @@
 """Settings of the servers: where they come from, what is refused, what is listed, and the page about them."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from runstream.errors import InvalidSetting
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.settings import ServerSettings
+from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_service.settings import Listed, Origin
 
 DATA = Path("data")
@@ -97,6 +99,17 @@ def test_a_file_that_cannot_be_used_is_refused(file: Path, text: str, problem: s
 def test_a_file_that_is_not_there_is_refused(file: Path) -> None:
     with pytest.raises(InvalidSetting, match="cannot be read: No such file"):
         server({"RUNSTREAM_CONFIG": str(file)})
+
+
+def test_what_is_no_regular_file_is_refused_at_once(file: Path) -> None:
+    """A pipe that nobody writes into would keep the process from starting, and from saying why."""
+    os.mkfifo(file)
+    for path in (file, file.parent):
+        with pytest.raises(InvalidSetting, match=f"RUNSTREAM_CONFIG={path} is no regular file"):
+            server({"RUNSTREAM_CONFIG": str(path)})
+    kafka = {"RUNSTREAM_KAFKA_SECURITY_PROTOCOL": "SSL", "RUNSTREAM_KAFKA_SSL_CAFILE": str(file)}
+    with pytest.raises(InvalidSetting, match=f"RUNSTREAM_KAFKA_SSL_CAFILE={file} is no regular file"):
+        KafkaSettings.from_environment(ROLE | kafka).client_arguments()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from runstream.errors import InvalidSetting
 from runstream_service.auth import is_loopback
+from runstream_service.settings import refuse_irregular
 
 #: Settings by the environment variable that holds them.
 ENVIRONMENT: Final = {
@@ -112,15 +113,18 @@ class KafkaSettings(BaseModel):
         return arguments
 
     def _ssl_context(self) -> ssl.SSLContext:
+        files = {"ssl_cafile": self.ssl_cafile, "ssl_certfile": self.ssl_certfile, "ssl_keyfile": self.ssl_keyfile}
+        given = {_VARIABLE[name]: file for name, file in files.items() if file is not None}
         try:
+            for variable, file in given.items():
+                refuse_irregular(variable, file)
             context = ssl.create_default_context(cafile=self.ssl_cafile)
             if self.ssl_certfile is not None:
                 context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
         except OSError as error:  # ssl.SSLError is one
-            files = [str(file) for file in (self.ssl_cafile, self.ssl_certfile, self.ssl_keyfile) if file]
             raise InvalidSetting(
-                f"the certificates for Kafka cannot be used ({', '.join(files)}): {error}; give PEM files that this "
-                "process may read, the key without a passphrase"
+                f"the certificates for Kafka cannot be used ({', '.join(map(str, given.values()))}): {error}; give PEM "
+                "files that this process may read, the key without a passphrase"
             ) from error
         return context
 
