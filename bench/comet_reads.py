@@ -26,15 +26,10 @@ from bench.reads import ARROW
 from bench.shapes import Load
 from runstream.api import API
 from runstream.query import Metric
+from runstream_query.repositories.arguments import MAX_FULL, MAX_SAMPLED, Curve, Range
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.sampling import (
-    MAX_FULL,
-    MAX_SAMPLED,
-    Curve,
-    full_statement,
-    sampled_statement,
-)
-from runstream_query.repositories.statements.series import Names, Range, points_statement, scanned_envelope, step_width
+from runstream_query.repositories.statements.sampling import full_statement, sampled_statement
+from runstream_query.repositories.statements.series import Names, points_statement, scanned_envelope, step_width
 from runstream_service.access import EVERYTHING
 
 CURVES: Final = 10

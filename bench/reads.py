@@ -21,10 +21,10 @@ from bench.ingest import lag_records, trainers, wait_for_visible
 from bench.many_runs import METRICS, send
 from bench.processes import cpu_s, one_answer, server, wait_until
 from bench.shapes import Load
+from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.series import (
     Names,
-    Range,
     projected_envelope,
     scanned_envelope,
     step_width,

@@ -13,8 +13,9 @@ from runstream_model.statistics import SUMMARY_STATES
 from runstream_query.answers import RunRow, Summary
 from runstream_query.errors import LimitExceeded, NotFound
 from runstream_query.http.context import Context
+from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.statements.runs import STORED_COLUMNS
-from runstream_query.repositories.statements.series import Names, Range, reads_of
+from runstream_query.repositories.statements.series import Names, reads_of
 
 _RUN_TIMES: Final = tuple(column.name for column in RUN_STATES.visible if column.kind == TIME)
 _SUMMARY_TIMES: Final = tuple(column.name for column in SUMMARY_STATES.visible if column.kind == TIME)

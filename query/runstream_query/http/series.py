@@ -24,16 +24,10 @@ from runstream_query.http.context import Context
 from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.requests import PastParameters
 from runstream_query.http.serving import POSITION_HEADER
+from runstream_query.repositories.arguments import Range
+from runstream_query.repositories.buckets import bucket_width
 from runstream_query.repositories.series import Axis
-from runstream_query.repositories.statements.series import (
-    Behind,
-    Counted,
-    Names,
-    Range,
-    bucket_width,
-    reads_of,
-    step_width,
-)
+from runstream_query.repositories.statements.series import Behind, Counted, Names, reads_of, step_width
 from runstream_query.repositories.summaries import SeriesRecord
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route

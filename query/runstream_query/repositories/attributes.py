@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from runstream_query.repositories.arguments import ProjectRuns
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.projects import ProjectRuns, ids_of_project
+from runstream_query.repositories.statements.projects import ids_of_project
 from runstream_query.repositories.statements.scoping import in_workspaces, narrowed, of_runs
 from runstream_service.access import Scope
 

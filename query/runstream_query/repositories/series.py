@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from runstream_query.repositories.arguments import Curve, Range
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.sampling import Curve, full_statement, sampled_statement
+from runstream_query.repositories.statements.sampling import full_statement, sampled_statement
 from runstream_query.repositories.statements.series import (
     BUCKET_STEPS,
     Behind,
     Names,
-    Range,
     count_statement,
     extent_statement,
     piece_statement,

@@ -10,12 +10,13 @@ import pyarrow as pa
 from runstream.events.positions import Positions
 from runstream_query.answers import Summary
 from runstream_query.filters.compiler import SUMMARY_COLUMNS as AGGREGATES
+from runstream_query.repositories.arguments import ProjectRuns
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.selection import Selection
 from runstream_query.repositories.statements.globs import chosen_condition
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import beyond
-from runstream_query.repositories.statements.projects import ProjectRuns, ids_of_project
+from runstream_query.repositories.statements.projects import ids_of_project
 from runstream_query.repositories.statements.scoping import narrowed, of_runs
 from runstream_service.access import Scope
 

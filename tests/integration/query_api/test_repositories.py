@@ -31,6 +31,7 @@ from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
 from runstream_query.filters.tree import Compare, Field
 from runstream_query.repositories import Repositories
+from runstream_query.repositories.arguments import Curve, ProjectRuns, Range
 from runstream_query.repositories.artifacts import ArtifactQuery
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.events import About, EventPlace
@@ -38,10 +39,8 @@ from runstream_query.repositories.runs import RunOrder
 from runstream_query.repositories.selection import Selection
 from runstream_query.repositories.statements.order import parse_sort
 from runstream_query.repositories.statements.pages import Question
-from runstream_query.repositories.statements.projects import ProjectRuns
 from runstream_query.repositories.statements.runs import Clock
-from runstream_query.repositories.statements.sampling import Curve
-from runstream_query.repositories.statements.series import Names, Range
+from runstream_query.repositories.statements.series import Names
 from runstream_service.access import EVERYTHING, NOTHING, Scope
 from runstream_service.store import QueryClass
 

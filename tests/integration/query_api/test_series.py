@@ -11,8 +11,9 @@ import pytest
 from kit.query.service import Service
 from kit.query.tables import NOW_US, insert_points, run, summary
 from runstream.events.names import NO_STEP
+from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.series import Names, Range, projected_envelope, step_width
+from runstream_query.repositories.statements.series import Names, projected_envelope, step_width
 
 ARROW = "application/vnd.apache.arrow.stream"
 

@@ -22,7 +22,11 @@ SQL: Final = re.compile(
 HOMES: Final = {
     "query/runstream_query/repositories/": "all reads of the read models",
     "query/runstream_query/filters/compiler.py": "conditions of the filter language, used by the repositories alone",
-    "processors/runstream_processors/": "the store, and what the workers resume from and look after",
+    "processors/runstream_processors/store/": "the tables, migrations, what a start resumes from",
+    "processors/runstream_processors/worker/inserting.py": "where a table ends, looked at after each claimed insert",
+    "processors/runstream_processors/worker/loading.py": "the states of keys that a fold goes on from",
+    "processors/runstream_processors/comparing.py": "two generations of the tables, compared",
+    "processors/runstream_processors/rebuild.py": "the hashes of the tables",
     "processors/runstream_model/": "the columns of the read models, with what is computed of them",
     "infra/runstream_infra/dev_clickhouse/": "a ClickHouse server for development, which takes statements in",
 }
@@ -68,6 +72,14 @@ def test_sql_stands_in_its_homes_alone() -> None:
         for line, text in sql_of(source)
     ]
     assert not strays, "move these into a repository: " + "\n".join(strays)
+
+
+def test_no_protocol_knows_the_statements() -> None:
+    """What it asks for stands in `repositories.arguments`."""
+    sources_of_protocols = list((ROOT / "protocols").rglob("*.py"))
+    assert sources_of_protocols
+    for path in sources_of_protocols:
+        assert "repositories.statements" not in path.read_text(), path
 
 
 def test_every_home_has_sql() -> None:

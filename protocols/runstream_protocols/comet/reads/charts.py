@@ -19,9 +19,9 @@ from runstream_query.answers import Logged
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.series import values_of
+from runstream_query.repositories.arguments import MAX_FULL, MAX_SAMPLED, Curve
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.runs import RunRecord
-from runstream_query.repositories.statements.sampling import MAX_FULL, MAX_SAMPLED, Curve
 from runstream_query.repositories.summaries import CurveRecord
 
 #: As Python values, until they are encoded.

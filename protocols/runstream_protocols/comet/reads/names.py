@@ -44,9 +44,9 @@ from runstream_query.answers import Project
 from runstream_query.errors import InvalidRequest, LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
+from runstream_query.repositories.arguments import ProjectRuns
 from runstream_query.repositories.attributes import AttributeCounts
 from runstream_query.repositories.runs import RunOrder
-from runstream_query.repositories.statements.projects import ProjectRuns
 from runstream_service.access import LOCAL, principal_of
 
 #: The version of Comet's server whose reads are answered: each of the client's gates asks for this one or an older.

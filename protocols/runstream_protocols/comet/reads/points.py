@@ -16,7 +16,7 @@ from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.streaming import stream_json
 from runstream_query.http.context import Context
 from runstream_query.http.series import reads_for, tables_of, values_of
-from runstream_query.repositories.statements.series import Range
+from runstream_query.repositories.arguments import Range
 
 #: A point is about 130 bytes of JSON: 2 MB are written while the client takes in what was written before.
 _POINTS_PER_PIECE: Final = 16_384

@@ -14,8 +14,8 @@ from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.filters.tree import And, Compare, Expression, Field, OneOf, Or
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
+from runstream_query.repositories.arguments import ProjectRuns
 from runstream_query.repositories.runs import RunOrder, RunOutline, RunRecord
-from runstream_query.repositories.statements.projects import ProjectRuns
 
 #: The path of the program, in the environment that the SDK captures.
 PROGRAM: Final = "command.program"

@@ -1,8 +1,8 @@
 """The runs of a project as a subquery, and lists with texts that nobody bounds."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from runstream_query.repositories.arguments import ProjectRuns
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import newest_runs
 from runstream_query.repositories.statements.scoping import in_workspaces, narrowed
@@ -10,16 +10,6 @@ from runstream_service.access import Scope
 
 #: What a list shows of a text that has no room in it.
 _CUT_CHARS: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectRuns:
-    """The runs of a project, archived ones too, deleted ones not. `linked`: runs of other projects that are shown in it
-    too."""
-
-    workspace: str
-    project: str
-    linked: tuple[str, ...] = ()
 
 
 def in_project(workspace: str, project: str, parameters: Parameters) -> str:

@@ -10,38 +10,15 @@ the CPU.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from runstream.events.names import NO_EPOCH
+from runstream_query.repositories.arguments import Curve
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.scoping import narrowed, of_runs
-from runstream_query.repositories.statements.series import bucket_width
 from runstream_service.access import Scope
 
-#: A chart on a screen is about 1,000 pixels wide, and a curve of some hundred points looks the same on it.
-MAX_SAMPLED: Final = 500
-#: Points of all curves of one chart: as Python values and JSON a point is about 300 bytes.
-MAX_FULL: Final = 1_000_000
-#: Four points a bucket.
-BUCKETS: Final = MAX_SAMPLED // 4
 _SIGN: Final = 2**63
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A curve that exists: how many points, and where its ends are (steps, or microseconds if `by_time`)."""
-
-    run: str
-    metric: str
-    count: int
-    low: int
-    high: int
-    by_time: bool
-
-    @property
-    def width(self) -> int:
-        return bucket_width(self.low, self.high, BUCKETS, 1)
 
 
 def full_statement(scope: Scope, series: Sequence[Curve], parameters: Parameters) -> str:

@@ -13,14 +13,14 @@ from itertools import groupby
 from typing import Final, Protocol
 
 from runstream.events.names import NO_STEP
-from runstream.events.positions import Positions
+from runstream_query.repositories.arguments import Range
+from runstream_query.repositories.buckets import bucket_width, toward_zero
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import within
 from runstream_query.repositories.statements.scoping import narrowed, of_runs
 from runstream_service.access import EVERYTHING, Scope
 
 BUCKET_STEPS: Final = 256
-_MAX_WIDTH: Final = 2**62
 _MIN_STEP: Final = -(2**63)
 _MAX_STEP: Final = 2**63 - 1
 
@@ -40,21 +40,6 @@ ENVELOPE: Final = (
     "nans AS nan_count, if(n > nans, low, nan) AS min, if(n > nans, high, nan) AS max, "
     "if(n > nans, total / (n - nans), nan) AS mean"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """What of the curves is wanted. Steps inclusive; times inclusive, in microseconds since 1970 UTC; None is open."""
-
-    step_from: int | None = None
-    step_to: int | None = None
-    time_from_us: int | None = None
-    time_to_us: int | None = None
-    as_of: Positions | None = None
-
-    @property
-    def by_steps_alone(self) -> bool:
-        return self.time_from_us is None and self.time_to_us is None and self.as_of is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +201,7 @@ def count_statement(names: Names, wanted: Range, parameters: Parameters, scope: 
 
 def extent_statement(names: Names, parameters: Parameters, scope: Scope = EVERYTHING) -> str:
     """The lowest and highest step over all series, points without a step left out; from the projection."""
-    outside = parameters.integer(_toward_zero(NO_STEP, BUCKET_STEPS))
+    outside = parameters.integer(toward_zero(NO_STEP, BUCKET_STEPS))
     return (
         "SELECT min(begin) AS low, max(end) AS high, count() AS series FROM (SELECT run, metric, min(step) AS begin, "
         f"max(step) AS end FROM points WHERE {names.condition(parameters, scope)} AND intDiv(step, 256) > {outside} "
@@ -236,29 +221,10 @@ def scanned_extent_statement(
     )
 
 
-def bucket_width(low: int, high: int, max_buckets: int, unit: int) -> int:
-    """The smallest width, a multiple of `unit`, whose aligned buckets cover [low, high] with at most `max_buckets`
-    (two or more)."""
-    width = -(-(high - low + 1) // max_buckets)
-    width = max(unit, -(-width // unit) * unit)
-    if _buckets(low, high, width) > max_buckets:
-        width = -(-(high - low + 1) // (max_buckets - 1))
-        width = max(unit, -(-width // unit) * unit)
-    return min(width, _MAX_WIDTH // unit * unit)
-
-
 def step_width(low: int, high: int, max_buckets: int) -> int:
     """Below 256 steps a bucket any width (points are read one by one), else a multiple of 256."""
     width = bucket_width(low, high, max_buckets, 1)
     return width if width < BUCKET_STEPS else bucket_width(low, high, max_buckets, BUCKET_STEPS)
-
-
-def _buckets(low: int, high: int, width: int) -> int:
-    return _toward_zero(high, width) - _toward_zero(low, width) + 1
-
-
-def _toward_zero(value: int, width: int) -> int:
-    return value // width if value >= 0 else -(-value // width)
 
 
 def _axis(axis: str) -> str:
@@ -317,12 +283,12 @@ def _split(wanted: Range) -> tuple[tuple[int | None, int | None] | None, list[tu
     first = last = None
     edges: list[tuple[int, int]] = []
     if low is not None:
-        first = _toward_zero(low, BUCKET_STEPS)
+        first = toward_zero(low, BUCKET_STEPS)
         if bucket_steps(first)[0] < low:
             edges.append((low, bucket_steps(first)[1]))
             first += 1
     if high is not None:
-        last = _toward_zero(high, BUCKET_STEPS)
+        last = toward_zero(high, BUCKET_STEPS)
         if bucket_steps(last)[1] > high:
             edges.append((bucket_steps(last)[0], high))
             last -= 1

@@ -1,0 +1,55 @@
+"""What callers of the repositories say that they want."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from runstream.events.positions import Positions
+from runstream_query.repositories.buckets import bucket_width
+
+#: A chart on a screen is about 1,000 pixels wide, and a curve of some hundred points looks the same on it.
+MAX_SAMPLED: Final = 500
+#: Points of all curves of one chart: as Python values and JSON a point is about 300 bytes.
+MAX_FULL: Final = 1_000_000
+#: Four points a bucket.
+BUCKETS: Final = MAX_SAMPLED // 4
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRuns:
+    """The runs of a project, archived ones too, deleted ones not. `linked`: runs of other projects that are shown in it
+    too."""
+
+    workspace: str
+    project: str
+    linked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What of the curves is wanted. Steps inclusive; times inclusive, in microseconds since 1970 UTC; None is open."""
+
+    step_from: int | None = None
+    step_to: int | None = None
+    time_from_us: int | None = None
+    time_to_us: int | None = None
+    as_of: Positions | None = None
+
+    @property
+    def by_steps_alone(self) -> bool:
+        return self.time_from_us is None and self.time_to_us is None and self.as_of is None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A curve that exists: how many points, and where its ends are (steps, or microseconds if `by_time`)."""
+
+    run: str
+    metric: str
+    count: int
+    low: int
+    high: int
+    by_time: bool
+
+    @property
+    def width(self) -> int:
+        return bucket_width(self.low, self.high, BUCKETS, 1)

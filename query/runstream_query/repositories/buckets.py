@@ -1,0 +1,25 @@
+"""The arithmetic of buckets: how wide they are, and which one a number is in."""
+
+from typing import Final
+
+_MAX_WIDTH: Final = 2**62
+
+
+def bucket_width(low: int, high: int, max_buckets: int, unit: int) -> int:
+    """The smallest width, a multiple of `unit`, whose aligned buckets cover [low, high] with at most `max_buckets`
+    (two or more)."""
+    width = -(-(high - low + 1) // max_buckets)
+    width = max(unit, -(-width // unit) * unit)
+    if _buckets(low, high, width) > max_buckets:
+        width = -(-(high - low + 1) // (max_buckets - 1))
+        width = max(unit, -(-width // unit) * unit)
+    return min(width, _MAX_WIDTH // unit * unit)
+
+
+def toward_zero(value: int, width: int) -> int:
+    """Return the quotient rounded towards zero, as the engine's intDiv does."""
+    return value // width if value >= 0 else -(-value // width)
+
+
+def _buckets(low: int, high: int, width: int) -> int:
+    return toward_zero(high, width) - toward_zero(low, width) + 1
