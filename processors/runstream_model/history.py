@@ -57,3 +57,19 @@ def rows_of_events(
         }
         for seq, event in events
     ]
+
+
+def row_of_dead_letter(
+    key: bytes, part: int, offset: int, at_us: int, *, item: int, cause: str, detail: str, body: bytes
+) -> Row:
+    """The row of `quarantine` for a record, or an item of one, that the log took in at `at_us`."""
+    return {
+        "part": part,
+        "offset": offset,
+        "item": item,
+        "key": key.decode(errors="replace"),
+        "cause": cause,
+        "detail": detail,
+        "body": body,
+        "at": at_us,
+    }

@@ -28,7 +28,7 @@ from runstream_model.attempts import bounded
 from runstream_model.attributes import rows_from_events
 from runstream_model.columns import ColumnData
 from runstream_model.decoding import decode_events
-from runstream_model.history import rows_of_events
+from runstream_model.history import row_of_dead_letter, rows_of_events
 from runstream_model.points import PointBatch, collect
 from runstream_model.seen import MOST_RANGES, Range, Seen
 from runstream_model.unpacking import Accepted
@@ -306,17 +306,9 @@ class Folding:
 
     def _quarantine(self, record: Record, item: int, cause: str, detail: str, body: bytes) -> None:
         if self._is_beyond("quarantine", record):
+            place = record.key, record.partition, record.offset, record.at_us
             self._rows["quarantine"].append(
-                {
-                    "part": record.partition,
-                    "offset": record.offset,
-                    "item": item,
-                    "key": record.key.decode(errors="replace"),
-                    "cause": cause,
-                    "detail": detail,
-                    "body": body,
-                    "at": record.at_us,
-                }
+                row_of_dead_letter(*place, item=item, cause=cause, detail=detail, body=body)
             )
 
     def _is_beyond(self, table: str, record: Record) -> bool:
