@@ -100,6 +100,27 @@ def test_a_command_about_a_run_that_does_not_exist_makes_none(do: Callable[[API]
     assert list(api.runs('id = "a-name"')) == []
 
 
+def test_commands_take_several_runs(api: API) -> None:
+    started = {"type": "run_started.v1", "workspace": "default", "project": "several"}
+    ids = [f"several-{number}" for number in range(5)]
+    api.command(ids, started)
+    found = api.runs(project="several")
+    assert sorted(run.id for run in found) == ids
+    api.add_tags(found, ["old", "done"])
+    assert all(run.tags == ("done", "old") for run in api.runs(project="several"))
+    api.remove_tags(ids[:2], "old")
+    assert sorted(run.id for run in api.runs('tag = "old"', project="several")) == ids[2:]
+    with pytest.raises(NotFound, match="'nobody'"):
+        api.delete([ids[0], "nobody"])
+    assert len(api.runs(project="several")) == 5, "a request that names nobody's run does nothing"
+    api.delete(found[:3])
+    assert len(api.runs(project="several")) == 2
+    api.restore([found[0], found[1]])
+    api.archive([found[3], found[4]])
+    assert len(api.runs(project="several")) == 2
+    assert api.delete([]) == api.position
+
+
 def test_runs_by_group(api: API) -> None:
     found = api.runs('group = "sweep-7"', "job_type")
     assert [(run.id, run.group, run.job_type) for run in found] == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -152,7 +152,14 @@ class Session:
     def append_and_wait(self, key: str, event: Mapping[str, Any]) -> CommandReceipt:
         """Append a control event to what `key` names, and return once every read shows it. Raises ServerFailed if it
         was accepted but not visible in time: it will be."""
-        data = json.dumps({"key": key, "event": dict(event)}).encode()
+        return self.append_to_all([key], event)
+
+    def append_to_all(self, keys: Sequence[str], event: Mapping[str, Any]) -> CommandReceipt:
+        """As `append_and_wait`, the same event for each of several, together: all of them or none. The receipt has the
+        key of the first. Raises Refused for too many."""
+        key = keys[0]
+        commands = [{"key": each, "event": dict(event)} for each in keys]
+        data = json.dumps({"commands": commands} if len(commands) > 1 else commands[0]).encode()
         with self.open("POST", _COMMANDS, data=data, headers=_JSON) as response:
             payload = self.json_of(response)
         # A server from before `next:` has no `position`, and `positions` in the spelling that it reads.
@@ -160,7 +167,8 @@ class Session:
         position = str(payload["positions" if is_old else "position"])
         if not payload["visible"]:
             raise ServerFailed(
-                f"the {event.get('type')} of {key!r} is durable at {position} but not visible yet: read with wait_for"
+                f"the {event.get('type')} of {', '.join(map(repr, keys[:5]))} is durable at {position} but not visible "
+                "yet: read with wait_for"
             )
         with self._lock:
             self._written = self._written.merged(Positions.parse(position))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, Unpack
+from typing import Final, Literal, Unpack
 from urllib.parse import urlencode
 
 from runstream.api.guarding import reads_responses
-from runstream.api.parts.arguments import RunOrId, RunsOrIds, run_id, run_ids, run_path, texts
+from runstream.api.parts.arguments import RunOrId, RunsOrIds, run_ids, run_path, texts
 from runstream.api.parts.live import Change, changes
 from runstream.api.session import Session
 from runstream.api.values import Logged, Row, number
@@ -30,6 +30,10 @@ class RunQuery:
     experiment: str | None = None
     wait_for: str | None = None
     wait_s: float | None = None
+
+
+#: What the gateway takes in one request.
+_COMMANDS_AT_ONCE: Final = 1000
 
 
 @reads_responses
@@ -140,34 +144,38 @@ class RunsApi:
         pairs += [(name, value) for name, value in scope.items() if value is not None]
         return changes(self._reader, self._session, f"/api/v1/live?{urlencode(pairs)}", since, reconnect)
 
-    def command(self, run: RunOrId, event: Mapping[str, Logged]) -> str:
-        """Append a control event (without `at_us` it gets the server's clock) to the run and return its position, once
-        every read shows it. An event of a project or experiment has the key WORKSPACE/PROJECT in the run's place.
-        Raises ServerFailed if it was accepted but not visible in time: it will be."""
-        return self._session.append_and_wait(run_id(run), event).positions
+    def command(self, run: RunsOrIds, event: Mapping[str, Logged]) -> str:
+        """Append a control event (without `at_us` it gets the server's clock) to the run, or to each of several, and
+        return its position, once every read shows it. An event of a project or experiment has the key WORKSPACE/PROJECT
+        in the run's place. Of 1,000 runs at a time, all get it or none. Raises NotFound for a run that does not exist;
+        ServerFailed if it was accepted but not visible in time: it will be."""
+        ids = list(dict.fromkeys(run_ids(run)))
+        for begin in range(0, len(ids), _COMMANDS_AT_ONCE):
+            self._session.append_to_all(ids[begin : begin + _COMMANDS_AT_ONCE], event)
+        return self._session.position
 
     def rename(self, run: RunOrId, name: str) -> str:
         """Give the run another name. Returns its position, as all commands do."""
         return self.command(run, {"type": "run_renamed.v1", "name": name})
 
-    def archive(self, run: RunOrId) -> str:
-        """Take the run out of lists; `restore` brings it back."""
+    def archive(self, run: RunsOrIds) -> str:
+        """Take the run, or several, out of lists; `restore` brings them back."""
         return self.command(run, {"type": "run_archived.v1"})
 
-    def delete(self, run: RunOrId) -> str:
-        """Mark the run as deleted; `restore` brings it back."""
+    def delete(self, run: RunsOrIds) -> str:
+        """Mark the run, or several, as deleted; `restore` brings them back."""
         return self.command(run, {"type": "run_deleted.v1"})
 
-    def restore(self, run: RunOrId) -> str:
-        """Undo `archive` and `delete`."""
+    def restore(self, run: RunsOrIds) -> str:
+        """Undo `archive` and `delete`, of the run or of several."""
         return self.command(run, {"type": "run_restored.v1"})
 
-    def add_tags(self, run: RunOrId, tags: str | Sequence[str]) -> str:
-        """Add a tag, or several, to the run."""
+    def add_tags(self, run: RunsOrIds, tags: str | Sequence[str]) -> str:
+        """Add a tag, or several, to the run, or to several."""
         return self.command(run, {"type": "tags_added.v1", "tags": texts(tags)})
 
-    def remove_tags(self, run: RunOrId, tags: str | Sequence[str]) -> str:
-        """Remove a tag, or several, from the run."""
+    def remove_tags(self, run: RunsOrIds, tags: str | Sequence[str]) -> str:
+        """Remove a tag, or several, from the run, or from several."""
         return self.command(run, {"type": "tags_removed.v1", "tags": texts(tags)})
 
     def set_notes(self, run: RunOrId, notes: str) -> str:
