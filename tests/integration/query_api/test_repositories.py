@@ -2,12 +2,15 @@
 
 Each method is called over three states of one store: empty, with workspace `own`, and with `own` and `other`. With the
 scope of `own` the last must give what the second gave, by value, and with the scope of nothing what the first gave.
+
+Then the runs of `own` move to `other`: every scope must see what it sees of a store in which they were there from the
+beginning.
 """
 
 import asyncio
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +48,10 @@ from runstream_service.access import EVERYTHING, NOTHING, Scope
 from runstream_service.store import QueryClass
 
 OWN = Scope(frozenset({"own"}))
+OTHER = Scope(frozenset({"other"}))
+BOTH = Scope(frozenset({"own", "other"}))
+#: The offset of the records that move the runs of `own`.
+MOVED_AT = 9_000
 #: The number of rows that a workspace has of everything, so that no count of one equals that of the other.
 SIZES = {"own": 2, "other": 3}
 
@@ -57,15 +64,26 @@ def model_of(workspace: str) -> str:
     return artifact_id(workspace, None, "model", "m")
 
 
-async def fill(service: Service, workspace: str) -> None:
-    """Rows of every table, about this workspace alone."""
+def state_of(workspace: str, number: int) -> dict[str, Any]:
+    """The row of a run."""
+    status = {"status": "running", "ended_at": None} if number == 0 else {}
+    about = {"workspace": workspace, "experiment": f"{workspace}-experiment", "tags": [f"{workspace}-tag"]}
+    links = [f"{one}/p" for one in SIZES if one != workspace]
+    offset = {"own": 100, "other": 200}[workspace] + number
+    return tables.run(names_of(workspace, "run")[number], **about, **status, links=links, offset=offset)
+
+
+def moved_state_of(number: int) -> dict[str, Any]:
+    """The row of a run of `own` that moved to `other`."""
+    return {**state_of("own", number), "workspace": "other", "offset": MOVED_AT + number}
+
+
+async def fill(service: Service, workspace: str, states: Sequence[dict[str, Any]] | None = None) -> None:
+    """Rows of every table, about this workspace alone. `states`: the rows of its runs, if they are others."""
     offset = {"own": 100, "other": 200}[workspace]
     runs = names_of(workspace, "run")
     for number, run in enumerate(runs):
-        status = {"status": "running", "ended_at": None} if number == 0 else {}
-        about = {"workspace": workspace, "experiment": f"{workspace}-experiment", "tags": [f"{workspace}-tag"]}
-        about["links"] = [f"{one}/p" for one in SIZES if one != workspace]
-        await service.insert("run_states", tables.run(run, **about, **status, offset=offset + number))
+        await service.insert("run_states", states[number] if states is not None else state_of(workspace, number))
         await tables.insert_points(
             service.store, run, f"{workspace}/loss", np.arange(600), np.arange(600) + float(offset), offset=offset
         )
@@ -288,6 +306,7 @@ def _plain(value: Any) -> Any:
 
 
 Values = dict[str, list[str]]
+SCOPES = {"own": OWN, "other": OTHER, "both": BOTH, "nothing": NOTHING, "everything": EVERYTHING}
 
 
 @pytest.fixture(scope="module")
@@ -307,11 +326,25 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Values]:
         return read | {
             "of nothing": await values(NOTHING),
             "of own": await values(OWN),
-            "of both": await values(Scope(frozenset({"own", "other"}))),
+            "of both": await values(BOTH),
             "of everything": await values(EVERYTHING),
         }
 
-    yield asyncio.run(read())
+    async def read_moved() -> Values:
+        service = Service(store, CountingStore(store), LocalAssets(tmp_path_factory.mktemp("assets")))
+        await service.insert("run_states", *map(moved_state_of, range(SIZES["own"])))
+        return {f"moved, {name}": await values(scope) for name, scope in SCOPES.items()}
+
+    async def read_there_from_the_beginning() -> Values:
+        service = Service(store, CountingStore(store), LocalAssets(tmp_path_factory.mktemp("assets")))
+        await fill(service, "own", [moved_state_of(number) for number in range(SIZES["own"])])
+        await fill(service, "other")
+        return {f"there, {name}": await values(scope) for name, scope in SCOPES.items()}
+
+    read_values = asyncio.run(read()) | asyncio.run(read_moved())
+    asyncio.run(store.close())
+    store = tables.open_store(tmp_path_factory.mktemp("store"))
+    yield read_values | asyncio.run(read_there_from_the_beginning())
     asyncio.run(store.close())
 
 
@@ -338,3 +371,32 @@ def test_a_method_takes_a_scope_first(repository: str, name: str) -> None:
     function = next(function for *method, function in methods() if method == [repository, name])
     _, first, *_ = inspect.signature(function, eval_str=True).parameters.values()
     assert (first.name, first.annotation) == ("scope", Scope)
+
+
+#: What they read is what was once in a project: a run that moved away was.
+OF_THE_PAST = {("runs", "were_in_project"), ("attributes", "text_by_run_of_projects")}
+
+
+@pytest.mark.parametrize(("repository", "name"), [method for method in METHODS if method not in OF_THE_PAST])
+def test_a_run_that_moved_is_seen_where_it_is(found: Values, repository: str, name: str) -> None:
+    for scope in SCOPES:
+        assert not differing(found, f"moved, {scope}", f"there, {scope}", repository, name), scope
+
+
+def test_a_run_that_moved_is_gone_from_where_it_was(found: Values) -> None:
+    """Its points, summaries, values, files, output, events and marks: each method that showed some of them."""
+    changed = {
+        (case.repository, case.method)
+        for case, was, became in zip(CASES, found["of own"], found["moved, own"], strict=True)
+        if was != became
+    }
+    assert {repository for repository, _ in changed} >= {
+        "runs",
+        "series",
+        "summaries",
+        "attributes",
+        "assets",
+        "output",
+        "events",
+        "watermarks",
+    }

@@ -17,7 +17,7 @@ from kit.recorded.seeded import Recorded, Writing, artifact_event
 from kit.sending import kills
 from kit.sending.collector import Record
 from kit.servers.embedded import Trainers
-from runstream.events.artifacts import ArtifactVersionLogged
+from runstream.events.artifacts import ArtifactVersionLogged, ArtifactVersionRemarked
 from runstream.events.control import (
     AssetLogged,
     ExperimentCreated,
@@ -233,8 +233,10 @@ class FrameLoad:
             named = {"workspace": "w", "project": project}
             self._events(writer, ProjectUpdated(at_us=6, notes=digest[:5], **named))
             self._events(writer, ExperimentCreated(at_us=7, experiment=digest[:3], **named))
-            logged = ArtifactVersionLogged(at_us=8, artifact_type="thing", name="logged", comment=digest[:4], **named)
-            self._events(writer, artifact_event(source, project, "a"), logged)
+            thing = {"artifact_type": "thing", "name": "logged", **named}
+            logged = ArtifactVersionLogged(at_us=8, comment=digest[:4], **thing)
+            remarked = ArtifactVersionRemarked(at_us=8, ordinal=1, remark={"digest": digest[:4]}, **thing)
+            self._events(writer, artifact_event(source, project, "a"), logged, remarked)
             return
         match source.randrange(8):
             case 0:
