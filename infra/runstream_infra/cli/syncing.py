@@ -68,6 +68,11 @@ def sync(
     settings = client_settings(dir=spool_dir, url=url, api_key=api_key)
     spool = settings.values.dir
     url, secret, ingest = settings.values.url, secret_of(settings), settings.values.ingest or ""
+    if spool_dir is not None and not spool.exists():
+        raise BadInput(
+            f"--dir {spool} does not exist, so nothing was ever logged there: check the path; `runstream doctor` shows "
+            "which spool this user's runs write to"
+        )
     if moved_from is not None and settings.origin("url") == "default":
         raise BadInput("--moved-from needs the new address: give --url or RUNSTREAM_URL")
     try:
