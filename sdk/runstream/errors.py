@@ -30,5 +30,10 @@ class RunMissing(Invalid):
     """`resume="must"` was asked for a run that is not there."""
 
 
+class RunDeleted(RunMissing):
+    """`resume` was asked for a run that somebody deleted: what it logs would not be seen. The message says how to bring
+    it back."""
+
+
 class Unusable(RunstreamError):
     """This machine cannot do it: no writable spool directory, a spool from a newer version, no such platform."""

@@ -17,6 +17,7 @@ import pytest
 import runstream as rs
 from kit.servers.embedded import Server
 from runstream.api import API
+from runstream.errors import RunDeleted
 from runstream.sender.lock import sender_lives
 
 #: Waits for what takes a second or two, however busy the machine is.
@@ -164,6 +165,21 @@ def test_a_file_size_limit_is_a_loss_that_is_told(url: str, tmp_path: Path) -> N
     assert run.points_dropped > 0
     assert kept + run.points_dropped == 240_000
     assert run.status == "finished"
+
+
+@pytest.mark.parametrize("resume", ["must", "allow"])
+def test_a_deleted_run_is_not_gone_on_with(resume: Any, url: str, tmp_path: Path) -> None:
+    run_id = f"deleted-{resume}"
+    assert rs.init(run_id=run_id, url=url, dir=tmp_path / "spool", **QUIET).finish(timeout_s=WAIT_S)
+    api = API(url)
+    api.delete(run_id)
+    with pytest.raises(RunDeleted, match=r"was deleted.*restore\('deleted-"):
+        rs.init(run_id=run_id, resume=resume, url=url, dir=tmp_path / "other", **QUIET)
+    api.restore(run_id)
+    again = rs.init(run_id=run_id, resume=resume, url=url, dir=tmp_path / "other", **QUIET)
+    again.log({"loss": 1.0})
+    assert again.finish(timeout_s=WAIT_S)
+    assert api.summaries(run_id, "loss")[0].count == 1
 
 
 def test_a_resumed_run_goes_on_above_what_is_stored(url: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from runstream.connections import FAILURES, fetch, first_words, readable, unused_proxy
-from runstream.errors import Invalid, RunExists, RunMissing, Unavailable
+from runstream.errors import Invalid, RunDeleted, RunExists, RunMissing, Unavailable
 from runstream.events.protocol import PROBLEM_TYPE, PROTOCOL_HEADER, is_ours
 from runstream.settings import SettingValues
 from runstream.spool.format import SpoolCorrupt, WriterInfo
@@ -30,14 +30,16 @@ def check_resume(resume: str | None, run_id: str | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A run that is there; `last_step`: the highest step of its metrics, as far as is known."""
+    """A run that is there. `last_step`: the highest step of its metrics, as far as is known. `deleted`: somebody
+    deleted it, so that no list shows it."""
 
     last_step: int | None = None
+    deleted: bool = False
 
 
 def existing(resume: str | None, run_id: str | None, settings: SettingValues) -> Found | None:
     """Return what is known of `run_id` where it is there and goes on, else None. May ask the server. Raises RunMissing,
-    RunExists, Unavailable."""
+    RunDeleted, RunExists, Unavailable."""
     if resume is None or run_id is None:
         return None
     spooled = in_spool(settings.dir, run_id)
@@ -53,6 +55,11 @@ def existing(resume: str | None, run_id: str | None, settings: SettingValues) ->
         raise Unavailable(f"whether run {run_id} is there cannot be told, as resume = {resume!r} asks: {trouble}")
     if resume == "must" and found is None:
         raise RunMissing(f"run {run_id} is not there, as resume = 'must' asks: check the id, or use resume='allow'")
+    if resume != "never" and served is not None and served.deleted:
+        raise RunDeleted(
+            f"run {run_id} was deleted, so nobody would see what it logs: bring it back "
+            f"(runstream.API().restore({run_id!r})), or give another run_id"
+        )
     if resume == "never" and found is not None:
         raise RunExists(f"run {run_id} is there already, against resume = 'never': give another run_id, or none")
     return found
@@ -91,7 +98,8 @@ def on_server(url: str, api_key: str | None, run_id: str, timeout_s: float = _TI
         run = fields.get("run")
         if response.status == 200 and isinstance(run, dict) and run.get("run") == run_id:
             last_step = fields.get("last_step")
-            return Found(last_step if type(last_step) is int and -_STEPS <= last_step < _STEPS else None)
+            is_step = type(last_step) is int and -_STEPS <= last_step < _STEPS
+            return Found(last_step if is_step else None, run.get("deleted") is True)
         if response.status == 404 and str(fields.get("type", "")).startswith(PROBLEM_TYPE):
             return None
         raise Unavailable(f"{url} answered {response.status} {readable(str(fields.get('detail', '')), 200)}".strip())
