@@ -14,6 +14,7 @@ import pytest
 
 from kit.query import tables
 from kit.query.reading import LONG_S, Reads, open_reads
+from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
 from runstream_query import QuerySettings
 from runstream_query.http.series import ARROW
@@ -239,6 +240,11 @@ async def test_a_large_file_is_never_whole_in_memory(tmp_path: Path, path: str) 
 LIVE = b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
+def id_after(offset: int) -> bytes:
+    """The line of an event's id that covers the record at this offset."""
+    return f"id: {Positions.after(0, offset)}\n".encode()
+
+
 async def data_lines(reader: asyncio.StreamReader, wanted: bytes) -> bytes:
     """Read until `wanted` was there."""
     read = b""
@@ -258,7 +264,7 @@ async def test_any_number_of_live_streams_asks_the_store_once(tmp_path: Path) ->
             opened = [stopped_reader(reads, LIVE) for _ in range(streams)]
             readers = [await one.__aenter__() for one in opened]
             for reader in readers:
-                await data_lines(reader, b"id: 0:1\n")
+                await data_lines(reader, id_after(1))
             before = len(reads.store.asked)
             for offset in range(2, 8):
                 await tables.insert(
@@ -266,7 +272,7 @@ async def test_any_number_of_live_streams_asks_the_store_once(tmp_path: Path) ->
                 )
                 reads.advance(offset)
                 for reader in readers:
-                    await data_lines(reader, f"id: 0:{offset}\n".encode())
+                    await data_lines(reader, id_after(offset))
             asked = [of for of, _ in reads.store.asked[before:]]
             assert set(asked) == {QueryClass.LIVE}
             for one in opened:
@@ -293,13 +299,13 @@ async def test_a_slow_live_reader_is_told_the_newest_state(tmp_path: Path) -> No
         reads.advance(1)
         async with stopped_reader(reads, LIVE) as slow, stopped_reader(reads, LIVE) as good:
             for reader in (slow, good):
-                await data_lines(reader, b"id: 0:1\n")
+                await data_lines(reader, id_after(1))
             for offset in range(2, 30):
                 await change(reads, offset)
-                await data_lines(good, f"id: 0:{offset}\n".encode())
+                await data_lines(good, id_after(offset))
             (feed,) = reads_feeds(reads)
             assert feed._kept_bytes <= QuerySettings().live_backlog_bytes
-            told = await asyncio.wait_for(whole(slow, b"id: 0:29\n"), LONG_S)
+            told = await asyncio.wait_for(whole(slow, id_after(29)), LONG_S)
             assert b"name-29" in told
             assert told.count(b"event: run") < 28
 
@@ -318,7 +324,7 @@ async def test_a_stopped_live_reader_is_disconnected_and_others_go_on(tmp_path: 
                     await asyncio.sleep(0.1)
             await until_gone(stopped)
         async with stopped_reader(reads, LIVE) as good:
-            await data_lines(good, f"id: 0:{offset}\n".encode())
+            await data_lines(good, id_after(offset))
 
 
 def reads_feeds(reads: Reads) -> list[Any]:

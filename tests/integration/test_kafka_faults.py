@@ -95,8 +95,8 @@ class Sender:
                 self.refusals.append(str(error))
                 await asyncio.sleep(0.05)
             else:
-                ((_, offset),) = position
-                self.acknowledged.append((number, offset))
+                ((_, next_offset),) = position
+                self.acknowledged.append((number, next_offset - 1))
                 number += 1
                 await asyncio.sleep(0.002)
             self.longest_s = max(self.longest_s, time.monotonic() - begun)

@@ -39,12 +39,12 @@ async def send(log: KafkaLog, key: bytes, acknowledged: list[tuple[int, int, int
     number = refused = 0
     while not stop.is_set():
         try:
-            ((partition, offset),) = await log.append([(key, b"%d" % number)])
+            ((partition, next_offset),) = await log.append([(key, b"%d" % number)])
         except LogUnavailable:
             refused += 1
             await asyncio.sleep(0.05)
         else:
-            acknowledged.append((partition, offset, number))
+            acknowledged.append((partition, next_offset - 1, number))
             number += 1
             await asyncio.sleep(0.002)
     return refused
@@ -114,11 +114,11 @@ async def test_without_a_second_replica_nothing_is_acknowledged(brokers: KafkaCl
     async with asyncio.timeout(60):
         while True:
             try:
-                ((_, offset),) = await log.append([(b"run", b"together")])
+                ((_, next_offset),) = await log.append([(b"run", b"together")])
                 break
             except LogUnavailable:
                 await asyncio.sleep(0.2)
-    assert (await read_partition(log, 0))[offset].value == b"together"
+    assert (await read_partition(log, 0))[next_offset - 1].value == b"together"
     await log.close()
 
 
