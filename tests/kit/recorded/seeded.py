@@ -148,11 +148,19 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
                 writing.events(into, RunFinished(at_us=9))
             else:
                 writers.append(writing)
+    versions = 0
     for _ in range(frames):
         writing = source.choice(writers)
         if chooser.random() < 0.3:
             catalog.events(into, *(artifact_event(chooser, "p", chooser.choice(("panel-a", "panel-b"))) for _ in "ab"))
             registry.events(into, artifact_event(chooser, None, "model-a"))
+            versions += 1  # of an artifact of its own, so that every table has rows to the end
+            remarked = {"at_us": 8, "workspace": "w", "project": "p", "artifact_type": "thing", "name": "remarked"}
+            catalog.events(
+                into,
+                ArtifactVersionLogged(**remarked),
+                ArtifactVersionRemarked(**remarked, ordinal=versions, remark={"x": versions}),
+            )
         match source.randrange(10):
             case 0:
                 parameter = ParametersLogged(at_us=3, values={f"p{source.randrange(5)}": source.random()})
