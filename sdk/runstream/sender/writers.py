@@ -290,13 +290,17 @@ class SpooledWriter:
     def conclude(self) -> bool:
         """With a writer that is dead and of which everything is acknowledged: say how it ended, unless it did so
         itself; then remove its folder. True once it is gone. Raises OSError (a full disk); may be called again."""
-        if self.alive() or self.corrupt or self.reader.unsure or self.reader.last(self.place) != self.place:
+        if self.alive() or self.corrupt or self.reader.unsure:
             return self.gone
+        end = self.reader.last(self.place)
+        if end.next_seq != self.place.next_seq:
+            return False
+        # Behind it may stand a set of metrics whose first row was never written.
         if not self.reader.ended and self.place.next_seq:
             last = last_event(self.folder, self.info, self.place.next_seq, self._clock.at_us())
             log.info("writer %s of run %s: %s", self.writer_id, self.info.run_id, last)
             self.reader.close()
-            append_event(self.folder, self.writer_id, self.place, encode_event(last), self._clock.at_us())
+            append_event(self.folder, self.writer_id, end, encode_event(last), self._clock.at_us())
             return False
         self._remove()
         return True

@@ -122,6 +122,26 @@ def test_ensure_starts_one_detached_sender_and_replaces_a_killed_one(spool: Path
     maker.die()
 
 
+@pytest.mark.parametrize("torn", ["nothing", "half of the row", "the row without its mark"])
+def test_a_writer_that_died_behind_a_new_set_of_metrics_is_lost_and_removed(
+    torn: str, spool: Path, collector: Collector
+) -> None:
+    """The set of metrics is committed and has no number of its own: it is behind all that can be acknowledged."""
+    maker = writer(spool, collector.url)
+    before = maker.at
+    maker.row(["new", "set"], 11, [1.0, 2.0], commit=False)
+    row_bytes = 4 + 16 + 2 * 8
+    if torn != "the row without its mark":
+        end = maker.at - row_bytes
+        os.pwrite(maker._file.fileno(), bytes(row_bytes if torn == "nothing" else 8), end)
+    assert maker.at > before + row_bytes
+    maker.die()
+    process = sender_process(spool, "--idle-exit-s", "0.5")
+    assert process.wait(120) == 0
+    assert not list((spool / "writers").iterdir())
+    assert event_at(collector.writers[maker.info.writer_id].records, 11)["type"] == "writer_lost.v1"
+
+
 def test_modules_of_the_trainer_are_not_taken_for_others(spool: Path, collector: Collector, tmp_path: Path) -> None:
     """A trainer's folder with files named as modules of the standard library and as packages that the sender needs."""
     folder = tmp_path / "training"
