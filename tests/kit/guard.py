@@ -5,7 +5,9 @@ starts as a process of its own is not looked at: such a process is of use only t
 """
 
 import socket
+import threading
 from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +26,12 @@ KEY: Final = pytest.StashKey["Guard"]()
 
 class Guard:
     """A plugin of pytest. What a test opened without its marker raises where it happens, in whatever thread, and fails
-    the test also where the exception went unseen."""
+    the test also where the exception went unseen. Threads that were there before the test are none of its."""
 
     def __init__(self) -> None:
         self._allowed = MARKERS
         self._opened: list[str] = []
+        self._foreign: frozenset[threading.Thread] = frozenset()
 
     def install(self) -> None:
         """Put the checks in front of sockets and the engine, for the rest of this process."""
@@ -49,11 +52,19 @@ class Guard:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        self._allowed = allowed_to(item)
-        try:
+        with self.during(allowed_to(item)):
             return (yield)
+
+    @contextmanager
+    def during(self, allowed: frozenset[str]) -> Generator[None, None, None]:
+        """Refuse what is not allowed, but to threads that are there already."""
+        before = self._allowed, self._foreign
+        self._allowed = allowed
+        self._foreign = frozenset(threading.enumerate()) - {threading.current_thread()}
+        try:
+            yield
         finally:
-            self._allowed = MARKERS
+            self._allowed, self._foreign = before
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
@@ -72,7 +83,7 @@ class Guard:
         return checked
 
     def _check(self, marker: str, action: str) -> None:
-        if marker in self._allowed:
+        if marker in self._allowed or threading.current_thread() in self._foreign:
             return
         self._opened.append(f"the test {action}: mark it with pytest.mark.{marker}, or move it to tests/integration")
         pytest.fail(self._opened[-1])

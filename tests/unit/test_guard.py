@@ -34,6 +34,22 @@ def test_what_a_thread_swallows_is_known_at_the_end(guard: Guard) -> None:
     assert "('127.0.0.1', 9)" in opened
 
 
+def test_a_thread_of_an_earlier_test_is_not_held_against_this_one(guard: Guard) -> None:
+    go = threading.Event()
+
+    def connect() -> None:
+        go.wait(60)
+        with socket.socket() as sock:
+            sock.connect_ex(("127.0.0.1", 9))
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    with guard.during(frozenset()):
+        go.set()
+        thread.join()
+    assert guard.take() == []
+
+
 async def test_a_store_is_refused(guard: Guard, tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception, match=r"opens a store: mark it with pytest\.mark\.store"):
         await ChdbStore.open(tmp_path / "store")

@@ -271,6 +271,7 @@ LARGEST: Final[dict[str, Maker]] = {
             *("GET /api/v1/artifacts", "GET /api/v1/artifacts/{artifact}"),
             *("GET /api/v1/artifacts/{artifact}/versions", "GET /api/v1/artifacts/{artifact}/versions/{ordinal}"),
             "GET /api/v1/artifacts/{artifact}/versions/{ordinal}/file",
+            "GET /api/v1/artifacts/{artifact}/versions/{ordinal}/remarks",
         ),
         queried(name="n"),
     ),
