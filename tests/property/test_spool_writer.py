@@ -79,15 +79,16 @@ def _bits(value: float) -> bytes:
 
 def _expected(operations: list[tuple[str, Any, int | None]]) -> list[tuple[int, Any]]:
     found: list[Any] = []
-    last_step = -1
+    highest = -1
     for kind, data, step in operations:
         if kind == "event":
             found.append({"type": "x", "text": data})
             continue
         good = {name: _bits(float(value)) for name, value in data.items() if isinstance(value, int | float)}
         if good:
-            last_step = last_step + 1 if step is None else step
-            found.append((last_step, good))
+            at_step = highest + 1 if step is None else step
+            highest = max(highest, at_step)
+            found.append((at_step, good))
     return list(enumerate(found))
 
 

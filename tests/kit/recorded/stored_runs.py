@@ -25,6 +25,7 @@ def rows_of_run(run: Run, offset: int = 1) -> Rows:
         **place,
         "run": run.id,
         "tags": run.tags,
+        "links": [],
         "points_dropped": 0,
         "state": "{}",
     }

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.store
 NAMES = Coded(["x"], np.zeros(2, np.uint8))
 ASSET: dict[str, Any] = {"run": "r", "asset": "a", "name": "n", "kind": "asset", "sha256": "0", "size_bytes": 1}
 ASSET |= {"content_type": "", "step": None, "metadata": "{}", "at": 0, "deleted": False, "part": 0, "offset": 1}
+ASSET |= {"role": "", "location": "", "model": ""}
 
 
 async def hashes(store: ChdbStore, epochs: list[int | None] | None = None, context: str = "") -> dict[str, TableHash]:
