@@ -1,4 +1,4 @@
-"""What happens to a writer when its run ends: how the end is said, and the wait until the server has everything."""
+"""What happens to a writer when its run ends: how its end is recorded, and the wait until the server has everything."""
 
 from collections.abc import Callable
 from typing import Final

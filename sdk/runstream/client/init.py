@@ -48,10 +48,10 @@ def init(
       `evaluate`). A start without one keeps what the run has.
     mode: `online`; `offline` keeps everything on disk until `runstream sync`; `disabled` keeps nothing.
     resume: None writes to `run_id` whether it is there or not. `allow` does so too and marks the run as resumed if it
-      is there; `must` raises RunMissing if it is not there, `never` raises RunExists if it is; both of the
-      first raise RunDeleted if somebody deleted it. Whether it is there is
-      asked of the server and looked up in the spool; where the server does not answer, `must` and `never` raise
-      Unavailable unless the spool knows, and `allow` goes by the spool.
+      is there; `must` raises RunMissing if it is not there, `never` raises RunExists if it is; the
+      first two raise RunDeleted if somebody deleted it. Whether it is there is asked of the server and looked up in the
+      spool; where the server does not answer, `must` and `never` raise Unavailable unless the spool knows, and `allow`
+      goes by the spool.
     resume_from_step: where a resumed run goes on; a `log` without a step then begins there. Without it, one above the
       highest step that the run has, as far as the server and the spool tell.
     url, api_key, dir (the spool), capture_console, capture_code, system_metrics_s (0: none), finish_timeout_s,

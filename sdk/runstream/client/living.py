@@ -52,7 +52,8 @@ class LivingRun(OpenedRun):
         self.masking = Masking(opening.allow_secrets)
         self._background: Background | None = None
         self._console: ConsoleCapture | None = None
-        self._ended = False
+        #: How the run ended; None while it goes on, and where the exit code tells.
+        self._end_status: EndStatus | None = None
         self._closed = False
         self._exit_code_tells = False
         self._told_hidden = False
@@ -102,22 +103,12 @@ class LivingRun(OpenedRun):
         where the sender goes on with it. Returns whether all was acknowledged and nothing was lost. Calling it again
         does nothing.
         """
-        if self._closed:
-            return True
-        try:
-            return self._finish(status, timeout_s, message, error)
-        except Exception as fault:  # ending a run must not fail the program that was run
-            self._notices.warn(f"finishing run {self.run_id} failed: {fault!r}. What it logged stands in the spool")
-            return False
+        return self._finish_quietly(status, timeout_s, message, error)
 
     def leave_end_to_exit_code(self, timeout_s: float | None = None) -> None:
         """End as the exit code of this process will tell: the sender reads it when the process is gone. For the end of
         the program; waits as `finish` does."""
-        if not self._closed:
-            try:
-                self._finish(None, timeout_s, None, None)
-            except Exception as fault:
-                self._notices.warn(f"ending run {self.run_id} failed: {fault!r}. What it logged stands in the spool")
+        self._finish_quietly(None, timeout_s, None, None)
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +117,17 @@ class LivingRun(OpenedRun):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.finish(status_of(error), error=error)
+
+    def _finish_quietly(
+        self, status: EndStatus | None, timeout_s: float | None, message: str | None, error: BaseException | None
+    ) -> bool:
+        if self._closed:
+            return True
+        try:
+            return self._finish(status, timeout_s, message, error)
+        except Exception as fault:  # ending a run must not fail the program that was run
+            self._notices.warn(f"finishing run {self.run_id} failed: {fault!r}. What it logged stands in the spool")
+            return False
 
     def _finish(
         self, status: EndStatus | None, timeout_s: float | None, message: str | None, error: BaseException | None
@@ -174,18 +176,18 @@ class LivingRun(OpenedRun):
         if self._console is not None:
             self._console.remove()
             self._console.flush(last=True)
-        if not self._ended:
-            self._ended = True
+        if self._end_status is None and not self._exit_code_tells:
             self._exit_code_tells = status is None and exit_code_goes_to(self._writer.folder)
             if not self._exit_code_tells:
-                end = status or "finished"  # the best guess where nobody tells
-                self.event(end_event(end, message, error, self._clock.at_us(), self.masking.trace))
+                self._end_status = status or "finished"  # the best guess where nobody tells
+                self.event(end_event(self._end_status, message, error, self._clock.at_us(), self.masking.trace))
             self.tell_hidden()
         if not self._writer.seal():
             return False
         if self._exit_code_tells or self._writer.lost:
             told = self.masking.trace(message) if message else None
-            leave_end_to_sender(self._writer, self.run_id, self._notices, status, told, self._clock.at_us())
+            at_us = self._clock.at_us()
+            leave_end_to_sender(self._writer, self.run_id, self._notices, self._end_status, told, at_us)
         return True
 
     def _keep_spool(self) -> None:

@@ -1,10 +1,11 @@
 """Whether a run is there already, and how far it is: asked of the server, looked up in the spool."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from runstream.connections import FAILURES, fetch, first_words, readable, unused_proxy
 from runstream.errors import Invalid, RunDeleted, RunExists, RunMissing, Unavailable
@@ -83,11 +84,20 @@ def in_spool(spool: Path, run_id: str) -> Found | None:
     return found
 
 
-def on_server(url: str, api_key: str | None, run_id: str, timeout_s: float = _TIMEOUT_S) -> Found | None:
-    """Return what the server has of the run; None if it has none. Blocks for some `timeout_s` at most. Raises
-    Unavailable, also where something else answers than a Runstream server: neither its yes nor its no counts."""
+def on_server(
+    url: str,
+    api_key: str | None,
+    run_id: str,
+    timeout_s: float = _TIMEOUT_S,
+    parameters: Mapping[str, str] | None = None,
+) -> Found | None:
+    """Return what the server has of the run; None if it has none. `parameters`: of the request. Blocks for some
+    `timeout_s` at most. Raises Unavailable, also where something else answers than a Runstream server: neither its yes
+    nor its no counts."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     path = f"/api/v1/runs/{quote(run_id, safe='')}"
+    if parameters:
+        path += f"?{urlencode(parameters)}"
     try:
         response, body = fetch(url, path, headers, timeout_s, _MAX_RUN_BYTES)
     except FAILURES as error:

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlencode
 
+from runstream.client.resuming import on_server
 from runstream.clock import Clock
-from runstream.connections import FAILURES, fetch, first_words, readable
+from runstream.errors import Unavailable
 from runstream.sender.lock import sender_lives
 from runstream.sender.status import SenderStatus, read_status
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
@@ -16,9 +16,8 @@ from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
 _POLL_S: Final = 0.02
 #: How often a sender that lives is looked for meanwhile: one flock.
 _SENDER_S: Final = 0.5
-#: What a response takes once the server has waited, and how large one is (300 bytes a writer, of 5,000).
+#: What a response takes once the server has waited.
 _RESPONSE_S: Final = 5.0
-_MAX_RUN_BYTES: Final = 2_000_000
 #: A wait that is over sooner says nothing.
 _QUIET_S: Final = 2.0
 _LINE_EVERY_S: Final = 10.0
@@ -98,14 +97,12 @@ def wait_to_the_end(
 def wait_until_readable(url: str, api_key: str | None, run_id: str, position: str, timeout_s: float) -> str | None:
     """Wait until reads show everything up to `position` of the log, at most `timeout_s`. Returns why they do not; None
     once they do."""
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    query = urlencode({"wait_for": position, "wait_s": f"{timeout_s:g}"})
-    path = f"/api/v1/runs/{quote(run_id, safe='')}?{query}"
+    wait = {"wait_for": position, "wait_s": f"{timeout_s:g}"}
     try:
-        response, body = fetch(url, path, headers, timeout_s + _RESPONSE_S, _MAX_RUN_BYTES)
-    except FAILURES as error:
-        return readable(str(error)) or type(error).__name__
-    return None if response.status == 200 else f"HTTP {response.status}: {first_words(body)}"
+        found = on_server(url, api_key, run_id, timeout_s + _RESPONSE_S, wait)
+    except Unavailable as error:
+        return str(error)
+    return None if found is not None else "the server does not have it"
 
 
 def because(folder: Path) -> str:

@@ -11,7 +11,7 @@ import os
 import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Literal, Self
 
 from runstream.private import open_own, read_own, write_own
 
@@ -26,7 +26,7 @@ _MAX_MESSAGE_CHARS: Final = 500
 _STATUSES: Final = ("finished", "failed", "killed")
 
 
-def status_of_exit_code(code: int) -> Any:
+def status_of_exit_code(code: int) -> Literal["finished", "failed"]:
     """Return the status of a run whose process exits with `code`: what a parent sees of it are 8 bits."""
     return "failed" if code & 0xFF else "finished"
 
