@@ -1,4 +1,4 @@
-"""Whether the runs that commands are about exist: a mistyped id must not become a run."""
+"""Whether the runs that requests are about exist: a mistyped id must not become a run."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from typing import Final
 from runstream.events.control import AnyEvent, RunEvent, RunStarted
 from runstream_service.lookup import Lookup
 from runstream_service.problems import Problem
-from runstream_service.store import StoreUnavailable
+from runstream_service.store import StoreError
 
 #: How often the read models are looked at for a run that they do not have.
 _LOOK_S: Final = 0.1
@@ -40,13 +40,11 @@ class KnownRuns:
     async def check(self, commands: Sequence[tuple[str, AnyEvent]]) -> None:
         """Raises Problem (404) for a command about a run that does not exist and that no command of the same request
         starts. What the store cannot tell now is believed: the log takes commands without it."""
-        if self._lookup is None:
-            return
         started = {key for key, event in commands if isinstance(event, RunStarted)}
         wanted = dict.fromkeys(run for key, event in commands if (run := _run_of(key, event)) is not None)
         until_s = self._monotonic_s() + self._patience_s
         for run in wanted:
-            if run not in started and not await self._exists(self._lookup, run, until_s):
+            if run not in started and not await self.exists(run, until_s):
                 raise Problem(
                     404,
                     "no-such-run",
@@ -56,22 +54,28 @@ class KnownRuns:
                     run=run,
                 )
 
-    async def _exists(self, lookup: Lookup, run: str, until_s: float) -> bool:
+    async def exists(self, run: str, until_s: float | None = None) -> bool:
+        """Return whether the run is there, looking for it until `until_s` of the clock (None: once); yes where nobody
+        can tell at the moment, because what is written about it must not be lost."""
+        if self._lookup is None:
+            return True
         while run not in self._known:
             try:
-                found = await lookup.run(run)
-            except StoreUnavailable:
+                found = await self._lookup.run(run)
+            except StoreError:
                 return True
             if found is not None:
-                self._remember(run)
-            elif self._monotonic_s() >= until_s:
+                self.remember(run)
+            elif until_s is None or self._monotonic_s() >= until_s:
                 return False
             else:
                 await self._sleep(_LOOK_S)
         return True
 
-    def _remember(self, run: str) -> None:
+    def remember(self, run: str) -> None:
+        """Note that the run is there."""
         self._known[run] = None
+        self._known.move_to_end(run)
         while len(self._known) > self._limit:
             self._known.popitem(last=False)
 

@@ -17,6 +17,7 @@ from runstream.events.frame import read_header
 from runstream.events.positions import Positions
 from runstream_ingest.gateway.append import Appender
 from runstream_ingest.gateway.frames import Sent
+from runstream_ingest.gateway.known_runs import KnownRuns
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.rights import WriterRights
 from runstream_protocols.kit.errors import Refused
@@ -25,7 +26,6 @@ from runstream_protocols.kit.uploads import Uploads
 from runstream_service.access import Action, principal_of
 from runstream_service.lookup import Lookup
 from runstream_service.problems import Problem
-from runstream_service.store import StoreError
 from runstream_service.turns import in_turns
 
 #: Runs that are known to be there: no need to look again.
@@ -71,7 +71,7 @@ class Recorder:
         self._rights = rights
         self._visible_timeout_s = visible_timeout_s
         self._is_only = is_only
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self.known_runs = KnownRuns(lookup, 0.0, _KNOWN_RUNS)
         self._unsettled: OrderedDict[bytes, int] = OrderedDict()
         self._last_stamp = 0
         self._last = Positions()
@@ -187,25 +187,6 @@ class Recorder:
         statement = self.statement(key, content, at_us)
         frames = [frame async for frame in in_turns(encoded_frames(statement, encoded))]
         return await self.append(statement, frames, wait=wait)
-
-    def remember(self, key: str) -> None:
-        """Note that the run is there."""
-        self._known[key] = None
-        self._known.move_to_end(key)
-        while len(self._known) > _KNOWN_RUNS:
-            self._known.popitem(last=False)
-
-    async def exists(self, key: str) -> bool:
-        """Return whether the run is there; yes where nobody can tell at the moment, because what is written about it
-        must not be lost."""
-        if key not in self._known:
-            try:
-                if await self.lookup.run(key) is None:
-                    return False
-            except StoreError:
-                return True
-            self.remember(key)
-        return True
 
 
 def _encoded(event: AnyEvent) -> bytes:

@@ -26,7 +26,7 @@ def key_of(payload: Payload) -> str:
 
 async def existing(recorder: Recorder, key: str) -> str:
     """Return the key of an experiment, which has to be there, and in reach of the request. Raises Problem."""
-    if not await recorder.exists(key):
+    if not await recorder.known_runs.exists(key):
         raise no_experiment(key)
     await recorder.require(key)
     return key

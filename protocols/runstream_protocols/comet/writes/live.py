@@ -111,7 +111,7 @@ async def _begin(recorder: Recorder, key: str, writer: str, started: RunStarted)
     if not await recorder.can_be_found(positions):
         detail = f"experiment {key} is written down, but other gateways cannot see it yet: ask again"
         raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=1, msg=detail)
-    recorder.remember(key)
+    recorder.known_runs.remember(key)
 
 
 def _handshake(

@@ -78,7 +78,7 @@ async def create(recorder: Recorder, request: web.Request, payload: Payload) -> 
         attempt_frame(writer, key, ENDED, RunFinished(at_us=now_us)),
     ]
     await recorder.append(Statement(key, b"", now_us), frames)
-    recorder.remember(key)
+    recorder.known_runs.remember(key)
     return {"experimentKey": key, "msg": "created"}
 
 
