@@ -17,6 +17,7 @@ from runstream.client.opening import OpenedRun, Opening
 from runstream.client.sending import keep_sender
 from runstream.client.writers import FinishedWriter, LateWriter, NullWriter, Writer, open_writer
 from runstream.clock import SYSTEM_CLOCK, Clock
+from runstream.errors import Unusable
 from runstream.events.control import PointsDropped, RunEvent, encode_event
 from runstream.notices import Notices
 from runstream.spool.format import Acked
@@ -201,7 +202,12 @@ class LivingRun(OpenedRun):
         # A resumed attempt takes the place of the writer that nobody will hear of again.
         opening = replace(self._opening, first_step=writer.last_step + 1, resumed=True)
         wake = self._background.wake if self._background is not None else None
-        self._writer = open_writer(opening, self._clock, self._notices, wake)
+        try:
+            self._writer = open_writer(opening, self._clock, self._notices, wake)
+        except Unusable as error:
+            what = f"run {self.run_id}: its folder {folder} was removed, and there can be no other"
+            self._notices.once(f"{self.run_id} removed", f"{what} ({error}). What it logs until then is lost")
+            return
         lost = max(writer.next_seq - self._acknowledged, 1)
         self._lost_records += lost
         self._acknowledged = 0

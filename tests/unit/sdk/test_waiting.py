@@ -1,6 +1,7 @@
 """How `finish` waits, and how `init` finds out whether a run is there."""
 
 import http.server
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,3 +241,20 @@ def test_a_sender_that_cannot_start_is_told_once(
     run.finish(timeout_s=0.01)
     assert caplog.text.count("no processes left") == 1
     assert "runstream sync" in caplog.text
+
+
+def test_a_run_whose_spool_can_never_be_written_again_ends_all_the_same(
+    quiet: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    run = rs.init(url="http://127.0.0.1:1", **quiet)
+    run.log({"a": 1})
+    spool: Path = quiet["dir"]
+    shutil.rmtree(spool)
+    spool.write_text("a file where the spool was")
+    run.log({"a": 2})
+    assert run.finish(timeout_s=0.1) is False
+    assert rs.active_run() is not run
+    assert "was removed, and there can be no other" in caplog.text
+    assert "stands in the spool" not in caplog.text
+    run.log({"a": 3})
+    assert caplog.text.count("is finished") == 1
