@@ -126,7 +126,10 @@ async def status_of(reads: Reads) -> int:
 
 
 async def test_a_stopped_reader_holds_no_slot_of_the_store(tmp_path: Path) -> None:
-    settings = QuerySettings(heavy_slots=1, heavy_queue=0, points_per_read=100_000)
+    """Nothing disconnects them: if one kept the only slot, a reader that reads would wait for it in vain."""
+    settings = QuerySettings(
+        heavy_slots=1, heavy_queue=2, heavy_wait_s=LONG_S, stream_write_s=10 * LONG_S, points_per_read=100_000
+    )
     async with open_reads(tmp_path, settings) as reads:
         await with_long_curve(reads)
         async with stopped_reader(reads, arrow_request()), stopped_reader(reads, arrow_request()):
