@@ -12,11 +12,13 @@ from runstream.events.artifacts import (
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
     ArtifactVersionRemarked,
+    ArtifactVersionReserved,
     ArtifactVersionUpdated,
     artifact_id,
     artifact_key,
 )
-from runstream_model.artifacts import ArtifactState, Decision, VersionState, fold_artifact, to_json
+from runstream_model.artifact_versions import VersionState
+from runstream_model.artifacts import ArtifactState, Decision, fold_artifact, to_json
 from runstream_model.attributes import json_of
 from runstream_model.projection import COUNT, FLAG, NAME, POSITION, TEXT, TEXTS, TIME, Column, Projection
 
@@ -186,6 +188,7 @@ def rows_of_contents(event: ArtifactEvent, ordinal: int, part: int, offset: int)
             ArtifactCreated()
             | ArtifactUpdated()
             | ArtifactDeleted()
+            | ArtifactVersionReserved()
             | ArtifactVersionUpdated()
             | ArtifactVersionDeleted()
             | ArtifactVersionRemarked()

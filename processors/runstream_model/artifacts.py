@@ -21,8 +21,12 @@ from runstream.events.artifacts import (
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
     ArtifactVersionRemarked,
+    ArtifactVersionReserved,
     ArtifactVersionUpdated,
 )
+from runstream_model.artifact_reservations import Reservation, kept, next_major
+from runstream_model.artifact_versions import REMARK_CHARS, VersionState
+from runstream_model.attributes import json_of
 
 NAME_TAKEN: Final = "name taken"
 VERSION_TAKEN: Final = "version taken"
@@ -30,37 +34,6 @@ NO_SUCH_ARTIFACT: Final = "no such artifact"
 NO_SUCH_VERSION: Final = "no such version"
 TOO_MANY_LABELS: Final = "too many labels"
 ARTIFACT_FULL: Final = "artifact full"
-
-#: What a version counts for beside its texts: its numbers, times and the names of its fields.
-_VERSION_CHARS: Final = 150
-#: What each remark on it counts for: it is one more row.
-_REMARK_CHARS: Final = 150
-
-
-@dataclass(frozen=True, slots=True)
-class VersionState:
-    """What can be said anew about a version, and what lists show of it. Times: us since 1970 UTC."""
-
-    ordinal: int
-    version: str
-    created_at_us: int
-    updated_at_us: int
-    comment: str = ""
-    status: str = ""
-    tags: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    stages: tuple[str, ...] = ()
-    run: str = ""
-    files: int = 0
-    size_bytes: int = 0
-    remarks: int = 0
-
-    @property
-    def chars(self) -> int:
-        """About how much of the artifact's state it takes."""
-        labels = (*self.tags, *self.aliases, *self.stages)
-        counted = _VERSION_CHARS + _REMARK_CHARS * self.remarks
-        return counted + len(self.comment) + len(self.status) + sum(len(label) + 3 for label in labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +58,14 @@ class ArtifactState:
     #: Which version a text or an alias belongs to: `versions` the other way round.
     texts: Mapping[str, int] = field(default_factory=dict)
     aliases: Mapping[str, int] = field(default_factory=dict)
+    #: Versions that were announced and not logged yet, by number.
+    reserved: Mapping[int, Reservation] = field(default_factory=dict)
+
+    def holder(self, text: str) -> int | None:
+        """Return the number of the version that is called so, announced ones too; None if none is."""
+        if text in self.texts:
+            return self.texts[text]
+        return next((ordinal for ordinal, one in self.reserved.items() if one.version.version == text), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +92,8 @@ def fold_artifact(state: ArtifactState | None, event: ArtifactEvent) -> Decision
             if _is_there(state):
                 return Decision(state, NAME_TAKEN)
             return Decision(_created(state, event))
+        case ArtifactVersionReserved():
+            return _reserve(state, event)
         case ArtifactVersionLogged():
             return _log_version(state, event)
         case (
@@ -143,7 +126,9 @@ def _is_there(state: ArtifactState | None) -> bool:
     return state is not None and not state.deleted
 
 
-def _created(state: ArtifactState | None, event: ArtifactCreated | ArtifactVersionLogged) -> ArtifactState:
+def _created(
+    state: ArtifactState | None, event: ArtifactCreated | ArtifactVersionReserved | ArtifactVersionLogged
+) -> ArtifactState:
     """A fresh artifact; of a deleted one it takes over the next number."""
     fresh = ArtifactState(
         event.workspace,
@@ -154,7 +139,7 @@ def _created(state: ArtifactState | None, event: ArtifactCreated | ArtifactVersi
         event.at_us,
         next_ordinal=1 if state is None else state.next_ordinal,
     )
-    if isinstance(event, ArtifactVersionLogged):
+    if not isinstance(event, ArtifactCreated):
         return fresh
     return replace(
         fresh,
@@ -190,16 +175,41 @@ def _delete(state: ArtifactState, event: ArtifactDeleted) -> Decision:
     return Decision(after, removed=tuple(state.versions.values()))
 
 
+def _reserve(state: ArtifactState | None, event: ArtifactVersionReserved) -> Decision:
+    known = state if state is not None and not state.deleted else _created(state, event)
+    known = replace(known, reserved=kept(known.reserved, event.at_us))
+    ordinal = known.next_ordinal
+    announced = (one.version.version for one in known.reserved.values())
+    text = next_major((*known.texts, *announced)) if event.version is None else event.version
+    holder = known.holder(text)
+    if holder is not None:
+        return Decision(state, VERSION_TAKEN, holder, text)
+    version = VersionState(
+        ordinal,
+        text,
+        event.at_us,
+        event.at_us,
+        tags=_distinct(event.tags),
+        aliases=_distinct(event.aliases),
+        run=event.run or "",
+    )
+    reserved = kept({**known.reserved, ordinal: Reservation(version, json_of(event.metadata))}, event.at_us)
+    return Decision(replace(known, next_ordinal=ordinal + 1, reserved=reserved), ordinal=ordinal, version=text)
+
+
 def _log_version(state: ArtifactState | None, event: ArtifactVersionLogged) -> Decision:
+    if event.ordinal is not None:
+        return _log_reserved(state, event, event.ordinal)
     known = state if state is not None and not state.deleted else _created(state, event)
     ordinal = known.next_ordinal
     if event.version is None:
         # A number that somebody chose as a text before is passed over: no two versions are called the same.
-        while str(ordinal) in known.texts:
+        while known.holder(str(ordinal)) is not None:
             ordinal += 1
     text = str(ordinal) if event.version is None else event.version
-    if text in known.texts:
-        return Decision(state, VERSION_TAKEN, known.texts[text], text)
+    holder = known.holder(text)
+    if holder is not None:
+        return Decision(state, VERSION_TAKEN, holder, text)
     version = VersionState(
         ordinal,
         text,
@@ -212,16 +222,55 @@ def _log_version(state: ArtifactState | None, event: ArtifactVersionLogged) -> D
         _distinct(event.stages),
         event.run or "",
         len(event.files),
-        min(sum(file.size_bytes for file in event.files), 2**63 - 1),
+        _size_of(event),
     )
+    return _logged(state, replace(known, next_ordinal=ordinal + 1), version, event.at_us)
+
+
+def _log_reserved(state: ArtifactState | None, event: ArtifactVersionLogged, ordinal: int) -> Decision:
+    if state is None or state.deleted:
+        return Decision(state, NO_SUCH_ARTIFACT)
+    if ordinal in state.versions:
+        return Decision(state, VERSION_TAKEN, ordinal, state.versions[ordinal].version)
+    if ordinal not in state.reserved:
+        return Decision(state, NO_SUCH_VERSION, ordinal)
+    before = state.reserved[ordinal].version
+    version = replace(
+        before,
+        created_at_us=event.at_us,
+        updated_at_us=event.at_us,
+        comment=event.comment,
+        status=event.status,
+        tags=_distinct((*before.tags, *event.tags)),
+        aliases=_distinct((*before.aliases, *event.aliases)),
+        stages=_distinct(event.stages),
+        files=len(event.files),
+        size_bytes=_size_of(event),
+    )
+    if max(len(version.tags), len(version.aliases)) > limits.MAX_LABELS:
+        return Decision(state, TOO_MANY_LABELS, ordinal, version.version)
+    return _logged(state, _without_reservation(state, ordinal), version, event.at_us)
+
+
+def _logged(state: ArtifactState | None, known: ArtifactState, version: VersionState, at_us: int) -> Decision:
+    """Return what comes of a version that is to be added to `known`; the state before is what stays if it is full."""
     if known.chars + version.chars > limits.MAX_ARTIFACT_CHARS:
         return Decision(state, ARTIFACT_FULL)
-    after, moved = _with_version(replace(known, next_ordinal=ordinal + 1), version, event.at_us)
-    return Decision(after, ordinal=ordinal, version=text, changed=(*moved, version))
+    after, moved = _with_version(known, version, at_us)
+    return Decision(after, ordinal=version.ordinal, version=version.version, changed=(*moved, version))
+
+
+def _size_of(event: ArtifactVersionLogged) -> int:
+    return min(sum(file.size_bytes for file in event.files), 2**63 - 1)
+
+
+def _without_reservation(state: ArtifactState, ordinal: int) -> ArtifactState:
+    return replace(state, reserved={number: one for number, one in state.reserved.items() if number != ordinal})
 
 
 def _update_version(state: ArtifactState, event: ArtifactVersionUpdated) -> Decision:
-    before = state.versions.get(event.ordinal)
+    reservation = state.reserved.get(event.ordinal)
+    before = reservation.version if reservation is not None else state.versions.get(event.ordinal)
     if before is None:
         return Decision(state, NO_SUCH_VERSION, event.ordinal)
     after = replace(
@@ -240,11 +289,17 @@ def _update_version(state: ArtifactState, event: ArtifactVersionUpdated) -> Deci
     if refused or after == before:
         return Decision(state, refused, before.ordinal, before.version)
     after = replace(after, updated_at_us=max(before.updated_at_us, event.at_us))
+    if reservation is not None:
+        reserved = {**state.reserved, event.ordinal: replace(reservation, version=after)}
+        return Decision(replace(state, reserved=reserved), ordinal=after.ordinal, version=after.version)
     folded, moved = _with_version(_without_version(state, before), after, event.at_us)
     return Decision(folded, ordinal=after.ordinal, version=after.version, changed=(*moved, after))
 
 
 def _delete_version(state: ArtifactState, event: ArtifactVersionDeleted) -> Decision:
+    if event.ordinal in state.reserved:
+        given_up = state.reserved[event.ordinal].version
+        return Decision(_without_reservation(state, event.ordinal), ordinal=given_up.ordinal, version=given_up.version)
     gone = state.versions.get(event.ordinal)
     if gone is None:
         return Decision(state, NO_SUCH_VERSION, event.ordinal)
@@ -257,11 +312,11 @@ def _remark(state: ArtifactState, event: ArtifactVersionRemarked) -> Decision:
     before = state.versions.get(event.ordinal)
     if before is None:
         return Decision(state, NO_SUCH_VERSION, event.ordinal)
-    if state.chars + _REMARK_CHARS > limits.MAX_ARTIFACT_CHARS:
+    if state.chars + REMARK_CHARS > limits.MAX_ARTIFACT_CHARS:
         return Decision(state, ARTIFACT_FULL, before.ordinal, before.version)
     after = replace(before, remarks=before.remarks + 1)
     versions = {**state.versions, after.ordinal: after}
-    remarked = replace(state, chars=state.chars + _REMARK_CHARS, versions=versions)
+    remarked = replace(state, chars=state.chars + REMARK_CHARS, versions=versions)
     return Decision(remarked, ordinal=after.ordinal, version=after.version, changed=(after,))
 
 

@@ -158,6 +158,7 @@ def rows_from_events(
                 about_artifacts.ArtifactCreated()
                 | about_artifacts.ArtifactUpdated()
                 | about_artifacts.ArtifactDeleted()
+                | about_artifacts.ArtifactVersionReserved()
                 | about_artifacts.ArtifactVersionLogged()
                 | about_artifacts.ArtifactVersionUpdated()
                 | about_artifacts.ArtifactVersionDeleted()

@@ -97,6 +97,7 @@ def says_of_its_writer(event: AnyEvent) -> Literal["started", "ended"] | None:
             artifacts.ArtifactCreated()
             | artifacts.ArtifactUpdated()
             | artifacts.ArtifactDeleted()
+            | artifacts.ArtifactVersionReserved()
             | artifacts.ArtifactVersionLogged()
             | artifacts.ArtifactVersionUpdated()
             | artifacts.ArtifactVersionDeleted()

@@ -11,12 +11,20 @@ import pytest
 from kit.golden.events import EVENTS
 from kit.golden.files import HERE, VERSION, missing
 from kit.golden.frames import contents, frames
-from kit.golden.states import ARTIFACT_STATE, GROUPED_RUN_STATE, LINKED_RUN_STATE, REMARKED_ARTIFACT_STATE, RUN_STATE
+from kit.golden.states import (
+    ARTIFACT_STATE,
+    GROUPED_RUN_STATE,
+    LINKED_RUN_STATE,
+    REMARKED_ARTIFACT_STATE,
+    RESERVED_ARTIFACT_STATE,
+    RUN_STATE,
+)
 from runstream.events.control import EVENT_TYPES, decode_event, encode_event
 from runstream.events.frame import LZ4, RAGGED, RAGGED_EPOCHS, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
 from runstream.events.upcast import UPCASTS, upcast
 from runstream_model import artifacts
-from runstream_model.artifacts import ArtifactState, VersionState
+from runstream_model.artifact_versions import VersionState
+from runstream_model.artifacts import ArtifactState
 from runstream_model.decoding import decode_events
 from runstream_model.run_state import RunState, from_json
 
@@ -132,10 +140,11 @@ def test_a_stored_state_of_an_artifact_is_read(path: Path) -> None:
 
 def test_every_field_of_an_artifacts_state_is_in_the_golden_file() -> None:
     plain, version = ArtifactState("", None, "", "", 0, 0), VersionState(0, "", 0, 0)
-    assert [f.name for f in fields(plain) if getattr(plain, f.name) == getattr(REMARKED_ARTIFACT_STATE, f.name)] == []
+    assert [f.name for f in fields(plain) if getattr(plain, f.name) == getattr(RESERVED_ARTIFACT_STATE, f.name)] == []
     first = REMARKED_ARTIFACT_STATE.versions[1]
     assert [f.name for f in fields(version) if getattr(version, f.name) == getattr(first, f.name)] == []
-    for name, expected in (("artifact_state", ARTIFACT_STATE), ("artifact_state-remarks", REMARKED_ARTIFACT_STATE)):
-        stored = (HERE / VERSION / "states" / f"{name}.bin").read_bytes()
+    states = {"": ARTIFACT_STATE, "-remarks": REMARKED_ARTIFACT_STATE, "-reserved": RESERVED_ARTIFACT_STATE}
+    for suffix, expected in states.items():
+        stored = (HERE / VERSION / "states" / f"artifact_state{suffix}.bin").read_bytes()
         assert artifacts.from_json(stored) == expected
         assert artifacts.to_json(expected).encode() == stored

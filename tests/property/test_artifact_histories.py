@@ -15,6 +15,7 @@ from runstream.events.artifacts import (
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
     ArtifactVersionRemarked,
+    ArtifactVersionReserved,
     ArtifactVersionUpdated,
 )
 from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, REMARKS, VERSIONS, ArtifactRows, Source
@@ -34,6 +35,13 @@ EVENTS: st.SearchStrategy[ArtifactEvent] = st.one_of(
         version=st.none() | st.sampled_from(("1", "2", "4", "1.0")),
         aliases=LABELS,
         comment=st.sampled_from("xy"),
+        ordinal=st.none() | ORDINALS,
+    ),
+    st.builds(
+        partial(ArtifactVersionReserved, **PLACE),
+        at_us=TIMES,
+        version=st.none() | st.sampled_from(("1", "2", "4", "1.0")),
+        aliases=LABELS,
     ),
     st.builds(
         partial(ArtifactVersionUpdated, **PLACE),
@@ -59,6 +67,8 @@ class Model:
     versions: list[list[Any]] | None = None
     given: int = 0
     text: tuple[str, str] = ("", "")
+    #: Text, aliases and comment of what was announced, by number.
+    reserved: dict[int, list[Any]] = field(default_factory=dict)
     refused: list[bool] = field(default_factory=list)
 
     def apply(self, event: ArtifactEvent) -> None:
@@ -70,6 +80,10 @@ class Model:
                 if self.versions is not None:
                     return False
                 self.versions, self.text = [], (event.description, "")
+            case ArtifactVersionReserved():
+                return self._reserve(event)
+            case ArtifactVersionLogged(ordinal=int()):
+                return self._log_reserved(event)
             case ArtifactVersionLogged():
                 return self._log(event)
             case _ if self.versions is None:
@@ -77,7 +91,13 @@ class Model:
             case ArtifactUpdated():
                 self.text = (self.text[0], event.notes or "")
             case ArtifactDeleted():
-                self.versions = None
+                self.versions, self.reserved = None, {}
+            case ArtifactVersionDeleted() if event.ordinal in self.reserved:
+                del self.reserved[event.ordinal]
+            case ArtifactVersionUpdated() if event.ordinal in self.reserved:
+                found = [event.ordinal, *self.reserved[event.ordinal]]
+                self._say(found, event, found[2])
+                self.reserved[event.ordinal] = found[1:]
             case ArtifactVersionDeleted() | ArtifactVersionUpdated() | ArtifactVersionRemarked():
                 found = [version for version in self.versions if version[0] == event.ordinal]
                 if not found:
@@ -90,9 +110,31 @@ class Model:
                     self._update(found[0], event)
         return True
 
+    def _reserve(self, event: ArtifactVersionReserved) -> bool:
+        texts = self._texts()
+        text = event.version or f"{max((int(text.partition('.')[0]) for text in texts), default=0) + 1}.0.0"
+        if text in texts:
+            return False
+        if self.versions is None:
+            self.versions, self.text = [], ("", "")
+        self.given += 1
+        self.reserved[self.given] = [text, sorted(set(event.aliases)), ""]
+        return True
+
+    def _log_reserved(self, event: ArtifactVersionLogged) -> bool:
+        if self.versions is None or event.ordinal not in self.reserved:
+            return False
+        text, aliases, _ = self.reserved.pop(event.ordinal)
+        self.versions.append([event.ordinal, text, [], event.comment, 0])
+        self._take(self.versions[-1], (*aliases, *event.aliases))
+        return True
+
+    def _texts(self) -> list[str]:
+        return [version[1] for version in self.versions or []] + [one[0] for one in self.reserved.values()]
+
     def _log(self, event: ArtifactVersionLogged) -> bool:
         versions = self.versions or []
-        texts = [version[1] for version in versions]
+        texts = self._texts()
         ordinal = self.given + 1
         while event.version is None and str(ordinal) in texts:
             ordinal += 1
@@ -106,10 +148,14 @@ class Model:
         return True
 
     def _update(self, version: list[Any], event: ArtifactVersionUpdated) -> None:
-        aliases = version[2] if event.aliases is None else list(event.aliases)
+        before, version[2] = version[2], []
+        self._say(version, event, before)
+        self._take(version, tuple(version[2]))
+
+    def _say(self, version: list[Any], event: ArtifactVersionUpdated, before: list[str]) -> None:
+        aliases = before if event.aliases is None else list(event.aliases)
         kept = [alias for alias in aliases if alias not in event.aliases_removed]
-        version[2] = []
-        self._take(version, (*kept, *event.aliases_added))
+        version[2] = sorted({*kept, *event.aliases_added})
         version[3] = version[3] if event.comment is None else event.comment
 
     def _take(self, taker: list[Any], aliases: tuple[str, ...]) -> None:

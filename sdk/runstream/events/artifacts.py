@@ -140,11 +140,29 @@ class ArtifactDeleted(AboutArtifact):
     type: Literal["artifact_deleted.v1"] = "artifact_deleted.v1"
 
 
+class ArtifactVersionReserved(AboutArtifact):
+    """A version was announced whose files follow; the artifact is created if it is missing.
+
+    The fold gives its number and its text, which nobody else gets from then on. `version` None: the next major number
+    (`2.0.0` behind `1.3.0`). It is no version before it is logged with its `ordinal`; deleting it gives it up, and so
+    does a reservation that comes a day later.
+    """
+
+    type: Literal["artifact_version_reserved.v1"] = "artifact_version_reserved.v1"
+    version: VersionText | None = None
+    tags: Labels = ()
+    aliases: Labels = ()
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    #: The run that it comes from.
+    run: RunId | None = None
+
+
 class ArtifactVersionLogged(AboutArtifact):
     """A version was added; the artifact is created if it is missing.
 
     The fold gives its number. `version` None: it is called by its number; a text that another version has is refused.
-    Its files, metadata and run never change.
+    Its files, metadata and run never change. With the `ordinal` of a reservation it is that version, with its text and
+    run, and with its labels before those here.
     """
 
     type: Literal["artifact_version_logged.v1"] = "artifact_version_logged.v1"
@@ -158,6 +176,7 @@ class ArtifactVersionLogged(AboutArtifact):
     metadata: dict[str, Any] = Field(default_factory=dict)
     #: The run that it came from.
     run: RunId | None = None
+    ordinal: Ordinal | None = None
     files: Annotated[tuple[ArtifactFile, ...], Field(fail_fast=True), AfterValidator(check_files)] = ()
 
 
@@ -198,6 +217,7 @@ ArtifactEvent = (
     ArtifactCreated
     | ArtifactUpdated
     | ArtifactDeleted
+    | ArtifactVersionReserved
     | ArtifactVersionLogged
     | ArtifactVersionUpdated
     | ArtifactVersionDeleted

@@ -20,6 +20,7 @@ from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.memory import MemoryLog
 from runstream_model import artifacts as fold
+from runstream_model.artifact_versions import VersionState
 from runstream_protocols.comet.conventions import registry_model_id
 from runstream_protocols.comet.writes.routes import add_comet_writes
 from runstream_service.lookup import (
@@ -108,7 +109,7 @@ class FoldedLookup:
         ]
 
     async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
-        states: dict[int, fold.VersionState] = {}
+        states: dict[int, VersionState] = {}
         events: dict[int, ArtifactVersionLogged] = {}
         for one in await self.decided():
             if one.event.artifact == artifact_id:
@@ -180,7 +181,7 @@ class Gateways:
         async with asked as answer:
             return answer.status, await answer.json(content_type=None)
 
-    async def versions(self, name: str = NAME) -> dict[int, fold.VersionState]:
+    async def versions(self, name: str = NAME) -> dict[int, VersionState]:
         state = await self.lookup.state(registry_model_id(WORKSPACE, name))
         return {} if state is None else dict(state.versions)
 

@@ -176,6 +176,24 @@ EVENTS: Final[dict[str, AnyEvent]] = {
     "artifact_version_logged.v1-least": artifacts.ArtifactVersionLogged(
         at_us=AT_US, workspace="research", artifact_type="model", name="digit reader"
     ),
+    "artifact_version_logged.v1-reserved": artifacts.ArtifactVersionLogged(
+        at_us=AT_US, workspace="research", project="digits", artifact_type="data set", name="größe", ordinal=7
+    ),
+    "artifact_version_reserved.v1": artifacts.ArtifactVersionReserved(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        artifact_type="data set",
+        name="größe",
+        version="1.3.0",
+        tags=("raw",),
+        aliases=("best", "größte"),
+        metadata={"rows": 10, "limit": math.inf},
+        run="8f3c0a52",
+    ),
+    "artifact_version_reserved.v1-least": artifacts.ArtifactVersionReserved(
+        at_us=AT_US, workspace="research", artifact_type="data set", name="digits"
+    ),
     "artifact_version_updated.v1": artifacts.ArtifactVersionUpdated(
         at_us=AT_US,
         workspace="research",

@@ -13,7 +13,14 @@ from typing import Any, Final
 from kit.children import TESTS
 from kit.golden.events import EVENTS
 from kit.golden.frames import contents, frames
-from kit.golden.states import ARTIFACT_STATE, GROUPED_RUN_STATE, LINKED_RUN_STATE, REMARKED_ARTIFACT_STATE, RUN_STATE
+from kit.golden.states import (
+    ARTIFACT_STATE,
+    GROUPED_RUN_STATE,
+    LINKED_RUN_STATE,
+    REMARKED_ARTIFACT_STATE,
+    RESERVED_ARTIFACT_STATE,
+    RUN_STATE,
+)
 from runstream.events.control import decode_event, encode_event
 from runstream_model import artifacts, run_state
 
@@ -44,7 +51,11 @@ def missing() -> dict[Path, bytes]:
         files[HERE / VERSION / "frames" / f"{name}.expected.json"] = as_text(contents(data))
     of_runs = {"run_state": RUN_STATE, "run_state-group": GROUPED_RUN_STATE, "run_state-links": LINKED_RUN_STATE}
     texts = {name: run_state.to_json(state) for name, state in of_runs.items()}
-    of_artifacts = {"artifact_state": ARTIFACT_STATE, "artifact_state-remarks": REMARKED_ARTIFACT_STATE}
+    of_artifacts = {
+        "artifact_state": ARTIFACT_STATE,
+        "artifact_state-remarks": REMARKED_ARTIFACT_STATE,
+        "artifact_state-reserved": RESERVED_ARTIFACT_STATE,
+    }
     states = {
         **{name: (text, asdict(run_state.from_json(text))) for name, text in texts.items()},
         **{

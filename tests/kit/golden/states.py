@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-from runstream_model.artifacts import ArtifactState, VersionState
+from runstream_model.artifact_reservations import Reservation
+from runstream_model.artifact_versions import VersionState
+from runstream_model.artifacts import ArtifactState
 from runstream_model.run_state import Resume, RunState, StatusSet, WriterState
 
 RUN_STATE: Final = RunState(
@@ -64,4 +66,10 @@ ARTIFACT_STATE: Final = ArtifactState(
 _REMARKED: Final = replace(_FIRST, remarks=2)
 REMARKED_ARTIFACT_STATE: Final = replace(
     ARTIFACT_STATE, chars=_REMARKED.chars + _THIRD.chars, versions={1: _REMARKED, 3: _THIRD}
+)
+
+#: Of a build that knew of announced versions.
+RESERVED_ARTIFACT_STATE: Final = replace(
+    REMARKED_ARTIFACT_STATE,
+    reserved={4: Reservation(VersionState(4, "4.0.0", 9, 9, tags=("raw",), run="r"), '{"a":1}')},
 )

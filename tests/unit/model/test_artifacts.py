@@ -15,6 +15,7 @@ from runstream.events.artifacts import (
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
     ArtifactVersionRemarked,
+    ArtifactVersionReserved,
     ArtifactVersionUpdated,
 )
 from runstream_model import artifacts
@@ -36,6 +37,10 @@ def updated(ordinal: int, at_us: int = 3, **fields: Any) -> ArtifactVersionUpdat
 
 def remarked(ordinal: int, at_us: int = 9, **remark: Any) -> ArtifactVersionRemarked:
     return ArtifactVersionRemarked(at_us=at_us, **PLACE, ordinal=ordinal, remark=remark)
+
+
+def reserved(at_us: int = 2, **fields: Any) -> ArtifactVersionReserved:
+    return ArtifactVersionReserved(at_us=at_us, **PLACE, **fields)
 
 
 def after(*events: ArtifactEvent) -> tuple[ArtifactState, Decision]:
@@ -224,3 +229,56 @@ def test_rows_fit_their_tables_and_a_refused_event_has_only_an_outcome() -> None
     assert [taken[VERSIONS][0][name] for name in ("comment", "remarks", "offset")] == ["c", 1, 3]
     assert (taken[REMARKS][0]["remark"], taken[REMARKS][0]["seq"]) == ('{"checked":true,"loss":"NaN"}', 3)
     assert not any(rows.take().values())
+
+
+def test_an_announced_version_has_its_number_and_text_and_is_no_version_yet() -> None:
+    state, decision = after(logged(version="1.3.0"), reserved(aliases=("best",), run="r", metadata={"rows": 3}))
+    assert (decision.ordinal, decision.version, decision.refused) == (2, "2.0.0", "")
+    assert (decision.changed, decision.removed, sorted(state.versions)) == ((), (), [1])
+    assert state.reserved[2].metadata == '{"rows":3}'
+    assert from_json(to_json(state)) == state
+    second = fold_artifact(state, reserved())
+    assert (second.ordinal, second.version) == (3, "3.0.0")
+    for taken in (reserved(version="2.0.0"), logged(version="2.0.0")):
+        refusal = fold_artifact(state, taken)
+        assert (refusal.state, refusal.refused, refusal.ordinal) == (state, "version taken", 2)
+
+
+def test_an_announced_version_becomes_one_with_its_labels_and_run() -> None:
+    state, decision = after(
+        logged(aliases=("best",)),
+        reserved(version="2.0.0", aliases=("best",), tags=("raw",), run="r"),
+        updated(2, aliases_added=("new",)),
+        logged(at_us=9, ordinal=2, files=(FILE,), tags=("seen",)),
+    )
+    version = state.versions[2]
+    assert (version.version, version.run, version.files, version.size_bytes) == ("2.0.0", "r", 1, 5)
+    assert (version.aliases, version.tags, version.created_at_us) == (("best", "new"), ("raw", "seen"), 9)
+    assert (state.versions[1].aliases, state.reserved) == ((), {})
+    assert [one.ordinal for one in decision.changed] == [1, 2]
+    again = fold_artifact(state, logged(ordinal=2))
+    assert (again.state, again.refused, again.version) == (state, "version taken", "2.0.0")
+
+
+def test_an_announced_version_can_be_given_up() -> None:
+    before, _ = after(reserved())
+    state, decision = after(reserved(), ArtifactVersionDeleted(at_us=3, **PLACE, ordinal=1))
+    assert (decision.ordinal, decision.version, decision.removed) == (1, "1.0.0", ())
+    assert fold_artifact(state, logged(ordinal=1)).refused == "no such version"
+    assert fold_artifact(state, reserved()).ordinal == before.next_ordinal
+
+
+def test_announcements_of_the_day_before_and_too_many_of_them_are_given_up() -> None:
+    day_us = 24 * 3600 * 1_000_000
+    state, _ = after(reserved(1), reserved(2), reserved(day_us + 2))
+    assert sorted(state.reserved) == [2, 3]
+    large = {"text": "x" * 200_000}
+    state, _ = after(*(reserved(metadata=large) for _ in range(9)))
+    assert sorted(state.reserved) == [6, 7, 8, 9]
+    assert fold_artifact(state, logged(ordinal=5)).refused == "no such version"
+
+
+def test_an_announced_version_has_no_room_for_more_labels_than_a_version() -> None:
+    labels = tuple(map(str, range(limits.MAX_LABELS)))
+    state, _ = after(reserved(tags=labels))
+    assert fold_artifact(state, logged(ordinal=1, tags=("more",))).refused == "too many labels"

@@ -17,11 +17,13 @@ from runstream.events.artifacts import (
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
     ArtifactVersionRemarked,
+    ArtifactVersionReserved,
     ArtifactVersionUpdated,
 )
 from runstream.events.control import decode_event
 from runstream.events.moments import moment_of
-from runstream_model.artifacts import ArtifactState, VersionState, fold_artifact
+from runstream_model.artifact_versions import VersionState
+from runstream_model.artifacts import ArtifactState, fold_artifact
 from runstream_model.upcasting import understood
 from runstream_protocols.comet.conventions import (
     NO_STATUS,
@@ -77,10 +79,16 @@ def fold_changes(events: Iterable[ArtifactEvent], ordinal: int) -> list[Change]:
                 if decision.ordinal == ordinal:
                     changes += _of_remark(event)
             case ArtifactVersionLogged() | ArtifactVersionUpdated():
-                if decision.ordinal == ordinal:
+                if decision.ordinal == ordinal and ordinal in decision.state.versions:
                     known = before.versions.get(ordinal) if before is not None else None
                     changes += _differences(known, decision.state.versions[ordinal], at_us=event.at_us)
-            case ArtifactCreated() | ArtifactUpdated() | ArtifactDeleted() | ArtifactVersionDeleted():
+            case (
+                ArtifactCreated()
+                | ArtifactUpdated()
+                | ArtifactDeleted()
+                | ArtifactVersionReserved()
+                | ArtifactVersionDeleted()
+            ):
                 pass  # Nothing that a version has.
             case _:
                 assert_never(event)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kit.comet.registry_gateways import CREATE, NAME, WORKSPACE, Decided, Gateways, running_gateways
-from runstream_model import artifacts as fold
+from runstream_model.artifact_versions import VersionState
 from runstream_protocols.comet.conventions import registry_model_id
 from runstream_protocols.comet.writes.renaming import Move
 from runstream_service.log import LogUnavailable
@@ -40,7 +40,7 @@ async def remarks_on(gateways: Gateways, name: str) -> list[dict[str, Any]]:
     return [{"of": one.ordinal, **one.remark} for one in found]
 
 
-def as_told(versions: dict[int, fold.VersionState]) -> list[tuple[Any, ...]]:
+def as_told(versions: dict[int, VersionState]) -> list[tuple[Any, ...]]:
     return [(one.version, one.created_at_us, one.tags, one.status, one.run) for one in versions.values()]
 
 
