@@ -21,7 +21,7 @@ import pytest
 
 from runstream_ingest.log.disk import Disk
 from runstream_ingest.log.embedded import EmbeddedLog
-from runstream_ingest.log.format import RECORD_FIXED_BYTES, SEGMENT_HEADER_BYTES
+from runstream_ingest.log.format import RECORD_FIXED_BYTES, SEGMENT_HEADER_BYTES, encode_group
 from runstream_service.log import LogCorrupt, LogUnavailable, Record
 
 #: `make faults KILLS=1000` runs it longer; the suite's default is part of at least 50 kills over all fault tests.
@@ -100,6 +100,29 @@ async def test_pages_of_an_unsynced_write_may_arrive_in_any_order(tmp_path: Path
     damaged[start + 3500 : start + 7000] = bytes(3500)
     segment.write_bytes(damaged)
     assert await values(tmp_path) == [b"one", group[0]]
+
+
+@pytest.mark.parametrize(
+    ("offset", "group_start", "torn"),
+    [
+        (3, 200, False),  # as a later write would look
+        (3, 2**31, False),
+        (3, 2**31, True),
+        (2**40, 200, True),
+        (0, 200, True),
+    ],
+)
+async def test_what_a_client_sent_is_no_witness(tmp_path: Path, offset: int, group_start: int, torn: bool) -> None:
+    """A value may look like a record of a later write, in a record that is whole or itself torn."""
+    forged, _ = encode_group([(b"run", b"forged")], offset, 1, group_start)
+    segment, whole, start = await torn_write(tmp_path, [[b"one"]], [b"x" * 3000, forged + b"y" * 100])
+    assert start < 200
+    damaged = bytearray(whole)
+    damaged[start + 100 : start + 200] = bytes(100)
+    if torn:
+        damaged[-50:] = bytes(50)
+    segment.write_bytes(damaged)
+    assert await values(tmp_path) == [b"one"]
 
 
 async def test_a_flip_of_any_durable_byte_is_refused_with_file_and_place(tmp_path: Path) -> None:

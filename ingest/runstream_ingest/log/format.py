@@ -138,20 +138,31 @@ def check_record(view: memoryview, at: int, head: RecordHead, position: int) -> 
         raise Damage(position, f"the checksum of the record with offset {head.offset} does not match")
 
 
-def later_group_start(data: bytes, base_position: int, damaged_at: int) -> int | None:
+def later_group_start(data: bytes, base_position: int, damaged_at: int, next_offset: int) -> int | None:
     """Where the first whole record behind the damage stands whose write began behind the damage; None if none does.
 
-    Such a record proves that the damaged bytes had been synced. `data` are the bytes of the file from `base_position`.
+    Such a record proves that the damaged bytes had been synced. `data` are the bytes of the file from `base_position`,
+    `next_offset` the offset of the record that was to stand at the damage. Values are what clients sent, so a record
+    that stands in the value of another one, or tells a place or an offset that cannot be, is none.
     """
     view = memoryview(data)
     at = data.find(RECORD_MAGIC)
     while at != -1 and at + RECORD_FIXED_BYTES <= len(data):
+        position = base_position + at
+        following = at + 1
         try:
-            head = read_head(view, at, base_position + at)
-            if head.group_start > damaged_at and at + head.size <= len(data):
-                check_record(view, at, head, base_position + at)
-                return base_position + at
+            head = read_head(view, at, position)
+            if at + head.size <= len(data):
+                check_record(view, at, head, position)
+                if damaged_at < head.group_start <= position and _may_follow(head, position, damaged_at, next_offset):
+                    return position
+                following = at + head.size
         except Damage:
             pass  # the four bytes of the magic inside of something else
-        at = data.find(RECORD_MAGIC, at + 1)
+        at = data.find(RECORD_MAGIC, following)
     return None
+
+
+def _may_follow(head: RecordHead, position: int, damaged_at: int, next_offset: int) -> bool:
+    """Whether a record at `position` can have that offset, as many records as fit between it and the damage."""
+    return next_offset < head.offset <= next_offset + (position - damaged_at) // RECORD_FIXED_BYTES

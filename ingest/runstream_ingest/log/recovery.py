@@ -103,17 +103,17 @@ def _recover_last(folder: Path, partition: int, base_offset: int, mark: Mark | N
         found = scan(path, partition, base_offset)
     except Damage as damage:
         found = None
-        _refuse_if_durable(path, damage, durable_bytes)
+        _refuse_if_durable(path, damage, durable_bytes, base_offset)
     if found is None or found.segment.next_offset == base_offset:
         if found is not None and found.damage is not None:
-            _refuse_if_durable(path, found.damage, durable_bytes)
+            _refuse_if_durable(path, found.damage, durable_bytes, base_offset)
         logger.warning("removed %s: %d bytes, no whole record, none was acknowledged", path, path.stat().st_size)
         path.unlink()
         index_path(path).unlink(missing_ok=True)
         fsync_folder(folder)
         return None
     if found.damage is not None:
-        _refuse_if_durable(path, found.damage, durable_bytes)
+        _refuse_if_durable(path, found.damage, durable_bytes, found.segment.next_offset)
     _make_durable(found, durable_bytes, disk)
     return found
 
@@ -152,14 +152,15 @@ def _make_durable(found: Scan, durable_bytes: int, disk: Disk) -> None:
     fsync_folder(segment.path.parent)
 
 
-def _refuse_if_durable(path: Path, damage: Damage, durable_bytes: int) -> None:
-    """Raises LogCorrupt if the damaged bytes had been durable; returns if they are the remains of a torn write."""
+def _refuse_if_durable(path: Path, damage: Damage, durable_bytes: int, next_offset: int) -> None:
+    """Raises LogCorrupt if the damaged bytes, where the record `next_offset` belongs, had been durable; returns if they
+    are the remains of a torn write."""
     if damage.position < durable_bytes or not damage.maybe_torn:
         _refuse(path, damage)
     with path.open("rb") as file:
         file.seek(damage.position)
         rest = file.read()
-    witness = later_group_start(rest, damage.position, max(damage.position, SEGMENT_HEADER_BYTES))
+    witness = later_group_start(rest, damage.position, max(damage.position, SEGMENT_HEADER_BYTES), next_offset)
     if witness is not None:
         _refuse(path, Damage(damage.position, f"{damage.reason}, and a later write stands at byte {witness}"))
 
