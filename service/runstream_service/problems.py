@@ -112,7 +112,7 @@ def problem_middleware(*mappings: ErrorMapping) -> Middleware:
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            response = error if error.status < 400 else _from_http(error, request).response(request_id)
+            response = error if error.status < 400 else problem_of_http(error, request).response(request_id)
         except Exception as error:
             if client_left(request, error):
                 logger.debug("%s %s: the client left", request.method, request.path)
@@ -208,7 +208,8 @@ def _from_validation(error: ValidationError) -> Problem:
     return Problem(422, "invalid-body", title, detail, errors=listed)
 
 
-def _from_http(error: web.HTTPException, request: web.Request) -> Problem:
+def problem_of_http(error: web.HTTPException, request: web.BaseRequest) -> Problem:
+    """Return the problem that says what an HTTP error of aiohttp says."""
     kept = {name: value for name, value in error.headers.items() if name in ("Allow", "Retry-After")}
     match error.status:
         case 404:
@@ -217,6 +218,10 @@ def _from_http(error: web.HTTPException, request: web.Request) -> Problem:
             detail = f"{request.path} has no {request.method}; it has {kept.get('Allow', 'none')}."
         case 413:
             detail = error.text or "The body is too large."
+        case 417:
+            detail = (
+                f"Expect: {request.headers.get('Expect', '')[:100]} cannot be met: send 100-continue or leave it out."
+            )
         case _:
             detail = error.text or error.reason
     return Problem(error.status, f"http-{error.status}", error.reason, detail, headers=kept)

@@ -19,7 +19,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from runstream_service.connections import Address, Connections
-from runstream_service.problems import ClientLeft, Problem, client_left
+from runstream_service.problems import ClientLeft, Problem, client_left, problem_of_http
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +153,8 @@ class GuardedHandler(RequestHandler):
             body = resp._body
             if type(body) is bytes and len(body) > _PIECE_BYTES and not resp.prepared and not resp.compression:
                 return self._finish_large(request, resp, body, start_time)
+        elif isinstance(resp, web.HTTPException) and resp.status >= 400:  # raised before any middleware: `Expect`
+            resp = problem_of_http(resp, request).response()
         if request.writer.output_size and not resp.prepared:
             return self._cut_short(resp)
         return super().finish_response(request, resp, start_time)

@@ -247,6 +247,16 @@ def test_what_is_no_http_is_answered_with_a_problem(server: Server, good: GoodCl
     assert len(server.log()) == before
 
 
+@pytest.mark.parametrize("path", ["/api/v1/runs", "/ingest/v1/commands", "/healthz", "/there/is/none"])
+def test_an_expectation_that_is_not_met_is_a_problem(server: Server, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nExpect: the moon\r\nContent-Length: 2\r\n\r\n"
+    problem = problem_in(received(opened(server.url, head.encode())))
+    assert problem["status"] == 417
+    detail = str(problem["detail"])
+    assert "the moon" in detail
+    assert "100-continue" in detail
+
+
 @pytest.mark.parametrize("body", [b"zzz\r\n", b"5\r\nabcdefgh\r\n", b"-1\r\n"])
 def test_a_chunk_that_is_none_is_a_problem(server: Server, body: bytes) -> None:
     head = b"POST /ingest/v1/frames HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
