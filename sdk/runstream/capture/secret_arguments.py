@@ -1,5 +1,6 @@
 """Secrets in the values of parameters, options and variables, and in command lines. Pure."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +54,13 @@ _HEADER_OPTIONS: Final = frozenset({"H", "header", "headers", "proxy_header", "e
 _USER_OPTIONS: Final = frozenset({"u", "user", "login", "username", "proxy_user", "usr", "basic", "basic_auth"})
 #: Options that take several values: all up to the next option.
 _SEVERAL: Final = frozenset({"auth", "credentials", "creds", "cred", "login", "tokens", "secrets", "passwords", "keys"})
+
+#: `--name db_password --value ...`: the one says what the other is.
+_NAME_OPTIONS: Final = frozenset({"name", "key", "var", "variable", "setting", "secret_name", "secret_id"})
+_VALUE_OPTIONS: Final = frozenset({"value", "val", "string_value", "secret_value", "secret_string"})
+#: `/u:name /p:password`: only beside a user is the letter a password.
+_LOGIN_SWITCH: Final = lazy(r"(?i)/(?:u|user|username):.")
+_PASSWORD_SWITCH: Final = lazy(r"(?i)(?P<option>/(?:p|pw|pwd):)(?P<value>.+)")
 
 
 def masked_string(name: str, value: str, judge: Judge = hides) -> str:
@@ -134,8 +142,14 @@ def masked_arguments(argv: Sequence[str], judge: Judge = hides, depth: int = 0) 
     shown: list[str] = []
     program = before = ""
     option, several = "", False
-    for argument in map(bounded, argv):
-        if option and not _is_option(argument, option):
+    arguments = [bounded(argument) for argument in argv]
+    names = _names_of_values(arguments)
+    logs_in = any(map(_LOGIN_SWITCH.match, arguments))
+    for position, argument in enumerate(arguments):
+        if position in names:
+            shown.append(masked_string(names[position], argument, judge))
+            option, several = "", False
+        elif option and not _is_option(argument, option):
             shown.append(_option_value(option, argument, judge, program, depth))
             named = _is_header_option(option) and level_of(argument) > Level.RANDOM  # `--header NAME VALUE`
             option = argument if named else option if several else ""
@@ -143,6 +157,8 @@ def masked_arguments(argv: Sequence[str], judge: Judge = hides, depth: int = 0) 
             attached = _attached(argument, program, judge)
             shown.append(argument if attached is None else attached)
             option, several = (argument, _plain(argument) in _SEVERAL) if attached is None else ("", False)
+        elif logs_in and (switch := _PASSWORD_SWITCH.fullmatch(argument)) and judge("password", switch["value"]):
+            shown.append(f"{switch['option']}{HIDDEN}")
         elif before == "login" and looks_random(argument) and judge("api_key", argument):
             shown.append(HIDDEN)
         else:
@@ -152,6 +168,24 @@ def masked_arguments(argv: Sequence[str], judge: Judge = hides, depth: int = 0) 
             option, several = (argument if before == "set" and level_of(argument) is Level.STRONG else "", False)
         before = argument
     return shown
+
+
+def _names_of_values(arguments: Sequence[str]) -> dict[int, str]:
+    """Position of the argument behind a `--value` -> what `--name` says it is, of those that sound like a secret: the
+    nearest name before the value, or the first one after it."""
+    found: dict[int, str] = {}
+    name, waiting = "", list[int]()
+    for at, (option, argument) in enumerate(itertools.pairwise(arguments), 1):
+        plain = _plain(option) if option.startswith("-") else ""
+        if plain in _NAME_OPTIONS:
+            name = argument.rpartition("/")[2]
+            found.update(dict.fromkeys(waiting, name))
+            waiting = []
+        elif plain in _VALUE_OPTIONS and name:
+            found[at] = name
+        elif plain in _VALUE_OPTIONS:
+            waiting.append(at)
+    return {at: name for at, name in found.items() if level_of(name) is not Level.NONE}
 
 
 def _is_header_option(option: str) -> bool:

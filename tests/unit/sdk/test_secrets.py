@@ -134,6 +134,12 @@ COMMANDS: list[list[str]] = [
     ["--db", f"mssql+pyodbc:///?odbc_connect=DRIVER%3DX%3BPWD%3D{S}"],
     ["--sas-url", f"https://host/c?sv=1&sig={S}"],
     ["aws", "configure", "set", "aws_secret_access_key", S],
+    ["x", "--name", "password", "--value", S],
+    ["x", "--value", S, "--key", "api_key"],
+    ["x", "--name", "lr", "--value", "0.1", "--name", "token", "--value", S],
+    ["aws", "ssm", "put-parameter", "--name", "/prod/db_password", "--value", S, "--type", "SecureString"],
+    ["xfreerdp", "/u:me", f"/p:{S}"],
+    ["net.exe", f"/p:{S}", "/USER:me"],
     ["wandb", "login", "3f786850e387550fdab836ed7e6dc881de23001b"],
     ["bash", "-c", f"openssl rsa -passin pass:{S}"],
     ["bash", "-c", f"kubectl create secret generic x --from-literal=password={S}"],
@@ -287,6 +293,8 @@ ORDINARY_COMMANDS: list[list[str]] = [
     ["--url", "https://example.org/x?page=2"],
     ["--gpus", "0,1:2", "--map", "a:b", "--ratio=1:2"],
     ["--password", "--other"],
+    ["--name", "mlp", "--value", "abc123XYZabc", "--value"],
+    ["msbuild", "/p:Configuration=Release", "/p:x"],
     ["docker", "run", "-p", "8080:80", "image@sha256:" + "ab12" * 16],
 ]
 
