@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstream_infra.cli.connecting import api_of, client_settings, explained
+from runstream_infra.cli.deletions import written_deleted_runs
 from runstream_infra.cli.exits import NOT_EVERYTHING, OK, UNREACHABLE, CommandError
 from runstream_infra.cli.options import example, json_option, server_options
 from runstream_infra.cli.output import Output
@@ -56,8 +57,8 @@ def doctor(spool_dir: Path | None, url: str | None, api_key: str | None, output:
     from runstream_infra.cli.spool_state import read_spool
 
     settings = client_settings(url=url, api_key=api_key, dir=spool_dir)
-    server = look_at_server(api_of(settings, TIMEOUT_S))
     spool = read_spool(settings.values.dir)
+    server = look_at_server(api_of(settings, TIMEOUT_S), [writer.run_id for writer in spool.writers])
     found = Diagnosis(
         settings=described_settings(settings),
         server=server,
@@ -71,8 +72,9 @@ def doctor(spool_dir: Path | None, url: str | None, api_key: str | None, output:
     return found.exit_code
 
 
-def look_at_server(api: "API") -> dict[str, Any]:
-    """Read what the server tells of itself. Never raises for a server that is away or refuses."""
+def look_at_server(api: "API", spooled: Sequence[str]) -> dict[str, Any]:
+    """Read what the server tells of itself, and of the runs in this spool. Never raises for a server that is away or
+    refuses."""
     found: dict[str, Any] = {"url": api.url, "reachable": False, "ready": False, "error": None, "checks": {}}
     try:
         with explained(api.url):
@@ -81,6 +83,7 @@ def look_at_server(api: "API") -> dict[str, Any]:
             found |= asdict(api.server.status())  # also shows whether the key opens the door
             found["odd_clocks"] = api.server.odd_clocks().rows()
             found["settings"] = api.server.settings().rows()
+            found["deleted_runs"] = written_deleted_runs(api, spooled)
     except CommandError as error:
         found["error"] = str(error)
     return found
@@ -105,7 +108,20 @@ def server_problems(server: dict[str, Any]) -> list[str]:
         problems.append(f"the server's disk has {plain_bytes(free)} left: make room, or it will stop accepting")
     if odd := server.get("odd_clocks"):
         problems.append(clock_problem(odd))
+    if deleted := server.get("deleted_runs"):
+        problems.append(deleted_problem(deleted))
     return problems
+
+
+def deleted_problem(runs: Sequence[str]) -> str:
+    """Which deleted runs are written all the same, and what to do. Pure."""
+    from runstream.deletion import WAY_BACK
+
+    named = ", ".join(runs[:NAMED_RUNS]) + (f" and {len(runs) - NAMED_RUNS} more" if len(runs) > NAMED_RUNS else "")
+    return (
+        f"runs that somebody deleted are written all the same: {named}. What they log is kept, and no list shows it; "
+        f"end their programs, or {WAY_BACK.format(runs[0])}"
+    )
 
 
 def clock_problem(odd: Sequence[Mapping[str, Any]]) -> str:

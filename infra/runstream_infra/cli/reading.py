@@ -7,6 +7,7 @@ import click
 
 from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_columns, row_members, text_columns
 from runstream_infra.cli.connecting import connected
+from runstream_infra.cli.deletions import deletion_of
 from runstream_infra.cli.exits import BadInput
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
@@ -152,6 +153,7 @@ def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> N
 def show_run(api: "API", run_id: str, output: Output) -> None:
     """Read one run and show it as tables or as JSON."""
     details = api.runs.details(run_id)
+    deletion = deletion_of(api, details)
     run = run_row(details.run) | {"clock_ahead_s": details.clock_ahead_s}
     attributes = {"parameters": api.parameters(run_id), "others": api.others(run_id)}
     summaries = [summary_row(summary) for summary in api.summaries(run_id)]
@@ -163,6 +165,8 @@ def show_run(api: "API", run_id: str, output: Output) -> None:
     output.pairs(_details(run))
     if run.get("clock_ahead_s"):
         output.line(f"! {clock_warning(run)}", "yellow")
+    if deletion is not None:
+        output.line(f"! {deletion.warning(run_id)}", "yellow")
     for title, key in (("Parameters", "parameters"), ("Other values", "others")):
         if attributes[key]:
             output.heading(title)

@@ -59,8 +59,8 @@ def sync(
     """Send what is left in the spool, that of offline runs too, and wait until the server has it durably.
 
     Offline runs go to the server that is set now, or to the one of their start if none is; online runs to the one of
-    their start, unless --moved-from says that it moved. Exit code 0 only when everything is acknowledged, 4 if
-    something is left.
+    their start, unless --moved-from says that it moved. What belongs to a deleted run is sent and kept as well, and
+    named. Exit code 0 only when everything is acknowledged, 4 if something is left.
     """
     from runstream.sender.retarget import retarget_moved, retarget_offline
     from runstream.sender.sync import sync as send_what_is_left
@@ -111,6 +111,10 @@ def showing_progress(output: Output) -> "Iterator[Callable[[SyncProgress], None]
 
 def say(result: "SyncResult", spool: Path, output: Output) -> None:
     """The answer for people."""
+    from runstream.deletion import kept_unseen
+
+    for run_id in result.deleted:
+        output.note(kept_unseen(run_id))
     if result.complete:
         nothing = "nothing waited" if not result.records_sent else f"{result.records_sent:,} records sent"
         output.line(f"Everything in {spool} is acknowledged ({nothing}).", "green")

@@ -7,6 +7,8 @@ from runstream.client.opening import Opening
 from runstream.client.waiting import wait_to_the_end, wait_until_readable
 from runstream.client.writers import Writer
 from runstream.clock import Clock
+from runstream.deletion import kept_unseen
+from runstream.errors import Unavailable
 from runstream.notices import Notices
 from runstream.spool.ending import Ending, read_position
 
@@ -54,7 +56,26 @@ def wait_for_server(
     position = read_position(folder)
     left_s = min(timeout_s - (clock.monotonic_s() - began_s), _READABLE_S)
     if position and left_s > 0:
-        reason = wait_until_readable(opening.url, opening.api_key, opening.run_id, position, left_s)
-        if reason is not None:
-            notices.line(f"run {opening.run_id} is acknowledged, and cannot be read yet ({reason})")
+        _tell_how_it_reads(opening, notices, position, left_s)
     return True, position
+
+
+def _tell_how_it_reads(opening: Opening, notices: Notices, position: str, timeout_s: float) -> None:
+    """Wait until the run can be read; say so if it cannot, or if no list shows it because somebody deleted it."""
+    try:
+        found = wait_until_readable(opening.url, opening.api_key, opening.run_id, position, timeout_s)
+    except Unavailable as error:
+        notices.line(f"run {opening.run_id} is acknowledged, and cannot be read yet ({error})")
+        return
+    if found.deleted:
+        tell_deleted(opening.run_id, notices)
+
+
+def tell_deleted(run_id: str, notices: Notices) -> None:
+    """Say, once, that the run was deleted."""
+    notices.once(deleted_key(run_id), kept_unseen(run_id))
+
+
+def deleted_key(run_id: str) -> str:
+    """Return the key of the notice that the run was deleted."""
+    return f"{run_id} deleted"

@@ -42,24 +42,25 @@ def init(
     """Start a run, or another writer on one, and return it.
 
     project, workspace, experiment: where the run belongs. name: what a person calls it.
-    run_id: made up if None. Several processes that give the same one write one run (give each its `rank`).
+    run_id: made up if None. Several processes that give the same one write one run (give each its `rank`). Raises
+      RunDeleted if the server says, within 2 s, that somebody deleted it.
     config: hyper-parameters (see `Run.log_params`). tags: a list of strings. notes: free text.
     group, job_type: the runs that it belongs with (a sweep, a job of many processes), and its part among them (`train`,
       `evaluate`). A start without one keeps what the run has.
     mode: `online`; `offline` keeps everything on disk until `runstream sync`; `disabled` keeps nothing.
     resume: None writes to `run_id` whether it is there or not. `allow` does so too and marks the run as resumed if it
-      is there; `must` raises RunMissing if it is not there, `never` raises RunExists if it is; the
-      first two raise RunDeleted if somebody deleted it. Whether it is there is asked of the server and looked up in the
-      spool; where the server does not answer, `must` and `never` raise Unavailable unless the spool knows, and `allow`
-      goes by the spool.
+      is there; `must` raises RunMissing if it is not there, `never` raises RunExists if it is. Whether it is there is
+      asked of the server and looked up in the spool; where the server does not answer, `must` and `never` raise
+      Unavailable unless the spool knows, and `allow` goes by the spool.
     resume_from_step: where a resumed run goes on; a `log` without a step then begins there. Without it, one above the
       highest step that the run has, as far as the server and the spool tell.
     url, api_key, dir (the spool), capture_console, capture_code, system_metrics_s (0: none), finish_timeout_s,
       handle_sigterm, allow_secrets (names whose values are kept although they look like secrets): settings, see
       `runstream.settings`; None takes them from the environment, files, or the default.
 
-    Does not wait for the server, unless `resume` makes it ask (5 s at most). After it returned, nothing that belongs to
-    the run raises into the caller. Raises InvalidSetting, Invalid, Unavailable, Unusable: nothing was started then.
+    Does not wait for the server, unless a `run_id` (2 s at most) or `resume` (5 s at most) makes it ask. After it
+    returned, nothing that belongs to the run raises into the caller. Raises InvalidSetting, Invalid (RunMissing,
+    RunDeleted, RunExists), Unavailable, Unusable: nothing was started then.
     """
     from runstream.client.opening import Arguments
     from runstream.client.starting import start

@@ -11,12 +11,13 @@ from runstream.capture.masking import Masking
 from runstream.client import active
 from runstream.client.background import SENDER_CHECK_S, Background
 from runstream.client.ending import EndStatus, end_event, status_of
-from runstream.client.finishing import leave_end_to_sender, wait_for_server
+from runstream.client.finishing import deleted_key, leave_end_to_sender, tell_deleted, wait_for_server
 from runstream.client.leaving import exit_code_goes_to
 from runstream.client.opening import OpenedRun, Opening
 from runstream.client.sending import keep_sender
 from runstream.client.writers import FinishedWriter, LateWriter, NullWriter, Writer, open_writer
 from runstream.clock import SYSTEM_CLOCK, Clock
+from runstream.deletion import is_marked_deleted
 from runstream.errors import Unusable
 from runstream.events.control import PointsDropped, RunEvent, encode_event
 from runstream.notices import Notices
@@ -224,6 +225,7 @@ class LivingRun(OpenedRun):
         background.on_tick(lambda: self._writer.tick())
         background.every(SENDER_CHECK_S, self._keep_spool)
         background.every(SENDER_CHECK_S, self._ensure_sender)
+        background.every(SENDER_CHECK_S, self._tell_deleted)
 
     def capture_with(self, console: "ConsoleCapture") -> None:
         """Stop `console` and take the rest of what it heard when the run ends."""
@@ -253,6 +255,15 @@ class LivingRun(OpenedRun):
         """With what is captured at first, so that one notice has all; at once after that, or where nothing captures."""
         if self._told_hidden or self._background is None:
             self.tell_hidden()
+
+    def _tell_deleted(self) -> None:
+        """Say that somebody deleted the run, which the sender asks for; again if it happens again."""
+        if (folder := self._writer.folder) is None:
+            return
+        if is_marked_deleted(folder):
+            tell_deleted(self.run_id, self._notices)
+        else:
+            self._notices.forget(deleted_key(self.run_id))
 
     def _ensure_sender(self) -> None:
         if self.mode == "online":

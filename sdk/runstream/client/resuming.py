@@ -1,20 +1,22 @@
 """Whether a run is there already, and how far it is: asked of the server, looked up in the spool."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Final
+from urllib.parse import quote, urlencode
 
-from runstream.connections import FAILURES, fetch, first_words, readable, unused_proxy
+from runstream.asking import ask, refusal
+from runstream.deletion import WAY_BACK
 from runstream.errors import Invalid, RunDeleted, RunExists, RunMissing, Unavailable
-from runstream.events.protocol import PROBLEM_TYPE, PROTOCOL_HEADER, is_ours
+from runstream.events.protocol import PROBLEM_TYPE
 from runstream.settings import SettingValues
 from runstream.spool.format import SpoolCorrupt, WriterInfo
 from runstream.spool.steps import highest_step
 
 _TIMEOUT_S: Final = 5.0
+#: For a run that is started whether the server answers or not.
+_DELETED_TIMEOUT_S: Final = 2.0
 #: A run with its writers: 300 bytes each, of 5,000.
 _MAX_RUN_BYTES: Final = 2_000_000
 _STEPS: Final = 2**63
@@ -41,14 +43,16 @@ class Found:
 def existing(resume: str | None, run_id: str | None, settings: SettingValues) -> Found | None:
     """Return what is known of `run_id` where it is there and goes on, else None. May ask the server. Raises RunMissing,
     RunDeleted, RunExists, Unavailable."""
-    if resume is None or run_id is None:
+    if run_id is None:
+        return None
+    if resume is None:
+        _refuse_deleted(run_id, settings)
         return None
     spooled = in_spool(settings.dir, run_id)
     served, trouble, is_known = None, "the mode is offline and the spool does not have it", False
     if settings.mode == "online":
         try:
-            key = settings.api_key.get_secret_value() if settings.api_key is not None else None
-            served, is_known = on_server(settings.url, key, run_id), True
+            served, is_known = on_server(settings.url, _key(settings), run_id), True
         except Unavailable as error:
             trouble = str(error)
     found = _merged(spooled, served)
@@ -57,13 +61,33 @@ def existing(resume: str | None, run_id: str | None, settings: SettingValues) ->
     if resume == "must" and found is None:
         raise RunMissing(f"run {run_id} is not there, as resume = 'must' asks: check the id, or use resume='allow'")
     if resume != "never" and served is not None and served.deleted:
-        raise RunDeleted(
-            f"run {run_id} was deleted, so nobody would see what it logs: bring it back "
-            f"(runstream.API().restore({run_id!r})), or give another run_id"
-        )
+        raise _deleted(run_id)
     if resume == "never" and found is not None:
         raise RunExists(f"run {run_id} is there already, against resume = 'never': give another run_id, or none")
     return found
+
+
+def _refuse_deleted(run_id: str, settings: SettingValues) -> None:
+    """Raises RunDeleted where the server says soon that somebody deleted the run; whatever else it says, or does not
+    say, is no obstacle to a run that need not be there."""
+    if settings.mode != "online":
+        return
+    try:
+        found = on_server(settings.url, _key(settings), run_id, _DELETED_TIMEOUT_S)
+    except Unavailable:
+        return
+    if found is not None and found.deleted:
+        raise _deleted(run_id)
+
+
+def _deleted(run_id: str) -> RunDeleted:
+    return RunDeleted(
+        f"run {run_id} was deleted, so nobody would see what it logs: {WAY_BACK.format(run_id)}, or give another run_id"
+    )
+
+
+def _key(settings: SettingValues) -> str | None:
+    return settings.api_key.get_secret_value() if settings.api_key is not None else None
 
 
 def _merged(*founds: Found | None) -> Found | None:
@@ -94,33 +118,15 @@ def on_server(
     """Return what the server has of the run; None if it has none. `parameters`: of the request. Blocks for some
     `timeout_s` at most. Raises Unavailable, also where something else answers than a Runstream server: neither its yes
     nor its no counts."""
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     path = f"/api/v1/runs/{quote(run_id, safe='')}"
     if parameters:
         path += f"?{urlencode(parameters)}"
-    try:
-        response, body = fetch(url, path, headers, timeout_s, _MAX_RUN_BYTES)
-    except FAILURES as error:
-        said = readable(str(error)) or type(error).__name__
-        raise Unavailable(f"{url} cannot be asked ({said}{unused_proxy(urlsplit(url))})") from None
-    fields = _object(body)
-    if is_ours(response.headers.get(PROTOCOL_HEADER.lower())):
-        run = fields.get("run")
-        if response.status == 200 and isinstance(run, dict) and run.get("run") == run_id:
-            last_step = fields.get("last_step")
-            is_step = type(last_step) is int and -_STEPS <= last_step < _STEPS
-            return Found(last_step if is_step else None, run.get("deleted") is True)
-        if response.status == 404 and str(fields.get("type", "")).startswith(PROBLEM_TYPE):
-            return None
-        raise Unavailable(f"{url} answered {response.status} {readable(str(fields.get('detail', '')), 200)}".strip())
-    location = response.headers.get("location")
-    told = f"redirects to {readable(location, 120)}" if location else f"answers {first_words(body)!r}"
-    raise Unavailable(f"{url} {told} (HTTP {response.status}): no Runstream server answers there")
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
+    status, fields = ask(url, api_key, path, timeout_s, _MAX_RUN_BYTES)
+    run = fields.get("run")
+    if status == 200 and isinstance(run, dict) and run.get("run") == run_id:
+        last_step = fields.get("last_step")
+        is_step = type(last_step) is int and -_STEPS <= last_step < _STEPS
+        return Found(last_step if is_step else None, run.get("deleted") is True)
+    if status == 404 and str(fields.get("type", "")).startswith(PROBLEM_TYPE):
+        return None
+    raise refusal(url, status, fields)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from runstream.client.resuming import on_server
+from runstream.client.resuming import Found, on_server
 from runstream.clock import Clock
 from runstream.errors import Unavailable
 from runstream.sender.lock import sender_lives
@@ -94,15 +94,14 @@ def wait_to_the_end(
     return False
 
 
-def wait_until_readable(url: str, api_key: str | None, run_id: str, position: str, timeout_s: float) -> str | None:
-    """Wait until reads show everything up to `position` of the log, at most `timeout_s`. Returns why they do not; None
-    once they do."""
+def wait_until_readable(url: str, api_key: str | None, run_id: str, position: str, timeout_s: float) -> Found:
+    """Wait until reads show everything up to `position` of the log, at most `timeout_s`, and return what they show.
+    Raises Unavailable."""
     wait = {"wait_for": position, "wait_s": f"{timeout_s:g}"}
-    try:
-        found = on_server(url, api_key, run_id, timeout_s + _RESPONSE_S, wait)
-    except Unavailable as error:
-        return str(error)
-    return None if found is not None else "the server does not have it"
+    found = on_server(url, api_key, run_id, timeout_s + _RESPONSE_S, wait)
+    if found is None:
+        raise Unavailable("the server does not have it")
+    return found
 
 
 def because(folder: Path) -> str:

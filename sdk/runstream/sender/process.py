@@ -20,6 +20,7 @@ from runstream.events.kafka import InvalidAddress, KafkaAddress
 from runstream.private import check_inside
 from runstream.sender.assets import AssetUploads
 from runstream.sender.channel import Channel, Target
+from runstream.sender.deletions import LOOK_S, DeletionWatch
 from runstream.sender.lock import SpoolLock
 from runstream.sender.status import SenderStatus, merged
 from runstream.sender.transport import HttpTransport, InvalidTarget, Transport
@@ -68,7 +69,8 @@ class Sender:
     """Runs in the calling thread (`run`), with threads of its own for every gateway. The caller holds the lock.
 
     `connect` makes the transport to a URL, `connect_kafka` the one of frames to a topic; both may raise InvalidTarget.
-    `channels` is how many requests to one gateway may be under way at once (a writer is always in the same channel).
+    `channels` is how many requests to one gateway may be under way at once (a writer is always in the same channel);
+    `look_s` is how often the servers are asked for runs that were deleted.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Sender:
         uniform: Callable[[], float] = random.random,
         connect: Callable[[str], Transport] = HttpTransport,
         connect_kafka: Callable[[str, Clock], Transport] | None = None,
+        look_s: float = LOOK_S,
     ) -> None:
         self.spool_dir = spool_dir
         self._stop = threading.Event()
@@ -93,6 +96,7 @@ class Sender:
         self._connect_kafka = connect_kafka or connected_to_kafka
         self._gateways: dict[Target, _Gateway] = {}
         self._known: dict[str, SpooledWriter] = {}
+        self._deletions = DeletionWatch(self._known_writers, look_s)
         self._offline: dict[str, WriterInfo] = {}
         self._unusable: dict[str, str] = {}
         self._scanned_ns: int | None = None
@@ -117,6 +121,7 @@ class Sender:
             check_inside(removed)  # a named pipe would hold up what removes directories
             shutil.rmtree(removed, ignore_errors=True)
         needed_s = self._clock.monotonic_s()
+        threading.Thread(target=self._deletions.run, args=(self._stop,), name="deletions", daemon=True).start()
         try:
             while not self._asked_to_stop:
                 self._scan_or_tell()
@@ -136,6 +141,9 @@ class Sender:
     def needed(self) -> bool:
         """Whether a writer lives or has something to send."""
         return any(channel.busy() for gateway in self._gateways.values() for channel in gateway.channels)
+
+    def _known_writers(self) -> list[tuple[Path, WriterInfo]]:
+        return [(writer.folder, writer.info) for writer in list(self._known.values())]
 
     def _scan_or_tell(self) -> None:
         """A spool that cannot be read now may be read later; what was found before goes on."""

@@ -34,6 +34,7 @@ def infos(spool: Path) -> list[WriterInfo]:
     return [WriterInfo.read(folder) for folder in sorted((spool / "writers").iterdir())]
 
 
+@pytest.mark.sockets  # a run id makes `init` ask whether the run was deleted
 def test_a_writer_says_where_its_frames_go(spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNSTREAM_INGEST", INGEST)
     rs.init(run_id="direct").finish(timeout_s=0)
