@@ -476,6 +476,19 @@ def test_a_server_command_without_the_server_says_what_to_install(
     assert "pip install 'runstream[server]'" in refused(capfd, "up", "--port", "0", code=1)
 
 
+@pytest.mark.parametrize(
+    ("role", "package"), [("worker", "faust"), ("gateway", "aiokafka"), ("query-server", "clickhouse_connect")]
+)
+def test_a_process_of_the_cluster_without_its_packages_says_what_to_install(role: str, package: str) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; from runstream_infra.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, role], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"({package} is missing): pip install 'runstream[cluster]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_reading_needs_nothing_but_the_base_install(server: FakeServer) -> None:
     """What a training node has: no Arrow, no numpy, none of the server's packages."""
     code = (

@@ -71,8 +71,9 @@ def query_server(output: Output, **_: Any) -> int:
 def _run(role: str, output: Output) -> int:
     from runstream.errors import InvalidSetting
 
-    roles = server_part("runstream_infra.cluster.roles")
-    settings = server_part("runstream_infra.cluster.settings")
+    roles = server_part("runstream_infra.cluster.roles", "cluster")
+    settings = server_part("runstream_infra.cluster.settings", "cluster")
+    server_part(f"runstream_infra.cluster.{role.replace('-', '_')}", "cluster")  # what only this role imports
     listening = server_part("runstream_infra.listening")
 
     def on_ready(url: str) -> None:

@@ -122,15 +122,16 @@ def show_rebuild(result: "RebuildResult", output: Output) -> None:
         output.line(f"The fresh tables are in use; the old ones are in {replaced}.")
 
 
-def server_part(name: str) -> Any:
-    """A module of the server. Raises Failed where the extra `server` is not installed."""
+def server_part(name: str, extra: str = "server") -> Any:
+    """A module of the server. Raises Failed where the extra that it needs is not installed."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("runstream"):
+        package = (error.name or "").partition(".")[0]
+        if package.startswith("runstream"):
             raise
         raise Failed(
-            f"the server's packages are not installed ({error.name} is missing): pip install 'runstream[server]'"
+            f"the server's packages are not installed ({package} is missing): pip install 'runstream[{extra}]'"
         ) from error
 
 

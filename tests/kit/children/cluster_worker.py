@@ -11,6 +11,7 @@ to wait until a group knows that a member has died.
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from runstream_infra.cluster.roles import run_role
@@ -43,6 +44,7 @@ def work(log: Path, step: str, visit: int) -> int:
 
 
 def main() -> None:
+    import_module("runstream_infra.cluster.worker")  # once, before the forks
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies: a dead worker is gone at once
     for line in sys.stdin:
         visit, step = line.strip().split(" ", 1)

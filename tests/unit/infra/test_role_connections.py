@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from runstream_infra.cluster.roles import _application, _listening
+from runstream_infra.cluster.process import application, listening
 from runstream_infra.cluster.settings import RoleSettings
 
 pytestmark = pytest.mark.sockets
@@ -21,9 +21,9 @@ ENVIRONMENT = {
 
 async def test_who_sends_half_of_its_headers_is_disconnected_and_counted() -> None:
     settings = RoleSettings.from_environment(ENVIRONMENT)
-    app, registry = _application(settings, {})
+    app, registry = application(settings, {})
     urls: list[str] = []
-    async with _listening(app, registry, settings, urls.append):
+    async with listening(app, registry, settings, urls.append):
         host, _, port = urls[0].removeprefix("http://").partition(":")
         opened = [await asyncio.open_connection(host, int(port)) for _ in range(40)]
         for _, writer in opened:
