@@ -68,7 +68,7 @@ def _changed(rng: random.Random, name: str, data: bytes) -> bytes:
     if name == "writer.json" and rng.random() < 0.8:
         try:
             fields: Any = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return damaged(rng, data)
         return json_bytes(rng, fields, rng.choice((1, 2)))
     if name == "acked" and rng.random() < 0.8:
