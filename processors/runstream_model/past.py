@@ -150,8 +150,8 @@ def _last_changes(events: Sequence[One], fold: Callable[[State | None, One], Sta
 def summaries_of(points: pa.Table) -> Sequence[Mapping[str, Any]]:
     """Return rows with the visible columns of `summary_states`, one a (run, metric) in `points`; times as integers.
 
-    `points` has run (string), metric (string), step (int64), at (timestamp[us, UTC]) and value (double), ordered by run
-    and metric; all points of a (run, metric) are in one call.
+    `points` has run (string), metric (string), step (int64), at (timestamp[us, UTC]), value (double), writer (uint64)
+    and seq (uint64), ordered by run and metric; all points of a (run, metric) are in one call.
     """
     batch = _batch_of(points)
     fold = SummaryFold()
@@ -163,20 +163,22 @@ def summaries_of(points: pa.Table) -> Sequence[Mapping[str, Any]]:
 
 
 def _batch_of(points: pa.Table) -> PointBatch:
-    """Points as the summary fold takes them: columns run, metric, step, at, value, ordered by run and metric."""
+    """Points as the summary fold takes them: a segment, and a group, for each stretch of one run, metric and writer."""
     runs, run = np.unique(points["run"].to_numpy(), return_inverse=True)
     metrics, metric = np.unique(points["metric"].to_numpy(), return_inverse=True)
-    begin = np.flatnonzero(np.diff(run, prepend=-1) | np.diff(metric, prepend=-1)).astype(np.int64)
-    count = len(runs)
+    writer = points["writer"].to_numpy()
+    changes = (run[1:] != run[:-1]) | (metric[1:] != metric[:-1]) | (writer[1:] != writer[:-1])
+    begin = np.flatnonzero(np.concatenate(([len(run) > 0], changes))).astype(np.int64)
+    count = len(begin)
     groups = Groups(
         schemas=(schema_of("\n".join(metrics).encode()),) * count if count else (),
-        run=np.arange(count, dtype=np.int32),
+        run=run[begin].astype(np.int32),
         part=np.zeros(count, np.uint16),
         offset=np.zeros(count, np.uint64),
-        writer=np.zeros(count, np.uint64),
+        writer=writer[begin],
     )
     segments = Segments(
-        group=run[begin].astype(np.int32),
+        group=np.arange(count, dtype=np.int32),
         place=metric[begin].astype(np.int32),
         metric=metric[begin].astype(np.int32),
         begin=begin,
@@ -188,6 +190,7 @@ def _batch_of(points: pa.Table) -> PointBatch:
         groups=groups,
         segments=segments,
         values=points["value"].to_numpy(),
+        seqs=points["seq"].to_numpy(),
         steps=points["step"].to_numpy(),
         at_us=pc.cast(points["at"], pa.int64()).to_numpy(),
     )

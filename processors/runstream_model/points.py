@@ -18,7 +18,7 @@ __all__ = ["Accepted", "BadGroup", "Groups", "PointBatch", "Segments", "collect"
 
 POINTS: Final = Projection(
     name="points",
-    version=1,
+    version=2,
     key=("run", "metric", "step"),
     columns=(
         Column("run", NAME, "the run that it was logged to"),
@@ -29,6 +29,7 @@ POINTS: Final = Projection(
         Column("writer", COUNT, "the first 64 bits of its writer's id"),
         *POSITION,
         Column("epoch", f"Nullable({INTEGER})", "the epoch that it was logged in; NULL: none", optional=True),
+        Column("seq", COUNT, "its number among what its writer wrote", internal=True, since=2),
     ),
 )
 
@@ -70,7 +71,7 @@ class Segments:
 class PointBatch:
     """Points, ordered by run name, then metric name, then log position, then as logged. Immutable.
 
-    Shapes: values, steps, at_us [points]; times in microseconds since 1970 UTC. Names in `run_names` and
+    Shapes: values, seqs, steps, at_us [points]; times in microseconds since 1970 UTC. Names in `run_names` and
     `metric_names` are sorted. epochs[points]: `NO_EPOCH` for points without one; None if no group has epochs, which is
     what nearly all batches are: then nothing is done about them, and the insert does not name the column.
     """
@@ -80,6 +81,7 @@ class PointBatch:
     groups: Groups
     segments: Segments
     values: F64
+    seqs: U64
     steps: I64
     at_us: I64
     epochs: I64 | None = None
@@ -117,6 +119,7 @@ class PointBatch:
             self.groups,
             segments,
             self.values[points],
+            self.seqs[points],
             self.steps[points],
             self.at_us[points],
             None if self.epochs is None else self.epochs[points],
@@ -141,6 +144,7 @@ class PointBatch:
             "part": spread(groups.part[segments.group]),
             "offset": spread(groups.offset[segments.group]),
             **epochs,
+            "seq": self.seqs,
         }
 
 
@@ -159,11 +163,12 @@ def collect(accepted: Sequence[Accepted]) -> tuple[PointBatch, tuple[BadGroup, .
     begin = _begins(length)
     segments = Segments(block.group[order], block.place[order], metric[order], begin, length)
     (values,) = _gathered((block.values,), block.values_at[order], segments, len(block.values))
-    steps, at_us = _gathered((block.steps, block.at_us), block.rows_at[order], segments, len(block.values))
+    of_rows = (block.seqs, block.steps, block.at_us)
+    seqs, steps, at_us = _gathered(of_rows, block.rows_at[order], segments, len(block.values))
     epochs = None
     if block.epochs is not None:
         (epochs,) = _gathered((block.epochs,), block.rows_at[order], segments, len(block.values))
-    batch = PointBatch(run_names, metric_names, groups, segments, values, steps, at_us, epochs)
+    batch = PointBatch(run_names, metric_names, groups, segments, values, seqs, steps, at_us, epochs)
     return batch, tuple(unpacked.failures)
 
 

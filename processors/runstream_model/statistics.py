@@ -41,7 +41,7 @@ class Statistic:
         return value if self.type == NUMBER else f"toFloat64({value})"
 
     def columns(self) -> Iterator[Column]:
-        """Its columns in `summary_states`."""
+        """Its columns in `summary_states`, but for those of `ENDS`, which came later."""
         if self.expression is not None:
             return
         yield Column(self.name, self.type, self.meaning, since=self.since)
@@ -56,8 +56,10 @@ STATISTICS: Final = (
     Statistic("nan_count", COUNT, "how many of them are NaN"),
     Statistic("minimum", NUMBER, "the smallest value that is no NaN; NaN if there is none", "min", of_point=True),
     Statistic("maximum", NUMBER, "the largest value that is no NaN; NaN if there is none", "max", of_point=True),
-    Statistic("first", NUMBER, "the value at the lowest (step, time)", "first", of_point=True),
-    Statistic("last", NUMBER, "the value at the highest (step, time)", "last", of_point=True),
+    Statistic(
+        "first", NUMBER, "the value at the beginning: the lowest step, of that the earliest", "first", of_point=True
+    ),
+    Statistic("last", NUMBER, "the value at the end: the highest step, of that the latest", "last", of_point=True),
     Statistic("total", NUMBER, "the correctly rounded sum of all values", "sum"),
     Statistic("mean", NUMBER, "the sum by the count", "mean", expression="total / count"),
     Statistic(
@@ -71,12 +73,21 @@ STATISTICS: Final = (
 )
 #: The points of a series that are kept, by the name of the statistic that is their value.
 KEPT_POINTS: Final = tuple(statistic.name for statistic in STATISTICS if statistic.of_point)
+#: Those of them that are an end of the series: the order of points decides which they are.
+ENDS: Final = ("first", "last")
 #: What filters, sort keys and columns of runs call a statistic.
 AGGREGATES: Final = {statistic.aggregate: statistic for statistic in STATISTICS if statistic.aggregate is not None}
 
+
+def _order_columns(end: str) -> Iterator[Column]:
+    """What decides between points of one step and time."""
+    yield Column(f"{end}_writer", COUNT, f"the writer of `{end}`, as in `points`", internal=True, since=3)
+    yield Column(f"{end}_seq", COUNT, "its number among what that writer wrote", internal=True, since=3)
+
+
 SUMMARY_STATES: Final = Projection(
     name="summary_states",
-    version=2,
+    version=3,
     key=("run", "metric"),
     view="summaries",
     columns=(
@@ -88,5 +99,6 @@ SUMMARY_STATES: Final = Projection(
         Column("squares_exponent", "Int32", "the same of the exact sum of squares, for `std`", internal=True, since=2),
         Column("squares_digits", f"Array({INTEGER})", "and its digits", internal=True, since=2),
         *POSITION,
+        *(column for end in ENDS for column in _order_columns(end)),
     ),
 )

@@ -22,11 +22,12 @@ from runstream_model.failures import FoldError, StateNotLoaded
 from runstream_model.moments import deviations, peeled
 from runstream_model.points import PointBatch
 from runstream_model.slots import SeriesSlots
-from runstream_model.statistics import KEPT_POINTS
-from runstream_model.winners import SeriesPoints, ends, maxima, minima, series_points, value_rank
+from runstream_model.statistics import ENDS, KEPT_POINTS
+from runstream_model.winners import SeriesPoints, Writing, ends, maxima, minima, series_points, value_rank
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
 #: Points that are folded at once: arrays of 512 kB stay in the processor's cache from one step to the next.
@@ -45,14 +46,39 @@ class _Kept:
     def at(self, series: I64) -> "_Kept":
         return _Kept(self.value[series], self.step[series], self.at_us[series])
 
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """By what their columns have behind the name of the point."""
+        return {"": self.value, "_step": self.step, "_at": self.at_us}
+
+
+@dataclass(frozen=True, slots=True)
+class _End(_Kept):
+    """The point at one end of each of some series, with what decides between points of one step and time."""
+
+    writer: U64
+    seq: U64
+
+    def at(self, series: I64) -> "_End":
+        return _End(self.value[series], self.step[series], self.at_us[series], self.writer[series], self.seq[series])
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """By what their columns have behind the name of the point."""
+        return {
+            "": self.value,
+            "_step": self.step,
+            "_at": self.at_us,
+            "_writer": self.writer,
+            "_seq": self.seq,
+        }
+
 
 class SummaryFold:
     """The summaries of the runs in memory. Not thread-safe; does no I/O.
 
     A run is used in this order: `load` (once), any number of `fold`, `changed_columns` + `mark_saved`, `forget`.
 
-    Memory: 314 bytes a slot in arrays, which double when they are full (96 for the four points, 72 for the sum, 104 for
-    that of squares, 42 for counts, position, names and marks), and 75 bytes a series in dictionaries. Slots of
+    Memory: 346 bytes a slot in arrays, which double when they are full (128 for the four points, 72 for the sum, 104
+    for that of squares, 42 for counts, position, names and marks), and 75 bytes a series in dictionaries. Slots of
     forgotten runs are used again.
     """
 
@@ -62,6 +88,8 @@ class SummaryFold:
         for kept in KEPT_POINTS:
             self._columns |= {kept: np.zeros(0), f"{kept}_step": np.zeros(0, np.int64)}
             self._columns[f"{kept}_at"] = np.zeros(0, np.int64)
+        for end in ENDS:
+            self._columns |= {f"{end}_writer": np.zeros(0, np.uint64), f"{end}_seq": np.zeros(0, np.uint64)}
         self._sums = ExactSums(SUM_WINDOW)
         self._squares = ExactSums(SQUARES_WINDOW)
         self._is_changed = np.zeros(0, bool)
@@ -114,11 +142,15 @@ class SummaryFold:
         first = np.flatnonzero(np.diff(of_segment, prepend=-1))
         slots = of_segment[first]
         begin = batch.segments.begin[first]
+        group = batch.segments.group
+        writers = batch.groups.writer[group]
+        segment = np.append(first, len(group)).tolist()
         for one, end in _chunks(begin, batch.points):
             low, high = int(begin[one]), int(begin[end]) if end < len(begin) else batch.points
+            its = slice(segment[one], segment[end])
+            writing = Writing(batch.seqs[low:high], writers[its], batch.segments.begin[its] - low)
             columns = (batch.values[low:high], batch.steps[low:high], batch.at_us[low:high])
-            self._fold_points(slots[one:end], series_points(*columns, begin[one:end] - low))
-        group = batch.segments.group
+            self._fold_points(slots[one:end], series_points(*columns, writing, begin[one:end] - low))
         offset = batch.groups.offset[group].astype(np.int64)
         if len(first) < len(offset):
             offset = np.maximum.reduceat(offset, first)
@@ -215,20 +247,31 @@ class SummaryFold:
         if ties.size:
             tied, at = theirs.at(ties), self._kept(kept, slots[ties])
             # Of two zeros that are equal in all else, -0.0 is the minimum and 0.0 the maximum.
-            by_sign = beats(value_rank(tied.value), value_rank(at.value))
-            wins[ties] = _comes_before(np.less, tied, at, by_sign)
+            signs = value_rank(tied.value), value_rank(at.value)
+            signs = signs if beats is np.less else signs[::-1]
+            wins[ties] = _is_before((tied.step, at.step), (tied.at_us, at.at_us), signs)
         self._keep(kept, slots, wins, theirs)
 
-    def _merge_end(self, kept: str, beats: np.ufunc, slots: I64, is_new: I64, theirs: _Kept) -> None:
-        """The first (`beats` is less) or last by step, time and value stays."""
+    def _merge_end(self, kept: str, beats: np.ufunc, slots: I64, is_new: I64, theirs: _End) -> None:
+        """The first (`beats` is less) or last by step, time, writer and sequence number stays."""
         ours = self._columns[f"{kept}_step"][slots]
         wins = beats(theirs.step, ours)
         wins[is_new] = True
         ties = np.flatnonzero((theirs.step == ours) & ~wins)
         if ties.size:
-            tied, at = theirs.at(ties), self._kept(kept, slots[ties])
-            wins[ties] = _comes_before(beats, tied, at, beats(value_rank(tied.value), value_rank(at.value)))
+            wins[ties] = self._is_further(kept, beats, slots[ties], theirs.at(ties))
         self._keep(kept, slots, wins, theirs)
+
+    def _is_further(self, kept: str, beats: np.ufunc, slots: I64, theirs: _End) -> Bools:
+        """Whether each of their ends is the one to keep, and not ours, which has the same step."""
+        ours = _End(*(self._columns[f"{kept}{column}"][slots] for column in theirs.columns()))
+        first, second = (theirs, ours) if beats is np.less else (ours, theirs)
+        return _is_before(
+            (first.at_us, second.at_us),
+            (first.writer, second.writer),
+            (first.seq, second.seq),
+            (value_rank(first.value), value_rank(second.value)),
+        )
 
     def _kept(self, kept: str, slots: I64) -> _Kept:
         return _Kept(*(self._columns[name][slots] for name in (kept, f"{kept}_step", f"{kept}_at")))
@@ -238,9 +281,8 @@ class SummaryFold:
             return
         if not wins.all():
             slots, theirs = slots[wins], theirs.at(np.flatnonzero(wins))
-        self._columns[kept][slots] = theirs.value
-        self._columns[f"{kept}_step"][slots] = theirs.step
-        self._columns[f"{kept}_at"][slots] = theirs.at_us
+        for column, values in theirs.columns().items():
+            self._columns[f"{kept}{column}"][slots] = values
 
 
 def _chunks(begin: I64, points: int) -> Iterator[tuple[int, int]]:
@@ -250,17 +292,19 @@ def _chunks(begin: I64, points: int) -> Iterator[tuple[int, int]]:
     yield from pairwise([*starts, len(begin)])
 
 
-def _winners(points: SeriesPoints) -> tuple[_Kept, _Kept, _Kept, _Kept]:
+def _winners(points: SeriesPoints) -> tuple[_Kept, _Kept, _End, _End]:
     """Minimum, maximum, first and last of each series."""
     if points.even_length != 1:
         first, last = ends(points)
         minimum, maximum = _kept_points(points, minima(points)), _kept_points(points, maxima(points))
-        return minimum, maximum, _kept_points(points, first), _kept_points(points, last)
-    # One point a series is everything; but a NaN is no extreme.
-    only = _kept_points(points, points.begin)
-    if not points.has_nan:
-        return only, only, only, only
-    extreme = _kept_points(points, np.where(np.isnan(points.values), -1, points.begin))
+        return minimum, maximum, _end_points(points, first), _end_points(points, last)
+    # One point a series is everything, and a segment of its own; but a NaN is no extreme.
+    values = np.where(np.isnan(points.values), np.nan, points.values) if points.has_nan else points.values
+    only = _End(values, points.steps, points.at_us, points.writing.writers, points.writing.seqs)
+    if points.has_nan:
+        extreme = _kept_points(points, np.where(np.isnan(points.values), -1, points.begin))
+    else:
+        extreme = _Kept(only.value, only.step, only.at_us)
     return extreme, extreme, only, only
 
 
@@ -274,11 +318,19 @@ def _kept_points(points: SeriesPoints, winners: I64) -> _Kept:
     return _Kept(value, step, at)
 
 
-def _comes_before(beats: np.ufunc, theirs: _Kept, ours: _Kept, in_tie: Bools) -> Bools:
-    """By (step, time); `in_tie` decides where both are equal."""
-    same_step, same_time = theirs.step == ours.step, theirs.at_us == ours.at_us
-    before: Bools = beats(theirs.step, ours.step)
-    before |= same_step & (beats(theirs.at_us, ours.at_us) | (same_time & in_tie))
+def _end_points(points: SeriesPoints, winners: I64) -> _End:
+    """The winners, of which there is one in each series. Every NaN is the same NaN."""
+    kept, writing = _kept_points(points, winners), points.writing
+    return _End(kept.value, kept.step, kept.at_us, writing.writer(winners), writing.seqs[winners])
+
+
+def _is_before(*keys: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> Bools:
+    """Whether the left ones are smaller than the right ones in the first key in which they differ."""
+    before = np.zeros(len(keys[0][0]), bool)
+    tied = ~before
+    for left, right in keys:
+        before |= tied & (left < right)
+        tied &= left == right
     return before
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from runstream.events.columns import F64, I64, Ragged, StackedRows, read_group, read_stack
+from runstream.events.columns import F64, I64, U64, Ragged, StackedRows, read_group, read_stack
 from runstream.events.frame import (
     GROUP,
     RAGGED,
@@ -57,12 +57,13 @@ class BadGroup:
 class Block:
     """Segments, and their points. A segment is one metric of one group: adjacent values, in the order of the rows.
 
-    values[points]; steps, at_us[rows] (rows are shared by the metrics of a group); and of each segment: its group's
-    number, its metric's place in the group's schema, where its values and rows begin, how many they are.
+    values[points]; seqs, steps, at_us[rows] (rows are shared by the metrics of a group); and of each segment: its
+    group's number, its metric's place in the group's schema, where its values and rows begin, how many they are.
     epochs[rows], `NO_EPOCH` for rows without one; None if no row has one.
     """
 
     values: F64
+    seqs: U64
     steps: I64
     at_us: I64
     group: I32
@@ -73,8 +74,9 @@ class Block:
     epochs: I64 | None = None
 
 
-#: A group that waits for the others of its shape: its number, its item number in the frame, its bytes behind the names.
-_Pending = tuple[int, int, bytes]
+#: A group that waits for the others of its shape: its number, its item number in the frame, the sequence number that
+#: its rows count from, its bytes behind the names.
+_Pending = tuple[int, int, int, bytes]
 _Stacks = dict[tuple[int, int, bool], list[_Pending]]
 
 
@@ -113,7 +115,9 @@ class Unpacked:
         schema = schema_of(raw[:names_size])
         if len(schema.names) != metrics:
             raise InvalidFrame(f"a group names {len(schema.names)} metrics where its header says {metrics}")
-        stacks.setdefault((rows, metrics, explicit), []).append((len(self.schemas), item, raw[names_size:]))
+        counted_from = one.frame.header.first_seq + (0 if explicit else group.seq_base)
+        pending = (len(self.schemas), item, counted_from, raw[names_size:])
+        stacks.setdefault((rows, metrics, explicit), []).append(pending)
         self._take(one, schema)
 
     def _take(self, one: Accepted, schema: Schema) -> None:
@@ -121,19 +125,22 @@ class Unpacked:
         self.schemas.append(schema)
 
     def _add_stack(self, rows: int, metrics: int, explicit: bool, pending: list[_Pending]) -> None:
-        stack = read_stack([body for _, _, body in pending], rows, metrics, explicit)
+        stack = read_stack([body for _, _, _, body in pending], rows, metrics, explicit)
+        counted = np.arange(rows, dtype=np.uint64) if stack.seqs is None else stack.seqs
+        seqs = np.array([[first] for _, _, first, _ in pending], np.uint64) + counted
         if stack.seqs is not None:
-            headers = [self.accepted[number].frame.header for number, _, _ in pending]
+            headers = [self.accepted[number].frame.header for number, _, _, _ in pending]
             good = stack.seqs.max(axis=1) < np.array([header.end_seq - header.first_seq for header in headers])
             if not good.all():
                 for at in np.flatnonzero(~good):
-                    number, item, _ = pending[at]
+                    number, item, _, _ = pending[at]
                     self._fail(self.accepted[number], item, _outside(headers[at]))
                 pending = [one for one, is_good in zip(pending, good, strict=True) if is_good]
                 stack = StackedRows(None, stack.steps[good], stack.at_us[good], stack.values[good])
+                seqs = seqs[good]
         if pending:
-            numbers = [number for number, _, _ in pending]
-            self.blocks.append(_stack_block(stack, numbers, [self.schemas[number] for number in numbers]))
+            numbers = [number for number, _, _, _ in pending]
+            self.blocks.append(_stack_block(stack, seqs, numbers, [self.schemas[number] for number in numbers]))
 
     def _add_alone(self, one: Accepted, group: Group) -> None:
         """A group of which only some rows are new, or a ragged one: read by itself. Raises InvalidFrame."""
@@ -153,7 +160,7 @@ class Unpacked:
         else:
             values = np.ascontiguousarray(read.values[fresh].T)[np.newaxis]
             stack = StackedRows(None, read.steps[fresh][np.newaxis], read.at_us[fresh][np.newaxis], values)
-            self.blocks.append(_stack_block(stack, [number], [schema]))
+            self.blocks.append(_stack_block(stack, read.seqs[fresh], [number], [schema]))
 
     def _fail(self, one: Accepted, item: int, detail: str) -> None:
         group = one.frame.groups[item]
@@ -166,12 +173,13 @@ def _outside(header: FrameHeader) -> str:
     return f"a group has rows outside of [{header.first_seq}, {header.end_seq}), which is what its frame covers"
 
 
-def _stack_block(stack: StackedRows, numbers: Sequence[int], schemas: Sequence[Schema]) -> Block:
+def _stack_block(stack: StackedRows, seqs: U64, numbers: Sequence[int], schemas: Sequence[Schema]) -> Block:
     count, metrics, rows = stack.values.shape
     orders = np.concatenate([schema.order for schema in schemas])
     frames = np.repeat(np.arange(count), metrics)
     return Block(
         values=stack.values.reshape(-1),
+        seqs=seqs.reshape(-1),
         steps=np.ascontiguousarray(stack.steps).reshape(-1),
         at_us=np.ascontiguousarray(stack.at_us).reshape(-1),
         group=np.repeat(np.array(numbers, np.int32), metrics),
@@ -188,6 +196,7 @@ def _ragged_block(read: Ragged, fresh: npt.NDArray[np.bool_], number: int) -> Bl
     metrics, begins, lengths = np.unique(index[by_metric], return_index=True, return_counts=True)
     return Block(
         values=read.values[fresh][by_metric],
+        seqs=read.seqs[fresh][by_metric],
         steps=read.steps[fresh][by_metric],
         at_us=read.at_us[fresh][by_metric],
         group=np.full(len(metrics), number, np.int32),
@@ -203,16 +212,16 @@ def joined(blocks: Sequence[Block]) -> Block:
     """All blocks as one. An empty sequence gives an empty block."""
     if len(blocks) == 1:
         return blocks[0]
-    ints, floats = np.empty(0, np.int64), np.empty(0)
     if not blocks:
-        return Block(floats, ints, ints, ints.astype(np.int32), ints.astype(np.int32), ints, ints, ints)
+        ints, codes = np.empty(0, np.int64), np.empty(0, np.int32)
+        return Block(np.empty(0), ints.astype(np.uint64), ints, ints, codes, codes, ints, ints, ints)
     moved = []
     values_at = rows_at = 0
     for block in blocks:
         moved.append(replace(block, values_at=block.values_at + values_at, rows_at=block.rows_at + rows_at))
         values_at += len(block.values)
         rows_at += len(block.steps)
-    names = ("values", "steps", "at_us", "group", "place", "values_at", "rows_at", "length")
+    names = ("values", "seqs", "steps", "at_us", "group", "place", "values_at", "rows_at", "length")
     columns = {name: np.concatenate([getattr(block, name) for block in moved]) for name in names}
     return Block(**columns, epochs=_joined_epochs(blocks))
 

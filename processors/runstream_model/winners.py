@@ -5,6 +5,7 @@ return the winners' indices, one a series. They never sort: candidates are narro
 one candidate left after the first key.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
 
 _LARGEST: int = np.iinfo(np.int64).max
 
@@ -21,12 +23,14 @@ _LARGEST: int = np.iinfo(np.int64).max
 class SeriesPoints:
     """Points of series, at least one each. Times in microseconds since 1970 UTC.
 
-    has_nan: whether any value is NaN; even_length: the length of every series, or 0 where they differ.
+    writing: who logged them; has_nan: whether any value is NaN; even_length: the length of every series, or 0 where
+    they differ.
     """
 
     values: F64
     steps: I64
     at_us: I64
+    writing: "Writing"
     begin: I64
     length: I64
     has_nan: bool
@@ -37,11 +41,25 @@ class SeriesPoints:
         return np.repeat(of_series, self.even_length or self.length)
 
 
-def series_points(values: F64, steps: I64, at_us: I64, begin: I64) -> SeriesPoints:
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Who logged points, and under which number: seqs[points]; the writers of stretches of points, which begin at
+    `begin`, ascending, the first of them at 0."""
+
+    seqs: U64
+    writers: U64
+    begin: I64
+
+    def writer(self, points: I64) -> U64:
+        """The writer of each of the points."""
+        return self.writers[np.searchsorted(self.begin, points, side="right") - 1]
+
+
+def series_points(values: F64, steps: I64, at_us: I64, writing: Writing, begin: I64) -> SeriesPoints:
     """Points of series that begin at `begin`, the first of them at 0."""
     length = np.diff(begin, append=len(values))
     even = int(length[0]) if (length == length[0]).all() else 0
-    return SeriesPoints(values, steps, at_us, begin, length, bool(np.isnan(values).any()), even)
+    return SeriesPoints(values, steps, at_us, writing, begin, length, bool(np.isnan(values).any()), even)
 
 
 def value_rank(values: F64) -> I64:
@@ -63,7 +81,7 @@ def maxima(points: SeriesPoints) -> I64:
 
 
 def ends(points: SeriesPoints) -> tuple[I64, I64]:
-    """The points at the lowest and at the highest (step, at); ties go to the smallest and the largest value."""
+    """The points with the lowest and the highest (step, at, writer, sequence number)."""
     begin, last = points.begin, points.begin + points.length - 1
     climbs = points.steps[1:] > points.steps[:-1]
     climbs[begin[1:] - 1] = True
@@ -95,13 +113,21 @@ def _at_extreme(points: SeriesPoints, extreme: F64, negative_zero_first: bool) -
 
 
 def _narrowed(points: SeriesPoints, found: I64, series: I64, best: np.ufunc) -> I64:
-    for key in (points.steps, points.at_us):
-        found, series = _keep_best(key[found], found, series, best)
-    found, series = _keep_best(value_rank(points.values[found]), found, series, best)
+    keys: tuple[Callable[[I64], npt.NDArray[Any]], ...] = (
+        points.steps.__getitem__,
+        points.at_us.__getitem__,
+        points.writing.writer,
+        points.writing.seqs.__getitem__,
+        lambda left: value_rank(points.values[left]),
+    )
+    for key in keys:
+        found, series = _keep_best(key(found), found, series, best)
+        if len(found) == len(points.begin):
+            break
     return _firsts(found, series)[0]
 
 
-def _keep_best(key: I64, found: I64, series: I64, best: np.ufunc) -> tuple[I64, I64]:
+def _keep_best(key: npt.NDArray[Any], found: I64, series: I64, best: np.ufunc) -> tuple[I64, I64]:
     """Of candidates, those whose key is the best in their series."""
     begin = np.flatnonzero(np.diff(series, prepend=-1))
     if len(begin) == len(found):

@@ -25,7 +25,8 @@ from runstream_processors.store.generations import append
 from runstream_processors.store.settings import StoreSettings
 from runstream_service.store import StoreUnavailable
 
-OLDER: Versions = {**CURRENT, "summary_states": CURRENT["summary_states"] - 1}
+#: Of a build whose summaries had no standard deviation.
+OLDER: Versions = {**CURRENT, "summary_states": 1}
 FACTS = recorded(11, runs=4, frames=60)
 SETTINGS = GenerationSettings()
 

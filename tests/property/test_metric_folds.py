@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from kit.oracles.metrics import NO_STEP, Delivery, Row, Summary, points, summaries
 from kit.recorded.metric_frames import FoldedLog, counted, frame_bytes, point_rows, with_bits
+from runstream_processors.store.tables import TABLES
 
+#: Where it stands in a row of `points`.
+EPOCH = list(TABLES["points"]).index("epoch")
 METRICS = ("loss", "acc", "val/loss", "größe", "z", "Z 1")
 AWKWARD: tuple[float, ...] = (
     0.0,
@@ -132,7 +135,7 @@ def test_a_batch_without_epochs_has_no_column_of_them(batches: list[list[tuple[D
         seen = log.points.copy()
         columns = log.apply(batch).columns()
         new = log.points - seen
-        has_epochs = any(row[-1] is not None for row in new)
+        has_epochs = any(row[EPOCH] is not None for row in new)
         assert has_epochs <= ("epoch" in columns)
         assert ("epoch" in columns) <= any(row.epoch is not None for delivery, _ in batch for row in delivery.rows)
 

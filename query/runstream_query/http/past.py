@@ -46,8 +46,8 @@ def require_foldable(events: Sequence[LoggedEvent], limit: int, what: str) -> No
 def run_row_of_past(past: PastRun, now_us: int) -> RunRow:
     """The folded row as an answer. Its status is the log's alone: silence is of the present."""
     row = {name: past.row[name] for name in STORED_COLUMNS}
-    end_us = max(now_us, row["started_at"]) if row["ended_at"] is None else row["ended_at"]
-    row["duration_s"] = (end_us - row["started_at"]) / 1_000_000
+    end_us = now_us if row["ended_at"] is None else row["ended_at"]
+    row["duration_s"] = max(end_us - row["started_at"], 0) / 1_000_000
     for name in _RUN_TIMES:
         row[name] = None if row[name] is None else moment_of(row[name])
     return RunRow(**row)
@@ -71,8 +71,8 @@ async def summaries_of_past(
     summaries: list[Mapping[str, Any]] = []
     for names in reads_of(counts, context.settings.points_per_read):
         async with context.folding:
-            points = await series.points(context.scope, names, wanted)
-            rows = await asyncio.to_thread(summaries_of, points.drop_columns(["writer"]))
+            points = await series.points(context.scope, names, wanted, seqs=True)
+            rows = await asyncio.to_thread(summaries_of, points)
         summaries.extend(rows)
     summaries.sort(key=lambda row: (row["run"], row["metric"]))
     return [summary_of_past(row) for row in summaries]

@@ -53,14 +53,16 @@ class SeriesRepository:
         sql = count_statement(names, wanted, parameters, scope)
         return await self._reader.records(lambda row: SeriesCount(**row), sql, parameters)
 
-    async def points(self, scope: Scope, names: Names, wanted: Range, *, epochs: bool = False) -> pa.Table:
-        """Return all points, by run, metric, step, at and value. Of a single series the names are added here, as
-        dictionaries of one."""
+    async def points(
+        self, scope: Scope, names: Names, wanted: Range, *, epochs: bool = False, seqs: bool = False
+    ) -> pa.Table:
+        """Return all points, in order (docs/design/summaries.md). Of a single series the names are added here, as
+        dictionaries of one. seqs: also the numbers that their writers gave them."""
         parameters = Parameters()
         if not names.alone:
-            sql = points_statement(names, wanted, parameters, epochs=epochs, scope=scope)
+            sql = points_statement(names, wanted, parameters, epochs=epochs, seqs=seqs, scope=scope)
             return await self._reader.table(sql, parameters)
-        sql = unnamed_points_statement(names, wanted, parameters, epochs=epochs, scope=scope)
+        sql = unnamed_points_statement(names, wanted, parameters, epochs=epochs, seqs=seqs, scope=scope)
         return _named(names, await self._reader.table(sql, parameters))
 
     async def piece(

@@ -182,13 +182,13 @@ class LivingRun(OpenedRun):
             self._exit_code_tells = status is None and exit_code_goes_to(self._writer.folder)
             if not self._exit_code_tells:
                 self._end_status = status or "finished"  # the best guess where nobody tells
-                self.event(end_event(self._end_status, message, error, self._clock.at_us(), self.masking.trace))
+                self.event(end_event(self._end_status, message, error, self._writer.at_us(), self.masking.trace))
             self.tell_hidden()
         if not self._writer.seal():
             return False
         if self._exit_code_tells or self._writer.lost:
             told = self.masking.trace(message) if message else None
-            at_us = self._clock.at_us()
+            at_us = self._writer.at_us()
             leave_end_to_sender(self._writer, self.run_id, self._notices, self._end_status, told, at_us)
         return True
 
@@ -214,7 +214,7 @@ class LivingRun(OpenedRun):
         self._acknowledged = 0
         writer.abandon()
         reason = f"the folder {folder} was removed before up to {lost} rows and events of it were sent"
-        self.event(PointsDropped(at_us=self._clock.at_us(), count=lost, reason=reason))
+        self.event(PointsDropped(at_us=self._writer.at_us(), count=lost, reason=reason))
         self._notices.warn(f"run {self.run_id}: {reason}: they are lost; it goes on in {self._writer.folder}")
 
     # What the rest of the package uses.

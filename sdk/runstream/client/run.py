@@ -60,7 +60,7 @@ class Run(LivingRun):
                 raise TypeError(f"parameters of type {type(values).__name__}: give a dict")
             flat = dict(flat_parameters(mapping))
             for piece in self._json_pieces("parameter", flat):
-                self.event(ParametersLogged(at_us=self._clock.at_us(), values=piece))
+                self.event(ParametersLogged(at_us=self._writer.at_us(), values=piece))
         self._tell_hidden_soon()
 
     config = log_params
@@ -73,18 +73,18 @@ class Run(LivingRun):
         """As `log_other`, for several at once."""
         with self._never_raising("log_others"):
             for piece in self._json_pieces("value", values):
-                self.event(OthersLogged(at_us=self._clock.at_us(), values=piece))
+                self.event(OthersLogged(at_us=self._writer.at_us(), values=piece))
         self._tell_hidden_soon()
 
     def add_tags(self, *tags: str | Iterable[str]) -> None:
         """Add tags, given one by one or as lists."""
         with self._never_raising("add_tags"):
-            self.event(TagsAdded(at_us=self._clock.at_us(), tags=flat_tags(tags)))
+            self.event(TagsAdded(at_us=self._writer.at_us(), tags=flat_tags(tags)))
 
     def remove_tags(self, *tags: str | Iterable[str]) -> None:
         """Remove tags; those that the run does not have are no error."""
         with self._never_raising("remove_tags"):
-            self.event(TagsRemoved(at_us=self._clock.at_us(), tags=flat_tags(tags)))
+            self.event(TagsRemoved(at_us=self._writer.at_us(), tags=flat_tags(tags)))
 
     def log_text(self, name: str, text: str, *, step: int | None = None) -> str | None:
         """Keep a text as an asset of kind `text`. Returns the asset's id, None if it was left out."""
@@ -123,12 +123,12 @@ class Run(LivingRun):
     def rename(self, name: str) -> None:
         """Give the run another name."""
         with self._never_raising("rename"):
-            self.event(RunRenamed(at_us=self._clock.at_us(), name=name))
+            self.event(RunRenamed(at_us=self._writer.at_us(), name=name))
 
     def notes(self, text: str) -> None:
         """Set the run's notes; they replace earlier ones."""
         with self._never_raising("notes"):
-            self.event(RunNotesSet(at_us=self._clock.at_us(), notes=clean(str(text))))
+            self.event(RunNotesSet(at_us=self._writer.at_us(), notes=clean(str(text))))
 
     # What the rest of the package uses.
 
@@ -138,13 +138,13 @@ class Run(LivingRun):
 
     def output(self, stream: "Stream", text: str) -> None:
         """Keep a piece of what was printed."""
-        self.event(OutputAppended(at_us=self._clock.at_us(), stream=stream, text=clean(text)))
+        self.event(OutputAppended(at_us=self._writer.at_us(), stream=stream, text=clean(text)))
 
     def environment(self, section: str, values: Mapping[str, Any]) -> None:
         """Keep facts about what the run runs on."""
         with self._never_raising(f"environment {section}"):
             for piece in pieces(self.masking.facts(section, self._json_values(section, values))):
-                self.event(EnvironmentCaptured(at_us=self._clock.at_us(), section=section, values=piece))
+                self.event(EnvironmentCaptured(at_us=self._writer.at_us(), section=section, values=piece))
 
     def _asset(
         self,
@@ -169,7 +169,7 @@ class Run(LivingRun):
             self.masking.values("metadata", self._json_values("metadata", metadata or {})),
             content_type,
         )
-        self.event(keep(source, folder, described, asset_id, self._clock.at_us()))
+        self.event(keep(source, folder, described, asset_id, self._writer.at_us()))
         return asset_id
 
     def _json_values(self, what: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from runstream._version import VERSION
 from runstream.client.opening import Opening, run_started
-from runstream.clock import Clock
+from runstream.clock import SYSTEM_CLOCK, Clock
 from runstream.events.control import encode_event
 from runstream.ids import new_id
 from runstream.notices import Notices
@@ -32,6 +32,7 @@ class Writer(Protocol):
     def last_step(self) -> int: ...
     @property
     def inside_call(self) -> bool: ...
+    def at_us(self) -> int: ...
     def log_row(self, data: Any, step: Any = None) -> None: ...
     def log_sample(self, data: Any, step: int) -> None: ...
     def write_event(self, payload: bytes) -> bool: ...
@@ -53,6 +54,9 @@ class NullWriter:
     last_step = -1
     inside_call = False
     lost = Lost()
+
+    def at_us(self) -> int:
+        return SYSTEM_CLOCK.at_us()
 
     def log_row(self, data: Any, step: Any = None) -> None:
         return
@@ -100,7 +104,8 @@ def open_writer(
     """A new writer of this process on the run, its `run_started` written. Raises Unusable, pydantic.ValidationError."""
     import psutil
 
-    started = run_started(opening, clock.at_us())
+    now_us = clock.at_us()
+    started = run_started(opening, now_us)
     info = WriterInfo(
         writer_id=new_id(),
         run_id=opening.run_id,
@@ -112,7 +117,7 @@ def open_writer(
         url=opening.url,
         api_key=opening.api_key,
         mode=opening.mode,
-        created_us=clock.at_us(),
+        created_us=now_us,
         sdk_version=VERSION,
         ingest=opening.ingest,
     )
@@ -157,6 +162,9 @@ class LateWriter:
     @property
     def inside_call(self) -> bool:
         return self._opened is not None and self._opened.inside_call
+
+    def at_us(self) -> int:
+        return self._writer().at_us()
 
     def log_row(self, data: Any, step: Any = None) -> None:
         self._writer().log_row(data, step)

@@ -43,7 +43,17 @@ class SpoolWriter(Appender):
     handler inside another call (then it is written when that call goes on).
     """
 
-    __slots__ = ("__weakref__", "_busy", "_closed", "_highest_step", "_lock", "_lock_descriptor", "_lost", "_time_ns")
+    __slots__ = (
+        "__weakref__",
+        "_busy",
+        "_closed",
+        "_highest_step",
+        "_latest_ns",
+        "_lock",
+        "_lock_descriptor",
+        "_lost",
+        "_time_ns",
+    )
 
     def __init__(
         self,
@@ -64,6 +74,7 @@ class SpoolWriter(Appender):
         another thread. Without it the next segment is allocated there and then. Raises Unusable.
         """
         self._time_ns = clock.time_ns
+        self._latest_ns = info.created_us * 1000
         self._lock = threading.RLock()
         self._busy = False
         self._closed = False
@@ -127,6 +138,13 @@ class SpoolWriter(Appender):
         finally:
             self._lock.release()
 
+    def at_us(self) -> int:
+        """The time (microseconds since 1970 UTC) of an event that is written now. A writer's times never go back, those
+        of rows included: where the machine's clock is set back, they stand still until it has caught up."""
+        with self._lock:
+            self._latest_ns = max(self._latest_ns, self._time_ns())
+            return self._latest_ns // 1000
+
     def log_row(self, data: Any, step: Any = None) -> None:
         """Write the numbers in `data` (metric name to number) as one row. Without a step: one above the highest."""
         try:
@@ -148,7 +166,11 @@ class SpoolWriter(Appender):
                                         step = index(step)
                                     if step > highest:
                                         highest = step
-                                pack_into(self._buffer, offset, kind, step, self._time_ns(), *data.values(), COMMIT)
+                                at_ns = self._time_ns()
+                                if at_ns < self._latest_ns:
+                                    at_ns = self._latest_ns
+                                self._latest_ns = at_ns
+                                pack_into(self._buffer, offset, kind, step, at_ns, *data.values(), COMMIT)
                                 self._offset = end
                                 self._next_seq += 1
                                 self._highest_step = highest
@@ -275,8 +297,9 @@ class SpoolWriter(Appender):
             at_step = whole if whole is not None else min(self._highest_step + 1, MAX_STEP)
             if counts and rows:
                 self._highest_step = max(self._highest_step, at_step)
+            self._latest_ns = max(self._latest_ns, at_ns)
             for row in rows:
-                self._backlog.add(pack_row(row.names, at_step, at_ns, row.values))
+                self._backlog.add(pack_row(row.names, at_step, self._latest_ns, row.values))
             return True
 
         self._guarded(add)

@@ -43,6 +43,7 @@ class Point(NamedTuple):
     part: int
     offset: int
     epoch: int | None = None
+    seq: int = 0
 
 
 class Summary(NamedTuple):
@@ -75,10 +76,15 @@ def points(deliveries: Iterable[Delivery]) -> list[Point]:
                 for metric, value in row.values.items():
                     at_us = row.at_ns // 1000
                     where = (delivery.writer, delivery.part, delivery.offset)
-                    counted.append(Point(delivery.run, metric, row.step, at_us, value, *where, row.epoch))
+                    counted.append(Point(delivery.run, metric, row.step, at_us, value, *where, row.epoch, row.seq))
         for seq in range(delivery.first_seq, delivery.end_seq):
             seen.add((delivery.run, delivery.writer, seq))
     return counted
+
+
+def in_order(its: Iterable[Point]) -> list[Point]:
+    """The points of one series in the order that docs/glossary.md defines."""
+    return sorted(its, key=lambda p: (p.step, p.at_us, p.writer, p.seq))
 
 
 def summaries(counted: Iterable[Point]) -> dict[tuple[str, str], Summary]:
@@ -95,8 +101,8 @@ def summary(its: list[Point]) -> Summary:
     none = Point("", "", NO_STEP, 0, math.nan, "", 0, 0)
     lowest = min(numbers, key=lambda p: (p.value, p.step, p.at_us, not _is_negative(p.value)), default=none)
     highest = min(numbers, key=lambda p: (-p.value, p.step, p.at_us, _is_negative(p.value)), default=none)
-    first = min(its, key=lambda p: (p.step, p.at_us, *_rank(p.value)))
-    last = max(its, key=lambda p: (p.step, p.at_us, *_rank(p.value)))
+    ordered = in_order(its)
+    first, last = ordered[0], ordered[-1]
     return Summary(
         len(its),
         len(its) - len(numbers),
@@ -144,9 +150,3 @@ def std(values: list[float]) -> float:
 
 def _is_negative(value: float) -> bool:
     return math.copysign(1.0, value) < 0
-
-
-def _rank(value: float) -> tuple[bool, float, bool]:
-    """-0.0 before 0.0; NaN behind everything."""
-    is_nan = math.isnan(value)
-    return (is_nan, 0.0 if is_nan else value, not is_nan and not _is_negative(value))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from runstream_model.columns import ColumnData
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.store.tables import TABLES, encode_columns, encode_rows
+from runstream_processors.store.tables import TABLES, column_names, encode_columns, encode_rows
 
 #: 2026-01-31T12:00:00Z in microseconds: when these tests take place.
 NOW_US: Final = 1_769_860_800_000_000
@@ -38,7 +38,7 @@ async def empty(store: ChdbStore) -> None:
 
 async def insert(store: ChdbStore, table: str, rows: Sequence[Row]) -> None:
     if rows:
-        await store.insert(table, list(TABLES[table]), encode_rows(table, rows), len(rows))
+        await store.insert(table, column_names(table, rows[0]), encode_rows(table, rows), len(rows))
 
 
 def run(run_id: str, **changes: Any) -> Row:
@@ -146,8 +146,11 @@ async def insert_points(
     offset: int = 1,
     summarised: bool = True,
     epochs: Sequence[int | None] | None = None,
+    writers: Sequence[int] | None = None,
+    seqs: Sequence[int] | None = None,
 ) -> None:
-    """Points of one series, and the summary that belongs to them (first and last by step, as far as reads need it)."""
+    """Points of one series, as one writer logged them where none are given, and the summary that belongs to them (first
+    and last by step, as far as reads need it)."""
     n = len(steps)
     columns: dict[str, ColumnData] = {
         "run": [run_id] * n,
@@ -155,13 +158,14 @@ async def insert_points(
         "step": steps.astype(np.int64),
         "at": NOW_US + steps.astype(np.int64) if at_us is None else at_us,
         "value": values.astype(np.float64),
-        "writer": np.full(n, 7, np.uint64),
+        "writer": np.full(n, 7, np.uint64) if writers is None else np.array(writers, np.uint64),
         "part": np.zeros(n, np.uint16),
         "offset": np.full(n, offset, np.uint64),
+        "seq": np.arange(n, dtype=np.uint64) if seqs is None else np.array(seqs, np.uint64),
     }
     if epochs is not None:
         columns["epoch"] = epochs
-    await store.insert("points", list(columns), encode_columns("points", columns, n), n)
+    await store.insert("points", column_names("points", columns), encode_columns("points", columns, n), n)
     if summarised:
         ends = {"first_step": int(steps.min()), "last_step": int(steps.max()), "count": n, "offset": offset}
         await insert(store, "summary_states", [summary(run_id, metric, float(values[-1]), **ends)])

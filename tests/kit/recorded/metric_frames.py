@@ -136,13 +136,13 @@ def counted(batch: PointBatch) -> Counter[tuple[Any, ...]]:
     epochs, the engine puts NULL."""
     columns = batch.columns()
     columns.setdefault("epoch", Gaps(np.zeros(batch.points), np.ones(batch.points, bool)))
-    return Counter(map(with_bits, rows_of(columns)))
+    return Counter(map(with_bits, rows_of({name: columns[name] for name in TABLES["points"]})))
 
 
 def point_rows(points: Iterable[Point]) -> Counter[tuple[Any, ...]]:
     """The oracle's points as the rows that the table `points` must get, `with_bits`."""
     return Counter(
-        with_bits((p.run, p.metric, p.step, p.at_us, p.value, int(p.writer[:16], 16), p.part, p.offset, p.epoch))
+        with_bits((p.run, p.metric, p.step, p.at_us, p.value, int(p.writer[:16], 16), p.part, p.offset, p.epoch, p.seq))
         for p in points
     )
 

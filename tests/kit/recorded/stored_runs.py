@@ -9,7 +9,7 @@ from kit.oracles.filter_trees import NOW_US, random_run
 from kit.oracles.filters import Run
 from runstream_model.attributes import json_of, number_of, text_of
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.tables import TABLES, encode_rows
+from runstream_processors.store.tables import column_names, encode_rows
 
 KINDS = {"param": "parameter", "other": "other", "env": "environment"}
 Rows = dict[str, list[dict[str, Any]]]
@@ -110,4 +110,4 @@ async def insert(store: ChdbStore, pieces: list[Rows]) -> None:
             tables.setdefault(table, []).extend(rows)
     for table, rows in tables.items():
         if rows:
-            await store.insert(table, list(TABLES[table]), encode_rows(table, rows), len(rows))
+            await store.insert(table, column_names(table, rows[0]), encode_rows(table, rows), len(rows))

@@ -104,6 +104,8 @@ def points(*rows: tuple[str, str, int, float]) -> pa.Table:
         "step": pa.array([row[2] for row in rows], pa.int64()),
         "at": pa.array(at, pa.timestamp("us", "UTC")),
         "value": pa.array([row[3] for row in rows], pa.float64()),
+        "writer": pa.array([7] * len(rows), pa.uint64()),
+        "seq": pa.array(range(len(rows)), pa.uint64()),
     }
     return pa.table(columns)
 

@@ -182,5 +182,5 @@ def _curve(metric: str, points: Drawn, started_ms: int) -> CometCurve:
         steps=[step_of(step) for step in points.steps],
         epochs=points.epochs,
         timestamps=points.at_ms,
-        durations=[None if at_ms is None else at_ms - started_ms for at_ms in points.at_ms],
+        durations=[None if at_ms is None else max(at_ms - started_ms, 0) for at_ms in points.at_ms],
     )

@@ -57,8 +57,8 @@ def run_rows(
 ) -> str:
     """A subquery with one row a run: `columns`, of RUN_COLUMNS and `lost`. `status` is what is shown (a running run
     whose writers fell silent, so that it is `lost`, is `crashed`); `duration_s` ends with the run, with the last sign
-    of life of a lost one, or now; the latter two are the server's clock, so that it is 0 where the run's start seems to
-    be later. `only` is what may stand behind IN: the ids that are wanted."""
+    of life of a lost one, or now; clocks may differ, so that it is 0 where the run's start seems to be later. `only` is
+    what may stand behind IN: the ids that are wanted."""
     shown = [column for column in _SHOWN if column in columns]
     stored = [column for column in columns if column not in _SHOWN]
     if not shown:
@@ -68,8 +68,8 @@ def run_rows(
     made = {"lost": lost, "status": f"if({lost}, 'crashed', toString(r.status))"}
     if "duration_s" in shown:
         now = f"fromUnixTimestamp64Micro({parameters.integer(clock.now_us)}, 'UTC')"
-        end = f"ifNull(r.ended_at, greatest(r.started_at, if({lost}, silent.silent_since, {now})))"
-        made["duration_s"] = f"dateDiff('microsecond', r.started_at, {end}) / 1000000"
+        end = f"ifNull(r.ended_at, if({lost}, silent.silent_since, {now}))"
+        made["duration_s"] = f"greatest(dateDiff('microsecond', r.started_at, {end}), 0) / 1000000"
     selected = [f"r.{column} AS {column}" for column in dict.fromkeys(("run", *stored))]
     selected += [f"{made[column]} AS {column}" for column in shown]
     return (
@@ -98,6 +98,6 @@ def shown_state(
     `silent_since` as `silent_runs` says of the run."""
     lost = status == "running" and silent_since is not None
     now = moment_of(clock.now_us)
-    end = ended_at or max(started_at, silent_since if lost and silent_since else now)
-    duration_us = (end - started_at) // timedelta(microseconds=1)
+    end = ended_at or (silent_since if lost and silent_since else now)
+    duration_us = max((end - started_at) // timedelta(microseconds=1), 0)
     return "crashed" if lost else status, duration_us / 1_000_000

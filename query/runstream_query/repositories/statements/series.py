@@ -35,6 +35,9 @@ _MERGED: Final = (
     "sum(p.n) AS n, sum(p.nans) AS nans, minIf(p.low, p.n > p.nans) AS low, maxIf(p.high, p.n > p.nans) AS high, "
     "sum(p.total) AS total, min(p.begin) AS begin, max(p.end) AS end"
 )
+#: The order of the points of a series: step, time, writer, and the writer's own number. Points that were stored before
+#: they had numbers follow by their values, so that answers are the same each time.
+ORDER: Final = "step, at, writer, seq, value"
 ENVELOPE: Final = (
     "run, metric, begin AS first_step, end AS last_step, n AS count, "
     "nans AS nan_count, if(n > nans, low, nan) AS min, if(n > nans, high, nan) AS max, "
@@ -132,27 +135,40 @@ def points_statement(
     limit: int | None = None,
     *,
     epochs: bool = False,
+    seqs: bool = False,
     scope: Scope = EVERYTHING,
 ) -> str:
-    """All points, ordered by run, metric, step, at (and value, so that answers are the same each time). epochs: a last
-    column `epoch`, NULL for points without one."""
+    """All points, in order (`ORDER`). epochs: a last column `epoch`, NULL for points without one; seqs: a last column
+    `seq`."""
     end = f" LIMIT {parameters.integer(limit)}" if limit is not None else ""
-    epoch = ", epoch" if epochs else ""
     return (
-        f"SELECT run, metric, step, at, value, writer{epoch} FROM points WHERE "
-        f"{points_condition(names, wanted, parameters, scope)} ORDER BY run, metric, step, at, value{epoch}{end}"
+        f"SELECT run, metric, {_selected(epochs, seqs)} FROM points WHERE "
+        f"{points_condition(names, wanted, parameters, scope)} ORDER BY {_order(epochs)}{end}"
     )
 
 
 def unnamed_points_statement(
-    names: Names, wanted: Range, parameters: Parameters, *, epochs: bool = False, scope: Scope = EVERYTHING
+    names: Names,
+    wanted: Range,
+    parameters: Parameters,
+    *,
+    epochs: bool = False,
+    seqs: bool = False,
+    scope: Scope = EVERYTHING,
 ) -> str:
     """As `points_statement`, without run and metric: of one series their text a million times is half of the work."""
-    epoch = ", epoch" if epochs else ""
     return (
-        f"SELECT step, at, value, writer{epoch} FROM points WHERE {points_condition(names, wanted, parameters, scope)} "
-        f"ORDER BY run, metric, step, at, value{epoch}"
+        f"SELECT {_selected(epochs, seqs)} FROM points WHERE {points_condition(names, wanted, parameters, scope)} "
+        f"ORDER BY {_order(epochs)}"
     )
+
+
+def _selected(epochs: bool, seqs: bool) -> str:
+    return "step, at, value, writer" + (", epoch" if epochs else "") + (", seq" if seqs else "")
+
+
+def _order(epochs: bool) -> str:
+    return f"run, metric, {ORDER}" + (", epoch" if epochs else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +191,8 @@ def piece_statement(
     epochs: bool = False,
     scope: Scope = EVERYTHING,
 ) -> str:
-    """As `unnamed_points_statement`, at most `limit` points from `behind` on. Points that are equal but for their
-    writer are ordered by it, so that the pieces of a series that does not change hold each point once."""
-    epoch = ", epoch" if epochs else ""
+    """As `unnamed_points_statement`, at most `limit` points from `behind` on. The order tells any two points apart that
+    differ in what is selected, so that the pieces of a series that does not change hold each point once."""
     condition = points_condition(names, wanted, parameters, scope)
     offset = ""
     if behind is not None:
@@ -186,8 +201,8 @@ def piece_statement(
         condition += f" AND step >= {step} AND (step > {step} OR at >= {at})"
         offset = f" OFFSET {parameters.integer(behind.skip)}"
     return (
-        f"SELECT step, at, value, writer{epoch} FROM points WHERE {condition} "
-        f"ORDER BY run, metric, step, at, value, writer{epoch} LIMIT {parameters.integer(limit)}{offset}"
+        f"SELECT {_selected(epochs, seqs=False)} FROM points WHERE {condition} "
+        f"ORDER BY {_order(epochs)} LIMIT {parameters.integer(limit)}{offset}"
     )
 
 

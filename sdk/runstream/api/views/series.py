@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """All points of one metric of one run, ordered by (step, time). Shapes: steps[n], at[n], values[n]; epochs[n] (None
-    for a point without one) if they were requested."""
+    """All points of one metric of one run, in order: by step, then time, then writer, then its own numbers. Shapes:
+    steps[n], at[n], values[n]; epochs[n] (None for a point without one) if they were requested."""
 
     run: str
     metric: str

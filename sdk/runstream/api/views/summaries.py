@@ -13,8 +13,8 @@ from runstream.api.views.table import Table
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Over all points of one metric of one run. `minimum` and `maximum` leave NaN out and are NaN if nothing is left;
-    `first` and `last` are the values at the lowest and highest (step, time); `total` is the sum; `std` is the
-    population standard deviation, None where the server folded the summary before it knew `std`."""
+    `first` and `last` are the values at the ends of the series, in the order of its points; `total` is the sum; `std`
+    is the population standard deviation, None where the server folded the summary before it knew `std`."""
 
     run: str
     metric: str
