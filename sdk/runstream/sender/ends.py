@@ -24,9 +24,9 @@ _CHUNK_BYTES: Final = 1 << 20
 
 def last_event(folder: Path, info: WriterInfo, next_seq: int, at_us: int) -> RunEvent:
     """Return the next event of a writer that is dead and did not end: points that its disk did not take, then how it
-    ended as far as its `Ending` or its exit code tells; else that it was lost."""
+    ended as far as its `Ending` or its exit code tells; else that it was lost, at `at_us` but not before it began."""
     ending = Ending.read(folder)
-    lost = WriterLost(at_us=at_us, reason=f"process {info.pid} is gone without finishing")
+    lost = WriterLost(at_us=max(at_us, info.created_us), reason=f"process {info.pid} is gone without finishing")
     if ending is None:
         return lost
     if (ending.lost_points or ending.lost_events) and next_seq == ending.end_seq:
