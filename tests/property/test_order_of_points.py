@@ -123,7 +123,7 @@ def test_what_one_writer_logs_is_in_its_order_whatever_its_clock_does(looks: lis
         logged = read(writer.folder)
     assert [value for _, _, _, value in logged] == [float(n) for n, call in enumerate(calls) if call != "event"]
     assert sorted(logged, key=lambda row: (row[1], row[2] // 1000, row[0])) == logged
-    assert event_times == sorted(event_times)
+    assert event_times == sorted(set(event_times))
 
 
 def open_writer(spool: Path, clock: Clock) -> SpoolWriter:

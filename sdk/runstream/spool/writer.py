@@ -139,10 +139,10 @@ class SpoolWriter(Appender):
             self._lock.release()
 
     def at_us(self) -> int:
-        """The time (microseconds since 1970 UTC) of an event that is written now. A writer's times never go back, those
-        of rows included: where the machine's clock is set back, they stand still until it has caught up."""
+        """The time (microseconds since 1970 UTC) of an event that is written now, which no earlier one has. A writer's
+        times never go back, those of rows included: where the machine's clock is set back, they wait for it."""
         with self._lock:
-            self._latest_ns = max(self._latest_ns, self._time_ns())
+            self._latest_ns = max(self._latest_ns + 1000, self._time_ns())
             return self._latest_ns // 1000
 
     def log_row(self, data: Any, step: Any = None) -> None:
