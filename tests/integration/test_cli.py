@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from runstream_infra.cli import app
+from runstream_infra.cli.machine import machine_lines
 from runstream_query.answers import (
     Asset,
     Assets,
@@ -371,9 +372,30 @@ def test_doctor_says_where_settings_come_from_and_never_shows_a_key(
     assert "other" not in shown, "what nobody set is not news"
     assert "5 records accepted and not yet visible" in shown
     assert "All is well." in shown
+    assert re.search(r"system metrics +\d+ in a sample, every 10 s", shown)
     told = answered(capfd, "doctor", "--json")
     assert KEY not in shown + told
     assert json.loads(told)["ok"] is True
+    assert json.loads(told)["machine"]["metrics"]["system/memory_used_bytes"] > 0
+
+
+def test_doctor_says_what_each_gpu_tells_and_why_there_is_none() -> None:
+    machine = {
+        "metrics": {"system/cpu_percent": 1.0, "system/gpu0/power_w": 70.5, "system/gpu0/temperature_c": 40.0},
+        "gpus": {"gpu0": {"name": "H200", "memory_bytes": 2 * 10**9}, "gpu1": {}, "driver": "570"},
+        "notes": [],
+    }
+    assert machine_lines(machine, 10.0) == [
+        ("system metrics", "3 in a sample, every 10 s"),
+        ("gpu0", "H200, 2.0 GB: power_w 70.5, temperature_c 40"),
+        ("gpu1", "a GPU: tells nothing"),
+        ("driver", "570"),
+    ]
+    none = {"metrics": {}, "gpus": {}, "notes": ["NVIDIA: no driver", "AMD: amdsmi is not installed"]}
+    assert machine_lines(none, 0.0) == [
+        ("system metrics", "0 in a sample, none is taken, since system_metrics_s is 0"),
+        ("GPUs", "none is seen (NVIDIA: no driver; AMD: amdsmi is not installed)"),
+    ]
 
 
 def test_doctor_names_what_is_wrong_with_the_server(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import click
 from runstream_infra.cli.connecting import api_of, client_settings, explained
 from runstream_infra.cli.deletions import written_deleted_runs
 from runstream_infra.cli.exits import NOT_EVERYTHING, OK, UNREACHABLE, CommandError
+from runstream_infra.cli.machine import machine_lines, read_machine
 from runstream_infra.cli.options import example, json_option, server_options
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.values import plain, plain_bytes, plain_clock
@@ -34,6 +35,7 @@ class Diagnosis:
     settings: dict[str, dict[str, Any]]
     server: dict[str, Any]
     spool: dict[str, Any]
+    machine: dict[str, Any]
     problems: list[str]
 
     @property
@@ -50,7 +52,8 @@ class Diagnosis:
 @server_options
 @json_option
 def doctor(spool_dir: Path | None, url: str | None, api_key: str | None, output: Output) -> int:
-    """Show what is configured and from where, whether the server answers, and what is stuck.
+    """Show what is configured and from where, whether the server answers, what is stuck, and what the
+    sampler of system metrics sees.
 
     Exit code 0 if all is well, 3 if the server cannot be reached, 4 if something else needs a look.
     """
@@ -63,12 +66,13 @@ def doctor(spool_dir: Path | None, url: str | None, api_key: str | None, output:
         settings=described_settings(settings),
         server=server,
         spool=described_spool(spool),
+        machine=read_machine(),
         problems=[*server_problems(server), *spool_problems(spool)],
     )
     if output.as_json:
         output.json({"ok": not found.problems, "problems": found.problems} | _sections(found))
     else:
-        _show(found, output)
+        _show(found, output, settings.values.system_metrics_s)
     return found.exit_code
 
 
@@ -170,16 +174,18 @@ def described_spool(spool: "SpoolState") -> dict[str, Any]:
 
 
 def _sections(found: Diagnosis) -> dict[str, Any]:
-    return {"settings": found.settings, "server": found.server, "spool": found.spool}
+    return {"settings": found.settings, "server": found.server, "spool": found.spool, "machine": found.machine}
 
 
-def _show(found: Diagnosis, output: Output) -> None:
+def _show(found: Diagnosis, output: Output, system_metrics_s: float) -> None:
     output.line("Settings", "bold")
     output.pairs([(name, f"{plain(one['value'])}  ({one['from']})") for name, one in found.settings.items()])
     output.heading("Server")
     output.pairs(_server_lines(found.server))
     output.heading("Spool")
     output.pairs(_spool_lines(found.spool))
+    output.heading("This machine")
+    output.pairs(machine_lines(found.machine, system_metrics_s))
     output.line()
     for problem in found.problems:
         output.line(f"! {problem}", "red")

@@ -1,6 +1,7 @@
 """What a run captures by itself."""
 
 import io
+import os
 import subprocess
 import sys
 import time
@@ -244,9 +245,11 @@ def test_what_is_not_wanted_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) ->
 
 
 class _FakeGpus(types.ModuleType):
-    """As much of pynvml as is used; the second GPU cannot tell its power."""
+    """As much of pynvml as is used; the second GPU cannot tell its power, and knows nothing of processes."""
 
     NVML_TEMPERATURE_GPU = 0
+    NVML_CLOCK_SM = 1
+    NVML_CLOCK_MEM = 2
 
     def nvmlInit(self) -> None: ...
     def nvmlDeviceGetCount(self) -> int:
@@ -262,7 +265,7 @@ class _FakeGpus(types.ModuleType):
         return "570"
 
     def nvmlDeviceGetUtilizationRates(self, gpu: int) -> Any:
-        return types.SimpleNamespace(gpu=50 + gpu)
+        return types.SimpleNamespace(gpu=50 + gpu, memory=30 + gpu)
 
     def nvmlDeviceGetMemoryInfo(self, gpu: int) -> Any:
         return types.SimpleNamespace(used=1000 + gpu, total=5000)
@@ -275,23 +278,104 @@ class _FakeGpus(types.ModuleType):
             raise RuntimeError("not supported")
         return 70_500
 
+    def nvmlDeviceGetEnforcedPowerLimit(self, gpu: int) -> int:
+        return 400_000
+
+    def nvmlDeviceGetClockInfo(self, gpu: int, of: int) -> int:
+        return 1000 * of + gpu
+
+    def nvmlDeviceGetComputeRunningProcesses(self, gpu: int) -> list[Any]:
+        own = [] if gpu else [types.SimpleNamespace(pid=os.getpid(), usedGpuMemory=900)]
+        return [types.SimpleNamespace(pid=1, usedGpuMemory=None), *own]
+
+
+class _FakeAmd(types.ModuleType):
+    """As much of amdsmi as is used."""
+
+    AmdSmiClkType = types.SimpleNamespace(GFX="gfx", MEM="mem")
+    AmdSmiMemoryType = types.SimpleNamespace(VRAM="vram")
+    AmdSmiTemperatureType = types.SimpleNamespace(EDGE="edge", HOTSPOT="hotspot")
+    AmdSmiTemperatureMetric = types.SimpleNamespace(CURRENT="current")
+
+    def amdsmi_init(self) -> None: ...
+    def amdsmi_get_processor_handles(self) -> list[str]:
+        return ["a"]
+
+    def amdsmi_get_gpu_driver_info(self, _: str) -> dict[str, str]:
+        return {"driver_version": "6.8"}
+
+    def amdsmi_get_gpu_asic_info(self, _: str) -> dict[str, str]:
+        return {"market_name": "MI300X"}
+
+    def amdsmi_get_gpu_activity(self, _: str) -> dict[str, Any]:
+        return {"gfx_activity": 87, "umc_activity": "N/A"}
+
+    def amdsmi_get_gpu_memory_usage(self, _: str, kind: str) -> int:
+        return 48_000
+
+    def amdsmi_get_gpu_memory_total(self, _: str, kind: str) -> int:
+        return 192_000
+
+    def amdsmi_get_temp_metric(self, _: str, kind: str, metric: str) -> int:
+        if kind == "edge":
+            raise RuntimeError("not supported")
+        return 61_000
+
+    def amdsmi_get_power_info(self, _: str) -> dict[str, Any]:
+        return {"current_socket_power": "N/A", "average_socket_power": 501}
+
+    def amdsmi_get_clock_info(self, _: str, kind: str) -> dict[str, int]:
+        return {"clk": 2100} if kind == "gfx" else {"cur_clk": 1300}
+
+    def amdsmi_get_gpu_process_list(self, _: str) -> list[dict[str, Any]]:
+        return [{"pid": os.getpid(), "memory_usage": {"vram_mem": 47_000}}]
+
 
 def test_system_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", _FakeGpus("pynvml"))
+    monkeypatch.setitem(sys.modules, "amdsmi", _FakeAmd("amdsmi"))
     sampler = system.SystemSampler()
     sample = sampler.sample()
     assert 0 <= sample["system/cpu_percent"] <= 100
     assert sample["system/memory_used_bytes"] > 0
     assert sample["system/process/memory_bytes"] > 0
-    assert (sample["system/gpu0/utilization_percent"], sample["system/gpu1/utilization_percent"]) == (50, 51)
-    assert (sample["system/gpu0/memory_used_bytes"], sample["system/gpu1/temperature_c"]) == (1000, 41)
-    assert sample["system/gpu0/power_w"] == 70.5
-    assert "system/gpu1/power_w" not in sample
+    gpus = {name.removeprefix("system/"): value for name, value in sample.items() if name.startswith("system/gpu")}
+    assert gpus == {
+        "gpu0/utilization_percent": 50, "gpu0/memory_activity_percent": 30, "gpu0/memory_used_bytes": 1000,
+        "gpu0/memory_percent": 20, "gpu0/temperature_c": 40, "gpu0/power_w": 70.5, "gpu0/power_limit_w": 400,
+        "gpu0/sm_clock_mhz": 1000, "gpu0/memory_clock_mhz": 2000, "gpu0/process_memory_bytes": 900,
+        "gpu1/utilization_percent": 51, "gpu1/memory_activity_percent": 31, "gpu1/memory_used_bytes": 1001,
+        "gpu1/memory_percent": 20.02, "gpu1/temperature_c": 41, "gpu1/power_limit_w": 400,
+        "gpu1/sm_clock_mhz": 1001, "gpu1/memory_clock_mhz": 2001,
+        "gpu2/utilization_percent": 87, "gpu2/memory_used_bytes": 48_000, "gpu2/memory_percent": 25,
+        "gpu2/temperature_c": 61, "gpu2/power_w": 501, "gpu2/sm_clock_mhz": 2100, "gpu2/memory_clock_mhz": 1300,
+        "gpu2/process_memory_bytes": 47_000,
+    }  # fmt: skip
     assert sampler.gpus() == {
         "gpu0": {"name": "GPU 0", "memory_bytes": 5000},
         "gpu1": {"name": "GPU 1", "memory_bytes": 5000},
-        "driver": "570",
+        "gpu2": {"name": "MI300X", "memory_bytes": 192_000},
+        "driver": "570, 6.8",
     }
+    assert sampler.notes() == []
+
+
+def test_why_there_are_no_gpus_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class WithoutDriver(types.ModuleType):
+        def nvmlInit(self) -> None:
+            raise RuntimeError("NVML Shared Library Not Found")
+
+    monkeypatch.setitem(sys.modules, "pynvml", WithoutDriver("pynvml"))
+    monkeypatch.setitem(sys.modules, "amdsmi", None)
+    sampler = system.SystemSampler()
+    assert not [name for name in sampler.sample() if "gpu" in name]
+    assert sampler.gpus() == {}
+    assert sampler.notes() == ["NVIDIA: NVML Shared Library Not Found", "AMD: amdsmi is not installed"]
+
+
+def test_the_base_install_sees_nvidias_gpus() -> None:
+    """Its package is there, so only a driver can be missing."""
+    assert not [note for note in system.SystemSampler().notes() if note.startswith("NVIDIA: pynvml is not")]
 
 
 def test_a_machine_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
