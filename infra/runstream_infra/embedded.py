@@ -16,6 +16,7 @@ from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import StartFailed, first_of, guarded_runner, listen, stop_on_signals
 from runstream_infra.maintenance import maintain
 from runstream_infra.metrics import EmbeddedMetrics
+from runstream_infra.rebuild_requests import add_rebuilds
 from runstream_infra.refolding import Refolding
 from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.settings import ServerSettings
@@ -213,6 +214,7 @@ def application(
         settings=settings,
         refolding=lambda: parts.refolding.status,
     )
+    add_rebuilds(app, parts.refolding.request)
     lookup = StoreLookup(lambda: parts.store)
     gateway = add_gateway(
         app,

@@ -1,4 +1,4 @@
-"""`runstream rebuild`: fold the whole log into fresh tables and hold them against the ones in use."""
+"""Folding the whole log of a stopped server into fresh tables, and comparing them with the ones in use."""
 
 import asyncio
 import shutil
@@ -10,6 +10,7 @@ from runstream.events.positions import Positions
 from runstream_infra.listening import StartFailed
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.log.embedded import EmbeddedLog
+from runstream_ingest.log.errors import LogBusy
 from runstream_processors.comparing import compared_name, same_in_both
 from runstream_processors.generations import CURRENT, Versions
 from runstream_processors.rebuild import ComparedTable, TableHash, compared, rebuild, table_hashes
@@ -17,6 +18,10 @@ from runstream_processors.store.databases import EngineDatabases
 from runstream_processors.worker.guarding import CrashGuard
 from runstream_service.log import LogError
 from runstream_service.store import StoreError
+
+
+class ServerRuns(StartFailed):
+    """A server runs on the directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,8 @@ async def rebuild_and_compare(
 
     The store in use is first brought up to the end of the log, as any start of the server does. With `replace` the
     fresh store takes its place, and the old one is kept beside it under the name that the result gives; without, the
-    fresh one is removed. versions: that fresh tables are folded by. Raises StartFailed (a server is running, the log is
-    damaged, no room).
+    fresh one is removed. versions: that fresh tables are folded by. Raises ServerRuns, StartFailed (the log is damaged,
+    no room).
     """
     fresh_dir = settings.data_dir / "store.rebuilt"
     try:
@@ -63,6 +68,8 @@ async def rebuild_and_compare(
             return RebuildResult(live.position, tables, redefined, None)
         kept = _replace(settings.store_dir, fresh_dir, live.position)
         return RebuildResult(live.position, tables, redefined, kept)
+    except LogBusy as error:
+        raise ServerRuns(f"the read models cannot be rebuilt: {error}") from error
     except (LogError, StoreError, OSError) as error:
         raise StartFailed(f"the read models cannot be rebuilt: {error}") from error
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from runstream_processors.generations import Rebuild
+
 Doing = Literal["folding", "comparing", "switching"]
 
 
@@ -11,7 +13,7 @@ class RefoldStatus:
     """The read models' generations at a moment. `differences`: what the serving generation has in another version than
     this build; while there are some, `building` is the generation that is made, `folded` of `records` records of the
     log are in it, and `doing` says what is under way; or `obstacle` says why none is made. `trouble`: what went wrong
-    last, until it works again."""
+    last, until it works again. `rebuild`: the last that was requested, under way or over."""
 
     serving: int
     differences: tuple[str, ...] = ()
@@ -21,6 +23,7 @@ class RefoldStatus:
     records: int = 0
     obstacle: str | None = None
     trouble: str | None = None
+    rebuild: Rebuild | None = None
 
     @property
     def note(self) -> str | None:

@@ -8,14 +8,26 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from runstream.events.positions import Positions
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.refold_status import Doing, RefoldStatus
+from runstream_processors.catching_up import CatchingUp
 from runstream_processors.comparing import key_differences, same_in_both
-from runstream_processors.generations import Generation, Plan, Recorded, Stage, plan
+from runstream_processors.generations import (
+    Generation,
+    Plan,
+    Purpose,
+    Rebuild,
+    Recorded,
+    Stage,
+    after_comparison,
+    plan,
+    rebuild_row,
+)
 from runstream_processors.store.repairing import DatabaseStore, SelfRepairingStore
 from runstream_processors.worker.guarding import CrashDirectory, CrashGuard
 from runstream_processors.worker.loop import Worker
@@ -26,15 +38,11 @@ from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
 
-#: The new generation is close enough for the next step when it has so few records to fold, or folded all that there
-#: were within so many seconds. What is left then keeps readers waiting for about as long.
-_NEAR_RECORDS: Final = 1_000
-_NEAR_S: Final = 2.0
 #: How long folding may be held for the switch; then it goes on and the switch is tried again.
 _HELD_MOST_S: Final = 30.0
 #: Between two looks at how far the new generation is.
 _LOOK_EVERY_S: Final = 0.5
-#: Between two looks at the plan, while nothing is to be done, and the pause after a failure.
+#: Between two looks at the plan, while nothing is to be done or requested, and the pause after a failure.
 _PLAN_EVERY_S: Final = 60.0
 _RETRY_S: Final = 5.0
 
@@ -44,12 +52,14 @@ class _Build:
     """A generation under way: its tables, its worker's thread and how far that is."""
 
     generation: Generation
+    purpose: Purpose
     tables: DatabaseStore
     progress: Progress
     thread: FoldingThread
     doing: Doing = "folding"
     ends: Mapping[int, int] | None = None
     died: BaseException | None = None
+    differences: str = ""
 
 
 class Refolding:
@@ -78,7 +88,10 @@ class Refolding:
         self._monotonic_s = monotonic_s
         self._plan: Plan | None = None
         self._build: _Build | None = None
+        self._rebuild: Rebuild | None = None
         self._trouble: str | None = None
+        self._requesting = asyncio.Lock()
+        self._requested = asyncio.Event()
 
     @property
     def status(self) -> RefoldStatus | None:
@@ -97,7 +110,20 @@ class Refolding:
             records=sum(ends.values()),
             obstacle=chosen.obstacle,
             trouble=self._trouble,
+            rebuild=self._rebuild,
         )
+
+    async def request(self, purpose: Purpose) -> Rebuild:
+        """Let tables of this build's versions be built beside those that serve. Raises RebuildRefused where that cannot
+        be done now, StoreError, LogError."""
+        async with self._requesting:
+            found = await self._store.generations()
+            row = rebuild_row(found, self._store.versions, await self._log.begin_offsets(), purpose)
+            await self._store.record(row)
+        self._on_step("rebuild requested")
+        self._requested.set()
+        self._rebuild = Rebuild(row.number, purpose is Purpose.REPLACE)
+        return self._rebuild
 
     async def run(self, serving: FoldingThread) -> None:
         """Until it is cancelled. serving: the worker of the generation that serves. What goes wrong is logged and tried
@@ -106,7 +132,7 @@ class Refolding:
             try:
                 if not await self._advance(serving):
                     self._trouble = None
-                    await asyncio.sleep(_PLAN_EVERY_S)
+                    await self._until_requested()
             except (StoreError, LogError, OSError) as error:
                 self._trouble = str(error)
                 logger.warning("the read models cannot be built anew, the next try is in %.0f s: %s", _RETRY_S, error)
@@ -116,9 +142,17 @@ class Refolding:
                 logger.exception("the read models cannot be built anew, the next try is in %.0f s", _RETRY_S)
                 await asyncio.sleep(_RETRY_S)
 
+    async def _until_requested(self) -> None:
+        """Wait for a request, but not for longer than the plan may stay as it is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PLAN_EVERY_S):
+                await self._requested.wait()
+
     async def _advance(self, serving: FoldingThread) -> bool:
         """Do what the plan says; whether there may be more to do."""
+        self._requested.clear()
         found = await self._store.generations()
+        self._rebuild = found.rebuild
         known = None if self._plan is None else self._plan.obstacle
         self._plan = chosen = plan(found, self._store.versions, await self._log.begin_offsets())
         for generation in chosen.drop:
@@ -128,12 +162,15 @@ class Refolding:
         if chosen.build is None:
             return False
         logger.info(
-            "the read models are of another version (%s): generation %d is built beside generation %d, which serves",
-            ", ".join(map(str, chosen.differences)),
+            "generation %d of the read models is built beside generation %d, which serves (%s)",
             chosen.build.number,
             chosen.serve.number,
+            ", ".join(map(str, chosen.differences)) or "a rebuild was requested",
         )
-        self._build = await self._begin(chosen.build)
+        if found.building != chosen.build:
+            await self._record(chosen.build, Stage.BUILDING)
+            self._on_step("building recorded")
+        self._build = await self._begin(chosen.build, chosen.purpose)
         try:
             await self._finish(self._build, chosen.serve, serving)
         finally:
@@ -141,10 +178,8 @@ class Refolding:
             self._build = None
         return True
 
-    async def _begin(self, generation: Generation) -> _Build:
-        """Record that it is built, make its tables, and let a worker fold the log into them from where they end."""
-        await self._record(generation, Stage.BUILDING)
-        self._on_step("building recorded")
+    async def _begin(self, generation: Generation, purpose: Purpose) -> _Build:
+        """Make its tables, and let a worker fold the log into them from where they end."""
         tables = await self._store.attach(self._store.database_of(generation))
         self._on_step("tables made")
         progress = Progress()
@@ -162,7 +197,7 @@ class Refolding:
         def on_death(error: BaseException) -> None:
             build.died = error
 
-        build = _Build(generation, tables, progress, FoldingThread(worker, on_death, "rebuilding"))
+        build = _Build(generation, purpose, tables, progress, FoldingThread(worker, on_death, "rebuilding"))
         build.thread.start()
         return build
 
@@ -179,10 +214,11 @@ class Refolding:
             upto,
         )
         self._on_step("compared")
+        stage, build.differences = after_comparison(build.purpose, differing)
         if differing:
-            detail = f"up to {upto}, " + "; ".join(map(str, differing))
-            logger.error("generation %d is not put into use: %s", build.generation.number, detail)
-            await self._record(build.generation, Stage.REFUSED, detail)
+            logger.error("generation %d differs up to %s: %s", build.generation.number, upto, build.differences)
+        if stage is not Stage.READY:
+            await self._record(build.generation, stage, build.differences)
             return
         await self._catch_up(build)
         build.doing = "switching"
@@ -190,15 +226,12 @@ class Refolding:
 
     async def _catch_up(self, build: _Build) -> None:
         """Wait until the new generation has nearly all that is in the log."""
+        watch = CatchingUp()
         while True:
-            began_s = self._monotonic_s()
             build.ends = await self._log.next_offsets()
-            wanted = Positions(build.ends)
-            seen = build.progress.visible()
-            left = sum(next_offset - seen[part] for part, next_offset in wanted)
-            await self._until_folded(build, wanted)
-            if left <= _NEAR_RECORDS or self._monotonic_s() - began_s < _NEAR_S:
+            if watch.look(build.ends, build.progress.visible().next_offsets, self._monotonic_s()):
                 return
+            await self._until_folded(build, Positions(build.ends))
 
     async def _until_folded(self, build: _Build, wanted: Positions) -> None:
         while not await build.progress.wait_for(wanted, _LOOK_EVERY_S):
@@ -234,7 +267,7 @@ class Refolding:
                 if found.serving != generation:
                     if found.building != generation:
                         return  # the store was damaged and made anew meanwhile
-                    await self._record(generation, Stage.SERVING)
+                    await self._record(generation, Stage.SERVING, build.differences)
                     self._on_step("serving recorded")
                 self._store.serve(generation)
             except StoreError as error:

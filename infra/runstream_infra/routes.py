@@ -3,8 +3,8 @@ processes: a query server of a cluster documents the gateways too."""
 
 from typing import Final
 
-from runstream_infra import status
+from runstream_infra import rebuild_requests, status
 from runstream_ingest.gateway import routes as gateway
 from runstream_service import metrics
 
-OWN_ROUTES: Final = (*status.ROUTES, *gateway.ROUTES, *metrics.ROUTES)
+OWN_ROUTES: Final = (*status.ROUTES, *rebuild_requests.ROUTES, *gateway.ROUTES, *metrics.ROUTES)

@@ -5,13 +5,14 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from aiohttp import web
 
 from runstream._version import VERSION
 from runstream.events.positions import Positions
-from runstream_infra.refold_status import RefoldStatus
+from runstream_infra.rebuild_requests import RebuildStatus
+from runstream_infra.refold_status import Doing, RefoldStatus
 from runstream_query.answers import Answer, encode_json
 from runstream_query.problems import problem_of
 from runstream_query.repositories import Repositories
@@ -28,16 +29,18 @@ STATUS_PATH: Final = "/api/v1/server"
 class ReadModelsStatus(Answer):
     """The read models' generations. `differences` are the projections that generation `serving` has in another version
     than this server folds. While there are some, generation `building` is made beside it, with `folded` of `records`
-    records of the log, or `obstacle` says why none is. `trouble` is what went wrong last."""
+    records of the log, or `obstacle` says why none is. `trouble` is what went wrong last, `rebuild` the last rebuild
+    that was requested."""
 
     serving: int
     differences: list[str]
     building: int | None
-    doing: Literal["folding", "comparing", "switching"] | None
+    doing: Doing | None
     folded: int
     records: int
     obstacle: str | None
     trouble: str | None
+    rebuild: RebuildStatus | None
 
 
 class ServerStatus(Answer):

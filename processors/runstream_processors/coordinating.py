@@ -10,29 +10,31 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from runstream_processors.catching_up import SOON_S, CatchingUp, left
 from runstream_processors.comparing import KeyDifference
 from runstream_processors.generations import (
     CURRENT,
     Generation,
     Generations,
+    Purpose,
+    Rebuild,
+    RebuildRefused,
     Recorded,
     Stage,
     Versions,
+    after_comparison,
     is_newer,
     plan,
+    rebuild_row,
 )
 
 logger = logging.getLogger(__name__)
 
-
-#: The new generation is close enough for the next step when it has so few records to fold.
-_NEAR_RECORDS: Final = 1_000
+#: The part of a lease that two looks take.
+_LOOK_LEASES: Final = 0.2
 #: Looks at a generation that is ready and does not move, after which it is given up: nobody folds it any more, and
 #: readers wait for it.
 _STILL_LOOKS: Final = 60
-AFTER_REFUSAL: Final = (
-    "to put fresh tables into use, fold the log into another database (docs/runbook.md, Rebuild the tables)"
-)
 
 
 class Shared(Protocol):
@@ -88,10 +90,9 @@ class Coordinator:
         #: When this coordinator first saw of a generation what was recorded before.
         self._seen_at_s: dict[tuple[int, str], float] = {}
         self._made: set[int] = set()
-        self._compared: set[int] = set()
-        #: Where the log ended at an earlier look, and how many there were since.
-        self._goal: Mapping[int, int] | None = None
-        self._goal_looks = 0
+        #: What was found of those that may take over.
+        self._compared: dict[int, str] = {}
+        self._catching_up: dict[int, CatchingUp] = {}
         #: What a generation has to have before it serves: all that anybody took for visible without waiting for it.
         self._wanted_ends: dict[int, Mapping[int, int]] = {}
         self._still: tuple[Mapping[int, int], int] = ({}, 0)
@@ -100,7 +101,7 @@ class Coordinator:
         """Take the next step, if its time has come. Raises StoreError and LogError; GenerationsMismatch where a newer
         build's generation serves."""
         found = await self._shared.generations()
-        chosen = plan(found, self._wanted, await self._shared.begins(), after_refusal=AFTER_REFUSAL)
+        chosen = plan(found, self._wanted, await self._shared.begins())
         if await self._clear_one(found):
             return
         building = found.building
@@ -112,7 +113,7 @@ class Coordinator:
         elif building == chosen.build:
             await self._build(building, found)
         else:
-            await self._record(building, Stage.RETIRED, found)
+            await self._record(building, Stage.RETIRED, found, chosen.obstacle or "")
 
     async def _build(self, building: Generation, found: Generations) -> None:
         if building.number not in self._made:
@@ -125,26 +126,27 @@ class Coordinator:
         if not await self._is_near(building):
             return
         self._on_step("caught up")
-        if building.number not in self._compared:
-            differing = await self._shared.compare(found.serving, building)
-            self._on_step("compared")
-            if differing:
-                detail = "; ".join(map(str, differing))
-                logger.error("generation %d is not put into use: %s", building.number, detail)
-                await self._record(building, Stage.REFUSED, found, detail)
-                return
-            self._compared.add(building.number)
+        if building.number in self._compared:
+            await self._record(building, Stage.READY, found, self._compared[building.number])
         else:
-            await self._record(building, Stage.READY, found)
+            await self._compare(building, found)
+
+    async def _compare(self, building: Generation, found: Generations) -> None:
+        differing = await self._shared.compare(found.serving, building)
+        self._on_step("compared")
+        stage, detail = after_comparison(found.purpose, differing)
+        if differing:
+            logger.error("generation %d differs from the one that serves: %s", building.number, detail)
+        if stage is Stage.READY:
+            self._compared[building.number] = detail
+        else:
+            await self._record(building, stage, found, detail)
 
     async def _is_near(self, building: Generation) -> bool:
-        """Whether it has all that was in the log at an earlier look, and soon has the rest."""
         folded, ends = await self._shared.folded(building), await self._shared.ends()
-        if self._goal is None or left(self._goal, folded):
-            self._goal, self._goal_looks = self._goal or ends, self._goal_looks + 1
-            return False
-        was_soon, self._goal, self._goal_looks = self._goal_looks <= 1, ends, 1
-        return was_soon or left(ends, folded) <= _NEAR_RECORDS
+        soon_s = max(SOON_S, self._lease_s * _LOOK_LEASES)
+        watch = self._catching_up.setdefault(building.number, CatchingUp(soon_s))
+        return watch.look(ends, folded, self._monotonic_s())
 
     async def _serve(self, building: Generation, found: Generations) -> None:
         """Let it serve once every process waits for it, and it has all that counted as visible before they did."""
@@ -154,7 +156,7 @@ class Coordinator:
         if building.number not in self._wanted_ends:
             self._wanted_ends[building.number] = await self._shared.folded(found.serving)
         if not left(self._wanted_ends[building.number], await self._shared.folded(building)):
-            await self._record(building, Stage.SERVING, found)
+            await self._record(building, Stage.SERVING, found, found.differences)
 
     async def _watch_still(self, building: Generation, found: Generations) -> None:
         """Give up a generation that is ready and that nobody folds: readers wait for it."""
@@ -194,6 +196,13 @@ class Coordinator:
         return now_s - self._seen_at_s.setdefault((generation.number, what), now_s)
 
 
-def left(ends: Mapping[int, int], folded: Mapping[int, int]) -> int:
-    """How many records up to `ends` are not folded."""
-    return sum(max(end - folded.get(part, 0), 0) for part, end in ends.items())
+async def request_rebuild(shared: Shared, wanted: Versions, purpose: Purpose) -> Rebuild:
+    """Record that tables of the versions `wanted` are to be built beside those that serve; the coordinator goes on.
+
+    Raises RebuildRefused where that cannot be done now, GenerationsMismatch, StoreError, LogError.
+    """
+    found = await shared.generations()
+    row = rebuild_row(found, wanted, await shared.begins(), purpose)
+    if not await shared.append(row, found.rows):
+        raise RebuildRefused("another step of the read models was recorded at the same moment: try again")
+    return Rebuild(row.number, purpose is Purpose.REPLACE)

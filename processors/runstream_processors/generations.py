@@ -8,7 +8,7 @@ docs/design/generations.md has the steps and what a crash leaves at each.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 from runstream_model.projections import PROJECTIONS, Projection
 from runstream_service.store import StoreInvalid
@@ -61,15 +61,35 @@ class Stage(Enum):
     DROPPED = "dropped"
 
 
-#: What puts fresh tables into use on one machine.
-_REPLACE: Final = "`runstream rebuild --replace`, with the server stopped, puts fresh tables into use"
+class RebuildRefused(Exception):
+    """The read models cannot be rebuilt now; the message says why, and what to do."""
+
+
+class Purpose(Enum):
+    """Why a generation is built. The value is the detail of its row `building`."""
+
+    #: Versions differ. It takes over if it is equal where it can be compared.
+    UPGRADE = ""
+    #: `runstream rebuild`: it is compared, and given up again.
+    COMPARE = "compare"
+    #: `runstream rebuild --replace`: it is compared, and takes over.
+    REPLACE = "replace"
+
+
+Outcome = Literal["building", "equal", "different", "given up"]
+
+#: The detail of a row `retired`: it was to be compared, and nothing differs.
+EQUAL: Final = "equal"
+#: What puts fresh tables into use.
+_REPLACE: Final = "`runstream rebuild --replace` puts fresh tables into use"
 #: A generation that came to no other stage is being built.
 _BEING_BUILT: Final = frozenset({Stage.BUILDING, Stage.READY})
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One row: that a generation came to a stage. `detail`: why it was refused."""
+    """One row: that a generation came to a stage. `detail`: of `building` its purpose, else what the comparison found
+    or why it was given up."""
 
     number: int
     stage: Stage
@@ -98,10 +118,22 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebuild:
+    """A generation that somebody requested, and what became of it. `detail`: what differs, or why it was given up."""
+
+    generation: int
+    replace: bool
+    outcome: Outcome = "building"
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Generations:
-    """What the store has. `building`: the newest that is neither given up nor dropped and does not serve yet, and
-    `ready` whether it came to that stage. `leftovers`: those whose tables are there and of no use; `former`: the ones
-    of them that served and are not retired. `last`: the highest number that was ever given. `rows`: so many were read.
+    """What the store has. `building`: the newest that is neither given up nor dropped and does not serve yet; `ready`
+    whether it came to that stage, `purpose` why it is built, and `differences` what the comparison found if it takes
+    over nevertheless. `rebuild`: the last that was requested. `leftovers`: those whose tables are there and of no use;
+    `former`: the ones of them that served and are not retired. `last`: the highest number that was ever given. `rows`:
+    so many were read.
     """
 
     serving: Generation
@@ -112,6 +144,9 @@ class Generations:
     former: tuple[Generation, ...] = ()
     ready: bool = False
     rows: int = 0
+    purpose: Purpose = Purpose.UPGRADE
+    differences: str = ""
+    rebuild: Rebuild | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +165,8 @@ class Difference:
 class Plan:
     """What is to be done. `build`: the generation to build, or to go on with; None: nothing.
 
-    differences: what the serving generation does not have as the code wants it. obstacle: why nothing is built although
-    there are some, and the next step.
+    purpose: why. differences: what the serving generation does not have as the code wants it. obstacle: why nothing is
+    built although there are some or a rebuild was requested, and the next step.
     """
 
     serve: Generation
@@ -139,6 +174,7 @@ class Plan:
     drop: tuple[Generation, ...]
     differences: tuple[Difference, ...]
     obstacle: str | None = None
+    purpose: Purpose = Purpose.UPGRADE
 
 
 def first_generation(versions: Versions) -> Recorded:
@@ -148,7 +184,7 @@ def first_generation(versions: Versions) -> Recorded:
 
 def generations_of(rows: Iterable[Recorded]) -> Generations | None:
     """Fold the rows, in any order and repeated any number of times. None: no generation serves."""
-    stages: dict[int, dict[Stage, Recorded]] = {}
+    stages: dict[int, _Stages] = {}
     read = tuple(rows)
     for row in read:
         stages.setdefault(row.number, {})[row.stage] = row
@@ -163,6 +199,7 @@ def generations_of(rows: Iterable[Recorded]) -> Generations | None:
     leftovers = [
         number for number, found in sorted(stages.items()) if number not in kept and Stage.DROPPED not in found
     ]
+    under_way = stages[building] if building is not None else {}
     return Generations(
         serving=known[serving],
         building=None if building is None else known[building],
@@ -174,9 +211,46 @@ def generations_of(rows: Iterable[Recorded]) -> Generations | None:
         leftovers=tuple(known[number] for number in leftovers),
         last=max(stages),
         former=tuple(known[one] for one in leftovers if one in served and Stage.RETIRED not in stages[one]),
-        ready=building is not None and Stage.READY in stages[building],
+        ready=Stage.READY in under_way,
         rows=len(read),
+        purpose=_purpose(under_way),
+        differences=under_way[Stage.READY].detail if Stage.READY in under_way else "",
+        rebuild=_last_rebuild(stages, building),
     )
+
+
+_Stages = dict[Stage, Recorded]
+
+
+def _purpose(found: _Stages) -> Purpose:
+    """Why a generation was built, by its rows. Raises GenerationsMismatch for a purpose of a newer build."""
+    name = found[Stage.BUILDING].detail if Stage.BUILDING in found else ""
+    try:
+        return Purpose(name)
+    except ValueError:
+        raise GenerationsMismatch(
+            f"a generation of the read models is built for {name!r}, which this build does not know: it was recorded "
+            "by a newer runstream, upgrade this one"
+        ) from None
+
+
+def _last_rebuild(stages: Mapping[int, _Stages], building: int | None) -> Rebuild | None:
+    """The requested generation with the highest number."""
+    requested = [number for number, found in stages.items() if _purpose(found) is not Purpose.UPGRADE]
+    if not requested:
+        return None
+    number = max(requested)
+    found = stages[number]
+    replace = _purpose(found) is Purpose.REPLACE
+    if number == building:
+        return Rebuild(number, replace)
+    if Stage.SERVING in found:
+        detail = found[Stage.SERVING].detail
+        return Rebuild(number, replace, "different" if detail else "equal", detail)
+    if Stage.REFUSED in found:
+        return Rebuild(number, replace, "different", found[Stage.REFUSED].detail)
+    detail = found[Stage.RETIRED].detail if Stage.RETIRED in found else ""
+    return Rebuild(number, replace, "equal") if detail == EQUAL else Rebuild(number, replace, "given up", detail)
 
 
 def differences(stored: Versions, wanted: Versions) -> tuple[Difference, ...]:
@@ -197,20 +271,51 @@ def absent_columns(stored: Versions, projections: Mapping[str, Projection] = PRO
     return {name: columns for name, columns in absent.items() if columns}
 
 
-def plan(found: Generations, wanted: Versions, begins: Mapping[int, int], *, after_refusal: str = _REPLACE) -> Plan:
-    """What to do with the generations of the store so that one of the versions `wanted` comes to serve.
+def plan(found: Generations, wanted: Versions, begins: Mapping[int, int]) -> Plan:
+    """What to do with the generations of the store so that one of the versions `wanted` comes to serve, or so that the
+    one is built that was requested.
 
     begins: the first offset that the log still has, by partition. A generation is folded from the log's beginning, so
-    none is begun where retention took that away. after_refusal: what a person can do where the comparison found a
-    difference. Raises GenerationsMismatch if a newer build folded the tables.
+    none is begun where retention took that away. Raises GenerationsMismatch if a newer build folded the tables.
     """
     differing = differences(found.serving.versions, wanted)
     check_not_newer(differing)
-    obstacle = _obstacle(found, wanted, begins, after_refusal) if differing else None
     going_on = found.building if found.building is not None and found.building.versions == wanted else None
-    build = None if not differing or obstacle else going_on or Generation(found.last + 1, dict(wanted))
+    purpose = found.purpose if going_on is not None else Purpose.UPGRADE
+    obstacle = None
+    if purpose is not Purpose.UPGRADE:
+        obstacle = _cut_off(found, begins)
+    elif differing:
+        obstacle = _refused_before(found, wanted) or _cut_off(found, begins)
+    is_wanted = bool(differing) or purpose is not Purpose.UPGRADE
+    build = None if not is_wanted or obstacle else going_on or Generation(found.last + 1, dict(wanted))
     abandoned = () if found.building in (None, build) else (found.building,)
-    return Plan(found.serving, build, (*found.leftovers, *abandoned), differing, obstacle)
+    return Plan(found.serving, build, (*found.leftovers, *abandoned), differing, obstacle, purpose)
+
+
+def rebuild_row(found: Generations, wanted: Versions, begins: Mapping[int, int], purpose: Purpose) -> Recorded:
+    """Return the row that requests a generation of the versions `wanted`, beside the one that serves.
+
+    Raises RebuildRefused where none can be built now; GenerationsMismatch if a newer build folded the tables.
+    """
+    building = found.building or plan(found, wanted, begins).build
+    if building is not None:
+        raise RebuildRefused(
+            f"generation {building.number} of the read models is being built: wait until it serves or is given up "
+            "(`runstream doctor` shows how far it is)"
+        )
+    if (reason := _cut_off(found, begins)) is not None:
+        raise RebuildRefused(reason)
+    return Recorded(found.last + 1, Stage.BUILDING, dict(wanted), purpose.value)
+
+
+def after_comparison(purpose: Purpose, differing: Iterable[object]) -> tuple[Stage, str]:
+    """Return the stage that a generation comes to with what the comparison found, and the detail of that row. READY:
+    it may take over."""
+    detail = "; ".join(map(str, differing))
+    if purpose is Purpose.COMPARE and not detail:
+        return Stage.RETIRED, EQUAL
+    return (Stage.REFUSED if detail and purpose is not Purpose.REPLACE else Stage.READY), detail
 
 
 def is_newer(stored: Versions, wanted: Versions) -> bool:
@@ -232,19 +337,28 @@ def check_not_newer(differing: Iterable[Difference]) -> None:
             )
 
 
-def _obstacle(found: Generations, wanted: Versions, begins: Mapping[int, int], after_refusal: str) -> str | None:
-    serving = f"generation {found.serving.number} goes on serving"
+def _refused_before(found: Generations, wanted: Versions) -> str | None:
+    """Why the versions `wanted` are not built once more."""
     for refusal in found.refusals:
         if refusal.generation.versions == wanted:
             return (
-                f"{serving}, because generation {refusal.generation.number} was compared with it and differs: "
-                f"{refusal.detail}. Find out which is right; {after_refusal}"
+                f"{_goes_on(found)}, because generation {refusal.generation.number} was compared with it and differs: "
+                f"{refusal.detail}. Find out which is right; {_REPLACE}"
             )
+    return None
+
+
+def _cut_off(found: Generations, begins: Mapping[int, int]) -> str | None:
+    """Why no generation can be folded from this log."""
     for part, begin in sorted(begins.items()):
         if begin:
             return (
-                f"{serving}, because retention removed the first {begin} records of partition {part} from the log, and "
-                "tables made from the rest would hold less. What is new in this version stays unknown for what was "
-                "folded before; to have it, restore the older segments of the log from a copy and start again"
+                f"{_goes_on(found)}, because retention removed the first {begin} records of partition {part} from the "
+                "log, and tables made from the rest would hold less. What is new in this version stays unknown for "
+                "what was folded before; to have it, restore the older segments of the log from a copy and start again"
             )
     return None
+
+
+def _goes_on(found: Generations) -> str:
+    return f"generation {found.serving.number} goes on serving"

@@ -22,7 +22,7 @@ class Action(StrEnum):
     READ = "read"
     LOG = "log"  # the events, points and files of runs
     EDIT = "edit"  # what people change: names, tags, notes, deletions, artifacts, projects
-    ADMINISTER = "administer"  # principals and their rights
+    ADMINISTER = "administer"  # principals and their rights, and the server itself
 
 
 #: Actions that change nothing.

@@ -15,10 +15,11 @@ from kit.servers.embedded import (
     wait_until_logged,
     wait_until_visible,
 )
+from runstream.api import API, ServerUnreachable
 from runstream_processors.generations import CURRENT, Versions
 
 #: What the process dies of, in the order of the steps, in two builds one behind the other: a switch that is recorded is
-#: not done again, so the steps behind it need a build of their own.
+#: not done again, so the steps behind it need a build of their own. The last is a rebuild that somebody requests.
 STEPS: tuple[tuple[str, ...], ...] = (
     (
         "building recorded",
@@ -36,6 +37,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "dropping recorded",
     ),
     ("switched",),
+    ("rebuild requested", "rebuilding: after points", "compared", "serving recorded", "tables dropped"),
 )
 SETTLED = (
     "SELECT metric, step, reinterpretAsUInt64(value) AS bits, offset FROM points WHERE run = '{run}' "
@@ -46,6 +48,9 @@ SETTLED = (
 )
 #: The version that the first server folds.
 FIRST = CURRENT["summary_states"]
+#: What the server of each of STEPS folds: a rebuild that is requested is one of the same version.
+VERSIONS = (FIRST + 1, FIRST + 2, FIRST + 2)
+REQUESTED = "rebuild requested"
 GENERATIONS = "SELECT stage, generation FROM runstream.generations ORDER BY generation, stage"
 
 
@@ -56,6 +61,12 @@ def versions_of(version: int) -> Versions:
 def settled(directory: Path, run: str, version: int) -> list[Rows]:
     """What a stopped server has of a run that ended long ago."""
     return stored(directory, *(text.format(run=run) for text in SETTLED), versions=versions_of(version))
+
+
+def request_rebuild(server: Server) -> None:
+    """Of fresh tables that take over. The server dies of it before it responds."""
+    with pytest.raises(ServerUnreachable):
+        API(url=server.url).server.rebuild(replace=True)
 
 
 @pytest.mark.timeout(900)
@@ -74,11 +85,13 @@ def test_kills_at_every_step_leave_the_old_or_the_new_and_lose_nothing(tmp_path:
         (tmp_path / "stop").unlink()
         server.start()
         with Trainers(tmp_path, server.url, count=1, burst=3, first=2) as trainers:
-            for version, steps in enumerate(STEPS, start=FIRST + 1):
+            for version, steps in zip(VERSIONS, STEPS, strict=True):
                 for step in steps:
                     server.kill_group()
                     server.options = ("--version", str(version), "--kill-at", step)
-                    server.start(must_be_ready=False)
+                    server.start(must_be_ready=step == REQUESTED)
+                    if step == REQUESTED:
+                        request_rebuild(server)
                     assert server.wait_for_death(120.0), f"it did not come to {step!r}: {server.log()[-3000:]}"
                     assert settled(data, ended, version) == wanted, step
             server.options = ("--version", str(version))
@@ -94,6 +107,7 @@ def test_kills_at_every_step_leave_the_old_or_the_new_and_lose_nothing(tmp_path:
         (1, "serving"),
         (2, "serving"),
         (3, "serving"),
+        (4, "serving"),
     ]
     kills = sum(map(len, STEPS))
     print(f"\nkills at steps of a build: {kills}; {points} points, 0 lost, 0 doubled")

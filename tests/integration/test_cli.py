@@ -413,6 +413,43 @@ def test_doctor_names_what_is_wrong_with_the_server(server: FakeServer, capfd: p
     ]
 
 
+def test_rebuild_lets_a_server_that_runs_do_it(
+    server: FakeServer, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rebuild = {"generation": 2, "replace": True, "outcome": "building", "detail": ""}
+    over = rebuild | {"outcome": "different", "detail": "points at r loss (2 rows, rebuilt 1); runs at r (1 rows)"}
+    server.answers["/api/v1/server/rebuild"] = (202, json.dumps(rebuild).encode())
+    none: dict[str, Any] = {
+        "differences": [],
+        "building": None,
+        "doing": None,
+        "folded": 0,
+        "records": 0,
+        "obstacle": None,
+    }
+    server.status["read_models"] = none | {"serving": 2, "trouble": None, "rebuild": over}
+    assert "Folded from the log into generation 2, the tables are NOT equal." in (
+        shown := answered(capfd, "rebuild", "--replace", code=1)
+    )
+    assert "runs at r (1 rows)\n" in shown
+    assert "Generation 2 serves; the old tables go away." in shown
+    assert ("POST", "/api/v1/server/rebuild", {}, {"replace": True}) in server.asked
+    server.status["read_models"]["rebuild"] = rebuild | {"outcome": "equal", "replace": False}
+    assert json.loads(answered(capfd, "rebuild", "--json")) == {
+        "equal": True,
+        "generation": 2,
+        "replaced": False,
+        "differences": [],
+    }
+    server.status["read_models"]["rebuild"] = rebuild | {"outcome": "given up", "detail": "the log was cut"}
+    assert refused(capfd, "rebuild", code=1).endswith(
+        "runstream: generation 2 was given up: the log was cut; `runstream doctor` shows more\n"
+    )
+    assert "not both" in refused(capfd, "rebuild", "--data-dir", "data", "--url", server.url, code=2)
+    assert "data holds no log" in refused(capfd, "rebuild", "--data-dir", "data", code=2)
+
+
 def test_clocks_that_are_off_are_told_with_the_next_step(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
     names = [f"mlp-{number}" for number in range(7)]
     server.odd_clocks = [OddClock(run=f"r-{name}", name=name, clock_ahead_s=-7200) for name in names]

@@ -220,6 +220,72 @@ async def test_a_difference_is_found_and_the_new_generation_refused(tmp_path: Pa
         assert not any(step.startswith("building") for step in steps), "the same versions are not built again"
 
 
+async def rebuilt(parts: Parts, directory: Path, replace: bool) -> dict[str, Any]:
+    """What `POST /api/v1/server/rebuild` comes to, once all of it is over."""
+    server = TestServer(application(ServerSettings(data_dir=directory), ApiKeys(), parts), host="127.0.0.1")
+    async with TestClient(server) as client:
+        async with client.post("/api/v1/server/rebuild", json={"replace": replace}) as response:
+            assert response.status == 202
+            requested: dict[str, Any] = await response.json()
+        assert (requested["outcome"], requested["replace"]) == ("building", replace)
+        async with client.post("/api/v1/server/rebuild", json={}) as response:
+            assert response.status == 409
+            assert "is being built: wait until it serves" in (await response.json())["detail"]
+        while True:
+            found = (await (await client.get("/api/v1/server")).json())["read_models"]
+            if found["rebuild"]["outcome"] != "building" and not await others(parts):
+                break
+            await asyncio.sleep(0.01)
+    assert found["rebuild"]["generation"] == requested["generation"]
+    assert found["building"] is None
+    rebuild: dict[str, Any] = found["rebuild"]
+    return rebuild
+
+
+async def others(parts: Parts) -> int:
+    """How many generations have tables beside the one that serves."""
+    tables = await parts.store.query(
+        "SELECT uniqExact(database) AS n FROM system.tables WHERE database LIKE 'runstream%' AND name = 'points'"
+    )
+    return int(tables["n"][0].as_py()) - 1
+
+
+async def test_a_server_rebuilds_its_tables_while_it_serves(tmp_path: Path) -> None:
+    await written_before(tmp_path, FACTS.records[:-5])
+    async with serving(tmp_path, lambda step: None, ADOPTED) as parts:
+        await until(lambda: parts.refolding.status is not None)
+        right = await table_hashes(parts.store)
+        rebuild = await rebuilt(parts, tmp_path, replace=False)
+        assert (rebuild["outcome"], rebuild["detail"], parts.store.serving.number) == ("equal", "", 1)
+
+        run = FACTS.points[0][0]
+        await parts.store.command(
+            f"ALTER TABLE points DELETE WHERE run = '{run}' AND step = 1 SETTINGS mutations_sync = 2"
+        )
+        planted = await table_hashes(parts.store)
+        rebuild = await rebuilt(parts, tmp_path, replace=False)
+        assert (rebuild["outcome"], parts.store.serving.number) == ("different", 1)
+        assert f"points at {run} " in rebuild["detail"]
+        shown = {"serving": 1, "building": None, "obstacle": None, "trouble": None, "rebuild": rebuild}
+        [problem] = server_problems({"error": None, "reachable": True, "ready": True, "read_models": shown})
+        assert f"points at {run} " in problem
+        assert "`runstream rebuild --replace` puts fresh ones into use" in problem
+        assert await table_hashes(parts.store) == planted, "nothing is changed"
+
+        rebuild = await rebuilt(parts, tmp_path, replace=True)
+        assert (rebuild["outcome"], parts.store.serving.number) == ("different", 4)
+        assert await table_hashes(parts.store) == right
+        written = await parts.log.append(FACTS.records[-5:])
+        assert await parts.progress.wait_for(written, 60)
+    async with serving(tmp_path, lambda step: None, ADOPTED) as parts:
+        assert parts.store.serving.number == 4
+        await until(lambda: parts.refolding.status is not None)
+        status = parts.refolding.status
+        assert status is not None
+        assert status.rebuild is not None
+        assert (status.building, status.rebuild.outcome) == (None, "different")
+
+
 async def test_a_log_without_its_beginning_keeps_the_generation_that_serves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

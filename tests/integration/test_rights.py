@@ -57,7 +57,7 @@ async def test_every_route_refuses_whoever_has_no_right_for_its_action(
             "writes",
         )
         refused.add(route.action)
-    assert refused == {Action.OPERATE, Action.READ, Action.LOG, Action.EDIT}
+    assert refused == {Action.OPERATE, Action.READ, Action.LOG, Action.EDIT, Action.ADMINISTER}
 
 
 async def test_a_principal_with_the_right_is_let_in(client: TestClient[Any, Any]) -> None:

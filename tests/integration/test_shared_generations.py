@@ -12,13 +12,24 @@ from kit.recorded.seeded import recorded
 from kit.servers.dev_clickhouse import DevServer
 from runstream.events.positions import Positions
 from runstream_infra.cluster.refold_watch import RefoldWatch
-from runstream_infra.cluster.refolding import ClusterRefolding, SharedTables
+from runstream_infra.cluster.refolding import ClusterRefolding
 from runstream_infra.cluster.settings import GenerationSettings, RoleSettings
+from runstream_infra.cluster.shared_tables import SharedTables
 from runstream_infra.cluster.store import ClusterStore
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.memory import MemoryLog
-from runstream_processors.coordinating import Coordinator
-from runstream_processors.generations import CURRENT, Generation, GenerationsMismatch, Recorded, Stage, Versions
+from runstream_processors.coordinating import Coordinator, request_rebuild
+from runstream_processors.generations import (
+    CURRENT,
+    Generation,
+    GenerationsMismatch,
+    Purpose,
+    Rebuild,
+    RebuildRefused,
+    Recorded,
+    Stage,
+    Versions,
+)
 from runstream_processors.hosting.generations import GenerationWorkers
 from runstream_processors.rebuild import rebuild, table_hashes
 from runstream_processors.store.generations import append
@@ -192,11 +203,55 @@ async def test_a_difference_is_found_and_the_new_generation_refused(server: DevS
         obstacle = (await RefoldWatch(new, cluster.log).look()).obstacle
         assert obstacle is not None
         assert f"points at {run} " in obstacle
-        assert "fold the log into another database" in obstacle
+        assert "`runstream rebuild --replace` puts fresh tables into use" in obstacle
         assert await table_hashes(new) == planted
         for _ in range(2):
             await coordinator.advance()
         assert steps[-1] == "dropped recorded", "the same versions are not built again"
+
+
+async def test_a_rebuild_that_was_requested_is_compared_or_takes_over(server: DevServer) -> None:
+    async with followers(server, "requested") as cluster:
+        steps: list[str] = []
+        store = await cluster.start()
+        await cluster.log.append(FACTS.records)
+        await cluster.fold(store, store.generations.serving)
+        right = await table_hashes(store)
+        coordinator, tables = cluster.coordinator(store, steps), SharedTables(store, cluster.log)
+        watch = RefoldWatch(store, cluster.log)
+
+        async def rebuilt(purpose: Purpose) -> Rebuild:
+            requested = await request_rebuild(tables, store.versions, purpose)
+            await store.look()
+            status = await watch.look()
+            assert (status.building, status.doing, status.rebuild) == (requested.generation, "folding", requested)
+            with pytest.raises(RebuildRefused, match="is being built: wait"):
+                await request_rebuild(tables, store.versions, purpose)
+            await coordinator.advance()
+            found = await store.look()
+            assert found.building is not None
+            await cluster.fold(store, found.building)
+            while (found := await store.look()).building is not None or found.leftovers:
+                cluster.clock.now_s += SETTINGS.lease_s / 2
+                await store.look()
+                await coordinator.advance()
+            rebuild = (await watch.look()).rebuild
+            assert rebuild is not None
+            return rebuild
+
+        assert await rebuilt(Purpose.COMPARE) == Rebuild(2, replace=False, outcome="equal")
+        run = FACTS.points[0][0]
+        await store.command(f"ALTER TABLE points DELETE WHERE run = '{run}' AND step = 1 SETTINGS mutations_sync = 2")
+        compared = await rebuilt(Purpose.COMPARE)
+        assert (compared.generation, compared.outcome) == (3, "different")
+        assert f"points at {run} " in compared.detail
+        assert store.generations.serving.number == 1
+        assert await table_hashes(store) != right
+        replaced = await rebuilt(Purpose.REPLACE)
+        assert (replaced.generation, replaced.outcome, replaced.detail) == (4, "different", compared.detail)
+        assert store.generations.serving.number == 4
+        assert await table_hashes(store) == right
+        assert steps.count("tables dropped") == 3
 
 
 async def test_of_two_steps_behind_the_same_rows_one_is_taken(server: DevServer) -> None:

@@ -16,9 +16,9 @@ from kit.oracles.generations import Result, Shape, simulate
 SEEDS: Final = int(os.environ.get("RUNSTREAM_SEEDS", "6000")) // 60
 #: The protocol without one of its steps, and histories that are wrong then.
 FLAWED: Final = {
-    "a step is recorded behind whatever is there": (Shape(places=False), (194, 282)),
-    "nobody waits until all have read a step": (Shape(waits=False), (13, 16)),
-    "who reads the old one waits for the old one alone": (Shape(waits_for_ready=False), (1, 47)),
+    "a step is recorded behind whatever is there": (Shape(places=False), (5, 11)),
+    "nobody waits until all have read a step": (Shape(waits=False), (51, 122)),
+    "who reads the old one waits for the old one alone": (Shape(waits_for_ready=False), (213, 267)),
 }
 
 
@@ -26,15 +26,20 @@ FLAWED: Final = {
 def test_no_history_loses_what_was_visible_or_ends_halfway() -> None:
     found: dict[int, Result] = {}
     served: Counter[int] = Counter()
+    rebuilds: Counter[tuple[bool, str]] = Counter()
     for seed in range(SEEDS):
         result = simulate(seed)
         served[result.serving] += 1
+        if result.rebuild is not None:
+            rebuilds[result.rebuild.replace, result.rebuild.outcome] += 1
         if not result.right:
             found[seed] = result
     print(f"\nhistories: {SEEDS}, in the end serve generations {dict(served)}; {len(found)} bad")
+    print(f"the last rebuild that was requested (does it replace, outcome): {dict(rebuilds)}")
     assert not found
-    assert served[2] > SEEDS / 2
+    assert served[2] > SEEDS / 3
     assert sum(count for number, count in served.items() if number > 2) > SEEDS / 20, "hardly ever was a build given up"
+    assert sum(rebuilds.values()) > SEEDS / 10
 
 
 @pytest.mark.parametrize("shape", FLAWED)

@@ -107,6 +107,8 @@ def server_problems(server: dict[str, Any]) -> list[str]:
         )
     if (read_models := server.get("read_models")) and (trouble := read_models["obstacle"] or read_models["trouble"]):
         problems.append(f"the read models are not of this server's version: {trouble}")
+    if (read_models := server.get("read_models")) and (problem := rebuild_problem(read_models["rebuild"])):
+        problems.append(problem)
     free = server.get("disk_free_bytes")
     if free is not None and free < LOW_DISK_BYTES:
         problems.append(f"the server's disk has {plain_bytes(free)} left: make room, or it will stop accepting")
@@ -125,6 +127,16 @@ def deleted_problem(runs: Sequence[str]) -> str:
     return (
         f"runs that somebody deleted are written all the same: {named}. What they log is kept, and no list shows it; "
         f"end their programs, or {WAY_BACK.format(runs[0])}"
+    )
+
+
+def rebuild_problem(rebuild: Mapping[str, Any] | None) -> str | None:
+    """What a requested rebuild found that nobody has put right since; None: nothing. Pure."""
+    if rebuild is None or rebuild["replace"] or rebuild["outcome"] != "different":
+        return None
+    return (
+        f"rebuilt from the log, the tables differ ({rebuild['detail']}): find out which are right; "
+        "`runstream rebuild --replace` puts fresh ones into use"
     )
 
 
@@ -217,7 +229,9 @@ def read_models_line(read_models: Mapping[str, Any]) -> str:
     serving = f"generation {read_models['serving']} serves"
     if read_models["building"] is None:
         return serving
-    differences = ", ".join(read_models["differences"]) or "a newer build is at work"
+    requested = read_models["rebuild"] is not None and read_models["rebuild"]["outcome"] == "building"
+    reason = "a rebuild was requested" if requested else "a newer build is at work"
+    differences = ", ".join(read_models["differences"]) or reason
     return (
         f"{serving}; {differences}: generation {read_models['building']} is being built "
         f"({read_models['doing']}, {read_models['folded']} of {read_models['records']} records)"

@@ -1,6 +1,5 @@
-"""`runstream up` and `runstream rebuild`: what runs on the machine that holds the data."""
+"""`runstream up`, and what commands need that work on the directory of a server."""
 
-import asyncio
 import importlib
 import os
 import sys
@@ -9,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runstream_infra.cli.comparing import compared_rows, show_compared, show_verdict
-from runstream_infra.cli.exits import FAILED, OK, BadInput, Failed
+from runstream_infra.cli.exits import BadInput, Failed
 from runstream_infra.cli.options import api_keys_option, example, given_options, json_option, log_format_option
 from runstream_infra.cli.output import Output
 
 if TYPE_CHECKING:
-    from runstream_infra.rebuilding import RebuildResult
     from runstream_infra.settings import ServerSettings
 
 DEFAULT_PORT = 7070
@@ -78,48 +75,6 @@ def up(data_dir: Path, output: Output, **_: Any) -> int:
         return int(embedded.run_embedded(settings, on_ready))
     except embedded.StartFailed as error:
         raise Failed(str(error)) from error
-
-
-@click.command(
-    epilog=example(
-        "runstream rebuild --data-dir /srv/runstream", "runstream rebuild --replace", "runstream rebuild --json"
-    )
-)
-@data_dir_option
-@click.option("--replace", is_flag=True, help="Put the fresh tables into use; the old ones are kept beside them.")
-@json_option
-def rebuild(data_dir: Path, replace: bool, output: Output) -> int:
-    """Replay the log into fresh tables and compare them with the ones in use, table by table.
-
-    The server has to be stopped. Without --replace nothing is changed. Exit code 0 only if all hashes are equal.
-    """
-    if not (data_dir / "log").is_dir():
-        raise BadInput(f"{data_dir} holds no log: give the --data-dir that `runstream up` used")
-    settings = server_settings(data_dir=data_dir)
-    embedded, rebuilding = server_part("runstream_infra.embedded"), server_part("runstream_infra.rebuilding")
-    try:
-        with output.err.status("replaying the log"):
-            result = asyncio.run(rebuilding.rebuild_and_compare(settings, replace=replace))
-    except embedded.StartFailed as error:
-        raise Failed(str(error)) from error
-    show_rebuild(result, output)
-    return OK if result.equal else FAILED
-
-
-def show_rebuild(result: "RebuildResult", output: Output) -> None:
-    """The tables side by side."""
-    rows = compared_rows(result.tables, "rebuilt")
-    replaced = None if result.replaced is None else str(result.replaced)
-    if output.as_json:
-        told = {"equal": result.equal, "position": str(result.position), "replaced": replaced, "tables": rows}
-        output.json(told | {"redefined": list(result.redefined)})
-        return
-    show_compared(rows, "rebuilt", "rebuilt", output)
-    for table in result.redefined:
-        output.line(f"{table}: of another version than the one in use, not compared")
-    show_verdict(f"Up to position {result.position or 'nothing'} of the log", result.equal, output)
-    if replaced:
-        output.line(f"The fresh tables are in use; the old ones are in {replaced}.")
 
 
 def server_part(name: str, extra: str = "server") -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 from runstream_infra.cluster.disks import StoreDisks
 from runstream_infra.cluster.following import Following
@@ -9,10 +10,13 @@ from runstream_infra.cluster.metrics import QueryMetrics, timed
 from runstream_infra.cluster.process import application, listening, open_log_and_store, run_within
 from runstream_infra.cluster.refold_watch import RefoldWatch
 from runstream_infra.cluster.settings import RoleSettings
+from runstream_infra.cluster.shared_tables import SharedTables
 from runstream_infra.cluster.visibility import StoreVisibility
 from runstream_infra.listening import stop_on_signals
+from runstream_infra.rebuild_requests import add_rebuilds
 from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.status import add_status
+from runstream_processors.coordinating import request_rebuild
 from runstream_processors.generations import Versions
 from runstream_processors.store.health import probe
 from runstream_protocols.all import ROUTES, add_reads
@@ -53,6 +57,7 @@ async def serve(settings: RoleSettings, versions: Versions, on_ready: Callable[[
             settings=settings,
             refolding=lambda: refolding.status,
         )
+        add_rebuilds(app, partial(request_rebuild, SharedTables(store, log), store.versions))
         assets, limits = settings.open_assets(), settings.limits.query
         add_query(
             app,

@@ -3,15 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from runstream_infra.cluster.store import ClusterStore
 from runstream_infra.refold_status import Doing, RefoldStatus
-from runstream_processors.coordinating import AFTER_REFUSAL, left
+from runstream_processors.catching_up import left
 from runstream_processors.generations import GenerationsMismatch, differences, plan
 from runstream_processors.store.resume import committed
 from runstream_service.log import LogError, LogReader
-from runstream_service.store import StoreError
+from runstream_service.store import StoreError, StoreInvalid
 
 logger = logging.getLogger(__name__)
 
@@ -45,22 +47,22 @@ class RefoldWatch:
         serving = found.serving.number
         differing = differences(found.serving.versions, self._store.versions)
         if not differing and found.building is None:
-            return RefoldStatus(serving)
+            return RefoldStatus(serving, rebuild=found.rebuild)
+        known = partial(RefoldStatus, serving, tuple(map(str, differing)), rebuild=found.rebuild)
         try:
-            chosen = plan(found, self._store.versions, await self._log.begin_offsets(), after_refusal=AFTER_REFUSAL)
+            chosen = plan(found, self._store.versions, await self._log.begin_offsets())
         except GenerationsMismatch as error:
-            return RefoldStatus(serving, tuple(map(str, differing)), obstacle=str(error))
+            return known(obstacle=str(error))
         building = found.building or chosen.build
         if building is None:
-            return RefoldStatus(serving, tuple(map(str, differing)), obstacle=chosen.obstacle)
+            return known(obstacle=chosen.obstacle)
         ends = await self._log.next_offsets()
         folded: Mapping[int, int] = {}
         if found.building is not None:
             base = self._store.base
-            folded = (await committed(base, self._store.database_of(found.building))).next_offsets
-        return RefoldStatus(
-            serving,
-            tuple(map(str, differing)),
+            with suppress(StoreInvalid):  # its tables are not made yet
+                folded = (await committed(base, self._store.database_of(found.building))).next_offsets
+        return known(
             building=building.number,
             doing=self._doing(found.ready, left(ends, folded)),
             folded=sum(ends.values()) - left(ends, folded),

@@ -7,29 +7,18 @@ has partition 0 and so is the one to take it, by `runstream_processors.coordinat
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
 from runstream.events.positions import Positions
 from runstream_infra.cluster.settings import RoleSettings
+from runstream_infra.cluster.shared_tables import SharedTables
 from runstream_infra.cluster.store import ClusterStore
-from runstream_processors.comparing import KeyDifference, key_differences, same_in_both
 from runstream_processors.coordinating import Coordinator
 from runstream_processors.following import folded
-from runstream_processors.generations import (
-    Generation,
-    Generations,
-    GenerationsMismatch,
-    Recorded,
-    check_not_newer,
-    differences,
-)
+from runstream_processors.generations import Generation, GenerationsMismatch, check_not_newer, differences
 from runstream_processors.hosting.generations import GenerationWorkers, MakeWorker
-from runstream_processors.store.dropping import drop_tables
-from runstream_processors.store.generations import append, read_generations
-from runstream_processors.store.http import HttpStore
-from runstream_processors.store.resume import committed
 from runstream_processors.worker.guarding import CrashDirectory, CrashGuard
 from runstream_processors.worker.loop import Worker
 from runstream_service.log import LogError, LogReader
@@ -38,56 +27,8 @@ from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
 
-#: A comparison reads every row once: 0.7 million a second were measured on two busy cores.
-_COMPARE_TIMEOUT_S: Final = 3600
 #: Who folds this partition takes the next step.
 _COORDINATING: Final = 0
-
-
-class SharedTables:
-    """`coordinating.Shared` on the store and the log of a cluster."""
-
-    def __init__(self, store: ClusterStore, log: LogReader) -> None:
-        self._store = store
-        self._log = log
-
-    async def generations(self) -> Generations:
-        found = await read_generations(self._store.base)
-        if found is None:
-            raise StoreUnavailable("no generation of the read models is recorded any more")
-        return found
-
-    async def append(self, row: Recorded, after: int) -> bool:
-        return await append(self._store.base, row, after)
-
-    async def begins(self) -> Mapping[int, int]:
-        return await self._log.begin_offsets()
-
-    async def ends(self) -> Mapping[int, int]:
-        return await self._log.next_offsets()
-
-    async def folded(self, generation: Generation) -> Mapping[int, int]:
-        found = await committed(self._store.base, self._store.database_of(generation))
-        return found.next_offsets
-
-    async def make(self, generation: Generation) -> None:
-        await self._store.attach(generation, make=True)
-
-    async def compare(self, live: Generation, fresh: Generation) -> Sequence[KeyDifference]:
-        databases = [self._store.database_of(generation) for generation in (live, fresh)]
-        both = [await committed(self._store.base, database) for database in databases]
-        settings = self._store.base.settings
-        patient = settings.model_copy(update={"timeout_s": max(_COMPARE_TIMEOUT_S, settings.timeout_s)})
-        store = await HttpStore.open(patient)
-        try:
-            alike = same_in_both(live.versions, fresh.versions)
-            return await key_differences(store, databases[0], databases[1], alike, both[0].common(both[1]))
-        finally:
-            await store.close()
-
-    async def drop(self, generation: Generation) -> None:
-        base = self._store.base
-        await drop_tables(base, self._store.database_of(generation), base.settings.engine_profile)
 
 
 class ClusterRefolding:

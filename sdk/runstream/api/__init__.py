@@ -12,7 +12,7 @@ from runstream.api.views.assets import Asset
 from runstream.api.views.projects import Experiment, Project, Workspace
 from runstream.api.views.runs import HistoryEntry, RunDetails, Runs, RunView, Writer
 from runstream.api.views.series import Curve, Envelope, Series
-from runstream.api.views.server import KeyRights, OddClock, Readiness, ReadModels, ServerStatus
+from runstream.api.views.server import KeyRights, OddClock, Readiness, ReadModels, Rebuild, ServerStatus
 from runstream.api.views.summaries import Summaries, Summary
 from runstream.api.views.table import Table
 
@@ -37,6 +37,7 @@ __all__ = [
     "Project",
     "ReadModels",
     "Readiness",
+    "Rebuild",
     "Refused",
     "RunDetails",
     "RunQuery",

@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 from random import Random
 
 from runstream_processors.comparing import KeyDifference
-from runstream_processors.coordinating import Coordinator
+from runstream_processors.coordinating import Coordinator, request_rebuild
 from runstream_processors.following import Knowledge, folded, readable
 from runstream_processors.generations import (
     Generation,
     Generations,
     GenerationsMismatch,
+    Purpose,
+    Rebuild,
+    RebuildRefused,
     Recorded,
     Stage,
     Versions,
@@ -34,6 +37,8 @@ GRACE_S = 60.0
 #: Tasks of a process whose requests take long more often than those of the others.
 POLL, LOOK = 0, 1
 DIFFERENCE = KeyDifference("points", "r loss", 2, 1)
+#: The generation whose tables are damaged, if there is one.
+DAMAGED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,9 @@ class World:
     random: Random
     shape: Shape
     faults: float
-    differs: bool
+    damaged: bool
+    #: How often a process that could request a rebuild does.
+    requests: float
     rows: list[Recorded] = field(default_factory=lambda: [first_generation(versions(1))])
     tokens: set[str] = field(default_factory=set)
     late: list[tuple[Recorded, str]] = field(default_factory=list)
@@ -109,10 +116,19 @@ class World:
         self.tokens.add(token)
         before = self.found
         self.rows.append(row)
-        if row.stage is Stage.SERVING and (row.number in self.dropped or self.differs):
+        if row.stage is Stage.SERVING and (row.number in self.dropped or self.may_not_serve(before)):
             self.faults_found["a generation serves that must not"] += 1
         if row.stage is Stage.SERVING and self.found.serving.number < before.serving.number:
             self.faults_found["an older generation serves"] += 1
+
+    def differs_from(self, serving: Generation) -> bool:
+        return self.damaged and serving.number == DAMAGED
+
+    def may_not_serve(self, before: Generations) -> bool:
+        """Whether what is being built was to be compared alone, or differs and nobody wanted it nevertheless."""
+        if before.purpose is Purpose.UPGRADE:
+            return self.differs_from(before.serving)
+        return before.purpose is Purpose.COMPARE
 
 
 class Tables:
@@ -157,7 +173,7 @@ class Tables:
     async def compare(self, live: Generation, fresh: Generation) -> Sequence[KeyDifference]:
         for _ in range(self._world.random.randrange(4)):
             await Turn()
-        return [DIFFERENCE] if self._world.differs else []
+        return [DIFFERENCE] if self._world.differs_from(live) else []
 
     async def drop(self, generation: Generation) -> None:
         await Turn()
@@ -185,7 +201,10 @@ class Process:
         self.over = False
         #: The task whose request takes long.
         self.waiting: int | None = None
-        works: tuple[Callable[[], Awaitable[None]], ...] = (self._poll, self._look, self._read, self._fold, self._step)
+        works: tuple[Callable[[], Awaitable[None]], ...] = (
+            *(self._poll, self._look, self._read),
+            *(self._fold, self._step, self._request),
+        )
         self.tasks = [self._again(work) for work in works]
 
     def go_on(self) -> None:
@@ -266,14 +285,22 @@ class Process:
     async def _step(self) -> None:
         await self.coordinator.advance()
 
+    async def _request(self) -> None:
+        if self.world.random.random() < self.world.requests:
+            purpose = self.world.random.choice((Purpose.COMPARE, Purpose.REPLACE))
+            with suppress(RebuildRefused):
+                await request_rebuild(Tables(self.world), versions(self.build), purpose)
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`faults`: what must never be, by what it is. `stuck`: at the end not all is as the newest build wants it."""
+    """`faults`: what must never be, by what it is. `stuck`: at the end not all is as the newest build wants it.
+    `rebuild`: the last that was requested."""
 
     faults: Mapping[str, int]
     stuck: str
     serving: int
+    rebuild: Rebuild | None
 
     @property
     def right(self) -> bool:
@@ -284,8 +311,14 @@ def simulate(seed: int, shape: Shape | None = None) -> Result:
     """One history: some processes of up to three builds, crashes, pauses, late requests; then a calm end with the
     newest of these builds."""
     random = Random(seed)
-    newest = random.choice((2, 2, 3))
-    world = World(random, shape or Shape(), random.choice((0.0, 0.1, 0.3)), differs=random.random() < 0.15)
+    newest = random.choice((1, 2, 2, 3))
+    world = World(
+        random,
+        shape or Shape(),
+        random.choice((0.0, 0.1, 0.3)),
+        damaged=random.random() < 0.15,
+        requests=random.choice((0.0, 0.05, 0.3)),
+    )
     processes = [Process(world, random.randint(1, newest)) for _ in range(random.randrange(2, 5))]
     paused: set[int] = set()
     pace_s = random.choice((0.05, 0.3, 1.0))
@@ -316,7 +349,7 @@ def _started(world: World, old: Process, build: int, newest: int) -> Process:
 
 def _ended(world: World, processes: list[Process], newest: int, random: Random) -> Result:
     """Everybody is of the newest build now, and wakes up; the log stands still."""
-    world.faults = 0.0
+    world.faults = world.requests = 0.0
     for row, token in world.late:
         world.take(row, token)
     world.late.clear()
@@ -331,13 +364,13 @@ def _ended(world: World, processes: list[Process], newest: int, random: Random) 
             break
     for process in processes:
         process.close()
-    return Result(dict(world.faults_found), stuck, world.found.serving.number)
+    return Result(dict(world.faults_found), stuck, world.found.serving.number, world.found.rebuild)
 
 
 def _unfinished(world: World, newest: int) -> str:
     found = world.found
     is_new = found.serving.versions == versions(newest)
-    if is_new == world.differs:
+    if is_new == (newest > 1 and world.differs_from(found.serving)):
         return f"generation {found.serving.number} serves"
     if found.leftovers or found.building or world.tables.keys() != {found.serving.number}:
         return f"{found} is left, with tables of {sorted(world.tables)}"

@@ -6,7 +6,7 @@ import pytest
 
 from runstream.events.positions import Positions
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.serving import show_rebuild
+from runstream_infra.cli.rebuilding import show_rebuild
 from runstream_infra.rebuilding import RebuildResult
 from runstream_processors.rebuild import TableHash, compared
 

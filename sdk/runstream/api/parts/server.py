@@ -5,7 +5,7 @@ from __future__ import annotations
 from runstream.api.errors import Refused
 from runstream.api.guarding import reads_responses
 from runstream.api.session import Session
-from runstream.api.views.server import KeyRights, OddClock, Readiness, ServerSetting, ServerStatus
+from runstream.api.views.server import KeyRights, OddClock, Readiness, Rebuild, ServerSetting, ServerStatus
 from runstream.api.views.table import Table
 
 
@@ -28,6 +28,12 @@ class ServerApi:
     def settings(self) -> Table[ServerSetting]:
         """Read every setting of the server's process, and where each came from; in a cluster of one query server."""
         return Table([ServerSetting.of(row) for row in self._session.get("/api/v1/server/settings")["settings"]])
+
+    def rebuild(self, *, replace: bool = False) -> Rebuild:
+        """Let the server fold its whole log into fresh tables beside those in use, and compare both. Returns at once;
+        `status().read_models` shows how far it is. With `replace` the fresh tables take over, also where they differ.
+        Raises Refused where another generation is being built, or the log has lost its beginning."""
+        return Rebuild.of(self._session.post("/api/v1/server/rebuild", {"replace": replace}))
 
     def key(self) -> KeyRights | None:
         """Read what the key of this API may do; None if the server does not know the key."""

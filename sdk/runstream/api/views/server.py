@@ -68,10 +68,28 @@ class ServerSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebuild:
+    """A rebuild of a server's read models: the generation that it builds beside the one that serves, whether that takes
+    over (`replace`), and what became of it: "building", "equal", "different" or "given up". `detail`: what differs, or
+    why it was given up."""
+
+    generation: int
+    replace: bool
+    outcome: str
+    detail: str
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a response or a part of one."""
+        return cls(**members_of(cls, row))
+
+
+@dataclass(frozen=True, slots=True)
 class ReadModels:
     """The generations of a server's read models. `differences` are what generation `serving` has in another version
     than the server folds. While there are some, generation `building` is made beside it, with `folded` of `records`
-    records of the log, or `obstacle` says why none is. `trouble` is what went wrong last."""
+    records of the log, or `obstacle` says why none is. `trouble` is what went wrong last, `rebuild` the last rebuild
+    that was requested."""
 
     serving: int
     differences: Sequence[str]
@@ -81,11 +99,13 @@ class ReadModels:
     records: int
     obstacle: str | None
     trouble: str | None
+    rebuild: Rebuild | None = None
 
     @classmethod
     def of(cls, row: Row) -> Self:
         """Read a part of a response."""
-        return cls(**members_of(cls, row))
+        found = row.get("rebuild")
+        return cls(**{**members_of(cls, row), "rebuild": Rebuild.of(found) if found is not None else None})
 
 
 @dataclass(frozen=True, slots=True)
