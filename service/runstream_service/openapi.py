@@ -1,7 +1,7 @@
 """OpenAPI 3.1, made from routes and their models: what is not in a model is not in the document."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
@@ -25,6 +25,9 @@ _PROBLEM_SCHEMA: Final[dict[str, Any]] = {
         "request_id": {"type": "string"},
     },
 }
+_REFERENCE: Final = "#/components/schemas/{model}"
+#: What pydantic adds to the name of a model that is part of requests and of responses.
+_INPUT, _OUTPUT = "-Input", "-Output"
 _PROBLEM_RESPONSE: Final[dict[str, Any]] = {
     "description": "a problem (RFC 9457)",
     "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -39,7 +42,8 @@ def document(routes: Sequence[Route], title: str, version: str) -> dict[str, Any
         *((model, "serialization") for model in dict.fromkeys(responses)),
         *((model, "validation") for model in dict.fromkeys(bodies)),
     ]
-    _, shared = models_json_schema(models, ref_template="#/components/schemas/{model}")
+    _, shared = models_json_schema(models, ref_template=_REFERENCE)
+    schemas = _plainly_named(shared.get("$defs", {}))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -53,11 +57,27 @@ def document(routes: Sequence[Route], title: str, version: str) -> dict[str, Any
         "tags": [{"name": tag} for tag in dict.fromkeys(tag for route in routes for tag in route.tags)],
         "paths": paths,
         "components": {
-            "schemas": {**shared.get("$defs", {}), "Problem": _PROBLEM_SCHEMA},
+            "schemas": {**schemas, "Problem": _PROBLEM_SCHEMA},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"key": []}, {}],
     }
+
+
+def _plainly_named(schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schemas under names and titles that generated clients can give to classes: where a model is part of
+    requests and of responses, that of responses is `Name`, that of requests `NameInput`."""
+    names = {name: name.removesuffix(_OUTPUT).replace(_INPUT, "Input") for name in schemas}
+    references = {_REFERENCE.format(model=old): _REFERENCE.format(model=new) for old, new in names.items()}
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: renamed(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [renamed(item) for item in value]
+        return references.get(value, value) if isinstance(value, str) else value
+
+    return {names[old]: {**renamed(schema), "title": names[old]} for old, schema in schemas.items()}
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -99,11 +119,20 @@ def _request_body(route: Route) -> dict[str, Any] | None:
 def _json_of(model: type[BaseModel] | None) -> dict[str, Any]:
     if model is None:
         return {}
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
 
 
 def _media(media: Iterable[str]) -> dict[str, Any]:
-    return {name: {} for name in media}
+    return {name: _content_of(name) for name in media}
+
+
+def _content_of(media: str) -> dict[str, Any]:
+    """What a body that is described by its type alone consists of."""
+    if media == "application/json":
+        return {}
+    if media.startswith("text/"):
+        return {"schema": {"type": "string"}}
+    return {"schema": {"type": "string", "format": "binary"}}
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -420,15 +420,9 @@ def test_rebuild_lets_a_server_that_runs_do_it(
     rebuild = {"generation": 2, "replace": True, "outcome": "building", "detail": ""}
     over = rebuild | {"outcome": "different", "detail": "points at r loss (2 rows, rebuilt 1); runs at r (1 rows)"}
     server.answers["/api/v1/server/rebuild"] = (202, json.dumps(rebuild).encode())
-    none: dict[str, Any] = {
-        "differences": [],
-        "building": None,
-        "doing": None,
-        "folded": 0,
-        "records": 0,
-        "obstacle": None,
-    }
-    server.status["read_models"] = none | {"serving": 2, "trouble": None, "rebuild": over}
+    none: dict[str, Any] = dict.fromkeys(("building", "doing", "obstacle", "trouble"))
+    none |= {"differences": [], "folded": 0, "records": 0}
+    server.status["read_models"] = none | {"serving": 2, "rebuild": over}
     assert "Folded from the log into generation 2, the tables are NOT equal." in (
         shown := answered(capfd, "rebuild", "--replace", code=1)
     )

@@ -219,7 +219,9 @@ async def fits(response: ClientResponse, promised: dict[str, Any], document: dic
         return
     assert response.content_type in content
     schema = content[response.content_type].get("schema")
-    if schema is not None:
+    if response.content_type != "application/json":
+        conforms(await response.text(errors="replace"), schema, document)
+    elif schema is not None:
         conforms(await response.json(), schema, document)
 
 
