@@ -1,14 +1,14 @@
 """Starts and ends of writers: as many as honest jobs have are folded, the rest are dead letters."""
 
+import dataclasses
 from uuid import uuid4
-
-import pytest
 
 from runstream.events import limits
 from runstream.events.control import AnyEvent, RunFinished, RunStarted, TagsAdded, encode_event
 from runstream.events.frame import encode_events, encode_frame
 from runstream_model.attempts import bounded
 from runstream_model.run_state import RunState, WriterState
+from runstream_model.writer_marks import WriterMark
 from runstream_processors.worker.feed import decode
 from runstream_processors.worker.folding import Folding
 from runstream_processors.worker.memory import KeyMemory
@@ -52,10 +52,10 @@ def test_a_run_with_all_its_writers_takes_no_other_one_but_everything_else() -> 
     assert "begin another run" in detail
 
 
-def folded(*frames: tuple[str, list[AnyEvent]]) -> Folding:
-    """What a worker without a store makes of one frame of each of these writers."""
+def folded(*frames: tuple[str, list[AnyEvent]], known: KeyMemory | None = None) -> Folding:
+    """What a worker without a store makes of one frame of each of these writers, behind what is known of the run."""
     folding = Folding({}, {})
-    folding.memory.keys["run"] = KeyMemory()
+    folding.memory.keys["run"] = known or KeyMemory()
     batch = []
     for offset, (writer, events) in enumerate(frames):
         packed = encode_events((seq, encode_event(event)) for seq, event in enumerate(events))
@@ -79,15 +79,16 @@ def test_a_frame_of_starts_becomes_one_dead_letter_and_no_history() -> None:
     assert rows["events"] == limits.MAX_FRAME_ATTEMPTS
 
 
-def test_a_run_keeps_a_bounded_number_of_writers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_RUN_WRITERS", 5)
-    monkeypatch.setattr(limits, "MAX_KEY_WRITERS", 8)
+def test_a_run_keeps_a_bounded_number_of_writers() -> None:
+    before = full()
+    earlier = dict(list(before.writers.items())[5:])
+    marks = {f"{number:032d}": WriterMark() for number in range(limits.MAX_KEY_WRITERS - 8)}
+    known = KeyMemory(writers=dict(marks), run=dataclasses.replace(before, writers=earlier))
     starts: list[AnyEvent] = [start()]
-    folding = folded(*((f"{number:032x}", starts) for number in range(12)))
-    known = folding.memory.keys["run"]
+    folding = folded(*((f"f{number:031x}", starts) for number in range(12)), known=known)
     assert known.run is not None
-    assert sorted(known.run.writers) == [f"{number:032x}" for number in range(5)]
-    assert sorted(known.writers) == [f"{number:032x}" for number in range(8)]
+    assert sorted(known.run.writers.keys() - earlier.keys()) == [f"f{number:031x}" for number in range(5)]
+    assert sorted(known.writers.keys() - marks.keys()) == [f"f{number:031x}" for number in range(8)]
     rows = rows_of(folding)
     assert rows["events"] == 5
     assert rows["quarantine"] == 7
