@@ -34,7 +34,7 @@ from runstream_processors.hosting.generations import GenerationWorkers
 from runstream_processors.rebuild import rebuild, table_hashes
 from runstream_processors.store.generations import append
 from runstream_processors.store.settings import StoreSettings
-from runstream_service.store import StoreUnavailable
+from runstream_service.store import StoreInvalid, StoreUnavailable
 
 #: Of a build whose summaries had no standard deviation.
 OLDER: Versions = {**CURRENT, "summary_states": 1}
@@ -225,6 +225,8 @@ async def test_a_rebuild_that_was_requested_is_compared_or_takes_over(server: De
             await store.look()
             status = await watch.look()
             assert (status.building, status.doing, status.rebuild) == (requested.generation, "folding", requested)
+            noted = f"generation {requested.generation} is being built beside generation 1, which serves"
+            assert store.note() == noted
             with pytest.raises(RebuildRefused, match="is being built: wait"):
                 await request_rebuild(tables, store.versions, purpose)
             await coordinator.advance()
@@ -263,6 +265,27 @@ async def test_of_two_steps_behind_the_same_rows_one_is_taken(server: DevServer)
         assert await append(store.base, one, rows)
         assert not await append(store.base, other, rows)
         assert (await store.look()).building == Generation(2, CURRENT)
+
+
+async def test_all_processes_look_as_often_as_the_first_one(
+    server: DevServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    slower = GenerationSettings(poll_s=SETTINGS.poll_s * 2, grace_s=7)
+    async with followers(server, "paced") as cluster:
+        first = await cluster.start()
+        assert first.settings == SETTINGS
+        assert first.note() is None
+        other = await ClusterStore.open(cluster.settings, slower)
+        cluster.stores.append(other)
+        assert (other.settings.poll_s, other.settings.lease_s, other.settings.grace_s) == (1.0, 10.0, 7)
+        assert "RUNSTREAM_GENERATIONS_POLL_S is 2 here, and 1 counts" in caplog.text
+        await first.base.command("ALTER TABLE generations MODIFY COMMENT ''")
+        other = await ClusterStore.open(cluster.settings, slower)
+        cluster.stores.append(other)
+        assert other.settings == slower, "a table from before it was kept"
+        await first.base.command("ALTER TABLE generations MODIFY COMMENT 'ours'")
+        with pytest.raises(StoreInvalid, match="MODIFY COMMENT"):
+            await cluster.start()
 
 
 async def test_rows_of_an_unknown_stage_are_of_a_newer_build(server: DevServer) -> None:

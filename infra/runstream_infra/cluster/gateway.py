@@ -1,7 +1,7 @@
 """A gateway: takes in frames, commands and files, and appends them to the log."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from runstream_infra.cluster.metrics import GatewayProcessMetrics
@@ -34,7 +34,8 @@ async def serve(settings: RoleSettings, versions: Versions, on_ready: Callable[[
         stores: list[ClusterStore] = []
         run_within(stack, _find_store(settings, versions, visibility, stores, stack))
 
-        app, registry = application(settings, {"brokers": watched_brokers(settings, stack)})
+        checks, notes = {"brokers": watched_brokers(settings, stack)}, {"read_models": lambda: _noted(stores)}
+        app, registry = application(settings, checks, notes)
         registry.register(GatewayProcessMetrics(log, visibility))
         assets = settings.open_assets()
         lookup = StoreLookup(lambda: stores[0] if stores else None)
@@ -51,6 +52,11 @@ async def serve(settings: RoleSettings, versions: Versions, on_ready: Callable[[
         async with listening(app, registry, settings, on_ready):
             await stop.wait()
     return 0
+
+
+def _noted(stores: Sequence[ClusterStore]) -> str | None:
+    """What readiness says of the read models, once the store is found."""
+    return stores[0].note() if stores else None
 
 
 async def _find_store(

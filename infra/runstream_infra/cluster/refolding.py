@@ -57,8 +57,8 @@ class ClusterRefolding:
         self._progress: defaultdict[int, Progress] = defaultdict(Progress)
         self._coordinator = Coordinator(
             SharedTables(store, log),
-            lease_s=settings.generations.lease_s,
-            grace_s=settings.generations.grace_s,
+            lease_s=store.settings.lease_s,
+            grace_s=store.settings.grace_s,
             wanted=store.versions,
             on_step=on_step,
         )
@@ -124,7 +124,7 @@ class ClusterRefolding:
             except Exception as error:
                 self._troubles[name] = f"{type(error).__name__}: {error}"
                 logger.exception("the generations of the read models stay as they are for now")
-            await asyncio.sleep(self._settings.generations.poll_s)
+            await asyncio.sleep(self._store.settings.poll_s)
 
     async def _follow(self) -> None:
         await self._store.look()

@@ -31,11 +31,12 @@ LIMITS: Final = Limits(
 
 class GenerationSettings(BaseModel):
     """How the processes of a cluster follow each other from one generation of the read models to the next. Times in
-    seconds. The same for all processes of a cluster."""
+    seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: Between two looks at which generation serves. What a process read is good for ten times as long.
+    #: Between two looks at which generation serves. What a process read is good for ten times as long. It is the same
+    #: for all processes of a cluster: the store keeps what the first one had.
     poll_s: float = Field(default=1.0, ge=0.05, le=10)
     #: How long the tables of a generation that served are kept and folded, for processes of a build before: that long
     #: an upgrade may take. Ten looks at least.

@@ -26,7 +26,7 @@ from runstream_processors.generations import (
     differences,
     is_newer,
 )
-from runstream_processors.store.generations import ensure_generations, read_generations
+from runstream_processors.store.generations import ensure_generations, read_generations, shared_poll_s
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.resume import committed
@@ -55,7 +55,8 @@ class ClusterStore:
         self._base = base
         self._limits = limits
         self._monotonic_s = monotonic_s
-        self._poll_s = settings.poll_s
+        #: As all processes of the cluster have them.
+        self.settings = settings
         self._knowledge = Knowledge(versions, settings.lease_s)
         self._stores: dict[int, HttpStore] = {}
         self._opening = asyncio.Lock()
@@ -77,10 +78,17 @@ class ClusterStore:
         versions. Raises what `HttpStore.open` and `migrate` raise; GenerationsMismatch for tables that a newer build
         folded."""
         base = await HttpStore.open(store, limits=limits)
-        opened = cls(base, settings, limits, versions, monotonic_s)
         try:
-            found = await ensure_generations(base, versions, ADOPTED, profile=store.engine_profile)
+            found = await ensure_generations(
+                base, versions, ADOPTED, profile=store.engine_profile, poll_s=settings.poll_s
+            )
             check_not_newer(differences(found.serving.versions, versions))
+            shared = await _shared(settings, base)
+        except BaseException:
+            await base.close()
+            raise
+        opened = cls(base, shared, limits, versions, monotonic_s)
+        try:
             await opened.look()
         except BaseException:
             await opened.close()
@@ -98,6 +106,14 @@ class ClusterStore:
         found = self._knowledge.found
         assert found is not None, "open looks"
         return found
+
+    def note(self) -> str | None:
+        """Return what readiness says of the generations where nobody looks how far the next one is."""
+        found = self.generations
+        if found.building is None:
+            return None
+        step = "is about to take over from" if found.ready else "is being built beside"
+        return f"generation {found.building.number} {step} generation {found.serving.number}, which serves"
 
     async def look(self) -> Generations:
         """Read the table of generations, and act on it from now on. Raises StoreUnavailable, StoreInvalid."""
@@ -119,7 +135,7 @@ class ClusterStore:
                 await self.look()
             except StoreError as error:
                 logger.warning("which generation of the read models serves is not told: %s", error)
-            await asyncio.sleep(self._poll_s)
+            await asyncio.sleep(self.settings.poll_s)
 
     async def attach(self, generation: Generation, *, make: bool = False) -> HttpStore:
         """Return the store on a generation's tables, which are brought up to date when it is opened. make: its database
@@ -198,3 +214,16 @@ class ClusterStore:
                 closing = asyncio.create_task(store.close())
                 self._closing.add(closing)
                 closing.add_done_callback(self._closing.discard)
+
+
+async def _shared(settings: GenerationSettings, base: HttpStore) -> GenerationSettings:
+    """Return the settings as all processes of the cluster have them."""
+    poll_s = await shared_poll_s(base, settings.poll_s, profile=base.settings.engine_profile)
+    if poll_s != settings.poll_s:
+        logger.warning(
+            "RUNSTREAM_GENERATIONS_POLL_S is %g here, and %g counts, which the store keeps for all processes: set it "
+            "to that (docs/configuration.md says how to change it for all)",
+            settings.poll_s,
+            poll_s,
+        )
+    return settings.model_copy(update={"poll_s": poll_s})

@@ -4,6 +4,7 @@ It lies in the database that the store was opened with, which is that of the fir
 them. No migration makes it, because those belong to one generation.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from runstream_processors.generations import (
 from runstream_processors.store.native import block
 from runstream_processors.store.profiles import PLAIN, EngineProfile
 from runstream_processors.store.tables import TOKENS_REMEMBERED
-from runstream_service.store import Store, StoreReader, StoreUnavailable
+from runstream_service.store import Store, StoreInvalid, StoreReader, StoreUnavailable
 
 TABLE: Final = "generations"
 _COLUMNS: Final[Mapping[str, str]] = {
@@ -37,6 +38,9 @@ _CREATE: Final = (
 )
 #: Stages of tables that several processes share are recorded with tokens (`append`).
 _REMEMBER: Final = f"ALTER TABLE {TABLE} MODIFY SETTING non_replicated_deduplication_window = {TOKENS_REMEMBERED}"
+#: What the table's comment says, where processes share the tables: how often each of them looks at it.
+_POLL: Final = re.compile(r"poll_s=([0-9.]+)")
+_COMMENT: Final = "SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = {name:String}"
 #: An engine that dies between a token and its row does so once.
 _MOST_ATTEMPTS: Final = 5
 #: Tables that were made before generations were recorded.
@@ -108,11 +112,13 @@ async def ensure_generations(
     *,
     profile: EngineProfile = PLAIN,
     clock_us: Clock = SYSTEM_CLOCK.at_us,
+    poll_s: float | None = None,
 ) -> Generations:
     """What the table says, made and filled at a first start: tables that are there already are the first generation
-    with the versions `adopted`, tables that are still to be made are one with those of `wanted`. Raises
-    StoreUnavailable, StoreInvalid."""
-    for statement in (*profile.statements(_CREATE), *profile.statements(_REMEMBER)):
+    with the versions `adopted`, tables that are still to be made are one with those of `wanted`. poll_s: see
+    `shared_poll_s`, of a table that is made now. Raises StoreUnavailable, StoreInvalid."""
+    create = _CREATE if poll_s is None else f"{_CREATE} COMMENT '{_comment(poll_s)}'"
+    for statement in (*profile.statements(create), *profile.statements(_REMEMBER)):
         await store.command(statement)
     found = await read_generations(store)
     if found is not None:
@@ -127,3 +133,29 @@ async def ensure_generations(
     if found is None:
         raise StoreUnavailable(f"the table {TABLE} does not show what was just recorded in it: try again")
     return found
+
+
+async def shared_poll_s(store: Store, wanted_s: float, *, profile: EngineProfile = PLAIN) -> float:
+    """Return how often the processes that share the tables look at this one. It is the same for all: the table keeps
+    it as its comment, and whoever came first decided. Raises StoreUnavailable, StoreInvalid."""
+    comment = await _comment_of(store)
+    if not comment:  # the table is from before it was kept
+        for statement in profile.statements(f"ALTER TABLE {TABLE} MODIFY COMMENT '{_comment(wanted_s)}'"):
+            await store.command(statement)
+        comment = await _comment_of(store)
+    found = _POLL.fullmatch(comment)
+    if found is None:
+        raise StoreInvalid(
+            f"the comment of the table {TABLE} is {comment[:100]!r}: let all processes stop, and set it to "
+            f"{_comment(wanted_s)!r} with ALTER TABLE {TABLE} MODIFY COMMENT"
+        )
+    return float(found[1])
+
+
+async def _comment_of(store: StoreReader) -> str:
+    comments: list[str] = (await store.query(_COMMENT, {"name": TABLE}))["comment"].to_pylist()
+    return comments[0] if comments else ""
+
+
+def _comment(poll_s: float) -> str:
+    return f"poll_s={poll_s:g}"

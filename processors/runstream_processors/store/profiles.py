@@ -14,7 +14,9 @@ Kind = Literal["plain", "replicated", "distributed"]
 
 _CREATE_TABLE: Final = re.compile(r"\ACREATE TABLE IF NOT EXISTS (\w+)")
 _CREATE_VIEW: Final = re.compile(r"\ACREATE (?:OR REPLACE VIEW|VIEW IF NOT EXISTS) (\w+)")
-_ALTER: Final = re.compile(r"\AALTER TABLE (\w+) (MODIFY SETTING|MATERIALIZE PROJECTION|ADD COLUMN IF NOT EXISTS)\b")
+_ALTER: Final = re.compile(
+    r"\AALTER TABLE (\w+) (MODIFY SETTING|MODIFY COMMENT|MATERIALIZE PROJECTION|ADD COLUMN IF NOT EXISTS)\b"
+)
 _ENGINE: Final = re.compile(r"\bENGINE = (\w*MergeTree)(?:\(([^()]*)\))?")
 _WINDOW: Final = re.compile(r"\bnon_replicated_deduplication_window = (\d+)")
 _REMEMBERS: Final = re.compile(rf"\AALTER TABLE \w+ MODIFY SETTING {_WINDOW.pattern}\Z")
