@@ -17,7 +17,7 @@ from kit.query.reading import LONG_S, Reads, open_reads
 from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
 from runstream_query import QuerySettings
-from runstream_query.http.series import ARROW
+from runstream_query.http.arrow import ARROW
 from runstream_service.assets import AssetStream
 from runstream_service.store import QueryClass
 

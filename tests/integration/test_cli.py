@@ -37,7 +37,7 @@ from runstream_query.answers import (
     Summary,
     encode_json,
 )
-from runstream_query.http.series import POINTS_SCHEMA
+from runstream_query.http.arrow import POINTS_SCHEMA
 
 AT = "2026-01-02T03:04:05.123456Z"
 KEY = "k" * 24

@@ -1,15 +1,11 @@
 """Curves over HTTP: all points or buckets, of many runs and metrics, as an Arrow stream or JSON."""
 
 import asyncio
-import io
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from aiohttp import web
@@ -18,12 +14,13 @@ from pydantic import Field as ModelField
 from runstream.events.moments import micros_of
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
-from runstream_query.answers import Curve, Envelope, Series
+from runstream_query.answers import Curve, Series
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
+from runstream_query.http.arrow import ARROW, ENVELOPE_FIELDS, POINTS_SCHEMA, stream_tables
 from runstream_query.http.context import Context
+from runstream_query.http.curves import curves_of, envelopes_of
 from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.requests import PastParameters
-from runstream_query.http.serving import POSITION_HEADER
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.buckets import bucket_width
 from runstream_query.repositories.series import Axis
@@ -33,11 +30,7 @@ from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
 
-ARROW: Final = "application/vnd.apache.arrow.stream"
 WIDTH_HEADER: Final = "Runstream-Bucket-Width"
-#: Rows of 40 bytes: 2.6 MB are written while the reader takes in what was written before.
-_BATCH_ROWS: Final = 65_536
-_VALUES_AT_ONCE: Final = 8_192
 #: What a point of a piece takes while it is sent: as the store gave it, and as it is encoded.
 _POINT_BYTES: Final = 100
 
@@ -128,7 +121,7 @@ async def _answer(
             )
     if arrow:
         return await _stream_table(context, request, table, width)
-    envelopes = [] if table is None else await asyncio.to_thread(_envelopes, table)
+    envelopes = [] if table is None else await asyncio.to_thread(envelopes_of, table)
     return Series(envelopes=envelopes, width=width)
 
 
@@ -234,7 +227,7 @@ async def _json_points(
     curves: list[Curve] = []
     for names in reads.names:
         table = await context.repositories.series.points(context.scope, names, wanted, epochs=epochs)
-        curves.extend(await asyncio.to_thread(_curves, table))
+        curves.extend(await asyncio.to_thread(curves_of, table))
     return Series(curves=curves)
 
 
@@ -271,116 +264,18 @@ def _behind(table: pa.Table, before: Behind | None) -> Behind:
     return Behind(step, moment_us, same)
 
 
-def parts_of(table: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
-    """(run, metric, its rows) of a table that is ordered by run and metric."""
-    if not table.num_rows:
-        return
-    runs, metrics = (table.column(name).combine_chunks() for name in ("run", "metric"))
-    if pa.types.is_dictionary(runs.type):  # of a single series
-        yield runs[0].as_py(), metrics[0].as_py(), table
-        return
-    changes = pc.or_(pc.not_equal(runs[1:], runs[:-1]), pc.not_equal(metrics[1:], metrics[:-1]))
-    begins = [0, *(np.flatnonzero(changes.to_numpy(zero_copy_only=False)) + 1).tolist(), table.num_rows]
-    for begin, end in pairwise(begins):
-        yield runs[begin].as_py(), metrics[begin].as_py(), table.slice(begin, end - begin)
-
-
-def values_of(column: pa.ChunkedArray) -> list[Any]:
-    """As `to_pylist`, in slices: a million values at once would hold the interpreter for half a second."""
-    if len(column) <= _VALUES_AT_ONCE:
-        return column.to_pylist()  # type: ignore[no-any-return]
-    values: list[Any] = []
-    for begin in range(0, len(column), _VALUES_AT_ONCE):
-        values.extend(column.slice(begin, _VALUES_AT_ONCE).to_pylist())
-    return values
-
-
-def _curves(table: pa.Table) -> list[Curve]:
-    return [
-        Curve(
-            run=run,
-            metric=metric,
-            steps=values_of(rows.column("step")),
-            at=values_of(rows.column("at")),
-            values=values_of(rows.column("value")),
-            writers=[f"{writer:016x}" for writer in values_of(rows.column("writer"))],
-            epochs=values_of(rows.column("epoch")) if "epoch" in rows.column_names else None,
-        )
-        for run, metric, rows in parts_of(table)
-    ]
-
-
-def _envelopes(table: pa.Table) -> list[Envelope]:
-    columns = [name for name in table.column_names if name not in ("run", "metric")]
-    return [
-        Envelope(run=run, metric=metric, **{name: values_of(rows.column(name)) for name in columns})
-        for run, metric, rows in parts_of(table)
-    ]
-
-
-def _encoded(table: pa.Table) -> pa.Table:
-    """The names as dictionaries: one text a series instead of one a point."""
-    for name in ("run", "metric"):
-        at = table.column_names.index(name)
-        if pa.types.is_dictionary(table.schema.field(at).type):
-            continue
-        table = table.set_column(at, name, table.column(name).dictionary_encode().combine_chunks())
-    return table
-
-
-class _Sink(io.RawIOBase):
-    """Collects what an Arrow writer writes until it is taken."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        self._pieces.append(bytes(data))
-        return len(self._pieces[-1])
-
-    def take(self) -> bytes:
-        taken, self._pieces = b"".join(self._pieces), []
-        return taken
-
-
-POINTS_SCHEMA: Final = pa.schema(
-    [
-        ("run", pa.dictionary(pa.int32(), pa.string())),
-        ("metric", pa.dictionary(pa.int32(), pa.string())),
-        ("step", pa.int64()),
-        ("at", pa.timestamp("us", tz="UTC")),
-        ("value", pa.float64()),
-        ("writer", pa.uint64()),
-    ]
-)
-_ENVELOPE_FIELDS: Final = [
-    ("run", pa.dictionary(pa.int32(), pa.string())),
-    ("metric", pa.dictionary(pa.int32(), pa.string())),
-    ("first_step", pa.int64()),
-    ("last_step", pa.int64()),
-    ("count", pa.uint64()),
-    ("nan_count", pa.uint64()),
-    ("min", pa.float64()),
-    ("max", pa.float64()),
-    ("mean", pa.float64()),
-]
-
-
 async def _stream_points(
     context: Context, request: web.Request, found: Sequence[SeriesRecord], wanted: Range, epochs: bool
 ) -> web.StreamResponse:
     reads = await reads_for(context, found, wanted)
     schema = POINTS_SCHEMA.append(pa.field("epoch", pa.int64())) if epochs else POINTS_SCHEMA
-    return await _stream(context, request, schema, tables_of(context, reads, wanted, epochs), {})
+    return await stream_tables(context, request, schema, tables_of(context, reads, wanted, epochs), {})
 
 
 async def _stream_table(
     context: Context, request: web.Request, table: pa.Table | None, width: int
 ) -> web.StreamResponse:
-    fields = list(_ENVELOPE_FIELDS)
+    fields = list(ENVELOPE_FIELDS)
     if table is not None and "first_at" in table.column_names:
         fields += [("first_at", pa.timestamp("us", tz="UTC")), ("last_at", pa.timestamp("us", tz="UTC"))]
 
@@ -389,43 +284,7 @@ async def _stream_table(
             async with context.outgoing.holding(2 * table.nbytes):
                 yield table
 
-    return await _stream(context, request, pa.schema(fields), tables(), {WIDTH_HEADER: str(width)})
-
-
-async def _stream(
-    context: Context,
-    request: web.Request,
-    schema: pa.Schema,
-    tables: AsyncGenerator[pa.Table, None],
-    headers: dict[str, str],
-) -> web.StreamResponse:
-    """Send the tables as one Arrow IPC stream; the first is read before the answer begins, so that its error is one."""
-    position = str(context.visibility.visible())
-    with context.outgoing.stream(request):
-        async with aclosing(tables):
-            first = await anext(tables, None)
-            response = web.StreamResponse(headers={"Content-Type": ARROW, POSITION_HEADER: position, **headers})
-            await response.prepare(request)
-            sink = _Sink()
-            writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema)
-
-            def write(batch: pa.RecordBatch) -> bytes:
-                writer.write_batch(batch)
-                return sink.take()
-
-            table = first
-            first = None
-            while table is not None:
-                fitting = await asyncio.to_thread(lambda rows: _encoded(rows).cast(schema), table)
-                table = None
-                for batch in fitting.to_batches(max_chunksize=_BATCH_ROWS):
-                    await context.outgoing.write(request, response, await asyncio.to_thread(write, batch))
-                del fitting
-                table = await anext(tables, None)
-            writer.close()
-            await context.outgoing.write(request, response, sink.take())
-            await response.write_eof()
-            return response
+    return await stream_tables(context, request, pa.schema(fields), tables(), {WIDTH_HEADER: str(width)})
 
 
 ROUTES: Final[Iterable[Route]] = (

@@ -18,7 +18,7 @@ from runstream_protocols.comet.reads.responses import CometChart, CometCharts, C
 from runstream_query.answers import Logged
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
-from runstream_query.http.series import values_of
+from runstream_query.http.curves import values_of
 from runstream_query.repositories.arguments import MAX_FULL, MAX_SAMPLED, Curve
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.runs import RunRecord

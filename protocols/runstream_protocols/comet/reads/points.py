@@ -15,7 +15,8 @@ from runstream_protocols.comet.reads.responses import number_text, run_context_o
 from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.streaming import stream_json
 from runstream_query.http.context import Context
-from runstream_query.http.series import reads_for, tables_of, values_of
+from runstream_query.http.curves import values_of
+from runstream_query.http.series import reads_for, tables_of
 from runstream_query.repositories.arguments import Range
 
 #: A point is about 130 bytes of JSON: 2 MB are written while the client takes in what was written before.
