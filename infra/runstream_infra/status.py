@@ -1,4 +1,4 @@
-"""How the server is doing, in one answer: what `runstream doctor` shows."""
+"""How the server is doing, in one response: what `runstream doctor` shows."""
 
 import asyncio
 import shutil

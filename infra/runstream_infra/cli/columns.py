@@ -40,10 +40,10 @@ def chosen_columns(text: str | None) -> list[str]:
 def filter_columns(filter_text: str, sort: str | None) -> list[str]:
     """The fields that a filter and a sort key look at, as columns: whoever asks for runs with a loss below 0.1 wants to
     see the loss. Those of the filter only where it has no mistake: the server decides what is one and points at it."""
-    asked = [key.lstrip("-") for key in chosen_columns(sort)]
+    named = [key.lstrip("-") for key in chosen_columns(sort)]
     if filter_text.strip():
-        asked += _fields(filter_text)
-    shown = ["tags" if key == "tag" else key for key in asked]
+        named += _fields(filter_text)
+    shown = ["tags" if key == "tag" else key for key in named]
     return [key for key in dict.fromkeys(shown) if key not in DEFAULT_COLUMNS]
 
 

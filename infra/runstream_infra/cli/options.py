@@ -16,7 +16,7 @@ def _output(_: click.Context, __: click.Parameter, as_json: bool) -> Output:
 
 #: Hands the command an `output`.
 json_option = click.option(
-    "--json", "output", is_flag=True, callback=_output, help="Answer in JSON, and write nothing else to stdout."
+    "--json", "output", is_flag=True, callback=_output, help="Write JSON, and nothing else, to stdout."
 )
 
 

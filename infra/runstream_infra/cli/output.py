@@ -1,6 +1,6 @@
-"""Where a command's answer goes: tables and words for people, or JSON and nothing else for programs.
+"""Where the output of a command goes: tables and text for people, or JSON and nothing else for programs.
 
-The answer stands on stdout, notes and progress on stderr. There is no colour when stdout is not a terminal or
+The result stands on stdout, notes and progress on stderr. There is no colour when stdout is not a terminal or
 NO_COLOR is set (rich looks at both), and a table that is not shown on a terminal is never cut.
 """
 
@@ -31,7 +31,7 @@ STATUS_STYLES: Final = {
 
 @dataclass(frozen=True)
 class Output:
-    """How this call of a command answers. Consoles are made when they are first used: rich takes a while to load."""
+    """How this call of a command writes. Consoles are made when they are first used: rich takes a while to load."""
 
     as_json: bool = False
 
@@ -45,7 +45,7 @@ class Output:
 
     @property
     def width(self) -> int | None:
-        """Characters in a line of the terminal; None where the answer goes to a file or a pipe."""
+        """Characters in a line of the terminal; None where the output goes to a file or a pipe."""
         return self.out.width if self.out.is_terminal else None
 
     @property
@@ -58,11 +58,11 @@ class Output:
         sys.stdout.write(json.dumps(json_ready(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One line of the answer. `text` is shown as it is: no markup, no escape sequences."""
+        """One line of the result. `text` is shown as it is: no markup, no escape sequences."""
         self.out.print(self.text(text, style), soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """One line beside the answer (stderr), for people only."""
+        """One line beside the result (stderr), for people only."""
         if not self.as_json:
             self.err.print(self.text(text, "dim"), soft_wrap=True)
 

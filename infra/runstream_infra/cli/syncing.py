@@ -110,7 +110,7 @@ def showing_progress(output: Output) -> "Iterator[Callable[[SyncProgress], None]
 
 
 def say(result: "SyncResult", spool: Path, output: Output) -> None:
-    """The answer for people."""
+    """The result for people."""
     from runstream.deletion import kept_unseen
 
     for run_id in result.deleted:

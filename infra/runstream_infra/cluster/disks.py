@@ -14,7 +14,7 @@ _LOOK_EVERY_S: Final = 30.0
 
 class StoreDisks:
     """Those of the server that answers: behind a load balancer another one may answer next time, under its own name.
-    While none does, the last answer stays."""
+    While none does, what the last look found stays."""
 
     def __init__(self, store: StoreReader, look_every_s: float = _LOOK_EVERY_S) -> None:
         self._store = store

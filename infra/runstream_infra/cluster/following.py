@@ -53,7 +53,7 @@ class LagClock:
 
 class Following:
     """Asks the log again and again where it ends. Belongs to the event loop that `run` is run in; the metrics may be
-    read from it as well. While the log cannot be asked, the last answer stays."""
+    read from it as well. While the log cannot be read, the ends of the last look stay."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ def _sent_by(request: web.Request) -> str:
 
 
 class _BrokeOff(ConnectionResetError):
-    """An answer ended in its middle, and the client was cut off: there is nobody to answer any more."""
+    """A response ended in its middle, and the client was cut off: there is nobody to respond to any more."""
 
 
 class Front:
@@ -120,23 +120,23 @@ class Front:
     async def _ask(self, url: str, request: web.Request, headers: CIMultiDict[str]) -> web.StreamResponse:
         assert self._client is not None
         body = request.content if request.body_exists else None
-        asked = self._client.request(
+        passed_on = self._client.request(
             request.method, url + request.raw_path, headers=headers, data=body, allow_redirects=False
         )
-        async with asked as answer:
-            passed = web.StreamResponse(status=answer.status, reason=answer.reason)
-            for name, value in answer.headers.items():
+        async with passed_on as response:
+            passed = web.StreamResponse(status=response.status, reason=response.reason)
+            for name, value in response.headers.items():
                 if name.lower() not in _OF_THE_CONNECTION:
                     passed.headers.add(name, value)
             await passed.prepare(request)
             try:
-                async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                     await passed.write(chunk)
             except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
                 # The head is sent already. A client that is not cut off would wait for the rest for ever.
                 if request.transport is not None:
                     request.transport.abort()
-                raise _BrokeOff(f"{url} broke off within its answer") from error
+                raise _BrokeOff(f"{url} broke off within its response") from error
             await passed.write_eof()
             return passed
 

@@ -27,7 +27,7 @@ async def serve(settings: RoleSettings, versions: Versions, on_ready: Callable[[
     async with AsyncExitStack() as stack:
         log = await KafkaWriter.open(settings.kafka)
         stack.push_async_callback(log.close)
-        # It takes in data while the store is away: only answers that wait for a position need it.
+        # It takes in data while the store is away: only responses that wait for a position need it.
         visibility = StoreVisibility()
         visibility.start()
         stack.push_async_callback(visibility.close)
@@ -70,7 +70,7 @@ async def _find_store(
         store = await open_store(settings, versions)
     except StoreError as error:
         visibility.trouble = str(error)
-        logger.error("the store cannot be used, so no answer can wait until its data are visible: %s", error)
+        logger.error("the store cannot be used, so no response can wait until its data are visible: %s", error)
         return
     stack.push_async_callback(store.close)
     stores.append(store)

@@ -24,8 +24,8 @@ from runstream_service.auth import OPEN_PATHS
 
 #: There is a look every second, of a row a partition.
 _LOOKED_LATELY_S: Final = 15.0
-#: From an answer out of memory to a full read of a long curve.
-_ANSWER_BUCKETS_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+#: From a response out of memory to a full read of a long curve.
+_RESPONSE_BUCKETS_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class WorkerMetrics(Collector):
@@ -74,13 +74,13 @@ class QueryMetrics(Collector):
 
 
 def timed(registry: CollectorRegistry, monotonic_s: Callable[[], float] = time.monotonic) -> Middleware:
-    """A middleware that counts requests by route and status and how long their answers took. Live streams are left
+    """A middleware that counts requests by route and status and how long their responses took. Live streams are left
     out: they last as long as somebody looks."""
     took = Histogram(
         "runstream_query_seconds",
-        "From a request to the end of its answer, by route and status.",
+        "From a request to the end of its response, by route and status.",
         ("route", "status"),
-        buckets=_ANSWER_BUCKETS_S,
+        buckets=_RESPONSE_BUCKETS_S,
         registry=registry,
     )
 

@@ -1,4 +1,4 @@
-"""A query server: answers reads from the store."""
+"""A query server: serves reads from the store."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack

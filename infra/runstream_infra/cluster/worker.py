@@ -82,7 +82,7 @@ async def serve(
 
 
 def _crash_directory(settings: RoleSettings, stack: AsyncExitStack) -> CrashDirectory | None:
-    """Of this process alone; without one a record that ends processes is not found, so that is said."""
+    """Of this process alone; without one a record that ends processes is not found, so the log says that."""
     try:
         directory = settings.worker_dir()
         slot, release = locked_slot(directory)

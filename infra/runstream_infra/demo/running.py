@@ -1,4 +1,4 @@
-"""The demo from its beginning to its end: server, sweep, answers."""
+"""The demo from its beginning to its end: server, sweep, results."""
 
 import time
 from collections.abc import Callable

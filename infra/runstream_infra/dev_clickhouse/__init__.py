@@ -9,7 +9,7 @@ any moment leaves a directory that opens again.
 What it is not: a ClickHouse server. It has one user at most and no grants, no TLS, no native protocol, no Keeper (so
 no replicated tables and no ON CLUSTER), no cluster beyond its own databases (`--engine-config`), no sessions
 (`session_id` is ignored, temporary tables live for one request), no external tables, no progress headers, no query_id
-(KILL QUERY works by other columns), no `decompress=1`, and its answers are never compressed. An answer is made whole
+(KILL QUERY works by other columns), no `decompress=1`, and its responses are never compressed. A response is made whole
 in memory before its first byte is sent.
 Do not measure ClickHouse by it, and do not let other machines reach it.
 

@@ -43,12 +43,12 @@ class Request:
     settings: Mapping[str, str] | None = None
     #: By name, as ClickHouse's HTTP interface takes them (`param_NAME`).
     parameters: Mapping[str, str] | None = None
-    #: The format of an answer whose statement names none.
+    #: The format of a response whose statement names none.
     default_format: str = "TabSeparated"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Result:
     """What a statement gave: its bytes, and the metrics that ClickHouse's summary has."""
 
     body: bytes
@@ -97,7 +97,7 @@ class Engine:
             os.close(lock)
             raise StoreUnavailable(f"the engine does not start in {directory}: {error}") from error
 
-    async def run(self, request: Request) -> Answer:
+    async def run(self, request: Request) -> Result:
         """Run it and wait. A caller that is cancelled gives up waiting; the statement goes on. Raises Refused."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, request)
 
@@ -107,7 +107,7 @@ class Engine:
         self._anchor.close()
         os.close(self._lock)
 
-    def _run(self, request: Request) -> Answer:
+    def _run(self, request: Request) -> Result:
         session: Any = chdb.connect(self._target)  # type: ignore[no-untyped-call]
         try:
             if request.database:
@@ -118,11 +118,11 @@ class Engine:
                 # As in runstream_processors.store.chdb: from a file in memory, because the connection's own streaming
                 # insert reports rows as written that found no room on the disk.
                 with memory_file(statement.data) as path:
-                    return _answer(session.query(statement.from_file(quoted(path)), "TabSeparated"))
+                    return _result(session.query(statement.from_file(quoted(path)), "TabSeparated"))
             if ";" in statement:
                 # The engine would run several statements one behind the other; a server refuses them.
                 session.query("SELECT formatQuerySingleLine({q:String})", "Null", params={"q": _escaped(statement)})
-            return _answer(session.query(statement, request.default_format, params=dict(request.parameters or {})))
+            return _result(session.query(statement, request.default_format, params=dict(request.parameters or {})))
         except (RuntimeError, ChdbError) as error:
             raise _refused(error) from error
         finally:
@@ -141,13 +141,13 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
 
-def _answer(result: Any) -> Answer:
-    return Answer(
-        result.bytes() or b"",
-        int(result.rows_read() or 0),
-        int(result.bytes_read() or 0),
-        int(result.rows_written() or 0),
-        int(result.bytes_written() or 0),
+def _result(found: Any) -> Result:
+    return Result(
+        found.bytes() or b"",
+        int(found.rows_read() or 0),
+        int(found.bytes_read() or 0),
+        int(found.rows_written() or 0),
+        int(found.bytes_written() or 0),
     )
 
 

@@ -16,11 +16,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from clickhouse_connect.driver.compression import _zstd_decompress
 
-from runstream_infra.dev_clickhouse.engine import Answer, Engine, Request
+from runstream_infra.dev_clickhouse.engine import Engine, Request, Result
 from runstream_infra.dev_clickhouse.statements import Insert, Refused, statement_of
 from runstream_service.origins import is_of_a_browser
 
-#: Settings of the interface, not of the engine, and what belongs to sessions and to compressed answers.
+#: Settings of the interface, not of the engine, and what belongs to sessions and to compressed responses.
 _TRANSPORT: Final = frozenset(
     {
         *("query", "database", "user", "password", "default_format", "query_id", "quota_key", "role", "stacktrace"),
@@ -60,8 +60,8 @@ def application(engine: Engine, login: Login | None = None) -> web.Application:
     handler = _Handler(engine, login)
     app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_refuse_browsers])
     app.router.add_get("/ping", handler.ping)
-    app.router.add_get("/", handler.answer)
-    app.router.add_post("/", handler.answer)
+    app.router.add_get("/", handler.respond)
+    app.router.add_post("/", handler.respond)
     return app
 
 
@@ -82,7 +82,7 @@ class _Handler:
     async def ping(self, request: web.Request) -> web.Response:
         return web.Response(text="Ok.\n")
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def respond(self, request: web.Request) -> web.Response:
         """Run the statement of a request and give what it gave, or what is wrong with it."""
         query_id = request.query.get("query_id") or str(uuid.uuid4())
         headers = {
@@ -94,13 +94,13 @@ class _Handler:
             return web.Response(text="Ok.\n", headers=headers)
         try:
             self._check_login(request)
-            asked, body = await _fields_and_body(request)
-            statement = statement_of(asked.get("query", ""), body)
-            found = await self._engine.run(_request(request, asked, statement))
+            fields, body = await _fields_and_body(request)
+            statement = statement_of(fields.get("query", ""), body)
+            found = await self._engine.run(_request(request, fields, statement))
         except Refused as error:
             headers["X-ClickHouse-Exception-Code"] = str(error.code)
             return web.Response(status=error.status, text=f"{error}\n", headers=headers)
-        kind = "" if isinstance(statement, Insert) or not found.body else asked.get("default_format", "TabSeparated")
+        kind = "" if isinstance(statement, Insert) or not found.body else fields.get("default_format", "TabSeparated")
         if kind:
             headers["X-ClickHouse-Format"] = kind
         headers["X-ClickHouse-Summary"] = _summary(found)
@@ -134,20 +134,20 @@ def _credentials(request: web.Request) -> tuple[str, str]:
 
 async def _fields_and_body(request: web.Request) -> tuple[dict[str, str], bytes]:
     """What stands in the address, with the fields of a form if that is what the body is; and else the body."""
-    asked = dict(request.query)
+    fields = dict(request.query)
     if request.query.get("decompress") not in (None, "0"):
         raise Refused(48, "Code: 48. DB::Exception: decompress=1 is not implemented here: use Content-Encoding")
     if request.content_type == "multipart/form-data":
         form = await request.post()
         if any(not isinstance(value, str) for value in form.values()):
             raise Refused(48, "Code: 48. DB::Exception: External tables are not implemented here. (NOT_IMPLEMENTED)")
-        return {**asked, **{name: value for name, value in form.items() if isinstance(value, str)}}, b""
+        return {**fields, **{name: value for name, value in form.items() if isinstance(value, str)}}, b""
     body = await request.read()
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding not in _DECODERS:
         raise Refused(48, f"Code: 48. DB::Exception: Unknown compression method: {encoding}. (NOT_IMPLEMENTED)")
     try:
-        return asked, _DECODERS[encoding](body)
+        return fields, _DECODERS[encoding](body)
     except Exception as error:  # each library has its own
         raise Refused(
             354,
@@ -155,27 +155,27 @@ async def _fields_and_body(request: web.Request) -> tuple[dict[str, str], bytes]
         ) from error
 
 
-def _request(request: web.Request, asked: Mapping[str, str], statement: str | Insert) -> Request:
+def _request(request: web.Request, fields: Mapping[str, str], statement: str | Insert) -> Request:
     settings = {
-        name: value for name, value in asked.items() if name not in _TRANSPORT and not name.startswith(_PARAMETER)
+        name: value for name, value in fields.items() if name not in _TRANSPORT and not name.startswith(_PARAMETER)
     }
     if request.method == "GET":
         # As on a server: what comes by GET changes nothing.
         settings.setdefault("readonly", "2")
     return Request(
         statement,
-        asked.get("database", "") or request.headers.get("X-ClickHouse-Database", ""),
+        fields.get("database", "") or request.headers.get("X-ClickHouse-Database", ""),
         settings,
-        {name.removeprefix(_PARAMETER): value for name, value in asked.items() if name.startswith(_PARAMETER)},
-        asked.get("default_format") or "TabSeparated",
+        {name.removeprefix(_PARAMETER): value for name, value in fields.items() if name.startswith(_PARAMETER)},
+        fields.get("default_format") or "TabSeparated",
     )
 
 
-def _summary(answer: Answer) -> str:
+def _summary(result: Result) -> str:
     metrics = {
-        "read_rows": answer.read_rows,
-        "read_bytes": answer.read_bytes,
-        "written_rows": answer.written_rows,
-        "written_bytes": answer.written_bytes,
+        "read_rows": result.read_rows,
+        "read_bytes": result.read_bytes,
+        "written_rows": result.written_rows,
+        "written_bytes": result.written_bytes,
     }
     return json.dumps({name: str(value) for name, value in metrics.items()})

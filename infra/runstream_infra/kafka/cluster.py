@@ -169,9 +169,9 @@ class KafkaCluster:
             for node in nodes
         ]  # fmt: skip
         for node, tool in tools:
-            said, _ = tool.communicate(timeout=_FORMAT_TIMEOUT_S)
+            output, _ = tool.communicate(timeout=_FORMAT_TIMEOUT_S)
             if tool.returncode:
-                raise KafkaStartFailed(f"{node.directory} cannot be formatted: {said.decode(errors='replace')[:600]}")
+                raise KafkaStartFailed(f"{node.directory} cannot be formatted: {output.decode(errors='replace')[:600]}")
 
     def _wait(self, nodes: Iterable[KafkaNode], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s

@@ -29,10 +29,10 @@ def find_java(environ: Mapping[str, str] = os.environ) -> Path:
     if found is None:
         where = f"in JAVA_HOME={home}" if home else "on the PATH"
         raise KafkaMissing(f"there is no `java` {where}: install Java {_MIN_JAVA} or newer (a headless JRE is enough)")
-    said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
+    output = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', output)
     if version is None or int(version[1]) < _MIN_JAVA:
-        raise KafkaMissing(f"{found} says {said[:80]!r}: install Java {_MIN_JAVA} or newer, or set JAVA_HOME to it")
+        raise KafkaMissing(f"{found} says {output[:80]!r}: install Java {_MIN_JAVA} or newer, or set JAVA_HOME to it")
     return Path(found)
 
 
@@ -81,6 +81,6 @@ def _bring(libs: Path, pom: Path, environ: Mapping[str, str]) -> None:
         ) from None
     if done.returncode or not any(arriving.glob("kafka_2.13-*.jar")):
         shutil.rmtree(arriving, ignore_errors=True)
-        said = (done.stdout + done.stderr).strip().splitlines()
-        raise KafkaMissing(f"Maven could not bring Kafka's jars: {' / '.join(said[:3]) or 'it said nothing'}")
+        output = (done.stdout + done.stderr).strip().splitlines()
+        raise KafkaMissing(f"Maven could not bring Kafka's jars: {' / '.join(output[:3]) or 'it wrote nothing'}")
     arriving.rename(libs)
