@@ -129,7 +129,7 @@ def _media(media: Iterable[str]) -> dict[str, Any]:
 def _content_of(media: str) -> dict[str, Any]:
     """What a body that is described by its type alone consists of."""
     if media == "application/json":
-        return {}
+        return {"schema": {"description": "any JSON value"}}
     if media.startswith("text/"):
         return {"schema": {"type": "string"}}
     return {"schema": {"type": "string", "format": "binary"}}
