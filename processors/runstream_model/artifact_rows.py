@@ -67,7 +67,7 @@ ARTIFACT_VERSION_STATES: Final = Projection(
         Column("artifact", TEXT, "the id of its artifact"),
         Column("ordinal", COUNT, "its number, given once and for all"),
         Column("version", TEXT, "what people call it"),
-        Column("comment", TEXT, "what was said with it"),
+        Column("comment", TEXT, "the comment that came with it"),
         Column("status", NAME, "its status, such as production"),
         Column("tags", TEXTS, "its tags"),
         Column("aliases", TEXTS, "names that only one version of the artifact has at a time"),
@@ -90,7 +90,7 @@ ARTIFACT_CONTENTS: Final = Projection(
     columns=(
         Column("artifact", TEXT, "the id of the version's artifact"),
         Column("ordinal", COUNT, "the version's number"),
-        Column("metadata", TEXT, "what was said about it, as JSON"),
+        Column("metadata", TEXT, "its metadata, as JSON"),
         Column("file_names", TEXTS, "the name of each of its files"),
         Column("file_sha256s", TEXTS, "the hash that each file's bytes are kept under; empty: they are elsewhere"),
         Column("file_sizes", f"Array({COUNT})", "how many bytes each file has"),

@@ -1,4 +1,4 @@
-"""What can be said anew about a version of an artifact."""
+"""What can be changed of a version of an artifact."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +11,7 @@ REMARK_CHARS: Final = 150
 
 @dataclass(frozen=True, slots=True)
 class VersionState:
-    """What can be said anew about a version, and what lists show of it. Times: us since 1970 UTC."""
+    """What can be changed of a version, and what lists show of it. Times: us since 1970 UTC."""
 
     ordinal: int
     version: str

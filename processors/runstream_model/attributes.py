@@ -61,7 +61,7 @@ ASSET_STATES: Final = Projection(
         Column("size_bytes", COUNT, "how many bytes it has"),
         Column("content_type", NAME, "its media type"),
         Column("step", f"Nullable({INTEGER})", "the step that it was logged at; NULL: none"),
-        Column("metadata", TEXT, "what was said about it, as JSON"),
+        Column("metadata", TEXT, "its metadata, as JSON"),
         Column("at", TIME, "when it was logged"),
         Column("deleted", FLAG, "whether it was deleted", internal=True),
         *POSITION,

@@ -43,7 +43,7 @@ from runstream_model.projection import COUNT, FLAG, NAME, NUMBER, POSITION, TEXT
 Status = Literal["running", "finished", "failed", "killed", "crashed"]
 Ending = Literal["finished", "failed", "killed", "lost"]
 
-#: Where a run stands that was heard of before (or without) its first `run_started`.
+#: Where a run stands whose events came before (or without) its first `run_started`.
 PLACEHOLDER_WORKSPACE: Final = "default"
 PLACEHOLDER_PROJECT: Final = "default"
 
@@ -68,7 +68,7 @@ RUN_STATES: Final = Projection(
         Column("experiment", NAME, "the experiment that it is in; empty: in none", field="experiment"),
         Column("name", TEXT, "its name; its id where nobody gave it one", field="name"),
         Column("status", NAME, "running, finished, failed, killed or crashed", field="status"),
-        Column("message", TEXT, "what was said with the status", field="message"),
+        Column("message", TEXT, "the message that came with the status", field="message"),
         Column("user", NAME, "who started it", field="user"),
         Column("host", NAME, "the machine that it was started on", field="host"),
         Column("notes", TEXT, "what people wrote about it", field="notes"),
@@ -84,7 +84,7 @@ RUN_STATES: Final = Projection(
         Column("state", TEXT, "the whole folded state as JSON: what the fold goes on from", internal=True),
         *POSITION,
         # Of version 2, and in rows of version 1 as well: no event that made those could say either, so empty is true.
-        Column("group", NAME, "the runs that it belongs with, as its last start said; empty: none", field="group"),
+        Column("group", NAME, "the runs that it belongs with, by its last start; empty: none", field="group"),
         Column("job_type", NAME, "its part in the group, such as train or evaluate; empty: none", field="job_type"),
         # Of version 3: rows of an earlier version lack the links that were made before it.
         Column("links", TEXTS, "the other projects that it is shown in, as WORKSPACE/PROJECT"),
@@ -97,7 +97,7 @@ class WriterState:
     """One writer of a run. `ending` is None while it has not ended."""
 
     rank: int | None = None
-    #: The earliest start if it started several times; None for a writer that was only heard to end.
+    #: The earliest start if it started several times; None for a writer of which only the end came.
     started_at_us: int | None = None
     ending: Ending | None = None
     ended_at_us: int | None = None
@@ -108,7 +108,7 @@ class WriterState:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """A resumed attempt: its writer, when it began, and the step that it goes on from where it said so."""
+    """A resumed attempt: its writer, when it began, and the step that it goes on from, if it names one."""
 
     writer_id: str
     at_us: int
@@ -176,8 +176,9 @@ class Outcome:
 
 
 def placeholder(at_us: int) -> RunState:
-    """The state of a run that was heard of at `at_us` and has not been started yet: its points are kept, it is shown
-    as running in workspace "default", project "default", and its first `run_started` puts it where it belongs."""
+    """Return the state of a run whose first record came at `at_us` and that is not started yet: its points are kept, it
+    is shown as running in workspace "default", project "default", and its first `run_started` puts it where it belongs.
+    """
     return RunState(created_at_us=at_us, updated_at_us=at_us)
 
 
@@ -297,7 +298,7 @@ def _superseded(writers: Mapping[str, WriterState], event: RunStarted, writer_id
 def _ended(state: RunState, writer_id: str, ending: Ending, at_us: int, message: str | None) -> RunState:
     before = state.writers.get(writer_id, WriterState())
     if ending == "lost" and before.ending is not None:
-        # A writer that said how it ended did not get lost: its process went away afterwards.
+        # A writer whose end is recorded did not get lost: its process went away afterwards.
         return state
     # A writer that ends by itself after the attempt that was to replace it began was never gone: it counts again.
     lived_on = ending != "lost" and before.superseded_at_us is not None and at_us > before.superseded_at_us

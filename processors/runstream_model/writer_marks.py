@@ -1,4 +1,4 @@
-"""How far each writer is folded, when the log last heard of it, and whether it has ended."""
+"""How far each writer is folded, when its last record came, and whether it has ended."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ WATERMARK_STATES: Final = Projection(
         Column("key", TEXT, "what the writer writes about; empty with `writer`: a commit row"),
         Column("writer", TEXT, "the whole id of the writer"),
         Column("seen", f"Array({COUNT})", "the sequence numbers that are folded, as pairs [begin, end)"),
-        Column("last_seen_at", TIME, "when the log last heard of it"),
+        Column("last_seen_at", TIME, "when its last record came"),
         Column("ended", FLAG, "whether no heartbeat is expected of it"),
         *POSITION,
         Column(
@@ -37,7 +37,7 @@ WATERMARK_STATES: Final = Projection(
 
 @dataclass(frozen=True, slots=True)
 class WriterMark:
-    """How far a writer is folded, and when the log last heard of it. `ended`: no heartbeat is expected of it, because
+    """How far a writer is folded, and when its last record came. `ended`: no heartbeat is expected of it, because
     it has ended or, as a gateway that writes commands, never started the run."""
 
     seen: Seen = field(default_factory=Seen)
@@ -47,7 +47,7 @@ class WriterMark:
 
 def has_ended(ended: bool, events: Iterable[AnyEvent]) -> bool:
     """Return whether a writer has ended after these events of its, given whether it had before them (True for one that
-    nothing was heard of: who never started the run owes no heartbeat)."""
+    no record came of: who never started the run owes no heartbeat)."""
     for event in events:
         says = says_of_its_writer(event)
         ended = ended if says is None else says == "ended"

@@ -25,7 +25,7 @@ class AssetMissing(AssetError):
 
 
 class AssetMismatch(AssetError):
-    """The bytes that came do not have the SHA-256 that was said. Nothing was kept."""
+    """The bytes that came do not have the SHA-256 that the request names. Nothing was kept."""
 
 
 class AssetTooLarge(AssetError):

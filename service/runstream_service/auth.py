@@ -1,8 +1,8 @@
 """Who may come in: API keys, and for the embedded default on loopback nobody but this machine's own programs.
 
-Without a key a server only listens on loopback, and answers nobody behind a proxy that it does not trust. A browser on
-the same machine can still be made to send requests there by any page it shows: `Host` must name loopback (a page whose
-own name was re-pointed to 127.0.0.1 sends its own name: DNS rebinding), and `origins` tells the rest.
+Without a key a server only listens on loopback, and refuses requests through a proxy that it does not trust. A browser
+on the same machine can still be made to send requests there by any page it shows: `Host` must name loopback (a page
+whose own name was re-pointed to 127.0.0.1 sends its own name: DNS rebinding), and `origins` tells the rest.
 """
 
 import hashlib

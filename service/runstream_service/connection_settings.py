@@ -40,7 +40,7 @@ class ConnectionSettings(BaseModel):
     max_heads_bytes: int = Field(default=64_000_000, ge=8_192)
     #: Requests of one connection that wait for the one before them.
     max_pipelined: int = Field(default=8, ge=1)
-    #: Responses that are finished and not taken yet, together. Further large ones are answered 503.
+    #: Responses that are finished and not taken yet, together. Further large ones get a 503.
     max_untaken_bytes: int = Field(default=512_000_000, ge=1_000_000)
     #: Of each connection in the kernel's buffer and not sent. Linux keeps up to 4 MB for who does not read.
     kernel_unsent_bytes: int = Field(default=131_072, ge=16_384)

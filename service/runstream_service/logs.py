@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from runstream_service.repeats import REPEATING, Repeats
 
-#: The id of the request that is being answered; empty outside of one.
+#: The id of the request that is being handled; empty outside of one.
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("runstream_request_id", default="")
 
 #: What every LogRecord has; everything else in one came by `extra=` and is a field of its own.
@@ -79,15 +79,15 @@ def configure_logging(
 
 
 class _ClientsFault(logging.Filter):
-    """What is no HTTP, or a body that does not unpack, is answered with 400 and no fault of ours: one line instead of
+    """What is no HTTP, or a body that does not unpack, gets a 400 and no fault of ours: one line instead of
     an error with a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, HttpProcessingError | web.RequestPayloadError):
             record.levelno, record.levelname = logging.INFO, "INFO"
-            said = " ".join(str(error).split())[:200]
-            record.msg, record.args = "%s: it cannot be read: %s", (record.getMessage(), said)
+            reason = " ".join(str(error).split())[:200]
+            record.msg, record.args = "%s: it cannot be read: %s", (record.getMessage(), reason)
             record.exc_info = record.exc_text = None
         return True
 

@@ -69,7 +69,7 @@ class KnownArtifact:
 
 @dataclass(frozen=True, slots=True)
 class KnownVersion:
-    """A version of an artifact as the read models have it, with all that was said about it."""
+    """A version of an artifact as the read models have it, with all that is known of it."""
 
     ordinal: int
     version: str
@@ -116,7 +116,7 @@ class Lookup(Protocol):
     """Coroutines, for one event loop. Each raises StoreUnavailable if nobody can tell at the moment."""
 
     async def run(self, run_id: str) -> KnownRun | None:
-        """The run, deleted ones too; None if nobody heard of it."""
+        """The run, deleted ones too; None if no event names it."""
 
     async def assets_named(self, run_id: str, name: str) -> Sequence[str]:
         """Ids of the run's assets with that name that are not deleted."""

@@ -1,4 +1,4 @@
-"""Whether a page of another site made the browser send a request: one table of decisions, and the headers of answers
+"""Whether a page of another site made the browser send a request: one table of decisions, and the headers of responses
 that keep other sites' pages out.
 
 Browsers say where a request comes from (`Sec-Fetch-Site`, `Sec-Fetch-Mode`, `Sec-Fetch-Dest`; those of before 2023
@@ -30,13 +30,13 @@ _PROGRAM_TYPES: Final = frozenset(("application/json", "application/octet-stream
 #: What browsers call themselves, those of text too.
 _BROWSERS: Final = re.compile(r"mozilla/|opera/|lynx/|w3m/|e?links\b", re.IGNORECASE)
 
-#: What answers carry that say nothing themselves about it. Names of this type are compared at half the cost.
+#: What responses carry that say nothing themselves about it. Names of this type are compared at half the cost.
 ANSWER_HEADERS: Final[Mapping[str, str]] = {
     istr("X-Content-Type-Options"): "nosniff",
     istr("Cross-Origin-Resource-Policy"): "same-origin",
     istr("Content-Security-Policy"): FILE_POLICY,
     istr("Referrer-Policy"): "same-origin",
-    # A cache that gives an old answer to a sender's question would have it drop what was never stored.
+    # A cache that gives an old response to a sender's question would have it drop what was never stored.
     istr("Cache-Control"): "no-store",
     istr("Vary"): "Sec-Fetch-Site, Origin",
 }
@@ -205,7 +205,7 @@ def _is_marked(headers: Mapping[str, str], prefixes: tuple[str, ...]) -> bool:
 
 
 def add_answer_headers(app: web.Application) -> None:
-    """Have every answer of the application carry ANSWER_HEADERS, and none any allowance for other sites."""
+    """Have every response of the application carry ANSWER_HEADERS, and none any allowance for other sites."""
 
     async def add(_: web.Request, response: web.StreamResponse) -> None:
         setdefault = response.headers.setdefault

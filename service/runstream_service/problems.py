@@ -1,8 +1,8 @@
-"""Errors as answers: problem details (RFC 9457), made in one place from whatever a handler raises.
+"""Errors as responses: problem details (RFC 9457), made in one place from whatever a handler raises.
 
 A handler raises `Problem`, or an error that has a meaning of its own (`LogUnavailable`, a pydantic ValidationError, a
 wrong name); anything else is a fault of ours: 500, logged with its traceback, of which nothing is told outside. Every
-answer carries `X-Request-Id`, and so does every line that is logged meanwhile.
+response carries `X-Request-Id`, and so does every line that is logged meanwhile.
 """
 
 import json
@@ -50,11 +50,11 @@ _MAX_ERROR_CHARS: Final = 1000
 
 
 class ClientLeft(ConnectionResetError):
-    """The client closed its connection before its response was written: there is nobody to answer."""
+    """The client closed its connection before its response was written: there is nobody to respond to."""
 
 
 class Problem(Exception):
-    """An answer that says what is wrong.
+    """A response that says what is wrong.
 
     kind: a word a client can branch on, `gap` becomes the type `urn:runstream:problem:gap`; title: what is wrong, the
     same for every case of the kind; detail: this case, with the value and what to do; extensions: further members.
@@ -82,7 +82,7 @@ class Problem(Exception):
         self.extensions = extensions
 
     def response(self, request_id: str | None = None) -> web.Response:
-        """The answer as application/problem+json."""
+        """The response as application/problem+json."""
         members: dict[str, Any] = {
             "type": f"urn:runstream:problem:{self.kind}",
             "title": self.title,

@@ -1,6 +1,6 @@
 """aiohttp's protocol of one connection, with bounds: see `runstream_service.connections`.
 
-It also answers what is no HTTP as a problem, and says of a client that leaves one debug line. It relies on these parts
+What is no HTTP gets a problem as its response, and a client that leaves one debug line. It relies on these parts
 of aiohttp's class: `_messages`, `_current_request`, `_reading_paused`, `_buffer_paused`, `_max_msg_queue_size`,
 `_msg_queue_resume_size`, `handle_error`, `log_exception`, `finish_response`. A test holds that they are there.
 """
@@ -181,7 +181,7 @@ class GuardedHandler(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The response to what no middleware saw, or could answer."""
+        """The response to what no middleware saw, or could respond to."""
         if exc is not None and client_left(request, exc):
             raise ClientLeft from exc
         if request.writer.output_size > 0:
@@ -249,7 +249,7 @@ def keep_little_unsent(request: web.BaseRequest, size_bytes: int = _EVENTS_BUFFE
 
 
 def raw_response(problem: Problem, reason: str) -> bytes:
-    """A problem as the bytes of a whole response, where aiohttp has no request to answer."""
+    """A problem as the bytes of a whole response, where aiohttp has no request to respond to."""
     body = problem.response().body
     assert isinstance(body, bytes)
     headers = {

@@ -1,4 +1,4 @@
-"""Routes: what an application answers, each in one value, from which its OpenAPI documents are made too.
+"""Routes: what an application serves, each in one value, from which its OpenAPI documents are made too.
 
 A part of a server has a table of routes and a function that serves one of them; `add_routes` adds both to an
 application. Nothing is added to an application in any other way.
@@ -38,13 +38,13 @@ class Call(Generic[Q]):
         return cls(request, path, parameters, principal, principal.scope(action))
 
 
-#: What answers a route: of the part that it belongs to, and of a call.
+#: Makes the response of a route: of the part that it belongs to, and of a call.
 Handler = Callable[[Any, Call[Any]], Awaitable[BaseModel | web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a server answers at one path.
+    """What a server does at one path.
 
     request: the parameters, in the query string (GET) or the JSON body (all else). response: the JSON of a success;
     None if it has none. request_media, media: types of bodies and of responses that are no JSON; media_models: what
@@ -77,7 +77,7 @@ class Route:
         return "_".join((self.method.lower(), *words))
 
     def class_for(self, parameters: Any) -> QueryClass:
-        """Return the class of the queries that answer a request with these parameters."""
+        """Return the class of the queries that a request makes with these parameters."""
         return self.query_class if isinstance(self.query_class, QueryClass) else self.query_class(parameters)
 
 
@@ -98,7 +98,7 @@ def tagged(tag: str, routes: Iterable[Route], headers: Mapping[str, str] | None 
 
 
 def add_routes(app: web.Application, routes: Iterable[Route], serve: Callable[[Route], RequestHandler]) -> None:
-    """Add routes to an application, before it starts. `serve` makes of each what answers its requests."""
+    """Add routes to an application, before it starts. `serve` makes the handler of each."""
     known = app.setdefault(_ROUTES, {})
     for route in routes:
         handler = serve(route)
@@ -107,7 +107,7 @@ def add_routes(app: web.Application, routes: Iterable[Route], serve: Callable[[R
 
 
 def plain_handler(route: Route, part: object) -> RequestHandler:
-    """Return what answers the requests of a route that has no parameters, and a response of its own."""
+    """Return the handler of a route that has no parameters, and a response of its own."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         response = await route.handler(part, call_of(route, request, None))

@@ -64,7 +64,7 @@ class QueryClass(enum.Enum):
     WORKER = "worker"
     #: Short questions about the store itself: readiness, disks, how far it is.
     PROBE = "probe"
-    #: What a write has to know before it is answered: whether there is such a run, what came of a command.
+    #: What a write has to know before its response: whether there is such a run, what came of a command.
     LOOKUP = "lookup"
     #: Reads by a key: one run, its parameters, a page of names.
     LIGHT = "light"

@@ -89,9 +89,9 @@ class FramesHandler:
             sent = await asyncio.to_thread(self._checked, body) if takes_long else self._checked(body)
             await self._rights.check_frames(principal, (frame for frames in sent.values() for frame in frames))
             async with self._writers.held(sent) as writers:
-                answer = await self._take_in(sent, writers)
+                outcome = await self._take_in(sent, writers)
             receipt = receipt_of(frame.data for frames in sent.values() for frame in frames)
-        payload = to_json({**ACKNOWLEDGES, "receipt": receipt, **answer})
+        payload = to_json({**ACKNOWLEDGES, "receipt": receipt, **outcome})
         return web.Response(body=payload, content_type="application/json", charset="utf-8")
 
     def _takes_long(self, body: bytes) -> bool:
@@ -137,12 +137,12 @@ class FramesHandler:
             some = appended[begin : begin + _FRAMES_AT_ONCE]
             records += [(frame.header.key.encode(), bytes(frame.data)) for frame in some]
         positions = await self._appender.append(records)
-        answered = positions
+        appended_to = positions
         duplicates = left_out = 0
         for writer_id, found in verdicts.items():
             writer = writers[writer_id]
             if found.duplicates:
-                answered = answered.merged(writer.positions)
+                appended_to = appended_to.merged(writer.positions)
                 duplicates += found.duplicates
             left_out += found.heartbeats_left_out
             if found.beat:
@@ -156,7 +156,7 @@ class FramesHandler:
         if left_out:
             self._metrics.heartbeats_left_out.inc(left_out)
         return {
-            **position_members(answered),
+            **position_members(appended_to),
             "writers": {writer_id: found.next_seq for writer_id, found in verdicts.items()},
         }
 

@@ -1,4 +1,4 @@
-"""POST /ingest/v1/commands: control events from people and programs that are no writer, answered when visible."""
+"""POST /ingest/v1/commands: control events from people and programs that are no writer; its response waits for them."""
 
 from typing import Annotated, Any, Final
 

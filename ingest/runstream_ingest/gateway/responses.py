@@ -1,4 +1,4 @@
-"""What the gateway's routes answer, as models: for the OpenAPI document."""
+"""The responses of the gateway's routes, as models: for the OpenAPI document."""
 
 from collections.abc import Mapping
 

@@ -23,7 +23,7 @@ class GatewaySettings(BaseModel):
     #: A body up to this size is still checked in the event loop if it has at most 200 frames, none of them with several
     #: groups or a ragged one: 5 us a frame, and 1 ms for the checksums of 1 MB.
     check_plain_in_thread_bytes: int = Field(default=1_000_000, ge=0)
-    #: Requests with frames that are read or wait for the log, together: 4 of the largest; more are answered 429. What
+    #: Requests with frames that are read or wait for the log, together: 4 of the largest; more get a 429. What
     #: counts is what came of them, not what they declare.
     max_in_flight_bytes: int = Field(default=64_000_000, ge=1)
     #: All other bodies (commands, foreign clients) may hold this share of as much, beside the frames, of which they
@@ -54,13 +54,13 @@ class GatewaySettings(BaseModel):
     max_parts: int = Field(default=100, ge=1)
     #: Requests that wait until their events are visible: about 20 kB each. Beyond, a response does not wait (202).
     max_waiting: int = Field(default=1000, ge=1)
-    #: How many records the read models may be behind what this gateway appended before it answers 429; None: any.
+    #: How many records the read models may be behind what this gateway appended before it sends a 429; None: any.
     max_lag_records: int | None = Field(default=None, ge=1)
     max_asset_bytes: int = Field(default=limits.MAX_ASSET_BYTES, ge=0)
     #: A body of commands: 16 of the largest events.
     max_commands_bytes: int = Field(default=16 * limits.MAX_EVENT_BYTES, ge=1)
     max_commands_per_request: int = Field(default=1000, ge=1)
-    #: How long a command's answer waits until its event is visible.
+    #: How long a command's response waits until its event is visible.
     visible_timeout_s: float = Field(default=10.0, ge=0)
     #: How long a command about a run that the read models do not have waits for it, before it is refused (404): the
     #: first record of a new run takes some 0.2 s to come there.

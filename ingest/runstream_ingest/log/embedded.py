@@ -273,7 +273,7 @@ class EmbeddedLog:
         os.close(self._lock_descriptor)
 
     def _commit(self, batch: list[_Append]) -> None:
-        """Make a batch durable, partition by partition, and answer those who wait. Never raises: the thread lives."""
+        """Make a batch durable, partition by partition, and wake those who wait. Never raises: the thread lives."""
         for number, items in self._by_partition(batch).items():
             part = self._parts[number]
             flat = [record for _, records in items for record in records]

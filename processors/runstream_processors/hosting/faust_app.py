@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 #: How often the group's coordinator hears that the workers live, and learns the committed offsets.
 _PULSE_S: Final = 1.0
 _COMMIT_S: Final = 5.0
-#: Faust's consumer reads ahead one answer a partition and is never asked for it: make it a small one.
+#: Faust's consumer reads ahead one response a partition and is never asked for it: make it a small one.
 _IDLE_FETCH_BYTES: Final = 1024
 
 
@@ -36,7 +36,7 @@ class GroupSettings:
     bootstrap: tuple[str, ...]
     topic: str
     group: str = "runstream-workers"
-    #: A worker that is not heard of for so long loses its partitions.
+    #: A worker without a heartbeat for so long loses its partitions.
     session_s: float = 6.0
     heartbeat_s: float = 1.0
     #: A worker whose loop hangs for so long leaves the group, although its heartbeats go on.

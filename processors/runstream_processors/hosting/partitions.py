@@ -57,7 +57,7 @@ class PartitionWorkers:
 
     @property
     def counts(self) -> Counts:
-        """Of all workers that there are and were, so that figures only grow."""
+        """Of all workers that there are and were, so that counts only grow."""
         there = (*self._stopping.values(), *self.workers.values())
         return sum((worker.counts for worker in there), self._past)
 

@@ -1,4 +1,4 @@
-"""The store in process: ClickHouse's engine (chDB) on a directory of its own. docs/design/store.md has the figures."""
+"""The store in process: ClickHouse's engine (chDB) on a directory of its own (docs/design/store.md)."""
 
 import asyncio
 import dataclasses
@@ -35,10 +35,10 @@ from runstream_processors.store.parameters import checked_parameters
 from runstream_processors.store.requests import (
     READ_SETTINGS,
     WRITE_SETTINGS,
-    answered_table,
     check_identifier,
     check_insert,
     kill_statement,
+    result_table,
     slot_name,
     token_settings,
 )
@@ -208,11 +208,11 @@ class ChdbStore:
 
     def _query(self, client: Any, sql: str, parameters: dict[str, Any], of: QueryClass) -> pa.Table:
         try:
-            answer = client.raw_query(sql, parameters=parameters, fmt="Arrow")
+            result = client.raw_query(sql, parameters=parameters, fmt="Arrow")
         except ENGINE_ERRORS as error:
             met = limit_met(error, of, self._limits.get(of, _UNLIMITED))
             raise met or store_error(error, sql) from error
-        return answered_table(answer, sql)
+        return result_table(result, sql)
 
     def _client(self, settings: Mapping[str, str]) -> Any:
         return self._connect(
@@ -248,8 +248,8 @@ class ChdbStore:
                 raise
 
     def _discard(self, client: Any) -> None:
-        """Of a query that fails after it began to answer, the engine keeps what it had by then and puts it before the
-        answer to the connection's next query (chDB 26.9): rows of somebody else, or nothing that can be read."""
+        """Of a query that fails after its result began, the engine keeps what it had by then and puts it before the
+        result of the connection's next query (chDB 26.9): rows of somebody else, or nothing that can be read."""
         self._connections.remove(client)
         client.close()
 

@@ -20,10 +20,10 @@ from runstream_processors.store.parameters import checked_parameters
 from runstream_processors.store.requests import (
     READ_SETTINGS,
     WRITE_SETTINGS,
-    answered_table,
     check_identifier,
     check_insert,
     kill_statement,
+    result_table,
     slot_name,
     token_settings,
 )
@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 #: How a slot asks: over the client of its class, with settings of its own.
 _Slot = tuple[Any, dict[str, str]]
 
-#: What the client raises. What urllib3 raises comes through where it reads an answer.
+#: What the client raises. What urllib3 raises comes through where it reads a response.
 _CLIENT_ERRORS: Final = (clickhouse_connect.driver.exceptions.Error, urllib3.exceptions.HTTPError, OSError)
 #: The server ends what takes too long; this side gives it so much more to say so.
 _GRACE_S: Final = 5
@@ -57,12 +57,12 @@ logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
 
 
 _UNLIMITED: Final = QueryLimits(1)
-#: Where the end of a broken answer is looked for: the server's message and its stack.
+#: Where the end of a broken response is looked for: the server's message and its stack.
 _TAIL_BYTES: Final = 16_384
 
 
 class ServerEnded(Exception):
-    """What a server wrote into an answer that had begun."""
+    """What a server wrote into a response that had begun."""
 
 
 class HttpStore:
@@ -71,7 +71,7 @@ class HttpStore:
     Requests run in threads of their own, queries in the slots of their class, `insert_threads` inserts beside each
     other and one command at a time, each over a connection that is kept. All coroutines may be called from any event
     loop and thread. A caller that is cancelled gives up waiting: its query is killed; what else it asked for may still
-    happen. An insert is sent once and never again: when the answer is lost, StoreUnavailable says so and the caller
+    happen. An insert is sent once and never again: when the response is lost, StoreUnavailable says so and the caller
     looks.
     """
 
@@ -158,16 +158,16 @@ class HttpStore:
     def _query(self, slot: _Slot, sql: str, parameters: dict[str, Any], of: QueryClass) -> pa.Table:
         client, settings = slot
         limits = self._limits.get(of, _UNLIMITED)
-        answer = self._patient(
+        result = self._patient(
             lambda: client.raw_query(sql, parameters=parameters, settings=settings, fmt="Arrow"),
             sql,
             meant=lambda error: limit_met(error, of, limits),
         )
         try:
-            return answered_table(answer, sql)
+            return result_table(result, sql)
         except StoreError:
-            # What goes wrong after the answer began stands behind its first half.
-            broken = ServerEnded(answer[-_TAIL_BYTES:].decode(errors="replace"))
+            # What goes wrong after the response began stands behind its first half.
+            broken = ServerEnded(result[-_TAIL_BYTES:].decode(errors="replace"))
             if error_code(broken) is None:
                 raise
             raise limit_met(broken, of, limits) or store_error(broken, sql, MEND_SERVER) from None
@@ -288,14 +288,14 @@ class HttpStore:
 def _store_error(error: BaseException, statement: str, url: str) -> StoreError:
     if error_code(error) is not None:
         return store_error(error, statement, MEND_SERVER)
-    # Without a code there was no answer of ClickHouse's. What the client says then repeats the whole request; what it
+    # Without a code there was no response of ClickHouse's. What the client says then repeats the whole request; what it
     # found is deeper down.
     reason: BaseException = error
     while (deeper := getattr(reason, "reason", None) or reason.__cause__) is not None and deeper is not reason:
         if not isinstance(deeper, BaseException):
             break
         reason = deeper
-    said = " ".join(str(reason).split()) or type(reason).__name__
+    text = " ".join(str(reason).split()) or type(reason).__name__
     return StoreUnavailable(
-        f"no answer from ClickHouse at {url}: {said[:200]} (statement: {' '.join(statement.split())[:160]})"
+        f"no answer from ClickHouse at {url}: {text[:200]} (statement: {' '.join(statement.split())[:160]})"
     )

@@ -1,4 +1,4 @@
-"""What every store checks and sets before an engine sees a request, and makes of its answer: in process and over HTTP
+"""What every store checks and sets before an engine sees a request, and makes of its response: in process and over HTTP
 the same."""
 
 import re
@@ -12,7 +12,7 @@ from runstream_service.store import QueryClass, StoreInvalid
 
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 
-#: How reads answer: plain strings, no dictionaries, and bytes that are copied nowhere else and so need no compression.
+#: Results in Arrow: plain strings, no dictionaries, and bytes that are copied nowhere else and so need no compression.
 READ_SETTINGS: Final[Mapping[str, str]] = {
     "output_format_arrow_string_as_string": "1",
     "output_format_arrow_low_cardinality_as_dictionary": "0",
@@ -63,16 +63,16 @@ def check_insert(table: str, columns: Sequence[str], block: bytes, rows: int) ->
     for name in (table, *columns):
         check_identifier(name, "table or column")
     try:
-        said = block_rows(block)
+        counted = block_rows(block)
     except InvalidColumn as error:
         raise StoreInvalid(f"nothing was inserted into {table}: {error}") from None
-    if said != rows:
-        raise StoreInvalid(f"the block for {table} says {said} rows, the caller {rows}: nothing was inserted")
+    if counted != rows:
+        raise StoreInvalid(f"the block for {table} says {counted} rows, the caller {rows}: nothing was inserted")
 
 
-def answered_table(answer: bytes, sql: str) -> pa.Table:
-    """The table of a read's answer in Arrow's file format. Raises StoreInvalid if it is none."""
+def result_table(result: bytes, sql: str) -> pa.Table:
+    """The table of a read's result in Arrow's file format. Raises StoreInvalid if it is none."""
     try:
-        return pa.ipc.open_file(pa.BufferReader(answer)).read_all()
+        return pa.ipc.open_file(pa.BufferReader(result)).read_all()
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreInvalid(f"the statement gives no single table: {' '.join(sql.split())[:160]}") from error

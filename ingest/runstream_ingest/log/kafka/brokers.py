@@ -36,7 +36,7 @@ async def ask_brokers(settings: KafkaSettings) -> None:
 
 
 class BrokerWatch:
-    """Asks the brokers again and again. One answer is enough: where a partition has no leader its records are refused,
+    """Asks the brokers again and again. One response will do: where a partition has no leader its records are refused,
     and those of all others are taken. Belongs to one event loop."""
 
     def __init__(

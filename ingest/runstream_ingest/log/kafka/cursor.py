@@ -11,7 +11,7 @@ from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.stamps import next_at_us, stamp_of
 from runstream_service.log import Record
 
-#: One answer of a broker: four of the largest frames, so that a reader that asks for megabytes is not held up by
+#: One response of a broker: four of the largest frames, so that a reader that asks for megabytes is not held up by
 #: questions. What is fetched ahead of a reader is at most twice this.
 FETCH_BYTES = 4_000_000
 #: How long a broker keeps a question for more when there is nothing.

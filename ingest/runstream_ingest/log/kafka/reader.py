@@ -68,7 +68,7 @@ class KafkaReader:
         return len(self._partitions)
 
     async def read(self, partition: int, next_offset: int, max_bytes: int, timeout_s: float) -> list[Record]:
-        """See LogReader. One call gives what one answer of a broker holds, 4 MB at most."""
+        """See LogReader. One call gives what one response of a broker holds, 4 MB at most."""
         if not 0 <= partition < len(self._partitions):
             raise ValueError(f"there is no partition {partition}: the log has 0 to {len(self._partitions) - 1}")
         return await self._in_thread(self._read(partition, next_offset, max_bytes, timeout_s))
@@ -254,26 +254,26 @@ class KafkaReader:
 
     async def _firsts_at(self, partitions: Sequence[TopicPartition], at_ms: int) -> dict[int, int]:
         """As `_first_at`, of several; those without such a record are left out."""
-        answer = await self._ask("offsets_for_times", dict.fromkeys(partitions, max(0, at_ms)))
-        return {where.partition: int(found.offset) for where, found in answer.items() if found is not None}
+        found = await self._ask("offsets_for_times", dict.fromkeys(partitions, max(0, at_ms)))
+        return {where.partition: int(place.offset) for where, place in found.items() if place is not None}
 
     async def _begins(self) -> dict[int, int]:
-        answer = await self._ask("beginning_offsets", self._partitions)
-        return {where.partition: int(offset) for where, offset in sorted(answer.items())}
+        found = await self._ask("beginning_offsets", self._partitions)
+        return {where.partition: int(offset) for where, offset in sorted(found.items())}
 
     async def _ends(self) -> dict[int, int]:
         """The high watermarks: what is below them is on every in-sync replica."""
-        answer = await self._ask("end_offsets", self._partitions)
-        return {where.partition: int(offset) for where, offset in sorted(answer.items())}
+        found = await self._ask("end_offsets", self._partitions)
+        return {where.partition: int(offset) for where, offset in sorted(found.items())}
 
     async def _begin_of(self, partition: int) -> int:
         """Of one partition: another one without a leader does not matter then."""
-        answer = await self._ask("beginning_offsets", [self._partitions[partition]])
-        return int(answer[self._partitions[partition]])
+        found = await self._ask("beginning_offsets", [self._partitions[partition]])
+        return int(found[self._partitions[partition]])
 
     async def _end_of(self, partition: int) -> int:
-        answer = await self._ask("end_offsets", [self._partitions[partition]])
-        return int(answer[self._partitions[partition]])
+        found = await self._ask("end_offsets", [self._partitions[partition]])
+        return int(found[self._partitions[partition]])
 
     async def _ask(self, what: str, argument: Any) -> Any:
         """A question about offsets, on a connection of its own: a broker answers one after the other, and fetches

@@ -129,7 +129,7 @@ async def _ensured(admin: AIOKafkaAdminClient, spec: TopicSpec, bootstrap: str) 
 
 
 async def _find(admin: AIOKafkaAdminClient, name: str) -> TopicFound | None:
-    """The topic; None if there is none, or the broker that was asked has not heard of it yet."""
+    """The topic; None if there is none, or the broker that was asked does not know it yet."""
     (topic,) = await admin.describe_topics([name])
     error = errors.for_code(topic["error_code"])
     if error in (errors.UnknownTopicOrPartitionError, errors.LeaderNotAvailableError):
