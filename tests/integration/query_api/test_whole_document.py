@@ -130,6 +130,7 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
         ("GET", "/healthz", {}, 200),
         ("GET", "/readyz", {}, 200),
         ("GET", "/metrics", {}, 200),
+        ("POST", "/api/v1/server/rebuild", {"json": {"replace": False}}, 202),
     ]
     checked = set()
     for method, path, content, status in asked:
