@@ -106,7 +106,8 @@ def _checked_tags(tags: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _check_config(config: Any) -> None:
-    from runstream.client.content.plain import as_mapping
+    from runstream.client.content.mappings import as_mapping
 
     if as_mapping(config) is None:
-        raise Invalid(f"config of init is a {type(config).__name__}: give a dict of parameter name to value")
+        what = f"the class {config.__name__}" if isinstance(config, type) else f"a {type(config).__name__}"
+        raise Invalid(f"config of init is {what}: give a dict of parameter name to value, or an instance")

@@ -241,9 +241,9 @@ class LivingRun(OpenedRun):
             self._end("killed", message, None)
             self._writer.release()
 
-    def event(self, event: RunEvent) -> None:
-        """Write a control event. Does not raise for a full disk, but for a text that UTF-8 cannot hold."""
-        self._writer.write_event(encode_event(event))
+    def event(self, event: RunEvent) -> bool:
+        """Write a control event. False if it had to be given up; raises for values that are not made of JSON's."""
+        return self._writer.write_event(encode_event(event))
 
     def tell_hidden(self) -> None:
         """Tell what was hidden since the last call, as names. The first call comes from the thread that captures."""

@@ -4,13 +4,13 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from runstream.client import active
 from runstream.client.content.assets import Description, keep
 from runstream.client.content.images import png_bytes
-from runstream.client.content.plain import as_mapping, flat_parameters, json_values, pieces
-from runstream.client.content.text import clean, flat_tags, reason_of
+from runstream.client.content.plain import Conversion, fitted, pieces
+from runstream.client.content.text import clean, reason_of, tag_pieces, usable_tags
 from runstream.client.living import LivingRun
 from runstream.client.opening import Opening
 from runstream.client.writers import LateWriter, NullWriter
@@ -24,13 +24,20 @@ from runstream.events.control import (
     TagsAdded,
     TagsRemoved,
 )
+from runstream.events.limits import MAX_EVENT_BYTES
 from runstream.ids import new_id
 from runstream.notices import Notices
 from runstream.settings import origin_of
 from runstream.spool.format import SpoolCorrupt, WriterInfo
+from runstream.spool.values import Problem, clean_step, shown
 
 if TYPE_CHECKING:
     from runstream.capture.console import Stream
+
+#: Problems of one call that are told one by one.
+_MAX_TOLD: Final = 10
+#: The rest of an asset's event is its name, 6,000 bytes at most, and short texts.
+_MAX_METADATA_BYTES: Final = MAX_EVENT_BYTES - 10_000
 
 
 class Run(LivingRun):
@@ -55,11 +62,8 @@ class Run(LivingRun):
         """Log hyper-parameters: a mapping, dataclass, pydantic model or argparse.Namespace. Nested ones are flattened
         with "."; what JSON cannot hold becomes its `str`. A later value of a name replaces the earlier one."""
         with self._never_raising("log_params"):
-            mapping = as_mapping(values)
-            if mapping is None:
-                raise TypeError(f"parameters of type {type(values).__name__}: give a dict")
-            flat = dict(flat_parameters(mapping))
-            for piece in self._json_pieces("parameter", flat):
+            conversion = self._conversion("parameter")
+            for piece in self._pieces("log_params", values, conversion.parameters(values), conversion):
                 self.event(ParametersLogged(at_us=self._writer.at_us(), values=piece))
         self._tell_hidden_soon()
 
@@ -72,19 +76,22 @@ class Run(LivingRun):
     def log_others(self, values: Mapping[str, Any]) -> None:
         """As `log_other`, for several at once."""
         with self._never_raising("log_others"):
-            for piece in self._json_pieces("value", values):
+            conversion = self._conversion("value")
+            for piece in self._pieces("log_others", values, conversion.values(values), conversion):
                 self.event(OthersLogged(at_us=self._writer.at_us(), values=piece))
         self._tell_hidden_soon()
 
     def add_tags(self, *tags: str | Iterable[str]) -> None:
         """Add tags, given one by one or as lists."""
         with self._never_raising("add_tags"):
-            self.event(TagsAdded(at_us=self._writer.at_us(), tags=flat_tags(tags)))
+            for piece in self._tags("add_tags", tags):
+                self.event(TagsAdded(at_us=self._writer.at_us(), tags=piece))
 
     def remove_tags(self, *tags: str | Iterable[str]) -> None:
         """Remove tags; those that the run does not have are no error."""
         with self._never_raising("remove_tags"):
-            self.event(TagsRemoved(at_us=self._writer.at_us(), tags=flat_tags(tags)))
+            for piece in self._tags("remove_tags", tags):
+                self.event(TagsRemoved(at_us=self._writer.at_us(), tags=piece))
 
     def log_text(self, name: str, text: str, *, step: int | None = None) -> str | None:
         """Keep a text as an asset of kind `text`. Returns the asset's id, None if it was left out."""
@@ -143,7 +150,10 @@ class Run(LivingRun):
     def environment(self, section: str, values: Mapping[str, Any]) -> None:
         """Keep facts about what the run runs on."""
         with self._never_raising(f"environment {section}"):
-            for piece in pieces(self.masking.facts(section, self._json_values(section, values))):
+            conversion = self._conversion(section)
+            found = conversion.values(values) or {}
+            self._tell("environment", conversion.problems)
+            for piece in pieces(self.masking.facts(section, found)):
                 self.event(EnvironmentCaptured(at_us=self._writer.at_us(), section=section, values=piece))
 
     def _asset(
@@ -162,25 +172,58 @@ class Run(LivingRun):
         if folder is None:
             return None
         asset_id = new_id()
-        described = Description(
-            name,
-            kind,
-            step,
-            self.masking.values("metadata", self._json_values("metadata", metadata or {})),
-            content_type,
+        described = Description(name, kind, self._step(step), self._metadata(metadata), content_type)
+        kept = self.event(keep(source, folder, described, asset_id, self._writer.at_us()))
+        return asset_id if kept else None
+
+    def _conversion(self, what: str) -> Conversion:
+        return Conversion(what, lambda name, value: str(self.masking.values(what, {name: shown(value)})[name]))
+
+    def _pieces(
+        self, call: str, given: object, found: dict[str, Any] | None, conversion: Conversion
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what `conversion` found in what was given, as events take it."""
+        if found is None:
+            raise TypeError(f"values of type {type(given).__name__}, {shown(given)}: give a dict")
+        self._tell(call, conversion.problems)
+        yield from pieces(self.masking.values(conversion.what, found))
+
+    def _tags(self, call: str, tags: Iterable[object]) -> Iterator[tuple[str, ...]]:
+        usable, problems = usable_tags(tags)
+        self._tell(call, problems)
+        yield from tag_pieces(usable)
+
+    def _metadata(self, metadata: Any) -> dict[str, Any]:
+        """The metadata of an asset as far as an event takes it."""
+        if not metadata:
+            return {}
+        conversion = self._conversion("metadata")
+        found = conversion.values(metadata)
+        if found is None:
+            what = f"metadata {shown(metadata)} was left out: give a dict"
+            conversion.problems.append(Problem(f"metadata {shown(metadata)}", what))
+        kept, cut = fitted(self.masking.values("metadata", found or {}), _MAX_METADATA_BYTES)
+        limit = (
+            f"was cut or left out: all metadata together has at most {_MAX_METADATA_BYTES} bytes, log it as an asset"
         )
-        self.event(keep(source, folder, described, asset_id, self._writer.at_us()))
-        return asset_id
+        conversion.problems.extend(Problem(f"metadata large {name}", f"metadata {name!r} {limit}") for name in cut)
+        self._tell("log_asset", conversion.problems)
+        return kept
 
-    def _json_values(self, what: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        def tell(name: str, odd: str) -> None:
-            of = f"{what} {name!r} of run {self.run_id}"
-            self._notices.once(f"odd {what} {odd}", f"{of} holds a {odd}, which JSON cannot: its str() was kept")
+    def _step(self, step: object) -> int | None:
+        """The step of an asset; None for what is no step, which is told."""
+        whole, problem = clean_step(step)
+        if problem is not None:
+            what = f"step {shown(step)} was left out: it is no whole number of 64 bits, give step=int(...)"
+            self._tell("log_asset", [Problem(f"step {shown(step)}", what)])
+        return whole
 
-        return json_values(values, tell)
-
-    def _json_pieces(self, what: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        return pieces(self.masking.values(what, self._json_values(what, values)))
+    def _tell(self, call: str, problems: list[Problem]) -> None:
+        for problem in problems[:_MAX_TOLD]:
+            self._notices.once(f"{call} {problem.key}", f"{call}() of run {self.run_id}: {problem.message}")
+        if len(problems) > _MAX_TOLD:
+            more = f"{len(problems) - _MAX_TOLD} more like these"
+            self._notices.once(f"{call} more", f"{call}() of run {self.run_id}: {more} are not shown")
 
     @contextlib.contextmanager
     def _never_raising(self, what: str) -> Iterator[None]:

@@ -74,7 +74,7 @@ def keep(source: Any, folder: Path, described: Description, asset_id: str, at_us
             sha256="0" * 64,
             size_bytes=0,
             content_type=content_type,
-            step=int(described.step) if described.step is not None else None,
+            step=described.step,
             metadata=dict(described.metadata or {}),
         )
         stored = store(file, folder, asset_id)
