@@ -59,7 +59,7 @@ def log_asset(
 
 
 def log_image(
-    image: Any, name: str = "image.png", *, step: int | None = None, metadata: Mapping[str, Any] | None = None
+    image: Any, name: str | None = None, *, step: int | None = None, metadata: Mapping[str, Any] | None = None
 ) -> str | None:
     """`Run.log_image` of the active run."""
     run = _active("log_image")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runstream.client import active
 from runstream.client.content.assets import Description, keep
-from runstream.client.content.images import png_bytes
+from runstream.client.content.images import image_file
 from runstream.client.content.plain import Conversion, fitted, pieces
 from runstream.client.content.text import clean, reason_of, tag_pieces, usable_tags
 from runstream.client.living import LivingRun
@@ -118,13 +118,24 @@ class Run(LivingRun):
         return None
 
     def log_image(
-        self, image: Any, name: str = "image.png", *, step: int | None = None, metadata: Mapping[str, Any] | None = None
+        self,
+        image: Any,
+        name: str | None = None,
+        *,
+        step: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> str | None:
-        """Keep a picture: a matplotlib figure, a PIL image, an array or tensor ([height, width, channels], [channels,
-        height, width] or [height, width]), or the path of an image file. Returns the asset's id, None if left out."""
+        """Keep a picture: an image file (its path, bytes or an open file), a matplotlib figure, a PIL image, or an
+        array or tensor ([height, width, channels], [channels, height, width] or [height, width]). Files are kept as
+        they are, anything else as PNG. Without a name it has that of the file, or `image.png`. Returns the asset's id,
+        None if left out."""
         with self._never_raising("log_image"):
-            source = image if isinstance(image, str | bytes | os.PathLike) else png_bytes(image)
-            return self._asset(source, name, "image", step, metadata)
+            file = image_file(image)
+            name = name or file.name
+            if file.remark:
+                about = f"image {str(name)!r} of {getattr(image, 'dtype', type(image).__name__)}: {file.remark}"
+                self._tell("log_image", [Problem(f"image {name}", about)])
+            return self._asset(file.source, name, "image", step, metadata, file.content_type)
         return None
 
     def rename(self, name: str) -> None:
@@ -159,7 +170,7 @@ class Run(LivingRun):
     def _asset(
         self,
         source: Any,
-        name: str | None,
+        name: str | os.PathLike[str] | None,
         kind: str | None,
         step: int | None,
         metadata: Mapping[str, Any] | None = None,

@@ -1,6 +1,7 @@
 """A trainer never fails for its surroundings: no home, a working directory that is gone, odd files."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 import runstream as rs
-from runstream.errors import InvalidSetting
+from runstream.api.parts.artifact_files import sources_of
+from runstream.errors import Invalid, InvalidSetting
 from runstream.settings import load_settings
 
 _RUN = (
@@ -85,3 +87,50 @@ def test_files_that_are_none_are_left_out_with_a_reason(
         assert reason in caplog.text
     assert run.spool_folder is not None
     assert _names(run.spool_folder, read) == ["~tilde.txt", "link.txt"]
+
+
+def test_special_files_of_every_kind_block_nobody(
+    tmp_path: Path, read: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind("socket")
+    Path("link").symlink_to("pipe")
+    Path("circle").symlink_to("circle")
+    run = rs.init(mode="offline", dir=tmp_path / "spool", capture_code=False, capture_console=False, system_metrics_s=0)
+    for path in ("pipe", "socket", "link", "circle", "/dev/null", "/dev/tty", "."):
+        assert run.log_asset(path) is None
+        assert run.log_image(path) is None
+        assert run.log_asset(Path(path)) is None
+        assert f"{path}" in caplog.text
+        if not Path(path).is_dir() and path != "circle":
+            with pytest.raises((Invalid, OSError)):
+                sources_of(path)
+    with pytest.raises(Invalid, match="no plain file"):
+        sources_of({"a": "link"})
+    listening.close()
+    run.finish()
+    assert run.spool_folder is not None
+    assert _names(run.spool_folder, read) == []
+
+
+def test_names_that_are_not_utf8(tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"caf\xe9.txt")
+    Path(name).write_text("kept")
+    Path("folder").mkdir()
+    Path("folder", name).write_text("kept")
+    run = rs.init(mode="offline", dir=tmp_path / "spool", capture_code=False, capture_console=False, system_metrics_s=0)
+    assert run.log_asset(name) is not None
+    assert run.log_asset(Path(name)) is not None
+    with open(name, "rb") as file:
+        assert run.log_asset(file) is not None
+    assert run.log_asset(b"x", name=name) is not None
+    assert run.log_text(name, "x") is not None
+    assert run.log_asset(b"x", name=Path("made") / "x.csv") is not None  # type: ignore[arg-type]
+    run.finish()
+    assert run.spool_folder is not None
+    assert _names(run.spool_folder, read) == ["caf\ufffd.txt"] * 5 + ["made/x.csv"]
+    assert [source.file.name for source in sources_of(name)] == ["caf\ufffd.txt"]
+    assert [source.file.name for source in sources_of("folder")] == ["caf\ufffd.txt"]

@@ -18,6 +18,7 @@ from runstream.api.session import Session
 from runstream.errors import Invalid
 from runstream.events.artifacts import ArtifactFile
 from runstream.events.protocol import ASSET_HEADER, asset_mark
+from runstream.plain_files import open_plain, text_name
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -55,7 +56,7 @@ def sources_of(files: Files) -> list[Source]:
     else:
         for given in [files] if isinstance(files, str | os.PathLike) else files:
             path = Path(given)
-            _add(named, _below(path) if path.is_dir() else {path.name: path})
+            _add(named, _below(path) if path.is_dir() else {text_name(path.name): path})
     return [_source(name, content) for name, content in named.items()]
 
 
@@ -67,7 +68,8 @@ def _add(named: dict[str, Content], more: Mapping[str, Content]) -> None:
 
 
 def _below(directory: Path) -> dict[str, Content]:
-    return {path.relative_to(directory).as_posix(): path for path in sorted(directory.rglob("*")) if not path.is_dir()}
+    found = [path for path in sorted(directory.rglob("*")) if not path.is_dir()]
+    return {text_name(path.relative_to(directory).as_posix()): path for path in found}
 
 
 def _source(name: str, content: Content) -> Source:
@@ -94,7 +96,7 @@ def _reason(error: ValueError) -> str:
 
 @contextmanager
 def _opened(content: Path | bytes) -> Iterator[BinaryIO]:
-    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+    with io.BytesIO(content) if isinstance(content, bytes) else open_plain(content) as file:
         yield file
 
 

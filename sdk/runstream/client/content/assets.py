@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import os
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import IO, Any, Final, Protocol, cast
 from runstream.errors import Invalid
 from runstream.events.control import AssetLogged
 from runstream.events.limits import MAX_ASSET_BYTES
+from runstream.plain_files import open_plain, text_name
 from runstream.private import private_opener
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -22,6 +22,7 @@ _MODEL_SUFFIXES: Final = frozenset(
 )
 _TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".feather", ".arrow", ".xlsx"})
 _TEXT_TYPES: Final = ("application/json", "application/xml", "application/yaml", "application/toml")
+_UNKNOWN_TYPE: Final = "application/octet-stream"
 #: Types that `mimetypes` does not know on every machine.
 _TYPES: Final = {
     ".yaml": "application/yaml",
@@ -43,7 +44,7 @@ class _Readable(Protocol):
 class Description:
     """What a person says of an asset: None is found out."""
 
-    name: str | None = None
+    name: str | os.PathLike[str] | None = None
     kind: str | None = None
     step: int | None = None
     metadata: Mapping[str, Any] | None = None
@@ -63,8 +64,10 @@ def keep(source: Any, folder: Path, described: Description, asset_id: str, at_us
     """
     file, own_name = open_source(source)
     with file:
-        name = described.name or own_name or asset_id
+        name = text_name(described.name or own_name or asset_id)
         content_type = described.content_type or content_type_of(name)
+        if content_type == _UNKNOWN_TYPE and own_name:
+            content_type = content_type_of(own_name)
         # Built before the copy: a name that cannot be used costs no disk.
         draft = AssetLogged(
             at_us=at_us,
@@ -89,7 +92,7 @@ def content_type_of(name: str) -> str:
     import mimetypes
 
     kind, encoding = mimetypes.guess_type(name, strict=False)
-    return kind if kind is not None and encoding is None else "application/octet-stream"
+    return kind if kind is not None and encoding is None else _UNKNOWN_TYPE
 
 
 def kind_of(name: str, content_type: str) -> str:
@@ -108,32 +111,21 @@ def kind_of(name: str, content_type: str) -> str:
 def open_source(source: Any) -> tuple[IO[bytes], str | None]:
     """What `log_asset` was given, as a binary file to read and close, and its name if it has one. Raises Invalid."""
     if isinstance(source, str | os.PathLike):
-        return _open_file(Path(source))
+        path = Path(os.fsdecode(source))
+        try:
+            return open_plain(path), text_name(path.name)
+        except Invalid:
+            raise
+        except (OSError, ValueError) as error:  # ValueError: a byte 0
+            raise Invalid(f"the file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source), None
     if callable(getattr(source, "read", None)):
         name = getattr(source, "name", None)
-        return cast("IO[bytes]", _Wrapped(source)), Path(name).name if isinstance(name, str) and name else None
+        return cast("IO[bytes]", _Wrapped(source)), text_name(Path(name).name) if isinstance(
+            name, str
+        ) and name else None
     raise Invalid(f"an asset of type {type(source).__name__}: give a path, bytes or an open file")
-
-
-def _open_file(path: Path) -> tuple[IO[bytes], str]:
-    """Open a plain file. `~` is the home directory, unless a file is called so. Raises Invalid."""
-    if str(path).startswith("~") and not os.path.lexists(path):
-        with contextlib.suppress(RuntimeError):  # no user of that name
-            path = path.expanduser()
-    try:
-        # Without waiting: opening a named pipe would wait for its other end.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:  # ValueError: a byte 0
-        raise Invalid(f"the file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return os.fdopen(descriptor, "rb"), path.name
-    os.close(descriptor)
-    if stat.S_ISDIR(mode):
-        raise Invalid(f"{path} is a directory: log its files one by one, or an archive of it")
-    raise Invalid(f"{path} is no plain file (a pipe, a device): read it, and log the bytes")
 
 
 def store(source: IO[bytes], folder: Path, temporary_name: str) -> StoredFile:
