@@ -209,9 +209,11 @@ class _Compiler:
             return f"(value = {self._bound.text('true' if value else 'false')})"
         if isinstance(value, str):
             return f"({IS_TEXT} AND {self._compared('text', operator, value)})"
-        return f"ifNull({self._compared('number', operator, value)}, 0)"
+        return f"ifNull({self._compared(AS_NUMBER, operator, value)}, 0)"
 
 
 #: A logged null counts as missing. Texts, lists and dictionaries are what has no number.
 IS_VALUE: Final = "(value != 'null')"
+#: Command lines and override files make texts of numbers.
+AS_NUMBER: Final = "ifNull(number, toFloat64OrNull(text))"
 IS_TEXT: Final = "(value != 'null' AND isNull(number))"

@@ -105,11 +105,22 @@ def _passes(found: Any, operator: str, wanted: Any) -> bool:
                 found = _text(found)
             return isinstance(found, str) and _ordered(found.encode(), operator, wanted.encode())
         case _:
-            if not isinstance(found, int | float):
+            found = number_in(found)
+            if found is None:
                 return False
             if math.isnan(wanted):
                 return math.isnan(found)
             return _ordered(float(found), operator, wanted)
+
+
+def number_in(found: Any) -> float | None:
+    """The number that a value is or that a text of it spells, in ASCII and without blanks."""
+    if isinstance(found, str) and re.fullmatch(r"[!-~]+", found) and "_" not in found:
+        try:
+            return float(found)
+        except ValueError:
+            return None
+    return float(found) if isinstance(found, int | float) else None
 
 
 def _ordered(left: Any, operator: str, right: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kit.oracles.filter_trees import EDGES_US, NAMES, NOW_US, NUMBERS, WORDS, random_run
-from kit.oracles.filters import Run
+from kit.oracles.filters import Run, number_in
 from runstream_query.filters.times import iso_text
 
 RUNS = [random_run(f"run-{number}", Random(number)) for number in range(40)]
@@ -147,21 +147,18 @@ def _true_of(value: Any, operator: str, wanted: Any) -> bool:
         }[operator]
     if operator == "between":
         low, high = (float(end) for end in wanted)
-        return isinstance(value, int | float) and low <= value <= high
+        found = number_in(value)
+        return found is not None and low <= found <= high
     if not isinstance(wanted, str):
-        return isinstance(value, int | float) and _ordered(float(value), operator, float(wanted))
+        found = number_in(value)
+        return found is not None and _ordered(found, operator, float(wanted))
+    found, number = number_in(value), number_in(wanted)
+    if isinstance(value, str) and found is not None and number is not None:
+        return (operator == "equal" and value == wanted) or _ordered(found, operator, number)
     if isinstance(value, int | float):
-        number = _number(wanted)
         truth = isinstance(value, bool) and operator == "equal" and wanted.lower() == _shown(value)
         return truth or (number is not None and _ordered(float(value), operator, number))
     return _ordered(_shown(value).encode(), operator, wanted.encode())
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _ordered(left: Any, operator: str, right: Any) -> bool:

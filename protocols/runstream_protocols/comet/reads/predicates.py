@@ -289,13 +289,17 @@ def _numeric(field: Field, operator: Comparison, number: float | None) -> Expres
 
 
 def _logged(field: Field, operator: Comparison, value: Any) -> Expression:
-    """A logged value may be a number here and a text there. Comet keeps texts alone, so that "3" means both there."""
+    """A logged value may be a number here and a text there. Comet keeps texts alone, so that "3" means both there: what
+    can be read as a number has the order of numbers, and may equal either."""
     if not isinstance(value, str):
         return _numeric(field, operator, _number(value))
-    tests: list[Expression] = [Compare(field, operator, value)]
-    number = _number(value)
-    if number is not None and (operator == "=" or not math.isnan(number)):
-        tests.append(Compare(field, operator, number))
+    as_text, number = Compare(field, operator, value), _number(value)
+    tests: list[Expression] = [as_text]
+    if number is not None and operator == "=":
+        tests.append(Compare(field, "=", number))
+    elif number is not None:
+        is_number = Or((Compare(field, "<=", math.inf), Compare(field, "=", math.nan)))
+        tests = [_numeric(field, operator, number), And((as_text, Not(is_number)))]
     if operator == "=" and value.lower() in ("true", "false"):
         tests.append(Compare(field, "=", value.lower() == "true"))
     return _joined(Or, tests)
