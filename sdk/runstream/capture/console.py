@@ -9,54 +9,38 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Literal
 
+from runstream.capture.lines import LineCollapser
 from runstream.events.limits import MAX_OUTPUT_CHARS
 
 Stream = Literal["stdout", "stderr"]
 #: Between two flushes, a second apart: what a loop can print that a person still reads.
 _MAX_PENDING_CHARS: Final = 4_000_000
-
-
-class LineCollapser:
-    """Whole lines from pieces of text. Of a line that was drawn again with carriage returns (a progress bar), the last
-    state counts. Pure but for its own memory, which one line bounds: MAX_OUTPUT_CHARS."""
-
-    def __init__(self) -> None:
-        self._partial = ""
-
-    def feed(self, text: str) -> str:
-        """The lines that `text` completes, each with its newline; nothing if there are none."""
-        whole, newline, rest = (self._partial + text.replace("\r\n", "\n")).rpartition("\n")
-        ready = "".join(f"{_last_drawn(line)}\n" for line in whole.split("\n")) if newline else ""
-        # A "\r" at the very end stays: a "\n" may follow it.
-        at = rest.rstrip("\r").rfind("\r") + 1
-        self._partial = rest[at:]
-        if len(self._partial) >= MAX_OUTPUT_CHARS:
-            ready += self.rest()
-        return ready
-
-    def rest(self) -> str:
-        """The line that is not finished; it counts as taken."""
-        partial, self._partial = self._partial, ""
-        return _last_drawn(partial)
-
-
-def _last_drawn(line: str) -> str:
-    return line.rstrip("\r").rpartition("\r")[2]
+#: How often the streams may take turns in one flush; each turn is an event. Beyond it the order between them is lost.
+_MAX_TURNS: Final = 100
 
 
 class _Tee:
     """Stands for the `write` of a stream, and hands what is written to `take` as long as it is set."""
 
-    def __init__(self, stream: Any, take: Callable[[str], None]) -> None:
+    def __init__(self, stream: Any, take: Callable[[str], None], writing: threading.local) -> None:
+        """`writing` tells the tees of one capture, by thread, that one of them writes: a stream may write to
+        another."""
         #: What stood before the method of the stream's class: the tee of another run, or of another program.
         self.before = vars(stream).get("write")
         self.take: Callable[[str], None] | None = take
         self._write: Callable[[str], Any] = stream.write
+        self._writing = writing
 
     def __call__(self, text: str) -> Any:
-        written = self._write(text)
         take = self.take
-        if take is not None and isinstance(text, str):
+        if take is None or getattr(self._writing, "now", False):
+            return self._write(text)
+        self._writing.now = True
+        try:
+            written = self._write(text)
+        finally:
+            self._writing.now = False
+        if isinstance(text, str):
             take(text)
         return written
 
@@ -78,15 +62,18 @@ class ConsoleCapture:
         self._left_out_chars = 0
         self._lines: dict[Stream, LineCollapser] = {"stdout": LineCollapser(), "stderr": LineCollapser()}
         self._installed: list[tuple[Any, _Tee]] = []
+        self._writing = threading.local()
         self._flushing = threading.RLock()  # a signal handler may end the run while its thread is in here
         self._process = os.getpid()
 
     def install(self) -> None:
-        """Begin. A stream that cannot be extended is left alone."""
-        streams: list[tuple[Stream, Any]] = [("stdout", sys.stdout), ("stderr", sys.stderr)]
+        """Begin. A stream that cannot be extended is left alone; one that is both counts as stdout."""
+        streams: list[tuple[Stream, Any]] = [("stdout", sys.stdout)]
+        if sys.stderr is not sys.stdout:
+            streams.append(("stderr", sys.stderr))
         for name, stream in streams:
             with contextlib.suppress(Exception):  # None under pythonw, objects with slots, ...
-                tee = _Tee(stream, partial(self._take, name))
+                tee = _Tee(stream, partial(self._take, name), self._writing)
                 stream.write = tee
                 self._installed.append((stream, tee))
 
@@ -99,24 +86,39 @@ class ConsoleCapture:
         self._installed.clear()
 
     def flush(self, *, last: bool = False) -> None:
-        """Hand over the lines that are complete; with `last` also the one that is not."""
+        """Hand over the lines that are complete, in the order in which they were; with `last` also those that are
+        not."""
         with self._flushing:
-            ready: dict[Stream, list[str]] = {"stdout": [], "stderr": []}
-            for _ in range(len(self._pending)):
-                try:
-                    name, text = self._pending.popleft()
-                except IndexError:
-                    break
-                self._pending_chars -= len(text)
-                ready[name].append(text)
-            for name, texts in ready.items():
-                text = self._lines[name].feed("".join(texts)) + (self._lines[name].rest() if last else "")
-                text = self._mask(text) if text else text
-                for at in range(0, len(text), MAX_OUTPUT_CHARS):
-                    self._emit(name, text[at : at + MAX_OUTPUT_CHARS])
+            for name, texts in self._turns():
+                self._hand_over(name, self._lines[name].feed("".join(texts)))
+            for name, lines in self._lines.items() if last else ():
+                self._hand_over(name, lines.rest())
             if self._left_out_chars:
                 self._emit("stderr", f"[runstream left out {self._left_out_chars} characters: too much at once]\n")
                 self._left_out_chars = 0
+
+    def _turns(self) -> list[tuple[Stream, list[str]]]:
+        """What is pending, by stream, in the order in which they took turns. Each stream has one at least: that nothing
+        was printed is news too."""
+        turns: list[tuple[Stream, list[str]]] = []
+        for _ in range(len(self._pending)):
+            try:
+                name, text = self._pending.popleft()
+            except IndexError:
+                break
+            self._pending_chars -= len(text)
+            if not turns or turns[-1][0] != name:
+                turns.append((name, []))
+            turns[-1][1].append(text)
+        if len(turns) > _MAX_TURNS:
+            turns = [(one, [text for name, texts in turns if name == one for text in texts]) for one in self._lines]
+        spoke = {name for name, _ in turns}
+        return turns + [(name, []) for name in self._lines if name not in spoke]
+
+    def _hand_over(self, name: Stream, text: str) -> None:
+        text = self._mask(text) if text else text
+        for at in range(0, len(text), MAX_OUTPUT_CHARS):
+            self._emit(name, text[at : at + MAX_OUTPUT_CHARS])
 
     def _take(self, name: Stream, text: str) -> None:
         if os.getpid() != self._process:

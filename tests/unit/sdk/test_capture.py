@@ -15,7 +15,8 @@ import pytest
 
 import runstream as rs
 from runstream.capture import environment, system
-from runstream.capture.console import ConsoleCapture, LineCollapser
+from runstream.capture.console import ConsoleCapture
+from runstream.capture.lines import LineCollapser
 from runstream.client.background import Background
 from runstream.clock import SYSTEM_CLOCK
 from runstream.events.limits import MAX_OUTPUT_CHARS
@@ -71,11 +72,11 @@ def test_printing_is_copied_and_goes_on(take_streams: Any) -> None:
     print("two", file=sys.stderr)
     sys.stdout.writelines(["three\n", "fo"])
     capture.flush()
-    assert seen == [("stdout", "one 1\nthree\n"), ("stderr", "two\n")]
+    assert seen == [("stdout", "one 1\n"), ("stderr", "two\n"), ("stdout", "three\n")]
     capture.remove()
     print("ur")
     capture.flush(last=True)
-    assert seen[2:] == [("stdout", "fo")]
+    assert seen[3:] == [("stdout", "fo")]
     assert streams[0].buffer.getvalue() == b"one 1\nthree\nfour\n"
     assert "write" not in vars(streams[0])
 
