@@ -71,6 +71,12 @@ def _member(column: Column) -> tuple[Any, Any]:
     return kind | None if column.nullable else kind, Field(description=column.meaning)
 
 
+#: Sentences about names that the request has and nothing there has. They are no errors: what is missing may come.
+Unknown = Annotated[
+    list[str], Field(description="names in the request that nothing has, with the nearest one; on a first page")
+]
+
+
 class Workspace(Answer):
     workspace: str
     projects: int
@@ -107,6 +113,7 @@ class Experiment(Answer):
 
 class Experiments(Answer):
     experiments: list[Experiment]
+    unknown: Unknown = []
 
 
 @shows(RUN_STATES)
@@ -124,6 +131,7 @@ class Runs(Answer):
     runs: list[RunRow]
     next_cursor: str | None
     total: int | None = None
+    unknown: Unknown = []
 
 
 class Writer(Answer):
@@ -184,6 +192,7 @@ class Summary(Answer):
 
 class Summaries(Answer):
     summaries: list[Summary]
+    unknown: Unknown = []
 
 
 class Curve(Answer):
@@ -223,6 +232,7 @@ class Series(Answer):
     curves: list[Curve] | None = None
     envelopes: list[Envelope] | None = None
     width: int | None = None
+    unknown: Unknown = []
 
 
 class Asset(Answer):
@@ -302,6 +312,7 @@ class Artifacts(Answer):
 
     artifacts: list[Artifact]
     next_cursor: str | None
+    unknown: Unknown = []
 
 
 class ArtifactVersion(Answer):

@@ -1,6 +1,7 @@
 """The client of a command: `runstream.API` over the settings, and what its errors mean for a command."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +61,8 @@ def explained(url: str) -> Iterator[None]:
     from runstream.errors import Invalid
 
     try:
-        yield
+        with _told():
+            yield
     except ServerUnreachable as error:
         raise Unreachable(str(error)) from None
     except ServerFailed as error:
@@ -69,6 +71,27 @@ def explained(url: str) -> Iterator[None]:
         raise refusal(error, url) from None
     except Invalid as error:
         raise BadInput(str(error)) from None
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Write to stderr what the server tells of names that nothing has; each once."""
+    from runstream.api import UnknownName
+
+    told: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UnknownName)
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **further: Any) -> None:
+            if not issubclass(category, UnknownName):
+                shown(message, category, *rest, **further)
+            elif str(message) not in told:
+                told.add(str(message))
+                click.echo(f"runstream: {message}", err=True)
+
+        warnings.showwarning = show
+        yield
 
 
 def refusal(error: "Refused", url: str) -> CommandError:

@@ -1,7 +1,8 @@
 """`runstream panel`: Python Panels, run into pages, and kept as versions with their project."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -208,6 +209,9 @@ def run(
     page = out or Path(f"{name}.html")
     page.write_text(page_of(result, name, f"{context.workspace}/{context.project}"), encoding="utf-8")
     _show(result, page, output)
+    if result.ok and "panel_options" not in code:  # else it may have read any of them
+        for told in unread_options(chosen, result.items):
+            click.echo(f"runstream: {told}", err=True)
     return OK if result.ok else FAILED
 
 
@@ -236,6 +240,18 @@ def options_of(given: Sequence[str]) -> dict[str, Any]:
         except ValueError as error:
             raise BadInput(f"--option {one!r} is no LABEL:=JSON: {error}") from None
     return options
+
+
+def unread_options(chosen: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each option that was chosen and that no control of the panel reads. Pure."""
+    read = [str(item["option"]) for item in items if item.get("kind") == "control"]
+    told = []
+    for label in chosen:
+        if label not in read:
+            near = get_close_matches(label, read, n=1)
+            has = f"did you mean {near[0]}?" if near else f"it reads {', '.join(read) or 'none'}"
+            told.append(f"the panel reads no option {label!r}: {has}")
+    return told
 
 
 def _kept(settings: "Settings", name: str, version: str | None) -> tuple[str, str]:

@@ -32,6 +32,8 @@ from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.files import file_headers, send_file
 from runstream_query.http.past import require_foldable
 from runstream_query.http.requests import PastParameters, RequestParameters
+from runstream_query.http.unknown import unknown_place
+from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.artifacts import ARTIFACT_ORDER, ArtifactQuery, ArtifactRecord, VersionRecord
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.events import About
@@ -83,7 +85,10 @@ async def list_artifacts(context: Context, call: Call[ArtifactsParameters]) -> A
     cursor = None
     if len(found) > parameters.limit:
         cursor = Cursor(tuple(getattr(page[-1], column) for column in ARTIFACT_ORDER), 0, question).text()
-    return Artifacts(artifacts=[artifact_of(record) for record in page], next_cursor=cursor)
+    told = []
+    if not page and after is None:
+        told = await unknown_place(context, Place(parameters.workspace, parameters.project))
+    return Artifacts(artifacts=[artifact_of(record) for record in page], next_cursor=cursor, unknown=told)
 
 
 def _question(parameters: ArtifactsParameters) -> str:

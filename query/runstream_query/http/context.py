@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar, TypeVarTuple
 
+from runstream.events.moments import moment_of
 from runstream.events.positions import InvalidPositions, Positions
 from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
@@ -109,6 +110,7 @@ class Context:
             if self.log is None:
                 raise InvalidRequest("as_of: this server has no log, so only positions work (next:0:42)", name="as_of")
             wanted = await self.log.position_at(at_us)
+            await _check_begun(self.log, wanted, at_us, as_of)
         await self.wait_for(wanted, wait_s)
         return wanted
 
@@ -116,6 +118,20 @@ class Context:
         """Raises NotFound if nothing was ever heard of the run."""
         if not await self.repositories.runs.exists(self.scope, run):
             raise NotFound(f"no run has the id {run!r}: look it up in /api/v1/runs, or wait for it with wait_for")
+
+
+async def _check_begun(log: LogReader, wanted: Positions, at_us: int, as_of: str) -> None:
+    """Raises InvalidRequest for a time at which the log had nothing yet, unless it has nothing now either."""
+    begins = await log.begin_offsets()
+    if any(wanted[part] > offset for part, offset in begins.items()):
+        return
+    firsts = [await log.read(part, offset, 1, 0) for part, offset in begins.items()]
+    began_us = min((records[0].at_us for records in firsts if records), default=None)
+    if began_us is not None and at_us < began_us:
+        raise InvalidRequest(
+            f"as_of: {as_of} is before the log begins, at {moment_of(began_us).isoformat()}: give a later time",
+            name="as_of",
+        )
 
 
 def _positions(text: str, name: str) -> Positions:

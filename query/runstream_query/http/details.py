@@ -32,6 +32,8 @@ from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.globs import chosen
 from runstream_query.http.past import folded, summaries_of_past
 from runstream_query.http.requests import PastParameters, RequestParameters
+from runstream_query.http.unknown import unknown_metrics, unknown_place
+from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.attributes import AttributeRecord
 from runstream_query.repositories.events import EventPlace, EventRecord
 from runstream_query.repositories.reader import records_of
@@ -116,7 +118,8 @@ async def _summaries(context: Context, runs: list[str], metrics: list[str], para
             limit="max_summaries",
             value=limit,
         )
-    return Summaries(summaries=summaries)
+    told = await unknown_metrics(context, runs, metrics, {one.metric for one in summaries})
+    return Summaries(summaries=summaries, unknown=told)
 
 
 async def history(context: Context, call: Call[HistoryParameters]) -> History:
@@ -175,7 +178,9 @@ async def list_experiments(context: Context, call: Call[ExperimentsParameters]) 
     found = await context.repositories.projects.experiments(
         context.scope, call.parameters.workspace, call.parameters.project, text_bytes=context.settings.max_text_bytes
     )
-    return Experiments(experiments=[Experiment(**dataclasses.asdict(one)) for one in found])
+    place = Place(call.parameters.workspace, call.parameters.project)
+    told = [] if found else await unknown_place(context, place)
+    return Experiments(experiments=[Experiment(**dataclasses.asdict(one)) for one in found], unknown=told)
 
 
 _RUN: Final = "/api/v1/runs/{run}"

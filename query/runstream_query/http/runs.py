@@ -3,8 +3,8 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from pydantic import Field as ModelField
 
@@ -18,7 +18,9 @@ from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field,
 from runstream_query.http.context import Context
 from runstream_query.http.past import folded, run_row_of_past
 from runstream_query.http.requests import PastParameters, RequestParameters
+from runstream_query.http.unknown import unknown_fields, unknown_place
 from runstream_query.http.writers import writers_now, writers_of_past
+from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.attributes import AttributeCell
 from runstream_query.repositories.attributes import Kind as WantedKind
 from runstream_query.repositories.cursors import Cursor
@@ -86,6 +88,10 @@ class ColumnsParameters:
     def names(self, kind: str) -> list[str]:
         return sorted({field.name for field in self.named if field.kind == kind})
 
+    def seen(self, keys: Collection[str]) -> set[tuple[str, str]]:
+        """(kind, name) of the fields with a value under one of these texts."""
+        return {(field.kind, field.name) for field, texts in self.named.items() if any(one in keys for one in texts)}
+
     def keys(self, field: Field) -> list[str]:
         """Under which texts the value of `field` is answered."""
         keys = list(self.named.get(field, ()))
@@ -112,9 +118,10 @@ def _expression(parameters: RunsParameters) -> Expression | None:
     return None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
-def _understood(
-    parameters: RunsParameters,
-) -> tuple[Expression | None, tuple[SortKey, ...], ColumnsParameters, str, Cursor | None]:
+Understood: TypeAlias = tuple[Expression | None, tuple[SortKey, ...], ColumnsParameters, str, Cursor | None]
+
+
+def _understood(parameters: RunsParameters) -> Understood:
     """Filter, order and columns; what a cursor must agree with, and the cursor. Raises FilterError, InvalidRequest."""
     expression = _expression(parameters)
     try:
@@ -166,6 +173,7 @@ async def list_runs(context: Context, call: Call[RunsParameters]) -> Runs:
     if parameters.count:
         total = await context.repositories.runs.count(context.scope, expression, clock)
     cells = await _cells(context, [record.run for record in page.runs], columns)
+    unknown = await _unknown(context, parameters, understood, cells) if after is None else []
 
     def made() -> list[RunRow]:
         return [run_row(record, cells[record.run]) for record in page.runs]
@@ -174,7 +182,21 @@ async def list_runs(context: Context, call: Call[RunsParameters]) -> Runs:
         runs=await asyncio.to_thread(made) if context.usage.is_large else made(),
         next_cursor=Cursor(page.ends, clock.now_us, agreed).text() if page.ends is not None else None,
         total=total,
+        unknown=unknown,
     )
+
+
+async def _unknown(
+    context: Context, parameters: RunsParameters, understood: Understood, cells: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """What the filter, the order and the columns of a first page name and no run has."""
+    within = Place(parameters.workspace, parameters.project, parameters.experiment)
+    if not cells and (told := await unknown_place(context, within)):
+        return told
+    expression, sort, columns, _, _ = understood
+    fields = {key.field for key in sort} | set(columns.named) | (fields_of(expression) if expression else set())
+    shown = {key for row in cells.values() for key in row}
+    return await unknown_fields(context, within, fields, columns.seen(shown))
 
 
 def run_row(record: RunRecord, columns: dict[str, Any] | None = None) -> RunRow:

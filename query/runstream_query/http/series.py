@@ -21,6 +21,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.curves import curves_of, envelopes_of
 from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.requests import PastParameters
+from runstream_query.http.unknown import unknown_metrics
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.buckets import bucket_width
 from runstream_query.repositories.series import Axis
@@ -71,7 +72,9 @@ async def many_series(context: Context, call: Call[SeriesParameters]) -> Series 
             raise NotFound(
                 f"no run has the id {min(unknown)!r}: look it up in /api/v1/runs, or wait for it with wait_for"
             )
-    return await _answer(context, call.request, parameters, found)
+    told = await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
+    response = await _answer(context, call.request, parameters, found)
+    return response.model_copy(update={"unknown": told}) if isinstance(response, Series) and told else response
 
 
 async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Series | web.StreamResponse:

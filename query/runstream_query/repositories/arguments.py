@@ -25,6 +25,15 @@ class ProjectRuns:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where runs are; None is anywhere."""
+
+    workspace: str | None = None
+    project: str | None = None
+    experiment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Range:
     """What of the curves is wanted. Steps inclusive; times inclusive, in microseconds since 1970 UTC; None is open."""
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from runstream_query.repositories.arguments import ProjectRuns
+from runstream_query.repositories.arguments import Place, ProjectRuns
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.projects import ids_of_project
+from runstream_query.repositories.statements.projects import ids_of_project, runs_within
 from runstream_query.repositories.statements.scoping import in_workspaces, narrowed, of_runs
 from runstream_service.access import Scope
 
@@ -97,18 +97,34 @@ class AttributeRepository:
     ) -> list[AttributeCell]:
         """Return the values of these kinds and runs, in no order."""
         parameters = Parameters()
-        wanted = []
-        for one in kinds:
-            condition = f"kind = {parameters.text(one.kind)}"
-            wanted.append(
-                condition if one.names is None else f"({condition} AND name IN {parameters.texts(one.names)})"
-            )
         end = "" if limit is None else f" LIMIT {parameters.integer(limit)}"
         sql = (
             f"SELECT run, kind, name, value FROM attributes WHERE run IN {parameters.texts(runs)} AND NOT deleted AND "
-            f"({' OR '.join(wanted)}){narrowed(of_runs(scope, parameters))}{end}"
+            f"{_of_kinds(kinds, parameters)}{narrowed(of_runs(scope, parameters))}{end}"
         )
         return await self._reader.records(lambda row: AttributeCell(**row), sql, parameters)
+
+    async def known_names(self, scope: Scope, within: Place, kinds: Sequence[Kind]) -> list[tuple[str, str]]:
+        """Return the (kind, name) of what runs at a place have or had of these kinds and names, in no order. Of given
+        names it ends as soon as all are found."""
+        parameters = Parameters()
+        every = any(one.names is None for one in kinds)
+        end = "" if every else f" LIMIT {parameters.integer(sum(len(one.names or ()) for one in kinds))}"
+        sql = (
+            f"SELECT DISTINCT kind, name FROM attribute_states WHERE {_of_kinds(kinds, parameters)}"
+            f"{runs_within(scope, within, parameters)}{narrowed(of_runs(scope, parameters))}{end}"
+        )
+        return [(row["kind"], row["name"]) for row in await self._reader.rows(sql, parameters)]
+
+    async def names_within(self, scope: Scope, within: Place, kind: str, limit: int) -> list[str]:
+        """Return names of values of one kind of the runs at a place, each once, in no order."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT DISTINCT name FROM attribute_states WHERE kind = {parameters.text(kind)}"
+            f"{runs_within(scope, within, parameters)}{narrowed(of_runs(scope, parameters))} "
+            f"LIMIT {parameters.integer(limit)}"
+        )
+        return [row["name"] for row in await self._reader.rows(sql, parameters)]
 
     async def text_by_run(self, scope: Scope, runs: Sequence[str], kind: str, name: str) -> dict[str, str]:
         """Return run -> text of a value, where it is there and not null."""
@@ -157,3 +173,11 @@ class AttributeRepository:
             "GROUP BY kind, name"
         )
         return await self._reader.records(lambda row: AttributeCounts(**row), sql, parameters)
+
+
+def _of_kinds(kinds: Sequence[Kind], parameters: Parameters) -> str:
+    wanted = []
+    for one in kinds:
+        condition = f"kind = {parameters.text(one.kind)}"
+        wanted.append(condition if one.names is None else f"({condition} AND name IN {parameters.texts(one.names)})")
+    return f"({' OR '.join(wanted)})"

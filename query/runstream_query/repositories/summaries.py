@@ -10,13 +10,13 @@ import pyarrow as pa
 from runstream.events.positions import Positions
 from runstream_query.answers import Summary
 from runstream_query.filters.compiler import SUMMARY_COLUMNS as AGGREGATES
-from runstream_query.repositories.arguments import ProjectRuns
+from runstream_query.repositories.arguments import Place, ProjectRuns
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.selection import Selection
 from runstream_query.repositories.statements.globs import chosen_condition
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import beyond
-from runstream_query.repositories.statements.projects import ids_of_project
+from runstream_query.repositories.statements.projects import ids_of_project, runs_within
 from runstream_query.repositories.statements.scoping import narrowed, of_runs
 from runstream_service.access import Scope
 
@@ -142,6 +142,25 @@ class SummaryRepository:
         parameters = Parameters()
         sql = (
             f"SELECT DISTINCT metric FROM summary_states WHERE run IN {parameters.texts(runs)}"
+            f"{narrowed(of_runs(scope, parameters))} LIMIT {parameters.integer(limit)}"
+        )
+        return [row["metric"] for row in await self._reader.rows(sql, parameters)]
+
+    async def known_metrics(self, scope: Scope, within: Place, metrics: Sequence[str]) -> list[str]:
+        """Return those of the names that are metrics of a run at a place, in no order. Ends when all are found."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT DISTINCT metric FROM summary_states WHERE metric IN {parameters.texts(metrics)}"
+            f"{runs_within(scope, within, parameters)}{narrowed(of_runs(scope, parameters))} "
+            f"LIMIT {parameters.integer(len(metrics))}"
+        )
+        return [row["metric"] for row in await self._reader.rows(sql, parameters)]
+
+    async def metrics_within(self, scope: Scope, within: Place, limit: int) -> list[str]:
+        """Return names of metrics of the runs at a place, each once, in no order."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT DISTINCT metric FROM summary_states WHERE 1{runs_within(scope, within, parameters)}"
             f"{narrowed(of_runs(scope, parameters))} LIMIT {parameters.integer(limit)}"
         )
         return [row["metric"] for row in await self._reader.rows(sql, parameters)]

@@ -2,7 +2,15 @@
 `to_pandas` need `pip install 'runstream[data]'`."""
 
 from runstream.api.client import API
-from runstream.api.errors import NameTaken, NotFound, Refused, ServerFailed, ServerUnreachable, VersionTaken
+from runstream.api.errors import (
+    NameTaken,
+    NotFound,
+    Refused,
+    ServerFailed,
+    ServerUnreachable,
+    UnknownName,
+    VersionTaken,
+)
 from runstream.api.parts.artifact_files import Link
 from runstream.api.parts.live import Change
 from runstream.api.parts.runs import RunQuery
@@ -51,6 +59,7 @@ __all__ = [
     "Summaries",
     "Summary",
     "Table",
+    "UnknownName",
     "VersionTaken",
     "Workspace",
     "Writer",

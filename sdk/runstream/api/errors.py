@@ -37,5 +37,10 @@ class VersionTaken(NameTaken):
     """A version of the artifact is called so already. `problem` has its `ordinal`."""
 
 
+class UnknownName(UserWarning):
+    """A request names a project, metric or parameter that nothing there has. It is a warning, because what is missing
+    may come: `warnings.simplefilter("error", UnknownName)` makes it an error."""
+
+
 class DataPackageMissing(Unusable, ImportError):
     """pyarrow or pandas is not installed; the message says how to install it."""

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from runstream._version import VERSION
 from runstream.api.errors import NotFound, Refused, ServerFailed, ServerUnreachable
+from runstream.api.noticing import warn_of_unknown
 from runstream.connections import (
     FAILURES,
     LEAST_BYTES_PER_S,
@@ -202,6 +203,7 @@ class Transport:
             ) from None
         if not isinstance(payload, dict):
             raise ServerFailed(f"{self.url} answered something that is no JSON object: {IS_IT_OURS}")
+        warn_of_unknown(payload)
         return payload
 
     def _raise(self, stream: Body) -> None:

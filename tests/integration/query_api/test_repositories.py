@@ -34,7 +34,7 @@ from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
 from runstream_query.filters.tree import Compare, Field
 from runstream_query.repositories import Repositories
-from runstream_query.repositories.arguments import Curve, ProjectRuns, Range
+from runstream_query.repositories.arguments import Curve, Place, ProjectRuns, Range
 from runstream_query.repositories.artifacts import ArtifactQuery
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.events import About, EventPlace
@@ -196,6 +196,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "limit": [1000],
     "metrics": [["*", "shared"]],
     "cells.metrics": [None],
+    "known_metrics.metrics": [["shared", "own/loss", "other/loss"]],
     "curves.metrics": [["shared", "own/loss", "other/loss"]],
     "name": both(lambda workspace: f"{workspace}.bin"),
     "ids_named.name": ["shared.bin"],
@@ -227,6 +228,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "wanted": [Range()],
     "width": [1, 256],
     "workspace": both(str),
+    "within": [Place(), *both(lambda workspace: Place(workspace=workspace))],
     "writer": [WRITER],
     "writers": [[WRITER]],
     **{

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from runstream_query.repositories.arguments import ProjectRuns
+from runstream_query.repositories.arguments import Place, ProjectRuns
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.runs import newest_runs
 from runstream_query.repositories.statements.scoping import in_workspaces, narrowed
@@ -28,6 +28,17 @@ def ids_of_project(scope: Scope, wanted: ProjectRuns, parameters: Parameters) ->
         f"(SELECT run FROM {newest_runs(('workspace', 'project', 'deleted'), once)} AS newest "
         f"WHERE {where} AND NOT deleted)"
     )
+
+
+def runs_within(scope: Scope, within: Place, parameters: Parameters) -> str:
+    """Return the condition, as it follows others, on a column `run`: that it is at a place, deleted or not."""
+    wanted = {"workspace": within.workspace, "project": within.project, "experiment": within.experiment}
+    named = [f"{column} = {parameters.text(value)}" for column, value in wanted.items() if value is not None]
+    if not named:
+        return ""
+    where = " AND ".join([*named, *in_workspaces(scope, parameters)])
+    newest = newest_runs(tuple(wanted), f"(SELECT run FROM run_states WHERE {where})")
+    return f" AND run IN (SELECT run FROM {newest} AS newest WHERE {where})"
 
 
 def with_texts(texts: tuple[str, ...], others: str, source: str, most_bytes: int) -> str:

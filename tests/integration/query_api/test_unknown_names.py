@@ -1,0 +1,91 @@
+"""Typos are told: what a request names and nothing has stands beside the response, with the nearest name."""
+
+from typing import Any
+
+import pytest
+
+from kit.query.service import Service
+from kit.query.tables import attribute, run, summary
+
+
+@pytest.fixture
+async def filled(service: Service) -> Service:
+    await service.insert("run_states", run("r1"), run("r2", project="digits"), run("r3", project="other"))
+    await service.insert("summary_states", summary("r1", "loss", 0.5), summary("r2", "val/acc", 0.5))
+    await service.insert(
+        "attribute_states",
+        attribute("r1", "lr", 0.1),
+        attribute("r1", "note", "x", kind="other"),
+        attribute("r1", "git.commit", "abc", kind="environment"),
+    )
+    return service
+
+
+@pytest.mark.parametrize(
+    ("question", "unknown"),
+    [
+        ({}, []),
+        ({"filter": "metric.loss < 1 and param.lr > 0"}, []),
+        ({"filter": "metric.loss < 0"}, []),
+        ({"filter": "metric.los < 1"}, ["no run has the metric 'los'; did you mean loss?"]),
+        ({"filter": "not metric.los < 1"}, ["no run has the metric 'los'; did you mean loss?"]),
+        ({"sort": "-metric.los.min"}, ["no run has the metric 'los'; did you mean loss?"]),
+        ({"sort": "metric.zzzzzz"}, ["no run has the metric 'zzzzzz'"]),
+        ({"columns": "metric.loss,metric.los"}, ["no run has the metric 'los'; did you mean loss?"]),
+        ({"columns": "param.*,metric.*"}, []),
+        ({"filter": "param.lrr = 1"}, ["no run has the parameter 'lrr'; did you mean lr?"]),
+        ({"filter": 'other.noet = "x"'}, ["no run has the other value 'noet'; did you mean note?"]),
+        (
+            {"filter": 'env.git.comit = "x"'},
+            ["no run has the value of the environment 'git.comit'; did you mean git.commit?"],
+        ),
+        (
+            {"filter": "metric.los < 1 or param.lrr = 1"},
+            [
+                "no run has the metric 'los'; did you mean loss?",
+                "no run has the parameter 'lrr'; did you mean lr?",
+            ],
+        ),
+        ({"project": "digits", "filter": "metric.val/acc > 0"}, []),
+        ({"project": "digits", "filter": "metric.loss > 0"}, ["no run there has the metric 'loss'"]),
+        ({"project": "digit"}, ["there is no project 'digit'; did you mean digits?"]),
+        ({"project": "digit", "filter": "metric.los > 0"}, ["there is no project 'digit'; did you mean digits?"]),
+        ({"workspace": "v"}, ["there is no workspace 'v'"]),
+        (
+            {"workspace": "w", "project": "othr"},
+            ["there is no project 'othr' in the workspace 'w'; did you mean other?"],
+        ),
+    ],
+)
+async def test_lists_of_runs(filled: Service, question: dict[str, str], unknown: list[str]) -> None:
+    assert (await filled.get("runs", **question))["unknown"] == unknown
+    assert (await filled.post("runs/query", question))["unknown"] == unknown
+
+
+async def test_only_the_first_page_tells(filled: Service) -> None:
+    first = await filled.get("runs", sort="metric.los", limit="1")
+    assert first["unknown"]
+    assert (await filled.get("runs", sort="metric.los", limit="1", cursor=first["next_cursor"]))["unknown"] == []
+
+
+async def test_what_comes_later_is_known_then(filled: Service) -> None:
+    await filled.insert("summary_states", summary("r1", "los", 0.5))
+    assert (await filled.get("runs", filter="metric.los < 1"))["unknown"] == []
+
+
+@pytest.mark.parametrize("path", ["series", "summaries"])
+async def test_curves_and_summaries(filled: Service, path: str) -> None:
+    async def unknown(runs: list[str], *metrics: str) -> Any:
+        return (await filled.post(path, {"runs": runs, "metrics": list(metrics)}))["unknown"]
+
+    assert await unknown(["r1"], "loss", "l*") == []
+    assert await unknown(["r1"], "nope*") == [], "a glob may match nothing"
+    assert await unknown(["r1"], "los", "loss") == ["run 'r1' has no metric 'los'; did you mean loss?"]
+    assert await unknown(["r1", "r2"], "loss", "val/acc") == [], "one of them has it"
+    assert await unknown(["r1", "r2"], "val/ac") == ["none of these runs has a metric 'val/ac'; did you mean val/acc?"]
+
+
+@pytest.mark.parametrize("path", ["experiments", "artifacts"])
+async def test_siblings_tell_unknown_places(filled: Service, path: str) -> None:
+    assert (await filled.get(path, project="digits"))["unknown"] == []
+    assert (await filled.get(path, project="digit"))["unknown"] == ["there is no project 'digit'; did you mean digits?"]
