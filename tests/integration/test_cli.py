@@ -72,7 +72,7 @@ def summary(run: str, metric: str) -> Summary:
 
 
 ROWS = [
-    run_row("r1", "first", columns={"param.lr": 0.1, "metric.loss": float("nan")}),
+    run_row("r1", "first", columns={"param.lr": 0.1, "metric.loss": float("nan"), 'other."best so far"': "3"}),
     run_row("r2", "sec\x1b[31mond", "failed", columns={"param.lr": 0.2}),
 ]
 
@@ -124,8 +124,12 @@ class FakeServer:
             case ["runs", "r1", ("parameters" | "others") as kind]:
                 value = Attribute.model_validate({"name": "lr", "value": 0.1, "at": AT})
                 return 200, encode_json(Attributes(run="r1", values=[value] if kind == "parameters" else []))
-            case ["runs", "r1", "assets"]:
-                asset = {"run": "r1", "asset": "a1", "name": "m.bin", "kind": "model", "sha256": "0" * 64, "at": AT}
+            case ["runs", run, "output"]:
+                printed = run == "r1" and query.get("stream") == ["stdout"]
+                pieces = [{"text": text} for text in ("epoch 1\n", "epoch 2\n") if printed]
+                return 200, json.dumps({"pieces": pieces, "next_cursor": None}).encode()
+            case ["runs", ("r1" | "r2") as run, "assets"]:
+                asset = {"run": run, "asset": "a1", "name": "m.bin", "kind": "model", "sha256": "0" * 64, "at": AT}
                 rest = {"size_bytes": 1500, "content_type": "x/y", "step": None, "metadata": {}}
                 rest |= {"role": "graph", "location": "s3://bucket/m.bin"}
                 return 200, encode_json(Assets(assets=[Asset.model_validate(asset | rest)]))
@@ -476,9 +480,26 @@ def test_sync_of_nothing_is_done_at_once(server: FakeServer, capfd: pytest.Captu
     assert json.loads(answered(capfd, "sync", "--json"))["complete"] is True
 
 
-def test_export_writes_four_files(server: FakeServer, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_export_writes_a_file_a_kind(server: FakeServer, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     told = json.loads(answered(capfd, "export", "--project", "p", "--out", "all", "--json"))
-    assert told["rows"] == {"runs": 2, "parameters": 2, "summaries": 2, "points": 4}
+    assert told["rows"] == {
+        "runs": 2,
+        "parameters": 2,
+        "others": 1,
+        "files": 2,
+        "output": 1,
+        "summaries": 2,
+        "points": 4,
+    }
+    assert pq.read_table(tmp_path / "all" / "others.parquet").to_pylist() == [
+        {"run": "r1", "name": "best so far", "value": "3"}
+    ]
+    assert pq.read_table(tmp_path / "all" / "output.parquet").to_pylist() == [
+        {"run": "r1", "stream": "stdout", "text": "epoch 1\nepoch 2\n"}
+    ]
+    (file, _) = pq.read_table(tmp_path / "all" / "files.parquet").to_pylist()
+    assert (file["run"], file["name"], file["size_bytes"]) == ("r1", "m.bin", 1500)
+    assert "notes" in pq.read_table(tmp_path / "all" / "runs.parquet").column_names
     points = pq.read_table(tmp_path / "all" / "points.parquet")
     assert points.column("run").to_pylist() == ["r1", "r1", "r2", "r2"]
     assert points.column("writer").to_pylist() == [2**63 + 1] * 4
@@ -494,7 +515,7 @@ def test_export_as_csv(server: FakeServer, capfd: pytest.CaptureFixture[str], tm
     answered(capfd, "export", "--runs", "r1,r2", "--format", "csv", "--out", "some")
     lines = (tmp_path / "some" / "points.csv").read_text().splitlines()
     assert lines[0] == '"run","metric","step","at","value","writer"'
-    assert re.match(r'"r1","loss",0,1970-01-01 00:00:00\.000000Z?,0\.1,9223372036854775809$', lines[1])
+    assert re.match(r'"r1","loss",0,"1970-01-01T00:00:00\.000000Z",0\.1,9223372036854775809$', lines[1])
     assert (tmp_path / "some" / "runs.csv").read_text().startswith("id,workspace,project")
 
 

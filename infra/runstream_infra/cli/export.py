@@ -1,4 +1,4 @@
-"""`runstream export`: runs, parameters, summaries and points as files."""
+"""`runstream export`: what belongs to runs as files."""
 
 import csv
 import shutil
@@ -13,7 +13,7 @@ from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.exits import BadInput, Failed
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.rows import run_row, summary_row
+from runstream_infra.cli.rows import asset_row, run_row, summary_row
 from runstream_infra.cli.values import number_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ MAX_RUNS: Final = 100_000
 RUNS_A_REQUEST: Final = 1000
 SERIES_A_STREAM: Final = 5000
 
-PARAMETER_FIELDS: Final = ("run", "name", "value")
+VALUE_FIELDS: Final = ("run", "name", "value")
+OUTPUT_FIELDS: Final = ("run", "stream", "text")
 #: Members of a run's row that are no columns of an export.
 NOT_EXPORTED: Final = frozenset({"updated_at", "archived", "deleted"})
 #: What runs may log while they are exported, besides as much again as they had: a minute of 16,000 points a second.
@@ -67,7 +68,8 @@ def export(
     api_key: str | None,
     output: Output,
 ) -> None:
-    """Write points, summaries, runs and parameters as Parquet or CSV, one file each, into a new folder.
+    """Write points, summaries, runs with their notes, parameters, other values, the list of files and what was printed
+    as Parquet or CSV, one file each, into a new folder.
 
     Every point with all its digits; NaN and the infinities too. The folder appears when it is complete.
     """
@@ -114,12 +116,15 @@ def write_folder(
 def chosen_runs(
     api: "API", run_ids: str | None, filter_text: str, project: str | None, workspace: str | None
 ) -> list[dict[str, Any]]:
-    """The rows of the chosen runs with their parameters. Raises BadInput for an unknown id, and for too many."""
+    """The rows of the chosen runs with their parameters and other values. Raises BadInput for an unknown id, and for
+    too many."""
     if run_ids:
         wanted = list(dict.fromkeys(part.strip() for part in run_ids.split(",") if part.strip()))
         quoted = ", ".join('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in wanted)
         filter_text = f"id in ({quoted}) and (archived = false or archived = true)"
-    found = api.runs(filter_text or None, limit=MAX_RUNS, columns=["param.*"], project=project, workspace=workspace)
+    found = api.runs(
+        filter_text or None, limit=MAX_RUNS, columns=["param.*", "other.*"], project=project, workspace=workspace
+    )
     if found.more:
         raise BadInput(f"more than {MAX_RUNS:,} runs match: export them project by project")
     if run_ids:
@@ -132,25 +137,56 @@ def chosen_runs(
 def write_all(
     api: "API", runs: Sequence[dict[str, Any]], folder: Path, form: str, epochs: bool = False
 ) -> dict[str, int]:
-    """Write the four files and return how many rows each has. epochs: points get a last column `epoch`."""
+    """Write the files and return how many rows each has. epochs: points get a last column `epoch`."""
     ids = [str(run["id"]) for run in runs]
     summaries = [
         summary_row(summary)
         for begin in range(0, len(ids), RUNS_A_REQUEST)
         for summary in api.summaries(ids[begin : begin + RUNS_A_REQUEST])
     ]
-    parameters = [
-        {"run": run["id"], "name": key.removeprefix("param."), "value": value}
-        for run in runs
-        for key, value in sorted(run.items())
-        if key.startswith("param.")
-    ]
+    files = [asset_row(asset) for run in ids for asset in api.assets(run)]
+    texts: dict[str, Cell] = dict.fromkeys(VALUE_FIELDS, "text")
     return {
         "runs": write_rows(runs, run_columns(), folder / f"runs.{form}"),
-        "parameters": write_rows(parameters, dict.fromkeys(PARAMETER_FIELDS, "text"), folder / f"parameters.{form}"),
+        "parameters": write_rows(values_of(runs, "param"), texts, folder / f"parameters.{form}"),
+        "others": write_rows(values_of(runs, "other"), texts, folder / f"others.{form}"),
+        "files": write_rows(files, file_columns(), folder / f"files.{form}"),
+        "output": write_rows(printed_by(api, ids), dict.fromkeys(OUTPUT_FIELDS, "text"), folder / f"output.{form}"),
         "summaries": write_rows(summaries, summary_columns(), folder / f"summaries.{form}"),
         "points": write_points(api, summaries, folder / f"points.{form}", epochs),
     }
+
+
+def values_of(runs: Sequence[Mapping[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Return the parameters or other values that came with the rows of runs, under the names that they were logged
+    under."""
+    from runstream_query.filters import parse_field
+
+    return [
+        {"run": run["id"], "name": parse_field(key).name, "value": value}
+        for run in runs
+        for key, value in sorted(run.items())
+        if key.startswith(f"{kind}.")
+    ]
+
+
+def printed_by(api: "API", runs: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what each run printed on each of its streams, if it did."""
+    printed = [
+        {"run": run, "stream": stream, "text": api.output(run, stream)}
+        for run in runs
+        for stream in ("stdout", "stderr")
+    ]
+    return [row for row in printed if row["text"]]
+
+
+def file_columns() -> dict[str, Cell]:
+    """Return the columns of the list of files, and what stands in each."""
+    from runstream.api import Asset
+    from runstream.api.views.table import column_names
+
+    numbers: dict[str, Cell] = {"size_bytes": "integer", "step": "integer"}
+    return {name: numbers.get(name, "text") for name in column_names(Asset)}
 
 
 def run_columns() -> dict[str, Cell]:
@@ -208,6 +244,8 @@ def typed_value(cell: Cell, value: Any) -> Any:
 
 def streams_of(summaries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], list[str]]]:
     """Runs and metrics that are read in one stream, so that none holds more than SERIES_A_STREAM series. Pure."""
+    from runstream.api import exact
+
     by_run: dict[str, list[str]] = {}
     for summary in summaries:
         by_run.setdefault(str(summary["run"]), []).append(str(summary["metric"]))
@@ -219,7 +257,7 @@ def streams_of(summaries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[st
             runs, size = [], 0
         if len(metrics) > SERIES_A_STREAM:
             for begin in range(0, len(metrics), RUNS_A_REQUEST):
-                yield [run], metrics[begin : begin + RUNS_A_REQUEST]
+                yield [run], [exact(metric) for metric in metrics[begin : begin + RUNS_A_REQUEST]]
             continue
         runs.append(run)
         size += len(metrics)
@@ -254,14 +292,27 @@ def write_points(api: "API", summaries: Sequence[Mapping[str, Any]], path: Path,
     # Runs may go on meanwhile; a stream that never ends fills no disk.
     most = 2 * sum(int(summary["count"]) for summary in summaries) + SPARE_POINTS
     rows = 0
-    with make(path, schema) as writer:
+    shape = _with_plain_times if path.suffix == ".csv" else _as_it_is
+    with make(path, shape(schema.empty_table()).schema) as writer:
         for runs, metrics in streams_of(summaries):
             for batch in api.series.batches(runs, metrics, epochs=epochs):
                 rows += batch.num_rows
                 if rows > most:
                     raise Failed(f"{api.url} sends more points than its summaries count: is this a Runstream server?")
-                writer.write_table(_typed(batch, schema))
+                writer.write_table(shape(_typed(batch, schema)))
     return rows
+
+
+def _as_it_is(table: "pa.Table") -> "pa.Table":
+    return table
+
+
+def _with_plain_times(table: "pa.Table") -> "pa.Table":
+    """The table with times as the other files have them: ISO 8601 in UTC with microseconds."""
+    import pyarrow.compute as pc
+
+    # `%S` has the fraction of the column's unit.
+    return table.set_column(3, "at", pc.strftime(table.column("at"), format="%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _typed(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.Table":

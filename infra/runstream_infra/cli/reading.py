@@ -189,7 +189,9 @@ CURVE_CHARS = 24
 
 def show_summaries(api: "API", run_id: str, summaries: Sequence[dict[str, Any]], output: Output) -> None:
     """A line for each metric: its summary, and its curve where there is room for it."""
-    named = [summary["metric"] for summary in summaries[:MAX_CURVES]]
+    from runstream.api import exact
+
+    named = [exact(summary["metric"]) for summary in summaries[:MAX_CURVES]]
     curves = {curve.metric: curve for curve in api.series(run_id, named, CURVE_CHARS)} if named else {}
     rows = [dict(summary) for summary in summaries]
     for row in rows:
@@ -250,13 +252,14 @@ def series(
 
 def curve_of(api: "API", run_id: str, metric: str, max_points: int | None) -> DrawnCurve:
     """Read one curve: every point, or at most `max_points` buckets. Raises BadInput if the run does not have it."""
-    # `metric` may be a glob to the server; what is shown is the curve of that name.
+    from runstream.api import exact
+
     if max_points is None:
-        points = api.series(run_id, metric).get(run_id, metric)
+        points = api.series(run_id, exact(metric)).get(run_id, metric)
         if points is not None:
             return DrawnCurve.of_points(points)
     else:
-        buckets = api.series(run_id, metric, max_points).get(run_id, metric)
+        buckets = api.series(run_id, exact(metric), max_points).get(run_id, metric)
         if buckets is not None:
             return DrawnCurve.of_buckets(buckets)
     raise BadInput(f"run {run_id} has no metric {metric!r}: `runstream show {run_id}` lists what it has")

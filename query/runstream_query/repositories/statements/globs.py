@@ -1,15 +1,23 @@
-"""Names of metrics and globs over them (`loss`, `val/*`, `layer?.norm`) as a condition."""
+"""Names of metrics and globs over them (`loss`, `val/*`, `layer?.norm`, `m[*]` for the name `m*`) as a condition."""
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from runstream_query.repositories.statements.parameters import Parameters
 
+#: `*` and `?`, and the same in brackets, which stands for the very character.
+_SIGNS: Final = re.compile(r"\[[*?]\]|[*?]")
+
 
 def pattern_of(glob: str) -> str:
-    """Return the glob as a whole-name RE2 pattern: `*` is any characters, `?` one, all else itself."""
-    escaped = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in glob)
-    return f"^(?s:{escaped})$"
+    """Return the glob as a whole-name RE2 pattern: `*` is any characters, `?` one, `[*]` and `[?]` are these two
+    characters, all else is itself."""
+    made, end = "", 0
+    for sign in _SIGNS.finditer(glob):
+        made += re.escape(glob[end : sign.start()]) + {"*": ".*", "?": "."}.get(sign[0], re.escape(sign[0].strip("[]")))
+        end = sign.end()
+    return f"^(?s:{made}{re.escape(glob[end:])})$"
 
 
 def chosen_condition(metrics: Sequence[str], parameters: Parameters) -> str:

@@ -129,7 +129,13 @@ class Series(Generic[Drawn]):
         return self._table
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the table of `to_arrow` as a DataFrame; run and metric are categorical."""
-        pandas("Series.to_pandas")
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        """Return the table of `to_arrow` as a DataFrame; run and metric are categorical, integers beside missing ones
+        are Int64."""
+        module = pandas("Series.to_pandas")
+        table = self.to_arrow()
+        frame: pd.DataFrame = table.to_pandas()
+        for name in table.column_names:
+            column = table.column(name)
+            if column.null_count and str(column.type) == "int64":
+                frame[name] = module.array(column.to_pylist(), dtype="Int64")
         return frame

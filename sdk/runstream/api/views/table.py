@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, overload
 
 from runstream.api.optional import pandas
-from runstream.api.views.arrow import arrow_table
+from runstream.api.views.arrow import arrow_table, pandas_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,10 +50,13 @@ class Table(Sequence[View], Generic[View]):
         return [{name: getattr(item, name) for name in column_names(type(item))} for item in self._items]
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a DataFrame with one row an item. Raises DataPackageMissing without pandas."""
+        """Return a DataFrame with one row an item. Integers and truth values beside missing ones stay what they are
+        (Int64, boolean). Raises DataPackageMissing without pandas."""
         rows = self.rows()
-        make = pandas(f"{type(self).__name__}.to_pandas").DataFrame
-        frame: pd.DataFrame = make(rows, columns=self._columns(rows))
+        module = pandas(f"{type(self).__name__}.to_pandas")
+        names = self._columns(rows)
+        columns = {name: pandas_column(module, [row.get(name) for row in rows]) for name in names}
+        frame: pd.DataFrame = module.DataFrame(columns, columns=names)
         return frame
 
     def to_arrow(self) -> pa.Table:
