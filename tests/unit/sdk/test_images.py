@@ -167,23 +167,22 @@ def test_types_that_numpy_does_not_have() -> None:
     assert decoded([[0, 128], [255, 1]]).tolist() == [[0, 128], [255, 1]]
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.zeros((5, 5, 7)),
-        np.zeros((2, 5, 5, 3)),
-        np.zeros(7),
-        np.float64(3),
-        np.zeros((0, 4)),
-        np.zeros((2, 2), complex),
-        np.zeros((2, 2), "M8[s]"),
-        np.zeros((2, 2), "U3"),
-        np.zeros((2, 2), [("r", "u1")]),
-        np.array([[object()]]),
-        object(),
-    ],
-    ids=str,
-)
+NO_PICTURES: dict[str, Any] = {
+    "seven channels": np.zeros((5, 5, 7)),
+    "four axes": np.zeros((2, 5, 5, 3)),
+    "one axis": np.zeros(7),
+    "no axis": np.float64(3),
+    "no rows": np.zeros((0, 4)),
+    "complex": np.zeros((2, 2), complex),
+    "times": np.zeros((2, 2), "M8[s]"),
+    "texts": np.zeros((2, 2), "U3"),
+    "records": np.zeros((2, 2), [("r", "u1")]),
+    "objects": np.array([[object()]]),
+    "an object": object(),
+}
+
+
+@pytest.mark.parametrize("image", NO_PICTURES.values(), ids=NO_PICTURES)
 def test_what_is_no_picture_is_refused_with_what_to_give(image: Any) -> None:
     with pytest.raises(Invalid, match="give "):
         png_bytes(image)
