@@ -74,7 +74,7 @@ async def test_every_json_answer_fits_its_schema(service: Service) -> None:
         if schema is None:
             continue
         path = re.sub(r"\{run\}", "a", route.path).removeprefix("/api/v1/")
-        path = path.replace("{command}", f"{'c' * 32}-0").replace("{ordinal}", "1")
+        path = path.replace("{command}", f"{'c' * 32}-0").replace("{ordinal}", "1").replace("{protocol}", "comet")
         path = path.replace("{artifact}", artifact_id("w", None, "model", "m"))
         if route.method == "POST":
             answer = await service.post(path, bodies[route.path])
