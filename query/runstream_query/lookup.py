@@ -2,16 +2,23 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from runstream.events.artifacts import ArtifactFile
 from runstream.events.moments import micros_of
 from runstream.events.names import project_id
-from runstream_model import run_state
+from runstream_model import artifacts, run_state
+from runstream_model.artifacts import ArtifactState
 from runstream_query.repositories import Repositories
-from runstream_query.repositories.artifacts import ContentsRecord, FileRecord, VersionRecord
+from runstream_query.repositories.artifacts import (
+    ArtifactQuery,
+    ArtifactRecord,
+    ContentsRecord,
+    FileRecord,
+    VersionRecord,
+)
 from runstream_query.repositories.assets import AssetRecord
 from runstream_service.access import EVERYTHING
 from runstream_service.lookup import (
@@ -26,6 +33,9 @@ from runstream_service.lookup import (
     RecordPlace,
 )
 from runstream_service.store import QueryClass, QueryLimitExceeded, StoreReader, StoreUnavailable
+
+#: Artifacts of a workspace with one name: they differ in their project or type.
+_MAX_NAMED: Final = 1_000
 
 
 class _LateStore:
@@ -107,31 +117,28 @@ class StoreLookup:
 
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         found = await self._read.artifacts.find(self._scope, artifact_id)
-        if found is None:
-            return None
-        return KnownArtifact(
-            artifact=found.artifact,
-            workspace=found.workspace,
-            project=found.project or None,
-            artifact_type=found.artifact_type,
-            name=found.name,
-            created_at_us=micros_of(found.created_at),
-            description=found.description,
-            notes=found.notes,
-            tags=tuple(found.tags),
-            public=found.public,
-        )
+        return None if found is None else _known_artifact(found)
+
+    async def artifacts_named(self, workspace: str, name: str) -> Sequence[KnownArtifact]:
+        wanted = ArtifactQuery(workspace=workspace, name=name)
+        found = await self._read.artifacts.page(self._scope, wanted, None, _MAX_NAMED)
+        return [_known_artifact(record) for record in found]
+
+    async def artifact_state(self, artifact_id: str) -> ArtifactState | None:
+        read = self._read
+        text = await read.artifacts.state(self._scope, artifact_id)
+        return None if text is None else await read.reader.off_loop(artifacts.from_json, text)
 
     async def artifact_ordinals(self, artifact_id: str, removed_at: RecordPlace | None = None) -> Sequence[int]:
-        artifacts = self._read.artifacts
+        of_artifacts = self._read.artifacts
         if removed_at is None:
-            return await artifacts.ordinals(self._scope, artifact_id)
-        return await artifacts.ordinals_removed_at(self._scope, artifact_id, *removed_at)
+            return await of_artifacts.ordinals(self._scope, artifact_id)
+        return await of_artifacts.ordinals_removed_at(self._scope, artifact_id, *removed_at)
 
     async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
-        artifacts = self._read.artifacts
-        contents = await artifacts.contents(self._scope, artifact_id, ordinals)
-        found = await artifacts.versions_with_ordinals(self._scope, artifact_id, ordinals)
+        of_artifacts = self._read.artifacts
+        contents = await of_artifacts.contents(self._scope, artifact_id, ordinals)
+        found = await of_artifacts.versions_with_ordinals(self._scope, artifact_id, ordinals)
         return [_version(record, contents[record.ordinal]) for record in found]
 
     async def artifact_remarks(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownRemark]:
@@ -145,6 +152,21 @@ class StoreLookup:
         return ArtifactOutcome(found.refused, found.ordinal, found.version, RecordPlace(found.part, found.offset))
 
 
+def _known_artifact(record: ArtifactRecord) -> KnownArtifact:
+    return KnownArtifact(
+        artifact=record.artifact,
+        workspace=record.workspace,
+        project=record.project or None,
+        artifact_type=record.artifact_type,
+        name=record.name,
+        created_at_us=micros_of(record.created_at),
+        description=record.description,
+        notes=record.notes,
+        tags=tuple(record.tags),
+        public=record.public,
+    )
+
+
 def _known_file(record: AssetRecord) -> KnownFile:
     return KnownFile(
         name=record.name,
@@ -154,6 +176,7 @@ def _known_file(record: AssetRecord) -> KnownFile:
         metadata=json.loads(record.metadata or "{}"),
         location=record.location,
         model=record.model,
+        asset=record.asset,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from runstream.events.artifacts import ArtifactFile
+from runstream_model.artifacts import ArtifactState
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class NamedFile:
 @dataclass(frozen=True, slots=True)
 class KnownFile:
     """A file of a run. `location`: where it is, empty if its bytes are here; `model`: the one that it says it is of,
-    empty if it says none."""
+    empty if it says none; `asset`: its id."""
 
     name: str
     sha256: str
@@ -49,6 +50,7 @@ class KnownFile:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     location: str = ""
     model: str = ""
+    asset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,12 @@ class Lookup(Protocol):
 
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
         """The artifact with this id; None if it is not there."""
+
+    async def artifacts_named(self, workspace: str, name: str) -> Sequence[KnownArtifact]:
+        """The artifacts of a workspace with this name, of all projects and types."""
+
+    async def artifact_state(self, artifact_id: str) -> ArtifactState | None:
+        """What the fold knows of an artifact that is there, its announced versions too; None if it is not."""
 
     async def artifact_ordinals(self, artifact_id: str, removed_at: RecordPlace | None = None) -> Sequence[int]:
         """The numbers of an artifact's versions that are there, ascending; or of those that the record at `removed_at`

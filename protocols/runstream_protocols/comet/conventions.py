@@ -16,7 +16,7 @@ _TYPES: Final = {"model": "model-element", "text": "text-sample", "histogram3d":
 _KINDS: Final = {type_: kind for kind, type_ in _TYPES.items()}
 
 #: Roles of the files that are no assets to Comet: each has a method of its own.
-_WITH_METHOD: Final = frozenset({roles.CODE, roles.GRAPH, roles.PATCH, roles.PAGE})
+_WITH_METHOD: Final = frozenset({roles.CODE, roles.GRAPH, roles.PATCH, roles.PAGE, roles.UPLOAD})
 #: Metadata of a piece of a page that begins it anew.
 OVERRIDES: Final = "override"
 #: The type of the artifacts that Comet calls registered models; they are of whole workspaces.
@@ -27,6 +27,10 @@ REMARK_CONFIGURATION: Final = "statusConfiguration"
 #: Metadata of a registered version: the experiment's model that it was made of, and metadata of its files by name.
 REGISTERED_FROM: Final = "@experiment_model"
 REGISTERED_FILES: Final = "@files"
+#: Metadata of a version: addresses of its files, by name, that are none: the client takes any text.
+FILE_LINKS: Final = "@links"
+#: The member of a remark that names a run which used the version.
+REMARK_USED_BY: Final = "used_by"
 #: Comet's word for a version that has no status; what its client offers besides, where nothing else is in use.
 NO_STATUS: Final = "None"
 STATUSES: Final = (NO_STATUS, "Development", "Staging", "Production")
@@ -92,6 +96,11 @@ def registry_item_id(model_id: str, ordinal: int) -> str:
 def registry_file_id(model_id: str, ordinal: int, number: int) -> str:
     """The id of a file of a version: files never change, so that its place among them is enough."""
     return f"{model_id}-{ordinal}-{number}"
+
+
+def upload_kind(version_id: str) -> str:
+    """The kind of a run's files that are on their way to a version of an artifact."""
+    return f"artifact-upload {version_id}"
 
 
 def registered(some_id: str) -> tuple[str, int, int | None] | None:

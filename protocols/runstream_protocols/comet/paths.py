@@ -26,6 +26,8 @@ LIVE_PATHS: Final = (
     "symlink",
 )
 
+#: Below ROOTS: a read that records who uses the version.
+VERSION_PATH: Final = "artifacts/version"
 #: What stands behind the server's address in the one that users of the client are told.
 ADDRESS: Final = "/clientlib/"
 #: The client writes and reads below the same roots.
@@ -35,6 +37,7 @@ LOCATIONS: Final = (
     Location("/clientlib/rest/v2/", Side.QUERY),
     Location("/clientlib/rest/v2/write/", Side.GATEWAY),
     Location("/api/rest/v2/write/", Side.GATEWAY),
+    *(Location(f"{root}/{VERSION_PATH}", Side.GATEWAY) for root in ROOTS),
     *(Location(f"/{path}/", Side.GATEWAY, one_machine=True) for path in LIVE_PATHS),
     Location("/asset", Side.GATEWAY, one_machine=True),
 )

@@ -168,9 +168,9 @@ class Recorder:
         it, but others look into the read models, and refuse requests about a run that these do not have."""
         return await self.visible(positions) or self._is_only
 
-    async def settled(self) -> None:
-        """Wait until all that was appended here can be read, or the wait is over."""
-        await self.visible(self._last)
+    async def settled(self) -> bool:
+        """Return whether all that was appended here can be read, when the wait is over."""
+        return await self.visible(self._last)
 
     async def record(
         self,

@@ -154,6 +154,15 @@ class ArtifactRepository:
         )
         return next(iter(await self._artifacts(sql, parameters)), None)
 
+    async def state(self, scope: Scope, artifact: str) -> str | None:
+        """Return the folded state (JSON) of the artifact with this id; None if it is not there."""
+        parameters = Parameters()
+        sql = (
+            f"SELECT state FROM artifacts WHERE artifact = {parameters.text(artifact)} AND NOT deleted"
+            f"{narrowed(in_workspaces(scope, parameters))}"
+        )
+        return next((row["state"] for row in await self._reader.rows(sql, parameters)), None)
+
     async def with_ids(self, scope: Scope, artifacts: Sequence[str]) -> list[ArtifactRecord]:
         """Return the artifacts with these ids, deleted ones too."""
         parameters = Parameters()
@@ -329,6 +338,18 @@ class ArtifactRepository:
             f"ordinal IN {numbers}{behind}{narrowed(of_artifacts(scope, parameters))} ORDER BY part, offset, seq{end}"
         )
         return await self._reader.records(lambda row: RemarkRecord(**row), sql, parameters)
+
+    async def versions_remarked(self, scope: Scope, member: str, value: str) -> list[tuple[str, int]]:
+        """Return the versions, removed ones too, with a remark whose member is this text: ids of their artifacts and
+        numbers, in the log's order."""
+        parameters = Parameters()
+        sql = (
+            "SELECT artifact, ordinal FROM artifact_remarks WHERE "
+            f"JSONExtractString(remark, {parameters.text(member)}) = {parameters.text(value)}"
+            f"{narrowed(of_artifacts(scope, parameters))} "
+            "GROUP BY artifact, ordinal ORDER BY min((part, offset, seq))"
+        )
+        return [(row["artifact"], row["ordinal"]) for row in await self._reader.rows(sql, parameters)]
 
     async def outcome(self, scope: Scope, key: str, writer: str, seq: int) -> OutcomeRecord | None:
         """Return what came of a writer's event of this key; None if that is not visible yet."""

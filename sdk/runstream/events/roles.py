@@ -10,3 +10,5 @@ GRAPH: Final = "graph"
 PATCH: Final = "patch"
 #: A piece of a page about the run, in HTML. Pieces stand in the order in which they were logged.
 PAGE: Final = "page"
+#: A file that waits for the version of an artifact which it will belong to.
+UPLOAD: Final = "upload"

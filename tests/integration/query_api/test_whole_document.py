@@ -142,6 +142,21 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
     assert checked == {(route.method, route.path) for route in OWN_ROUTES}
 
 
+async def log_artifact(client: TestClient[Any, Any]) -> None:
+    """Log a version of an artifact with one file, as Comet's client does."""
+    root, of = "/api/rest/v2/write", {"experimentKey": "a"}
+    announced = of | {"artifactName": "rows", "artifactType": "dataset"}
+    async with client.post(f"{root}/artifacts/upsert", json=announced) as response:
+        assert response.status == 200, await response.text()
+        version = {"artifactVersionId": json.loads(await response.text())["artifactVersionId"]}
+    file = version | {"link": "s3://bucket/rows.csv", "fileName": "rows.csv", "metadata": '{"n": 1}'}
+    batch = of | {"remoteArtifactAssetRequests": [file]}
+    async with client.post(f"{root}/artifact/assets/remote/batch", json=batch) as response:
+        assert response.status == 200, await response.text()
+    async with client.post(f"{root}/artifacts/state", json=of | version | {"state": "CLOSED"}) as response:
+        assert response.status == 200, await response.text()
+
+
 async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
     started = json.loads(encode_event(RunStarted(at_us=1, workspace="w", project="p", tags=["t"])))
     events: list[dict[str, Any]] = [
@@ -160,6 +175,7 @@ async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any,
     async with client.post("/api/rest/v2/write/registry-model/item/create", json=model) as response:
         assert response.status == 200, await response.text()
         item = json.loads(await response.text())["registryModelItemId"]
+    await log_artifact(client)
     rules = {"condition": "AND", "rules": [{"field": "lr", "operator": "less", "value": 1, "source": "params"}]}
     names = {"workspaceName": "w", "projectName": "p"}
     bodies = {
@@ -174,6 +190,8 @@ async def test_comets_routes_answer_as_the_document_says(client: TestClient[Any,
         "assetId": "f",
         "assetName": "f.bin",
         "modelName": "f.bin",
+        "workspace": "w",
+        "artifactName": "rows",
     }
     document = await document_of(client, "openapi/comet")
     for route in COMET.reads:

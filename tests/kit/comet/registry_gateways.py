@@ -97,6 +97,15 @@ class FoldedLookup:
         about = {name: getattr(state, name) for name in ("created_at_us", "description", "notes", "tags", "public")}
         return KnownArtifact(artifact_id, state.workspace, state.project, state.artifact_type, state.name, **about)
 
+    async def artifacts_named(self, workspace: str, name: str) -> Sequence[KnownArtifact]:
+        ids = {one.event.artifact for one in await self.decided()}
+        found = [known for some_id in sorted(ids) if (known := await self.artifact(some_id)) is not None]
+        return [known for known in found if (known.workspace, known.name) == (workspace, name)]
+
+    async def artifact_state(self, artifact_id: str) -> fold.ArtifactState | None:
+        state = await self.state(artifact_id)
+        return None if state is None or state.deleted else state
+
     async def artifact_ordinals(self, artifact_id: str, removed_at: RecordPlace | None = None) -> Sequence[int]:
         if removed_at is None:
             state = await self.state(artifact_id)

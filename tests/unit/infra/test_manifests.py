@@ -144,7 +144,9 @@ def test_the_front_passes_ingest_to_gateways_and_the_rest_to_query_servers(infra
     locations = dict(re.findall(r"location (\S+|= \S+) \{\s*(?:proxy_pass http://)?([^;]*);", config))
     assert locations.pop("= /metrics") == "return 404"
     kinds = {"gateways": "gateway", "query_servers": "query-server"}
-    check_locations({path: kinds[name] for path, name in locations.items()})
+    # One that is a path alone is written with an equals sign.
+    assert all(path.endswith("/") is not path.startswith("= ") for path in locations)
+    check_locations({path.removeprefix("= "): kinds[name] for path, name in locations.items()})
     listens = re.search(r"listen (\d+);", config)
     assert listens
     assert services["front"]["ports"][0].endswith(f":{listens[1]}")
@@ -339,6 +341,8 @@ def test_what_selects_pods_selects_those_of_a_deployment(manifests: Manifests) -
     [ingress] = of_kind(manifests, "Ingress")
     [rule] = ingress["spec"]["rules"]
     backends = {path["path"]: path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
+    kinds = {path["path"]: path["pathType"] for path in rule["http"]["paths"]}
+    assert all(path.endswith("/") is (kind == "Prefix") for path, kind in kinds.items())
     check_locations({path: name.removeprefix("runstream-") for path, name in backends.items()})
     assert set(backends.values()) == {one["metadata"]["name"] for one in of_kind(manifests, "Service")}
 

@@ -194,7 +194,7 @@ async def send_registered(
     versions = await versions_of(context, artifact, ordinal=ordinal, with_files=True)
     files = versions[0].files if versions else ()
     if number is None or number >= len(files):
-        raise NotFound(f"no registered model has a file {artifact}-{ordinal}-{number}: list them with get_assets")
+        raise NotFound(f"no artifact has a file {artifact}-{ordinal}-{number}: list the files of its version")
     file = files[number]
     if not file.sha256:
         raise InvalidRequest(f"the bytes of {file.name!r} are not here but at {file.link}: get them there")

@@ -102,6 +102,32 @@ class ChartsRequest(CometRequest):
     fetch_full: bool = False
 
 
+class ArtifactsRequest(CometRequest):
+    """Those of a workspace, of one type if one is given."""
+
+    workspace: str
+    type: str | None = None
+
+
+class ArtifactRequest(CometRequest):
+    """The id, or both names. The client writes `artifact_id` as it stands here, and quotes the name twice."""
+
+    artifact_id: str | None = Field(default=None, alias="artifact_id")
+    workspace: str | None = None
+    artifact_name: str | None = None
+
+
+class ArtifactFilesRequest(ArtifactRequest):
+    """A version by its text or its alias, else the newest."""
+
+    version: str | None = None
+    alias: str | None = None
+
+
+class LineageRequest(ExperimentRequest):
+    filter: str = Field(default="all", pattern="^(all|output|input)$")
+
+
 class RegisteredModelRequest(CometRequest):
     """A registered model."""
 

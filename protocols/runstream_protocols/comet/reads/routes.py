@@ -9,7 +9,18 @@ from runstream.clock import SYSTEM_CLOCK
 from runstream_protocols.comet.access import VERSION_PATH
 from runstream_protocols.comet.errors import as_client_reads
 from runstream_protocols.comet.paths import ROOTS
-from runstream_protocols.comet.reads import charts, experiments, files, metadata, names, points, queries, registry
+from runstream_protocols.comet.reads import artifact_responses as f
+from runstream_protocols.comet.reads import (
+    artifacts,
+    charts,
+    experiments,
+    files,
+    metadata,
+    names,
+    points,
+    queries,
+    registry,
+)
 from runstream_protocols.comet.reads import registry_responses as r
 from runstream_protocols.comet.reads import requests as q
 from runstream_protocols.comet.reads import responses as a
@@ -166,6 +177,17 @@ ROUTES: Final = tagged(
         *_rest("GET", "experiment/html", "Its page", metadata.html, _OF, a.CometHtml),
         *_rest("GET", "experiment/code", "Its code", metadata.code, _OF, a.CometCode),
         *_rest("GET", "experiment/graph", "Its model graph", metadata.graph, _OF, a.CometGraph),
+        *_rest("GET", "artifacts/get-all", "Artifacts", artifacts.artifacts, q.ArtifactsRequest, f.CometArtifacts),
+        *_rest("GET", "artifacts/get", "An artifact", artifacts.details, q.ArtifactRequest, f.CometArtifactDetails),
+        *_rest(
+            "GET",
+            "artifacts/version/files",
+            "Files of a version",
+            artifacts.files,
+            q.ArtifactFilesRequest,
+            f.CometArtifactFiles,
+        ),
+        *_rest("GET", "get/artifacts", "What it made and used", artifacts.lineage, q.LineageRequest, f.CometLineage),
         *_rest(
             "GET", "registry-model", "Registered models", registry.models, q.WorkspaceRequest, r.CometRegistryModels
         ),

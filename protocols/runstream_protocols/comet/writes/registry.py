@@ -4,30 +4,27 @@ The fold gives numbers and says whose a version's name is, so that any number of
 appends events, and reads back what came of them.
 """
 
-import re
 import reprlib
 from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
-from pydantic import ValidationError
 
 from runstream.events.artifacts import (
     AboutArtifact,
     ArtifactCreated,
     ArtifactDeleted,
-    ArtifactFile,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
     ArtifactVersionRemarked,
     ArtifactVersionUpdated,
 )
+from runstream_protocols.comet.artifact_versions import SEMANTIC
 from runstream_protocols.comet.conventions import (
     DEFAULT_WORKSPACE,
     MODEL_TYPE,
     NO_STATUS,
-    REGISTERED_FILES,
     REGISTERED_FROM,
     REMARK_CONFIGURATION,
     REMARK_METADATA,
@@ -36,22 +33,18 @@ from runstream_protocols.comet.conventions import (
     registry_model_id,
 )
 from runstream_protocols.comet.errors import BAD_VERSION, no_experiment, refused
+from runstream_protocols.comet.writes.artifact_files import artifact_file, labels_of, metadata_of_files
 from runstream_protocols.comet.writes.experiments import key_of, place
 from runstream_protocols.comet.writes.models import files_of_model, model_with_id
 from runstream_protocols.comet.writes.outcomes import append_and_wait
 from runstream_protocols.comet.writes.renaming import rename
-from runstream_protocols.kit.outcomes import event_of, invalid
+from runstream_protocols.kit.outcomes import event_of
 from runstream_protocols.kit.payloads import Payload
 from runstream_protocols.kit.recorder import Recorder
 from runstream_service.lookup import KnownArtifact, KnownFile
 
 Response = dict[str, object]
 
-#: What the client's user is told to give: MAJOR.MINOR.PATCH of https://semver.org.
-_VERSION: Final = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?",
-    re.ASCII,
-)
 _FIRST_VERSION: Final = "1.0.0"
 
 
@@ -99,7 +92,7 @@ async def _register(
     await recorder.require(run)
     name = place("name of a registered model", payload.optional("registryModelName") or model)
     version = payload.optional("version") or _FIRST_VERSION
-    if not _VERSION.fullmatch(version):
+    if not SEMANTIC.fullmatch(version):
         detail = f"version {version[:80]!r} is no semantic version: give MAJOR.MINOR.PATCH, such as 1.0.0"
         raise refused(detail, code=BAD_VERSION)
     files = await files_of_model(recorder.lookup, run, model)
@@ -117,10 +110,10 @@ async def _register(
             **where,
             version=version,
             comment=comment or "",
-            tags=_labels(payload.fields.get("tags") or payload.fields.get("stages")),
+            tags=labels_of(payload.fields.get("tags") or payload.fields.get("stages")),
             status=_status(payload.fields.get("status")),
             run=run,
-            files=tuple(_file(one) for one in files),
+            files=tuple(artifact_file(one) for one in files),
             metadata=_from(model, files),
         )
         outcome = await append_and_wait(recorder, logged.key, payload.content, stamp, [created, logged])
@@ -129,28 +122,7 @@ async def _register(
 
 def _from(model: str, files: Sequence[KnownFile]) -> dict[str, Any]:
     """Where the version is from, and the metadata of its files."""
-    kept = {_path(one.name): dict(one.metadata) for one in files if one.metadata}
-    return {REGISTERED_FROM: model} | ({REGISTERED_FILES: kept} if kept else {})
-
-
-def _path(name: str) -> str:
-    """A file's name as that of a file of an artifact: names of assets are no paths, those are."""
-    parts = [part for part in name.replace("\\", "_").split("/") if part not in ("", ".", "..")]
-    return "/".join(parts) or "file"
-
-
-def _file(file: KnownFile) -> ArtifactFile:
-    elsewhere = bool(file.location)
-    try:
-        return ArtifactFile(
-            name=_path(file.name),
-            sha256=None if elsewhere else file.sha256,
-            size_bytes=0 if elsewhere else file.size_bytes,
-            content_type=file.content_type,
-            link=file.location or None,
-        )
-    except ValidationError as error:
-        raise invalid(error) from None
+    return {REGISTERED_FROM: model} | metadata_of_files(files)
 
 
 async def update(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
@@ -190,7 +162,7 @@ async def update_item(recorder: Recorder, request: web.Request, payload: Payload
     """Another comment, other tags: all that it has from now on. (Stages are what the client called tags before.)"""
     model, ordinal = await _item(recorder, payload.text("registryModelItemId"))
     stages = payload.fields.get("stages")
-    labels = {} if stages is None else {"tags": _labels(stages), "stages": ()}
+    labels = {} if stages is None else {"tags": labels_of(stages), "stages": ()}
     comment = payload.fields.get("comment")
     return await _record(
         recorder, request, payload, model, ArtifactVersionUpdated, ordinal=ordinal, comment=comment, **labels
@@ -205,7 +177,7 @@ async def status(recorder: Recorder, request: web.Request, payload: Payload) -> 
 
 async def add_tag(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     model, ordinal = await _item(recorder, payload.text("modelItemId"))
-    added = _labels([payload.text("stage")])
+    added = labels_of([payload.text("stage")])
     return await _record(recorder, request, payload, model, ArtifactVersionUpdated, ordinal=ordinal, tags_added=added)
 
 
@@ -213,7 +185,7 @@ async def delete_tag(recorder: Recorder, request: web.Request, payload: Payload)
     """A tag, or one of our stages, which the client cannot tell from tags."""
     model, ordinal = await _item(recorder, payload.text("modelItemId"))
     gone = payload.text("stage")
-    fields: dict[str, Any] = {"tags_removed": _labels([gone])}
+    fields: dict[str, Any] = {"tags_removed": labels_of([gone])}
     for known in await recorder.lookup.artifact_versions(model.artifact, [ordinal]):
         if gone in known.stages:
             fields["stages"] = tuple(stage for stage in known.stages if stage != gone)
@@ -258,13 +230,6 @@ async def _record(
         event: Any = event_of(kind, at_us=stamp, **where, **fields)
         await append_and_wait(recorder, event.key, payload.content, stamp, [event])
     return {}
-
-
-def _labels(labels: Any) -> tuple[str, ...]:
-    """Tags as they were given. Raises Problem."""
-    if not isinstance(labels, list | None) or not all(isinstance(label, str) for label in labels or ()):
-        raise refused(f"tags are {reprlib.repr(labels)}: give a list of texts", name="tags")
-    return tuple(labels or ())
 
 
 def _status(text: Any) -> str:

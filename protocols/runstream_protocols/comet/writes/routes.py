@@ -11,8 +11,16 @@ from pydantic import BaseModel, ConfigDict
 
 from runstream_ingest.gateway.routes import Gateway
 from runstream_protocols.comet.errors import as_client_reads
-from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS
-from runstream_protocols.comet.writes import live, projects, registry, uploads, writes
+from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS, VERSION_PATH
+from runstream_protocols.comet.writes import (
+    artifact_reads,
+    artifacts,
+    live,
+    projects,
+    registry,
+    uploads,
+    writes,
+)
 from runstream_protocols.kit.errors import shaped
 from runstream_protocols.kit.payloads import Payload, query_payload, read_payload
 from runstream_protocols.kit.recorder import Recorder
@@ -190,6 +198,19 @@ ROUTES: Final = tagged(
         *_rest("experiment/html", "A piece of its page", uploads.page),
         *_rest("experiment/code", "Its code", uploads.code),
         *_rest("experiment/graph", "Its model graph", uploads.graph),
+        *_rest("artifacts/upsert", "Announce a version of an artifact", artifacts.upsert),
+        *_rest("artifacts/state", "All files of a version are there", artifacts.set_state),
+        *_rest("artifact/assets/remote/batch", "Files of a version that are elsewhere", uploads.remote_files),
+        *_edit("artifacts/version/labels", "Label a version", artifacts.labels),
+        *_edit("artifacts/details", "Label an artifact", artifacts.details),
+        *_below(
+            ROOTS,
+            VERSION_PATH,
+            "A version of an artifact, and who uses it",
+            artifact_reads.version,
+            "GET",
+            action=Action.READ,
+        ),
         *_edit("project/create", "Create a project", projects.create),
         *_edit("project/update", "Rename or describe a project", projects.update),
         *_edit("project/delete", "Delete a project", projects.delete),

@@ -9,7 +9,9 @@ from aiohttp import web
 
 from runstream.events import roles
 from runstream.events.control import AssetDeleted, AssetLogged, RunEvent
-from runstream_protocols.comet.conventions import OVERRIDES, kind_of_asset
+from runstream.events.positions import Positions
+from runstream_protocols.comet.conventions import OVERRIDES, kind_of_asset, registered, upload_kind
+from runstream_protocols.comet.errors import refused
 from runstream_protocols.comet.paths import asset_link
 from runstream_protocols.comet.writes.experiments import experiment_of
 from runstream_protocols.comet.writes.forms import Upload, receive
@@ -17,6 +19,7 @@ from runstream_protocols.comet.writes.metadata import metadata_of
 from runstream_protocols.kit.payloads import Payload
 from runstream_protocols.kit.recorder import Recorder
 from runstream_protocols.kit.values import asset_name, fitted, step_of
+from runstream_service.problems import RETRY_AFTER_S, Problem
 
 Response = dict[str, object]
 
@@ -42,11 +45,13 @@ async def asset(recorder: Recorder, request: web.Request, payload: Payload) -> R
     name, group = query.get("fileName") or query.get("figName"), query.get("groupingName")
     if name in (None, "", _YOURS):
         name = _named(upload, query)
+    version = _version_of(query)
     logged = AssetLogged(
         at_us=recorder.stamp(),
         asset_id=_asset_id(query, key, upload),
         name=asset_name(f"{group}/{name}" if group else name),
-        kind=_kind(query.get("type") or ("image" if "imageId" in query else "asset")),
+        kind=upload_kind(version) if version else _kind_in(query),
+        role=roles.UPLOAD if version else None,
         sha256=upload.sha256,
         size_bytes=upload.size_bytes,
         content_type=_content_type(name, query.get("extension")),
@@ -61,9 +66,57 @@ async def asset(recorder: Recorder, request: web.Request, payload: Payload) -> R
     if payload.flag("overwrite"):
         before = await recorder.lookup.assets_named(key, logged.name)
         events += [AssetDeleted(at_us=logged.at_us, asset_id=old) for old in before if old != logged.asset_id]
-    await recorder.record(key, payload.content, [*events, logged])
+    positions = await recorder.record(key, payload.content, [*events, logged], wait=version is None)
+    if version is not None:
+        await _require_found(recorder, positions, logged.name)
     link = asset_link(request, experimentKey=key, assetId=logged.asset_id)
     return {"assetId": logged.asset_id, "imageId": logged.asset_id, "link": link}
+
+
+def _version_of(query: Mapping[str, str]) -> str | None:
+    """Return the id of the version of an artifact that a file is of; None if it is of none. Raises Problem."""
+    version_id = query.get("artifactVersionId")
+    if version_id and (registered(version_id) or (None, None, 0))[2] is not None:
+        raise refused(
+            f"artifactVersionId is {version_id[:80]!r}: give the one of the version", name="artifactVersionId"
+        )
+    return version_id or None
+
+
+async def _require_found(recorder: Recorder, positions: Positions, name: str) -> None:
+    """Refuse a file of a version that whoever closes the version might not see. Raises Problem (503)."""
+    if not await recorder.can_be_found(positions):
+        detail = f"{name}: it is durable, but cannot be read yet: send the request again"
+        raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
+
+
+async def remote_files(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
+    """Files of versions of artifacts that are somewhere else."""
+    key = await experiment_of(recorder, payload)
+    events = []
+    for one in payload.listed("remoteArtifactAssetRequests", _MAX_REMOTE_FILES):
+        fields = {name: str(value) for name, value in one.items() if value is not None} if isinstance(one, dict) else {}
+        version, link = _version_of(fields), fields.get("link", "")
+        if version is None or not link:
+            raise refused("a file has no artifactVersionId or no link: give both", name="remoteArtifactAssetRequests")
+        sha256, size_bytes = await recorder.uploads.store(link.encode(errors="replace"))
+        made = hashlib.sha256(f"{version}\n{link}".encode(errors="replace")).hexdigest()[:32]
+        logged = AssetLogged(
+            at_us=recorder.stamp(),
+            asset_id=fitted(fields.get("assetId") or made, _MAX_ID_CHARS),
+            name=asset_name(fields.get("fileName") or link.rpartition("/")[2] or "file"),
+            kind=upload_kind(version),
+            role=roles.UPLOAD,
+            sha256=sha256,
+            size_bytes=size_bytes,
+            content_type="text/uri-list",
+            metadata=metadata_of(fields.get("metadata")),
+            location=link,
+        )
+        events.append(logged)
+    positions = await recorder.record(key, payload.content, events, wait=False)
+    await _require_found(recorder, positions, "files that are elsewhere")
+    return {}
 
 
 async def patch(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
@@ -211,6 +264,10 @@ def _asset_id(query: Mapping[str, str], key: str, upload: Upload) -> str:
         return fitted(given, _MAX_ID_CHARS)
     identity = (key, *(query.get(name, "") for name in ("fileName", "step", "type", "context")), upload.sha256)
     return hashlib.sha256("\n".join(identity).encode(errors="replace")).hexdigest()[:32]
+
+
+def _kind_in(query: Mapping[str, str]) -> str:
+    return _kind(query.get("type") or ("image" if "imageId" in query else "asset"))
 
 
 def _kind(asset_type: Any) -> str:
