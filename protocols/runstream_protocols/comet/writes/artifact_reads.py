@@ -91,7 +91,8 @@ async def _used(recorder: Recorder, meant: Meant, run: str) -> None:
         remark={REMARK_USED_BY: run},
     )
     content = f"{meant.artifact.artifact} {meant.ordinal} used by {run}".encode()
-    await recorder.record(remark.key, content, [remark])
+    # Whoever asks next has to find it: the request itself waits for nothing that is recorded here.
+    await recorder.visible(await recorder.record(remark.key, content, [remark], wait=False))
 
 
 async def _shown(recorder: Recorder, meant: Meant) -> Response:
