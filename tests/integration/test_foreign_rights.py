@@ -13,6 +13,7 @@ import pytest
 from aiohttp import FormData
 from aiohttp.test_utils import TestClient, TestServer
 
+from runstream.events.artifacts import artifact_id
 from runstream.events.names import project_id
 from runstream_infra.embedded import Parts, application, open_parts
 from runstream_infra.settings import ServerSettings
@@ -84,6 +85,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
             project = {"workspaceName": workspace, "projectName": "made"}
             assert (await server.send(ALL.name, "POST", f"{REST}/project/create", **project))[0] == 200
             await with_model(server, run)
+            await with_artifact(server, run)
         yield server
         stop.set()
         await folding
@@ -98,10 +100,18 @@ async def with_model(server: Server, run: str) -> None:
     assert status == 200, told
 
 
+async def with_artifact(server: Server, run: str) -> None:
+    """Announce the first version of an artifact of the run's project."""
+    announced = {"experimentKey": run, "artifactName": "set", "artifactType": "dataset", "version": "1.0.0"}
+    status, told = await server.send(ALL.name, "POST", f"{REST}/artifacts/upsert", **announced)
+    assert status == 200, told
+
+
 def aimed(workspace: str, run: str, project: str) -> dict[str, Any]:
     """The members of all requests at once, about that workspace: each route takes its own."""
     model = registry_model_id(workspace, "net")
     item = registry_item_id(model, 1)
+    artifact = artifact_id(workspace, "p", "dataset", "set")
     return {
         "experimentKey": run,
         "experimentKeys": [run],
@@ -150,6 +160,18 @@ def aimed(workspace: str, run: str, project: str) -> dict[str, Any]:
         "logDependencies": ["numpy==1"],
         "stage": "t",
         "deleteAllExperiments": True,
+        "artifactName": "set",
+        "artifactType": "dataset",
+        "artifactId": artifact,
+        "artifactVersionId": registry_item_id(artifact, 1),
+        "versionId": registry_item_id(artifact, 1),
+        "consumerExperimentKey": run,
+        "alias": ["best"],
+        "versionTags": ["t"],
+        "state": "CLOSED",
+        "remoteArtifactAssetRequests": [
+            {"artifactVersionId": registry_item_id(artifact, 1), "link": "s3://x/part", "fileName": "part"}
+        ],
     }
 
 

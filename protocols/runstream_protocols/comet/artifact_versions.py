@@ -30,13 +30,16 @@ V = TypeVar("V", bound=Labelled)
 
 def semantic_versions(versions: Sequence[Labelled]) -> Mapping[int, str]:
     """Return what each version is called, by number: its text if that is a semantic version, else `NUMBER.0.0`, with
-    the number once more behind it where another version is called so."""
+    the number once more or more often behind it where other versions are called so."""
     found = {one.ordinal: one.version for one in versions if SEMANTIC.fullmatch(one.version)}
     taken = set(found.values())
     for one in versions:
         if one.ordinal not in found:
-            text = f"{one.ordinal}.0.0"
-            found[one.ordinal] = f"{text}+{one.ordinal}" if text in taken else text
+            text, sign = f"{one.ordinal}.0.0", "+"
+            while text in taken:
+                text, sign = f"{text}{sign}{one.ordinal}", "."
+            found[one.ordinal] = text
+            taken.add(text)
     return found
 
 

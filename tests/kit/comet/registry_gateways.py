@@ -56,11 +56,13 @@ class Decided:
 
 @dataclass
 class FoldedLookup:
-    """A `Lookup` that folds the whole log for each question. `blind`: it cannot see it yet."""
+    """A `Lookup` that folds the whole log for each question. `blind`: it cannot see it yet. `uploaded`: the files that
+    wait for their version, by their kind."""
 
     log: MemoryLog
     blind: bool = False
     files: Sequence[KnownFile] = field(default_factory=lambda: FILES)
+    uploaded: dict[str, Sequence[KnownFile]] = field(default_factory=dict)
 
     async def decided(self) -> list[Decided]:
         """What came of each event. What comes twice counts once."""
@@ -86,8 +88,10 @@ class FoldedLookup:
         return KnownRun(WORKSPACE, "p", "n", frozenset(), heard_at_us=None, deleted=False) if run_id == RUN else None
 
     async def run_files(self, run_id: str, kind: str) -> Sequence[KnownFile]:
-        """All of them are of the model NAME."""
-        assert (run_id, kind) == (RUN, "model")
+        """All models' files are of the model NAME."""
+        assert run_id == RUN
+        if kind != "model":
+            return self.uploaded.get(kind, ())
         return [replace(file, model=NAME) for file in self.files]
 
     async def artifact(self, artifact_id: str) -> KnownArtifact | None:
@@ -189,6 +193,11 @@ class Gateways:
         asked = client.get(where, params=query) if body is None else client.post(where, json=body)
         async with asked as answer:
             return answer.status, await answer.json(content_type=None)
+
+    async def post(self, gateway: int, path: str, **body: Any) -> tuple[int, dict[str, Any]]:
+        """Ask one of the other routes."""
+        async with self.clients[gateway].post(f"/api/rest/v2/write/{path}", json=body) as response:
+            return response.status, await response.json(content_type=None)
 
     async def versions(self, name: str = NAME) -> dict[int, VersionState]:
         state = await self.lookup.state(registry_model_id(WORKSPACE, name))
