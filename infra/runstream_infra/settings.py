@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from runstream_infra.limits import Limits
+from runstream_ingest.log.format import MAX_PARTITIONS
 from runstream_service.proxies import TrustedProxies
 from runstream_service.settings import Place, ProcessSettings, Secret, Section, given_settings, refuse_unknown
 
@@ -79,7 +80,7 @@ class ServerSettings(CommonSettings):
 
     port: Annotated[int, Place(("listen", "port")), Field(ge=0, le=65535)] = _DEFAULT_PORT
     data_dir: Path = Path("runstream-data")
-    partitions: int = Field(default=1, ge=1, le=64)
+    partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     #: How long a stop waits for what is acknowledged to become visible. What is left is folded by the next start.
     drain_s: float = Field(default=30.0, ge=0)
     #: Where assets go instead of `data_dir/assets`: an object store's URL (s3://, gs://, az://).

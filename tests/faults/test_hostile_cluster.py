@@ -383,7 +383,7 @@ def test_heavy_queries_delay_no_probe_no_worker_and_no_handshake(cluster: Cluste
             sent(gateway.address, *good_frames(f"under-queries-{number}", 10))
             body = json.dumps({"workspaceName": "w", "projectName": "p", "experimentKey": f"{number:x}" * 32}).encode()
             # Its experiment has to be visible, which takes a worker: on a busy machine more than one wait.
-            for _ in range(6):
+            for _ in range(60):
                 status, told = ask(f"{gateway.address}/clientlib/logger/add/run", body, Comet_Sdk_Api=KEY)
                 if status == 200:
                     break

@@ -10,6 +10,7 @@ import logging
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -409,3 +410,38 @@ async def test_a_lost_or_damaged_index_is_made_again(tmp_path: Path, harm: Calla
         harm(path)
     assert await values(tmp_path, 4096) == [group[0] for group in groups]
     assert [path.read_bytes() for path in indexes] == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"version": 1, "partitions": 1796027340454125}',
+        '{"version": 1, "partitions": 0}',
+        '{"version": 1, "partitions": 2}',
+        '{"version": 1, "partitions": -1}',
+        '{"version": 1, "partitions": Infinity}',
+        '{"version": 1, "partitions": [1]}',
+        '{"version": 1, "partitions": ' + "[" * 100_000,
+        "",
+    ],
+    ids=lambda text: text[:40],
+)
+async def test_a_damaged_number_of_partitions_is_refused_and_makes_no_folder(tmp_path: Path, text: str) -> None:
+    await fill(tmp_path, [[b"one"]])
+    before = sorted(tmp_path.iterdir())
+    (tmp_path / "log.json").write_text(text)
+    with pytest.raises(LogCorrupt, match=r"log\.json"):
+        EmbeddedLog.open(tmp_path, partitions=None)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+async def test_a_partition_that_is_gone_is_refused_but_in_a_log_without_a_record(tmp_path: Path) -> None:
+    await EmbeddedLog.open(tmp_path, partitions=3).close()
+    shutil.rmtree(tmp_path / "1")
+    log = EmbeddedLog.open(tmp_path, partitions=None)  # a first opening that a crash cut short looks like this
+    await log.append([(b"run", b"one")])
+    await log.close()
+    (empty,) = [name for name in "012" if not any((tmp_path / name).glob("*.segment"))][:1]
+    shutil.rmtree(tmp_path / empty)
+    with pytest.raises(LogCorrupt, match=f"{empty} is not there"):
+        EmbeddedLog.open(tmp_path, partitions=None)

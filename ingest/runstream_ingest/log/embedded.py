@@ -23,10 +23,25 @@ from runstream.events.positions import Positions
 from runstream.private import make_tight, private_opener
 from runstream_ingest.log.disk import Disk, fsync_folder
 from runstream_ingest.log.errors import LogMismatch
-from runstream_ingest.log.format import MAX_KEY_BYTES, MAX_SEGMENT_BYTES, MAX_VALUE_BYTES, VERSION, Damage
+from runstream_ingest.log.format import (
+    MAX_KEY_BYTES,
+    MAX_PARTITIONS,
+    MAX_SEGMENT_BYTES,
+    MAX_VALUE_BYTES,
+    VERSION,
+    Damage,
+)
 from runstream_ingest.log.lock import lock_directory
 from runstream_ingest.log.partition import Partition, Shape, View
-from runstream_ingest.log.segment import IndexEntry, Segment, load_index, offset_behind, read_segment, scan
+from runstream_ingest.log.segment import (
+    IndexEntry,
+    Segment,
+    base_offsets,
+    load_index,
+    offset_behind,
+    read_segment,
+    scan,
+)
 from runstream_ingest.log.wakeups import Wakeups, wait_for
 from runstream_service.log import LogCorrupt, LogUnavailable, Record
 
@@ -97,10 +112,12 @@ class EmbeddedLog:
         Raises LogBusy, LogMismatch, LogCorrupt, LogUnavailable, ValueError.
         """
         wanted = 1 if partitions is None else partitions
-        if wanted < 1 or not 4096 <= segment_bytes <= MAX_SEGMENT_BYTES or max_pending_bytes > MAX_SEGMENT_BYTES:
+        sizes_fit = 4096 <= segment_bytes <= MAX_SEGMENT_BYTES and max_pending_bytes <= MAX_SEGMENT_BYTES
+        if not 1 <= wanted <= MAX_PARTITIONS or not sizes_fit:
             raise ValueError(
-                f"a log needs at least 1 partition (got {wanted}), segments of 4,096 to {MAX_SEGMENT_BYTES} bytes "
-                f"(got {segment_bytes}) and at most {MAX_SEGMENT_BYTES} pending bytes (got {max_pending_bytes})"
+                f"a log needs 1 to {MAX_PARTITIONS} partitions (got {wanted}), segments of 4,096 to "
+                f"{MAX_SEGMENT_BYTES} bytes (got {segment_bytes}) and at most {MAX_SEGMENT_BYTES} pending bytes "
+                f"(got {max_pending_bytes})"
             )
         directory = directory.absolute()
         try:
@@ -371,7 +388,7 @@ def _checked_partitions(directory: Path, wanted: int | None, created_us: int) ->
         temporary.replace(path)
         fsync_folder(directory)
         return partitions
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise LogCorrupt(f"{path} cannot be read ({error!r}): restore it, it names the number of partitions") from None
     if version != VERSION:
         raise LogMismatch(
@@ -382,7 +399,21 @@ def _checked_partitions(directory: Path, wanted: int | None, created_us: int) ->
             f"the log in {directory} has {partitions} partitions, asked for were {wanted}: open it with {partitions}, "
             "or replay it into a new directory"
         )
+    _check_folders(directory, path, partitions)
     return partitions
+
+
+def _check_folders(directory: Path, path: Path, partitions: int) -> None:
+    """Raises LogCorrupt where there cannot be so many partitions, or one is gone. All of them are made at the first
+    opening, before anything is appended, so that only a log without a record may lack some."""
+    if not 1 <= partitions <= MAX_PARTITIONS:
+        raise LogCorrupt(f"{path} names {partitions} partitions, 1 to {MAX_PARTITIONS} can be: restore it")
+    folders = [directory / str(number) for number in range(partitions)]
+    missing = [folder for folder in folders if not folder.is_dir()]
+    if missing and any(base_offsets(folder) for folder in folders if folder.is_dir()):
+        raise LogCorrupt(
+            f"{path} names {partitions} partitions, and {missing[0]} is not there: restore it from a copy of the log"
+        )
 
 
 def _corrupt(segment: Segment, damage: Damage) -> LogCorrupt:

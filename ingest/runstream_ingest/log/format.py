@@ -27,6 +27,8 @@ RECORD_FIXED_BYTES: Final = HEAD.size + BODY.size
 _MARK: Final = struct.Struct("<QQQI")
 MARK_BYTES: Final = _MARK.size
 
+#: Each has files of its own; what names more is damaged.
+MAX_PARTITIONS: Final = 64
 MAX_KEY_BYTES: Final = 0xFFFF
 #: 64 times the largest frame: whatever claims more is damage, not a record.
 MAX_VALUE_BYTES: Final = 64_000_000
