@@ -8,7 +8,7 @@ from typing import Final
 from runstream.private import write_own
 
 #: What to do with a deleted run that is wanted after all, by its id.
-WAY_BACK: Final = "bring it back (runstream.API().restore({!r}))"
+WAY_BACK: Final = "bring it back (`runstream restore {}`)"
 #: A file in a writer's folder, there while the server says that its run is deleted.
 _MARK: Final = "deleted"
 

@@ -27,7 +27,7 @@ from runstream_infra.cli import app
 #: Waits for what takes a second or two, however busy the machine is.
 WAIT_S = 240.0
 QUIET: dict[str, Any] = {"capture_console": False, "capture_code": False, "system_metrics_s": 0, "project": "gone"}
-WAY_BACK = "runstream.API().restore('{}')"
+WAY_BACK = "`runstream restore {}`"
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_init_refuses_a_deleted_run(url: str, tmp_path: Path) -> None:
     api = API(url)
     api.archive("plain")
     api.delete("plain")
-    with pytest.raises(RunDeleted, match=r"run plain was deleted.*restore\('plain'\).*another run_id"):
+    with pytest.raises(RunDeleted, match=r"run plain was deleted.*`runstream restore plain`.*another run_id"):
         rs.init(run_id="plain", url=url, dir=tmp_path / "spool", **QUIET)
     assert list((tmp_path / "spool" / "writers").iterdir()) == [], "nothing was started"
     api.restore("plain")
@@ -96,7 +96,8 @@ def test_a_run_that_is_deleted_while_it_is_written_loses_nothing(
     wait_until(lambda: len(points(url, "living")) == 2)
 
     shown = command("show", "living", "--url", url).stdout
-    assert re.search(r"it was deleted .*its writers went on until .*restore\('living'\)", " ".join(shown.split()))
+    line = " ".join(shown.split())
+    assert re.search(r"it was deleted .*its writers went on until .*`runstream restore living`", line)
     found = command("doctor", "--url", url, "--dir", str(spool), "--json", code=4)
     assert json.loads(found.stdout)["server"]["deleted_runs"] == ["living"]
     assert any("living" in one and WAY_BACK.format("living") in one for one in json.loads(found.stdout)["problems"])

@@ -17,6 +17,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, mea
     epilog=_EPILOG,
     no_args_is_help=True,
 )
+@click.version_option(package_name="runstream", message="%(package)s %(version)s")
 def cli() -> None:
     """Runstream: experiment tracking that loses nothing and costs a microsecond a call.
 
@@ -89,6 +90,7 @@ def _register() -> None:
         demo,
         doctor,
         export,
+        managing,
         panels,
         promoting,
         reading,
@@ -106,6 +108,13 @@ def _register() -> None:
         reading.show,
         reading.query,
         reading.series,
+        managing.tag,
+        managing.rename,
+        managing.notes,
+        managing.move,
+        managing.archive,
+        managing.restore,
+        managing.delete,
         artifacts.artifacts,
         export.export,
         rebuilding.rebuild,

@@ -9,6 +9,7 @@ from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_
 from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.deletions import deletion_of
 from runstream_infra.cli.exits import BadInput
+from runstream_infra.cli.finding import find_run
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.rows import DrawnCurve, asset_row, run_row, summary_row
@@ -145,9 +146,12 @@ def show_runs(
 @server_options
 @json_option
 def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> None:
-    """Show one run: what it is, its parameters, the summaries and curves of its metrics, its files."""
+    """Show one run: what it is, its parameters, the summaries and curves of its metrics, its files.
+
+    RUN is its id, the beginning of one, its name, or `latest`.
+    """
     with connected(url, api_key) as api:
-        show_run(api, run_id, output)
+        show_run(api, find_run(api, run_id).run, output)
 
 
 def show_run(api: "API", run_id: str, output: Output) -> None:
@@ -231,9 +235,13 @@ def show_summaries(api: "API", run_id: str, summaries: Sequence[dict[str, Any]],
 def series(
     run_id: str, metric: str, max_points: int | None, url: str | None, api_key: str | None, output: Output
 ) -> None:
-    """Show the curve of one metric: drawn on a terminal, as `step<TAB>value` lines in a pipe, or as JSON."""
+    """Show the curve of one metric: drawn on a terminal, as `step<TAB>value` lines in a pipe, or as JSON.
+
+    RUN is its id, the beginning of one, its name, or `latest`.
+    """
     drawn = output.out.is_terminal and not output.as_json
     with connected(url, api_key) as api:
+        run_id = find_run(api, run_id).run
         points = curve_of(api, run_id, metric, max_points or (output.out.width if drawn else None))
     if output.as_json:
         output.json({"run_id": run_id, "metric": metric, **points.as_json()})
