@@ -102,8 +102,7 @@ def move(to: str, **options: Any) -> None:
         raise BadInput(f"--to is {to!r}: give WORKSPACE/PROJECT or WORKSPACE/PROJECT/EXPERIMENT")
 
     def change(api: "API", runs: Sequence[str]) -> None:
-        for run in runs:
-            api.runs.move(run, workspace, project, experiment or None)
+        api.runs.move(runs, workspace, project, experiment or None)
 
     _manage(f"move to {to}:", "moved", change, **options)
 

@@ -29,7 +29,7 @@ QUERIES = {
     "Parameter('lr') >= 0.01": "mlp-0 mlp-1 cnn-4",
     "Parameter('lr') == '0.01'": "mlp-1",
     "Parameter('lr') == 5": "cnn-4",
-    "Parameter('seed') == 2": "mlp-1",
+    "Parameter('seed') == 2": "mlp-1 mlp-2",
     "Parameter('seed') == '2'": "mlp-1 mlp-2",
     "Parameter('opt') == 'adam'": "mlp-0",
     "Parameter('opt') != 'adam'": "mlp-1 mlp-2 cnn-3 cnn-4",

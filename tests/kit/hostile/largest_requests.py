@@ -166,6 +166,7 @@ _RULE: Final = {"field": "loss", "value": 1, "operator": "less", "type": "double
 LARGEST: Final[dict[str, Maker]] = {
     **dict.fromkeys(("GET /healthz", "GET /readyz", "GET /metrics", "GET /api/v1/server"), _NO_QUERY),
     "GET /api/v1/server/settings": _NO_QUERY,
+    "POST /api/v1/server/rebuild": api(purpose="compare"),
     **dict.fromkeys(("HEAD /healthz", "HEAD /readyz", "HEAD /metrics", "HEAD /api/v1/server"), _NO_QUERY),
     "POST /ingest/v1/frames": _frames,
     "POST /ingest/v1/commands": _commands,
@@ -232,6 +233,21 @@ LARGEST: Final[dict[str, Maker]] = {
     "POST /write/project/update": comet(projectId="p", newProjectName="n"),
     "POST /write/project/delete": comet(projectId="p"),
     "POST /write/project/notes": comet(0, "notes", projectId="p"),
+    # Comet's artifacts
+    "POST /write/artifacts/upsert": comet("tag", "versionTags", artifactName="a", artifactType="t"),
+    "POST /write/artifacts/state": comet(artifactVersionId="i", state="CLOSED"),
+    "POST /write/artifact/assets/remote/batch": comet(
+        {"artifactVersionId": "i", "link": "s3://x/y"}, "remoteArtifactAssetRequests"
+    ),
+    "POST /write/artifacts/version/labels": comet("tag", "versionTags", artifactVersionId="i"),
+    "POST /write/artifacts/details": comet("tag", "tags", artifactId="i"),
+    **dict.fromkeys(
+        (
+            *(f"GET /artifacts/{what}" for what in ("get", "get-all", "version", "version/files")),
+            "GET /get/artifacts",
+        ),
+        queried(experimentKey=RUN, artifactName="a", artifactId="i", artifactVersionId="i", workspace="default"),
+    ),
     # Comet's model registry
     "POST /write/registry-model/item/create": comet("stage", "stages", experimentModelName="m", version="1.0.0"),
     "POST /write/registry-model": comet("stage", "stages", experimentModelName="m", version="1.0.0"),

@@ -182,8 +182,8 @@ class RunsApi:
         """Replace the run's notes."""
         return self.command(run, {"type": "run_notes_set.v1", "notes": notes})
 
-    def move(self, run: RunOrId, workspace: str, project: str, experiment: str | None = None) -> str:
-        """Move the run to another workspace, project and experiment."""
+    def move(self, run: RunsOrIds, workspace: str, project: str, experiment: str | None = None) -> str:
+        """Move the run, or several, to another workspace, project and experiment."""
         event = {"type": "run_moved.v1", "workspace": workspace, "project": project, "experiment": experiment}
         return self.command(run, event)
 
