@@ -113,7 +113,7 @@ def test_runs_move(api: API, capfd: pytest.CaptureFixture[str]) -> None:
     found = api.runs(workspace="attic", project="old")
     assert {(run.run, run.experiment) for run in found} == {("bbb3", "exp"), ("bbc4", "exp")}
     done(capfd, "move", "--filter", 'workspace = "attic"', "--to", "default/p", "--yes")
-    assert not api.runs(workspace="attic")
+    assert not api.runs('workspace = "attic"')
     assert "give WORKSPACE/PROJECT" in done(capfd, "move", "bbb3", "--to", "p", code=2)
 
 
