@@ -173,7 +173,7 @@ def test_a_deleted_run_is_not_gone_on_with(resume: Any, url: str, tmp_path: Path
     assert rs.init(run_id=run_id, url=url, dir=tmp_path / "spool", **QUIET).finish(timeout_s=WAIT_S)
     api = API(url)
     api.delete(run_id)
-    with pytest.raises(RunDeleted, match=r"was deleted.*restore\('deleted-"):
+    with pytest.raises(RunDeleted, match=r"was deleted.*`runstream restore deleted-"):
         rs.init(run_id=run_id, resume=resume, url=url, dir=tmp_path / "other", **QUIET)
     api.restore(run_id)
     again = rs.init(run_id=run_id, resume=resume, url=url, dir=tmp_path / "other", **QUIET)
