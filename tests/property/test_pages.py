@@ -99,7 +99,7 @@ def _rank_and_value(run: Run, field: Field) -> tuple[int, tuple[float, bytes]]:
 def _duration_us(run: Run) -> int:
     started, ended = run.times["started"], run.times["ended"]
     assert started is not None
-    return (max(NOW_US, started) if ended is None else ended) - started
+    return max((NOW_US if ended is None else ended) - started, 0)
 
 
 def _ranked(value: Any) -> tuple[int, tuple[float, bytes]]:

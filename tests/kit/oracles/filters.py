@@ -75,7 +75,7 @@ def _values(subject: Field, run: Run, now_us: int) -> list[Any]:
         end = run.times["ended"]
         started = run.times["started"]
         assert started is not None
-        return [((max(now_us, started) if end is None else end) - started) / 1_000_000]
+        return [max((now_us if end is None else end) - started, 0) / 1_000_000]
     if subject.kind == "id":
         return [run.id]
     if subject.kind in run.texts:
