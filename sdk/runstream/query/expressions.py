@@ -260,10 +260,20 @@ def _one_of(field: str, type: FieldType, values: tuple[Any, ...]) -> str:
 
 
 def _compared(field: str, type: FieldType, operator: str, value: Any) -> str:
+    if type == "any" and operator != "=" and isinstance(value, str) and number_of(value) is not None:
+        return _ordered(field, operator, value)
     tests = [f"{field} {operator} {literal}" for literal in _literals(type, operator, value)]
     if not tests:
         return NOTHING
     return tests[0] if len(tests) == 1 else f"({' or '.join(tests)})"
+
+
+def _ordered(field: str, operator: str, text: str) -> str:
+    """A text that says a number, in an order: it stands as a number among numbers, those that were logged as texts too,
+    and as a text among other texts."""
+    numeric = [f"{field} {operator} {literal}" for literal in _literals("number", operator, text)]
+    is_number = f"{field} <= {number(math.inf)} or {field} = {number(math.nan)}"
+    return f"({' or '.join([*numeric, f'({field} {operator} {quoted(text)} and not ({is_number}))'])})"
 
 
 def _literals(type: FieldType, operator: str, value: Any) -> list[str]:
