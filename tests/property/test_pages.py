@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit.oracles.filter_trees import NOW_US, expressions, logged, metrics, random_run, texts, times
-from kit.oracles.filters import Run, holds
+from kit.oracles.filters import Run, duration_us, holds
 from kit.recorded.stored_runs import history, insert, writer_row
 from runstream_model.attributes import number_of, text_of
 from runstream_processors.store.chdb import ChdbStore
@@ -86,7 +86,7 @@ def _rank_and_value(run: Run, field: Field) -> tuple[int, tuple[float, bytes]]:
     if field.kind in ("param", "other", "env"):
         return _ranked(run.logged[field.kind].get(field.name))
     if field.kind == "duration":
-        return _ranked(float(_duration_us(run)))
+        return _ranked(float(duration_us(run, NOW_US)))
     if field.kind == "id":
         return 0, (0.0, run.id.encode())
     if field.kind in run.texts:
@@ -94,12 +94,6 @@ def _rank_and_value(run: Run, field: Field) -> tuple[int, tuple[float, bytes]]:
     if field.kind in run.times:
         return _ranked(run.times[field.kind])
     return _ranked(run.flags[field.kind])
-
-
-def _duration_us(run: Run) -> int:
-    started, ended = run.times["started"], run.times["ended"]
-    assert started is not None
-    return max((NOW_US if ended is None else ended) - started, 0)
 
 
 def _ranked(value: Any) -> tuple[int, tuple[float, bytes]]:
@@ -150,4 +144,4 @@ def test_rows_show_the_newest_state(filled: tuple[ChdbStore, list[Run]]) -> None
             name: run.texts[name] for name in ("project", "name", "status", "notes")
         }
         assert (row.tags, row.archived, row.deleted) == (run.tags, run.flags["archived"], run.flags["deleted"])
-        assert row.duration_s == _duration_us(run) / 1_000_000
+        assert row.duration_s == duration_us(run, NOW_US) / 1_000_000

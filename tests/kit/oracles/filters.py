@@ -36,6 +36,13 @@ class Run:
     logged: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+def duration_us(run: Run, now_us: int) -> int:
+    """How long the run took, or has taken so far: never less than nothing, whatever its clocks said."""
+    started, ended = run.times["started"], run.times["ended"]
+    assert started is not None
+    return max((now_us if ended is None else ended) - started, 0)
+
+
 def holds(expression: Expression, run: Run, now_us: int) -> bool:
     match expression:
         case And(items):
@@ -72,10 +79,7 @@ def _values(subject: Field, run: Run, now_us: int) -> list[Any]:
         value = run.logged.get(subject.kind, {}).get(subject.name, MISSING)
         return [] if value is MISSING or value is None else [value]
     if subject.kind == "duration":
-        end = run.times["ended"]
-        started = run.times["started"]
-        assert started is not None
-        return [max((now_us if end is None else end) - started, 0) / 1_000_000]
+        return [duration_us(run, now_us) / 1_000_000]
     if subject.kind == "id":
         return [run.id]
     if subject.kind in run.texts:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kit.oracles.filter_trees import EDGES_US, NAMES, NOW_US, NUMBERS, WORDS, random_run
-from kit.oracles.filters import Run, number_in
+from kit.oracles.filters import Run, duration_us, number_in
 from runstream_query.filters.times import iso_text
 
 RUNS = [random_run(f"run-{number}", Random(number)) for number in range(40)]
@@ -115,9 +115,7 @@ def _value(source: str, name: str, run: Run) -> Any:
         case "metrics", _:
             return run.metrics[name]["last"] if name in run.metrics else None
         case "metadata", "duration":
-            begin, end = run.times["started"], run.times["ended"]
-            assert begin is not None
-            return ((max(NOW_US, begin) if end is None else end) - begin) / 1e6
+            return duration_us(run, NOW_US) / 1e6
         case "metadata", "start_server_timestamp":
             return _as_text(run.times["started"])
         case "metadata", "end_server_timestamp":
