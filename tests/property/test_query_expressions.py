@@ -3,17 +3,19 @@ two goes through the server's own parser and checks."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from random import Random
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.oracles.filter_trees import NAMES, NOW_US, NUMBERS, WORDS
+from kit.oracles.filter_trees import NAMES, NOW_US, NUMBERS, WORDS, expressions, random_run
 from kit.oracles.filters import Run, holds
 from kit.oracles.predicates import RUNS, UNKNOWN, passes, rules
 from runstream.query import Environment, Metadata, Metric, Other, Parameter, QueryExpression, QueryVariable, Tag
-from runstream_query.filters import check, parse
+from runstream_query.filters import Expression, IsNull, check, parse
 from runstream_query.filters.times import iso_text
+from runstream_query.filters.tree import NAMED, required_fields
 
 VARIABLES = {
     "metrics": Metric,
@@ -166,3 +168,26 @@ def test_times_are_utc_and_durations_seconds() -> None:
         for moment in (naive, there, iso_text(at_us)):
             assert found_by(Metadata("start_server_timestamp") < moment) == wanted
     assert found_by(Metadata("duration") > timedelta(minutes=1.5)) == found_by(Metadata("duration") > 90)
+
+
+SOME_RUNS = [random_run(f"run-{number}", Random(number)) for number in range(80)]
+
+
+@given(expressions)
+def test_runs_that_match_have_the_fields_that_the_expression_requires(expression: Expression) -> None:
+    for run in SOME_RUNS:
+        if holds(expression, run, NOW_US):
+            for field in required_fields(expression):
+                if field.kind not in NAMED:
+                    continue  # a text of the run itself is never missing
+                assert holds(IsNull(field, negated=True), run, NOW_US)
+
+
+def test_which_fields_an_expression_requires() -> None:
+    text = "metric.a < 1 and param.b in (2, 3) and env.c is not null and (metric.d = 1 or metric.e = 1)"
+    text += " and not metric.f = 1 and other.g is null and param.h != 1 and param.i not in (1, 2)"
+    assert {(field.kind, field.name) for field in required_fields(parse(text))} == {
+        ("metric", "a"),
+        ("param", "b"),
+        ("env", "c"),
+    }

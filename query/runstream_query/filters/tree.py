@@ -131,6 +131,17 @@ Test: TypeAlias = Compare | OneOf | Between | TextTest | IsNull
 Expression: TypeAlias = Test | Not | And | Or
 
 
+def required_fields(expression: Expression) -> frozenset[Field]:
+    """Fields that every run has which the expression holds for: what is missing passes no test but negated ones."""
+    match expression:
+        case And(items):
+            return frozenset(field for item in items for field in required_fields(item))
+        case Or() | Not() | Compare(operator="!=") | OneOf(negated=True) | IsNull(negated=False):
+            return frozenset()
+        case Compare() | OneOf() | Between() | TextTest() | IsNull():
+            return frozenset({expression.field})
+
+
 def fields_of(expression: Expression) -> frozenset[Field]:
     """Every field that the expression looks at."""
     match expression:

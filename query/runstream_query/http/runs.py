@@ -14,7 +14,7 @@ from runstream_query.filters.checks import MAX_FILTER_CHARS
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS
 from runstream_query.filters.parser import parse, parse_field
 from runstream_query.filters.printer import print_field
-from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, fields_of
+from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, fields_of, required_fields
 from runstream_query.http.context import Context
 from runstream_query.http.past import folded, run_row_of_past
 from runstream_query.http.requests import PastParameters, RequestParameters
@@ -195,8 +195,10 @@ async def _unknown(
         return told
     expression, sort, columns, _, _ = understood
     fields = {key.field for key in sort} | set(columns.named) | (fields_of(expression) if expression else set())
-    shown = {key for row in cells.values() for key in row}
-    return await unknown_fields(context, within, fields, columns.seen(shown))
+    shown = columns.seen({key for row in cells.values() for key in row})
+    if cells and expression is not None:
+        shown |= {(field.kind, field.name) for field in required_fields(expression)}
+    return await unknown_fields(context, within, fields, shown)
 
 
 def run_row(record: RunRecord, columns: dict[str, Any] | None = None) -> RunRow:
