@@ -25,6 +25,7 @@ from runstream_query.http.unknown import unknown_metrics
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.buckets import bucket_width
 from runstream_query.repositories.series import Axis
+from runstream_query.repositories.statements.globs import is_glob
 from runstream_query.repositories.statements.series import Behind, Counted, Names, reads_of, step_width
 from runstream_query.repositories.summaries import SeriesRecord
 from runstream_service.access import Action
@@ -72,9 +73,11 @@ async def many_series(context: Context, call: Call[SeriesParameters]) -> Series 
             raise NotFound(
                 f"no run has the id {min(unknown)!r}: look it up in /api/v1/runs, or wait for it with wait_for"
             )
-    told = await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
     response = await _answer(context, call.request, parameters, found)
-    return response.model_copy(update={"unknown": told}) if isinstance(response, Series) and told else response
+    if not isinstance(response, Series):
+        return response
+    told = await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
+    return response.model_copy(update={"unknown": told})
 
 
 async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Series | web.StreamResponse:
@@ -83,7 +86,7 @@ async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Serie
     found = await chosen(context, [run], parameters.metrics)
     have = {one.metric for one in found}
     for name in parameters.metrics:
-        if name not in have and not ("*" in name or "?" in name):
+        if name not in have and not is_glob(name):
             await context.require_run(run)
             near = await near_metric(context, [run], name)
             raise NotFound(f"run {run!r} has no metric {name!r}{near}: its summaries list what it has")

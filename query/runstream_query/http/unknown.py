@@ -15,6 +15,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.globs import near_metric
 from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.attributes import Kind
+from runstream_query.repositories.statements.globs import is_glob
 from runstream_service.access import Scope
 
 #: Names that a similar one is looked for among.
@@ -53,7 +54,7 @@ async def unknown_fields(
 
 async def unknown_metrics(context: Context, runs: Sequence[str], metrics: Sequence[str], found: set[str]) -> list[str]:
     """Return a sentence for each metric that is given by its name and that none of the runs has."""
-    missing = [name for name in dict.fromkeys(metrics) if name not in found and not ("*" in name or "?" in name)]
+    missing = [name for name in dict.fromkeys(metrics) if name not in found and not is_glob(name)]
     if not missing:
         return []
     of = f"run {runs[0]!r} has no" if len(runs) == 1 else "none of these runs has a"

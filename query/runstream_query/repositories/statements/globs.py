@@ -10,6 +10,11 @@ from runstream_query.repositories.statements.parameters import Parameters
 _SIGNS: Final = re.compile(r"\[[*?]\]|[*?]")
 
 
+def is_glob(metric: str) -> bool:
+    """Return whether the text may mean other metrics than the one with this name."""
+    return "*" in metric or "?" in metric
+
+
 def pattern_of(glob: str) -> str:
     """Return the glob as a whole-name RE2 pattern: `*` is any characters, `?` one, `[*]` and `[?]` are these two
     characters, all else is itself."""
@@ -24,7 +29,5 @@ def chosen_condition(metrics: Sequence[str], parameters: Parameters) -> str:
     """Return the condition that the column `metric` is one of the names or matches one of the globs. A name is always
     also itself."""
     conditions = [f"metric IN {parameters.texts(metrics)}"]
-    conditions.extend(
-        f"match(metric, {parameters.text(pattern_of(metric))})" for metric in metrics if "*" in metric or "?" in metric
-    )
+    conditions.extend(f"match(metric, {parameters.text(pattern_of(metric))})" for metric in metrics if is_glob(metric))
     return "(" + " OR ".join(conditions) + ")"
