@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from runstream.events import roles
 from runstream.events.artifacts import artifact_id
@@ -55,6 +56,16 @@ CAPTURED: Final = {
 }
 #: The path of the program, as the SDK captures it.
 PROGRAM: Final = ("command", "program")
+
+
+def is_registered_model(artifact_type: str, project: str | None) -> bool:
+    """Return whether the registry shows an artifact; all others are artifacts to Comet."""
+    return artifact_type == MODEL_TYPE and not project
+
+
+def own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was said about a version, without what is about its files."""
+    return {name: value for name, value in metadata.items() if name not in (REGISTERED_FILES, FILE_LINKS)}
 
 
 def type_of_asset(kind: str) -> str:

@@ -30,6 +30,22 @@ def no_experiment(key: str) -> Problem:
     )
 
 
+def no_artifact(artifact_id: str) -> Problem:
+    """Return the refusal of a request about an artifact that is not there."""
+    return refused(f"no artifact has the id {artifact_id[:80]!r}: see get_artifact_list", code=NO_ARTIFACT)
+
+
+def no_artifact_named(name: str, workspace: str) -> Problem:
+    """Return the same for a request that names it."""
+    return refused(f"there is no artifact {name[:140]!r} in {workspace[:140]}: see get_artifact_list", code=NO_ARTIFACT)
+
+
+def no_version(artifact: str, meant: str | None) -> Problem:
+    """Return the refusal of a request about a version that the artifact does not have: by text or alias, or any."""
+    what = f"version {meant[:80]!r}" if meant else "version"
+    return refused(f"artifact {artifact!r} has no {what}: see get_artifact_details", code=NO_ARTIFACT)
+
+
 def as_client_reads(problem: Problem) -> Problem:
     """Return the problem with what the client reads of one."""
     if isinstance(problem, Refused):

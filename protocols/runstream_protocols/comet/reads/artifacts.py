@@ -11,13 +11,14 @@ from runstream.events.moments import millis_of
 from runstream_protocols.comet.artifact_versions import find_version, semantic_versions, shown_aliases
 from runstream_protocols.comet.conventions import (
     FILE_LINKS,
-    MODEL_TYPE,
     REGISTERED_FILES,
     REMARK_USED_BY,
+    is_registered_model,
+    own_metadata,
     registry_file_id,
     registry_item_id,
 )
-from runstream_protocols.comet.errors import NO_ARTIFACT, refused
+from runstream_protocols.comet.errors import no_artifact, no_artifact_named, no_version
 from runstream_protocols.comet.reads import artifact_responses as a
 from runstream_protocols.comet.reads.requests import (
     ArtifactFilesRequest,
@@ -75,9 +76,7 @@ async def files(context: Context, request: web.Request, parameters: ArtifactFile
     found = await _meant(context, parameters)
     version = find_version(await _versions(context, found), version=parameters.version, alias=parameters.alias)
     if version is None:
-        meant = parameters.version or parameters.alias
-        what = f"version {meant[:80]!r}" if meant else "version"
-        raise refused(f"artifact {found.name!r} has no {what}: see get_artifact_details", code=NO_ARTIFACT)
+        raise no_version(found.name, parameters.version or parameters.alias)
     contents = await context.repositories.artifacts.contents(context.scope, found.artifact, [version.ordinal])
     return a.CometArtifactFiles(files=_files(found.artifact, contents[version.ordinal]))
 
@@ -115,26 +114,27 @@ async def lineage(context: Context, request: web.Request, parameters: LineageReq
         used = await repository.versions_remarked(context.scope, REMARK_USED_BY, key)
         pairs += (("input", artifact, ordinal) for artifact, ordinal in used)
     records = await repository.with_ids(context.scope, sorted({artifact for _, artifact, _ in pairs}))
-    by_id = {one.artifact: one for one in records if not _is_registered_model(one)}
-    versions = {artifact: await _versions(context, record) for artifact, record in by_id.items()}
+    known: dict[tuple[str, int], tuple[ArtifactRecord, VersionRecord, str]] = {}
+    for record in records:
+        if not is_registered_model(record.artifact_type, record.project):
+            versions = await _versions(context, record)
+            names = semantic_versions(versions)
+            known |= {(record.artifact, one.ordinal): (record, one, names[one.ordinal]) for one in versions}
     shown = [
-        _in_lineage(by_id[artifact], versions[artifact], ordinal, direction)
+        _in_lineage(direction, *known[artifact, ordinal])
         for direction, artifact, ordinal in pairs
-        if any(one.ordinal == ordinal for one in versions.get(artifact, ()))
+        if (artifact, ordinal) in known
     ]
     return a.CometLineage(experiment_key=key, artifacts=shown)
 
 
-def _in_lineage(
-    artifact: ArtifactRecord, versions: Sequence[VersionRecord], ordinal: int, direction: str
-) -> a.CometLineageArtifact:
-    version = next(one for one in versions if one.ordinal == ordinal)
+def _in_lineage(direction: str, artifact: ArtifactRecord, version: VersionRecord, text: str) -> a.CometLineageArtifact:
     return a.CometLineageArtifact(
         artifact_id=artifact.artifact,
-        artifact_version_id=registry_item_id(artifact.artifact, ordinal),
+        artifact_version_id=registry_item_id(artifact.artifact, version.ordinal),
         artifact_name=artifact.name,
         artifact_type=artifact.artifact_type,
-        version=semantic_versions(versions)[ordinal],
+        version=text,
         workspace=artifact.workspace,
         project=artifact.project or None,
         direction=direction,
@@ -148,30 +148,24 @@ async def _all(context: Context, query: ArtifactQuery) -> list[ArtifactRecord]:
     after: tuple[str, ...] | None = None
     while True:
         page = await context.repositories.artifacts.page(context.scope, query, after, _PAGE)
-        found += (one for one in page if not _is_registered_model(one))
+        found += (one for one in page if not is_registered_model(one.artifact_type, one.project))
         if len(page) < _PAGE:
             return found
         last = page[-1]
         after = (f"{last.workspace}/{last.project or last.name}", last.project, last.artifact_type, last.name)
 
 
-def _is_registered_model(artifact: ArtifactRecord) -> bool:
-    return artifact.artifact_type == MODEL_TYPE and not artifact.project
-
-
 async def _meant(context: Context, parameters: ArtifactRequest) -> ArtifactRecord:
     """Return the artifact with the id, or the oldest of the workspace with the name. Raises Problem."""
     if parameters.artifact_id:
         one = await context.repositories.artifacts.find(context.scope, parameters.artifact_id)
-        if one is not None and not _is_registered_model(one):
+        if one is not None and not is_registered_model(one.artifact_type, one.project):
             return one
-        detail = f"no artifact has the id {parameters.artifact_id[:80]!r}: see get_artifact_list"
-        raise refused(detail, code=NO_ARTIFACT)
+        raise no_artifact(parameters.artifact_id)
     name, workspace = unquote(parameters.artifact_name or ""), parameters.workspace or ""
     found = await _all(context, ArtifactQuery(workspace=workspace, name=name))
     if not found:
-        detail = f"there is no artifact {name[:140]!r} in {workspace[:140]}: see get_artifact_list"
-        raise refused(detail, code=NO_ARTIFACT)
+        raise no_artifact_named(name, workspace)
     return min(found, key=lambda one: (one.created_at, one.artifact))
 
 
@@ -211,8 +205,7 @@ def _about(artifact: ArtifactRecord, versions: Sequence[VersionRecord]) -> dict[
 
 def _metadata(contents: ContentsRecord | None) -> str | None:
     """Return what was said about a version, as JSON, without what is about its files."""
-    found = json.loads(contents.metadata or "{}") if contents is not None else {}
-    own = {name: value for name, value in found.items() if name not in (REGISTERED_FILES, FILE_LINKS)}
+    own = own_metadata(json.loads(contents.metadata or "{}")) if contents is not None else {}
     return json.dumps(own, ensure_ascii=False) if own else None
 
 

@@ -9,8 +9,8 @@ from runstream.events.artifacts import ArtifactVersionRemarked
 from runstream_model.artifact_versions import VersionState
 from runstream_model.artifacts import ArtifactState
 from runstream_protocols.comet.artifact_versions import find_version, semantic_versions, shown_aliases
-from runstream_protocols.comet.conventions import FILE_LINKS, REGISTERED_FILES, REMARK_USED_BY, registry_item_id
-from runstream_protocols.comet.errors import ARTIFACT_NOT_FINAL, NO_ARTIFACT, refused
+from runstream_protocols.comet.conventions import REMARK_USED_BY, own_metadata, registry_item_id
+from runstream_protocols.comet.errors import ARTIFACT_NOT_FINAL, no_artifact_named, no_version, refused
 from runstream_protocols.comet.writes.artifacts import (
     Meant,
     artifact_named,
@@ -54,9 +54,7 @@ async def _meant(recorder: Recorder, payload: Payload) -> Meant:
         if find_version(announced, **wanted) is not None:
             detail = f"the files of this version of artifact {artifact.name!r} are still on their way: ask again"
             raise refused(detail, code=ARTIFACT_NOT_FINAL)
-    meant = text or alias or either
-    what = f"version {meant[:80]!r}" if meant else "version"
-    raise refused(f"artifact {artifact.name!r} has no {what}: see get_artifact_details", code=NO_ARTIFACT)
+    raise no_version(artifact.name, text or alias or either)
 
 
 async def _artifact(recorder: Recorder, payload: Payload) -> KnownArtifact:
@@ -72,8 +70,7 @@ async def _artifact(recorder: Recorder, payload: Payload) -> KnownArtifact:
         workspace = "" if run is None else run.workspace
     found = artifact_named(await recorder.lookup.artifacts_named(workspace, name))
     if found is None:
-        detail = f"there is no artifact {name[:140]!r} in {workspace[:140]}: see get_artifact_list"
-        raise refused(detail, code=NO_ARTIFACT)
+        raise no_artifact_named(name, workspace)
     await recorder.require(key_of_artifact(found))
     return found
 
@@ -98,7 +95,7 @@ async def _used(recorder: Recorder, meant: Meant, run: str) -> None:
 async def _shown(recorder: Recorder, meant: Meant) -> Response:
     state, ordinal = meant.state, meant.ordinal
     one, metadata = await _contents(recorder, meant)
-    own = {name: value for name, value in metadata.items() if name not in (REGISTERED_FILES, FILE_LINKS)}
+    own = own_metadata(metadata)
     return {
         "artifact": {
             "artifactId": meant.artifact.artifact,

@@ -27,12 +27,12 @@ from runstream_model.artifacts import ArtifactState
 from runstream_protocols.comet.artifact_versions import SEMANTIC, given_aliases, semantic_versions
 from runstream_protocols.comet.conventions import (
     FILE_LINKS,
-    MODEL_TYPE,
+    is_registered_model,
     registered,
     registry_item_id,
     upload_kind,
 )
-from runstream_protocols.comet.errors import BAD_VERSION, NO_ARTIFACT, no_experiment, refused
+from runstream_protocols.comet.errors import BAD_VERSION, NO_ARTIFACT, no_artifact, no_experiment, refused
 from runstream_protocols.comet.writes.artifact_files import (
     artifact_file,
     artifact_path,
@@ -144,12 +144,8 @@ def artifact_named(found: Sequence[KnownArtifact], wanted: KnownArtifact | None 
         other_type, other_project = one.artifact_type != wanted.artifact_type, one.project != wanted.project
         return (other_type, other_project, one.created_at_us, one.artifact)
 
-    return min((one for one in found if not is_registered_model(one)), key=rank, default=None)
-
-
-def is_registered_model(artifact: KnownArtifact) -> bool:
-    """Return whether the registry shows the artifact."""
-    return artifact.artifact_type == MODEL_TYPE and artifact.project is None
+    others = (one for one in found if not is_registered_model(one.artifact_type, one.project))
+    return min(others, key=rank, default=None)
 
 
 async def set_state(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
@@ -243,8 +239,8 @@ async def details(recorder: Recorder, request: web.Request, payload: Payload) ->
 async def artifact_with_id(recorder: Recorder, artifact_id: str) -> KnownArtifact:
     """Return an artifact that the request's principal may reach. Raises Problem."""
     found = await recorder.lookup.artifact(artifact_id)
-    if found is None or is_registered_model(found):
-        raise refused(f"no artifact has the id {artifact_id[:80]!r}: see get_artifact_list", code=NO_ARTIFACT)
+    if found is None or is_registered_model(found.artifact_type, found.project):
+        raise no_artifact(artifact_id)
     await recorder.require(key_of_artifact(found))
     return found
 
