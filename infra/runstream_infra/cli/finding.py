@@ -1,7 +1,7 @@
 """Which run somebody means: its id, the beginning of one, its name, or `latest`."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from runstream_infra.cli.exits import BadInput
 
@@ -13,13 +13,22 @@ LATEST: Final = "latest"
 #: So many of the runs that could be meant are named.
 _NAMED: Final = 5
 
+Found = TypeVar("Found")
 
-def find_run(
-    api: "API", word: str, project: str | None = None, workspace: str | None = None, *, among: str = ""
-) -> "RunView":
-    """Return the run that `word` means: first the one with this id, then the one with this name, then the only one
-    whose id begins so. `latest` is the run that was created last. `among` is a filter on names and beginnings: without
-    it runs that are archived or deleted are found by their id alone.
+
+def read_run(
+    api: "API",
+    word: str,
+    read: Callable[[str], Found],
+    project: str | None = None,
+    workspace: str | None = None,
+    *,
+    among: str = "",
+) -> Found:
+    """Return what `read` gives for the run that `word` means: first the one with this id, then the one with this name,
+    then the only one whose id begins so. `latest` is the run that was created last. `read` takes an id and raises
+    Refused for one that nobody has. `among` is a filter on names and beginnings: without it runs that are archived or
+    deleted are found by their id alone.
 
     Raises BadInput where no run is meant, or several.
     """
@@ -29,39 +38,44 @@ def find_run(
         newest = api.runs(among or None, limit=1, project=project, workspace=workspace)
         if not newest:
             raise BadInput("there is no latest run: `runstream runs` lists nothing here")
-        return newest[0]
+        return read(newest[0].run)
     try:
-        return api.run(word)
+        return read(word)
     except Refused as error:
         if error.problem.get("status") in (401, 403):
             raise
-        return _only(word, _candidates(api, word, project, workspace, among))
+    return read(_meant(api, word, project, workspace, among))
+
+
+def find_run(api: "API", word: str) -> "RunView":
+    """Return the run that `word` means. Raises BadInput."""
+    return read_run(api, word, api.run)
 
 
 def find_runs(
     api: "API", words: Sequence[str], project: str | None = None, workspace: str | None = None, *, among: str = ""
 ) -> list["RunView"]:
     """Return the runs that `words` mean, each once. Raises BadInput."""
-    found = [find_run(api, word, project, workspace, among=among) for word in words]
+    found = [read_run(api, word, api.run, project, workspace, among=among) for word in words]
     return list({run.run: run for run in found}.values())
 
 
-def _candidates(api: "API", word: str, project: str | None, workspace: str | None, among: str) -> Sequence["RunView"]:
+def _meant(api: "API", word: str, project: str | None, workspace: str | None, among: str) -> str:
+    """The id of the run with this name, or else of the only one whose id begins so. Raises BadInput."""
     from runstream.query.literals import quoted
 
-    tests = f"(name = {quoted(word)} or id startswith {quoted(word)})"
-    limit = _NAMED + 1
-    found = api.runs(f"{tests} and {among}" if among else tests, limit=limit, project=project, workspace=workspace)
-    return [run for run in found if run.name == word or run.run.startswith(word)]
+    def those(test: str, is_meant: "Callable[[RunView], bool]") -> list[str]:
+        wanted = f"{test} {quoted(word)}" + (f" and {among}" if among else "")
+        found = api.runs(wanted, limit=_NAMED + 1, project=project, workspace=workspace)
+        return [run.run for run in found if is_meant(run)]
 
-
-def _only(word: str, candidates: Sequence["RunView"]) -> "RunView":
-    named = [run for run in candidates if run.name == word]
-    meant = named or candidates
-    if len(meant) == 1:
-        return meant[0]
-    if not meant:
-        raise BadInput(f"no run has the id or the name {word!r}, and no id begins so: `runstream runs` lists them")
-    listed = ", ".join(run.run for run in meant[:_NAMED]) + (", ..." if len(meant) > _NAMED else "")
-    what = "are called" if named else "have ids that begin with"
-    raise BadInput(f"several runs {what} {word!r} ({listed}): give the id of one")
+    for what, found in (
+        ("are called", those("name =", lambda run: run.name == word)),
+        ("have ids that begin with", those("id startswith", lambda run: run.run.startswith(word))),
+    ):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            listed = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+            raise BadInput(f"several runs {what} {word!r} ({listed}): give the id of one")
+    raise BadInput(f"no run has the id or the name {word!r}, and no id begins so: `runstream runs` lists them")

@@ -9,7 +9,7 @@ from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_
 from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.deletions import deletion_of
 from runstream_infra.cli.exits import BadInput
-from runstream_infra.cli.finding import find_run
+from runstream_infra.cli.finding import find_run, read_run
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.rows import DrawnCurve, asset_row, run_row, summary_row
@@ -26,7 +26,7 @@ from runstream_infra.cli.values import (
 )
 
 if TYPE_CHECKING:
-    from runstream.api import API
+    from runstream.api import API, RunDetails
 
 #: What `runstream show` says of a run first, in this order; then all other texts of it.
 _DETAILS: Final = ("id", "in", "status", "message", "tags", "links", "started", "ended", "duration")
@@ -151,12 +151,12 @@ def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> N
     RUN is its id, the beginning of one, its name, or `latest`.
     """
     with connected(url, api_key) as api:
-        show_run(api, find_run(api, run_id).run, output)
+        show_run(api, read_run(api, run_id, api.runs.details), output)
 
 
-def show_run(api: "API", run_id: str, output: Output) -> None:
-    """Read one run and show it as tables or as JSON."""
-    details = api.runs.details(run_id)
+def show_run(api: "API", details: "RunDetails", output: Output) -> None:
+    """Read the rest of one run and show it as tables or as JSON."""
+    run_id = details.run.run
     deletion = deletion_of(api, details)
     run = run_row(details.run) | {"clock_ahead_s": details.clock_ahead_s}
     attributes = {"parameters": api.parameters(run_id), "others": api.others(run_id)}
