@@ -3,6 +3,7 @@
 Nothing on the way of the data looks for that: what comes for a deleted run is appended and folded as ever.
 """
 
+import contextlib
 import json
 import logging
 import threading
@@ -24,6 +25,9 @@ _TIMEOUT_S: Final = 5.0
 _RUNS_AT_ONCE: Final = 40
 _MAX_RESPONSE_BYTES: Final = 10_000_000
 
+#: Address and key.
+Server = tuple[str, str | None]
+
 log = logging.getLogger("runstream.sender")
 
 
@@ -32,10 +36,21 @@ def filter_of_deleted(runs: Sequence[str]) -> str:
     return f"deleted and (archived or not archived) and id in ({', '.join(map(json.dumps, runs))})"
 
 
-def deleted_among(url: str, api_key: str | None, runs: Iterable[str]) -> frozenset[str]:
-    """Return those of the runs that somebody deleted. Blocks for some 5 s at most, for each 40 of them. Raises
-    Unavailable."""
-    ids = sorted(set(runs))
+def deleted_runs(writers: Iterable[WriterInfo]) -> dict[Server, frozenset[str]]:
+    """Return, of each server that tells, which runs of these writers somebody deleted. Blocks for some 5 s at most, for
+    each 40 runs of a server."""
+    runs: dict[Server, set[str]] = defaultdict(set)
+    for info in writers:
+        runs[info.url, info.api_key].add(info.run_id)
+    told: dict[Server, frozenset[str]] = {}
+    for (url, api_key), ids in runs.items():
+        with contextlib.suppress(Unavailable):
+            told[url, api_key] = _deleted_among(url, api_key, sorted(ids))
+    return told
+
+
+def _deleted_among(url: str, api_key: str | None, ids: Sequence[str]) -> frozenset[str]:
+    """Those of the runs that somebody deleted. Raises Unavailable."""
     found: set[str] = set()
     for begin in range(0, len(ids), _RUNS_AT_ONCE):
         some = ids[begin : begin + _RUNS_AT_ONCE]
@@ -66,13 +81,9 @@ class DeletionWatch:
 
     def look(self) -> None:
         """Look once. A server that does not tell changes nothing."""
-        targets: dict[tuple[str, str | None], list[tuple[Path, str]]] = defaultdict(list)
-        for folder, info in self._writers():
-            targets[info.url, info.api_key].append((folder, info.run_id))
-        for (url, api_key), writers in targets.items():
-            try:
-                deleted = deleted_among(url, api_key, (run_id for _, run_id in writers))
-            except Unavailable:
-                continue
-            for folder, run_id in writers:
-                mark_deleted(folder, run_id in deleted)
+        writers = list(self._writers())
+        told = deleted_runs(info for _, info in writers)
+        for folder, info in writers:
+            deleted = told.get((info.url, info.api_key))
+            if deleted is not None:
+                mark_deleted(folder, info.run_id in deleted)

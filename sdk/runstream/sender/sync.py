@@ -5,15 +5,14 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from runstream.clock import SYSTEM_CLOCK, Clock
-from runstream.errors import Unavailable
 from runstream.private import NotPrivate, check_inside, check_root, open_own, read_own, write_own
-from runstream.sender.deletions import deleted_among
+from runstream.sender.deletions import deleted_runs
 from runstream.sender.lock import SpoolLock
 from runstream.sender.process import SYNC_MARKER, Sender
 from runstream.sender.start import ensure_sender
@@ -130,7 +129,8 @@ def sync(
     if any(_lives(goal.folder, goal.info) for goal in goals if goal.info.mode == "online"):
         ensure_sender(spool_dir)  # it was kept from starting while this held the lock
     done = [goal.info for goal in goals if goal not in waiting]
-    return SyncResult(_sent(goals), len(done), tuple(left), tuple(_deleted(done)))
+    deleted = frozenset().union(*deleted_runs(done).values())
+    return SyncResult(_sent(goals), len(done), tuple(left), tuple(sorted(deleted)))
 
 
 @contextlib.contextmanager
@@ -251,15 +251,6 @@ def _reason(goal: _Goal, status: SenderStatus | None) -> str:
             if reason:
                 return reason
     return "it was not acknowledged in time: try again, or give it longer"
-
-
-def _deleted(writers: Sequence[WriterInfo]) -> list[str]:
-    found: set[str] = set()
-    for url, api_key in dict.fromkeys((info.url, info.api_key) for info in writers):
-        runs = [info.run_id for info in writers if (info.url, info.api_key) == (url, api_key)]
-        with contextlib.suppress(Unavailable):
-            found |= deleted_among(url, api_key, runs)
-    return sorted(found)
 
 
 def _set_aside(spool_dir: Path) -> list[Path]:
