@@ -123,10 +123,9 @@ def deleted_problem(runs: Sequence[str]) -> str:
     """Which deleted runs are written all the same, and what to do. Pure."""
     from runstream.deletion import WAY_BACK
 
-    named = ", ".join(runs[:NAMED_RUNS]) + (f" and {len(runs) - NAMED_RUNS} more" if len(runs) > NAMED_RUNS else "")
     return (
-        f"runs that somebody deleted are written all the same: {named}. What they log is kept, and no list shows it; "
-        f"end their programs, or {WAY_BACK.format(runs[0])}"
+        f"runs that somebody deleted are written all the same: {_first_of(runs)}. What they log is kept, and no list "
+        f"shows it; end their programs, or {WAY_BACK.format(runs[0])}"
     )
 
 
@@ -142,12 +141,16 @@ def rebuild_problem(rebuild: Mapping[str, Any] | None) -> str | None:
 
 def clock_problem(odd: Sequence[Mapping[str, Any]]) -> str:
     """Which running runs have a clock that is off, and what to do. Pure."""
-    named = [f"{one['name']} ({one['run']}) {plain_clock(one['clock_ahead_s'])}" for one in odd[:NAMED_RUNS]]
-    more = f" and {len(odd) - NAMED_RUNS} more" if len(odd) > NAMED_RUNS else ""
+    named = [f"{one['name']} ({one['run']}) {plain_clock(one['clock_ahead_s'])}" for one in odd]
     return (
-        f"clocks of running runs are far from the server's: {', '.join(named)}{more}. Set the clocks of their machines "
+        f"clocks of running runs are far from the server's: {_first_of(named)}. Set the clocks of their machines "
         "(NTP); until then their times are off, the order of what they log is not"
     )
+
+
+def _first_of(runs: Sequence[str]) -> str:
+    more = len(runs) - NAMED_RUNS
+    return ", ".join(runs[:NAMED_RUNS]) + (f" and {more} more" if more > 0 else "")
 
 
 def spool_problems(spool: "SpoolState") -> list[str]:

@@ -140,17 +140,12 @@ def _awaited(api: "API", generation: int, on_look: "Callable[[ReadModels], None]
 def show_outcome(done: "Rebuild", output: Output) -> None:
     """What became of a rebuild that a server did."""
     is_equal = done.outcome == "equal"
+    differences = done.detail.split("; ") if done.detail else []
     if output.as_json:
-        output.json(
-            {
-                "equal": is_equal,
-                "generation": done.generation,
-                "replaced": done.replace,
-                "differences": done.detail.split("; ") if done.detail else [],
-            }
-        )
+        told = {"equal": is_equal, "generation": done.generation, "replaced": done.replace}
+        output.json(told | {"differences": differences})
         return
-    for difference in done.detail.split("; ") if done.detail else ():
+    for difference in differences:
         output.line(difference, "red")
     show_verdict(f"Folded from the log into generation {done.generation}", is_equal, output)
     if done.replace:

@@ -35,6 +35,8 @@ def application(
     checks: Mapping[str, ReadinessCheck],
     notes: Mapping[str, Callable[[], str | None]] | None = None,
 ) -> tuple[web.Application, CollectorRegistry]:
+    """Return the application that every process has, with its operations, and the registry of its metrics. checks: what
+    `/readyz` needs; notes: what it only tells. Raises InvalidKey, InsecureBind."""
     keys = ApiKeys.from_plain(settings.api_keys)
     check_bind(settings.host, keys)
     registry, access = process_registry(), settings.access
@@ -58,6 +60,7 @@ def application(
 async def listening(
     app: web.Application, registry: CollectorRegistry, settings: RoleSettings, on_ready: Callable[[str], None]
 ) -> AsyncIterator[None]:
+    """Serve the application at the settings' address, which `on_ready` gets. Raises StartFailed."""
     runner = guarded_runner(app, settings.limits, registry)
     await runner.setup()
     try:
@@ -74,7 +77,7 @@ async def open_log_and_store(
     """What is read from and written to, closed again with `stack`; None if `stop` is set before the store answers."""
     log = await KafkaReader.open(settings.kafka)
     stack.push_async_callback(log.close)
-    store = await until_stopped(open_store(settings, versions), stop)
+    store = await _until_stopped(open_store(settings, versions), stop)
     if store is None:
         return None
     stack.push_async_callback(store.close)
@@ -92,7 +95,7 @@ async def open_store(settings: RoleSettings, versions: Versions) -> ClusterStore
             await asyncio.sleep(_STORE_RETRY_S)
 
 
-async def until_stopped(opening: Awaitable[ClusterStore], stop: asyncio.Event) -> ClusterStore | None:
+async def _until_stopped(opening: Awaitable[ClusterStore], stop: asyncio.Event) -> ClusterStore | None:
     """What it opens; None if `stop` is set before."""
     task = asyncio.ensure_future(opening)
     stopped = asyncio.create_task(stop.wait())

@@ -1,6 +1,6 @@
 """One process of each kind. Each serves /healthz, /readyz and /metrics beside what it is for, and ends on SIGTERM.
 
-Only the process that is started imports what it needs: Faust, of the worker, takes as long to import as all the rest.
+A process imports what its kind needs, and no other: Faust is the worker's alone.
 """
 
 import asyncio

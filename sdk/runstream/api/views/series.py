@@ -137,5 +137,5 @@ class Series(Generic[Drawn]):
         for name in table.column_names:
             column = table.column(name)
             if column.null_count and str(column.type) == "int64":
-                frame[name] = module.array(column.to_pylist(), dtype="Int64")
+                frame[name] = column.to_pandas(types_mapper={column.type: module.Int64Dtype()}.get)
         return frame

@@ -122,9 +122,8 @@ def open_source(source: Any) -> tuple[IO[bytes], str | None]:
         return io.BytesIO(source), None
     if callable(getattr(source, "read", None)):
         name = getattr(source, "name", None)
-        return cast("IO[bytes]", _Wrapped(source)), text_name(Path(name).name) if isinstance(
-            name, str
-        ) and name else None
+        own_name = text_name(Path(name).name) if isinstance(name, str) and name else None
+        return cast("IO[bytes]", _Wrapped(source)), own_name
     raise Invalid(f"an asset of type {type(source).__name__}: give a path, bytes or an open file")
 
 
