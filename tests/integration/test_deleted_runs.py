@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 import runstream as rs
 from kit.servers.embedded import Server
+from kit.waiting import WAIT_S, wait_until
 from runstream.api import API
 from runstream.deletion import is_marked_deleted
 from runstream.errors import RunDeleted
@@ -24,8 +25,6 @@ from runstream.sender.lock import SpoolLock
 from runstream.sender.process import Sender
 from runstream_infra.cli import app
 
-#: Waits for what takes a second or two, however busy the machine is.
-WAIT_S = 240.0
 QUIET: dict[str, Any] = {"capture_console": False, "capture_code": False, "system_metrics_s": 0, "project": "gone"}
 WAY_BACK = "`runstream restore {}`"
 
@@ -34,13 +33,6 @@ WAY_BACK = "`runstream restore {}`"
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with Server(tmp_path_factory.mktemp("gone")) as server:
         yield server.url
-
-
-def wait_until(met: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + WAIT_S
-    while not met():
-        assert time.monotonic() < end_s, "waited in vain"
-        time.sleep(0.05)
 
 
 def points(url: str, run_id: str) -> list[tuple[int, float]]:

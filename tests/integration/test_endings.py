@@ -6,9 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,11 @@ import pytest
 
 import runstream as rs
 from kit.servers.embedded import Server
+from kit.waiting import WAIT_S, wait_until
 from runstream.api import API
 from runstream.errors import RunDeleted
 from runstream.sender.lock import sender_lives
 
-#: Waits for what takes a second or two, however busy the machine is.
-WAIT_S = 240.0
 QUIET: dict[str, Any] = {"capture_console": False, "capture_code": False, "system_metrics_s": 0, "project": "ends"}
 
 
@@ -29,13 +27,6 @@ QUIET: dict[str, Any] = {"capture_console": False, "capture_code": False, "syste
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with Server(tmp_path_factory.mktemp("ends")) as server:
         yield server.url
-
-
-def wait_until(met: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + WAIT_S
-    while not met():
-        assert time.monotonic() < end_s, "waited in vain"
-        time.sleep(0.05)
 
 
 def sender_pid(spool: Path) -> int:

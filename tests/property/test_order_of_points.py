@@ -1,7 +1,6 @@
 """The order of the points of a series (docs/glossary.md), whatever the clocks do and in whatever order records come."""
 
 import itertools
-import os
 import random
 import struct
 import tempfile
@@ -16,9 +15,10 @@ from hypothesis import strategies as st
 
 from kit.oracles.metrics import Delivery, Point, Row, in_order, points
 from kit.recorded.metric_frames import FoldedLog, frame_bytes, with_bits
+from kit.sending.spool_maker import writer_info
 from runstream.clock import Clock
 from runstream.notices import Notices
-from runstream.spool.format import Acked, WriterInfo
+from runstream.spool.format import Acked
 from runstream.spool.reader import SpoolReader
 from runstream.spool.writer import SpoolWriter
 from runstream_model.past import summaries_of
@@ -127,20 +127,7 @@ def test_what_one_writer_logs_is_in_its_order_whatever_its_clock_does(looks: lis
 
 
 def open_writer(spool: Path, clock: Clock) -> SpoolWriter:
-    info = WriterInfo(
-        writer_id="a" * 32,
-        run_id=RUN,
-        workspace="w",
-        project="p",
-        rank=None,
-        pid=os.getpid(),
-        process_started_s=0.0,
-        url="http://127.0.0.1:1",
-        api_key=None,
-        mode="offline",
-        created_us=1,
-        sdk_version="0",
-    )
+    info = writer_info("a" * 32, "http://127.0.0.1:1", run_id=RUN, mode="offline")
     return SpoolWriter(spool, info, clock=clock, notices=Notices())
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import struct
 import tempfile
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.sending.spool_maker import writer_info
 from runstream.clock import SYSTEM_CLOCK
 from runstream.notices import Notices
-from runstream.spool.format import Acked, WriterInfo
+from runstream.spool.format import Acked
 from runstream.spool.reader import SpoolReader
 from runstream.spool.writer import SpoolWriter
 
@@ -34,20 +34,7 @@ class _Silent(Notices):
 
 
 def _writer(spool: Path, segment_bytes: int) -> SpoolWriter:
-    info = WriterInfo(
-        writer_id="a" * 32,
-        run_id="r",
-        workspace="w",
-        project="p",
-        rank=None,
-        pid=os.getpid(),
-        process_started_s=0.0,
-        url="http://127.0.0.1:1",
-        api_key=None,
-        mode="offline",
-        created_us=0,
-        sdk_version="0",
-    )
+    info = writer_info("a" * 32, "http://127.0.0.1:1", run_id="r", mode="offline")
     return SpoolWriter(spool, info, clock=SYSTEM_CLOCK, notices=_Silent(), segment_bytes=segment_bytes)
 
 

@@ -1,7 +1,5 @@
 """Artifacts by the unmodified `comet_ml`: what it logs is Runstream's, what Runstream's API logs it reads."""
 
-import json
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +8,7 @@ import pytest
 import runstream
 from kit.comet.artifacts_told import FILES, METADATA, PLAIN, PROJECT, REMOTE, TIMES, WORKSPACE
 from kit.comet.logged import KEY
-from kit.comet.processes import HERE, client_environment
+from kit.comet.processes import steps_of
 
 NAME = "digits ☃"
 NATIVE = "native net"
@@ -28,20 +26,7 @@ def said(writing: Any, api: runstream.API) -> Mapping[str, Any]:
         api.log_artifact_version(
             NATIVE, "weights", {"net.bin": text.encode()}, workspace=WORKSPACE, project="other", aliases=[text]
         )
-    folder = writing.home / "artifacts"
-    folder.mkdir()
-    done = subprocess.run(
-        [str(writing.python), str(HERE / "artifacts.py"), "results.json", NATIVE],
-        capture_output=True,
-        text=True,
-        env=client_environment(writing.home, writing.url),
-        cwd=folder,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    steps: Mapping[str, Any] = json.loads((folder / "results.json").read_text())
-    return steps
+    return steps_of(writing, "artifacts", NATIVE)
 
 
 def test_what_was_logged_is_told_at_once(said: Mapping[str, Any]) -> None:

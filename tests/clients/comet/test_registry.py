@@ -2,7 +2,6 @@
 
 import json
 import socket
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from kit.comet.logged import KEY
-from kit.comet.processes import HERE, client_environment
+from kit.comet.processes import steps_of
 from kit.comet.registrar_told import FILES, WORKSPACE
 
 LEAD = "MODEL_VERSION_"
@@ -22,20 +21,7 @@ LEAD = "MODEL_VERSION_"
 @pytest.fixture(scope="module")
 def said(writing: Any) -> Mapping[str, Any]:
     """What every step of registrar.py was answered."""
-    folder = writing.home / "registrar"
-    folder.mkdir()
-    done = subprocess.run(
-        [str(writing.python), str(HERE / "registrar.py"), "results.json"],
-        capture_output=True,
-        text=True,
-        env=client_environment(writing.home, writing.url),
-        cwd=folder,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    steps: Mapping[str, Any] = json.loads((folder / "results.json").read_text())
-    return steps
+    return steps_of(writing, "registrar")
 
 
 def test_versions_are_registered_by_live_experiments_and_later(said: Mapping[str, Any]) -> None:

@@ -158,6 +158,24 @@ def client_environment(home: Path, url: str) -> dict[str, str]:
     }
 
 
+def steps_of(writing: Writing, script: str, *arguments: str) -> dict[str, Any]:
+    """What each step of a script of this folder found, which the client runs in a folder of its own."""
+    folder = writing.home / script
+    folder.mkdir()
+    done = subprocess.run(
+        [str(writing.python), str(HERE / f"{script}.py"), "results.json", *arguments],
+        capture_output=True,
+        text=True,
+        env=client_environment(writing.home, writing.url),
+        cwd=folder,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
 def answers_of(client_python: Path, expressions: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, Any]:
     """What reader.py answers in this environment, of which empty variables are left out."""
     done = subprocess.run(
