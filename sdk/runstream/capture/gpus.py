@@ -83,14 +83,14 @@ class _Nvidia:
 
     def facts(self) -> dict[str, Any]:
         nvml, gpu = self._nvml, self._handle
-        return _told(
+        return _values(
             name=lambda: _text(nvml.nvmlDeviceGetName(gpu)),
             memory_bytes=lambda: nvml.nvmlDeviceGetMemoryInfo(gpu).total,
         )
 
     def sample(self, pid: int) -> dict[str, float]:
         nvml, gpu = self._nvml, self._handle
-        return _told(
+        return _values(
             utilization_percent=lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
             memory_activity_percent=lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).memory,
             memory_used_bytes=lambda: nvml.nvmlDeviceGetMemoryInfo(gpu).used,
@@ -116,14 +116,14 @@ class _Amd:
         self._handle = handle
 
     def facts(self) -> dict[str, Any]:
-        return _told(
+        return _values(
             name=lambda: str(self._smi.amdsmi_get_gpu_asic_info(self._handle)["market_name"]),
             memory_bytes=self._memory_total,
         )
 
     def sample(self, pid: int) -> dict[str, float]:
         smi, gpu = self._smi, self._handle
-        return _told(
+        return _values(
             utilization_percent=lambda: smi.amdsmi_get_gpu_activity(gpu)["gfx_activity"],
             memory_activity_percent=lambda: smi.amdsmi_get_gpu_activity(gpu)["umc_activity"],
             memory_used_bytes=self._memory_used,
@@ -161,12 +161,12 @@ class _Amd:
         return None
 
 
-def _told(**asked: Callable[[], Any]) -> dict[str, Any]:
+def _values(**reads: Callable[[], Any]) -> dict[str, Any]:
     """What could be found out: a number is left out where it raises, is None, or is a text such as `N/A`."""
     found: dict[str, Any] = {}
-    for name, ask in asked.items():
+    for name, read in reads.items():
         with contextlib.suppress(Exception):
-            value = ask()
+            value = read()
             if isinstance(value, int | float) or (name == "name" and value):
                 found[name] = value
     return found

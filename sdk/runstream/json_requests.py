@@ -1,4 +1,4 @@
-"""One question to a server, from where `runstream.api` would be too much to load: from `init`, from the sender."""
+"""One request to a server, from where `runstream.api` would be too much to load: from `init`, from the sender."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from runstream.errors import Unavailable
 from runstream.events.protocol import PROTOCOL_HEADER, is_ours
 
 
-def ask(url: str, api_key: str | None, path: str, timeout_s: float, max_bytes: int) -> tuple[int, dict[str, Any]]:
+def get_json(url: str, api_key: str | None, path: str, timeout_s: float, max_bytes: int) -> tuple[int, dict[str, Any]]:
     """Return the status of the response to a GET and its members (none if it is no JSON object). Blocks for some
     `timeout_s` at most. Raises Unavailable, also where something else answers than a Runstream server: neither its yes
     nor its no counts."""
@@ -17,8 +17,8 @@ def ask(url: str, api_key: str | None, path: str, timeout_s: float, max_bytes: i
     try:
         response, body = fetch(url, path, headers, timeout_s, max_bytes)
     except FAILURES as error:
-        said = readable(str(error)) or type(error).__name__
-        raise Unavailable(f"{url} cannot be asked ({said}{unused_proxy(urlsplit(url))})") from None
+        reason = readable(str(error)) or type(error).__name__
+        raise Unavailable(f"{url} cannot be asked ({reason}{unused_proxy(urlsplit(url))})") from None
     if is_ours(response.headers.get(PROTOCOL_HEADER.lower())):
         return response.status, _object(body)
     location = response.headers.get("location")
@@ -27,7 +27,7 @@ def ask(url: str, api_key: str | None, path: str, timeout_s: float, max_bytes: i
 
 
 def refusal(url: str, status: int, fields: dict[str, Any]) -> Unavailable:
-    """Return what to raise for a response of a Runstream server that does not say what was asked."""
+    """Return what to raise for a response of a Runstream server that does not have what was requested."""
     return Unavailable(f"{url} answered {status} {readable(str(fields.get('detail', '')), 200)}".strip())
 
 
