@@ -19,6 +19,7 @@ from runstream_ingest.gateway.frames import (
     frames_by_writer,
     verdict,
 )
+from runstream_ingest.gateway.known_runs import KnownRuns
 from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.responses import position_members
@@ -67,6 +68,7 @@ class FramesHandler:
         settings: GatewaySettings,
         metrics: GatewayMetrics,
         rights: WriterRights,
+        known_runs: KnownRuns,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._appender = appender
@@ -74,6 +76,7 @@ class FramesHandler:
         self._settings = settings
         self._metrics = metrics
         self._rights = rights
+        self._known_runs = known_runs
         self._monotonic_s = monotonic_s
         self._writers = Writers(settings.remembered_writers)
         self._received_bytes = metrics.received_bytes.labels("frames")
@@ -149,6 +152,8 @@ class FramesHandler:
                 writer.beat_s = now_s
             if found.appended:
                 writer.key = sent[writer_id][0].header.key
+                if any(frame.header.end_seq > frame.header.first_seq for frame in found.appended):
+                    self._known_runs.remember(writer.key)
                 writer.next_seq = found.next_seq
                 writer.positions = positions
         if duplicates:

@@ -85,7 +85,9 @@ class CommandsHandler:
             events = [(command.key, command.event) for command in commands]
             await self._rights.check_commands(principal, events)
             await self._known_runs.check(events)
-            return await self._writer.append(events)
+            appended = await self._writer.append(events)
+            self._known_runs.remember_started(events)
+            return appended
 
 
 async def check_commands(members: Any, now_us: int, max_commands: int) -> list[Command]:

@@ -16,10 +16,10 @@ _LOOK_S: Final = 0.1
 
 
 class KnownRuns:
-    """The runs that were found once. Used from one event loop.
+    """The runs that were found once, and those that began here. Used from one event loop.
 
     lookup: what the read models have; None where nobody tells, and every run counts as known. patience_s: how long a
-    run may take to come there, because its first record was appended only now. remembered: that many of them.
+    run may take to come there, because another gateway appended its first record only now. remembered: that many.
     """
 
     def __init__(
@@ -72,8 +72,14 @@ class KnownRuns:
                 await self._sleep(_LOOK_S)
         return True
 
+    def remember_started(self, commands: Sequence[tuple[str, AnyEvent]]) -> None:
+        """Note the runs that these commands started, once they are durable."""
+        for key, event in commands:
+            if isinstance(event, RunStarted):
+                self.remember(key)
+
     def remember(self, run: str) -> None:
-        """Note that the run is there."""
+        """Note that the run is there, or will be: the log has its first record."""
         self._known[run] = None
         self._known.move_to_end(run)
         while len(self._known) > self._limit:

@@ -136,7 +136,7 @@ def add_gateway(
     rights = WriterRights(lookup, settings.remembered_writers)
     known_runs = KnownRuns(lookup, settings.unknown_run_patience_s, settings.remembered_writers)
     handlers = _Handlers(
-        FramesHandler(appender, pressure, settings, metrics, rights),
+        FramesHandler(appender, pressure, settings, metrics, rights, known_runs),
         CommandsHandler(CommandWriter(appender), pressure, settings, metrics, rights, known_runs),
         AssetsHandler(assets, pressure, settings, metrics),
         metrics,

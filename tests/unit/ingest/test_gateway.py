@@ -4,10 +4,11 @@ import asyncio
 import hashlib
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -24,6 +25,7 @@ from runstream_ingest.assets import LocalAssets
 from runstream_ingest.gateway import GatewaySettings, add_gateway
 from runstream_ingest.log.memory import MemoryLog
 from runstream_service.log import LogUnavailable, Record
+from runstream_service.lookup import KnownRun, Lookup
 from runstream_service.problems import problem_middleware
 
 pytestmark = pytest.mark.sockets
@@ -101,11 +103,22 @@ class Gateway:
         return self.registry.get_sample_value(f"runstream_gateway_{name}_total") or 0.0
 
 
-async def running(tmp_path: Path, settings: GatewaySettings) -> AsyncIterator[Gateway]:
+class NoRuns:
+    """Read models that are far behind the log: they have no run yet."""
+
+    async def run(self, run_id: str) -> KnownRun | None:
+        return None
+
+
+async def running(
+    tmp_path: Path, settings: GatewaySettings, lookup: Lookup | None = None
+) -> AsyncGenerator[Gateway, None]:
     log, visibility, registry = HeldLog(), FixedVisibility(), CollectorRegistry()
     app = web.Application(middlewares=[problem_middleware()])
     storage = LocalAssets(tmp_path / "assets")
-    add_gateway(app, log=log, assets=storage, visibility=visibility, settings=settings, registry=registry)
+    add_gateway(
+        app, log=log, assets=storage, visibility=visibility, settings=settings, lookup=lookup, registry=registry
+    )
     runner = web.AppRunner(app, auto_decompress=False)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -564,3 +577,18 @@ async def test_requests_are_counted_by_route_and_status(gateway: Gateway) -> Non
     assert gateway.count("frames") == 1
     assert gateway.registry.get_sample_value("runstream_gateway_append_seconds_count") == 1
     assert gateway.registry.get_sample_value("runstream_gateway_in_flight_bytes") == 0
+
+
+async def test_a_command_may_follow_the_first_frame_of_its_run_at_once(tmp_path: Path) -> None:
+    settings = GatewaySettings(unknown_run_patience_s=0.0)
+    started = {"key": "run-2", "event": {"type": "run_started.v1", "workspace": "w", "project": "p"}}
+    async with aclosing(running(tmp_path, settings, cast("Lookup", NoRuns()))) as gateways:
+        gateway = await anext(gateways)
+        assert (await gateway.command({"key": "run-1", "event": NOTE}))[0] == 404
+        assert (await gateway.send(heartbeat(WRITER, "run-1", 0)))[0] == 200
+        assert (await gateway.command({"key": "run-1", "event": NOTE}))[0] == 404, "a sign of life begins no run"
+        assert (await gateway.send(frame(0, 1)))[0] == 200
+        assert (await gateway.command({"key": "run-1", "event": NOTE}))[0] == 200
+        assert (await gateway.command(started))[0] == 200
+        assert (await gateway.command({"key": "run-2", "event": NOTE}))[0] == 200
+        assert (await gateway.command({"key": "run-3", "event": NOTE}))[0] == 404

@@ -97,3 +97,14 @@ async def test_what_is_remembered_is_bounded() -> None:
     for run in "abcab":
         await known.check([(run, RENAMED)])
     assert runs.looks == list("abcab")
+
+
+async def test_what_began_here_is_known_before_it_can_be_read() -> None:
+    runs = Runs({})
+    known = runs.known()
+    known.remember("from a frame")
+    known.remember_started([("from a command", STARTED), ("of another event", RENAMED)])
+    await known.check([("from a frame", RENAMED), ("from a command", RENAMED)])
+    assert runs.looks == []
+    with pytest.raises(Problem):
+        await known.check([("of another event", RENAMED)])
