@@ -10,7 +10,7 @@ from runstream.events.limits import MAX_TAG_CHARS
 if TYPE_CHECKING:
     from runstream.client.run import Run
 
-Resume = Literal["allow", "must", "never"]
+Resume = Literal["allow", "must", "never", "auto"]
 
 
 def init(
@@ -22,7 +22,7 @@ def init(
     config: Any = None,
     tags: Iterable[str] | None = None,
     mode: Literal["online", "offline", "disabled"] | None = None,
-    resume: Resume | None = None,
+    resume: Resume | bool | None = None,
     rank: int | None = None,
     url: str | None = None,
     api_key: str | None = None,
@@ -38,6 +38,11 @@ def init(
     finish_timeout_s: float | None = None,
     handle_sigterm: bool | None = None,
     allow_secrets: Iterable[str] | None = None,
+    id: str | None = None,
+    entity: str | None = None,
+    save_code: bool | None = None,
+    reinit: bool | str | None = None,
+    **others: Any,
 ) -> "Run":
     """Start a run, or another writer on one, and return it.
 
@@ -58,39 +63,64 @@ def init(
       handle_sigterm, allow_secrets (names whose values are kept although they look like secrets): settings, see
       `runstream.settings`; None takes them from the environment, files, or the default.
 
+    id, entity, save_code: what scripts written for W&B call run_id, workspace and capture_code. resume=True and `auto`
+      mean `allow`. reinit: True or `finish_previous` ends the run that is open, False or `return_previous` returns it.
+      config_include_keys, config_exclude_keys and resume_from are understood too (docs/sdk.md). Whatever else is given
+      is left out and told once, with what to do instead.
+
     Does not wait for the server, unless a `run_id` (2 s at most) or `resume` (5 s at most) makes it ask. After it
     returned, nothing that belongs to the run raises into the caller. Raises InvalidSetting, Invalid (RunMissing,
     RunDeleted, RunExists), Unavailable, Unusable: nothing was started then.
     """
     from runstream.client.opening import Arguments
+    from runstream.client.other_names import run_to_return, with_synonyms
     from runstream.client.starting import start
     from runstream.settings import load_settings
 
+    if (open_run := run_to_return(reinit)) is not None:
+        return open_run
+    own = {
+        "run_id": run_id,
+        "workspace": workspace,
+        "config": config,
+        "mode": mode,
+        "resume": resume,
+        "resume_from_step": resume_from_step,
+        "capture_code": capture_code,
+    }
+    synonyms = {"id": id, "entity": entity, "save_code": save_code}
+    given = with_synonyms(own, {**synonyms, **others}, _argument_names())
     settings = load_settings(
         project=project,
-        workspace=workspace,
-        mode=mode,
+        workspace=given["workspace"],
+        mode=given["mode"],
         url=url,
         api_key=api_key,
         dir=dir,
         capture_console=capture_console,
-        capture_code=capture_code,
+        capture_code=given["capture_code"],
         system_metrics_s=system_metrics_s,
         finish_timeout_s=finish_timeout_s,
         handle_sigterm=handle_sigterm,
         allow_secrets=allow_secrets if allow_secrets is None or isinstance(allow_secrets, str) else list(allow_secrets),
     )
     checked_tags = _checked_tags(tags)
-    if config is not None:
-        _check_config(config)
-    run = start(settings, Arguments(name, run_id, experiment, group, job_type, resume, rank, resume_from_step))
-    if config is not None:
-        run.log_params(config)
+    if given["config"] is not None:
+        _check_config(given["config"])
+    started_as = given["run_id"], experiment, group, job_type, given["resume"], rank, given["resume_from_step"]
+    run = start(settings, Arguments(name, *started_as))
+    if given["config"] is not None:
+        run.log_params(given["config"])
     if checked_tags:
         run.add_tags(checked_tags)
     if notes is not None:
         run.notes(notes)
     return run
+
+
+def _argument_names() -> tuple[str, ...]:
+    code = init.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def _checked_tags(tags: Iterable[str] | None) -> tuple[str, ...]:
