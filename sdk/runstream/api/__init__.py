@@ -11,7 +11,7 @@ from runstream.api.errors import (
     UnknownName,
     VersionTaken,
 )
-from runstream.api.parts.arguments import exact
+from runstream.api.globs import exact
 from runstream.api.parts.artifact_files import Link
 from runstream.api.parts.live import Change
 from runstream.api.parts.runs import RunQuery

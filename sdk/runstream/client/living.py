@@ -22,6 +22,7 @@ from runstream.errors import Unusable
 from runstream.events.control import PointsDropped, RunEvent, encode_event
 from runstream.notices import Notices
 from runstream.spool.format import Acked
+from runstream.spool.writer import SpoolWriter
 
 if TYPE_CHECKING:
     from runstream.capture.console import ConsoleCapture
@@ -46,6 +47,8 @@ class LivingRun(OpenedRun):
         """Made by `init`. `parent` is the folder of the writer whose run this process joined, if it did."""
         super().__init__(opening)
         self._writer = writer
+        if isinstance(writer, SpoolWriter):
+            self._hand_content(writer)
         self._notices = notices
         self._clock = clock
         self._finish_timeout_s = finish_timeout_s
@@ -204,11 +207,12 @@ class LivingRun(OpenedRun):
         opening = replace(self._opening, first_step=writer.last_step + 1, resumed=True)
         wake = self._background.wake if self._background is not None else None
         try:
-            self._writer = open_writer(opening, self._clock, self._notices, wake)
+            self._writer = fresh = open_writer(opening, self._clock, self._notices, wake)
         except Unusable as error:
             what = f"run {self.run_id}: its folder {folder} was removed, and there can be no other"
             self._notices.once(f"{self.run_id} removed", f"{what} ({error}). What it logs until then is lost")
             return
+        self._hand_content(fresh)
         lost = max(writer.next_seq - self._acknowledged, 1)
         self._lost_records += lost
         self._acknowledged = 0
@@ -265,6 +269,9 @@ class LivingRun(OpenedRun):
         else:
             self._notices.forget(deleted_key(self.run_id))
 
+    def _hand_content(self, writer: SpoolWriter) -> None:
+        """Tell a new writer who takes values of `log` that are no numbers."""
+
     def _ensure_sender(self) -> None:
         if self.mode == "online":
             keep_sender(self._opening.spool, self._notices)
@@ -285,6 +292,7 @@ class LivingRun(OpenedRun):
         try:
             background = Background(self._clock)
             writer = open_writer(self._opening, self._clock, self._notices, background.wake)
+            self._hand_content(writer)
             self.attend(background)
             background.on_tick(writer.tick)
             background.start()

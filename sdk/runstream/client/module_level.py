@@ -66,6 +66,24 @@ def log_image(
     return run.log_image(image, name, step=step, metadata=metadata) if run is not None else None
 
 
+def log_figure(figure: Any, name: str | None = None, *, step: int | None = None) -> str | None:
+    """`Run.log_figure` of the active run."""
+    run = _active("log_figure")
+    return run.log_figure(figure, name, step=step) if run is not None else None
+
+
+def log_histogram(values: Any, name: str | None = None, *, step: int | None = None) -> str | None:
+    """`Run.log_histogram` of the active run."""
+    run = _active("log_histogram")
+    return run.log_histogram(values, name, step=step) if run is not None else None
+
+
+def log_table(table: Any, name: str | None = None, *, step: int | None = None) -> str | None:
+    """`Run.log_table` of the active run."""
+    run = _active("log_table")
+    return run.log_table(table, name, step=step) if run is not None else None
+
+
 def add_tags(*tags: str | Iterable[str]) -> None:
     """`Run.add_tags` of the active run."""
     if (run := _active("add_tags")) is not None:

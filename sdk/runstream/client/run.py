@@ -3,15 +3,20 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runstream.client import active
 from runstream.client.content.assets import Description, keep
+from runstream.client.content.histograms import BINS, histogram_bytes
 from runstream.client.content.images import image_file
+from runstream.client.content.logged import LoggedContent, is_plotly
 from runstream.client.content.plain import Conversion, fitted, pieces
+from runstream.client.content.tables import csv_bytes
 from runstream.client.content.text import clean, reason_of, tag_pieces, usable_tags
 from runstream.client.living import LivingRun
+from runstream.client.named import Config, Summary
 from runstream.client.opening import Opening
 from runstream.client.writers import LateWriter, NullWriter
 from runstream.events.control import (
@@ -30,6 +35,7 @@ from runstream.notices import Notices
 from runstream.settings import origin_of
 from runstream.spool.format import SpoolCorrupt, WriterInfo
 from runstream.spool.values import Problem, clean_step, shown
+from runstream.spool.writer import SpoolWriter
 
 if TYPE_CHECKING:
     from runstream.capture.console import Stream
@@ -53,21 +59,46 @@ class Run(LivingRun):
         """Log numbers by metric name. Any order of steps; without one: one above the highest so far.
 
         A value is anything that has `__float__`: numbers, bool, scalars of numpy and torch, arrays of one number;
-        NaN and the infinities are values. Nested dicts are flattened with "/". Takes about a microsecond for ten
-        numbers, blocks at most while another thread does the same, and never raises.
+        NaN and the infinities are values. Nested dicts are flattened with "/". Images, figures, histograms (arrays of
+        numbers), tables and texts become files of the run under their name and the step, as `log_image` and its like
+        keep them. Takes about a microsecond for ten numbers, blocks at most while another thread does the same, and
+        never raises.
         """
         self._writer.log_row(data, step)
 
     def log_params(self, values: Any) -> None:
         """Log hyper-parameters: a mapping, dataclass, pydantic model or argparse.Namespace. Nested ones are flattened
         with "."; what JSON cannot hold becomes its `str`. A later value of a name replaces the earlier one."""
+        self._log_parameters(values)
+        with self._never_raising("config"):
+            self.config.remember(values)
+
+    @property
+    def config(self) -> Config:
+        """The run's parameters as this process gave them: `run.config.lr`, `run.config["lr"] = 0.1`. What is set is
+        logged. `run.config(values)` is `log_params`, and so is `run.config = values`."""
+        return self._config
+
+    @config.setter
+    def config(self, values: Any) -> None:
+        self.log_params(values)
+
+    @cached_property
+    def _config(self) -> Config:
+        return Config(self._log_parameters)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The value that this process logged last for each metric: `run.summary["loss"]`. What is set here counts in
+        its place, and is kept as by `log_other`."""
+        return Summary(self.log_others, lambda: self._writer.last_values())
+
+    def _log_parameters(self, values: Any) -> None:
         with self._never_raising("log_params"):
             conversion = self._conversion("parameter")
             for piece in self._pieces("log_params", values, conversion.parameters(values), conversion):
                 self.event(ParametersLogged(at_us=self._writer.at_us(), values=piece))
         self._tell_hidden_soon()
-
-    config = log_params
 
     def log_other(self, name: str, value: Any) -> None:
         """Log a single value that is no parameter: a note, a data set's version, a final score."""
@@ -138,6 +169,34 @@ class Run(LivingRun):
             return self._asset(file.source, name, "image", step, metadata, file.content_type)
         return None
 
+    def log_figure(self, figure: Any, name: str | None = None, *, step: int | None = None) -> str | None:
+        """Keep a figure: of matplotlib (axes too) as PNG, of plotly as its JSON. Returns the asset's id, None if it was
+        left out."""
+        if not is_plotly(figure):
+            return self.log_image(figure, name, step=step)
+        with self._never_raising("log_figure"):
+            data = figure.to_json().encode()
+            return self._asset(data, name or "figure.json", "figure", step, content_type="application/json")
+        return None
+
+    def log_histogram(
+        self, values: Any, name: str | None = None, *, step: int | None = None, bins: int = BINS
+    ) -> str | None:
+        """Keep how often numbers of an array, a tensor or a list fall into `bins` ranges of one width: an asset of kind
+        `histogram`, JSON with counts, edges, count, nan_count, infinite_count, min, max, mean. Returns its id, None if
+        it was left out."""
+        with self._never_raising("log_histogram"):
+            data = histogram_bytes(values, bins)
+            return self._asset(data, name or "histogram.json", "histogram", step, content_type="application/json")
+        return None
+
+    def log_table(self, table: Any, name: str | None = None, *, step: int | None = None) -> str | None:
+        """Keep a table as CSV: a DataFrame (pandas, polars), an Arrow table, a list of dicts, or what has `columns` and
+        `data`. Returns the asset's id, None if it was left out."""
+        with self._never_raising("log_table"):
+            return self._asset(csv_bytes(table), name or "table.csv", "table", step, content_type="text/csv")
+        return None
+
     def rename(self, name: str) -> None:
         """Give the run another name."""
         with self._never_raising("rename"):
@@ -166,6 +225,9 @@ class Run(LivingRun):
             self._tell("environment", conversion.problems)
             for piece in pieces(self.masking.facts(section, found)):
                 self.event(EnvironmentCaptured(at_us=self._writer.at_us(), section=section, values=piece))
+
+    def _hand_content(self, writer: SpoolWriter) -> None:
+        writer.hand_content_to(LoggedContent(self))
 
     def _asset(
         self,

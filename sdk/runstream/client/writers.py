@@ -41,6 +41,7 @@ class Writer(Protocol):
     def lost(self) -> Lost: ...
     def seal(self) -> bool: ...
     def release(self) -> None: ...
+    def last_values(self) -> dict[str, float]: ...
     def take_over(self) -> None: ...
     def abandon(self) -> None: ...
 
@@ -57,6 +58,9 @@ class NullWriter:
 
     def at_us(self) -> int:
         return SYSTEM_CLOCK.at_us()
+
+    def last_values(self) -> dict[str, float]:
+        return {}
 
     def log_row(self, data: Any, step: Any = None) -> None:
         return
@@ -165,6 +169,9 @@ class LateWriter:
 
     def at_us(self) -> int:
         return self._writer().at_us()
+
+    def last_values(self) -> dict[str, float]:
+        return self._opened.last_values() if self._opened is not None else {}
 
     def log_row(self, data: Any, step: Any = None) -> None:
         self._writer().log_row(data, step)

@@ -9,7 +9,8 @@ import json
 import mmap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from struct import unpack_from
+from typing import Any, Final, TypeAlias
 
 from runstream.clock import Clock
 from runstream.notices import Notices
@@ -35,7 +36,11 @@ BACKLOG_BYTES: Final = 64 * 1024 * 1024
 #: How often a full disk is tried again.
 _RETRY_S: Final = 0.5
 _SCHEMA_ID_BYTES: Final = 4
-_PackInto = Callable[..., None]
+#: The whole row without its mark: its values stand between.
+_VALUES_AT: Final = row_struct(0).size - ROW_TAIL_BYTES
+#: Of rows with one set of metrics: `pack_into`, their kind, their size, and where the last of them stands (0: nowhere).
+#: A list, because the hot path changes it.
+Schema: TypeAlias = list[Any]
 
 
 class Appender:
@@ -53,6 +58,7 @@ class Appender:
         "_draining",
         "_folder",
         "_info",
+        "_last",
         "_limit",
         "_next_seq",
         "_notices",
@@ -69,7 +75,7 @@ class Appender:
     _limit: int
     _offset: int
     _row_sizes: list[int]
-    _schemas: dict[tuple[str, ...], tuple[_PackInto, int, int]]
+    _schemas: dict[tuple[str, ...], Schema]
 
     def __init__(
         self,
@@ -94,8 +100,19 @@ class Appender:
         self._want_reserve = want_reserve
         self._retry_at_s = 0.0
         self._next_seq = 0
+        self._schemas = {}
+        #: The last value of each metric in the segments before this one.
+        self._last: dict[str, float] = {}
         self._chain = SegmentChain(folder, info.writer_id, clock.at_us, segment_bytes, max_segment_bytes)
         self._begin_segment()
+
+    def _last_values(self) -> dict[str, float]:
+        """Return the value that each metric was written with last."""
+        found = dict(self._last)
+        for names, (_, _, _, at) in sorted(self._schemas.items(), key=lambda item: item[1][3]):
+            if at:
+                found |= zip(names, unpack_from(f"<{len(names)}d", self._buffer, at + _VALUES_AT), strict=True)
+        return found
 
     def _note(self, key: str, message: str) -> None:
         self._pending_notices.append((f"{self._info.writer_id} {key}", message))
@@ -115,6 +132,8 @@ class Appender:
             names = bytes(self._buffer[begin : found.end - ROW_TAIL_BYTES]).decode().split("\n")
             self._learn(tuple(names), found.end)
         else:
+            if found.kind >= KIND_ROW:
+                self._schema_of(found.kind)[3] = self._offset
             self._offset = found.end
             self._next_seq += 1
             self._backlog.next_index += self._draining
@@ -144,6 +163,7 @@ class Appender:
             schema = self._schemas.get(record.names) or self._put_schema(record.names)
             self._draining = True
             end = write_row(self._buffer, self._offset, schema[1] - KIND_ROW, record.body)
+            schema[3] = self._offset
         else:
             self._draining = True
             end = write_sized(self._buffer, self._offset, KIND_EVENT, record.payload)
@@ -152,13 +172,16 @@ class Appender:
         self._backlog.next_index += 1
         self._draining = False
 
-    def _put_schema(self, names: tuple[str, ...]) -> tuple[_PackInto, int, int]:
+    def _schema_of(self, kind: int) -> Schema:
+        return next(schema for schema in self._schemas.values() if schema[1] == kind)
+
+    def _put_schema(self, names: tuple[str, ...]) -> Schema:
         payload = len(self._row_sizes).to_bytes(_SCHEMA_ID_BYTES, "little") + "\n".join(names).encode()
         return self._learn(names, write_sized(self._buffer, self._offset, KIND_SCHEMA, payload))
 
-    def _learn(self, names: tuple[str, ...], end: int) -> tuple[_PackInto, int, int]:
+    def _learn(self, names: tuple[str, ...], end: int) -> Schema:
         layout = row_struct(len(names))
-        schema = (layout.pack_into, KIND_ROW + len(self._row_sizes), layout.size)
+        schema = [layout.pack_into, KIND_ROW + len(self._row_sizes), layout.size, 0]
         self._offset = end
         self._schemas[names] = schema
         self._row_sizes.append(layout.size)
@@ -212,6 +235,7 @@ class Appender:
 
     def _begin_segment(self) -> None:
         """Write into the chain's current segment from its beginning on. Plain stores: see the module."""
+        self._last = self._last_values()
         self._schemas = {}
         self._row_sizes = []
         self._offset = SEGMENT_HEADER_BYTES

@@ -27,6 +27,15 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A value of `log()` that is no number, and what to tell of it unless somebody else takes it."""
+
+    name: str
+    value: object
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
 class CleanRow:
     """Names that may be used, none twice, and as many numbers."""
 
@@ -34,16 +43,17 @@ class CleanRow:
     values: tuple[float, ...]
 
 
-def clean_rows(data: object) -> tuple[list[CleanRow], list[Problem]]:
-    """The rows that `data` holds (one, or several if it is too wide for one; none if nothing is usable), and what
-    was left out. Nested mappings are flattened with "/"."""
+def clean_rows(data: object) -> tuple[list[CleanRow], list[Refused], list[Problem]]:
+    """The rows that `data` holds (one, or several if it is too wide for one; none if nothing is usable), values that
+    are no numbers, and what else was left out. Nested mappings are flattened with "/"."""
+    refused: list[Refused] = []
     problems: list[Problem] = []
     if not isinstance(data, Mapping):
         what = f"log() got {shown(data)} of type {_type_name(data)}: give a dict of metric name to number"
-        return [], [Problem("data", what)]
+        return [], [], [Problem("data", what)]
     found: dict[str, float] = {}
     for name, value in _flattened(data, "", 0, problems):
-        number = _number(name, value, problems)
+        number = _number(name, value, refused)
         if number is None:
             continue
         if name in found:
@@ -51,7 +61,7 @@ def clean_rows(data: object) -> tuple[list[CleanRow], list[Problem]]:
                 Problem(f"twice {name}", f"metric {name!r} stands twice in one log() call: the last counts")
             )
         found[name] = number
-    return list(_split(found.items())), problems
+    return list(_split(found.items())), refused, problems
 
 
 def clean_step(step: object) -> tuple[int | None, Problem | None]:
@@ -120,7 +130,7 @@ def _flattened(
             problems.append(Problem(f"depth {prefix}", f"{name[:100]!r} nests deeper than {_MAX_DEPTH}: left out"))
 
 
-def _number(name: str, value: object, problems: list[Problem]) -> float | None:
+def _number(name: str, value: object, refused: list[Refused]) -> float | None:
     try:
         # The same conversion as on the hot path, so that what a value means does not depend on the way it took.
         number: float = _DOUBLE.unpack(_DOUBLE.pack(value))[0]
@@ -128,7 +138,8 @@ def _number(name: str, value: object, problems: list[Problem]) -> float | None:
     except Exception as error:
         cause = "" if isinstance(error, struct.error | TypeError) else f" ({shown(error)})"
         what = f"metric {name!r} got {shown(value)} of type {_type_name(value)}{cause}, which is no single number"
-        problems.append(Problem(f"value {name}", f"{what}, and was left out: {_fix(value)}"))
+        told = Problem(f"value {name}", f"{what}, and was left out: {_fix(value)}")
+        refused.append(Refused(name, value, told))
         return None
 
 
@@ -137,9 +148,16 @@ def _fix(value: object) -> str:
         return "use log_other() or log_text() for text, or float() for a number in a string"
     if value is None:
         return "leave it out, or log float('nan')"
-    if hasattr(value, "shape") or isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) or _has_shape(value):
         return "log one number of it, such as its mean"
     return "give a number"
+
+
+def _has_shape(value: object) -> bool:
+    try:
+        return hasattr(value, "shape")
+    except Exception:  # an object whose attributes raise
+        return False
 
 
 def _split(items: Iterable[tuple[str, float]]) -> Iterator[CleanRow]:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from operator import index
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from runstream.clock import Clock
 from runstream.errors import Unusable
@@ -29,9 +29,16 @@ from runstream.spool.appender import BACKLOG_BYTES, FIRST_SEGMENT_BYTES, MAX_SEG
 from runstream.spool.backlog import EventRecord, Lost, pack_row
 from runstream.spool.ending import Ending
 from runstream.spool.format import COMMIT, WriterInfo
-from runstream.spool.values import Problem, clean_rows, clean_step
+from runstream.spool.values import Problem, Refused, clean_rows, clean_step
 
 _ASSETS: Final = "assets"
+
+
+class Content(Protocol):
+    """Takes values of `log()` that are no numbers. Called without the writer's lock; nothing here raises."""
+
+    def takes(self, value: object) -> bool: ...
+    def keep(self, name: str, value: Any, step: int) -> None: ...
 
 
 class SpoolWriter(Appender):
@@ -47,6 +54,7 @@ class SpoolWriter(Appender):
         "__weakref__",
         "_busy",
         "_closed",
+        "_content",
         "_highest_step",
         "_latest_ns",
         "_lock",
@@ -78,6 +86,7 @@ class SpoolWriter(Appender):
         self._lock = threading.RLock()
         self._busy = False
         self._closed = False
+        self._content: Content | None = None
         self._lost = Lost()
         self._highest_step = first_step - 1
         folder = spool / "writers" / info.writer_id
@@ -128,6 +137,15 @@ class SpoolWriter(Appender):
         """The highest step of all calls of `log_row`; one below the first step before any."""
         return self._highest_step
 
+    def last_values(self) -> dict[str, float]:
+        """Return the value that each metric was written with last."""
+        with self._lock:
+            return self._last_values()
+
+    def hand_content_to(self, content: Content) -> None:
+        """Let `content` have the values of `log_row` that are no numbers and that it takes."""
+        self._content = content
+
     @property
     def inside_call(self) -> bool:
         """Whether this thread is inside a call of this writer: true for a signal handler that interrupted one."""
@@ -154,7 +172,7 @@ class SpoolWriter(Appender):
                     try:
                         schema = self._schemas.get(tuple(data))
                         if schema is not None:
-                            pack_into, kind, size = schema
+                            pack_into, kind, size, _ = schema
                             offset = self._offset
                             end = offset + size
                             if end <= self._limit:
@@ -171,6 +189,7 @@ class SpoolWriter(Appender):
                                     at_ns = self._latest_ns
                                 self._latest_ns = at_ns
                                 pack_into(self._buffer, offset, kind, step, at_ns, *data.values(), COMMIT)
+                                schema[3] = offset
                                 self._offset = end
                                 self._next_seq += 1
                                 self._highest_step = highest
@@ -288,14 +307,24 @@ class SpoolWriter(Appender):
     def _log_slowly(self, data: Any, step: Any, *, counts: bool) -> None:
         """Without the lock: convert and check (which may run code of the program's own), then queue and drain."""
         at_ns = self._time_ns()
-        rows, problems = clean_rows(data)
+        rows, refused, problems = clean_rows(data)
+        content = self._content
+        taken: list[Refused] = []
+        for each in refused:
+            if content is not None and content.takes(each.value):
+                taken.append(each)
+            else:
+                problems.append(each.problem)
         whole, problem = clean_step(step)
         if problem is not None:
             problems.append(problem)
 
+        at_step = whole
+
         def add() -> bool:
+            nonlocal at_step
             at_step = whole if whole is not None else min(self._highest_step + 1, MAX_STEP)
-            if counts and rows:
+            if counts and (rows or taken):
                 self._highest_step = max(self._highest_step, at_step)
             self._latest_ns = max(self._latest_ns, at_ns)
             for row in rows:
@@ -303,8 +332,11 @@ class SpoolWriter(Appender):
             return True
 
         self._guarded(add)
-        for each in problems:
-            self._tell(each)
+        for problem in problems:
+            self._tell(problem)
+        if content is not None and at_step is not None:
+            for each in taken:
+                content.keep(each.name, each.value, at_step)
 
     def _tell(self, problem: Problem) -> None:
         self._notices.once(f"{self._info.run_id} {problem.key}", f"run {self._info.run_id}: {problem.message}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -33,8 +32,3 @@ def run_path(run: RunOrId) -> str:
 def texts(value: str | Sequence[str]) -> list[str]:
     """Return one text or several as a list."""
     return [value] if isinstance(value, str) else list(value)
-
-
-def exact(metric: str) -> str:
-    """Return what means the metric of this very name where globs are taken: `m*` becomes `m[*]`."""
-    return re.sub(r"[*?]", r"[\g<0>]", metric)

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, Self, TypedDict, Unpack, overload
+from typing import Any, Final, Protocol, Self, TypedDict, Unpack, overload
 
+from runstream.api.globs import exact
 from runstream.api.values import Logged, Row, members_of
+from runstream.api.views import notebook
 from runstream.api.views.assets import Asset
 from runstream.api.views.comet_experiment import CometExperiment, ExperimentReader
 from runstream.api.views.options import ReadOptions, SeriesOptions
 from runstream.api.views.series import Curve, Envelope, Series
 from runstream.api.views.summaries import Summaries
 from runstream.api.views.table import Table, column_names
+from runstream.errors import RunstreamError
+from runstream.events.names import SYSTEM_METRICS
+
+#: What a notebook shows of a run besides its name, its id and its place.
+_SHOWN: Final = ("status", "message", "tags", "group", "job_type", "created_at", "duration_s", "user", "host", "notes")
+#: What it shows of a list of runs.
+_LISTED: Final = ("run", "name", "status", "project", "created_at", "duration_s")
+#: How many of a run's curves are drawn, from how many places each.
+_DRAWN: Final = 20
+_PLACES: Final = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +149,22 @@ class RunView(CometExperiment):
     def __repr__(self) -> str:
         return f"RunView({self.run!r}, {self.workspace}/{self.project}, {self.name!r}, {self.status})"
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: what the run is, and small pictures of its first metrics, which are read from
+        the server; without them where it does not answer."""
+        place = "/".join(part for part in (self.workspace, self.project, self.experiment) if part)
+        facts = notebook.pairs(
+            self.name or self.run,
+            [("id", self.run), ("in", place), *((name, getattr(self, name)) for name in _SHOWN), *self.columns.items()],
+        )
+        try:
+            names = [one.metric for one in self.summaries() if not one.metric.startswith(SYSTEM_METRICS)]
+            drawn = self.series([exact(name) for name in names[:_DRAWN]], max_points=_PLACES) if names else ()
+            pictures = notebook.curves([curve.extremes() for curve in drawn]) if names else ""
+        except RunstreamError as error:
+            pictures = notebook.pairs("its metrics cannot be read now", [("because", str(error))])
+        return facts + pictures
+
     def parameters(self, **options: Unpack[ReadOptions]) -> dict[str, Logged]:
         """Read its hyper-parameters, as `API.parameters`."""
         return self.api.runs.parameters(self.run, **options)
@@ -202,6 +230,9 @@ class Runs(Table[RunView]):
     """Runs in the order that was requested."""
 
     _kind = RunView
+
+    def _shown_columns(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        return [*_LISTED, *dict.fromkeys(name for run in self for name in run.columns)]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one dictionary a run: its own fields, then a member for each requested column."""

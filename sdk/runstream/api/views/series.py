@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from runstream.api.optional import pandas
 from runstream.api.values import Row, moment, number
+from runstream.api.views import notebook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,14 @@ class Curve:
     def __iter__(self) -> Iterator[tuple[int, float]]:
         """Iterate over (step, value) pairs."""
         return zip(self.steps, self.values, strict=True)
+
+    def extremes(self) -> tuple[str, str, Sequence[float], Sequence[float]]:
+        """Return run, metric, and the lowest and highest value at each of its places."""
+        return self.run, self.metric, self.values, self.values
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a small picture of it."""
+        return notebook.curves([self.extremes()])
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -69,6 +78,14 @@ class Envelope:
     def __iter__(self) -> Iterator[tuple[int, float, float, float]]:
         """Iterate over (first step, minimum, mean, maximum) of each bucket."""
         return zip(self.first_step, self.minimum, self.mean, self.maximum, strict=True)
+
+    def extremes(self) -> tuple[str, str, Sequence[float], Sequence[float]]:
+        """Return run, metric, and the lowest and highest value at each of its places."""
+        return self.run, self.metric, self.minimum, self.maximum
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a small picture of it."""
+        return notebook.curves([self.extremes()])
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -112,6 +129,10 @@ class Series(Generic[Drawn]):
 
     def __len__(self) -> int:
         return len(self._plain())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a small picture of each curve, with its exact extremes."""
+        return notebook.curves([curve.extremes() for curve in self._plain()])
 
     def get(self, run: str, metric: str) -> Drawn | None:
         """Return the one of this run and metric, or None."""

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, overload
 
 from runstream.api.optional import pandas
+from runstream.api.views import notebook
 from runstream.api.views.arrow import arrow_table, pandas_column
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ class Table(Sequence[View], Generic[View]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._items!r})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the first rows as a table."""
+        rows = self.rows()
+        more = "there are more than the limit that was given" if self.more else ""
+        return notebook.table(self._shown_columns(rows), rows, more)
+
+    def _shown_columns(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        return self._columns(rows)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one dictionary an item."""

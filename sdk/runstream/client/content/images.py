@@ -78,7 +78,7 @@ def png_bytes(image: Any) -> Picture:
         return Picture(_saved(image.savefig))
     if callable(getattr(image, "save", None)) and hasattr(image, "mode"):
         return _of_pil(image)
-    image = _on_host(image)
+    image = on_host(image)
     if hasattr(image, "__array__") or isinstance(image, list | tuple):
         return Picture(*png_of_array(image))
     raise Invalid(f"an image of type {type(image).__name__}: give a matplotlib figure, a PIL image or an array")
@@ -118,8 +118,8 @@ def _from_lab(image: Any) -> Any:
     )
 
 
-def _on_host(image: Any) -> Any:
-    """An array that numpy reads: a tensor without its gradient, from the memory of its GPU."""
+def on_host(image: Any) -> Any:
+    """Return an array that numpy reads: a tensor without its gradient, from the memory of its GPU."""
     if hasattr(image, "detach"):
         tensor = image.detach().cpu()
         try:

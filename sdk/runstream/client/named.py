@@ -1,0 +1,116 @@
+"""`run.config` and `run.summary`: what was said of a run, by name and by attribute."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from runstream.client.content.mappings import as_mapping, items_of
+from runstream.events.names import SYSTEM_METRICS
+
+
+class NamedValues(Mapping[str, Any]):
+    """Values by name (`values["lr"]`) and by attribute (`values.lr`). What is set is logged, and kept as it was given.
+
+    Names that are methods, or begin with an underscore, are read and set by `[]` alone. Values of this process only:
+    not those of other processes of the run, nor those that it had before it was resumed.
+    """
+
+    __slots__ = ("_log", "_values")
+
+    def __init__(self, log: Callable[[Mapping[str, Any]], None]) -> None:
+        """`log` writes values into the run; it never raises."""
+        object.__setattr__(self, "_log", log)
+        object.__setattr__(self, "_values", {})
+
+    def update(self, values: object = (), /, *, allow_val_change: bool | None = None, **named: Any) -> None:
+        """Set several values: of a mapping, dataclass, model, Namespace or pairs, and those given by name. Later values
+        replace earlier ones, whatever `allow_val_change` is."""
+        del allow_val_change
+        if values:
+            self._set(dict(values) if isinstance(values, list | tuple) else values)
+        if named:
+            self._set(named)
+
+    def setdefaults(self, values: Mapping[str, Any]) -> None:
+        """Set those values that have none yet."""
+        missing = {name: value for name, value in values.items() if name not in self}
+        if missing:
+            self._set(missing)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """Return the value of `name`; where it has none, set it to `default`."""
+        self.setdefaults({name: default})
+        return self[name]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values as a dict of their own."""
+        return dict(self)
+
+    def remember(self, values: object) -> None:
+        """Keep the values of a mapping or the like, which are logged already."""
+        named = as_mapping(values)
+        if named is not None:
+            self._values.update((str(name), value) for name, value in items_of(named, lambda *_: None))
+
+    def _set(self, values: Any) -> None:
+        self._log(values)
+        self.remember(values)
+
+    def _found(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._values
+        return found
+
+    def __getitem__(self, name: str) -> Any:
+        return self._found()[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._set({name: value})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError:
+            known = ", ".join(sorted(self)[:10]) or "nothing"
+            what = f"the {type(self).__name__.lower()} of this run has no {name!r} (it has {known})"
+            raise AttributeError(what) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._found()))
+
+    def __len__(self) -> int:
+        return len(self._found())
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return dict, (dict(self),)
+
+
+class Config(NamedValues):
+    """The run's parameters, as they were given. `config(values)` is `Run.log_params`."""
+
+    __slots__ = ()
+
+    def __call__(self, values: Any) -> None:
+        self._set(values)
+
+
+class Summary(NamedValues):
+    """The value that each metric was logged with last, and what was set here, which counts in its place and is kept as
+    `Run.log_other` keeps it."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self, log: Callable[[Mapping[str, Any]], None], last: Callable[[], Mapping[str, float]]) -> None:
+        """`last` returns the last value of each metric."""
+        super().__init__(log)
+        object.__setattr__(self, "_last", last)
+
+    def _found(self) -> Mapping[str, Any]:
+        metrics = {name: value for name, value in self._last().items() if not name.startswith(SYSTEM_METRICS)}
+        return {**metrics, **self._values}
