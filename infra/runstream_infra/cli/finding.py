@@ -1,6 +1,7 @@
-"""Which run somebody means: its id, the beginning of one, its name, or `latest`."""
+"""Which run somebody means: its id, its name, the beginning of one, or `latest`; and how short an id may be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from runstream_infra.cli.exits import BadInput
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
 LATEST: Final = "latest"
 #: So many of the runs that could be meant are named.
 _NAMED: Final = 5
+#: So many of the newest runs without a name are looked through for one that is made of an id.
+_UNNAMED: Final = 5_000
+#: A beginning of an id that is shown has at least so many characters.
+_LEAST_CHARS: Final = 6
+#: How often ids that begin alike are asked for.
+_LOOKS: Final = 4
 
 Found = TypeVar("Found")
 
@@ -26,9 +33,10 @@ def read_run(
     among: str = "",
 ) -> Found:
     """Return what `read` gives for the run that `word` means: first the one with this id, then the one with this name,
-    then the only one whose id begins so. `latest` is the run that was created last. `read` takes an id and raises
-    Refused for one that nobody has. `among` is a filter on names and beginnings: without it runs that are archived or
-    deleted are found by their id alone.
+    then the only one whose id begins so, then the one without a name that is shown so, then the only one whose name
+    begins so. `latest` is the run that was created last. `read` takes an id and raises Refused for one that nobody has.
+    `among` is a filter on names and beginnings: without it runs that are archived or deleted are found by their id
+    alone.
 
     Raises BadInput where no run is meant, or several.
     """
@@ -60,22 +68,80 @@ def find_runs(
     return list({run.run: run for run in found}.values())
 
 
-def _meant(api: "API", word: str, project: str | None, workspace: str | None, among: str) -> str:
-    """The id of the run with this name, or else of the only one whose id begins so. Raises BadInput."""
+def short_ids(api: "API", ids: Sequence[str]) -> list[str]:
+    """Return the shortest beginning of each id by which `read_run` finds its run, as far as some requests tell."""
     from runstream.query.literals import quoted
 
-    def those(test: str, is_meant: "Callable[[RunView], bool]") -> list[str]:
-        wanted = f"{test} {quoted(word)}" + (f" and {among}" if among else "")
-        found = api.runs(wanted, limit=_NAMED + 1, project=project, workspace=workspace)
-        return [run.run for run in found if is_meant(run)]
+    known = set(ids)
+    for _ in range(_LOOKS):
+        shortest = beginnings(ids, known)
+        if not ids or shortest == list(ids):
+            return shortest
+        wanted = " or ".join(f"id startswith {quoted(beginning)}" for beginning in dict.fromkeys(shortest))
+        found = {run.run for run in api.runs(wanted, limit=len(ids) + _NAMED * 10)}
+        if found <= known:
+            return shortest
+        known |= found
+    return list(ids)
 
-    for what, found in (
-        ("are called", those("name =", lambda run: run.name == word)),
-        ("have ids that begin with", those("id startswith", lambda run: run.run.startswith(word))),
-    ):
-        if len(found) == 1:
-            return found[0]
-        if found:
-            listed = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
-            raise BadInput(f"several runs {what} {word!r} ({listed}): give the id of one")
-    raise BadInput(f"no run has the id or the name {word!r}, and no id begins so: `runstream runs` lists them")
+
+def beginnings(ids: Sequence[str], known: Collection[str]) -> list[str]:
+    """Return the shortest beginning of each id that no other of the `known` ones has. Pure."""
+    in_order = sorted({*ids, *known})
+    shortest = {}
+    for place, one in enumerate(in_order):
+        near = in_order[max(place - 1, 0) : place] + in_order[place + 1 : place + 2]
+        shared = max((_shared(one, other) for other in near), default=0)
+        shortest[one] = one[: max(shared + 1, _LEAST_CHARS)]
+    return [shortest[one] for one in ids]
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next(
+        (at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
+    )
+
+
+def _meant(api: "API", word: str, project: str | None, workspace: str | None, among: str) -> str:
+    """The id of the only run that `word` means by another way than its id. Raises BadInput."""
+    for way in _ways(word):
+        wanted = way.filter + (f" and {among}" if among else "")
+        found = api.runs(wanted, limit=way.limit, project=project, workspace=workspace)
+        runs = [run for run in found if way.is_meant(run)]
+        if len(runs) == 1:
+            return runs[0].run
+        if runs:
+            listed = ", ".join(_listed(run, word) for run in runs[:_NAMED]) + (", ..." if len(runs) > _NAMED else "")
+            raise BadInput(f"several runs {way.what} {word!r} ({listed}): give the id of one")
+    raise BadInput(f"no run has the id or the name {word!r}, and none begins so: `runstream runs` lists them")
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A way in which runs are meant: what is said of them, the filter that finds them, and which of those count."""
+
+    what: str
+    filter: str
+    is_meant: "Callable[[RunView], bool]"
+    limit: int = _NAMED + 1
+
+
+def _ways(word: str) -> Iterator[_Way]:
+    """Yield the ways in their order: by name, by the beginning of an id, by the name that is shown for a run without
+    one, by the beginning of a name."""
+    from runstream.display_names import display_name, may_be_made
+    from runstream.query.literals import quoted
+
+    said = quoted(word)
+    yield _Way("are called", f"name = {said}", lambda run: run.name == word)
+    yield _Way("have ids that begin with", f"id startswith {said}", lambda run: run.run.startswith(word))
+    if may_be_made(word):
+        shown_so = 'name = ""'
+        yield _Way("are shown as", shown_so, lambda run: not run.name and display_name("", run.run) == word, _UNNAMED)
+    yield _Way("have names that begin with", f"name startswith {said}", lambda run: run.name.startswith(word))
+
+
+def _listed(run: "RunView", word: str) -> str:
+    is_other = run.name and run.name != word and not run.run.startswith(word)
+    return f"{run.name}: {run.run}" if is_other else run.run

@@ -1,18 +1,19 @@
 """`runstream tag`, `rename`, `notes`, `move`, `archive`, `restore` and `delete`: what is done with runs.
 
-Each takes runs by id, name or the beginning of an id, and those that take several also a filter, whose runs are shown
+Each takes runs by id, name or the beginning of either, and those that take several also a filter, whose runs are shown
 before anything is done.
 """
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.exits import BadInput
-from runstream_infra.cli.finding import find_run, find_runs
+from runstream_infra.cli.finding import find_run, find_runs, short_ids
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.tables import Column
@@ -162,7 +163,7 @@ def _manage(
         else:
             runs = find_runs(api, words, project, workspace, among=among)
         if runs and not yes and (asks or filter_text):
-            _ask(what, runs, output)
+            _ask(api, what, runs, output)
         ids = [run.run for run in runs]
         if ids:
             change(api, ids)
@@ -170,14 +171,16 @@ def _manage(
     _tell(output, {"runs": ids, "done": done}, f"{done} {shown}" if ids else "no run matches: nothing is done")
 
 
-def _ask(what: str, runs: "Sequence[RunView]", output: Output) -> None:
+def _ask(api: "API", what: str, runs: "Sequence[RunView]", output: Output) -> None:
     """Show the runs and ask whether to go on. Raises BadInput where nobody can be asked, Abort for a no."""
     question = f"{what} {len(runs)} run{'s' if len(runs) != 1 else ''}"
     if not sys.stdin.isatty():
         raise BadInput(f"{question}? Nobody can be asked here: give --yes")
-    columns = [Column("id", "id", keep=3), Column("name", "name", keep=2)]
+    columns = [Column("id", "id", keep=3, short=partial(short_ids, api)), Column("name", "name", keep=2)]
     columns += [Column(key, key) for key in ("status", "project")]
-    rows = [{"id": run.run, "name": run.name, "status": run.status, "project": run.project} for run in runs[:_SHOWN]]
+    rows = [
+        {"id": run.run, "name": run.display_name, "status": run.status, "project": run.project} for run in runs[:_SHOWN]
+    ]
     if not output.as_json:
         output.table(columns, rows)
     if len(runs) > _SHOWN:

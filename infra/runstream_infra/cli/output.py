@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from runstream_infra.cli.sparkline import ASCII, BLOCKS
-from runstream_infra.cli.tables import GAP_CHARS, Column, cells, fit, printable
+from runstream_infra.cli.tables import GAP_CHARS, Column, cells, fit, printable, shortened
 from runstream_infra.cli.values import json_ready
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Output:
 
     def table(self, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> None:
         """Rows under titles, as wide as the terminal allows. Says in a note what was left out."""
-        texts = cells(columns, rows)
+        texts = shortened(columns, cells(columns, rows), self.width)
         layout = fit(columns, texts, self.width)
         index = {column.key: at for at, column in enumerate(columns)}
         self._row([column.title for column in layout.columns], layout.columns, layout.widths, "bold")

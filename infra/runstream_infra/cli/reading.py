@@ -1,6 +1,7 @@
 """`runstream runs`, `query`, `show` and `series`: looking at runs."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -9,7 +10,7 @@ from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_
 from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.deletions import deletion_of
 from runstream_infra.cli.exits import BadInput
-from runstream_infra.cli.finding import find_run, read_run
+from runstream_infra.cli.finding import find_run, read_run, short_ids
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.rows import DrawnCurve, asset_row, run_row, summary_row
@@ -133,8 +134,11 @@ def show_runs(
     if output.as_json:
         output.json({"runs": rows, "more": found.more})
         return
-    shown = [Column(key, key, right=_is_number(rows, key), keep=_keep(key, keys)) for key in keys]
-    output.table(shown, [readable(row) for row in rows])
+    shown = [
+        Column(key, key, _is_number(rows, key), _keep(key, keys), partial(short_ids, api) if key == "id" else None)
+        for key in keys
+    ]
+    output.table(shown, [readable(row) | {"name": run.display_name} for run, row in zip(found, rows, strict=True)])
     if not rows:
         output.note("no run matches" if filter_text else "there are no runs here yet")
     elif found.more:
@@ -148,7 +152,7 @@ def show_runs(
 def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> None:
     """Show one run: what it is, its parameters, the summaries and curves of its metrics, its files.
 
-    RUN is its id, the beginning of one, its name, or `latest`.
+    RUN is its id, its name, the beginning of either, or `latest`.
     """
     with connected(url, api_key) as api:
         show_run(api, read_run(api, run_id, api.runs.details), output)
@@ -165,7 +169,7 @@ def show_run(api: "API", details: "RunDetails", output: Output) -> None:
     if output.as_json:
         output.json({"run": run, **attributes, "summaries": summaries, "assets": assets})
         return
-    output.line(f"{run.get('name') or run_id}", "bold")
+    output.line(details.run.display_name, "bold")
     output.pairs(_details(run))
     if run.get("clock_ahead_s"):
         output.line(f"! {clock_warning(run)}", "yellow")
@@ -237,7 +241,7 @@ def series(
 ) -> None:
     """Show the curve of one metric: drawn on a terminal, as `step<TAB>value` lines in a pipe, or as JSON.
 
-    RUN is its id, the beginning of one, its name, or `latest`.
+    RUN is its id, its name, the beginning of either, or `latest`.
     """
     drawn = output.out.is_terminal and not output.as_json
     with connected(url, api_key) as api:

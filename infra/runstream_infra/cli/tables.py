@@ -1,6 +1,6 @@
 """Which columns of a table fit, and how wide they become. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,12 +14,14 @@ LEAST_CHARS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`keep`: columns with a lower number are left out first when the terminal is narrow."""
+    """`keep`: columns with a lower number are left out first when the terminal is narrow. `short` gives shorter cells
+    for a column that is never cut, for where the table does not fit."""
 
     key: str
     title: str
     right: bool = False
     keep: int = 0
+    short: Callable[[Sequence[str]], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +52,50 @@ def fit(columns: Sequence[Column], texts: Sequence[Sequence[str]], width: int | 
     The column with the lowest `keep` (the rightmost of several) goes first, until what is left can have LEAST_CHARS
     each or its whole text; then the widest columns are cut. One column always stays.
     """
-    natural = [max([len(column.title), *(len(row[index]) for row in texts)]) for index, column in enumerate(columns)]
+    natural = natural_widths(columns, texts)
     shown = list(range(len(columns)))
     if width is None:
         return Layout(tuple(columns), tuple(natural), ())
-    while len(shown) > 1 and _least(natural, shown) > width:
+    least = [size if column.short else min(size, LEAST_CHARS) for size, column in zip(natural, columns, strict=True)]
+    while len(shown) > 1 and sum(least[index] for index in shown) + GAP_CHARS * (len(shown) - 1) > width:
         shown.remove(min(shown, key=lambda index: (columns[index].keep, -index)))
-    widths = _cut([natural[index] for index in shown], width - GAP_CHARS * (len(shown) - 1))
+    widths = _cut(
+        [natural[index] for index in shown],
+        width - GAP_CHARS * (len(shown) - 1),
+        [columns[index].short is not None for index in shown],
+    )
     left_out = tuple(column.title for index, column in enumerate(columns) if index not in shown)
     return Layout(tuple(columns[index] for index in shown), tuple(widths), left_out)
 
 
-def _least(natural: Sequence[int], shown: Sequence[int]) -> int:
-    return sum(min(natural[index], LEAST_CHARS) for index in shown) + GAP_CHARS * (len(shown) - 1)
+def natural_widths(columns: Sequence[Column], texts: Sequence[Sequence[str]]) -> list[int]:
+    """Return how wide each column wants to be."""
+    return [max([len(column.title), *(len(row[index]) for row in texts)]) for index, column in enumerate(columns)]
 
 
-def _cut(natural: list[int], width: int) -> list[int]:
-    """The widths, the widest ones cut to one common width so that all fit."""
+def shortened(columns: Sequence[Column], texts: list[list[str]], width: int | None) -> list[list[str]]:
+    """Return the cells, those of columns with a `short` form in that form where the table is wider than `width`."""
+    natural = natural_widths(columns, texts)
+    if width is None or not texts or sum(natural) + GAP_CHARS * (len(natural) - 1) <= width:
+        return texts
+    by_column = [
+        list(column.short(cells) if column.short is not None else cells)
+        for column, cells in zip(columns, map(list, zip(*texts, strict=True)), strict=True)
+    ]
+    return [list(row) for row in zip(*by_column, strict=True)]
+
+
+def _cut(natural: list[int], width: int, whole: Sequence[bool]) -> list[int]:
+    """The widths, the widest ones cut to one common width so that all fit; those that are to stay whole last."""
     if sum(natural) <= width:
         return natural
     limit = max(natural)
-    while limit > 1 and sum(min(size, limit) for size in natural) > width:
+    while limit > 1 and sum(_limited(natural, limit, whole)) > width:
         limit -= 1
-    return [min(size, limit) for size in natural]
+    if sum(widths := _limited(natural, limit, whole)) <= width:
+        return widths
+    return _cut(widths, width, [False] * len(whole))
+
+
+def _limited(natural: Sequence[int], limit: int, whole: Sequence[bool]) -> list[int]:
+    return [size if stays else min(size, limit) for size, stays in zip(natural, whole, strict=True)]

@@ -13,6 +13,7 @@ from typing import Literal
 
 from runstream._version import VERSION
 from runstream.client.resuming import Found, check_resume, existing
+from runstream.display_names import display_name
 from runstream.errors import Invalid
 from runstream.events.control import RunStarted
 from runstream.events.names import MAX_STEP, InvalidName, check_path_part, check_run_id
@@ -143,6 +144,11 @@ class OpenedRun:
     @property
     def name(self) -> str | None:
         return self._opening.name
+
+    @property
+    def display_name(self) -> str:
+        """What to call the run: its name, or one that is made of its id, such as `calm-otter-417`."""
+        return display_name(self.name, self.run_id)
 
     @property
     def group(self) -> str | None:

@@ -42,7 +42,7 @@ def start(settings: Settings, arguments: Arguments) -> Run:
     active.writes_here(run)
     background.start()
     where = run.url if run.mode == "online" else f"kept in {run.spool_folder}"
-    notices.line(f"run {run.name or run.run_id} in {run.workspace}/{run.project}: {where}")
+    notices.line(f"run {run.display_name} in {run.workspace}/{run.project}: {where}")
     return run
 
 

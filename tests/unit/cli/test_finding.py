@@ -1,12 +1,17 @@
 """Which run a word means, against an API that has many runs."""
 
+import json
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runstream.api import API, NotFound
+from runstream.display_names import display_name, may_be_made
 from runstream_infra.cli.exits import BadInput
-from runstream_infra.cli.finding import find_run, find_runs
+from runstream_infra.cli.finding import beginnings, find_run, find_runs, short_ids
 
 
 class _Run:
@@ -30,11 +35,19 @@ class _Api:
 
     def runs(self, filter: str | None = None, *, limit: int, **_: Any) -> list[_Run]:
         self.requests += 1
-        word = (filter or '""').split('"')[1]
-        by_name = filter is not None and filter.startswith("name =")
-        return [one for one in reversed(self._runs) if (one.name == word if by_name else one.run.startswith(word))][
-            :limit
-        ]
+        tests = [_test(text) for text in (filter or "").split(" or ")]
+        return [one for one in reversed(self._runs) if any(test(one) for test in tests)][:limit]
+
+
+def _test(text: str) -> Callable[[_Run], bool]:
+    field, operator, rest = (text or 'id startswith ""').split(" ", 2)
+    word = json.loads(rest)
+
+    def holds(run: _Run) -> bool:
+        value = run.name if field == "name" else run.run
+        return value == word if operator == "=" else value.startswith(word)
+
+    return holds
 
 
 def test_a_name_is_found_however_many_ids_begin_like_it() -> None:
@@ -57,3 +70,47 @@ def test_of_very_many_some_are_named() -> None:
     api = _Api(*((f"m{number}", "n") for number in range(50)))
     with pytest.raises(BadInput, match=r"several runs are called 'n' \(m49, m48, m47, m46, m45, \.\.\.\)"):
         find_run(cast(API, api), "n")
+
+
+def test_the_beginning_of_a_name_is_enough_where_only_one_begins_so() -> None:
+    api = _Api(("a1", "linear-lr3"), ("b2", "mlp-3"), ("c3", "mlp-30"), ("linear", "other"))
+    assert find_run(cast(API, api), "linear-").run == "a1"
+    assert find_run(cast(API, api), "linear").run == "linear", "an id comes before the beginning of a name"
+    assert find_run(cast(API, api), "mlp-3").run == "b2", "a whole name comes before beginnings"
+    with pytest.raises(BadInput, match=r"several runs have names that begin with 'mlp' \(mlp-30: c3, mlp-3: b2\)"):
+        find_run(cast(API, api), "mlp")
+
+
+def test_a_run_without_a_name_is_found_by_the_one_that_is_shown() -> None:
+    api = _Api(("a1", ""), ("b2", ""), ("c3", display_name("", "b2")[:-1] + "x"))
+    assert find_run(cast(API, api), display_name("", "b2")).run == "b2"
+    named = _Api(("a1", ""), ("b2", display_name("", "a1")))
+    assert find_run(cast(API, named), display_name("", "a1")).run == "b2", "a name that somebody gave counts first"
+
+
+def test_names_that_are_made_of_ids() -> None:
+    assert display_name("mine", "r") == "mine"
+    assert display_name(None, "r") == display_name("", "r") == "kind-palm-799"
+    made = {display_name(None, f"run-{number}") for number in range(1000)}
+    assert len(made) > 990
+    assert all(may_be_made(name) for name in made)
+    assert not may_be_made("mlp-3")
+
+
+@given(st.sets(st.text("01ab", min_size=1, max_size=12), min_size=1), st.data())
+def test_beginnings_tell_runs_apart(known: set[str], data: st.DataObject) -> None:
+    ids = data.draw(st.lists(st.sampled_from(sorted(known)), unique=True))
+    for one, shown in zip(ids, beginnings(ids, known), strict=True):
+        assert one.startswith(shown)
+        alike = [other for other in known if other.startswith(shown)]
+        assert shown == one or alike == [one]
+        assert len(shown) == min(len(one), max(6, len(shown)))
+
+
+def test_short_ids_find_their_runs_among_all_others() -> None:
+    ids = [f"01a22c{number:03d}" + "f" * 20 for number in range(300)]
+    api = _Api(*((one, "") for one in ids))
+    shown = short_ids(cast(API, api), ids[::50])
+    assert [len(one) for one in shown] == [9] * 6
+    assert [find_run(cast(API, api), one).run for one in shown] == ids[::50]
+    assert short_ids(cast(API, api), []) == []

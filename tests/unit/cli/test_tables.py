@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runstream_infra.cli.tables import GAP_CHARS, LEAST_CHARS, Column, cells, fit
+from runstream_infra.cli.tables import GAP_CHARS, LEAST_CHARS, Column, cells, fit, shortened
 
 RUN = Column("run", "run", keep=9)
 NAME = Column("name", "name", keep=5)
@@ -48,3 +48,16 @@ def test_a_table_never_is_wider_than_the_terminal(sizes: list[tuple[int, int]], 
     assert sum(layout.widths) + GAP_CHARS * (len(layout.widths) - 1) <= width
     assert len(layout.columns) + len(layout.left_out) == len(columns)
     assert layout.columns
+
+
+def test_ids_become_short_where_the_table_does_not_fit_and_stay_whole_then() -> None:
+    short = Column("id", "id", keep=9, short=lambda ids: [one[:10] for one in ids])
+    texts = [["i" * 32, "n" * 60], ["j" * 32, "n" * 10]]
+    assert shortened([short, NAME], texts, None) == texts
+    assert shortened([short, NAME], texts, 94) == texts
+    assert shortened([short, NAME], texts, 93) == [["i" * 10, "n" * 60], ["j" * 10, "n" * 10]]
+    layout = fit([short, NAME], shortened([short, NAME], texts, 40), 40)
+    assert layout.widths == (10, 40 - GAP_CHARS - 10)
+    layout = fit([short, NAME], shortened([short, NAME], texts, 19), 19)
+    assert (layout.widths, layout.left_out) == ((10,), ("name",))
+    assert fit([short], [["i" * 32]], 12).widths == (12,), "nothing is wider than the terminal"

@@ -16,6 +16,7 @@ from runstream.api.views.options import ReadOptions, SeriesOptions
 from runstream.api.views.series import Curve, Envelope, Series
 from runstream.api.views.summaries import Summaries
 from runstream.api.views.table import Table, column_names
+from runstream.display_names import display_name
 from runstream.errors import RunstreamError
 from runstream.events.names import SYSTEM_METRICS
 
@@ -141,6 +142,11 @@ class RunView(CometExperiment):
     def id(self) -> str:
         return self.run
 
+    @property
+    def display_name(self) -> str:
+        """What to call the run: its name, or one that is made of its id, such as `calm-otter-417`."""
+        return display_name(self.name, self.run)
+
     @classmethod
     def of(cls, api: RunReader, row: Row) -> Self:
         """Read a row of a response, of the server that `api` reads from."""
@@ -154,7 +160,7 @@ class RunView(CometExperiment):
         the server; without them where it does not answer."""
         place = "/".join(part for part in (self.workspace, self.project, self.experiment) if part)
         facts = notebook.pairs(
-            self.name or self.run,
+            self.display_name,
             [("id", self.run), ("in", place), *((name, getattr(self, name)) for name in _SHOWN), *self.columns.items()],
         )
         try:
@@ -230,6 +236,9 @@ class Runs(Table[RunView]):
     """Runs in the order that was requested."""
 
     _kind = RunView
+
+    def _shown(self) -> list[dict[str, Any]]:
+        return [row | {"name": run.display_name} for run, row in zip(self, self.rows(), strict=True)]
 
     def _shown_columns(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         return [*_LISTED, *dict.fromkeys(name for run in self for name in run.columns)]

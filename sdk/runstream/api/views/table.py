@@ -48,9 +48,12 @@ class Table(Sequence[View], Generic[View]):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the first rows as a table."""
-        rows = self.rows()
+        rows = self._shown()
         more = "there are more than the limit that was given" if self.more else ""
         return notebook.table(self._shown_columns(rows), rows, more)
+
+    def _shown(self) -> list[dict[str, Any]]:
+        return self.rows()
 
     def _shown_columns(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         return self._columns(rows)
