@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from kit.stores import open_migrated_as
 from runstream.events.frame import encode_frame, encode_rows
 from runstream_ingest.log.memory import MemoryLog
 from runstream_model.points import Accepted, collect
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.worker import folding
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
@@ -57,9 +57,8 @@ async def test_good_records_are_visible_after_few_flushes(
     monkeypatch.setattr(folding, "collect", failing)
     log = MemoryLog(1)
     end = await log.append(records())
-    store = await CountingStore.open(tmp_path)
+    store = await open_migrated_as(CountingStore, tmp_path)
     try:
-        await migrate(store)
         store.inserts = 0
         progress, stop = Progress(), asyncio.Event()
         worker = Worker(log, store, progress, SETTINGS)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from kit.oracles.filter_trees import NOW_US, expressions, random_run
 from kit.oracles.filters import Run, holds
 from kit.recorded.stored_runs import insert, rows_of_run
+from kit.stores import open_migrated
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_query.errors import FilterError
 from runstream_query.filters import check, compile_filter, parse, print_filter
 from runstream_query.filters.tree import Expression
@@ -55,8 +55,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChdbStore
     runs = [random_run(f"run-{number}", random) for number in range(150)]
 
     async def opened() -> ChdbStore:
-        store = await ChdbStore.open(tmp_path_factory.mktemp("store"), query_threads=1)
-        await migrate(store)
+        store = await open_migrated(tmp_path_factory.mktemp("store"), query_threads=1)
         await insert(store, [rows_of_run(run) for run in runs])
         return store
 

@@ -9,9 +9,9 @@ import pytest
 
 from kit.oracles.metrics import Delivery, Row, Summary, points, summaries
 from kit.recorded.metric_frames import FoldedLog, frame_bytes, point_rows, with_bits
+from kit.stores import open_migrated
 from runstream_model.summaries import SummaryFold
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import TABLES, column_names, encode_columns
 
 pytestmark = pytest.mark.store
@@ -25,9 +25,8 @@ TIMES_NS = (-1_500, 0, 1_700_000_000_123_456_789, 2**62)
 async def test_points_and_summaries_survive_the_store(tmp_path: Path) -> None:
     rng = random.Random(5)
     deliveries = [delivery(offset, rng) for offset in range(12)]
-    store = await ChdbStore.open(tmp_path / "store", query_threads=1)
+    store = await open_migrated(tmp_path / "store", query_threads=1)
     try:
-        await migrate(store)
         for one in deliveries:
             log = FoldedLog()
             log.fold.load(set(RUNS), await store.query("SELECT * FROM summaries"))

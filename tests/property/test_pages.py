@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from kit.oracles.filter_trees import NOW_US, expressions, logged, metrics, random_run, texts, times
 from kit.oracles.filters import Run, duration_us, holds
 from kit.recorded.stored_runs import history, insert, writer_row
+from kit.stores import open_migrated
 from runstream_model.attributes import number_of, text_of
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_query.filters import Expression, Field, print_filter
 from runstream_query.repositories import Repositories
 from runstream_query.repositories import runs as run_repository
@@ -53,8 +53,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChdbStore
     folder = tmp_path_factory.mktemp("store")
 
     async def opened() -> ChdbStore:
-        store = await ChdbStore.open(folder, query_threads=1)
-        await migrate(store)
+        store = await open_migrated(folder, query_threads=1)
         await store.command("SYSTEM STOP MERGES")
         for begin in range(0, len(pieces), 40):
             await insert(store, pieces[begin : begin + 40])

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from kit.recorded.seeded import recorded
+from kit.stores import open_migrated, open_migrated_as
 from runstream.events.positions import Positions
 from runstream_ingest.log.memory import MemoryLog
-from runstream_processors.rebuild import rebuild, table_hashes
+from runstream_processors.rebuild import TableHash, rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.store.resume import Commit, commits
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
@@ -47,9 +47,6 @@ class Dawdling(ChdbStore):
     late: set[asyncio.Task[None]]
 
     async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
-        if table == "schema_migrations":
-            await super().insert(table, columns, block, rows)
-            return
         assert token, "a worker beside others inserts under a token"
         fate = self.source.random()
         await asyncio.sleep(self.source.choice((0.0, 0.0, 0.005)))
@@ -70,12 +67,20 @@ class Dawdling(ChdbStore):
 @asynccontextmanager
 async def dawdling(directory: Path, source: random.Random) -> AsyncIterator[Dawdling]:
     """Closed also when the test fails: a process has one store open at a time."""
-    store = await Dawdling.open(directory)
+    store = await open_migrated_as(Dawdling, directory)
     store.source, store.late = source, set()
     try:
-        await migrate(store)
         yield store
         await asyncio.gather(*store.late)
+    finally:
+        await store.close()
+
+
+async def folded(directory: Path) -> tuple[dict[str, TableHash], dict[int, int]]:
+    """Return the hashes of the tables of a closed store, and the next offset of each partition."""
+    store = await ChdbStore.open(directory)
+    try:
+        return await table_hashes(store), {part: one.next_offset for part, one in (await commits(store)).items()}
     finally:
         await store.close()
 
@@ -108,10 +113,9 @@ async def test_rivals_give_the_tables_of_one_worker(tmp_path: Path, seed: int) -
     end = await log.append(facts.records)
     async with dawdling(tmp_path / "rivals", random.Random(seed)) as store:
         failures = await fold(log, store, end)
-    async with dawdling(tmp_path / "rivals", random.Random(seed)) as store:
-        rivals = await table_hashes(store)
-        assert {part: commit.next_offset for part, commit in (await commits(store)).items()} == end.next_offsets
-    alone = await ChdbStore.open(tmp_path / "one")
+    rivals, next_offsets = await folded(tmp_path / "rivals")
+    assert next_offsets == end.next_offsets
+    alone = await open_migrated(tmp_path / "one")
     try:
         await rebuild(log, alone)
         assert rivals == await table_hashes(alone)
@@ -124,9 +128,8 @@ async def test_a_worker_of_one_partition_leaves_the_others_alone(tmp_path: Path)
     facts = recorded(5, runs=6, frames=60)
     log = MemoryLog(PARTITIONS)
     end = await log.append(facts.records)
-    store = await ChdbStore.open(tmp_path)
+    store = await open_migrated(tmp_path)
     try:
-        await migrate(store)
         mine = Positions({1: end[1]})
         await Worker(log, store, Progress(), QUICK, partition=1).catch_up(mine)
         found = await commits(store)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from kit.recorded.seeded import Recorded, recorded
+from kit.stores import open_migrated, open_migrated_as
 from runstream.events.positions import Positions
 from runstream_ingest.log.memory import MemoryLog
 from runstream_model.points import Accepted, collect
 from runstream_processors.rebuild import TableHash, table_hashes
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.worker import folding
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
@@ -48,11 +48,9 @@ async def folded(
     """Fold facts into a store that fails at that rate: hashes of all tables, the points, and how often it failed."""
     log = MemoryLog(partitions, clock_us=lambda: 1_700_000_000_000_000)
     end = await log.append(facts.records)
-    store = await FailingStore.open(directory)
-    store.source, store.rate = random.Random(seed), 0.0
+    store = await open_migrated_as(FailingStore, directory)
+    store.source, store.rate = random.Random(seed), rate
     try:
-        await migrate(store)
-        store.rate = rate
         progress, stop = Progress(), asyncio.Event()
         worker = asyncio.create_task(Worker(log, store, progress, settings).run(stop))
         assert await progress.wait_for(end, timeout_s=240)
@@ -108,8 +106,7 @@ async def test_a_record_whose_fold_raises_is_quarantined_alone(tmp_path: Path, m
         return collect(accepted)
 
     monkeypatch.setattr(folding, "collect", failing)
-    store = await ChdbStore.open(tmp_path)
-    await migrate(store)
+    store = await open_migrated(tmp_path)
     progress, stop = Progress(), asyncio.Event()
     settings = WorkerSettings(min_cycle_s=0.0, retry_first_s=0.001, retry_most_s=0.002)
     worker = asyncio.create_task(Worker(log, store, progress, settings).run(stop))

@@ -11,10 +11,10 @@ import pyarrow as pa
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from kit.stores import open_migrated
 from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_protocols.comet.reads.routes import add_comet
 from runstream_query import QuerySettings, add_query
 from runstream_query.http.outgoing import _OUTGOING, Outgoing
@@ -94,8 +94,7 @@ class Reads:
 
 @asynccontextmanager
 async def open_reads(folder: Path, settings: QuerySettings, assets: AssetReader | None = None) -> AsyncIterator[Reads]:
-    opened = await ChdbStore.open(folder / "store", limits=settings.class_limits())
-    await migrate(opened)
+    opened = await open_migrated(folder / "store", limits=settings.class_limits())
     store, progress = SlowStore(opened), Progress()
     kept = assets or LocalAssets(folder / "assets")
     app = web.Application(middlewares=[problem_middleware()])

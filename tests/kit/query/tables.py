@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from kit.stores import open_migrated
 from runstream_model.columns import ColumnData
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import TABLES, column_names, encode_columns, encode_rows
 
 #: 2026-01-31T12:00:00Z in microseconds: when these tests take place.
@@ -23,12 +23,7 @@ Row = dict[str, Any]
 def open_store(folder: Path) -> ChdbStore:
     """A migrated store; coroutines of it may run in any loop."""
 
-    async def opened() -> ChdbStore:
-        store = await ChdbStore.open(folder, query_threads=2)
-        await migrate(store)
-        return store
-
-    return asyncio.run(opened())
+    return asyncio.run(open_migrated(folder, query_threads=2))
 
 
 async def empty(store: ChdbStore) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from kit.stores import open_migrated
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.metrics import CAUSES
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_service.settings import known_settings
 
 PACKAGES = ("sdk", "service", "processors", "ingest", "query", "protocols", "infra")
@@ -119,8 +119,7 @@ def test_commands_of_ours_can_be_given_so(docs: Path, parse_command: Callable[[s
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[ChdbStore]:
-    opened = await ChdbStore.open(tmp_path)
-    await migrate(opened)
+    opened = await open_migrated(tmp_path)
     yield opened
     await opened.close()
 

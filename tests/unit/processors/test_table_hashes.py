@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kit.stores import open_migrated
 from runstream_model.columns import Coded, Gaps
 from runstream_processors.rebuild import TableHash, table_hashes
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import column_names, encode_columns, encode_rows
 
 pytestmark = pytest.mark.store
@@ -37,8 +37,7 @@ async def hashes(store: ChdbStore, epochs: list[int | None] | None = None, conte
 
 @pytest.fixture
 async def store(tmp_path: Path) -> Any:
-    store = await ChdbStore.open(tmp_path, query_threads=1)
-    await migrate(store)
+    store = await open_migrated(tmp_path, query_threads=1)
     yield store
     await store.close()
 

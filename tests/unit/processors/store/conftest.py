@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.stores import open_migrated
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import TABLES
 
 
@@ -24,13 +24,7 @@ async def store(tmp_path: Path) -> AsyncIterator[ChdbStore]:
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbStore]:
     """A store with all migrations applied, which the tests of a module share."""
-
-    async def opened() -> ChdbStore:
-        store = await ChdbStore.open(tmp_path_factory.mktemp("models") / "store", query_threads=2)
-        await migrate(store)
-        return store
-
-    store = asyncio.run(opened())
+    store = asyncio.run(open_migrated(tmp_path_factory.mktemp("models") / "store", query_threads=2))
     yield store
     asyncio.run(store.close())
 

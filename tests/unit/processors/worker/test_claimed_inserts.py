@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.stores import open_migrated_as
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import column_names, encode_rows
 from runstream_processors.worker.claims import Claim, Outcome, Overtaken, claim_of
 from runstream_processors.worker.folding import COMMIT, Insert
@@ -34,8 +34,7 @@ class ForgettingStore(ChdbStore):
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[ForgettingStore]:
-    opened = await ForgettingStore.open(tmp_path)
-    await migrate(opened)
+    opened = await open_migrated_as(ForgettingStore, tmp_path)
     yield opened
     await opened.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kit.recorded.seeded import Recorded, recorded
+from kit.stores import open_migrated_as
 from runstream.events.control import OutputAppended, encode_event
 from runstream.events.frame import encode_frame, transposed
 from runstream.events.frame import encode_rows as encode_rows_of_frame
@@ -18,7 +19,6 @@ from runstream.events.positions import Positions
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store import tables
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.store.native import InvalidColumn
 from runstream_processors.worker import folding as folding_module
 from runstream_processors.worker.feed import Decoded, Feed
@@ -69,9 +69,8 @@ class FailingLog(MemoryLog):
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SlowStore]:
-    opened = await SlowStore.open(tmp_path)
+    opened = await open_migrated_as(SlowStore, tmp_path)
     opened.began = threading.Event()
-    await migrate(opened)
     yield opened
     await opened.close()
 

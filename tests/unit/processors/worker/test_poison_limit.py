@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from kit.recorded.seeded import recorded
+from kit.stores import open_migrated
 from runstream_ingest.log.memory import MemoryLog
 from runstream_model.points import Accepted, collect
-from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.migrate import migrate
 from runstream_processors.worker import folding
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.poison_limit import PoisonLimit, PoisonLimitReached
@@ -45,9 +44,8 @@ async def test_a_worker_that_can_fold_nothing_stops_and_loses_nothing(
     facts = recorded(5, runs=2, frames=60)
     log = MemoryLog(1)
     end = await log.append(facts.records)
-    store = await ChdbStore.open(tmp_path)
+    store = await open_migrated(tmp_path)
     try:
-        await migrate(store)
 
         def failing(accepted: Sequence[Accepted]) -> object:
             if accepted:

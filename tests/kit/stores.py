@@ -1,0 +1,48 @@
+"""Stores in process that have their tables: made once by each process that runs tests, and copied for each store.
+
+The migrations take a second of CPU time, a copy of what they made a quarter of it. What they do is tested in
+tests/unit/processors/store/test_migrate.py, and every server that starts on an empty directory does them.
+"""
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.migrate import migrate
+
+_Kind = TypeVar("_Kind", bound=ChdbStore)
+
+
+async def open_migrated(directory: Path, **options: Any) -> ChdbStore:
+    """Open a store with empty tables in a directory that is new or empty. options: those of `ChdbStore.open`."""
+    return await open_migrated_as(ChdbStore, directory, **options)
+
+
+async def open_migrated_as(kind: type[_Kind], directory: Path, **options: Any) -> _Kind:
+    """Open a store of another kind with empty tables in a directory that is new or empty."""
+    assert not directory.exists() or not any(directory.iterdir()), f"{directory} holds something already"
+    shutil.copytree(await _made(), directory, symlinks=True, dirs_exist_ok=True)
+    return await kind.open(directory, **options)
+
+
+async def _made() -> Path:
+    """Return the directory of a closed store with empty tables."""
+    directory = _folder() / "store"
+    if not directory.exists():
+        arriving = Path(tempfile.mkdtemp(dir=_folder()))
+        store = await ChdbStore.open(arriving)
+        await migrate(store)
+        await store.close()
+        arriving.rename(directory)
+    return directory
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="runstream-store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
