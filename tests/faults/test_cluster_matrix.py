@@ -35,7 +35,7 @@ from runstream_processors.worker.folding import COMMIT
 
 KILLS = int(os.environ.get("RUNSTREAM_KILLS", "0"))
 SEED = int(os.environ.get("RUNSTREAM_SEED", "1"))
-PARTITIONS = 8
+PARTITIONS = 4
 #: What is appended while a worker starts that is to die at a step: events for every table in each partition.
 FRAMES_A_STEP = 300
 ROWS: list[Row] = []
@@ -62,7 +62,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     options = ("--workers", "2", "--gateways", "2", "--queries", "1", "--partitions", str(PARTITIONS))
     with DevServer(directory / "store") as store:
         environment = {"RUNSTREAM_CLICKHOUSE_URL": store.url}
-        with Cluster(directory / "cluster", *options, environment=environment) as cluster:
+        with Cluster(directory / "cluster", *options, environment=environment, forked=True) as cluster:
             yield Matrix(cluster, store)
 
 
@@ -337,7 +337,7 @@ def test_one_of_three_brokers_is_killed(tmp_path: Path) -> None:
     need_kafka()
     options = ("--workers", "1", "--queries", "1", "--brokers", "3", "--partitions", "4")
     with (
-        Cluster(tmp_path / "cluster", *options) as cluster,
+        Cluster(tmp_path / "cluster", *options, forked=True) as cluster,
         under_trainers("broker, of three", cluster, tmp_path) as (made, trainers),
     ):
         for number in range(times(1)):

@@ -146,7 +146,7 @@ def test_kills_at_every_step_leave_the_old_or_the_new_and_lose_nothing(tmp_path:
     options = ("--workers", "1", "--gateways", "1", "--queries", "2", "--partitions", str(PARTITIONS))
     with DevServer(tmp_path / "store") as store:
         environment = {**PACE, "RUNSTREAM_CLICKHOUSE_URL": store.url}
-        with Cluster(tmp_path / "cluster", *options, environment=environment) as cluster:
+        with Cluster(tmp_path / "cluster", *options, environment=environment, forked=True) as cluster:
             run, wanted = settled_run(cluster)
             reader = Reader([process.address for process in cluster.processes("query-server")], run, wanted)
             load = FrameLoad("refold", cluster.kafka_settings(), PARTITIONS)

@@ -49,7 +49,6 @@ def test_kills_at_the_engines_renames_lose_and_double_nothing(tmp_path: Path) ->
     renames = "rename,renameat,renameat2"
     data = tmp_path / "data"
     data.mkdir()
-    died = 0
     with Server(data) as server, Trainers(tmp_path, server.url, count=2) as trainers:
         for _ in range(RENAME_KILLS):
             server.kill()
@@ -57,13 +56,13 @@ def test_kills_at_the_engines_renames_lose_and_double_nothing(tmp_path: Path) ->
             inject = f"inject={renames}:signal=SIGKILL:when={source.randrange(1, 16)}"
             options = ("-f", "-qqq", "-o", "/dev/null", "-e", f"trace={renames}", "-e", inject)
             server.start(strace, *options, must_be_ready=False)
-            died += server.wait_for_death(6.0)
+            # The trainers go on, so a thread of the engine comes to that rename, sooner or later.
+            assert server.wait_for_death(120.0), f"no rename was the one to die at: {server.log()[-3000:]}"
             server.start()
             time.sleep(0.2)
         trainers.finish()
         wait_until_visible(server.url, trainers.runs())
         server.stop()
     points = check(data, trainers)
-    print(f"\nserver kills: {died} at one of the engine's renames; {points} points, 0 lost, 0 doubled")
-    assert died >= RENAME_KILLS // 2
+    print(f"\nserver kills: {RENAME_KILLS}, each at one of the engine's renames; {points} points, 0 lost, 0 doubled")
     rebuild_is_equal(data)

@@ -20,6 +20,8 @@ from runstream_processors.store.chdb import ChdbStore
 NEVER = "never"
 #: Logs that are folded under kills at every step; `make faults KILLS=1000` walks through more of them.
 ROUNDS = max(1, int(os.environ.get("RUNSTREAM_KILLS", "0")) // len(STEPS))
+#: Enough of them that a worker comes to each step: a death costs two batches.
+FRAMES = 200
 
 
 def fill_log(directory: Path, facts: Recorded) -> None:
@@ -34,7 +36,7 @@ def fill_log(directory: Path, facts: Recorded) -> None:
 def work(directory: Path, kill_at: str, *options: str) -> str:
     """Run a worker that dies when it first comes to a step; what it printed last."""
     errors = directory / "worker.log"
-    child = ForkedChild("children.worker", directory, kill_at, *options, environment=os.environ, errors=errors)
+    child = ForkedChild("kit.children.worker", directory, kill_at, *options, environment=os.environ, errors=errors)
     printed = child.stdout.read()
     child.wait(120)
     assert "DONE" in printed or "KILLED" in printed, errors.read_text()[-3000:]
@@ -97,7 +99,7 @@ def check(directory: Path, facts: Recorded, without: str = "") -> None:
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_nothing_is_lost_or_doubled_by_a_kill_at_any_step(tmp_path: Path, seed: int) -> None:
-    facts = recorded(seed, runs=4, frames=1000, first="doomed")
+    facts = recorded(seed, runs=4, frames=FRAMES, first="doomed")
     fill_log(tmp_path, facts)
     steps = list(STEPS)
     random.Random(seed).shuffle(steps)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import runstream
+from kit.children.forked import run_forked
 from kit.servers.embedded import Server
 from runstream.events import frame, limits
 from runstream.events.control import RunStarted, encode_event
@@ -232,8 +233,7 @@ def test_text_that_looks_like_sql_is_text(api: Api) -> None:
 
 
 def test_a_second_server_on_the_directory_is_refused_and_the_first_goes_on(api: Api, folder: Path) -> None:
-    command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--data-dir", str(folder / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = run_forked("runstream_infra.cli", "up", "--port", "0", "--data-dir", folder / "data")
     assert done.returncode == 1
     assert "is held by process" in done.stderr
     assert "Traceback" not in done.stderr

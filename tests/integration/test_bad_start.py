@@ -1,16 +1,16 @@
 """`runstream up` where something is in the way of it: one sentence that names it and says what to do, exit code 1."""
 
 import asyncio
+import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from kit.children.forked import ForkedChild, run_forked
 from runstream.events.frame import encode_frame
 from runstream.events.positions import Positions
 from runstream_infra.embedded import open_parts
@@ -49,8 +49,7 @@ def data(folded: Path, tmp_path: Path) -> Path:
 
 def up(data: Path, *options: str) -> str:
     """Start a server that must not come up; what it said last."""
-    command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--data-dir", str(data), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = run_forked("runstream_infra.cli", "up", "--port", "0", "--data-dir", data, *options)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
@@ -59,12 +58,14 @@ def up(data: Path, *options: str) -> str:
 
 def starts(data: Path) -> None:
     """A server comes up and ends in order."""
-    command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--data-dir", str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        assert "ready at" in server.stdout.readline()
+    errors = data.parent / "server.log"
+    arguments = ("up", "--port", "0", "--data-dir", data)
+    server = ForkedChild("runstream_infra.cli", *arguments, environment=os.environ, errors=errors)
+    with server.stdout:
+        ready = server.stdout.readline()
         server.send_signal(signal.SIGTERM)
-        assert server.wait(120) == 0
+        assert server.wait(120) == 0, errors.read_text()
+    assert "ready at" in ready
 
 
 def test_a_copy_of_a_data_directory_works(data: Path) -> None:

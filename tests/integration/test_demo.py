@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kit.children.forked import run_forked
 from runstream_infra.demo.server import serving
 
 COMMAND = [sys.executable, "-m", "runstream_infra.cli"]
@@ -109,13 +110,8 @@ def test_what_the_demo_wrote_can_be_rebuilt(shown: dict[str, Any], folder: Path)
 def test_up_ends_with_0_at_either_signal_and_refuses_a_second_on_the_directory(tmp_path: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with started(tmp_path / "data") as process:
-            second = subprocess.run(
-                [*COMMAND, "up", "--port", "0", "--data-dir", str(tmp_path / "data")],
-                capture_output=True,
-                text=True,
-                env=clean_environment(),
-                check=False,
-            )
+            options = ("--port", "0", "--data-dir", tmp_path / "data")
+            second = run_forked("runstream_infra.cli", "up", *options, environment=clean_environment())
             assert second.returncode == 1
             assert str(tmp_path / "data") in second.stderr
             process.send_signal(number)
@@ -155,8 +151,8 @@ class started:
     ],
 )
 def test_a_server_that_must_not_or_cannot_start_says_why(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    command = [*COMMAND, "up", "--port", "0", "--data-dir", str(tmp_path / "data"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), check=False, timeout=250)
+    options = ("--port", "0", "--data-dir", tmp_path / "data", *arguments)
+    done = run_forked("runstream_infra.cli", "up", *options, environment=clean_environment(), timeout_s=250)
     assert done.returncode in (1, 2)
     assert said in done.stderr
     assert done.stdout == ""

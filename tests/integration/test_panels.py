@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import runstream as rs
+from kit.servers.up import running_up
 from runstream.panels import PanelContext, PanelLimits, PanelResult, run_panel
 
 WRITER, READER = "a-key-that-may-write-0", "a-key-that-only-reads"
@@ -35,30 +36,11 @@ def environment(**more: str) -> dict[str, str]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """A server with both kinds of keys, and three runs."""
     folder = tmp_path_factory.mktemp("panels")
-    command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--json"]
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--data-dir", str(folder / "data")],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=environment(RUNSTREAM_API_KEYS=f"{WRITER},{READER}:read"),
-        )
-    try:
-        assert process.stdout is not None
-        text = ""
-        for line in process.stdout:
-            text += line
-            if line.rstrip() == "}":
-                break
-        assert text, (folder / "server.log").read_text()[-3000:]
-        url = str(json.loads(text)["url"])
+    keys = environment(RUNSTREAM_API_KEYS=f"{WRITER},{READER}:read")
+    with running_up(folder / "data", environment=keys, errors=folder / "server.log") as url:
         runs = {name: logged(url, folder, name, n) for n, name in enumerate(["a", "b", "c<"])}
         wait_until_readable(url, list(runs.values()))
         yield Started(url, folder, runs)
-    finally:
-        process.terminate()
-        process.wait(120)
 
 
 def wait_until_readable(url: str, runs: list[str]) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 import time
 import uuid
 import zlib
@@ -20,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from kit.children.forked import ForkedChild, run_forked
 from kit.children.trainer import step_of, values_of
 from kit.recorded.seeded import Recorded, recorded
 from kit.servers import real_kafka
@@ -36,30 +36,6 @@ from runstream_service.log import Record
 
 PARTITIONS = 3
 ASSETS = [b"first" * 1000, b"second", b""]
-#: Promotes in small pieces, and kills itself a while after the n-th of them.
-KILLED = """
-import asyncio, os, signal, sys, threading
-from pathlib import Path
-from runstream_infra import promoting
-from runstream_infra.cluster.settings import RoleSettings
-
-at, after_s, partitions, seen = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), 0
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def on_stage(stage):
-    global seen
-    seen += 1
-    if seen == at:
-        die() if not after_s else threading.Timer(after_s, die).start()
-
-settings = RoleSettings.from_environment()
-moving = promoting.promote(
-    Path(sys.argv[1]), settings, partitions=partitions, fold=True, chunk_bytes=2_000, on_stage=on_stage
-)
-print(asyncio.run(moving).equal, flush=True)
-"""
 
 
 @dataclass(frozen=True)
@@ -72,15 +48,8 @@ class Target:
     def settings(self) -> RoleSettings:
         return RoleSettings.from_environment(self.environment)
 
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+    def run(self, *arguments: object, module: str = "runstream_infra.cli") -> "subprocess.CompletedProcess[str]":
+        return run_forked(module, *arguments, environment={**os.environ, **self.environment})
 
     def with_(self, **changed: str) -> "Target":
         return Target({**self.environment, **changed})
@@ -148,7 +117,7 @@ async def everything(log: Any, part: int) -> list[Record]:
 async def test_everything_moves_and_a_second_call_finds_it_there(tmp_path: Path, target: Target) -> None:
     data = await made(tmp_path / "one", recorded(5, runs=6, frames=200))
     records = await embedded_records(data)
-    first = target.run("-m", "runstream_infra.cli", "promote", "--data-dir", str(data), "--fold", "--json")
+    first = target.run("promote", "--data-dir", str(data), "--fold", "--json")
     assert first.returncode == 0, first.stderr
     said = json.loads(first.stdout)
     assert (said["equal"], said["records"], said["replayed"]) == (True, *2 * [sum(map(len, records))])
@@ -174,7 +143,7 @@ async def test_it_may_be_killed_at_any_moment(tmp_path: Path, target: Target, pa
     codes = []
     # After an asset; before and after pieces of the log, also while requests are under way; while tables are folded.
     for at, after_s in ((2, 0.0), (7, 0.0), (9, 0.003), (15, 0.011), (6, 0.6), (1000, 0.0)):
-        done = target.run("-c", KILLED, str(data), str(at), str(after_s), str(partitions))
+        done = target.run(data, at, after_s, partitions, module="kit.children.killed_promote")
         codes.append(done.returncode)
         if done.returncode == 0:
             assert done.stdout.strip() == "True"
@@ -197,7 +166,7 @@ def placed(records: list[list[Record]], partitions: int) -> list[list[Record]]:
 async def test_a_log_of_one_partition_spreads_over_many(tmp_path: Path, target: Target) -> None:
     data = await made(tmp_path / "one", recorded(15, runs=8, frames=150), partitions=1)
     [records] = await embedded_records(data)
-    first = target.run("-m", "runstream_infra.cli", "promote", "--data-dir", str(data), "--partitions", "4", "--fold")
+    first = target.run("promote", "--data-dir", str(data), "--partitions", "4", "--fold")
     assert first.returncode == 0, first.stderr
     assert "places in the log apart, the tables are equal" in first.stdout
     found = await kafka_records(target)
@@ -251,7 +220,7 @@ async def test_unequal_tables_are_shown(tmp_path: Path, target: Target) -> None:
         "ALTER TABLE points DELETE WHERE step = (SELECT min(step) FROM points) SETTINGS mutations_sync=2"
     )
     await store.close()
-    shown = target.run("-m", "runstream_infra.cli", "promote", "--data-dir", str(data))
+    shown = target.run("promote", "--data-dir", str(data))
     assert shown.returncode == 1
     assert "points: in the cluster it has" in shown.stdout
     assert "NOT equal" in shown.stdout
@@ -330,7 +299,7 @@ async def test_a_running_server_is_refused(tmp_path: Path, target: Target) -> No
     await log.close()
     with pytest.raises(PromoteRefused, match="holds no log"):
         await promote(tmp_path / "nowhere", target.settings)
-    shown = Target({}).run("-m", "runstream_infra.cli", "promote", "--data-dir", str(data))
+    shown = Target({}).run("promote", "--data-dir", str(data))
     assert (shown.returncode, "RUNSTREAM_CLICKHOUSE_URL is not set" in shown.stderr) == (2, True)
 
 
@@ -341,14 +310,10 @@ class Role:
     """A process of the cluster."""
 
     def __init__(self, target: Target, role: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "runstream_infra.cli", role, "--json"],
-            env={**os.environ, **target.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+        environment = {**os.environ, **target.environment}
+        self._process = ForkedChild(
+            "runstream_infra.cli", role, "--json", environment=environment, errors=Path(os.devnull)
         )
-        assert self._process.stdout is not None
         text = ""
         while not text.rstrip().endswith("}"):
             line = self._process.stdout.readline()
@@ -360,9 +325,8 @@ class Role:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        self._process.send_signal(signal.SIGKILL)
         self._process.wait()
-        assert self._process.stdout is not None
         self._process.stdout.close()
 
 
@@ -387,7 +351,7 @@ async def test_a_living_trainer_goes_on_with_the_cluster(tmp_path: Path, target:
         assert moved.records == moved.replayed > 1
         trainers.request_end()
         arguments = ["--dir", str(spool), "--moved-from", server.url, "--url", gateway.url, "--json"]
-        sent = await asyncio.to_thread(cluster.run, "-m", "runstream_infra.cli", "sync", *arguments)
+        sent = await asyncio.to_thread(cluster.run, "sync", *arguments)
         assert sent.returncode == 0, sent.stderr
         assert json.loads(sent.stdout)["records_sent"] > 0
         await asyncio.to_thread(trainers.finish)

@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from runstream.connections import FAILURES, fetch
 from runstream.private import make_tight
@@ -59,6 +59,19 @@ class LocalCluster:
     limits: Limits = field(default_factory=Limits)
 
 
+def spawn(command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    """Start a process in a session of its own: Ctrl-C at a terminal is for the supervisor, which ends the others in
+    order."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,
+    )
+
+
 @dataclass(slots=True)
 class Child:
     """A process that is started again when it dies."""
@@ -86,15 +99,7 @@ class Child:
         self.noticed = False
         self.started_at_s = time.monotonic()
         with self.log.open("ab") as log:
-            # In a session of its own: Ctrl-C at a terminal is for the supervisor, which ends the others in order.
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
-                start_new_session=True,
-            )
+            self.process = spawn(self.command, {**os.environ, **self.environment}, log)
 
     def notice_death(self, now_s: float) -> None:
         """It is dead: settle when it is started again."""

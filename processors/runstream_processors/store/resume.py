@@ -1,6 +1,6 @@
 """Where the fold goes on after a start: what the store holds decides it (docs/design/exactly-once.md)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -42,25 +42,30 @@ async def committed(store: StoreReader, database: str = "") -> Positions:
     return Positions({part: commit.next_offset for part, commit in (await commits(store, database)).items()})
 
 
-async def ends(store: StoreReader, table: str, commits: Mapping[int, Commit]) -> dict[int, int]:
-    """For each of the partitions the last offset that has rows in `table`; one without rows is absent.
+async def ends(store: StoreReader, tables: Collection[str], commits: Mapping[int, Commit]) -> dict[str, dict[int, int]]:
+    """Return for each table the last offset with rows in it, of each of the partitions; one without rows is absent.
 
     Beyond the commit that is what the table says: a crash, or another worker, left it there, and it must not be
     inserted again. Up to the commit it is what the commit row says: the rows may be gone with a deleted run.
     Raises StoreUnavailable, StoreInvalid.
     """
-    rows = await store.query(*beyond_statement(table, commits))
-    found = {part: commit.tails[table] for part, commit in commits.items() if table in commit.tails}
+    rows = await store.query(*beyond_statement(tables, commits))
+    found = {
+        table: {part: commit.tails[table] for part, commit in commits.items() if table in commit.tails}
+        for table in tables
+    }
     for row in rows.to_pylist():
-        found[row["part"]] = max(row["last"], found.get(row["part"], NOTHING))
+        of_table = found[row["name"]]
+        of_table[row["part"]] = max(row["last"], of_table.get(row["part"], NOTHING))
     return found
 
 
-def beyond_statement(table: str, commits: Mapping[int, Commit]) -> tuple[str, dict[str, Any]]:
-    """The statement that finds what a table holds beyond the commits, and its parameters. Its minmax index over (part,
-    offset) leaves only the newest rows to be read. Raises StoreInvalid for a table that is none of ours."""
-    if table not in TABLES:
-        raise StoreInvalid(f"{table!r} is none of the read models' tables: {sorted(TABLES)}")
+def beyond_statement(tables: Collection[str], commits: Mapping[int, Commit]) -> tuple[str, dict[str, Any]]:
+    """Return the statement that finds what the tables hold beyond the commits, and its parameters. One for all of them:
+    a worker that takes over many partitions would wait for as many statements for each. The minmax index of a table
+    over (part, offset) leaves only the newest rows to be read. Raises StoreInvalid for a table that is none of ours."""
+    if unknown := sorted(set(tables) - TABLES.keys()):
+        raise StoreInvalid(f"{unknown} are none of the read models' tables: {sorted(TABLES)}")
     places, parameters = ["false"], {}
     for i, (part, commit) in enumerate(sorted(commits.items())):
         parameters[f"part_{i}"] = part
@@ -68,4 +73,9 @@ def beyond_statement(table: str, commits: Mapping[int, Commit]) -> tuple[str, di
         if commit.next_offset:
             parameters[f"offset_{i}"] = commit.next_offset
             places[-1] = f"(part = {{part_{i}:UInt16}} AND offset >= {{offset_{i}:UInt64}})"
-    return f"SELECT part, max(offset) AS last FROM {table} WHERE {' OR '.join(places)} GROUP BY part", parameters
+    where = " OR ".join(places)
+    selects = [
+        f"SELECT '{table}' AS name, part, max(offset) AS last FROM {table} WHERE {where} GROUP BY part"
+        for table in tables
+    ]
+    return " UNION ALL ".join(selects), parameters

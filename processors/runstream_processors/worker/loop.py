@@ -179,7 +179,7 @@ class Worker:
         found = await commits(self._store)
         done = {part: found.get(part, Commit()) for part in self._partitions}
         _check_end(found, self._log.partitions, self._partitions, await self._log.next_offsets())
-        found_ends = {table: await ends(self._store, table, done) for table in RESUMING}
+        found_ends = await ends(self._store, RESUMING, done)
         again = await commits(self._store)
         if any(again.get(part, Commit()) != commit for part, commit in done.items()):
             # What is committed may be deleted: a table's rows told less than they did when they were beyond the commit.

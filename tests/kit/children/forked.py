@@ -7,6 +7,8 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,6 +19,11 @@ _PRELOADED: Final = [
     "clickhouse_connect",
     "prometheus_client",
     "psutil",
+    "runstream_infra.cli",
+    "runstream_infra.cluster.gateway",
+    "runstream_infra.cluster.local",
+    "runstream_infra.cluster.query_server",
+    "runstream_infra.cluster.worker",
     "runstream_infra.settings",
     "runstream_ingest.gateway",
     "runstream_ingest.log.embedded",
@@ -30,13 +37,13 @@ _CONTEXT.set_forkserver_preload(_PRELOADED)
 
 
 class ForkedChild:
-    """A module below `kit` that runs as `python -m` would run it, in a session of its own: what `subprocess.Popen` is
-    for a new interpreter."""
+    """A module that runs as `python -m` would run it, in a session of its own: what `subprocess.Popen` is for a new
+    interpreter."""
 
     def __init__(self, module: str, *arguments: object, environment: Mapping[str, str], errors: Path) -> None:
         """errors: the file to append its standard error to."""
         reader, writer = _CONTEXT.Pipe(duplex=False)
-        command = [f"kit.{module}", *map(str, arguments)]
+        command = [module, *map(str, arguments)]
         self._process = _CONTEXT.Process(target=_run, args=(command, dict(environment), writer, str(errors)))
         self._process.start()
         writer.close()
@@ -64,6 +71,21 @@ class ForkedChild:
         """Send a signal; nothing where it has ended."""
         if self._process.exitcode is None:
             os.kill(self.pid, number)
+
+
+def run_forked(
+    module: str, *arguments: object, environment: Mapping[str, str] = os.environ, timeout_s: float = 120.0
+) -> "subprocess.CompletedProcess[str]":
+    """Run a module to its end, which is a SIGKILL after `timeout_s`: what `subprocess.run` is for a new interpreter."""
+    with tempfile.NamedTemporaryFile("r") as errors:
+        child = ForkedChild(module, *arguments, environment=environment, errors=Path(errors.name))
+        deadline = threading.Timer(timeout_s, child.send_signal, (signal.SIGKILL,))
+        deadline.start()
+        with child.stdout:
+            printed = child.stdout.read()
+        code = child.wait(timeout_s)
+        deadline.cancel()
+        return subprocess.CompletedProcess([module, *map(str, arguments)], code, printed, errors.read())
 
 
 def _run(command: list[str], environment: dict[str, str], output: Connection, errors: str) -> None:

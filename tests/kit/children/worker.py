@@ -21,8 +21,9 @@ from runstream_service.visibility import Progress
 TABLES = (POINTS, SUMMARIES, *APPENDED, *STATES, COMMIT)
 #: Every place between two writes at which a process can die.
 STEPS = ("resumed", *(f"{side} {table}" for table in TABLES for side in ("before", "after")))
-#: Small batches, no pauses and a flush at almost every batch, so that a short log walks through many steps.
-SETTINGS = WorkerSettings(max_batch_raw_bytes=4_000, max_batch_records=7, min_cycle_s=0.0, flush_every_s=0.01)
+#: Small batches, no pauses and a flush at every batch, so that a short log walks through many steps, on every machine
+#: the same ones.
+SETTINGS = WorkerSettings(max_batch_raw_bytes=4_000, max_batch_records=7, min_cycle_s=0.0, flush_every_s=0.0)
 
 
 class Killer:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kit import children
+from kit.children.forked import ForkedChild
 from runstream_infra.cluster.state import ClusterState, ProcessState, stop_cluster
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_processors.store.settings import StoreSettings
@@ -27,15 +28,19 @@ SESSION_S = 3
 class Cluster:
     """A cluster in a directory of its own, from entering to leaving. Blocks until all of it is ready."""
 
-    def __init__(self, directory: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, *options: str, environment: Mapping[str, str] | None = None, forked: bool = False
+    ) -> None:
+        """forked: whether its processes are forked (`kit.children.cluster_up`) and not started as users start them."""
         self.directory = directory
         self._options = options
+        self._forked = forked
         self.environment = {
             **os.environ,
             "RUNSTREAM_WORKER_SESSION_S": str(SESSION_S),
             **(environment or {}),
         }
-        self._supervisor: subprocess.Popen[str] | None = None
+        self._supervisor: subprocess.Popen[str] | ForkedChild | None = None
         self._extra: list[subprocess.Popen[bytes]] = []
         self.url = ""
 
@@ -52,12 +57,8 @@ class Cluster:
 
     def start(self) -> None:
         """Start the supervisor and wait until it says that everything answers."""
-        command = [*CLI, "cluster", "up", "--port", "0", "--json", "--data-dir", str(self.directory), *self._options]
         self.directory.mkdir(parents=True, exist_ok=True)
-        with self.error_path.open("a") as errors:
-            self._supervisor = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=errors, text=True, env=self.environment
-            )
+        self._supervisor = self._started("--port", "0", "--json", "--data-dir", str(self.directory), *self._options)
         assert self._supervisor.stdout is not None
         said = ""
         for line in self._supervisor.stdout:
@@ -67,12 +68,20 @@ class Cluster:
         assert said.strip().endswith("}"), f"it did not start: {self.error_path.read_text()[-3000:]}"
         self.url = json.loads(said)["url"]
 
+    def _started(self, *arguments: str) -> "subprocess.Popen[str] | ForkedChild":
+        if self._forked:
+            environment = children.environment(self.environment)
+            return ForkedChild("kit.children.cluster_up", *arguments, environment=environment, errors=self.error_path)
+        with self.error_path.open("a") as errors:
+            command = [*CLI, "cluster", "up", *arguments]
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=self.environment)
+
     def close(self) -> None:
         """End the supervisor and whatever else still runs, also after it was killed."""
         for child in self._extra:
             end(child)
         if self._supervisor is not None and self._supervisor.poll() is None:
-            self._supervisor.terminate()
+            self._supervisor.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._supervisor.wait(120)
         state = ClusterState.read(self.directory)
@@ -98,7 +107,7 @@ class Cluster:
     def kill_supervisor(self) -> None:
         """SIGKILL the supervisor alone; what it started goes on."""
         assert self._supervisor is not None
-        self._supervisor.kill()
+        self._supervisor.send_signal(signal.SIGKILL)
         self._supervisor.wait(120)
 
     def processes(self, role: str) -> list[ProcessState]:

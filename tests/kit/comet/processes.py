@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ import pytest
 
 from kit.children import TESTS
 from kit.comet.logged import KEY
+from kit.servers.up import running_up
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -35,27 +35,9 @@ class Logged:
 @contextlib.contextmanager
 def running_server(folder: Path, *options: str, key: str = KEY) -> Iterator[str]:
     """The address of `runstream up` over a directory of its own in `folder`, which is there. key: empty for none."""
-    command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--json", *options]
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, "--data-dir", str(folder / "data")],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=own_environment() | {"RUNSTREAM_API_KEYS": key},
-        )
-    try:
-        assert server.stdout is not None
-        text = ""
-        for line in server.stdout:
-            text += line
-            if line.rstrip() == "}":
-                break
-        assert text, (folder / "server.log").read_text()[-3000:]
-        yield str(json.loads(text)["url"])
-    finally:
-        server.terminate()
-        server.wait(120)
+    environment = own_environment() | {"RUNSTREAM_API_KEYS": key}
+    with running_up(folder / "data", *options, environment=environment, errors=folder / "server.log") as url:
+        yield url
 
 
 def own_environment() -> dict[str, str]:

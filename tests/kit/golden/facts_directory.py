@@ -13,7 +13,6 @@ import asyncio
 import io
 import json
 import os
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any, Final
 import aiohttp
 
 from kit.children import TESTS
+from kit.servers.up import running_up
 
 HERE: Final = TESTS / "golden" / "0.1" / "directories" / "facts"
 #: What stands in responses for the address of the server.
@@ -40,20 +40,9 @@ Read = dict[str, Any]
 @contextmanager
 def running_server(data: Path) -> Iterator[str]:
     """Give the address of `runstream up` over a data directory, without keys."""
-    command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--json", "--data-dir", str(data)]
     environment = {name: text for name, text in os.environ.items() if not name.startswith("RUNSTREAM_")}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-    try:
-        assert server.stdout is not None
-        text = ""
-        for line in server.stdout:
-            text += line
-            if line.rstrip() == "}":
-                break
-        yield str(json.loads(text)["url"])
-    finally:
-        server.terminate()
-        server.wait(120)
+    with running_up(data, environment=environment, errors=Path(os.devnull)) as url:
+        yield url
 
 
 class Client:

@@ -25,7 +25,7 @@ from runstream_service.problems import problem_middleware
 from runstream_service.store import QueryClass
 from runstream_service.visibility import Progress
 
-__all__ = ["ENDLESS", "LONG_S", "RUNNING", "Reads", "SlowStore", "open_reads"]
+__all__ = ["ENDLESS", "LONG_S", "RUNNING", "Reads", "SlowStore", "open_reads", "serve_reads"]
 
 #: No test waits for so long: it is the bound within which what is waited for has to come.
 LONG_S = 120.0
@@ -94,9 +94,19 @@ class Reads:
 
 @asynccontextmanager
 async def open_reads(folder: Path, settings: QuerySettings, assets: AssetReader | None = None) -> AsyncIterator[Reads]:
+    """Serve reads of a store of their own."""
     opened = await open_migrated(folder / "store", limits=settings.class_limits())
+    try:
+        async with serve_reads(opened, settings, assets or LocalAssets(folder / "assets")) as reads:
+            yield reads
+    finally:
+        await opened.close()
+
+
+@asynccontextmanager
+async def serve_reads(opened: ChdbStore, settings: QuerySettings, assets: AssetReader) -> AsyncIterator[Reads]:
+    """Serve reads of a store that stays open."""
     store, progress = SlowStore(opened), Progress()
-    kept = assets or LocalAssets(folder / "assets")
     app = web.Application(middlewares=[problem_middleware()])
 
     async def store_ready() -> str | None:
@@ -104,10 +114,7 @@ async def open_reads(folder: Path, settings: QuerySettings, assets: AssetReader 
         return None
 
     add_operations(app, process_registry(), {"store": store_ready})
-    add_query(app, store=store, visibility=progress, log=None, assets=kept, settings=settings)
-    add_comet(app, store=store, visibility=progress, assets=kept, settings=settings)
-    try:
-        async with TestClient(TestServer(app)) as client:
-            yield Reads(store, client, app, StoreLookup(lambda: store), kept, progress)
-    finally:
-        await opened.close()
+    add_query(app, store=store, visibility=progress, log=None, assets=assets, settings=settings)
+    add_comet(app, store=store, visibility=progress, assets=assets, settings=settings)
+    async with TestClient(TestServer(app)) as client:
+        yield Reads(store, client, app, StoreLookup(lambda: store), assets, progress)

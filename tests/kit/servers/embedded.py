@@ -56,7 +56,7 @@ class Server:
         path = self._directory / "server.log"
         # What PYTHONPATH changes of a process, only a new interpreter imports.
         if not under and "RUNSTREAM_TEST_POISON" not in self._environment:
-            return ForkedChild(module, *arguments, environment=self._environment, errors=path)
+            return ForkedChild(f"kit.{module}", *arguments, environment=self._environment, errors=path)
         with path.open("a") as log:
             return subprocess.Popen(
                 [*under, *children.command(module, *arguments)],

@@ -16,8 +16,8 @@ from typing import NoReturn
 
 import pytest
 
+from kit.servers.class_archive import use_class_archive
 from runstream_infra.kafka import KafkaCluster, KafkaMissing
-from runstream_infra.kafka.libs import find_java, find_libs
 from runstream_ingest.log.kafka.settings import KafkaSettings
 
 
@@ -42,6 +42,7 @@ def new_cluster(
 ) -> KafkaCluster:
     """A cluster of the test's own, not started. Skips or fails the test where there can be none."""
     try:
+        use_class_archive()
         return KafkaCluster(directory, brokers, heap_mb=256, properties=properties, client=client)
     except KafkaMissing as error:
         skip_or_fail(error)
@@ -50,8 +51,7 @@ def new_cluster(
 def need_kafka() -> None:
     """For tests whose brokers a process of theirs starts: skips or fails the test where there can be none."""
     try:
-        find_java(os.environ)
-        find_libs(os.environ)
+        use_class_archive()
     except KafkaMissing as missing:
         skip_or_fail(missing)
 
@@ -73,6 +73,7 @@ def _one_broker() -> KafkaCluster | KafkaMissing:
     directory = Path(tempfile.mkdtemp(prefix="runstream-kafka-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     try:
+        use_class_archive()
         cluster = KafkaCluster(directory, heap_mb=256)
     except KafkaMissing as error:
         return error
