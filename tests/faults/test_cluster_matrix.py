@@ -35,7 +35,8 @@ from runstream_processors.worker.folding import COMMIT
 
 KILLS = int(os.environ.get("RUNSTREAM_KILLS", "0"))
 SEED = int(os.environ.get("RUNSTREAM_SEED", "1"))
-PARTITIONS = 4
+#: Two for each worker at least; each start of a worker looks where to go on in all of its own.
+PARTITIONS = 8 if KILLS else 4
 #: What is appended while a worker starts that is to die at a step: events for every table in each partition.
 FRAMES_A_STEP = 300
 ROWS: list[Row] = []

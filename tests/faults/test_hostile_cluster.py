@@ -425,7 +425,7 @@ def test_readers_that_stop_hold_little_of_the_front_and_are_cut_off(cluster: Clu
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(request)
         ours = {client.getsockname()[1] for client in clients}
-        wait_for(lambda: ours & connected_to(front), 10, "the front to have them")
+        wait_for(lambda: ours & connected_to(front), 200, "the front to have them")
         most, deadline_s = 0, time.monotonic() + 150
         while ours & connected_to(front):
             most = max(most, rss_bytes(front) - before)

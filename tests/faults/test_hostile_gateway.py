@@ -130,7 +130,7 @@ class Bench:
         self.writer = SpooledWriter(self.maker.folder, self.maker.info, spool / "rejected", SYSTEM_CLOCK)
         self.channel.adopt(self.writer)
 
-    def try_for(self, seen: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    def try_for(self, seen: Callable[[], bool], timeout_s: float = 240.0) -> None:
         until_s = time.monotonic() + timeout_s
         while not seen():
             assert time.monotonic() < until_s
@@ -207,7 +207,7 @@ def trouble(spool: Path) -> str | None:
     return next((target.last_error for target in status.targets if target.last_error), None) if status else None
 
 
-def wait(done: Callable[[], bool], timeout_s: float = 40.0) -> bool:
+def wait(done: Callable[[], bool], timeout_s: float = 240.0) -> bool:
     until_s = time.monotonic() + timeout_s
     while time.monotonic() < until_s:
         if done():

@@ -97,8 +97,8 @@ async def test_heavy_reads_delay_nobody_and_end_with_their_clients(reads: Reads)
         asyncio.create_task(reads.get("/api/v1/runs", filter=f"metric.m0 > {n}"))
         for n in range(HEAVY_SLOTS + HEAVY_QUEUE)
     ]
-    await reads.running(HEAVY_SLOTS)
-    await asyncio.sleep(0.1)  # the rest is in the queue
+    await reads.asked(QueryClass.HEAVY, HEAVY_SLOTS + HEAVY_QUEUE)
+    await reads.running(HEAVY_SLOTS)  # the rest is in the queue
     for _ in range(3):
         problem = await reads.get("/api/v1/runs", 503, filter="metric.m0 > 99")
         assert problem["type"].endswith("query-busy")

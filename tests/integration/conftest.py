@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from kit.query import tables
 from kit.query.service import CountingStore, Service
+from kit.stores import empty
 from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store.chdb import ChdbStore
@@ -32,7 +33,7 @@ def settings() -> QuerySettings:
 
 @pytest.fixture
 async def service(module_store: ChdbStore, tmp_path: Path, settings: QuerySettings) -> AsyncIterator[Service]:
-    await tables.empty(module_store)
+    await empty(module_store)
     reads = CountingStore(module_store)
     service = Service(module_store, reads, LocalAssets(tmp_path / "assets"))
     log = MemoryLog(clock_us=lambda: service.now_us)

@@ -52,7 +52,7 @@ for number in range(3):
     if number == 0:
         run.log_asset(weights, name="models/best.bin", kind="model", step=999, metadata={"epoch": 3})
         run.log_text("remarks.txt", "all is well")
-    assert run.finish(timeout_s=60)
+    assert run.finish(timeout_s=240)
 """
 
 

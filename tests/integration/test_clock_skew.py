@@ -39,7 +39,7 @@ for step in range(20):
     run.log({"loss": 1 / (step + 1)}, step=step)
 print("LOGGED", flush=True)
 sys.stdin.readline()
-print("FINISHED", run.finish(timeout_s=60), flush=True)
+print("FINISHED", run.finish(timeout_s=240), flush=True)
 """
 
 

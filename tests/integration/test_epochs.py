@@ -77,7 +77,7 @@ async def ask_comet(client: TestClient[Any, Any], path: str, **query: Any) -> An
 
 
 async def visible(client: TestClient[Any, Any], points: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         while True:
             answer = await get(client, "/api/v1/runs", limit=1)
             if answer["runs"]:

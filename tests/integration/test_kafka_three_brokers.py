@@ -61,7 +61,7 @@ async def read_partition(log: KafkaLog, partition: int) -> list[Record]:
 async def until(count: int, acknowledged: list[list[tuple[int, int, int]]]) -> None:
     """Until every sender has so many more acknowledgements than now."""
     wanted = [len(each) + count for each in acknowledged]
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while any(len(each) < least for each, least in zip(acknowledged, wanted, strict=True)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
@@ -111,7 +111,7 @@ async def test_without_a_second_replica_nothing_is_acknowledged(brokers: KafkaCl
         assert [record.value for record in await log.read(0, 0, 100, 1.0)] == [b"before"]
     finally:
         await asyncio.to_thread(brokers.start_node, other - 1)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while True:
             try:
                 ((_, next_offset),) = await log.append([(b"run", b"together")])

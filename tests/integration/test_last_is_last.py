@@ -53,7 +53,7 @@ for number, ahead_s in enumerate((3600, 1800, 0, -3600)):
     for step in range(10):
         run.log({"x": float(-number)}, step=step)
     run.log_params({"lr": number})
-assert run.finish(timeout_s=60)
+assert run.finish(timeout_s=240)
 """
 
 

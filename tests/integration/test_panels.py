@@ -58,7 +58,7 @@ def logged(url: str, folder: Path, name: str, number: int) -> str:
     )
     for step in range(20):
         run.log({"loss": 1 / (step + 1) + number, "acc": float(step)}, step=step)
-    assert run.finish(timeout_s=60)
+    assert run.finish(timeout_s=240)
     return run.run_id
 
 

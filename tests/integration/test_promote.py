@@ -374,14 +374,14 @@ async def test_a_living_trainer_goes_on_with_the_cluster(tmp_path: Path, target:
     assert runs == [{"status": "finished"}]
 
 
-async def until(condition: Any, timeout_s: float = 60) -> None:
+async def until(condition: Any, timeout_s: float = 240) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s
         await asyncio.sleep(0.05)
 
 
-async def until_folded(store: HttpStore, offset: int, timeout_s: float = 60) -> None:
+async def until_folded(store: HttpStore, offset: int, timeout_s: float = 240) -> None:
     deadline_s = time.monotonic() + timeout_s
     asked = "SELECT max(offset) AS last FROM watermark_states WHERE key = '' AND writer = ''"
     while (await store.query(asked)).to_pylist()[0]["last"] < offset:

@@ -149,7 +149,7 @@ async def test_another_version_is_built_while_the_old_one_serves(tmp_path: Path)
         assert status.differences == ("summary_states 1 -> 2",)
         await progress_is_shown(parts, tmp_path)
         written = await parts.log.append([*FACTS.records[half:-5], losses(10)])
-        assert await parts.progress.wait_for(written, 60), "the old generation serves what comes meanwhile"
+        assert await parts.progress.wait_for(written, 240), "the old generation serves what comes meanwhile"
         assert parts.store.serving.number == 1
         before = await table_hashes(parts.store)
         assert await deviations(parts) == {None}, "a summary that misses squares of old points shows none"
@@ -159,7 +159,7 @@ async def test_another_version_is_built_while_the_old_one_serves(tmp_path: Path)
         assert {name for name in before if now[name] != before[name]} == {"summaries"}
         assert await deviations_are_true(parts)
         written = await parts.log.append(FACTS.records[-5:])
-        assert await parts.progress.wait_for(written, 60)
+        assert await parts.progress.wait_for(written, 240)
         await until(lambda: "dropping recorded" in hold.steps)
         tables = await parts.store.query("SELECT name FROM system.tables WHERE database = 'runstream'")
         assert tables["name"].to_pylist() == ["generations"]
@@ -276,7 +276,7 @@ async def test_a_server_rebuilds_its_tables_while_it_serves(tmp_path: Path) -> N
         assert (rebuild["outcome"], parts.store.serving.number) == ("different", 4)
         assert await table_hashes(parts.store) == right
         written = await parts.log.append(FACTS.records[-5:])
-        assert await parts.progress.wait_for(written, 60)
+        assert await parts.progress.wait_for(written, 240)
     async with serving(tmp_path, lambda step: None, ADOPTED) as parts:
         assert parts.store.serving.number == 4
         await until(lambda: parts.refolding.status is not None)

@@ -12,4 +12,4 @@ def wait_until(met: Callable[[], bool]) -> None:
     end_s = time.monotonic() + WAIT_S
     while not met():
         assert time.monotonic() < end_s, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(0.02)

@@ -51,7 +51,7 @@ def log_odd() -> None:
     run.log_asset(WEIGHTS, name="models/best.bin", kind="model", metadata={"epoch": 3, "name": "ü"})
     run.log_asset(b"a,b\n1,2\n", name="/abs/ta ble.csv")
     run.log_text("remarks.txt", "all is well ☃")
-    assert run.finish(timeout_s=60)
+    assert run.finish(timeout_s=240)
 
 
 def log_long() -> None:
@@ -59,7 +59,7 @@ def log_long() -> None:
     for step in range(LONG_STEPS):
         run.log({"wave": long_value(step)} | ({"even": step / 2} if step % 1000 == 0 else {}), step=step)
     run.log_params({"lr": 0.5, "who": "me"})
-    assert run.finish(timeout_s=60)
+    assert run.finish(timeout_s=240)
 
 
 def log_sweep() -> None:
@@ -70,10 +70,10 @@ def log_sweep() -> None:
         run.log_params(parameters)
         run.log_others(others)
         # The first fails, the others finish.
-        assert run.finish("failed" if name == "mlp-0" else "finished", timeout_s=60)
+        assert run.finish("failed" if name == "mlp-0" else "finished", timeout_s=240)
     run = started(ARCHIVED, project="sweep", tags=["a"])
     run.log({"acc": 0.7})
-    assert run.finish(timeout_s=60)
+    assert run.finish(timeout_s=240)
     command({"key": run.run_id, "event": {"type": "run_archived.v1"}})
     project = {"workspace": WORKSPACE, "project": "sweep", "description": "A ☃ sweep"}
     command({"key": f"{WORKSPACE}/sweep", "event": {"type": "project_created.v1", **project}})

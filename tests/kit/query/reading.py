@@ -88,6 +88,12 @@ class Reads:
             while (await self.store.store.query(RUNNING, of=QueryClass.PROBE)).to_pylist() != [{"n": count}]:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
+    async def asked(self, of: QueryClass, count: int) -> None:
+        """Until the store has been asked so many queries of a class."""
+        async with asyncio.timeout(LONG_S):
+            while sum(one is of for one, _ in self.store.asked) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     def advance(self, offset: int) -> None:
         self.progress.advance(Positions.after(0, offset))
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kit.stores import open_migrated
 from runstream_model.columns import ColumnData
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.tables import TABLES, column_names, encode_columns, encode_rows
+from runstream_processors.store.tables import column_names, encode_columns, encode_rows
 
 #: 2026-01-31T12:00:00Z in microseconds: when these tests take place.
 NOW_US: Final = 1_769_860_800_000_000
@@ -24,11 +24,6 @@ def open_store(folder: Path) -> ChdbStore:
     """A migrated store; coroutines of it may run in any loop."""
 
     return asyncio.run(open_migrated(folder, query_threads=2))
-
-
-async def empty(store: ChdbStore) -> None:
-    for table in TABLES:
-        await store.command(f"TRUNCATE TABLE {table}")
 
 
 async def insert(store: ChdbStore, table: str, rows: Sequence[Row]) -> None:

@@ -137,7 +137,7 @@ class Collector:
                 "writers": {header.writer_id: self._taken(header.writer_id).next_seq for header, _ in frames},
             }
 
-    def wait_for(self, done: Callable[[], bool], timeout_s: float = 30.0) -> bool:
+    def wait_for(self, done: Callable[[], bool], timeout_s: float = 240.0) -> bool:
         """Poll until `done()`; False if that took too long."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:

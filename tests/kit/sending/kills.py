@@ -3,10 +3,10 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 from kit import children
+from kit.waiting import wait_until
 from runstream.sender.lock import sender_lives
 from runstream.sender.start import ensure_sender
 
@@ -64,10 +64,14 @@ class Trainers:
 
 def await_sender(spool: Path) -> None:
     """The trainers would start one within some seconds; here it is asked for at once."""
-    until = time.monotonic() + 10
-    while not sender_lives(spool) and time.monotonic() < until:
+
+    def lives() -> bool:
+        if sender_lives(spool):
+            return True
         ensure_sender(spool)
-        time.sleep(0.02)
+        return False
+
+    wait_until(lives)
 
 
 def kill_sender(spool: Path) -> bool:
@@ -79,9 +83,13 @@ def kill_sender(spool: Path) -> bool:
         os.kill(pid, signal.SIGKILL)
     except (ValueError, ProcessLookupError):
         return False  # it is just starting, or just gone
-    until = time.monotonic() + 5
-    while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < until:
-        if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-            break
-        time.sleep(0.001)
+    wait_until(lambda: is_gone(pid))
     return True
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; its parent may not have buried it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True

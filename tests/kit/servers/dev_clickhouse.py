@@ -2,11 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from kit.children.forked import ForkedChild
 
 
 class DevServer:
@@ -20,7 +20,7 @@ class DevServer:
         self._options = options
         self._environment = {**os.environ, "RUNSTREAM_CLICKHOUSE_PASSWORD": password}
         self._port = 0
-        self._child: subprocess.Popen[str] | None = None
+        self._child: ForkedChild | None = None
 
     @property
     def url(self) -> str:
@@ -33,16 +33,12 @@ class DevServer:
 
     def start(self) -> None:
         """Returns when it answers."""
-        command = [sys.executable, "-m", "runstream_infra.dev_clickhouse", "--data-dir", str(self.data_dir)]
-        self._child = subprocess.Popen(
-            [*command, "--port", str(self._port), *self._options],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=self._environment,
-        )
-        assert self._child.stdout
+        arguments = ("--data-dir", self.data_dir, "--port", self._port, *self._options)
+        errors = self.data_dir.with_name(f"{self.data_dir.name}.server.log")
+        module = "runstream_infra.dev_clickhouse"
+        self._child = ForkedChild(module, *arguments, environment=self._environment, errors=errors)
         line = self._child.stdout.readline()
-        assert line.startswith("http://127.0.0.1:"), f"it did not start: {line!r}"
+        assert line.startswith("http://127.0.0.1:"), f"it did not start: {errors.read_text()[-3000:]}"
         self._port = int(line.rsplit(":", 1)[1])
 
     def kill(self) -> None:
@@ -52,7 +48,6 @@ class DevServer:
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, wait for the end, and return how it ended."""
         assert self._child
-        assert self._child.stdout
         self._child.send_signal(number)
         code = self._child.wait(120)
         self._child.stdout.close()

@@ -162,7 +162,7 @@ class Trainers:
             self.rows[seed] = int(said.split()[1])
 
 
-def wait_until_visible(url: str, runs: list[str], timeout_s: float = 60) -> None:
+def wait_until_visible(url: str, runs: list[str], timeout_s: float = 240) -> None:
     """Until every run is shown as finished: the event is the last that its writer sends."""
     deadline = time.monotonic() + timeout_s
     for run in runs:
@@ -171,7 +171,7 @@ def wait_until_visible(url: str, runs: list[str], timeout_s: float = 60) -> None
             time.sleep(0.1)
 
 
-def wait_until_logged(url: str, run: str, timeout_s: float = 60) -> None:
+def wait_until_logged(url: str, run: str, timeout_s: float = 240) -> None:
     """Until points of a run can be seen."""
     deadline = time.monotonic() + timeout_s
     while not _shows(f"{url}/api/v1/runs/{run}/summaries", b'"metric"'):

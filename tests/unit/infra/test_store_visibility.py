@@ -1,6 +1,7 @@
 """How far the read models are, asked of a store that others write, and that is away at times."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -33,7 +34,7 @@ async def test_who_waits_is_answered_as_soon_as_it_is_visible() -> None:
     store = Commits()
     visibility = StoreVisibility(partial(committed, store))
     visibility.start()
-    waiting = asyncio.create_task(visibility.wait_for(Positions.after(1, 7), 5.0))
+    waiting = asyncio.create_task(visibility.wait_for(Positions.after(1, 7), 120.0))
     await asyncio.sleep(0.15)
     assert not waiting.done()
     store.offsets = {0: 3, 1: 7}
@@ -46,9 +47,10 @@ async def test_who_waits_is_answered_as_soon_as_it_is_visible() -> None:
 async def test_nobody_waiting_costs_a_question_a_second_at_most() -> None:
     store = Commits()
     visibility = StoreVisibility(partial(committed, store))
+    began_s = time.monotonic()
     visibility.start()
     await asyncio.sleep(0.5)
-    assert store.asked == 1
+    assert 1 <= store.asked <= 1 + int(time.monotonic() - began_s)
     await visibility.close()
 
 
@@ -57,13 +59,13 @@ async def test_a_store_that_is_away_takes_nothing_back() -> None:
     store.offsets = {0: 3}
     visibility = StoreVisibility(partial(committed, store))
     visibility.start()
-    assert await visibility.wait_for(Positions.after(0, 3), 5.0)
+    assert await visibility.wait_for(Positions.after(0, 3), 120.0)
     assert (visibility.visible(), visibility.trouble) == (Positions.after(0, 3), None)
     store.away = True
     assert not await visibility.wait_for(Positions.after(0, 4), 0.2)
     assert (visibility.visible(), visibility.trouble) == (Positions.after(0, 3), "invented: nobody answers")
     store.away, store.offsets = False, {0: 5}
-    assert await visibility.wait_for(Positions.after(0, 4), 5.0)
+    assert await visibility.wait_for(Positions.after(0, 4), 120.0)
     assert visibility.trouble is None
     await visibility.close()
 
@@ -75,5 +77,5 @@ async def test_a_store_that_is_found_later_is_asked_from_then_on() -> None:
     store = Commits()
     store.offsets = {0: 1}
     visibility.committed = partial(committed, store)
-    assert await visibility.wait_for(Positions.after(0, 1), 5.0)
+    assert await visibility.wait_for(Positions.after(0, 1), 120.0)
     await visibility.close()

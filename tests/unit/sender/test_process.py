@@ -47,7 +47,7 @@ def spool(tmp_path: Path) -> Iterator[Path]:
         assert eventually(lambda: not sender_lives(folder))
 
 
-def eventually(done: Callable[[], bool], timeout_s: float = 30.0) -> bool:
+def eventually(done: Callable[[], bool], timeout_s: float = 240.0) -> bool:
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
         if done():
@@ -225,7 +225,7 @@ def test_sync_sends_what_offline_writers_left_and_says_how_it_goes(spool: Path, 
     late.event(type="asset_logged.v1", at_us=1, asset_id="x", name="x", sha256=sha256, size_bytes=len(data))
     late.die()
     seen: list[SyncProgress] = []
-    result = sync(spool, timeout_s=60, progress=seen.append)
+    result = sync(spool, timeout_s=240, progress=seen.append)
     assert result.complete
     assert (result.records_sent, result.writers_done) == (3 * 502 + 12, 4)
     assert seen[-1].records_waiting == 0
@@ -281,7 +281,7 @@ def test_sync_does_not_wait_for_what_only_a_person_can_change(spool: Path, colle
     nowhere = writer(spool, "localhost-without-scheme", 4)
     for maker in (refused, damaged, unreadable, nowhere):
         maker.die()
-    reasons = {left.writer_id: left.reason for left in sync(spool, timeout_s=60).left}
+    reasons = {left.writer_id: left.reason for left in sync(spool, timeout_s=240).left}
     assert "unknown key" in reasons[refused.info.writer_id]
     assert "unknown kind 77" in reasons[damaged.info.writer_id]
     assert "writer.json" in reasons[unreadable.info.writer_id]
@@ -299,7 +299,7 @@ def test_sync_counts_what_was_set_aside_as_left(spool: Path, collector: Collecto
         if first <= bad[0] < end and not (spool / "rejected").exists()
         else None
     )
-    result = sync(spool, timeout_s=60)
+    result = sync(spool, timeout_s=240)
     (left,) = result.left
     assert left.records == 1
     assert "bad" in left.reason

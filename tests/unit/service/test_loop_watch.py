@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 
 import aiohttp
@@ -70,16 +71,24 @@ async def test_the_line_names_the_request_and_the_function(
         async with aiohttp.ClientSession() as client:
             async with client.get(f"{url}/runs/r1/slow"):
                 pass
-            await asyncio.sleep(0.3)
+            async with asyncio.timeout(240):
+                while not lines_of(caplog):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
             async with client.get(f"{url}/metrics") as response:
                 text = await response.text()
     finally:
         await runner.cleanup()
-    [line] = [record for record in caplog.records if record.levelno == logging.WARNING and "stood" in record.message]
-    assert "in GET /runs/{run}/slow (" in line.message
-    assert "stand_still, line" in line.message
-    assert "runstream_loop_stalls_total 1.0" in text
+    # A busy machine may stand still once more, in another place.
+    [line] = lines_of(caplog)
+    assert "stand_still, line" in line
+    [stalls] = re.findall(r"^runstream_loop_stalls_total (\S+)$", text, re.MULTILINE)
+    assert float(stalls) >= 1
     assert 'runstream_connections{state="busy"} 1.0' in text
     stacks = [record.message for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(stacks) == tells_it_while_it_lasts
-    assert all("stand_still" in stack for stack in stacks)
+    assert sum("stand_still" in stack for stack in stacks) == tells_it_while_it_lasts
+
+
+def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was told of the request that stands still, as soon as it was over."""
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    return [message for message in warnings if "stood" in message and "in GET /runs/{run}/slow (" in message]

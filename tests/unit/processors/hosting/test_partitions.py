@@ -66,11 +66,11 @@ async def test_a_rebalance_that_never_ends_stops_them_all() -> None:
     workers.assign({0, 1})
     await settled()
     workers.doubt()
-    await asyncio.sleep(0.02)
     assert len(alive) == 2
     assert workers.settled
-    await asyncio.sleep(0.2)
-    assert alive == []
+    async with asyncio.timeout(240):
+        while alive:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert not workers.settled
     workers.assign({1})
     await settled()

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.stores import open_migrated
+from kit.stores import empty, open_migrated
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.tables import TABLES
 
 
 @pytest.fixture
@@ -32,6 +31,5 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbStore]:
 @pytest.fixture
 async def models(migrated: ChdbStore) -> ChdbStore:
     """The shared store with its read models empty."""
-    for table in TABLES:
-        await migrated.command(f"TRUNCATE TABLE {table}")
+    await empty(migrated)
     return migrated

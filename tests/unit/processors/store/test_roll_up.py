@@ -130,7 +130,7 @@ async def test_a_part_that_merges_forgot_is_completed(models: ChdbStore) -> None
     assert await complete_roll_up(models, older_than_s=3600) == 0
     before = await view(models)
     await models.command("SYSTEM START MERGES points")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while not all(await parts(models)):
             await complete_roll_up(models, older_than_s=0)
             await asyncio.sleep(0.2)

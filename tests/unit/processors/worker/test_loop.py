@@ -257,7 +257,7 @@ async def test_trouble_lasts_until_the_store_takes_writes_again(store: SlowStore
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         while not condition():  # noqa: ASYNC110 (what is waited for has no event)
             await asyncio.sleep(0.001)
 
