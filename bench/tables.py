@@ -29,6 +29,7 @@ from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.migrate import shipped
 from runstream_processors.store.native import block
 from runstream_processors.store.tables import TABLES, column_names
+from runstream_service.store import Block
 
 START_US: Final = 1_760_000_000_000_000
 POINTS: Final = {name: TABLES["points"][name] for name in column_names("points")}
@@ -165,7 +166,7 @@ def _cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def encoded(columns: Mapping[str, ColumnData], kinds: Mapping[str, str]) -> bytes:
+def encoded(columns: Mapping[str, ColumnData], kinds: Mapping[str, str]) -> Block:
     data = {
         name: value.codes if isinstance(value, Coded) and "Int" in kinds[name] else value
         for name, value in columns.items()

@@ -57,6 +57,24 @@ class StoreBusy(StoreError):
     """Another process holds the data directory; the message names it and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows to insert, in ClickHouse's Native format. The pieces are its bytes, one behind the other; the large ones are
+    views of the columns' arrays. `bytes(block)` copies all of it, which takes a twentieth of the time of folding it:
+    only who has to send it in one piece does."""
+
+    rows: int
+    pieces: tuple[bytes | memoryview, ...]
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return sum(map(len, self.pieces))
+
+
 class QueryClass(enum.Enum):
     """What a query is for. Each class has slots of its own, so that none can keep another one waiting."""
 
@@ -116,9 +134,8 @@ class StoreReader(Protocol):
 class Store(StoreReader, Protocol):
     """Reading and writing. In process one process writes; on a server any number, which agree on who writes what."""
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
-        """Insert one block of `rows` rows, given in ClickHouse's Native format, as exactly one part: after a crash
-        all of its rows are there or none.
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
+        """Insert one block of `rows` rows as exactly one part: after a crash all of its rows are there or none.
 
         With a token, a block whose token this table has taken lately (its window of the last N inserts with one) is
         dropped silently, whatever its rows are, so the caller looks afterwards. Without one every block is inserted.

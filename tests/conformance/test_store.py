@@ -33,6 +33,7 @@ from runstream_processors.store.http import HttpStore
 from runstream_processors.store.native import block
 from runstream_processors.store.settings import StoreSettings
 from runstream_service.store import (
+    Block,
     QueryClass,
     QueryLimitExceeded,
     QueryLimits,
@@ -138,7 +139,7 @@ async def store(harness: Harness) -> AsyncIterator[Store]:
     await opened.close()
 
 
-def things(first: int, rows: int, name: str = "thing") -> bytes:
+def things(first: int, rows: int, name: str = "thing") -> Block:
     numbers = np.arange(first, first + rows, dtype=np.uint64)
     return block(
         [
@@ -406,8 +407,8 @@ async def test_nothing_is_inserted_by_an_insert_without_rows(store: Store) -> No
     assert await one(store, "SELECT count() FROM things") == 0
 
 
-def cut(data: bytes) -> bytes:
-    return data[:-5]
+def cut(data: Block) -> Block:
+    return Block(data.rows, (bytes(data)[:-5],))
 
 
 @pytest.mark.parametrize(
@@ -417,14 +418,13 @@ def cut(data: bytes) -> bytes:
         ("things", ("number", "half", "other"), things(0, 3), 3),
         ("things", COLUMNS, things(0, 3), 4),
         ("things", COLUMNS, cut(things(0, 1000)), 1000),
-        ("things", COLUMNS, b"", 1),
-        ("things", COLUMNS, b"\xff" * 20, 1),
-        ("things", COLUMNS, b"garbage, no block", 1),
+        ("things", COLUMNS, Block(1, (b"\xff" * 20,)), 1),
+        ("things", COLUMNS, Block(1, (b"garbage, no block",)), 1),
         ("things) SELECT 1, 1, 'x' --", COLUMNS, things(0, 3), 3),
     ],
 )
 async def test_a_wrong_insert_is_invalid_and_inserts_nothing(
-    store: Store, table: str, columns: tuple[str, ...], data: bytes, rows: int
+    store: Store, table: str, columns: tuple[str, ...], data: Block, rows: int
 ) -> None:
     await store.command(CREATE)
     with pytest.raises(StoreInvalid):

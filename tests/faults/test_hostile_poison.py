@@ -16,6 +16,7 @@ from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.worker import folding
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
+from runstream_service.store import Block
 from runstream_service.visibility import Progress
 
 RECORDS = 2_000
@@ -29,7 +30,7 @@ class CountingStore(ChdbStore):
     commits = 0
     inserts = 0
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
         self.commits += table == folding.COMMIT
         self.inserts += 1
         await super().insert(table, columns, block, rows, token=token)

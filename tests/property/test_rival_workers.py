@@ -19,7 +19,7 @@ from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.resume import Commit, commits
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
-from runstream_service.store import StoreUnavailable
+from runstream_service.store import Block, StoreUnavailable
 from runstream_service.visibility import Progress
 
 pytestmark = pytest.mark.store
@@ -46,7 +46,7 @@ class Dawdling(ChdbStore):
     source: random.Random
     late: set[asyncio.Task[None]]
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
         assert token, "a worker beside others inserts under a token"
         fate = self.source.random()
         await asyncio.sleep(self.source.choice((0.0, 0.0, 0.005)))
@@ -59,7 +59,7 @@ class Dawdling(ChdbStore):
         if fate < 0.09:
             raise StoreUnavailable("invented: the answer got lost")
 
-    async def _later(self, table: str, columns: Sequence[str], block: bytes, rows: int, token: str) -> None:
+    async def _later(self, table: str, columns: Sequence[str], block: Block, rows: int, token: str) -> None:
         await asyncio.sleep(self.source.uniform(0.0, 0.3))
         await super().insert(table, columns, block, rows, token=token)
 

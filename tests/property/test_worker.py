@@ -18,7 +18,7 @@ from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.worker import folding
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
-from runstream_service.store import StoreUnavailable
+from runstream_service.store import Block, StoreUnavailable
 from runstream_service.visibility import Progress
 
 pytestmark = pytest.mark.store
@@ -31,7 +31,7 @@ class FailingStore(ChdbStore):
     rate = 0.0
     failures = 0
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
         fate = self.source.random()
         if fate < self.rate / 2:
             self.failures += 1

@@ -31,7 +31,7 @@ from runstream_processors.store.http import HttpStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.resume import committed
 from runstream_processors.store.settings import StoreSettings
-from runstream_service.store import NO_LIMITS, ClassLimits, QueryClass, StoreError, StoreUnavailable
+from runstream_service.store import NO_LIMITS, Block, ClassLimits, QueryClass, StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class ClusterStore:
         """See `HttpStore.query`."""
         return await self._serving().query(sql, parameters, of=of)
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
         """See `HttpStore.insert`."""
         await self._serving().insert(table, columns, block, rows, token=token)
 

@@ -117,7 +117,7 @@ class Engine:
             if isinstance(statement, Insert):
                 # As in runstream_processors.store.chdb: from a file in memory, because the connection's own streaming
                 # insert reports rows as written that found no room on the disk.
-                with memory_file(statement.data) as path:
+                with memory_file([statement.data]) as path:
                     return _result(session.query(statement.from_file(quoted(path)), "TabSeparated"))
             if ";" in statement:
                 # The engine would run several statements one behind the other; a server refuses them.

@@ -46,6 +46,7 @@ from runstream_processors.store.slots import StoreSlots
 from runstream_processors.store.threads import StoreThreads
 from runstream_service.store import (
     NO_LIMITS,
+    Block,
     ClassLimits,
     QueryClass,
     QueryLimits,
@@ -183,7 +184,7 @@ class ChdbStore:
         checked = dict(checked_parameters(sql, parameters or {}))
         return await self._slots.of(of).run(lambda client: self._query(client, sql, checked, of))
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
         """See `Store.insert`. `block` must be one Native block; StoreInvalid if it has another number of rows.
         Tokens need tables that remember them (`non_replicated_deduplication_window`, migration 0003).
 
@@ -253,7 +254,7 @@ class ChdbStore:
         self._connections.remove(client)
         client.close()
 
-    def _insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, token: str) -> None:
+    def _insert(self, table: str, columns: Sequence[str], block: Block, rows: int, token: str) -> None:
         if not self._merges_give_way:
             # The engine starts these threads with its first table, so they may not be there before.
             self._merges_give_way = set_priority_of_merges(own_niceness() + MERGE_NICENESS) == MERGE_THREADS
@@ -262,7 +263,7 @@ class ChdbStore:
         statement = f"INSERT INTO {table} ({', '.join(columns)})"
         self._check_written(self._lost, statement)
         settings = ", ".join(f"{name} = {quoted(value)}" for name, value in token_settings(token).items())
-        with memory_file(block) as path:
+        with memory_file(block.pieces) as path:
             try:
                 written = self._writer.query(
                     f"{statement} FROM INFILE {quoted(path)} SETTINGS {settings} FORMAT Native"

@@ -7,7 +7,7 @@ own, may be open at once.
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -68,17 +68,17 @@ def quoted(value: str) -> str:
 
 
 @contextmanager
-def memory_file(data: bytes) -> Iterator[str]:
-    """A path under which the engine reads `data`: in memory, so that a full disk cannot be in the way, where the
-    system has such files, else in the temporary folder."""
+def memory_file(pieces: Iterable[bytes | memoryview]) -> Iterator[str]:
+    """A path under which the engine reads `pieces`, one behind the other: in memory, so that a full disk cannot be in
+    the way, where the system has such files, else in the temporary folder."""
     if not hasattr(os, "memfd_create"):
         with tempfile.NamedTemporaryFile(suffix=".native") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             yield file.name
         return
     with os.fdopen(os.memfd_create("runstream-block"), "wb") as file:
-        file.write(data)
+        file.writelines(pieces)
         file.flush()
         yield f"/proc/self/fd/{file.fileno()}"
 

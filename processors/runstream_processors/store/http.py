@@ -32,6 +32,7 @@ from runstream_processors.store.slots import StoreSlots
 from runstream_processors.store.threads import StoreThreads
 from runstream_service.store import (
     NO_LIMITS,
+    Block,
     ClassLimits,
     QueryClass,
     QueryLimits,
@@ -139,7 +140,7 @@ class HttpStore:
         checked = dict(checked_parameters(sql, parameters or {}))
         return await self._slots.of(of).run(lambda slot: self._query(slot, sql, checked, of))
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
         """See `Store.insert`. `block` must be one Native block; StoreInvalid if it has another number of rows. Tokens
         need tables that remember them (migration 0003). Under the distributed profile all rows of a block must have the
         same `part`: then they go to one shard, as one part."""
@@ -190,12 +191,12 @@ class HttpStore:
         names = [slot_name(of, number, self._process) for number in numbers]
         self._client.command(kill_statement(names, self._settings.engine_profile.on_cluster))
 
-    def _insert(self, table: str, columns: Sequence[str], block: bytes, token: str) -> None:
+    def _insert(self, table: str, columns: Sequence[str], block: Block, token: str) -> None:
         settings = self._known({**self._writing, **token_settings(token)})
         # The client repeats an insert whose connection broke, if it has its bytes as bytes or text, but the server may
         # have taken them. A view of them it sends once.
         compressed = self._settings.compression == "lz4"
-        once = memoryview(lz4.frame.compress(block) if compressed else block)
+        once = memoryview(lz4.frame.compress(bytes(block)) if compressed else bytes(block))
         self._patient(
             lambda: self._client.raw_insert(
                 table,

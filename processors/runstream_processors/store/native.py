@@ -1,7 +1,7 @@
 """ClickHouse's Native format, the writing half: column after column, each as its name, its type and its bytes.
 
-Everything here is pure and works on whole columns: numpy arrays are joined into the block without another copy. What
-a column's data may be:
+Everything here is pure and works on whole columns, and numpy arrays are in the block as they are. What a column's data
+may be:
 
     Int8..64, UInt8..64, Float32/64    a numpy array or a sequence of numbers
     Bool                               an array or a sequence of bools
@@ -23,6 +23,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from runstream_model.columns import Array, Coded, ColumnData, Constant, Gaps, Lists
+from runstream_service.store import Block
 
 Buffers: TypeAlias = list[bytes | memoryview]
 
@@ -54,8 +55,9 @@ _HAS_ADDITIONAL_KEYS: Final = 1 << 9
 _INDEX_WIDTHS: Final = tuple(np.dtype(f"<u{size}") for size in (1, 2, 4, 8))
 
 
-def block(columns: Sequence[Column]) -> bytes:
-    """One Native block of (name, ClickHouse type, data) columns, which must have the same number of rows.
+def block(columns: Sequence[Column]) -> Block:
+    """One Native block of (name, ClickHouse type, data) columns, which must have the same number of rows, and must not
+    change while the block is in use.
 
     Raises InvalidColumn.
     """
@@ -72,7 +74,7 @@ def block(columns: Sequence[Column]) -> bytes:
                 _write(kind, data, buffers)
             except (TypeError, ValueError, OverflowError, AttributeError) as error:
                 raise InvalidColumn(f"column {name} of type {kind} cannot hold its data: {error}") from error
-    return b"".join(buffers)
+    return Block(count, tuple(buffers))
 
 
 def row_count(data: ColumnData) -> int:
@@ -88,16 +90,6 @@ def row_count(data: ColumnData) -> int:
             return len(data.values)
         case _:
             return len(data)
-
-
-def block_rows(block: bytes) -> int:
-    """How many rows the first block in `block` says it has. Raises InvalidColumn if there is no block."""
-    try:
-        columns_end = next(i for i in range(10) if block[i] < 128) + 1
-        rows_end = next(i for i in range(columns_end, columns_end + 10) if block[i] < 128) + 1
-    except (IndexError, StopIteration):
-        raise InvalidColumn(f"{bytes(block[:20])!r} is no beginning of a Native block") from None
-    return sum((block[i] & 127) << 7 * (i - columns_end) for i in range(columns_end, rows_end))
 
 
 def _inner(kind: str, outer: str) -> str | None:

@@ -27,6 +27,7 @@ from runstream_processors.store.generations import ensure_generations, record
 from runstream_processors.store.profiles import EMBEDDED
 from runstream_service.store import (
     NO_LIMITS,
+    Block,
     ClassLimits,
     QueryClass,
     StoreCorrupt,
@@ -127,14 +128,14 @@ class SelfRepairingStore:
         self,
         table: str,
         columns: Sequence[str],
-        block: bytes,
+        block: Block,
         rows: int,
         *,
         token: str = "",
         database: str | None = None,
     ) -> None:
         """See `ChdbStore.insert`. Raises StoreUnavailable, and inserts nothing, while the disk is nearly full."""
-        with self._current(database, len(block)) as store, self._noting_loss():
+        with self._current(database, block.size) as store, self._noting_loss():
             await store.insert(table, columns, block, rows, token=token)
 
     async def command(self, sql: str, *, database: str | None = None) -> None:
@@ -280,7 +281,7 @@ class DatabaseStore:
         """See `SelfRepairingStore.query`."""
         return await self._store.query(sql, parameters, of=of, database=self.database)
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
         """See `SelfRepairingStore.insert`."""
         await self._store.insert(table, columns, block, rows, token=token, database=self.database)
 

@@ -7,8 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from runstream_processors.store.native import InvalidColumn, block_rows
-from runstream_service.store import QueryClass, StoreInvalid
+from runstream_service.store import Block, QueryClass, StoreInvalid
 
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 
@@ -58,16 +57,12 @@ def check_identifier(name: str, what: str) -> None:
         raise StoreInvalid(f"{name!r} is no name of a {what} of ours: give lower-case letters, digits and '_'")
 
 
-def check_insert(table: str, columns: Sequence[str], block: bytes, rows: int) -> None:
+def check_insert(table: str, columns: Sequence[str], block: Block, rows: int) -> None:
     """Raises StoreInvalid unless this is one Native block of `rows` rows for a table and columns with names of ours."""
     for name in (table, *columns):
         check_identifier(name, "table or column")
-    try:
-        counted = block_rows(block)
-    except InvalidColumn as error:
-        raise StoreInvalid(f"nothing was inserted into {table}: {error}") from None
-    if counted != rows:
-        raise StoreInvalid(f"the block for {table} says {counted} rows, the caller {rows}: nothing was inserted")
+    if block.rows != rows:
+        raise StoreInvalid(f"the block for {table} says {block.rows} rows, the caller {rows}: nothing was inserted")
 
 
 def result_table(result: bytes, sql: str) -> pa.Table:

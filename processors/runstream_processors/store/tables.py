@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from runstream_model.columns import ColumnData
 from runstream_model.projections import PROJECTIONS, Column, Projection
-from runstream_processors.store.native import InvalidColumn, block, block_rows
+from runstream_processors.store.native import InvalidColumn, block
+from runstream_service.store import Block
 
 #: Table -> column -> ClickHouse type, in the order of the table.
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -65,7 +66,7 @@ def _newest(projection: Projection, column: Column) -> str:
     return "max(s.offset)" if column.name == "offset" else column.newest
 
 
-def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
+def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> Block:
     """Rows as one Native block, for the small tables. Every row has every column of the table (`tails` of
     `watermark_states` may be left out: nothing; an optional column may be left out of all rows) and nothing else;
     times are whole microseconds since 1970 UTC. Raises InvalidColumn."""
@@ -81,7 +82,7 @@ def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
     return block([(name, kind, columns[name]) for name, kind in kinds.items()])
 
 
-def encode_columns(table: str, columns: Mapping[str, ColumnData], rows: int) -> bytes:
+def encode_columns(table: str, columns: Mapping[str, ColumnData], rows: int) -> Block:
     """Whole columns of `rows` rows as one Native block, for the large tables. Times as in `encode_rows`; what a
     column may be stands in `runstream_processors.store.native`; optional columns may be left out. Raises
     InvalidColumn."""
@@ -89,8 +90,8 @@ def encode_columns(table: str, columns: Mapping[str, ColumnData], rows: int) -> 
     if columns.keys() != wanted.keys():
         raise _mismatch(f"the columns for {table}", columns.keys(), wanted.keys())
     encoded = block([(name, kind, columns[name]) for name, kind in wanted.items()])
-    if block_rows(encoded) != rows:
-        raise InvalidColumn(f"the columns for {table} have {block_rows(encoded)} rows, not {rows}")
+    if encoded.rows != rows:
+        raise InvalidColumn(f"the columns for {table} have {encoded.rows} rows, not {rows}")
     return encoded
 
 

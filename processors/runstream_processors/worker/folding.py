@@ -40,6 +40,7 @@ from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded
 from runstream_processors.worker.memory import KeyMemory, Memory
 from runstream_service.log import Record
+from runstream_service.store import Block
 
 #: Tables of rows that are added once, tables of newest states, and the one that commits. Everything up to the commit
 #: row's offset is in all tables, so it goes last; points go first, batch by batch, because they are the bulk.
@@ -88,7 +89,7 @@ class Insert:
     """
 
     table: str
-    block: bytes
+    block: Block
     rows: int
     after: Mapping[int, int]
     last: Mapping[int, int]
@@ -326,7 +327,7 @@ class Folding:
                 )
 
     def _insert(
-        self, table: str, block: bytes, rows: int, last: Mapping[int, int], set_aside: tuple[SetAside, ...] = ()
+        self, table: str, block: Block, rows: int, last: Mapping[int, int], set_aside: tuple[SetAside, ...] = ()
     ) -> Insert:
         ends = self._ends[table]
         insert = Insert(table, block, rows, {part: ends[part] for part in last if part in ends}, last, set_aside)

@@ -14,7 +14,7 @@ from runstream_processors.store.engine import MERGE_NICENESS, MERGE_THREADS, eng
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.native import block
 from runstream_processors.store.tables import column_names, encode_rows
-from runstream_service.store import StoreBusy, StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
+from runstream_service.store import Block, StoreBusy, StoreCorrupt, StoreError, StoreInvalid, StoreUnavailable
 
 pytestmark = pytest.mark.store
 
@@ -31,7 +31,7 @@ asyncio.run(hold())
 ROWS = 100_000
 
 
-def numbers(first: int, rows: int) -> bytes:
+def numbers(first: int, rows: int) -> Block:
     return block([("n", "UInt64", np.arange(first, first + rows))])
 
 

@@ -125,7 +125,7 @@ def _settings_table(names: tuple[str, ...]) -> bytes:
         ("value", "String", [""] * len(names)),
         ("readonly", "UInt8", np.zeros(len(names), np.uint8)),
     ]
-    return block(columns)
+    return bytes(block(columns))
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ async def test_an_insert_whose_connection_breaks_is_sent_once(scripted: tuple[Sc
     async with opened(settings) as store:
         with pytest.raises(StoreUnavailable, match=r"no answer from ClickHouse at http://127\.0\.0\.1"):
             await store.insert("t", ["n"], BLOCK, 3)
-    assert script.bodies == [BLOCK]
+    assert script.bodies == [bytes(BLOCK)]
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -338,7 +338,7 @@ async def test_a_certificate_is_checked(tmp_path: Path, scripted: tuple[Scripted
     url = f"https://127.0.0.1:{runner.addresses[0][1]}"
     async with opened(StoreSettings(url=url, ca_file=certificate)) as store:
         await store.insert("t", ["n"], BLOCK, 3)
-    assert scripted[0].bodies == [BLOCK]
+    assert scripted[0].bodies == [bytes(BLOCK)]
     with pytest.raises(StoreUnavailable, match=r"no answer from ClickHouse at https://.*certificate verify failed"):
         await HttpStore.open(StoreSettings(url=url))
     await runner.cleanup()

@@ -8,7 +8,7 @@ import pytest
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import Migration, SchemaMismatch, migrate, pending, shipped
 from runstream_processors.store.native import block
-from runstream_service.store import StoreInvalid, StoreUnavailable
+from runstream_service.store import Block, StoreInvalid, StoreUnavailable
 
 pytestmark = pytest.mark.store
 
@@ -143,7 +143,7 @@ class DyingStore:
         self._step()
         await self._store.command(sql)
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
         self._step()
         await self._store.insert(table, columns, block, rows, token=token)
 

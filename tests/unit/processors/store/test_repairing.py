@@ -4,7 +4,7 @@ import asyncio
 import os
 import resource
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,8 +59,8 @@ def full_after_the_block(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The block is still written for the engine; then there is no room."""
 
     @contextmanager
-    def then_full(data: bytes) -> Iterator[str]:
-        with memory_file(data) as path, no_room():
+    def then_full(pieces: Iterable[bytes | memoryview]) -> Iterator[str]:
+        with memory_file(pieces) as path, no_room():
             yield path
 
     with monkeypatch.context() as patch:

@@ -11,7 +11,7 @@ from runstream_processors.store.tables import column_names, encode_rows
 from runstream_processors.worker.claims import Claim, Outcome, Overtaken, claim_of
 from runstream_processors.worker.folding import COMMIT, Insert
 from runstream_processors.worker.inserting import ClaimedInserts
-from runstream_service.store import StoreUnavailable
+from runstream_service.store import Block, StoreUnavailable
 
 pytestmark = pytest.mark.store
 
@@ -23,7 +23,7 @@ class ForgettingStore(ChdbStore):
 
     lose = 0
 
-    async def insert(self, table: str, columns: Sequence[str], block: bytes, rows: int, *, token: str = "") -> None:
+    async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
         if self.lose:
             self.lose -= 1
             await super().insert(table, columns, block, rows, token=token)

@@ -27,7 +27,7 @@ from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_processors.worker.writing import TableWriter
 from runstream_service.log import LogCorrupt, LogUnavailable, Record
-from runstream_service.store import StoreUnavailable
+from runstream_service.store import Block, StoreUnavailable
 from runstream_service.visibility import Progress
 
 pytestmark = pytest.mark.store
@@ -204,7 +204,7 @@ async def test_a_record_whose_rows_cannot_be_written_is_quarantined_alone(
     end = await log.append(facts.records)
     real = tables.encode_rows
 
-    def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
+    def encode_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> Block:
         if table == "attribute_states" and any(row["offset"] == poison for row in rows):
             raise InvalidColumn("invented: this value fits no column")
         return real(table, rows)

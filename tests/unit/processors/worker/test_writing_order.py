@@ -5,6 +5,7 @@ import asyncio
 from runstream.events.positions import Positions
 from runstream_processors.worker.folding import COMMIT, Insert
 from runstream_processors.worker.writing import TableWriter, Written
+from runstream_service.store import Block
 
 
 async def test_states_of_artifacts_wait_for_what_is_made_of_them_and_the_commit_for_all() -> None:
@@ -23,7 +24,7 @@ async def test_states_of_artifacts_wait_for_what_is_made_of_them_and_the_commit_
     tables = ("events", "artifact_version_states", "artifact_outcomes", "artifact_states", COMMIT)
     visible: list[Positions] = []
     writer = TableWriter(insert, visible.append, at_once=True)
-    inserts = [Insert(table, b"", 1, {}, {0: 1}) for table in tables]
+    inserts = [Insert(table, Block(1, ()), 1, {}, {0: 1}) for table in tables]
     await writer.put(Written(inserts, Positions({0: 1})))
     await writer.drain()
     await writer.close()
