@@ -29,7 +29,9 @@ from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.statements.globs import pattern_of
 from runstream_query.repositories.statements.order import parse_sort
 from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.settings import QuerySettings
 
+_MAX_BODY_BYTES: Final = QuerySettings().max_body_bytes
 _NOW_US: Final = 1_750_000_000_000_000
 _FIELDS: Final = (
     *("metric.loss", "metric.loss.min", 'metric."top 1".max', "param.lr", "other.dataset", "env.git.commit", "tag"),
@@ -168,6 +170,8 @@ def make_predicates(rng: random.Random) -> bytes:
 
 
 def run_predicates(data: bytes) -> None:
+    if len(data) > _MAX_BODY_BYTES:
+        return  # 413 before anything reads it
     try:
         fields = from_json(data)
         asked = QueryRequest.model_validate(fields)

@@ -1,6 +1,7 @@
 """The harness finds what is planted, and its cases are the same on every machine."""
 
 import asyncio
+import itertools
 import random
 import subprocess
 import sys
@@ -101,6 +102,13 @@ def test_frames_before_a_change_are_valid() -> None:
 def test_the_smallest_input_is_found() -> None:
     data = bytes(range(200))
     assert smallest(data, lambda one: 7 in one and 90 in one) == bytes([7, 90])
+
+
+def test_looking_for_the_smallest_input_ends_in_time() -> None:
+    tries = itertools.count()
+    found = smallest(bytes(200), lambda one: True, longest_s=3.5, clock=lambda: float(next(tries)))
+    assert 0 < len(found) < 200
+    assert next(tries) < 10
 
 
 def test_json_that_is_not_changed_is_json() -> None:
