@@ -53,6 +53,7 @@ class PastWriter:
 
     writer: str
     ended: bool
+    rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,13 @@ def run_after(run: str, events: Sequence[LoggedEvent]) -> PastRun:
         run_state.row_from_state(run, state or run_state.placeholder(0), last.part, last.offset),
         [row for row in attributes.values() if not row["deleted"]],
         [row for row in assets.values() if not row["deleted"]],
-        [PastWriter(writer, over) for writer, over in sorted(ended.items())],
+        [PastWriter(writer, over, _rank(state, writer)) for writer, over in sorted(ended.items())],
     )
+
+
+def _rank(state: run_state.RunState | None, writer: str) -> int | None:
+    known = None if state is None else state.writers.get(writer)
+    return None if known is None else known.rank
 
 
 def artifact_after(artifact: str, events: Sequence[LoggedEvent]) -> PastArtifact | None:

@@ -141,6 +141,8 @@ class Writer(Answer):
     ended: bool
     last_seen_at: datetime | None
     clock_ahead_s: ClockAhead = None
+    #: Which of the run's processes it is, as that said; null where it did not.
+    rank: int | None = None
 
 
 class RunDetail(Answer):

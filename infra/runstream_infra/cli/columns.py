@@ -1,8 +1,10 @@
 """Which columns a table of runs has. Pure."""
 
 import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 #: What is worth seeing of any run.
 DEFAULT_COLUMNS: Final = ("id", "name", "status", "project", "started", "duration")
@@ -35,6 +37,28 @@ def text_columns() -> tuple[str, ...]:
 def chosen_columns(text: str | None) -> list[str]:
     """The keys of `--columns`, in order, each once."""
     return list(dict.fromkeys(key.strip() for key in _KEY.findall(text or "") if key.strip()))
+
+
+def expanded_columns(keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys of `--columns`, globs (`param.*`, `metric.val/*`) replaced by the columns of `rows` that they mean."""
+    found = {key: None for row in rows for key in row if key not in row_members()}
+    named: dict[str, None] = {}
+    for key in keys:
+        if not is_glob_of_columns(key):
+            named[key] = None
+            continue
+        named |= dict.fromkeys(one for one in sorted(found) if _means(key, one))
+    return list(named)
+
+
+def is_glob_of_columns(key: str) -> bool:
+    """Return whether `key` means several columns."""
+    return ("*" in key or "?" in key) and not ('"' in key or "'" in key)
+
+
+def _means(glob: str, key: str) -> bool:
+    plain = key.replace('"', "")
+    return fnmatchcase(plain, glob) or fnmatchcase(plain, f"{glob}.last")
 
 
 def filter_columns(filter_text: str, sort: str | None) -> list[str]:

@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from runstream_infra.cli.columns import DEFAULT_COLUMNS, chosen_columns, filter_columns, row_members, text_columns
+from runstream_infra.cli.columns import (
+    DEFAULT_COLUMNS,
+    chosen_columns,
+    expanded_columns,
+    filter_columns,
+    row_members,
+    text_columns,
+)
 from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.deletions import deletion_of
 from runstream_infra.cli.exits import BadInput
 from runstream_infra.cli.finding import find_run, read_run, short_ids
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.rows import DrawnCurve, asset_row, run_row, summary_row
+from runstream_infra.cli.rows import DrawnCurve, asset_row, run_row, summary_row, writer_row
 from runstream_infra.cli.sparkline import sparkline
 from runstream_infra.cli.tables import Column
 from runstream_infra.cli.values import (
@@ -27,7 +34,7 @@ from runstream_infra.cli.values import (
 )
 
 if TYPE_CHECKING:
-    from runstream.api import API, RunDetails
+    from runstream.api import API, RunDetails, Writer
 
 #: What `runstream show` says of a run first, in this order; then all other texts of it.
 _DETAILS: Final = ("id", "in", "status", "message", "tags", "links", "started", "ended", "duration")
@@ -48,7 +55,7 @@ columns_option = click.option(
     "--columns",
     "-c",
     metavar="KEYS",
-    help="What to show, separated by commas, in the words of --sort. "
+    help="What to show, separated by commas, in the words of --sort, or all of a kind (param.*, metric.val/*). "
     f"Default: {','.join(DEFAULT_COLUMNS)} and what the filter and --sort mention.",
 )
 
@@ -131,6 +138,7 @@ def show_runs(
     read = [key for key in keys if key not in row_members()]
     found = api.runs(filter_text or None, sort, limit, columns=read, project=project, workspace=workspace)
     rows = [run_row(run) for run in found]
+    keys = expanded_columns(keys, rows)
     if output.as_json:
         output.json({"runs": rows, "more": found.more})
         return
@@ -147,19 +155,20 @@ def show_runs(
 
 @click.command(epilog=example("runstream show 8f3c0a52", "runstream show 8f3c0a52 --json"))
 @click.argument("run_id", metavar="RUN")
+@click.option("--system", is_flag=True, help="Show each metric of the system, too.")
 @server_options
 @json_option
-def show(run_id: str, url: str | None, api_key: str | None, output: Output) -> None:
-    """Show one run: what it is, its parameters, the summaries and curves of its metrics, its files.
+def show(run_id: str, system: bool, url: str | None, api_key: str | None, output: Output) -> None:
+    """Show one run: what it is, its processes, parameters, the summaries and curves of its metrics, its files.
 
     RUN is its id, its name, the beginning of either, or `latest`.
     """
     with connected(url, api_key) as api:
-        show_run(api, read_run(api, run_id, api.runs.details), output)
+        show_run(api, read_run(api, run_id, api.runs.details), output, system)
 
 
-def show_run(api: "API", details: "RunDetails", output: Output) -> None:
-    """Read the rest of one run and show it as tables or as JSON."""
+def show_run(api: "API", details: "RunDetails", output: Output, system: bool = False) -> None:
+    """Read the rest of one run and show it as tables or as JSON. `system`: with each metric of the system."""
     run_id = details.run.run
     deletion = deletion_of(api, details)
     run = run_row(details.run) | {"clock_ahead_s": details.clock_ahead_s}
@@ -167,7 +176,8 @@ def show_run(api: "API", details: "RunDetails", output: Output) -> None:
     summaries = [summary_row(summary) for summary in api.summaries(run_id)]
     assets = [asset_row(asset) for asset in api.assets(run_id)]
     if output.as_json:
-        output.json({"run": run, **attributes, "summaries": summaries, "assets": assets})
+        writers = [writer_row(writer) for writer in details.writers]
+        output.json({"run": run, "writers": writers, **attributes, "summaries": summaries, "assets": assets})
         return
     output.line(details.run.display_name, "bold")
     output.pairs(_details(run))
@@ -175,13 +185,16 @@ def show_run(api: "API", details: "RunDetails", output: Output) -> None:
         output.line(f"! {clock_warning(run)}", "yellow")
     if deletion is not None:
         output.line(f"! {deletion.warning(run_id)}", "yellow")
+    if len(details.writers) > 1:
+        output.heading("Processes")
+        show_writers(details.writers, output)
     for title, key in (("Parameters", "parameters"), ("Other values", "others")):
         if attributes[key]:
             output.heading(title)
             output.pairs([(name, plain(value)) for name, value in sorted(attributes[key].items())])
     if summaries:
         output.heading("Metrics")
-        show_summaries(api, run_id, summaries, output)
+        show_summaries(api, run_id, summaries, output, system)
     if assets:
         output.heading("Files")
         sized = [asset | {"size": plain_bytes(asset["size_bytes"])} for asset in assets]
@@ -190,15 +203,48 @@ def show_run(api: "API", details: "RunDetails", output: Output) -> None:
         output.table([*columns, Column("size", "size", right=True), Column("asset", "id", keep=1)], sized)
 
 
+#: Ranks of a run that are shown: the first and the last ones.
+MAX_RANKS = 16
 #: Curves of more metrics than this are left to `runstream series`: each costs the server some work.
 MAX_CURVES = 60
 CURVE_CHARS = 24
 
 
-def show_summaries(api: "API", run_id: str, summaries: Sequence[dict[str, Any]], output: Output) -> None:
-    """A line for each metric: its summary, and its curve where there is room for it."""
-    from runstream.api import exact
+def show_writers(writers: "Sequence[Writer]", output: Output) -> None:
+    """A line for each rank: how many processes had it, the first of which a resumed one may have replaced, and how they
+    are."""
+    ranks = sorted({writer.rank for writer in writers}, key=lambda rank: (rank is None, rank or 0))
+    rows = []
+    for rank in ranks:
+        own = [writer for writer in writers if writer.rank == rank]
+        seen = [writer.last_seen_at for writer in own if writer.last_seen_at is not None]
+        rows.append(
+            {
+                "rank": "none" if rank is None else rank,
+                "processes": len(own),
+                "open": sum(not writer.ended for writer in own),
+                "seen": max(seen, default=None),
+            }
+        )
+    shown = rows if len(rows) <= MAX_RANKS else [*rows[: MAX_RANKS // 2], *rows[-MAX_RANKS // 2 :]]
+    numbers = [Column(key, key, right=True, keep=3) for key in ("rank", "processes", "open")]
+    output.table([*numbers, Column("seen", "last seen")], shown)
+    if len(rows) > len(shown):
+        output.note(f"{len(rows) - len(shown)} more ranks are not shown (--json has all)")
 
+
+def show_summaries(
+    api: "API", run_id: str, summaries: Sequence[dict[str, Any]], output: Output, system: bool = False
+) -> None:
+    """A line for each metric: its summary, and its curve where there is room for it. Those of the system are one line
+    in all, unless `system`."""
+    from runstream.api import exact
+    from runstream.events.names import SYSTEM_METRICS
+
+    folded = [] if system else [one for one in summaries if one["metric"].startswith(SYSTEM_METRICS)]
+    if folded and len(folded) < len(summaries):
+        summaries = [one for one in summaries if one not in folded]
+        output.note(f"and {len(folded)} metrics of the system: --system shows them")
     named = [exact(summary["metric"]) for summary in summaries[:MAX_CURVES]]
     curves = {curve.metric: curve for curve in api.series(run_id, named, CURVE_CHARS)} if named else {}
     rows = [dict(summary) for summary in summaries]

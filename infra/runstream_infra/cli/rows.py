@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 from runstream_infra.cli.columns import row_members
 
 if TYPE_CHECKING:
-    from runstream.api import Artifact, ArtifactRemark, ArtifactVersion, Asset, Curve, Envelope, RunView, Summary
+    from runstream.api import (
+        Artifact,
+        ArtifactRemark,
+        ArtifactVersion,
+        Asset,
+        Curve,
+        Envelope,
+        Project,
+        RunView,
+        Summary,
+        Writer,
+    )
 
 _PATH_FIELDS: Final = frozenset({"workspace", "project", "artifact_type", "name"})
 
@@ -55,6 +66,16 @@ def run_row(run: "RunView") -> dict[str, Any]:
 def summary_row(summary: "Summary") -> dict[str, Any]:
     """Return the fields of a summary, and its mean."""
     return _fields(summary) | {"mean": summary.mean}
+
+
+def project_row(project: "Project") -> dict[str, Any]:
+    """Return the fields of a project."""
+    return _fields(project)
+
+
+def writer_row(writer: "Writer") -> dict[str, Any]:
+    """Return the fields of a process that writes a run."""
+    return _fields(writer)
 
 
 def asset_row(asset: "Asset") -> dict[str, Any]:

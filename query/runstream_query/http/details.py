@@ -32,7 +32,7 @@ from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.globs import chosen
 from runstream_query.http.past import folded, summaries_of_past
 from runstream_query.http.requests import PastParameters, RequestParameters
-from runstream_query.http.unknown import unknown_metrics, unknown_place
+from runstream_query.http.unknown import refuse_unknown_runs, unknown_metrics, unknown_place
 from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.attributes import AttributeRecord
 from runstream_query.repositories.events import EventPlace, EventRecord
@@ -100,7 +100,10 @@ async def run_summaries(context: Context, call: Call[SummariesParameters]) -> Su
 
 
 async def many_summaries(context: Context, call: Call[ManySummariesParameters]) -> Summaries:
-    return await _summaries(context, call.parameters.runs, call.parameters.metrics, call.parameters)
+    """Summaries of several runs. A metric that a run does not have is left out; an unknown run is an error."""
+    response = await _summaries(context, call.parameters.runs, call.parameters.metrics, call.parameters)
+    await refuse_unknown_runs(context, call.parameters.runs, {one.run for one in response.summaries})
+    return response
 
 
 async def _summaries(context: Context, runs: list[str], metrics: list[str], parameters: PastParameters) -> Summaries:

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from pydantic import Field as ModelField
 
@@ -26,6 +26,7 @@ from runstream_query.repositories.attributes import Kind as WantedKind
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.reader import rows_of
 from runstream_query.repositories.runs import RunRecord
+from runstream_query.repositories.statements.globs import exact, is_glob, is_meant
 from runstream_query.repositories.statements.order import DEFAULT_SORT, SortKey, parse_sort, question_of, split_fields
 from runstream_query.repositories.statements.pages import Question
 from runstream_service.access import Action
@@ -47,7 +48,8 @@ class RunsParameters(RequestParameters):
     columns: str = ModelField(
         default="",
         max_length=100_000,
-        description="metric, param, other and env fields whose values each row has; metric.* and param.* mean all",
+        description="metric, param, other and env fields whose values each row has, or globs of them (param.*, "
+        "metric.val/*)",
     )
     workspace: str | None = None
     project: str | None = None
@@ -59,18 +61,42 @@ class RunsParameters(RequestParameters):
     count: bool = ModelField(default=False, description="also count all matching runs")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ColumnGlob:
+    """Fields of one kind whose names a glob means; of metrics one number."""
+
+    kind: str
+    glob: str
+    aggregate: str | None
+
+    @classmethod
+    def of(cls, text: str) -> Self | None:
+        """Read `param.*`, `metric.val/*` or `metric.val/*.min`; None for what names one field."""
+        kind, _, glob = text.partition(".")
+        if kind not in NAMED or not is_glob(glob) or '"' in glob or "'" in glob:
+            return None
+        if kind != "metric":
+            return cls(kind, glob, None)
+        names, _, last = glob.rpartition(".")
+        return cls(kind, names, last) if names and last in SUMMARY_COLUMNS else cls(kind, glob, "last")
+
+    def means(self, field: Field) -> bool:
+        aggregate = field.aggregate or "last" if field.kind == "metric" else None
+        return (field.kind, aggregate) == (self.kind, self.aggregate) and is_meant(self.glob, field.name)
+
+
 class ColumnsParameters:
     """The columns of a page: what to look up, and under which text each value is answered."""
 
     def __init__(self, text: str) -> None:
-        self.every: set[str] = set()
+        self.globs: list[ColumnGlob] = []
         self.named: dict[Field, list[str]] = {}
         pieces = split_fields(text)
         if len(pieces) > MAX_COLUMNS + len(NAMED):
             raise InvalidRequest(f"columns: {len(pieces)} of them, at most {MAX_COLUMNS} are allowed", name="columns")
         for piece in pieces:
-            if piece.endswith(".*") and piece[:-2] in NAMED:
-                self.every.add(piece[:-2])
+            if (glob := ColumnGlob.of(piece)) is not None:
+                self.globs.append(glob)
                 continue
             field = parse_field(piece)
             if field.kind not in NAMED:
@@ -95,7 +121,7 @@ class ColumnsParameters:
     def keys(self, field: Field) -> list[str]:
         """Under which texts the value of `field` is answered."""
         keys = list(self.named.get(field, ()))
-        if field.kind in self.every and field.aggregate in (None, "last"):
+        if any(glob.means(field) for glob in self.globs):
             keys.append(print_field(field))
         return keys
 
@@ -209,7 +235,7 @@ def run_row(record: RunRecord, columns: dict[str, Any] | None = None) -> RunRow:
 async def _cells(context: Context, runs: Sequence[str], columns: ColumnsParameters) -> dict[str, dict[str, Any]]:
     """Run -> column -> value, for one page of runs: one statement for metrics, one for all else."""
     cells: dict[str, dict[str, Any]] = {run: {} for run in runs}
-    if not runs or not (columns.named or columns.every):
+    if not runs or not (columns.named or columns.globs):
         return cells
     summaries, attributes = await asyncio.gather(
         _summary_cells(context, runs, columns), _attribute_cells(context, runs, columns)
@@ -250,21 +276,20 @@ def _fill(
 
 async def _summary_cells(context: Context, runs: Sequence[str], columns: ColumnsParameters) -> list[dict[str, Any]]:
     names = columns.names("metric")
-    if not names and "metric" not in columns.every:
+    globs = [glob for glob in columns.globs if glob.kind == "metric"]
+    if not names and not globs:
         return []
     wanted = {field.aggregate for field in columns.named if field.kind == "metric" and field.aggregate}
-    every = "metric" in columns.every
-    if every:
-        wanted.add("last")
+    wanted |= {glob.aggregate for glob in globs if glob.aggregate}
+    chosen = [*map(exact, names), *dict.fromkeys(glob.glob for glob in globs)]
     limit = context.settings.max_cells + 1
-    summaries = context.repositories.summaries
-    return await rows_of(await summaries.cells(context.scope, runs, wanted, None if every else names, limit))
+    return await rows_of(await context.repositories.summaries.cells(context.scope, runs, wanted, chosen, limit))
 
 
 async def _attribute_cells(context: Context, runs: Sequence[str], columns: ColumnsParameters) -> list[AttributeCell]:
     wanted = []
     for kind, stored in ATTRIBUTE_KINDS.items():
-        if kind in columns.every:
+        if any(glob.kind == kind for glob in columns.globs):
             wanted.append(WantedKind(stored))
         elif names := columns.names(kind):
             wanted.append(WantedKind(stored, names))

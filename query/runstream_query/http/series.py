@@ -21,7 +21,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.curves import curves_of, envelopes_of
 from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.requests import PastParameters
-from runstream_query.http.unknown import unknown_metrics
+from runstream_query.http.unknown import refuse_unknown_runs, unknown_metrics
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.buckets import bucket_width
 from runstream_query.repositories.series import Axis
@@ -66,13 +66,7 @@ async def many_series(context: Context, call: Call[SeriesParameters]) -> Series 
     """Series of several runs and metrics. A metric that a run does not have is left out; an unknown run is an error."""
     parameters = call.parameters
     found = await chosen(context, parameters.runs, parameters.metrics)
-    silent = set(parameters.runs) - {one.run for one in found}
-    if silent:
-        unknown = silent - await context.repositories.runs.known(context.scope, sorted(silent))
-        if unknown:
-            raise NotFound(
-                f"no run has the id {min(unknown)!r}: look it up in /api/v1/runs, or wait for it with wait_for"
-            )
+    await refuse_unknown_runs(context, parameters.runs, {one.run for one in found})
     response = await _answer(context, call.request, parameters, found)
     if not isinstance(response, Series):
         return response

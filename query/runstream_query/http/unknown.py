@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from runstream_query.errors import NotFound
 from runstream_query.filters.checks import similar
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS
 from runstream_query.filters.tree import NAMED, Field
@@ -50,6 +51,14 @@ async def unknown_fields(
     known = await _known(context, within, wanted)
     missing = [one for one in wanted if one not in known]
     return [await _unknown_field(context, within, kind, name) for kind, name in missing[:_MAX_TOLD]]
+
+
+async def refuse_unknown_runs(context: Context, runs: Collection[str], found: Collection[str]) -> None:
+    """Raise NotFound if one of the runs is not there. `found`: those that are known to be."""
+    silent = set(runs) - set(found)
+    unknown = silent - await context.repositories.runs.known(context.scope, sorted(silent)) if silent else set()
+    if unknown:
+        raise NotFound(f"no run has the id {min(unknown)!r}: look it up in /api/v1/runs, or wait for it with wait_for")
 
 
 async def unknown_metrics(context: Context, runs: Sequence[str], metrics: Sequence[str], found: set[str]) -> list[str]:

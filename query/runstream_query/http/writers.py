@@ -29,8 +29,11 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
     for the run as a whole.
     """
     watermarks, scope = context.repositories.watermarks, context.scope
-    marks, facts, newest_at = await asyncio.gather(
-        watermarks.writers(scope, run), watermarks.facts(scope, run), watermarks.newest_point_at(scope, run)
+    marks, facts, newest_at, ranks = await asyncio.gather(
+        watermarks.writers(scope, run),
+        watermarks.facts(scope, run),
+        watermarks.newest_point_at(scope, run),
+        context.repositories.runs.ranks(scope, run),
     )
     point_at = [] if newest_at is None else [newest_at]
     by_writer = {fact.writer: fact for fact in facts}
@@ -42,7 +45,8 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
         if started == {mark.writer}:
             made += point_at
         ahead_s = await _clock_ahead_s(context.log, made, mark.last_seen_at, fact)
-        writers.append(Writer(**dataclasses.asdict(mark), clock_ahead_s=ahead_s))
+        rank = ranks.get(mark.writer)
+        writers.append(Writer(**dataclasses.asdict(mark), clock_ahead_s=ahead_s, rank=rank))
     figures = [writer.clock_ahead_s for writer in writers]
     if marks and point_at:
         last_seen_at = max(mark.last_seen_at for mark in marks)
@@ -80,7 +84,8 @@ async def writers_of_past(context: Context, run: str, past: PastRun, prefix: Pos
         heard_us = await _heard_us(context.log, fact.part, max(one.last_offset for one in said))
         seen_at = None if heard_us is None else moment_of(heard_us)
         ahead_s = await _clock_ahead_s(context.log, [one.newest_at for one in said], seen_at, fact)
-        writers.append(Writer(writer=folded.writer, ended=folded.ended, last_seen_at=seen_at, clock_ahead_s=ahead_s))
+        known = {"writer": folded.writer, "ended": folded.ended, "rank": folded.rank}
+        writers.append(Writer(**known, last_seen_at=seen_at, clock_ahead_s=ahead_s))
     metrics = {metric for one in points for metric in one.metrics}
     steps = [one.last_step for one in points if one.last_step is not None]
     clock_ahead_s = _oddest(writer.clock_ahead_s for writer in writers)

@@ -93,13 +93,14 @@ class SummaryRepository:
         scope: Scope,
         runs: Sequence[str],
         aggregates: Collection[str],
-        metrics: Sequence[str] | None,
+        metrics: Sequence[str],
         limit: int,
     ) -> pa.Table:
-        """Return run, metric and a column for each aggregate (of the filter language), of these metrics or of all."""
+        """Return run, metric and a column for each aggregate (of the filter language), of these metrics (names or
+        globs)."""
         parameters = Parameters()
         values = "".join(f", {AGGREGATES[name]} AS v_{name}" for name in sorted(aggregates))
-        only = "" if metrics is None else f" AND metric IN {parameters.texts(metrics)}"
+        only = f" AND {chosen_condition(metrics, parameters)}"
         sql = (
             f"SELECT run, metric{values} FROM summaries WHERE run IN {parameters.texts(runs)}{only}"
             f"{narrowed(of_runs(scope, parameters))} LIMIT {parameters.integer(limit)}"

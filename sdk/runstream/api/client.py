@@ -123,6 +123,7 @@ class API:
     move = forward("runs", RunsApi.move)
 
     download = forward("assets", AssetsApi.download)
+    download_all = forward("assets", AssetsApi.download_all)
 
     workspaces = forward("projects", ProjectsApi.workspaces)
     experiments = forward("projects", ProjectsApi.experiments)

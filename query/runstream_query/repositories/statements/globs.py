@@ -15,6 +15,16 @@ def is_glob(metric: str) -> bool:
     return "*" in metric or "?" in metric
 
 
+def exact(metric: str) -> str:
+    """Return the glob that means the metric of this very name alone."""
+    return re.sub(r"[*?]", r"[\g<0>]", metric)
+
+
+def is_meant(glob: str, name: str) -> bool:
+    """Return whether a glob means this name, as `chosen_condition` has it."""
+    return name == glob or re.fullmatch(pattern_of(glob), name) is not None
+
+
 def pattern_of(glob: str) -> str:
     """Return the glob as a whole-name RE2 pattern: `*` is any characters, `?` one, `[*]` and `[?]` are these two
     characters, all else is itself."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from runstream.api.errors import ServerFailed
 from runstream.api.guarding import reads_responses
 from runstream.api.parts.arguments import RunOrId, run_path
-from runstream.api.parts.saving import saved, target_in
+from runstream.api.parts.saving import safe_targets, saved, target_in
 from runstream.api.session import Session
 from runstream.api.transport import segment
 from runstream.api.views.assets import Asset
@@ -45,6 +46,36 @@ class AssetsApi:
                 digest.update(chunk)
             _check(asset, received, digest.hexdigest())
         return target
+
+    def download_all(self, assets: Iterable[Asset], to: str | os.PathLike[str]) -> list[Path]:
+        """Write the bytes of several assets into the folder `to`, which is made if it is not there, and return their
+        paths. Each goes under its name, made safe; of several with one name the newest has it, and the others have
+        their step, or their id, before the ending. Raises Invalid for a name that a link in there leads out with."""
+        chosen, folder = list(assets), Path(to)
+        targets = safe_targets(folder, _names(chosen))
+        for asset, target in zip(chosen, targets, strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.download(asset, target)
+        return targets
+
+
+def _names(assets: Sequence[Asset]) -> list[str]:
+    """Return a name for each asset, as far as names and steps tell them apart. Pure."""
+    taken: set[str] = set()
+    names = {}
+    for asset in sorted(assets, key=lambda one: (one.at, one.asset), reverse=True):
+        marks = ["", *([f".{asset.step}"] if asset.step is not None else []), f".{asset.asset}"]
+        marked = [_marked(asset.name, mark) for mark in marks]
+        names[asset.asset] = next((name for name in marked if name not in taken), marked[-1])
+        taken.add(names[asset.asset])
+    return [names[asset.asset] for asset in assets]
+
+
+def _marked(name: str, mark: str) -> str:
+    """Return a name with a mark before its ending."""
+    folder, slash, last = name.rpartition("/")
+    stem, dot, ending = last.rpartition(".")
+    return f"{folder}{slash}{stem}{mark}{dot}{ending}" if stem else f"{name}{mark}"
 
 
 def _check(asset: Asset, received: int, sha256: str) -> None:

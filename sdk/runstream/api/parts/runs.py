@@ -51,7 +51,7 @@ class RunsApi:
         sort: str | None = None,
         limit: int | None = None,
         *,
-        columns: Sequence[str] = (),
+        columns: str | Sequence[str] = (),
         workspace: str | None = None,
         project: str | None = None,
         experiment: str | None = None,
@@ -60,11 +60,14 @@ class RunsApi:
     ) -> Runs:
         """Read runs that match `filter` (docs/query-language.md), in the order of `sort` (`-metric.loss.min,created`;
         newest first without it), at most `limit` (None is all). `columns` are metric, param, other and env fields, or
-        `param.*`, whose values come along."""
+        globs of them (`param.*`, `metric.val/*`), whose values come along: several as a list, or in one text with
+        commas."""
         if limit is not None and limit < 0:
             raise Invalid(f"limit is {limit}: give 0 or more, or None for all runs")
         workspace, project = workspace or self._session.workspace, project or self._session.project
-        return self.find(RunQuery(filter, sort, columns, workspace, project, experiment, wait_for, wait_s), limit)
+        return self.find(
+            RunQuery(filter, sort, texts(columns), workspace, project, experiment, wait_for, wait_s), limit
+        )
 
     def find(self, query: RunQuery, limit: int | None = None) -> Runs:
         """Read runs by a query as it stands: the API's own workspace and project narrow nothing."""

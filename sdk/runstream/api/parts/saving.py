@@ -31,6 +31,12 @@ def targets_of(directory: Path, names: Sequence[str]) -> list[Path]:
             check_file_name(name)
         except InvalidName as error:
             raise Invalid(f"the server names a file that cannot be written: {error}") from None
+    return safe_targets(directory, names)
+
+
+def safe_targets(directory: Path, names: Sequence[str]) -> list[Path]:
+    """Where files go in a directory: each under its name, made safe, no two under one. Raises Invalid for one that a
+    symbolic link that is there would lead out."""
     targets = [directory.joinpath(*made.split("/")) for made in safe_names(names, portable=_PORTABLE)]
     root = directory.resolve()
     for target in targets:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 from runstream.api.errors import ServerFailed
 from runstream.api.guarding import reads_responses, understood
 from runstream.api.optional import pyarrow
-from runstream.api.parts.arguments import RunsOrIds, run_ids, texts
+from runstream.api.parts.arguments import RunsOrIds, run_ids, run_path, texts
 from runstream.api.session import Session
 from runstream.api.views.series import Curve, Envelope, Series
+from runstream.errors import Invalid
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +37,7 @@ class SeriesApi:
         *,
         step_from: int | None = None,
         step_to: int | None = None,
-        by: Literal["step", "time"] = "step",
+        by: Literal["step", "time", "writer"] = "step",
         epochs: bool = False,
         as_of: str | None = None,
         wait_for: str | None = None,
@@ -51,7 +52,7 @@ class SeriesApi:
         max_points: int,
         step_from: int | None = None,
         step_to: int | None = None,
-        by: Literal["step", "time"] = "step",
+        by: Literal["step", "time", "writer"] = "step",
         epochs: bool = False,
         as_of: str | None = None,
         wait_for: str | None = None,
@@ -66,7 +67,7 @@ class SeriesApi:
         *,
         step_from: int | None = None,
         step_to: int | None = None,
-        by: Literal["step", "time"] = "step",
+        by: Literal["step", "time", "writer"] = "step",
         epochs: bool = False,
         as_of: str | None = None,
         wait_for: str | None = None,
@@ -80,7 +81,7 @@ class SeriesApi:
         *,
         step_from: int | None = None,
         step_to: int | None = None,
-        by: Literal["step", "time"] = "step",
+        by: Literal["step", "time", "writer"] = "step",
         epochs: bool = False,
         as_of: str | None = None,
         wait_for: str | None = None,
@@ -89,16 +90,20 @@ class SeriesApi:
         """Read curves of several runs and metrics (names or globs) in one request, made when the result is first used.
 
         With `max_points` each curve comes in at most so many buckets, which divide steps or time (`by`), with the exact
-        minimum, maximum, mean and counts of each; without, as all its points. The step range is inclusive. `epochs`
-        (only of all points): also the epoch that each point was logged in, where its client knows epochs.
+        minimum, maximum, mean and counts of each; without, as all its points. `by="writer"` (only of all points): a
+        curve for each process that wrote the metric, with its `writer` and `rank`; iterated over, not as a table. The
+        step range is inclusive. `epochs` (only of all points): also the epoch that each point was logged in, where its
+        client knows epochs.
         """
+        if by == "writer" and max_points is not None:
+            raise Invalid('by = "writer" divides no buckets: leave max_points out, or by')
         body = {
             "runs": run_ids(runs),
             "metrics": texts(metrics),
             "max_points": max_points,
             "step_from": step_from,
             "step_to": step_to,
-            "by": by,
+            "by": "step" if by == "writer" else by,
             "epochs": epochs or None,
             "as_of": as_of,
             "wait_for": wait_for,
@@ -110,7 +115,8 @@ class SeriesApi:
                 return reader.read_all()
 
         if max_points is None:
-            return Series(lambda: self._curves(body), fetch_arrow)
+            read = self._by_writer if by == "writer" else self._curves
+            return Series(lambda: read(body), fetch_arrow)
         return Series(lambda: self._envelopes(body), fetch_arrow)
 
     def batches(
@@ -125,6 +131,15 @@ class SeriesApi:
     def _curves(self, body: dict[str, Any]) -> list[Curve]:
         with understood(self._session):
             return [Curve.of(row) for row in self._session.post(_PATH, body)["curves"] or ()]
+
+    def _by_writer(self, body: dict[str, Any]) -> list[Curve]:
+        with understood(self._session):
+            rows = self._session.post(_PATH, body)["curves"] or ()
+            ranks = {
+                run: {one["writer"]: one.get("rank") for one in self._session.get(run_path(run))["writers"]}
+                for run in dict.fromkeys(row["run"] for row in rows)
+            }
+            return [curve for row in rows for curve in Curve.by_writer(row, ranks[row["run"]])]
 
     def _envelopes(self, body: dict[str, Any]) -> list[Envelope]:
         with understood(self._session):

@@ -24,5 +24,5 @@ class SeriesOptions(ReadOptions, total=False):
 
     step_from: int | None
     step_to: int | None
-    by: Literal["step", "time"]
+    by: Literal["step", "time", "writer"]
     epochs: bool

@@ -32,12 +32,14 @@ _PLACES: Final = 240
 @dataclass(frozen=True, slots=True)
 class Writer:
     """A process that writes, or wrote, a run. `last_seen_at` is on the server's clock; `clock_ahead_s` says by how much
-    the writer's own is ahead of that (negative: behind), None where it is within an hour or cannot be told."""
+    the writer's own is ahead of that (negative: behind), None where it is within an hour or cannot be told. `rank`:
+    which of the run's processes it is, None where that did not say."""
 
     writer: str
     ended: bool
     last_seen_at: datetime | None
     clock_ahead_s: float | None
+    rank: int | None = None
 
     @classmethod
     def of(cls, row: Row) -> Self:

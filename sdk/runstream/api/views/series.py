@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from runstream.api.optional import pandas
 from runstream.api.values import Row, moment, number
@@ -14,6 +14,10 @@ from runstream.api.views import notebook
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+#: Points name their writer by so many characters of its id.
+_WRITER_CHARS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,9 @@ class Curve:
     at: Sequence[datetime]
     values: Sequence[float]
     epochs: Sequence[int | None] | None = None
+    #: Of curves that were read by writer: whose points these are, and which of the run's processes that is.
+    writer: str | None = None
+    rank: int | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -54,6 +61,28 @@ class Curve:
             [moment(at) for at in row["at"]],
             [number(v) for v in row["values"]],
             row.get("epochs"),
+        )
+
+    @classmethod
+    def by_writer(cls, row: Row, ranks: Mapping[str, int | None]) -> list[Self]:
+        """Read a curve of a response as one curve for each of its writers, by rank. `ranks`: of the run's writers."""
+        whole = cls.of(row)
+        places: dict[str, list[int]] = {}
+        for place, beginning in enumerate(row["writers"]):
+            places.setdefault(beginning, []).append(place)
+        whole_ids = {writer[:_WRITER_CHARS]: writer for writer in ranks}
+        found = [whole._of_writer(whole_ids.get(one, one), ranks, places[one]) for one in places]
+        return sorted(found, key=lambda curve: (curve.rank is None, curve.rank or 0, curve.writer or ""))
+
+    def _of_writer(self, writer: str, ranks: Mapping[str, int | None], places: Sequence[int]) -> Self:
+        return replace(
+            self,
+            steps=[self.steps[place] for place in places],
+            at=[self.at[place] for place in places],
+            values=[self.values[place] for place in places],
+            epochs=None if self.epochs is None else [self.epochs[place] for place in places],
+            writer=writer,
+            rank=ranks.get(writer),
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from runstream.api.optional import pandas
 from runstream.api.views import notebook
@@ -19,32 +19,19 @@ View = TypeVar("View")
 _HIDDEN: Final = ("api", "columns")
 
 
-class Table(Sequence[View], Generic[View]):
+class Table(list[View]):
     """A list of values that becomes a pandas.DataFrame or an Arrow table."""
 
     #: What an empty list has the columns of, where that is known.
     _kind: ClassVar[type | None] = None
 
-    def __init__(self, items: Sequence[View], more: bool = False) -> None:
-        self._items = list(items)
+    def __init__(self, items: Iterable[View] = (), more: bool = False) -> None:
+        super().__init__(items)
         #: Whether the list goes on behind the `limit` that was given.
         self.more = more
 
-    @overload
-    def __getitem__(self, index: int) -> View: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[View]: ...
-    def __getitem__(self, index: int | slice) -> View | list[View]:
-        return self._items[index]
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __iter__(self) -> Iterator[View]:
-        return iter(self._items)
-
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._items!r})"
+        return f"{type(self).__name__}({super().__repr__()})"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the first rows as a table."""
@@ -60,7 +47,7 @@ class Table(Sequence[View], Generic[View]):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one dictionary an item."""
-        return [{name: getattr(item, name) for name in column_names(type(item))} for item in self._items]
+        return [{name: getattr(item, name) for name in column_names(type(item))} for item in self]
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a DataFrame with one row an item. Integers and truth values beside missing ones stay what they are
