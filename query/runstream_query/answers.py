@@ -99,6 +99,7 @@ class Project(Answer):
 
 class Projects(Answer):
     projects: list[Project]
+    unknown: Unknown = []
 
 
 class Experiment(Answer):

@@ -11,7 +11,7 @@ import pytest
 
 import runstream as rs
 from kit.servers.embedded import Server
-from runstream.api import API, NotFound
+from runstream.api import API, NotFound, UnknownName
 from runstream.errors import Invalid
 from runstream_infra.cli import app
 
@@ -179,3 +179,12 @@ def test_metrics_of_the_system_are_one_line(api: API, capfd: pytest.CaptureFixtu
     assert "system/cpu_percent" not in done(capfd, "show", "wide")
     assert "system/cpu_percent" in done(capfd, "show", "wide", "--system")
     assert "system/cpu_percent" in [one["metric"] for one in told(capfd, "show", "wide")["summaries"]]
+
+
+def test_what_is_not_known_is_told_of_tables_and_of_live_changes(api: API) -> None:
+    with pytest.warns(UnknownName, match="'val/los'; did you mean val/loss"):
+        assert api.series("wide-1", "val/los").to_arrow().num_rows == 0
+    with pytest.warns(UnknownName, match="there is no project 'nope'"):
+        api.runs('project = "nope"')
+    with pytest.warns(UnknownName, match="there is no workspace 'nope'"):
+        api.projects("nope")

@@ -166,7 +166,9 @@ async def list_workspaces(context: Context, call: Call[RequestParameters]) -> Wo
 
 async def list_projects(context: Context, call: Call[ProjectsParameters]) -> Projects:
     """Projects that have runs, or were created; by workspace and name. Deleted ones and deleted runs do not count."""
-    return Projects(projects=await projects_of(context, call.parameters.workspace))
+    workspace = call.parameters.workspace
+    found = await projects_of(context, workspace)
+    return Projects(projects=found, unknown=[] if found else await unknown_place(context, Place(workspace)))
 
 
 async def projects_of(context: Context, workspace: str | None) -> list[Project]:

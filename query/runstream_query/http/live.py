@@ -8,7 +8,7 @@ it (Last-Event-ID) goes on exactly there; a row may be told twice, never left ou
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,6 +21,8 @@ from runstream_query.errors import InvalidRequest, TooBusy
 from runstream_query.http.context import Context
 from runstream_query.http.feeds import Feed
 from runstream_query.http.requests import MAX_POSITION_CHARS, RequestParameters
+from runstream_query.http.unknown import unknown_header, unknown_metrics, unknown_place
+from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.selection import Selection
 from runstream_service.access import Action
 from runstream_service.protocol import keep_little_unsent
@@ -28,6 +30,8 @@ from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
 
 EVENT_STREAM: Final = "text/event-stream"
+#: Names of metrics that a stream's are looked for among.
+_METRICS: Final = 10_000
 
 
 class LiveParameters(RequestParameters):
@@ -57,9 +61,19 @@ async def live(context: Context, call: Call[LiveParameters]) -> web.StreamRespon
     context.live.add(mark)
     try:
         with _feed(context, selection) as feed:
-            return await _Stream(context, feed, seen).run(call.request)
+            told = await _unknown(context, parameters)
+            return await _Stream(context, feed, seen, unknown_header(told)).run(call.request)
     finally:
         context.live.discard(mark)
+
+
+async def _unknown(context: Context, parameters: LiveParameters) -> list[str]:
+    """Tell what the stream waits for and nothing there has yet."""
+    told = await unknown_place(context, Place(parameters.workspace, parameters.project))
+    if parameters.runs and parameters.metrics:
+        found = await context.repositories.summaries.metrics(context.scope, parameters.runs, _METRICS)
+        told += await unknown_metrics(context, parameters.runs, parameters.metrics, set(found))
+    return told
 
 
 @contextmanager
@@ -96,8 +110,9 @@ def _since(text: str | None) -> Positions | None:
 class _Stream:
     """One reader's stream, from its first byte to its last."""
 
-    def __init__(self, context: Context, feed: Feed, seen: Positions) -> None:
+    def __init__(self, context: Context, feed: Feed, seen: Positions, headers: Mapping[str, str]) -> None:
         self._context = context
+        self._headers = headers
         self._feed = feed
         self._seen = seen
         #: The last event of the feed that was told, and the lost runs as they were told.
@@ -106,7 +121,12 @@ class _Stream:
 
     async def run(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(
-            headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+            headers={
+                "Content-Type": EVENT_STREAM,
+                "Cache-Control": "no-cache",
+                "X-Accel-Buffering": "no",
+                **self._headers,
+            }
         )
         settings = self._context.settings
         loop = asyncio.get_running_loop()

@@ -18,7 +18,7 @@ from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field,
 from runstream_query.http.context import Context
 from runstream_query.http.past import folded, run_row_of_past
 from runstream_query.http.requests import PastParameters, RequestParameters
-from runstream_query.http.unknown import unknown_fields, unknown_place
+from runstream_query.http.unknown import unknown_fields, unknown_names_of_places, unknown_place
 from runstream_query.http.writers import writers_now, writers_of_past
 from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.attributes import AttributeCell
@@ -220,11 +220,12 @@ async def _unknown(
     if not cells and (told := await unknown_place(context, within)):
         return told
     expression, sort, columns, _, _ = understood
+    places = [] if cells or expression is None else await unknown_names_of_places(context, expression)
     fields = {key.field for key in sort} | set(columns.named) | (fields_of(expression) if expression else set())
     shown = columns.seen({key for row in cells.values() for key in row})
     if cells and expression is not None:
         shown |= {(field.kind, field.name) for field in required_fields(expression)}
-    return await unknown_fields(context, within, fields, shown)
+    return places + await unknown_fields(context, within, fields, shown)
 
 
 def run_row(record: RunRecord, columns: dict[str, Any] | None = None) -> RunRow:

@@ -21,7 +21,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.curves import curves_of, envelopes_of
 from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.requests import PastParameters
-from runstream_query.http.unknown import refuse_unknown_runs, unknown_metrics
+from runstream_query.http.unknown import refuse_unknown_runs, unknown_header, unknown_metrics
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.buckets import bucket_width
 from runstream_query.repositories.series import Axis
@@ -67,11 +67,8 @@ async def many_series(context: Context, call: Call[SeriesParameters]) -> Series 
     parameters = call.parameters
     found = await chosen(context, parameters.runs, parameters.metrics)
     await refuse_unknown_runs(context, parameters.runs, {one.run for one in found})
-    response = await _answer(context, call.request, parameters, found)
-    if not isinstance(response, Series):
-        return response
     told = await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
-    return response.model_copy(update={"unknown": told})
+    return await _answer(context, call.request, parameters, found, told)
 
 
 async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Series | web.StreamResponse:
@@ -90,13 +87,21 @@ async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Serie
 
 
 async def _answer(
-    context: Context, request: web.Request, parameters: RangeParameters, found: Sequence[SeriesRecord]
+    context: Context,
+    request: web.Request,
+    parameters: RangeParameters,
+    found: Sequence[SeriesRecord],
+    told: Sequence[str] = (),
 ) -> Series | web.StreamResponse:
+    """`told`: what is told beside the response."""
     prefix = await context.prefix(parameters.as_of, parameters.wait_s)
     wanted = _range(parameters, prefix)
     arrow = wants_arrow(request)
     if parameters.max_points is None:
-        return await (_stream_points if arrow else _json_points)(context, request, found, wanted, parameters.epochs)
+        if arrow:
+            return await _stream_points(context, request, found, wanted, parameters.epochs, unknown_header(told))
+        curves = await _json_points(context, found, wanted, parameters.epochs)
+        return Series(curves=curves, unknown=list(told))
     if parameters.epochs:
         raise InvalidRequest("buckets have no epochs: leave max_points out, or epochs", name="epochs")
     if parameters.max_points > context.settings.max_points_limit:
@@ -120,9 +125,9 @@ async def _answer(
                 value=limit,
             )
     if arrow:
-        return await _stream_table(context, request, table, width)
+        return await _stream_table(context, request, table, {WIDTH_HEADER: str(width), **unknown_header(told)})
     envelopes = [] if table is None else await asyncio.to_thread(envelopes_of, table)
-    return Series(envelopes=envelopes, width=width)
+    return Series(envelopes=envelopes, width=width, unknown=list(told))
 
 
 def wants_arrow(request: web.Request) -> bool:
@@ -213,9 +218,7 @@ async def reads_for(context: Context, found: Sequence[SeriesRecord], wanted: Ran
     return Reads(reads_of(counts, limit), sum(one.count for one in counts), large)
 
 
-async def _json_points(
-    context: Context, request: web.Request, found: Sequence[SeriesRecord], wanted: Range, epochs: bool
-) -> Series:
+async def _json_points(context: Context, found: Sequence[SeriesRecord], wanted: Range, epochs: bool) -> list[Curve]:
     reads = await reads_for(context, found, wanted)
     limit = context.settings.max_json_points
     if reads.total > limit:
@@ -228,7 +231,7 @@ async def _json_points(
     for names in reads.names:
         table = await context.repositories.series.points(context.scope, names, wanted, epochs=epochs)
         curves.extend(await asyncio.to_thread(curves_of, table))
-    return Series(curves=curves)
+    return curves
 
 
 async def tables_of(context: Context, reads: Reads, wanted: Range, epochs: bool) -> AsyncGenerator[pa.Table, None]:
@@ -265,15 +268,20 @@ def _behind(table: pa.Table, before: Behind | None) -> Behind:
 
 
 async def _stream_points(
-    context: Context, request: web.Request, found: Sequence[SeriesRecord], wanted: Range, epochs: bool
+    context: Context,
+    request: web.Request,
+    found: Sequence[SeriesRecord],
+    wanted: Range,
+    epochs: bool,
+    headers: dict[str, str],
 ) -> web.StreamResponse:
     reads = await reads_for(context, found, wanted)
     schema = POINTS_SCHEMA.append(pa.field("epoch", pa.int64())) if epochs else POINTS_SCHEMA
-    return await stream_tables(context, request, schema, tables_of(context, reads, wanted, epochs), {})
+    return await stream_tables(context, request, schema, tables_of(context, reads, wanted, epochs), headers)
 
 
 async def _stream_table(
-    context: Context, request: web.Request, table: pa.Table | None, width: int
+    context: Context, request: web.Request, table: pa.Table | None, headers: dict[str, str]
 ) -> web.StreamResponse:
     fields = list(ENVELOPE_FIELDS)
     if table is not None and "first_at" in table.column_names:
@@ -284,7 +292,7 @@ async def _stream_table(
             async with context.outgoing.holding(2 * table.nbytes):
                 yield table
 
-    return await stream_tables(context, request, pa.schema(fields), tables(), {WIDTH_HEADER: str(width)})
+    return await stream_tables(context, request, pa.schema(fields), tables(), headers)
 
 
 ROUTES: Final[Iterable[Route]] = (

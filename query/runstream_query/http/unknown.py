@@ -5,13 +5,15 @@ must not pass for a project without runs.
 """
 
 import asyncio
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from runstream.events.protocol import UNKNOWN_HEADER
 from runstream_query.errors import NotFound
 from runstream_query.filters.checks import similar
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS
-from runstream_query.filters.tree import NAMED, Field
+from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, Not, OneOf, Or, Value
 from runstream_query.http.context import Context
 from runstream_query.http.globs import near_metric
 from runstream_query.repositories.arguments import Place
@@ -23,6 +25,9 @@ from runstream_service.access import Scope
 _LOOKED_AT: Final = 1000
 #: Of one response.
 _MAX_TOLD: Final = 20
+#: Servers and proxies take headers of some 8 kB in all.
+_MAX_HEADER_CHARS: Final = 3_000
+_PLACES: Final = ("workspace", "project")
 
 
 async def unknown_place(context: Context, within: Place) -> list[str]:
@@ -38,6 +43,47 @@ async def unknown_place(context: Context, within: Place) -> list[str]:
         return []
     where = "" if within.workspace is None else f" in the workspace {within.workspace!r}"
     return [f"there is no project {within.project!r}{where}{await _near(within.project, projects)}"]
+
+
+async def unknown_names_of_places(context: Context, expression: Expression) -> list[str]:
+    """Return a sentence for each workspace and project that a filter asks for by name and that there never was. For a
+    response that is empty."""
+    wanted = sorted(_names_of_places(expression))
+    if not wanted:
+        return []
+    names = await context.repositories.projects.names(context.scope)
+    known = {"workspace": {workspace for workspace, _ in names}, "project": {project for _, project in names}}
+    missing = [(kind, name) for kind, name in wanted if name not in known[kind]]
+    return [
+        f"there is no {kind} {name!r}{await _near(name, sorted(known[kind]))}" for kind, name in missing[:_MAX_TOLD]
+    ]
+
+
+def _names_of_places(expression: Expression) -> set[tuple[str, str]]:
+    """The (kind, name) of the workspaces and projects that an expression compares with."""
+    match expression:
+        case And(items) | Or(items):
+            return {place for item in items for place in _names_of_places(item)}
+        case Not(item):
+            return _names_of_places(item)
+        case Compare(field, "=" | "!=", value):
+            values: tuple[Value, ...] = (value,)
+        case OneOf(field, values):
+            pass
+        case _:
+            return set()
+    return {(field.kind, value) for value in values if field.kind in _PLACES and isinstance(value, str)}
+
+
+def unknown_header(told: Sequence[str]) -> dict[str, str]:
+    """Return the header that tells them beside a response that is no JSON: as many of the sentences as it has room
+    for."""
+    kept: list[str] = []
+    for sentence in told:
+        if len(json.dumps([*kept, sentence])) > _MAX_HEADER_CHARS:
+            break
+        kept.append(sentence)
+    return {UNKNOWN_HEADER: json.dumps(kept)} if kept else {}
 
 
 async def unknown_fields(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
+from contextlib import suppress
 from typing import Any, Final
 
 from runstream.api.errors import UnknownName
@@ -21,6 +23,12 @@ def warn_of_unknown(payload: dict[str, Any]) -> None:
     level = _outside()
     for one in unknown[:_MAX_TOLD]:
         warnings.warn(readable(str(one), _MAX_CHARS), UnknownName, stacklevel=level)
+
+
+def warn_of_header(header: str | None) -> None:
+    """The same of a response that is no JSON: what its header tells (`UNKNOWN_HEADER`)."""
+    with suppress(ValueError, RecursionError):
+        warn_of_unknown({"unknown": json.loads(header or "[]")})
 
 
 def _outside() -> int:

@@ -17,6 +17,9 @@ PROTOCOL: Final = 1
 PROTOCOL_HEADER: Final = "Runstream-Protocol"
 #: In the response to HEAD, which has no body: `SHA256 SIZE`.
 ASSET_HEADER: Final = "Runstream-Asset"
+#: Names that a request has and nothing there has: in responses that are no JSON, what others have as their member
+#: `unknown`, a list as JSON in ASCII.
+UNKNOWN_HEADER: Final = "Runstream-Unknown"
 #: What the type of every problem of ours begins with.
 PROBLEM_TYPE: Final = "urn:runstream:problem:"
 #: What a response that acknowledges has in its body.

@@ -1,11 +1,15 @@
 """Typos are told: what a request names and nothing has stands beside the response, with the nearest name."""
 
+import json
 from typing import Any
 
 import pytest
 
 from kit.query.service import Service
 from kit.query.tables import attribute, run, summary
+from runstream.events.protocol import UNKNOWN_HEADER
+from runstream_query.http.arrow import ARROW
+from runstream_query.http.unknown import unknown_header
 
 
 @pytest.fixture
@@ -85,7 +89,64 @@ async def test_curves_and_summaries(filled: Service, path: str) -> None:
     assert await unknown(["r1", "r2"], "val/ac") == ["none of these runs has a metric 'val/ac'; did you mean val/acc?"]
 
 
+@pytest.mark.parametrize(
+    ("filter", "unknown"),
+    [
+        ('project = "digit"', ["there is no project 'digit'; did you mean digits?"]),
+        ('project in ("digit", "other") and name = "x"', ["there is no project 'digit'; did you mean digits?"]),
+        (
+            'workspace = "v" or not project != "othr"',
+            ["there is no project 'othr'; did you mean other?", "there is no workspace 'v'"],
+        ),
+        ('project = "digits" and name = "x"', []),
+        ('project contains "zzz"', []),
+    ],
+)
+async def test_places_inside_of_a_filter(filled: Service, filter: str, unknown: list[str]) -> None:
+    assert (await filled.get("runs", filter=filter))["unknown"] == unknown
+
+
+async def test_a_list_of_projects_tells_an_unknown_workspace(filled: Service) -> None:
+    assert (await filled.get("projects", workspace="v"))["unknown"] == ["there is no workspace 'v'"]
+    assert (await filled.get("projects"))["unknown"] == (await filled.get("projects", workspace="w"))["unknown"] == []
+
+
 @pytest.mark.parametrize("path", ["experiments", "artifacts"])
 async def test_siblings_tell_unknown_places(filled: Service, path: str) -> None:
     assert (await filled.get(path, project="digits"))["unknown"] == []
     assert (await filled.get(path, project="digit"))["unknown"] == ["there is no project 'digit'; did you mean digits?"]
+
+
+@pytest.mark.parametrize("max_points", [None, 10])
+async def test_an_arrow_stream_tells_in_a_header(filled: Service, max_points: int | None) -> None:
+    body = {"runs": ["r1"], "metrics": ["los", "loss"], "max_points": max_points}
+    async with filled.client.post("/api/v1/series", json=body, headers={"Accept": ARROW}) as response:
+        assert response.status == 200
+        assert json.loads(response.headers[UNKNOWN_HEADER]) == ["run 'r1' has no metric 'los'; did you mean loss?"]
+    body["metrics"] = ["loss"]
+    async with filled.client.post("/api/v1/series", json=body, headers={"Accept": ARROW}) as response:
+        assert UNKNOWN_HEADER not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("question", "unknown"),
+    [
+        ({"project": "digit"}, ["there is no project 'digit'; did you mean digits?"]),
+        ({"runs": "r1", "metrics": "los"}, ["run 'r1' has no metric 'los'; did you mean loss?"]),
+        ({"runs": "r1", "metrics": "l*"}, []),
+        ({"project": "digits"}, []),
+    ],
+)
+async def test_a_live_stream_tells_in_a_header(filled: Service, question: dict[str, str], unknown: list[str]) -> None:
+    async with filled.client.get("/api/v1/live", params=question | {"since": "next:"}) as response:
+        assert response.status == 200
+        assert json.loads(response.headers.get(UNKNOWN_HEADER, "[]")) == unknown
+
+
+def test_a_header_has_room_for_some() -> None:
+    told = [f"no metric {name * 100!r}" for name in "äbcdefghijklmnopqrst"]
+    (value,) = unknown_header(told * 3).values()
+    assert value.isascii()
+    assert len(value) <= 3000
+    assert json.loads(value) == (told * 3)[: len(json.loads(value))]
+    assert unknown_header([]) == {}

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from runstream.api.errors import ServerFailed, ServerUnreachable
+from runstream.api.noticing import warn_of_header
 from runstream.api.session import Session
 from runstream.api.values import Row
 from runstream.api.views.runs import RunReader, RunView
 from runstream.api.views.summaries import Summary
+from runstream.events.protocol import UNKNOWN_HEADER
 
 #: The server sends something every 10 s, also when nothing changes: three times that is silence.
 _SILENCE_S: Final = 30.0
@@ -38,6 +40,7 @@ def changes(api: RunReader, session: Session, path: str, since: str | None, reco
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": seen} if seen is not None else {})
         try:
             with session.open("GET", path, headers=headers, timeout_s=_SILENCE_S, live=True) as response:
+                warn_of_header(response.headers.get(UNKNOWN_HEADER.lower()))
                 for name, data, identity in events(response):
                     retry_s = _FIRST_RETRY_S
                     if data:

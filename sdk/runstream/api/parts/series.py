@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from runstream.api.errors import ServerFailed
 from runstream.api.guarding import reads_responses, understood
+from runstream.api.noticing import warn_of_header
 from runstream.api.optional import pyarrow
 from runstream.api.parts.arguments import RunsOrIds, run_ids, run_path, texts
 from runstream.api.session import Session
 from runstream.api.views.series import Curve, Envelope, Series
 from runstream.errors import Invalid
+from runstream.events.protocol import UNKNOWN_HEADER
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,6 +153,7 @@ class SeriesApi:
         arrow = pyarrow(what)
         sent = {name: value for name, value in body.items() if value is not None}
         with self._session.open("POST", _PATH, sent, {"Accept": _ARROW}) as response:
+            warn_of_header(response.headers.get(UNKNOWN_HEADER.lower()))
             try:
                 yield arrow.ipc.open_stream(response)
             except (arrow.ArrowException, OSError, MemoryError) as error:
