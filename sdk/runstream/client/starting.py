@@ -42,7 +42,9 @@ def start(settings: Settings, arguments: Arguments) -> Run:
     active.writes_here(run)
     background.start()
     where = run.url if run.mode == "online" else f"kept in {run.spool_folder}"
-    notices.line(f"run {run.display_name} in {run.workspace}/{run.project}: {where}")
+    # A run that somebody gave its id may have its name from another process.
+    called = run.name or run.run_id if arguments.run_id is not None else run.display_name
+    notices.line(f"run {called} in {run.workspace}/{run.project}: {where}")
     return run
 
 
