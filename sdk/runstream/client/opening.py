@@ -8,10 +8,12 @@ import getpass
 import os
 import socket
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Literal
 
 from runstream._version import VERSION
+from runstream.addresses import page_of_run
 from runstream.client.resuming import Found, check_resume, existing
 from runstream.display_names import display_name
 from runstream.errors import Invalid
@@ -178,8 +180,14 @@ class OpenedRun:
 
     @property
     def url(self) -> str:
-        """Where the run can be read."""
-        return f"{self._opening.url}/api/v1/runs/{self.run_id}"
+        """The address of the run's page. Its JSON is at /api/v1/runs/RUN."""
+        return page_of_run(self._opening.url, self.workspace, self.project, self.run_id)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the run, which leads to its page."""
+        name, place = escape(self.display_name), escape(f"{self.workspace}/{self.project}")
+        shown = f'<a href="{escape(self.url)}">{name}</a>' if self.mode == "online" else name
+        return f"run <strong>{shown}</strong> in {place} ({self.mode})"
 
     @property
     def handle_sigterm(self) -> bool:

@@ -66,7 +66,7 @@ class ExperimentReads:
         return name if name is None or max_length is None else name[:max_length]
 
     def get_experiment_url(self, experiment_key: RunOrId) -> str:
-        """Return where a page of the experiment is, or will be."""
+        """Return the address of the experiment's page."""
         return self._view(experiment_key).url
 
     def get_experiment_tags(self, experiment_key: RunOrId) -> list[str]:

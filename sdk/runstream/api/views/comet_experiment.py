@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, Protocol, overload
 
+from runstream.addresses import page_of_run
 from runstream.api.values import Logged
 from runstream.api.views.comet_types import (
     AssetDetails,
@@ -83,9 +84,8 @@ class CometExperiment:
 
     @property
     def url(self) -> str:
-        """Where a page of the run is, or will be."""
-        archive = "archive/" if self.archived else ""
-        return f"{self.api.url}/{self.workspace}/{self.project}/{archive}{self.run}"
+        """The address of the run's page."""
+        return page_of_run(self.api.url, self.workspace, self.project, self.run, archived=self.archived)
 
     @property
     def start_server_timestamp(self) -> int:
