@@ -1,4 +1,5 @@
-"""Names for runs that nobody named: made of the id, the same wherever they are shown, and stored nowhere."""
+"""Names for runs that nobody named, and whose ids nobody chose: made of the id, the same wherever they are shown,
+stored nowhere."""
 
 import hashlib
 import re
@@ -25,13 +26,19 @@ shore sparrow spring spruce star stone stork swan thicket thistle tide trail tro
 willow wren
 """
 _NUMBERS: Final = 1000
+_MADE_ID: Final = re.compile(r"[0-9a-f]{32}")
+#: The filter for runs that nobody named and whose ids nobody chose.
+UNNAMED: Final = f'name matches "^{_MADE_ID.pattern}$"'
 _FORM: Final = re.compile(r"[a-z]+-[a-z]+-[0-9]{1,3}")
 
 
 def display_name(name: str | None, run_id: str) -> str:
-    """Return the name of a run; of one without a name `adjective-noun-number`, which its id decides."""
-    if name:
+    """Return the name of a run. One without a name (servers give its id then) is called by its id, and where nobody
+    chose that, `adjective-noun-number`, which the id decides."""
+    if name and name != run_id:
         return name
+    if _MADE_ID.fullmatch(run_id) is None:
+        return run_id
     drawn = int.from_bytes(hashlib.sha256(run_id.encode("utf-8", "replace")).digest()[:8], "big")
     adjectives, nouns = _ADJECTIVES.split(), _NOUNS.split()
     drawn, number = divmod(drawn, _NUMBERS)

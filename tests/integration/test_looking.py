@@ -68,13 +68,13 @@ def test_only_what_differs_is_compared(api: API, capfd: pytest.CaptureFixture[st
     assert found["runs"] == ["wide-1", "narrow-1"]
     assert found["compared"]["Parameters"] == {"seed": [1, None], "width": [64, 8]}
     assert found["compared"]["Metrics, last value"] == {
-        '"a*".last': [7.0, None],
-        "other.last": [1.0, None],
-        "val/loss.last": [0.5, "NaN"],
+        '"a*"': [7.0, None],
+        "other": [1.0, None],
+        "val/loss": [0.5, "NaN"],
     }
     everything = told(capfd, "compare", "--filter", 'tag = "sweep"', "--all", "--system")["compared"]
     assert everything["Parameters"]["lr"] == [0.1, 0.1]
-    assert sorted(everything["Metrics, last value"]["system/cpu_percent.last"], key=str) == [3.0, None]
+    assert sorted(everything["Metrics, last value"]["system/cpu_percent"], key=str) == [3.0, None]
     shown = done(capfd, "compare", "wide", "narrow")
     assert "width" in shown
     assert "lr" not in [line.split()[0] for line in shown.splitlines() if line.strip()]
@@ -126,8 +126,7 @@ def test_columns_of_a_kind(api: API, capfd: pytest.CaptureFixture[str]) -> None:
     (wide,) = api.runs('name = "wide"', columns=["metric.val/*", "param.w?dth", 'metric."a*"', "metric.val/acc"])
     assert wide.columns == {
         "metric.val/acc": 0.9,
-        "metric.val/acc.last": 0.9,
-        "metric.val/loss.last": 0.5,
+        "metric.val/loss": 0.5,
         "param.width": 64,
         'metric."a*"': 7.0,
     }
@@ -135,8 +134,8 @@ def test_columns_of_a_kind(api: API, capfd: pytest.CaptureFixture[str]) -> None:
     assert title.split() == [
         "name",
         *(f"param.{name}" for name in ("lr", "seed", "width")),
-        "metric.val/acc.last",
-        "metric.val/loss.last",
+        "metric.val/acc",
+        "metric.val/loss",
     ]
 
 

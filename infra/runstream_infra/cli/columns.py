@@ -58,7 +58,7 @@ def is_glob_of_columns(key: str) -> bool:
 
 def _means(glob: str, key: str) -> bool:
     plain = key.replace('"', "")
-    return fnmatchcase(plain, glob) or fnmatchcase(plain, f"{glob}.last")
+    return fnmatchcase(plain, glob.removesuffix(".last"))
 
 
 def filter_columns(filter_text: str, sort: str | None) -> list[str]:

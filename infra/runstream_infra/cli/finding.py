@@ -130,15 +130,14 @@ class _Way:
 def _ways(word: str) -> Iterator[_Way]:
     """Yield the ways in their order: by name, by the beginning of an id, by the name that is shown for a run without
     one, by the beginning of a name."""
-    from runstream.display_names import display_name, may_be_made
+    from runstream.display_names import UNNAMED, may_be_made
     from runstream.query.literals import quoted
 
     said = quoted(word)
     yield _Way("are called", f"name = {said}", lambda run: run.name == word)
     yield _Way("have ids that begin with", f"id startswith {said}", lambda run: run.run.startswith(word))
     if may_be_made(word):
-        shown_so = 'name = ""'
-        yield _Way("are shown as", shown_so, lambda run: not run.name and display_name("", run.run) == word, _UNNAMED)
+        yield _Way("are shown as", UNNAMED, lambda run: run.display_name == word, _UNNAMED)
     yield _Way("have names that begin with", f"name startswith {said}", lambda run: run.name.startswith(word))
 
 

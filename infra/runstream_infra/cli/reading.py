@@ -31,11 +31,14 @@ from runstream_infra.cli.values import (
     plain_duration,
     plain_number,
     plain_time,
+    shorter_times,
 )
 
 if TYPE_CHECKING:
     from runstream.api import API, RunDetails, Writer
 
+_TIMES: Final = ("created", "started", "ended", "updated")
+_SHORTER: Final = dict.fromkeys(_TIMES, shorter_times)
 #: What `runstream show` says of a run first, in this order; then all other texts of it.
 _DETAILS: Final = ("id", "in", "status", "message", "tags", "links", "started", "ended", "duration")
 #: What it says elsewhere: in its first line, and as `in`.
@@ -143,7 +146,13 @@ def show_runs(
         output.json({"runs": rows, "more": found.more})
         return
     shown = [
-        Column(key, key, _is_number(rows, key), _keep(key, keys), partial(short_ids, api) if key == "id" else None)
+        Column(
+            key,
+            key,
+            _is_number(rows, key),
+            _keep(key, keys),
+            partial(short_ids, api) if key == "id" else _SHORTER.get(key),
+        )
         for key in keys
     ]
     output.table(shown, [readable(row) | {"name": run.display_name} for run, row in zip(found, rows, strict=True)])
@@ -241,10 +250,9 @@ def show_summaries(
     from runstream.api import exact
     from runstream.events.names import SYSTEM_METRICS
 
-    folded = [] if system else [one for one in summaries if one["metric"].startswith(SYSTEM_METRICS)]
-    if folded and len(folded) < len(summaries):
-        summaries = [one for one in summaries if one not in folded]
-        output.note(f"and {len(folded)} metrics of the system: --system shows them")
+    others = [one for one in summaries if system or not one["metric"].startswith(SYSTEM_METRICS)]
+    folded = len(summaries) - len(others) if others else 0
+    summaries = others or summaries
     named = [exact(summary["metric"]) for summary in summaries[:MAX_CURVES]]
     curves = {curve.metric: curve for curve in api.series(run_id, named, CURVE_CHARS)} if named else {}
     rows = [dict(summary) for summary in summaries]
@@ -264,6 +272,8 @@ def show_summaries(
     ]
     drawn = [Column("curve", "curve", keep=5)] if curves else []
     output.table([Column("metric", "metric", keep=9), *numbers, *drawn], rows)
+    if folded:
+        output.note(f"and {folded} metrics of the system: --system shows them")
 
 
 @click.command(
@@ -326,7 +336,7 @@ def curve_of(api: "API", run_id: str, metric: str, max_points: int | None) -> Dr
 def readable(row: dict[str, Any]) -> dict[str, Any]:
     """A row of runs with times and durations as people read them."""
     shown = dict(row)
-    for key in ("created", "started", "ended", "updated"):
+    for key in _TIMES:
         if row.get(key):
             shown[key] = plain_time(str(row[key]))
     if row.get("duration") is not None:

@@ -1,6 +1,7 @@
 """Values as people and machines read them. Pure."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -42,6 +43,11 @@ def plain(value: Any) -> str:
 def plain_time(text: str) -> str:
     """An ISO time of the API (UTC) without its fractions: 2026-01-31 12:00:00."""
     return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def shorter_times(texts: Sequence[str]) -> list[str]:
+    """Times as `plain_time` writes them, without the century and the seconds: 26-01-31 12:00."""
+    return [text[2:16] for text in texts]
 
 
 def plain_bytes(size: float) -> str:

@@ -1,6 +1,7 @@
 """Which run a word means, against an API that has many runs."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,7 +17,8 @@ from runstream_infra.cli.finding import beginnings, find_run, find_runs, short_i
 
 class _Run:
     def __init__(self, run: str, name: str) -> None:
-        self.run, self.name = run, name
+        self.run, self.name = run, name or run
+        self.display_name = display_name(self.name, run)
 
 
 class _Api:
@@ -45,6 +47,8 @@ def _test(text: str) -> Callable[[_Run], bool]:
 
     def holds(run: _Run) -> bool:
         value = run.name if field == "name" else run.run
+        if operator == "matches":
+            return re.search(word, value) is not None
         return value == word if operator == "=" else value.startswith(word)
 
     return holds
@@ -82,16 +86,21 @@ def test_the_beginning_of_a_name_is_enough_where_only_one_begins_so() -> None:
 
 
 def test_a_run_without_a_name_is_found_by_the_one_that_is_shown() -> None:
-    api = _Api(("a1", ""), ("b2", ""), ("c3", display_name("", "b2")[:-1] + "x"))
-    assert find_run(cast(API, api), display_name("", "b2")).run == "b2"
-    named = _Api(("a1", ""), ("b2", display_name("", "a1")))
-    assert find_run(cast(API, named), display_name("", "a1")).run == "b2", "a name that somebody gave counts first"
+    one, other = "a1" * 16, "b2" * 16
+    api = _Api((one, ""), (other, ""), ("c3", display_name("", other)[:-1] + "x"))
+    assert find_run(cast(API, api), display_name("", other)).run == other
+    named = _Api((one, ""), (other, display_name("", one)))
+    assert find_run(cast(API, named), display_name("", one)).run == other, "a name that somebody gave counts first"
 
 
 def test_names_that_are_made_of_ids() -> None:
-    assert display_name("mine", "r") == "mine"
-    assert display_name(None, "r") == display_name("", "r") == "kind-palm-799"
-    made = {display_name(None, f"run-{number}") for number in range(1000)}
+    made_id = "01a22c35c80474409a0e871054924a48"
+    assert display_name("mine", made_id) == "mine"
+    assert (
+        display_name(None, made_id) == display_name("", made_id) == display_name(made_id, made_id) == "rare-geyser-969"
+    )
+    assert display_name(None, "train-7") == display_name("train-7", "train-7") == "train-7", "somebody chose the id"
+    made = {display_name(None, f"{number:032x}") for number in range(1000)}
     assert len(made) > 990
     assert all(may_be_made(name) for name in made)
     assert not may_be_made("mlp-3")
