@@ -319,7 +319,7 @@ def test_series_gives_every_digit_in_a_pipe(server: FakeServer, capfd: pytest.Ca
     assert answered(capfd, "series", "r1", "loss") == "0\t2.0\n1\t1.0\n2\tnan\n"
     assert answered(capfd, "series", "r1", "loss", "--max-points", "2") == "0\t1.5\t1.0\t2.0\n2\tnan\tnan\tnan\n"
     as_json = json.loads(answered(capfd, "series", "r1", "loss", "--json"))
-    assert as_json == {"run_id": "r1", "metric": "loss", "steps": [0, 1, 2], "values": [2.0, 1.0, "NaN"]}
+    assert as_json == {"run": "r1", "run_id": "r1", "metric": "loss", "steps": [0, 1, 2], "values": [2.0, 1.0, "NaN"]}
 
 
 def test_a_key_that_is_refused_says_where_to_give_another(

@@ -170,7 +170,7 @@ def test_ranks(api: API, capfd: pytest.CaptureFixture[str]) -> None:
         api.series("ranked", "loss", 10, by="writer")
     shown = done(capfd, "show", "ranked")
     lines = [line.split() for line in shown.splitlines()]
-    assert ["rank", "processes", "open", "last", "seen"] in lines
+    assert ["rank", "writers", "open", "last", "seen"] in lines
     assert [line[:3] for line in lines if line[:1] in (["0"], ["1"])] == [["0", "1", "0"], ["1", "1", "0"]]
 
 

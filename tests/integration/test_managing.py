@@ -61,7 +61,7 @@ def told(capfd: pytest.CaptureFixture[str], *words: str) -> Any:
 )
 def test_a_run_is_found_by_what_people_type(api: API, capfd: pytest.CaptureFixture[str], word: str, run: str) -> None:
     assert told(capfd, "show", word)["run"]["id"] == run
-    assert told(capfd, "series", word, "loss")["run_id"] == run
+    assert told(capfd, "series", word, "loss")["run"] == run
 
 
 @pytest.mark.parametrize(

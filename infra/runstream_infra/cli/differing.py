@@ -14,6 +14,7 @@ from runstream_infra.cli.output import Output
 from runstream_infra.cli.reading import readable
 from runstream_infra.cli.rows import run_row
 from runstream_infra.cli.tables import Column
+from runstream_infra.cli.values import plain
 
 if TYPE_CHECKING:
     from runstream.api import API, RunView
@@ -99,16 +100,19 @@ def _show(runs: "Sequence[RunView]", everything: bool, system: bool, output: Out
     if output.as_json:
         output.json({"runs": [run.run for run in runs], "compared": sections})
         return
-    titles = [run.display_name for run in runs]
-    columns = [Column("name", "", keep=len(runs) + 1)]
-    columns += [Column(str(at), title, keep=len(runs) - at) for at, title in enumerate(titles)]
-    shown = False
-    for title, lines in sections.items():
+    titles = ["", *(run.display_name for run in runs)]
+    columns = [Column(str(at), title, keep=len(titles) - at) for at, title in enumerate(titles)]
+    texts = {
+        title: [[name, *map(plain, values)] for name, values in lines.items()] for title, lines in sections.items()
+    }
+    widths = [
+        max((len(line[at]) for lines in texts.values() for line in lines), default=0) for at in range(len(titles))
+    ]
+    for title, lines in texts.items():
         if lines:
-            shown = True
             output.heading(title)
-            output.table(columns, [{"name": name} | _numbered(values) for name, values in lines.items()])
-    if not shown:
+            output.table(columns, [_padded(line, widths) for line in lines])
+    if not any(texts.values()):
         output.line("nothing differs")
 
 
@@ -131,5 +135,6 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _numbered(values: Sequence[Any]) -> dict[str, Any]:
-    return {str(at): value for at, value in enumerate(values)}
+def _padded(texts: Sequence[str], widths: Sequence[int]) -> dict[str, str]:
+    """A row whose cells are as wide as those of all sections, so that runs stand below each other."""
+    return {str(at): text.ljust(width) for at, (text, width) in enumerate(zip(texts, widths, strict=True))}

@@ -168,7 +168,7 @@ def show_runs(
 @server_options
 @json_option
 def show(run_id: str, system: bool, url: str | None, api_key: str | None, output: Output) -> None:
-    """Show one run: what it is, its processes, parameters, the summaries and curves of its metrics, its files.
+    """Show one run: what it is, its writers, parameters, the summaries and curves of its metrics, its files.
 
     RUN is its id, its name, the beginning of either, or `latest`.
     """
@@ -195,7 +195,7 @@ def show_run(api: "API", details: "RunDetails", output: Output, system: bool = F
     if deletion is not None:
         output.line(f"! {deletion.warning(run_id)}", "yellow")
     if len(details.writers) > 1:
-        output.heading("Processes")
+        output.heading("Writers")
         show_writers(details.writers, output)
     for title, key in (("Parameters", "parameters"), ("Other values", "others")):
         if attributes[key]:
@@ -220,8 +220,8 @@ CURVE_CHARS = 24
 
 
 def show_writers(writers: "Sequence[Writer]", output: Output) -> None:
-    """A line for each rank: how many processes had it, the first of which a resumed one may have replaced, and how they
-    are."""
+    """A line for each rank: how many writers had it (a resumed run has new ones), how many have not ended, and when one
+    of them was heard of last."""
     ranks = sorted({writer.rank for writer in writers}, key=lambda rank: (rank is None, rank or 0))
     rows = []
     for rank in ranks:
@@ -230,13 +230,13 @@ def show_writers(writers: "Sequence[Writer]", output: Output) -> None:
         rows.append(
             {
                 "rank": "none" if rank is None else rank,
-                "processes": len(own),
+                "writers": len(own),
                 "open": sum(not writer.ended for writer in own),
                 "seen": max(seen, default=None),
             }
         )
     shown = rows if len(rows) <= MAX_RANKS else [*rows[: MAX_RANKS // 2], *rows[-MAX_RANKS // 2 :]]
-    numbers = [Column(key, key, right=True, keep=3) for key in ("rank", "processes", "open")]
+    numbers = [Column(key, key, right=True, keep=3) for key in ("rank", "writers", "open")]
     output.table([*numbers, Column("seen", "last seen")], shown)
     if len(rows) > len(shown):
         output.note(f"{len(rows) - len(shown)} more ranks are not shown (--json has all)")
@@ -304,7 +304,8 @@ def series(
         run_id = find_run(api, run_id).run
         points = curve_of(api, run_id, metric, max_points or (output.out.width if drawn else None))
     if output.as_json:
-        output.json({"run_id": run_id, "metric": metric, **points.as_json()})
+        # `run_id` is the name that this had first; `run` is what all other JSON calls it.
+        output.json({"run": run_id, "run_id": run_id, "metric": metric, **points.as_json()})
         return
     if not drawn:
         for line in points.lines():

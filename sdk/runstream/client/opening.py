@@ -144,7 +144,13 @@ class OpenedRun:
         return self._opening.run_id
 
     @property
+    def id(self) -> str:
+        """The same as `run_id`."""
+        return self._opening.run_id
+
+    @property
     def name(self) -> str | None:
+        """The name that `init` was given."""
         return self._opening.name
 
     @property
