@@ -303,7 +303,7 @@ def test_show_has_everything_of_a_run(server: FakeServer, capfd: pytest.CaptureF
     ):
         assert wanted in shown
     as_json = json.loads(answered(capfd, "show", "r1", "--json"))
-    assert set(as_json) == {"run", "parameters", "others", "summaries", "assets"}
+    assert set(as_json) == {"run", "writers", "parameters", "others", "summaries", "assets"}
     assert as_json["parameters"] == {"lr": 0.1}
     assert as_json["summaries"][0]["minimum"] == "-Infinity"
     assert as_json["summaries"][0]["mean"] == 2.0  # 6.0 over three points

@@ -42,6 +42,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 run.log({"loss": step * 10 + rank}, step=step)
         for run in ranks:
             run.finish(timeout_s=WAIT_S)
+        rs.init("r", **given).finish(timeout_s=WAIT_S)
         yield server.url
 
 
@@ -109,7 +110,11 @@ def test_no_file_leaves_the_folder_by_a_link(api: API, tmp_path: Path) -> None:
 
 
 def test_projects(api: API, capfd: pytest.CaptureFixture[str]) -> None:
-    assert [(one["project"], one["runs"]) for one in told(capfd, "projects")["projects"]] == [("p", 2), ("q", 1)]
+    assert [(one["project"], one["runs"]) for one in told(capfd, "projects")["projects"]] == [
+        ("p", 2),
+        ("q", 1),
+        ("r", 1),
+    ]
     assert "updated" in done(capfd, "projects")
 
 
@@ -140,7 +145,7 @@ def test_columns_of_a_kind(api: API, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_lists_are_lists(api: API) -> None:
-    runs = api.runs(sort="created")
+    runs = api.runs('project != "r"', sort="created")
     assert isinstance(runs, list)
     shuffled = runs + api.runs(limit=0)
     random.Random(1).shuffle(shuffled)
@@ -154,6 +159,14 @@ def test_a_run_that_is_not_there_has_no_summaries(api: API) -> None:
         with pytest.raises(NotFound, match="no run has the id 'nobody'"):
             list(read(["wide-1", "nobody"]))
     assert len(api.summaries("wide-1", "nope")) == 0
+
+
+def test_a_run_without_a_name_is_found_by_the_one_that_is_shown(api: API, capfd: pytest.CaptureFixture[str]) -> None:
+    (run,) = api.runs(project="r")
+    assert run.name == run.run, "nobody named it"
+    assert run.display_name in done(capfd, "runs", "-p", "r")
+    assert told(capfd, "show", run.display_name)["run"]["id"] == run.run
+    assert done(capfd, "show", run.run).splitlines()[0] == run.display_name
 
 
 def test_ranks(api: API, capfd: pytest.CaptureFixture[str]) -> None:

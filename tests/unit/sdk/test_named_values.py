@@ -178,6 +178,18 @@ def test_content_alone_takes_a_step_of_its_own(run: rs.Run, read: Any) -> None:
     assert [asset["step"] for asset in written.of_type("asset_logged.v1")] == [1, 2]
 
 
+def test_a_label_with_each_step_fills_no_disk(
+    run: rs.Run, read: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("runstream.client.content.logged.MAX_FILES", 3)
+    for step in range(5):
+        run.log({"phase": "train", "loss": step})
+    assert run.spool_folder is not None
+    assert len(read(run.spool_folder).of_type("asset_logged.v1")) == 3
+    assert read(run.spool_folder).values("loss") == [0, 1, 2, 3, 4]
+    assert caplog.text.count("metric 'phase' got 'train'") == 1
+
+
 def test_what_is_neither_a_number_nor_content_is_told(run: rs.Run, read: Any, caplog: pytest.LogCaptureFixture) -> None:
     class Hostile:
         def __getattr__(self, name: str) -> Any:

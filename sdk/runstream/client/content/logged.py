@@ -6,6 +6,8 @@ from typing import Any, Final, Protocol
 from runstream.client.content.histograms import is_histogram
 from runstream.client.content.tables import is_table
 
+#: Values of one writer that `log` makes files of: a loop that logs a label with each step shall fill no disk.
+MAX_FILES: Final = 10_000
 _CHANNELS: Final = (1, 3, 4)
 
 
@@ -27,9 +29,12 @@ class LoggedContent:
 
     def __init__(self, run: KeepsFiles) -> None:
         self._run = run
+        self._kept = 0
 
     def takes(self, value: object) -> bool:
-        """Return whether `value` can be kept as a file. Never raises."""
+        """Return whether `value` can be kept as a file, and there are not too many yet. Never raises."""
+        if self._kept >= MAX_FILES:
+            return False
         try:
             return _way_of(value) is not None
         except Exception:  # an object whose attributes raise
@@ -39,6 +44,7 @@ class LoggedContent:
         """Keep `value`. Never raises: what cannot be kept is told."""
         keep = _way_of(value)
         if keep is not None:
+            self._kept += 1
             keep(self._run, name, value, step)
 
 
