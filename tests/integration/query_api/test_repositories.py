@@ -196,7 +196,6 @@ ARGUMENTS: dict[str, list[Any]] = {
     "limit": [1000],
     "member": ["about"],
     "metrics": [["*", "shared"]],
-    "cells.metrics": [None],
     "known_metrics.metrics": [["shared", "own/loss", "other/loss"]],
     "curves.metrics": [["shared", "own/loss", "other/loss"]],
     "name": both(lambda workspace: f"{workspace}.bin"),
