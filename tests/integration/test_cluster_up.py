@@ -355,7 +355,7 @@ def test_dead_stays_dead_where_asked_and_a_killed_supervisor_leaves_what_stop_en
         assert not [process for process in left if process.alive]
         assert run_cli("stop", "--data-dir", str(directory)).returncode == 2
 
-    with Cluster(directory, *options) as cluster:
+    with Cluster(directory, *options, forked=True) as cluster:
         api = runstream.API(url=cluster.url)
         wait_for(lambda: finished(api) == 1, 200, "what the killed worker left to be folded")
         assert [summary.count for summary in api.summaries("run-0")] == [STEPS, STEPS]

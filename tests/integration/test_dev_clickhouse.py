@@ -261,8 +261,8 @@ async def test_several_processes_migrate_one_database(server: DevServer) -> None
     await store.close()
 
 
-async def write(url: str, writer: int, blocks: int, retried: Counter[str]) -> list[str]:
-    """Insert block after block, each until it is answered, always under its own token; returns their names."""
+async def write(url: str, writer: int, blocks: int, answered: list[str], retried: Counter[str]) -> None:
+    """Insert block after block, each until it is answered, always under its own token."""
     store: HttpStore | None = None
     names = [f"w{writer} b{number}" for number in range(blocks)]
     for name in names:
@@ -276,27 +276,34 @@ async def write(url: str, writer: int, blocks: int, retried: Counter[str]) -> li
             try:
                 store = store or await HttpStore.open(StoreSettings(url=url))
                 await store.insert("things", ["name", "number"], data, ROWS, token=name)
+                answered.append(name)
                 break
             except StoreUnavailable:
                 retried[name] += 1
                 await asyncio.sleep(0.05)
     assert store
     await store.close()
-    return names
 
 
 async def test_sigkill_leaves_whole_inserts_each_once_and_a_directory_that_opens(tmp_path: Path) -> None:
     chance = random.Random(20260507)
+    answered: list[str] = []
     retried: Counter[str] = Counter()
     with DevServer(tmp_path / "data") as server:
         store = await HttpStore.open(StoreSettings(url=server.url))
         await store.command(CREATE)
-        writers = [asyncio.create_task(write(server.url, writer, 25, retried)) for writer in range(3)]
-        while not all(writer.done() for writer in writers):
-            await asyncio.sleep(chance.uniform(0.05, 0.5))
-            await asyncio.to_thread(server.kill)
-            await asyncio.to_thread(server.start)
-        names = {name for writer in writers for name in writer.result()}
+        async with asyncio.TaskGroup() as writers:
+            for writer in range(3):
+                writers.create_task(write(server.url, writer, 25, answered, retried))
+            # A kill after some inserts more, in the middle of others.
+            while len(answered) < 75:
+                enough = min(len(answered) + chance.randrange(3, 14), 75)
+                while len(answered) < enough:  # noqa: ASYNC110
+                    await asyncio.sleep(0.002)
+                await asyncio.sleep(chance.uniform(0.0, 0.03))
+                await asyncio.to_thread(server.kill)
+                await asyncio.to_thread(server.start)
+        names = set(answered)
         rows: list[dict[str, Any]] = (
             await store.query("SELECT name, count() AS n, uniqExact(number) AS u FROM things GROUP BY name")
         ).to_pylist()
