@@ -40,6 +40,7 @@ ENVIRONMENT: Final = {
     "RUNSTREAM_WORKSPACE": "workspace",
     "RUNSTREAM_PROJECT": "project",
     "RUNSTREAM_CAPTURE_CONSOLE": "capture_console",
+    "RUNSTREAM_CONSOLE": "console",
     "RUNSTREAM_CAPTURE_CODE": "capture_code",
     "RUNSTREAM_SYSTEM_METRICS_S": "system_metrics_s",
     "RUNSTREAM_FINISH_TIMEOUT_S": "finish_timeout_s",
@@ -49,12 +50,19 @@ ENVIRONMENT: Final = {
 #: Settings files, by their paths, that are read although somebody else could have written them: a directory of a host
 #: in a container that root runs, for example.
 TRUST_VARIABLE: Final = "RUNSTREAM_TRUST_FILES"
+#: The end of a sentence about a value that is none of few.
+_ALLOWED: Final = {
+    "mode": ": give 'online', 'offline' or 'disabled'",
+    "console": ": give 'wrap' or 'redirect'; capture_console=False keeps nothing",
+}
 #: What a sender shows to Kafka; not a setting, but a secret that a file's `ingest` would send elsewhere.
 _KAFKA_PASSWORD: Final = "RUNSTREAM_KAFKA_SASL_PASSWORD"
 #: A dozen lines.
 _MAX_FILE_BYTES: Final = 1_000_000
 _VARIABLE: Final = {name: variable for variable, name in ENVIRONMENT.items()}
 
+#: By Python's streams, or by file descriptors as well.
+Console = Literal["wrap", "redirect"]
 Mode = Literal["online", "offline", "disabled"]
 
 
@@ -76,6 +84,8 @@ class SettingValues(BaseModel):
     project: str = "default"
     #: Keep what the run prints.
     capture_console: bool = True
+    #: wrap: what Python code prints. redirect: file descriptors, so C libraries and child processes too.
+    console: Console = "wrap"
     #: Keep the git commit and the difference to it, the command line, and the list of packages.
     capture_code: bool = True
     #: Seconds between two samples of the machine's metrics; 0 takes none.
@@ -336,6 +346,6 @@ def _explained(error: ValidationError, found: Mapping[str, Any], origins: Mappin
     detail = error.errors(include_url=False, include_context=False)[0]
     name = str(detail["loc"][0])
     value = "(not shown)" if name == "api_key" else repr(found.get(name))
-    allowed = {"mode": ": give 'online', 'offline' or 'disabled'"}.get(name, "")
+    allowed = _ALLOWED.get(name, "")
     message = str(detail["msg"]).removeprefix("Value error, ")
     return InvalidSetting(f"setting {name} = {value} (from {origins[name]}) cannot be used: {message}{allowed}")

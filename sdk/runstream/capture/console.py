@@ -10,9 +10,11 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from runstream.capture.lines import LineCollapser
+from runstream.capture.redirect import Stream, leave, redirect
 from runstream.events.limits import MAX_OUTPUT_CHARS
 
-Stream = Literal["stdout", "stderr"]
+#: By the methods of Python's streams, or by file descriptors.
+How = Literal["wrap", "redirect"]
 #: Between two flushes, a second apart: what a loop can print that a person still reads.
 _MAX_PENDING_CHARS: Final = 4_000_000
 #: How often the streams may take turns in one flush; each turn is an event. Beyond it the order between them is lost.
@@ -46,10 +48,11 @@ class _Tee:
 
 
 class ConsoleCapture:
-    """Takes a copy of what Python code writes to `sys.stdout` and `sys.stderr` while it is installed.
+    """Takes a copy of what is printed while it is installed.
 
-    It puts itself before the `write` of the stream objects, so whoever holds them (logging handlers) is heard too.
-    Writing costs one append to a deque; `flush` is called by a thread. Output of C libraries is not seen.
+    With `wrap` it puts itself before the `write` of `sys.stdout` and `sys.stderr`, so whoever holds these objects
+    (logging handlers) is heard too. Writing costs one append to a deque; `flush` is called by a thread. With `redirect`
+    it hears the file descriptors, and so C libraries and child processes; streams that do not end in one are wrapped.
     """
 
     def __init__(self, emit: Callable[[Stream, str], None], mask: Callable[[str], str] = str) -> None:
@@ -61,17 +64,24 @@ class ConsoleCapture:
         self._pending_chars = 0
         self._left_out_chars = 0
         self._lines: dict[Stream, LineCollapser] = {"stdout": LineCollapser(), "stderr": LineCollapser()}
+        #: Turns below a bar of the other stream, and that stream.
+        self._waiting: list[tuple[Stream, list[str]]] = []
+        self._idle: Stream | None = None
         self._installed: list[tuple[Any, _Tee]] = []
         self._writing = threading.local()
         self._flushing = threading.RLock()  # a signal handler may end the run while its thread is in here
         self._process = os.getpid()
 
-    def install(self) -> None:
-        """Begin. A stream that cannot be extended is left alone; one that is both counts as stdout."""
+    def install(self, how: How = "wrap") -> None:
+        """Begin. A stream that cannot be extended is left alone; one that is both counts as stdout. Raises OSError if
+        nothing can be redirected; nothing is installed then."""
+        redirected = redirect(self._take) if how == "redirect" else frozenset[Stream]()
         streams: list[tuple[Stream, Any]] = [("stdout", sys.stdout)]
         if sys.stderr is not sys.stdout:
             streams.append(("stderr", sys.stderr))
         for name, stream in streams:
+            if redirected and _ends_in_descriptor(stream):
+                continue
             with contextlib.suppress(Exception):  # None under pythonw, objects with slots, ...
                 tee = _Tee(stream, partial(self._take, name), self._writing)
                 stream.write = tee
@@ -79,6 +89,7 @@ class ConsoleCapture:
 
     def remove(self) -> None:
         """Stop. Where somebody put itself before us later, our part stays there, idle, until that one goes."""
+        leave(self._take)
         for stream, tee in self._installed:
             tee.take = None
             with contextlib.suppress(Exception):
@@ -89,13 +100,27 @@ class ConsoleCapture:
         """Hand over the lines that are complete, in the order in which they were; with `last` also those that are
         not."""
         with self._flushing:
-            for name, texts in self._turns():
-                self._hand_over(name, self._lines[name].feed("".join(texts)))
+            self._hand_over_turns(self._turns(), last)
             for name, lines in self._lines.items() if last else ():
                 self._hand_over(name, lines.rest())
             if self._left_out_chars:
                 self._emit("stderr", f"[runstream left out {self._left_out_chars} characters: too much at once]\n")
                 self._left_out_chars = 0
+
+    def _hand_over_turns(self, turns: list[tuple[Stream, list[str]]], last: bool) -> None:
+        """Where one stream prints below a bar of the other, which is drawn no more, the bar comes first. Whether it is
+        drawn again shows until the next flush, for which what is printed below it waits."""
+        turns, self._waiting = self._waiting + turns, []
+        for at, (name, texts) in enumerate(turns):
+            other: Stream = "stderr" if name == "stdout" else "stdout"
+            if texts and self._idle == name:
+                self._idle = None
+            if texts and self._lines[other].has_bar and not any(one == other and more for one, more in turns[at + 1 :]):
+                if not last and self._idle != other:
+                    self._waiting, self._idle = turns[at:], other
+                    return
+                self._hand_over(other, self._lines[other].leave_bar())
+            self._hand_over(name, self._lines[name].feed("".join(texts)))
 
     def _turns(self) -> list[tuple[Stream, list[str]]]:
         """What is pending, by stream, in the order in which they took turns. Each stream has one at least: that nothing
@@ -128,6 +153,14 @@ class ConsoleCapture:
             return
         self._pending_chars += len(text)
         self._pending.append((name, text))
+
+
+def _ends_in_descriptor(stream: Any) -> bool:
+    """Return whether what is written to the stream ends in the process's stdout or stderr."""
+    try:
+        return stream.fileno() in (1, 2)
+    except Exception:  # notebooks, test runners, objects of programs
+        return False
 
 
 def _uncover(stream: Any) -> None:

@@ -32,6 +32,15 @@ class LineCollapser:
         #: Lines above the cursor that are kept because bars go up to them, and pieces since they last did.
         self._climb = 0
         self._calm = 0
+        #: Whether the lines that may still change are drawn again and again.
+        self._is_bar = False
+        #: Whether a bar was taken as it stood, so that the end of its line is no further line.
+        self._taken = False
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether a bar stands in the lines that are not finished."""
+        return self._is_bar and any(map(str.strip, self._rows))
 
     def feed(self, text: str) -> str:
         """Return the lines that `text` completes, each with its newline; nothing if there are none."""
@@ -47,6 +56,7 @@ class LineCollapser:
         ready = "".join(f"{row}\n" for row in self._rows[:done])
         del self._rows[:done]
         self._at -= done
+        self._is_bar = self._is_bar and any(self._rows)
         if sum(map(len, self._rows)) + len(self._rows) >= MAX_OUTPUT_CHARS:
             ready += self.rest()
         return ready
@@ -57,14 +67,24 @@ class LineCollapser:
             self._rows.pop()
         text = "\n".join(self._rows)
         self._rows, self._at, self._begins, self._held = [""], 0, False, ""
+        self._is_bar = False
         return text
 
+    def leave_bar(self) -> str:
+        """Return a bar as it stands, with its newline: something else is printed below it."""
+        text = self.rest()
+        self._taken = True
+        return f"{text}\n"
+
     def _take(self, token: re.Match[str]) -> None:
+        taken, self._taken = self._taken, False
         if token["end"]:
-            self._down(1)
+            if not taken:
+                self._down(1)
         elif token["begin"]:
-            self._begins = True
+            self._begins = self._is_bar = True
         elif token["move"]:
+            self._is_bar = True
             self._move(token["move"], token["count"])
         elif not token["hidden"]:
             self._write(token[0])

@@ -9,6 +9,7 @@ from runstream.capture.console import ConsoleCapture
 from runstream.client.background import Background
 from runstream.client.run import Run
 from runstream.events.names import SYSTEM_METRICS
+from runstream.notices import PROCESS_NOTICES
 from runstream.settings import SettingValues
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ def start_capturing(run: Run, background: Background, settings: SettingValues) -
     """Begin to capture what `settings` ask for. Cheap: the look-ups are left to `background`, which starts later."""
     if settings.capture_console:
         console = ConsoleCapture(run.output, run.masking.console)
-        console.install()
+        try:
+            console.install(settings.console)
+        except OSError as error:
+            PROCESS_NOTICES.warn(f"redirecting the console failed ({error}): it is captured as with console='wrap'")
+            console.install()
         run.capture_with(console)
         background.every(_FLUSH_S, console.flush)
     background.at_first(lambda: _environment(run, settings.capture_code))

@@ -33,6 +33,7 @@ def init(
     job_type: str | None = None,
     resume_from_step: int | None = None,
     capture_console: bool | None = None,
+    console: Literal["wrap", "redirect"] | None = None,
     capture_code: bool | None = None,
     system_metrics_s: float | None = None,
     finish_timeout_s: float | None = None,
@@ -59,9 +60,10 @@ def init(
       Unavailable unless the spool knows, and `allow` goes by the spool.
     resume_from_step: where a resumed run goes on; a `log` without a step then begins there. Without it, one above the
       highest step that the run has, as far as the server and the spool tell.
-    url, api_key, dir (the spool), capture_console, capture_code, system_metrics_s (0: none), finish_timeout_s,
-      handle_sigterm, allow_secrets (names whose values are kept although they look like secrets): settings, see
-      `runstream.settings`; None takes them from the environment, files, or the default.
+    url, api_key, dir (the spool), capture_console, console (`redirect` keeps what C libraries and child processes print
+      too), capture_code, system_metrics_s (0: none), finish_timeout_s, handle_sigterm, allow_secrets (names whose
+      values are kept although they look like secrets): settings, see `runstream.settings`; None takes them from the
+      environment, files, or the default.
 
     id, entity, save_code: what scripts written for W&B call run_id, workspace and capture_code. resume=True and `auto`
       mean `allow`. reinit: True or `finish_previous` ends the run that is open, False or `return_previous` returns it.
@@ -98,6 +100,7 @@ def init(
         api_key=api_key,
         dir=dir,
         capture_console=capture_console,
+        console=console,
         capture_code=given["capture_code"],
         system_metrics_s=system_metrics_s,
         finish_timeout_s=finish_timeout_s,

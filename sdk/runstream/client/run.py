@@ -38,7 +38,7 @@ from runstream.spool.values import Problem, clean_step, shown
 from runstream.spool.writer import SpoolWriter
 
 if TYPE_CHECKING:
-    from runstream.capture.console import Stream
+    from runstream.capture.redirect import Stream
 
 #: Problems of one call that are told one by one.
 _MAX_TOLD: Final = 10

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from runstream.interpreter import interpreter
 from runstream.private import open_own
 from runstream.sender.lock import sender_lives
 
@@ -25,13 +26,8 @@ SENDER_PROGRAM: Final = (
     "import os, sys; sys.path += sys.argv.pop(1).split(os.pathsep); "
     "from runstream.sender.__main__ import main; sys.exit(main())"
 )
-#: How interpreters are called, and folders of installed packages.
-_INTERPRETERS: Final = ("python", "pypy", "graalpy")
+#: Folders of installed packages.
 _PACKAGES: Final = ("site-packages", "dist-packages")
-
-
-class NotAnInterpreter(OSError):
-    """This process cannot start Python: it is a frozen program, or one that embeds Python."""
 
 
 def _forget_in_child() -> None:
@@ -49,17 +45,12 @@ os.register_at_fork(after_in_child=_forget_in_child)
 def sender_command(spool_dir: str) -> list[str]:
     """Return the command that starts a sender with the interpreter and the packages of this process. Raises
     NotAnInterpreter."""
-    name = os.path.basename(sys.executable or "").lower()
-    if getattr(sys, "frozen", False) or not name.startswith(_INTERPRETERS):
-        raise NotAnInterpreter(
-            f"{sys.executable or 'this program'} is no Python interpreter but a program that contains one, and would "
-            "start itself again"
-        )
+    executable = interpreter()
     # Packages before what the program brings itself: its modules may have the names of packages that the sender needs.
     own = str(Path(__file__).absolute().parents[2])
     paths = [_absolute(path) for path in sys.path]
     paths.sort(key=lambda path: path != own and os.path.basename(path) not in _PACKAGES)
-    return [sys.executable, "-I", "-c", SENDER_PROGRAM, os.pathsep.join(paths), "--dir", spool_dir]
+    return [executable, "-I", "-c", SENDER_PROGRAM, os.pathsep.join(paths), "--dir", spool_dir]
 
 
 def _absolute(path: str) -> str:

@@ -139,3 +139,61 @@ def test_lines_of_two_streams_keep_their_order(monkeypatch: pytest.MonkeyPatch) 
     assert len(seen) == 2, "very many turns are no events of their own"
     assert "".join(text for _, text in seen).count("\n") == 500
     capture.remove()
+
+
+def heard(*flushes: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What is kept of what two streams print, flush by flush; the last one ends the capture."""
+    kept: list[tuple[str, str]] = []
+    streams = {"stdout": io.StringIO(), "stderr": io.StringIO()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, stream in streams.items():
+            patch.setattr(sys, name, stream)
+        capture = ConsoleCapture(lambda name, text: kept.append((name, text)))
+        capture.install()
+        for number, written in enumerate(flushes, 1):
+            for name, text in written:
+                streams[name].write(text)
+            capture.flush(last=number == len(flushes))
+        capture.remove()
+    return kept
+
+
+BAR = [("stderr", f"\r{share}%") for share in range(0, 101, 20)]
+
+
+def test_a_bar_without_a_newline_ends_where_it_stood() -> None:
+    kept = heard([*BAR, ("stdout", "trained\n"), ("stdout", "saved\n")])
+    assert kept == [("stderr", "100%\n"), ("stdout", "trained\nsaved\n")]
+
+
+def test_a_bar_that_ended_is_told_from_one_that_goes_on() -> None:
+    """Between two flushes either may have happened: what is printed below waits for one more."""
+    ended = heard(BAR, [("stdout", "one\n")], [("stdout", "two\n")], [("stdout", "three\n")])
+    assert ended == [("stderr", "100%\n"), ("stdout", "one\n"), ("stdout", "two\n"), ("stdout", "three\n")]
+    goes_on = heard(BAR[:3], [("stdout", "one\n")], [*BAR[3:], ("stderr", "\n")], [("stdout", "two\n")])
+    assert goes_on == [("stdout", "one\n"), ("stderr", "100%\n"), ("stdout", "two\n")]
+
+
+def test_the_newline_that_comes_late_is_no_empty_line() -> None:
+    kept = heard(BAR, [("stdout", "one\n")], [], [("stderr", "\nwarning\n")])
+    assert kept == [("stderr", "100%\n"), ("stdout", "one\n"), ("stderr", "warning\n")]
+
+
+def test_a_loop_that_prints_beside_its_bar_leaves_one_bar() -> None:
+    steps = [[("stderr", f"\r{step}/9"), ("stdout", f"loss {step}\n")] for step in range(10)]
+    kept = heard(*steps, [("stderr", "\r9/9\n"), ("stdout", "done\n")])
+    assert [text for name, text in kept if name == "stderr"] == ["9/9\n"]
+    assert (
+        "".join(text for name, text in kept if name == "stdout") == "".join(f"loss {n}\n" for n in range(10)) + "done\n"
+    )
+
+
+def test_a_line_that_is_written_in_parts_is_no_bar() -> None:
+    kept = heard([("stdout", "loading ")], [("stderr", "warning\n")], [("stdout", "done\n")])
+    assert kept == [("stderr", "warning\n"), ("stdout", "loading done\n")]
+
+
+def test_nested_bars_end_where_they_stood() -> None:
+    frames = [("stderr", f"\router {outer}/2\n\rinner {inner}/3\x1b[A") for outer in range(3) for inner in range(4)]
+    kept = heard([*frames, ("stdout", "after\n")])
+    assert kept == [("stderr", "outer 2/2\ninner 3/3\n"), ("stdout", "after\n")]

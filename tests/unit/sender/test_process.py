@@ -15,10 +15,11 @@ import pytest
 
 from kit.sending.collector import Collector, event_at
 from kit.sending.spool_maker import SpoolMaker, writer_info
+from runstream.interpreter import NotAnInterpreter
 from runstream.private import make_root
 from runstream.sender.lock import SpoolLock, sender_lives
 from runstream.sender.process import Sender
-from runstream.sender.start import NotAnInterpreter, ensure_sender
+from runstream.sender.start import ensure_sender
 from runstream.sender.status import read_status
 from runstream.sender.sync import SyncProgress, sync
 from runstream.spool.format import Acked

@@ -1,0 +1,163 @@
+"""A program beside one whose output is redirected: it passes on what is printed, and hands over a copy of it.
+
+It is a process of its own, so that output reaches its place whatever the other does: while it computes and lets no
+other thread run, when it is killed, and as long as a child of it still prints. It imports the standard library alone.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import signal
+import struct
+import sys
+import termios
+from typing import Final
+
+#: Before each piece of a copy: the number of its stream, whether it is the mark instead of output, its length.
+HEADER: Final = struct.Struct(">B?I")
+_READ_BYTES: Final = 1 << 16
+#: Of copies that nobody took yet: some seconds of what a loop can print. Beyond it copies are left out, never output.
+_MAX_WAITING_BYTES: Final = 4_000_000
+#: How long the last copies may take to be taken.
+_LAST_MS: Final = 2_000
+
+
+class _Copies:
+    """A pipe to the other process that is never waited for."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self.descriptor = descriptor
+        self.waiting = bytearray()
+        self._left_out_bytes = 0
+        self._closed = False
+
+    def put(self, stream: int, data: bytes, *, is_mark: bool = False) -> None:
+        if self._closed or not (data or is_mark):
+            return
+        if len(self.waiting) + len(data) > _MAX_WAITING_BYTES and not is_mark:
+            self._left_out_bytes += len(data)
+            return
+        if self._left_out_bytes:
+            note = b"\n[runstream left out %d bytes: too much at once]\n" % self._left_out_bytes
+            self._left_out_bytes = 0
+            self.put(stream, note)
+        self.waiting += HEADER.pack(stream, is_mark, len(data)) + data
+        self.write()
+
+    def write(self) -> None:
+        try:
+            while self.waiting:
+                del self.waiting[: os.write(self.descriptor, self.waiting)]
+        except BlockingIOError:
+            return
+        except OSError:  # nobody takes them any more
+            self._closed = True
+            self.waiting.clear()
+
+
+class _Stream:
+    """One stream: where it is read, and where its output belongs."""
+
+    def __init__(self, number: int, source: int, target: int, mark: bytes) -> None:
+        self.number = number
+        self.source = source
+        self._target = target
+        self._mark = mark
+        self._held = b""
+        self._takes_output = True
+        self._size: bytes | None = None
+
+    def read(self, copies: _Copies) -> bool:
+        """Pass on what is there; False at the end of the stream."""
+        try:
+            data = os.read(self.source, _READ_BYTES)
+        except OSError:  # EIO: a terminal that nobody has open any more
+            data = b""
+        if not data:
+            self._hand_on(self._held, copies)
+            return False
+        output, *more = (self._held + data).split(self._mark)
+        for piece in more:
+            alive = self._hand_on(output, copies)
+            copies.put(self.number, b"", is_mark=True)
+            if not alive:
+                return False
+            output = piece
+        held = _beginning_of(self._mark, output)
+        self._held = output[len(output) - held :]
+        return self._hand_on(output[: len(output) - held], copies)
+
+    def follow_size(self) -> None:
+        """Give the redirected terminal the size of the real one."""
+        with contextlib.suppress(OSError):
+            size = fcntl.ioctl(self._target, termios.TIOCGWINSZ, bytes(8))
+            if size != self._size:
+                fcntl.ioctl(self.source, termios.TIOCSWINSZ, size)
+                self._size = size
+
+    def _hand_on(self, output: bytes, copies: _Copies) -> bool:
+        """Write the output to its place and to the copies; False if its reader is gone, which its writer has to
+        notice."""
+        copies.put(self.number, output)
+        left = memoryview(output)
+        while left and self._takes_output:
+            try:
+                left = left[os.write(self._target, left) :]
+            except BlockingIOError:
+                select.select([], [self._target], [])
+            except OSError as error:
+                if error.errno == errno.EPIPE:
+                    return False
+                self._takes_output = False  # a terminal that was closed, a full disk
+        return True
+
+
+def _beginning_of(mark: bytes, output: bytes) -> int:
+    """Return how many bytes at the end of the output may be the beginning of the mark."""
+    for size in range(min(len(mark) - 1, len(output)), 0, -1):
+        if output.endswith(mark[:size]):
+            return size
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until no process has a stream open. Arguments: the mark in hex, the descriptor for copies, and of each
+    stream NUMBER:SOURCE:TARGET, of which the last two are descriptors."""
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
+        signal.signal(ignored, signal.SIG_IGN)
+    mark, copies = bytes.fromhex(arguments[0]), _Copies(int(arguments[1]))
+    streams = {}
+    for argument in arguments[2:]:
+        number, source, target = map(int, argument.split(":"))
+        streams[source] = _Stream(number, source, target, mark)
+    terminals = {source for source in streams if os.isatty(source)}
+    while streams:
+        poll = select.poll()
+        for source in streams:
+            poll.register(source, select.POLLIN)
+            if source in terminals:
+                streams[source].follow_size()
+        if copies.waiting:
+            poll.register(copies.descriptor, select.POLLOUT)
+        for descriptor, _ in poll.poll():
+            if descriptor == copies.descriptor:
+                copies.write()
+            elif not streams[descriptor].read(copies):
+                os.close(descriptor)
+                del streams[descriptor]
+    _hand_over_rest(copies)
+    return 0
+
+
+def _hand_over_rest(copies: _Copies) -> None:
+    poll = select.poll()
+    poll.register(copies.descriptor, select.POLLOUT)
+    while copies.waiting and poll.poll(_LAST_MS):
+        copies.write()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,240 @@
+"""Capture by file descriptors: what it hears, that its output reaches its place, and that nobody waits for it."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import runstream as rs
+from kit.waiting import wait_until
+
+#: A program that captures; `ended` takes the rest and writes all that was kept to the file of the first argument.
+PROGRAM = """
+import ctypes, json, os, subprocess, sys, threading
+from runstream.capture.console import ConsoleCapture
+
+def begun():
+    kept = []
+    capture = ConsoleCapture(lambda name, text: kept.append((name, text)))
+    capture.install("redirect")
+    return capture, kept
+
+def ended(capture, kept, path=sys.argv[1]):
+    capture.remove()
+    capture.flush(last=True)
+    texts = {name: "".join(text for one, text in kept if one == name) for name in ("stdout", "stderr")}
+    with open(path, "w") as file:
+        json.dump(texts, file)
+
+capture, kept = begun()
+"""
+
+
+class Ran:
+    """A program that ran to its end: what came out of it, and what it kept."""
+
+    def __init__(self, folder: Path, code: str) -> None:
+        self.kept_path = folder / "kept.json"
+        command = [sys.executable, "-c", PROGRAM + textwrap.dedent(code), str(self.kept_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        self.out, self.err, self.code = done.stdout, done.stderr, done.returncode
+
+    @property
+    def kept(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self.kept_path.read_text())
+        return found
+
+
+def test_everything_that_is_printed_is_kept_and_reaches_its_place(tmp_path: Path) -> None:
+    ran = Ran(
+        tmp_path,
+        """
+        print("python")
+        print("an error", file=sys.stderr)
+        os.write(1, b"descriptor\\n")
+        subprocess.run(["echo", "child"])
+        subprocess.run(["sh", "-c", "echo trouble >&2"])
+        ctypes.CDLL(None).puts(b"library")
+        if os.fork() == 0:
+            os.write(1, b"fork\\n")
+            os._exit(0)
+        os.wait()
+        print("half", end="")
+        ended(capture, kept)
+        print(" and after")
+        """,
+    )
+    assert ran.kept == {"stdout": ran.out.removesuffix(" and after\n"), "stderr": "an error\ntrouble\n"}
+    assert sorted(ran.out.split("\n")) == ["", "child", "descriptor", "fork", "half and after", "library", "python"]
+    assert (ran.err, ran.code) == ("an error\ntrouble\n", 0)
+
+
+def test_many_threads_lose_and_mix_nothing(tmp_path: Path) -> None:
+    ran = Ran(
+        tmp_path,
+        """
+        def work(number):
+            for line in range(500):
+                os.write(1, b"%d-%d\\n" % (number, line))
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        ended(capture, kept)
+        """,
+    )
+    assert ran.kept["stdout"] == ran.out
+    assert sorted(ran.out.split()) == sorted(f"{number}-{line}" for number in range(8) for line in range(500))
+
+
+def test_a_full_pipe_blocks_no_code_that_holds_the_interpreter(tmp_path: Path) -> None:
+    """More than any pipe holds, written while no other Python thread of the program can run."""
+    ran = Ran(
+        tmp_path,
+        """
+        data = b"y" * 999_999 + b"\\n"
+        assert ctypes.PyDLL(None).write(1, data, len(data)) == len(data)
+        ended(capture, kept)
+        """,
+    )
+    assert ran.out == "y" * 999_999 + "\n"
+    assert ran.kept["stdout"] == ran.out
+
+
+def test_a_child_outlives_the_run_and_the_program(tmp_path: Path) -> None:
+    """It goes on printing to where the program's output goes, which ends with it."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    code = f"""
+        subprocess.Popen(["sh", "-c", "echo early; read line < {gate}; echo late $line; echo last"])
+        capture.flush()
+        while "early" not in str(kept): capture.flush()
+        ended(capture, kept)
+        os._exit(7)
+    """
+    kept_path = tmp_path / "kept.json"
+    command = [sys.executable, "-c", PROGRAM + textwrap.dedent(code), str(kept_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.wait(240) == 7
+        gate.write_text("word\n")
+        assert program.stdout is not None
+        assert program.stdout.read() == "early\nlate word\nlast\n"
+    assert json.loads(kept_path.read_text())["stdout"] == "early\n"
+
+
+def test_descriptors_are_given_back_with_the_last_run(tmp_path: Path) -> None:
+    ran = Ran(
+        tmp_path,
+        """
+        other, kept_by_other = begun()
+        print("for both")
+        ended(other, kept_by_other, sys.argv[1] + ".other")
+        print("for one")
+        ended(capture, kept)
+        print("for none", os.listdir("/proc/self/fd").__len__())
+        again, kept_again = begun()
+        print("again")
+        ended(again, kept_again, sys.argv[1] + ".again")
+        print("for none", os.listdir("/proc/self/fd").__len__())
+        """,
+    )
+    other, again = (json.loads(Path(f"{ran.kept_path}.{name}").read_text()) for name in ("other", "again"))
+    assert (other["stdout"], ran.kept["stdout"], again["stdout"]) == ("for both\n", "for both\nfor one\n", "again\n")
+    lines = ran.out.splitlines()
+    assert lines[:2] + lines[3:4] == ["for both", "for one", "again"]
+
+
+def test_a_terminal_stays_one(tmp_path: Path) -> None:
+    """For the program and its children; what they print arrives as it was."""
+    code = """
+        print(sys.stdout.isatty(), os.get_terminal_size(1).columns)
+        subprocess.run([sys.executable, "-c", "import sys; print(sys.stdout.isatty())"])
+        ended(capture, kept)
+    """
+    master, slave = pty.openpty()
+    command = [sys.executable, "-c", PROGRAM + textwrap.dedent(code), str(tmp_path / "kept.json")]
+    subprocess.run(["stty", "cols", "123"], stdin=slave, check=True)
+    subprocess.run(command, stdout=slave, stderr=slave, timeout=240, check=True)
+    os.close(slave)
+    assert os.read(master, 10_000) == b"True 123\r\nTrue\r\n"
+    os.close(master)
+    assert json.loads((tmp_path / "kept.json").read_text())["stdout"] == "True 123\nTrue\n"
+
+
+def test_a_reader_that_leaves_is_noticed_as_ever(tmp_path: Path) -> None:
+    """As in `python train.py | head -1`."""
+    code = """
+        try:
+            while True: print("line", flush=True)
+        except BrokenPipeError:
+            os._exit(9)
+    """
+    command = [sys.executable, "-c", PROGRAM + textwrap.dedent(code), str(tmp_path / "kept.json")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"line\n"
+        program.stdout.close()
+        assert program.wait(240) == 9
+
+
+def test_a_forwarder_that_is_killed_ends_the_capture_alone(tmp_path: Path) -> None:
+    ran = Ran(
+        tmp_path,
+        """
+        import signal, time
+        from runstream.capture import redirect
+        print("before")
+        while "before" not in str(kept):
+            capture.flush()
+            sys.stdout.flush()
+        os.kill(redirect._current._process.pid, signal.SIGKILL)
+        while redirect._current is not None: time.sleep(0.01)
+        print("behind")
+        ended(capture, kept)
+        """,
+    )
+    assert (ran.out, ran.code) == ("before\nbehind\n", 0)
+    assert ran.kept["stdout"] == "before\n"
+
+
+def test_a_program_without_a_console_runs_as_before(tmp_path: Path) -> None:
+    code = "os.close(1); os.close(2); capture, kept = begun(); ended(capture, kept)"
+    program = PROGRAM.replace("capture, kept = begun()\n", "") + code
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "kept.json")], timeout=240, check=False)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "kept.json").read_text()) == {"stdout": "", "stderr": ""}
+
+
+TRAINER = """
+import subprocess, sys
+import runstream as rs
+run = rs.init(mode="offline", dir=sys.argv[1], console="redirect", capture_code=False, system_metrics_s=0)
+subprocess.run(["echo", "from a child"])
+print("from python")
+run.finish()
+print("after")
+"""
+
+
+def test_a_run_keeps_what_its_children_print(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TRAINER, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    assert done.stdout == "from a child\nfrom python\nafter\n"
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*.rows"))
+    assert b"from a child" in written
+    assert b"after" not in written
+
+
+def test_a_frozen_program_is_wrapped_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    run = rs.init(mode="offline", dir=tmp_path, console="redirect", capture_code=False, system_metrics_s=0)
+    print("heard by wrap")
+    run.finish()
+    assert "redirecting the console failed" in caplog.text
+    wait_until(lambda: any(b"heard by wrap" in path.read_bytes() for path in tmp_path.rglob("*.rows")))
