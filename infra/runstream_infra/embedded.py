@@ -42,7 +42,9 @@ from runstream_service.metrics import add_operations, process_registry
 from runstream_service.origins import add_answer_headers
 from runstream_service.problems import problem_middleware
 from runstream_service.proxies import TRUSTED_PROXIES
+from runstream_service.refusals import refusal_notices
 from runstream_service.store import StoreError
+from runstream_service.tls import InvalidCertificate
 from runstream_service.visibility import Progress
 
 logger = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ def run_embedded(
     os.umask(0o077)  # what the store's engine makes as well
     try:
         return asyncio.run(_serve(settings, on_ready or (lambda url: None), on_step, versions))
-    except (LogError, StoreError, AssetError, InvalidKey, InsecureBind, OSError) as error:
+    except (LogError, StoreError, AssetError, InvalidKey, InsecureBind, InvalidCertificate, OSError) as error:
         raise StartFailed(str(error)) from error
 
 
@@ -86,6 +88,7 @@ async def _serve(
 ) -> int:
     keys = ApiKeys.from_plain(settings.api_keys)
     check_bind(settings.host, keys)
+    tls = settings.tls_context()
     stop = stop_on_signals()
     loop = asyncio.get_running_loop()
     deaths: list[BaseException] = []
@@ -111,7 +114,7 @@ async def _serve(
             runner = guarded_runner(application(settings, keys, parts, registry), settings.limits, registry)
             await runner.setup()
             try:
-                url = await listen(runner, settings.host, settings.port)
+                url = await listen(runner, settings.host, settings.port, tls)
                 await first_of(resumed, stop)
                 if not stop.is_set():
                     on_ready(url)
@@ -184,7 +187,8 @@ def application(
     access = settings.access
     guard = auth_middleware(keys, (settings.host,), protocols=ACCESS, local_metrics=access.local_metrics)
     app = web.Application(
-        middlewares=[problem_middleware(), guard], client_max_size=settings.limits.gateway.max_request_bytes
+        middlewares=[problem_middleware(), refusal_notices(), guard],
+        client_max_size=settings.limits.gateway.max_request_bytes,
     )
     app[TRUSTED_PROXIES] = access.trusted_proxies
     add_answer_headers(app)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -70,10 +71,11 @@ def guarded_runner(
     return GuardedRunner(app, connections, **options)
 
 
-async def listen(runner: GuardedRunner, host: str, port: int) -> str:
-    """Begin to accept connections (port 0: any free one) and return the address as a URL. Raises StartFailed."""
+async def listen(runner: GuardedRunner, host: str, port: int, tls: ssl.SSLContext | None = None) -> str:
+    """Begin to accept connections, with TLS if a context is given, and return the address as a URL. Port 0 takes any
+    free one. Raises StartFailed."""
     try:
-        await runner.listen(host, port)
+        await runner.listen(host, port, tls)
     except socket.gaierror as error:
         raise StartFailed(
             f"cannot listen on {host}: no address has that name ({error.strerror}); give another --host"
@@ -83,7 +85,8 @@ async def listen(runner: GuardedRunner, host: str, port: int) -> str:
             f"cannot listen on {host}:{port} ({error.strerror}): give another --port, or 0 for a free one"
         ) from error
     found = runner.addresses[0][1]
-    return f"http://{f'[{host}]' if ':' in host else host}:{found}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{found}"
 
 
 def stop_on_signals() -> asyncio.Event:

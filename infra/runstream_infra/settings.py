@@ -1,16 +1,18 @@
 """Settings of the embedded server, built once at the entry point; illegal combinations are refused here."""
 
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from runstream_infra.limits import Limits
 from runstream_ingest.log.format import MAX_PARTITIONS
 from runstream_service.proxies import TrustedProxies
 from runstream_service.settings import Place, ProcessSettings, Secret, Section, given_settings, refuse_unknown
+from runstream_service.tls import server_context
 
 _DEFAULT_PORT: Final = 7070
 #: Variables of the cluster form whose names begin as those of a section do.
@@ -59,10 +61,29 @@ class CommonSettings(ProcessSettings):
     #: Not RUNSTREAM_HOST and RUNSTREAM_PORT: Kubernetes sets the latter for every service that is called `runstream`.
     host: Annotated[str, Place(("listen", "host"))] = "127.0.0.1"
     port: Annotated[int, Place(("listen", "port")), Field(ge=0, le=65535)] = 0
+    #: The certificate (PEM, with those between it and its CA) and the key of TLS at this port. None: HTTP in clear.
+    tls_cert: Annotated[Path | None, Place(("tls", "cert"))] = None
+    tls_key: Annotated[Path | None, Place(("tls", "key"))] = None
     api_keys: ApiKeyTexts = ()
     log_format: Literal["text", "json"] = "text"
     limits: Annotated[Limits, Section("")] = Limits()
     access: Annotated[AccessSettings, Section("")] = AccessSettings()
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Self:
+        if (self.tls_cert is None) is not (self.tls_key is None):
+            given, missing = ("cert", "key") if self.tls_key is None else ("key", "cert")
+            raise ValueError(
+                f"a TLS {given} is given without its {missing}: give both (--tls-cert and --tls-key, or "
+                "RUNSTREAM_TLS_CERT and RUNSTREAM_TLS_KEY)"
+            )
+        return self
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Read certificate and key; None where the port serves without TLS. Raises InvalidCertificate."""
+        if self.tls_cert is None or self.tls_key is None:
+            return None
+        return server_context(self.tls_cert, self.tls_key)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ, **options: Any) -> Self:

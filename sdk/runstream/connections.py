@@ -2,6 +2,7 @@
 
 - A redirect is a response like others: nobody follows one, so a key reaches no other host than the one it is for.
 - Proxies of the environment are not used; `unused_proxy` says so where a connection fails.
+- A server behind https shows a certificate of a CA that OpenSSL knows, or that SSL_CERT_FILE names.
 - A response ends: its head has a size and a time, its body a least rate, and whoever reads it gives a limit.
 """
 
@@ -36,6 +37,10 @@ class BadResponse(OSError):
 
 class Unsendable(OSError):
     """A request that cannot be written down. The message does not show the values of its headers."""
+
+
+class Unverified(OSError):
+    """The other side cannot show that it is the server of the address."""
 
 
 class Response:
@@ -196,6 +201,11 @@ class Connection:
             )
         try:
             connection.connect()
+        except ssl.SSLCertVerificationError as error:
+            raise Unverified(
+                f"the certificate that it shows is not accepted ({error.verify_message}): if its CA is your own, name "
+                "the file of the CA's certificate in SSL_CERT_FILE"
+            ) from None
         except UnicodeError as error:  # a host name that cannot be one
             raise Unsendable(f"{host!r} is no name of a host: {error}") from None
         return connection

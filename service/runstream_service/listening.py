@@ -5,6 +5,7 @@ import contextlib
 import errno
 import logging
 import socket
+import ssl
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -20,6 +21,8 @@ _BACKLOG: Final = 4096
 #: Accepted in a row, about 40 us each, before others have their turn.
 _AT_ONCE: Final = 64
 _PAUSE_S: Final = 0.5
+#: How long a connection with TLS that is closed waits until the other side says so too.
+_GOODBYE_S: Final = 5.0
 _NO_ROOM: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
@@ -43,9 +46,9 @@ class GuardedRunner(web.AppRunner):
             await asyncio.gather(self._watch, return_exceptions=True)
         await super()._cleanup_server()
 
-    async def listen(self, host: str, port: int) -> None:
-        """Begin to accept connections. Call `setup` before. Raises OSError."""
-        site = _Site(self, host, port)
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Begin to accept connections, with TLS if a context is given. Call `setup` before. Raises OSError."""
+        site = _Site(self, host, port, ssl_context=tls)
         await site.start()
 
 
@@ -63,7 +66,9 @@ class _Site(web.TCPSite):
         bound = await loop.create_server(runner.server, self._host, self._port, start_serving=False)
         try:
             sockets = [_copy(each) for each in bound.sockets]
-            self._server = cast(asyncio.AbstractServer, _Acceptor(runner.server, runner.connections, sockets))
+            self._server = cast(
+                asyncio.AbstractServer, _Acceptor(runner.server, runner.connections, sockets, self._ssl_context)
+            )
         finally:
             bound.close()
 
@@ -75,10 +80,17 @@ def _copy(bound: Any) -> socket.socket:
 class _Acceptor:
     """Accepts connections of listening sockets, which it closes. As much of asyncio's server as aiohttp uses."""
 
-    def __init__(self, server: web.Server, connections: Connections, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        connections: Connections,
+        sockets: list[socket.socket],
+        tls: ssl.SSLContext | None,
+    ) -> None:
         self.sockets = sockets
         self._server = server
         self._connections = connections
+        self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[Any]] = set()
         for listener in sockets:
@@ -110,7 +122,7 @@ class _Acceptor:
             accepted.setblocking(False)
             address = self._connections.admit(str(peer[0]) if peer else "")
             if address is None:
-                _turn_away(accepted)
+                self._turn_away(accepted)
                 continue
             handler = GuardedHandler(self._server, self._connections, address, loop=self._loop, **self._server._kwargs)
             task = self._loop.create_task(self._open(handler, accepted))
@@ -119,11 +131,31 @@ class _Acceptor:
 
     async def _open(self, handler: GuardedHandler, accepted: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: handler, accepted)
+            if self._tls is None:
+                await self._loop.connect_accepted_socket(lambda: handler, accepted)
+            else:
+                await self._shake_hands(handler, accepted, self._tls)
         except OSError as error:
             logger.debug("a connection ended before it began: %s", error)
             self._connections.remove(handler)
             accepted.close()
+
+    async def _shake_hands(self, handler: GuardedHandler, accepted: socket.socket, tls: ssl.SSLContext) -> None:
+        settings = self._connections.settings
+        with handler.opening(accepted):
+            await self._loop.connect_accepted_socket(
+                lambda: handler,
+                accepted,
+                ssl=tls,
+                ssl_handshake_timeout=settings.head_s,
+                ssl_shutdown_timeout=_GOODBYE_S,
+            )
+
+    def _turn_away(self, accepted: socket.socket) -> None:
+        if self._tls is None:  # within TLS nothing can be said before the handshake
+            with contextlib.suppress(OSError):
+                accepted.send(_FULL)
+        accepted.close()
 
     def _pause(self, listener: socket.socket, error: OSError) -> None:
         if error.errno in _NO_ROOM:
@@ -148,9 +180,3 @@ _FULL: Final = raw_response(
     ),
     "Service Unavailable",
 )
-
-
-def _turn_away(accepted: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        accepted.send(_FULL)
-    accepted.close()

@@ -6,9 +6,10 @@ of aiohttp's class: `_messages`, `_current_request`, `_reading_paused`, `_buffer
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -33,7 +34,7 @@ _EVENTS_BUFFER_BYTES: Final = 65_536
 class GuardedHandler(RequestHandler):
     """One connection. Made by `runstream_service.listening`, in the event loop."""
 
-    __slots__ = ("_channel", "_connections", "_payload", "address", "head_bytes", "is_gone", "since_s")
+    __slots__ = ("_channel", "_connections", "_opening", "_payload", "address", "head_bytes", "is_gone", "since_s")
 
     since_s: float
     head_bytes: int
@@ -50,7 +51,18 @@ class GuardedHandler(RequestHandler):
         self._payload: StreamReader | None = None
         #: As `transport`, which aiohttp forgets when it closes it.
         self._channel: asyncio.Transport | None = None
+        #: The socket, as long as TLS has no transport for it.
+        self._opening: socket.socket | None = None
         connections.add(self, address)
+
+    @contextlib.contextmanager
+    def opening(self, accepted: socket.socket) -> Iterator[None]:
+        """Let `abort` end the TLS handshake on the socket, within the block."""
+        self._opening = accepted
+        try:
+            yield
+        finally:
+            self._opening = None
 
     # What `Connections` asks and orders
 
@@ -75,15 +87,19 @@ class GuardedHandler(RequestHandler):
 
     def end(self) -> None:
         # A transport with something in its buffer stays open until that is taken.
-        if self.unsent_bytes():
+        if self.unsent_bytes() or self._opening is not None:
             self.abort()
         else:
             self.force_close()
 
     def abort(self) -> None:
-        self.force_close()
+        # Before aiohttp closes it: a TLS transport that was closed twice can no longer be cut off.
         if self._channel is not None:
             self._channel.abort()
+        elif self._opening is not None:
+            with contextlib.suppress(OSError):
+                self._opening.shutdown(socket.SHUT_RDWR)
+        self.force_close()
 
     def refuse_body(self) -> bool:
         payload, settings = self._payload, self._connections.settings

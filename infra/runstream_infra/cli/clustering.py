@@ -9,7 +9,14 @@ from typing import Any
 import click
 
 from runstream_infra.cli.exits import NOT_EVERYTHING, OK, BadInput, Failed
-from runstream_infra.cli.options import api_keys_option, example, given_options, json_option, log_format_option
+from runstream_infra.cli.options import (
+    api_keys_option,
+    example,
+    given_options,
+    json_option,
+    log_format_option,
+    tls_options,
+)
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.serving import server_part
 from runstream_infra.cli.tables import Column
@@ -35,6 +42,7 @@ def _role_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         json_option,
         log_format_option,
+        tls_options,
         click.option("--port", type=click.IntRange(0, 65535), default=0, help="To listen on; 0 takes a free one."),
         click.option("--host", default="127.0.0.1", show_default=True, help="Any other needs RUNSTREAM_API_KEYS."),
     ):
@@ -84,7 +92,7 @@ def _run(role: str, output: Output) -> int:
         sys.stdout.flush()
 
     try:
-        options = given_options("host", "port", "log_format")
+        options = given_options("host", "port", "tls_cert", "tls_key", "log_format")
         return int(roles.run_role(role, settings.RoleSettings.from_environment(os.environ, **options), on_ready))
     except InvalidSetting as error:
         raise BadInput(str(error)) from error
@@ -152,6 +160,11 @@ def up(
         )
     except InvalidSetting as error:
         raise BadInput(str(error)) from error
+    if common.tls_cert is not None:
+        raise BadInput(
+            "`cluster up` listens on this machine alone, without TLS: unset RUNSTREAM_TLS_CERT and RUNSTREAM_TLS_KEY "
+            "(gateways and query servers that are started one by one take them)"
+        )
 
     def on_ready(state: Any) -> None:
         if output.as_json:

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -38,6 +39,17 @@ api_keys_option = click.option(
     help="A key that clients have to send; give it several times for several. Better: RUNSTREAM_API_KEYS=K1,K2, "
     "which other users of this machine cannot see.",
 )
+
+_pem_file = click.Path(dir_okay=False, path_type=Path)
+
+
+def tls_options(command: Command) -> Command:
+    """Add what a server with TLS is given: `tls_cert` and `tls_key`."""
+    command = click.option("--tls-key", type=_pem_file, metavar="PEM", help="Its key, without a passphrase.")(command)
+    return click.option(
+        "--tls-cert", type=_pem_file, metavar="PEM", help="Serve with TLS (https): the certificate, then its chain."
+    )(command)
+
 
 log_format_option = click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of log lines."

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstream_infra.cli.exits import BadInput, Failed
-from runstream_infra.cli.options import api_keys_option, example, given_options, json_option, log_format_option
+from runstream_infra.cli.options import (
+    api_keys_option,
+    example,
+    given_options,
+    json_option,
+    log_format_option,
+    tls_options,
+)
 from runstream_infra.cli.output import Output
 
 if TYPE_CHECKING:
@@ -32,7 +39,7 @@ data_dir_option = click.option(
     epilog=example(
         "runstream up",
         "runstream up --port 8000 --data-dir /srv/runstream",
-        "RUNSTREAM_API_KEYS=k1,k2 runstream up --host 0.0.0.0",
+        "RUNSTREAM_API_KEYS=k1,k2 runstream up --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem",
     )
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. Any other needs a key.")
@@ -45,6 +52,7 @@ data_dir_option = click.option(
 )
 @data_dir_option
 @api_keys_option
+@tls_options
 @click.option(
     "--partitions",
     type=click.IntRange(1, 64),
@@ -60,7 +68,7 @@ def up(data_dir: Path, output: Output, **_: Any) -> int:
     Prints its address once it answers. Ctrl-C or SIGTERM finish what was accepted, then it ends with 0. Every setting
     has a variable as well, and a place in the file that RUNSTREAM_CONFIG names (docs/configuration.md).
     """
-    options = given_options("host", "port", "api_keys", "partitions", "log_format")
+    options = given_options("host", "port", "api_keys", "tls_cert", "tls_key", "partitions", "log_format")
     settings = server_settings(data_dir=data_dir, **options)
 
     def on_ready(url: str) -> None:

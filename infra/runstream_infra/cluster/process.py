@@ -22,6 +22,7 @@ from runstream_service.metrics import ReadinessCheck, add_operations, key_counte
 from runstream_service.origins import add_answer_headers
 from runstream_service.problems import problem_middleware
 from runstream_service.proxies import TRUSTED_PROXIES
+from runstream_service.refusals import refusal_notices
 from runstream_service.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ def application(
         local_metrics=access.local_metrics,
     )
     app = web.Application(
-        middlewares=[problem_middleware(), guard], client_max_size=settings.limits.gateway.max_request_bytes
+        middlewares=[problem_middleware(), refusal_notices(), guard],
+        client_max_size=settings.limits.gateway.max_request_bytes,
     )
     app[TRUSTED_PROXIES] = access.trusted_proxies
     add_answer_headers(app)
@@ -60,11 +62,13 @@ def application(
 async def listening(
     app: web.Application, registry: CollectorRegistry, settings: RoleSettings, on_ready: Callable[[str], None]
 ) -> AsyncIterator[None]:
-    """Serve the application at the settings' address, which `on_ready` gets. Raises StartFailed."""
+    """Serve the application at the settings' address, which `on_ready` gets. Raises StartFailed,
+    InvalidCertificate."""
+    tls = settings.tls_context()
     runner = guarded_runner(app, settings.limits, registry)
     await runner.setup()
     try:
-        on_ready(await listen(runner, settings.host, settings.port))
+        on_ready(await listen(runner, settings.host, settings.port, tls))
         yield
         logger.info("stopping: no new requests")
     finally:

@@ -6,7 +6,7 @@ A process imports what its kind needs, and no other: Faust is the worker's alone
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from runstream.errors import InvalidSetting
 from runstream_infra.cluster.settings import RoleSettings
@@ -17,6 +17,10 @@ from runstream_service.auth import InsecureBind, InvalidKey
 from runstream_service.log import LogError
 from runstream_service.logs import configure_logging
 from runstream_service.store import StoreError
+from runstream_service.tls import InvalidCertificate
+
+#: What is wrong with what the process was given; the messages say what to do.
+_REFUSALS: Final = (LogError, StoreError, AssetError, InvalidKey, InsecureBind, InvalidCertificate, InvalidSetting)
 
 Role = Literal["gateway", "worker", "query-server"]
 
@@ -52,5 +56,5 @@ def run_role(
 
                 serving = worker.serve(settings, versions, on_ready, on_step)
         return asyncio.run(serving)
-    except (LogError, StoreError, AssetError, InvalidKey, InsecureBind, InvalidSetting, OSError) as error:
+    except (*_REFUSALS, OSError) as error:
         raise StartFailed(str(error)) from error
