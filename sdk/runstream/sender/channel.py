@@ -41,6 +41,8 @@ _STATUS_S: Final = 1.0
 #: Frames of a request. One of 100 metrics is 0.5 kB, so a request of as many stays below the body's bound.
 MAX_PARTS: Final = 4_000
 _DISK_RETRY_S: Final = 5.0
+#: A writer has two files open, or three while it goes from one segment to the next.
+MAX_FILES: Final = 16_384
 #: How long a writer waits that has only an event in front of which an upload is missing.
 _HELD_S: Final = 0.05
 
@@ -67,7 +69,11 @@ class Channel:
         uploads: AssetUploads,
         clock: Clock,
         uniform: Callable[[], float],
+        max_files: int = MAX_FILES,
     ) -> None:
+        """max_files: of its writers, together. Beyond it writers are parked: looked at once a second, and closed
+        again."""
+        self._max_files = max_files
         self.target = target
         self.status = ChannelStatus(target.url)
         self._transport = transport
@@ -137,11 +143,18 @@ class Channel:
         size = raw = 0
         most = self._max_parts or MAX_PARTS
         turn = deque(ready)
+        files = sum(writer.open_files for writer in self._writers)
         while turn and size < self._max_body_bytes and len(parts) < most:
             writer = turn.popleft()
+            files -= writer.open_files
             part = self._part(writer, ends.get(writer), now)
+            if files + writer.open_files > self._max_files:
+                writer.park()
+            files += writer.open_files
             if part is None:
                 continue
+            if writer.parked:
+                writer.next_look_s = now  # there may be more
             parts.append(part)
             ends[writer] = part.window.end
             size, raw = size + len(part.frame), raw + part.window.raw_bytes
@@ -155,6 +168,7 @@ class Channel:
 
     def _part(self, writer: SpooledWriter, after: Acked | None, now: float) -> Part | None:
         """The next frame of a writer; where it has nothing to say, whatever it needs to be looked after."""
+        writer.parked = False
         try:
             part = None
             if after is not None or writer.begun_more() or writer.reader.moved_on(writer.place):

@@ -30,7 +30,7 @@ def last_event(folder: Path, info: WriterInfo, next_seq: int, at_us: int) -> Run
     if ending is None:
         return lost
     if (ending.lost_points or ending.lost_events) and next_seq == ending.end_seq:
-        reason = "the disk of the spool was full when the run ended"
+        reason = "the spool could not grow when the run ended (a full disk, or a limit of the process)"
         if ending.lost_events:
             reason += f"; {ending.lost_events} control events were dropped too"
         return PointsDropped(at_us=ending.at_us, count=max(ending.lost_points, 1), reason=reason)

@@ -19,7 +19,7 @@ from runstream.clock import SYSTEM_CLOCK, Clock
 from runstream.events.kafka import InvalidAddress, KafkaAddress
 from runstream.private import check_inside
 from runstream.sender.assets import AssetUploads
-from runstream.sender.channel import Channel, Target
+from runstream.sender.channel import MAX_FILES, Channel, Target
 from runstream.sender.deletions import LOOK_S, DeletionWatch
 from runstream.sender.lock import SpoolLock
 from runstream.sender.status import SenderStatus, merged
@@ -45,6 +45,10 @@ _STOP_GRACE_S: Final = 3.0
 _STOP_ABORTED_S: Final = 3.0
 #: Two descriptors a writer, and some for connections, logs and the interpreter.
 _WANTED_DESCRIPTORS: Final = 65_536
+#: Kept for connections, uploads, locks of writers that are dead, and a second gateway.
+_OTHER_FILES: Final = 100
+#: Of one channel's writers, however few there may be.
+_LEAST_FILES: Final = 8
 
 log = logging.getLogger("runstream.sender")
 
@@ -90,6 +94,7 @@ class Sender:
         self._asked_to_stop = False
         self._include_offline = include_offline
         self._channel_count = channels
+        self._max_files = MAX_FILES
         self._clock = clock
         self._uniform = uniform
         self._connect = connect
@@ -115,7 +120,7 @@ class Sender:
 
         Finishes the requests that are under way and gives the lock back before it returns.
         """
-        raise_descriptor_limit()
+        self._max_files = max((raise_descriptor_limit() - _OTHER_FILES) // (2 * self._channel_count), _LEAST_FILES)
         removed = self.spool_dir / "removed"
         with contextlib.suppress(OSError):
             check_inside(removed)  # a named pipe would hold up what removes directories
@@ -253,7 +258,7 @@ class Sender:
             unix_s = self._unix_s
             uploads = AssetUploads(self._connect(target.url), headers, self._uniform, unix_s)
             channels = [
-                Channel(target, self._frames_transport(target), uploads, self._clock, self._uniform)
+                Channel(target, self._frames_transport(target), uploads, self._clock, self._uniform, self._max_files)
                 for _ in range(self._channel_count)
             ]
             gateway = self._gateways[target] = _Gateway(channels, uploads)
@@ -358,9 +363,12 @@ def installed_version() -> str:
         return "unknown"
 
 
-def raise_descriptor_limit() -> None:
-    """A thousand writers need more descriptors than a shell gives."""
+def raise_descriptor_limit() -> int:
+    """Allow this process as many descriptors as a thousand writers take, more than a shell gives; returns how many it
+    may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _WANTED_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return _WANTED_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft

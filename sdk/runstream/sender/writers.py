@@ -68,6 +68,8 @@ class SpooledWriter:
         self.abandoned = False
         self.hold_until_s = 0.0
         self.next_look_s = 0.0
+        #: Its files are closed until the next look, because too many are open.
+        self.parked = False
         #: When the gateway last heard of it, and when its lock was last seen to be held.
         self.heard_s = clock.monotonic_s()
         self.seen_alive_s = float("-inf")
@@ -84,6 +86,7 @@ class SpooledWriter:
             (folder / CORRUPT_MARK).unlink()
         if self.place == Acked() and (first := self._first()) is not None:
             self.place = first
+            self.reader.close()  # many may be found before the first is looked at
 
     @property
     def writer_id(self) -> str:
@@ -104,8 +107,20 @@ class SpooledWriter:
         return self.folder / "assets" / sha256
 
     def begun_more(self) -> bool:
-        """Whether a record begins behind what is acknowledged: a look at memory."""
-        return not self.corrupt and self.reader.has_more(self.place)
+        """Whether a record begins behind what is acknowledged: a look at memory, for which a parked one is not
+        opened."""
+        return not (self.corrupt or self.parked) and self.reader.has_more(self.place)
+
+    @property
+    def open_files(self) -> int:
+        """How many files it has open, without the lock of a dead writer."""
+        return self.reader.open_segments + (self._acked_descriptor is not None)
+
+    def park(self) -> None:
+        """Close its files until it is looked at again. Nothing of it is lost: all of it stands on the disk."""
+        self.parked = True
+        self.reader.close()
+        self._close_acked()
 
     def next_part(self, after: Acked, max_bytes: int, may_send: Callable[[EventRecord], bool]) -> Part | None:
         """The frame of what is committed from `after` on; None if there is nothing that may be sent now."""
@@ -317,10 +332,15 @@ class SpooledWriter:
     def close(self) -> None:
         """Release maps, descriptors and the lock."""
         self.reader.close()
-        for descriptor in (self._acked_descriptor, self._lock_descriptor):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._acked_descriptor = self._lock_descriptor = None
+        self._close_acked()
+        if self._lock_descriptor is not None:
+            os.close(self._lock_descriptor)
+        self._lock_descriptor = None
+
+    def _close_acked(self) -> None:
+        if self._acked_descriptor is not None:
+            os.close(self._acked_descriptor)
+        self._acked_descriptor = None
 
     def _advanced(self, part: Part) -> None:
         self._store(part.window.end)
@@ -339,6 +359,8 @@ class SpooledWriter:
         if self._acked_descriptor is None:
             self._acked_descriptor = open_own(self.folder / "acked", os.O_WRONLY | os.O_CREAT)
         os.pwrite(self._acked_descriptor, place.pack(), 0)
+        if self.parked:
+            self._close_acked()
         if place.segment > self.place.segment:
             self.reader.forget_before(place)
         self.place = place

@@ -26,6 +26,7 @@ from runstream.spool.format import (
     row_struct,
 )
 from runstream.spool.segment import SegmentChain, find_record, write_row, write_sized
+from runstream.spool.shortage import Shortage, shortage_of
 
 #: 1,000 writers on one host take 256 MB with this; a segment twice as large follows each full one.
 FIRST_SEGMENT_BYTES: Final = 256 * 1024
@@ -67,7 +68,7 @@ class Appender:
         "_retry_at_s",
         "_row_sizes",
         "_schemas",
-        "_stuck",
+        "_shortage",
         "_want_reserve",
     )
 
@@ -95,7 +96,8 @@ class Appender:
         self._notices = notices
         self._pending_notices: list[tuple[str, str]] = []
         self._draining = False
-        self._stuck = False
+        #: Why the spool cannot grow at the moment.
+        self._shortage: Shortage | None = None
         self._backlog = Backlog(backlog_bytes)
         self._want_reserve = want_reserve
         self._retry_at_s = 0.0
@@ -153,8 +155,8 @@ class Appender:
             if not (backlog.refused_points or backlog.refused_events):
                 break
             self._report_refused()
-        if self._stuck:
-            self._stuck = False
+        if self._shortage is not None:
+            self._shortage = None
             self._notices.forget(f"{self._info.writer_id} full")
         self._set_limit()
 
@@ -189,7 +191,8 @@ class Appender:
 
     def _report_refused(self) -> None:
         backlog = self._backlog
-        reason = "the disk of the spool was full and the memory bound was reached"
+        cause = self._shortage.cause if self._shortage is not None else "the spool could not grow"
+        reason = f"{cause} and the memory bound was reached"
         if backlog.refused_events:
             reason += f"; {backlog.refused_events} control events were dropped too"
         event = {
@@ -216,18 +219,18 @@ class Appender:
         return most <= room or self._rotate(most)
 
     def _rotate(self, at_least_bytes: int) -> bool:
-        if self._stuck and self._clock.monotonic_s() < self._retry_at_s:
+        if self._shortage is not None and self._clock.monotonic_s() < self._retry_at_s:
             return False
         try:
             self._chain.rotate(self._next_seq, at_least_bytes)
         except OSError as error:
-            self._stuck = True
+            self._shortage = shortage_of(error)
             self._retry_at_s = self._clock.monotonic_s() + _RETRY_S
             self._note(
                 "full",
-                f"the spool {self._folder} cannot grow ({error.strerror or error}): free space. Until then up to "
-                f"{self._backlog.max_bytes / 1e6:.0f} MB wait in memory, where a kill loses them; beyond that points "
-                "are dropped and counted",
+                f"the spool {self._folder} cannot grow ({error.strerror or error}): {self._shortage.remedy}. Until "
+                f"then up to {self._backlog.max_bytes / 1e6:.0f} MB wait in memory, where a kill loses them; beyond "
+                "that points are dropped and counted",
             )
             return False
         self._begin_segment()
@@ -248,7 +251,7 @@ class Appender:
         if self._offset <= half:
             self._limit = half
             return
-        if self._chain.reserve_wanted and not self._stuck:
+        if self._chain.reserve_wanted and self._shortage is None:
             if self._want_reserve is not None:
                 self._want_reserve()
             else:

@@ -11,6 +11,7 @@ call down the slow path, and that one first settles what stands at `_offset`.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
@@ -29,6 +30,7 @@ from runstream.spool.appender import BACKLOG_BYTES, FIRST_SEGMENT_BYTES, MAX_SEG
 from runstream.spool.backlog import EventRecord, Lost, pack_row
 from runstream.spool.ending import Ending
 from runstream.spool.format import COMMIT, WriterInfo
+from runstream.spool.shortage import shortage_of
 from runstream.spool.values import Problem, Refused, clean_rows, clean_step
 
 _ASSETS: Final = "assets"
@@ -104,10 +106,10 @@ class SpoolWriter(Appender):
             )
             info.write(folder)
         except OSError as error:
-            raise Unusable(
-                f"the spool {spool} cannot be written: {error.strerror or error}. Give a directory on a local disk "
-                "with room for it: argument `dir` or RUNSTREAM_DIR"
-            ) from error
+            remedy = "give a directory on a local disk with room for it: argument `dir` or RUNSTREAM_DIR"
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                remedy = shortage_of(error).remedy
+            raise Unusable(f"the spool {spool} cannot be written ({error.strerror or error}): {remedy}") from error
 
     @property
     def folder(self) -> Path:
@@ -264,10 +266,11 @@ class SpoolWriter(Appender):
             )
             self._chain.drop_reserve()
         if self._lost:
+            shortage = self._shortage or shortage_of(OSError())
             self._notices.warn(
-                f"run {self._info.run_id} ends with a full disk: {self._lost.points} points and "
-                f"{self._lost.events} events that waited in memory are lost, and the run says so. Free space on the "
-                f"disk of {self._folder.parent.parent}"
+                f"run {self._info.run_id} ends while its spool in {self._folder.parent.parent} cannot grow "
+                f"({shortage.cause}): {self._lost.points} points and {self._lost.events} events that waited in memory "
+                f"are lost, and the run says so. Before the next one: {shortage.remedy}"
             )
         return True
 

@@ -335,3 +335,28 @@ def test_a_sender_whose_spool_is_removed_leaves(tmp_path: Path) -> None:
         assert sender.wait(120) == 0
     finally:
         sender.kill()
+
+
+def test_many_open_runs_need_few_files(spool: Path, collector: Collector) -> None:
+    """More writers than the sender may have files: each is sent for, while it lives and when it ends."""
+    makers = [writer(spool, collector.url, number, rows=2) for number in range(1, 151)]
+
+    def all_at(next_seq: int) -> bool:
+        known = collector.writers
+        return all(
+            maker.info.writer_id in known and known[maker.info.writer_id].next_seq == next_seq for maker in makers
+        )
+
+    command = f"ulimit -n 140 && exec {sys.executable} -m runstream.sender --dir {spool} --idle-exit-s 0.5"
+    process = subprocess.Popen(["sh", "-c", command])
+    assert collector.wait_for(lambda: all_at(3), 120)
+    for maker in makers:
+        maker.row(["a"], 2, [2.0])
+    assert collector.wait_for(lambda: all_at(4), 120)
+    for maker in makers:
+        maker.event(type="run_finished.v1", at_us=2)
+        maker.die()
+    assert process.wait(120) == 0
+    assert all_at(5)
+    assert not list((spool / "writers").iterdir())
+    assert "Too many open files" not in (spool / "sender.log").read_text()
