@@ -551,12 +551,19 @@ def test_a_server_command_without_the_server_says_what_to_install(
 
 
 @pytest.mark.parametrize(
-    ("role", "package"), [("worker", "faust"), ("gateway", "aiokafka"), ("query-server", "clickhouse_connect")]
+    ("command", "package"),
+    [
+        ("worker", "faust"),
+        ("gateway", "aiokafka"),
+        ("query-server", "clickhouse_connect"),
+        ("cluster up", "aiokafka"),
+        ("cluster up", "faust"),
+    ],
 )
-def test_a_process_of_the_cluster_without_its_packages_says_what_to_install(role: str, package: str) -> None:
+def test_a_process_of_the_cluster_without_its_packages_says_what_to_install(command: str, package: str) -> None:
     program = f"import sys; sys.modules[{package!r}] = None; from runstream_infra.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", program, role], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", program, *command.split()], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 1, done.stderr
     assert f"({package} is missing): pip install 'runstream[cluster]'" in done.stderr

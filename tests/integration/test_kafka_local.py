@@ -57,6 +57,21 @@ def test_what_maven_cannot_bring_leaves_nothing_behind(tmp_path: Path, monkeypat
     assert find_libs({"PATH": str(tools)}, pom) == libs
 
 
+def test_an_installed_package_has_the_jars_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where packages are, not everybody may write."""
+    pom, tools = tmp_path / "installed" / "pom.xml", tmp_path / "tools"
+    for folder in (pom.parent, tools):
+        folder.mkdir()
+    pom.write_bytes(POM.read_bytes())
+    pom.parent.chmod(0o500)
+    monkeypatch.setattr("runstream_infra.kafka.libs._INSTALLED_POM", pom)
+    script(tools / "mvn", 'for last; do :; done; mkdir -p "${last#*=}"; touch "${last#*=}/kafka_2.13-4.3.0.jar"')
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    libs = find_libs({"PATH": str(tools), "XDG_CACHE_HOME": str(tmp_path / "cache")}, pom)
+    assert libs.parent == tmp_path / "cache" / "runstream" / "kafka"
+    assert [path.name for path in libs.iterdir()] == ["kafka_2.13-4.3.0.jar"]
+
+
 def test_a_folder_without_kafka_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KafkaMissing, match=re.escape(f"RUNSTREAM_KAFKA_LIBS={tmp_path} holds no")):
         find_libs({"RUNSTREAM_KAFKA_LIBS": str(tmp_path)})

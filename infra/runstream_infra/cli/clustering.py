@@ -18,7 +18,7 @@ from runstream_infra.cli.options import (
     tls_options,
 )
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.serving import server_part
+from runstream_infra.cli.serving import require_packages, server_part
 from runstream_infra.cli.tables import Column
 
 DEFAULT_DATA_DIR = Path("runstream-cluster")
@@ -152,7 +152,8 @@ def up(
     """
     from runstream.errors import InvalidSetting
 
-    local = server_part("runstream_infra.cluster.local")
+    require_packages("cluster", "aiokafka", "faust")  # of the processes that it starts
+    local = server_part("runstream_infra.cluster.local", "cluster")
     listening = server_part("runstream_infra.listening")
     try:
         common = server_part("runstream_infra.settings").CommonSettings.from_environment(

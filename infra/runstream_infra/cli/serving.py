@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,18 @@ def server_part(name: str, extra: str = "server") -> Any:
         package = (error.name or "").partition(".")[0]
         if package.startswith("runstream"):
             raise
-        raise Failed(
-            f"the server's packages are not installed ({package} is missing): pip install 'runstream[{extra}]'"
-        ) from error
+        raise _missing(package, extra) from error
+
+
+def require_packages(extra: str, *packages: str) -> None:
+    """Raise Failed where one of the packages of the extra is not installed; imports none of them."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise _missing(package, extra)
+
+
+def _missing(package: str, extra: str) -> Failed:
+    return Failed(f"the server's packages are not installed ({package} is missing): pip install 'runstream[{extra}]'")
 
 
 def server_settings(**options: Any) -> "ServerSettings":

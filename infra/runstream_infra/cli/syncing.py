@@ -1,5 +1,6 @@
 """`runstream sync`."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         "runstream sync --url http://tracker:7070",
         "runstream sync --moved-from http://old:7070 --url http://tracker:7070",
         "runstream sync --dir /scratch/spool --json",
+        "runstream sync --discard 8f3c0a52 --yes",
     )
 )
 @click.option(
@@ -47,6 +49,13 @@ if TYPE_CHECKING:
     help="The server at this address was promoted to the one of --url: what was on its way there goes to the new one, "
     "online runs too.",
 )
+@click.option(
+    "--discard",
+    metavar="ID",
+    help="Give up what the spool still has of this run or writer, whose process has ended; asks first. What the server "
+    "has stays there.",
+)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @json_option
 def sync(
     spool_dir: Path | None,
@@ -54,6 +63,8 @@ def sync(
     url: str | None,
     api_key: str | None,
     moved_from: str | None,
+    discard: str | None,
+    yes: bool,
     output: Output,
 ) -> int:
     """Send what is left in the spool, that of offline runs too, and wait until the server has it durably.
@@ -73,6 +84,8 @@ def sync(
             f"--dir {spool} does not exist, so nothing was ever logged there: check the path; `runstream doctor` shows "
             "which spool this user's runs write to"
         )
+    if discard is not None:
+        return give_up(spool, discard, yes, output)
     if moved_from is not None and settings.origin("url") == "default":
         raise BadInput("--moved-from needs the new address: give --url or RUNSTREAM_URL")
     try:
@@ -81,6 +94,7 @@ def sync(
             output.note(f"{moved} writers were on their way to {moved_from} and go to {url} now")
         if settings.origin("url") != "default" or ingest:
             retarget_offline(spool, url, secret, ingest)
+            tell_elsewhere(spool, url, output)
         with showing_progress(output) as show:
             result = send_what_is_left(spool, timeout_s=timeout_s, include_offline=True, progress=show)
     except OSError as error:
@@ -90,6 +104,43 @@ def sync(
     else:
         say(result, spool, output)
     return OK if result.complete else NOT_EVERYTHING
+
+
+def give_up(spool: Path, wanted: str, yes: bool, output: Output) -> int:
+    """Discard the writers of a run, or one writer, after a question. Raises BadInput, Failed, Abort."""
+    from runstream.errors import Invalid
+    from runstream.sender.discarding import discardable
+
+    try:
+        found = discardable(spool, wanted)
+        records = sum(one.records for one in found)
+        what = f"discard {records:,} records of {len(found)} writers that were not sent"
+        if not yes:
+            if not sys.stdin.isatty():
+                raise BadInput(f"{what}? Nobody can be asked here: give --yes")
+            click.confirm(f"{what}?", abort=True, err=True)
+        for one in found:
+            one.discard()
+    except Invalid as error:
+        raise BadInput(str(error)) from error
+    except OSError as error:
+        raise Failed(f"the spool {spool} cannot be used: {error}") from error
+    if output.as_json:
+        output.json({"discarded": [one.folder.name for one in found], "records": records})
+    else:
+        output.line(f"Discarded {records:,} records of {len(found)} writers; what the server has of them stays there.")
+    return OK
+
+
+def tell_elsewhere(spool: Path, url: str, output: Output) -> None:
+    """Name the servers that online runs of the spool are on their way to, where that is not `url`."""
+    from runstream.sender.retarget import online_elsewhere
+
+    for other, writers in online_elsewhere(spool, url).items():
+        output.note(
+            f"{writers} writers of online runs go on to {other}, the server of their start; if that moved to {url}: "
+            f"runstream sync --moved-from {other} --url {url}"
+        )
 
 
 @contextmanager

@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-#: A checkout has it; an installed wheel does not.
-POM: Final = Path(__file__).resolve().parents[2] / "kafka" / "pom.xml"
+from runstream.settings import home
+
+#: Where a checkout has it, and where an installed wheel does.
+_CHECKOUT_POM: Final = Path(__file__).resolve().parents[2] / "kafka" / "pom.xml"
+_INSTALLED_POM: Final = Path(__file__).resolve().with_name("pom.xml")
+POM: Final = _CHECKOUT_POM if _CHECKOUT_POM.is_file() else _INSTALLED_POM
 #: Kafka 4 needs it.
 _MIN_JAVA: Final = 17
 #: 54 MB in 92 files: 8 s on a good line.
@@ -37,7 +41,8 @@ def find_java(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def find_libs(environ: Mapping[str, str] = os.environ, pom: Path = POM) -> Path:
-    """The folder with the jars: RUNSTREAM_KAFKA_LIBS, else one beside the POM, named after what the POM says.
+    """The folder with the jars: RUNSTREAM_KAFKA_LIBS, else one that is named after what the POM says, beside that of a
+    checkout, or in the user's cache.
 
     The first call has Maven fill that folder; others, also of other processes, wait for it. Raises KafkaMissing.
     """
@@ -50,17 +55,25 @@ def find_libs(environ: Mapping[str, str] = os.environ, pom: Path = POM) -> Path:
         return Path(given)
     if not pom.is_file():
         raise KafkaMissing(
-            f"there is no {pom}, which names Kafka's jars: use a checkout of the sources, or set RUNSTREAM_KAFKA_LIBS "
-            "to the `libs` folder of a Kafka"
+            f"there is no {pom}, which names Kafka's jars: install runstream again, or set RUNSTREAM_KAFKA_LIBS to the "
+            "`libs` folder of a Kafka"
         )
-    libs = pom.parent / f"libs-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
+    folder = _cache(environ) if pom == _INSTALLED_POM else pom.parent
+    libs = folder / f"libs-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
     if libs.is_dir():
         return libs
+    folder.mkdir(parents=True, exist_ok=True)
     with libs.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not libs.is_dir():
             _bring(libs, pom, environ)
     return libs
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    """Return the folder of this user for jars: where packages are installed not everybody may write."""
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else home() / ".cache") / "runstream" / "kafka"
 
 
 def _bring(libs: Path, pom: Path, environ: Mapping[str, str]) -> None:

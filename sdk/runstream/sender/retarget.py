@@ -1,7 +1,9 @@
 """Where a spool's writers send, when that changes: offline runs, and a server that moved."""
 
+import contextlib
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +43,17 @@ def retarget_moved(spool_dir: Path, moved_from: str, url: str, api_key: str | No
         except ProcessLookupError:
             return moved  # it has ended by itself
     return moved
+
+
+def online_elsewhere(spool_dir: Path, url: str) -> dict[str, int]:
+    """Count the online writers of a spool that send to another server than `url`, by its address."""
+    servers: Counter[str] = Counter()
+    for folder in (spool_dir / "writers").glob("*/"):
+        with contextlib.suppress(OSError, SpoolCorrupt):
+            info = WriterInfo.read(folder)
+            if info.mode == "online" and info.url.rstrip("/") != url.rstrip("/"):
+                servers[info.url] += 1
+    return dict(servers)
 
 
 def _retarget(

@@ -84,7 +84,7 @@ class _Goal:
             return True
         if (self.folder / CORRUPT_MARK).exists():
             return False
-        return self.acked_seq() >= self.end_seq and _lives(self.folder, self.info)
+        return self.acked_seq() >= self.end_seq and process_lives(self.folder, self.info)
 
 
 def sync(
@@ -126,7 +126,7 @@ def sync(
         for goal in waiting
     ]
     left += [_left_aside(path) for path in _set_aside(spool_dir) if path not in aside_before]
-    if any(_lives(goal.folder, goal.info) for goal in goals if goal.info.mode == "online"):
+    if any(process_lives(goal.folder, goal.info) for goal in goals if goal.info.mode == "online"):
         ensure_sender(spool_dir)  # it was kept from starting while this held the lock
     done = [goal.info for goal in goals if goal not in waiting]
     deleted = frozenset().union(*deleted_runs(done).values())
@@ -186,7 +186,7 @@ def _goals(spool_dir: Path, include_offline: bool) -> tuple[list[_Goal], list[Le
     return goals, left
 
 
-def _lives(folder: Path, info: WriterInfo) -> bool:
+def process_lives(folder: Path, info: WriterInfo) -> bool:
     """Whether the writing process lives. The lock alone does not say: a sender takes that of a dead writer."""
     try:
         descriptor = open_own(folder / "lock", os.O_RDWR)

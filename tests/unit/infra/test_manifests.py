@@ -179,18 +179,21 @@ def test_files_that_compose_names_are_there(infra: Path, compose: Compose) -> No
 # The image
 
 
-def test_the_image_is_built_from_what_the_distribution_has(infra: Path) -> None:
-    dockerfile = (infra / "Dockerfile").read_text()
+@pytest.mark.parametrize(("name", "extra"), [("Dockerfile", "cluster"), ("one-machine.Dockerfile", "server")])
+def test_the_images_are_built_from_what_the_distribution_has(infra: Path, name: str, extra: str) -> None:
+    dockerfile = (infra / name).read_text()
     project = tomllib.loads((infra.parent / "pyproject.toml").read_text())
     copied = [source for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, re.M) for source in line.split()]
     assert all((infra.parent / source).exists() for source in copied)
-    for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"].keys() <= set(copied)
+    for package in wheel["packages"]:
         assert any(package == source or package.startswith(f"{source}/") for source in copied), package
     assert {project["project"]["readme"], "pyproject.toml"} <= set(copied)
-    kept = [line.removeprefix("!") for line in (infra / "Dockerfile.dockerignore").read_text().splitlines()]
+    kept = [line.removeprefix("!") for line in (infra / f"{name}.dockerignore").read_text().splitlines()]
     assert set(copied) <= set(kept)
-    assert "'.[cluster]'" in dockerfile
-    assert "cluster" in project["project"]["optional-dependencies"]
+    assert f"'.[{extra}]'" in dockerfile
+    assert extra in project["project"]["optional-dependencies"]
 
 
 def test_no_role_needs_what_the_image_leaves_out(infra: Path) -> None:
