@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -11,6 +12,7 @@ import click
 from runstream_infra.cli.columns import row_key
 from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.exits import BadInput, Failed
+from runstream_infra.cli.export_files import download
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.rows import asset_row, run_row, summary_row
@@ -33,6 +35,8 @@ SERIES_A_STREAM: Final = 5000
 
 VALUE_FIELDS: Final = ("run", "name", "value")
 OUTPUT_FIELDS: Final = ("run", "stream", "text")
+#: Where a downloaded file is, relative to the export's folder.
+PATH: Final = "path"
 #: Members of a run's row that are no columns of an export.
 NOT_EXPORTED: Final = frozenset({"updated_at", "archived", "deleted"})
 #: What runs may log while they are exported, besides as much again as they had: a minute of 16,000 points a second.
@@ -43,7 +47,7 @@ SPARE_POINTS: Final = 1_000_000
     epilog=example(
         "runstream export --project digits --out digits",
         "runstream export --filter 'tag = \"paper\"' --format csv --out paper",
-        "runstream export --runs 8f3c0a52,91b2c7aa --out two-runs",
+        "runstream export --runs 8f3c0a52,91b2c7aa --with-files --out two-runs",
     )
 )
 @click.option("--runs", "run_ids", metavar="IDS", help="These runs, separated by commas.")
@@ -51,6 +55,9 @@ SPARE_POINTS: Final = 1_000_000
 @place_options
 @click.option("--format", "form", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True)
 @click.option("--epochs", is_flag=True, help="Also the epoch that each point was logged in, if it has one.")
+@click.option(
+    "--with-files", is_flag=True, help="Also download the files of the runs, into a folder a run below `assets`."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="PATH", help="A folder, made by this command."
 )
@@ -63,6 +70,7 @@ def export(
     workspace: str | None,
     form: str,
     epochs: bool,
+    with_files: bool,
     out: Path,
     url: str | None,
     api_key: str | None,
@@ -82,9 +90,8 @@ def export(
     except ModuleNotFoundError as error:
         raise Failed("an export needs pyarrow: pip install 'runstream[data]'") from error
     with connected(url, api_key) as api:
-        written = write_folder(
-            api, chosen_runs(api, run_ids, filter_text, project, workspace), out, form, epochs, output
-        )
+        runs = chosen_runs(api, run_ids, filter_text, project, workspace)
+        written = write_folder(api, runs, out, Form(form, epochs, with_files), output)
     if output.as_json:
         output.json({"out": str(out), "format": form, "rows": written})
     else:
@@ -92,9 +99,17 @@ def export(
         output.line(f"{out}: {counts}")
 
 
-def write_folder(
-    api: "API", runs: Sequence[dict[str, Any]], out: Path, form: str, epochs: bool, output: Output
-) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an export consists of: the ending of its files (`parquet` or `csv`), and whether points have their epochs
+    and the files of the runs are downloaded."""
+
+    ending: str
+    epochs: bool = False
+    with_files: bool = False
+
+
+def write_folder(api: "API", runs: Sequence[dict[str, Any]], out: Path, form: Form, output: Output) -> dict[str, int]:
     """Write the files of the export into `out`, which appears when it is complete, and return how many rows each has.
     Raises BadInput without runs, Failed where the disk refuses."""
     if not runs:
@@ -104,7 +119,7 @@ def write_folder(
     try:
         partial.mkdir(parents=True)
         with output.err.status(f"exporting {len(runs)} runs"):
-            written = write_all(api, runs, partial, form, epochs)
+            written = write_all(api, runs, partial, form)
         partial.rename(out)
     except OSError as error:
         raise Failed(f"{out} cannot be written: {error}") from error
@@ -134,26 +149,29 @@ def chosen_runs(
     return [run_row(run) for run in found]
 
 
-def write_all(
-    api: "API", runs: Sequence[dict[str, Any]], folder: Path, form: str, epochs: bool = False
-) -> dict[str, int]:
-    """Write the files and return how many rows each has. epochs: points get a last column `epoch`."""
+def write_all(api: "API", runs: Sequence[dict[str, Any]], folder: Path, form: Form) -> dict[str, int]:
+    """Write the files and return how many rows each has. With epochs points have a last column `epoch`, with downloaded
+    files the list of files has a last column `path`."""
     ids = [str(run["id"]) for run in runs]
     summaries = [
         summary_row(summary)
         for begin in range(0, len(ids), RUNS_A_REQUEST)
         for summary in api.summaries(ids[begin : begin + RUNS_A_REQUEST])
     ]
-    files = [asset_row(asset) for run in ids for asset in api.assets(run)]
+    assets = [asset for run in ids for asset in api.assets(run)]
+    places = download(api, assets, folder) if form.with_files else [None] * len(assets)
+    files = [asset_row(asset) | {PATH: place} for asset, place in zip(assets, places, strict=True)]
+    file_cells: dict[str, Cell] = file_columns() | ({PATH: "text"} if form.with_files else {})
+    ending = form.ending
     texts: dict[str, Cell] = dict.fromkeys(VALUE_FIELDS, "text")
     return {
-        "runs": write_rows(runs, run_columns(), folder / f"runs.{form}"),
-        "parameters": write_rows(values_of(runs, "param"), texts, folder / f"parameters.{form}"),
-        "others": write_rows(values_of(runs, "other"), texts, folder / f"others.{form}"),
-        "files": write_rows(files, file_columns(), folder / f"files.{form}"),
-        "output": write_rows(printed_by(api, ids), dict.fromkeys(OUTPUT_FIELDS, "text"), folder / f"output.{form}"),
-        "summaries": write_rows(summaries, summary_columns(), folder / f"summaries.{form}"),
-        "points": write_points(api, summaries, folder / f"points.{form}", epochs),
+        "runs": write_rows(runs, run_columns(), folder / f"runs.{ending}"),
+        "parameters": write_rows(values_of(runs, "param"), texts, folder / f"parameters.{ending}"),
+        "others": write_rows(values_of(runs, "other"), texts, folder / f"others.{ending}"),
+        "files": write_rows(files, file_cells, folder / f"files.{ending}"),
+        "output": write_rows(printed_by(api, ids), dict.fromkeys(OUTPUT_FIELDS, "text"), folder / f"output.{ending}"),
+        "summaries": write_rows(summaries, summary_columns(), folder / f"summaries.{ending}"),
+        "points": write_points(api, summaries, folder / f"points.{ending}", form.epochs),
     }
 
 

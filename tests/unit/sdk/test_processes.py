@@ -300,3 +300,23 @@ def test_a_fork_waits_for_an_import_of_the_background(run_script: Any) -> None:
     )
     done = run_script(code)
     assert done.stdout.strip() == "0", done.stderr
+
+
+def test_children_that_their_pool_kills_do_not_end_the_run(run_script: Any, folders: Any, read: Read) -> None:
+    """As joblib ends the workers of its multiprocessing backend, and `Pool.__exit__` its own."""
+    run_script(
+        _BEGIN + "import math, multiprocessing, signal, time\n"
+        "from joblib import Parallel, delayed\n"
+        "assert Parallel(n_jobs=2, backend='multiprocessing')(delayed(math.sqrt)(n) for n in (1, 4)) == [1, 2]\n"
+        "with multiprocessing.get_context('fork').Pool(2) as pool:\n"
+        "    assert pool.map(math.sqrt, [9]) == [3]\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    time.sleep(600)\n"
+        "os.kill(child, signal.SIGTERM)\n"
+        "assert os.waitpid(child, 0)[1] == signal.SIGTERM\n"
+        "run.log({'a': 2})\n"
+    )
+    (folder,) = folders()
+    assert _end(folder, read)["status"] == "finished"
+    assert read(folder).values("a") == [1.0, 2.0]

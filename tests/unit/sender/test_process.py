@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -360,3 +361,33 @@ def test_many_open_runs_need_few_files(spool: Path, collector: Collector) -> Non
     assert all_at(5)
     assert not list((spool / "writers").iterdir())
     assert "Too many open files" not in (spool / "sender.log").read_text()
+
+
+def test_no_proxy_of_the_environment_sees_what_a_sender_sends(
+    spool: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames and files go to this machine directly, in a sender that a trainer starts and in `sync` alike."""
+    data = b"a file" * 100
+    sha256 = hashlib.sha256(data).hexdigest()
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, address)
+        makers = []
+        for number in (1, 2):
+            maker = writer(spool, collector.url, number)
+            makers.append(maker)
+            (maker.folder / "assets").mkdir()
+            (maker.folder / "assets" / sha256).write_bytes(data)
+            maker.event(type="asset_logged.v1", at_us=1, asset_id="x", name="x", sha256=sha256, size_bytes=len(data))
+            maker.event(type="run_finished.v1", at_us=2)
+            maker.die()
+            if number == 1:
+                assert sender_process(spool, "--idle-exit-s", "0.5").wait(120) == 0
+            else:
+                assert sync(spool).complete
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+    assert collector.assets == {sha256: data}
+    assert all(len(collector.writers[maker.info.writer_id].records) == 13 for maker in makers)
