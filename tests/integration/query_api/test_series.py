@@ -13,7 +13,7 @@ from kit.query.tables import NOW_US, insert_points, run, summary
 from runstream.events.names import NO_STEP
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.series import Names, projected_envelope, step_width
+from runstream_query.repositories.statements.series import Names, projected_envelope, scanned_envelope, step_width
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -225,6 +225,33 @@ async def test_series_of_a_prefix_of_the_log(service: Service) -> None:
     view = await service.get("runs/a/series", metrics="m", as_of="0:4", max_points=5)
     assert sum(view["envelopes"][0]["count"]) == 10
     await service.get("runs/a/series", 504, metrics="m", as_of="0:6", wait_s=0.01)
+
+
+async def test_a_panel_has_the_same_bits_whatever_the_order_of_its_points(service: Service) -> None:
+    """Read by several threads, from many parts, while they are merged: sums of floats depend on their order."""
+    random = np.random.default_rng(3)
+    count, width = 20_000, 200
+    steps = np.arange(count)
+    values = {
+        "loss": 1 / (1.37 + steps) + random.normal(size=count) * 1e-3,
+        "large": random.normal(size=count) * 1e9,
+        "mixed": random.normal(size=count) * 10.0 ** random.integers(-9, 9, count),
+        "whole": steps.astype(float),
+    }
+    for metric, logged in values.items():
+        for part in np.array_split(random.permutation(count), 8):
+            await insert_points(service.store, "a", metric, steps[part], logged[part], summarised=False)
+    parameters = Parameters()
+    sql = scanned_envelope(Names(("a",), tuple(values)), Range(), "step", width, parameters)
+    threads = [f"{sql} SETTINGS max_threads = {number}" for number in (1, 2, 4, 4, 4)]
+    reads = [await service.store.query(each, parameters.values) for each in threads]
+    await service.store.command("OPTIMIZE TABLE points FINAL")
+    reads += [await service.store.query(sql, parameters.values) for _ in range(3)]
+    means = [np.array(read.column("mean").to_pylist()).view("u8").tolist() for read in reads]
+    assert all(each == means[0] for each in means[1:])
+    for row in reads[0].to_pylist():
+        exact = math.fsum(values[row["metric"]][row["first_step"] : row["last_step"] + 1]) / row["count"]
+        assert math.isclose(row["mean"], exact, rel_tol=1e-12)
 
 
 async def test_a_wide_view_reads_the_projection(service: Service) -> None:
