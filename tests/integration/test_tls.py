@@ -61,8 +61,7 @@ def server(files: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Ite
     command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0"]
     command += ["--data-dir", str(tmp_path_factory.mktemp("tls") / "data")]
     command += ["--tls-cert", str(files.certificate), "--tls-key", str(files.key)]
-    environment = {**os.environ, "RUNSTREAM_CONNECTIONS_HEAD_S": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             ready = re.search(r"ready at (\S+) ", process.stdout.readline())
@@ -112,6 +111,20 @@ def test_the_command_line_reads_through_tls(server: TlsServer, tmp_path: Path) -
     environment = {**os.environ, "SSL_CERT_FILE": str(server.files.ca), "RUNSTREAM_DIR": str(tmp_path / "none")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert json.loads(done.stdout)["server"]["reachable"] is True, done.stdout
+
+
+def test_the_health_check_of_the_image_sees_a_server_with_tls(server: TlsServer) -> None:
+    """Inside the container, by whatever name the certificate has."""
+    dockerfile = (Path(__file__).parents[2] / "infra" / "one-machine.Dockerfile").read_text()
+    found = re.search(r"CMD (\[.*\])$", dockerfile.partition("HEALTHCHECK")[2], re.M)
+    assert found
+    program, *rest = json.loads(found[1].replace("7070", server.url.rsplit(":", 1)[1]))
+    assert program == "python"
+    for environment, code in (({"RUNSTREAM_TLS_CERT": "/tls/chain.pem"}, 0), ({}, 1)):
+        done = subprocess.run(
+            [sys.executable, *rest], env={**os.environ, **environment}, capture_output=True, check=False
+        )
+        assert done.returncode == code, done.stderr
 
 
 def test_connections_that_never_shake_hands_are_ended(server: TlsServer) -> None:
