@@ -22,8 +22,8 @@ _OPTIONS: Final = "JAVA_TOOL_OPTIONS"
 
 @functools.cache
 def use_class_archive() -> None:
-    """Let the JVMs that this process and its children start use the archive, which is made if it is missing and nobody
-    else makes it. Raises KafkaMissing."""
+    """Let the JVMs that this process and its children start use the archive, which is made if it is missing, can be
+    written, and nobody else makes it. Raises KafkaMissing."""
     java, libs = find_java().resolve(), find_libs()
     java_id = hashlib.sha256(f"{java} {java.stat().st_mtime_ns}".encode()).hexdigest()[:8]
     archive = libs.with_name(f"{libs.name}-java-{java_id}.jsa")
@@ -32,6 +32,8 @@ def use_class_archive() -> None:
 
 
 def _made(archive: Path) -> bool:
+    if not os.access(archive.parent, os.W_OK):
+        return False
     with archive.with_suffix(".lock").open("w") as lock, tempfile.TemporaryDirectory() as folder:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
