@@ -39,9 +39,9 @@ from runstream.events.control import (
 )
 from runstream.events.names import project_key
 from runstream_model.projection import COUNT, FLAG, NAME, NUMBER, POSITION, TEXT, TEXTS, TIME, Column, Projection
+from runstream_model.run_writers import Ending, WriterState, superseded
 
 Status = Literal["running", "finished", "failed", "killed", "crashed"]
-Ending = Literal["finished", "failed", "killed", "lost"]
 
 #: Where a run stands whose events came before (or without) its first `run_started`.
 PLACEHOLDER_WORKSPACE: Final = "default"
@@ -55,6 +55,8 @@ _STATUS_OF_ENDING: Final[Mapping[Ending, Status]] = {
     "finished": "finished",
 }
 _MAX_UINT64: Final = 2**64 - 1
+#: The section of the environment that says whose machine it is.
+_HOST_SECTION: Final = "host"
 
 RUN_STATES: Final = Projection(
     name="run_states",
@@ -90,20 +92,6 @@ RUN_STATES: Final = Projection(
         Column("links", TEXTS, "the other projects that it is shown in, as WORKSPACE/PROJECT"),
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class WriterState:
-    """One writer of a run. `ending` is None while it has not ended."""
-
-    rank: int | None = None
-    #: The earliest start if it started several times; None for a writer of which only the end came.
-    started_at_us: int | None = None
-    ending: Ending | None = None
-    ended_at_us: int | None = None
-    message: str = ""
-    #: When a resumed attempt took this writer's place: from then on its ending does not count. None while it counts.
-    superseded_at_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +149,9 @@ class RunState:
     job_type: str = ""
     #: Keys of projects, in the order in which the run was linked to them; the first MAX_RUN_LINKS.
     links: tuple[str, ...] = ()
+    #: What the environment says of a run whose starts named none: some clients say it so.
+    captured_user: str = ""
+    captured_host: str = ""
 
 
 _STATE: Final = TypeAdapter(RunState)
@@ -184,11 +175,11 @@ def placeholder(at_us: int) -> RunState:
 
 def fold(state: RunState | None, event: RunEvent, writer_id: str) -> RunState:
     """The state after one more event of the run, which `writer_id` wrote. Pure, and defined for every event in any
-    order; returns `state` itself if the event is none of the state's business. Where a run is shown besides is no
-    change of the run: `updated_at_us` stays."""
+    order; returns `state` itself if the event is none of the state's business. Where a run is shown besides, and what
+    the environment says, is no change of the run: `updated_at_us` stays."""
     known = placeholder(event.at_us) if state is None else state
     changed = _changed(known, event, writer_id)
-    if changed is known or isinstance(event, RunLinked | RunUnlinked):
+    if changed is known or isinstance(event, RunLinked | RunUnlinked | EnvironmentCaptured):
         return changed
     return replace(changed, updated_at_us=max(known.updated_at_us, event.at_us))
 
@@ -204,11 +195,7 @@ def _changed(state: RunState, event: RunEvent, writer_id: str) -> RunState:
         case RunStatusChanged():
             return replace(state, status_set=StatusSet(event.status, event.message or "", event.at_us))
         case RunTimesSet():
-            return replace(
-                state,
-                started_set_us=state.started_set_us if event.started_at_us is None else event.started_at_us,
-                ended_set_us=state.ended_set_us if event.ended_at_us is None else event.ended_at_us,
-            )
+            return _times_set(state, event)
         case TagsAdded():
             if len(state.tags) >= limits.MAX_RUN_TAGS:
                 return state
@@ -236,14 +223,45 @@ def _changed(state: RunState, event: RunEvent, writer_id: str) -> RunState:
             return replace(state, archived=False, deleted=False)
         case RunDeleted():
             return replace(state, deleted=True)
-        case ParametersLogged() | ParametersDeleted() | OthersLogged() | EnvironmentCaptured():
+        case ParametersLogged() | ParametersDeleted() | OthersLogged():
             return state  # attribute_states
+        case EnvironmentCaptured():
+            return _captured(state, event)  # and attribute_states
         case AssetLogged() | AssetDeleted():
             return state  # asset_states
         case OutputAppended():
             return state  # output
         case _:
             assert_never(event)
+
+
+def _times_set(state: RunState, event: RunTimesSet) -> RunState:
+    """A run that was set running by hand ends when somebody sets its end."""
+    status_set = state.status_set
+    if event.ended_at_us is not None and status_set is not None and status_set.status == "running":
+        status_set = StatusSet("finished", "", event.ended_at_us)
+    return replace(
+        state,
+        started_set_us=state.started_set_us if event.started_at_us is None else event.started_at_us,
+        ended_set_us=state.ended_set_us if event.ended_at_us is None else event.ended_at_us,
+        status_set=status_set,
+    )
+
+
+def _captured(state: RunState, event: EnvironmentCaptured) -> RunState:
+    """The newest user and host of the environment, where no start named them."""
+    if event.section != _HOST_SECTION:
+        return state
+    user = state.captured_user if state.user else _text_in(event, "user", state.captured_user)
+    host = state.captured_host if state.host else _text_in(event, "hostname", state.captured_host)
+    if (user, host) == (state.captured_user, state.captured_host):
+        return state
+    return replace(state, captured_user=user, captured_host=host)
+
+
+def _text_in(event: EnvironmentCaptured, name: str, otherwise: str) -> str:
+    value = event.values.get(name)
+    return value[: limits.MAX_NAME_CHARS] if isinstance(value, str) else otherwise
 
 
 def _linked(state: RunState, project: str) -> RunState:
@@ -259,10 +277,12 @@ def _unlinked(state: RunState, project: str) -> RunState:
 
 
 def _started(state: RunState, event: RunStarted, writer_id: str) -> RunState:
-    writers = _superseded(state.writers, event, writer_id) if event.resumed else dict(state.writers)
+    writers = superseded(state.writers, event, writer_id) if event.resumed else dict(state.writers)
     before = writers.pop(writer_id, None)
     first_at_us = event.at_us if before is None or before.started_at_us is None else before.started_at_us
-    writers[writer_id] = WriterState(rank=event.rank, started_at_us=min(first_at_us, event.at_us))
+    writers[writer_id] = WriterState(
+        rank=event.rank, started_at_us=min(first_at_us, event.at_us), heartbeats=event.heartbeats is not False
+    )
     started = replace(
         state,
         writers=writers,
@@ -280,19 +300,6 @@ def _started(state: RunState, event: RunStarted, writer_id: str) -> RunState:
     if state.placed:
         return started
     return replace(started, workspace=event.workspace, project=event.project, experiment=event.experiment, placed=True)
-
-
-def _superseded(writers: Mapping[str, WriterState], event: RunStarted, writer_id: str) -> dict[str, WriterState]:
-    """A resumed attempt takes the place of the writer with its rank, which may have vanished with its machine and so
-    never ended, and of all writers if none of them runs any more. What they ended with no longer counts."""
-    others = [writer for known_id, writer in writers.items() if known_id != writer_id]
-    over = all(writer.ending is not None or writer.superseded_at_us is not None for writer in others)
-    return {
-        known_id: replace(writer, superseded_at_us=event.at_us)
-        if writer.superseded_at_us is None and (over or writer.rank == event.rank)
-        else writer
-        for known_id, writer in writers.items()
-    }
 
 
 def _ended(state: RunState, writer_id: str, ending: Ending, at_us: int, message: str | None) -> RunState:
@@ -316,9 +323,9 @@ def _ended(state: RunState, writer_id: str, ending: Ending, at_us: int, message:
 
 
 def open_writers(state: RunState) -> list[str]:
-    """Return the ids of the writers that started and have not ended since, as `writer_marks.has_ended` says it of the
-    events of one."""
-    return [writer_id for writer_id, writer in state.writers.items() if writer.ending is None]
+    """Return the ids of the writers that started, have not ended since and send heartbeats, as
+    `writer_marks.has_ended` says it of the events of one."""
+    return [writer_id for writer_id, writer in state.writers.items() if writer.ending is None and writer.heartbeats]
 
 
 def outcome(state: RunState) -> Outcome:
@@ -328,6 +335,10 @@ def outcome(state: RunState) -> Outcome:
         chosen = state.status_set
         return Outcome(chosen.status, chosen.message, None if chosen.status == "running" else chosen.at_us)
     counting = [writer for writer in state.writers.values() if writer.superseded_at_us is None]
+    watched = [writer for writer in counting if writer.ending is not None or writer.heartbeats]
+    if counting and not watched and state.ended_set_us is not None:
+        return Outcome("finished", "", state.ended_set_us)
+    counting = watched or counting
     if all(writer.ending is not None for writer in counting):
         ended_at_us = max((writer.ended_at_us or 0 for writer in counting), default=None)
         for ending, status in _STATUS_OF_ENDING.items():
@@ -358,8 +369,8 @@ def row_from_state(run_id: str, state: RunState, part: int, offset: int) -> dict
         "name": state.name or run_id,
         "status": result.status,
         "message": result.message,
-        "user": state.user,
-        "host": state.host,
+        "user": state.user or state.captured_user,
+        "host": state.host or state.captured_host,
         "notes": state.notes,
         "tags": list(state.tags),
         "created_at": state.created_at_us,

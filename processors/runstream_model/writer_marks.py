@@ -50,8 +50,13 @@ def has_ended(ended: bool, events: Iterable[AnyEvent]) -> bool:
     no record came of: who never started the run owes no heartbeat)."""
     for event in events:
         says = says_of_its_writer(event)
-        ended = ended if says is None else says == "ended"
+        ended = ended if says is None else says == "ended" or owes_no_heartbeat(event)
     return ended
+
+
+def owes_no_heartbeat(event: AnyEvent) -> bool:
+    """Return whether a start says that its writer sends no heartbeats: nobody waits for one."""
+    return isinstance(event, control.RunStarted) and event.heartbeats is False
 
 
 def says_of_its_writer(event: AnyEvent) -> Literal["started", "ended"] | None:

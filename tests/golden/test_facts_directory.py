@@ -54,7 +54,25 @@ def title(read: Read) -> str:
 
 @pytest.mark.parametrize("read", READS, ids=title)
 async def test_comets_client_reads_what_it_read_of_the_build_that_wrote_it(client: Client, read: Read) -> None:
-    assert await client.response(read) == read["response"]
+    assert await client.response(read) == of_this_build(read["response"])
+
+
+def of_this_build(then: Any) -> Any:
+    """Return a response with what later builds tell on purpose and that build did not: who owns a project, which user
+    the environment names, and what a file is called within its model."""
+    if isinstance(then, list):
+        return [of_this_build(one) for one in then]
+    if not isinstance(then, dict):
+        return then
+    now = {name: of_this_build(value) for name, value in then.items()}
+    if "ownerUserName" in now:
+        now["ownerUserName"] = now["workspaceName"]
+    if now.get("type") == "model-element" and not now["dir"].startswith("models/"):
+        model = now["dir"].partition("/")[0]
+        now |= {"fileName": now["fileName"].removeprefix(f"{model}/"), "dir": f"models/{model}"}
+    if "userName" in now and now.get("experimentName") == "linked":
+        now["userName"] = "ada"
+    return now
 
 
 async def native(client: Client, path: str) -> Any:

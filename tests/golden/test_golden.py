@@ -13,6 +13,7 @@ from kit.golden.files import HERE, VERSION, missing
 from kit.golden.frames import contents, frames
 from kit.golden.states import (
     ARTIFACT_STATE,
+    CAPTURED_RUN_STATE,
     GROUPED_RUN_STATE,
     LINKED_RUN_STATE,
     REMARKED_ARTIFACT_STATE,
@@ -125,10 +126,12 @@ def test_a_stored_run_state_is_read(path: Path) -> None:
 
 def test_every_field_of_a_run_state_is_in_the_golden_file() -> None:
     plain = RunState()
-    assert [f.name for f in fields(RunState) if getattr(plain, f.name) == getattr(LINKED_RUN_STATE, f.name)] == []
+    assert [f.name for f in fields(RunState) if getattr(plain, f.name) == getattr(CAPTURED_RUN_STATE, f.name)] == []
     assert from_json((HERE / VERSION / "states" / "run_state.bin").read_bytes()) == RUN_STATE
     assert from_json((HERE / VERSION / "states" / "run_state-group.bin").read_bytes()) == GROUPED_RUN_STATE
     assert from_json((HERE / VERSION / "states" / "run_state-links.bin").read_bytes()) == LINKED_RUN_STATE
+    captured = from_json((HERE / VERSION / "states" / "run_state-captured.bin").read_bytes())
+    assert captured == CAPTURED_RUN_STATE
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("*/states/artifact_state*.bin")), ids=lambda path: path.stem)

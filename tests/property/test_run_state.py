@@ -37,6 +37,7 @@ STARTS = _of(
     rank=st.sampled_from([None, 0, 1]),
     resumed=st.booleans(),
     resumed_at_step=st.none() | st.integers(0, 3),
+    heartbeats=st.sampled_from([None, None, False]),
     user=MAYBE_TEXTS,
     host=MAYBE_TEXTS,
 )
@@ -50,7 +51,11 @@ OTHERS = [
     _of(control.ParametersLogged, values=st.just({"lr": 0.1})),
     _of(control.ParametersDeleted, names=st.just(("lr",))),
     _of(control.OthersLogged, values=st.just({"note": "x"})),
-    _of(control.EnvironmentCaptured, section=st.just("git"), values=st.just({"commit": "x"})),
+    _of(
+        control.EnvironmentCaptured,
+        section=st.sampled_from(["git", "host"]),
+        values=st.dictionaries(st.sampled_from(["user", "hostname", "commit"]), st.just(7) | NAMES, max_size=2),
+    ),
     _of(control.TagsAdded, tags=TAGS),
     _of(control.TagsRemoved, tags=TAGS),
     _of(control.AssetLogged, asset_id=NAMES, name=NAMES, sha256=st.just("0" * 64), size_bytes=st.just(1)),
@@ -81,6 +86,7 @@ ATTEMPTS = st.lists(
                 project=st.just("p"),
                 rank=st.sampled_from([None, 0]),
                 resumed=st.booleans(),
+                heartbeats=st.sampled_from([None, None, False]),
             ),
             st.builds(control.RunFinished, at_us=FEW_TIMES, status=st.sampled_from(["finished", "failed"])),
             st.builds(control.WriterLost, at_us=FEW_TIMES, reason=st.just("gone")),
@@ -101,19 +107,19 @@ def oracle(history: list[Step]) -> dict[str, Any]:
     own = _oracle_heeded([fact for fact in facts if not fact[2]["type"].startswith(ELSEWHERE)])
     created = facts[0][2]["at_us"]
     starts = [(number, writer, fact) for number, writer, fact in own if fact["type"] == "run_started.v1"]
-    status, message, ended = _oracle_status(own, starts)
-    place = _oracle_place(own)
     times = [fact for fact in own if fact[2]["type"] == "run_times_set.v1"]
     last_start = starts[-1][0] if starts else -1
+    place = _oracle_place(own)
     set_starts = [f["started_at_us"] for _, _, f in times if f["started_at_us"] is not None]
     set_ends = [f["ended_at_us"] for number, _, f in times if f["ended_at_us"] is not None and number > last_start]
+    status, message, ended = _oracle_status(own, starts, set_ends)
     return {
         **place,
         "name": _oracle_name(own) or "run",
         "status": status,
         "message": message,
-        "user": next((fact["user"] for _, _, fact in starts if fact["user"]), ""),
-        "host": next((fact["host"] for _, _, fact in starts if fact["host"]), ""),
+        "user": next((fact["user"] for _, _, fact in starts if fact["user"]), _oracle_captured(facts, "user")),
+        "host": next((fact["host"] for _, _, fact in starts if fact["host"]), _oracle_captured(facts, "hostname")),
         "notes": next((fact["notes"] for _, _, fact in reversed(own) if fact["type"] == "run_notes_set.v1"), ""),
         "tags": _oracle_tags(own),
         "created_at": created,
@@ -129,6 +135,12 @@ def oracle(history: list[Step]) -> dict[str, Any]:
     }
 
 
+def _oracle_captured(facts: list[Any], name: str) -> str:
+    """What the environment said last of the run's user or host."""
+    said = [fact["values"].get(name) for _, _, fact in facts if fact.get("section") == "host"]
+    return next((value for value in reversed(said) if isinstance(value, str)), "")
+
+
 def _oracle_links(own: list[Any]) -> list[str]:
     links: list[str] = []
     for _, _, fact in own:
@@ -139,10 +151,13 @@ def _oracle_links(own: list[Any]) -> list[str]:
     return links
 
 
-def _oracle_status(own: list[Any], starts: list[Any]) -> tuple[str, str, int | None]:
+def _oracle_status(own: list[Any], starts: list[Any], set_ends: list[int]) -> tuple[str, str, int | None]:
     by_hand = [fact for fact in own if fact[2]["type"] == "run_status_changed.v1"]
     if by_hand and (not starts or by_hand[-1][0] > starts[-1][0]):
-        fact = by_hand[-1][2]
+        number, _, fact = by_hand[-1]
+        ends_after = [f for after, _, f in own if after > number and f.get("ended_at_us") is not None]
+        if fact["status"] == "running" and ends_after:
+            return "finished", "", ends_after[0]["ended_at_us"]
         return fact["status"], fact["message"], None if fact["status"] == "running" else fact["at_us"]
     running: dict[str, int | None] = {}  # writer -> rank
     ends: list[tuple[str, str, str, int, int | None]] = []  # writer, status, message, time, rank; in log order
@@ -170,10 +185,19 @@ def _oracle_status(own: list[Any], starts: list[Any]) -> tuple[str, str, int | N
             what = "crashed" if lost else fact["status"]
             ends.append((writer, what, (fact["reason"] if lost else fact["message"]) or "", fact["at_us"], rank))
     ends = [end for end in ends if end[0] not in replaced]
-    if any(writer not in replaced for writer in running) or not ends:
+    running = {writer: rank for writer, rank in running.items() if writer not in replaced}
+    silent = {writer for writer in running if _sends_no_heartbeats(writer, starts)}
+    if running.keys() - silent or not ends:
+        if running and running.keys() == silent and set_ends:
+            return "finished", "", set_ends[-1]
         return "running", "", None
     strongest = min(ends, key=lambda end: ["failed", "crashed", "killed", "finished"].index(end[1]))
     return strongest[1], strongest[2], max(end[3] for end in ends)
+
+
+def _sends_no_heartbeats(writer: str, starts: list[Any]) -> bool:
+    last = [fact for _, by, fact in starts if by == writer][-1:]
+    return bool(last) and last[0]["heartbeats"] is False
 
 
 def _oracle_heeded(own: list[Any]) -> list[Any]:
@@ -282,7 +306,7 @@ def test_folding_changes_no_state_that_it_was_given(history: list[Step]) -> None
     writer, event = history[-1]
     after = fold(state, event, writer)
     assert (None if state is None else to_json(state)) == before
-    if state is not None and event.type.startswith(ELSEWHERE):
+    if state is not None and event.type.startswith(ELSEWHERE) and getattr(event, "section", "") != "host":
         assert after is state
 
 

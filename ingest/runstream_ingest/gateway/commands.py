@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
 from runstream.events import limits
-from runstream.events.control import ControlEvent, RunEvent, encode_event, key_of
+from runstream.events.control import ControlEvent, RunEvent, RunStarted, encode_event, key_of
 from runstream.events.names import check_key, check_run_id
 from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES
@@ -125,9 +125,16 @@ def _checked(number: int | None, item: Any, now_us: int) -> Command:
     _check_size(
         number or 0, len(to_json(item["event"], inf_nan_mode="constants")), limits.MAX_EVENT_BYTES + _MARGIN_BYTES
     )
-    command = Command.model_validate(_dated(item, now_us))
+    command = _without_heartbeats(Command.model_validate(_dated(item, now_us)))
     _check(number or 0, command)
     return command
+
+
+def _without_heartbeats(command: Command) -> Command:
+    """Return the command; a run that it starts is running until a command ends it: nobody here sends heartbeats."""
+    if not isinstance(command.event, RunStarted):
+        return command
+    return command.model_copy(update={"event": command.event.model_copy(update={"heartbeats": False})})
 
 
 def _kind(value: Any) -> str:

@@ -12,8 +12,11 @@ from runstream.events.artifacts import artifact_id
 DEFAULT_WORKSPACE: Final = "default"
 DEFAULT_PROJECT: Final = "general"
 
+#: Histograms of one name, each of a step, which Comet shows as one asset.
+HISTOGRAM: Final = "histogram3d"
+_COMBINED: Final = "histograms-"
 #: Our kinds of assets under Comet's names; every other kind is called what it was logged as.
-_TYPES: Final = {"model": "model-element", "text": "text-sample", "histogram3d": "histogram_combined_3d"}
+_TYPES: Final = {"model": "model-element", "text": "text-sample", HISTOGRAM: "histogram_combined_3d"}
 _KINDS: Final = {type_: kind for kind, type_ in _TYPES.items()}
 
 #: Roles of the files that are no assets to Comet: each has a method of its own.
@@ -76,6 +79,21 @@ def type_of_asset(kind: str) -> str:
 def kind_of_asset(asset_type: str) -> str:
     """What we call assets of one of Comet's types."""
     return _KINDS.get(asset_type, asset_type)
+
+
+def combined_histograms_id(run: str, name: str) -> str:
+    """Return the id of the asset that Comet makes of a run's histograms of one name."""
+    return _COMBINED + hashlib.sha256(f"{run}/{name}".encode()).hexdigest()[:32]
+
+
+def is_combined(asset_id: str) -> bool:
+    """Return whether an id is one of `combined_histograms_id`."""
+    return asset_id.startswith(_COMBINED)
+
+
+def file_of_model(name: str, model: str) -> str:
+    """Return what a file of an experiment's model is called within it."""
+    return name.removeprefix(f"{model}/")
 
 
 def is_asset(role: str | None) -> bool:

@@ -46,6 +46,8 @@ class RunStarted(Event):
     resumed: bool = False
     #: The step from which a resumed attempt goes on, where its writer said so.
     resumed_at_step: Step | None = None
+    #: False: its writer sends none, as a program that writes by REST alone. Its silence says nothing.
+    heartbeats: bool | None = None
     user: str | None = None
     host: str | None = None
     pid: int | None = None

@@ -28,6 +28,9 @@ EVENTS: Final[dict[str, AnyEvent]] = {
     "run_started.v1-group": control.RunStarted(
         at_us=AT_US, workspace="research", project="digits", group="sweep 7, größe", job_type="train"
     ),
+    "run_started.v1-heartbeats": control.RunStarted(
+        at_us=AT_US, workspace="research", project="digits", heartbeats=False
+    ),
     "run_started.v1-least": control.RunStarted(at_us=0, workspace="default", project="default"),
     "run_finished.v1": control.RunFinished(
         at_us=AT_US,

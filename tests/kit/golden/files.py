@@ -15,6 +15,7 @@ from kit.golden.events import EVENTS
 from kit.golden.frames import contents, frames
 from kit.golden.states import (
     ARTIFACT_STATE,
+    CAPTURED_RUN_STATE,
     GROUPED_RUN_STATE,
     LINKED_RUN_STATE,
     REMARKED_ARTIFACT_STATE,
@@ -49,7 +50,12 @@ def missing() -> dict[Path, bytes]:
     for name, data in frames().items():
         files[HERE / VERSION / "frames" / f"{name}.bin"] = data
         files[HERE / VERSION / "frames" / f"{name}.expected.json"] = as_text(contents(data))
-    of_runs = {"run_state": RUN_STATE, "run_state-group": GROUPED_RUN_STATE, "run_state-links": LINKED_RUN_STATE}
+    of_runs = {
+        "run_state": RUN_STATE,
+        "run_state-group": GROUPED_RUN_STATE,
+        "run_state-links": LINKED_RUN_STATE,
+        "run_state-captured": CAPTURED_RUN_STATE,
+    }
     texts = {name: run_state.to_json(state) for name, state in of_runs.items()}
     of_artifacts = {
         "artifact_state": ARTIFACT_STATE,

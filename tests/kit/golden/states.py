@@ -6,7 +6,8 @@ from typing import Final
 from runstream_model.artifact_reservations import Reservation
 from runstream_model.artifact_versions import VersionState
 from runstream_model.artifacts import ArtifactState
-from runstream_model.run_state import Resume, RunState, StatusSet, WriterState
+from runstream_model.run_state import Resume, RunState, StatusSet
+from runstream_model.run_writers import WriterState
 
 RUN_STATE: Final = RunState(
     workspace="research",
@@ -38,6 +39,13 @@ RUN_STATE: Final = RunState(
 GROUPED_RUN_STATE: Final = replace(RUN_STATE, group="sweep 7, größe", job_type="train")
 #: Of a build that knew of links.
 LINKED_RUN_STATE: Final = replace(GROUPED_RUN_STATE, links=("research/best", "other/größe"))
+#: Of a build that knew of writers without heartbeats, and of users that the environment names.
+CAPTURED_RUN_STATE: Final = replace(
+    LINKED_RUN_STATE,
+    writers={"22" * 16: WriterState(started_at_us=30, heartbeats=False)},
+    captured_user="größe",
+    captured_host="node-18",
+)
 
 _FIRST: Final = VersionState(
     1, "1.0.0", 10, 20, "größe \u2028", "new", ("t",), ("best",), ("staging",), "8f3c0a52", 2, 2**40

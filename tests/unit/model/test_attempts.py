@@ -7,7 +7,8 @@ from runstream.events import limits
 from runstream.events.control import AnyEvent, RunFinished, RunStarted, TagsAdded, encode_event
 from runstream.events.frame import encode_events, encode_frame
 from runstream_model.attempts import bounded
-from runstream_model.run_state import RunState, WriterState
+from runstream_model.run_state import RunState
+from runstream_model.run_writers import WriterState
 from runstream_model.writer_marks import WriterMark
 from runstream_processors.worker.feed import decode
 from runstream_processors.worker.folding import Folding

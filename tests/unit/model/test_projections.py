@@ -40,6 +40,7 @@ def test_a_writer_has_ended_unless_it_started_and_did_not_end_since() -> None:
     said = RunStatusChanged(at_us=AT_US, status="failed")
     finished = RunFinished(at_us=AT_US)
     lost = WriterLost(at_us=AT_US, reason="gone")
+    without_heartbeats = RunStarted(at_us=AT_US, workspace="w", project="p", heartbeats=False)
     assert WriterMark().ended
     for before in (False, True):
         assert has_ended(before, []) is before
@@ -48,3 +49,5 @@ def test_a_writer_has_ended_unless_it_started_and_did_not_end_since() -> None:
         assert has_ended(before, [started, finished, said]) is True
         assert has_ended(before, [started, lost]) is True
         assert has_ended(before, [finished, started]) is False
+        assert has_ended(before, [without_heartbeats, said]) is True, "nobody waits for one"
+        assert has_ended(before, [without_heartbeats, started]) is False

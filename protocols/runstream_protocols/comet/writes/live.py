@@ -77,7 +77,7 @@ async def add_run(recorder: Recorder, request: web.Request, payload: Payload) ->
     await _begin(recorder, key, writer, started)
     if known is not None:
         workspace, project = known.workspace, known.project
-    return _handshake(recorder, request, writer, workspace, project, known)
+    return _handshake(recorder, request, key, writer, (workspace, project), known)
 
 
 async def get_run(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
@@ -98,7 +98,7 @@ async def get_run(recorder: Recorder, request: web.Request, payload: Payload) ->
         sdk_version=_version(payload),
     )
     await _begin(recorder, key, writer, started)
-    return _handshake(recorder, request, writer, known.workspace, known.project, known)
+    return _handshake(recorder, request, key, writer, (known.workspace, known.project), known)
 
 
 def _is_alive(known: KnownRun, now_us: int) -> bool:
@@ -115,13 +115,14 @@ async def _begin(recorder: Recorder, key: str, writer: str, started: RunStarted)
 
 
 def _handshake(
-    recorder: Recorder, request: web.Request, writer: str, workspace: str, project: str, known: KnownRun | None
+    recorder: Recorder, request: web.Request, key: str, writer: str, names: tuple[str, str], known: KnownRun | None
 ) -> dict[str, object]:
+    workspace, project = names
     return {
         "runId": writer,
         "project_id": project_id(workspace, project),
         "focusUrl": f"{address_of(request)}/{quote(workspace)}/{quote(project)}/",
-        "name": known.name if known else None,
+        "name": known.name if known and known.name != key else None,
         # Lines count on from here, so that those of a later attempt stand behind those of an earlier one.
         "lastOffset": recorder.stamp(),
         "upload_file_size_limit_in_mb": _FILE_LIMIT_MB,
@@ -178,22 +179,28 @@ async def metrics(recorder: Recorder, request: web.Request, payload: Payload) ->
 
 
 async def parameters(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:
-    """A batch of parameters: the last of a name counts."""
+    """A batch of parameters, each with the time at which it was logged: the last of a name counts."""
     key = await experiment_of(recorder, payload)
     found = [one for one in payload.listed("values") if isinstance(one, dict)]
     at_us = next((at for one in found if (at := at_us_of(one.get("timestamp"))) is not None), None)
+    moment = recorder.stamp() if at_us is None else at_us
     named = {
-        parameter_name(one.get("parameterName"), one.get("context")): bounded(one.get("parameterValue"))
+        parameter_name(one.get("parameterName"), one.get("context")): (
+            moment if (at := at_us_of(one.get("timestamp"))) is None else at,
+            bounded(one.get("parameterValue")),
+        )
         async for one in in_turns(found)
     }
-    moment = recorder.stamp() if at_us is None else at_us
-    events = [ParametersLogged(at_us=moment, values=some) for some in await worked(len(named), _groups, named)]
+    events = await worked(len(named), _parameter_events, named)
     await recorder.record(key, payload.content, events, at_us=at_us, wait=False)
     return {}
 
 
-def _groups(named: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return list(grouped(named))
+def _parameter_events(named: Mapping[str, tuple[int, Any]]) -> list[ParametersLogged]:
+    by_time: dict[int, dict[str, Any]] = {}
+    for name, (at_us, value) in named.items():
+        by_time.setdefault(at_us, {})[name] = value
+    return [ParametersLogged(at_us=at_us, values=some) for at_us, values in by_time.items() for some in grouped(values)]
 
 
 async def tags(recorder: Recorder, request: web.Request, payload: Payload) -> dict[str, object]:

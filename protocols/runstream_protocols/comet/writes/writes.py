@@ -34,9 +34,12 @@ from runstream_protocols.comet.conventions import (
     CAPTURED,
     DEFAULT_PROJECT,
     DEFAULT_WORKSPACE,
+    HISTOGRAM,
     PACKAGES,
     PROGRAM,
     SECTION,
+    combined_histograms_id,
+    is_combined,
 )
 from runstream_protocols.comet.errors import refused
 from runstream_protocols.comet.paths import address_of
@@ -63,7 +66,7 @@ _NAME_BYTES: Final = 250
 
 
 async def create(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
-    """An experiment that others will write: it is not running."""
+    """An experiment that requests write: it is running until one of them says that it is over."""
     key = uuid.uuid4().hex
     workspace = place("workspace", payload.optional("workspaceName") or DEFAULT_WORKSPACE)
     project = place("project", payload.optional("projectName") or DEFAULT_PROJECT)
@@ -71,13 +74,13 @@ async def create(recorder: Recorder, request: web.Request, payload: Payload) -> 
     writer = attempt_writer(key, "created")
     now_us = recorder.stamp()
     started = RunStarted(
-        at_us=now_us, workspace=workspace, project=project, name=fitted(name, _NAME_BYTES) if name else None
+        at_us=now_us,
+        workspace=workspace,
+        project=project,
+        name=fitted(name, _NAME_BYTES) if name else None,
+        heartbeats=False,
     )
-    frames = [
-        attempt_frame(writer, key, STARTED, started),
-        attempt_frame(writer, key, ENDED, RunFinished(at_us=now_us)),
-    ]
-    await recorder.append(Statement(key, b"", now_us), frames)
+    await recorder.append(Statement(key, b"", now_us), [attempt_frame(writer, key, STARTED, started)])
     recorder.known_runs.remember(key)
     return {"experimentKey": key, "msg": "created"}
 
@@ -86,7 +89,7 @@ async def keep_alive(recorder: Recorder, request: web.Request, payload: Payload)
     """A sign of life of an experiment that is written by REST: it runs until they stop coming."""
     key = await experiment_of(recorder, payload)
     known = await recorder.lookup.run(key)
-    writer = attempt_writer(key, "kept alive")
+    writer = _kept_alive(key)
     now_us = recorder.stamp()
     workspace, project = (known.workspace, known.project) if known else (DEFAULT_WORKSPACE, DEFAULT_PROJECT)
     started = RunStarted(at_us=now_us, workspace=workspace, project=project, resumed=True)
@@ -161,7 +164,9 @@ def of_load(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 async def parameter(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
     name = parameter_name(payload.loose_text("parameterName"))
-    return await _record(recorder, payload, lambda at: ParametersLogged(at_us=at, values={name: _value(payload)}))
+    at_us = at_us_of(payload.fields.get("timestamp"))
+    values = {name: _value(payload)}
+    return await _record(recorder, payload, lambda at: ParametersLogged(at_us=at, values=values), at_us)
 
 
 def _value(payload: Payload) -> object:
@@ -303,8 +308,23 @@ async def update_status(recorder: Recorder, request: web.Request, payload: Paylo
             recorder, payload, lambda at: EnvironmentCaptured(at_us=at, section=SECTION, values=values)
         )
     if payload.flag("isAlive"):
+        await _end_signs_of_life(recorder, payload)
         return await _record(recorder, payload, lambda at: RunStatusChanged(at_us=at, status="running"))
     return await _record(recorder, payload, lambda at: RunStatusChanged(at_us=at, status="finished"))
+
+
+async def _end_signs_of_life(recorder: Recorder, payload: Payload) -> None:
+    """Wait for no more signs of life by `keep_alive`: without them, what was said would not hold for long."""
+    key = await experiment_of(recorder, payload)
+    known, writer = await recorder.lookup.run(key), _kept_alive(key)
+    if known is not None and writer in known.writers:
+        now_us = recorder.stamp()
+        ended = attempt_frame(writer, key, ENDED, RunFinished(at_us=now_us))
+        await recorder.append(Statement(key, b"", now_us), [ended], wait=False)
+
+
+def _kept_alive(key: str) -> str:
+    return attempt_writer(key, "kept alive")
 
 
 def of_state(event: Callable[[int], RunEvent]) -> Handler:
@@ -323,8 +343,15 @@ stop = of_state(lambda at: RunStatusChanged(at_us=at, status="killed", message="
 
 
 async def delete_asset(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
-    asset = payload.text("assetId")
-    return await _record(recorder, payload, lambda at: AssetDeleted(at_us=at, asset_id=asset))
+    """An asset; of histograms that are shown as one, all."""
+    asset_id = payload.text("assetId")
+    if not is_combined(asset_id):
+        return await _record(recorder, payload, lambda at: AssetDeleted(at_us=at, asset_id=asset_id))
+    key = await experiment_of(recorder, payload)
+    parts = await recorder.lookup.run_files(key, HISTOGRAM)
+    gone = [one.asset for one in parts if combined_histograms_id(key, one.name) == asset_id]
+    await recorder.record(key, payload.content, [AssetDeleted(at_us=recorder.stamp(), asset_id=one) for one in gone])
+    return {}
 
 
 async def move(recorder: Recorder, request: web.Request, payload: Payload) -> Response:
