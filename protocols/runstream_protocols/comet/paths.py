@@ -28,6 +28,8 @@ LIVE_PATHS: Final = (
 
 #: Below ROOTS: a read that records who uses the version.
 VERSION_PATH: Final = "artifacts/version"
+#: What the client's `Optimizer` asks before anything else: the options of an algorithm, and what a search is doing.
+OPTIMIZER_PATHS: Final = ("/optimizer/spec", "/optimizer/status")
 #: What stands behind the server's address in the one that users of the client are told.
 ADDRESS: Final = "/clientlib/"
 #: The client writes and reads below the same roots.

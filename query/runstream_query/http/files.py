@@ -30,7 +30,17 @@ _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 _SHOWN: Final = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/json", "audio/mpeg", "video/mp4"}
 )
+#: The type of bytes of which nothing is known.
+OCTETS: Final = "application/octet-stream"
 _MEDIA_TYPE: Final = re.compile(r"[\w.+\-]+/[\w.+\-]+(?:\s*;\s*[\w\-]+=[\w.\-]+)*\Z", re.ASCII)
+
+
+#: Media types of texts, besides `text/...`.
+_TEXT_TYPE: Final = re.compile(
+    r"text/.+|application/(?:x-)?(?:ecmascript|javascript|json-seq|jsonlines|latex|ndjson|perl|sh|sql|tex|toml|xml|yaml)"
+    r"|\S+\+(?:xml|yaml)",
+    re.ASCII,
+)
 
 
 class AssetsParameters(PastParameters):
@@ -119,8 +129,11 @@ def asset_headers(asset: Asset) -> dict[str, str]:
 
 
 def file_headers(name: str, content_type: str) -> dict[str, str]:
-    """How a browser is to take the file: by the type that was logged, never by guessing, and saved unless harmless."""
-    content_type = content_type if _MEDIA_TYPE.match(content_type) else "application/octet-stream"
+    """How a browser is to take the file: by the type that was logged, never by guessing, and saved unless harmless. A
+    text whose type names no charset is UTF-8: readers take Latin-1 otherwise."""
+    content_type = content_type if _MEDIA_TYPE.match(content_type) else OCTETS
+    if _TEXT_TYPE.fullmatch(content_type.lower()):
+        content_type = f"{content_type}; charset=utf-8"
     shown = content_type.partition(";")[0].strip().lower() in _SHOWN
     return {
         "Content-Type": content_type,

@@ -97,6 +97,17 @@ class EventRepository:
         conditions = [f"key = {parameters.text(key)}", f"(part, offset, seq) <= ({_place(place, parameters)})"]
         return await self._logged(scope, [*conditions, *_about(about, parameters)], limit, parameters)
 
+    async def logs_again(self, scope: Scope, key: str, type_: str) -> bool:
+        """Return whether events of this type name one of their `values` more than once; also where that cannot be told
+        here, because one is NaN or infinite."""
+        parameters = Parameters()
+        conditions = [f"key = {parameters.text(key)}", f"type = {parameters.text(type_)}", *of_keys(scope, parameters)]
+        sql = (
+            "SELECT name FROM (SELECT arrayJoin(if(isValidJSON(body), JSONExtractKeys(body, 'values'), ['', ''])) AS "
+            f"name FROM events WHERE {' AND '.join(conditions)}) GROUP BY name HAVING count() > 1 LIMIT 1"
+        )
+        return bool(await self._reader.rows(sql, parameters))
+
     async def of_key(self, scope: Scope, key: str, about: About) -> Sequence[LoggedEvent]:
         """Return all events of a key about something, in the log's order."""
         parameters = Parameters()

@@ -88,7 +88,16 @@ class _Test(QueryExpression):
         self._variable, self._operator, self._value = variable, operator, value
 
     def filter(self) -> str:
-        field = self._variable.field()
+        *fields, last = self._variable.fields()
+        text = self._about(last)
+        for field in reversed(fields):
+            if self._operator == "is null":
+                text = f"({self._about(field)} and {text})"
+            else:
+                text = f"({self._about(field)} or ({field} is null and {text}))"
+        return text
+
+    def _about(self, field: str) -> str:
         if self._operator in _DENIALS:
             return _denied(field, self._variable.type, _DENIALS[self._operator], self._value)
         return _positive(field, self._variable.type, self._operator, self._value)
@@ -137,6 +146,10 @@ class QueryVariable:
     def field(self) -> str:
         """Its name in the filter language."""
         raise NotImplementedError
+
+    def fields(self) -> tuple[str, ...]:
+        """Its names in the filter language, of which the first one that a run has counts."""
+        return (self.field(),)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

@@ -98,16 +98,26 @@ METADATA_FIELDS: Final[Mapping[str, tuple[str, FieldType]]] = {
     "status": ("status", "text"),
     "user_name": ("user", "text"),
 }
-#: That page's names of what the SDK captures under names of its own, which work as well.
-ENVIRONMENT_NAMES: Final[Mapping[str, str]] = {
-    "command": "command.program",
-    "executable": "python.executable",
-    "hostname": "host.hostname",
-    "machine": "host.machine",
-    "os": "host.system",
-    "os_release": "host.release",
-    "os_type": "host.system",
-    "processor": "host.processor",
-    "python_version": "python.version",
-    "user": "host.user",
+#: That page's names of what a run ran on, which work as well: ours. Of several the first one that a run has counts:
+#: Comet's client says some facts in more detail than the SDK captures them.
+ENVIRONMENT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "command": ("command.program", "command.argv"),
+    "env": ("comet.env",),
+    "executable": ("python.executable",),
+    "gpu_static_info_list": ("comet.gpuStaticInfoList",),
+    "hostname": ("host.hostname",),
+    "ip": ("comet.ip",),
+    "machine": ("host.machine",),
+    "max_total_memory": ("comet.maxTotalMemory", "host.memory_bytes"),
+    "network_interface_ips": ("comet.networkInterfaceIps",),
+    "os": ("comet.os", "host.system"),
+    "os_packages": ("comet.osPackages",),
+    "os_release": ("host.release",),
+    "os_type": ("host.system",),
+    "pid": ("comet.pid",),
+    "processor": ("host.processor",),
+    "python_version": ("python.version",),
+    "python_version_verbose": ("comet.pythonVersionVerbose", "python.version"),
+    "total_ram": ("host.memory_bytes",),
+    "user": ("host.user",),
 }

@@ -122,7 +122,10 @@ class Environment(QueryVariable):
         super().__init__(name, "any")
 
     def field(self) -> str:
-        return named_field("env", ENVIRONMENT_NAMES.get(self.name, self.name))
+        return self.fields()[0]
+
+    def fields(self) -> tuple[str, ...]:
+        return tuple(named_field("env", name) for name in ENVIRONMENT_NAMES.get(self.name, (self.name,)))
 
 
 class Metadata(QueryVariable):

@@ -296,7 +296,9 @@ def test_files_of_every_type(lived: Lived) -> None:
     matrix = json.loads(contents["confusion-matrix.json"])
     assert (matrix["title"], matrix["matrix"], matrix["labels"]) == ("Of two", [[1, 0], [1, 1]], ["no", "yes"])
     assert (types["weights"], listed["weights"]["histogram"]) == ("histogram_combined_3d", True)
-    assert [count for _, count in json.loads(contents["weights"])["index_values"]] == [1, 1, 1]
+    ((step, histogram),) = ((one["step"], one["histogram"]) for one in json.loads(contents["weights"])["histograms"])
+    assert (step, [count for _, count in histogram["index_values"]]) == (1, [1, 1, 1])
+    assert listed["weights"]["fileSize"] == len(contents["weights"])
     assert (types["a sound.wav"], listed["a sound.wav"]["audio"]) == ("audio", True)
     assert contents["a sound.wav"][:4] == b"RIFF"
     assert types["roc"] == "curve"
@@ -308,7 +310,9 @@ def test_models_are_called_as_they_were_logged(lived: Lived) -> None:
     assert sorted(lived.read["model_names"]) == ["deep/model ☃", "my model"]
     (name,) = lived.read["of_model"]
     assert name.endswith("weights.bin")
-    assert bytes_of(lived.read["contents"][f"my model/{name}"]) == WEIGHTS
+    assert bytes_of(lived.read["contents"][name]) == WEIGHTS
+    dirs = {one["dir"] for one in lived.read["asset_list"] if one["type"] == "model-element"}
+    assert dirs == {"models/my model", "models/deep/model ☃"}
 
 
 def test_the_client_complains_of_nothing_but_what_it_was_told(lived: Lived) -> None:

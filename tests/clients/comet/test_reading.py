@@ -262,6 +262,7 @@ def files(ask: Ask, logged: Logged) -> dict[str, Any]:
             "image": f"{e}.get_asset({first.format('image')})",
             "text": f"{e}.get_asset({first.format('text-sample')}, return_type='text')",
             "by_name": f"{e}.get_asset_by_name('models/best.bin')",
+            "by_model_name": f"{e}.get_asset_by_name('best.bin')",
             "by_odd_names": f"[{e}.get_asset_by_name('plots/ünï ☃.png'), {e}.get_asset_by_name('/abs/ta ble.csv')]",
             "no_name": f"{e}.get_asset_by_name('none')",
             "curves": f"{e}.get_curves()",
@@ -280,7 +281,7 @@ def test_assets_by_type_and_name(files: dict[str, Any], logged: Logged) -> None:
     assert set(found) == {
         "plots/ünï ☃.png",
         "roc.json",
-        "models/best.bin",
+        "best.bin",
         "/abs/ta ble.csv",
         "remarks.txt",
         "git.diff",
@@ -289,15 +290,15 @@ def test_assets_by_type_and_name(files: dict[str, Any], logged: Logged) -> None:
     assert (image["type"], image["image"], image["step"], image["fileSize"]) == ("image", True, 3, len(IMAGE))
     assert image["experimentKey"] == logged.runs[ODD_RUN]
     assert image["link"].startswith(f"{logged.url}/api/rest/v2/experiment/asset/get-asset?")
-    best = found["models/best.bin"]
-    assert (best["type"], best["dir"], best["step"], best["image"]) == ("model-element", "models", None, False)
+    best = found["best.bin"]
+    assert (best["type"], best["dir"], best["step"], best["image"]) == ("model-element", "models/models", None, False)
     assert json.loads(best["metadata"]) == {"epoch": 3, "name": "ü"}
     assert files["types"] == {
         "image": ["plots/ünï ☃.png"],
         "video": [],
         "audio": [],
         "curve": ["roc.json"],
-        "model-element": ["models/best.bin"],
+        "model-element": ["best.bin"],
         "text-sample": ["git.diff", "remarks.txt"],
         "table": ["/abs/ta ble.csv"],
         "histogram_combined_3d": [],
@@ -307,7 +308,7 @@ def test_assets_by_type_and_name(files: dict[str, Any], logged: Logged) -> None:
 def test_assets_have_the_bytes_that_were_logged(files: dict[str, Any], logged: Logged) -> None:
     assert bytes_of(files["image"]) == IMAGE
     assert "+lr = 0.2" in files["text"]
-    assert bytes_of(files["by_name"]) == bytes_of(files["downloaded"]) == WEIGHTS
+    assert bytes_of(files["by_name"]) == bytes_of(files["by_model_name"]) == bytes_of(files["downloaded"]) == WEIGHTS
     assert [bytes_of(value) for value in files["by_odd_names"]] == [IMAGE, b"a,b\n1,2\n"]
     assert files["no_name"] is None
     curve = CURVE | {"step": 7}

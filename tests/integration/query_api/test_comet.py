@@ -307,7 +307,7 @@ async def test_orders_and_pages_of_experiments(service: Service) -> None:
         found = (await get(service, "experiments", **(PROJECT | asked)))["experiments"]
         return " ".join(one["experimentKey"] for one in found)
 
-    assert await keys() == "r0 r1 r2 r3"
+    assert await keys() == "r2 r0 r3 r1", "by start: one that was uploaded later stands where it began"
     assert await keys(archived="True") == "r4"
     assert await keys(archived="False", sortBy="startTime", sortOrder="asc") == "r2 r0 r3 r1"
     assert await keys(sortBy="startTime", sortOrder="desc") == "r1 r3 r0 r2"

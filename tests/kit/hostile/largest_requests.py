@@ -302,6 +302,7 @@ LARGEST: Final[dict[str, Maker]] = {
         queried(key="k"),
     ),
     **dict.fromkeys(("GET /isAlive/ver", "GET /account-details", "GET /workspaces"), _NO_QUERY),
+    **dict.fromkeys(("GET /optimizer/spec", "GET /optimizer/status"), _NO_QUERY),
     **dict.fromkeys(
         ("GET /projects", "GET /project", "GET /project/notes", "GET /project/column-names", "GET /experiments"),
         queried(workspaceName="default", projectName="p", projectId="p"),

@@ -28,7 +28,12 @@ from runstream.query import Environment, Field, Metadata, Metric, Other, Paramet
         (~(Metric("acc") > 1), "metric.acc <= 1.0"),
         (~Tag("x y"), 'tag != "x y"'),
         (Other("Name") == 'a "b"', 'name = "a \\"b\\""'),
-        (Environment("os").startswith("Lin"), 'env.host.system startswith "Lin"'),
+        (Environment("os_type").startswith("Lin"), 'env.host.system startswith "Lin"'),
+        (
+            Environment("os").startswith("Lin"),
+            '(env.comet.os startswith "Lin" or (env.comet.os is null and env.host.system startswith "Lin"))',
+        ),
+        (Environment("os") == None, "(env.comet.os is null and env.host.system is null)"),  # noqa: E711
         (Environment("git.commit") == "3f", 'env.git.commit = "3f"'),
         (Metadata("duration") > 120, "duration > 120.0"),
         (Metadata("start_server_timestamp") < datetime(2019, 9, 24, 5), "started < 2019-09-24T05:00:00.000000Z"),

@@ -15,6 +15,7 @@ from runstream.events.moments import millis_of
 from runstream.events.names import NO_STEP
 from runstream_protocols.comet.reads.requests import ChartsRequest
 from runstream_protocols.comet.reads.responses import CometChart, CometCharts, CometCurve, step_of
+from runstream_protocols.comet.reads.runs import given_name
 from runstream_query.answers import Logged
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
@@ -167,7 +168,7 @@ def _answer(
         charts_by_run[run] = CometChart(
             experiment_key=run,
             experimentKey=run,
-            experimentName=row.name or None,
+            experimentName=given_name(row.run, row.name),
             steps=[step_of(step) for step in steps],
             metrics=curves,
             params=None if params is None else params[run],

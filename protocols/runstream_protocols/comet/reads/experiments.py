@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from runstream.events.moments import millis_of
+from runstream_protocols.comet.reads.extremes import Extremes, extremes_of_run
 from runstream_protocols.comet.reads.predicates import NAME
 from runstream_protocols.comet.reads.requests import ExperimentRequest
 from runstream_protocols.comet.reads.responses import (
@@ -17,7 +18,7 @@ from runstream_protocols.comet.reads.responses import (
     run_context_of,
     step_of,
 )
-from runstream_protocols.comet.reads.runs import experiments_by_row, require_row
+from runstream_protocols.comet.reads.runs import experiments_by_row, given_name, require_row
 from runstream_query.http.context import Context
 from runstream_query.repositories.reader import records_of
 
@@ -66,25 +67,32 @@ async def other_summaries(context: Context, request: web.Request, parameters: Ex
     """With the run's name as `Name`, in whose favour another value that was logged under it is left out."""
     row = await require_row(context, parameters.experiment_key)
     logged = await _attributes(context, parameters.experiment_key, "other")
-    if not row.name:
+    name = given_name(row.run, row.name)
+    if name is None:
         return CometSummaries(values=[one for one in logged if one.name != NAME])
-    named = _of_text(NAME, row.name, millis_of(row.created_at))
+    named = _of_text(NAME, name, millis_of(row.created_at))
     return CometSummaries(values=[named, *(one for one in logged if one.name != NAME)])
 
 
 async def _attributes(context: Context, run: str, kind: str) -> list[CometSummary]:
     """The newest values of one kind, by name, each as a person would read it: what Comet keeps are texts."""
     found = await context.repositories.attributes.texts_of_run(context.scope, run, kind)
-    return await context.off_loop(lambda: [_of_text(one.name, one.text, millis_of(one.at)) for one in found])
+    extremes = await extremes_of_run(context, run, kind)
+
+    def made() -> list[CometSummary]:
+        return [_of_text(one.name, one.text, millis_of(one.at), extremes.get(one.name)) for one in found]
+
+    return await context.off_loop(made)
 
 
-def _of_text(name: str, text: str, ms: int) -> CometSummary:
+def _of_text(name: str, text: str, ms: int, extremes: Extremes | None = None) -> CometSummary:
+    low, high = (extremes.low, extremes.high) if extremes else (None, None)
     return CometSummary(
         name=name,
-        value_max=text,
-        value_min=text,
+        value_max=high.text if high else text,
+        value_min=low.text if low else text,
         value_current=text,
-        timestamp_max=ms,
-        timestamp_min=ms,
+        timestamp_max=high.ms if high else ms,
+        timestamp_min=low.ms if low else ms,
         timestamp_current=ms,
     )

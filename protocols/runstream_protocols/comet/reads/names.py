@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Final, Literal
 
 from aiohttp import web
@@ -29,6 +30,7 @@ from runstream_protocols.comet.reads.responses import (
     CometNotes,
     CometProject,
     CometProjects,
+    CometRefusal,
     CometVersion,
     CometWorkspaces,
 )
@@ -53,9 +55,13 @@ from runstream_service.access import LOCAL, principal_of
 VERSION: Final = "4.35.0"
 #: Where runs go that name no workspace.
 DEFAULT_WORKSPACE: Final = "default"
+_NO_OPTIMIZER: Final = (
+    "this server is Runstream, which has no counterpart to Comet's Optimizer: choose the parameters of each trial with "
+    "a library in your program (such as Optuna) and log the trial as an experiment"
+)
 _KINDS: Final = {"parameter": PARAMETERS, "other": OTHERS, "environment": ENVIRONMENT}
 _ORDERS: Final[Mapping[str | None, Literal["created", "started", "ended"]]] = {
-    None: "created",
+    None: "started",
     "startTime": "started",
     "endTime": "ended",
 }
@@ -70,6 +76,12 @@ async def account(context: Context, request: web.Request, parameters: EmptyReque
     principal = principal_of(request)
     name = principal.name if principal is LOCAL else f"key-{principal.name}"
     return CometAccount(user_name=name, default_workspace_name=DEFAULT_WORKSPACE)
+
+
+async def optimizer(context: Context, request: web.Request, parameters: EmptyRequest) -> CometRefusal:
+    """Refuse what the client's `Optimizer` asks first, in the form whose text it shows: of a response that is not 200
+    it shows the status alone."""
+    return CometRefusal(code=HTTPStatus.NOT_IMPLEMENTED, message=_NO_OPTIMIZER)
 
 
 async def workspaces(context: Context, request: web.Request, parameters: EmptyRequest) -> CometWorkspaces:
@@ -95,6 +107,7 @@ def _project(found: Project) -> CometProject:
     return CometProject(
         project_id=project_id(found.workspace, found.project),
         project_name=found.project,
+        owner_user_name=found.workspace,
         project_description=found.description,
         workspace_name=found.workspace,
         number_of_experiments=found.runs,
@@ -149,8 +162,8 @@ def _named(metrics: Sequence[str], types: Mapping[tuple[str, str], str]) -> list
     logged = {(source, name): Column(name, source, kind) for (source, name), kind in types.items()}
     logged[OTHERS, NAME] = Column(NAME, OTHERS, "string")
     for name, ours in ENVIRONMENT_NAMES.items():
-        kind = logged[ENVIRONMENT, ours].type if (ENVIRONMENT, ours) in logged else "string"
-        logged[ENVIRONMENT, name] = Column(name, ENVIRONMENT, kind)
+        kinds = {logged[ENVIRONMENT, one].type for one in ours if (ENVIRONMENT, one) in logged}
+        logged[ENVIRONMENT, name] = Column(name, ENVIRONMENT, kinds.pop() if len(kinds) == 1 else "string")
     return columns + list(logged.values())
 
 

@@ -134,7 +134,7 @@ class _Rules:
             raise FilterError("a rule of a query needs field and operator, both texts")
         given = rule.get("source") or source
         own = self._source_of(name, rule.get("type")) if given in (None, NESTED) else str(given)
-        return _test(field_of(own, name), operator, rule.get("value"))
+        return _test_of_first(fields_of(own, name), operator, rule.get("value"))
 
     def _source_of(self, name: str, kind: Any) -> str:
         """Where a name without a source belongs: the client leaves it out in groups inside of groups."""
@@ -183,8 +183,17 @@ def expression_of_tree(tree: Mapping[str, Any], columns: Sequence[Column]) -> Ex
     return _Rules(columns).expression(tree, None) if tree.get("rules") or "field" in tree else None
 
 
+def fields_of(source: str, name: str) -> tuple[Field, ...]:
+    """The fields of the filter language that Comet calls `name` of `source`, of which the first one that a run has
+    counts. Raises FilterError."""
+    if source == ENVIRONMENT:
+        return tuple(Field("env", ours) for ours in ENVIRONMENT_NAMES.get(name, (name,)))
+    return (field_of(source, name),)
+
+
 def field_of(source: str, name: str) -> Field:
-    """The field of the filter language that Comet calls `name` of `source`. Raises FilterError."""
+    """The field of the filter language that Comet calls `name` of a source other than the environment. Raises
+    FilterError."""
     match source:
         case "metrics":
             return Field("metric", name)
@@ -192,8 +201,6 @@ def field_of(source: str, name: str) -> Field:
             return Field("param", name)
         case "log_other":
             return Field("name") if name == NAME else Field("other", name)
-        case "env_details":
-            return Field("env", ENVIRONMENT_NAMES.get(name, name))
         case "tag":
             return Field("tag")
         case "metadata" if name in METADATA_FIELDS:
@@ -202,6 +209,19 @@ def field_of(source: str, name: str) -> Field:
             raise FilterError(f"there is no metadata {name[:100]!r}: there are {', '.join(METADATA_FIELDS)}")
         case _:
             raise FilterError(f"unknown source {source[:100]!r}: there are {', '.join(SOURCES)}")
+
+
+def _test_of_first(fields: Sequence[Field], operator: str, value: Any) -> Expression:
+    """The test of the first of the fields that a run has."""
+    *before, last = fields
+    expression = _test(last, operator, value)
+    for field in reversed(before):
+        test = _test(field, operator, value)
+        if operator == "is_null":
+            expression = _joined(And, [test, expression])
+        else:
+            expression = _joined(Or, [test, _joined(And, [IsNull(field), expression])])
+    return expression
 
 
 def _test(field: Field, operator: str, value: Any) -> Expression:

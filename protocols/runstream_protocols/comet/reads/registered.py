@@ -17,9 +17,9 @@ from runstream_protocols.comet.conventions import (
     REGISTERED_FROM,
     registry_model_id,
 )
+from runstream_protocols.comet.reads.contents import send_content
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
-from runstream_query.http.files import file_headers, send_file
 from runstream_query.repositories.artifacts import ArtifactRecord, ContentsRecord, VersionRecord
 
 _NUMBERS: Final = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[^+]*)?(?:\+.*)?", re.ASCII)
@@ -198,5 +198,4 @@ async def send_registered(
     file = files[number]
     if not file.sha256:
         raise InvalidRequest(f"the bytes of {file.name!r} are not here but at {file.link}: get them there")
-    headers = file_headers(file.name.rpartition("/")[2], file.content_type)
-    return await send_file(context, request, file.sha256, file.name, headers)
+    return await send_content(context, request, file.name.rpartition("/")[2], file.sha256, file.content_type)

@@ -21,7 +21,7 @@ from runstream_query.repositories.runs import RunOrder, RunOutline, RunRecord
 PROGRAM: Final = "command.program"
 #: Beyond so many ids, a look at the whole project costs less than to say them.
 _MANY: Final = 1000
-OLDEST_FIRST: Final = RunOrder()
+OLDEST_FIRST: Final = RunOrder("started")
 
 
 def names_of_project(parameters: ProjectRequest) -> tuple[str, str] | None:
@@ -156,6 +156,11 @@ def outline_of(row: RunRecord) -> RunOutline:
     )
 
 
+def given_name(run: str, name: str) -> str | None:
+    """Return the name of a run; None of one that nobody named, which is shown under its id here."""
+    return name if name not in ("", run) else None
+
+
 def experiment_of(row: RunOutline, program: str | None) -> CometExperiment:
     """Comet's metadata of a run. A run that fell silent ended where it was last heard of."""
     duration_ms = round(row.duration_s * 1000)
@@ -163,7 +168,7 @@ def experiment_of(row: RunOutline, program: str | None) -> CometExperiment:
     ended_ms = row.started_ms + duration_ms if row.ended_ms is None else row.ended_ms
     return CometExperiment(
         experiment_key=row.run,
-        experiment_name=row.name or None,
+        experiment_name=given_name(row.run, row.name),
         workspace_name=row.workspace,
         project_name=row.project,
         project_id=project_id(row.workspace, row.project),

@@ -1,0 +1,52 @@
+"""The smallest and the largest of what was logged under a name."""
+
+from typing import Any
+
+import pytest
+
+from runstream.events.control import AnyEvent, ParametersDeleted, ParametersLogged, encode_event
+from runstream_model.past import LoggedEvent
+from runstream_protocols.comet.reads.extremes import Extremes, extremes_of
+
+
+def logged(*values: Any) -> Extremes | None:
+    """The extremes of a parameter that was logged so, a second apart; of ParametersDeleted it was deleted."""
+    events: list[AnyEvent] = [
+        ParametersDeleted(at_us=at * 1_000_000, names=("p",))
+        if value is ParametersDeleted
+        else ParametersLogged(at_us=at * 1_000_000, values={"p": value})
+        for at, value in enumerate(values)
+    ]
+    rows = [LoggedEvent(0, at, 0, "0" * 32, encode_event(event).decode()) for at, event in enumerate(events)]
+    return extremes_of(rows).get("p")
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [
+        ((16, 32, 24), ("16", 0), ("32", 1_000)),
+        ((16, "32", 24.5), ("16", 0), ("32", 1_000)),
+        ((9, "100"), ("9", 0), ("100", 1_000)),
+        ((2, 1, 1, 2), ("1", 1_000), ("2", 0)),
+        ((5, float("inf"), -float("inf")), ("-Infinity", 2_000), ("Infinity", 1_000)),
+        ((1, ParametersDeleted, 5, 4), ("4", 3_000), ("5", 2_000)),
+    ],
+)
+def test_numbers_have_extremes(values: tuple[Any, ...], low: tuple[str, int], high: tuple[str, int]) -> None:
+    found = logged(*values)
+    assert found is not None
+    assert (found.low.text, found.low.ms) == low
+    assert (found.high.text, found.high.ms) == high
+
+
+@pytest.mark.parametrize(
+    "values", [(1,), (1, "adam"), ("a", "b"), (1, None), (1, [2]), (1, float("nan")), (1, 2, ParametersDeleted, 3)]
+)
+def test_what_was_logged_once_or_has_no_order_has_none(values: tuple[Any, ...]) -> None:
+    assert logged(*values) is None
+
+
+def test_nested_parameters_have_extremes_by_their_dotted_names() -> None:
+    events = [ParametersLogged(at_us=at, values={"opt": {"lr": lr, "name": "adam"}}) for at, lr in enumerate((2, 1))]
+    rows = [LoggedEvent(0, at, 0, "0" * 32, encode_event(event).decode()) for at, event in enumerate(events)]
+    assert {name: (one.low.text, one.high.text) for name, one in extremes_of(rows).items()} == {"opt.lr": ("1", "2")}
