@@ -31,6 +31,9 @@ class API:
     `url` and `api_key` default to the client's settings (environment and files). `workspace` and `project`, where they
     are given here, narrow what `runs` and `experiments` list; the settings' own are for logging and narrow nothing.
 
+    As Comet's client, it may be given a key alone, `API(KEY)`, and `cache`, which changes nothing: every read asks the
+    server.
+
     Options that most reads take: `wait_for` (a position such as "next:0:42": the response comes once it is visible)
     with `wait_s` (seconds, bounded by the server), and `as_of` (a position or an ISO time: the state at that moment).
 
@@ -64,7 +67,10 @@ class API:
         api_key: str | None = None,
         workspace: str | None = None,
         project: str | None = None,
+        cache: bool | None = None,
     ) -> None:
+        if url is not None and api_key is None and _is_key(url):
+            url, api_key = None, url
         settings = load_settings(url=url, api_key=api_key, workspace=workspace, project=project)
         for note in settings.notes:
             PROCESS_NOTICES.once(note, note)
@@ -149,6 +155,7 @@ class API:
     get_projects = forward("comet", ProjectReads.get_projects)
     get_project = forward("comet", ProjectReads.get_project)
     get_project_notes = forward("comet", ProjectReads.get_project_notes)
+    get_experiment_project_notes = forward("comet", ProjectReads.get_experiment_project_notes)
     get_project_columns = forward("comet", ProjectReads.get_project_columns)
     get_query_variables = forward("comet", ProjectReads.get_query_variables)
     get_project_experiments = forward("comet", ExperimentSearch.get_project_experiments)
@@ -193,3 +200,8 @@ class API:
 
     get_experiment_asset = forward_as[ReadsAsset]("comet", ExperimentReads.get_experiment_asset)
     get_experiment_asset_by_name = forward_as[ReadsAssetByName]("comet", ExperimentReads.get_experiment_asset_by_name)
+
+
+def _is_key(text: str) -> bool:
+    """Return whether a text that stands in an address's place is none: an address has a scheme, a port or a path."""
+    return "*" in text or not any(sign in text for sign in ":/.")

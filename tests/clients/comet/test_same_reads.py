@@ -187,28 +187,8 @@ def pairs(runs: Any) -> dict[str, tuple[str, Read]]:
         "get_panel_workspace": ("api.get_panel_workspace()", lambda api: api.get_panel_workspace()),
         "of_first": (
             f"[exp({first!r}).to_json()]",
-            lambda api: [experiment_json(api.get_experiment(first))],
+            lambda api: [api.get_experiment(first).to_json()],
         ),
-    }
-
-
-def experiment_json(view: RunView | None) -> dict[str, Any]:
-    """What `APIExperiment.to_json` has, from the attributes of ours."""
-    assert view is not None
-    metadata = view.get_metadata()
-    return {
-        "id": view.id,
-        "name": view.name,
-        "workspace": view.workspace,
-        "project_name": view.project_name,
-        "archived": view.archived,
-        "url": view.url,
-        "duration_millis": view.duration_millis,
-        "start_server_timestamp": view.start_server_timestamp,
-        "end_server_timestamp": view.end_server_timestamp,
-        "optimization_id": metadata["optimizationId"],
-        "file_path": metadata["filePath"],
-        "file_name": metadata["fileName"],
     }
 
 

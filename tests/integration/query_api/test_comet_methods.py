@@ -39,7 +39,7 @@ async def asked(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-async def ask(service: Service, question: Callable[[API], Any], **place: str) -> Any:
+async def ask(service: Service, question: Callable[[API], Any], **place: Any) -> Any:
     return await asyncio.to_thread(question, API(url=str(service.client.make_url("")), **place))
 
 

@@ -57,6 +57,7 @@ class CometApi:
     get_projects = forward("_projects", ProjectReads.get_projects)
     get_project = forward("_projects", ProjectReads.get_project)
     get_project_notes = forward("_projects", ProjectReads.get_project_notes)
+    get_experiment_project_notes = forward("_projects", ProjectReads.get_experiment_project_notes)
     get_project_columns = forward("_projects", ProjectReads.get_project_columns)
     get_query_variables = forward("_projects", ProjectReads.get_query_variables)
 
@@ -90,6 +91,12 @@ class CometApi:
     get_experiment_images = forward("_experiments", ExperimentReads.get_experiment_images)
     get_experiment_models = forward("_experiments", ExperimentReads.get_experiment_models)
     get_experiment_model_asset_list = forward("_experiments", ExperimentReads.get_experiment_model_asset_list)
+
+    get_experiment_assets_named = forward("_experiments", ExperimentReads.get_experiment_assets_named)
+    download_experiment_model = forward("_experiments", ExperimentReads.download_experiment_model)
+    get_experiment_git_metadata = forward("_experiments", ExperimentReads.get_experiment_git_metadata)
+    get_experiment_git_patch = forward("_experiments", ExperimentReads.get_experiment_git_patch)
+    get_experiment_artifact_lineage = forward("_experiments", ExperimentReads.get_experiment_artifact_lineage)
 
     get_metrics_for_chart = forward("_charts", ChartReads.get_metrics_for_chart)
 

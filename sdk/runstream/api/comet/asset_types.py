@@ -27,9 +27,17 @@ class ReadsAssetByName(Protocol):
 
     @overload
     def __call__(
-        self, experiment_key: RunOrId, file_name: str, return_type: Literal["raw", "binary"] | None = None
+        self,
+        experiment_key: RunOrId,
+        file_name: str,
+        return_type: Literal["raw", "binary"] | None = None,
+        asset_type: str | None = None,
     ) -> bytes | None: ...
     @overload
-    def __call__(self, experiment_key: RunOrId, file_name: str, return_type: Literal["text"]) -> str | None: ...
+    def __call__(
+        self, experiment_key: RunOrId, file_name: str, return_type: Literal["text"], asset_type: str | None = None
+    ) -> str | None: ...
     @overload
-    def __call__(self, experiment_key: RunOrId, file_name: str, return_type: ReturnType | None) -> Logged: ...
+    def __call__(
+        self, experiment_key: RunOrId, file_name: str, return_type: ReturnType | None, asset_type: str | None = None
+    ) -> Logged: ...

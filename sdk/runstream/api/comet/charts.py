@@ -27,22 +27,28 @@ class ChartReads:
 
     def get_metrics_for_chart(
         self,
-        experiments: Sequence[RunOrId],
-        metrics: Sequence[str] = (),
-        parameters: Sequence[str] = (),
+        experiments: Sequence[RunOrId] = (),
+        metrics: Sequence[str] | None = (),
+        parameters: Sequence[str] | None = (),
         independent_metrics: bool = True,
         fetch_full: bool = False,
         *,
+        experiment_keys: Sequence[RunOrId] | None = None,
         independent: bool | None = None,
         full: bool | None = None,
     ) -> dict[str, Chart]:
         """Read curves and parameters of experiments, by key: {"experiment_key", "experimentName", "steps", "epochs",
         "metrics": [{"metricName", "values", "steps", "epochs", "timestamps", "durations"}], "params"} (milliseconds;
         params is None if none were requested). docs/comet.md says how long curves are sampled without `fetch_full`,
-        and what sharing of steps means. One request for up to 1,000 experiments and 10,000 curves. `independent` and
-        `full` are the names that Comet's present client gives the last two arguments."""
+        and what sharing of steps means. One request for up to 1,000 experiments and 10,000 curves. `experiment_keys`,
+        `independent` and `full` are the names that Comet's present client gives these arguments. Raises TypeError, as
+        it does, for one experiment, metric or parameter that stands in no list."""
+        wanted_runs = experiments if experiment_keys is None else experiment_keys
+        for argument, given in (("experiments", wanted_runs), ("metrics", metrics), ("parameters", parameters)):
+            if isinstance(given, str) or not isinstance(given, Sequence | None):
+                raise TypeError(f"get_metrics_for_chart: {argument} is {given!r}: give a list")
         names, wanted = [name for name in metrics or () if name], [name for name in parameters or () if name]
-        keys = [run_id(one) for one in experiments]
+        keys = [run_id(one) for one in wanted_runs]
         if not keys or not (names or wanted):
             return {}
         at_once = max(1, min(_CHARTS, _CURVES // max(1, len(names))))

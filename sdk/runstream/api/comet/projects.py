@@ -64,6 +64,10 @@ class ProjectReads:
             raise NotFound(f"there is no project {project_name or project_id!r}: look it up with get_projects", {})
         return found.notes
 
+    def get_experiment_project_notes(self, workspace: str, project_name: str) -> str:
+        """Read the notes of a project by both names. Raises NotFound."""
+        return self.get_project_notes(workspace, project_name)
+
     def _find_project(self, workspace: str | None, project: str | None, wanted_id: str | None) -> Project | None:
         if wanted_id is not None:
             every = self._projects()
@@ -103,7 +107,7 @@ def _project_details(project: Project) -> ProjectDetails:
     return {
         "projectId": project_id(project.workspace, project.project),
         "projectName": project.project,
-        "ownerUserName": None,
+        "ownerUserName": project.workspace,
         "projectDescription": project.description,
         "workspaceName": project.workspace,
         "numberOfExperiments": project.runs,

@@ -2,26 +2,33 @@
 
 The page fixes the texts and shapes of these responses (a summary's values are texts, a point has an offset), and the
 server gives exactly them to Comet's own client. The methods here use the same routes, so that the two can never differ;
-`API`'s own methods (`series`, `summaries`, `parameters`, ...) read the same with types. The bytes of assets come from
-the native route.
+`API`'s own methods (`series`, `summaries`, `parameters`, ...) read the same with types.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+import zipfile
+from pathlib import Path
 from typing import Any, Final, get_args
+from urllib.parse import urlencode
 
 from runstream.api.comet.search import ExperimentSearch
 from runstream.api.errors import NotFound
 from runstream.api.guarding import reads_responses
-from runstream.api.parts.arguments import RunOrId, run_id, run_path
+from runstream.api.parts.arguments import RunOrId, run_id
+from runstream.api.parts.saving import saved, target_in, targets_of
 from runstream.api.session import Session
-from runstream.api.transport import Parameter, segment
+from runstream.api.transport import Parameter
 from runstream.api.values import Logged
 from runstream.api.views.comet_experiment import PROGRAM
 from runstream.api.views.comet_types import (
+    ArtifactLineage,
     AssetDetails,
     ExperimentMetadata,
+    GitMetadata,
     MetricPoint,
     ModelDetails,
     ReturnType,
@@ -32,6 +39,7 @@ from runstream.api.views.runs import RunView
 from runstream.errors import Invalid
 
 _ROOT: Final = "/api/rest/v2/experiment"
+_LINEAGE: Final = "/api/rest/v2/get/artifacts"
 
 
 @reads_responses
@@ -45,6 +53,11 @@ class ExperimentReads:
 
     def _read(self, path: str, experiment: RunOrId, **query: Parameter) -> Any:
         return self._session.get(f"{_ROOT}/{path}", experimentKey=run_id(experiment), **query)
+
+    def _bytes(self, path: str, experiment: RunOrId, **query: str) -> bytes:
+        asked = urlencode({"experimentKey": run_id(experiment), **query})
+        with self._session.open("GET", f"{_ROOT}/{path}?{asked}", headers={"Accept": "*/*"}) as response:
+            return response.read()
 
     def _view(self, experiment_key: RunOrId) -> RunView:
         """Read the experiment, archived or not, with its program. Raises NotFound."""
@@ -138,24 +151,34 @@ class ExperimentReads:
         return list(self._read("asset/list", experiment_key, type=asset_type)["assets"])
 
     def get_experiment_asset(self, experiment_key: RunOrId, asset_id: str, return_type: ReturnType = "raw") -> Logged:
-        """Read the bytes of an asset; with `return_type` "text" as text, with "json" as the value that it means."""
+        """Read the bytes of an asset; with `return_type` "text" as text (U+FFFD stands for what is no UTF-8), with
+        "json" as the value that it means."""
         if return_type not in get_args(ReturnType):
             raise Invalid(f"return_type is {return_type!r}: give one of {', '.join(get_args(ReturnType))}")
-        path = f"{run_path(experiment_key)}/assets/{segment(asset_id)}"
-        with self._session.open("GET", path, headers={"Accept": "*/*"}) as response:
-            content = response.read()
+        content = self._bytes("asset/get-asset", experiment_key, assetId=asset_id)
         if return_type == "json":
             return json.loads(content)
-        return content.decode() if return_type == "text" else content
+        return content.decode(errors="replace") if return_type == "text" else content
 
     def get_experiment_asset_by_name(
-        self, experiment_key: RunOrId, file_name: str, return_type: ReturnType | None = None
+        self,
+        experiment_key: RunOrId,
+        file_name: str,
+        return_type: ReturnType | None = None,
+        asset_type: str | None = None,
     ) -> Logged:
         """Read an asset as `get_experiment_asset` does, by its name; None if there is none of this name."""
-        found = self._read("asset/get-by-name", experiment_key, assetName=file_name)["assets"]
+        found = self.get_experiment_assets_named(experiment_key, file_name, asset_type)
         if not found:
             return None
         return self.get_experiment_asset(experiment_key, found[0]["assetId"], return_type or "raw")
+
+    def get_experiment_assets_named(
+        self, experiment_key: RunOrId, file_name: str, asset_type: str | None = None
+    ) -> list[AssetDetails]:
+        """Read the list of the assets of a name, of one type or all, in the form of `get_experiment_asset_list`."""
+        wanted = None if asset_type in (None, "all") else asset_type
+        return list(self._read("asset/get-by-name", experiment_key, assetName=file_name, type=wanted)["assets"])
 
     def get_experiment_curves(self, experiment_key: RunOrId) -> list[dict[str, Logged]]:
         """Assets of the type `curve` (x, y, name), each with its step and assetId. One request an asset."""
@@ -177,3 +200,34 @@ class ExperimentReads:
     def get_experiment_model_asset_list(self, experiment_key: RunOrId, model_name: str) -> list[AssetDetails]:
         """The assets of a model, in the form of `get_experiment_asset_list`."""
         return list(self._read("model/asset/list", experiment_key, modelName=model_name)["assets"])
+
+    def download_experiment_model(self, experiment_key: RunOrId, name: str, output_path: str, expand: bool) -> None:
+        """Write the files of a model into a folder; without `expand` the archive with them, NAME.zip. Raises NotFound
+        for an unknown model."""
+        archive, folder = self._bytes("model/download", experiment_key, modelName=name), Path(output_path).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        if not expand:
+            with saved(target_in(folder, f"{name}.zip", "model.zip"), folder) as file:
+                file.write(archive)
+            return
+        with zipfile.ZipFile(io.BytesIO(archive)) as files:
+            names = [one.filename for one in files.infolist() if not one.is_dir()]
+            for of_archive, target in zip(names, targets_of(folder, names), strict=True):
+                with saved(target, folder) as file, files.open(of_archive) as content:
+                    shutil.copyfileobj(content, file)
+
+    def get_experiment_git_metadata(self, experiment_key: RunOrId) -> GitMetadata:
+        """Read the commit that it ran from: branch, origin, parent (the commit), root, user; what is not known is
+        None."""
+        found: GitMetadata = self._read("git/metadata", experiment_key)
+        return found
+
+    def get_experiment_git_patch(self, experiment_key: RunOrId) -> bytes | None:
+        """Read what was changed since the commit, as a ZIP archive with one file; None if nothing was."""
+        content = self._bytes("git/patch", experiment_key)
+        return None if content.startswith(b'{"msg"') else content
+
+    def get_experiment_artifact_lineage(self, experiment_key: RunOrId, direction: str = "all") -> ArtifactLineage:
+        """Read the versions of artifacts that it made (`output`) and used (`input`)."""
+        found: ArtifactLineage = self._session.get(_LINEAGE, experimentKey=run_id(experiment_key), filter=direction)
+        return found

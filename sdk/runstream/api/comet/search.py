@@ -41,7 +41,7 @@ class ExperimentSearch:
         self,
         filter: str,
         *,
-        sort: str = "created",
+        sort: str = "started",
         limit: int | None = None,
         workspace: str | None = None,
         project: str | None = None,
@@ -72,7 +72,7 @@ class ExperimentSearch:
         `pattern` those whose key or name begins with what the regular expression (Python's) describes."""
         whole = workspace is not None and project_name is None
         place = (workspace, None) if whole else self._defaults.of(workspace, project_name)
-        found = self.matching("", sort="project,created", workspace=place[0], project=place[1])
+        found = self.matching("", sort="project,started", workspace=place[0], project=place[1])
         if pattern is None:
             return found
         wanted = re.compile(pattern)
@@ -116,7 +116,7 @@ class ExperimentSearch:
 
     def _newest_named(self, name: str, workspace: str | None, project: str | None) -> RunView | None:
         named = f"name = {quoted(name)}"
-        found = self.matching(named, sort="-created", limit=1, workspace=workspace, project=project)
+        found = self.matching(named, sort="-started", limit=1, workspace=workspace, project=project)
         return found[0] if found else None
 
     def query(

@@ -12,11 +12,11 @@ ReturnType: TypeAlias = Literal["raw", "binary", "text", "json"]
 
 
 class ProjectDetails(TypedDict):
-    """A project. `ownerUserName` is None: there are no users, only keys."""
+    """A project. `ownerUserName` is its workspace: there are no users, only keys."""
 
     projectId: str
     projectName: str
-    ownerUserName: str | None
+    ownerUserName: str
     projectDescription: str
     workspaceName: str
     numberOfExperiments: int
@@ -151,6 +151,23 @@ class ModelDetails(TypedDict):
     experimentModelId: str
     experimentKey: str
     modelName: str
+
+
+class GitMetadata(TypedDict):
+    """The commit that an experiment ran from; what is not known is None."""
+
+    user: str | None
+    root: str | None
+    branch: str | None
+    parent: str | None
+    origin: str | None
+
+
+class ArtifactLineage(TypedDict):
+    """The versions of artifacts that an experiment made and used, each with its `direction`."""
+
+    experimentKey: str
+    artifacts: list[dict[str, Logged]]
 
 
 class SystemDetails(TypedDict):
