@@ -229,6 +229,7 @@ def test_every_documented_method_is_there_with_its_arguments() -> None:
         "get_experiment_metric": ["experiment_key", "metric"],
         "get_experiment_model_asset_list": ["experiment_key", "model_name"],
         "get_experiment_name": ["experiment_key", "max_length"],
+        "get_experiment_project_notes": ["workspace", "project_name"],
         "get_experiments": ["workspace", "project_name", "pattern"],
         "get_metrics_for_chart": ["experiments", "metrics", "parameters", "independent_metrics", "fetch_full"],
         "get_panel_metrics_names": ["include_sys"],

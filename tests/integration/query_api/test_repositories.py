@@ -104,6 +104,8 @@ async def fill(service: Service, workspace: str, states: Sequence[dict[str, Any]
         await service.insert("output", {"run": run, **printed, "part": 0, "offset": offset})
         await service.insert("watermark_states", tables.watermark(run, WRITER, 3600.0 + offset))
         await service.insert("events", event_of(run, offset + 50 + number, "run_started.v1"))
+        twice = [event_of(run, offset + place + number, "parameters_logged.v1") for place in (70, 80)]
+        await service.insert("events", *twice)
     texts = {"description": f"about {workspace}", "notes": f"notes of {workspace}"}
     place = {"workspace": workspace, "created_at": NOW_US, "updated_at": NOW_US, "deleted": False}
     await service.insert(
@@ -139,7 +141,7 @@ async def fill(service: Service, workspace: str, states: Sequence[dict[str, Any]
 
 
 def event_of(key: str, offset: int, kind: str) -> dict[str, Any]:
-    body = f'{{"about": "{key}"}}'
+    body = f'{{"about": "{key}", "values": {{"shared": 1}}}}'
     place = {"key": key, "part": 0, "offset": offset, "seq": 7}
     return place | {"writer": WRITER, "at": NOW_US, "type": kind, "body": body}
 
@@ -224,6 +226,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "selection": [Selection(), *both(lambda workspace: Selection(workspace=workspace))],
     "seq": [101, 201],
     "text_bytes": [100_000],
+    "type_": ["parameters_logged.v1"],
     "value": [f'"{workspace}-value"' for workspace in SIZES],
     "versions_remarked.value": both(str),
     "wanted": [Range()],
