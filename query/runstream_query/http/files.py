@@ -132,9 +132,10 @@ def file_headers(name: str, content_type: str) -> dict[str, str]:
     """How a browser is to take the file: by the type that was logged, never by guessing, and saved unless harmless. A
     text whose type names no charset is UTF-8: readers take Latin-1 otherwise."""
     content_type = content_type if _MEDIA_TYPE.match(content_type) else OCTETS
-    if _TEXT_TYPE.fullmatch(content_type.lower()):
+    media_type, _, parameters = content_type.lower().partition(";")
+    if _TEXT_TYPE.fullmatch(media_type.strip()) and "charset" not in parameters:
         content_type = f"{content_type}; charset=utf-8"
-    shown = content_type.partition(";")[0].strip().lower() in _SHOWN
+    shown = media_type.strip() in _SHOWN
     return {
         "Content-Type": content_type,
         "Content-Disposition": content_disposition(name, inline=shown),

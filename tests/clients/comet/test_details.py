@@ -94,8 +94,8 @@ EXPRESSIONS = {
     "user": "[e.get_user(), e.get_metadata()['userName']]",
     "running": "e.get_state()",
     "beaten": f"[{MADE.format(name='beaten')}, beaten.update_status(), beaten.get_state()][2]",
-    "ended": f"[{MADE.format(name='ended')}, ended.set_end_time(ended.start_server_timestamp + 5000), "
-    "ended.get_state(), ended.get_metadata()['durationMillis']][2:]",
+    "ended": f"[{MADE.format(name='ended')}, ended.set_start_time(1_000), ended.set_end_time(6_000), "
+    "ended.get_state(), ended.get_metadata()['durationMillis']][3:]",
     "over": "[e.set_state('finished'), e.get_state()][1]",
     "live": f"[{MADE.format(name='taken')}, "
     "globals().update(x=comet_ml.ExistingExperiment(previous_experiment=taken.key, display_summary_level=0)), "
