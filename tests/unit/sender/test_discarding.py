@@ -1,7 +1,10 @@
 """Giving up what a spool has of a writer, and naming where online runs go."""
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from kit.sending.spool_maker import SpoolMaker, writer_info
 from runstream.errors import Invalid
 from runstream.sender.discarding import discardable
+from runstream.sender.lock import sender_lives
 
 #: An address at which nobody listens.
 NOBODY = "http://127.0.0.1:1"
@@ -21,6 +25,14 @@ def stuck(spool: Path, number: int = 1, rows: int = 10, url: str = NOBODY) -> Sp
     for step in range(rows):
         maker.row(["a"], step, [float(step)])
     return maker
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Path]:
+    """A spool whose sender, which `sync` starts for a writer that lives, is ended."""
+    yield tmp_path
+    if sender_lives(tmp_path):
+        os.kill(int((tmp_path / "sender.lock").read_text()), signal.SIGTERM)
 
 
 def cli(spool: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -76,10 +88,10 @@ def test_the_command_asks_first(tmp_path: Path) -> None:
     assert (done.returncode, maker.folder.exists()) == (0, False), done.stderr
 
 
-def test_sync_to_another_server_names_the_way_for_online_runs(tmp_path: Path) -> None:
-    maker = stuck(tmp_path)
-    done = cli(tmp_path, "--url", "http://127.0.0.1:2", "--timeout", "0")
+def test_sync_to_another_server_names_the_way_for_online_runs(spool: Path) -> None:
+    maker = stuck(spool)
+    done = cli(spool, "--url", "http://127.0.0.1:2", "--timeout", "0")
     assert f"runstream sync --moved-from {NOBODY} --url http://127.0.0.1:2" in " ".join(done.stderr.split())
-    same = cli(tmp_path, "--url", NOBODY, "--timeout", "0")
+    same = cli(spool, "--url", NOBODY, "--timeout", "0")
     assert "--moved-from" not in same.stderr
     maker.die()
