@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import chdb
 import pytest
+import urllib3.util.connection  # noqa: F401 (its first import binds a socket, to see whether there is IPv6)
 
 TESTS: Final = Path(__file__).parents[1]
 #: Folders whose tests need a marker. The tests of the others start servers: that is what they are for.
