@@ -215,6 +215,9 @@ def test_files(api: API, tmp_path: Path) -> None:
     assert sorted(asset.name for asset in files) == ["models/best.bin", "remarks.txt"]
     (text,) = [asset for asset in files if asset.name == "remarks.txt"]
     assert api.download(text, tmp_path / "copy.txt").read_text() == "all is well"
+    both = api.download_all(files, tmp_path / "all")
+    assert [path.relative_to(tmp_path / "all").as_posix() for path in both] == [one.name for one in files]
+    assert [len(path.read_bytes()) for path in both] == [one.size_bytes for one in files]
     table = files.to_arrow()
     assert json.loads(table["metadata"].to_pylist()[0]) == {"epoch": 3}
     assert list(files.to_pandas()["size_bytes"]) == [len(WEIGHTS), len("all is well")]

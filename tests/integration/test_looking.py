@@ -3,6 +3,8 @@
 import json
 import random
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,3 +202,12 @@ def test_what_is_not_known_is_told_of_tables_and_of_live_changes(api: API) -> No
         api.runs('project = "nope"')
     with pytest.warns(UnknownName, match="there is no workspace 'nope'"):
         api.projects("nope")
+
+
+def test_where_the_page_of_a_run_will_be_its_json_is_told(api: API) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(api.run("wide-1").url)
+    with caught.value as response:
+        detail = json.load(response)["detail"]
+    assert detail.startswith("There is nothing at /default/p/wide-1.")
+    assert detail.endswith("its JSON is at /api/v1/runs/wide-1.")

@@ -9,6 +9,7 @@ from typing import Final
 from runstream.events.moments import micros_of, moment_of
 from runstream.events.positions import Positions
 from runstream_model.past import PastRun
+from runstream_model.run_state import from_json
 from runstream_query.answers import OddClock, OddClocks, Writer
 from runstream_query.clocks import Heard, clock_ahead_s, is_odd
 from runstream_query.http.context import Context
@@ -29,12 +30,13 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
     for the run as a whole.
     """
     watermarks, scope = context.repositories.watermarks, context.scope
-    marks, facts, newest_at, ranks = await asyncio.gather(
+    marks, facts, newest_at, state = await asyncio.gather(
         watermarks.writers(scope, run),
         watermarks.facts(scope, run),
         watermarks.newest_point_at(scope, run),
-        context.repositories.runs.ranks(scope, run),
+        context.repositories.runs.state(scope, run),
     )
+    known = {} if state is None else from_json(state.state).writers
     point_at = [] if newest_at is None else [newest_at]
     by_writer = {fact.writer: fact for fact in facts}
     started = {fact.writer for fact in facts if fact.starts}
@@ -45,7 +47,7 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
         if started == {mark.writer}:
             made += point_at
         ahead_s = await _clock_ahead_s(context.log, made, mark.last_seen_at, fact)
-        rank = ranks.get(mark.writer)
+        rank = known[mark.writer].rank if mark.writer in known else None
         writers.append(Writer(**dataclasses.asdict(mark), clock_ahead_s=ahead_s, rank=rank))
     figures = [writer.clock_ahead_s for writer in writers]
     if marks and point_at:

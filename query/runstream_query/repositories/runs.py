@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 
 from runstream.events.names import NO_STEP, SYSTEM_METRICS, project_key
 from runstream.events.positions import Positions
-from runstream_model.run_state import from_json
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import check
 from runstream_query.filters.compiler import compile_filter
@@ -178,11 +177,6 @@ class RunRepository:
         where = "".join(f" WHERE {condition}" for condition in in_workspaces(scope, parameters))
         rows = await self._reader.rows(f"SELECT * FROM {newest} AS r{where}", parameters)
         return RunState(**{name: rows[0][name] for name in _STATE}) if rows else None
-
-    async def ranks(self, scope: Scope, run: str) -> dict[str, int | None]:
-        """Return the rank of each writer of a run, by its id."""
-        found = await self.state(scope, run)
-        return {} if found is None else {writer: one.rank for writer, one in from_json(found.state).writers.items()}
 
     async def counts(self, scope: Scope, run: str) -> RunCounts:
         """Return how many metrics, parameters and files a run has, and how far it is."""
