@@ -39,7 +39,7 @@ from runstream_service.auth import ApiKeys, InsecureBind, InvalidKey, auth_middl
 from runstream_service.log import LogError
 from runstream_service.logs import configure_logging
 from runstream_service.metrics import add_operations, process_registry
-from runstream_service.origins import add_answer_headers
+from runstream_service.origins import add_response_headers
 from runstream_service.problems import problem_middleware
 from runstream_service.proxies import TRUSTED_PROXIES
 from runstream_service.refusals import refusal_notices
@@ -191,7 +191,7 @@ def application(
         client_max_size=settings.limits.gateway.max_request_bytes,
     )
     app[TRUSTED_PROXIES] = access.trusted_proxies
-    add_answer_headers(app)
+    add_response_headers(app)
     registry.register(EmbeddedMetrics(parts.log, parts.worker, parts.progress))
 
     async def worker_ready() -> str | None:

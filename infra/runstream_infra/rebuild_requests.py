@@ -8,8 +8,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from runstream_processors.generations import GenerationsMismatch, Outcome, Purpose, Rebuild, RebuildRefused
-from runstream_query.answers import Answer, encode_json
 from runstream_query.problems import problem_of
+from runstream_query.responses import ResponseModel, encode_json
 from runstream_service.access import EVERYTHING, Action
 from runstream_service.bodies import read_body
 from runstream_service.problems import Problem
@@ -32,7 +32,7 @@ class RebuildRequest(BaseModel):
     )
 
 
-class RebuildStatus(Answer):
+class RebuildStatus(ResponseModel):
     """A rebuild that was requested: the generation that it builds, whether that takes over, and what became of it.
     `detail`: what differs, or why it was given up."""
 

@@ -13,9 +13,9 @@ from runstream._version import VERSION
 from runstream.events.positions import Positions
 from runstream_infra.rebuild_requests import RebuildStatus
 from runstream_infra.refold_status import Doing, RefoldStatus
-from runstream_query.answers import Answer, encode_json
 from runstream_query.problems import problem_of
 from runstream_query.repositories import Repositories
+from runstream_query.responses import ResponseModel, encode_json
 from runstream_service.access import EVERYTHING, Action
 from runstream_service.log import LogReader
 from runstream_service.routing import Call, Route, add_routes, plain_handler, tagged
@@ -26,7 +26,7 @@ from runstream_service.visibility import Visibility
 STATUS_PATH: Final = "/api/v1/server"
 
 
-class ReadModelsStatus(Answer):
+class ReadModelsStatus(ResponseModel):
     """The read models' generations. `differences` are the projections that generation `serving` has in another version
     than this server folds. While there are some, generation `building` is made beside it, with `folded` of `records`
     records of the log, or `obstacle` says why none is. `trouble` is what went wrong last, `rebuild` the last rebuild
@@ -43,7 +43,7 @@ class ReadModelsStatus(Answer):
     rebuild: RebuildStatus | None
 
 
-class ServerStatus(Answer):
+class ServerStatus(ResponseModel):
     """`visible` is the position up to which every table is complete, `lag_records` how many records of the log are
     behind it. Quarantined records are counted by cause. The disk is the embedded server's; null in a cluster. The
     generations of the read models are null until they were looked at."""
@@ -58,7 +58,7 @@ class ServerStatus(Answer):
     read_models: ReadModelsStatus | None
 
 
-class ServerSetting(Answer):
+class ServerSetting(ResponseModel):
     """A setting of the process that responds. `name` is its place in a settings file, `origin` where the value came
     from: default, file, environment or option. A secret's value says only that it is set."""
 
@@ -69,7 +69,7 @@ class ServerSetting(Answer):
     origin: Origin
 
 
-class ServerSettingList(Answer):
+class ServerSettingList(ResponseModel):
     """In the order of docs/configuration.md."""
 
     settings: list[ServerSetting]

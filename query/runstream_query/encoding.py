@@ -1,4 +1,4 @@
-"""JSON of large answers, made in pieces, so that no call holds the interpreter for long."""
+"""JSON of large responses, made in pieces, so that no call holds the interpreter for long."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -17,12 +17,12 @@ _SCALARS: Final = frozenset((str, int, float, bool, type(None), datetime))
 _PIECE_BYTES: Final = 65_536
 
 
-def json_pieces(answer: BaseModel, *, by_alias: bool = False) -> Iterator[bytes]:
-    """The same bytes as `answer.model_dump_json(by_alias=...)`, with NaN and the infinities as strings, in pieces of
+def json_pieces(response: BaseModel, *, by_alias: bool = False) -> Iterator[bytes]:
+    """The same bytes as `response.model_dump_json(by_alias=...)`, with NaN and the infinities as strings, in pieces of
     about 64 kB."""
     held: list[bytes] = []
     size = 0
-    for piece in _model(answer, by_alias):
+    for piece in _model(response, by_alias):
         held.append(piece)
         size += len(piece)
         if size >= _PIECE_BYTES:

@@ -40,11 +40,11 @@ class QuerySettings(BaseModel):
     max_json_points: int = Field(default=200_000, ge=1)
     #: Points per statement of a full read: a row is about 45 bytes in memory, so 2 million are 90 MB.
     points_per_read: int = Field(default=2_000_000, ge=1)
-    #: Buckets of one answer: in JSON one is about 150 bytes, and 300 as Python values while it is made (60 MB); in an
+    #: Buckets of one response: in JSON one is about 150 bytes, and 300 as Python values while it is made (60 MB); in an
     #: Arrow stream 80 (160 MB), a panel of 500 runs, 20 metrics and 200 points.
     max_json_buckets: int = Field(default=200_000, ge=1)
     max_buckets: int = Field(default=2_000_000, ge=1)
-    #: Summaries of one answer: one is 2 kB as Python values and 500 bytes of JSON (100 MB).
+    #: Summaries of one response: one is 2 kB as Python values and 500 bytes of JSON (100 MB).
     max_summaries: int = Field(default=50_000, ge=1)
     #: Runs of one response to a foreign client without a page: 1.5 kB each as Python values.
     max_experiments: int = Field(default=200_000, ge=1)
@@ -60,7 +60,7 @@ class QuerySettings(BaseModel):
     #: Streams of curves (Arrow, foreign clients') at once: in all, and those of one key (without keys: of one address).
     max_streams: int = Field(default=64, ge=1)
     max_streams_per_client: int = Field(default=32, ge=1)
-    #: What all large answers and the pieces of all streams hold together until their readers have taken them: ten
+    #: What all large responses and the pieces of all streams hold together until their readers have taken them: ten
     #: pieces of 2 million points. A further one waits.
     max_outgoing_bytes: int = Field(default=GIB, ge=MIB)
     #: A reader that does not take a piece of a stream (2.6 MB at most) within this is disconnected.

@@ -204,7 +204,7 @@ def _is_marked(headers: Mapping[str, str], prefixes: tuple[str, ...]) -> bool:
     return any(name.lower().startswith(prefixes) for name in headers)
 
 
-def add_answer_headers(app: web.Application) -> None:
+def add_response_headers(app: web.Application) -> None:
     """Have every response of the application carry ANSWER_HEADERS, and none any allowance for other sites."""
 
     async def add(_: web.Request, response: web.StreamResponse) -> None:

@@ -107,7 +107,7 @@ def problem_middleware(*mappings: ErrorMapping) -> Middleware:
     """The outermost middleware of every server. `mappings` are asked first, in order, what an error means."""
 
     @web.middleware
-    async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def respond_with_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = _request_id(request)
         token = REQUEST_ID.set(request_id)
         try:
@@ -140,7 +140,7 @@ def problem_middleware(*mappings: ErrorMapping) -> Middleware:
             response.headers[name] = protocol
         return response
 
-    return answer_problems
+    return respond_with_problems
 
 
 def client_left(request: web.BaseRequest, error: BaseException) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from kit.hostile.server import HostileServer, response
 from kit.sending.channel_bench import OURS, Bench, acknowledged, problem
 from kit.sending.spool_maker import SpoolMaker
-from runstream.sender.transport import Answer, HttpTransport
+from runstream.sender.transport import HttpTransport, Response
 from runstream.spool.format import Acked
 from runstream.spool.reader import SpoolReader
 
@@ -89,7 +89,7 @@ def test_a_response_acknowledges_no_more_than_was_sent(bench: Bench, number: Any
     writer._max_seqs = 5
     take, steps = bench.gateway._take, iter(range(100))
 
-    def acknowledges_too_much(body: bytes) -> Answer:
+    def acknowledges_too_much(body: bytes) -> Response:
         answer = take(body)
         more = {"positions": "0:1", "writers": {maker.info.writer_id: number}}
         return acknowledged(body, more) if next(steps) < 3 else answer
@@ -120,7 +120,7 @@ def test_a_file_that_the_gateway_refuses_stays_beside_its_event(bench: Bench) ->
     writer = bench.adopt(maker)
     request = bench.gateway.request
 
-    def too_large(method: str, *arguments: Any, **options: Any) -> Answer:
+    def too_large(method: str, *arguments: Any, **options: Any) -> Response:
         return problem(413, title="too large") if method == "PUT" else request(method, *arguments, **options)
 
     bench.gateway.request = too_large  # type: ignore[method-assign]
@@ -149,7 +149,7 @@ def test_whatever_is_answered_every_record_arrives_in_the_end(bench: Bench, seed
             bench.gateway.script.append(problem(status, writer_id=rng.choice(["f" * 32, "x"])))
         elif status == 200:
             told = acknowledged(b"", {"writers": numbers, "positions": "0:1"})
-            bench.gateway.script.append(Answer(201, OURS, told.body))
+            bench.gateway.script.append(Response(201, OURS, told.body))
         else:
             wait = rng.choice(["-1", "1e9", "nan", "inf", "Fri, 31 Dec 9999 23:59:59 GMT", "", "x" * 1000])
             bench.gateway.script.append(problem(status, {"retry-after": wait}, expected=numbers))

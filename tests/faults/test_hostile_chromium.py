@@ -18,7 +18,7 @@ from aiohttp.typedefs import Handler
 from runstream_query.http.files import file_headers
 from runstream_service.access import Action
 from runstream_service.auth import ApiKeys, auth_middleware
-from runstream_service.origins import add_answer_headers
+from runstream_service.origins import add_response_headers
 from runstream_service.problems import problem_middleware
 from runstream_service.routing import Call, Route, add_routes, plain_handler
 
@@ -124,7 +124,7 @@ class Target:
             return web.Response(text=FILE, headers=file_headers(name, kind))
 
         app = web.Application(middlewares=[noted, problem_middleware(), auth_middleware(ApiKeys())])
-        add_answer_headers(app)
+        add_response_headers(app)
         app.router.add_route("*", "/write/{name}", write)
         routes = (
             Route("GET", "/read", Action.READ, "Data", read),

@@ -336,9 +336,9 @@ def test_what_is_read_of_an_answer_is_bounded() -> None:
         HostileServer(lambda _: response(200, b"x" * 10_001)) as server,
         pytest.raises(Unreachable, match="10001 bytes, at most 10000"),
     ):
-        HttpTransport(server.url, max_answer_bytes=10_000).request("POST", FRAMES, b"", {})
+        HttpTransport(server.url, max_response_bytes=10_000).request("POST", FRAMES, b"", {})
     with HostileServer(lambda _: response(200, b"x" * 10_000)) as server:
-        transport = HttpTransport(server.url, max_answer_bytes=10_000)
+        transport = HttpTransport(server.url, max_response_bytes=10_000)
         assert len(transport.request("POST", FRAMES, b"", {}).body) == 10_000
 
 

@@ -10,14 +10,14 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from fuzzing.cases import Fault, Target
 from fuzzing.folders import on_disk
 from fuzzing.values import Pairs, as_bytes, damaged, json_bytes, nested, odd_text, some_changes
 from runstream.sender.assets import AssetUploads, Impossible, Stored
 from runstream.sender.responses import Accepted, Refused, Rewind, meaning_of
-from runstream.sender.transport import Answer, Unreachable
+from runstream.sender.transport import Response, Unreachable
 
 _NOW_S: Final = 1_750_000_000.0
 _SHA: Final = "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"  # of b"0"
@@ -50,7 +50,7 @@ _DATES: Final = (
 class Given:
     """One answer as it stands in an input."""
 
-    answer: Answer
+    answer: Response
     foreign: bool
 
 
@@ -59,11 +59,17 @@ def read_given(data: bytes) -> list[Given]:
     try:
         listed = json.loads(data)
         return [
-            Given(Answer(int(one["status"]), dict(one["headers"]), one["body"].encode("latin-1")), bool(one["foreign"]))
+            Given(
+                Response(int(one["status"]), dict(one["headers"]), one["body"].encode("latin-1")), bool(one["foreign"])
+            )
             for one in listed
         ]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
+
+
+def _response(one: dict[str, Any]) -> Response:
+    return Response(int(one["status"]), dict(one["headers"]), one["body"].encode("latin-1"))
 
 
 def given_bytes(*listed: Given) -> bytes:
@@ -88,7 +94,7 @@ def foreign_answer(rng: random.Random) -> Given:
     if rng.random() < 0.2:
         headers["location"] = "http://portal.invalid/login"
     status = rng.choice((*_STATUSES, *_MORE_STATUSES))
-    return Given(Answer(status, headers, rng.choice(_PAGES)), True)
+    return Given(Response(status, headers, rng.choice(_PAGES)), True)
 
 
 #: What every acknowledgement of ours names (`runstream.events.protocol`), and the header that every response has.
@@ -130,7 +136,7 @@ def mutated_answer(rng: random.Random) -> Given:
         headers[_SIGNED_HEADER] = "1" if rng.random() < 0.95 else rng.choice(("2", "", "1.0", "\xb9", "1" * 5000))
     if rng.random() < 0.4:
         headers["retry-after"] = rng.choice((*_REST, *_DATES))
-    return Given(Answer(status, headers, body), False)
+    return Given(Response(status, headers, body), False)
 
 
 def any_answer(rng: random.Random) -> Given:
@@ -161,7 +167,7 @@ class Scripted:
 
     def request(
         self, method: str, path: str, body: bytes | BinaryIO | None, headers: Mapping[str, str], timeout_s: float = 60.0
-    ) -> Answer:
+    ) -> Response:
         if not self._answers:
             raise Unreachable("there are no more answers")
         if body is not None and not isinstance(body, bytes):
@@ -181,7 +187,7 @@ def make_asset(rng: random.Random) -> bytes:
     head = any_answer(rng)
     if rng.random() < 0.5:
         head = Given(
-            Answer(
+            Response(
                 404,
                 {"content-type": "application/problem+json", _SIGNED_HEADER: "1"},
                 b'{"title":"Not Found","detail":"d"}',
@@ -193,7 +199,7 @@ def make_asset(rng: random.Random) -> bytes:
         fields = Pairs([("sha256", _SHA), ("size_bytes", 1), *_SIGNED])
         body = json_bytes(rng, fields, rng.choice((0, 1)))
         put = Given(
-            Answer(rng.choice((200, 201)), {"content-type": "application/json", _SIGNED_HEADER: "1"}, body), False
+            Response(rng.choice((200, 201)), {"content-type": "application/json", _SIGNED_HEADER: "1"}, body), False
         )
     return given_bytes(head, put)
 

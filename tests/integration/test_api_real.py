@@ -383,7 +383,7 @@ def test_no_server_names_the_address_and_what_to_do(tmp_path: Path) -> None:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     absent = runstream.API(url=address)
     for ask in (absent.runs, lambda: absent.run("a"), lambda: next(absent.live(reconnect=False))):
-        with pytest.raises(ServerUnreachable, match=rf"no answer from {address} .*`runstream up`.*RUNSTREAM_URL"):
+        with pytest.raises(ServerUnreachable, match=rf"no response from {address} .*`runstream up`.*RUNSTREAM_URL"):
             ask()
     with pytest.raises(ServerUnreachable, match=re.escape(address)):
         absent.series("a").to_arrow()

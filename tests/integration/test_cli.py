@@ -20,7 +20,8 @@ import pytest
 
 from runstream_infra.cli import app
 from runstream_infra.cli.machine import machine_lines
-from runstream_query.answers import (
+from runstream_query.http.arrow import POINTS_SCHEMA
+from runstream_query.responses import (
     Asset,
     Assets,
     Attribute,
@@ -37,7 +38,6 @@ from runstream_query.answers import (
     Summary,
     encode_json,
 )
-from runstream_query.http.arrow import POINTS_SCHEMA
 
 AT = "2026-01-02T03:04:05.123456Z"
 KEY = "k" * 24

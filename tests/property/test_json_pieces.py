@@ -10,17 +10,17 @@ from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
 from runstream_query import encoding
-from runstream_query.answers import Answer, Logged, Number
 from runstream_query.encoding import json_pieces
+from runstream_query.responses import Logged, Number, ResponseModel
 
 
-class Inner(Answer):
+class Inner(ResponseModel):
     text_value: str = ""
     numbers: list[Number] = []  # noqa: RUF012 (pydantic copies it)
     logged: Logged = None
 
 
-class Outer(Answer):
+class Outer(ResponseModel):
     model_config = ConfigDict(
         frozen=True, ser_json_inf_nan="strings", alias_generator=to_camel, populate_by_name=True, extra="allow"
     )

@@ -19,7 +19,7 @@ from runstream_infra.listening import guarded_runner
 from runstream_protocols.all import LOCATIONS
 from runstream_protocols.protocol import Location, Side, side_of
 from runstream_service.listening import GuardedRunner
-from runstream_service.origins import add_answer_headers
+from runstream_service.origins import add_response_headers
 from runstream_service.problems import ClientLeft, Problem, problem_middleware
 from runstream_service.proxies import NO_PROXIES, TRUSTED_PROXIES, TrustedProxies, client_of, plain_address
 
@@ -73,7 +73,7 @@ class Front:
     def application(self) -> web.Application:
         app = web.Application(middlewares=[problem_middleware()])
         app[TRUSTED_PROXIES] = self._proxies
-        add_answer_headers(app)
+        add_response_headers(app)
         app.cleanup_ctx.append(self._with_client)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         return app

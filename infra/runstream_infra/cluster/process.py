@@ -19,7 +19,7 @@ from runstream_processors.generations import Versions
 from runstream_protocols.all import ACCESS
 from runstream_service.auth import ApiKeys, auth_middleware, check_bind
 from runstream_service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
-from runstream_service.origins import add_answer_headers
+from runstream_service.origins import add_response_headers
 from runstream_service.problems import problem_middleware
 from runstream_service.proxies import TRUSTED_PROXIES
 from runstream_service.refusals import refusal_notices
@@ -53,7 +53,7 @@ def application(
         client_max_size=settings.limits.gateway.max_request_bytes,
     )
     app[TRUSTED_PROXIES] = access.trusted_proxies
-    add_answer_headers(app)
+    add_response_headers(app)
     add_operations(app, registry, checks, notes or {})
     return app, registry
 

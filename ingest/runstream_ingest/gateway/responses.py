@@ -36,7 +36,7 @@ class Acknowledgement(_Appended):
     writers: dict[str, int]
 
 
-class CommandAnswer(_Appended):
+class CommandResponse(_Appended):
     """`visible`: whether every read shows the commands already; `wait_for` takes the position. `commands` are their
     ids, under which /api/v1/commands says what came of each."""
 

@@ -13,7 +13,7 @@ from runstream_ingest.gateway.commands import Commands, CommandsHandler
 from runstream_ingest.gateway.known_runs import KnownRuns
 from runstream_ingest.gateway.metrics import GatewayMetrics
 from runstream_ingest.gateway.pressure import Pressure
-from runstream_ingest.gateway.responses import Acknowledgement, CommandAnswer, StoredAsset
+from runstream_ingest.gateway.responses import Acknowledgement, CommandResponse, StoredAsset
 from runstream_ingest.gateway.rights import WriterRights
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.gateway.writing import CommandWriter
@@ -95,7 +95,7 @@ ROUTES: Final = tagged(
             "Append control events",
             append_commands,
             Commands,
-            CommandAnswer,
+            CommandResponse,
             statuses=(200, 202),
             examples={"notes": _NOTES},
         ),

@@ -307,7 +307,7 @@ class EmbeddedLog:
             self._wakeups[number].wake()
         with self._changed:
             self._pending_bytes -= sum(item.size_bytes for item in batch)
-        _answer(batch)
+        _complete_all(batch)
 
     def _by_partition(self, batch: list[_Append]) -> dict[int, list[tuple[_Append, Sequence[tuple[bytes, bytes]]]]]:
         count = len(self._parts)
@@ -349,7 +349,7 @@ class _Indexes:
         return kept.index
 
 
-def _answer(batch: list[_Append]) -> None:
+def _complete_all(batch: list[_Append]) -> None:
     """Complete the futures of a batch: one call into each event loop, however many wait there."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Append]] = {}
     for item in batch:

@@ -1,1 +1,1 @@
-"""The HTTP side: the table of endpoints, reading requests, writing answers."""
+"""The HTTP side: the table of endpoints, reading requests, writing responses."""

@@ -14,18 +14,6 @@ from pydantic import Field as ModelField
 from runstream.events.moments import moment_of
 from runstream.events.positions import Positions
 from runstream_model.past import artifact_after
-from runstream_query.answers import (
-    Artifact,
-    ArtifactFile,
-    ArtifactRemark,
-    ArtifactRemarks,
-    Artifacts,
-    ArtifactVersion,
-    ArtifactVersionDetail,
-    ArtifactVersions,
-    RunArtifact,
-    RunArtifacts,
-)
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
@@ -37,6 +25,18 @@ from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.artifacts import ARTIFACT_ORDER, ArtifactQuery, ArtifactRecord, VersionRecord
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.events import About
+from runstream_query.responses import (
+    Artifact,
+    ArtifactFile,
+    ArtifactRemark,
+    ArtifactRemarks,
+    Artifacts,
+    ArtifactVersion,
+    ArtifactVersionDetail,
+    ArtifactVersions,
+    RunArtifact,
+    RunArtifacts,
+)
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 

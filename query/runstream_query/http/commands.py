@@ -14,12 +14,12 @@ from pydantic import Field as ModelField
 
 from runstream.events.positions import Positions
 from runstream_model.past import last_had_effect
-from runstream_query.answers import CommandOutcome
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.past import require_foldable
 from runstream_query.http.requests import RequestParameters
 from runstream_query.repositories.events import About, EventRecord
+from runstream_query.responses import CommandOutcome
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
@@ -42,7 +42,7 @@ async def outcome(context: Context, call: Call[OutcomeParameters]) -> CommandOut
     found = _COMMAND.fullmatch(command)
     if found is None:
         raise InvalidRequest(
-            f"{command[:80]!r} is no command's id: give one of `commands` in the answer of POST /ingest/v1/commands",
+            f"{command[:80]!r} is no command's id: give one of `commands` in the response of POST /ingest/v1/commands",
             name="command",
         )
     writer, seq = found[1], int(found[2])

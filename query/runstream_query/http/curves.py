@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runstream_query.answers import Curve, Envelope
+from runstream_query.responses import Curve, Envelope
 
 _VALUES_AT_ONCE: Final = 8_192
 

@@ -12,7 +12,18 @@ from pydantic import Field as ModelField
 
 from runstream.events.moments import moment_of
 from runstream.events.positions import Positions
-from runstream_query.answers import (
+from runstream_query.errors import LimitExceeded
+from runstream_query.http.context import Context
+from runstream_query.http.cursors import read_cursor, write_cursor
+from runstream_query.http.globs import chosen
+from runstream_query.http.past import folded, summaries_of_past
+from runstream_query.http.requests import PastParameters, RequestParameters
+from runstream_query.http.unknown import refuse_unknown_runs, unknown_metrics, unknown_place
+from runstream_query.repositories.arguments import Place
+from runstream_query.repositories.attributes import AttributeRecord
+from runstream_query.repositories.events import EventPlace, EventRecord
+from runstream_query.repositories.reader import records_of
+from runstream_query.responses import (
     Attribute,
     Attributes,
     Experiment,
@@ -26,17 +37,6 @@ from runstream_query.answers import (
     Workspace,
     Workspaces,
 )
-from runstream_query.errors import LimitExceeded
-from runstream_query.http.context import Context
-from runstream_query.http.cursors import read_cursor, write_cursor
-from runstream_query.http.globs import chosen
-from runstream_query.http.past import folded, summaries_of_past
-from runstream_query.http.requests import PastParameters, RequestParameters
-from runstream_query.http.unknown import refuse_unknown_runs, unknown_metrics, unknown_place
-from runstream_query.repositories.arguments import Place
-from runstream_query.repositories.attributes import AttributeRecord
-from runstream_query.repositories.events import EventPlace, EventRecord
-from runstream_query.repositories.reader import records_of
 from runstream_service.access import Action
 from runstream_service.routing import Call, Handler, Route
 from runstream_service.store import QueryClass

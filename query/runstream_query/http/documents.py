@@ -7,10 +7,10 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import RootModel
 
-from runstream_query.answers import encode_json
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.requests import RequestParameters
+from runstream_query.responses import encode_json
 from runstream_service.access import Action
 from runstream_service.openapi import document
 from runstream_service.routing import Call, Route

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from runstream.events.positions import Positions
-from runstream_query.answers import Answer, Changes, RunRow, Summary, encode_json
 from runstream_query.http.context import Context
 from runstream_query.http.runs import run_row
 from runstream_query.repositories.reader import records_of
 from runstream_query.repositories.selection import Selection
+from runstream_query.responses import Changes, ResponseModel, RunRow, Summary, encode_json
 from runstream_service.store import QueryClass
 
 Row = TypeVar("Row")
@@ -210,7 +210,7 @@ class Feed:
 _EVENTS_KEPT: Final = 1024
 
 
-def _message(event: str, changes: Answer) -> bytes:
+def _message(event: str, changes: ResponseModel) -> bytes:
     # JSON as we write it has no line breaks outside of strings, and none inside: one data line is enough.
     return b"event: " + event.encode() + b"\ndata: " + encode_json(changes) + b"\n\n"
 

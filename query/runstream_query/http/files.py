@@ -11,7 +11,6 @@ from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.events.moments import moment_of
-from runstream_query.answers import Asset, Assets, Output, OutputPiece
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.cursors import read_cursor, write_cursor
@@ -19,6 +18,7 @@ from runstream_query.http.past import folded
 from runstream_query.http.requests import PastParameters, RequestParameters
 from runstream_query.http.serving import POSITION_HEADER
 from runstream_query.repositories.assets import AssetRecord
+from runstream_query.responses import Asset, Assets, Output, OutputPiece
 from runstream_service.access import Action
 from runstream_service.assets import AssetMissing
 from runstream_service.disposition import FILE_POLICY, content_disposition

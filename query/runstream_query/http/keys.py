@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Final
 
-from runstream_query.answers import Answer
 from runstream_query.http.context import Context
 from runstream_query.http.requests import RequestParameters
+from runstream_query.responses import ResponseModel
 from runstream_service.access import LOCAL, Action
 from runstream_service.routing import Call, Route
 
 
-class KeyRights(Answer):
+class KeyRights(ResponseModel):
     """`name`: the first 8 characters of the key's SHA-256, as logs have it; null where the server has no keys, and
     every program of its machine may write."""
 

@@ -16,7 +16,6 @@ from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.events.positions import InvalidPositions, Positions
-from runstream_query.answers import Changes
 from runstream_query.errors import InvalidRequest, TooBusy
 from runstream_query.http.context import Context
 from runstream_query.http.feeds import Feed
@@ -24,6 +23,7 @@ from runstream_query.http.requests import MAX_POSITION_CHARS, RequestParameters
 from runstream_query.http.unknown import unknown_header, unknown_metrics, unknown_place
 from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.selection import Selection
+from runstream_query.responses import Changes
 from runstream_service.access import Action
 from runstream_service.protocol import keep_little_unsent
 from runstream_service.routing import Call, Route
@@ -155,7 +155,7 @@ class _Stream:
         return response
 
     async def _catch_up(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Tell everything behind the position from the store. The first look comes before the answer, so that a
+        """Tell everything behind the position from the store. The first look comes before the response, so that a
         question which is refused is a problem, not a stream."""
         await self._feed.ready()
         number, lost = self._feed.number, self._feed.lost

@@ -1,7 +1,7 @@
-"""What is on its way to readers: how much all answers hold together, and that nobody waits for ever for a reader.
+"""What is on its way to readers: how much all responses hold together, and that nobody waits for ever for a reader.
 
-A reader that takes nothing would keep its answer in memory. So large answers and the pieces of streams count against
-one budget until they are written, and a write that takes too long ends the connection.
+A reader that takes nothing would keep its response in memory. So large responses and the pieces of streams count
+against one budget until they are written, and a write that takes too long ends the connection.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Outgoing:
 
     @property
     def held_bytes(self) -> int:
-        """What answers hold now."""
+        """What responses hold now."""
         return self._held_bytes
 
     @contextmanager

@@ -10,12 +10,12 @@ from runstream_model.past import LoggedEvent, PastRun, run_after, summaries_of
 from runstream_model.projection import TIME
 from runstream_model.run_state import RUN_STATES
 from runstream_model.statistics import SUMMARY_STATES
-from runstream_query.answers import RunRow, Summary
 from runstream_query.errors import LimitExceeded, NotFound
 from runstream_query.http.context import Context
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.statements.runs import STORED_COLUMNS
 from runstream_query.repositories.statements.series import Names, reads_of
+from runstream_query.responses import RunRow, Summary
 
 _RUN_TIMES: Final = tuple(column.name for column in RUN_STATES.visible if column.kind == TIME)
 _SUMMARY_TIMES: Final = tuple(column.name for column in SUMMARY_STATES.visible if column.kind == TIME)
@@ -44,7 +44,7 @@ def require_foldable(events: Sequence[LoggedEvent], limit: int, what: str) -> No
 
 
 def run_row_of_past(past: PastRun, now_us: int) -> RunRow:
-    """The folded row as an answer. Its status is the log's alone: silence is of the present."""
+    """The folded row as a response. Its status is the log's alone: silence is of the present."""
     row = {name: past.row[name] for name in STORED_COLUMNS}
     end_us = now_us if row["ended_at"] is None else row["ended_at"]
     row["duration_s"] = max(end_us - row["started_at"], 0) / 1_000_000
@@ -79,5 +79,5 @@ async def summaries_of_past(
 
 
 def summary_of_past(row: Mapping[str, Any]) -> Summary:
-    """A folded row as an answer."""
+    """A folded row as a response."""
     return Summary(**{**row, **{name: moment_of(row[name]) for name in _SUMMARY_TIMES}})

@@ -50,7 +50,7 @@ def add_query(
 
     The application needs `runstream_service.problems.problem_middleware` (errors are raised as `Problem`) and,
     behind it, whatever decides who may come in. Without `log` reads as of a time are refused (as of a position they
-    work). Everything runs in the application's event loop; what takes long (folds, encoding of large answers) in
+    work). Everything runs in the application's event loop; what takes long (folds, encoding of large responses) in
     threads. Live streams end when the application shuts down. `now_us` is the clock (microseconds since 1970 UTC) that
     decides how long a writer has been silent.
     `others` are the server's own other routes, for its OpenAPI document; `protocols` those of foreign clients, by the

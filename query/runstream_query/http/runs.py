@@ -8,7 +8,6 @@ from typing import Any, Final, Self, TypeAlias
 
 from pydantic import Field as ModelField
 
-from runstream_query.answers import RunDetail, RunRow, Runs
 from runstream_query.errors import FilterError, InvalidRequest, NotFound
 from runstream_query.filters.checks import MAX_FILTER_CHARS
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS
@@ -29,6 +28,7 @@ from runstream_query.repositories.runs import RunRecord
 from runstream_query.repositories.statements.globs import exact, is_glob, is_meant
 from runstream_query.repositories.statements.order import DEFAULT_SORT, SortKey, parse_sort, question_of, split_fields
 from runstream_query.repositories.statements.pages import Question
+from runstream_query.responses import RunDetail, RunRow, Runs
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
@@ -229,7 +229,7 @@ async def _unknown(
 
 
 def run_row(record: RunRecord, columns: dict[str, Any] | None = None) -> RunRow:
-    """The answer's row of a run."""
+    """The response's row of a run."""
     return RunRow(**record.columns, columns=columns or {})
 
 

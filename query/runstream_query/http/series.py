@@ -14,7 +14,6 @@ from pydantic import Field as ModelField
 from runstream.events.moments import micros_of
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
-from runstream_query.answers import Curve, Series
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.http.arrow import ARROW, ENVELOPE_FIELDS, POINTS_SCHEMA, stream_tables
 from runstream_query.http.context import Context
@@ -28,6 +27,7 @@ from runstream_query.repositories.series import Axis
 from runstream_query.repositories.statements.globs import is_glob
 from runstream_query.repositories.statements.series import Behind, Counted, Names, reads_of, step_width
 from runstream_query.repositories.summaries import SeriesRecord
+from runstream_query.responses import Curve, Series
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
@@ -68,7 +68,7 @@ async def many_series(context: Context, call: Call[SeriesParameters]) -> Series 
     found = await chosen(context, parameters.runs, parameters.metrics)
     await refuse_unknown_runs(context, parameters.runs, {one.run for one in found})
     told = await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
-    return await _answer(context, call.request, parameters, found, told)
+    return await _respond(context, call.request, parameters, found, told)
 
 
 async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Series | web.StreamResponse:
@@ -83,10 +83,10 @@ async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Serie
             raise NotFound(f"run {run!r} has no metric {name!r}{near}: its summaries list what it has")
     if not found:
         await context.require_run(run)
-    return await _answer(context, call.request, parameters, found)
+    return await _respond(context, call.request, parameters, found)
 
 
-async def _answer(
+async def _respond(
     context: Context,
     request: web.Request,
     parameters: RangeParameters,
@@ -120,7 +120,7 @@ async def _answer(
             if not arrow:
                 way += f", or for an Arrow stream (Accept: {ARROW})"
             raise LimitExceeded(
-                f"these series have more than {limit} buckets, which is the limit of one answer: {way}",
+                f"these series have more than {limit} buckets, which is the limit of one response: {way}",
                 limit="max_buckets" if arrow else "max_json_buckets",
                 value=limit,
             )

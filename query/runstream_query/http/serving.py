@@ -8,19 +8,19 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from runstream.events.names import RUN_ID
-from runstream_query.answers import Series, encode_json
 from runstream_query.encoding import json_pieces
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import WRITE_BYTES, ended_with_connection
 from runstream_query.http.requests import PastParameters, RequestParameters, read_parameters
 from runstream_query.problems import problem_of
+from runstream_query.responses import Series, encode_json
 from runstream_service.problems import Handler
 from runstream_service.routing import Route, call_of
 from runstream_service.store import QueryClass
 
 POSITION_HEADER: Final = "Runstream-Position"
-#: What was read for an answer that is encoded at once: rows with values of this size take 2 ms, the worst (JSON texts
+#: What was read for a response that is encoded at once: rows with values of this size take 2 ms, the worst (JSON texts
 #: of single digits) 6 ms. Looking for places to divide them would take as long again.
 _AT_ONCE_BYTES: Final = 524_288
 
@@ -41,7 +41,7 @@ def handler_of(route: Route, context: Context) -> Handler:
 
 
 async def _serve(route: Route, context: Context, request: web.Request) -> web.StreamResponse:
-    """Check the request, wait if it wants to, answer. Raises QueryError, StoreError."""
+    """Check the request, wait if it wants to, respond. Raises QueryError, StoreError."""
     run = request.match_info.get("run")
     if run is not None and not RUN_ID.match(run):
         raise InvalidRequest(f"{run[:140]!r} cannot be a run id: look it up in /api/v1/runs", name="run")
@@ -51,13 +51,13 @@ async def _serve(route: Route, context: Context, request: web.Request) -> web.St
     call = call_of(route, request, parameters)
     context = context.for_request(_class(route, parameters), call.scope)
     with ended_with_connection(request):
-        answer = await route.handler(context, call)
-        if isinstance(answer, web.StreamResponse):
-            return answer
+        content = await route.handler(context, call)
+        if isinstance(content, web.StreamResponse):
+            return content
         headers = {"Content-Type": "application/json", POSITION_HEADER: position}
         if not context.usage.is_large:
-            return web.Response(body=encode_json(answer), headers=headers)
-        return await send_large(context, request, answer, headers)
+            return web.Response(body=encode_json(content), headers=headers)
+        return await send_large(context, request, content, headers)
 
 
 def _class(route: Route, parameters: RequestParameters) -> QueryClass:
@@ -67,18 +67,18 @@ def _class(route: Route, parameters: RequestParameters) -> QueryClass:
     return route.class_for(parameters)
 
 
-def _encoded(answer: BaseModel, read_bytes: int, by_alias: bool) -> bytes:
+def _encoded(content: BaseModel, read_bytes: int, by_alias: bool) -> bytes:
     # Points are the exception: their values take longer, and long lists are faster in pieces.
-    if read_bytes <= _AT_ONCE_BYTES and not isinstance(answer, Series):
-        return answer.model_dump_json(by_alias=by_alias).encode()
-    return b"".join(json_pieces(answer, by_alias=by_alias))
+    if read_bytes <= _AT_ONCE_BYTES and not isinstance(content, Series):
+        return content.model_dump_json(by_alias=by_alias).encode()
+    return b"".join(json_pieces(content, by_alias=by_alias))
 
 
 async def send_large(
-    context: Context, request: web.Request, answer: BaseModel, headers: Mapping[str, str], *, by_alias: bool = False
+    context: Context, request: web.Request, content: BaseModel, headers: Mapping[str, str], *, by_alias: bool = False
 ) -> web.StreamResponse:
     """Encode in a thread, in pieces, and send piece by piece; what the reader has not taken yet counts as held."""
-    body = await asyncio.to_thread(_encoded, answer, context.usage.read_bytes, by_alias)
+    body = await asyncio.to_thread(_encoded, content, context.usage.read_bytes, by_alias)
     if len(body) <= WRITE_BYTES:
         return web.Response(body=body, headers=headers)
     async with context.outgoing.holding(len(body)):

@@ -10,11 +10,11 @@ from runstream.events.moments import micros_of, moment_of
 from runstream.events.positions import Positions
 from runstream_model.past import PastRun
 from runstream_model.run_state import from_json
-from runstream_query.answers import OddClock, OddClocks, Writer
 from runstream_query.clocks import Heard, clock_ahead_s, is_odd
 from runstream_query.http.context import Context
 from runstream_query.http.requests import RequestParameters
 from runstream_query.repositories.watermarks import FactsRecord, WrittenPoints
+from runstream_query.responses import OddClock, OddClocks, Writer
 from runstream_service.access import Action
 from runstream_service.log import LogError, LogReader
 from runstream_service.routing import Call, Route

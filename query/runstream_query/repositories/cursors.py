@@ -43,7 +43,7 @@ class Cursor:
                     term.encode()  # a statement carries no half of a surrogate pair
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, binascii.Error, RecursionError):
             raise InvalidRequest(
-                f"cursor {text[:40]!r} cannot be read: give next_cursor of an answer as it was", name="cursor"
+                f"cursor {text[:40]!r} cannot be read: give next_cursor of a response as it was", name="cursor"
             ) from None
         if parameters != question:
             raise InvalidRequest(

@@ -8,7 +8,6 @@ from typing import Final
 import pyarrow as pa
 
 from runstream.events.positions import Positions
-from runstream_query.answers import Summary
 from runstream_query.filters.compiler import SUMMARY_COLUMNS as AGGREGATES
 from runstream_query.repositories.arguments import Place, ProjectRuns
 from runstream_query.repositories.reader import Reader
@@ -18,6 +17,7 @@ from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import beyond
 from runstream_query.repositories.statements.projects import ids_of_project, runs_within
 from runstream_query.repositories.statements.scoping import narrowed, of_runs
+from runstream_query.responses import Summary
 from runstream_service.access import Scope
 
 #: The columns of a table of summaries.

@@ -32,8 +32,8 @@ _MAX_PROBLEM_BYTES: Final = 1_000_000
 _MAX_LINE_BYTES: Final = 10_000_000
 _PIECE_BYTES: Final = 1 << 20
 _MAX_DETAIL_CHARS: Final = 2_000
-_NO_RESPONSE: Final = "no answer from {url} ({reason}): start a server with `runstream up`, or set RUNSTREAM_URL"
-_BROKE_OFF: Final = "the answer of {url} broke off ({reason}): ask again"
+_NO_RESPONSE: Final = "no response from {url} ({reason}): start a server with `runstream up`, or set RUNSTREAM_URL"
+_BROKE_OFF: Final = "the response of {url} broke off ({reason}): ask again"
 IS_IT_OURS: Final = "is this a Runstream server? Look at RUNSTREAM_URL, and at what stands in between"
 Parameter = str | int | float | bool | None | Sequence[str]
 
@@ -103,7 +103,7 @@ def _connected(url: str, advice: str) -> Iterator[None]:
     try:
         yield
     except BadResponse as error:
-        raise ServerFailed(f"the answer of {url} cannot be used: {error}. {IS_IT_OURS}") from error
+        raise ServerFailed(f"the response of {url} cannot be used: {error}. {IS_IT_OURS}") from error
     except FAILURES as error:
         reason = (readable(str(error)) or type(error).__name__) + unused_proxy(urlsplit(url))
         raise ServerUnreachable(advice.format(url=url, reason=reason)) from error

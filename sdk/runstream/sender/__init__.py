@@ -6,7 +6,7 @@
 `channel`       one connection to one gateway, and the writers that are pinned to it
 `writers`    one writer's folder: how far it is, whether it lives, what was refused
 `frames`     a window of the spool as a frame
-`answers`    what a gateway's answer means
+`responses`  what a gateway's response means
 `assets`     files that must be there before their event is
 `transport`  HTTP, and the seam that tests replace
 `status`     sender.json

@@ -15,7 +15,7 @@ from runstream.events.protocol import ASSET_HEADER, asset_mark
 from runstream.private import NotPrivate, open_own
 from runstream.sender.backoff import Backoff
 from runstream.sender.responses import Failing, Later, Refused, acknowledges, body_of, from_gateway, meaning_of
-from runstream.sender.transport import Answer, Transport, Unreachable
+from runstream.sender.transport import Response, Transport, Unreachable
 from runstream.sender.writers import STUCK_RETRY_S
 
 #: How many uploads are remembered as done until their events are acknowledged, per gateway.
@@ -162,35 +162,35 @@ class AssetUploads:
         """Send the file unless the gateway has it."""
         size = os.fstat(file.fileno()).st_size
         place = f"/ingest/v1/assets/{sha256}"
-        answer = self._transport.request("HEAD", place, None, self._headers)
-        if answer.status == 200 and from_gateway(answer):
-            if answer.headers.get(ASSET_HEADER.lower()) == asset_mark(sha256, size):
+        response = self._transport.request("HEAD", place, None, self._headers)
+        if response.status == 200 and from_gateway(response):
+            if response.headers.get(ASSET_HEADER.lower()) == asset_mark(sha256, size):
                 return _STORED, 0.0
-            said = readable(answer.headers.get(ASSET_HEADER.lower(), "nothing"))
-            return None, self._failed(f"{answer.url} says that it stored {said}, not {asset_mark(sha256, size)}")
-        if answer.status != 404 or not from_gateway(answer):
-            return self._not_stored(answer, sha256)
+            said = readable(response.headers.get(ASSET_HEADER.lower(), "nothing"))
+            return None, self._failed(f"{response.url} says that it stored {said}, not {asset_mark(sha256, size)}")
+        if response.status != 404 or not from_gateway(response):
+            return self._not_stored(response, sha256)
         file.seek(0)
         headers = {**self._headers, "Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        answer = self._transport.request("PUT", place, file, headers)
-        if answer.status in (200, 201):
-            fields = body_of(answer)
+        response = self._transport.request("PUT", place, file, headers)
+        if response.status in (200, 201):
+            fields = body_of(response)
             if acknowledges(fields) and (fields.get("sha256"), fields.get("size_bytes")) == (sha256, size):
                 return _STORED, 0.0
-            if from_gateway(answer):
-                return None, self._failed(f"{answer.url} does not say that it stored {asset_mark(sha256, size)}")
-        return self._not_stored(answer, sha256)
+            if from_gateway(response):
+                return None, self._failed(f"{response.url} does not say that it stored {asset_mark(sha256, size)}")
+        return self._not_stored(response, sha256)
 
     def _without_a_copy(self, sha256: str, path: Path) -> tuple[Stored | Impossible | None, float]:
         """The copy went after an earlier upload whose event was not acknowledged yet, or it is lost."""
-        answer = self._transport.request("HEAD", f"/ingest/v1/assets/{sha256}", None, self._headers)
-        if not from_gateway(answer) or answer.status not in (200, 404):
-            return self._not_stored(answer, sha256)
-        if answer.status == 404:
+        response = self._transport.request("HEAD", f"/ingest/v1/assets/{sha256}", None, self._headers)
+        if not from_gateway(response) or response.status not in (200, 404):
+            return self._not_stored(response, sha256)
+        if response.status == 404:
             return Impossible(f"asset {sha256} is neither at the gateway nor at {path}"), 0.0
-        if answer.headers.get(ASSET_HEADER.lower(), "").partition(" ")[0] == sha256:
+        if response.headers.get(ASSET_HEADER.lower(), "").partition(" ")[0] == sha256:
             return _STORED, 0.0
-        return None, self._failed(f"{answer.url} does not name the asset that it says it has")
+        return None, self._failed(f"{response.url} does not name the asset that it says it has")
 
     def _wrong_with(self, file: BinaryIO, sha256: str, path: Path) -> str | None:
         """Why the file must not be sent under that name. Reads it once, and again after it changed: nothing leaves
@@ -209,8 +209,8 @@ class AssetUploads:
             self._checked.popitem(last=False)
         return None
 
-    def _not_stored(self, answer: Answer, sha256: str) -> tuple[Impossible | None, float]:
-        match meaning_of(answer, self._now_unix_s()):
+    def _not_stored(self, response: Response, sha256: str) -> tuple[Impossible | None, float]:
+        match meaning_of(response, self._now_unix_s()):
             case Refused(reason=reason, kind=kind):
                 if kind == _DAMAGED:
                     return None, self._failed(reason)
@@ -221,7 +221,7 @@ class AssetUploads:
             case Failing(reason):
                 return None, self._failed(reason)
             case other:
-                self._failed(getattr(other, "reason", f"HTTP {answer.status}"))
+                self._failed(getattr(other, "reason", f"HTTP {response.status}"))
                 return None, self._backoff.jittered_s(STUCK_RETRY_S)
 
     def _failed(self, reason: str) -> float:

@@ -225,14 +225,14 @@ class Channel:
         self._last_sent_s = self._clock.monotonic_s()
         self._requests += 1
         try:
-            answer = self._transport.request("POST", FRAMES_PATH, body, self._headers)
+            response = self._transport.request("POST", FRAMES_PATH, body, self._headers)
         except Unreachable as error:
             if error.too_slow:
                 self._max_body_bytes = max(len(body) // 2, _LEAST_BODY_BYTES)
             self._wait("retrying", str(error), self._backoff.next_wait_s())
             return
         receipt = receipt_of(part.frame for own in _by_writer(parts).values() for part in own)
-        match meaning_of(answer, self._clock.time_ns() / 1e9, receipt):
+        match meaning_of(response, self._clock.time_ns() / 1e9, receipt):
             case Accepted() as accepted:
                 self._accepted(parts, accepted, len(body))
             case Rewind(expected, reason):
@@ -264,7 +264,7 @@ class Channel:
         self._bytes_sent += size
         missing = [writer.writer_id for writer in by_writer if writer.writer_id not in next_seqs]
         if missing:
-            missed = f"the gateway's answer leaves out {len(missing)} of {len(by_writer)} writers, as {missing[0]}"
+            missed = f"the gateway's response leaves out {len(missing)} of {len(by_writer)} writers, as {missing[0]}"
             self._wait("retrying", accepted.left_out or missed, self._backoff.next_wait_s())
             return
         self._backoff.succeeded()

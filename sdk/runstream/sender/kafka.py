@@ -20,7 +20,7 @@ from runstream.events.kafka import (
     partition_of,
     stamp_headers,
 )
-from runstream.sender.transport import REQUEST_TIMEOUT_S, Answer, InvalidTarget, Unreachable
+from runstream.sender.transport import REQUEST_TIMEOUT_S, InvalidTarget, Response, Unreachable
 
 #: What a person is told in place of "HTTP 403".
 _NAME: Final = "Kafka:"
@@ -93,7 +93,7 @@ class KafkaTransport:
         self._arguments = _security(environ)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._producer: Any = None
-        self._task: asyncio.Task[Answer] | None = None
+        self._task: asyncio.Task[Response] | None = None
         self._aborted = False
 
     def request(
@@ -103,7 +103,7 @@ class KafkaTransport:
         body: bytes | BinaryIO | None,
         headers: Mapping[str, str],
         timeout_s: float = REQUEST_TIMEOUT_S,
-    ) -> Answer:
+    ) -> Response:
         """Append the frames in `body`. Answers as a gateway does: 200 with the next number of each writer, of whose
         frames some may be left out with a reason; 413 and 422 for what no broker takes; 403 for what a person has to
         change. Raises Unreachable, after `timeout_s` at the latest and then with `too_slow`."""
@@ -111,7 +111,7 @@ class KafkaTransport:
         try:
             frames = list(split_frames(body))
         except InvalidFrame as error:
-            return self._answer(422, title="a frame cannot be used", detail=str(error))
+            return self._response(422, title="a frame cannot be used", detail=str(error))
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
         self._task = self._loop.create_task(self._append(frames, min(timeout_s, self._send_s)))
@@ -135,7 +135,7 @@ class KafkaTransport:
             with contextlib.suppress(RuntimeError):  # it is closed in this moment
                 loop.call_soon_threadsafe(task.cancel)
 
-    async def _append(self, frames: _Frames, within_s: float) -> Answer:
+    async def _append(self, frames: _Frames, within_s: float) -> Response:
         deadline_s = asyncio.get_running_loop().time() + within_s
         try:
             producer, partitions = await self._started(deadline_s)
@@ -159,11 +159,11 @@ class KafkaTransport:
             await self._abandon()
         writers = next_seqs([header for header, _ in frames], acked)
         if not failed:
-            return self._answer(200, writers=writers)
+            return self._response(200, writers=writers)
         first_failed, cause = failed[0]
         if not writers:
             return self._failed([frames[number] for number in first_failed], cause)
-        return self._answer(200, writers=writers, left_out=self._told(cause))
+        return self._response(200, writers=writers, left_out=self._told(cause))
 
     async def _started(self, deadline_s: float) -> tuple[Any, int]:
         """The producer, and how many partitions the topic has. Raises what the client raises."""
@@ -220,16 +220,16 @@ class KafkaTransport:
                 _look_at(stopping)
         await _cancel_others()
 
-    def _failed(self, frames: _Frames, error: BaseException | None) -> Answer:
-        """The answer where nothing was taken. Raises Unreachable if it is worth trying again."""
+    def _failed(self, frames: _Frames, error: BaseException | None) -> Response:
+        """The response where nothing was taken. Raises Unreachable if it is worth trying again."""
         told = self._told(error)
         if isinstance(error, _TOO_LARGE):
             # One frame: that writer's. Of several nobody knows which, and the channel tries fewer at once.
             whose = {"writer_id": frames[0][0].writer_id} if len(frames) == 1 else {}
-            return self._answer(413, title="too large", detail=told, **whose)
+            return self._response(413, title="too large", detail=told, **whose)
         for kinds, step in _STUCK:
             if isinstance(error, kinds):
-                return self._answer(403, detail=f"{told}; {step}")
+                return self._response(403, detail=f"{told}; {step}")
         raise Unreachable(told, too_slow=isinstance(error, TimeoutError)) from error
 
     def _told(self, error: BaseException | None) -> str:
@@ -241,8 +241,8 @@ class KafkaTransport:
         name = type(error).__name__
         return f"{self._address}: {said if name in said else f'{name}: {said}' if said else name}"
 
-    def _answer(self, status: int, **fields: object) -> Answer:
-        return Answer(status, {}, json.dumps(fields).encode(), _NAME)
+    def _response(self, status: int, **fields: object) -> Response:
+        return Response(status, {}, json.dumps(fields).encode(), _NAME)
 
 
 def batches(frames: _Frames) -> list[list[tuple[FrameHeader, memoryview]]]:

@@ -1,4 +1,4 @@
-"""What a gateway's answer to frames means. Pure.
+"""What a gateway's response to frames means. Pure.
 
 Only answers of a Runstream gateway mean anything (`runstream.events.protocol`). Whatever else answers under its
 address, a captive portal, a proxy, another server, is no gateway: `Failing`, or `Later` where it asks for a rest.
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from runstream.connections import first_words, readable
 from runstream.events.protocol import PROBLEM_TYPE, PROTOCOL, PROTOCOL_HEADER, is_ours
-from runstream.sender.transport import Answer
+from runstream.sender.transport import Response
 
 #: A gateway may ask for a rest, but not for one that nobody would wait for.
 _LONGEST_REST_S: Final = 300.0
@@ -81,26 +81,28 @@ class Failing:
 Meaning = Accepted | Rewind | Refused | Stuck | Later | Failing
 
 
-def meaning_of(answer: Answer, now_unix_s: float, receipt: str | None = None) -> Meaning:
-    """Sort an answer by what the sender does about it. `now_unix_s` turns a Retry-After date into a wait; `receipt` is
-    that of the frames that were sent (None: an answer to something else)."""
-    local = bool(answer.name)
-    fields = body_of(answer)
+def meaning_of(response: Response, now_unix_s: float, receipt: str | None = None) -> Meaning:
+    """Sort a response by what the sender does about it. `now_unix_s` turns a Retry-After date into a wait; `receipt` is
+    that of the frames that were sent (None: a response to something else)."""
+    local = bool(response.name)
+    fields = body_of(response)
     # A body with the receipt of what was just sent needs no header: some proxies drop those that they do not know.
-    received = answer.status == 200 and receipt is not None and fields.get("receipt") == receipt
-    if not local and not from_gateway(answer) and not (received and acknowledges(fields)):
-        return _foreign(answer, now_unix_s)
-    reason = _reason(answer, fields)
+    received = response.status == 200 and receipt is not None and fields.get("receipt") == receipt
+    if not local and not from_gateway(response) and not (received and acknowledges(fields)):
+        return _foreign(response, now_unix_s)
+    reason = _reason(response, fields)
     kind = _kind(fields)
-    match answer.status:
+    match response.status:
         case 200:
             next_seqs = _numbers(fields.get("writers"))
             if next_seqs is None or not (local or acknowledges(fields)):
                 return Failing(
-                    f"{answer.url or 'the gateway'} says 200, but not what is durable: {first_words(answer.body)!r}"
+                    f"{response.url or 'the gateway'} says 200, but not what is durable: {first_words(response.body)!r}"
                 )
             if not local and receipt is not None and fields.get("receipt") != receipt:
-                return Failing(f"{answer.url or 'the gateway'} acknowledges another request than the one that was sent")
+                return Failing(
+                    f"{response.url or 'the gateway'} acknowledges another request than the one that was sent"
+                )
             left_out = readable(str(fields.get("left_out", "")), _MAX_REASON_CHARS)
             return Accepted(next_seqs, left_out, _position(fields.get("position", fields.get("positions"))))
         case 409:
@@ -108,9 +110,9 @@ def meaning_of(answer: Answer, now_unix_s: float, receipt: str | None = None) ->
             return Failing(f"{reason}, without 'expected'") if not expected else Rewind(expected, reason)
         case 400 | 413 | 422 if local or (kind is not None and kind not in _PASSING):
             writer_id = fields.get("writer_id")
-            return Refused(answer.status, writer_id if isinstance(writer_id, str) else None, reason, kind or "")
+            return Refused(response.status, writer_id if isinstance(writer_id, str) else None, reason, kind or "")
         case 429 | 503:
-            return Later(_rest_s(answer.headers.get("retry-after"), now_unix_s), reason)
+            return Later(_rest_s(response.headers.get("retry-after"), now_unix_s), reason)
         case 400 | 408 | 413 | 422 | 425:
             return Failing(reason)
         case status if status >= 500:
@@ -123,47 +125,47 @@ def _position(text: object) -> str:
     return text if isinstance(text, str) and len(text) <= _MAX_POSITION_CHARS and text.isprintable() else ""
 
 
-def from_gateway(answer: Answer) -> bool:
-    """Whether a Runstream server of a protocol that we know made this answer."""
-    return is_ours(answer.headers.get(PROTOCOL_HEADER.lower()))
+def from_gateway(response: Response) -> bool:
+    """Whether a Runstream server of a protocol that we know made this response."""
+    return is_ours(response.headers.get(PROTOCOL_HEADER.lower()))
 
 
 def acknowledges(fields: Mapping[str, Any]) -> bool:
-    """Whether the body of an answer is one that acknowledges something in our protocol."""
+    """Whether the body of a response is one that acknowledges something in our protocol."""
     return fields.get("protocol") == PROTOCOL and str(fields.get("server", "")).startswith("runstream ")
 
 
-def body_of(answer: Answer) -> dict[str, Any]:
+def body_of(response: Response) -> dict[str, Any]:
     """The members of the body; none if it is no JSON object."""
     try:
-        fields = json.loads(answer.body)
+        fields = json.loads(response.body)
     except (ValueError, RecursionError, MemoryError):
         return {}
     return fields if isinstance(fields, dict) else {}
 
 
-def _foreign(answer: Answer, now_unix_s: float) -> Meaning:
-    """Nothing that such an answer says about records counts."""
-    version = answer.headers.get(PROTOCOL_HEADER.lower())
-    where = readable(answer.url) or "the server"
+def _foreign(response: Response, now_unix_s: float) -> Meaning:
+    """Nothing that such a response says about records counts."""
+    version = response.headers.get(PROTOCOL_HEADER.lower())
+    where = readable(response.url) or "the server"
     if version is not None:
         return Failing(
             f"{where} speaks protocol {readable(version, 40)!r}, this runstream {PROTOCOL}: upgrade the older of them"
         )
-    shown = f"HTTP {answer.status}"
-    if content_type := answer.headers.get("content-type"):
+    shown = f"HTTP {response.status}"
+    if content_type := response.headers.get("content-type"):
         shown += f" {readable(content_type, 60)}"
-    if location := answer.headers.get("location"):
+    if location := response.headers.get("location"):
         shown += f", a redirect to {readable(location, 120)}, which is not followed"
-    elif words := first_words(answer.body):
+    elif words := first_words(response.body):
         shown += f" {words!r}"
     reason = (
         f"{where} answers {shown}: no Runstream gateway answers there now (no {PROTOCOL_HEADER} header). Nothing is "
         "lost, it is tried again; if it stays so, look at RUNSTREAM_URL and at what stands in between (a sign-in page, "
         "a proxy that drops headers)"
     )
-    if answer.status in (429, 503):
-        wait_s = _rest_s(answer.headers.get("retry-after"), now_unix_s)
+    if response.status in (429, 503):
+        wait_s = _rest_s(response.headers.get("retry-after"), now_unix_s)
         return Later(min(wait_s, _LONGEST_FOREIGN_REST_S), reason)
     return Failing(reason)
 
@@ -174,10 +176,10 @@ def _kind(fields: Mapping[str, Any]) -> str | None:
     return kind.removeprefix(PROBLEM_TYPE) if isinstance(kind, str) and kind.startswith(PROBLEM_TYPE) else None
 
 
-def _reason(answer: Answer, fields: Mapping[str, Any]) -> str:
+def _reason(response: Response, fields: Mapping[str, Any]) -> str:
     told = [readable(str(fields[name]), _MAX_REASON_CHARS) for name in ("title", "detail") if fields.get(name)]
-    text = ": ".join(told) or first_words(answer.body)
-    return f"{answer.name or f'HTTP {answer.status}'} {text}".strip()[:_MAX_REASON_CHARS]
+    text = ": ".join(told) or first_words(response.body)
+    return f"{response.name or f'HTTP {response.status}'} {text}".strip()[:_MAX_REASON_CHARS]
 
 
 def _numbers(value: object) -> dict[str, int] | None:

@@ -10,12 +10,12 @@ from runstream.connections import FAILURES, BadResponse, Connection, readable, u
 
 #: A gateway that syncs to a slow disk behind a full queue still answers within this.
 REQUEST_TIMEOUT_S: Final = 60.0
-#: An answer says where every writer of a request is: 60 bytes each, and a request has at most some thousand.
-_MAX_ANSWER_BYTES: Final = 4_000_000
+#: A response says where every writer of a request is: 60 bytes each, and a request has at most some thousand.
+_MAX_RESPONSE_BYTES: Final = 4_000_000
 
 
 class Unreachable(Exception):
-    """No answer came: refused, cut off, too slow. Whether the request was carried out is unknown."""
+    """No response came: refused, cut off, too slow. Whether the request was carried out is unknown."""
 
     def __init__(self, message: str, *, too_slow: bool = False) -> None:
         super().__init__(message)
@@ -27,9 +27,9 @@ class InvalidTarget(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer, header names in lower case. `name`: what a person is told instead of its status, where it is
-    another transport's answer in the same form: one that was made in this process, and is believed."""
+class Response:
+    """An HTTP response, header names in lower case. `name`: what a person is told instead of its status, where it is
+    another transport's response in the same form: one that was made in this process, and is believed."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,8 +49,8 @@ class Transport(Protocol):
         body: bytes | BinaryIO | None,
         headers: Mapping[str, str],
         timeout_s: float = REQUEST_TIMEOUT_S,
-    ) -> Answer:
-        """Send and wait for the answer. `path` begins with '/' and is added to the target's own.
+    ) -> Response:
+        """Send and wait for the response. `path` begins with '/' and is added to the target's own.
 
         `timeout_s` bounds each wait for the other side, and the time to its response. Raises Unreachable; never for a
         status.
@@ -78,9 +78,9 @@ def split_target(url: str) -> SplitResult:
 class HttpTransport:
     """The standard library's client over one kept-alive connection. `abort` may be called by any thread."""
 
-    def __init__(self, url: str, max_answer_bytes: int = _MAX_ANSWER_BYTES) -> None:
+    def __init__(self, url: str, max_response_bytes: int = _MAX_RESPONSE_BYTES) -> None:
         """Raises InvalidTarget."""
-        self._max_answer_bytes = max_answer_bytes
+        self._max_response_bytes = max_response_bytes
         self._parts = split_target(url)
         self._connection = Connection(self._parts)
 
@@ -91,7 +91,7 @@ class HttpTransport:
         body: bytes | BinaryIO | None,
         headers: Mapping[str, str],
         timeout_s: float = REQUEST_TIMEOUT_S,
-    ) -> Answer:
+    ) -> Response:
         reused = self._connection.is_open
         place = body.tell() if body is not None and not isinstance(body, bytes) else 0
         try:
@@ -125,17 +125,17 @@ class HttpTransport:
         body: bytes | BinaryIO | None,
         headers: Mapping[str, str],
         timeout_s: float,
-    ) -> Answer:
-        response = self._connection.request(method, path, body, headers, timeout_s)
-        answer = Answer(
-            response.status,
-            response.headers,
-            response.read_all(self._max_answer_bytes),
+    ) -> Response:
+        reply = self._connection.request(method, path, body, headers, timeout_s)
+        response = Response(
+            reply.status,
+            reply.headers,
+            reply.read_all(self._max_response_bytes),
             url=self._parts.geturl() + path,
         )
-        if not response.reusable:
+        if not reply.reusable:
             self.close()
-        return answer
+        return response
 
     def _told(self, error: Exception) -> str:
         said = readable(str(error)) or type(error).__name__

@@ -21,7 +21,7 @@ from runstream.events.protocol import (
 )
 from runstream.sender.assets import AssetUploads
 from runstream.sender.channel import Channel, Target
-from runstream.sender.transport import Answer, Unreachable
+from runstream.sender.transport import Response, Unreachable
 from runstream.sender.writers import SpooledWriter
 
 URL = "http://gateway"
@@ -44,7 +44,7 @@ class Gateway:
         self.expected: dict[str, int] = {}
         self.records: dict[str, dict[int, Record]] = {}
         self.assets: dict[str, bytes] = {}
-        self.script: list[Answer | Exception] = []
+        self.script: list[Response | Exception] = []
         self.refuse: Callable[[str, Record], bool] = lambda _writer, _record: False
         self.requests: list[tuple[float, list[tuple[str, int, int]]]] = []
         self.sizes: list[int] = []
@@ -52,7 +52,7 @@ class Gateway:
 
     def request(
         self, method: str, path: str, body: bytes | BinaryIO | None, headers: Mapping[str, str], timeout_s: float = 60.0
-    ) -> Answer:
+    ) -> Response:
         if method in ("HEAD", "PUT"):
             return self._asset(method, path.rsplit("/", 1)[1], body)
         assert isinstance(body, bytes)
@@ -67,18 +67,18 @@ class Gateway:
             return acknowledged(body, json.loads(answer.body)) if answer.status == 200 else answer
         return self._take(body)
 
-    def _asset(self, method: str, sha256: str, body: bytes | BinaryIO | None) -> Answer:
+    def _asset(self, method: str, sha256: str, body: bytes | BinaryIO | None) -> Response:
         if method == "HEAD":
             if sha256 not in self.assets:
-                return Answer(404, OURS, b"")
-            return Answer(200, OURS | {ASSET_HEADER.lower(): asset_mark(sha256, len(self.assets[sha256]))}, b"")
+                return Response(404, OURS, b"")
+            return Response(200, OURS | {ASSET_HEADER.lower(): asset_mark(sha256, len(self.assets[sha256]))}, b"")
         assert body is not None
         assert not isinstance(body, bytes)
         self.assets[sha256] = body.read()
         told = {**ACKNOWLEDGES, "sha256": sha256, "size_bytes": len(self.assets[sha256])}
-        return Answer(201, OURS, json.dumps(told).encode())
+        return Response(201, OURS, json.dumps(told).encode())
 
-    def _take(self, body: bytes) -> Answer:
+    def _take(self, body: bytes) -> Response:
         answers = {}
         for head, data in split_frames(body):
             expected = self.expected.setdefault(head.writer_id, 0)
@@ -102,10 +102,10 @@ class Gateway:
         """Nothing is under way: a request is answered before it returns."""
 
 
-def acknowledged(body: bytes, fields: Mapping[str, Any]) -> Answer:
+def acknowledged(body: bytes, fields: Mapping[str, Any]) -> Response:
     """What a gateway says of a body that it took."""
     told = {**ACKNOWLEDGES, "receipt": receipt_of_body(body), **fields}
-    return Answer(200, OURS, json.dumps(told).encode())
+    return Response(200, OURS, json.dumps(told).encode())
 
 
 def receipt_of_body(body: bytes) -> str:
@@ -115,10 +115,10 @@ def receipt_of_body(body: bytes) -> str:
     return receipt_of(frame for frames in by_writer.values() for frame in frames)
 
 
-def problem(status: int, headers: Mapping[str, str] | None = None, **fields: Any) -> Answer:
+def problem(status: int, headers: Mapping[str, str] | None = None, **fields: Any) -> Response:
     kind = "gap" if status == 409 else "injected"
     told = {"type": PROBLEM_TYPE + kind, "title": "injected", **fields}
-    return Answer(status, OURS | dict(headers or {}), json.dumps(told).encode())
+    return Response(status, OURS | dict(headers or {}), json.dumps(told).encode())
 
 
 class Bench:

@@ -91,7 +91,7 @@ def test_a_download_into_a_missing_folder_names_it(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_breaks_off_is_the_servers() -> None:
-    broke_off = r"the answer of http://127\.0\.0\.1:\d+ broke off .*: ask again"
+    broke_off = r"the response of http://127\.0\.0\.1:\d+ broke off .*: ask again"
     with answering(cut) as url, pytest.raises(ServerUnreachable, match=broke_off):
         read(url, 4, -1)
 
@@ -108,5 +108,5 @@ def test_lines_that_break_off_are_the_servers() -> None:
 def test_a_port_where_nobody_listens_names_the_address_and_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with pytest.raises(ServerUnreachable, match=rf"no answer from {url} .*runstream up.*RUNSTREAM_URL"):
+    with pytest.raises(ServerUnreachable, match=rf"no response from {url} .*runstream up.*RUNSTREAM_URL"):
         Transport(url, None).get("/api/v1/runs")

@@ -13,7 +13,7 @@ from kit.sending.channel_bench import URL, Bench, problem
 from kit.sending.collector import event_at, records_of
 from runstream.events.frame import decode_frame, split_frames
 from runstream.sender.channel import Channel, Target
-from runstream.sender.transport import Answer, Unreachable
+from runstream.sender.transport import Response, Unreachable
 from runstream.spool.format import Acked, segment_numbers
 
 
@@ -64,7 +64,7 @@ def test_an_answer_may_leave_writers_out_and_say_why(bench: Bench) -> None:
     for maker in (taken, left):
         bench.adopt(maker)
     said = {"writers": {taken.info.writer_id: 1}, "left_out": "partition 2 has no leader"}
-    bench.gateway.script = [Answer(200, {}, json.dumps(said).encode())]
+    bench.gateway.script = [Response(200, {}, json.dumps(said).encode())]
     bench.channel.step()
     assert (Acked.read(taken.folder).next_seq, Acked.read(left.folder).next_seq) == (1, 0)
     bench.channel.step()
@@ -214,7 +214,7 @@ def test_a_refusal_that_names_nobody_is_narrowed_down(bench: Bench) -> None:
     bad = makers[5].info.writer_id
     take = bench.gateway._take
 
-    def anonymous(body: bytes) -> Answer:
+    def anonymous(body: bytes) -> Response:
         held = [head.writer_id for head, data in split_frames(body)
                 if any(isinstance(record, dict) and record["type"] == "run_started.v1"
                        for record in records_of(decode_frame(data)).values())]  # fmt: skip

@@ -17,7 +17,7 @@ from runstream.events.kafka import MAX_BATCH_BYTES, RECORD_OVERHEAD_BYTES, Inval
 from runstream.sender.kafka import KafkaTransport
 from runstream.sender.process import connected_to_kafka
 from runstream.sender.responses import Accepted, Refused, Stuck, meaning_of
-from runstream.sender.transport import Answer, InvalidTarget, Unreachable
+from runstream.sender.transport import InvalidTarget, Response, Unreachable
 
 ADDRESS = KafkaAddress(("broker:9092",), "frames")
 NOW_US = 1_700_000_000_123_456
@@ -150,7 +150,7 @@ def numbers_by_partition(count: int = 1) -> list[list[int]]:
     return found
 
 
-def send(transport: KafkaTransport, *frames: bytes) -> Answer:
+def send(transport: KafkaTransport, *frames: bytes) -> Response:
     return transport.request("POST", "/ingest/v1/frames", b"".join(frames), {})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from runstream.sender.backoff import LONGEST_S, Backoff
 from runstream.sender.responses import Accepted, Failing, Later, Meaning, Refused, Rewind, Stuck, meaning_of
-from runstream.sender.transport import Answer, HttpTransport, InvalidTarget, Unreachable
+from runstream.sender.transport import HttpTransport, InvalidTarget, Response, Unreachable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -175,7 +175,7 @@ BAD = b'{"type":"urn:runstream:problem:bad","title":"bad","detail":"why","writer
 def test_answers_of_a_gateway_are_sorted_by_what_is_done_about_them(
     status: int, headers: dict[str, str], body: bytes, meaning: Meaning
 ) -> None:
-    found = meaning_of(Answer(status, OURS | headers, body), now_unix_s=10.0, receipt="r")
+    found = meaning_of(Response(status, OURS | headers, body), now_unix_s=10.0, receipt="r")
     if isinstance(meaning, Rewind):
         assert isinstance(found, Rewind)
         assert found.expected == meaning.expected
@@ -189,13 +189,13 @@ def test_answers_of_a_gateway_are_sorted_by_what_is_done_about_them(
 @pytest.mark.parametrize("body", [b"", b"<html>Please sign in</html>", b"{}", b"[]", ACK, BAD, b'{"writers":{"ab":3}}'])
 def test_an_answer_without_our_header_never_says_anything_about_records(status: int, body: bytes) -> None:
     for headers in ({}, {"runstream-protocol": "2"}, {"content-type": "application/problem+json"}):
-        found = meaning_of(Answer(status, headers, body, url="http://here/x"), 10.0, "another")
+        found = meaning_of(Response(status, headers, body, url="http://here/x"), 10.0, "another")
         assert isinstance(found, Failing | Later)
         assert "http://here/x" in found.reason
 
 
 def test_a_receipt_of_what_was_sent_needs_no_header() -> None:
-    assert meaning_of(Answer(200, {}, ACK), 10.0, "r") == Accepted({"ab": 3})
+    assert meaning_of(Response(200, {}, ACK), 10.0, "r") == Accepted({"ab": 3})
 
 
 @pytest.mark.parametrize(
@@ -221,15 +221,15 @@ def test_a_receipt_of_what_was_sent_needs_no_header() -> None:
     ],
 )
 def test_an_answer_with_our_header_that_does_not_say_what_it_means_is_a_failure(status: int, body: bytes) -> None:
-    assert isinstance(meaning_of(Answer(status, OURS, body), 10.0, "r"), Failing)
+    assert isinstance(meaning_of(Response(status, OURS, body), 10.0, "r"), Failing)
 
 
 def test_what_a_server_says_cannot_control_a_terminal() -> None:
     body = b'{"type":"urn:runstream:problem:x","title":"\\u001b]0;owned\\u0007 a\\nb"}'
-    found = meaning_of(Answer(422, OURS, body), 10.0)
+    found = meaning_of(Response(422, OURS, body), 10.0)
     assert isinstance(found, Refused)
     assert found.reason.isprintable()
-    foreign = meaning_of(Answer(302, {"location": "http://x/\x1b[2J"}, b"\x1b[31m"), 10.0)
+    foreign = meaning_of(Response(302, {"location": "http://x/\x1b[2J"}, b"\x1b[31m"), 10.0)
     assert isinstance(foreign, Failing)
     assert foreign.reason.isprintable()
     assert "redirect to http://x/" in foreign.reason

@@ -16,7 +16,6 @@ from runstream.events.names import NO_STEP
 from runstream_protocols.comet.reads.requests import ChartsRequest
 from runstream_protocols.comet.reads.responses import CometChart, CometCharts, CometCurve, step_of
 from runstream_protocols.comet.reads.runs import given_name
-from runstream_query.answers import Logged
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.curves import values_of
@@ -24,6 +23,7 @@ from runstream_query.repositories.arguments import MAX_FULL, MAX_SAMPLED, Curve
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.runs import RunRecord
 from runstream_query.repositories.summaries import CurveRecord
+from runstream_query.responses import Logged
 
 #: As Python values, until they are encoded.
 _POINT_BYTES: Final = 200
@@ -61,7 +61,7 @@ async def charts(context: Context, request: web.Request, parameters: ChartsReque
         points, params = await asyncio.gather(
             _points(context, series, parameters.fetch_full), _parameters(context, list(rows), parameters.params)
         )
-        return await asyncio.to_thread(_answer, rows, points, params, parameters)
+        return await asyncio.to_thread(_charts_of, rows, points, params, parameters)
 
 
 def _curve_of(record: CurveRecord) -> Curve:
@@ -147,7 +147,7 @@ async def _parameters(
     return found
 
 
-def _answer(
+def _charts_of(
     rows: Mapping[str, RunRecord],
     points: Points,
     params: Mapping[str, dict[str, Logged]] | None,

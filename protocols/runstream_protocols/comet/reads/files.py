@@ -37,11 +37,11 @@ from runstream_protocols.comet.reads.responses import (
 )
 from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.archives import stream_zip
-from runstream_query.answers import Asset
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.http.files import AssetsParameters as NativeAssetsRequest
 from runstream_query.http.files import list_assets
+from runstream_query.responses import Asset
 from runstream_service.access import Action
 from runstream_service.routing import Call
 

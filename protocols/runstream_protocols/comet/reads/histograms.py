@@ -8,10 +8,10 @@ from aiohttp import web
 
 from runstream_protocols.comet.conventions import HISTOGRAM, combined_histograms_id
 from runstream_protocols.kit.streaming import stream_json, text_of
-from runstream_query.answers import Asset
 from runstream_query.errors import NotFound
 from runstream_query.http.context import Context
 from runstream_query.repositories.assets import AssetRecord
+from runstream_query.responses import Asset
 
 _HEAD: Final = '{"histograms": ['
 _TAIL: Final = "]}"

@@ -24,10 +24,10 @@ from runstream_protocols.comet.reads.responses import (
 from runstream_protocols.comet.reads.runs import require_row
 from runstream_protocols.kit.archives import stream_zip
 from runstream_protocols.kit.streaming import json_text, stream_json, text_of
-from runstream_query.answers import Asset
 from runstream_query.http.context import Context
 from runstream_query.http.files import send_file
 from runstream_query.repositories.output import OutputPage
+from runstream_query.responses import Asset
 from runstream_service.disposition import FILE_POLICY, content_disposition
 
 #: How the SDK names its system metrics, and the asset with what was changed since the commit.

@@ -42,13 +42,13 @@ from runstream_protocols.comet.reads.runs import (
     of_project,
     place_of,
 )
-from runstream_query.answers import Project
 from runstream_query.errors import InvalidRequest, LimitExceeded
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
 from runstream_query.repositories.arguments import ProjectRuns
 from runstream_query.repositories.attributes import AttributeCounts
 from runstream_query.repositories.runs import RunOrder
+from runstream_query.responses import Project
 from runstream_service.access import LOCAL, principal_of
 
 #: The version of Comet's server whose reads are answered: each of the client's gates asks for this one or an older.

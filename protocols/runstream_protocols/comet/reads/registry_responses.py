@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from runstream_protocols.comet.reads.responses import CometAsset, CometResponse
-from runstream_query.answers import Answer
+from runstream_query.responses import ResponseModel
 
 
 class CometExperimentModel(CometResponse):
@@ -125,7 +125,7 @@ class CometModelChange(CometResponse):
     timestamp: int
 
 
-class CometModelHistory(Answer):
+class CometModelHistory(ResponseModel):
     """Changes by day (`November 16, 2023`, UTC), the newest first."""
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings", extra="allow")

@@ -9,7 +9,7 @@ from pydantic import Field as ModelField
 from pydantic.alias_generators import to_camel
 
 from runstream.events.names import NO_STEP
-from runstream_query.answers import Answer, Logged
+from runstream_query.responses import Logged, ResponseModel
 
 #: What the client calls the parts of a run (`with experiment.train():`).
 _CONTEXTS: Final = frozenset({"train", "test", "validate"})
@@ -17,7 +17,7 @@ _CONTEXTS: Final = frozenset({"train", "test", "validate"})
 _EXACT: Final = 2**53
 
 
-class CometResponse(Answer):
+class CometResponse(ResponseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings", alias_generator=to_camel, populate_by_name=True)
 
 

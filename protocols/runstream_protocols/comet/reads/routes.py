@@ -25,11 +25,11 @@ from runstream_protocols.comet.reads import registry_responses as r
 from runstream_protocols.comet.reads import requests as q
 from runstream_protocols.comet.reads import responses as a
 from runstream_protocols.kit.errors import shaped
-from runstream_query.answers import Answer
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import ended_with_connection, outgoing_of
 from runstream_query.http.serving import POSITION_HEADER, send_large
 from runstream_query.problems import problem_of
+from runstream_query.responses import ResponseModel
 from runstream_query.settings import QuerySettings
 from runstream_service.access import Action
 from runstream_service.assets import AssetReader
@@ -38,7 +38,7 @@ from runstream_service.routing import Call, Handler, Route, add_routes, call_of,
 from runstream_service.store import QueryClass, StoreReader
 from runstream_service.visibility import Visibility
 
-CometHandler = Callable[[Context, web.Request, Any], Awaitable[Answer | web.StreamResponse]]
+CometHandler = Callable[[Context, web.Request, Any], Awaitable[ResponseModel | web.StreamResponse]]
 
 
 def _rest(
@@ -47,7 +47,7 @@ def _rest(
     summary: str,
     handle: CometHandler,
     request_model: type[q.CometRequest],
-    response_model: type[Answer] | None,
+    response_model: type[ResponseModel] | None,
     media: tuple[str, ...] = (),
     query_class: QueryClass = QueryClass.LIGHT,
 ) -> tuple[Route, ...]:
@@ -71,7 +71,7 @@ def _rest(
 def _handling(handle: CometHandler) -> Handler:
     """Return the handler of a route whose handler takes the request and its parameters."""
 
-    async def respond(context: Context, call: Call[Any]) -> Answer | web.StreamResponse:
+    async def respond(context: Context, call: Call[Any]) -> ResponseModel | web.StreamResponse:
         return await handle(context, call.request, call.parameters)
 
     return respond

@@ -9,13 +9,13 @@ from runstream.events.moments import millis_of
 from runstream.events.names import RUN_ID, project_id
 from runstream_protocols.comet.reads.requests import ProjectRequest
 from runstream_protocols.comet.reads.responses import CometExperiment
-from runstream_query.answers import Project
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.filters.tree import And, Compare, Expression, Field, OneOf, Or
 from runstream_query.http.context import Context
 from runstream_query.http.details import projects_of
 from runstream_query.repositories.arguments import ProjectRuns
 from runstream_query.repositories.runs import RunOrder, RunOutline, RunRecord
+from runstream_query.responses import Project
 
 #: The path of the program, in the environment that the SDK captures.
 PROGRAM: Final = "command.program"

@@ -25,7 +25,7 @@ from runstream_protocols.kit.errors import shaped
 from runstream_protocols.kit.payloads import Payload, query_payload, read_payload
 from runstream_protocols.kit.recorder import Recorder
 from runstream_protocols.kit.uploads import Uploads
-from runstream_query.answers import Answer
+from runstream_query.responses import ResponseModel
 from runstream_service.access import Action
 from runstream_service.assets import AssetStorage
 from runstream_service.lookup import Lookup
@@ -50,7 +50,7 @@ class CometPayload(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class CometWritten(Answer):
+class CometWritten(ResponseModel):
     """What Comet's client reads of a response, by the method; often nothing."""
 
     model_config = ConfigDict(extra="allow")

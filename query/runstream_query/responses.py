@@ -1,4 +1,4 @@
-"""Every answer of the API as a model, and the one encoder of JSON.
+"""Every response of the API as a model, and the one encoder of JSON.
 
 NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity" everywhere in this API: JSON has no word
 for them, and null would lose which it was. Times are ISO 8601 in UTC with microseconds.
@@ -29,16 +29,16 @@ ClockAhead = Annotated[
 ]
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
 
-def encode_json(answer: BaseModel) -> bytes:
-    """The answer as UTF-8 JSON without NaN or Infinity in it. The only way that this service writes JSON."""
-    return answer.model_dump_json().encode()
+def encode_json(response: BaseModel) -> bytes:
+    """The response as UTF-8 JSON without NaN or Infinity in it. The only way that this service writes JSON."""
+    return response.model_dump_json().encode()
 
 
-Model = TypeVar("Model", bound=Answer)
+Model = TypeVar("Model", bound=ResponseModel)
 #: What a column of a read model is in a response.
 _MEMBER_TYPES: Final[Mapping[str, Any]] = {
     TEXT: str,
@@ -59,7 +59,7 @@ def shows(projection: Projection) -> Callable[[type[Model]], type[Model]]:
         declared = {name: (member.annotation, member) for name, member in model.model_fields.items()}
         members = {column.name: _member(column) for column in projection.visible} | declared
         made = create_model(
-            model.__name__, __base__=Answer, __doc__=model.__doc__, __module__=model.__module__, **members
+            model.__name__, __base__=ResponseModel, __doc__=model.__doc__, __module__=model.__module__, **members
         )
         return cast(type[Model], made)
 
@@ -77,17 +77,17 @@ Unknown = Annotated[
 ]
 
 
-class Workspace(Answer):
+class Workspace(ResponseModel):
     workspace: str
     projects: int
     runs: int
 
 
-class Workspaces(Answer):
+class Workspaces(ResponseModel):
     workspaces: list[Workspace]
 
 
-class Project(Answer):
+class Project(ResponseModel):
     workspace: str
     project: str
     description: str
@@ -97,12 +97,12 @@ class Project(Answer):
     updated_at: datetime | None
 
 
-class Projects(Answer):
+class Projects(ResponseModel):
     projects: list[Project]
     unknown: Unknown = []
 
 
-class Experiment(Answer):
+class Experiment(ResponseModel):
     workspace: str
     project: str
     experiment: str
@@ -112,13 +112,13 @@ class Experiment(Answer):
     updated_at: datetime | None
 
 
-class Experiments(Answer):
+class Experiments(ResponseModel):
     experiments: list[Experiment]
     unknown: Unknown = []
 
 
 @shows(RUN_STATES)
-class RunRow(Answer):
+class RunRow(ResponseModel):
     """A run as lists show it. `status` is the shown one: crashed for a running run whose writers fell silent."""
 
     duration_s: float
@@ -126,7 +126,7 @@ class RunRow(Answer):
     columns: dict[str, Logged] = {}
 
 
-class Runs(Answer):
+class Runs(ResponseModel):
     """One page. `next_cursor` gives the next one; null on the last. `total` only where it was asked for."""
 
     runs: list[RunRow]
@@ -135,7 +135,7 @@ class Runs(Answer):
     unknown: Unknown = []
 
 
-class Writer(Answer):
+class Writer(ResponseModel):
     """`last_seen_at` is the log's clock; null only as of a moment whose records the log keeps no longer."""
 
     writer: str
@@ -146,7 +146,7 @@ class Writer(Answer):
     rank: int | None = None
 
 
-class RunDetail(Answer):
+class RunDetail(ResponseModel):
     """`clock_ahead_s` is that of the writer whose clock is furthest off."""
 
     run: RunRow
@@ -159,26 +159,26 @@ class RunDetail(Answer):
     last_step: int | None = None
 
 
-class OddClock(Answer):
+class OddClock(ResponseModel):
     run: str
     name: str
     #: Negative: behind.
     clock_ahead_s: float
 
 
-class OddClocks(Answer):
+class OddClocks(ResponseModel):
     """Running runs of which a writer's clock is far from the server's."""
 
     runs: list[OddClock]
 
 
-class Attribute(Answer):
+class Attribute(ResponseModel):
     name: str
     value: Logged
     at: datetime
 
 
-class Attributes(Answer):
+class Attributes(ResponseModel):
     """Parameters, other values or the environment of a run, by name."""
 
     run: str
@@ -186,19 +186,19 @@ class Attributes(Answer):
 
 
 @shows(SUMMARY_STATES)
-class Summary(Answer):
+class Summary(ResponseModel):
     """Over all points of a (run, metric). See the page on the architecture for ties and NaN."""
 
     run: str
     metric: str
 
 
-class Summaries(Answer):
+class Summaries(ResponseModel):
     summaries: list[Summary]
     unknown: Unknown = []
 
 
-class Curve(Answer):
+class Curve(ResponseModel):
     """All points of one run and metric, ordered by (step, at). The lists have the same length."""
 
     run: str
@@ -212,7 +212,7 @@ class Curve(Answer):
     epochs: list[int | None] | None = None
 
 
-class Envelope(Answer):
+class Envelope(ResponseModel):
     """One run and metric in buckets, ordered by step (or time). All lists have the same length. `min`, `max` and
     `mean` leave NaN out and are NaN where a bucket holds nothing else."""
 
@@ -229,7 +229,7 @@ class Envelope(Answer):
     mean: list[Number]
 
 
-class Series(Answer):
+class Series(ResponseModel):
     """Either all points (`curves`) or, with max_points, buckets (`envelopes`, each `width` steps or microseconds)."""
 
     curves: list[Curve] | None = None
@@ -238,7 +238,7 @@ class Series(Answer):
     unknown: Unknown = []
 
 
-class Asset(Answer):
+class Asset(ResponseModel):
     run: str
     asset: str
     name: str
@@ -259,11 +259,11 @@ class Asset(Answer):
     model: str | None = None
 
 
-class Assets(Answer):
+class Assets(ResponseModel):
     assets: list[Asset]
 
 
-class OutputPiece(Answer):
+class OutputPiece(ResponseModel):
     writer: str
     seq: int
     at: datetime
@@ -271,12 +271,12 @@ class OutputPiece(Answer):
     text: str
 
 
-class Output(Answer):
+class Output(ResponseModel):
     pieces: list[OutputPiece]
     next_cursor: str | None
 
 
-class HistoryEvent(Answer):
+class HistoryEvent(ResponseModel):
     position: str
     writer: str
     seq: int
@@ -285,12 +285,12 @@ class HistoryEvent(Answer):
     event: Logged
 
 
-class History(Answer):
+class History(ResponseModel):
     events: list[HistoryEvent]
     next_cursor: str | None
 
 
-class Artifact(Answer):
+class Artifact(ResponseModel):
     """A named, typed thing with numbered versions. `project` is null for one of a whole workspace; `versions` counts
     those that are there; `latest_*` is the one with the highest number, null if there is none."""
 
@@ -310,7 +310,7 @@ class Artifact(Answer):
     latest_version: str | None
 
 
-class Artifacts(Answer):
+class Artifacts(ResponseModel):
     """One page. `next_cursor` gives the next one; null on the last."""
 
     artifacts: list[Artifact]
@@ -318,7 +318,7 @@ class Artifacts(Answer):
     unknown: Unknown = []
 
 
-class ArtifactVersion(Answer):
+class ArtifactVersion(ResponseModel):
     """`ordinal` is its number, given once and for all; `version` what people call it; `run` where it came from; `files`
     how many it has, `size_bytes` their sum; `remarks` how many were written about it."""
 
@@ -338,7 +338,7 @@ class ArtifactVersion(Answer):
     remarks: int
 
 
-class ArtifactVersions(Answer):
+class ArtifactVersions(ResponseModel):
     """One page. `next_cursor` gives the next one; null on the last."""
 
     versions: list[ArtifactVersion]
@@ -354,13 +354,13 @@ class RunArtifact(ArtifactVersion):
     name: str
 
 
-class RunArtifacts(Answer):
+class RunArtifacts(ResponseModel):
     """By type, name and number."""
 
     versions: list[RunArtifact]
 
 
-class ArtifactFile(Answer):
+class ArtifactFile(ResponseModel):
     """A file of a version: its bytes are here (`sha256`), or elsewhere (`link`)."""
 
     name: str
@@ -370,7 +370,7 @@ class ArtifactFile(Answer):
     link: str | None
 
 
-class ArtifactVersionDetail(Answer):
+class ArtifactVersionDetail(ResponseModel):
     """A version with what never changes of it."""
 
     version: ArtifactVersion
@@ -378,21 +378,21 @@ class ArtifactVersionDetail(Answer):
     files: list[ArtifactFile]
 
 
-class ArtifactRemark(Answer):
+class ArtifactRemark(ResponseModel):
     """Something that was written about a version later: any JSON object."""
 
     at: datetime
     remark: Logged
 
 
-class ArtifactRemarks(Answer):
+class ArtifactRemarks(ResponseModel):
     """One page, the oldest first. `next_cursor` gives the next one; null on the last."""
 
     remarks: list[ArtifactRemark]
     next_cursor: str | None
 
 
-class CommandOutcome(Answer):
+class CommandOutcome(ResponseModel):
     """`changed`: whether it had an effect. A `project_created` of a name that was there already has none.
 
     Of a command about an artifact also: `refused`, why it could not be done (name taken, version taken, no such
@@ -411,7 +411,7 @@ class CommandOutcome(Answer):
     version: str | None = None
 
 
-class Changes(Answer):
+class Changes(ResponseModel):
     """The data of a live message: changed run rows, or changed summaries."""
 
     runs: list[RunRow] | None = None
