@@ -258,7 +258,7 @@ def show_summaries(
     rows = [dict(summary) for summary in summaries]
     for row in rows:
         if (curve := curves.get(row["metric"])) is not None:
-            row["curve"] = sparkline(curve.mean, CURVE_CHARS, output.marks)
+            row["curve"] = sparkline(DrawnCurve.of_buckets(curve).extremes, CURVE_CHARS, output.marks)
     numbers = [
         Column(key, title, right=True, keep=keep)
         for key, title, keep in (
@@ -311,7 +311,7 @@ def series(
         for line in points.lines():
             click.echo(line)
         return
-    output.line(sparkline(points.values, output.out.width, output.marks))
+    output.line(sparkline(points.extremes, output.out.width, output.marks))
     output.line(
         f"{metric}: steps {points.steps[0]} to {points.steps[-1]}, from {plain_number(points.values[0])} "
         f"to {plain_number(points.values[-1])}",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from runstream_infra.cli.columns import row_members
+from runstream_infra.cli.sparkline import farthest
 
 if TYPE_CHECKING:
     from runstream.api import (
@@ -45,6 +46,14 @@ class DrawnCurve:
         """Return a curve of buckets."""
         mean, low, high = list(envelope.mean), list(envelope.minimum), list(envelope.maximum)
         return cls(list(envelope.first_step), mean, low, high)
+
+    @property
+    def extremes(self) -> list[float]:
+        """The value of each row, or, where it stands for several points, that of them which is farthest from their
+        mean."""
+        if self.low is None or self.high is None:
+            return self.values
+        return [farthest(*row) for row in zip(self.low, self.values, self.high, strict=True)]
 
     def as_json(self) -> dict[str, Any]:
         """Return the lists that there are."""

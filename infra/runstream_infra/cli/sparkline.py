@@ -14,15 +14,22 @@ NOT_A_NUMBER: Final = {BLOCKS: "×", ASCII: "x"}
 def sparkline(values: Sequence[float], width: int, marks: str = BLOCKS) -> str:
     """One mark for each of at most `width` stretches of `values`, lowest to highest of what is finite.
 
-    A stretch shows the mean of its finite values. An infinity is drawn at its end of the scale; a stretch in which
-    nothing but NaN stands is drawn as a cross, so that a run that diverged looks like one.
+    A stretch shows that of its finite values which is farthest from their mean, so that no spike is hidden. An infinity
+    is drawn at its end of the scale; a stretch in which nothing but NaN stands is drawn as a cross, so that a run that
+    diverged looks like one.
     """
     if not values or width < 1:
         return ""
-    means = [_level(part) for part in _stretches(values, min(width, len(values)))]
-    finite = [mean for mean in means if math.isfinite(mean)]
+    levels = [_level(part) for part in _stretches(values, min(width, len(values)))]
+    finite = [level for level in levels if math.isfinite(level)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
-    return "".join(_mark(mean, low, high, marks) for mean in means)
+    return "".join(_mark(level, low, high, marks) for level in levels)
+
+
+def farthest(low: float, mean: float, high: float) -> float:
+    """Which of `low` and `high` is farther from `mean`; `high` where both are as far."""
+    # Halved, because the distance of two large values of different sign is an infinity.
+    return low if mean / 2 - low / 2 > high / 2 - mean / 2 else high
 
 
 def _stretches(values: Sequence[float], count: int) -> list[Sequence[float]]:
@@ -33,7 +40,7 @@ def _stretches(values: Sequence[float], count: int) -> list[Sequence[float]]:
 def _level(part: Sequence[float]) -> float:
     finite = [value for value in part if math.isfinite(value)]
     if finite:
-        return math.fsum(value / len(finite) for value in finite)
+        return farthest(min(finite), math.fsum(value / len(finite) for value in finite), max(finite))
     infinite = [value for value in part if math.isinf(value)]
     return infinite[-1] if infinite else math.nan
 

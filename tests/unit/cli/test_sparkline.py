@@ -5,15 +5,28 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runstream_infra.cli.sparkline import ASCII, BLOCKS, NOT_A_NUMBER, sparkline
+from runstream_infra.cli.sparkline import ASCII, BLOCKS, NOT_A_NUMBER, farthest, sparkline
 
 
 def test_a_rising_line_uses_every_mark_from_low_to_high() -> None:
     assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == BLOCKS
 
 
-def test_more_values_than_width_are_averaged() -> None:
+def test_a_stretch_shows_its_value_farthest_from_the_mean() -> None:
     assert sparkline([0, 2, 10, 12], 2) == BLOCKS[0] + BLOCKS[-1]
+    assert sparkline([5, 5, 5, 0, 5, 5, 9, 9], 2) == BLOCKS[0] + BLOCKS[-1]
+
+
+@given(st.integers(0, 999), st.integers(2, 60), st.sampled_from([-1.0, 1.0]))
+def test_no_spike_is_hidden(at: int, width: int, sign: float) -> None:
+    values = [0.0] * 1000
+    values[at] = sign
+    assert sparkline(values, width).count(BLOCKS[-1 if sign > 0 else 0]) == 1
+
+
+def test_large_values_of_both_signs_are_told_apart() -> None:
+    assert sparkline([-1.7e308, -1.7e308, 0.0, 1.7e308], 2) == BLOCKS[0] + BLOCKS[-1]
+    assert farthest(-1.7e308, 1.6e308, 1.7e308) == -1.7e308
 
 
 def test_fewer_values_than_width_are_not_stretched() -> None:
