@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Final
+
+from runstream.globs import is_glob, matcher
 
 #: What is worth seeing of any run.
 DEFAULT_COLUMNS: Final = ("id", "name", "status", "project", "started", "duration")
@@ -53,12 +54,11 @@ def expanded_columns(keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> 
 
 def is_glob_of_columns(key: str) -> bool:
     """Return whether `key` means several columns."""
-    return ("*" in key or "?" in key) and not ('"' in key or "'" in key)
+    return is_glob(key) and not ('"' in key or "'" in key)
 
 
 def _means(glob: str, key: str) -> bool:
-    plain = key.replace('"', "")
-    return fnmatchcase(plain, glob.removesuffix(".last"))
+    return matcher(glob.removesuffix(".last"))(key.replace('"', ""))
 
 
 def filter_columns(filter_text: str, sort: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Final, Self, TypeAlias
 
 from pydantic import Field as ModelField
 
+from runstream.globs import exact, is_glob, matcher
 from runstream_query.errors import FilterError, InvalidRequest, NotFound
 from runstream_query.filters.checks import MAX_FILTER_CHARS
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS
@@ -25,7 +26,6 @@ from runstream_query.repositories.attributes import Kind as WantedKind
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.reader import rows_of
 from runstream_query.repositories.runs import RunRecord
-from runstream_query.repositories.statements.globs import exact, is_glob, is_meant
 from runstream_query.repositories.statements.order import DEFAULT_SORT, SortKey, parse_sort, question_of, split_fields
 from runstream_query.repositories.statements.pages import Question
 from runstream_query.responses import RunDetail, RunRow, Runs
@@ -34,6 +34,8 @@ from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
 
 MAX_COLUMNS: Final = 500
+#: Each is held against every name that there is.
+MAX_GLOBS: Final = 50
 #: A question below it is read within 2 ms.
 _LONG_QUESTION_CHARS: Final = 500
 
@@ -82,7 +84,7 @@ class ColumnGlob:
 
     def means(self, field: Field) -> bool:
         aggregate = field.aggregate or "last" if field.kind == "metric" else None
-        return (field.kind, aggregate) == (self.kind, self.aggregate) and is_meant(self.glob, field.name)
+        return (field.kind, aggregate) == (self.kind, self.aggregate) and matcher(self.glob)(field.name)
 
 
 class ColumnsParameters:
@@ -106,6 +108,10 @@ class ColumnsParameters:
                     name="columns",
                 )
             self.named.setdefault(field, []).append(piece)
+        if len(self.globs) > MAX_GLOBS:
+            raise InvalidRequest(
+                f"columns: {len(self.globs)} globs, at most {MAX_GLOBS} are allowed: name the columns", name="columns"
+            )
         if len(self.named) > MAX_COLUMNS:
             raise InvalidRequest(
                 f"columns: {len(self.named)} of them, at most {MAX_COLUMNS} are allowed", name="columns"
@@ -269,9 +275,11 @@ def _fill(
         for aggregate, keys in metrics[name]:
             cells[row["run"]].update(dict.fromkeys(keys, row[aggregate]))
     kinds = {stored: kind for kind, stored in ATTRIBUTE_KINDS.items()}
+    known: dict[tuple[str, str], list[str]] = {}
     for cell in attributes:
-        keys = columns.keys(Field(kinds[cell.kind], cell.name))
-        if keys:
+        if (cell.kind, cell.name) not in known:
+            known[cell.kind, cell.name] = columns.keys(Field(kinds[cell.kind], cell.name))
+        if keys := known[cell.kind, cell.name]:
             cells[cell.run].update(dict.fromkeys(keys, json.loads(cell.value)))
 
 

@@ -14,6 +14,7 @@ from pydantic import Field as ModelField
 from runstream.events.moments import micros_of
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
+from runstream.globs import is_glob
 from runstream_query.errors import InvalidRequest, LimitExceeded, NotFound
 from runstream_query.http.arrow import ARROW, ENVELOPE_FIELDS, POINTS_SCHEMA, stream_tables
 from runstream_query.http.context import Context
@@ -24,7 +25,6 @@ from runstream_query.http.unknown import refuse_unknown_runs, unknown_header, un
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.buckets import bucket_width
 from runstream_query.repositories.series import Axis
-from runstream_query.repositories.statements.globs import is_glob
 from runstream_query.repositories.statements.series import Behind, Counted, Names, reads_of, step_width
 from runstream_query.repositories.summaries import SeriesRecord
 from runstream_query.responses import Curve, Series

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from runstream.events.protocol import UNKNOWN_HEADER
+from runstream.globs import is_glob
 from runstream_query.errors import NotFound
 from runstream_query.filters.checks import similar
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS
@@ -18,7 +19,6 @@ from runstream_query.http.context import Context
 from runstream_query.http.globs import near_metric
 from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.attributes import Kind
-from runstream_query.repositories.statements.globs import is_glob
 from runstream_service.access import Scope
 
 #: Names that a similar one is looked for among.

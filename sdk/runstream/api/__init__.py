@@ -11,7 +11,6 @@ from runstream.api.errors import (
     UnknownName,
     VersionTaken,
 )
-from runstream.api.globs import exact
 from runstream.api.parts.artifact_files import Link
 from runstream.api.parts.live import Change
 from runstream.api.parts.runs import RunQuery
@@ -24,6 +23,7 @@ from runstream.api.views.series import Curve, Envelope, Series
 from runstream.api.views.server import KeyRights, OddClock, Readiness, ReadModels, Rebuild, ServerStatus
 from runstream.api.views.summaries import Summaries, Summary
 from runstream.api.views.table import Table
+from runstream.globs import exact
 
 __all__ = [
     "API",

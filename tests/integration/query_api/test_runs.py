@@ -217,6 +217,7 @@ async def test_answers_wait_for_a_position(service: Service) -> None:
         ("runs", {"sort": "tag"}, 400, "sorted by tag"),
         ("runs", {"sort": "-losss"}, 400, "sort: unknown field"),
         ("runs", {"columns": "status"}, 400, "part of every row"),
+        ("runs", {"columns": ",".join(f"param.a{number}*" for number in range(51))}, 400, "51 globs, at most 50"),
         ("runs", {"limit": "0"}, 400, "limit"),
         ("runs", {"limit": "100000"}, 400, "at most 1000"),
         ("runs", {"limit": "ten"}, 400, "'ten'"),

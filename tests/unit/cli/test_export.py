@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream.api import exact
+from runstream.globs import matcher
 from runstream_infra.cli.export import RUNS_A_REQUEST, SERIES_A_STREAM, streams_of, typed_value, values_of
 from runstream_query.filters import Field, print_field
 from runstream_query.repositories.statements.globs import pattern_of
@@ -53,6 +54,18 @@ def test_an_exact_name_means_only_itself(name: str, other: str) -> None:
     pattern = pattern_of(exact(name)).replace(")$", r")\Z")
     assert re.match(pattern, name)
     assert (re.match(pattern, other) is not None) == (name == other)
+
+
+@settings(deadline=None)
+@given(signed, signed)
+def test_a_glob_means_here_what_it_means_in_the_store(glob: str, name: str) -> None:
+    pattern = pattern_of(glob).replace(")$", r")\Z")
+    assert matcher(glob)(name) == (name == glob or re.match(pattern, name) is not None)
+
+
+def test_no_glob_keeps_its_reader_busy() -> None:
+    """With going back this would take some 10^20 steps."""
+    assert not matcher("*a" * 12 + "b")("a" * 500)
 
 
 def test_names_are_as_they_were_logged() -> None:

@@ -2,34 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
 
+from runstream.globs import SIGNS, is_glob
 from runstream_query.repositories.statements.parameters import Parameters
-
-#: `*` and `?`, and the same in brackets, which stands for the very character.
-_SIGNS: Final = re.compile(r"\[[*?]\]|[*?]")
-
-
-def is_glob(metric: str) -> bool:
-    """Return whether the text may mean other metrics than the one with this name."""
-    return "*" in metric or "?" in metric
-
-
-def exact(metric: str) -> str:
-    """Return the glob that means the metric of this very name alone."""
-    return re.sub(r"[*?]", r"[\g<0>]", metric)
-
-
-def is_meant(glob: str, name: str) -> bool:
-    """Return whether a glob means this name, as `chosen_condition` has it."""
-    return name == glob or re.fullmatch(pattern_of(glob), name) is not None
 
 
 def pattern_of(glob: str) -> str:
     """Return the glob as a whole-name RE2 pattern: `*` is any characters, `?` one, `[*]` and `[?]` are these two
     characters, all else is itself."""
     made, end = "", 0
-    for sign in _SIGNS.finditer(glob):
+    for sign in SIGNS.finditer(glob):
         made += re.escape(glob[end : sign.start()]) + {"*": ".*", "?": "."}.get(sign[0], re.escape(sign[0].strip("[]")))
         end = sign.end()
     return f"^(?s:{made}{re.escape(glob[end:])})$"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol, Self, TypedDict, Unpack, overload
 
-from runstream.api.globs import exact
 from runstream.api.values import Logged, Row, members_of
 from runstream.api.views import notebook
 from runstream.api.views.assets import Asset
@@ -19,6 +18,7 @@ from runstream.api.views.table import Table, column_names
 from runstream.display_names import display_name
 from runstream.errors import RunstreamError
 from runstream.events.names import SYSTEM_METRICS
+from runstream.globs import exact
 
 #: What a notebook shows of a run besides its name, its id and its place.
 _SHOWN: Final = ("status", "message", "tags", "group", "job_type", "created_at", "duration_s", "user", "host", "notes")
