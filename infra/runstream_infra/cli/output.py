@@ -7,7 +7,7 @@ NO_COLOR is set (rich looks at both), and a table that is not shown on a termina
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,6 +73,7 @@ class Output:
 
     def table(self, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> None:
         """Rows under titles, as wide as the terminal allows. Says in a note what was left out."""
+        columns = [replace(column, title=printable(column.title)) for column in columns]
         texts = shortened(columns, cells(columns, rows), self.width)
         layout = fit(columns, texts, self.width)
         index = {column.key: at for at, column in enumerate(columns)}

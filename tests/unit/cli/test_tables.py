@@ -1,8 +1,10 @@
 """Which columns fit a terminal."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runstream_infra.cli.output import Output
 from runstream_infra.cli.tables import GAP_CHARS, LEAST_CHARS, Column, cells, fit, shortened
 
 RUN = Column("run", "run", keep=9)
@@ -35,6 +37,11 @@ def test_a_missing_value_is_an_empty_cell() -> None:
 def test_what_would_move_the_cursor_is_shown_instead_of_done() -> None:
     (row,) = cells([NAME], [{"name": "a\x1b[2Jb\nc\x07"}])
     assert row == ["a\N{REPLACEMENT CHARACTER}[2Jb c\N{REPLACEMENT CHARACTER}"]
+
+
+def test_titles_that_are_names_of_runs_and_metrics_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=False).table([Column("a", "run\x1b]0;title\x07")], [{"a": "1"}])
+    assert capsys.readouterr().out.splitlines()[0] == "run\N{REPLACEMENT CHARACTER}]0;title\N{REPLACEMENT CHARACTER}"
 
 
 @settings(deadline=None)
