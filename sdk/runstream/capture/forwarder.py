@@ -20,6 +20,16 @@ HEADER: Final = struct.Struct(">B?I")
 _READ_BYTES: Final = 1 << 16
 #: Of copies that nobody took yet: some seconds of what a loop can print. Beyond it copies are left out, never output.
 _MAX_WAITING_BYTES: Final = 4_000_000
+#: What a terminal sends, and a batch system to every process of a job: the program answers them, and prints meanwhile.
+_IGNORED: Final = (
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGTSTP,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 #: How long the last copies may take to be taken.
 _LAST_MS: Final = 2_000
 
@@ -67,7 +77,6 @@ class _Stream:
         self._target = target
         self._mark = mark
         self._held = b""
-        self._takes_output = True
         self._size: bytes | None = None
 
     def read(self, copies: _Copies) -> bool:
@@ -103,15 +112,14 @@ class _Stream:
         notice."""
         copies.put(self.number, output)
         left = memoryview(output)
-        while left and self._takes_output:
+        while left:
             try:
                 left = left[os.write(self._target, left) :]
             except BlockingIOError:
                 select.select([], [self._target], [])
             except OSError as error:
-                if error.errno == errno.EPIPE:
-                    return False
-                self._takes_output = False  # a terminal that was closed, a full disk
+                # Of what cannot be written now, as where a disk is full, the rest is left out: later there may be room.
+                return error.errno != errno.EPIPE
         return True
 
 
@@ -126,7 +134,7 @@ def _beginning_of(mark: bytes, output: bytes) -> int:
 def main(arguments: list[str]) -> int:
     """Serve until no process has a stream open. Arguments: the mark in hex, the descriptor for copies, and of each
     stream NUMBER:SOURCE:TARGET, of which the last two are descriptors."""
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
+    for ignored in _IGNORED:
         signal.signal(ignored, signal.SIG_IGN)
     mark, copies = bytes.fromhex(arguments[0]), _Copies(int(arguments[1]))
     streams = {}

@@ -8,7 +8,6 @@ the forwarder alive, and their output its way.
 
 import codecs
 import contextlib
-import ctypes
 import fcntl
 import os
 import secrets
@@ -207,5 +206,7 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception):  # a Python that was built without it
+        import ctypes
+
         ctypes.CDLL(None).fflush(None)

@@ -12,6 +12,7 @@ import pytest
 
 import runstream as rs
 from kit.waiting import wait_until
+from runstream.capture.forwarder import _Copies, _Stream
 
 #: A program that captures; `ended` takes the rest and writes all that was kept to the file of the first argument.
 PROGRAM = """
@@ -199,6 +200,47 @@ def test_a_forwarder_that_is_killed_ends_the_capture_alone(tmp_path: Path) -> No
     )
     assert (ran.out, ran.code) == ("before\nbehind\n", 0)
     assert ran.kept["stdout"] == "before\n"
+
+
+def test_a_forwarder_outlives_what_a_batch_system_sends_to_every_process(tmp_path: Path) -> None:
+    """As `scancel`, which ends a job: what the program prints in its last seconds comes to its place."""
+    ran = Ran(
+        tmp_path,
+        """
+        import signal
+        from runstream.capture import redirect
+        print("before")
+        while "before" not in str(kept):
+            capture.flush()
+            sys.stdout.flush()
+        for sent in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT):
+            os.kill(redirect._current._process.pid, sent)
+        print("a checkpoint is written")
+        ended(capture, kept)
+        """,
+    )
+    assert (ran.out, ran.code) == ("before\na checkpoint is written\n", 0)
+    assert ran.kept["stdout"] == ran.out
+
+
+def test_what_a_full_disk_refused_is_left_out_and_no_more() -> None:
+    """A target that has no room for a while: `/dev/full` stands for it, and then a pipe."""
+    copies_read, copies_write = os.pipe()
+    source_read, source_write = os.pipe()
+    target_read, target_write = os.pipe()
+    full = os.open("/dev/full", os.O_WRONLY)
+    copies, stream = _Copies(copies_write), _Stream(0, source_read, full, b"mark")
+    try:
+        os.write(source_write, b"lost")
+        assert stream.read(copies)
+        os.dup2(target_write, full)
+        os.write(source_write, b"kept")
+        assert stream.read(copies)
+        os.set_blocking(target_read, False)
+        assert os.read(target_read, 100) == b"kept"
+    finally:
+        for descriptor in (copies_read, copies_write, source_read, source_write, target_read, target_write, full):
+            os.close(descriptor)
 
 
 def test_a_program_without_a_console_runs_as_before(tmp_path: Path) -> None:
