@@ -1,5 +1,6 @@
 """`run.config` and `run.summary`: what was said of a run, by name and by attribute."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,19 +22,24 @@ class NamedValues(Mapping[str, Any]):
         object.__setattr__(self, "_log", log)
         object.__setattr__(self, "_values", {})
 
-    def update(self, values: object = (), /, *, allow_val_change: bool | None = None, **named: Any) -> None:
+    def update(self, values: object = None, /, *, allow_val_change: bool | None = None, **named: Any) -> None:
         """Set several values: of a mapping, dataclass, model, Namespace or pairs, and those given by name. Later values
         replace earlier ones, whatever `allow_val_change` is."""
         del allow_val_change
-        if values:
-            self._set(dict(values) if isinstance(values, list | tuple) else values)
+        if isinstance(values, list | tuple):
+            with contextlib.suppress(TypeError, ValueError):  # no pairs: that is told
+                values = dict(values)
+        if values is not None:
+            self._set(values)
         if named:
             self._set(named)
 
-    def setdefaults(self, values: Mapping[str, Any]) -> None:
+    def setdefaults(self, values: object) -> None:
         """Set those values that have none yet."""
-        missing = {name: value for name, value in values.items() if name not in self}
-        if missing:
+        named = as_mapping(values)
+        if named is None:
+            self._set(values)  # where it is told
+        elif missing := {name: value for name, value in _texts(named) if name not in self}:
             self._set(missing)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
@@ -46,10 +52,11 @@ class NamedValues(Mapping[str, Any]):
         return dict(self)
 
     def remember(self, values: object) -> None:
-        """Keep the values of a mapping or the like, which are logged already."""
-        named = as_mapping(values)
-        if named is not None:
-            self._values.update((str(name), value) for name, value in items_of(named, lambda *_: None))
+        """Keep the values of a mapping or the like, which are logged already. Never raises."""
+        with contextlib.suppress(Exception):  # an object whose attributes raise
+            named = as_mapping(values)
+            if named is not None:
+                self._values.update(_texts(named))
 
     def _set(self, values: Any) -> None:
         self._log(values)
@@ -60,7 +67,7 @@ class NamedValues(Mapping[str, Any]):
         return found
 
     def __getitem__(self, name: str) -> Any:
-        return self._found()[name]
+        return self._found()[str(name)]
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._set({name: value})
@@ -89,6 +96,16 @@ class NamedValues(Mapping[str, Any]):
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
         return dict, (dict(self),)
+
+
+def _texts(values: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what can be read of the items, their names as texts."""
+    for name, value in items_of(values, lambda *_: None):
+        try:
+            text = str(name)
+        except Exception:
+            continue
+        yield text, value
 
 
 class Config(NamedValues):

@@ -42,7 +42,8 @@ def with_synonyms(own: Mapping[str, Any], others: Mapping[str, Any], known: Iter
             _tell(name, value, known)
     if others.get("resume_from"):
         _go_on_from(given, str(others["resume_from"]))
-    given["mode"] = _MODES.get(given["mode"], given["mode"])
+    if isinstance(given["mode"], str):
+        given["mode"] = _MODES.get(given["mode"], given["mode"])
     given["resume"] = _resume(given["resume"], given["run_id"])
     given["config"] = _chosen(given["config"], others.get("config_include_keys"), others.get("config_exclude_keys"))
     return given
@@ -121,13 +122,8 @@ def _tell(name: str, value: Any, known: Iterable[str]) -> None:
         return
     near = difflib.get_close_matches(name, [*known, *SYNONYMS, *_UNDERSTOOD], n=1)
     hint = f"did you mean {near[0]}?" if near else "give it to config, or to log_other(), if it is to be kept"
-    _warn(name, f"init knows no argument {name} (= {_short(value)}), which is left out: {hint}")
-
-
-def _short(value: object) -> str:
-    from runstream.spool.values import shown
-
-    return shown(value)
+    # Without its value: `apikey` would be a name of a key.
+    _warn(name, f"init knows no argument {name}, which is left out: {hint}")
 
 
 def _warn(name: str, message: str) -> None:

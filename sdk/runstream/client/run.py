@@ -70,8 +70,7 @@ class Run(LivingRun):
         """Log hyper-parameters: a mapping, dataclass, pydantic model or argparse.Namespace. Nested ones are flattened
         with "."; what JSON cannot hold becomes its `str`. A later value of a name replaces the earlier one."""
         self._log_parameters(values)
-        with self._never_raising("config"):
-            self.config.remember(values)
+        self.config.remember(values)
 
     @property
     def config(self) -> Config:

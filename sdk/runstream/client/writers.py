@@ -1,5 +1,6 @@
 """Where a run's records go: into a spool writer, nowhere, or into a writer that is opened when it is first needed."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from runstream.ids import new_id
 from runstream.notices import Notices
 from runstream.spool.backlog import Lost
 from runstream.spool.format import WriterInfo
+from runstream.spool.values import clean_rows
 from runstream.spool.writer import SpoolWriter
 
 
@@ -47,7 +49,7 @@ class Writer(Protocol):
 
 
 class NullWriter:
-    """Keeps nothing: mode `disabled`."""
+    """Keeps nothing but the last values, which programs read of any run: mode `disabled`."""
 
     folder: Path | None = None
     assets_folder: Path | None = None
@@ -59,11 +61,16 @@ class NullWriter:
     def at_us(self) -> int:
         return SYSTEM_CLOCK.at_us()
 
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
     def last_values(self) -> dict[str, float]:
-        return {}
+        return dict(self._last)
 
     def log_row(self, data: Any, step: Any = None) -> None:
-        return
+        with contextlib.suppress(Exception):
+            for row in clean_rows(data)[0]:
+                self._last.update(zip(row.names, row.values, strict=True))
 
     def log_sample(self, data: Any, step: int) -> None:
         return
@@ -91,6 +98,7 @@ class FinishedWriter(NullWriter):
     """Refuses everything and says so once: for a run that was finished before it had a writer."""
 
     def __init__(self, run_id: str, notices: Notices) -> None:
+        super().__init__()
         self._run_id = run_id
         self._notices = notices
 

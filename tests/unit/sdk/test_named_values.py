@@ -4,6 +4,7 @@ import argparse
 import copy
 import json
 import pickle
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,25 @@ def test_a_disabled_run_has_a_configuration_and_a_summary() -> None:
     run = rs.init(mode="disabled", config={"lr": 0.1})
     run.log({"loss": 1})
     run.summary["best"] = 2
-    assert (run.config.lr, dict(run.summary)) == (0.1, {"best": 2})
+    assert (run.config.lr, dict(run.summary)) == (0.1, {"loss": 1.0, "best": 2})
+
+
+def test_nothing_that_is_set_raises(run: rs.Run, caplog: pytest.LogCaptureFixture) -> None:
+    class Unreadable:
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+        def __bool__(self) -> bool:
+            raise ValueError("neither")
+
+    for odd in ([1, 2], 5, "text", array("d", [1, 2]), Unreadable(), {Unreadable(): 1}):
+        run.config.update(odd)
+        run.config.setdefaults(odd)
+        run.summary.update(odd)
+    run.config.update([("a", 1)])
+    run.config[2] = "two"  # type: ignore[index]
+    assert (run.config.a, run.config["2"], run.config.setdefault(2, 0)) == (1, "two", "two")  # type: ignore[arg-type]
+    assert "log_params() of run" in caplog.text
 
 
 def test_the_last_values_of_many_segments(make_writer: Make) -> None:
@@ -188,6 +207,32 @@ def test_a_label_with_each_step_fills_no_disk(
     assert len(read(run.spool_folder).of_type("asset_logged.v1")) == 3
     assert read(run.spool_folder).values("loss") == [0, 1, 2, 3, 4]
     assert caplog.text.count("metric 'phase' got 'train'") == 1
+
+
+def test_each_picture_of_a_list_counts(run: rs.Run, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    np = pytest.importorskip("numpy")
+    monkeypatch.setattr("runstream.client.content.logged.MAX_FILES", 3)
+    for _ in range(2):
+        run.log({"samples": [np.zeros((2, 2), np.uint8)] * 2})
+    assert run.spool_folder is not None
+    assert len(read(run.spool_folder).of_type("asset_logged.v1")) == 3
+
+
+def test_an_object_that_changes_its_mind_costs_only_itself(run: rs.Run, read: Any) -> None:
+    class Fickle:
+        looks = 0
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "savefig":
+                raise AttributeError(name)
+            Fickle.looks += 1
+            if Fickle.looks > 1:
+                raise RuntimeError(name)
+            return lambda *_: None
+
+    run.log({"figure": Fickle(), "loss": 1})
+    assert run.spool_folder is not None
+    assert read(run.spool_folder).values("loss") == [1.0]
 
 
 def test_what_is_neither_a_number_nor_content_is_told(run: rs.Run, read: Any, caplog: pytest.LogCaptureFixture) -> None:

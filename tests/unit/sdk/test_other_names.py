@@ -77,8 +77,19 @@ def test_what_has_no_meaning_is_told_once_by_name(start: Start, caplog: pytest.L
     said = "\n".join(lines)
     for name in ("sync_tensorboard", "monitor_gym", "settings"):
         assert f"argument {name} of init has no meaning here" in said
-    assert "no argument porject (= 'x'), which is left out: did you mean project?" in said
-    assert "no argument colour (= 'red'), which is left out: give it to config" in said
+    assert "no argument porject, which is left out: did you mean project?" in said
+    assert "no argument colour, which is left out: give it to config" in said
+
+
+def test_no_value_of_an_unknown_argument_is_shown(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    start(apikey="a-key-that-nobody-may-see")
+    assert "no argument apikey, which is left out: did you mean api_key?" in caplog.text
+    assert "nobody-may-see" not in caplog.text
+
+
+def test_a_mode_of_another_type_is_refused_in_words(start: Start) -> None:
+    with pytest.raises(rs.InvalidSetting, match="give 'online', 'offline' or 'disabled'"):
+        start(mode=["offline"])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 from runstream.client.content.histograms import is_histogram
 from runstream.client.content.tables import is_table
 
-#: Values of one writer that `log` makes files of: a loop that logs a label with each step shall fill no disk.
+#: Files that `log` makes of the values of one writer: a loop that logs a label with each step shall fill no disk.
 MAX_FILES: Final = 10_000
 _CHANNELS: Final = (1, 3, 4)
 
@@ -33,19 +33,23 @@ class LoggedContent:
 
     def takes(self, value: object) -> bool:
         """Return whether `value` can be kept as a file, and there are not too many yet. Never raises."""
-        if self._kept >= MAX_FILES:
-            return False
-        try:
-            return _way_of(value) is not None
-        except Exception:  # an object whose attributes raise
-            return False
+        return self._kept < MAX_FILES and _way_or_none(value) is not None
 
     def keep(self, name: str, value: Any, step: int) -> None:
         """Keep `value`. Never raises: what cannot be kept is told."""
-        keep = _way_of(value)
+        keep = _way_or_none(value)
+        if keep is _keep_images:
+            value = value[: MAX_FILES - self._kept]
         if keep is not None:
-            self._kept += 1
+            self._kept += len(value) if keep is _keep_images else 1
             keep(self._run, name, value, step)
+
+
+def _way_or_none(value: object) -> _Keep | None:
+    try:
+        return _way_of(value)
+    except Exception:  # an object whose attributes raise
+        return None
 
 
 def _way_of(value: object) -> _Keep | None:
