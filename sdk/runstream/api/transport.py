@@ -24,9 +24,10 @@ from runstream.events.protocol import PROTOCOL_HEADER, is_ours
 
 #: A read may wait 60 s for a position on the server's side; half of that again for the response.
 TIMEOUT_S: Final = 90.0
-#: The largest JSON of a server: a page of 1,000 runs with 500,000 cells of 100 bytes has 50 MB. In Python, JSON takes
-#: up to 20 times its size.
-MAX_JSON_BYTES: Final = 100_000_000
+#: The largest JSON of a server. Comet's history of one metric comes in one piece, of some 130 bytes a point: this is
+#: room for three million. A page of 1,000 runs with 500,000 cells of 100 bytes has 50 MB. In Python, JSON takes up to
+#: 20 times its size.
+MAX_JSON_BYTES: Final = 400_000_000
 _MAX_PROBLEM_BYTES: Final = 1_000_000
 #: A line of a live stream: a message of 500 rows of 2 kB, ten times over.
 _MAX_LINE_BYTES: Final = 10_000_000
