@@ -17,8 +17,9 @@ _NAMED: Final = 5
 _UNNAMED: Final = 5_000
 #: A beginning of an id that is shown has at least so many characters.
 _LEAST_CHARS: Final = 6
-#: How often ids that begin alike are asked for.
+#: How often ids that begin alike are asked for, and of so many at the most: a filter takes as many tests.
 _LOOKS: Final = 4
+_MOST_SHORT: Final = 100
 
 Found = TypeVar("Found")
 
@@ -69,11 +70,12 @@ def find_runs(
 
 
 def short_ids(api: "API", ids: Sequence[str]) -> list[str]:
-    """Return the shortest beginning of each id by which `read_run` finds its run, as far as some requests tell."""
+    """Return the shortest beginning of each id by which `read_run` finds its run, as far as some requests tell; of very
+    many ids each as it is."""
     from runstream.query.literals import quoted
 
     known = set(ids)
-    for _ in range(_LOOKS):
+    for _ in range(_LOOKS if len(known) <= _MOST_SHORT else 0):
         shortest = beginnings(ids, known)
         if not ids or shortest == list(ids):
             return shortest

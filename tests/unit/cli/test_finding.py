@@ -13,6 +13,7 @@ from runstream.api import API, NotFound
 from runstream.display_names import display_name, may_be_made
 from runstream_infra.cli.exits import BadInput
 from runstream_infra.cli.finding import beginnings, find_run, find_runs, short_ids
+from runstream_query.filters.checks import MAX_TESTS
 
 
 class _Run:
@@ -38,6 +39,7 @@ class _Api:
     def runs(self, filter: str | None = None, *, limit: int, **_: Any) -> list[_Run]:
         self.requests += 1
         tests = [_test(text) for text in (filter or "").split(" or ")]
+        assert len(tests) <= MAX_TESTS
         return [one for one in reversed(self._runs) if any(test(one) for test in tests)][:limit]
 
 
@@ -123,3 +125,5 @@ def test_short_ids_find_their_runs_among_all_others() -> None:
     assert [len(one) for one in shown] == [9] * 6
     assert [find_run(cast(API, api), one).run for one in shown] == ids[::50]
     assert short_ids(cast(API, api), []) == []
+    assert short_ids(cast(API, api), ids[:100]) == [one[:9] for one in ids[:100]]
+    assert short_ids(cast(API, api), ids[:101]) == ids[:101]
