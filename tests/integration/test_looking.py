@@ -100,6 +100,11 @@ def test_files(api: API, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> N
     assert written == {"notes.txt": "at 2", "notes.1.txt": "at 1", "model/w.pt": "weights"}
     assert "1 file (7 B)" in done(capfd, "download", "wide", "model/w.pt", "--to", str(tmp_path / "one"))
     assert "run wide-1 has no file 'nope'" in done(capfd, "download", "wide", "nope", code=2)
+    (tmp_path / "all" / "notes.txt").write_text("mine")
+    assert "w.pt is there already" in done(capfd, "download", "wide", "--to", str(tmp_path / "all"), code=2)
+    assert (tmp_path / "all" / "notes.txt").read_text() == "mine"
+    told(capfd, "download", "wide", "--to", str(tmp_path / "all"), "--overwrite")
+    assert (tmp_path / "all" / "notes.txt").read_text() == "at 2"
     assert [path.name for path in api.download_all(api.assets("wide-1", kind="model"), tmp_path)] == ["w.pt"]
 
 

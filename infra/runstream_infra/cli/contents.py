@@ -54,6 +54,7 @@ def output(
     metavar="FOLDER",
     help="Where the files go; it is made if it is not there. Default: here.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--kind", metavar="KIND", help="Only files of this kind: image, text, table, histogram, model, ...")
 @server_options
 @json_option
@@ -61,6 +62,7 @@ def download(
     word: str,
     names: tuple[str, ...],
     to: Path,
+    overwrite: bool,
     kind: str | None,
     url: str | None,
     api_key: str | None,
@@ -68,7 +70,8 @@ def download(
 ) -> None:
     """Get files of a run: all, or those that are named, by name or id (`runstream show RUN` lists them).
 
-    Of several files with one name the newest has it; the others have their step, or their id, before the ending.
+    Of several files with one name the newest has it; the others have their step, or their id, before the ending. Files
+    that are there are not replaced.
     """
     with connected(url, api_key) as api:
         run = find_run(api, word)
@@ -77,7 +80,7 @@ def download(
         missing = [name for name in names if name not in {word for one in assets for word in (one.name, one.asset)}]
         if missing:
             raise BadInput(f"run {run.run} has no file {missing[0]!r}: `runstream show {run.run}` lists what it has")
-        written = api.download_all(chosen, to)
+        written = api.download_all(chosen, to, overwrite=overwrite)
     if output.as_json:
         output.json({"run": run.run, "files": [str(path) for path in written]})
         return

@@ -100,7 +100,8 @@ class Output:
         from rich.text import Text
 
         line = Text(style=style)
-        for at, (text, column, width) in enumerate(zip(texts, columns, widths, strict=True)):
+        for at, (padded_text, column, width) in enumerate(zip(texts, columns, widths, strict=True)):
+            text = padded_text.rstrip()
             cell = text if len(text) <= width else text[: max(0, width - 1)] + "…"
             padded = cell.rjust(width) if column.right else cell.ljust(width)
             last = at == len(columns) - 1

@@ -141,7 +141,7 @@ def show_runs(
     read = [key for key in keys if key not in row_members()]
     found = api.runs(filter_text or None, sort, limit, columns=read, project=project, workspace=workspace)
     rows = [run_row(run) for run in found]
-    keys = expanded_columns(keys, rows)
+    keys = expanded_columns(keys, rows) or ["id"]
     if output.as_json:
         output.json({"runs": rows, "more": found.more})
         return

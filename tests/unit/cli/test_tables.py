@@ -39,6 +39,12 @@ def test_what_would_move_the_cursor_is_shown_instead_of_done() -> None:
     assert row == ["a\N{REPLACEMENT CHARACTER}[2Jb c\N{REPLACEMENT CHARACTER}"]
 
 
+def test_padding_that_does_not_fit_is_no_text_that_was_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    output, columns = Output(as_json=False), [Column("a", "a"), Column("b", "b")]
+    output._row(["one" + " " * 40, "y" * 40], columns, (10, 10))
+    assert capsys.readouterr().out == f"one{' ' * 9}{'y' * 9}…\n"
+
+
 def test_titles_that_are_names_of_runs_and_metrics_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     Output(as_json=False).table([Column("a", "run\x1b]0;title\x07")], [{"a": "1"}])
     assert capsys.readouterr().out.splitlines()[0] == "run\N{REPLACEMENT CHARACTER}]0;title\N{REPLACEMENT CHARACTER}"

@@ -16,6 +16,7 @@ from runstream.api.session import Session
 from runstream.api.transport import segment
 from runstream.api.views.assets import Asset
 from runstream.api.views.table import Table
+from runstream.errors import Invalid
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -47,12 +48,17 @@ class AssetsApi:
             _check(asset, received, digest.hexdigest())
         return target
 
-    def download_all(self, assets: Iterable[Asset], to: str | os.PathLike[str]) -> list[Path]:
+    def download_all(
+        self, assets: Iterable[Asset], to: str | os.PathLike[str], *, overwrite: bool = True
+    ) -> list[Path]:
         """Write the bytes of several assets into the folder `to`, which is made if it is not there, and return their
         paths. Each goes under its name, made safe; of several with one name the newest has it, and the others have
-        their step, or their id, before the ending. Raises Invalid for a name that a link in there leads out with."""
+        their step, or their id, before the ending. Raises Invalid for a name that a link in there leads out with, and
+        without `overwrite` for one that is there: nothing is written then."""
         chosen, folder = list(assets), Path(to)
         targets = safe_targets(folder, _names(chosen))
+        if not overwrite and (there := next(filter(os.path.lexists, targets), None)) is not None:
+            raise Invalid(f"{there} is there already: give another folder, or overwrite it")
         for asset, target in zip(chosen, targets, strict=True):
             target.parent.mkdir(parents=True, exist_ok=True)
             self.download(asset, target)
