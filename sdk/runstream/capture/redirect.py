@@ -27,6 +27,10 @@ Take = Callable[[Stream, str], None]
 
 _DESCRIPTORS: Final[dict[Stream, int]] = {"stdout": 1, "stderr": 2}
 _NAMES: Final[tuple[Stream, ...]] = tuple(_DESCRIPTORS)
+#: What the C library calls its stdout: on Linux, on macOS.
+_C_STDOUT: Final = ("stdout", "__stdoutp")
+#: What a mark begins with. The forwarder holds back what may be the beginning of one: no byte that ends a record.
+MARK_BEGINS: Final = b"\x16runstream-"
 #: Descriptors of ours stand above those that programs count on.
 _FIRST: Final = 10
 #: How long the end waits until the forwarder has passed on what was printed: it waits itself where a terminal is
@@ -96,7 +100,15 @@ class _Redirection:
         self._copies = copies
         self._settled = {name: threading.Event() for name in saved}
         self._ended = False
-        threading.Thread(target=self._read, name="runstream-console", daemon=True).start()
+
+    def _start(self) -> None:
+        """Begin to read the copies. Raises OSError, and gives the descriptors back, where no thread can be started."""
+        try:
+            threading.Thread(target=self._read, name="runstream-console", daemon=True).start()
+        except RuntimeError as error:
+            self.restore()
+            os.close(self._copies)
+            raise OSError(str(error)) from None
 
     @classmethod
     def begin(cls) -> "_Redirection | None":
@@ -109,7 +121,7 @@ class _Redirection:
                     saved[name] = _above(os.dup(descriptor), opened)
             if not saved:
                 return None
-            mark = b"\0runstream-" + secrets.token_hex(16).encode() + b"\0"
+            mark = MARK_BEGINS + secrets.token_hex(16).encode()
             ends = {name: _channel(target, opened) for name, target in saved.items()}
             copies, copies_end = (_above(end, opened) for end in os.pipe())
             streams = [f"{_NAMES.index(name)}:{ends[name][0]}:{saved[name]}" for name in saved]
@@ -129,7 +141,9 @@ class _Redirection:
                 os.close(source)
             os.close(copies_end)
             opened.pop_all()
-        return cls(saved, mark, copies, process)
+        begun = cls(saved, mark, copies, process)
+        begun._start()
+        return begun
 
     def settle(self) -> None:
         """Wait, bounded, until everything that was printed so far is where it belongs and with `takers`."""
@@ -206,7 +220,11 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-    with contextlib.suppress(Exception):  # a Python that was built without it
+    with contextlib.suppress(ImportError, OSError, AttributeError):  # a Python that was built without it
         import ctypes
 
-        ctypes.CDLL(None).fflush(None)
+        library = ctypes.CDLL(None)
+        for name in _C_STDOUT:
+            # Not all streams: whoever waits for input of one keeps it locked, and stderr holds nothing.
+            with contextlib.suppress(ValueError):
+                library.fflush(ctypes.c_void_p.in_dll(library, name))

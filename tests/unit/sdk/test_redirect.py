@@ -13,6 +13,7 @@ import pytest
 import runstream as rs
 from kit.waiting import wait_until
 from runstream.capture.forwarder import _Copies, _Stream
+from runstream.capture.redirect import MARK_BEGINS
 
 #: A program that captures; `ended` takes the rest and writes all that was kept to the file of the first argument.
 PROGRAM = """
@@ -221,6 +222,59 @@ def test_a_forwarder_outlives_what_a_batch_system_sends_to_every_process(tmp_pat
     )
     assert (ran.out, ran.code) == ("before\na checkpoint is written\n", 0)
     assert ran.kept["stdout"] == ran.out
+
+
+def test_who_waits_for_input_keeps_nobody_from_the_end(tmp_path: Path) -> None:
+    """A thread that reads with C's functions holds the lock of its stream meanwhile."""
+    ran = Ran(
+        tmp_path,
+        """
+        library = ctypes.CDLL(None)
+        stdin = ctypes.c_void_p.in_dll(library, "stdin")
+        os.dup2(os.pipe()[0], 0)
+        threading.Thread(target=library.getchar, daemon=True).start()
+        while library.ftrylockfile(stdin) == 0:
+            library.funlockfile(stdin)
+        library.printf(b"held by C\\n")
+        ended(capture, kept)
+        os._exit(0)
+        """,
+    )
+    assert (ran.out, ran.code) == ("held by C\n", 0)
+    assert ran.kept["stdout"] == ran.out
+
+
+def test_without_a_thread_for_the_copies_nothing_is_redirected(tmp_path: Path) -> None:
+    ran = Ran(
+        tmp_path,
+        """
+        capture.remove()
+        def refuse(thread): raise RuntimeError("can't start new thread")
+        threading.Thread.start = refuse
+        try:
+            capture.install("redirect")
+        except OSError as error:
+            print(error)
+        print("behind", flush=True)
+        ended(capture, kept)
+        """,
+    )
+    assert (ran.out, ran.err, ran.code) == ("can't start new thread\nbehind\n", "", 0)
+
+
+def test_the_end_of_a_record_is_not_held_back() -> None:
+    """A consumer that reads records up to a NUL waits for nothing behind it."""
+    descriptors = [*os.pipe(), *os.pipe(), *os.pipe()]
+    copies_write, source, write, target_read, target = descriptors[1], *descriptors[2:6]
+    try:
+        stream = _Stream(0, source, target, MARK_BEGINS + b"0123")
+        os.write(write, b"record\0")
+        assert stream.read(_Copies(copies_write))
+        os.set_blocking(target_read, False)
+        assert os.read(target_read, 100) == b"record\0"
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def test_what_a_full_disk_refused_is_left_out_and_no_more() -> None:
