@@ -108,11 +108,11 @@ class EventRepository:
         )
         return bool(await self._reader.rows(sql, parameters))
 
-    async def of_key(self, scope: Scope, key: str, about: About) -> Sequence[LoggedEvent]:
-        """Return all events of a key about something, in the log's order."""
+    async def of_key(self, scope: Scope, key: str, about: About, limit: int | None = None) -> Sequence[LoggedEvent]:
+        """Return the events of a key about something, all or the first ones, in the log's order."""
         parameters = Parameters()
         conditions = [f"key = {parameters.text(key)}", *_about(about, parameters)]
-        return await self._logged(scope, conditions, None, parameters)
+        return await self._logged(scope, conditions, limit, parameters)
 
     async def _logged(
         self, scope: Scope, conditions: Sequence[str], limit: int | None, parameters: Parameters

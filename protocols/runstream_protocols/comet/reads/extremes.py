@@ -33,13 +33,14 @@ class Extremes:
 
 async def extremes_of_run(context: Context, run: str, kind: str) -> dict[str, Extremes]:
     """Return the extremes of a run's parameters or other values, by name, of those that were logged several times as
-    numbers. One statement where nothing was."""
+    numbers. One statement where nothing was. None of a run with more such records than a request may fold."""
     logged = _LOGGED[kind].model_fields["type"].default
     if not await context.repositories.events.logs_again(context.scope, run, logged):
         return {}
     prefix = logged.partition("_")[0] + "_"
-    events = await context.repositories.events.of_key(context.scope, run, About(prefix))
-    return await context.off_loop(extremes_of, events)
+    limit = context.settings.max_past_events
+    events = await context.repositories.events.of_key(context.scope, run, About(prefix), limit + 1)
+    return {} if len(events) > limit else await context.off_loop(extremes_of, events)
 
 
 def extremes_of(events: Sequence[LoggedEvent]) -> dict[str, Extremes]:

@@ -1,12 +1,14 @@
 """The smallest and the largest of what was logged under a name."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from runstream.events.control import AnyEvent, ParametersDeleted, ParametersLogged, encode_event
 from runstream_model.past import LoggedEvent
-from runstream_protocols.comet.reads.extremes import Extremes, extremes_of
+from runstream_protocols.comet.reads.extremes import Extremes, extremes_of, extremes_of_run
+from runstream_query.http.context import Context
 
 
 def logged(*values: Any) -> Extremes | None:
@@ -19,6 +21,34 @@ def logged(*values: Any) -> Extremes | None:
     ]
     rows = [LoggedEvent(0, at, 0, "0" * 32, encode_event(event).decode()) for at, event in enumerate(events)]
     return extremes_of(rows).get("p")
+
+
+class _Events:
+    """A run with three records, of which it gives as many as it is asked for."""
+
+    async def logs_again(self, *_: object) -> bool:
+        return True
+
+    async def of_key(self, scope: object, key: str, about: object, limit: int) -> list[LoggedEvent]:
+        rows = [
+            LoggedEvent(0, at, 0, "0" * 32, encode_event(ParametersLogged(at_us=at, values={"p": at})).decode())
+            for at in range(3)
+        ]
+        return rows[:limit]
+
+
+@pytest.mark.parametrize(("limit", "names"), [(3, ["p"]), (2, [])])
+async def test_no_more_records_are_read_than_a_request_may_fold(limit: int, names: list[str]) -> None:
+    async def off_loop(work: Any, *arguments: Any) -> Any:
+        return work(*arguments)
+
+    context = SimpleNamespace(
+        repositories=SimpleNamespace(events=_Events()),
+        settings=SimpleNamespace(max_past_events=limit),
+        scope=None,
+        off_loop=off_loop,
+    )
+    assert list(await extremes_of_run(cast(Context, context), "r", "parameter")) == names
 
 
 @pytest.mark.parametrize(
