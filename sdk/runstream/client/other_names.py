@@ -29,6 +29,7 @@ _WITHOUT_MEANING: Final = {
 #: Arguments that `with_synonyms` understands besides.
 _UNDERSTOOD: Final = ("config_exclude_keys", "config_include_keys", "reinit", "resume_from")
 _STEP: Final = "?_step="
+_REINIT: Final = "give 'finish_previous' or 'return_previous'"
 
 
 def with_synonyms(own: Mapping[str, Any], others: Mapping[str, Any], known: Iterable[str] = ()) -> dict[str, Any]:
@@ -52,7 +53,10 @@ def with_synonyms(own: Mapping[str, Any], others: Mapping[str, Any], known: Iter
 def run_to_return(reinit: object) -> "Run | None":
     """Return the open run that `init(reinit=...)` means to give back, None if it is to start another. With True or
     `finish_previous` the open run ends."""
-    if reinit in (None, "default", "create_new"):
+    if reinit is None or (isinstance(reinit, str) and reinit in ("default", "create_new")):
+        return None
+    if not isinstance(reinit, bool | str):
+        _warn("reinit", f"reinit of init is a {type(reinit).__name__}: {_REINIT}")
         return None
     from runstream.client.active import newest
 
@@ -64,7 +68,7 @@ def run_to_return(reinit: object) -> "Run | None":
     if reinit in (True, "finish_previous"):
         run.finish()
     else:
-        _warn("reinit", f"reinit = {reinit!r} of init is unknown: give 'finish_previous' or 'return_previous'")
+        _warn("reinit", f"reinit = {reinit!r} of init is unknown: {_REINIT}")
     return None
 
 
@@ -101,18 +105,26 @@ def _resume(resume: object, run_id: str | None) -> Any:
 
 def _chosen(config: Any, included: Any, excluded: Any) -> Any:
     """Return the configuration without the names that were not wanted."""
-    if config is None or not (included or excluded):
+    wanted, unwanted = _listed("config_include_keys", included), _listed("config_exclude_keys", excluded)
+    if config is None or not (wanted or unwanted):
         return config
     from runstream.client.content.mappings import as_mapping
 
     named = as_mapping(config)
     if named is None:
         return config
-    return {
-        name: named[name]
-        for name in named
-        if (not included or name in included) and not (excluded and name in excluded)
-    }
+    return {name: named[name] for name in named if (not wanted or name in wanted) and name not in unwanted}
+
+
+def _listed(argument: str, names: Any) -> set[Any]:
+    """Return the names that an argument lists; of a text those between its commas."""
+    if isinstance(names, str):
+        return {name.strip() for name in names.split(",")} - {""}
+    try:
+        return set(() if names is None else names)
+    except TypeError:
+        _warn(argument, f"{argument} of init is a {type(names).__name__}, which is left out: give a list of names")
+        return set()
 
 
 def _tell(name: str, value: Any, known: Iterable[str]) -> None:

@@ -87,6 +87,16 @@ def test_no_value_of_an_unknown_argument_is_shown(start: Start, caplog: pytest.L
     assert "nobody-may-see" not in caplog.text
 
 
+@pytest.mark.parametrize("odd", [{"config_include_keys": 5}, {"config_exclude_keys": [[]]}, {"reinit": [True]}])
+def test_values_of_another_type_are_told(start: Start, odd: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    assert dict(start(config={"a": 1}, **odd).config) == {"a": 1}
+    assert f"{next(iter(odd))} of init is a " in caplog.text
+
+
+def test_names_of_a_configuration_in_one_text(start: Start) -> None:
+    assert dict(start(config={"lr": 1, "l": 2, "seed": 3}, config_exclude_keys="lr, seed").config) == {"l": 2}
+
+
 def test_a_mode_of_another_type_is_refused_in_words(start: Start) -> None:
     with pytest.raises(rs.InvalidSetting, match="give 'online', 'offline' or 'disabled'"):
         start(mode=["offline"])
