@@ -229,7 +229,8 @@ def application(
         lookup=lookup,
         registry=registry,
     )
-    add_writes(app, WritingSide(gateway, parts.assets, lookup))
+    reading = ReadingSide(parts.store, parts.progress, parts.assets, settings.limits.query)
+    add_writes(app, WritingSide(gateway, parts.assets, lookup, reading))
     add_query(
         app,
         store=parts.store,
@@ -240,7 +241,7 @@ def application(
         others=OWN_ROUTES,
         protocols=ROUTES,
     )
-    add_reads(app, ReadingSide(parts.store, parts.progress, parts.assets, settings.limits.query))
+    add_reads(app, reading)
     return app
 
 

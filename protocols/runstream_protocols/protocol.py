@@ -45,15 +45,6 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
-class WritingSide:
-    """What a gateway gives to the protocols."""
-
-    gateway: Gateway
-    assets: AssetStorage
-    lookup: Lookup
-
-
-@dataclass(frozen=True, slots=True)
 class ReadingSide:
     """What a query server gives to the protocols."""
 
@@ -64,12 +55,27 @@ class ReadingSide:
 
 
 @dataclass(frozen=True, slots=True)
+class WritingSide:
+    """What a gateway gives to the protocols. `reading`: for a client that reads at the paths that it writes to, which
+    no front can tell apart; all of its paths are the gateway's."""
+
+    gateway: Gateway
+    assets: AssetStorage
+    lookup: Lookup
+    reading: ReadingSide
+
+
+def _add_nothing(app: web.Application, side: WritingSide | ReadingSide) -> None:
+    """Leave the application as it is: the protocol has no routes at this side."""
+
+
+@dataclass(frozen=True, slots=True)
 class Protocol:
     """A foreign client.
 
     name: of its folder. title: what people call it. address: the path of the address that its users are told, behind
-    the server's own. add_writes, add_reads: add its routes to an application before it starts. writes, reads: the same
-    routes, as the OpenAPI document shows them.
+    the server's own. writes, reads: the routes of a gateway and of a query server, as the OpenAPI document shows them;
+    a client may have all at one side. add_writes, add_reads: add them to an application before it starts.
     """
 
     name: str
@@ -77,10 +83,10 @@ class Protocol:
     address: str
     access: ProtocolAccess
     locations: tuple[Location, ...]
-    writes: tuple[Route, ...]
-    reads: tuple[Route, ...]
-    add_writes: Callable[[web.Application, WritingSide], None]
-    add_reads: Callable[[web.Application, ReadingSide], None]
+    writes: tuple[Route, ...] = ()
+    reads: tuple[Route, ...] = ()
+    add_writes: Callable[[web.Application, WritingSide], None] = _add_nothing
+    add_reads: Callable[[web.Application, ReadingSide], None] = _add_nothing
 
 
 def side_of(path: str, locations: Iterable[Location]) -> Side:

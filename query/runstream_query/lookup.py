@@ -38,8 +38,8 @@ from runstream_service.store import QueryClass, QueryLimitExceeded, StoreReader,
 _MAX_NAMED: Final = 1_000
 
 
-class _LateStore:
-    """The store that `store` gives, which may be none yet. Whatever ends a look-up is an outage to who writes."""
+class LateStore:
+    """The store that `store` gives, which may be none yet. Whatever ends a query is an outage to who writes."""
 
     def __init__(self, store: Callable[[], StoreReader | None]) -> None:
         self._store = store
@@ -64,7 +64,7 @@ class StoreLookup:
     """
 
     def __init__(self, store: Callable[[], StoreReader | None]) -> None:
-        self._store = _LateStore(store)
+        self._store = LateStore(store)
         self._scope = EVERYTHING
 
     @property

@@ -121,7 +121,8 @@ def auth_middleware(
     """Return the middleware behind `problem_middleware`: it finds the principal of each request, and authorizes it for
     the action of its route.
 
-    With keys: `Authorization: Bearer KEY` or the bare key, or what one of the protocols makes a key of, else 401.
+    With keys: `Authorization: Bearer KEY` or the bare key, or what one of the protocols makes a key of or sends in a
+    header of its own, else 401.
     Without: only this machine's programs, by a loopback name (or one of `allowed_hosts`), else 403. In both cases 403
     for what a page of another site sends (`origins.judge`), and for what the principal has no right to do.
     PROBE_PATHS need no key, and give reasons with one only; at the protocols' open paths none is looked at.
@@ -188,7 +189,7 @@ def _check_key(
     protocols: Sequence[ProtocolAccess],
     on_key: Callable[[str | None], None],
 ) -> Principal:
-    given = request.headers.get("Authorization", "").strip()
+    given = _credential_of(request, protocols)
     scheme, _, rest = given.partition(" ")
     key = rest.strip() if scheme.lower() == "bearer" else given
     principal = (keys.principal_of(key) or _principal_of_other_form(key, keys, protocols)) if key else None
@@ -199,6 +200,13 @@ def _check_key(
         problem = Problem(401, "unauthorized", "An API key is needed", detail, headers=headers)
         raise _as_clients_know_it(problem, request, protocols)
     return principal
+
+
+def _credential_of(request: web.Request, protocols: Sequence[ProtocolAccess]) -> str:
+    """Return what a request shows as its key: `Authorization`, or without one the header of a protocol; empty where
+    it shows nothing."""
+    names = ("Authorization", *(protocol.key_header for protocol in protocols if protocol.key_header))
+    return next((shown for name in names if (shown := request.headers.get(name, "").strip())), "")
 
 
 def _principal_of_other_form(credential: str, keys: ApiKeys, protocols: Sequence[ProtocolAccess]) -> Principal | None:

@@ -14,8 +14,8 @@ from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_processors.generations import Versions
 from runstream_protocols.all import add_writes
-from runstream_protocols.protocol import WritingSide
-from runstream_query.lookup import StoreLookup
+from runstream_protocols.protocol import ReadingSide, WritingSide
+from runstream_query.lookup import LateStore, StoreLookup
 from runstream_service.store import StoreError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ async def serve(settings: RoleSettings, versions: Versions, on_ready: Callable[[
         app, registry = application(settings, checks, notes)
         registry.register(GatewayProcessMetrics(log, visibility))
         assets = settings.open_assets()
-        lookup = StoreLookup(lambda: stores[0] if stores else None)
+        lookup = StoreLookup(lambda: _found(stores))
         gateway = add_gateway(
             app,
             log=log,
@@ -48,10 +48,16 @@ async def serve(settings: RoleSettings, versions: Versions, on_ready: Callable[[
             lookup=lookup,
             registry=registry,
         )
-        add_writes(app, WritingSide(gateway, assets, lookup))
+        reading = ReadingSide(LateStore(lambda: _found(stores)), visibility, assets, settings.limits.query)
+        add_writes(app, WritingSide(gateway, assets, lookup, reading))
         async with listening(app, registry, settings, on_ready):
             await stop.wait()
     return 0
+
+
+def _found(stores: Sequence[ClusterStore]) -> ClusterStore | None:
+    """Return the store, once it is found."""
+    return stores[0] if stores else None
 
 
 def _noted(stores: Sequence[ClusterStore]) -> str | None:

@@ -6,6 +6,7 @@
 `multipart`   the parts of a multipart body, within bounds
 `uploads`     files of requests into the asset storage
 `statements`  what one request says, as frames whose identity is made of its content
+`points`      values of metrics, as frames
 `attempts`    the start and the end of a run, written by a client that numbers nothing
 `recorder`    appending statements once, and waiting until they can be read
 `outcomes`    events about artifacts, and what the fold made of them

@@ -76,14 +76,40 @@ async def read_payload(
     `hold` is called with what it takes of memory. Raises Problem (400, 408, 413, 415, 429)."""
     if request.method == "GET":
         return query_payload(request)
+    read = await _read(request, limit_bytes, settings, hold)
+    fields = {"items": read.value} if isinstance(read.value, list) else _object(read.value)
+    return Payload({**_query_of(request), **fields}, read.content, settings.max_list_items)
+
+
+async def read_object(
+    request: web.Request, limit_bytes: int, settings: GatewaySettings, hold: Callable[[int], None]
+) -> Payload:
+    """Return the body of a request, which has to be an object, and nothing of its query string: where the names of
+    members are the client's to choose. Otherwise as `read_payload`."""
+    read = await _read(request, limit_bytes, settings, hold)
+    return Payload(_object(read.value), read.content, settings.max_list_items)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A body as JSON, an empty one as an empty object, and what stands for path and body."""
+
+    value: Any
+    content: bytes
+
+
+async def _read(
+    request: web.Request, limit_bytes: int, settings: GatewaySettings, hold: Callable[[int], None]
+) -> _Read:
     body = await read_body(request, limit_bytes, settings.pace, hold)
-    fields = await _parsed(body, settings.max_json_items, hold) if body else {}
-    if isinstance(fields, list):
-        fields = {"items": fields}
-    if not isinstance(fields, dict):
-        raise Refused(f"the body is {type(fields).__name__}: send a JSON object")
-    content = await worked(len(body), _content, request.path, body)
-    return Payload({**_query_of(request), **fields}, content, settings.max_list_items)
+    value = await _parsed(body, settings.max_json_items, hold) if body else {}
+    return _Read(value, await worked(len(body), _content, request.path, body))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused(f"the body is {type(value).__name__}: send a JSON object")
+    return value
 
 
 async def _parsed(body: bytes, max_items: int, hold: Callable[[int], None]) -> Any:

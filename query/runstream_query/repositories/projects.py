@@ -78,11 +78,17 @@ class ProjectRepository:
         return await self._reader.off_loop(_projects, states, runs)
 
     async def experiments(
-        self, scope: Scope, workspace: str | None, project: str | None, *, text_bytes: int
+        self,
+        scope: Scope,
+        workspace: str | None,
+        project: str | None,
+        experiment: str | None = None,
+        *,
+        text_bytes: int,
     ) -> list[ExperimentRecord]:
-        """Return experiments that have runs, or were created, by workspace, project and name."""
+        """Return experiments that have runs, or were created, by workspace, project and name; of one name, if given."""
         stated, counted = Parameters(), Parameters()
-        wanted = {"workspace": workspace, "project": project}
+        wanted = {"workspace": workspace, "project": project, "experiment": experiment}
         states, runs = await asyncio.gather(
             self._reader.rows(
                 with_texts(

@@ -1,7 +1,6 @@
 """A real server with what the SDK logged, and the real `comet_ml` in an environment of its own."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,11 +11,11 @@ from typing import Any
 import pytest
 
 from kit import children
+from kit.clients import python_of
 from kit.comet.forgetful import ForgetfulProxy
 from kit.comet.logged import KEY
 from kit.comet.processes import (
     HERE,
-    ROOT,
     Ask,
     Logged,
     Told,
@@ -34,16 +33,8 @@ from kit.comet.processes import (
 
 @pytest.fixture(scope="session")
 def client_python() -> Path:
-    """The Python that has Comet's client. Skips where it is not there and cannot be made, unless
-    RUNSTREAM_REQUIRE_CLIENTS says that it must."""
-    made = subprocess.run(
-        [sys.executable, str(ROOT / "infra" / "client_venv.py"), "comet"], capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        if os.environ.get("RUNSTREAM_REQUIRE_CLIENTS") == "1":
-            pytest.fail(f"Comet's client cannot be installed: {made.stderr}")
-        pytest.skip(f"Comet's client is not here and cannot be installed: {made.stderr[-300:]}")
-    return Path(made.stdout.strip())
+    """The Python that has Comet's client."""
+    return python_of("comet")
 
 
 @pytest.fixture(scope="session")

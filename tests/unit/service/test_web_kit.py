@@ -30,6 +30,7 @@ from runstream_service.log import LogUnavailable
 from runstream_service.logs import configure_logging
 from runstream_service.metrics import ReadinessCheck, add_operations, key_counter, process_registry
 from runstream_service.problems import Problem, problem_middleware
+from runstream_service.protocols import ProtocolAccess
 from runstream_service.routing import Call, Route, add_routes, plain_handler
 
 pytestmark = pytest.mark.sockets
@@ -93,6 +94,30 @@ async def test_with_keys_only_they_are_let_in(authorization: str | None, status:
             assert KEY not in text
         else:
             assert len(text) == 8
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"x-some-key": KEY}, 200),
+        ({"X-Some-Key": f" {KEY} "}, 200),
+        ({"x-some-key": "None"}, 401),
+        ({"x-some-key": ""}, 401),
+        ({"x-other-key": KEY}, 401),
+        ({"x-some-key": KEY, "Authorization": "Bearer wrong-key-wrong-key"}, 401),
+        ({"x-some-key": "wrong-key-wrong-key", "Authorization": f"Bearer {KEY}"}, 200),
+    ],
+)
+async def test_a_key_may_stand_in_the_header_of_a_protocol(headers: dict[str, str], status: int) -> None:
+    guard = auth_middleware(ApiKeys.from_plain([KEY]), protocols=(ProtocolAccess("some", key_header="x-some-key"),))
+    app = web.Application(middlewares=[problem_middleware(), guard])
+
+    async def done(_: None, call: Call[None]) -> web.Response:
+        return web.Response(text="done")
+
+    add_routes(app, [Route("GET", "/read", Action.READ, "Read", done)], lambda route: plain_handler(route, None))
+    async with serving(app) as (url, client), client.get(f"{url}/read", headers=headers) as answer:
+        assert answer.status == status
 
 
 async def test_requests_are_counted_by_the_name_of_their_key() -> None:

@@ -18,9 +18,10 @@ from runstream_protocols.comet.conventions import DEFAULT_PROJECT, DEFAULT_WORKS
 from runstream_protocols.comet.errors import EXPERIMENT_EXISTS, no_experiment, refused
 from runstream_protocols.comet.paths import address_of
 from runstream_protocols.comet.writes.experiments import checked_key, experiment_of, key_of, place
-from runstream_protocols.comet.writes.frames import Line, output_frames, value_of, values_frames
+from runstream_protocols.comet.writes.frames import Line, output_frames, value_of
 from runstream_protocols.kit.attempts import ENDED, STARTED, alive_frame, attempt_frame, attempt_writer
 from runstream_protocols.kit.payloads import Payload
+from runstream_protocols.kit.points import values_frames
 from runstream_protocols.kit.recorder import Recorder
 from runstream_protocols.kit.statements import Statement
 from runstream_protocols.kit.values import (

@@ -44,10 +44,11 @@ from runstream_protocols.comet.conventions import (
 from runstream_protocols.comet.errors import refused
 from runstream_protocols.comet.paths import address_of
 from runstream_protocols.comet.writes.experiments import checked_key, existing, experiment_of, key_of, place
-from runstream_protocols.comet.writes.frames import value_of, values_frames
+from runstream_protocols.comet.writes.frames import value_of
 from runstream_protocols.comet.writes.live import BEAT_MS, MONITOR_MS
 from runstream_protocols.kit.attempts import ENDED, STARTED, attempt_frame, attempt_writer
 from runstream_protocols.kit.payloads import Payload
+from runstream_protocols.kit.points import values_frames
 from runstream_protocols.kit.recorder import Recorder
 from runstream_protocols.kit.statements import Statement
 from runstream_protocols.kit.values import at_us_of, bounded, fitted, grouped, parameter_name, tags_of, text_of

@@ -13,7 +13,8 @@ from runstream.events.control import OthersLogged, OutputAppended
 from runstream.events.frame import decode_frame
 from runstream.events.names import NO_EPOCH, NO_STEP
 from runstream_model.decoding import decode_events
-from runstream_protocols.comet.writes.frames import Line, Value, output_frames, value_of, values_frames
+from runstream_protocols.comet.writes.frames import Line, output_frames, value_of
+from runstream_protocols.kit.points import Value, values_frames
 from runstream_protocols.kit.statements import MAX_NUMBERS, Statement
 
 KEY = "k" * 32
