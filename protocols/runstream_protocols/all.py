@@ -5,9 +5,10 @@ from typing import Final
 from aiohttp import web
 
 from runstream_protocols.comet.protocol import COMET
+from runstream_protocols.mlaide.protocol import MLAIDE
 from runstream_protocols.protocol import Protocol, ReadingSide, WritingSide
 
-PROTOCOLS: Final[tuple[Protocol, ...]] = (COMET,)
+PROTOCOLS: Final[tuple[Protocol, ...]] = (COMET, MLAIDE)
 
 ACCESS: Final = tuple(protocol.access for protocol in PROTOCOLS)
 LOCATIONS: Final = tuple(location for protocol in PROTOCOLS for location in protocol.locations)

@@ -21,6 +21,7 @@ from runstream_infra.embedded import application, open_parts
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import guarded_runner, listen
 from runstream_infra.settings import ServerSettings
+from runstream_protocols.mlaide.keys import number_of_run
 from runstream_service.auth import ApiKeys
 
 #: The longest stretch, in units of that work (5 to 10 ms).
@@ -110,6 +111,7 @@ def test_every_route_has_its_largest_request(served: Served) -> None:
 def test_no_request_keeps_the_loop_from_others(served: Served, key: str) -> None:
     method, _, _ = key.partition(" ")
     path = served.routes[key][0].replace("{run}", RUN).replace("{sha256}", "0" * 64)
+    path = path.replace("{project_key}", "p").replace("{run_key}", str(number_of_run(RUN)))
     path = path.replace("{", "").replace("}", "")
     unit_s = reference_s()
     found = {}

@@ -19,6 +19,8 @@ from runstream_infra.embedded import Parts, application, open_parts
 from runstream_infra.settings import ServerSettings
 from runstream_protocols.all import PROTOCOLS
 from runstream_protocols.comet.conventions import experiment_model_id, registry_item_id, registry_model_id
+from runstream_protocols.mlaide.keys import number_of_run
+from runstream_protocols.mlaide.paths import ADDRESS
 from runstream_service.access import READING, Action, Grant, Principal, Scope, full_principal
 from runstream_service.auth import ApiKeys
 from runstream_service.routing import Route
@@ -39,6 +41,8 @@ ANEW: Final = {
     "registry-model": {"version": "9.1.0"},
     "registry-model/item": {"version": "9.2.0"},
 }
+#: Where two protocols give a member other values.
+MLAIDE: Final = {"status": "COMPLETED", "metadata": {"k": "v"}}
 #: What ends or empties something: last, so that it is there for all others.
 LAST: Final = ("registry-model/item/delete", "registry-model/delete", "experiment/delete", "project/delete")
 
@@ -179,28 +183,44 @@ def below(route: Route) -> str:
     """The path of a route below the root that it stands under."""
     return next(
         route.path.removeprefix(f"{root}/")
-        for root in ("/clientlib/rest/v2/write", REST, ROOT, "")
+        for root in ("/clientlib/rest/v2/write", REST, ROOT, ADDRESS, "")
         if route.path.startswith(f"{root}/")
     )
 
 
+def fields_for(route: Route, workspace: str, run: str) -> dict[str, Any]:
+    """The members of a request for a route, about that workspace."""
+    fields = aimed(workspace, run, "made") | ANEW.get(below(route), {})
+    if not route.path.startswith(f"{ADDRESS}/"):
+        return fields
+    if route.path.endswith("/experiments"):
+        return fields | {"key": "e", "status": "IN_PROGRESS"}
+    return fields | MLAIDE | {"key": f"{workspace}:created"}
+
+
 async def sent_to(server: Server, key: str, route: Route, fields: dict[str, Any]) -> tuple[int, Any]:
     path = route.path.replace("{asset}", "an-asset").replace("{item}", fields["registryModelItemId"])
+    path = path.replace("{project_key}", f"{fields['workspaceName']}:p")
+    path = path.replace("{run_key}", str(number_of_run(fields["experimentKey"])))
     return await server.send(key, route.method, path, bool(route.request_media), **fields)
 
 
 def in_order(routes: list[Route]) -> list[Route]:
-    return sorted(routes, key=lambda route: LAST.index(below(route)) if below(route) in LAST else -1)
+    """What needs the run in its project, before it is moved away; and what ends something, last."""
+
+    def place(route: Route) -> int:
+        return -2 if route.path.startswith(f"{ADDRESS}/") else -1
+
+    return sorted(routes, key=lambda route: LAST.index(below(route)) if below(route) in LAST else place(route))
 
 
 async def test_no_route_of_a_foreign_client_writes_to_a_workspace_of_others(server: Server) -> None:
-    fields = aimed("b", THEIRS, "made")
     before, refused = await server.held(), 0
     wrong: list[tuple[str, int, Any]] = []
     for route in in_order(WRITING):
         if below(route) in KEEP_NOTHING:
             continue
-        status, told = await sent_to(server, OF_A.name, route, fields | ANEW.get(below(route), {}))
+        status, told = await sent_to(server, OF_A.name, route, fields_for(route, "b", THEIRS))
         refused += status == 403
         if status != 403 or await server.held() != before:
             wrong.append((route.path, status, told.get("detail")))
@@ -211,11 +231,11 @@ async def test_no_route_of_a_foreign_client_writes_to_a_workspace_of_others(serv
 
 async def test_the_same_requests_are_taken_from_whoever_has_the_right(server: Server) -> None:
     """Else those of the test above might be refused for something else."""
-    once = [route for route in WRITING if route.path in (f"{REST}/{below(route)}", f"{ROOT}/{below(route)}")]
+    beginnings = (f"{REST}/", f"{ROOT}/", f"{ADDRESS}/")
+    once = [route for route in WRITING if any(route.path == f"{root}{below(route)}" for root in beginnings)]
     wrong: list[tuple[str, int, Any]] = []
     for route in in_order(once):
-        given = aimed("a", MINE, "made") | ANEW.get(below(route), {})
-        status, told = await sent_to(server, OF_A.name, route, given)
+        status, told = await sent_to(server, OF_A.name, route, fields_for(route, "a", MINE))
         if status != 200:
             wrong.append((route.path, status, told.get("detail")))
     assert not wrong, "\n".join(map(str, wrong))

@@ -21,6 +21,7 @@ from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.settings import ServerSettings
 from runstream_protocols.all import PROTOCOLS
 from runstream_protocols.comet.protocol import COMET
+from runstream_protocols.mlaide.protocol import MLAIDE
 from runstream_service.access import Action
 from runstream_service.auth import ApiKeys
 from runstream_service.routing import routes_of
@@ -233,6 +234,38 @@ async def test_what_comets_client_writes_is_answered_as_the_document_says(client
             assert response.status == 200, (route.path, await response.text())
             assert response.headers["Content-Type"] == "application/json"
             await fits(response, document["paths"][route.path][route.method.lower()]["responses"]["200"], document)
+
+
+async def test_ml_aides_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client, "openapi/mlaide")
+    git = {"commitHash": "c0ffee", "isDirty": True, "repositoryUri": "https://user:secret@example.org/it.git"}
+    bodies: dict[str, Any] = {
+        "POST projects": {"key": "aide", "name": "An aide"},
+        "POST experiments": {"key": "e", "name": "e", "status": "IN_PROGRESS"},
+        "POST runs": {"name": "first", "experimentRefs": [{"experimentKey": "e"}], "git": git},
+        "PATCH metrics": {"loss": 0.5, "matrix": [[1, 0]]},
+        "PATCH parameters": {"lr": 0.1},
+        "PATCH {run_key}": {"status": "FAILED"},
+    }
+    number = ""
+    # What is read was written before.
+    for route in sorted(MLAIDE.writes, key=lambda route: route.method == "GET"):
+        if not route.statuses:
+            continue  # it refuses everything
+        last = route.path.rpartition("/")[2]
+        path = route.path.replace("{project_key}", "aide").replace("{experiment_key}", "e").replace("{run_key}", number)
+        content = {"json": bodies[f"{route.method} {last}"]} if route.method != "GET" else {}
+        async with client.request(route.method, path, **content) as response:
+            body = await response.json()
+            assert response.status == 200, (path, body)
+            await fits(response, document["paths"][route.path][route.method.lower()]["responses"]["200"], document)
+        if f"{route.method} {last}" == "POST runs":
+            number = str(body["key"])
+    async with client.get(f"/mlaide/api/v1/projects/aide/runs/{number}") as response:
+        shown = await response.json()
+    assert (shown["status"], shown["metrics"]) == ("FAILED", {"loss": 0.5, "matrix": [[1, 0]]})
+    assert shown["git"]["commitHash"] == "c0ffee"
+    assert "secret" not in json.dumps(shown)
 
 
 async def fits(response: ClientResponse, promised: dict[str, Any], document: dict[str, Any]) -> None:

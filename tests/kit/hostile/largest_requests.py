@@ -95,6 +95,10 @@ def comet(item: Any = None, at: str = "values", /, **fields: Any) -> Maker:
     return document(GATEWAY.max_commands_bytes, item, at, experimentKey=RUN, **fields)
 
 
+def mlaide(**fields: Any) -> Maker:
+    return document(GATEWAY.max_commands_bytes, **fields)
+
+
 def multipart(query: str = "type=asset&fileName=f") -> Maker:
     def make() -> Iterator[Sent]:
         boundary = b"b0undary"
@@ -161,6 +165,9 @@ _PREDICATE: Final = {
     "query": {"field": "loss", "value": 1, "operator": "less", "type": "double", "id": "loss"},
 }
 _RULE: Final = {"field": "loss", "value": 1, "operator": "less", "type": "double", "id": "loss", "source": "metrics"}
+
+_MLAIDE: Final = "/mlaide/api/v1/projects"
+_MLAIDE_PROJECT: Final = f"{_MLAIDE}/{{project_key}}"
 
 #: By `route_key`.
 LARGEST: Final[dict[str, Maker]] = {
@@ -334,4 +341,22 @@ LARGEST: Final[dict[str, Maker]] = {
         _MODEL,
     ),
     "POST /registry-model/history/item": api("i", "registryModelItemIds"),
+    # ML Aide
+    f"POST {_MLAIDE}": mlaide(key="new", name="x" * 100_000),
+    f"POST {_MLAIDE_PROJECT}/experiments": mlaide(key="e"),
+    f"POST {_MLAIDE_PROJECT}/runs": mlaide(parameters=dict.fromkeys(map(str, range(10_000)), 1)),
+    f"PATCH {_MLAIDE_PROJECT}/runs/{{run_key}}": mlaide(status="RUNNING", name="x" * 100_000),
+    f"PATCH {_MLAIDE_PROJECT}/runs/{{run_key}}/metrics": mlaide(**dict.fromkeys(map(str, range(10_000)), 0.5)),
+    f"PATCH {_MLAIDE_PROJECT}/runs/{{run_key}}/parameters": mlaide(**dict.fromkeys(map(str, range(10_000)), "x")),
+    **dict.fromkeys(
+        (
+            f"GET {_MLAIDE}",
+            *(f"GET {_MLAIDE_PROJECT}{what}" for what in ("", "/experiments", "/experiments/{experiment_key}")),
+            f"GET {_MLAIDE_PROJECT}/runs/{{run_key}}",
+            f"GET {_MLAIDE_PROJECT}/artifacts/{{artifact_name}}/{{artifact_version}}",
+        ),
+        _NO_QUERY,
+    ),
+    f"POST {_MLAIDE_PROJECT}/artifacts": mlaide(name="a"),
+    f"GET {_MLAIDE_PROJECT}/runs": queried(runKeys=",".join(map(str, range(1, 1_000)))),
 }

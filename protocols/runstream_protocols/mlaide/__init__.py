@@ -1,0 +1,15 @@
+"""ML Aide: what the unmodified `mlaide` writes and reads (docs/mlaide.md).
+
+It writes and reads at the same paths, so that gateways serve all of them.
+
+`paths`     the addresses
+`access`    how the client shows its key
+`errors`    refusals as it reads them
+`keys`      its names of projects and numbers of runs, and ours
+`models`    requests and responses
+`side`      what the handlers work with, and which run a request is about
+`projects`  handlers of projects and experiments
+`runs`      handlers that write runs; `shown` those that read them
+`artifacts` refusals of artifacts and models
+`routes`    the table of routes
+"""

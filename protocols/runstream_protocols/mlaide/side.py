@@ -1,0 +1,83 @@
+"""What the handlers of ML Aide's routes work with, and which run a request is about."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from runstream_ingest.gateway.routes import Gateway
+from runstream_protocols.kit.errors import Refused
+from runstream_protocols.kit.recorder import Recorder
+from runstream_protocols.mlaide.keys import Place, run_of_number
+from runstream_query.http.context import Context
+from runstream_service.lookup import KnownRun
+from runstream_service.problems import RETRY_AFTER_S, Problem
+
+#: Things that are known to be in their project: no need to look again.
+_REMEMBERED: Final = 100_000
+
+
+class Remembered:
+    """What is known to be in its project, by id or name: the last _REMEMBERED."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[Place, str], None] = OrderedDict()
+
+    def __contains__(self, thing: tuple[Place, str]) -> bool:
+        return thing in self._known
+
+    def add(self, place: Place, name: str) -> None:
+        """Take it for one of the project from now on."""
+        self._known[place, name] = None
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MlaideSide:
+    """Used from one event loop. `context`: what one request reads by, in its scope. runs, experiments: those that were
+    begun or found here; the client asks for them before the read models can have them."""
+
+    recorder: Recorder
+    gateway: Gateway
+    context: Context
+    runs: Remembered = field(default_factory=Remembered)
+    experiments: Remembered = field(default_factory=Remembered)
+
+    async def run_in(self, place: Place, number: str) -> str:
+        """Return the id of the run with a number in a project, which the request may write to. Raises Problem."""
+        await self.recorder.require(place.record_key)
+        run = run_of_number(number)
+        if run is None or not await self._is_there(place, run):
+            raise no_run(place, number)
+        return run
+
+    async def _is_there(self, place: Place, run: str) -> bool:
+        if (place, run) in self.runs:
+            return True
+        known = await self._known(run)
+        if known is None or known.deleted or (known.workspace, known.project) != (place.workspace, place.project):
+            return False
+        self.runs.add(place, run)
+        return True
+
+    async def _known(self, run: str) -> KnownRun | None:
+        """A run that was begun here a moment ago may not be in the read models yet."""
+        lookup = self.recorder.lookup
+        known = await lookup.run(run)
+        if known is None:
+            await self.settle()
+            known = await lookup.run(run)
+        return known
+
+    async def settle(self) -> None:
+        """Wait until all that was appended here can be read. Raises Problem (503) where that takes too long: what is
+        not found is not gone."""
+        if not await self.recorder.settled():
+            detail = "what was written a moment ago cannot be read yet: send the request again"
+            raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
+
+
+def no_run(place: Place, number: str) -> Refused:
+    """Return the refusal of a request about a run that is not there."""
+    detail = f"{place.record_key} has no run with the key {number[:60]!r}: take the key of a run that was started there"
+    return Refused(detail, status=404)
