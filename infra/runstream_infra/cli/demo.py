@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from runstream.packages import is_installed
 from runstream_infra.cli.exits import Failed
 from runstream_infra.cli.options import example, json_option
 from runstream_infra.cli.output import Output
@@ -46,16 +47,10 @@ def demo(folder: Path, steps: int, jobs: int, keep: bool | None, output: Output)
 
     Exit code 0 only if every point that was logged is acknowledged and visible.
     """
-    missing = [name for name in ("sklearn", "matplotlib", "chdb", "aiohttp") if not _installed(name)]
+    missing = [name for name in ("sklearn", "matplotlib", "chdb", "aiohttp") if not is_installed(name)]
     if missing:
         raise Failed(f"the demo needs {' and '.join(missing)}: pip install 'runstream[demo]'")
     from runstream_infra.demo.running import Demo, run_demo
 
     kept = sys.stdout.isatty() and not output.as_json if keep is None else keep
     return run_demo(Demo(folder, steps, jobs, kept, output))
-
-
-def _installed(name: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None

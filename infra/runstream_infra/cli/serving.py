@@ -3,12 +3,12 @@
 import importlib
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runstream.packages import is_installed
 from runstream_infra.cli.exits import BadInput, Failed
 from runstream_infra.cli.options import (
     api_keys_option,
@@ -100,7 +100,7 @@ def server_part(name: str, extra: str = "server") -> Any:
 def require_packages(extra: str, *packages: str) -> None:
     """Raise Failed where one of the packages of the extra is not installed; imports none of them."""
     for package in packages:
-        if find_spec(package) is None:
+        if not is_installed(package):
             raise _missing(package, extra)
 
 

@@ -5,6 +5,7 @@ from importlib import metadata
 
 import click
 
+from runstream.packages import is_installed
 from runstream_infra.cli.options import example, json_option
 from runstream_infra.cli.output import Output
 
@@ -27,6 +28,4 @@ def version(output: Output) -> None:
 
 def server_installed() -> bool:
     """Whether the packages of the extra `server` are here; looks without importing them."""
-    from importlib.util import find_spec
-
-    return all(find_spec(name) is not None for name in ("aiohttp", "chdb", "clickhouse_connect", "numpy", "obstore"))
+    return all(is_installed(name) for name in ("aiohttp", "chdb", "clickhouse_connect", "numpy", "obstore"))

@@ -4,8 +4,6 @@ Everything that a run needs later is imported with this, before its thread start
 would lock the child out of that module for ever. `init` imports this when it is first called.
 """
 
-from importlib.util import find_spec
-
 from pydantic import ValidationError
 
 from runstream.client import active
@@ -17,6 +15,7 @@ from runstream.client.writers import NullWriter, open_writer
 from runstream.clock import SYSTEM_CLOCK
 from runstream.errors import Invalid, InvalidSetting, Unusable
 from runstream.notices import Notices
+from runstream.packages import is_installed
 from runstream.settings import Settings
 from runstream.spool.writer import SpoolWriter
 
@@ -51,7 +50,7 @@ def start(settings: Settings, arguments: Arguments) -> Run:
 def _check_ingest(settings: Settings) -> None:
     """The sender is another process of the same installation: what it lacks is known here, before anything is kept for
     it. Raises InvalidSetting."""
-    if settings.values.ingest and settings.values.mode == "online" and find_spec("aiokafka") is None:
+    if settings.values.ingest and settings.values.mode == "online" and not is_installed("aiokafka"):
         raise InvalidSetting(
             f"setting ingest = {settings.values.ingest!r} (from {settings.origin('ingest')}) needs the package "
             "aiokafka, which is not installed: pip install 'runstream[kafka]'; or leave it unset, and frames go to the "

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -60,11 +59,11 @@ def test_an_address_that_is_none_is_refused_by_init(spool: Path, monkeypatch: py
 
 
 def test_without_the_extra_init_says_what_to_install(spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def find_spec(name: str) -> ModuleSpec | None:
+    def is_installed(name: str) -> bool:
         assert name == "aiokafka"
-        return None
+        return False
 
-    monkeypatch.setattr(starting, "find_spec", find_spec)
+    monkeypatch.setattr(starting, "is_installed", is_installed)
     monkeypatch.setenv("RUNSTREAM_INGEST", INGEST)
     with pytest.raises(InvalidSetting, match=r"pip install 'runstream\[kafka\]'"):
         rs.init()
