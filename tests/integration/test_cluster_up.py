@@ -20,9 +20,11 @@ from typing import Any
 import pytest
 
 import runstream
+from kit.clients import python_of
 from kit.cluster.processes import CLI, Cluster, end, status_of, wait_for
 from kit.comet.forgetful import ForgetfulProxy
 from kit.comet.processes import HERE, client_environment
+from kit.mlaide.server import Server
 from kit.servers.real_kafka import need_kafka
 from runstream.api import API, Change, VersionTaken
 
@@ -169,6 +171,29 @@ def test_a_command_is_visible_at_every_query_server_when_its_answer_comes(traine
     for name in ("first name", "second name", "third name"):
         api.rename("run-1", name)
         assert [api.run("run-1").name for _ in queries] == [name, name]
+
+
+def test_ml_aides_client_works_through_gateways_that_take_turns(cluster: Cluster) -> None:
+    server = Server(cluster.url, python_of("mlaide"), KEY)
+    told = {name: one["value"] for name, one in server.told("everything", "many_at_once").items()}
+    run = told["everything"]["begun"]
+
+    def shown(project: str, key: int) -> dict[str, Any]:
+        """A run, once the gateway whose turn it is sees its end."""
+        path = f"projects/{project}/runs/{key}"
+        wait_for(lambda: server.aide(path)[1]["status"] == "COMPLETED", 200, f"the end of {path} to be visible")
+        found: dict[str, Any] = server.aide(path)[1]
+        return found
+
+    for _ in range(2):
+        found = shown("vision", run["key"])
+        assert (found["parameters"]["lr"], found["metrics"]["loss"]) == (0.2, 0.1)
+        assert found["experimentRefs"] == [{"experimentKey": "resnet"}]
+    crowd = told["many_at_once"]
+    assert len({one["key"] for one in crowd}) == len(crowd) == 8
+    for number, one in enumerate(crowd):
+        assert shown("crowd", one["key"])["metrics"] == {"x": 4 + number / 10}
+    assert [one["key"] for one in server.aide("projects/crowd/experiments")[1]["items"]] == ["rush"]
 
 
 def test_comets_live_client_logs_once_through_gateways_that_take_turns(trained: Cluster, tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ async def create_experiment(side: MlaideSide, call: Call[object], payload: Paylo
     created = ExperimentCreated(
         at_us=recorder.stamp(), workspace=place.workspace, project=place.project, experiment=key
     )
-    await recorder.record(place.record_key, payload.content, [created])
+    positions = await recorder.record(place.record_key, payload.content, [created], wait=False)
+    await side.require_found(positions)
     side.experiments.add(place, key)
     return ShownExperiment(key=key, name=key)
 

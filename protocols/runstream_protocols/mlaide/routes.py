@@ -31,9 +31,8 @@ from runstream_service.routing import Call, Handler, Route, add_routes, call_of,
 Read = Callable[[MlaideSide, Call[Any]], Awaitable[ResponseModel]]
 Write = Callable[[MlaideSide, Call[Any], Payload], Awaitable[ResponseModel]]
 
-#: The client gives a request up after 5 s, in which it has to have the response. A request waits twice at most: for
-#: what it is about, and for what it wrote.
-VISIBLE_TIMEOUT_S: Final = 2.0
+#: The client gives a request up after 5 s, in which it has to have the response.
+VISIBLE_TIMEOUT_S: Final = 4.0
 _PROJECTS: Final = f"{ADDRESS}/projects"
 _PROJECT: Final = f"{_PROJECTS}/{{project_key}}"
 _EXPERIMENTS: Final = f"{_PROJECT}/experiments"

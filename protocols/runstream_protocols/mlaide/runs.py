@@ -125,12 +125,9 @@ async def _free_id(side: MlaideSide) -> str:
 
 async def _begin(side: MlaideSide, place: Place, run: str, started: RunStarted) -> None:
     """Append the start. Its response is sent when requests about the run find it, at whichever gateway."""
-    recorder = side.recorder
     frame = attempt_frame(attempt_writer(run, "started"), run, STARTED, started)
-    positions = await recorder.append(Statement(run, b"", started.at_us), [frame], wait=False)
-    if not await recorder.can_be_found(positions):
-        detail = "the run is written down, but other gateways cannot see it yet: start another one in a moment"
-        raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
+    positions = await side.recorder.append(Statement(run, b"", started.at_us), [frame], wait=False)
+    await side.require_found(positions)
     side.runs.add(place, run)
 
 

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from runstream.events.positions import Positions
 from runstream_ingest.gateway.routes import Gateway
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.recorder import Recorder
@@ -68,6 +69,12 @@ class MlaideSide:
             await self.settle()
             known = await lookup.run(run)
         return known
+
+    async def require_found(self, positions: Positions) -> None:
+        """Wait until requests about what was appended there find it, at whichever gateway. Raises Problem (503)."""
+        if not await self.recorder.can_be_found(positions):
+            detail = "what was begun is written down, but other gateways cannot see it yet: begin again in a moment"
+            raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
 
     async def settle(self) -> None:
         """Wait until all that was appended here can be read. Raises Problem (503) where that takes too long: what is

@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, client_python: Path) -> Ite
     folder = tmp_path_factory.mktemp("mlaide")
     environment = own() | {"RUNSTREAM_API_KEYS": f"{KEY},{READING_KEY}:read"}
     with running_up(folder / "data", environment=environment, errors=folder / "server.log") as url:
-        yield Server(url, client_python, folder / "data")
+        yield Server(url, client_python)
 
 
 @pytest.fixture(scope="session")

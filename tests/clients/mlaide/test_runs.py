@@ -245,7 +245,7 @@ def test_a_run_goes_on_behind_a_restart_and_a_rebuild_is_equal(client_python: Pa
     environment = own() | {"RUNSTREAM_API_KEYS": KEY}
     data, errors = tmp_path / "data", tmp_path / "server.log"
     with running_up(data, "--port", str(free_port()), environment=environment, errors=errors) as url:
-        server = Server(url, client_python, data)
+        server = Server(url, client_python)
         program = subprocess.Popen(
             server.command("interrupted"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=own()
         )

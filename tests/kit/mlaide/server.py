@@ -31,17 +31,17 @@ REFUSED = (
 
 @dataclass(frozen=True)
 class Server:
-    """A server over a directory, and the client's Python."""
+    """A server, the client's Python, and a key that may do all."""
 
     url: str
     python: Path
-    data: Path
+    key: str = KEY
 
-    def command(self, *steps: str, key: str = KEY) -> list[str]:
+    def command(self, *steps: str, key: str | None = None) -> list[str]:
         """Return the command that runs steps of the client."""
-        return [str(self.python), str(STEPS), self.url, key, *steps]
+        return [str(self.python), str(STEPS), self.url, key or self.key, *steps]
 
-    def told(self, *steps: str, key: str = KEY) -> dict[str, Any]:
+    def told(self, *steps: str, key: str | None = None) -> dict[str, Any]:
         """Return what came of the steps, each in the client's words."""
         done = subprocess.run(
             self.command(*steps, key=key), capture_output=True, text=True, env=own(), timeout=240, check=False
@@ -50,9 +50,9 @@ class Server:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    def aide(self, path: str, method: str = "GET", body: Any = None, key: str = KEY) -> tuple[int, Any]:
+    def aide(self, path: str, method: str = "GET", body: Any = None, key: str | None = None) -> tuple[int, Any]:
         """Return the status and the JSON of a request to ML Aide's interface, with the client's header."""
-        return self.asked(f"mlaide/api/v1/{path}", {"x-api-key": key}, method, body)
+        return self.asked(f"mlaide/api/v1/{path}", {"x-api-key": key or self.key}, method, body)
 
     def asked(self, path: str, headers: Mapping[str, str], method: str = "GET", body: Any = None) -> tuple[int, Any]:
         """Return the status and the JSON of a request."""
@@ -66,7 +66,7 @@ class Server:
 
     def api(self) -> API:
         """Return Runstream's own client."""
-        return API(url=self.url, api_key=KEY)
+        return API(url=self.url, api_key=self.key)
 
 
 def own() -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 from mlaide import ConnectionOptions, MLAideClient
-from mlaide.error import MLAideError
+from mlaide.error import MLAideError, ServerError
 from mlaide.model import ArtifactRef, ModelStage
 
 THREADS = 8
@@ -45,7 +45,7 @@ class Steps:
 
     def everything(self) -> Any:
         """Every method of a run that logs, in an experiment that is not there yet."""
-        run = self.client().start_new_run(experiment_key="resnet", run_name="first ☃")
+        run = started(self.client(), "resnet", "first ☃")
         # The client gives its own mappings away, into which it goes on logging.
         begun = json.loads(json.dumps(plain(run.run)))
         for step in range(10):
@@ -119,12 +119,19 @@ class Steps:
     def many_at_once(self) -> Any:
         """Threads that all begin in an experiment that none of them finds."""
         runs: list[Any] = []
+        failed: list[str] = []
         barrier = threading.Barrier(THREADS)
 
         def begin(number: int) -> None:
+            try:
+                log(number)
+            except Exception as error:
+                failed.append(f"{number}: {error!r} {vars(error)}")
+
+        def log(number: int) -> None:
             client = self.client("crowd")
             barrier.wait()
-            run = client.start_new_run("rush", f"run {number}")
+            run = started(client, "rush", f"run {number}")
             for value in range(5):
                 run.log_metric("x", value + number / 10)
             run.set_completed_status()
@@ -135,6 +142,8 @@ class Steps:
             thread.start()
         for thread in threads:
             thread.join()
+        if failed:
+            raise RuntimeError(failed)
         return sorted(({"key": run.key, "name": run.name} for run in runs), key=lambda run: run["name"])
 
     def interrupted(self) -> Any:
@@ -150,6 +159,16 @@ class Steps:
         run.log_parameter("behind", 2)
         run.set_completed_status()
         return run.run.key
+
+
+def started(client: MLAideClient, experiment: str, name: str) -> Any:
+    """Start a run, again and again while a cluster lags behind."""
+    while True:
+        try:
+            return client.start_new_run(experiment, name)
+        except ServerError as error:
+            if error.http_error.code != 503:
+                raise
 
 
 def told(step: Callable[[], Any]) -> dict[str, Any]:
