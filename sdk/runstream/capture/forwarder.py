@@ -116,7 +116,9 @@ class _Stream:
             try:
                 left = left[os.write(self._target, left) :]
             except BlockingIOError:
-                select.select([], [self._target], [])
+                room = select.poll()  # not `select`, which takes no descriptor above 1,023
+                room.register(self._target, select.POLLOUT)
+                room.poll()
             except OSError as error:
                 # Of what cannot be written now, as where a disk is full, the rest is left out: later there may be room.
                 return error.errno != errno.EPIPE

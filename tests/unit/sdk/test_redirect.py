@@ -1,11 +1,15 @@
 """Capture by file descriptors: what it hears, that its output reaches its place, and that nobody waits for it."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pty
+import resource
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -275,6 +279,34 @@ def test_the_end_of_a_record_is_not_held_back() -> None:
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def read_until(descriptor: int, end: bytes) -> None:
+    while not os.read(descriptor, 65_536).endswith(end):
+        pass
+
+
+def test_a_program_with_many_open_files_may_have_an_output_that_does_not_wait() -> None:
+    """Such as one that Node.js reads: its pipes are set so, and the descriptor's number is what is free."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits[1], 4_096), limits[1]))
+    descriptors = [*os.pipe(), *os.pipe(), *os.pipe()]
+    copies_write, source, write, target_read = descriptors[1:5]
+    try:
+        descriptors.append(fcntl.fcntl(descriptors[5], fcntl.F_DUPFD, 1_100))
+        os.set_blocking(descriptors[-1], False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(descriptors[-1], bytes(65_536)):
+                pass
+        os.write(write, b"more")
+        reader = threading.Thread(target=lambda: read_until(target_read, b"more"))
+        reader.start()
+        assert _Stream(0, source, descriptors[-1], MARK_BEGINS).read(_Copies(copies_write))
+        reader.join()
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_what_a_full_disk_refused_is_left_out_and_no_more() -> None:
