@@ -41,6 +41,11 @@ _EMPTY: Final = -(2**30)
 _WIDE: Final = 2**30
 #: Unit of the Python integers: no amount lies below. That of the square of the least float, 2**-1074, begins at -88.
 _ORIGIN_BIN: Final = -88
+#: Whole digits and whole bytes: four digits are 13 bytes.
+_PIECE_BYTES: Final = 13
+_PIECE_DIGITS: Final = 4
+#: Sums that are converted at once: 160 digits each are 1 MB.
+_CHUNK_ROWS: Final = 1_000
 #: More bits than a float has: the last of them stands for all that follow.
 _LEADING_BITS: Final = 62
 
@@ -119,17 +124,19 @@ class ExactSums:
         """Set sums to what `read` gave. Raises InvalidState for what it cannot have given."""
         if (sums.exponents % BIN_BITS).any() or (abs(sums.flat) > _MASK).any() or sums.lengths.sum() != len(sums.flat):
             raise InvalidState("stored exact sums are not on the grid: rows are damaged, run `runstream rebuild`")
+        wide = sums.lengths > self._window - _SPARE_BINS
         ends = np.cumsum(sums.lengths)
         for slot, exponent, length, end in zip(
-            slots.tolist(), sums.exponents.tolist(), sums.lengths.tolist(), ends.tolist(), strict=True
+            *(of_rows[~wide].tolist() for of_rows in (slots, sums.exponents, sums.lengths, ends)), strict=True
         ):
-            lowest = exponent // BIN_BITS
-            if 0 < length <= self._window - _SPARE_BINS:
+            if length:
                 begin = (self._window - length) // 2
-                self._base[slot] = lowest - begin
+                self._base[slot] = exponent // BIN_BITS - begin
                 self._digits[begin : begin + length, slot] = sums.flat[end - length : end]
-            elif length:
-                self._put(slot, _integer(sums.flat[end - length : end].tolist(), lowest - _ORIGIN_BIN))
+        rows = np.flatnonzero(wide).tolist()
+        for slot, (number, exponent) in zip(slots[rows].tolist(), integers_of(sums, rows), strict=True):
+            shift = exponent - BIN_BITS * _ORIGIN_BIN
+            self._put(slot, number << shift if shift >= 0 else number >> -shift)
 
     def read(self, slots: I64) -> tuple[Digits, F64]:
         """The exact sums, and the same rounded to the nearest float (beyond the largest: an infinity; zero is 0.0)."""
@@ -144,10 +151,10 @@ class ExactSums:
             if self._wide
             else {}
         )
-        wide_digits = {}
+        wide_digits = dict(zip(wide, _digits_of(list(wide.values())), strict=True))
         for row, total in wide.items():
-            exponents[row], wide_digits[row] = _digits_of(total)
-            lengths[row], rounded[row] = len(wide_digits[row]), _rounded(total)
+            exponents[row], lengths[row] = _exponent_of(total), len(wide_digits[row])
+            rounded[row] = _rounded(total)
         ends = np.cumsum(lengths)
         flat = np.zeros(int(lengths.sum()), np.int64)
         window.write(flat, ends - lengths)
@@ -162,14 +169,14 @@ class ExactSums:
 
     def _put(self, slot: int, total: int) -> None:
         """Keep `total` in the window if it fits there, leaving bins for what is yet to come."""
-        exponent, digits = _digits_of(total)
         self._digits[:, slot] = 0
         self._wide.pop(slot, None)
-        if not digits:
+        if not total:
             self._base[slot] = _EMPTY
-        elif len(digits) <= self._window - _SPARE_BINS:
+        elif _places(total) <= self._window - _SPARE_BINS:
+            (digits,) = _digits_of([total])
             begin = (self._window - len(digits)) // 2
-            self._base[slot] = exponent // BIN_BITS - begin
+            self._base[slot] = _exponent_of(total) // BIN_BITS - begin
             self._digits[begin : begin + len(digits), slot] = digits
         else:
             self._base[slot] = _WIDE
@@ -273,15 +280,18 @@ def _split(amounts: Amounts) -> tuple[I64, I64, I64]:
 
 
 def _integer(digits: list[int], place: int) -> int:
-    """Return the number with these digits, the lowest of them at `place`; what lies below place 0 is 0."""
-    number = sum(digit << (BIN_BITS * i) for i, digit in enumerate(digits))
+    """Return the number with these few digits of any size, the lowest at `place`; what lies below place 0 is 0."""
+    number = 0
+    for digit in reversed(digits):
+        number = (number << BIN_BITS) + digit
     return number << (BIN_BITS * place) if place >= 0 else number >> (BIN_BITS * -place)
 
 
-def integers_of(sums: Digits, row: int) -> tuple[int, int]:
-    """Return the sum of a row as an integer and the exponent of two that it is multiplied by."""
-    end = int(sums.lengths[: row + 1].sum())
-    return _integer(sums.flat[end - int(sums.lengths[row]) : end].tolist(), 0), int(sums.exponents[row])
+def integers_of(sums: Digits, rows: list[int]) -> list[tuple[int, int]]:
+    """Return the sums of rows as integers and the exponents of two that they are multiplied by."""
+    ends, lengths = np.cumsum(sums.lengths)[rows].tolist(), sums.lengths[rows].tolist()
+    numbers = _integers([sums.flat[end - length : end] for end, length in zip(ends, lengths, strict=True)])
+    return list(zip(numbers, sums.exponents[rows].tolist(), strict=True))
 
 
 def leading_bits(number: int) -> tuple[float, int]:
@@ -291,18 +301,68 @@ def leading_bits(number: int) -> tuple[float, int]:
     return float(number >> exponent | lost), exponent
 
 
-def _digits_of(total: int) -> tuple[int, list[int]]:
-    """Exponent and digits of a multiple of 2**(26 * _ORIGIN_BIN), in the form of `Digits`."""
-    sign, size = (-1 if total < 0 else 1), abs(total)
-    digits: list[int] = []
-    lowest = 0
-    while size:
-        if digits or size & _MASK:
-            digits.append(sign * (size & _MASK))
-        else:
-            lowest += 1
-        size >>= BIN_BITS
-    return (BIN_BITS * (_ORIGIN_BIN + lowest), digits) if digits else (0, [])
+def _digits_of(totals: list[int]) -> list[I64]:
+    """The digits of multiples of 2**(26 * _ORIGIN_BIN) but 0, in the form of `Digits`."""
+    digits: list[I64] = []
+    for begin in range(0, len(totals), _CHUNK_ROWS):
+        chunk = totals[begin : begin + _CHUNK_ROWS]
+        lengths = [_places(total) for total in chunk]
+        pieces = -(-max(lengths) // _PIECE_DIGITS)
+        shifted = [abs(total) >> (BIN_BITS * _lowest_place(total)) for total in chunk]
+        octets = b"".join(size.to_bytes(pieces * _PIECE_BYTES, "little") for size in shifted)
+        found = _from_pieces(np.frombuffer(octets, np.uint8)).reshape(len(chunk), -1)
+        found *= np.array([-1 if total < 0 else 1 for total in chunk])[:, np.newaxis]
+        digits += [row[:length] for row, length in zip(found, lengths, strict=True)]
+    return digits
+
+
+def _integers(digits: list[I64]) -> list[int]:
+    """The integers with these digits, in the form of `Digits`, the first of each at place 0."""
+    numbers: list[int] = []
+    for begin in range(0, len(digits), _CHUNK_ROWS):
+        chunk = digits[begin : begin + _CHUNK_ROWS]
+        pieces = -(-max(map(len, chunk)) // _PIECE_DIGITS)
+        padded = np.zeros((len(chunk), pieces * _PIECE_DIGITS), np.int64)
+        for row, its_digits in zip(padded, chunk, strict=True):
+            row[: len(its_digits)] = its_digits
+        octets, size = _to_pieces(abs(padded)).tobytes(), pieces * _PIECE_BYTES
+        for at, its_digits in enumerate(chunk):
+            number = int.from_bytes(octets[at * size : (at + 1) * size], "little")
+            numbers.append(-number if len(its_digits) and its_digits[-1] < 0 else number)
+    return numbers
+
+
+def _from_pieces(octets: npt.NDArray[np.uint8]) -> I64:
+    """The digits of numbers of whole pieces, little-endian."""
+    words = np.zeros((len(octets) // _PIECE_BYTES, 16), np.uint8)
+    words[:, :_PIECE_BYTES] = octets.reshape(-1, _PIECE_BYTES)
+    low, high = words.view("<u8").T
+    digits = [low, low >> np.uint64(26), low >> np.uint64(52) | high << np.uint64(12), high >> np.uint64(14)]
+    return (np.stack(digits, axis=1) & np.uint64(_MASK)).astype(np.int64).reshape(-1)
+
+
+def _to_pieces(digits: I64) -> npt.NDArray[np.uint8]:
+    """The other way round: digits >= 0, four to a piece."""
+    one, two, three, four = digits.reshape(-1, _PIECE_DIGITS).astype(np.uint64).T
+    low = one | two << np.uint64(26) | three << np.uint64(52)
+    high = three >> np.uint64(12) | four << np.uint64(14)
+    words = np.stack((low, high), axis=1).astype("<u8").view(np.uint8)
+    return np.ascontiguousarray(words[:, :_PIECE_BYTES])
+
+
+def _exponent_of(total: int) -> int:
+    """The exponent of the first digit of a multiple of 2**(26 * _ORIGIN_BIN) but 0, in the form of `Digits`."""
+    return BIN_BITS * (_ORIGIN_BIN + _lowest_place(total))
+
+
+def _places(total: int) -> int:
+    """How many digits a number but 0 has from the first to the last that is not 0."""
+    return -(-total.bit_length() // BIN_BITS) - _lowest_place(total)
+
+
+def _lowest_place(total: int) -> int:
+    """The place of the first digit of a number but 0 that is not 0."""
+    return ((total & -total).bit_length() - 1) // BIN_BITS
 
 
 def _rounded(total: int) -> float:

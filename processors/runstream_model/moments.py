@@ -160,8 +160,9 @@ def _scatter(count: I64, sums: Digits, squares: Digits) -> tuple[F64, I64]:
     _add_squared(places, (low_sum - base)[rows], _placed(sums, rows))
     _add_multiplied(places, (low_square - base)[rows], _placed(squares, rows), count[rows])
     size[rows], exponent[rows] = Normalised(places, base[rows]).nearest()
-    for row in np.flatnonzero(~in_array & (count > 1)).tolist():
-        size[row], exponent[row] = _scatter_of(int(count[row]), integers_of(sums, row), integers_of(squares, row))
+    wide = np.flatnonzero(~in_array & (count > 1)).tolist()
+    for row, total, square in zip(wide, integers_of(sums, wide), integers_of(squares, wide), strict=True):
+        size[row], exponent[row] = _scatter_of(int(count[row]), total, square)
     return size, exponent
 
 

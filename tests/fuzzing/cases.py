@@ -15,6 +15,8 @@ from typing import Final, Self
 FREE_BYTES: Final = 24_000_000
 #: A case that needs more processor time than this many references is too slow (see `reference_s`).
 MOST_REFERENCES: Final = 400
+#: An input that is larger may take as much longer as it is larger.
+REFERENCE_BYTES: Final = 250_000
 #: Nothing that a case does may go on for longer than this, in seconds of processor time.
 LONGEST_S: Final = 20.0
 
@@ -161,6 +163,7 @@ def measured(target: Target, case: Case, slowest_s: float) -> Finding | None:
         detail = f"{len(case.data)} bytes took {peak} bytes of memory at the peak, {allowed} are allowed"
         return Finding(case, "memory", detail)
     taken = []
+    slowest_s *= max(len(case.data) / REFERENCE_BYTES, 1.0)
     for _ in range(3):
         begin = time.thread_time()
         found = attempt(target, case)
