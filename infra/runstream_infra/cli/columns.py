@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from runstream.globs import is_glob, matcher
-
 #: What is worth seeing of any run.
 DEFAULT_COLUMNS: Final = ("id", "name", "status", "project", "started", "duration")
 #: One key of a list; a comma in quotes is part of a name.
@@ -54,10 +52,14 @@ def expanded_columns(keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> 
 
 def is_glob_of_columns(key: str) -> bool:
     """Return whether `key` means several columns."""
+    from runstream.globs import is_glob
+
     return is_glob(key) and not ('"' in key or "'" in key)
 
 
 def _means(glob: str, key: str) -> bool:
+    from runstream.globs import matcher
+
     return matcher(glob.removesuffix(".last"))(key.replace('"', ""))
 
 

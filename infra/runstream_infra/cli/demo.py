@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from runstream.packages import is_installed
 from runstream_infra.cli.exits import Failed
 from runstream_infra.cli.options import example, json_option
 from runstream_infra.cli.output import Output
@@ -47,6 +46,8 @@ def demo(folder: Path, steps: int, jobs: int, keep: bool | None, output: Output)
 
     Exit code 0 only if every point that was logged is acknowledged and visible.
     """
+    from runstream.packages import is_installed
+
     missing = [name for name in ("sklearn", "matplotlib", "chdb", "aiohttp") if not is_installed(name)]
     if missing:
         raise Failed(f"the demo needs {' and '.join(missing)}: pip install 'runstream[demo]'")

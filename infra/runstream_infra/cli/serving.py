@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runstream.packages import is_installed
 from runstream_infra.cli.exits import BadInput, Failed
 from runstream_infra.cli.options import (
     api_keys_option,
@@ -99,6 +98,8 @@ def server_part(name: str, extra: str = "server") -> Any:
 
 def require_packages(extra: str, *packages: str) -> None:
     """Raise Failed where one of the packages of the extra is not installed; imports none of them."""
+    from runstream.packages import is_installed
+
     for package in packages:
         if not is_installed(package):
             raise _missing(package, extra)

@@ -5,7 +5,6 @@ from importlib import metadata
 
 import click
 
-from runstream.packages import is_installed
 from runstream_infra.cli.options import example, json_option
 from runstream_infra.cli.output import Output
 
@@ -28,4 +27,6 @@ def version(output: Output) -> None:
 
 def server_installed() -> bool:
     """Whether the packages of the extra `server` are here; looks without importing them."""
+    from runstream.packages import is_installed
+
     return all(is_installed(name) for name in ("aiohttp", "chdb", "clickhouse_connect", "numpy", "obstore"))

@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import threading
-from typing import Protocol
+from typing import Any, Protocol
 
 from runstream.client import background, leaving
 from runstream.client.ending import EndStatus, status_of
@@ -59,8 +59,8 @@ def forget(run: Active) -> None:
         with contextlib.suppress(ValueError):
             _runs.remove(run)
         none_left = not _runs
-    if none_left:
-        _let_go_of_sigterm()
+    if none_left and (sigterm := _sigterm_if_taken()) is not None:
+        sigterm.let_go()
 
 
 def newest() -> Active | None:
@@ -105,8 +105,8 @@ def _install() -> None:
     atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(
-            before=background.before_fork,
-            after_in_parent=background.after_fork_in_parent,
+            before=_before_fork,
+            after_in_parent=_after_fork_in_parent,
             after_in_child=_after_fork_in_child,
         )
 
@@ -129,10 +129,21 @@ def _at_sigterm() -> None:
         run.terminate("ended by SIGTERM")
 
 
-def _let_go_of_sigterm() -> None:
+def _sigterm_if_taken() -> Any:
     # Not imported for this: where nobody imported it, there is nothing to let go of.
-    if (sigterm := sys.modules.get("runstream.client.sigterm")) is not None:
-        sigterm.let_go()
+    return sys.modules.get("runstream.client.sigterm")
+
+
+def _before_fork() -> None:
+    background.before_fork()
+    if (sigterm := _sigterm_if_taken()) is not None:
+        sigterm.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    if (sigterm := _sigterm_if_taken()) is not None:
+        sigterm.after_fork_in_parent()
+    background.after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
@@ -140,6 +151,7 @@ def _after_fork_in_child() -> None:
     background.after_fork_in_child()
     _lock = threading.RLock()
     leaving.forget_parent()
-    _let_go_of_sigterm()
+    if (sigterm := _sigterm_if_taken()) is not None:
+        sigterm.after_fork_in_child()
     for run in _runs:
         run.after_fork()

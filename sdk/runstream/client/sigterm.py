@@ -20,6 +20,8 @@ from typing import Final
 END_WITHIN_S: Final = 2.0
 
 _end: Callable[[], None] | None = None
+#: Whether this thread holds the signal back while it forks.
+_forking = threading.local()
 
 
 def take(end: Callable[[], None]) -> bool:
@@ -43,6 +45,26 @@ def let_go() -> None:
     """Let the signal do again what it did before `take`, if that is for us to say."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _handle:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def before_fork() -> None:
+    """Hold the signal back in this thread, and so in the child, where it would be lost: it would find our handler, and
+    be forgotten when that is given back."""
+    if signal.getsignal(signal.SIGTERM) is _handle:
+        _forking.holds = signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def after_fork_in_parent() -> None:
+    """Let through what `before_fork` held back."""
+    if getattr(_forking, "holds", False):
+        _forking.holds = False
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def after_fork_in_child() -> None:
+    """The child has no runs of its own yet: the signal ends it as it would without us."""
+    let_go()
+    after_fork_in_parent()
 
 
 def _handle(number: int, frame: FrameType | None) -> None:

@@ -81,7 +81,7 @@ async def test_files(service: Service) -> None:
     async with service.client.get(path) as response:
         assert await response.read() == content
         headers = response.headers
-        assert headers["Content-Type"] == "text/html"
+        assert headers["Content-Type"] == "text/html; charset=utf-8"
         assert headers["Content-Disposition"].startswith("attachment; filename=\"gr__e.html\"; filename*=UTF-8''gr%C3")
         assert headers["X-Content-Type-Options"] == "nosniff"
         etag = headers["ETag"]

@@ -23,7 +23,7 @@ from runstream_model.run_state import Status, placeholder, row_from_state
 from runstream_model.statistics import AGGREGATES, KEPT_POINTS, STATISTICS
 from runstream_model.summaries import SummaryFold
 from runstream_model.writer_marks import WriterMark, row_from_mark, row_of_commit
-from runstream_query import answers
+from runstream_query import responses
 from runstream_query.filters import tree
 
 WRITER = "0" * 32
@@ -73,25 +73,25 @@ def visible(table: str) -> list[str]:
 
 
 def test_responses_show_the_visible_columns() -> None:
-    assert list(answers.RunRow.model_fields) == [*visible("run_states"), "columns"]
-    assert list(answers.Summary.model_fields) == visible("summary_states")
-    assert answers.RunRow.__doc__ == answers.RunRow.model_json_schema()["description"]
-    described = answers.Summary.model_json_schema()["properties"]["maximum"]["description"]
+    assert list(responses.RunRow.model_fields) == [*visible("run_states"), "columns"]
+    assert list(responses.Summary.model_fields) == visible("summary_states")
+    assert responses.RunRow.__doc__ == responses.RunRow.model_json_schema()["description"]
+    described = responses.Summary.model_json_schema()["properties"]["maximum"]["description"]
     assert described == "the largest value that is no NaN; NaN if there is none"
 
 
 @pytest.mark.parametrize(
     ("response", "table", "besides"),
     [
-        (answers.Asset, "asset_states", ()),
-        (answers.Project, "project_states", ("runs",)),
-        (answers.Experiment, "experiment_states", ("runs",)),
-        (answers.Artifact, "artifact_states", ()),
-        (answers.ArtifactVersion, "artifact_version_states", ()),
+        (responses.Asset, "asset_states", ()),
+        (responses.Project, "project_states", ("runs",)),
+        (responses.Experiment, "experiment_states", ("runs",)),
+        (responses.Artifact, "artifact_states", ()),
+        (responses.ArtifactVersion, "artifact_version_states", ()),
     ],
 )
 def test_other_responses_have_the_visible_columns(
-    response: type[answers.Answer], table: str, besides: tuple[str, ...]
+    response: type[responses.ResponseModel], table: str, besides: tuple[str, ...]
 ) -> None:
     assert [name for name in response.model_fields if name not in besides] == visible(table)
 
@@ -99,15 +99,15 @@ def test_other_responses_have_the_visible_columns(
 @pytest.mark.parametrize(
     ("view", "response", "besides"),
     [
-        (RunView, answers.RunRow, ("api",)),
-        (Summary, answers.Summary, ()),
-        (Asset, answers.Asset, ()),
-        (Project, answers.Project, ()),
-        (Experiment, answers.Experiment, ()),
+        (RunView, responses.RunRow, ("api",)),
+        (Summary, responses.Summary, ()),
+        (Asset, responses.Asset, ()),
+        (Project, responses.Project, ()),
+        (Experiment, responses.Experiment, ()),
     ],
 )
 def test_the_python_client_has_what_responses_have(
-    view: type, response: type[answers.Answer], besides: tuple[str, ...]
+    view: type, response: type[responses.ResponseModel], besides: tuple[str, ...]
 ) -> None:
     assert [field.name for field in fields(view) if field.name not in besides] == list(response.model_fields)
 

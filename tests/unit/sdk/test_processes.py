@@ -302,6 +302,21 @@ def test_a_fork_waits_for_an_import_of_the_background(run_script: Any) -> None:
     assert done.stdout.strip() == "0", done.stderr
 
 
+def test_a_child_that_is_terminated_while_it_begins_ends(run_script: Any) -> None:
+    """The signal comes when the child has our handler still, which it gives back a moment later."""
+    done = run_script(
+        "import os, signal, time\n"
+        "import runstream as rs\n"
+        "os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "run = rs.init(project='p')\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    time.sleep(600)\n"
+        "print(os.waitpid(child, 0)[1], signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, set()))\n"
+    )
+    assert done.stdout.split() == ["15", "False"]
+
+
 def test_children_that_their_pool_kills_do_not_end_the_run(run_script: Any, folders: Any, read: Read) -> None:
     """As joblib ends the workers of its multiprocessing backend, and `Pool.__exit__` its own."""
     run_script(
