@@ -5,8 +5,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from runstream.filenames import safe_names
-
 if TYPE_CHECKING:
     from runstream.api import API, Asset
 
@@ -17,6 +15,8 @@ FOLDER: Final = "assets"
 def places_of(assets: Sequence["Asset"]) -> list[str | None]:
     """Return where each file goes, relative to the export's folder, with "/" between the parts: a folder a run, in it
     the name that was logged, or a safe one like it. None for a file that is elsewhere (`location`). Pure."""
+    from runstream.filenames import safe_names
+
     folders = dict.fromkeys(asset.run for asset in assets)
     folders |= dict(zip(folders, safe_names(run.replace("/", "_") for run in folders), strict=True))
     places: list[str | None] = []
