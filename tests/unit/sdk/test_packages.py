@@ -18,3 +18,8 @@ def test_a_loaded_package_without_a_spec_is_there(monkeypatch: pytest.MonkeyPatc
     module.__spec__ = None
     monkeypatch.setitem(sys.modules, "replaced", module)
     assert is_installed("replaced")
+
+
+def test_a_package_whose_import_is_forbidden_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "forbidden", None)
+    assert not is_installed("forbidden")
