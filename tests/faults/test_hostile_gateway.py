@@ -375,6 +375,7 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
     """One call of every method of API that asks a server."""
     own: dict[str, Callable[[], Any]] = {
         "download": lambda: api.download(asset(), folder),
+        "download_all": lambda: api.download_all([asset()], folder),
         "get_experiment": lambda: api.get_experiment("r"),
         "query": lambda: api.query("w", "p", "name = 'x'"),
         "history": lambda: list(api.history("r")),

@@ -242,7 +242,7 @@ def test_the_command_writes_the_page(server: Started, tmp_path: Path) -> None:
         (["none.py"], {}, 2, "cannot be read"),
         (["names.py", "--option", "x"], {}, 2, "no LABEL=TEXT"),
         (["names.py", "--option", "x:={"], {}, 2, "no LABEL:=JSON"),
-        (["names.py"], {"RUNSTREAM_URL": "http://127.0.0.1:9"}, 3, "no answer"),
+        (["names.py"], {"RUNSTREAM_URL": "http://127.0.0.1:9"}, 3, "no response"),
     ],
 )
 def test_the_command_refuses(
