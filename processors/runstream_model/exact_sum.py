@@ -135,8 +135,7 @@ class ExactSums:
                 self._digits[begin : begin + length, slot] = sums.flat[end - length : end]
         rows = np.flatnonzero(wide).tolist()
         for slot, (number, exponent) in zip(slots[rows].tolist(), integers_of(sums, rows), strict=True):
-            shift = exponent - BIN_BITS * _ORIGIN_BIN
-            self._put(slot, number << shift if shift >= 0 else number >> -shift)
+            self._put(slot, _integer([number], exponent // BIN_BITS - _ORIGIN_BIN))
 
     def read(self, slots: I64) -> tuple[Digits, F64]:
         """The exact sums, and the same rounded to the nearest float (beyond the largest: an infinity; zero is 0.0)."""
