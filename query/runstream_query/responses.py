@@ -33,9 +33,9 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
 
-def encode_json(response: BaseModel) -> bytes:
+def encode_json(response: BaseModel, *, by_alias: bool = False) -> bytes:
     """The response as UTF-8 JSON without NaN or Infinity in it. The only way that this service writes JSON."""
-    return response.model_dump_json().encode()
+    return response.model_dump_json(by_alias=by_alias).encode()
 
 
 Model = TypeVar("Model", bound=ResponseModel)

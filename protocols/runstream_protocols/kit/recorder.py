@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from aiohttp import web
 
@@ -20,10 +20,12 @@ from runstream_ingest.gateway.frames import Sent
 from runstream_ingest.gateway.known_runs import KnownRuns
 from runstream_ingest.gateway.pressure import Pressure
 from runstream_ingest.gateway.rights import WriterRights
+from runstream_ingest.gateway.routes import Gateway
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.statements import Statement, encoded_frames
 from runstream_protocols.kit.uploads import Uploads
 from runstream_service.access import Action, principal_of
+from runstream_service.assets import AssetStorage
 from runstream_service.lookup import Lookup
 from runstream_service.problems import Problem
 from runstream_service.turns import in_turns
@@ -75,6 +77,21 @@ class Recorder:
         self._unsettled: OrderedDict[bytes, int] = OrderedDict()
         self._last_stamp = 0
         self._last = Positions()
+
+    @classmethod
+    def of(cls, gateway: Gateway, lookup: Lookup, assets: AssetStorage, patience_s: float) -> Self:
+        """Return the recorder of a protocol at a gateway. `patience_s`: how long its client waits for a response, which
+        no wait for visibility may exceed."""
+        settings = gateway.settings
+        return cls(
+            gateway.appender,
+            gateway.pressure,
+            gateway.rights,
+            lookup,
+            Uploads(assets, gateway.pressure, settings),
+            min(patience_s, settings.visible_timeout_s),
+            settings.is_only_gateway,
+        )
 
     def statement(self, key: str, content: bytes, at_us: int | None) -> Statement:
         """Return the statement of a request. `content`: path and body; `at_us`: the time in it, by which the same

@@ -12,7 +12,6 @@ from runstream.clock import SYSTEM_CLOCK
 from runstream_protocols.kit.errors import shaped
 from runstream_protocols.kit.payloads import Payload, read_object
 from runstream_protocols.kit.recorder import Recorder
-from runstream_protocols.kit.uploads import Uploads
 from runstream_protocols.mlaide import artifacts, projects, runs, shown
 from runstream_protocols.mlaide import models as m
 from runstream_protocols.mlaide.errors import as_client_reads
@@ -21,7 +20,7 @@ from runstream_protocols.mlaide.side import MlaideSide
 from runstream_protocols.protocol import WritingSide
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import ended_with_connection, outgoing_of
-from runstream_query.http.serving import POSITION_HEADER, send_large
+from runstream_query.http.serving import POSITION_HEADER, send
 from runstream_query.problems import problem_of
 from runstream_query.responses import ResponseModel
 from runstream_service.access import Action
@@ -122,16 +121,7 @@ ROUTES: Final = tagged(
 def add_mlaide(app: web.Application, side: WritingSide) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
     gateway, reading = side.gateway, side.reading
-    settings = gateway.settings
-    recorder = Recorder(
-        gateway.appender,
-        gateway.pressure,
-        gateway.rights,
-        side.lookup,
-        Uploads(side.assets, gateway.pressure, settings),
-        min(VISIBLE_TIMEOUT_S, settings.visible_timeout_s),
-        settings.is_only_gateway,
-    )
+    recorder = Recorder.of(gateway, side.lookup, side.assets, VISIBLE_TIMEOUT_S)
     context = Context(
         reading.store,
         reading.visibility,
@@ -161,6 +151,4 @@ async def _respond(route: Route, side: MlaideSide, request: web.Request) -> web.
     with ended_with_connection(request), side.recorder.responding(request, route.action):
         response = await route.handler(dataclasses.replace(side, context=context), call)
         assert isinstance(response, ResponseModel)
-        if context.usage.is_large:
-            return await send_large(context, request, response, headers, by_alias=True)
-    return web.Response(body=response.model_dump_json(by_alias=True).encode(), headers=headers)
+        return await send(context, request, response, headers, by_alias=True)

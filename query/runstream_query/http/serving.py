@@ -55,9 +55,7 @@ async def _serve(route: Route, context: Context, request: web.Request) -> web.St
         if isinstance(content, web.StreamResponse):
             return content
         headers = {"Content-Type": "application/json", POSITION_HEADER: position}
-        if not context.usage.is_large:
-            return web.Response(body=encode_json(content), headers=headers)
-        return await send_large(context, request, content, headers)
+        return await send(context, request, content, headers)
 
 
 def _class(route: Route, parameters: RequestParameters) -> QueryClass:
@@ -70,14 +68,17 @@ def _class(route: Route, parameters: RequestParameters) -> QueryClass:
 def _encoded(content: BaseModel, read_bytes: int, by_alias: bool) -> bytes:
     # Points are the exception: their values take longer, and long lists are faster in pieces.
     if read_bytes <= _AT_ONCE_BYTES and not isinstance(content, Series):
-        return content.model_dump_json(by_alias=by_alias).encode()
+        return encode_json(content, by_alias=by_alias)
     return b"".join(json_pieces(content, by_alias=by_alias))
 
 
-async def send_large(
+async def send(
     context: Context, request: web.Request, content: BaseModel, headers: Mapping[str, str], *, by_alias: bool = False
 ) -> web.StreamResponse:
-    """Encode in a thread, in pieces, and send piece by piece; what the reader has not taken yet counts as held."""
+    """Send a response as JSON. Where much was read for it, it is encoded in a thread, in pieces, and sent piece by
+    piece; what the reader has not taken yet counts as held."""
+    if not context.usage.is_large:
+        return web.Response(body=encode_json(content, by_alias=by_alias), headers=headers)
     body = await asyncio.to_thread(_encoded, content, context.usage.read_bytes, by_alias)
     if len(body) <= WRITE_BYTES:
         return web.Response(body=body, headers=headers)

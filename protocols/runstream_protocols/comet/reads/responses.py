@@ -4,7 +4,7 @@
 import math
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic import Field as ModelField
 from pydantic.alias_generators import to_camel
 
@@ -19,11 +19,6 @@ _EXACT: Final = 2**53
 
 class CometResponse(ResponseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings", alias_generator=to_camel, populate_by_name=True)
-
-
-def encode(response: BaseModel) -> bytes:
-    """Return the response as UTF-8 JSON."""
-    return response.model_dump_json(by_alias=True).encode()
 
 
 def number_text(value: float) -> str:

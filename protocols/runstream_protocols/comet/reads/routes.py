@@ -27,7 +27,7 @@ from runstream_protocols.comet.reads import responses as a
 from runstream_protocols.kit.errors import shaped
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import ended_with_connection, outgoing_of
-from runstream_query.http.serving import POSITION_HEADER, send_large
+from runstream_query.http.serving import POSITION_HEADER, send
 from runstream_query.problems import problem_of
 from runstream_query.responses import ResponseModel
 from runstream_query.settings import QuerySettings
@@ -321,9 +321,7 @@ async def _respond(route: Route, context: Context, request: web.Request) -> web.
         response = await route.handler(own, call)
         if isinstance(response, web.StreamResponse):
             return response
-        if own.usage.is_large:
-            return await send_large(own, request, response, headers, by_alias=True)
-    return web.Response(body=a.encode(response), headers=headers)
+        return await send(own, request, response, headers, by_alias=True)
 
 
 def _model(route: Route) -> type[q.CometRequest]:

@@ -24,7 +24,6 @@ from runstream_protocols.comet.writes import (
 from runstream_protocols.kit.errors import shaped
 from runstream_protocols.kit.payloads import Payload, query_payload, read_payload
 from runstream_protocols.kit.recorder import Recorder
-from runstream_protocols.kit.uploads import Uploads
 from runstream_query.responses import ResponseModel
 from runstream_service.access import Action
 from runstream_service.assets import AssetStorage
@@ -244,18 +243,7 @@ def add_comet_writes(
     lookup: Lookup,
 ) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
-    settings = gateway.settings
-    timeout_s = min(VISIBLE_TIMEOUT_S, settings.visible_timeout_s)
-    recorder = Recorder(
-        gateway.appender,
-        gateway.pressure,
-        gateway.rights,
-        lookup,
-        Uploads(assets, gateway.pressure, settings),
-        timeout_s,
-        settings.is_only_gateway,
-    )
-    side = _Side(recorder, gateway)
+    side = _Side(Recorder.of(gateway, lookup, assets, VISIBLE_TIMEOUT_S), gateway)
     add_routes(app, ROUTES, lambda route: _handler(route, side))
 
 
