@@ -2,7 +2,6 @@
 
 import json
 import random
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,10 +11,10 @@ from typing import Any
 import pytest
 
 import runstream as rs
+from kit.commands import done, told
 from kit.servers.embedded import Server
 from runstream.api import API, NotFound, UnknownName
 from runstream.errors import Invalid
-from runstream_infra.cli import app
 
 WAIT_S = 240.0
 QUIET: dict[str, Any] = {"capture_console": False, "capture_code": False, "system_metrics_s": 0}
@@ -52,18 +51,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def api(url: str, monkeypatch: pytest.MonkeyPatch) -> API:
     monkeypatch.setenv("RUNSTREAM_URL", url)
     return API(url)
-
-
-def done(capfd: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
-    capfd.readouterr()
-    assert app.run(list(words)) == code
-    sys.stdout.flush()
-    written = capfd.readouterr()
-    return written.err if code else written.out
-
-
-def told(capfd: pytest.CaptureFixture[str], *words: str) -> Any:
-    return json.loads(done(capfd, *words, "--json"))
 
 
 def test_only_what_differs_is_compared(api: API, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,6 @@
 """Runs are managed from the terminal: found by id, beginning, name or `latest`, one or all that a filter finds."""
 
 import io
-import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -9,9 +8,9 @@ from typing import Any
 import pytest
 
 import runstream as rs
+from kit.commands import done, told
 from kit.servers.embedded import Server
 from runstream.api import API
-from runstream_infra.cli import app
 
 WAIT_S = 240.0
 QUIET: dict[str, Any] = {"capture_console": False, "capture_code": False, "system_metrics_s": 0}
@@ -40,19 +39,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def api(url: str, monkeypatch: pytest.MonkeyPatch) -> API:
     monkeypatch.setenv("RUNSTREAM_URL", url)
     return API(url)
-
-
-def done(capfd: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
-    """What a command wrote to stdout, or to stderr where it is refused."""
-    capfd.readouterr()
-    assert app.run(list(words)) == code
-    sys.stdout.flush()
-    written = capfd.readouterr()
-    return written.err if code else written.out
-
-
-def told(capfd: pytest.CaptureFixture[str], *words: str) -> Any:
-    return json.loads(done(capfd, *words, "--json"))
 
 
 @pytest.mark.parametrize(
