@@ -7,22 +7,20 @@ server gives exactly them to Comet's own client. The methods here use the same r
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
+from runstream.api.archives import opened_archive
 from runstream.api.comet.search import ExperimentSearch
-from runstream.api.errors import NotFound, ServerFailed
+from runstream.api.errors import NotFound
 from runstream.api.guarding import reads_responses
 from runstream.api.parts.arguments import RunOrId, run_id
 from runstream.api.parts.saving import saved, target_in, targets_of
 from runstream.api.session import Session
-from runstream.api.transport import IS_IT_OURS, Parameter
+from runstream.api.transport import Parameter
 from runstream.api.values import Logged
 from runstream.api.views.comet_experiment import PROGRAM
 from runstream.api.views.comet_types import (
@@ -211,14 +209,11 @@ class ExperimentReads:
             with saved(target_in(folder, f"{name}.zip", "model.zip"), folder) as file:
                 file.write(archive)
             return
-        try:
-            with zipfile.ZipFile(io.BytesIO(archive)) as files:
-                names = [one.filename for one in files.infolist() if not one.is_dir()]
-                for of_archive, target in zip(names, targets_of(folder, names), strict=True):
-                    with saved(target, folder) as file, files.open(of_archive) as content:
-                        shutil.copyfileobj(content, file)
-        except (zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
-            raise ServerFailed(f"the archive of model {name!r} cannot be read: {error}. {IS_IT_OURS}") from error
+        with opened_archive(archive, f"model {name!r}") as files:
+            names = [one.filename for one in files.infolist() if not one.is_dir()]
+            for of_archive, target in zip(names, targets_of(folder, names), strict=True):
+                with saved(target, folder) as file, files.open(of_archive) as content:
+                    shutil.copyfileobj(content, file)
 
     def get_experiment_git_metadata(self, experiment_key: RunOrId) -> GitMetadata:
         """Read the commit that it ran from: branch, origin, parent (the commit), root, user; what is not known is

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import posixpath
-import zipfile
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol, overload
 
 from runstream.addresses import page_of_run
 from runstream.api import optional
+from runstream.api.archives import opened_archive
 from runstream.api.values import Logged
 from runstream.api.views.comet_system import CometSystem
 from runstream.api.views.comet_types import (
@@ -344,8 +343,8 @@ class CometExperiment(CometSystem):
 
 
 def _patch_in(archive: bytes) -> bytes:
-    """Return the one file of a patch's archive."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+    """Return the one file of a patch's archive. Raises ServerFailed."""
+    with opened_archive(archive, "a git patch") as files:
         return files.read(files.namelist()[0])
 
 
