@@ -187,6 +187,9 @@ async def test_stopped_readers_of_json_count_too(tmp_path: Path) -> None:
 # Files
 
 
+PIECE = 'é\n"'.encode() * 250_000
+
+
 class Endless(LocalAssets):
     """A storage whose files are as long as they say, and made while they are read. Counts what was taken."""
 
@@ -199,13 +202,16 @@ class Endless(LocalAssets):
         return self.size_bytes
 
     async def open(self, sha256: str, start: int = 0, end: int | None = None) -> AssetStream:
+        end = self.size_bytes if end is None else min(end, self.size_bytes)
+
         async def chunks() -> AsyncIterator[bytes]:
-            for _ in range(self.size_bytes // 1_000_000):
-                self.taken_bytes += 1_000_000
-                yield 'é\n"'.encode() * 250_000
+            for at in range(start, end, len(PIECE)):
+                piece = PIECE[: end - at]
+                self.taken_bytes += len(piece)
+                yield piece
                 await asyncio.sleep(0)
 
-        return AssetStream(self.size_bytes, 0, self.size_bytes, chunks())
+        return AssetStream(self.size_bytes, start, end, chunks())
 
 
 @pytest.mark.parametrize("path", ["code", "html", "graph", "git/patch", "asset/get-asset", "model/download"])
