@@ -230,7 +230,7 @@ def application(
         registry=registry,
     )
     reading = ReadingSide(parts.store, parts.progress, parts.assets, settings.limits.query)
-    add_writes(app, WritingSide(gateway, parts.assets, lookup, reading))
+    add_writes(app, WritingSide(gateway, parts.assets, lookup, reading, settings.sealing()))
     add_query(
         app,
         store=parts.store,

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from runstream_infra.limits import Limits
 from runstream_ingest.log.format import MAX_PARTITIONS
 from runstream_service.proxies import TrustedProxies
+from runstream_service.sealing import KEY_FILE, Sealing
 from runstream_service.settings import Place, ProcessSettings, Secret, Section, given_settings, refuse_unknown
 from runstream_service.tls import server_context
 
@@ -38,8 +39,16 @@ def _switch(given: object) -> object:
     return given == "1" if isinstance(given, str) else given
 
 
+def _sealing_keys(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse texts that are no keys of secrets, at the start."""
+    Sealing.of(given)
+    return given
+
+
 #: API keys; in a variable with commas between them.
 ApiKeyTexts = Annotated[tuple[str, ...], Secret(), BeforeValidator(_split)]
+#: Keys of secrets; in a variable with commas between them.
+SealingKeyTexts = Annotated[tuple[str, ...], Secret(), BeforeValidator(_split), AfterValidator(_sealing_keys)]
 
 
 class AccessSettings(BaseModel):
@@ -65,6 +74,10 @@ class CommonSettings(ProcessSettings):
     tls_cert: Annotated[Path | None, Place(("tls", "cert"))] = None
     tls_key: Annotated[Path | None, Place(("tls", "key"))] = None
     api_keys: ApiKeyTexts = ()
+    #: What secrets of users are encrypted with before they reach the log: the first encrypts, all of them decrypt.
+    secrets_keys: Annotated[SealingKeyTexts, Place(("secrets", "key"))] = ()
+    #: The file that has them where the setting above has none; made with the first secret.
+    secrets_file: Annotated[Path | None, Place(("secrets", "file"))] = None
     log_format: Literal["text", "json"] = "text"
     limits: Annotated[Limits, Section("")] = Limits()
     access: Annotated[AccessSettings, Section("")] = AccessSettings()
@@ -84,6 +97,10 @@ class CommonSettings(ProcessSettings):
         if self.tls_cert is None or self.tls_key is None:
             return None
         return server_context(self.tls_cert, self.tls_key)
+
+    def sealing(self) -> Sealing:
+        """Return what encrypts and decrypts secrets of users."""
+        return Sealing.of(self.secrets_keys, self.secrets_file)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ, **options: Any) -> Self:
@@ -110,6 +127,11 @@ class ServerSettings(CommonSettings):
     #: can be rebuilt, so the default keeps all of it.
     log_retention_bytes: int | None = Field(default=None, ge=1)
     log_retention_s: float | None = Field(default=None, gt=0)
+
+    def sealing(self) -> Sealing:
+        """Return what encrypts and decrypts secrets of users; its file stands beside the data unless a setting names
+        another."""
+        return Sealing.of(self.secrets_keys, self.secrets_file or self.data_dir / KEY_FILE)
 
     @property
     def log_dir(self) -> Path:

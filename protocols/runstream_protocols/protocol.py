@@ -16,6 +16,7 @@ from runstream_service.assets import AssetReader, AssetStorage
 from runstream_service.lookup import Lookup
 from runstream_service.protocols import ProtocolAccess
 from runstream_service.routing import Route
+from runstream_service.sealing import Sealing
 from runstream_service.store import StoreReader
 from runstream_service.visibility import Visibility
 
@@ -57,12 +58,14 @@ class ReadingSide:
 @dataclass(frozen=True, slots=True)
 class WritingSide:
     """What a gateway gives to the protocols. `reading`: for a client that reads at the paths that it writes to, which
-    no front can tell apart; all of its paths are the gateway's."""
+    no front can tell apart; all of its paths are the gateway's. `sealing`: encrypts secrets of users, because the
+    log must not hold them in clear."""
 
     gateway: Gateway
     assets: AssetStorage
     lookup: Lookup
     reading: ReadingSide
+    sealing: Sealing
 
 
 def _add_nothing(app: web.Application, side: WritingSide | ReadingSide) -> None:

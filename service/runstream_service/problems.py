@@ -32,6 +32,7 @@ from runstream_service.assets import (
 )
 from runstream_service.log import LogUnavailable
 from runstream_service.logs import REQUEST_ID
+from runstream_service.sealing import SealBroken, SealingUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +164,10 @@ def problem_of(error: Exception) -> Problem | None:
         case AssetUnavailable():
             title = "The asset storage does not work at the moment"
             return Problem(503, "assets-unavailable", title, detail, retry_after_s=RETRY_AFTER_S)
+        case SealingUnavailable():
+            return Problem(503, "secrets-unavailable", "Secrets cannot be kept", detail)
+        case SealBroken():
+            return Problem(500, "secret-unreadable", "A secret cannot be decrypted", detail)
         case AssetMissing():
             return Problem(404, "asset-missing", "There is no such asset", detail)
         case AssetMismatch():

@@ -49,7 +49,7 @@ async def serve(settings: RoleSettings, versions: Versions, on_ready: Callable[[
             registry=registry,
         )
         reading = ReadingSide(LateStore(lambda: _found(stores)), visibility, assets, settings.limits.query)
-        add_writes(app, WritingSide(gateway, assets, lookup, reading))
+        add_writes(app, WritingSide(gateway, assets, lookup, reading, settings.sealing()))
         async with listening(app, registry, settings, on_ready):
             await stop.wait()
     return 0

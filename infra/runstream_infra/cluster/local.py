@@ -25,6 +25,7 @@ from runstream_infra.ports import free_ports
 from runstream_infra.settings import AccessSettings
 from runstream_service.logs import configure_logging
 from runstream_service.proxies import TRUSTED_VARIABLE
+from runstream_service.sealing import KEY_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -300,6 +301,7 @@ class _Supervisor:
             "RUNSTREAM_KAFKA_REPLICATION": str(min(cluster.brokers, 3)),
             "RUNSTREAM_CLICKHOUSE_URL": self._clickhouse.address if self._clickhouse else cluster.clickhouse_url,
             "RUNSTREAM_ASSETS": str(self._dir / "assets"),
+            "RUNSTREAM_SECRETS_FILE": str(self._dir / KEY_FILE),
             # Of this cluster alone: what another one's workers died of says nothing about this log.
             "RUNSTREAM_WORKER_STATE_DIR": str(self._dir / "workers"),
             # The front is one; what it was told to trust, stands behind it.
