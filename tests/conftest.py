@@ -9,11 +9,12 @@ import pytest
 from hypothesis import settings
 
 from kit.distribution import Distribution
+from kit.examples import PART
 from kit.guard import KEY, Guard
 
-# `make test` tries the same examples every time; `make properties` searches at random and keeps what it finds. How long
-# an example takes is a matter of the machine.
-settings.register_profile("repeatable", derandomize=True, deadline=None)
+# `make test` tries the same examples every time, a part of as many as `make properties`, which searches at random and
+# keeps what it finds. How long an example takes is a matter of the machine.
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100 // PART)
 settings.register_profile("search", derandomize=False, print_blob=True, deadline=None)
 settings.load_profile("repeatable")
 

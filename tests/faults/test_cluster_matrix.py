@@ -115,7 +115,7 @@ def test_trainers_are_killed(matrix: Matrix, tmp_path: Path) -> None:
         made.loads.append(trainers)
         kills = 0
         try:
-            while kills < times(8):
+            while kills < times(4):
                 trainers.refill()
                 made.pause(0.6)
                 kills += trainers.kill(made.source.choice(list(trainers.living)))
@@ -129,7 +129,7 @@ def test_trainers_are_killed(matrix: Matrix, tmp_path: Path) -> None:
 def test_the_sender_is_killed(matrix: Matrix, tmp_path: Path) -> None:
     with under_trainers("sender", matrix.cluster, tmp_path) as (made, trainers):
         kills = 0
-        while kills < times(8):
+        while kills < times(4):
             await_sender(trainers.spool)
             made.pause(1.0)
             kills += kill_sender(trainers.spool)
@@ -153,13 +153,13 @@ def test_requests_are_lost_repeated_delayed_and_reordered(matrix: Matrix, tmp_pa
 @pytest.mark.parametrize("role", ["gateway", "worker"])
 def test_processes_are_killed_at_random(matrix: Matrix, tmp_path: Path, role: str) -> None:
     with under_trainers(role, matrix.cluster, tmp_path) as (made, trainers):
-        for number in range(times(3)):
+        for number in range(times(2)):
             if number % 2:  # the other kills may meet one that starts
                 matrix.cluster.wait_until_ready()
             made.pause(2.0)
             matrix.cluster.send(role, made.source.randrange(2))
         trainers.end()
-        made.prove(f"{times(3)} SIGKILL")
+        made.prove(f"{times(2)} SIGKILL")
 
 
 @contextmanager
@@ -174,14 +174,14 @@ def paused(cluster: Cluster, role: str) -> Iterator[None]:
 
 
 def steps_to_die_at(source: random.Random) -> list[str]:
-    """Without KILLS a third of the steps, and with them those around the commit row: test_worker_kills walks through
+    """Without KILLS a sixth of the steps, and with them those around the commit row: test_worker_kills walks through
     all of them in one process."""
     if len(STEPS) <= KILLS:
         steps = [step for _ in range(KILLS // len(STEPS)) for step in STEPS]
     else:
         around = [step for step in STEPS if step.endswith(COMMIT)]
         others = [step for step in STEPS if step not in around]
-        steps = around + source.sample(others, max(KILLS, len(STEPS) // 3) - len(around))
+        steps = around + source.sample(others, max(KILLS, len(STEPS) // 6) - len(around))
     source.shuffle(steps)
     return steps
 
@@ -257,13 +257,13 @@ def test_workers_join_and_leave(matrix: Matrix, tmp_path: Path) -> None:
 
 def test_the_store_is_killed(matrix: Matrix, tmp_path: Path) -> None:
     with under_trainers("store", matrix.cluster, tmp_path) as (made, trainers):
-        for _ in range(times(3)):
+        for _ in range(times(2)):
             made.pause(2.0)
             matrix.store.kill()
             made.pause(0.5)
             matrix.store.start()
         trainers.end()
-        made.prove(f"{times(3)} SIGKILL")
+        made.prove(f"{times(2)} SIGKILL")
 
 
 def test_the_store_is_away_and_hangs(matrix: Matrix, tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_everything_fails_at_once(matrix: Matrix, tmp_path: Path) -> None:
     """Faults of all kinds on top of each other, at random, with nothing whole in between."""
     cluster = matrix.cluster
     with under_trainers("all of them", cluster, tmp_path) as (made, trainers):
-        for _ in range(times(6)):
+        for _ in range(times(4)):
             made.pause(1.5)
             match made.source.randrange(6):
                 case 0 | 1:
@@ -331,7 +331,7 @@ def test_everything_fails_at_once(matrix: Matrix, tmp_path: Path) -> None:
                     time.sleep(1.5 * SESSION_S)
                     os.kill(process.pid, signal.SIGCONT)
         trainers.end()
-        made.prove(f"{times(6)} faults")
+        made.prove(f"{times(4)} faults")
 
 
 def test_one_of_three_brokers_is_killed(tmp_path: Path) -> None:

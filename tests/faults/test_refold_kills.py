@@ -1,6 +1,7 @@
 """SIGKILL of the server at every step of building the read models anew, while trainers go on: each start has the old
 generation or the new one, whole, and in the end every value is there once."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from runstream_processors.generations import CURRENT, Versions
 
 #: What the process dies of, in the order of the steps, in two builds one behind the other: a switch that is recorded is
 #: not done again, so the steps behind it need a build of their own. The last is a rebuild that somebody requests.
-STEPS: tuple[tuple[str, ...], ...] = (
+ALL_STEPS: tuple[tuple[str, ...], ...] = (
     (
         "building recorded",
         "tables made",
@@ -39,6 +40,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ("switched",),
     ("rebuild requested", "rebuilding: after points", "compared", "serving recorded", "tables dropped"),
 )
+#: Those of them at which a start finds something else than it finds at the one before. `make faults` dies at all.
+FEW_STEPS: tuple[tuple[str, ...], ...] = (
+    ("building recorded", "rebuilding: after points", "caught up", "serving recorded", "tables dropped"),
+    ("switched",),
+    ("rebuild requested", "rebuilding: after points", "serving recorded"),
+)
+STEPS = ALL_STEPS if "RUNSTREAM_KILLS" in os.environ else FEW_STEPS
 SETTLED = (
     "SELECT metric, step, reinterpretAsUInt64(value) AS bits, offset FROM points WHERE run = '{run}' "
     "ORDER BY metric, offset, step, bits",

@@ -16,8 +16,8 @@ import pytest
 from kit.servers.embedded import Server, Trainers, check, rebuild_is_equal, wait_until_visible
 
 #: Random kills, and kills at renames, of the default run. `make faults KILLS=1000` runs it longer.
-KILLS = max(20, int(os.environ.get("RUNSTREAM_KILLS", "0")))
-RENAME_KILLS = max(5, KILLS // 5)
+KILLS = max(8, int(os.environ.get("RUNSTREAM_KILLS", "0")))
+RENAME_KILLS = max(3, KILLS // 5)
 
 
 @pytest.mark.timeout(900 + 6 * KILLS)

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream.events.artifacts import (
     ArtifactCreated,
     ArtifactDeleted,
@@ -166,7 +167,7 @@ class Model:
         taker[2] = sorted(set(aliases))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(HISTORIES)
 def test_the_fold_agrees_with_the_model(history: list[ArtifactEvent]) -> None:
     model, decision = Model(), Decision(None)
@@ -236,7 +237,7 @@ def folded(history: list[ArtifactEvent], cuts: list[tuple[int, int]]) -> Tables:
     return tables
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(HISTORIES, st.lists(st.tuples(st.integers(1, 6), st.integers(0, 7)), min_size=1, max_size=6))
 def test_batches_and_crashes_between_tables_change_nothing(
     history: list[ArtifactEvent], cuts: list[tuple[int, int]]

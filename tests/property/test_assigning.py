@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream.events.positions import Positions
 from runstream_infra.assigning import Assignment, NewPartitions, SamePartitions
 from runstream_service.log import Record
@@ -65,7 +66,7 @@ async def all_of(assignment: Assignment, starts: Mapping[int, int]) -> list[list
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(logs(), PARTITIONS, st.integers(1, 60), st.data())
 async def test_every_record_has_one_place(
     log: StillLog, partitions: int, chunk_bytes: int, data: st.DataObject

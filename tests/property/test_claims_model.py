@@ -14,7 +14,7 @@ from kit import children
 from kit.oracles.claims import Protocol, Result, simulate
 
 #: A history takes a good millisecond.
-SEEDS: Final = int(os.environ.get("RUNSTREAM_SEEDS", "6000"))
+SEEDS: Final = int(os.environ.get("RUNSTREAM_SEEDS", "2000"))
 #: Each of these shapes was proposed for such a sink, or is the protocol without one of its steps. The rarest fault of
 #: them shows in one of 20 histories.
 FLAWED: Final = {
@@ -35,9 +35,10 @@ RARELY_FLAWED: Final = {
 }
 
 
-def bad(protocol: Protocol, seeds: range) -> dict[int, Result]:
+def first_bad(protocol: Protocol, seeds: range) -> tuple[int, Result] | None:
+    """Return the first history that is wrong, and its seed."""
     results = ((seed, simulate(seed, protocol)) for seed in seeds)
-    return {seed: result for seed, result in results if not result.right}
+    return next(((seed, result) for seed, result in results if not result.right), None)
 
 
 @pytest.mark.timeout(86_400)
@@ -57,9 +58,7 @@ def test_nothing_is_lost_or_doubled_in_any_history() -> None:
 
 @pytest.mark.parametrize("shape", FLAWED)
 def test_the_model_finds_what_goes_wrong_without_a_step(shape: str) -> None:
-    found = bad(FLAWED[shape], FLAWED_SEEDS)
-    print(f"\n{shape}: {len(found)} of {len(FLAWED_SEEDS)} histories are wrong")
-    assert found
+    assert first_bad(FLAWED[shape], FLAWED_SEEDS)
 
 
 def test_a_history_is_its_seed_in_every_process() -> None:
@@ -81,5 +80,5 @@ def test_a_history_is_its_seed_in_every_process() -> None:
 @pytest.mark.parametrize("shape", RARELY_FLAWED)
 def test_the_model_finds_what_hardly_ever_goes_wrong(shape: str) -> None:
     protocol, seeds = RARELY_FLAWED[shape]
-    assert bad(protocol, seeds)
-    assert not bad(Protocol(), seeds)
+    assert first_bad(protocol, seeds)
+    assert not first_bad(Protocol(), seeds)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from kit.comet.gateway import AT_MS, KEY, Log, form_of, serving
+from kit.examples import examples
 from runstream_protocols.comet.paths import LIVE_ROOTS, ROOTS
 from runstream_protocols.comet.writes.routes import ROUTES
 from runstream_service.routing import Route
@@ -140,7 +141,7 @@ def loop() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(said=st.lists(requests(), min_size=1, max_size=6))
 def test_nothing_that_is_said_makes_it_fail_or_write_what_the_folds_refuse(
     loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str, bytes]]
@@ -160,7 +161,7 @@ def test_nothing_that_is_said_makes_it_fail_or_write_what_the_folds_refuse(
     loop.run(say())
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     route=st.sampled_from(UPLOADS),
     query=st.dictionaries(
@@ -234,7 +235,7 @@ EVENTS: list[dict[str, Any]] = [
 ]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), events=st.lists(st.sampled_from(EVENTS), min_size=1, max_size=4))
 def test_no_command_makes_it_fail_or_append_half_of_a_request(
     loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, events: list[dict[str, Any]]

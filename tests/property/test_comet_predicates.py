@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from kit.oracles.filter_trees import NOW_US
 from kit.oracles.filters import holds
 from kit.oracles.predicates import RUNS, Rule, group, leaf, passes, rules, trees
@@ -20,14 +21,14 @@ def found_by(expression: Any) -> set[str]:
 
 
 @given(trees)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_a_search_finds_what_its_rules_are_true_of(tree: dict[str, Any]) -> None:
     whole = tree if "rules" in tree else group("AND", [tree])
     assert found_by(expression_of_tree(whole, ())) == {run.id for run in RUNS if passes(whole, run)}
 
 
 @given(st.lists(st.tuples(rules, st.booleans()), min_size=1, max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_query_needs_all_predicates_and_one_of_the_negated_ones_of_a_source(
     given_rules: list[tuple[Rule, bool]],
 ) -> None:
@@ -49,7 +50,7 @@ def test_a_query_needs_all_predicates_and_one_of_the_negated_ones_of_a_source(
 
 @given(trees)
 @example(leaf(("env_details", "loss", "equal", "NaN")))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_source_that_the_client_left_out_is_looked_up_by_name_and_type(tree: dict[str, Any]) -> None:
     columns: list[Column] = []
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from kit.oracles.filter_trees import NOW_US, expressions, random_run
 from kit.oracles.filters import Run, holds
 from kit.recorded.stored_runs import insert, rows_of_run
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.store
 
 
 @given(expressions)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_printing_and_parsing_give_the_same_tree(expression: Expression) -> None:
     check(expression)
     text = print_filter(expression)
@@ -32,7 +33,7 @@ def test_printing_and_parsing_give_the_same_tree(expression: Expression) -> None
 
 
 @given(st.text(st.sampled_from("metric.loss<>=!() \"'and or not in tag,1-e\\.n{}|&\t\nü"), max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_text_is_a_tree_or_an_error_with_a_place(text: str) -> None:
     error = _error_of(text)
     if error is not None:
@@ -79,7 +80,7 @@ async def _matching(store: ChdbStore, filters: list[Expression]) -> list[set[str
 
 
 @given(st.lists(expressions, min_size=15, max_size=15))
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_engine_agrees_with_plain_python(filled: tuple[ChdbStore, list[Run]], filters: list[Expression]) -> None:
     store, runs = filled
     found = asyncio.run(_matching(store, filters))

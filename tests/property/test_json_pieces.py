@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
+from kit.examples import examples
 from runstream_query import encoding
 from runstream_query.encoding import json_pieces
 from runstream_query.responses import Logged, Number, ResponseModel
@@ -47,7 +48,7 @@ outers = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(outers, st.booleans(), st.integers(1, 12), st.integers(1, 9), st.integers(1, 50))
 def test_pieces_are_the_whole(answer: Any, by_alias: bool, values: int, chars: int, piece: int) -> None:
     kept = encoding._VALUES, encoding._VALUE_CHARS, encoding._PIECE_BYTES

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from kit.oracles.metrics import NO_STEP, Delivery, Row, Summary, points, summaries
 from kit.recorded.metric_frames import FoldedLog, counted, frame_bytes, point_rows, with_bits
 from runstream_processors.store.tables import TABLES
@@ -116,7 +117,7 @@ def summaries_of(log: FoldedLog) -> dict[tuple[str, str], tuple[Any, ...]]:
     return {key: with_bits(row[name] for name in Summary._fields) for key, row in log.stored.items()}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(logs(), st.lists(st.booleans(), min_size=60, max_size=60))
 def test_summaries_and_points_equal_the_oracle(
     batches: list[list[tuple[Delivery, bytes]]], interrupted: list[bool]
@@ -127,7 +128,7 @@ def test_summaries_and_points_equal_the_oracle(
     assert log.points == want_points
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(logs())
 def test_a_batch_without_epochs_has_no_column_of_them(batches: list[list[tuple[Delivery, bytes]]]) -> None:
     log = FoldedLog()
@@ -140,7 +141,7 @@ def test_a_batch_without_epochs_has_no_column_of_them(batches: list[list[tuple[D
         assert ("epoch" in columns) <= any(row.epoch is not None for delivery, _ in batch for row in delivery.rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(logs(), st.randoms(use_true_random=False))
 def test_stored_states_do_not_depend_on_batches(
     batches: list[list[tuple[Delivery, bytes]]], rng: random.Random
@@ -161,7 +162,7 @@ def stored_bytes(log: FoldedLog) -> dict[tuple[str, str], tuple[Any, ...]]:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(logs(), st.integers(-1, 40))
 def test_after_leaves_what_came_later(batches: list[list[tuple[Delivery, bytes]]], offset: int) -> None:
     frames = [frame for batch in batches for frame in batch]

@@ -13,6 +13,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from kit.oracles.metrics import Delivery, Point, Row, in_order, points
 from kit.recorded.metric_frames import FoldedLog, frame_bytes, with_bits
 from kit.sending.spool_maker import writer_info
@@ -54,7 +55,7 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
     ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(deliveries(), st.lists(st.booleans(), min_size=20, max_size=20))
 def test_first_and_last_are_the_ends_of_the_order(sent: list[Delivery], cuts: list[bool]) -> None:
     log = FoldedLog()
@@ -72,7 +73,7 @@ def test_first_and_last_are_the_ends_of_the_order(sent: list[Delivery], cuts: li
     assert [with_bits(ends_of(row)) for row in log.stored.values()] == ([expected_ends(ordered)] if ordered else [])
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(deliveries(), st.randoms(use_true_random=False))
 def test_a_read_of_the_past_has_the_same_ends(sent: list[Delivery], rng: random.Random) -> None:
     ordered = in_order(points(sent))
@@ -105,7 +106,7 @@ def table_of(rows: Sequence[Point]) -> pa.Table:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(CLOCKS, st.lists(st.sampled_from(["row", "sample", "event"]), min_size=2, max_size=25))
 def test_what_one_writer_logs_is_in_its_order_whatever_its_clock_does(looks: list[int], calls: list[str]) -> None:
     """So its sequence decides between its values of one step, and no time between two of its events is negative."""

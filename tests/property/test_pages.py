@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from kit.oracles.filter_trees import NOW_US, expressions, logged, metrics, random_run, texts, times
 from kit.oracles.filters import Run, duration_us, holds
 from kit.recorded.stored_runs import history, insert, writer_row
@@ -123,7 +124,7 @@ async def _paged(store: ChdbStore, expression: Expression, sort: tuple[SortKey, 
 
 
 @given(expressions, sorts, st.integers(1, 25))
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 def test_pages_equal_plain_python(
     filled: tuple[ChdbStore, list[Run]], expression: Expression, sort: tuple[SortKey, ...], limit: int
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from kit.oracles.filter_trees import NAMES, NOW_US, NUMBERS, WORDS, expressions, random_run
 from kit.oracles.filters import Run, holds
 from kit.oracles.predicates import RUNS, UNKNOWN, passes, rules
@@ -125,13 +126,13 @@ def found_by(expression: QueryExpression) -> set[str]:
 
 
 @given(trees)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_an_expression_finds_the_runs_that_it_means(tree: Tree) -> None:
     assert found_by(written(tree)) == {run.id for run in RUNS if meant(tree, run)}
 
 
 @given(st.sampled_from(NAMES), st.sampled_from(AGGREGATES), st.sampled_from(NUMBERS), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_each_summary_of_a_metric_can_be_asked_for(name: str, aggregate: str, bound: float, negated: bool) -> None:
     variable = Metric(name, aggregate)
     assert repr(getattr(Metric(name), aggregate)) == repr(variable)
@@ -149,7 +150,7 @@ values = st.sampled_from(NUMBERS) | st.sampled_from(WORDS) | st.none() | st.bool
 
 
 @given(st.sampled_from(NAMES), st.lists(values, max_size=4), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_in_is_equal_to_any_of_them(name: str, wanted: list[Any], negated: bool) -> None:
     variable = Parameter(name)
     each = [found_by(variable != value if negated else variable == value) for value in wanted]

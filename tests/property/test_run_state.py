@@ -5,6 +5,7 @@ from typing import Any, get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream.events import control
 from runstream.events.control import RunEvent
 from runstream_model.run_state import RunState, fold, from_json, open_writers, row_from_state, to_json
@@ -260,13 +261,13 @@ def test_every_event_of_the_union_is_generated() -> None:
     assert generated == set(get_args(RunEvent))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(HISTORIES)
 def test_every_prefix_equals_the_oracle(history: list[Step]) -> None:
     check_prefixes(history)
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=examples(1_000), deadline=None)
 @given(ATTEMPTS)
 def test_attempts_that_start_end_and_resume_equal_the_oracle(history: list[Step]) -> None:
     check_prefixes(history)
@@ -281,7 +282,7 @@ def check_prefixes(history: list[Step]) -> None:
         assert row == {"run": "run", "part": 3, "offset": number, **oracle(history[: number + 1])}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(HISTORIES, st.lists(st.integers(0, 14)))
 def test_any_chunking_with_a_stored_state_in_between_gives_the_same_bytes(history: list[Step], cuts: list[int]) -> None:
     whole = fold_all(history)
@@ -298,7 +299,7 @@ def test_any_chunking_with_a_stored_state_in_between_gives_the_same_bytes(histor
         assert to_json(state) == to_json(whole)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(HISTORIES.filter(bool))
 def test_folding_changes_no_state_that_it_was_given(history: list[Step]) -> None:
     state = fold_all(history[:-1])

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from kit.sending.spool_maker import writer_info
 from runstream.clock import SYSTEM_CLOCK
 from runstream.notices import Notices
@@ -79,7 +80,7 @@ def _expected(operations: list[tuple[str, Any, int | None]]) -> list[tuple[int, 
     return list(enumerate(found))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     operations=st.lists(st.one_of(_ROWS, _ROWS, _EVENTS), max_size=60),
     segment_bytes=st.sampled_from([128, 300, 1000, 100_000]),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from kit.sending.collector import Record, records_of
 from kit.sending.spool_maker import SpoolMaker, writer_info
 from runstream.events.frame import decode_frame, transposed
@@ -53,7 +54,7 @@ RECORDS = st.lists(
 
 
 @given(records=RECORDS, max_bytes=st.integers(1, 5_000), segment_bytes=st.integers(1_000, 5_000))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_windows_hold_every_record_once(
     tmp_path_factory: pytest.TempPathFactory,
     records: list[tuple[str, int | str, int]],

@@ -312,7 +312,8 @@ def _plain(value: Any) -> Any:
 
 
 Values = dict[str, list[str]]
-SCOPES = {"own": OWN, "other": OTHER, "both": BOTH, "nothing": NOTHING, "everything": EVERYTHING}
+#: What is read of runs that moved: of both workspaces together there is what `everything` has.
+SCOPES = {"own": OWN, "other": OTHER, "everything": EVERYTHING}
 
 
 @pytest.fixture(scope="module")

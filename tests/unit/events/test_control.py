@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from kit.examples import examples
 from runstream.events import control, limits
 from runstream.events.control import EVENT_TYPES, OthersLogged, RunArchived, decode_event, encode_event
 from runstream.events.upcast import UPCASTS, upcast
@@ -64,7 +65,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), JSON_VALUES, max_size=4))
 def test_values_come_back_exactly(values: dict[str, Any]) -> None:
     event = OthersLogged(at_us=1, values=values)

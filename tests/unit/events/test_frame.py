@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream.events import limits
 from runstream.events.columns import Ragged, Rows, check_lengths, read_group
 from runstream.events.frame import (
@@ -78,7 +79,7 @@ def rows_groups(draw: st.DrawFn, explicit: bool) -> tuple[Group, tuple[Any, ...]
     return group, held, seqs[-1] + 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.booleans().flatmap(lambda explicit: rows_groups(explicit)), st.integers(0, 2**63))
 def test_rows_come_back_bit_by_bit(drawn: tuple[Group, tuple[Any, ...], int], first: int) -> None:
     group, (names, seqs, steps, ns, values), needed = drawn
@@ -92,7 +93,7 @@ def test_rows_come_back_bit_by_bit(drawn: tuple[Group, tuple[Any, ...], int], fi
     assert bits(read.values) == [value for row in values for value in row]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data(), METRICS, st.integers(0, 2**63))
 def test_ragged_rows_come_back_bit_by_bit(data: st.DataObject, names: list[str], first: int) -> None:
     point = st.tuples(st.integers(0, len(names) - 1), DOUBLE_BITS)
@@ -134,7 +135,7 @@ def quiet(value: int) -> int | str:
     return "NaN" if double(value) != double(value) else value
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.sampled_from(["run", "a.b-c_9", "w/p", "größe/日本"]),
     st.integers(0, 2**64 - 1),
@@ -198,7 +199,7 @@ def read_everything(data: bytes) -> None:
         assert len(read.seqs) == len(read.steps) == len(read.at_us) == len(read.values)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 @example(b"", False)
 @example(HEADER.pack(b"RS", 1, 0, 2**32 - 1, 0, b"\0" * 16, 0, 0, 255, 0, 2**16 - 1), True)
@@ -206,7 +207,7 @@ def test_random_bytes_are_refused_in_one_way(junk: bytes, begins_well: bool) -> 
     read_everything(b"RS\x01\x00" + junk if begins_well else junk)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 @given(
     st.sampled_from(VALID),
     st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), min_size=1, max_size=4),
@@ -224,7 +225,7 @@ def test_changed_frames_are_refused_in_one_way(
     read_everything(with_good_checksum(data) if checksum and len(data) >= HEADER.size else data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.sampled_from([STORED, LZ4, 7]),
     st.sampled_from([ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED, RAGGED_EPOCHS, 9]),
@@ -458,7 +459,7 @@ def refusal(data: bytes) -> str | None:
     return None
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(
     st.sampled_from(VALID),
     st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), max_size=3),
@@ -470,7 +471,7 @@ def test_a_gateway_takes_what_can_be_decoded(frame: bytes, changes: list[tuple[i
     check_taken(with_good_checksum(bytes(changed)))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(
     st.sampled_from([STORED, LZ4]),
     st.sampled_from([ROWS_CONTIGUOUS, ROWS_EXPLICIT, RAGGED, RAGGED_EPOCHS]),

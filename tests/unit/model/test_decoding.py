@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream.events import limits
 from runstream.events.artifacts import ArtifactDeleted
 from runstream.events.control import EVENT_TYPES, ParametersLogged, RunArchived, RunEvent, TagsAdded, encode_event
@@ -182,7 +183,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(PIECES, max_size=8), st.binary(max_size=20))
 def test_each_event_fares_as_it_would_alone(pieces: list[bytes], junk: bytes) -> None:
     together, rejected = decode_events(frame_of(encode_events(list(enumerate(pieces))), end_seq=len(pieces)))
@@ -196,7 +197,7 @@ def test_each_event_fares_as_it_would_alone(pieces: list[bytes], junk: bytes) ->
     decode_events(frame_of(junk))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 200))
 def test_damaged_text_raises_nothing_and_loses_nothing_before_the_damage(junk: bytes, at: int) -> None:
     text = encode_events([(seq, GOOD) for seq in range(3)])

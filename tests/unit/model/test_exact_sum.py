@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream_model.exact_sum import SUM_WINDOW, Digits, ExactSums
 from runstream_model.failures import InvalidState
 from runstream_model.moments import peeled
@@ -66,7 +67,7 @@ def with_slots(slots: int) -> ExactSums:
     return sums
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(series, series, st.booleans()), min_size=1, max_size=6))
 def test_two_series_over_several_batches(batches: list[tuple[list[float], list[float], bool]]) -> None:
     sums = with_slots(3)
@@ -86,7 +87,7 @@ def test_two_series_over_several_batches(batches: list[tuple[list[float], list[f
     assert read(sums, 1)[1] == 0.0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(numbers, min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_order_and_grouping_leave_no_trace(values: list[float], rng: random.Random) -> None:
     at_once, piecemeal = with_slots(1), with_slots(1)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream_model.exact_sum import SQUARES_WINDOW, SUM_WINDOW, Digits, ExactSums
 from runstream_model.moments import deviations, peeled
 
@@ -78,7 +79,7 @@ def is_near(deviation: float, values: list[float]) -> bool:
     return max(Fraction(deviation) - slack, Fraction(0)) ** 2 <= variance <= (Fraction(deviation) + slack) ** 2
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(series, series, st.booleans()), min_size=1, max_size=5))
 def test_two_series_over_several_batches(batches: list[tuple[list[float], list[float], bool]]) -> None:
     moments = Moments(2)
@@ -95,7 +96,7 @@ def test_two_series_over_several_batches(batches: list[tuple[list[float], list[f
         assert is_near(found[slot], values)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(series, st.randoms(use_true_random=False))
 def test_order_and_grouping_leave_no_trace(values: list[float], rng: random.Random) -> None:
     at_once, piecemeal = Moments(1), Moments(1)
@@ -145,7 +146,7 @@ def test_long_series_are_added_in_pieces(size: int) -> None:
     assert moments.deviations() == [0.0, pytest.approx(statistics.pstdev(values), rel=2.0**-51)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.floats(-1e3, 1e3) | close, min_size=2, max_size=12))
 def test_arrays_and_integers_give_the_same(values: list[float]) -> None:
     """Which way a series goes depends on how far its sums reach; a bit that depended on it would break a rebuild."""

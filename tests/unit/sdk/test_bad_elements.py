@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import runstream as rs
+from kit.examples import examples
 from runstream.client.content.plain import fitted
 from runstream.client.content.text import tag_pieces, usable_tags
 from runstream.client.run import Run
@@ -119,7 +120,7 @@ def test_notices_show_no_secrets(run: Run, caplog: pytest.LogCaptureFixture) -> 
     assert "Ab3Ab3" not in caplog.text
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=3000) | st.integers(), max_size=12), st.integers(0, 9000))
 def test_what_is_fitted_fits(values: dict[str, Any], most: int) -> None:
     import json

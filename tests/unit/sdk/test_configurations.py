@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream.client.content.plain import MAX_NAMES, Conversion
 
 
@@ -297,7 +298,7 @@ trees = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.dictionaries(st.text(max_size=4), trees, max_size=5))
 def test_anything_becomes_json_and_keeps_its_neighbours(values: dict[str, Any]) -> None:
     flat, nested = Conversion("parameter").parameters(values), Conversion("value").values(values)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream.capture.console import ConsoleCapture
 from runstream.capture.lines import LineCollapser
 
@@ -64,7 +65,7 @@ def test_sequences(text: str, kept: str) -> None:
     assert collapsed(text) == kept
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(
     st.lists(st.text(st.characters(exclude_characters="\r\n\x1b\v\f\x1c\x1d\x1e\x85\u2028\u2029"), max_size=9)),
     st.integers(1, 9),
@@ -74,7 +75,7 @@ def test_plain_lines_stay(lines: list[str], size: int) -> None:
     assert collapsed(text, size) == text
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.text(st.sampled_from("ab\r\n\x1b[012AKJFEGB?hl"), max_size=60), st.integers(1, 9))
 def test_any_text_is_taken_whatever_its_pieces(text: str, size: int) -> None:
     found = collapsed(text, size)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageCms
 
 import runstream as rs
+from kit.examples import examples
 from runstream.client.content.images import png_bytes
 from runstream.errors import Invalid
 
@@ -52,7 +53,7 @@ def sample(shape: tuple[int, ...], low: float, high: float, seed: int) -> Any:
     return values
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.sampled_from(FLOATS), st.sampled_from(SHAPES), st.sampled_from(sorted(RANGES)), st.integers(0, 99))
 def test_floats_of_every_range(kind: str, shape: tuple[int, ...], name: str, seed: int) -> None:
     low, high = RANGES[name]
@@ -73,7 +74,7 @@ def test_floats_of_every_range(kind: str, shape: tuple[int, ...], name: str, see
         assert f"values from {low:g} to {high:g}" in picture.remark
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.sampled_from(INTEGERS), st.sampled_from(SHAPES), st.integers(0, 99))
 def test_integers_of_every_type(kind: str, shape: tuple[int, ...], seed: int) -> None:
     limits = np.iinfo(kind)
@@ -203,7 +204,7 @@ def expected(image: Image.Image) -> Any:
 MODES = ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.sampled_from(MODES), st.integers(1, 9), st.integers(1, 9), st.randoms(use_true_random=False))
 def test_every_mode_of_pil(mode: str, width: int, height: int, random: Any) -> None:
     source = Image.frombytes("RGBA", (width, height), random.randbytes(width * height * 4))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream.capture.masking import Masking
 from runstream.capture.secret_arguments import masked_arguments, masked_value
 from runstream.capture.secret_diff import masked_diff
@@ -511,7 +512,7 @@ SECRETS = st.text(string.ascii_letters + string.digits + "!#%^*_+-.~?", min_size
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(secret=SECRETS, name=st.sampled_from(NAMES), seed=st.integers(0, 2**32))
 def test_random_secrets_in_random_places(secret: str, name: str, seed: int) -> None:
     rng = random.Random(seed)
@@ -537,7 +538,7 @@ TEXT = string.ascii_letters + " /._"
 WORDS = ["lr", "batch_size", "hidden", "max_tokens", "token_dim", "key_dim", "name", "path", "seed", "passes", "author"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(TEXT, max_size=30),

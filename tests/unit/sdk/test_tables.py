@@ -8,6 +8,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream.api.views.series import Series
 from runstream.api.views.table import Table
 
@@ -27,7 +28,7 @@ kinds = [
 ]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.sampled_from(kinds).flatmap(lambda kind: st.lists(kind | st.none(), max_size=6)))
 def test_values_come_back_as_they_were(values: list[Any]) -> None:
     column = Table([One(value) for value in values]).to_pandas()["value"] if values else pd.Series(dtype=object)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream_model.columns import Coded, Constant, Gaps, Lists
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.native import Column, InvalidColumn, block
@@ -156,7 +157,7 @@ def same(found: Any, given: Any) -> bool:
     return bool(found == given)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(*TYPES.values()), max_size=12))
 def test_what_is_written_is_read_back(engine: Engine, rows: list[tuple[Any, ...]]) -> None:
     given = [list(values) for values in zip(*rows, strict=True)] or [[] for _ in TYPES]
@@ -165,7 +166,7 @@ def test_what_is_written_is_read_back(engine: Engine, rows: list[tuple[Any, ...]
         assert same(found, wanted), kind
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.data())
 def test_columns_of_arrays_are_read_back(engine: Engine, data: st.DataObject) -> None:
     rows = data.draw(st.integers(1, 50))

@@ -5,6 +5,7 @@ import math
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kit.examples import examples
 from runstream_processors.worker.narrowing import Narrowing, Place
 
 MOST = 2_000
@@ -40,7 +41,7 @@ def fold_all(places: list[Place], bad: set[Place], per_flush: int = 1) -> tuple[
     return narrowing, flushes, failures
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.integers(1, 3_000),
     st.sets(st.integers(0, 2_999), max_size=6),
