@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 
 import runstream
+from kit.children.forked import run_forked
 from kit.clients import python_of
-from kit.cluster.processes import CLI, Cluster, end, status_of, wait_for
+from kit.cluster.processes import Cluster, end, status_of, wait_for
 from kit.comet.forgetful import ForgetfulProxy
 from kit.comet.processes import HERE, client_environment
 from kit.mlaide.server import Server
@@ -81,8 +82,7 @@ def finished(api: API) -> int:
 
 
 def run_cli(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [*CLI, "cluster", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    return run_forked("runstream_infra.cli", "cluster", *arguments, timeout_s=150)
 
 
 def ask(url: str, body: Any = None, key: str | None = KEY) -> tuple[int, Any]:
@@ -357,7 +357,7 @@ def test_dead_stays_dead_where_asked_and_a_killed_supervisor_leaves_what_stop_en
     need_kafka()
     directory = tmp_path / "cluster"
     options = ("--workers", "1", "--partitions", "2")
-    with Cluster(directory, *options, "--no-restart") as cluster:
+    with Cluster(directory, *options, "--no-restart", forked=True) as cluster:
         train(cluster.url, tmp_path, 0, 1, "")
         pid = cluster.send("worker", 0, signal.SIGKILL).pid
         wait_for(lambda: run_cli("status", "--data-dir", str(directory)).returncode == 4, 200, "status to tell of it")

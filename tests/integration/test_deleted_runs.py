@@ -6,7 +6,6 @@ import logging
 import re
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 import runstream as rs
+from kit.children.forked import run_forked
 from kit.servers.embedded import Server
 from kit.waiting import WAIT_S, wait_until
 from runstream.api import API
@@ -41,9 +41,7 @@ def points(url: str, run_id: str) -> list[tuple[int, float]]:
 
 
 def command(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [sys.executable, "-m", "runstream_infra.cli", *arguments], capture_output=True, text=True, check=False
-    )
+    done = run_forked("runstream_infra.cli", *arguments)
     assert done.returncode == code, done.stderr + done.stdout
     return done
 

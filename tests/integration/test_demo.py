@@ -23,6 +23,13 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("RUNSTREAM_")}
 
 
+def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run a command that ends with 0."""
+    done = run_forked("runstream_infra.cli", *arguments, environment=clean_environment())
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
@@ -31,8 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shown(folder: Path) -> dict[str, Any]:
     """The answer of one demo, which has ended with 0 and stopped its server."""
-    command = [*COMMAND, "demo", "--dir", str(folder), "--steps", str(STEPS), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), check=False)
+    demo = [*COMMAND, "demo", "--dir", str(folder), "--steps", str(STEPS), "--json"]
+    done = subprocess.run(demo, capture_output=True, text=True, env=clean_environment(), check=False)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -80,12 +87,9 @@ def test_a_second_server_on_the_data_has_the_runs_and_a_third_one_is_not_started
         monkeypatch.delenv(name)
     with serving(folder) as server:
         assert server.owned
-        listed = subprocess.run(
-            [*COMMAND, "runs", "--url", server.url, "--json"], capture_output=True, check=True, env=clean_environment()
-        )
+        listed = command("runs", "--url", server.url, "--json")
         assert {run["id"] for run in json.loads(listed.stdout)["runs"]} == {run["id"] for run in shown["runs"]}
-        doctor = [*COMMAND, "doctor", "--url", server.url, "--dir", str(folder / "spool"), "--json"]
-        told = subprocess.run(doctor, capture_output=True, check=True, env=clean_environment())
+        told = command("doctor", "--url", server.url, "--dir", folder / "spool", "--json")
         status = json.loads(told.stdout)["server"]
         assert (status["lag_records"], status["quarantined_records"]) == (0, 0)
         assert 0 < status["disk_free_bytes"] < status["disk_total_bytes"]
@@ -97,10 +101,7 @@ def test_a_second_server_on_the_data_has_the_runs_and_a_third_one_is_not_started
 
 
 def test_what_the_demo_wrote_can_be_rebuilt(shown: dict[str, Any], folder: Path) -> None:
-    command = [*COMMAND, "rebuild", "--data-dir", str(folder / "data"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), check=False)
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    answer = json.loads(command("rebuild", "--data-dir", folder / "data", "--json").stdout)
     assert answer["equal"] is True
     rows = {table["table"]: table["rows"] for table in answer["tables"]}
     assert rows["runs"] == 7

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 import runstream as rs
+from kit.children.forked import run_forked
 from kit.servers.up import running_up
 from runstream.panels import PanelContext, PanelLimits, PanelResult, run_panel
 
@@ -203,15 +203,8 @@ for write in (lambda: api.add_tags({server.runs["a"]!r}, "x"), lambda: api.creat
 
 def cli(server: Started, folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     variables = {"RUNSTREAM_URL": server.url, "RUNSTREAM_READ_KEY": READER} | more
-    return subprocess.run(
-        [sys.executable, "-m", "runstream_infra.cli", "panel", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment(HOME=str(folder), **{name: value for name, value in variables.items() if value}),
-        timeout=120,
-        check=False,
-    )
+    given = environment(HOME=str(folder), **{name: value for name, value in variables.items() if value})
+    return run_forked("runstream_infra.cli", "panel", *arguments, environment=given, folder=folder)
 
 
 def test_the_command_writes_the_page(server: Started, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Stores in process that have their tables: made once by each process that runs tests, and copied for each store.
+"""Stores that have their tables: made once by each process that runs tests, and copied for each store.
 
-The migrations take a second of CPU time, a copy of what they made a quarter of it. What they do is tested in
-tests/unit/processors/store/test_migrate.py, and every server that starts on an empty directory does them.
+The migrations take a second of CPU time, a copy of what they made a tenth of it. What they do is tested in
+tests/unit/processors/store/test_migrate.py, and servers that are started as users do make their tables themselves.
 """
 
 import atexit
@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kit import children
+from kit.children.forked import run_forked
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
 from runstream_processors.store.tables import TABLES
@@ -29,6 +31,17 @@ async def open_migrated_as(kind: type[_Kind], directory: Path, **options: Any) -
     assert not directory.exists() or not any(directory.iterdir()), f"{directory} holds something already"
     shutil.copytree(await _made(), directory, symlinks=True, dirs_exist_ok=True)
     return await kind.open(directory, **options)
+
+
+def place_tables(data: Path) -> None:
+    """Give a server's data directory the tables that its first start makes, unless it has some."""
+    if (data / "store").exists():
+        return
+    made = _folder() / "server"
+    if not made.exists():
+        done = run_forked("kit.children.tables", made, environment=children.environment())
+        assert done.returncode == 0, done.stderr
+    shutil.copytree(made / "store", data / "store", symlinks=True)
 
 
 async def empty(store: Store) -> None:

@@ -40,11 +40,13 @@ class ForkedChild:
     """A module that runs as `python -m` would run it, in a session of its own: what `subprocess.Popen` is for a new
     interpreter."""
 
-    def __init__(self, module: str, *arguments: object, environment: Mapping[str, str], errors: Path) -> None:
-        """errors: the file to append its standard error to."""
+    def __init__(
+        self, module: str, *arguments: object, environment: Mapping[str, str], errors: Path, folder: Path | None = None
+    ) -> None:
+        """errors: the file to append its standard error to. folder: the one to work in, if it is another one."""
         reader, writer = _CONTEXT.Pipe(duplex=False)
         command = [module, *map(str, arguments)]
-        self._process = _CONTEXT.Process(target=_run, args=(command, dict(environment), writer, str(errors)))
+        self._process = _CONTEXT.Process(target=_run, args=(command, dict(environment), folder, writer, str(errors)))
         self._process.start()
         writer.close()
         #: Its standard output.
@@ -74,11 +76,15 @@ class ForkedChild:
 
 
 def run_forked(
-    module: str, *arguments: object, environment: Mapping[str, str] = os.environ, timeout_s: float = 120.0
+    module: str,
+    *arguments: object,
+    environment: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+    timeout_s: float = 120.0,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a module to its end, which is a SIGKILL after `timeout_s`: what `subprocess.run` is for a new interpreter."""
     with tempfile.NamedTemporaryFile("r") as errors:
-        child = ForkedChild(module, *arguments, environment=environment, errors=Path(errors.name))
+        child = ForkedChild(module, *arguments, environment=environment, errors=Path(errors.name), folder=folder)
         deadline = threading.Timer(timeout_s, child.send_signal, (signal.SIGKILL,))
         deadline.start()
         with child.stdout:
@@ -88,9 +94,11 @@ def run_forked(
         return subprocess.CompletedProcess([module, *map(str, arguments)], code, printed, errors.read())
 
 
-def _run(command: list[str], environment: dict[str, str], output: Connection, errors: str) -> None:
-    """Become the child: its session, environment, streams and arguments."""
+def _run(command: list[str], environment: dict[str, str], folder: Path | None, output: Connection, errors: str) -> None:
+    """Become the child: its session, environment, folder, streams and arguments."""
     os.setsid()
+    if folder is not None:
+        os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     log = os.open(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

@@ -16,6 +16,7 @@ from typing import Any, Self
 from kit import children
 from kit.children.forked import ForkedChild
 from kit.children.trainer import CONTROL_EVERY, step_of, values_of
+from kit.stores import place_tables
 from runstream_infra.ports import free_ports
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings
@@ -45,6 +46,8 @@ class Server:
 
     def start(self, *under: str, must_be_ready: bool = True) -> bool:
         """Start it, `under` another program if given; whether it came as far as being ready."""
+        if "--version" not in self.options:  # those of another version it makes itself
+            place_tables(self._directory)
         self._process = self._started(under)
         assert self._process.stdout is not None
         ready = self._process.stdout.readline().startswith("READY")

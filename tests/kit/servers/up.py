@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kit.children.forked import ForkedChild
+from kit.stores import place_tables
 
 
 @contextmanager
 def running_up(data: Path, *options: str, environment: Mapping[str, str], errors: Path) -> Iterator[str]:
     """Give the address of a server over a data directory, which ends with the block. errors: the file of its log."""
+    place_tables(data)
     arguments = ("up", "--port", "0", "--json", "--data-dir", data, *options)
     server = ForkedChild("runstream_infra.cli", *arguments, environment=environment, errors=errors)
     try:
