@@ -71,7 +71,8 @@ crash-matrix:
 
 simulate:
 	@$(VENV_DEV)
-	RUNSTREAM_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/property/test_claims_model.py tests/property/test_generations_model.py -s --timeout 86400
+	RUNSTREAM_SEEDS=$(SEEDS) $(BIN)/python -m pytest -s --timeout 86400 $(addprefix tests/property/test_, \
+		claims_model.py generations_model.py worker.py rival_workers.py)
 
 properties:
 	@$(VENV_DEV)

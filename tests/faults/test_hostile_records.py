@@ -22,7 +22,7 @@ from runstream_processors.worker.marks import CrashMark
 
 GOOD = 60
 #: `make faults KILLS=1000` runs it longer.
-KILLS = max(5, int(os.environ.get("RUNSTREAM_KILLS", "0")))
+KILLS = max(3, int(os.environ.get("RUNSTREAM_KILLS", "0")))
 
 
 def send(server: Server, *frames: bytes) -> dict[str, Any]:

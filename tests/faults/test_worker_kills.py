@@ -1,4 +1,4 @@
-"""SIGKILL of the worker before and after every insert of every table: everything is there once, value by value."""
+"""SIGKILL of the worker after every insert of every table: everything is there once, value by value."""
 
 import asyncio
 import os
@@ -18,8 +18,12 @@ from runstream_processors.rebuild import TableHash, rebuild, table_hashes
 from runstream_processors.store.chdb import ChdbStore
 
 NEVER = "never"
+KILLS = int(os.environ.get("RUNSTREAM_KILLS", "0"))
+#: Where a worker is killed. Before an insert the store is as after the one before it, so `make test` leaves those steps
+#: out.
+KILLED_AT = STEPS if KILLS else tuple(step for step in STEPS if not step.startswith("before "))
 #: Logs that are folded under kills at every step; `make faults KILLS=1000` walks through more of them.
-ROUNDS = max(1, int(os.environ.get("RUNSTREAM_KILLS", "0")) // len(STEPS))
+ROUNDS = max(1, KILLS // len(STEPS))
 #: Enough of them that a worker comes to each step: a death costs two batches.
 FRAMES = 200
 
@@ -101,7 +105,7 @@ def check(directory: Path, facts: Recorded, without: str = "") -> None:
 def test_nothing_is_lost_or_doubled_by_a_kill_at_any_step(tmp_path: Path, seed: int) -> None:
     facts = recorded(seed, runs=4, frames=FRAMES, first="doomed")
     fill_log(tmp_path, facts)
-    steps = list(STEPS)
+    steps = list(KILLED_AT)
     random.Random(seed).shuffle(steps)
     deleted = False
     for number, step in enumerate(steps):
@@ -113,7 +117,7 @@ def test_nothing_is_lost_or_doubled_by_a_kill_at_any_step(tmp_path: Path, seed: 
     assert work(tmp_path, NEVER) == "DONE"
     assert deleted
     print(
-        f"\nworker kills: {len(steps) + 1}, one at each of {len(STEPS)} steps and one after a deletion; "
+        f"\nworker kills: {len(steps) + 1}, one at each of {len(KILLED_AT)} steps and one after a deletion; "
         f"{len(facts.points)} points, 0 lost, 0 doubled"
     )
     check(tmp_path, facts, without="doomed")

@@ -1,8 +1,12 @@
 """Workers that fold the same partitions at the same time, over a store that fails and dawdles: the tables come out as
-if there had been one. docs/design/cluster.md says why; `kit.oracles.claims` walks through many more of a model."""
+if there had been one. docs/design/cluster.md says why; `kit.oracles.claims` walks through many more of a model.
+
+`make simulate SEEDS=1000000` tries more of them.
+"""
 
 import asyncio
 import contextlib
+import os
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,6 +28,8 @@ from runstream_service.visibility import Progress
 
 pytestmark = pytest.mark.store
 
+#: Each takes 10,000 times as long as a history of a model.
+SEEDS = max(1, int(os.environ.get("RUNSTREAM_SEEDS", "0")) // 10_000)
 PARTITIONS = 2
 RIVALS = 3
 #: Bounded: on a slow machine nobody would come to an end if somebody died five times a second for ever.
@@ -106,7 +112,7 @@ async def fold(log: MemoryLog, store: Dawdling, end: Positions) -> int:
     return sum(worker.failures for worker in workers)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(SEEDS))
 async def test_rivals_give_the_tables_of_one_worker(tmp_path: Path, seed: int) -> None:
     facts = recorded(seed, runs=6, frames=25)
     log = MemoryLog(PARTITIONS, clock_us=lambda: 1_700_000_000_000_000)

@@ -1,6 +1,10 @@
-"""The worker as a whole, in process: whatever the batches and however the store fails, the tables come out equal."""
+"""The worker as a whole, in process: whatever the batches and however the store fails, the tables come out equal.
+
+`make simulate SEEDS=1000000` tries more of them.
+"""
 
 import asyncio
+import os
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +26,9 @@ from runstream_service.store import Block, StoreUnavailable
 from runstream_service.visibility import Progress
 
 pytestmark = pytest.mark.store
+
+#: Each takes 5,000 times as long as a history of a model.
+SEEDS = max(2, int(os.environ.get("RUNSTREAM_SEEDS", "0")) // 5_000)
 
 
 class FailingStore(ChdbStore):
@@ -72,7 +79,7 @@ def wanted_points(facts: Recorded) -> Counter[tuple[object, ...]]:
     return Counter((*point[:4], point[4].rstrip(b"\0").hex().upper(), point[5]) for point in facts.points)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(SEEDS))
 async def test_batches_and_failures_change_nothing(tmp_path: Path, seed: int) -> None:
     source = random.Random(seed)
     facts = recorded(seed, runs=source.randrange(1, 6), frames=60)
