@@ -1,8 +1,9 @@
 """The crash matrix: a cluster of real processes under load, of which each part is killed, paused or cut off.
 
-After every cell, value by value: what was produced is in the log, folded and visible, no point is doubled, every
-summary is the oracle's, and a rebuild from the log gives the same tables. RUNSTREAM_KILLS=N makes every cell do its
-worst N times at least; RUNSTREAM_SEED says when (1). docs/crash-matrix.md has a longer run.
+After every cell, value by value: what was produced is in the log, folded and visible, no point is doubled, and every
+summary is the oracle's. In the end a rebuild from the log gives the same tables; with RUNSTREAM_KILLS=N after every
+cell, each of which then does its worst N times at least. RUNSTREAM_SEED says when (1). docs/crash-matrix.md has a
+longer run.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from kit.children.worker import STEPS
-from kit.cluster.check import Load, Row, begin, checked, folded
+from kit.cluster.check import Load, Row, begin, checked, folded, unlike_rebuilt
 from kit.cluster.load import CellTrainers, FrameLoad, KilledTrainers
 from kit.cluster.processes import SESSION_S, Cluster, DyingWorkers, end, status_of, wait_for, wait_while_moving
 from kit.cluster.table import table_of
@@ -75,6 +76,7 @@ class Cell:
     cluster: Cluster
     folder: Path
     begun: dict[int, int]
+    rebuilds: bool
     loads: list[Load] = field(default_factory=list)
     source: random.Random = field(default_factory=lambda: random.Random(SEED))
 
@@ -84,22 +86,28 @@ class Cell:
     def prove(self, kills: str) -> None:
         """Everything that was produced is acknowledged by now; compare it with what is visible."""
         self.cluster.wait_until_ready()
-        row = asyncio.run(checked(self.cluster, Row(self.name, kills), self.loads, self.begun))
+        row = Row(self.name, kills)
+        row = asyncio.run(checked(self.cluster, row, self.loads, self.begun, rebuilds=self.rebuilds))
         ROWS.append(row)
         assert row.holds, row
 
 
 @contextmanager
-def cell(name: str, cluster: Cluster, folder: Path) -> Iterator[Cell]:
+def cell(name: str, cluster: Cluster, folder: Path, rebuilds: bool = KILLS > 0) -> Iterator[Cell]:
     cluster.wait_until_ready()
-    yield Cell(name, cluster, folder, dict(asyncio.run(begin(cluster))))
+    yield Cell(name, cluster, folder, dict(asyncio.run(begin(cluster))), rebuilds)
 
 
 @contextmanager
-def under_trainers(name: str, cluster: Cluster, folder: Path, url: str = "") -> Iterator[tuple[Cell, CellTrainers]]:
+def under_trainers(
+    name: str, cluster: Cluster, folder: Path, url: str = "", rebuilds: bool = KILLS > 0
+) -> Iterator[tuple[Cell, CellTrainers]]:
     """A cell with trainers that log until `end` is called."""
     prefix = re.sub("[^a-z]+", "_", name)
-    with cell(name, cluster, folder) as made, CellTrainers(prefix, folder / "trainers", url or cluster.url) as trainers:
+    with (
+        cell(name, cluster, folder, rebuilds) as made,
+        CellTrainers(prefix, folder / "trainers", url or cluster.url) as trainers,
+    ):
         made.loads.append(trainers)
         wait_for(lambda: (trainers.spool / "writers").exists(), 200, "the first trainer")
         time.sleep(1.0)
@@ -334,12 +342,17 @@ def test_everything_fails_at_once(matrix: Matrix, tmp_path: Path) -> None:
         made.prove(f"{times(4)} faults")
 
 
+def test_a_rebuild_gives_the_tables_of_all_cells(matrix: Matrix) -> None:
+    matrix.cluster.wait_until_ready()
+    assert asyncio.run(unlike_rebuilt(matrix.cluster)) == []
+
+
 def test_one_of_three_brokers_is_killed(tmp_path: Path) -> None:
     need_kafka()
     options = ("--workers", "1", "--queries", "1", "--brokers", "3", "--partitions", "4")
     with (
         Cluster(tmp_path / "cluster", *options, forked=True) as cluster,
-        under_trainers("broker, of three", cluster, tmp_path) as (made, trainers),
+        under_trainers("broker, of three", cluster, tmp_path, rebuilds=True) as (made, trainers),
     ):
         for number in range(times(1)):
             made.pause(2.0)

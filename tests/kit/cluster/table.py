@@ -24,7 +24,8 @@ def table_of(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     figures = (row.produced, row.acknowledged, row.folded, row.points, row.visible, row.lost, row.doubled)
-    rebuilt = "no" if any(text.startswith("rebuild") for text in row.differences) else "yes"
+    unlike = any(text.startswith("rebuild") for text in row.differences)
+    rebuilt = "no" if unlike else "yes" if row.rebuilt else "later"
     wrong = any("summaries" in text for text in row.differences)
     return (
         row.cell,
