@@ -82,7 +82,7 @@ def wanted_points(facts: Recorded) -> Counter[tuple[object, ...]]:
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_batches_and_failures_change_nothing(tmp_path: Path, seed: int) -> None:
     source = random.Random(seed)
-    facts = recorded(seed, runs=source.randrange(1, 6), frames=60)
+    facts = recorded(seed, runs=source.randrange(1, 6), frames=25)
     partitions = source.choice((1, 1, 4))
     quick = WorkerSettings(
         max_batch_raw_bytes=source.choice((500, 2_000, 50_000)),
