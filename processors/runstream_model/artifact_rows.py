@@ -1,6 +1,5 @@
 """Rows of the five tables of artifacts, collected while events are folded."""
 
-import dataclasses
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final, assert_never
 
@@ -21,6 +20,7 @@ from runstream_model.artifact_versions import VersionState
 from runstream_model.artifacts import ArtifactState, Decision, fold_artifact, to_json
 from runstream_model.attributes import json_of
 from runstream_model.projection import COUNT, FLAG, NAME, POSITION, TEXT, TEXTS, TIME, Column, Projection
+from runstream_model.source import Source
 
 Row = dict[str, Any]
 
@@ -226,16 +226,6 @@ def row_of_remark(event: ArtifactVersionRemarked, seq: int, part: int, offset: i
         "at": event.at_us,
         "remark": json_of(event.remark),
     }
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Source:
-    """Where in the log an event stands, and who sent it."""
-
-    writer: str
-    seq: int
-    part: int
-    offset: int
 
 
 class ArtifactRows:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 from runstream.events import artifacts as about_artifacts
-from runstream.events import control, limits
+from runstream.events import control, entities, limits
 from runstream.events.control import (
     AnyEvent,
     AssetDeleted,
@@ -165,6 +165,8 @@ def rows_from_events(
                 | about_artifacts.ArtifactVersionRemarked()
             ):
                 pass  # artifact_states
+            case entities.EntityCreated() | entities.EntityReplaced() | entities.EntityDeleted():
+                pass  # entity_states
             case _:
                 assert_never(event)
     return Rows(list(attributes.values()), list(assets.values()), output)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from runstream.events.artifacts import ArtifactEvent
 from runstream.events.control import AnyEvent, RunEvent, decode_event
+from runstream.events.entities import EntityEvent
 from runstream_model import run_state
 from runstream_model.artifact_rows import row_from_artifact, row_from_version
 from runstream_model.artifacts import ArtifactState, fold_artifact
@@ -21,6 +22,7 @@ from runstream_model.catalog import (
     fold_project,
 )
 from runstream_model.columns import Coded
+from runstream_model.entities import had_effect
 from runstream_model.points import Groups, PointBatch, Segments
 from runstream_model.schemas import schema_of
 from runstream_model.statistics import SUMMARY_STATES
@@ -126,7 +128,8 @@ def artifact_after(artifact: str, events: Sequence[LoggedEvent]) -> PastArtifact
 
 
 def last_had_effect(events: Sequence[LoggedEvent]) -> bool:
-    """Return whether the last of these events changed what it is about (a run, a project, an experiment, an artifact).
+    """Return whether the last of these events changed what it is about (a run, a project, an experiment, an artifact,
+    an entity).
     They are all that were logged about it, in the log's order; at least one."""
     told = [(logged.writer, logged.event()) for logged in events]
     last = told[-1][1]
@@ -142,6 +145,8 @@ def last_had_effect(events: Sequence[LoggedEvent]) -> bool:
             event for _, event in told if isinstance(event, ArtifactEvent) and event.artifact == last.artifact
         ]
         return _last_changes(of_artifact, lambda state, event: fold_artifact(state, event).state)
+    if isinstance(last, EntityEvent):
+        return had_effect([event for _, event in told if isinstance(event, EntityEvent)])
     assert_never(last)
 
 

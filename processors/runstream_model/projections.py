@@ -12,6 +12,7 @@ from runstream_model.artifact_rows import (
 )
 from runstream_model.attributes import ASSET_STATES, ATTRIBUTE_STATES, OUTPUT
 from runstream_model.catalog import EXPERIMENT_STATES, PROJECT_STATES
+from runstream_model.entities import ENTITY_OUTCOMES, ENTITY_STATES
 from runstream_model.history import EVENTS, QUARANTINE
 from runstream_model.points import POINTS
 from runstream_model.projection import Column, Projection
@@ -37,6 +38,8 @@ PROJECTIONS: Final[Mapping[str, Projection]] = {
         ARTIFACT_CONTENTS,
         ARTIFACT_REMARKS,
         ARTIFACT_OUTCOMES,
+        ENTITY_STATES,
+        ENTITY_OUTCOMES,
         OUTPUT,
         EVENTS,
         QUARANTINE,

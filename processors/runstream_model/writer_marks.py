@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, assert_never
 
-from runstream.events import artifacts, control
+from runstream.events import artifacts, control, entities
 from runstream.events.control import AnyEvent
 from runstream_model.projection import COUNT, FLAG, NAME, POSITION, TEXT, TIME, Column, Projection
 from runstream_model.seen import Seen
@@ -108,6 +108,8 @@ def says_of_its_writer(event: AnyEvent) -> Literal["started", "ended"] | None:
             | artifacts.ArtifactVersionDeleted()
             | artifacts.ArtifactVersionRemarked()
         ):
+            return None
+        case entities.EntityCreated() | entities.EntityReplaced() | entities.EntityDeleted():
             return None
         case _:
             assert_never(event)

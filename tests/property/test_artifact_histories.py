@@ -19,8 +19,9 @@ from runstream.events.artifacts import (
     ArtifactVersionReserved,
     ArtifactVersionUpdated,
 )
-from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, REMARKS, VERSIONS, ArtifactRows, Source
+from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, REMARKS, VERSIONS, ArtifactRows
 from runstream_model.artifacts import Decision, fold_artifact, from_json, to_json
+from runstream_model.source import Source
 
 PLACE: dict[str, Any] = {"workspace": "w", "project": "p", "artifact_type": "panel", "name": "n"}
 LABELS = st.lists(st.sampled_from("abc"), max_size=3).map(tuple)

@@ -21,16 +21,19 @@ from runstream.events.control import (
     RunEvent,
     encode_event,
 )
+from runstream.events.entities import EntityEvent
 from runstream.events.frame import Frame, FrameHeader, encode_events
-from runstream_model import artifact_rows, artifacts, run_state
-from runstream_model.artifact_rows import ArtifactRows, Source
+from runstream_model import artifact_rows, artifacts, entities, run_state
+from runstream_model.artifact_rows import ArtifactRows
 from runstream_model.attempts import bounded
 from runstream_model.attributes import rows_from_events
 from runstream_model.columns import ColumnData
 from runstream_model.decoding import decode_events
+from runstream_model.entities import EntityRows, entity_from_row
 from runstream_model.history import row_of_dead_letter, rows_of_events
 from runstream_model.points import PointBatch, collect
 from runstream_model.seen import MOST_RANGES, Range, Seen
+from runstream_model.source import Source
 from runstream_model.unpacking import Accepted
 from runstream_model.upcasting import understood
 from runstream_model.writer_marks import WriterMark, has_ended, row_from_mark, row_of_commit
@@ -47,7 +50,15 @@ from runstream_service.store import Block
 POINTS = "points"
 SUMMARIES = "summary_states"
 COMMIT = "watermark_states"
-APPENDED = ("events", "output", "quarantine", artifact_rows.OUTCOMES, artifact_rows.CONTENTS, artifact_rows.REMARKS)
+APPENDED = (
+    "events",
+    "output",
+    "quarantine",
+    artifact_rows.OUTCOMES,
+    artifact_rows.CONTENTS,
+    artifact_rows.REMARKS,
+    entities.OUTCOMES,
+)
 STATES = (
     "attribute_states",
     "asset_states",
@@ -56,10 +67,11 @@ STATES = (
     "run_states",
     artifact_rows.VERSIONS,
     artifact_rows.ARTIFACTS,
+    entities.ENTITIES,
 )
 RESUMING = (POINTS, SUMMARIES, *APPENDED, *STATES)
 #: Written in this order behind all others, also where those are written beside each other.
-LAST = (artifact_rows.ARTIFACTS, COMMIT)
+LAST = (artifact_rows.ARTIFACTS, entities.ENTITIES, COMMIT)
 
 #: Items of one record in quarantine: 0 is the whole record, then its events, and from here on its groups of points.
 _FIRST_GROUP_ITEM: Final = 1_000_000
@@ -136,6 +148,7 @@ class Folding:
         self._changed_runs: dict[str, Record] = {}
         self._changed_writers: dict[tuple[str, str], Record] = {}
         self._artifact_rows = ArtifactRows()
+        self._entity_rows = EntityRows()
         self._folded_to: dict[int, int] = {}
 
     def needs(self, batch: Sequence[Decoded]) -> set[str]:
@@ -169,6 +182,12 @@ class Folding:
         self._check_known(artifact_rows.ARTIFACTS, rows)
         for row in rows.to_pylist():
             self.memory.keys[row["key"]].artifacts[row["artifact"]] = artifacts.from_json(row["state"])
+
+    def load_entities(self, rows: pa.Table) -> None:
+        """Take in entities of keys that were just loaded (rows of the view `entities`). Raises Overtaken."""
+        self._check_known(entities.ENTITIES, rows)
+        for row in rows.to_pylist():
+            self.memory.keys[row["key"]].entities.put(entity_from_row(row))
 
     def fold(self, batch: Sequence[Decoded]) -> list[Insert]:
         """Fold a batch whose keys are loaded. Returns the points to insert now; all else waits for `flush`."""
@@ -213,7 +232,7 @@ class Folding:
             self.memory.summaries.mark_saved()
         self._rows["run_states"] = self._run_rows()
         self._rows["project_states"], self._rows["experiment_states"] = self.memory.catalog.take_changed_rows()
-        self._rows |= self._artifact_rows.take()
+        self._rows |= self._artifact_rows.take() | self._entity_rows.take()
         inserts.extend(
             self._rows_insert(table, self._rows[table]) for table in (*APPENDED, *STATES) if self._rows[table]
         )
@@ -268,10 +287,13 @@ class Folding:
         for seq, event in events:
             if isinstance(event, RunEvent):
                 self._fold_run(key, writer_id, event, record, known)
-            elif isinstance(event, ArtifactEvent):
+            elif isinstance(event, ArtifactEvent | EntityEvent):
                 source = Source(writer_id, seq, record.partition, record.offset)
                 is_beyond = partial(self._is_beyond, record=record)
-                self._artifact_rows.fold(known.artifacts, event, source, is_beyond)
+                if isinstance(event, ArtifactEvent):
+                    self._artifact_rows.fold(known.artifacts, event, source, is_beyond)
+                else:
+                    self._entity_rows.fold(known.entities, event, source, is_beyond)
             elif self._is_beyond(_catalog_table(event), record):
                 self.memory.catalog.fold(event, record.partition, record.offset)
         return has_ended(ended, (event for _, event in events))

@@ -12,6 +12,7 @@ FROM watermarks WHERE key IN {keys:Array(String)}
 _RUNS: Final = "SELECT run, state, part, offset FROM runs WHERE run IN {keys:Array(String)}"
 _SUMMARIES: Final = "SELECT * FROM summaries WHERE run IN {keys:Array(String)}"
 _ARTIFACTS: Final = "SELECT key, artifact, state, part, offset FROM artifacts WHERE key IN {keys:Array(String)}"
+_ENTITIES: Final = "SELECT * FROM entities WHERE key IN {keys:Array(String)} AND NOT deleted"
 _PROJECTS: Final = "SELECT * FROM projects"
 _EXPERIMENTS: Final = "SELECT * FROM experiments"
 
@@ -40,3 +41,4 @@ async def load_keys(store: StoreReader, folding: Folding, keys: set[str]) -> Non
         # A run's key has no "/", and there are many runs for each project.
         if named := [key for key in some if "/" in key]:
             folding.load_artifacts(await store.query(_ARTIFACTS, {"keys": named}))
+            folding.load_entities(await store.query(_ENTITIES, {"keys": named}))

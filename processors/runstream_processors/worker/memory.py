@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from runstream_model.artifacts import ArtifactState
 from runstream_model.catalog import Catalog
+from runstream_model.entities import ProjectEntities
 from runstream_model.run_state import RunState
 from runstream_model.summaries import SummaryFold
 from runstream_model.writer_marks import WriterMark
@@ -16,12 +17,13 @@ from runstream_model.writer_marks import WriterMark
 
 @dataclass(slots=True)
 class KeyMemory:
-    """A key (a run, or a project) in memory: its writers, the run's state if it is a run that has one, and, by id, the
-    artifacts whose events have this key."""
+    """A key (a run, or a project) in memory: its writers, the run's state if it is a run that has one, and the
+    artifacts, by id, and entities whose events have this key."""
 
     writers: dict[str, WriterMark] = field(default_factory=dict)
     run: RunState | None = None
     artifacts: dict[str, ArtifactState] = field(default_factory=dict)
+    entities: ProjectEntities = field(default_factory=ProjectEntities)
 
 
 class Memory:

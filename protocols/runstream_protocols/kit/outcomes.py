@@ -43,9 +43,14 @@ async def outcome_of(recorder: Recorder, appended: Appended) -> ArtifactOutcome:
     statement = appended.statement
     outcome = await recorder.lookup.artifact_outcome(statement.key, statement.writer_id, appended.last)
     if outcome is None:
-        detail = f"{appended.name}: it is durable, but cannot be read yet: send the request again"
-        raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
+        raise not_visible(appended.name)
     return outcome
+
+
+def not_visible(name: str) -> Problem:
+    """Return the refusal of a request whose change of what is called `name` is durable, but not folded yet."""
+    detail = f"{name}: it is durable, but cannot be read yet: send the request again"
+    return Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
 
 
 async def append_and_wait(

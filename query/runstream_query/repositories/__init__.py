@@ -9,6 +9,7 @@ from typing import Self
 from runstream_query.repositories.artifacts import ArtifactRepository
 from runstream_query.repositories.assets import AssetRepository
 from runstream_query.repositories.attributes import AttributeRepository
+from runstream_query.repositories.entities import EntityRepository
 from runstream_query.repositories.events import EventRepository
 from runstream_query.repositories.output import OutputRepository
 from runstream_query.repositories.projects import ProjectRepository
@@ -29,6 +30,7 @@ class Repositories:
         self.artifacts = ArtifactRepository(reader)
         self.assets = AssetRepository(reader)
         self.attributes = AttributeRepository(reader)
+        self.entities = EntityRepository(reader)
         self.events = EventRepository(reader)
         self.output = OutputRepository(reader)
         self.projects = ProjectRepository(reader)

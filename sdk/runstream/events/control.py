@@ -19,6 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from runstream.events import limits
 from runstream.events.artifacts import ArtifactEvent
 from runstream.events.base import AtUs, Count, Event, Experiment, Name, Project, Step, Tags, Values, Workspace
+from runstream.events.entities import EntityEvent
 from runstream.events.names import project_key
 from runstream.events.upcast import UPCASTS, Upcast, upcast
 
@@ -318,8 +319,8 @@ RunEvent = (
 ProjectEvent = (
     ProjectCreated | ProjectUpdated | ProjectDeleted | ExperimentCreated | ExperimentUpdated | ExperimentDeleted
 )
-#: Every event, of whichever family: of a run, of a project and its experiments, of an artifact.
-AnyEvent = RunEvent | ProjectEvent | ArtifactEvent
+#: Every event, of whichever family: of a run, of a project and its experiments, of an artifact, of an entity.
+AnyEvent = RunEvent | ProjectEvent | ArtifactEvent | EntityEvent
 ControlEvent = Annotated[AnyEvent, Field(discriminator="type")]
 
 CONTROL_EVENT: Final[TypeAdapter[AnyEvent]] = TypeAdapter(ControlEvent)
@@ -330,9 +331,9 @@ EVENT_TYPES: Final[Mapping[str, type[AnyEvent]]] = {
 }
 
 
-def key_of(event: ProjectEvent | ArtifactEvent) -> str:
-    """The key of the record that an event of a project, an experiment or an artifact stands in."""
-    return event.key if isinstance(event, ArtifactEvent) else project_key(event.workspace, event.project)
+def key_of(event: ProjectEvent | ArtifactEvent | EntityEvent) -> str:
+    """The key of the record that an event of a project, an experiment, an artifact or an entity stands in."""
+    return event.key if isinstance(event, ArtifactEvent | EntityEvent) else project_key(event.workspace, event.project)
 
 
 def encode_event(event: AnyEvent) -> bytes:

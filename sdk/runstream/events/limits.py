@@ -54,6 +54,11 @@ MAX_LABELS: Final = 50
 #: What can change of all versions of an artifact, and what lists show of them, in characters: it is held and stored as
 #: one. 20,000 versions with a comment of 50 characters.
 MAX_ARTIFACT_CHARS: Final = 4_000_000
+MAX_ENTITY_NAME_CHARS: Final = 500
+#: Levels of an entity's name, which slashes divide: each is one more place to look for what is below a name.
+MAX_ENTITY_NAME_PARTS: Final = 8
+#: What the entities of one project hold, names and properties, in characters: a worker has all of them in memory.
+MAX_PROJECT_ENTITY_CHARS: Final = 50_000_000
 #: A request of a sender: many frames of many runs. 16 MB keeps a gateway's memory bounded with 100 senders.
 MAX_REQUEST_BYTES: Final = 16_000_000
 #: Console text travels in pieces of at most this many characters.

@@ -9,6 +9,7 @@ beginning.
 
 import asyncio
 import dataclasses
+import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import pytest
 
 from kit.query import tables
 from kit.query.artifacts import WRITER, insert_artifacts
+from kit.query.entities import insert_entities
 from kit.query.service import CountingStore, Service
 from kit.query.tables import NOW_US
 from runstream.events.artifacts import (
@@ -30,6 +32,7 @@ from runstream.events.artifacts import (
     ArtifactVersionRemarked,
     artifact_id,
 )
+from runstream.events.entities import EntityCreated
 from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
 from runstream_query.filters.tree import Compare, Field
@@ -138,6 +141,20 @@ async def fill(service: Service, workspace: str, states: Sequence[dict[str, Any]
         ArtifactVersionDeleted(**about_model, ordinal=len(runs)),
         first_offset=offset,
     )
+    about_entity = {"at_us": NOW_US, "workspace": workspace, "project": "p", "kind": "thing"}
+    await insert_entities(
+        service,
+        *[
+            EntityCreated(**about_entity, name=name, entity=entity_of(name), properties={"about": workspace})
+            for name in names_of(workspace, "entity")
+        ],
+        first_offset=offset + 20,
+    )
+
+
+def entity_of(name: str) -> str:
+    """The id of an entity with this name."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def event_of(key: str, offset: int, kind: str) -> dict[str, Any]:
@@ -189,6 +206,12 @@ ARGUMENTS: dict[str, list[Any]] = {
     "runs_with_odd_clocks.clock": [Clock(NOW_US, 10**13)],
     "clock": [Clock(NOW_US, 60_000_000)],
     "curves": [[curve_of("own")], [curve_of("other")], [curve_of("own"), curve_of("other")]],
+    "entity": both(lambda workspace: entity_of(f"{workspace}-entity-0")),
+    **{f"entities.{method}.kind": ["thing"] for method in ("find", "with_id", "page")},
+    "entities.find.name": both(lambda workspace: f"{workspace}-entity-1"),
+    "entities.page.prefix": [""],
+    "entities.outcome.key": [f"{workspace}/p" for workspace in SIZES],
+    "entities.outcome.seq": [120, 220],
     "expression": [Compare(Field("deleted"), "=", False), *both(lambda workspace: of_workspace(workspace))],
     "key": [key for workspace in SIZES for key in keys_of(workspace)],
     "kind": ["parameter"],

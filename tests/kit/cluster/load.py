@@ -13,7 +13,7 @@ from zlib import crc32
 
 from kit.children import killed_trainers
 from kit.children.trainer import CONTROL_EVERY, step_of, values_of
-from kit.recorded.seeded import Recorded, Writing, artifact_event
+from kit.recorded.seeded import Recorded, Writing, artifact_event, entity_event
 from kit.sending import kills
 from kit.sending.collector import Record
 from kit.servers.embedded import Trainers
@@ -237,6 +237,7 @@ class FrameLoad:
             logged = ArtifactVersionLogged(at_us=8, comment=digest[:4], **thing)
             remarked = ArtifactVersionRemarked(at_us=8, ordinal=1, remark={"digest": digest[:4]}, **thing)
             self._events(writer, artifact_event(source, project, "a"), logged, remarked)
+            self._events(writer, entity_event(source, project, self.calls))
             return
         match source.randrange(8):
             case 0:

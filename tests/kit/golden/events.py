@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from runstream.events import artifacts, control, limits
+from runstream.events import artifacts, control, entities, limits
 from runstream.events.artifacts import ArtifactFile
 from runstream.events.control import AnyEvent
 
@@ -225,5 +225,34 @@ EVENTS: Final[dict[str, AnyEvent]] = {
     ),
     "artifact_version_deleted.v1": artifacts.ArtifactVersionDeleted(
         at_us=AT_US, workspace="research", project="digits", artifact_type="model", name="digit reader", ordinal=3
+    ),
+    "entity_created.v1": entities.EntityCreated(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        kind="variable",
+        name="sweep 1/größe",
+        entity="0123456789abcdef" * 2,
+        properties={"value": [1, 2**64 + 1, 0.1, None, True], "größe": {"a": "b"}},
+    ),
+    "entity_replaced.v1": entities.EntityReplaced(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        kind="variable",
+        name="sweep 1/größe",
+        entity="0123456789abcdef" * 2,
+        revision=3,
+        properties={"value": 2},
+    ),
+    "entity_deleted.v1": entities.EntityDeleted(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        kind="variable",
+        name="sweep 1/größe",
+        entity="0123456789abcdef" * 2,
+        revision=4,
+        below=True,
     ),
 }

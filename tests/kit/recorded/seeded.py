@@ -33,6 +33,7 @@ from runstream.events.control import (
     TagsAdded,
     encode_event,
 )
+from runstream.events.entities import EntityCreated, EntityDeleted, EntityEvent, EntityReplaced
 
 #: Run, metric, step, time in us, the value's bytes (NaN equals itself), epoch.
 Point = tuple[str, str, int, int, bytes, int | None]
@@ -135,7 +136,7 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
     writers: list[Writing] = []
     catalog = Writing(source, "w/p", 999_999, [])
     registry = Writing(source, "w/model-a", 999_998, [])
-    chooser = random.Random(seed + 1)  # its own: what is drawn for artifacts changes nothing else
+    chooser = random.Random(seed + 1)  # its own: what is drawn for artifacts and entities changes nothing else
     for number, run in enumerate(names):
         for rank in range(source.choice((1, 2))):
             metrics = [f"metric-{i}" for i in range(source.choice((1, 3, 10)))]
@@ -154,6 +155,7 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
         if chooser.random() < 0.3:
             catalog.events(into, *(artifact_event(chooser, "p", chooser.choice(("panel-a", "panel-b"))) for _ in "ab"))
             registry.events(into, artifact_event(chooser, None, "model-a"))
+            catalog.events(into, *(entity_event(chooser, "p", versions) for _ in "abc"))
             versions += 1  # of an artifact of its own, so that every table has rows to the end
             remarked = {"at_us": 8, "workspace": "w", "project": "p", "artifact_type": "thing", "name": "remarked"}
             catalog.events(
@@ -194,6 +196,21 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
     for writing in writers:
         writing.events(into, RunFinished(at_us=9))
     return into
+
+
+def entity_event(source: random.Random, project: str, number: int) -> EntityEvent:
+    """Something that happens to an entity; much of it is refused. `number`: of the call, for a new one."""
+    names = ("a", "a/b", "a/c", f"new-{number}")
+    place = {"at_us": 8, "workspace": "w", "project": project, "kind": "thing", "name": source.choice(names)}
+    entity = f"{source.randrange(2):032x}"
+    match source.randrange(6):
+        case 0:
+            return EntityDeleted(**place, entity=entity, revision=source.randrange(1, 3), below=source.random() < 0.5)
+        case 1 | 2:
+            properties = {"x": source.random()}
+            return EntityReplaced(**place, entity=entity, revision=source.randrange(1, 4), properties=properties)
+        case _:
+            return EntityCreated(**place, entity=entity, properties={"x": source.random()})
 
 
 def artifact_event(source: random.Random, project: str | None, name: str) -> ArtifactEvent:

@@ -19,8 +19,9 @@ from runstream.events.artifacts import (
     ArtifactVersionUpdated,
 )
 from runstream_model import artifacts
-from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, REMARKS, VERSIONS, ArtifactRows, Source
+from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, REMARKS, VERSIONS, ArtifactRows
 from runstream_model.artifacts import ArtifactState, Decision, fold_artifact, from_json, to_json
+from runstream_model.source import Source
 from runstream_processors.store.tables import TABLES, encode_rows
 
 PLACE: dict[str, Any] = {"workspace": "w", "project": None, "artifact_type": "model", "name": "m"}

@@ -9,17 +9,20 @@ from runstream.api import Asset, Experiment, Project, RunView, Summary
 from runstream.events import control
 from runstream.events.artifacts import ArtifactVersionLogged, ArtifactVersionRemarked
 from runstream.events.control import AnyEvent
+from runstream.events.entities import EntityCreated
 from runstream.query.literals import SUMMARIES
 from runstream.query.variables import Metric
 from runstream_infra.cli.columns import row_members
 from runstream_infra.cli.export import points_schema, run_columns, summary_columns
-from runstream_model.artifact_rows import ArtifactRows, Source
+from runstream_model.artifact_rows import ArtifactRows
 from runstream_model.artifacts import ArtifactState
 from runstream_model.attributes import rows_from_events
 from runstream_model.catalog import fold_experiment, fold_project, row_from_experiment, row_from_project
+from runstream_model.entities import EntityRows, ProjectEntities
 from runstream_model.history import row_of_dead_letter, rows_of_events
 from runstream_model.projections import PROJECTIONS
 from runstream_model.run_state import Status, placeholder, row_from_state
+from runstream_model.source import Source
 from runstream_model.statistics import AGGREGATES, KEPT_POINTS, STATISTICS
 from runstream_model.summaries import SummaryFold
 from runstream_model.writer_marks import WriterMark, row_from_mark, row_of_commit
@@ -45,6 +48,9 @@ def rows_of_folds() -> list[tuple[str, dict[str, Any]]]:
         (4, control.AssetDeleted(at_us=1, asset_id="b")),
         (5, control.OutputAppended(at_us=1, stream="stdout", text="x")),
     ]
+    entity_rows = EntityRows()
+    created = EntityCreated(**place, kind="variable", name="x", entity="0" * 32)
+    entity_rows.fold(ProjectEntities(), created, Source(WRITER, 1, 0, 0), lambda _: True)
     facts = rows_from_events("r", WRITER, events, 0, 0)
     project = fold_project(None, control.ProjectCreated(**place))
     experiment = fold_experiment(None, control.ExperimentCreated(**place, experiment="e"))
@@ -56,6 +62,7 @@ def rows_of_folds() -> list[tuple[str, dict[str, Any]]]:
         ("project_states", row_from_project(project, 0, 0)),
         ("experiment_states", row_from_experiment(experiment, 0, 0)),
         *((table, row) for table, rows in artifact_rows.take().items() for row in rows),
+        *((table, row) for table, rows in entity_rows.take().items() for row in rows),
         ("events", rows_of_events("r", WRITER, events, 0, 0)[0]),
         ("watermark_states", row_from_mark("r", WRITER, WriterMark(), 0, 0)),
         ("watermark_states", row_of_commit(0, 1, {"points": 0})),
