@@ -49,7 +49,9 @@ class Route:
     request: the parameters, in the query string (GET) or the JSON body (all else). response: the JSON of a success;
     None if it has none. request_media, media: types of bodies and of responses that are no JSON; media_models: what
     these consist of, for the document. statuses: of successes. query_class: of its queries, or tells it from the
-    parameters. tags, headers (of responses) and examples (of requests, by name) are for the document.
+    parameters. tags, headers (of responses) and examples (of requests, by name) are for the document. tells_action:
+    where requests of one path do different things, says what one of them does; `action` is that of all it says nothing
+    of.
     """
 
     method: str
@@ -69,12 +71,18 @@ class Route:
     examples: Mapping[str, Any] = field(default_factory=dict)
     #: Whether a GET answers HEAD too.
     head: bool = False
+    tells_action: Callable[[web.Request], Action | None] | None = None
 
     @property
     def name(self) -> str:
         """Its name in the document, which generated clients use: `get_runs_run_series`."""
         words = re.findall(r"\w+", self.path.removeprefix("/api/v1/"))
         return "_".join((self.method.lower(), *words))
+
+    def action_for(self, request: web.Request) -> Action:
+        """Return what a request does."""
+        told = None if self.tells_action is None else self.tells_action(request)
+        return self.action if told is None else told
 
     def class_for(self, parameters: Any) -> QueryClass:
         """Return the class of the queries that a request makes with these parameters."""
@@ -83,7 +91,7 @@ class Route:
 
 def call_of(route: Route, request: web.Request, parameters: Q) -> Call[Q]:
     """Return the call of a request for the route, with its parameters."""
-    return Call.of(request, request.match_info, parameters, route.action)
+    return Call.of(request, request.match_info, parameters, route.action_for(request))
 
 
 _ROUTES: Final = web.AppKey("runstream_routes", dict[AbstractRoute, Route])
@@ -131,4 +139,4 @@ def action_of(request: web.Request) -> Action | None:
     if info.http_exception is not None:
         return None
     route = routes_of(request.app).get(info.route)
-    return Action.ADMINISTER if route is None else route.action
+    return Action.ADMINISTER if route is None else route.action_for(request)

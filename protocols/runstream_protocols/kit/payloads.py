@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,11 +82,16 @@ async def read_payload(
 
 
 async def read_object(
-    request: web.Request, limit_bytes: int, settings: GatewaySettings, hold: Callable[[int], None]
+    request: web.Request,
+    limit_bytes: int,
+    settings: GatewaySettings,
+    hold: Callable[[int], None],
+    check: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> Payload:
     """Return the body of a request, which has to be an object, and nothing of its query string: where the names of
-    members are the client's to choose. Otherwise as `read_payload`."""
-    read = await _read(request, limit_bytes, settings, hold)
+    members are the client's to choose. `check` gets the body before anything of it is parsed, and may raise. Otherwise
+    as `read_payload`."""
+    read = await _read(request, limit_bytes, settings, hold, check)
     return Payload(_object(read.value), read.content, settings.max_list_items)
 
 
@@ -99,9 +104,15 @@ class _Read:
 
 
 async def _read(
-    request: web.Request, limit_bytes: int, settings: GatewaySettings, hold: Callable[[int], None]
+    request: web.Request,
+    limit_bytes: int,
+    settings: GatewaySettings,
+    hold: Callable[[int], None],
+    check: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> _Read:
     body = await read_body(request, limit_bytes, settings.pace, hold)
+    if check is not None:
+        await check(body)
     value = await _parsed(body, settings.max_json_items, hold) if body else {}
     return _Read(value, await worked(len(body), _content, request.path, body))
 

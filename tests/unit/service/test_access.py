@@ -85,7 +85,11 @@ async def client() -> AsyncIterator[Client]:
     async def name(_: None, call: Call[None]) -> web.Response:
         return web.Response(text=f"{call.principal.name} {sorted(call.scope.workspaces or ['everywhere'])}")
 
+    def told(request: web.Request) -> Action | None:
+        return Action(request.headers["Does"]) if "Does" in request.headers else None
+
     routes = [Route("GET", f"/{action}", action, "Who asks", name, head=action is Action.READ) for action in Action]
+    routes.append(Route("GET", "/several", Action.READ, "Who asks", name, tells_action=told))
     add_routes(app, routes, lambda route: plain_handler(route, None))
     app.router.add_get("/unnamed", plain_handler(routes[0], None))
     async with TestClient(TestServer(app)) as client:
@@ -119,3 +123,16 @@ async def test_a_get_answers_head_where_the_route_says_so(client: Client) -> Non
     for path, status in (("/read", 200), ("/log", 405)):
         async with client.head(path, headers={"Authorization": "the-key"}) as response:
             assert response.status == status
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    ("does", "status", "workspaces"),
+    [({}, 200, "['everywhere']"), ({"Does": "log"}, 200, "['a']"), ({"Does": "edit"}, 403, "may not edit")],
+)
+async def test_a_request_may_tell_what_it_does_at_its_path(
+    client: Client, does: dict[str, str], status: int, workspaces: str
+) -> None:
+    async with client.get("/several", headers={"Authorization": "Bearer the-key"} | does) as response:
+        assert response.status == status
+        assert workspaces in await response.text()
