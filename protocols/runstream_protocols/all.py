@@ -7,8 +7,9 @@ from aiohttp import web
 from runstream_protocols.comet.protocol import COMET
 from runstream_protocols.mlaide.protocol import MLAIDE
 from runstream_protocols.protocol import Protocol, ReadingSide, WritingSide
+from runstream_protocols.sagemaker.protocol import SAGEMAKER
 
-PROTOCOLS: Final[tuple[Protocol, ...]] = (COMET, MLAIDE)
+PROTOCOLS: Final[tuple[Protocol, ...]] = (COMET, MLAIDE, SAGEMAKER)
 
 ACCESS: Final = tuple(protocol.access for protocol in PROTOCOLS)
 LOCATIONS: Final = tuple(location for protocol in PROTOCOLS for location in protocol.locations)

@@ -21,6 +21,7 @@ from runstream_protocols.all import PROTOCOLS
 from runstream_protocols.comet.conventions import experiment_model_id, registry_item_id, registry_model_id
 from runstream_protocols.mlaide.keys import number_of_run
 from runstream_protocols.mlaide.paths import ADDRESS
+from runstream_protocols.sagemaker.operations import OPERATIONS
 from runstream_service.access import READING, Action, Grant, Principal, Scope, full_principal
 from runstream_service.auth import ApiKeys
 from runstream_service.routing import Route
@@ -257,3 +258,29 @@ async def test_a_run_of_others_cannot_be_taken_over_or_moved_away(server: Server
     moved = {"experimentKeys": [MINE], "targetWorkspaceName": "b", "targetProjectName": "p"}
     assert (await server.send(OF_A.name, "POST", f"{REST}/experiment/move", **moved))[0] == 403
     assert await server.held() == before
+
+
+#: What SageMaker's writing operations are about: all go to one address.
+COMPONENTS: Final = {
+    "CreateTrialComponent": {"TrialComponentName": "new"},
+    "UpdateTrialComponent": {"TrialComponentName": THEIRS, "DisplayName": "changed"},
+    "DeleteTrialComponent": {"TrialComponentName": THEIRS},
+}
+
+
+async def test_no_operation_of_sagemaker_writes_to_a_workspace_of_others(server: Server) -> None:
+    assert COMPONENTS.keys() == {name for name, one in OPERATIONS.items() if one.action not in READING}
+
+    async def sent(key: str, operation: str) -> tuple[int, str]:
+        headers = {"Authorization": f"Bearer {key}", "X-Amz-Target": f"SageMaker.{operation}"}
+        async with server.client.post("/sagemaker", json=COMPONENTS[operation], headers=headers) as response:
+            return response.status, (await response.json(content_type=None)).get("__type", "")
+
+    before = await server.held()
+    for operation in COMPONENTS:
+        # A run that the key may not read is not there; where components are created, the key may not write.
+        refused = (403, "AccessDeniedException") if operation.startswith("Create") else (400, "ResourceNotFound")
+        assert await sent(OF_A.name, operation) == refused, operation
+    assert await server.held() == before
+    for operation in COMPONENTS:
+        assert await sent(ALL.name, operation) == (200, ""), operation

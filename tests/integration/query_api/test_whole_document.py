@@ -268,6 +268,25 @@ async def test_ml_aides_routes_answer_as_the_document_says(client: TestClient[An
     assert "secret" not in json.dumps(shown)
 
 
+async def test_the_operations_of_sagemaker_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client, "openapi/sagemaker")
+    promised = document["paths"]["/sagemaker"]["post"]["responses"]["200"]
+    component = {"TrialComponentName": "described"}
+    artifacts = {"data": {"Value": "s3://bucket/data", "MediaType": "text/csv"}}
+    parameters = {"lr": {"NumberValue": 0.1}, "loss": {"StringValue": "mse"}}
+    for operation, members in (
+        ("CreateTrialComponent", {"Parameters": parameters, "InputArtifacts": artifacts}),
+        ("UpdateTrialComponent", {"Status": {"PrimaryStatus": "Failed", "Message": "why"}, "EndTime": 1.8e9}),
+        ("DescribeTrialComponent", {}),
+        ("ListTrialComponents", {"MaxResults": 1}),
+        ("DeleteTrialComponent", {}),
+    ):
+        headers = {"X-Amz-Target": f"SageMaker.{operation}"}
+        async with client.post("/sagemaker", json=component | members, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            await fits(response, promised, document)
+
+
 async def fits(response: ClientResponse, promised: dict[str, Any], document: dict[str, Any]) -> None:
     content = promised.get("content", {})
     if not content:

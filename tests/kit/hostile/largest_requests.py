@@ -3,6 +3,7 @@
 A route that stands in no table here is missing in the test of stalls: add what its largest request is.
 """
 
+import dataclasses
 import functools
 import gzip
 import json
@@ -97,6 +98,26 @@ def comet(item: Any = None, at: str = "values", /, **fields: Any) -> Maker:
 
 def mlaide(**fields: Any) -> Maker:
     return document(GATEWAY.max_commands_bytes, **fields)
+
+
+def sagemaker() -> Maker:
+    parameters = {f"p{number}": {"NumberValue": 1} for number in range(10_000)}
+    artifacts = {f"a{number}": {"Value": "x" * 2_048} for number in range(60)}
+    update = document(
+        GATEWAY.max_commands_bytes,
+        TrialComponentName=RUN,
+        Parameters=parameters,
+        InputArtifacts=artifacts,
+        OutputArtifacts=artifacts,
+    )
+
+    def make() -> Iterator[Sent]:
+        yield from document(GATEWAY.max_commands_bytes, TrialComponentName=RUN)()
+        for sent in update():
+            headers = {**sent.headers, "X-Amz-Target": "SageMaker.UpdateTrialComponent"}
+            yield dataclasses.replace(sent, name=f"update: {sent.name}", headers=headers)
+
+    return make
 
 
 def multipart(query: str = "type=asset&fileName=f") -> Maker:
@@ -358,5 +379,7 @@ LARGEST: Final[dict[str, Maker]] = {
         _NO_QUERY,
     ),
     f"POST {_MLAIDE_PROJECT}/artifacts": mlaide(name="a"),
+    # SageMaker: without a header that says what it does, and as the largest of its operations.
+    "POST /sagemaker": sagemaker(),
     f"GET {_MLAIDE_PROJECT}/runs": queried(runKeys=",".join(map(str, range(1, 1_000)))),
 }

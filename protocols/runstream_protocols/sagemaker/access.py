@@ -1,0 +1,25 @@
+"""How boto3 shows its key, and how it learns of a refusal."""
+
+from typing import Final
+
+from runstream_protocols.sagemaker.errors import as_client_reads
+from runstream_protocols.sagemaker.paths import ADDRESS
+from runstream_protocols.sagemaker.signing import keys_in
+from runstream_service.problems import Problem
+from runstream_service.protocols import ProtocolAccess
+
+#: The header that says what a request does. No page of another site can send it.
+TARGET: Final = "X-Amz-Target"
+
+
+def refuse(path: str, problem: Problem) -> Problem:
+    """Return the problem in the form that the client shows, with how to give it a key."""
+    if path != ADDRESS:
+        return problem
+    if problem.status == 401:
+        how = "Give a key of this server as AWS_ACCESS_KEY_ID and as AWS_SECRET_ACCESS_KEY."
+        problem.detail = f"{problem.detail} {how}"
+    return as_client_reads(problem)
+
+
+ACCESS: Final = ProtocolAccess(name="sagemaker", keys=keys_in, program_headers=(TARGET.lower(),), refuse=refuse)

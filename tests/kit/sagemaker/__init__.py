@@ -1,0 +1,1 @@
+"""What drives SageMaker's own client in the tests of its protocol."""
