@@ -1,8 +1,9 @@
 """Make an environment with another tracker's client in it, unless it is there: `python infra/client_venv.py NAME`.
 
-Prints the path of its Python. What is in it stands in tests/clients/NAME/requirements.txt; it is made once a checkout,
-and anew when that file or the Python changes. Needs nothing but Python. Several calls at once wait for each other.
-Run by the tests of the client and by the benchmarks, which both start the client in it.
+Prints the path of its Python. What is in it stands in tests/clients/NAME/requirements.txt, every package of it: nothing
+else is installed, whatever the packages say that they need. It is made once a checkout, and anew when that file or the
+Python changes. Needs nothing but Python. Several calls at once wait for each other. Run by the tests of the client and
+by the benchmarks, which both start the client in it.
 """
 
 import argparse
@@ -46,7 +47,8 @@ def install(folder: Path, requirements: Path) -> str:
     """Make the environment; what went wrong, or nothing."""
     venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(folder)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command = [*pip, "--requirement", str(requirements)]
+    # A client may pin what does not work with this Python any more.
+    command = [*pip, "--no-deps", "--requirement", str(requirements)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:

@@ -7,6 +7,7 @@ whose own name was re-pointed to 127.0.0.1 sends its own name: DNS rebinding), a
 
 import hashlib
 import hmac
+import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -92,6 +93,36 @@ class ApiKeys:
         found = [principal for digest, principal in self.principals if hmac.compare_digest(given, digest)]
         return found[0] if found else None
 
+    def principal_of_token(self, credential: str, protocol: ProtocolAccess) -> Principal | None:
+        """Return the principal of the key whose secret signed a token of a protocol, else None. Looks at all keys."""
+        found = [
+            principal
+            for digest, principal in self.principals
+            if protocol.signed(credential, _token_secret(digest, protocol.name))
+        ]
+        return found[0] if found else None
+
+
+#: What a request's application lets in.
+_KEYS: Final = web.RequestKey("runstream_keys", ApiKeys)
+
+
+def login_secret(request: web.Request, key: str, protocol: str) -> bytes | None:
+    """Return the secret by which tokens of a protocol are signed for a key that stands in a request's body; None if the
+    key is not let in. On a server without keys every program of this machine is, whatever it gives.
+
+    Who has a token can find neither the key nor the secret, and a key that is taken from the server takes its tokens
+    with it.
+    """
+    keys = request.get(_KEYS, ApiKeys())
+    if keys and keys.principal_of(key) is None:
+        return None
+    return _token_secret(hashlib.sha256(key.encode(errors="surrogateescape")).digest(), protocol)
+
+
+def _token_secret(digest: bytes, protocol: str) -> bytes:
+    return hmac.digest(digest, f"runstream token {protocol}".encode(), hashlib.sha256)
+
 
 def _check_form(key: str) -> None:
     if len(key) < MIN_KEY_CHARS or not key.isascii() or not key.isprintable() or " " in key:
@@ -121,8 +152,8 @@ def auth_middleware(
     """Return the middleware behind `problem_middleware`: it finds the principal of each request, and authorizes it for
     the action of its route.
 
-    With keys: `Authorization: Bearer KEY` or the bare key, or what one of the protocols makes a key of or sends in a
-    header of its own, else 401.
+    With keys: `Authorization: Bearer KEY` or the bare key, or what one of the protocols makes a key of, has
+    signed with one or sends in a header of its own, else 401.
     Without: only this machine's programs, by a loopback name (or one of `allowed_hosts`), else 403. In both cases 403
     for what a page of another site sends (`origins.judge`), and for what the principal has no right to do.
     PROBE_PATHS need no key, and give reasons with one only; at the protocols' open paths none is looked at.
@@ -158,6 +189,7 @@ def auth_middleware(
             )
             if problem is not None:
                 raise problem
+        request[_KEYS] = keys
         principal = request[PRINCIPAL] = principal_of_request(request)
         if action is not None and principal is not ANYBODY:
             problem = authorize(principal, action)
@@ -210,9 +242,12 @@ def _credential_of(request: web.Request, protocols: Sequence[ProtocolAccess]) ->
 
 
 def _principal_of_other_form(credential: str, keys: ApiKeys, protocols: Sequence[ProtocolAccess]) -> Principal | None:
-    """Return the principal of the key that a protocol reads out of a credential, which is no key itself."""
+    """Return the principal of the key that a protocol reads out of a credential, which is no key itself, or of the key
+    that signed it."""
     forms = (form for protocol in protocols for form in protocol.keys(credential))
-    return next((principal for principal in map(keys.principal_of, forms) if principal is not None), None)
+    signed = (keys.principal_of_token(credential, protocol) for protocol in protocols)
+    found = itertools.chain(map(keys.principal_of, forms), signed)
+    return next((principal for principal in found if principal is not None), None)
 
 
 def _as_clients_know_it(problem: Problem, request: web.Request, protocols: Sequence[ProtocolAccess]) -> Problem:

@@ -13,6 +13,10 @@ def _no_other_forms(credential: str) -> Iterable[str]:
     return ()
 
 
+def _no_token(credential: str, secret: bytes) -> bool:
+    return False
+
+
 def _as_it_is(path: str, problem: Problem) -> Problem:
     return problem
 
@@ -22,15 +26,17 @@ class ProtocolAccess:
     """How clients of one protocol show their key, where they need none, and how they learn of a refusal.
 
     open_paths: paths that need no key and change nothing, whatever their method. keys: the keys that a credential may
-    stand for, if it is no key itself. key_header: the header, in lower case, that holds the credential where there is
-    no `Authorization`; empty: none. program_headers: how headers of the client begin, in lower case, which no page of
-    another site can send. refuse: the problem as the client at a path knows it; a problem of a path that is
-    none of the protocol's is returned unchanged.
+    stand for, if it is no key itself. signed: whether a credential is a token that was signed with the secret of a key
+    (`auth.login_secret`) and is still good; compared in a time that tells nothing. key_header: the header, in lower
+    case, that holds the credential where there is no `Authorization`; empty: none. program_headers: how headers of the
+    client begin, in lower case, which no page of another site can send. refuse: the problem as the client at a path
+    knows it; a problem of a path that is none of the protocol's is returned unchanged.
     """
 
     name: str
     open_paths: frozenset[str] = frozenset()
     keys: Callable[[str], Iterable[str]] = _no_other_forms
+    signed: Callable[[str, bytes], bool] = _no_token
     key_header: str = ""
     program_headers: tuple[str, ...] = ()
     refuse: Callable[[str, Problem], Problem] = _as_it_is

@@ -25,6 +25,7 @@ from runstream_service.auth import (
     InvalidKey,
     auth_middleware,
     check_bind,
+    login_secret,
 )
 from runstream_service.log import LogUnavailable
 from runstream_service.logs import configure_logging
@@ -118,6 +119,48 @@ async def test_a_key_may_stand_in_the_header_of_a_protocol(headers: dict[str, st
     add_routes(app, [Route("GET", "/read", Action.READ, "Read", done)], lambda route: plain_handler(route, None))
     async with serving(app) as (url, client), client.get(f"{url}/read", headers=headers) as answer:
         assert answer.status == status
+
+
+async def test_a_token_that_a_key_signed_is_as_good_as_the_key() -> None:
+    """The secret is of the key and the protocol: who logs in with a key gets what only that key's tokens pass by."""
+    signing = ProtocolAccess(
+        "signing",
+        open_paths=frozenset({"/login"}),
+        signed=lambda credential, secret: credential == f"Signed {secret.hex()}",
+    )
+    other = ProtocolAccess("other", signed=lambda credential, secret: credential == f"Other {secret.hex()}")
+    keys = [KEY, "another-key-of-the-same:read"]
+    guard = auth_middleware(ApiKeys.from_plain(keys), protocols=(other, signing))
+    app = web.Application(middlewares=[problem_middleware(), guard])
+
+    async def login(_: None, call: Call[None]) -> web.Response:
+        secret = login_secret(call.request, call.request.query["key"], "signing")
+        return web.Response(text="" if secret is None else secret.hex())
+
+    async def who(_: None, call: Call[None]) -> web.Response:
+        return web.Response(text=call.principal.name)
+
+    routes = [
+        Route("GET", "/login", Action.READ, "Log in", login),
+        Route("GET", "/who", Action.READ, "Who asks", who),
+        Route("POST", "/write", Action.LOG, "Write", who),
+    ]
+    add_routes(app, routes, lambda route: plain_handler(route, None))
+    async with serving(app) as (url, client):
+
+        async def got(method: str, path: str, credential: str = "") -> tuple[int, str]:
+            async with client.request(method, f"{url}{path}", headers={"Authorization": credential}) as answer:
+                return answer.status, await answer.text()
+
+        assert await got("GET", "/login?key=wrong-key-wrong-key") == (200, "")
+        _, secret = await got("GET", f"/login?key={KEY}")
+        assert await got("GET", "/who", f"Signed {secret}") == await got("GET", "/who", KEY)
+        assert (await got("POST", "/write", f"Signed {secret}"))[0] == 200
+        for forged in (f"Other {secret}", f"Signed {secret[:-1]}", "Signed", secret):
+            assert (await got("GET", "/who", forged))[0] == 401
+        _, reading = await got("GET", "/login?key=another-key-of-the-same")
+        assert (await got("GET", "/who", f"Signed {reading}"))[0] == 200
+        assert (await got("POST", "/write", f"Signed {reading}"))[0] == 403
 
 
 async def test_requests_are_counted_by_the_name_of_their_key() -> None:
