@@ -62,7 +62,8 @@ test:
 
 faults:
 	@$(VENV_DEV)
-	KILLS=$(KILLS) RUNSTREAM_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -s --timeout 86400 \
+	KILLS=$(KILLS) RUNSTREAM_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults tests/conformance/test_store.py \
+		tests/integration/test_dev_clickhouse.py tests/integration/test_kafka_ingest.py -s --timeout 86400 \
 		--ignore tests/faults/test_cluster_matrix.py
 
 crash-matrix:

@@ -587,6 +587,8 @@ async def test_what_was_inserted_is_there_after_reopening(harness: Harness) -> N
 
 #: Large enough that most kills fall into an insert, not between two.
 KILLED_ROWS = 300_000
+#: `make faults KILLS=1000` kills more.
+KILLS = max(4, int(os.environ.get("RUNSTREAM_KILLS", "0")))
 
 
 async def insert_until_killed(harness: Harness, first: int) -> None:
@@ -598,10 +600,11 @@ async def insert_until_killed(harness: Harness, first: int) -> None:
         print(number, flush=True)
 
 
+@pytest.mark.timeout(900 + 10 * KILLS)
 async def test_sigkill_leaves_whole_inserts_only(request: pytest.FixtureRequest, harness: Harness) -> None:
     chance = random.Random(20260203)
     said: list[int] = []
-    for _ in range(6):
+    for _ in range(KILLS):
         first = said[-1] + 10 if said else 0
         child = subprocess.Popen(  # noqa: ASYNC220 (nothing else runs in this loop)
             [sys.executable, __file__, request.node.callspec.params["harness"], harness.place, str(first)],

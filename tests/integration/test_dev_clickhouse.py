@@ -37,6 +37,8 @@ CREATE = (
     "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000"
 )
 ROWS = 100_000
+#: Of each of three writers, between which the server is killed. `make faults KILLS=1000` writes and kills more.
+BLOCKS = max(15, int(os.environ.get("RUNSTREAM_KILLS", "0")))
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +287,7 @@ async def write(url: str, writer: int, blocks: int, answered: list[str], retried
     await store.close()
 
 
+@pytest.mark.timeout(900 + 5 * BLOCKS)
 async def test_sigkill_leaves_whole_inserts_each_once_and_a_directory_that_opens(tmp_path: Path) -> None:
     chance = random.Random(20260507)
     answered: list[str] = []
@@ -294,10 +297,10 @@ async def test_sigkill_leaves_whole_inserts_each_once_and_a_directory_that_opens
         await store.command(CREATE)
         async with asyncio.TaskGroup() as writers:
             for writer in range(3):
-                writers.create_task(write(server.url, writer, 25, answered, retried))
+                writers.create_task(write(server.url, writer, BLOCKS, answered, retried))
             # A kill after some inserts more, in the middle of others.
-            while len(answered) < 75:
-                enough = min(len(answered) + chance.randrange(3, 14), 75)
+            while len(answered) < 3 * BLOCKS:
+                enough = min(len(answered) + chance.randrange(3, 14), 3 * BLOCKS)
                 while len(answered) < enough:  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
                 await asyncio.sleep(chance.uniform(0.0, 0.03))

@@ -1,6 +1,7 @@
 """Frames that training nodes send straight into a real Kafka, folded from there."""
 
 import asyncio
+import os
 import random
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from runstream_processors.rebuild import rebuild
 from runstream_processors.store.chdb import ChdbStore
 from runstream_service.log import Record
 
+#: Of senders; half of them later, the broker dies, too. `make faults KILLS=1000` kills more.
+KILLS = max(8, int(os.environ.get("RUNSTREAM_KILLS", "0")))
 #: Nobody listens there: frames have to find another way.
 NO_GATEWAY = "http://127.0.0.1:9"
 TRAIN = """
@@ -71,6 +74,7 @@ def fold(settings: KafkaSettings, directory: Path) -> list[Record]:
     return asyncio.run(folded())
 
 
+@pytest.mark.timeout(900 + 5 * KILLS)
 def test_killed_senders_and_a_killed_broker_lose_and_double_nothing(
     tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,13 +83,13 @@ def test_killed_senders_and_a_killed_broker_lose_and_double_nothing(
     with real_kafka.new_cluster(tmp_path / "kafka", 1) as kafka:
         settings = topic_of(kafka.bootstrap, monkeypatch)
         with Trainers(tmp_path, NO_GATEWAY, 3, spool=spool) as trainers:
-            for turn in range(12):
+            for turn in range(KILLS):
                 await_sender(spool)
                 time.sleep(0.4 + choose.random() ** 2 * 0.6)
-                if turn == 5:
+                if turn == KILLS // 2:
                     kafka.kill_node(0)
                     time.sleep(0.5)
-                if turn == 7:
+                if turn == KILLS // 2 + 2:
                     kafka.start_node(0)
                 kill_sender(spool)
             trainers.finish()  # waits until everything is acknowledged
