@@ -7,12 +7,12 @@ LIVE_WORKSPACE = "live wörk"
 LIVE_PROJECT = "Pro ject 50%"
 
 #: Points of the metric that is compared one by one.
-POINTS = 5_000
+POINTS = 2_000
 #: Those of the second attempt.
 RESUMED_POINTS = 10
-OFFLINE_POINTS = 2_000
+OFFLINE_POINTS = 1_200
 #: Points that are logged in a handful of milliseconds, without a step.
-CROWD = 3_000
+CROWD = 1_500
 
 
 def loss_value(step: int) -> float:
