@@ -4,6 +4,7 @@ import io
 import math
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,27 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench import comet, freshness, ingest, log_calls, reads
+from bench import comet, freshness, ingest, log_calls, processes, reads
 from bench.comet_ingest import Written
 from bench.comet_reads import Curves, Queried
 from bench.comet_started import client_python
 from bench.processes import Failed, wait_until
 from bench.report import show
 from bench.shapes import FULL_SPEED, MANY_RUNS, Load, scaled, value_rows
+
+from kit.stores import place_tables
+
+
+@pytest.fixture(autouse=True)
+def servers_find_their_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = processes.Child.__init__
+
+    def started(self: processes.Child, command: Sequence[str], **options: Any) -> None:
+        if "--data-dir" in command:
+            place_tables(Path(command[command.index("--data-dir") + 1]))
+        start(self, command, **options)
+
+    monkeypatch.setattr(processes.Child, "__init__", started)
 
 
 def silent(_: str) -> None:

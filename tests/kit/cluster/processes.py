@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from kit import children
 from kit.children.forked import ForkedChild
@@ -23,6 +23,8 @@ from runstream_processors.store.settings import StoreSettings
 CLI = [sys.executable, "-m", "runstream_infra.cli"]
 #: A worker that says nothing for so long loses its partitions: the shortest that a busy test machine bears.
 SESSION_S = 3
+#: Most looks ask several processes.
+_LOOK_S: Final = 0.2
 
 
 class Cluster:
@@ -240,7 +242,7 @@ def wait_for(look: Callable[[], Any], timeout_s: float, what: str) -> Any:
     deadline_s = time.monotonic() + timeout_s
     while not (found := look()):
         assert time.monotonic() < deadline_s, f"waited {timeout_s:g} s in vain for {what}"
-        time.sleep(0.1)
+        time.sleep(_LOOK_S)
     return found
 
 
@@ -253,7 +255,7 @@ def wait_while_moving(look: Callable[[], Any], progress: Callable[[], object], w
             if now != last:
                 last, deadline_s = now, time.monotonic() + still_s
         assert time.monotonic() < deadline_s, f"waited in vain for {what}: for {still_s:g} s nothing moved on {last}"
-        time.sleep(0.1)
+        time.sleep(_LOOK_S)
     return found
 
 
