@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
+from kit.stores import place_tables
 from runstream.events.control import RunStarted, encode_event
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
@@ -49,6 +50,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestClient[Any, Any]]:
     """The embedded server, once for all tests of this file: it takes seconds to start."""
     settings = ServerSettings(data_dir=tmp_path_factory.mktemp("server"))
+    place_tables(settings.data_dir)
     async with open_parts(settings) as parts:
         stop = asyncio.Event()
         worker = asyncio.create_task(parts.worker.run(stop))

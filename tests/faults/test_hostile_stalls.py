@@ -15,6 +15,7 @@ import pytest
 
 from kit.hostile.largest_requests import LARGEST, RUN, Sent, route_key
 from kit.servers.loop_stretches import Stretches, reference_s
+from kit.stores import place_tables
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_events, encode_frame
 from runstream_infra.embedded import application, open_parts
@@ -56,6 +57,7 @@ class Served:
 
     async def _serve(self) -> None:
         settings = self._settings
+        place_tables(settings.data_dir)
         async with open_parts(settings) as parts:
             folding = FoldingThread(parts.worker, lambda error: None)
             folding.start()

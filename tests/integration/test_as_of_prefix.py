@@ -12,6 +12,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from kit.recorded.seeded import Recorded, recorded
+from kit.stores import place_tables
 from runstream.events.control import RunFinished, RunStarted, encode_event
 from runstream.events.frame import encode_frame, encode_rows, transposed
 from runstream.events.positions import Positions
@@ -37,6 +38,7 @@ DETAILS = (
 async def answers(directory: Path, facts: Recorded, end: int, as_of: list[int | None]) -> list[dict[str, Any]]:
     """What a server says of every run when its log holds the records before `end`, for each moment of the past."""
     settings = ServerSettings(data_dir=directory)
+    place_tables(settings.data_dir)
     async with open_parts(settings) as parts:
         written = await parts.log.append(facts.records[:end])
         stop = asyncio.Event()
@@ -106,6 +108,7 @@ async def test_a_writer_of_the_past_was_last_seen_in_the_past(tmp_path: Path) ->
         (b"a", frame(1, 1, rows=2, metric="other")),
     ]
     settings = ServerSettings(data_dir=tmp_path)
+    place_tables(settings.data_dir)
     async with open_parts(settings) as parts:
         for record in records:
             written = await parts.log.append([record])

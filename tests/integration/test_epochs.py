@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from kit.stores import place_tables
 from runstream.events.control import AnyEvent, AssetLogged, RunStarted, encode_event
 from runstream.events.frame import encode_events, encode_frame, encode_ragged
 from runstream.events.names import NO_STEP
@@ -28,6 +29,7 @@ Logged = tuple[int, int, str, float, int | None]
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
     settings = ServerSettings(data_dir=tmp_path)
+    place_tables(settings.data_dir)
     async with open_parts(settings) as parts:
         stop = asyncio.Event()
         worker = asyncio.create_task(parts.worker.run(stop))

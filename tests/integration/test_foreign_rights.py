@@ -13,6 +13,7 @@ import pytest
 from aiohttp import FormData
 from aiohttp.test_utils import TestClient, TestServer
 
+from kit.stores import place_tables
 from runstream.events.artifacts import artifact_id
 from runstream.events.names import project_id
 from runstream_infra.embedded import Parts, application, open_parts
@@ -77,6 +78,7 @@ class Server:
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     settings = ServerSettings(data_dir=tmp_path)
     keys = ApiKeys(tuple((hashlib.sha256(one.name.encode()).digest(), one) for one in (OF_A, ALL)))
+    place_tables(settings.data_dir)
     async with (
         open_parts(settings) as parts,
         TestClient(TestServer(application(settings, keys, parts), host="127.0.0.1")) as client,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from kit.stores import place_tables
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.frame import encode_events, encode_frame
 from runstream_infra.embedded import application, open_parts
@@ -28,6 +29,7 @@ FRAME = encode_frame("0" * 32, "r1", 0, 1, encode_events([(0, encode_event(START
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
     settings = ServerSettings(data_dir=tmp_path)
+    place_tables(settings.data_dir)
     async with open_parts(settings) as parts:
         stop = asyncio.Event()
         worker = asyncio.create_task(parts.worker.run(stop))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from kit.stores import place_tables
 from kit.waiting import WAIT_S
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.limits import Limits
@@ -27,6 +28,7 @@ BY_COMMAND = "by-command"
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
     settings = ServerSettings(data_dir=tmp_path, limits=Limits(query=QuerySettings(silence_s=SILENCE_S)))
+    place_tables(settings.data_dir)
     async with open_parts(settings) as parts:
         stop = asyncio.Event()
         worker = asyncio.create_task(parts.worker.run(stop))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from kit.stores import place_tables
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
 from runstream_protocols.all import ACCESS
@@ -25,6 +26,7 @@ NOBODY = {"has-no-right": Principal("has-no-right", ())}
 async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
     settings = ServerSettings(data_dir=tmp_path)
     keys = ApiKeys(tuple((hashlib.sha256(key.encode()).digest(), who) for key, who in (LACKING | NOBODY).items()))
+    place_tables(settings.data_dir)
     async with (
         open_parts(settings) as parts,
         TestClient(TestServer(application(settings, keys, parts), host="127.0.0.1")) as client,
