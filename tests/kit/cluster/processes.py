@@ -196,7 +196,7 @@ class DyingWorkers:
         self._log = cluster.directory / "logs" / "dying-workers.log"
         self._parent = subprocess.Popen(
             children.command("children.cluster_worker", self._log),
-            env=children.environment(cluster.role_environment()),
+            env=children.environment(cluster.role_environment() | {"RUNSTREAM_WORKER_MIN_CYCLE_S": "0.2"}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

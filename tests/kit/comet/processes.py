@@ -15,6 +15,7 @@ import pytest
 
 from kit.children import TESTS
 from kit.comet.logged import KEY
+from kit.servers.embedded import FEWER_BATCHES
 from kit.servers.up import running_up
 
 HERE = Path(__file__).parent
@@ -35,7 +36,7 @@ class Logged:
 @contextlib.contextmanager
 def running_server(folder: Path, *options: str, key: str = KEY) -> Iterator[str]:
     """The address of `runstream up` over a directory of its own in `folder`, which is there. key: empty for none."""
-    environment = own_environment() | {"RUNSTREAM_API_KEYS": key}
+    environment = own_environment() | {"RUNSTREAM_API_KEYS": key} | FEWER_BATCHES
     with running_up(folder / "data", *options, environment=environment, errors=folder / "server.log") as url:
         yield url
 
