@@ -29,6 +29,7 @@ from runstream.events.control import (
     RunStarted,
     TagsAdded,
 )
+from runstream.events.entities import EntityCreated
 from runstream_ingest.log.kafka.settings import KafkaSettings
 from runstream_ingest.log.kafka.writer import KafkaWriter
 from runstream_service.log import LogUnavailable
@@ -237,7 +238,8 @@ class FrameLoad:
             logged = ArtifactVersionLogged(at_us=8, comment=digest[:4], **thing)
             remarked = ArtifactVersionRemarked(at_us=8, ordinal=1, remark={"digest": digest[:4]}, **thing)
             self._events(writer, artifact_event(source, project, "a"), logged, remarked)
-            self._events(writer, entity_event(source, project, self.calls))
+            made = EntityCreated(at_us=8, kind="thing", name=digest, entity=digest[:32], **named)
+            self._events(writer, entity_event(source, project), made)
             return
         match source.randrange(8):
             case 0:

@@ -155,8 +155,10 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
         if chooser.random() < 0.3:
             catalog.events(into, *(artifact_event(chooser, "p", chooser.choice(("panel-a", "panel-b"))) for _ in "ab"))
             registry.events(into, artifact_event(chooser, None, "model-a"))
-            catalog.events(into, *(entity_event(chooser, "p", versions) for _ in "abc"))
-            versions += 1  # of an artifact of its own, so that every table has rows to the end
+            catalog.events(into, *(entity_event(chooser, "p") for _ in "abc"))
+            versions += 1  # of an artifact of its own, as an entity, so that every table has rows to the end
+            made = {"at_us": 8, "workspace": "w", "project": "p", "kind": "thing", "name": f"made-{versions}"}
+            catalog.events(into, EntityCreated(**made, entity=f"{versions:032x}"))
             remarked = {"at_us": 8, "workspace": "w", "project": "p", "artifact_type": "thing", "name": "remarked"}
             catalog.events(
                 into,
@@ -198,10 +200,10 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
     return into
 
 
-def entity_event(source: random.Random, project: str, number: int) -> EntityEvent:
-    """Something that happens to an entity; much of it is refused. `number`: of the call, for a new one."""
-    names = ("a", "a/b", "a/c", f"new-{number}")
-    place = {"at_us": 8, "workspace": "w", "project": project, "kind": "thing", "name": source.choice(names)}
+def entity_event(source: random.Random, project: str) -> EntityEvent:
+    """Something that happens to an entity; much of it is refused."""
+    name = source.choice(("a", "a/b", "a/c"))
+    place = {"at_us": 8, "workspace": "w", "project": project, "kind": "thing", "name": name}
     entity = f"{source.randrange(2):032x}"
     match source.randrange(6):
         case 0:
