@@ -1,6 +1,6 @@
 """SIGKILL of trainers and of the sender at random moments: nothing that a call returned for is lost or doubled.
 
-RUNSTREAM_KILLS says how many kills there are in all (60); RUNSTREAM_SEED, which ones (1).
+RUNSTREAM_KILLS says how many kills there are in all (40); RUNSTREAM_SEED, which ones (1).
 """
 
 import os
@@ -18,7 +18,7 @@ from kit.sending.collector import Collector, Faults, Record, same
 from kit.sending.kills import Trainers, await_sender, kill_sender
 from runstream.sender.sync import sync
 
-KILLS = int(os.environ.get("RUNSTREAM_KILLS", "60"))
+KILLS = int(os.environ.get("RUNSTREAM_KILLS", "40"))
 SEED = int(os.environ.get("RUNSTREAM_SEED", "1"))
 CALM = Faults()
 ROUGH = Faults(
