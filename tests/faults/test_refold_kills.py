@@ -42,7 +42,14 @@ ALL_STEPS: tuple[tuple[str, ...], ...] = (
 )
 #: Those of them at which a start finds something else than it finds at the one before. `make faults` dies at all.
 FEW_STEPS: tuple[tuple[str, ...], ...] = (
-    ("building recorded", "rebuilding: after points", "caught up", "serving recorded", "tables dropped"),
+    (
+        "building recorded",
+        "rebuilding: after points",
+        "caught up",
+        "serving recorded",
+        "tables dropped",
+        "dropping recorded",
+    ),
     ("switched",),
     ("rebuild requested", "rebuilding: after points", "serving recorded"),
 )
