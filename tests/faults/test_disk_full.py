@@ -113,7 +113,7 @@ def test_the_servers_disk_runs_full_and_is_freed(tmp_path: Path, disk: SmallDisk
         server.stop()
     points = check(data, trainers)
     mended = len(set_aside(data))
-    print(f"\nfull disk under the server: {TIMES} times; {points} points, 0 lost, 0 doubled; tables made again: {mended}")
+    print(f"\nfull disk under the server: {TIMES} times; {points} points, 0 lost, 0 doubled, tables new: {mended}")
     for damaged in set_aside(data):
         shutil.rmtree(damaged)  # the comparison needs the room
     rebuild_is_equal(data)
