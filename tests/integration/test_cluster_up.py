@@ -26,6 +26,7 @@ from kit.cluster.processes import Cluster, end, status_of, wait_for
 from kit.comet.forgetful import ForgetfulProxy
 from kit.comet.processes import HERE, client_environment
 from kit.mlaide.server import Server
+from kit.sagemaker.server import Server as SagemakerServer
 from kit.servers.real_kafka import need_kafka
 from runstream.api import API, Change, VersionTaken
 
@@ -194,6 +195,17 @@ def test_ml_aides_client_works_through_gateways_that_take_turns(cluster: Cluster
     for number, one in enumerate(crowd):
         assert shown("crowd", one["key"])["metrics"] == {"x": 4 + number / 10}
     assert [one["key"] for one in server.aide("projects/crowd/experiments")[1]["items"]] == ["rush"]
+
+
+def test_sagemakers_client_works_through_gateways_that_take_turns(cluster: Cluster) -> None:
+    server = SagemakerServer(cluster.url, python_of("sagemaker"), KEY)
+    told = {name: one["value"] for name, one in server.told("components", "trials", "at_once").items()}
+    assert told["components"]["ended"]["parameters"] == {"lr": 0.5, "layers": 3.0, "optimizer": "adam"}
+    assert told["components"]["ended"]["status"]["primary_status"] == "Completed"
+    assert told["trials"]["in_second"] == ["in-two-trials"]
+    assert (told["trials"]["removed"], told["trials"]["left"]) == ([], ["Random-Forest"])
+    for made in ("create_experiment", "create_trial", "create_trial_component"):
+        assert told["at_once"].count(f"{made}: made") == 1, told["at_once"]
 
 
 def test_comets_live_client_logs_once_through_gateways_that_take_turns(trained: Cluster, tmp_path: Path) -> None:

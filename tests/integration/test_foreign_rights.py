@@ -159,6 +159,8 @@ def aimed(workspace: str, run: str, project: str) -> dict[str, Any]:
         "experimentModelId": experiment_model_id(run, "net"),
         "version": "9.0.0",
         "metadata": [{"key": "k", "value": "v"}],
+        "TrialComponentName": run,
+        "MetricData": [{"MetricName": "m", "Timestamp": 1, "Value": 1.0}],
         "startTimeMillis": 1,
         "endTimeMillis": 2,
         "startTimestamp": 1,
@@ -262,27 +264,50 @@ async def test_a_run_of_others_cannot_be_taken_over_or_moved_away(server: Server
     assert await server.held() == before
 
 
-#: What SageMaker's writing operations are about: all go to one address.
-COMPONENTS: Final = {
+_EXPERIMENT: Final = {"ExperimentName": "e"}
+_TRIAL: Final = {"TrialName": "t"}
+_ARN: Final = f"arn:aws:sagemaker:us-east-1:000000000000:experiment-trial-component/{THEIRS}"
+#: What SageMaker's writing operations are about: all go to one address. In an order in which all can be done.
+OF_SAGEMAKER: Final[dict[str, dict[str, Any]]] = {
+    "CreateExperiment": _EXPERIMENT,
+    "UpdateExperiment": _EXPERIMENT | {"Description": "changed"},
+    "CreateTrial": _EXPERIMENT | _TRIAL,
+    "UpdateTrial": _TRIAL | {"DisplayName": "changed"},
     "CreateTrialComponent": {"TrialComponentName": "new"},
     "UpdateTrialComponent": {"TrialComponentName": THEIRS, "DisplayName": "changed"},
+    "AssociateTrialComponent": _TRIAL | {"TrialComponentName": THEIRS},
+    "DisassociateTrialComponent": _TRIAL | {"TrialComponentName": THEIRS},
+    "AddTags": {"ResourceArn": _ARN, "Tags": [{"Key": "k", "Value": "v"}]},
+    "DeleteTags": {"ResourceArn": _ARN, "TagKeys": ["k"]},
+    "DeleteTrial": _TRIAL,
+    "DeleteExperiment": _EXPERIMENT,
     "DeleteTrialComponent": {"TrialComponentName": THEIRS},
 }
+#: About a run or a trial that the key may not read: it is not there. All else is in a place that it may not write to.
+NOT_THERE: Final = frozenset(
+    (
+        "UpdateTrialComponent",
+        "DeleteTrialComponent",
+        "AssociateTrialComponent",
+        "DisassociateTrialComponent",
+        "AddTags",
+        "DeleteTags",
+    )
+)
 
 
 async def test_no_operation_of_sagemaker_writes_to_a_workspace_of_others(server: Server) -> None:
-    assert COMPONENTS.keys() == {name for name, one in OPERATIONS.items() if one.action not in READING}
+    assert OF_SAGEMAKER.keys() == {name for name, one in OPERATIONS.items() if one.action not in READING}
 
     async def sent(key: str, operation: str) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {key}", "X-Amz-Target": f"SageMaker.{operation}"}
-        async with server.client.post("/sagemaker", json=COMPONENTS[operation], headers=headers) as response:
+        async with server.client.post("/sagemaker", json=OF_SAGEMAKER[operation], headers=headers) as response:
             return response.status, (await response.json(content_type=None)).get("__type", "")
 
     before = await server.held()
-    for operation in COMPONENTS:
-        # A run that the key may not read is not there; where components are created, the key may not write.
-        refused = (403, "AccessDeniedException") if operation.startswith("Create") else (400, "ResourceNotFound")
+    for operation in OF_SAGEMAKER:
+        refused = (400, "ResourceNotFound") if operation in NOT_THERE else (403, "AccessDeniedException")
         assert await sent(OF_A.name, operation) == refused, operation
     assert await server.held() == before
-    for operation in COMPONENTS:
+    for operation in OF_SAGEMAKER:
         assert await sent(ALL.name, operation) == (200, ""), operation

@@ -172,9 +172,9 @@ class Recorder:
         finally:
             _PENDING.reset(token)
 
-    async def wait_until_visible(self) -> None:
-        """Wait until what the request appended is visible, or the wait is over."""
-        await self.visible(_PENDING.get().positions)
+    async def wait_until_visible(self) -> bool:
+        """Wait until what the request appended is visible, or the wait is over. Returns whether it is visible."""
+        return await self.visible(_PENDING.get().positions)
 
     async def visible(self, positions: Positions) -> bool:
         """Return whether the positions can be read, when the wait is over; only so many requests wait at once."""

@@ -9,7 +9,13 @@ Every request goes to one address, which gateways serve; its header X-Amz-Target
 `names`       its names and ours
 `models`      requests and responses
 `side`        what the handlers work with, and which run a request is about
+`things`      experiments and trials, and how they are kept
+`paging`      pages of them
+`experiments` handlers of experiments; `trials` those of trials and of what is in them
 `components`  handlers that write trial components; `shown` those that read them
+`searching`   search, by `expressions` in memory, by `component_filters` as filters of runs
+`tags`        tags of things
+`metrics`     points of metrics
 `operations`  the table of operations
 `routes`      the route, and how an operation is done
 """

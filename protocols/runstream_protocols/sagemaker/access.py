@@ -14,7 +14,7 @@ TARGET: Final = "X-Amz-Target"
 
 def refuse(path: str, problem: Problem) -> Problem:
     """Return the problem in the form that the client shows, with how to give it a key."""
-    if path != ADDRESS:
+    if path != ADDRESS and not path.startswith(f"{ADDRESS}/"):
         return problem
     if problem.status == 401:
         how = "Give a key of this server as AWS_ACCESS_KEY_ID and as AWS_SECRET_ACCESS_KEY."

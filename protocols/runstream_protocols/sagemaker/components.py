@@ -17,13 +17,12 @@ from runstream.events.control import (
     RunTimesSet,
     TagsAdded,
 )
-from runstream.events.limits import MAX_TAG_CHARS
 from runstream.events.moments import micros_of
 from runstream.events.names import project_key
 from runstream_protocols.kit.attempts import STARTED, attempt_frame, attempt_writer
 from runstream_protocols.kit.statements import Statement, digest
 from runstream_protocols.kit.values import asset_name, grouped, parameter_name
-from runstream_protocols.sagemaker.errors import invalid
+from runstream_protocols.sagemaker.errors import AwsError, invalid
 from runstream_protocols.sagemaker.models import (
     Artifact,
     ComponentArn,
@@ -33,12 +32,13 @@ from runstream_protocols.sagemaker.models import (
     DescribeTrialComponentResponse,
     ParameterValue,
     PrimaryStatus,
-    Tag,
     UpdateTrialComponentRequest,
 )
-from runstream_protocols.sagemaker.names import PROJECT, WORKSPACE, run_anew
+from runstream_protocols.sagemaker.names import PROJECT, TRIAL, WORKSPACE, run_anew
 from runstream_protocols.sagemaker.shown import INPUT, OUTPUT, described, seconds
 from runstream_protocols.sagemaker.side import SagemakerSide
+from runstream_protocols.sagemaker.tags import text_of
+from runstream_protocols.sagemaker.things import Things, trials_in
 from runstream_service.problems import RETRY_AFTER_S, Problem
 from runstream_service.turns import worked
 
@@ -59,29 +59,56 @@ _DRAWS: Final = 5
 
 
 async def create(side: SagemakerSide, request: CreateTrialComponentRequest) -> ComponentArn:
-    """Create a component: begin a run. It is running until a request says that it ended."""
-    name, recorder = request.trial_component_name, side.recorder
-    await recorder.require(project_key(WORKSPACE, PROJECT))
+    """Create a component: begin a run. It is running until a request says that it ended. One call of the client's
+    creates one, however often it is sent."""
+    name = request.trial_component_name
+    await side.recorder.require(project_key(WORKSPACE, PROJECT))
+    tags = tuple(text_of(tag.key, tag.value) for tag in request.tags)
     found = await side.find_component(name)
-    if found is not None:
-        raise invalid(f"Trial component {name!r} already exists: give another name, or load it")
-    tags = _tags(request.tags)
-    run = await _free_id(side, name)
+    if found is None:
+        run = await _free_id(side, name)
+        await _begin(side, run, request)
+    elif await _is_repeated(side, found.run):
+        run = found.run
+    else:
+        raise _taken(name)
+    events = [*_progress(side, request), *await _values(side, run, request)]
+    if tags:
+        events.append(TagsAdded(at_us=side.recorder.stamp(), tags=tags))
+    await _record(side, run, events)
+    return ComponentArn(trial_component_arn=side.component_arn(run))
+
+
+async def _is_repeated(side: SagemakerSide, run: str) -> bool:
+    """Whether this very call of the client's has begun the run."""
+    known = await side.recorder.lookup.run(run)
+    return bool(side.invocation) and known is not None and _writer(side, run) in known.writers
+
+
+async def _begin(side: SagemakerSide, run: str, request: CreateTrialComponentRequest) -> None:
+    """Append the start. Where others begin the same run at the same moment, it is whose start is the first."""
+    name = request.trial_component_name
     started = RunStarted(
-        at_us=recorder.stamp(),
+        at_us=side.recorder.stamp(),
         workspace=WORKSPACE,
         project=PROJECT,
         name=request.display_name or name,
         heartbeats=False,
     )
-    frame = attempt_frame(attempt_writer(run, side.invocation or "started"), run, STARTED, started)
-    positions = await recorder.append(Statement(run, b"", started.at_us), [frame], wait=False)
+    frame = attempt_frame(_writer(side, run), run, STARTED, started)
+    positions = await side.recorder.append(Statement(run, b"", started.at_us), [frame], wait=False)
     await side.require_found(positions)
-    events = [*_progress(side, request), *await _values(side, run, request)]
-    if tags:
-        events.append(TagsAdded(at_us=recorder.stamp(), tags=tags))
-    await _record(side, run, events)
-    return ComponentArn(trial_component_arn=side.component_arn(run))
+    begun = await side.find_component(name)
+    if begun is not None and micros_of(begun.created_at) != started.at_us:
+        raise _taken(name)
+
+
+def _writer(side: SagemakerSide, run: str) -> str:
+    return attempt_writer(run, side.invocation or f"{side.recorder.stamp()}")
+
+
+def _taken(name: str) -> AwsError:
+    return invalid(f"Trial component {name!r} already exists: give another name, or load it")
 
 
 async def update(side: SagemakerSide, request: UpdateTrialComponentRequest) -> ComponentArn:
@@ -105,6 +132,11 @@ async def delete(side: SagemakerSide, request: ComponentReference) -> ComponentA
     """Delete a component: the run is shown nowhere any more, until runstream restores it."""
     found = await side.component(request.trial_component_name)
     await side.recorder.require(found.run)
+    things = Things(side)
+    held = [name for name in trials_in(found.tags) if await things.find(TRIAL, name) is not None]
+    if held:
+        shown = f"Trial component {request.trial_component_name!r} is in the trials {', '.join(held[:5])}"
+        raise invalid(f"{shown}: disassociate it first")
     await _record(side, found.run, [RunDeleted(at_us=side.recorder.stamp())])
     return ComponentArn(trial_component_arn=side.component_arn(found.run))
 
@@ -112,8 +144,11 @@ async def delete(side: SagemakerSide, request: ComponentReference) -> ComponentA
 async def _free_id(side: SagemakerSide, name: str) -> str:
     """Return the id of a new run: the name, or where a run that is deleted has it, one that is made of it."""
     for run in (name, *(run_anew(name, os.urandom(2)) for _ in range(_DRAWS))):
-        if await side.recorder.lookup.run(run) is None:
+        known = await side.recorder.lookup.run(run)
+        if known is None:
             return run
+        if not known.deleted and (known.workspace, known.project) == (WORKSPACE, PROJECT):
+            raise _taken(name)  # begun since it was looked for
     detail = "no free id was found for the component: send the request again"
     raise Problem(503, "no-free-id", "No free id", detail, retry_after_s=RETRY_AFTER_S)
 
@@ -198,16 +233,6 @@ def _removals(side: SagemakerSide, run: str, request: UpdateTrialComponentReques
 def _asset_id(run: str, kind: str, name: str) -> str:
     """One for each name: a later artifact of a name takes the place of the earlier one."""
     return digest(16, run.encode(), kind.encode(), asset_name(name).encode()).hex()
-
-
-def _tags(tags: Iterable[Tag]) -> tuple[str, ...]:
-    """Return tags of a run for tags of the client: `KEY=VALUE`, or the key alone where the value is empty."""
-    made = tuple(f"{tag.key}={tag.value}" if tag.value else tag.key for tag in tags)
-    for text in made:
-        if len(text) > MAX_TAG_CHARS:
-            size = f"{len(text)} characters with its value"
-            raise invalid(f"the tag {text[:60]!r} has {size}: give at most {MAX_TAG_CHARS}")
-    return made
 
 
 async def _record(side: SagemakerSide, run: str, events: list[RunEvent]) -> None:

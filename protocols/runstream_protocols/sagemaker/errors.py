@@ -42,6 +42,14 @@ def invalid(message: str) -> AwsError:
     return AwsError(INVALID, message)
 
 
+def bad_token(token: str) -> AwsError:
+    """Return the refusal of a NextToken that is none, or of another request."""
+    return invalid(
+        f"Value {token[:40]!r} at 'NextToken' failed to satisfy constraint: give the token of a response as it was, "
+        "with the other members of its request"
+    )
+
+
 def not_found(kind: str, name: str) -> AwsError:
     """Return the refusal of a request about a thing that is not there."""
     return AwsError(NOT_FOUND, f"{kind} {name[:200]!r} does not exist: take a name that a list of them shows")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
 from runstream.events.limits import MAX_AT_US, MAX_NAME_CHARS, MAX_PARAMETER_NAME_CHARS
@@ -31,6 +31,9 @@ def _within_time(moment: datetime) -> datetime:
 NewName = Annotated[str, Field(pattern=NAME)]
 #: The name of a thing that may have been begun by another client, or its ARN.
 Reference = Annotated[str, Field(min_length=1, max_length=256)]
+#: How a thing is shown; what another client gave comes back as it was.
+ShownName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+Description = Annotated[str, Field(max_length=3072)]
 #: Seconds since 1970 UTC, or ISO 8601.
 Moment = Annotated[datetime, AfterValidator(_within_time)]
 #: As long as another client's, which this client sends back when it saves what it loaded.
@@ -95,8 +98,7 @@ class UpdateTrialComponentRequest(ComponentMembers):
     """Maps are merged by their keys; what is left out stays as it is."""
 
     trial_component_name: Reference
-    # A name that another client gave comes back as it was shown.
-    display_name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)] | None = None
+    display_name: ShownName | None = None
     parameters_to_remove: Annotated[list[str], Field(max_length=300)] = []
     input_artifacts_to_remove: Annotated[list[str], Field(max_length=60)] = []
     output_artifacts_to_remove: Annotated[list[str], Field(max_length=60)] = []
@@ -106,16 +108,21 @@ class ComponentReference(AwsRequest):
     trial_component_name: Reference
 
 
-class ListTrialComponentsRequest(AwsRequest):
-    experiment_name: Reference | None = None
-    trial_name: Reference | None = None
-    source_arn: Reference | None = None
+class PageRequest(AwsRequest):
+    """Which part of a list, in which order. Both times are exclusive."""
+
     created_after: Moment | None = None
     created_before: Moment | None = None
     sort_by: SortBy = "CreationTime"
     sort_order: SortOrder = "Descending"
     max_results: Annotated[int, Field(ge=1, le=100)] = DEFAULT_PAGE
     next_token: Annotated[str, Field(max_length=8192)] | None = None
+
+
+class ListTrialComponentsRequest(PageRequest):
+    experiment_name: Reference | None = None
+    trial_name: Reference | None = None
+    source_arn: Reference | None = None
 
 
 class ComponentArn(AwsResponse):
@@ -170,13 +177,154 @@ class ListTrialComponentsResponse(AwsResponse):
     next_token: str | None = None
 
 
-class AnyRequest(
-    RootModel[
-        CreateTrialComponentRequest | UpdateTrialComponentRequest | ListTrialComponentsRequest | ComponentReference
-    ]
-):
-    """What a request has is told by its header X-Amz-Target."""
+class CreateExperimentRequest(AwsRequest):
+    experiment_name: NewName
+    display_name: NewName | None = None
+    description: Description | None = None
+    tags: Tags = []
 
 
-class AnyResponse(RootModel[DescribeTrialComponentResponse | ListTrialComponentsResponse | ComponentArn]):
-    """What a response has is told by the request."""
+class ExperimentReference(AwsRequest):
+    experiment_name: Reference
+
+
+class UpdateExperimentRequest(ExperimentReference):
+    """What is left out stays as it is."""
+
+    display_name: ShownName | None = None
+    description: Description | None = None
+
+
+class ListExperimentsRequest(PageRequest):
+    """All experiments."""
+
+
+class ExperimentArn(AwsResponse):
+    experiment_arn: str
+
+
+class ListedExperiment(AwsResponse):
+    """An experiment in a list. Times are seconds since 1970 UTC."""
+
+    experiment_name: str
+    experiment_arn: str
+    display_name: str
+    creation_time: float
+    last_modified_time: float
+
+
+class DescribeExperimentResponse(ListedExperiment):
+    description: str | None = None
+
+
+class ListExperimentsResponse(AwsResponse):
+    experiment_summaries: list[ListedExperiment]
+    next_token: str | None = None
+
+
+class CreateTrialRequest(AwsRequest):
+    trial_name: NewName
+    experiment_name: Reference
+    display_name: NewName | None = None
+    tags: Tags = []
+
+
+class TrialReference(AwsRequest):
+    trial_name: Reference
+
+
+class UpdateTrialRequest(TrialReference):
+    """What is left out stays as it is."""
+
+    display_name: ShownName | None = None
+
+
+class ListTrialsRequest(PageRequest):
+    experiment_name: Reference | None = None
+    trial_component_name: Reference | None = None
+
+
+class TrialArn(AwsResponse):
+    trial_arn: str
+
+
+class ListedTrial(AwsResponse):
+    """A trial in a list. Times are seconds since 1970 UTC."""
+
+    trial_name: str
+    trial_arn: str
+    display_name: str
+    creation_time: float
+    last_modified_time: float
+
+
+class DescribeTrialResponse(ListedTrial):
+    experiment_name: str
+
+
+class ListTrialsResponse(AwsResponse):
+    trial_summaries: list[ListedTrial]
+    next_token: str | None = None
+
+
+class Association(AwsRequest):
+    """A trial, and a component that is or is to be in it."""
+
+    trial_name: Reference
+    trial_component_name: Reference
+
+
+class AssociationArns(AwsResponse):
+    trial_arn: str
+    trial_component_arn: str
+
+
+class AddTagsRequest(AwsRequest):
+    resource_arn: Reference
+    tags: Tags
+
+
+class DeleteTagsRequest(AwsRequest):
+    resource_arn: Reference
+    tag_keys: Annotated[list[str], Field(min_length=1, max_length=50)]
+
+
+class ListTagsRequest(AwsRequest):
+    """All tags come at once."""
+
+    resource_arn: Reference
+    max_results: Annotated[int, Field(ge=50)] | None = None
+    next_token: Annotated[str, Field(max_length=8192)] | None = None
+
+
+class TagsResponse(AwsResponse):
+    tags: list[Tag]
+
+
+class Nothing(AwsResponse):
+    """The client reads nothing of it."""
+
+
+class MetricPoint(AwsRequest):
+    metric_name: Annotated[str, Field(min_length=1, max_length=255)]
+    timestamp: Moment
+    step: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    value: float
+
+
+class BatchPutMetricsRequest(AwsRequest):
+    trial_component_name: Reference
+    metric_data: Annotated[list[MetricPoint], Field(min_length=1, max_length=10)]
+
+
+class MetricError(AwsResponse):
+    """Why a point was not taken."""
+
+    code: Literal["METRIC_LIMIT_EXCEEDED", "INTERNAL_ERROR", "VALIDATION_ERROR", "CONFLICT_ERROR"]
+    metric_index: int
+
+
+class BatchPutMetricsResponse(AwsResponse):
+    """Empty: of points that cannot be taken the whole request is refused."""
+
+    errors: list[MetricError]

@@ -22,7 +22,8 @@ _ARN: Final = re.compile(r"arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:\d{12}:([a-z\-]
 _DRAWN_DIGITS: Final = 3
 _SUM_DIGITS: Final = 4
 _MADE_ID: Final = re.compile(rf"(.+)\.([0-9a-f]{{{_DRAWN_DIGITS}}})([0-9a-f]{{{_SUM_DIGITS}}})\Z")
-COMPONENT: Final = "experiment-trial-component"
+#: Kinds of things, as ARNs name them.
+EXPERIMENT, TRIAL, COMPONENT = "experiment", "experiment-trial", "experiment-trial-component"
 #: What AWS calls the component that it makes of a job, and the kind of the job.
 _JOBS: Final = {
     "-aws-training-job": "training-job",
@@ -40,6 +41,12 @@ def name_in(name_or_arn: str, kind: str) -> str:
     """Return the name of a thing, of which the name or the ARN is given. An ARN of another kind is no name of any."""
     found = _ARN.match(name_or_arn)
     return found[2] if found is not None and found[1] == kind else name_or_arn
+
+
+def kind_of_arn(arn: str) -> str | None:
+    """Return the kind of the thing that an ARN names; None if it is none."""
+    found = _ARN.match(arn)
+    return None if found is None else found[1]
 
 
 def component_of_run(run: str) -> str:

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from runstream_protocols.sagemaker import components, shown
+from runstream_protocols.sagemaker import components, experiments, metrics, searching, shown, tags, trials
 from runstream_protocols.sagemaker import models as m
+from runstream_protocols.sagemaker import search_models as s
 from runstream_protocols.sagemaker.access import TARGET
 from runstream_protocols.sagemaker.errors import AwsError
 from runstream_protocols.sagemaker.side import SagemakerSide
@@ -30,6 +31,30 @@ class Operation:
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
     for operation in (
+        Operation("Search", Action.READ, s.SearchRequest, s.SearchResponse, searching.search),
+        Operation("AddTags", Action.LOG, m.AddTagsRequest, m.TagsResponse, tags.add),
+        Operation("DeleteTags", Action.LOG, m.DeleteTagsRequest, m.Nothing, tags.remove),
+        Operation("ListTags", Action.READ, m.ListTagsRequest, m.TagsResponse, tags.list_tags),
+        Operation("CreateExperiment", Action.LOG, m.CreateExperimentRequest, m.ExperimentArn, experiments.create),
+        Operation(
+            "DescribeExperiment", Action.READ, m.ExperimentReference, m.DescribeExperimentResponse, experiments.describe
+        ),
+        Operation("UpdateExperiment", Action.LOG, m.UpdateExperimentRequest, m.ExperimentArn, experiments.update),
+        Operation("DeleteExperiment", Action.EDIT, m.ExperimentReference, m.ExperimentArn, experiments.delete),
+        Operation(
+            "ListExperiments",
+            Action.READ,
+            m.ListExperimentsRequest,
+            m.ListExperimentsResponse,
+            experiments.list_experiments,
+        ),
+        Operation("CreateTrial", Action.LOG, m.CreateTrialRequest, m.TrialArn, trials.create),
+        Operation("DescribeTrial", Action.READ, m.TrialReference, m.DescribeTrialResponse, trials.describe),
+        Operation("UpdateTrial", Action.LOG, m.UpdateTrialRequest, m.TrialArn, trials.update),
+        Operation("DeleteTrial", Action.EDIT, m.TrialReference, m.TrialArn, trials.delete),
+        Operation("ListTrials", Action.READ, m.ListTrialsRequest, m.ListTrialsResponse, trials.list_trials),
+        Operation("AssociateTrialComponent", Action.LOG, m.Association, m.AssociationArns, trials.associate),
+        Operation("DisassociateTrialComponent", Action.LOG, m.Association, m.AssociationArns, trials.disassociate),
         Operation("CreateTrialComponent", Action.LOG, m.CreateTrialComponentRequest, m.ComponentArn, components.create),
         Operation(
             "DescribeTrialComponent",
@@ -49,6 +74,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         ),
     )
 }
+
+
+#: It has a path of its own.
+PUT_METRICS: Final = Operation(
+    "BatchPutMetrics", Action.LOG, m.BatchPutMetricsRequest, m.BatchPutMetricsResponse, metrics.put
+)
 
 
 def operation_of(request: web.Request) -> Operation:

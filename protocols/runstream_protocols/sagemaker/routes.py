@@ -1,4 +1,4 @@
-"""SageMaker's interface as a route of an aiohttp application: there is one, to which every operation is sent."""
+"""SageMaker's interface as routes of an aiohttp application: one for all operations, and one for metrics."""
 
 import dataclasses
 import sys
@@ -14,11 +14,17 @@ from runstream_protocols.kit.errors import shaped
 from runstream_protocols.kit.payloads import Payload, read_object
 from runstream_protocols.kit.recorder import Recorder
 from runstream_protocols.protocol import WritingSide
+from runstream_protocols.sagemaker.documents import AnyRequest, AnyResponse
 from runstream_protocols.sagemaker.errors import as_client_reads, invalid_members
-from runstream_protocols.sagemaker.models import AnyRequest, AnyResponse, AwsRequest, AwsResponse
+from runstream_protocols.sagemaker.models import (
+    AwsRequest,
+    AwsResponse,
+    BatchPutMetricsRequest,
+    BatchPutMetricsResponse,
+)
 from runstream_protocols.sagemaker.names import DEFAULT_REGION
-from runstream_protocols.sagemaker.operations import Operation, action_of, operation_of
-from runstream_protocols.sagemaker.paths import ADDRESS
+from runstream_protocols.sagemaker.operations import PUT_METRICS, Operation, action_of, operation_of
+from runstream_protocols.sagemaker.paths import ADDRESS, METRICS
 from runstream_protocols.sagemaker.side import SagemakerSide
 from runstream_protocols.sagemaker.signing import Credential, SignedRequest, check_signature
 from runstream_query.http.context import Context
@@ -41,20 +47,32 @@ _BYTES_OF_A_VALUE: Final = 20
 
 
 async def respond(side: SagemakerSide, call: Call[None]) -> AwsResponse:
-    """Do what a request says, once its signature is checked. Raises Problem."""
-    operation = operation_of(call.request)
+    """Do what the header of a request names. Raises Problem."""
+    return await _do(side, call.request, operation_of(call.request))
+
+
+async def put_metrics(side: SagemakerSide, call: Call[None]) -> AwsResponse:
+    """Log points. Raises Problem."""
+    return await _do(side, call.request, PUT_METRICS)
+
+
+async def _do(side: SagemakerSide, sent: web.Request, operation: Operation) -> AwsResponse:
+    """Do an operation, once the signature of its request is checked. Raises Problem."""
     settings = side.gateway.settings
-    with side.gateway.pressure.admitted(call.request, "other") as hold:
+    with side.gateway.pressure.admitted(sent, "other") as hold:
         limit = min(settings.max_request_bytes, settings.max_commands_bytes)
-        checking = _checking(side, call.request)
-        payload = await read_object(call.request, limit, settings, hold.grow, checking)
-        request = await worked(_size_of(call.request), _parsed, operation, payload)
+        checking = _checking(side, sent)
+        payload = await read_object(sent, limit, settings, hold.grow, checking)
+        request = await worked(_size_of(sent), _parsed, operation, payload)
         await _settle(side)
         content = b" ".join((operation.name.encode(), side.invocation.encode(), payload.content))
         response = await operation.handler(dataclasses.replace(side, content=content), request)
     # Nothing of the body is held any more.
     if operation.action not in READING:
-        await side.recorder.wait_until_visible()
+        is_visible = await side.recorder.wait_until_visible()
+        # The next request at this gateway waits; one at another would take what it cannot see for missing.
+        if not is_visible and not settings.is_only_gateway:
+            raise _not_visible()
     return response
 
 
@@ -70,6 +88,15 @@ ROUTES: Final = tagged(
             AnyRequest,
             AnyResponse,
             tells_action=action_of,
+        ),
+        Route(
+            "PUT",
+            METRICS,
+            Action.LOG,
+            "Log points of metrics",
+            put_metrics,
+            BatchPutMetricsRequest,
+            BatchPutMetricsResponse,
         ),
     ),
 )
@@ -112,7 +139,8 @@ async def _respond(route: Route, side: SagemakerSide, request: web.Request) -> w
     )
     headers = {"Content-Type": "application/json", POSITION_HEADER: str(context.visibility.visible())}
     with ended_with_connection(request), side.recorder.responding(request, route.action_for(request)):
-        response = await respond(of_request, call)
+        response = await route.handler(of_request, call)
+        assert isinstance(response, AwsResponse)
         return await send(context, request, response, headers, by_alias=True)
 
 
@@ -148,5 +176,9 @@ def _parsed(operation: Operation, payload: Payload) -> AwsRequest:
 async def _settle(side: SagemakerSide) -> None:
     """Wait until all that was appended here can be read: what is not found is not gone. Raises Problem (503)."""
     if not await side.recorder.settled():
-        detail = "what was written a moment ago cannot be read yet: send the request again"
-        raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
+        raise _not_visible()
+
+
+def _not_visible() -> Problem:
+    detail = "what was written a moment ago cannot be read yet: send the request again"
+    return Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)

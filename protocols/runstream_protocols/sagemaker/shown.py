@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from runstream.display_names import display_name
 from runstream.events.moments import micros_of
-from runstream_protocols.sagemaker.errors import invalid
+from runstream_protocols.sagemaker.errors import bad_token
 from runstream_protocols.sagemaker.models import (
     MAX_MESSAGE_CHARS,
     MAX_STRING_CHARS,
@@ -25,10 +25,11 @@ from runstream_protocols.sagemaker.models import (
     Source,
     Status,
 )
-from runstream_protocols.sagemaker.names import component_of_job, component_of_run, job_of_component
+from runstream_protocols.sagemaker.names import EXPERIMENT, TRIAL, component_of_job, component_of_run, job_of_component
 from runstream_protocols.sagemaker.side import SagemakerSide
+from runstream_protocols.sagemaker.things import Things, tag_of
 from runstream_query.errors import InvalidRequest
-from runstream_query.filters.tree import And, Compare, Expression, Field, Instant
+from runstream_query.filters.tree import And, Compare, Expression, Field, Instant, OneOf
 from runstream_query.repositories.assets import AssetRecord
 from runstream_query.repositories.attributes import AttributeRecord
 from runstream_query.repositories.cursors import Cursor
@@ -74,16 +75,14 @@ async def described(side: SagemakerSide, found: RunRecord) -> DescribeTrialCompo
 
 
 async def list_components(side: SagemakerSide, request: ListTrialComponentsRequest) -> ListTrialComponentsResponse:
-    """Return a page of components: of all, or of a job's."""
-    if request.trial_name is not None or request.experiment_name is not None:
-        raise invalid("this server keeps no trials yet: list all components, or those of a job (SourceArn)")
+    """Return a page of components: of all, of those in a trial or in the trials of an experiment, or of a job's."""
     if request.source_arn is not None:
         return await _of_job(side, request.source_arn)
     context = side.context
-    expression = _wanted(request)
+    expression = _wanted(request, await _tags(side, request))
     sort = (SortKey(Field(_SORTED_BY[request.sort_by]), request.sort_order == "Descending"),)
     agreed = question_of(expression, sort, "sagemaker")
-    after = _cursor(request.next_token, agreed)
+    after = cursor_of(request.next_token, agreed)
     clock = context.clock(None if after is None else after.now_us)
     question = Question(expression, sort, after, clock)
     page = await context.repositories.runs.page(context.scope, question, request.max_results)
@@ -99,8 +98,22 @@ async def _of_job(side: SagemakerSide, arn: str) -> ListTrialComponentsResponse:
     return ListTrialComponentsResponse(trial_component_summaries=[] if found is None else [_listed(side, found)])
 
 
-def _wanted(request: ListTrialComponentsRequest) -> Expression:
+async def _tags(side: SagemakerSide, request: ListTrialComponentsRequest) -> tuple[str, ...] | None:
+    """Return the tags of which a wanted component has one; None where it may have any."""
+    things = Things(side)
+    if request.trial_name is not None:
+        return (tag_of(await things.get(TRIAL, request.trial_name)),)
+    if request.experiment_name is None:
+        return None
+    experiment = await things.get(EXPERIMENT, request.experiment_name)
+    return tuple(tag_of(one) for one in await things.all(TRIAL) if one.experiment == experiment.name)
+
+
+def _wanted(request: ListTrialComponentsRequest, tags: tuple[str, ...] | None) -> Expression:
     conditions: list[Expression] = [Compare(Field("deleted"), "=", False)]
+    if tags is not None:
+        # No run has the empty tag.
+        conditions.append(OneOf(Field("tag"), tags or ("",)))
     if request.created_after is not None:
         conditions.append(Compare(Field("created"), ">", Instant(micros_of(request.created_after))))
     if request.created_before is not None:
@@ -108,16 +121,14 @@ def _wanted(request: ListTrialComponentsRequest) -> Expression:
     return And(tuple(conditions)) if len(conditions) > 1 else conditions[0]
 
 
-def _cursor(token: str | None, agreed: str) -> Cursor | None:
+def cursor_of(token: str | None, agreed: str) -> Cursor | None:
+    """Return the cursor that a NextToken is; None if it is none. Raises AwsError."""
     if not token:
         return None
     try:
         return Cursor.parse(token, agreed)
     except InvalidRequest:
-        raise invalid(
-            f"Value {token[:40]!r} at 'NextToken' failed to satisfy constraint: give the token of a response as it "
-            "was, with the other members of its request"
-        ) from None
+        raise bad_token(token) from None
 
 
 def seconds(moment: datetime) -> float:

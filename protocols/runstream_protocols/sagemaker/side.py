@@ -31,6 +31,10 @@ class SagemakerSide:
     invocation: str = ""
     content: bytes = b""
 
+    def arn(self, kind: str, name: str) -> str:
+        """Return the ARN of a thing of a kind."""
+        return arn_of(kind, name, self.region)
+
     def component_arn(self, run: str) -> str:
         """Return the ARN of the component that a run is."""
         return arn_of(COMPONENT, component_of_run(run), self.region)

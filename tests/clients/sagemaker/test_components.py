@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import runstream
-from kit.sagemaker.server import KEY, READING_KEY, Server, own
+from kit.sagemaker.server import KEY, READING_KEY, Server, of_client, own
 from kit.servers.up import running_up
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings
@@ -72,6 +72,17 @@ def test_a_job_finds_the_component_that_is_named_after_it(logged: Logged) -> Non
     assert job["loaded"]["source"] == {"source_arn": "arn:aws:sagemaker:eu-west-1:000000000000:training-job/my-job"}
 
 
+def test_metrics_of_a_job_are_summed_up(server: Server, logged: Logged) -> None:
+    measured = logged["metrics"]
+    assert measured["errors"] == []
+    accuracy, loss = measured["shown"]["metrics"]
+    assert (accuracy["metric_name"], accuracy["count"], accuracy["last"]) == ("accuracy", 1, 0.5)
+    assert [loss[name] for name in ("metric_name", "count", "max", "min", "last")] == ["loss", 25, 1.0, 0.04, 0.04]
+    assert loss["source_arn"] == f"{ARN}/measured-aws-training-job"
+    [curve] = server.api().series("measured-aws-training-job", "loss")
+    assert list(curve.steps) == list(range(25))
+
+
 def test_lists_have_every_order_filter_and_page(logged: Logged) -> None:
     lists = logged["lists"]
     names: list[str] = lists["names"]
@@ -122,21 +133,13 @@ def test_a_run_of_the_sdk_is_a_component(server: Server, tmp_path: Path) -> None
     (loss,) = shown["Metrics"]
     assert [loss[name] for name in ("MetricName", "Min", "Max", "Last", "Avg", "Count")] == ["loss", 1, 3, 2, 2, 3]
     assert loss["StdDev"] == pytest.approx((2 / 3) ** 0.5)
-    sent = {
-        name: {key: one for key, one in value.items() if one is not None} for name, value in shown["Parameters"].items()
-    }
-    assert sent["deep.flag"] == {"StringValue": "true"}
-    back = {"TrialComponentName": run.run_id, "Parameters": sent | {"new": {"StringValue": "here"}}}
-    assert (
-        server.asked("UpdateTrialComponent", back | {"DisplayName": "ours", "Status": {"PrimaryStatus": "Completed"}})[
-            0
-        ]
-        == 200
-    )
+    sent = shown["Parameters"] | {"new": {"StringValue": "here"}}
+    assert sent["deep.flag"]["StringValue"] == "true"
+    back = {"Parameters": sent, "DisplayName": "ours", "Status": {"PrimaryStatus": "Completed"}}
+    assert server.asked("UpdateTrialComponent", {"TrialComponentName": run.run_id} | back)[0] == 200
     kept = server.api().parameters(run.run_id)
-    assert (kept["deep.flag"], len(kept["long"]), kept["new"]) == (True, 5_000, "here"), (
-        "what was sent back is untouched"
-    )
+    # What came back as it was shown is as it was logged.
+    assert (kept["deep.flag"], len(kept["long"]), kept["new"]) == (True, 5_000, "here")
     assert server.api().run(run.run_id).project == "sdk"
     assert server.asked("DeleteTrialComponent", {"TrialComponentName": run.run_id})[0] == 200
     assert server.api().run(run.run_id).deleted
@@ -209,7 +212,7 @@ def test_a_component_goes_on_behind_a_restart_and_a_rebuild_is_equal(client_pyth
     with running_up(data, "--port", str(free_port()), environment=environment, errors=errors) as url:
         server = Server(url, client_python)
         program = subprocess.Popen(
-            server.command("interrupted"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=own()
+            server.command("interrupted"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=of_client()
         )
         assert program.stdout is not None
         assert program.stdout.readline() == "interrupted\n"

@@ -23,6 +23,7 @@ from runstream_infra.settings import ServerSettings
 from runstream_protocols.all import PROTOCOLS
 from runstream_protocols.comet.protocol import COMET
 from runstream_protocols.mlaide.protocol import MLAIDE
+from runstream_protocols.sagemaker.operations import OPERATIONS
 from runstream_service.access import Action
 from runstream_service.auth import ApiKeys
 from runstream_service.routing import routes_of
@@ -273,20 +274,52 @@ async def test_ml_aides_routes_answer_as_the_document_says(client: TestClient[An
 async def test_the_operations_of_sagemaker_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
     document = await document_of(client, "openapi/sagemaker")
     promised = document["paths"]["/sagemaker"]["post"]["responses"]["200"]
+    experiment, trial = {"ExperimentName": "described"}, {"TrialName": "described"}
     component = {"TrialComponentName": "described"}
+    tagged = {"ResourceArn": "arn:aws:sagemaker:us-east-1:000000000000:experiment-trial-component/described"}
+    values = {"lr": {"NumberValue": 0.1}, "loss": {"StringValue": "mse"}}
     artifacts = {"data": {"Value": "s3://bucket/data", "MediaType": "text/csv"}}
-    parameters = {"lr": {"NumberValue": 0.1}, "loss": {"StringValue": "mse"}}
-    for operation, members in (
-        ("CreateTrialComponent", {"Parameters": parameters, "InputArtifacts": artifacts}),
-        ("UpdateTrialComponent", {"Status": {"PrimaryStatus": "Failed", "Message": "why"}, "EndTime": 1.8e9}),
-        ("DescribeTrialComponent", {}),
-        ("ListTrialComponents", {"MaxResults": 1}),
-        ("DeleteTrialComponent", {}),
-    ):
+    requests: dict[str, dict[str, Any]] = {
+        "CreateExperiment": experiment | {"Description": "d", "Tags": [{"Key": "k", "Value": "v"}]},
+        "UpdateExperiment": experiment | {"DisplayName": "shown"},
+        "DescribeExperiment": experiment,
+        "ListExperiments": {"MaxResults": 1},
+        "CreateTrial": experiment | trial,
+        "UpdateTrial": trial | {"DisplayName": "shown"},
+        "DescribeTrial": trial,
+        "ListTrials": experiment,
+        "CreateTrialComponent": component | {"Parameters": values, "InputArtifacts": artifacts},
+        "UpdateTrialComponent": component | {"Status": {"PrimaryStatus": "Failed", "Message": "why"}, "EndTime": 1.8e9},
+        "AssociateTrialComponent": component | trial,
+        "DescribeTrialComponent": component,
+        "ListTrialComponents": {"MaxResults": 1},
+        "AddTags": tagged | {"Tags": [{"Key": "k", "Value": "v"}]},
+        "ListTags": tagged,
+        "Search": {"Resource": "ExperimentTrialComponent", "MaxResults": 1},
+        "DeleteTags": tagged | {"TagKeys": ["k"]},
+        "DisassociateTrialComponent": component | trial,
+        "DeleteTrialComponent": component,
+        "DeleteTrial": trial,
+        "DeleteExperiment": experiment,
+    }
+    assert requests.keys() == OPERATIONS.keys()
+    for operation, members in requests.items():
         headers = {"X-Amz-Target": f"SageMaker.{operation}"}
-        async with client.post("/sagemaker", json=component | members, headers=headers) as response:
+        async with client.post("/sagemaker", json=members, headers=headers) as response:
             assert response.status == 200, await response.text()
             await fits(response, promised, document)
+
+
+async def test_metrics_of_sagemaker_are_logged_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client, "openapi/sagemaker")
+    component = {"TrialComponentName": "measured"}
+    headers = {"X-Amz-Target": "SageMaker.CreateTrialComponent"}
+    async with client.post("/sagemaker", json=component, headers=headers) as response:
+        assert response.status == 200, await response.text()
+    points = [{"MetricName": "loss", "Timestamp": 1.7e9, "Value": 0.5, "Step": 1}]
+    async with client.put("/sagemaker/BatchPutMetrics", json=component | {"MetricData": points}) as response:
+        assert response.status == 200, await response.text()
+        await fits(response, document["paths"]["/sagemaker/BatchPutMetrics"]["put"]["responses"]["200"], document)
 
 
 async def fits(response: ClientResponse, promised: dict[str, Any], document: dict[str, Any]) -> None:

@@ -110,12 +110,18 @@ def sagemaker() -> Maker:
         InputArtifacts=artifacts,
         OutputArtifacts=artifacts,
     )
+    filters = {"Filters": [{"Name": f"Parameters.p{number}", "Value": "1"} for number in range(20)]}
+    expression = {"SubExpressions": [{"SubExpressions": [filters] * 20}] * 20}
+    search = document(GATEWAY.max_commands_bytes, Resource="ExperimentTrialComponent", SearchExpression=expression)
 
     def make() -> Iterator[Sent]:
         yield from document(GATEWAY.max_commands_bytes, TrialComponentName=RUN)()
         for sent in update():
             headers = {**sent.headers, "X-Amz-Target": "SageMaker.UpdateTrialComponent"}
             yield dataclasses.replace(sent, name=f"update: {sent.name}", headers=headers)
+        for sent in search():
+            headers = {**sent.headers, "X-Amz-Target": "SageMaker.Search"}
+            yield dataclasses.replace(sent, name=f"search: {sent.name}", headers=headers)
 
     return make
 
@@ -381,5 +387,11 @@ LARGEST: Final[dict[str, Maker]] = {
     f"POST {_MLAIDE_PROJECT}/artifacts": mlaide(name="a"),
     # SageMaker: without a header that says what it does, and as the largest of its operations.
     "POST /sagemaker": sagemaker(),
+    "PUT /sagemaker/BatchPutMetrics": document(
+        GATEWAY.max_commands_bytes,
+        {"MetricName": "loss", "Timestamp": 1_700_000_000, "Value": 0.5, "Step": 1},
+        "MetricData",
+        TrialComponentName=RUN,
+    ),
     f"GET {_MLAIDE_PROJECT}/runs": queried(runKeys=",".join(map(str, range(1, 1_000)))),
 }

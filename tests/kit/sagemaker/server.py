@@ -11,9 +11,33 @@ from typing import Any
 
 from runstream.api import API
 
-STEPS = Path(__file__).with_name("steps.py")
+#: The folder that the client's environment imports the steps from.
+ROOT = Path(__file__).parents[2]
 KEY, READING_KEY = "k/k+" * 8, "r" * 32
-HERE = ("components", "tracker", "in_a_job", "lists", "deleted_while_listed", "name_that_is_free_again", "model")
+HERE = ("components", "tracker", "in_a_job", "metrics", "lists", "deleted_while_listed", "name_that_is_free_again")
+EXPERIMENTS = ("experiments", "lists_of_experiments", "trials", "all_deleted", "disassociated", "at_once")
+EXPERIMENTS_REFUSED = (
+    "taken_experiment",
+    "taken_trial",
+    "trial_of_nothing",
+    "unknown_experiment",
+    "unknown_trial",
+    "trials_of_nothing",
+    "unknown_component_added",
+    "component_removed_twice",
+    "experiment_with_trials_deleted",
+    "trial_with_components_deleted",
+    "component_in_a_trial_deleted",
+    "bad_experiment_token",
+)
+SEARCHES = ("found", "tags")
+SEARCHES_REFUSED = (
+    "search_by_nothing",
+    "search_in_no_order",
+    "search_with_a_bad_token",
+    "tag_of_a_trial",
+    "tags_of_nothing",
+)
 REFUSED = (
     "repeated",
     "unknown",
@@ -40,12 +64,12 @@ class Server:
 
     def command(self, *steps: str, key: str | None = None) -> list[str]:
         """Return the command that runs steps of the client."""
-        return [str(self.python), str(STEPS), self.url, key or self.key, *steps]
+        return [str(self.python), "-m", "kit.sagemaker.program", self.url, key or self.key, *steps]
 
     def told(self, *steps: str, key: str | None = None) -> dict[str, Any]:
         """Return what came of the steps, each in the client's words."""
         done = subprocess.run(
-            self.command(*steps, key=key), capture_output=True, text=True, env=own(), timeout=240, check=False
+            self.command(*steps, key=key), capture_output=True, text=True, env=of_client(), timeout=240, check=False
         )
         assert done.returncode == 0, done.stderr[-3000:]
         found: dict[str, Any] = json.loads(done.stdout)
@@ -71,3 +95,8 @@ def own() -> dict[str, str]:
     """The environment without what says how Runstream and the client are to be run here."""
     foreign = ("RUNSTREAM_", "AWS_", "SAGEMAKER_", "TRAINING_JOB_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+def of_client() -> dict[str, str]:
+    """The same for programs of the client, which find their steps here."""
+    return own() | {"PYTHONPATH": str(ROOT)}

@@ -1,18 +1,15 @@
-"""Steps of a program that uses SageMaker Experiments' own client, each named: `python steps.py URL KEY STEP...`.
-
-It runs in the client's environment, without anything of Runstream. On standard output: {step: {"value": ...}} or
-{step: {"error": class, "code": ..., "message": ..., "status": ...}}.
-"""
+"""Steps of a program that uses SageMaker Experiments' own client: trial components and trackers."""
 
 import json
+import os
 import sys
-from collections.abc import Callable
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
 from smexperiments.api_types import TrialComponentArtifact, TrialComponentStatus
 from smexperiments.tracker import Tracker
 from smexperiments.trial_component import TrialComponent
@@ -65,13 +62,13 @@ class Steps:
 
     def client_of(self, key: str, secret: str, **config: Any) -> Any:
         """Return boto3's client with a key and a secret."""
-        return boto3.client(
+        return boto3.Session().client(
             "sagemaker",
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
-            config=Config(read_timeout=120, **config),
+            config=Config(read_timeout=120, retries={"mode": "standard", "total_max_attempts": 20}, **config),
         )
 
     def create(self, name: str, **more: Any) -> TrialComponent:
@@ -140,6 +137,37 @@ class Steps:
             training_job_name="My-Job", boto3_session=self.session, sagemaker_boto_client=self.client
         )
         return {"made": made.trial_component_name, "by_job": by_job, "loaded": shown(tracker.trial_component)}
+
+    def metrics(self) -> Any:
+        """What a job logs into a file, sent by boto3's client of the service for metrics."""
+        self.create("measured-aws-training-job")
+        os.environ["TRAINING_JOB_ARN"] = f"arn:aws:sagemaker:{REGION}:000000000000:training-job/measured"
+        with tempfile.TemporaryDirectory() as folder:
+            tracker = Tracker.load(boto3_session=self.session, sagemaker_boto_client=self.client)
+            tracker._metrics_writer._metrics_file_path = file = f"{folder}/1.json"
+            for step in range(25):
+                tracker.log_metric("loss", 1 / (step + 1), iteration_number=step)
+            tracker.log_metric("accuracy", 0.5)
+            tracker.close()
+            lines = [json.loads(line) for line in Path(file).read_text().splitlines()]
+        del os.environ["TRAINING_JOB_ARN"]
+        points = [
+            {"Step" if name == "IterationNumber" else name: value for name, value in one.items()} for one in lines
+        ]
+        sending = boto3.Session().client(
+            "sagemaker-metrics",
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.key,
+        )
+        errors = []
+        for begin in range(0, len(points), 10):
+            sent = sending.batch_put_metrics(
+                TrialComponentName="measured-aws-training-job", MetricData=points[begin : begin + 10]
+            )
+            errors += sent["Errors"]
+        return {"errors": errors, "shown": shown(self.load("measured-aws-training-job"))}
 
     def lists(self) -> Any:
         """Every order, filter and page."""
@@ -248,7 +276,7 @@ class Steps:
     def model(self) -> Any:
         """What the client's own service model says of every operation: members, those that must be there, and words."""
         service = self.client.meta.service_model
-        return {name: described(service.operation_model(name)) for name in service.operation_names if "Trial" in name}
+        return {name: described(service.operation_model(name)) for name in service.operation_names}
 
 
 def described(operation: Any) -> dict[str, Any]:
@@ -267,29 +295,3 @@ def described(operation: Any) -> dict[str, Any]:
         }
 
     return {"request": members(operation.input_shape), "response": members(operation.output_shape)}
-
-
-def told(step: Callable[[], Any]) -> dict[str, Any]:
-    """Return what came of a step."""
-    try:
-        return {"value": step()}
-    except ClientError as error:
-        shown_error, response = error.response["Error"], error.response["ResponseMetadata"]
-        return {
-            "error": type(error).__name__,
-            "code": shown_error["Code"],
-            "message": shown_error["Message"],
-            "status": response["HTTPStatusCode"],
-            "retries": response["RetryAttempts"],
-        }
-
-
-def main() -> None:
-    """Run the steps that are named, in their order."""
-    url, key, *names = sys.argv[1:]
-    steps = Steps(url, key)
-    print(json.dumps({name: told(getattr(steps, name)) for name in names}))
-
-
-if __name__ == "__main__":
-    main()

@@ -20,6 +20,7 @@ KNOWING = (
     "docs/",
     "tests/",
     "bench/",
+    "examples/",
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",

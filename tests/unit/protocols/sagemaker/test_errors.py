@@ -43,7 +43,7 @@ def test_who_has_no_key_is_told_how_to_give_one() -> None:
     assert "AWS_ACCESS_KEY_ID" in refused.extensions["message"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/runs", "/sagemaker/other", "/clientlib/logger/add/run"])
+@pytest.mark.parametrize("path", ["/api/v1/runs", "/sagemakers", "/clientlib/logger/add/run"])
 def test_refusals_of_other_paths_stay(path: str) -> None:
     problem = Problem(401, "kind", "Title", "detail")
     assert ACCESS.refuse(path, problem) is problem

@@ -1,0 +1,79 @@
+"""All requests and responses of the one route, for its OpenAPI document."""
+
+from pydantic import RootModel
+
+from runstream_protocols.sagemaker.models import (
+    AddTagsRequest,
+    Association,
+    AssociationArns,
+    ComponentArn,
+    ComponentReference,
+    CreateExperimentRequest,
+    CreateTrialComponentRequest,
+    CreateTrialRequest,
+    DeleteTagsRequest,
+    DescribeExperimentResponse,
+    DescribeTrialComponentResponse,
+    DescribeTrialResponse,
+    ExperimentArn,
+    ExperimentReference,
+    ListExperimentsRequest,
+    ListExperimentsResponse,
+    ListTagsRequest,
+    ListTrialComponentsRequest,
+    ListTrialComponentsResponse,
+    ListTrialsRequest,
+    ListTrialsResponse,
+    Nothing,
+    TagsResponse,
+    TrialArn,
+    TrialReference,
+    UpdateExperimentRequest,
+    UpdateTrialComponentRequest,
+    UpdateTrialRequest,
+)
+from runstream_protocols.sagemaker.search_models import SearchRequest, SearchResponse
+
+
+class AnyRequest(
+    RootModel[
+        CreateTrialComponentRequest
+        | UpdateTrialComponentRequest
+        | ListTrialComponentsRequest
+        | ComponentReference
+        | CreateExperimentRequest
+        | UpdateExperimentRequest
+        | ListExperimentsRequest
+        | ExperimentReference
+        | CreateTrialRequest
+        | UpdateTrialRequest
+        | ListTrialsRequest
+        | TrialReference
+        | Association
+        | AddTagsRequest
+        | DeleteTagsRequest
+        | ListTagsRequest
+        | SearchRequest
+    ]
+):
+    """What a request has is told by its header X-Amz-Target."""
+
+
+class AnyResponse(
+    RootModel[
+        DescribeTrialComponentResponse
+        | ListTrialComponentsResponse
+        | ComponentArn
+        | DescribeExperimentResponse
+        | ListExperimentsResponse
+        | ExperimentArn
+        | DescribeTrialResponse
+        | ListTrialsResponse
+        | TrialArn
+        | AssociationArns
+        | TagsResponse
+        | SearchResponse
+        | Nothing
+    ]
+):
+    """What a response has is told by the request."""
