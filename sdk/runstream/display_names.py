@@ -30,6 +30,7 @@ _MADE_ID: Final = re.compile(r"[0-9a-f]{32}")
 #: The filter for runs that nobody named and whose ids nobody chose.
 UNNAMED: Final = f'name matches "^{_MADE_ID.pattern}$"'
 _FORM: Final = re.compile(r"[a-z]+-[a-z]+-[0-9]{1,3}")
+_NUMBER_BEGINS: Final = re.compile(r"[0-9]{0,3}")
 
 
 def display_name(name: str | None, run_id: str) -> str:
@@ -49,3 +50,16 @@ def display_name(name: str | None, run_id: str) -> str:
 def may_be_made(name: str) -> bool:
     """Return whether `name` has the form of a name that `display_name` makes."""
     return _FORM.fullmatch(name) is not None
+
+
+def begins_made(beginning: str) -> bool:
+    """Return whether a name that `display_name` makes may begin with `beginning`."""
+    adjective, dash, rest = beginning.partition("-")
+    if not dash:
+        return any(one.startswith(adjective) for one in _ADJECTIVES.split())
+    noun, dash, number = rest.partition("-")
+    if adjective not in _ADJECTIVES.split():
+        return False
+    if not dash:
+        return any(one.startswith(noun) for one in _NOUNS.split())
+    return noun in _NOUNS.split() and _NUMBER_BEGINS.fullmatch(number) is not None

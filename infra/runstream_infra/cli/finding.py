@@ -34,10 +34,10 @@ def read_run(
     among: str = "",
 ) -> Found:
     """Return what `read` gives for the run that `word` means: first the one with this id, then the one with this name,
-    then the only one whose id begins so, then the one without a name that is shown so, then the only one whose name
-    begins so. `latest` is the run that was created last. `read` takes an id and raises Refused for one that nobody has.
-    `among` is a filter on names and beginnings: without it runs that are archived or deleted are found by their id
-    alone.
+    then the only one whose id begins so, then the one without a name that is shown so, then the only one whose name,
+    given or shown, begins so. `latest` is the run that was created last. `read` takes an id and raises Refused for one
+    that nobody has. `among` is a filter on names and beginnings: without it runs that are archived or deleted are found
+    by their id alone.
 
     Raises BadInput where no run is meant, or several.
     """
@@ -108,9 +108,8 @@ def _shared(one: str, other: str) -> int:
 def _meant(api: "API", word: str, project: str | None, workspace: str | None, among: str) -> str:
     """The id of the only run that `word` means by another way than its id. Raises BadInput."""
     for way in _ways(word):
-        wanted = way.filter + (f" and {among}" if among else "")
-        found = api.runs(wanted, limit=way.limit, project=project, workspace=workspace)
-        runs = [run for run in found if way.is_meant(run)]
+        found = [run for filter, limit in way.reads for run in _listing(api, filter, limit, project, workspace, among)]
+        runs = list({run.run: run for run in found if way.is_meant(run)}.values())
         if len(runs) == 1:
             return runs[0].run
         if runs:
@@ -119,30 +118,43 @@ def _meant(api: "API", word: str, project: str | None, workspace: str | None, am
     raise BadInput(f"no run has the id or the name {word!r}, and none begins so: `runstream runs` lists them")
 
 
+def _listing(
+    api: "API", filter: str, limit: int, project: str | None, workspace: str | None, among: str
+) -> "Sequence[RunView]":
+    """The newest runs that fit both filters."""
+    wanted = filter + (f" and {among}" if among else "")
+    return api.runs(wanted, limit=limit, project=project, workspace=workspace)
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A way in which runs are meant: what is said of them, the filter that finds them, and which of those count."""
+    """A way in which runs are meant: what they do, the filters that find them, each with how many are read, and which
+    of those count."""
 
     what: str
-    filter: str
     is_meant: "Callable[[RunView], bool]"
-    limit: int = _NAMED + 1
+    reads: Sequence[tuple[str, int]]
 
 
 def _ways(word: str) -> Iterator[_Way]:
     """Yield the ways in their order: by name, by the beginning of an id, by the name that is shown for a run without
-    one, by the beginning of a name."""
-    from runstream.display_names import UNNAMED, may_be_made
+    one, by the beginning of a name, given or shown."""
+    from runstream.display_names import UNNAMED, begins_made, may_be_made
     from runstream.query.literals import quoted
 
-    said = quoted(word)
-    yield _Way("are called", f"name = {said}", lambda run: run.name == word)
-    yield _Way("have ids that begin with", f"id startswith {said}", lambda run: run.run.startswith(word))
+    value, some = quoted(word), _NAMED + 1
+    unnamed = (UNNAMED, _UNNAMED)
+    yield _Way("are called", lambda run: run.name == word, [(f"name = {value}", some)])
+    yield _Way("have ids that begin with", lambda run: run.run.startswith(word), [(f"id startswith {value}", some)])
     if may_be_made(word):
-        yield _Way("are shown as", UNNAMED, lambda run: run.display_name == word, _UNNAMED)
-    yield _Way("have names that begin with", f"name startswith {said}", lambda run: run.name.startswith(word))
+        yield _Way("are shown as", lambda run: run.display_name == word, [unnamed])
+    yield _Way(
+        "have names that begin with",
+        lambda run: run.display_name.startswith(word),
+        [(f"name startswith {value}", some), *([unnamed] if begins_made(word) else [])],
+    )
 
 
 def _listed(run: "RunView", word: str) -> str:
-    is_other = run.name and run.name != word and not run.run.startswith(word)
-    return f"{run.name}: {run.run}" if is_other else run.run
+    name = run.display_name
+    return f"{name}: {run.run}" if name not in (word, run.run) and not run.run.startswith(word) else run.run

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstream.api import API, NotFound
-from runstream.display_names import display_name, may_be_made
+from runstream.display_names import begins_made, display_name, may_be_made
 from runstream_infra.cli.exits import BadInput
 from runstream_infra.cli.finding import beginnings, find_run, find_runs, short_ids
 from runstream_query.filters.checks import MAX_TESTS
@@ -93,6 +93,38 @@ def test_a_run_without_a_name_is_found_by_the_one_that_is_shown() -> None:
     assert find_run(cast(API, api), display_name("", other)).run == other
     named = _Api((one, ""), (other, display_name("", one)))
     assert find_run(cast(API, named), display_name("", one)).run == other, "a name that somebody gave counts first"
+
+
+def test_the_beginning_of_a_name_that_is_shown_is_enough() -> None:
+    geyser, other = "01a22c35c80474409a0e871054924a48", "b2" * 16
+    assert (display_name("", geyser), display_name("", other)) == ("rare-geyser-969", "grand-robin-840")
+    api = cast(API, _Api((geyser, ""), (other, ""), ("c3", "rarer"), ("d4", "grand-robin-big")))
+    for word in ("rare-", "rare-geyser", "rare-geyser-", "rare-geyser-96", "rare-geyser-969"):
+        assert find_run(api, word).run == geyser
+    assert find_run(api, "grand-robin-8").run == other
+    with pytest.raises(BadInput, match=f"names that begin with 'rare' .rarer: c3, rare-geyser-969: {geyser}."):
+        find_run(api, "rare")
+    with pytest.raises(BadInput, match=f"'grand-robin' .grand-robin-big: d4, grand-robin-840: {other}."):
+        find_run(api, "grand-robin")
+    with pytest.raises(BadInput, match="none begins so"):
+        find_run(api, "rare-geyser-97")
+
+
+def test_runs_without_a_name_are_looked_through_only_for_what_may_be_shown() -> None:
+    api = _Api(("a1" * 16, ""))
+    for word, requests in (("train", 4), ("rare-mlp", 4), ("mlp-3-", 4), ("rare-g", 5), ("rare-geyser-96", 6)):
+        api.requests = 0
+        with pytest.raises(BadInput):
+            find_run(cast(API, api), word)
+        assert api.requests == requests, word
+
+
+@given(st.integers(0, 1 << 64))
+def test_every_beginning_of_a_made_name_may_be_one(number: int) -> None:
+    name = display_name(None, f"{number:032x}")
+    assert all(begins_made(name[:length]) for length in range(1, len(name) + 1))
+    assert not begins_made(name + "0000")
+    assert not begins_made("x" + name)
 
 
 def test_names_that_are_made_of_ids() -> None:
