@@ -40,11 +40,11 @@ def _script(name: str, *arguments: str) -> Any:
 def parts(quick: bool, say: Say) -> dict[str, Callable[[], Any]]:
     """Name -> what measures it."""
     return {
-        "log": lambda: log_calls.measure(log_calls.asked(quick), say),
-        "ingest": lambda: ingest.measure(ingest.asked(quick), say),
-        "reads": lambda: reads.measure(reads.asked(quick), say),
+        "log": lambda: log_calls.measure(log_calls.plan(quick), say),
+        "ingest": lambda: ingest.measure(ingest.plan(quick), say),
+        "reads": lambda: reads.measure(reads.plan(quick), say),
         "freshness": lambda: freshness.measure(20 if quick else 200, say),
-        "comet": lambda: comet.measure(comet.asked(quick), say),
+        "comet": lambda: comet.measure(comet.plan(quick), say),
         "append": lambda: _script("log_append", "--seconds", "0.5" if quick else "3"),
         "folds": lambda: _script("folds", "--json", "--repeat", "1" if quick else "5"),
         "tables": lambda: _script(

@@ -50,7 +50,7 @@ _LOOK_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Plan:
     """Sizes of a full or a quick run."""
 
     load: Load
@@ -60,10 +60,10 @@ class Asked:
     quiet_runs: int
 
 
-def asked(quick: bool) -> Asked:
+def plan(quick: bool) -> Plan:
     if quick:
-        return Asked(Load("4 writers x 10 metrics", 4, 4, 10, 10_000, 5_000), (1,), 5.0, 1, 200)
-    return Asked(Load("8 writers x 10 metrics", 8, 8, 10, 100_000, 40_000), (1, 2, 4), 20.0, 3, 10_000)
+        return Plan(Load("4 writers x 10 metrics", 4, 4, 10, 10_000, 5_000), (1,), 5.0, 1, 200)
+    return Plan(Load("8 writers x 10 metrics", 8, 8, 10, 100_000, 40_000), (1, 2, 4), 20.0, 3, 10_000)
 
 
 class Cluster:
@@ -75,7 +75,7 @@ class Cluster:
         self._process = Child(
             [*command, "--workers", str(workers), "--data-dir", str(self.data_dir)], log=base / "cluster.log"
         )
-        self.url = str(self._process.answer()["url"])
+        self.url = str(self._process.response()["url"])
 
     def processes(self) -> list[dict[str, Any]]:
         """As `runstream cluster status --json` shows them."""
@@ -106,8 +106,8 @@ class Cluster:
             client.close()
 
     def lag_records(self) -> int:
-        with urllib.request.urlopen(f"{self.url}/api/v1/server", timeout=60) as answer:
-            return int(json.load(answer)["lag_records"])
+        with urllib.request.urlopen(f"{self.url}/api/v1/server", timeout=60) as response:
+            return int(json.load(response)["lag_records"])
 
     def end(self) -> None:
         self._process.end(signal.SIGTERM, 120.0)
@@ -122,7 +122,7 @@ def running(base: Path, workers: int) -> Iterator[Cluster]:
         found.end()
 
 
-def throughput(what: Asked, workers: int, base: Path, *, with_raw: bool) -> dict[str, Any]:
+def throughput(what: Plan, workers: int, base: Path, *, with_raw: bool) -> dict[str, Any]:
     """Points a second from the first log() until all are visible, and CPU a point by role."""
     with running(base / f"workers-{workers}", workers) as cluster:
         with trainers(what.load, cluster.url, "online", fresh(base / "trainers")) as found:
@@ -193,7 +193,7 @@ def _kafka_alone(cluster: Cluster, base: Path) -> dict[str, Any]:
     return {"bytes": size, "mb_per_s": mb_per_s, "seconds": round(size / 1e6 / mb_per_s, 3)}
 
 
-def freshness(what: Asked, rows_per_s: float, base: Path) -> dict[str, Any]:
+def freshness(what: Plan, rows_per_s: float, base: Path) -> dict[str, Any]:
     """Time from log() to visible beside a load of `rows_per_s`, then the longest stall when a worker dies."""
     with (
         running(base / "fresh", 2) as cluster,
@@ -293,8 +293,8 @@ class _Probes:
         url = f"{self._url}/api/v1/runs/{run_id}/summaries?{urllib.parse.urlencode({'metrics': 'probe'})}"
         deadline_s = time.monotonic() + 60.0
         while time.monotonic() < deadline_s:
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=30) as answer:
-                found = json.load(answer)["summaries"]
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=30) as response:
+                found = json.load(response)["summaries"]
                 if found and found[0]["last_step"] >= step:
                     return
             time.sleep(_LOOK_S)
@@ -311,7 +311,7 @@ def _probes(url: str, base: Path, count: int) -> Iterator[_Probes]:
         end_sender(base / "probes")
 
 
-def quiet(what: Asked, base: Path) -> dict[str, Any]:
+def quiet(what: Plan, base: Path) -> dict[str, Any]:
     """CPU of a cluster whose runs only beat, as cores by role, beside one without any."""
     with running(base / "quiet", 2) as cluster:
         idle = _cores(cluster, what.seconds, lambda: None)
@@ -355,7 +355,7 @@ def _cores(cluster: Cluster, seconds: float, beat: Callable[[], None]) -> dict[s
     return {role: round((cpu - before.get(role, 0.0)) / seconds, 4) for role, cpu in sorted(cluster.cpu_s().items())}
 
 
-def measure(what: Asked, say: Say) -> dict[str, Any]:
+def measure(what: Plan, say: Say) -> dict[str, Any]:
     """All of it. Blocks for minutes."""
     found: dict[str, Any] = {"throughput": []}
     with tempfile.TemporaryDirectory(prefix="runstream-bench-") as name:
@@ -396,7 +396,7 @@ def main() -> int:
     given = parser.parse_args()
     console = Console(stderr=True, highlight=False)
     try:
-        found = measure(asked(given.quick), lambda line: console.print(line, markup=False, soft_wrap=True))
+        found = measure(plan(given.quick), lambda line: console.print(line, markup=False, soft_wrap=True))
     except Failed as error:
         console.print(f"bench: {error}", style="bold red", markup=False)
         return 1

@@ -11,7 +11,7 @@ from bench.comet_reads import Curves, Queried, measure_curves, measure_query
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Plan:
     """What to read, what to look for, what to write."""
 
     curves: Curves
@@ -19,18 +19,18 @@ class Asked:
     written: Written
 
 
-def asked(quick: bool) -> Asked:
+def plan(quick: bool) -> Plan:
     """A full or a quick run."""
     if quick:
-        return Asked(Curves(10, 1_000, 20_000, 1, 1), Queried(2_000, 0.05, 0.005, 1, 1), Written(2, 10, 1, 1, 2_000, 1))
-    return Asked(
+        return Plan(Curves(10, 1_000, 20_000, 1, 1), Queried(2_000, 0.05, 0.005, 1, 1), Written(2, 10, 1, 1, 2_000, 1))
+    return Plan(
         Curves(100, 3_000, 1_000_000, 3, 1),
         Queried(100_000, 0.005, 0.0002, 3, 3),
         Written(8, 10, 2, 5, 25_000, 3),
     )
 
 
-def measure(what: Asked, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(what: Plan, say: Callable[[str], None]) -> dict[str, Any]:
     """All of it. Makes the client's environment if it is not there; blocks for minutes. Raises Failed."""
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="runstream-bench-") as name:

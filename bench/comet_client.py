@@ -32,7 +32,7 @@ WHERE = {"workspace": "default", "project_name": "written"}
 SENT = [0]
 
 T = TypeVar("T")
-Answer = dict[str, Any]
+Fields = dict[str, Any]
 
 
 def count_requests() -> None:
@@ -47,11 +47,11 @@ def count_requests() -> None:
     requests.adapters.HTTPAdapter.send = counted  # type: ignore[method-assign]
 
 
-def say(fields: Answer) -> None:
+def say(fields: Fields) -> None:
     print(json.dumps(fields), flush=True)
 
 
-def timed(ask: Callable[[], T]) -> tuple[T, Answer]:
+def timed(ask: Callable[[], T]) -> tuple[T, Fields]:
     """What it gave, and what it took."""
     sent, began_cpu_s, began_s = SENT[0], time.process_time(), time.perf_counter()
     found = ask()
@@ -63,7 +63,7 @@ def timed(ask: Callable[[], T]) -> tuple[T, Answer]:
     }
 
 
-def chart(api: comet_ml.API, runs: list[str], metrics: list[str], full: bool) -> Answer:
+def chart(api: comet_ml.API, runs: list[str], metrics: list[str], full: bool) -> Fields:
     found, took = timed(lambda: api.get_metrics_for_chart(runs, metrics, full=full))
     curves = [curve for one in found.values() for curve in one["metrics"]]
     values = [value for curve in curves for value in curve["values"]]
@@ -71,19 +71,19 @@ def chart(api: comet_ml.API, runs: list[str], metrics: list[str], full: bool) ->
     return took | {"points": len(values), "sum": math.fsum(values), "steps": steps}
 
 
-def points(api: comet_ml.API, run: str, metric: str) -> Answer:
+def points(api: comet_ml.API, run: str, metric: str) -> Fields:
     experiment = api.get_experiment_by_key(run)
     found, took = timed(lambda: experiment.get_metrics(metric))
     values = math.fsum(float(point["metricValue"]) for point in found)
     return took | {"points": len(found), "sum": values, "steps": sum(point["step"] for point in found)}
 
 
-def query(api: comet_ml.API, project: str, metric: str, below: float) -> Answer:
+def query(api: comet_ml.API, project: str, metric: str, below: float) -> Fields:
     found, took = timed(lambda: api.query("default", project, Metric(metric) < below))
     return took | {"keys": sorted(experiment.id for experiment in found)}
 
 
-def rest(api: comet_ml.API, seconds: float) -> Answer:
+def rest(api: comet_ml.API, seconds: float) -> Fields:
     """Values logged by REST, one request each, one after the other."""
     experiment = comet_ml.APIExperiment(workspace=WHERE["workspace"], project_name="by rest")
     sent, began_s = SENT[0], time.perf_counter()
@@ -100,11 +100,11 @@ def rest(api: comet_ml.API, seconds: float) -> Answer:
 def read() -> None:
     count_requests()
     api = comet_ml.API(cache=False)
-    ways: dict[str, Callable[..., Answer]] = {"chart": chart, "points": points, "query": query, "rest": rest}
+    ways: dict[str, Callable[..., Fields]] = {"chart": chart, "points": points, "query": query, "rest": rest}
     say({"version": comet_ml.__version__})
     for line in sys.stdin:
-        asked = json.loads(line)
-        say(ways[asked.pop("ask")](api, **asked))
+        parameters = json.loads(line)
+        say(ways[parameters.pop("ask")](api, **parameters))
 
 
 def write(seconds: float, metrics: int) -> None:
@@ -119,8 +119,8 @@ def write(seconds: float, metrics: int) -> None:
         step += 1
     logged_s = time.time()
     experiment.end()
-    said = {"points": step * metrics, "began_s": began_s, "logged_s": logged_s, "ended_s": time.time()}
-    say(said | {"cpu_s": time.process_time() - began_cpu_s})
+    counted = {"points": step * metrics, "began_s": began_s, "logged_s": logged_s, "ended_s": time.time()}
+    say(counted | {"cpu_s": time.process_time() - began_cpu_s})
 
 
 if __name__ == "__main__":

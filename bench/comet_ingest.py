@@ -64,24 +64,24 @@ def _live(what: Written, folder: Path) -> dict[str, Any]:
         url, process = stack.enter_context(server(folder / "data", folder / "server.log"))
         words = ("write", str(what.seconds), str(what.metrics))
         clients = [stack.enter_context(comet_client(url, folder, *words)) for _ in range(what.processes)]
-        keys = [client.answer()["key"] for client in clients]
+        keys = [client.response()["key"] for client in clients]
         before_cpu_s = cpu_s(process.pid)
         for client in clients:
             client.send("go")
-        said = [client.answer() for client in clients]
+        results = [client.response() for client in clients]
         wait_until(lambda: lag_records(url) == 0, "visibility", 0.05)
         spent_s = cpu_s(process.pid) - before_cpu_s
         there = sum(_visible_points(url, key) for key in keys)
-    points = sum(one["points"] for one in said)
-    began_s = min(one["began_s"] for one in said)
-    logged_s, ended_s = (max(one[key] for one in said) - began_s for key in ("logged_s", "ended_s"))
+    points = sum(one["points"] for one in results)
+    began_s = min(one["began_s"] for one in results)
+    logged_s, ended_s = (max(one[key] for one in results) - began_s for key in ("logged_s", "ended_s"))
     return {
         "points": points,
         "missing": points - there,
         "logged_per_s": round(points / logged_s),
         "points_per_s": round(points / ended_s),
         "server_cpu_us_per_point": 1e6 * spent_s / points,
-        "client_cpu_us_per_point": 1e6 * sum(one["cpu_s"] for one in said) / points,
+        "client_cpu_us_per_point": 1e6 * sum(one["cpu_s"] for one in results) / points,
     }
 
 
@@ -107,8 +107,8 @@ def _beside(
 
 
 def _visible_points(url: str, run: str) -> int:
-    with urllib.request.urlopen(f"{url}/api/v1/runs/{run}/summaries", timeout=60) as answer:
-        summaries = json.load(answer)["summaries"]
+    with urllib.request.urlopen(f"{url}/api/v1/runs/{run}/summaries", timeout=60) as response:
+        summaries = json.load(response)["summaries"]
     return sum(one["count"] for one in summaries if one["metric"].startswith("train/"))
 
 
@@ -117,15 +117,15 @@ def _rest(what: Written, folder: Path) -> dict[str, Any]:
         server(folder / "data", folder / "server.log") as (url, process),
         comet_client(url, folder, "read") as client,
     ):
-        client.answer()
+        client.response()
         before_cpu_s = cpu_s(process.pid)
         client.send(json.dumps({"ask": "rest", "seconds": what.rest_seconds}))
-        said = client.answer()
+        results = client.response()
         spent_s = cpu_s(process.pid) - before_cpu_s
     return {
-        "calls": said["calls"],
-        "missing": said["calls"] - said["there"],
-        "calls_per_s": round(said["calls"] / said["seconds"], 1),
-        "ms_per_call": round(1e3 * said["seconds"] / said["calls"], 1),
-        "server_cpu_ms_per_call": round(1e3 * spent_s / said["calls"], 1),
+        "calls": results["calls"],
+        "missing": results["calls"] - results["there"],
+        "calls_per_s": round(results["calls"] / results["seconds"], 1),
+        "ms_per_call": round(1e3 * results["seconds"] / results["calls"], 1),
+        "server_cpu_ms_per_call": round(1e3 * spent_s / results["calls"], 1),
     }

@@ -1,4 +1,4 @@
-"""What Comet's client reads, by four ways to the same answer, beside the engine alone.
+"""What Comet's client reads, by four ways to the same response, beside the engine alone.
 
 A way is plain HTTP to Comet's route (until the last byte, nothing parsed), `runstream.API`, the real `comet_ml` in a
 process of its own, or the native route with Arrow. As in bench/reads.py engine and server take turns on the same data;
@@ -21,7 +21,7 @@ import pyarrow as pa
 from bench.comet_started import comet_client
 from bench.ingest import lag_records, trainers, wait_for_visible
 from bench.many_runs import METRICS, send
-from bench.processes import Child, cpu_s, one_answer, server, wait_until
+from bench.processes import Child, cpu_s, one_response, server, wait_until
 from bench.reads import ARROW
 from bench.shapes import Load
 from runstream.api import API
@@ -40,7 +40,7 @@ PARAMETERS: Final = 10
 _QUERIED: Final = "val/metric_3"
 
 #: Seconds and requests that a way took, and what it found.
-Asked = Callable[[], tuple[float, dict[str, Any]]]
+Read = Callable[[], tuple[float, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +128,22 @@ def _bound(statement: Callable[[Parameters], str]) -> tuple[str, Mapping[str, An
     return sql, parameters.values
 
 
-def _ways(url: str, client: Child, questions: Mapping[str, Any]) -> dict[str, dict[str, Asked]]:
+def _ways(url: str, client: Child, questions: Mapping[str, Any]) -> dict[str, dict[str, Read]]:
     """Question -> way -> how it is asked."""
     api = API(url)
-    asked = {name: question for name, (_, question) in questions.items()}
-    run, metric = asked["curve"]["run"], asked["curve"]["metric"]
-    found: dict[str, dict[str, Asked]] = {}
+    requested = {name: question for name, (_, question) in questions.items()}
+    run, metric = requested["curve"]["run"], requested["curve"]["metric"]
+    found: dict[str, dict[str, Read]] = {}
     for name in ("chart", "chart, full"):
-        found[name] = _chart_ways(url, client, api, asked[name])
-    native = asked["chart, native buckets"]
+        found[name] = _chart_ways(url, client, api, requested[name])
+    native = requested["chart, native buckets"]
     found["chart, native buckets"] = {"native, Arrow": lambda: _arrow(url, native)}
-    whole = {"runs": asked["chart, full"]["runs"], "metrics": asked["chart, full"]["metrics"]}
+    whole = {"runs": requested["chart, full"]["runs"], "metrics": requested["chart, full"]["metrics"]}
     found["chart, full"]["native, Arrow"] = lambda: _arrow(url, whole)
     query = urllib.parse.urlencode({"experimentKey": run, "metricName": metric})
     path = f"{REST}/experiment/metrics/get-metric?{query}"
     found["curve"] = {
-        "HTTP": lambda: _http(url, path, None, lambda answer: _of_points(answer["metrics"])),
+        "HTTP": lambda: _http(url, path, None, lambda response: _of_points(response["metrics"])),
         "runstream.API": lambda: _timed(lambda: api.get_experiment_metric(run, metric), _of_points),
         "comet_ml": lambda: _client(client, {"ask": "points", "run": run, "metric": metric}),
         "native, Arrow": lambda: _arrow(url, {"runs": [run], "metrics": [metric]}),
@@ -151,21 +151,21 @@ def _ways(url: str, client: Child, questions: Mapping[str, Any]) -> dict[str, di
     return found
 
 
-def _chart_ways(url: str, client: Child, api: API, asked: Mapping[str, Any]) -> dict[str, Asked]:
-    runs, metrics, full = asked["runs"], asked["metrics"], asked["full"]
+def _chart_ways(url: str, client: Child, api: API, requested: Mapping[str, Any]) -> dict[str, Read]:
+    runs, metrics, full = requested["runs"], requested["metrics"], requested["full"]
     body = {"targetedExperiments": runs, "metrics": metrics, "independentMetrics": True, "fetchFull": full}
     return {
-        "HTTP": lambda: _http(url, CHART, body, lambda answer: _of_charts(answer["experiments"])),
+        "HTTP": lambda: _http(url, CHART, body, lambda response: _of_charts(response["experiments"])),
         "runstream.API": lambda: _timed(lambda: api.get_metrics_for_chart(runs, metrics, fetch_full=full), _of_charts),
-        "comet_ml": lambda: _client(client, {"ask": "chart", **asked}),
+        "comet_ml": lambda: _client(client, {"ask": "chart", **requested}),
     }
 
 
 def _timed(ask: Callable[[], Any], found: Callable[[Any], dict[str, Any]]) -> tuple[float, dict[str, Any]]:
     began_s = time.perf_counter()
-    answer = ask()
+    response = ask()
     wall_s = time.perf_counter() - began_s
-    return wall_s, found(answer)
+    return wall_s, found(response)
 
 
 def _http(
@@ -177,11 +177,11 @@ def _http(
     request.add_header("Accept", accept)
 
     def ask() -> bytes:
-        with urllib.request.urlopen(request, timeout=600) as answer:
-            return bytes(answer.read())
+        with urllib.request.urlopen(request, timeout=600) as response:
+            return bytes(response.read())
 
-    def read(answer: bytes) -> dict[str, Any]:
-        return found(json.loads(answer)) | {"bytes": len(answer)}
+    def read(response: bytes) -> dict[str, Any]:
+        return found(json.loads(response)) | {"bytes": len(response)}
 
     return _timed(ask, read)
 
@@ -192,16 +192,16 @@ def _arrow(url: str, body: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
     request.add_header("Accept", ARROW)
 
     def ask() -> pa.Table:
-        with urllib.request.urlopen(request, timeout=600) as answer:
-            return pa.ipc.open_stream(answer.read()).read_all()
+        with urllib.request.urlopen(request, timeout=600) as response:
+            return pa.ipc.open_stream(response.read()).read_all()
 
     return _timed(ask, _of_table)
 
 
 def _client(client: Child, question: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
     client.send(json.dumps(question))
-    answer = client.answer()
-    return float(answer.pop("wall_s")), answer
+    response = client.response()
+    return float(response.pop("wall_s")), response
 
 
 def _of_charts(charts: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,16 +241,16 @@ def measure_query(what: Queried, base: Path, say: Callable[[str], None]) -> dict
     return found | {"runs": what.runs}
 
 
-def _query_ways(url: str, client: Child, what: Queried) -> dict[str, dict[str, Asked]]:
+def _query_ways(url: str, client: Child, what: Queried) -> dict[str, dict[str, Read]]:
     api, place = API(url), {"workspaceName": "default", "projectName": "project-0"}
     at = urllib.parse.urlencode(place)
 
-    def http(below: float) -> Asked:
+    def http(below: float) -> Read:
         rule = {"field": _QUERIED, "operator": "less", "value": below}
         predicate = {"source": "metrics", "query": {"condition": "AND", "rules": [rule]}}
         body = place | {"predicates": [predicate], "archived": False}
         return lambda: _http(
-            url, f"{REST}/project/query", body, lambda answer: {"keys": sorted(answer["experimentKeys"])}
+            url, f"{REST}/project/query", body, lambda response: {"keys": sorted(response["experimentKeys"])}
         )
 
     def ours(below: float) -> tuple[float, dict[str, Any]]:
@@ -271,7 +271,7 @@ def _query_ways(url: str, client: Child, what: Queried) -> dict[str, dict[str, A
             "HTTP": http(what.few_below),
             "runstream.API": lambda: ours(what.few_below),
             "comet_ml": lambda: comet(what.few_below),
-            "HTTP, the project's names": lambda: _http(url, columns, None, lambda answer: {}),
+            "HTTP, the project's names": lambda: _http(url, columns, None, lambda response: {}),
         },
     }
 
@@ -281,7 +281,7 @@ def _turns(
     repeats: int,
     base: Path,
     statements: Mapping[str, Any],
-    ways: Callable[[str, Child], dict[str, dict[str, Asked]]],
+    ways: Callable[[str, Child], dict[str, dict[str, Read]]],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Engine and server by turns; of each way its seconds, CPU of the server, and whether it found the same."""
@@ -289,12 +289,12 @@ def _turns(
     for number in range(turns):
         more = ("merge",) if number == 0 else ()
         words = (str(base / "data"), str(repeats), json.dumps(statements), str(base), *more)
-        engine = one_answer(*words, module="engine_reads", log=log)
+        engine = one_response(*words, module="engine_reads", log=log)
         with server(base / "data", log) as (url, process), comet_client(url, base, "read") as client:
-            version = client.answer()["version"]
+            version = client.response()["version"]
             taken = {
-                name: {way: _taken(process.pid, ask, repeats) for way, ask in asked.items()}
-                for name, asked in ways(url, client).items()
+                name: {way: _taken(process.pid, ask, repeats) for way, ask in requested.items()}
+                for name, requested in ways(url, client).items()
             }
         done.append((engine, taken))
     found: dict[str, Any] = {"comet_ml": version}
@@ -306,7 +306,7 @@ def _turns(
     return found
 
 
-def _taken(pid: int, ask: Asked, repeats: int) -> dict[str, Any]:
+def _taken(pid: int, ask: Read, repeats: int) -> dict[str, Any]:
     walls, began_cpu_s = [], cpu_s(pid)
     for _ in range(repeats):
         wall_s, found = ask()

@@ -33,8 +33,8 @@ async def measure(data_dir: Path, repeats: int, statements: dict[str, Any], out:
         walls, cpus = [], []
         for _ in range(repeats):
             began_s, began_cpu_s = time.perf_counter(), time.process_time()
-            answer = client.raw_query(sql, parameters=parameters, fmt="Arrow")
-            table = pa.ipc.open_file(pa.BufferReader(answer)).read_all()
+            response = client.raw_query(sql, parameters=parameters, fmt="Arrow")
+            table = pa.ipc.open_file(pa.BufferReader(response)).read_all()
             walls.append(time.perf_counter() - began_s)
             cpus.append(time.process_time() - began_cpu_s)
         with pa.OSFile(str(out / f"{name}.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
@@ -47,8 +47,8 @@ async def measure(data_dir: Path, repeats: int, statements: dict[str, Any], out:
 
 def main() -> None:
     data, repeats, statements, out, *rest = sys.argv[1:]
-    answer = asyncio.run(measure(Path(data), int(repeats), json.loads(statements), Path(out), bool(rest)))
-    print(json.dumps(answer), flush=True)
+    response = asyncio.run(measure(Path(data), int(repeats), json.loads(statements), Path(out), bool(rest)))
+    print(json.dumps(response), flush=True)
 
 
 if __name__ == "__main__":

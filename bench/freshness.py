@@ -53,8 +53,8 @@ def _wait_for(url: str, run_id: str, step: int) -> None:
     deadline = time.monotonic() + 60.0
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{url}/api/v1/runs/{run_id}/summaries?metrics=loss", timeout=30) as answer:
-                summaries = json.load(answer)["summaries"]
+            with urllib.request.urlopen(f"{url}/api/v1/runs/{run_id}/summaries?metrics=loss", timeout=30) as response:
+                summaries = json.load(response)["summaries"]
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise

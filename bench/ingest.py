@@ -23,7 +23,7 @@ from bench.processes import (
     child,
     cpu_s,
     end_sender,
-    one_answer,
+    one_response,
     sender_pid,
     server,
     wait_until,
@@ -38,7 +38,7 @@ _OFTEN_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Plan:
     """What to measure, and how often."""
 
     loads: Sequence[tuple[str, Load]]
@@ -46,11 +46,11 @@ class Asked:
     stages: bool = True
 
 
-def asked(quick: bool) -> Asked:
+def plan(quick: bool) -> Plan:
     """The loads of a full or a quick run."""
     if quick:
-        return Asked((("a", scaled(FULL_SPEED, 40_000)), ("b", scaled(MANY_RUNS, 20))), 1)
-    return Asked((("a", FULL_SPEED), ("b", MANY_RUNS)), 3)
+        return Plan((("a", scaled(FULL_SPEED, 40_000)), ("b", scaled(MANY_RUNS, 20))), 1)
+    return Plan((("a", FULL_SPEED), ("b", MANY_RUNS)), 3)
 
 
 class Trainers:
@@ -73,7 +73,7 @@ class Trainers:
             for number in range(load.processes)
         ]
         for process in self._children:
-            process.answer()
+            process.response()
 
     @property
     def pids(self) -> list[int]:
@@ -83,11 +83,11 @@ class Trainers:
         """Let all of them log everything, and wait until the last one has."""
         for process in self._children:
             process.send("go")
-        answers = [process.answer() for process in self._children]
-        self.began_s = min(answer["began_s"] for answer in answers)
-        self.ended_s = max(answer["ended_s"] for answer in answers)
-        self.runs = [run for answer in answers for run in answer["runs"]]
-        self.writers = {Path(folder): seq for answer in answers for folder, seq in answer["writers"].items()}
+        responses = [process.response() for process in self._children]
+        self.began_s = min(response["began_s"] for response in responses)
+        self.ended_s = max(response["ended_s"] for response in responses)
+        self.runs = [run for response in responses for run in response["runs"]]
+        self.writers = {Path(folder): seq for response in responses for folder, seq in response["writers"].items()}
 
     def acknowledged(self) -> bool:
         return all(Acked.read(folder).next_seq >= seq for folder, seq in self.writers.items())
@@ -143,7 +143,7 @@ def with_stage(load: Load, stage: str, folder: Path) -> dict[str, Any]:
     log = folder / "stage.log"
     with (
         child(stage, str(folder / "data"), module="ingest_stages", log=log) as process,
-        trainers(load, process.answer()["url"], "online", folder) as found,
+        trainers(load, process.response()["url"], "online", folder) as found,
     ):
         return measured(found, process.pid, lambda: wait_until(found.acknowledged, "acknowledgement", 0.05))
 
@@ -170,14 +170,14 @@ def wait_for_visible(url: str, points: int) -> None:
 
 
 def folded_points(url: str) -> int:
-    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
-        found = _FOLDED.search(answer.read().decode())
+    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as response:
+        found = _FOLDED.search(response.read().decode())
     return int(float(found[1])) if found else 0
 
 
 def lag_records(url: str) -> int:
-    with urllib.request.urlopen(f"{url}/api/v1/server", timeout=60) as answer:
-        return int(json.load(answer)["lag_records"])
+    with urllib.request.urlopen(f"{url}/api/v1/server", timeout=60) as response:
+        return int(json.load(response)["lag_records"])
 
 
 def rate(points: int, seconds: float) -> int:
@@ -212,13 +212,13 @@ def one_turn(
     ours = whole(load, folder)
     log = folder / "raw.log"
     if first:
-        exported = one_answer("export", str(folder / "data"), str(rows), module="raw_insert", log=log)
+        exported = one_response("export", str(folder / "data"), str(rows), module="raw_insert", log=log)
         if exported["rows"] != load.points:
             raise Failed(f"the table has {exported['rows']} points, {load.points} were logged")
-        found["sizes"] = one_answer("sizes", str(folder / "data"), module="raw_insert", log=log)
+        found["sizes"] = one_response("sizes", str(folder / "data"), module="raw_insert", log=log)
     shutil.rmtree(folder)
     folder = fresh(base / "raw")
-    raw = one_answer("insert", str(rows), str(folder / "store"), module="raw_insert", log=folder / "raw.log")
+    raw = one_response("insert", str(rows), str(folder / "store"), module="raw_insert", log=folder / "raw.log")
     shutil.rmtree(folder)
     raw["points_per_s"] = rate(raw["points"], raw["seconds"])
     raw["cpu_us_per_point"] = round(1e6 * raw["cpu_s"] / raw["points"], 4)
@@ -231,7 +231,7 @@ def measure_stages(load: Load, base: Path) -> Iterator[tuple[str, dict[str, Any]
     yield "spool, sender, null gateway", with_stage(load, "null", fresh(base / "stage"))
     folder = fresh(base / "stage")
     yield "spool, sender, gateway, log", with_stage(load, "log", folder)
-    folded = one_answer("worker", str(folder / "data"), module="ingest_stages", log=folder / "worker.log")
+    folded = one_response("worker", str(folder / "data"), module="ingest_stages", log=folder / "worker.log")
     folded["points_per_s"] = rate(folded["points"], folded["seconds"])
     folded["cpu_us_per_point"] = {"worker": round(1e6 * folded["cpu_s"] / folded["points"], 4)}
     yield "worker over that log", folded
@@ -245,6 +245,6 @@ def fresh(folder: Path) -> Path:
     return folder
 
 
-def measure(what: Asked, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(what: Plan, say: Callable[[str], None]) -> dict[str, Any]:
     """All loads. Blocks for minutes."""
     return {key: measure_load(load, what.turns, what.stages, say) for key, load in what.loads}

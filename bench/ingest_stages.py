@@ -50,9 +50,9 @@ async def accept(request: web.Request) -> web.Response:
 
 def accept_after(seconds: float) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handler(request: web.Request) -> web.Response:
-        answer = await accept(request)
+        response = await accept(request)
         await asyncio.sleep(seconds)
-        return answer
+        return response
 
     return handler
 

@@ -35,19 +35,19 @@ class LoggedTime:
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
-    load = Load(**asked["load"])
-    number: int = asked["number"]
-    logged = LoggedTime() if asked["logged_hz"] else None
+    parameters = json.loads(sys.argv[1])
+    load = Load(**parameters["load"])
+    number: int = parameters["number"]
+    logged = LoggedTime() if parameters["logged_hz"] else None
     if logged is not None:
         importlib.import_module("runstream.client.starting").__dict__["SYSTEM_CLOCK"] = logged.clock()
     runs = [
         rs.init(
             project="bench",
             name=f"run-{index}",
-            url=asked["url"],
-            dir=asked["spool"],
-            mode=asked["mode"],
+            url=parameters["url"],
+            dir=parameters["spool"],
+            mode=parameters["mode"],
             capture_console=False,
             capture_code=False,
             system_metrics_s=0,
@@ -58,7 +58,7 @@ def main() -> None:
     say({"pid": os.getpid()})
     sys.stdin.readline()
     began_s = time.time()
-    log_all(load, runs, pool, logged, asked["rows_per_s"])
+    log_all(load, runs, pool, logged, parameters["rows_per_s"])
     ended_s = time.time()
     say({"began_s": began_s, "ended_s": ended_s, "writers": places(runs), "runs": [run.run_id for run in runs]})
     sys.stdin.readline()

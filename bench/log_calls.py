@@ -22,7 +22,7 @@ _LOOP_TIMEOUT_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Plan:
     """How much to measure: calls of a loop and seconds of a peer's loop at most, turns, scalars of a call."""
 
     calls: int
@@ -32,17 +32,17 @@ class Asked:
     peers: tuple[str, ...] = tuple(PEERS)
 
 
-def asked(quick: bool) -> Asked:
+def plan(quick: bool) -> Plan:
     """A full or a quick run."""
-    return Asked(30_000, 2.0, 1) if quick else Asked(300_000, 5.0, 3)
+    return Plan(30_000, 2.0, 1) if quick else Plan(300_000, 5.0, 3)
 
 
-def measure(what: Asked, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(what: Plan, say: Callable[[str], None]) -> dict[str, Any]:
     """Turns of floor, ours in each state of the server, and peers; medians of the turns."""
     return {str(scalars): _of_scalars(what, scalars, say) for scalars in what.scalars}
 
 
-def _of_scalars(what: Asked, scalars: int, say: Callable[[str], None]) -> dict[str, Any]:
+def _of_scalars(what: Plan, scalars: int, say: Callable[[str], None]) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {}
     absent: dict[str, str] = {}
     for _ in range(what.turns):
@@ -82,7 +82,7 @@ class LoopFailed(Exception):
     """A tracker's loop did not come to its end; the message has its last words."""
 
 
-def _ours(state: str, scalars: int, what: Asked) -> dict[str, Any]:
+def _ours(state: str, scalars: int, what: Plan) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="runstream-bench-") as name, _server(state, Path(name)) as url:
         return _loop(sys.executable, "runstream", scalars, what, url)
 
@@ -97,12 +97,12 @@ def _server(state: str, folder: Path) -> Iterator[str]:
                 yield url
         case "slow":
             with child("slow", str(folder / "data"), str(SLOW_S), module="ingest_stages", log=log) as process:
-                yield str(process.answer()["url"])
+                yield str(process.response()["url"])
         case _:
             yield f"http://127.0.0.1:{free_port()}"
 
 
-def _loop(python: str, tracker: str, scalars: int, what: Asked, url: str) -> dict[str, Any]:
+def _loop(python: str, tracker: str, scalars: int, what: Plan, url: str) -> dict[str, Any]:
     """Run the loop of one tracker. Raises LoopFailed."""
     with tempfile.TemporaryDirectory(prefix="runstream-bench-", ignore_cleanup_errors=True) as folder:
         fields = {"tracker": tracker, "scalars": scalars, "calls": what.calls, "seconds": what.seconds}

@@ -35,13 +35,13 @@ def rows_of(scalars: int) -> list[Row]:
     return [{name: (17 * at + number) % 101 / 7 for number, name in enumerate(names)} for at in range(POOL)]
 
 
-def runstream(asked: dict[str, Any]) -> Log:
+def runstream(parameters: dict[str, Any]) -> Log:
     import runstream as rs
 
     run = rs.init(
         project="bench",
-        url=asked["url"],
-        dir=asked["folder"],
+        url=parameters["url"],
+        dir=parameters["folder"],
         capture_console=False,
         capture_code=False,
         system_metrics_s=0,
@@ -49,10 +49,10 @@ def runstream(asked: dict[str, Any]) -> Log:
     return run.log
 
 
-def tensorboardx(asked: dict[str, Any]) -> Log:
+def tensorboardx(parameters: dict[str, Any]) -> Log:
     from tensorboardX import SummaryWriter
 
-    writer = SummaryWriter(asked["folder"])
+    writer = SummaryWriter(parameters["folder"])
 
     def log(row: Row, step: int) -> None:
         for name, value in row.items():
@@ -61,36 +61,36 @@ def tensorboardx(asked: dict[str, Any]) -> Log:
     return log
 
 
-def wandb(asked: dict[str, Any]) -> Log:
+def wandb(parameters: dict[str, Any]) -> Log:
     import wandb
 
-    run = wandb.init(mode="offline", project="bench", dir=asked["folder"], settings=wandb.Settings(silent=True))
+    run = wandb.init(mode="offline", project="bench", dir=parameters["folder"], settings=wandb.Settings(silent=True))
     return lambda row, step: run.log(row, step=step)
 
 
-def mlflow(asked: dict[str, Any]) -> Log:
+def mlflow(parameters: dict[str, Any]) -> Log:
     # The file store has to be asked for since it is no longer the default.
     os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
     import mlflow
 
-    mlflow.set_tracking_uri(Path(asked["folder"]).as_uri())
+    mlflow.set_tracking_uri(Path(parameters["folder"]).as_uri())
     mlflow.set_experiment("bench")
     mlflow.start_run()
     return lambda row, step: mlflow.log_metrics(row, step=step)
 
 
-def trackio(asked: dict[str, Any]) -> Log:
-    os.environ["TRACKIO_DIR"] = asked["folder"]
+def trackio(parameters: dict[str, Any]) -> Log:
+    os.environ["TRACKIO_DIR"] = parameters["folder"]
     import trackio
 
     run = trackio.init(project="bench", embed=False)
     return lambda row, step: run.log(row, step=step)
 
 
-def aim(asked: dict[str, Any]) -> Log:
+def aim(parameters: dict[str, Any]) -> Log:
     from aim import Run
 
-    run = Run(repo=asked["folder"], system_tracking_interval=None, capture_terminal_logs=False)
+    run = Run(repo=parameters["folder"], system_tracking_interval=None, capture_terminal_logs=False)
 
     def log(row: Row, step: int) -> None:
         for name, value in row.items():
@@ -175,17 +175,17 @@ def summary(durations: Durations) -> dict[str, Any]:
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
-    tracker, scalars, calls = asked["tracker"], asked["scalars"], asked["calls"]
+    parameters = json.loads(sys.argv[1])
+    tracker, scalars, calls = parameters["tracker"], parameters["scalars"], parameters["calls"]
     if tracker == "floor":
-        durations, mean_ns = timed_floor(asked["folder"], scalars, calls)
+        durations, mean_ns = timed_floor(parameters["folder"], scalars, calls)
         found = summary(durations) | {"version": sys.version.split()[0]}
     else:
         package, start = TRACKERS[tracker]
-        log, rows = start(asked), rows_of(scalars)
+        log, rows = start(parameters), rows_of(scalars)
         for step in range(WARM_UP_CALLS):
             log(rows[step], step)
-        durations = timed(log, rows, WARM_UP_CALLS, calls, asked["seconds"])
+        durations = timed(log, rows, WARM_UP_CALLS, calls, parameters["seconds"])
         found = summary(durations) | {"version": metadata.version(package)}
         again = min(len(durations), 100_000)
         mean_ns = untimed(log, rows, WARM_UP_CALLS + len(durations), again)

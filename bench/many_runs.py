@@ -29,12 +29,12 @@ def frames(runs: int, seed: int = 1, *, projects: int = 10, parameters: int = 0)
             at_us=at_us, workspace="default", project=f"project-{number % projects}", name=f"run-{number}"
         )
         finished = RunFinished(at_us=at_us + 1, status="finished")
-        said = [encode_event(started)]
+        facts = [encode_event(started)]
         if parameters:
             values = {f"parameter_{index}": rng.randrange(100) for index in range(parameters)}
-            said.append(encode_event(ParametersLogged(at_us=at_us, values=values)))
-        at_row = len(said)
-        events = encode_events([*enumerate(said), (at_row + 1, encode_event(finished))])
+            facts.append(encode_event(ParametersLogged(at_us=at_us, values=values)))
+        at_row = len(facts)
+        events = encode_events([*enumerate(facts), (at_row + 1, encode_event(finished))])
         packed = row.pack(0, 0, at_us * 1000, *(rng.random() for _ in range(METRICS)), 0)
         columns = transposed(packed, width, ROW_HEAD_BYTES, ROW_TAIL_BYTES)
         writer_id = uuid7_hex(at_us // 1000, rng.randbytes(10))
@@ -57,5 +57,5 @@ def post(url: str, held: Sequence[bytes]) -> None:
     """Send frames in one request."""
     request = urllib.request.Request(f"{url}/ingest/v1/frames", b"".join(held), method="POST")
     request.add_header("Content-Type", "application/vnd.runstream.frames")
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        json.load(answer)
+    with urllib.request.urlopen(request, timeout=120) as response:
+        json.load(response)

@@ -227,8 +227,8 @@ async def measure(directory: Path, count: int) -> dict[str, Any]:
         )
         async with TestClient(TestServer(app, host="127.0.0.1")) as client:
             for name, question in QUESTIONS.items():
-                asked = {key: value.format(one=ids[count // 2]) for key, value in question.items()}
-                found["questions"][name] = await cost(lambda asked=asked: page(client, asked))  # type: ignore[misc]
+                parameters = {key: value.format(one=ids[count // 2]) for key, value in question.items()}
+                found["questions"][name] = await cost(lambda parameters=parameters: page(client, parameters))  # type: ignore[misc]
             deep = await cursor_of(client, {"project": "large"}, pages=5)
             behind = {"project": "large", **({"cursor": deep} if deep else {})}
             found["questions"]["the sixth page"] = await cost(lambda: page(client, behind))
@@ -244,20 +244,20 @@ async def measure(directory: Path, count: int) -> dict[str, Any]:
     return found
 
 
-async def page(client: TestClient[Any, Any], asked: Mapping[str, str]) -> Any:
-    async with client.get("/api/v1/runs", params=asked) as response:
-        answer = await response.json()
+async def page(client: TestClient[Any, Any], parameters: Mapping[str, str]) -> Any:
+    async with client.get("/api/v1/runs", params=parameters) as response:
+        body = await response.json()
         if response.status != 200:
-            raise RuntimeError(f"{asked} was refused: {answer}")
-        return answer
+            raise RuntimeError(f"{parameters} was refused: {body}")
+        return body
 
 
-async def cursor_of(client: TestClient[Any, Any], asked: Mapping[str, str], pages: int) -> str | None:
+async def cursor_of(client: TestClient[Any, Any], parameters: Mapping[str, str], pages: int) -> str | None:
     """The cursor behind so many pages; the last one if there are fewer."""
     cursor: str | None = None
     for _ in range(pages):
-        answer = await page(client, {**asked, **({"cursor": cursor} if cursor else {})})
-        cursor = answer["next_cursor"] or cursor
+        body = await page(client, {**parameters, **({"cursor": cursor} if cursor else {})})
+        cursor = body["next_cursor"] or cursor
     return cursor
 
 

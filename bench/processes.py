@@ -19,7 +19,7 @@ from runstream.sender.status import read_status
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: A cold start of the engine loads 500 MB from the disk.
-_ANSWER_TIMEOUT_S: Final = 120.0
+_RESPONSE_TIMEOUT_S: Final = 120.0
 
 
 class Failed(Exception):
@@ -52,7 +52,7 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def answer(self) -> dict[str, Any]:
+    def response(self) -> dict[str, Any]:
         """The next document it says, on one line or several. Raises Failed if it ends instead."""
         assert self._process.stdout is not None
         text = ""
@@ -92,10 +92,10 @@ def child(*arguments: str, module: str, log: Path) -> Iterator[Child]:
         process.end()
 
 
-def one_answer(*arguments: str, module: str, log: Path) -> dict[str, Any]:
+def one_response(*arguments: str, module: str, log: Path) -> dict[str, Any]:
     """Run `python -m bench.MODULE ARGUMENTS` to its one line of JSON."""
     with child(*arguments, module=module, log=log) as process:
-        return process.answer()
+        return process.response()
 
 
 @contextlib.contextmanager
@@ -104,7 +104,7 @@ def server(data_dir: Path, log: Path) -> Iterator[tuple[str, Child]]:
     command = [sys.executable, "-m", "runstream_infra.cli", "up", "--port", "0", "--json", "--data-dir", str(data_dir)]
     process = Child(command, log=log)
     try:
-        yield str(process.answer()["url"]), process
+        yield str(process.response()["url"]), process
     finally:
         process.end()
 

@@ -42,8 +42,8 @@ async def export(data_dir: Path, file: Path, block_points: int) -> dict[str, Any
     writer: Any = None
     for first, last in await stretches(store, block_points):
         sql = f"SELECT {', '.join(column_names('points'))} FROM points WHERE offset BETWEEN {first} AND {last}"
-        answer = client.raw_query(f"{sql} ORDER BY run, metric, step", fmt="ArrowStream")
-        table = pa.ipc.open_stream(answer).read_all().unify_dictionaries().combine_chunks()
+        response = client.raw_query(f"{sql} ORDER BY run, metric, step", fmt="ArrowStream")
+        table = pa.ipc.open_stream(response).read_all().unify_dictionaries().combine_chunks()
         if writer is None:
             options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=False, unify_dictionaries=True)
             writer = pa.ipc.new_stream(str(file), table.schema, options=options)
@@ -102,14 +102,14 @@ async def sizes(data_dir: Path) -> dict[str, Any]:
 def main() -> None:
     match sys.argv[1:]:
         case ["export", data, file, *rest]:
-            answer = asyncio.run(export(Path(data), Path(file), int(rest[0]) if rest else BLOCK_POINTS))
+            response = asyncio.run(export(Path(data), Path(file), int(rest[0]) if rest else BLOCK_POINTS))
         case ["insert", file, directory]:
-            answer = asyncio.run(insert(Path(file), Path(directory)))
+            response = asyncio.run(insert(Path(file), Path(directory)))
         case ["sizes", data]:
-            answer = asyncio.run(sizes(Path(data)))
+            response = asyncio.run(sizes(Path(data)))
         case _:
             raise SystemExit(__doc__)
-    print(json.dumps(answer), flush=True)
+    print(json.dumps(response), flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from bench.ingest import lag_records, trainers, wait_for_visible
 from bench.many_runs import METRICS, send
-from bench.processes import cpu_s, one_answer, server, wait_until
+from bench.processes import cpu_s, one_response, server, wait_until
 from bench.shapes import Load
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.statements.parameters import Parameters
@@ -38,7 +38,7 @@ FILTER_BELOW: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Plan:
     """How long the curves are (`long` at least 256 buckets of MAX_POINTS, as a roll-up holds them), how many runs the
     list has, how often all of it is read."""
 
@@ -51,11 +51,11 @@ class Asked:
     repeats: int
 
 
-def asked(quick: bool) -> Asked:
+def plan(quick: bool) -> Plan:
     """A full or a quick run."""
     if quick:
-        return Asked(100_000, 1_000_000, 20, 1_000, 2_000, 1, 3)
-    return Asked(1_000_000, 10_000_000, 100, 10_000, 100_000, 3, 5)
+        return Plan(100_000, 1_000_000, 20, 1_000, 2_000, 1, 3)
+    return Plan(1_000_000, 10_000_000, 100, 10_000, 100_000, 3, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Question:
         return {"runs": list(self.runs), "metrics": list(self.metrics), **shown}
 
 
-def measure(what: Asked, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(what: Plan, say: Callable[[str], None]) -> dict[str, Any]:
     """Fill a server, then let engine and server take turns. Blocks for minutes."""
     with tempfile.TemporaryDirectory(prefix="runstream-bench-") as name:
         base = Path(name)
@@ -82,7 +82,7 @@ def measure(what: Asked, say: Callable[[str], None]) -> dict[str, Any]:
         return found | {"list of runs": _list(what, Path(name), say)}
 
 
-def _curves(what: Asked, base: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def _curves(what: Plan, base: Path, say: Callable[[str], None]) -> dict[str, Any]:
     log = base / "server.log"
     with server(base / "data", log) as (url, _):
         whole = _filled(Load("whole", 1, 1, 1, what.whole, min(what.whole, 200_000)), url, base / "whole")
@@ -99,7 +99,7 @@ def _curves(what: Asked, base: Path, say: Callable[[str], None]) -> dict[str, An
     for number in range(what.turns):
         more = ("merge",) if number == 0 else ()
         words = (str(base / "data"), str(what.repeats), json.dumps(statements), str(base), *more)
-        engine = one_answer(*words, module="engine_reads", log=log)
+        engine = one_response(*words, module="engine_reads", log=log)
         with server(base / "data", log) as (url, process):
             over_http = {one.name: _read(url, process.pid, one, what.repeats, base) for one in questions}
         turns.append({"engine": engine, "http": over_http})
@@ -132,7 +132,7 @@ def _filled(load: Load, url: str, folder: Path, before: int = 0) -> tuple[str, .
 
 
 def _questions(
-    what: Asked, whole: Sequence[str], long: Sequence[str], panel: Sequence[str], metrics: Sequence[str]
+    what: Plan, whole: Sequence[str], long: Sequence[str], panel: Sequence[str], metrics: Sequence[str]
 ) -> list[Question]:
     one = ("train/layer_0/loss",)
     width = step_width(0, what.long - 1, MAX_POINTS)
@@ -155,7 +155,7 @@ def _bound(statement: Callable[[Parameters], str]) -> tuple[str, Mapping[str, An
 
 
 def _read(url: str, pid: int, question: Question, repeats: int, base: Path) -> dict[str, Any]:
-    """Ask some times; the answer has to be what the engine alone found."""
+    """Ask some times; the response has to be what the engine alone found."""
     wanted = pa.ipc.open_file(base / f"{question.name}.arrow").read_all()
     walls, cpus = [], []
     for _ in range(repeats):
@@ -163,8 +163,8 @@ def _read(url: str, pid: int, question: Question, repeats: int, base: Path) -> d
         request = urllib.request.Request(f"{url}/api/v1/series", json.dumps(question.body()).encode(), method="POST")
         request.add_header("Accept", ARROW)
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=300) as answer:
-            table = pa.ipc.open_stream(answer.read()).read_all()
+        with urllib.request.urlopen(request, timeout=300) as response:
+            table = pa.ipc.open_stream(response.read()).read_all()
         walls.append(time.perf_counter() - began_s)
         cpus.append(cpu_s(pid) - began_cpu_s)
     same = table.select(wanted.column_names).cast(wanted.schema).equals(wanted)
@@ -189,7 +189,7 @@ def _compared(name: str, turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _list(what: Asked, base: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def _list(what: Plan, base: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """A page of 100 runs of very many, by a metric's minimum, beside a bare scan for the same runs."""
     log = base / "server.log"
     with server(base / "data", log) as (url, _):
@@ -206,17 +206,17 @@ def _list(what: Asked, base: Path, say: Callable[[str], None]) -> dict[str, Any]
     scans: list[float] = []
     for _ in range(what.turns):
         words = (str(base / "data"), str(what.repeats), json.dumps(statements), str(base))
-        scans.append(one_answer(*words, module="engine_reads", log=log)["scan"]["wall_s"])
+        scans.append(one_response(*words, module="engine_reads", log=log)["scan"]["wall_s"])
         with server(base / "data", log) as (url, _):
-            answers = [_page(url) for _ in range(what.repeats)]
-            walls.append(min(wall_s for wall_s, _ in answers))
+            responses = [_page(url) for _ in range(what.repeats)]
+            walls.append(min(wall_s for wall_s, _ in responses))
     wanted = pa.ipc.open_file(base / "scan.arrow").read_all()["run"].to_pylist()
     found = {
         "runs": what.listed_runs,
         "metrics_a_run": METRICS,
         "http_ms": round(1e3 * statistics.median(walls), 1),
         "scan_ms": round(1e3 * statistics.median(scans), 1),
-        "same": answers[-1][1] == wanted,
+        "same": responses[-1][1] == wanted,
         "fill_runs_per_s": round(what.listed_runs / filled_s),
     }
     say(f"list: {found['http_ms']:.0f} ms over HTTP, {found['scan_ms']:.0f} ms a bare scan, same: {found['same']}")
@@ -226,6 +226,6 @@ def _list(what: Asked, base: Path, say: Callable[[str], None]) -> dict[str, Any]
 def _page(url: str) -> tuple[float, list[str]]:
     query = {"filter": f"metric.val/metric_3.min < {FILTER_BELOW}", "sort": "metric.val/metric_3.min", "limit": "100"}
     began_s = time.perf_counter()
-    with urllib.request.urlopen(f"{url}/api/v1/runs?{urllib.parse.urlencode(query)}", timeout=120) as answer:
-        runs = json.load(answer)["runs"]
+    with urllib.request.urlopen(f"{url}/api/v1/runs?{urllib.parse.urlencode(query)}", timeout=120) as response:
+        runs = json.load(response)["runs"]
     return time.perf_counter() - began_s, [run.get("id") or run.get("run") for run in runs]

@@ -106,13 +106,19 @@ def _freshness(found: Mapping[str, Any], console: Console) -> None:
 
 def _comet(found: Mapping[str, Any], console: Console) -> None:
     rows = []
-    for name, asked in {**found, **found["project"]}.items():
-        if isinstance(asked, Mapping) and "ways" in asked:
+    for name, requested in {**found, **found["project"]}.items():
+        if isinstance(requested, Mapping) and "ways" in requested:
             rows.append(
-                (f"{name} ({asked['found']:,})", "the engine alone", asked["engine_ms"], 1.0, asked["engine_cpu_ms"])
+                (
+                    f"{name} ({requested['found']:,})",
+                    "the engine alone",
+                    requested["engine_ms"],
+                    1.0,
+                    requested["engine_cpu_ms"],
+                )
             )
             keys: tuple[str, ...] = ("ms", "of_engine", "server_cpu_ms", "requests", "bytes", "same")
-            rows.extend(("", way, *(figures[key] for key in keys)) for way, figures in asked["ways"].items())
+            rows.extend(("", way, *(figures[key] for key in keys)) for way, figures in requested["ways"].items())
     columns: tuple[str, ...] = (
         "read (what it finds)",
         "way",

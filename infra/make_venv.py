@@ -22,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the environment is to be")
     parser.add_argument("extra", help="the extras of pyproject.toml to install, e.g. demo or server,data")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever Python is there
         found = ".".join(map(str, sys.version_info[:3]))
         print(f"Runstream needs Python 3.11, this is {found}: try `make PYTHON=python3.11 ...`", file=sys.stderr)
@@ -30,7 +30,7 @@ def main() -> int:
     # A file that is always there, outside of the folder that may be made anew.
     with (ROOT / "pyproject.toml").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return ensure(asked.folder, asked.extra)
+        return ensure(arguments.folder, arguments.extra)
 
 
 def ensure(folder: Path, extra: str) -> int:
@@ -60,8 +60,8 @@ def fingerprint(extra: str) -> str:
 def version_of(python: Path) -> tuple[int, ...]:
     """The (major, minor) of an interpreter; (0, 0) if it does not start."""
     code = "import sys; print(sys.version_info[0], sys.version_info[1])"
-    answer = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
-    return tuple(map(int, answer.stdout.split())) if answer.returncode == 0 else (0, 0)
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+    return tuple(map(int, done.stdout.split())) if done.returncode == 0 else (0, 0)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ class Connection:
         try:
             connection.request(method, self._parts.path.rstrip("/") + path, body=body, headers=dict(headers))
         except (BrokenPipeError, ConnectionResetError):
-            # A server that refuses a large body answers and closes before all of it was sent: its answer counts.
+            # A server that refuses a large body answers and closes before all of it was sent: its response counts.
             if connection.sock is None:
                 raise
         except ValueError:  # its message shows the header, which may be the key's
@@ -212,8 +212,8 @@ class Connection:
 
 
 def fetch(url: str, path: str, headers: Mapping[str, str], timeout_s: float, limit: int) -> tuple[Response, bytes]:
-    """The answer to one GET, and its body of at most `limit` bytes; a wait of `timeout_s` for each of connection, head
-    and body. Raises one of FAILURES, also for an address that is none."""
+    """The response to one GET, and its body of at most `limit` bytes; a wait of `timeout_s` for each of connection,
+    head and body. Raises one of FAILURES, also for an address that is none."""
     try:
         parts = urlsplit(url)
         connection = Connection(parts, timeout_s)

@@ -261,8 +261,8 @@ def _check_local(request: web.Request, hosts: tuple[str, ...], allowed_hosts: fr
     client = client_of(request)
     if not is_loopback(client.address):
         raise _not_local(f"not {client.address}")
-    for asked in hosts:
-        host = _host_of(f"//{asked}")
+    for value in hosts:
+        host = _host_of(f"//{value}")
         if not (is_loopback(host) or host in allowed_hosts):
             detail = f"The request is for host {host!r}; without API keys only localhost and 127.0.0.1 are answered."
             raise Problem(403, "wrong-host", "The host name is not this server's", detail)

@@ -31,7 +31,7 @@ _PROGRAM_TYPES: Final = frozenset(("application/json", "application/octet-stream
 _BROWSERS: Final = re.compile(r"mozilla/|opera/|lynx/|w3m/|e?links\b", re.IGNORECASE)
 
 #: What responses carry that say nothing themselves about it. Names of this type are compared at half the cost.
-ANSWER_HEADERS: Final[Mapping[str, str]] = {
+RESPONSE_HEADERS: Final[Mapping[str, str]] = {
     istr("X-Content-Type-Options"): "nosniff",
     istr("Cross-Origin-Resource-Policy"): "same-origin",
     istr("Content-Security-Policy"): FILE_POLICY,
@@ -40,7 +40,7 @@ ANSWER_HEADERS: Final[Mapping[str, str]] = {
     istr("Cache-Control"): "no-store",
     istr("Vary"): "Sec-Fetch-Site, Origin",
 }
-_ANSWER_HEADERS: Final = tuple(ANSWER_HEADERS.items())
+_RESPONSE_HEADERS: Final = tuple(RESPONSE_HEADERS.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +205,11 @@ def _is_marked(headers: Mapping[str, str], prefixes: tuple[str, ...]) -> bool:
 
 
 def add_response_headers(app: web.Application) -> None:
-    """Have every response of the application carry ANSWER_HEADERS, and none any allowance for other sites."""
+    """Have every response of the application carry RESPONSE_HEADERS, and none any allowance for other sites."""
 
     async def add(_: web.Request, response: web.StreamResponse) -> None:
         setdefault = response.headers.setdefault
-        for name, value in _ANSWER_HEADERS:
+        for name, value in _RESPONSE_HEADERS:
             setdefault(name, value)
 
     app.on_response_prepare.append(add)

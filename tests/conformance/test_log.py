@@ -170,28 +170,28 @@ async def test_records_of_one_call_are_adjacent_under_concurrent_calls(log: Log)
     async def append(caller: int) -> Positions:
         return await log.append([(b"run", b"%d:%d" % (caller, i)) for i in range(5)])
 
-    answers = await asyncio.gather(*(append(caller) for caller in range(40)))
+    responses = await asyncio.gather(*(append(caller) for caller in range(40)))
     partition = partition_of(b"run", log)
     values = [tuple(map(int, r.value.split(b":"))) for r in await read_all(log, partition)]
     assert len(values) == 200
     for at in range(0, 200, 5):
         caller = values[at][0]
         assert values[at : at + 5] == [(caller, i) for i in range(5)]
-    assert len({answer[partition] for answer in answers}) == 40
+    assert len({response[partition] for response in responses}) == 40
 
 
-async def test_concurrent_answers_are_true(log: Log) -> None:
+async def test_concurrent_responses_are_true(log: Log) -> None:
     async def writer(name: int) -> list[tuple[int, bytes]]:
-        answers = []
+        responses = []
         for i in range(30):
             value = b"%d:%d" % (name, i)
             position = await log.append([(b"run-%d" % name, value)])
-            answers.append((position[partition_of(b"run-%d" % name, log)], value))
-        return answers
+            responses.append((position[partition_of(b"run-%d" % name, log)], value))
+        return responses
 
-    for name, answers in enumerate(await asyncio.gather(*(writer(n) for n in range(10)))):
+    for name, responses in enumerate(await asyncio.gather(*(writer(n) for n in range(10)))):
         held = {r.offset: r.value for r in await read_all(log, partition_of(b"run-%d" % name, log))}
-        assert all(held[next_offset - 1] == value for next_offset, value in answers)
+        assert all(held[next_offset - 1] == value for next_offset, value in responses)
 
 
 async def test_a_read_is_bounded_but_never_empty_handed(log: Log) -> None:
@@ -267,7 +267,7 @@ async def test_readers_follow_while_appends_go_on(log: Log) -> None:
 
 async def test_a_reopened_log_holds_everything_and_goes_on_behind_it(harness: Harness) -> None:
     first = await harness.open()
-    answers = [await first.append([(b"run-%d" % (i % 5), b"%d" % i)]) for i in range(50)]
+    responses = [await first.append([(b"run-%d" % (i % 5), b"%d" % i)]) for i in range(50)]
     before = [await read_all(first, partition) for partition in range(first.partitions)]
     ends = dict(await first.next_offsets())
     await first.close()
@@ -276,7 +276,7 @@ async def test_a_reopened_log_holds_everything_and_goes_on_behind_it(harness: Ha
     assert dict(await second.next_offsets()) == ends
     later = await second.append([(b"run-0", b"later")])
     partition = partition_of(b"run-0", second)
-    assert all(later[partition] > answer[partition] for answer in answers)
+    assert all(later[partition] > response[partition] for response in responses)
     assert (await read_all(second, partition))[-1].value == b"later"
     await second.close()
 
@@ -292,15 +292,15 @@ async def test_next_offsets_move_only_in_the_partition_that_was_written(log: Log
 async def test_position_at_a_time_covers_exactly_what_was_appended_by_then(log: Log, clock: ManualClock) -> None:
     partition = partition_of(b"run", log)
     start_us = clock.at_us
-    answers = {}
+    responses = {}
     for i in range(300):
         clock.at_us = start_us + i * 1_000
-        answers[i] = (await log.append([(b"run", b"." * 700)]))[partition]
+        responses[i] = (await log.append([(b"run", b"." * 700)]))[partition]
     assert await log.position_at(start_us - 1) == Positions({})
     for i in (0, 1, 77, 150, 298, 299):
-        assert await log.position_at(start_us + i * 1_000) == Positions({partition: answers[i]})
-        assert await log.position_at(start_us + i * 1_000 + 999) == Positions({partition: answers[i]})
-    assert await log.position_at(start_us + 10**12) == Positions({partition: answers[299]})
+        assert await log.position_at(start_us + i * 1_000) == Positions({partition: responses[i]})
+        assert await log.position_at(start_us + i * 1_000 + 999) == Positions({partition: responses[i]})
+    assert await log.position_at(start_us + 10**12) == Positions({partition: responses[299]})
 
 
 async def test_the_logs_time_never_runs_backwards(harness: Harness, clock: ManualClock) -> None:
@@ -342,7 +342,7 @@ async def test_close_makes_durable_what_is_pending(harness: Harness) -> None:
     acknowledged = await asyncio.gather(*appends)
     log = await harness.open()
     offsets = {record.offset for record in await read_all(log, partition_of(b"run", log))}
-    assert {answer[partition_of(b"run", log)] - 1 for answer in acknowledged} == offsets
+    assert {response[partition_of(b"run", log)] - 1 for response in acknowledged} == offsets
     await log.close()
 
 

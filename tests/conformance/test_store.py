@@ -224,15 +224,15 @@ async def test_an_injection_stays_a_value(store: Store, attempt: str) -> None:
     assert await one(store, "SELECT count() FROM things") == 3
 
 
-async def test_types_of_answers(store: Store) -> None:
-    answer = await store.query(
+async def test_types_of_responses(store: Store) -> None:
+    response = await store.query(
         """
         SELECT 'a' AS text, toLowCardinality('b') AS low, toDateTime64('2026-02-03 12:00:00.123456', 6, 'UTC') AS at,
             CAST(NULL AS Nullable(Float64)) AS nothing, true AS yes, ['x'] AS many, toUInt64(1) AS one,
             toInt64(-1) AS less
         """
     )
-    assert answer.schema.types == [
+    assert response.schema.types == [
         pa.string(),
         pa.string(),
         pa.timestamp("us", tz="UTC"),
@@ -242,21 +242,21 @@ async def test_types_of_answers(store: Store) -> None:
         pa.uint64(),
         pa.int64(),
     ]
-    assert answer.to_pylist() == [
+    assert response.to_pylist() == [
         {"text": "a", "low": "b", "at": NOON, "nothing": None, "yes": True, "many": ["x"], "one": 1, "less": -1}
     ]
 
 
-async def test_an_empty_answer_has_its_columns(store: Store) -> None:
-    answer = await store.query("SELECT 1 AS a, toLowCardinality('b') AS b WHERE 0")
-    assert (answer.num_rows, answer.schema.names) == (0, ["a", "b"])
-    assert answer.schema.field("b").type == pa.string()
+async def test_an_empty_response_has_its_columns(store: Store) -> None:
+    response = await store.query("SELECT 1 AS a, toLowCardinality('b') AS b WHERE 0")
+    assert (response.num_rows, response.schema.names) == (0, ["a", "b"])
+    assert response.schema.field("b").type == pa.string()
 
 
-async def test_a_big_answer_comes_whole(store: Store) -> None:
-    answer = await store.query("SELECT number, toString(number) AS text FROM numbers(1000000) ORDER BY number")
-    assert np.array_equal(answer["number"].to_numpy(), np.arange(1_000_000))
-    assert answer["text"][999_999].as_py() == "999999"
+async def test_a_big_response_comes_whole(store: Store) -> None:
+    response = await store.query("SELECT number, toString(number) AS text FROM numbers(1000000) ORDER BY number")
+    assert np.array_equal(response["number"].to_numpy(), np.arange(1_000_000))
+    assert response["text"][999_999].as_py() == "999999"
 
 
 async def test_a_list_of_many_values_is_one_parameter(store: Store) -> None:
@@ -324,7 +324,7 @@ async def test_a_limit_that_is_met_is_named_and_the_next_query_is_whole(
     assert (found.value.of, found.value.limit) == (of, limit)
     assert found.value.value == getattr(LIMITS[of], limit)
     assert f"{found.value.value:g}" in str(found.value) or str(found.value.value) in str(found.value)
-    # Nothing of what it had by then stands before the next answer.
+    # Nothing of what it had by then stands before the next response.
     for number in range(4):
         assert (await store.query(f"SELECT {number} AS n", of=of)).to_pylist() == [{"n": number}]
 
@@ -526,12 +526,12 @@ async def test_reads_run_beside_inserts_and_see_whole_ones(store: Store) -> None
 
 async def test_other_threads_and_loops_may_call(store: Store) -> None:
     await store.command(CREATE)
-    answers: list[int] = []
+    responses: list[int] = []
 
     def work(number: int) -> None:
         async def both() -> None:
             await store.insert("things", COLUMNS, things(number * 10, 10), 10)
-            answers.append(await one(store, "SELECT count() FROM things WHERE number = {n:UInt64}", n=number * 10))
+            responses.append(await one(store, "SELECT count() FROM things WHERE number = {n:UInt64}", n=number * 10))
 
         asyncio.run(both())
 
@@ -540,7 +540,7 @@ async def test_other_threads_and_loops_may_call(store: Store) -> None:
         thread.start()
     for thread in threads:
         await asyncio.to_thread(thread.join)
-    assert answers == [1] * 4
+    assert responses == [1] * 4
     assert await one(store, "SELECT count() FROM things") == 40
 
 
@@ -603,9 +603,9 @@ async def insert_until_killed(harness: Harness, first: int) -> None:
 @pytest.mark.timeout(900 + 10 * KILLS)
 async def test_sigkill_leaves_whole_inserts_only(request: pytest.FixtureRequest, harness: Harness) -> None:
     chance = random.Random(20260203)
-    said: list[int] = []
+    written: list[int] = []
     for _ in range(KILLS):
-        first = said[-1] + 10 if said else 0
+        first = written[-1] + 10 if written else 0
         child = subprocess.Popen(  # noqa: ASYNC220 (nothing else runs in this loop)
             [sys.executable, __file__, request.node.callspec.params["harness"], harness.place, str(first)],
             stdout=subprocess.PIPE,
@@ -613,17 +613,17 @@ async def test_sigkill_leaves_whole_inserts_only(request: pytest.FixtureRequest,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert child.stdout
-        said.append(int(child.stdout.readline()))  # it has started, and its first insert is done
+        written.append(int(child.stdout.readline()))  # it has started, and its first insert is done
         await asyncio.sleep(chance.uniform(0.0, 0.15))
         os.kill(child.pid, signal.SIGKILL)
-        said += [int(line) for line in child.communicate()[0].split("\n") if line]
+        written += [int(line) for line in child.communicate()[0].split("\n") if line]
         store = await harness.open()
         rows = (
             await store.query("SELECT name, count() AS n, uniqExact(number) AS u FROM things GROUP BY name")
         ).to_pylist()
         await store.close()
         assert {(row["n"], row["u"]) for row in rows} == {(KILLED_ROWS, KILLED_ROWS)}
-        assert {row["name"] for row in rows} >= {f"insert {number}" for number in said}
+        assert {row["name"] for row in rows} >= {f"insert {number}" for number in written}
 
 
 if __name__ == "__main__":

@@ -239,8 +239,8 @@ def test_a_paused_worker_wakes_after_its_partitions_moved(matrix: Matrix, tmp_pa
 def partitions_of(url: str) -> int:
     """How many partitions the worker at this address folds."""
     try:
-        with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
+        with urllib.request.urlopen(f"{url}/metrics", timeout=5) as response:
+            lines = response.read().decode().splitlines()
     except OSError:
         return -1
     return next(int(float(line.split()[-1])) for line in lines if line.startswith("runstream_worker_partitions "))

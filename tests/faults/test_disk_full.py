@@ -104,8 +104,8 @@ def test_the_servers_disk_runs_full_and_is_freed(tmp_path: Path, disk: SmallDisk
             # Somebody else takes all that is left; then it is given back.
             fill(filler)
             time.sleep(1.5)
-            with urllib.request.urlopen(f"{server.url}/healthz", timeout=120) as answer:
-                assert answer.status == 200
+            with urllib.request.urlopen(f"{server.url}/healthz", timeout=120) as response:
+                assert response.status == 200
             filler.unlink()
             time.sleep(1)
         trainers.finish()

@@ -60,8 +60,8 @@ class Gateway(Served):
             random.Random(1).randbytes(size).hex().encode(),
         )
         body = encode_frame("a1" * 16, "run-1", seq, seq + 1, notes)
-        async with (client or self.client).post(f"{self.url}/ingest/v1/frames", data=body) as answer:
-            return answer.status
+        async with (client or self.client).post(f"{self.url}/ingest/v1/frames", data=body) as response:
+            return response.status
 
 
 @asynccontextmanager
@@ -210,12 +210,12 @@ async def test_uploads_at_once_are_bounded(tmp_path: Path) -> None:
             open_ones.append(writer)
         incoming = tmp_path / "assets" / "incoming"
         await until(lambda: len(list(incoming.iterdir())) == 2)
-        async with served.client.put(f"{served.url}/ingest/v1/assets/{9:064d}", data=b"x") as answer:
-            assert (answer.status, (await answer.json(content_type=None))["cause"]) == (429, "uploads")
+        async with served.client.put(f"{served.url}/ingest/v1/assets/{9:064d}", data=b"x") as response:
+            assert (response.status, (await response.json(content_type=None))["cause"]) == (429, "uploads")
         other = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
         url = f"{served.url}/ingest/v1/assets/{9:064d}"
-        async with aiohttp.ClientSession(connector=other) as client, client.put(url, data=b"x") as answer:
-            assert answer.status == 422, "another address has a place; the hash is wrong"
+        async with aiohttp.ClientSession(connector=other) as client, client.put(url, data=b"x") as response:
+            assert response.status == 422, "another address has a place; the hash is wrong"
         for writer in open_ones:
             writer.close()
         await until(lambda: not list(incoming.iterdir()))

@@ -64,8 +64,8 @@ async def archive(context: Context, name: str, files: list[tuple[str, str, int]]
 
     app = web.Application(middlewares=[problem_middleware()])
     app.router.add_get("/", handle)
-    async with TestClient(TestServer(app)) as client, client.get("/") as answer:
-        return answer.status, answer.headers, await answer.read()
+    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+        return response.status, response.headers, await response.read()
 
 
 async def test_an_archive_has_safe_names_only_and_says_what_they_were(tmp_path: Path) -> None:

@@ -115,9 +115,9 @@ async def test_no_body_keeps_the_loop_from_serving_others(served: Served, name: 
             headers |= FORM
         packed = gzip.compress(body, 1, mtime=0) if "Content-Encoding" in headers else body
         longest.cpu_s = 0.0
-        status, answer = await asyncio.wait_for(served.send_with(headers, path, packed), 120)
-    assert status in statuses, answer
-    assert status == 200 or 0 < len(answer["detail"]) < 5_000
+        status, response = await asyncio.wait_for(served.send_with(headers, path, packed), 120)
+    assert status in statuses, response
+    assert status == 200 or 0 < len(response["detail"]) < 5_000
     assert longest.cpu_s < bound_s
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 400_000
     if status != 200:
@@ -166,16 +166,16 @@ async def test_a_body_is_unpacked_as_it_says_or_refused(
     async with (
         served.client.post(f"{served.url}/{path}", data=body, headers=headers)
         if path != ASSET
-        else (served.client.put(f"{served.url}/{path}", data=body, headers=headers)) as answer
+        else (served.client.put(f"{served.url}/{path}", data=body, headers=headers)) as response
     ):
         if status == 200:
             # Unpacked, it is what that route refuses for another reason.
-            assert answer.status in ({METRICS: {200}, ASSET: {422}}.get(path, {400, 422}))
-            assert "unpacked" not in await answer.text()
+            assert response.status in ({METRICS: {200}, ASSET: {422}}.get(path, {400, 422}))
+            assert "unpacked" not in await response.text()
         else:
-            assert answer.status == status, await answer.text()
-            assert answer.content_type == "application/problem+json"
-            assert (answer.status == 415) == ("gzip" in answer.headers.get("Accept-Encoding", ""))
+            assert response.status == status, await response.text()
+            assert response.content_type == "application/problem+json"
+            assert (response.status == 415) == ("gzip" in response.headers.get("Accept-Encoding", ""))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 100_000
     assert [path for path in Path(served.folder, "assets").rglob("*") if path.is_file()] == []
 
@@ -210,8 +210,8 @@ async def test_a_body_that_trickles_or_stops_is_ended(
         begin = b'--B\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + bytes(100)
         writer.write(b"%x\r\n%b\r\n" % (len(begin), begin) if is_chunked else begin)
         sending = asyncio.create_task(trickle(writer, b"1\r\nx\r\n" if is_chunked else b"x", pause_s))
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 120)
-        assert answer.startswith(b"HTTP/1.1 408")
+        response = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 120)
+        assert response.startswith(b"HTTP/1.1 408")
         sending.cancel()
         writer.close()
         assert list((tmp_path / "assets" / "incoming").iterdir()) == []
@@ -234,5 +234,5 @@ async def test_a_body_at_the_least_rate_is_taken(tmp_path: Path) -> None:
 
     async with serving(tmp_path, Log(), settings) as served:
         await served.begun()
-        async with served.client.post(f"{served.url}/{METRICS}", data=slowly()) as answer:
-            assert answer.status == 200
+        async with served.client.post(f"{served.url}/{METRICS}", data=slowly()) as response:
+            assert response.status == 200

@@ -16,7 +16,7 @@ from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
 from runstream_service.access import READING
 from runstream_service.auth import ApiKeys
-from runstream_service.origins import ANSWER_HEADERS
+from runstream_service.origins import RESPONSE_HEADERS
 from runstream_service.routing import routes_of
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0", "Accept": "*/*", "Accept-Language": "en"}
@@ -81,12 +81,13 @@ async def test_no_route_that_writes_takes_what_pages_send(client: TestClient[Any
         if method == "POST" and attack == "nothing at all":
             continue  # that is no browser
         headers = {**ATTACKS[attack], **(FORM if method == "POST" else {})}
-        async with client.request(method, path, headers=headers, data=b"{}" if method == "POST" else None) as answer:
-            problem = await answer.json(content_type=None)
-            assert (answer.status, "client-unknown" in problem["type"] or "wrong-" in problem["type"]) == (403, True), (
-                path
-            )
-            assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+        async with client.request(method, path, headers=headers, data=b"{}" if method == "POST" else None) as response:
+            problem = await response.json(content_type=None)
+            assert (response.status, "client-unknown" in problem["type"] or "wrong-" in problem["type"]) == (
+                403,
+                True,
+            ), path
+            assert not [name for name in response.headers if name.lower().startswith("access-control")]
         tried += 1
     assert tried > (20 if attack == "nothing at all" else 100)
 
@@ -124,26 +125,26 @@ async def test_asking_first_gets_no_allowance(client: TestClient[Any, Any]) -> N
     asking["Access-Control-Request-Private-Network"] = "true"
     for headers in (asking, {**asking, "Origin": "null"}, {**BROWSER, "Access-Control-Request-Method": "PUT"}):
         for _, path in [*routes_that_write(client), ("", "/api/v1/runs"), ("", "/healthz"), ("", "/nowhere")]:
-            async with client.options(path, headers=headers) as answer:
-                assert answer.status in (403, 404, 405), path
-                assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+            async with client.options(path, headers=headers) as response:
+                assert response.status in (403, 404, 405), path
+                assert not [name for name in response.headers if name.lower().startswith("access-control")]
 
 
 async def test_pages_of_other_sites_read_nothing_and_links_to_us_work(client: TestClient[Any, Any]) -> None:
     paths = ["/api/v1/runs", "/api/v1/server", "/metrics", "/healthz", "/clientlib/health/ping", "/openapi.json"]
     for path in paths:
         for attack in ("image", "script", "iframe", "fetch", "another port of this machine"):
-            async with client.get(path, headers=ATTACKS[attack]) as answer:
-                assert answer.status == 403, (path, attack)
-                assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+            async with client.get(path, headers=ATTACKS[attack]) as response:
+                assert response.status == 403, (path, attack)
+                assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     for headers in (LINK, {**LINK, "Sec-Fetch-Site": "none"}, {}, BROWSER):
-        async with client.get("/api/v1/runs", headers=headers) as answer:
-            assert answer.status == 200
+        async with client.get("/api/v1/runs", headers=headers) as response:
+            assert response.status == 200
     socket = {**ATTACKS["fetch"], "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
               "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-Fetch-Mode": "websocket"}  # fmt: skip
     for path in ("/api/v1/runs", "/api/v1/live"):
-        async with client.get(path, headers=socket) as answer:
-            assert answer.status == 403
+        async with client.get(path, headers=socket) as response:
+            assert response.status == 403
 
 
 async def test_a_name_that_was_pointed_here_is_not_ours(client: TestClient[Any, Any]) -> None:
@@ -160,11 +161,11 @@ async def test_a_name_that_was_pointed_here_is_not_ours(client: TestClient[Any, 
         "",
     ):
         headers = {**own, "Host": f"{host}:{port}", "Origin": f"http://{host}:{port}"}
-        async with client.get("/api/v1/runs", headers=headers) as answer:
-            assert (answer.status, "wrong-host" in await answer.text()) == (403, True), host
+        async with client.get("/api/v1/runs", headers=headers) as response:
+            assert (response.status, "wrong-host" in await response.text()) == (403, True), host
     for host in ("localhost", "127.0.0.1", "127.1.2.3", "[::1]", "LOCALHOST", "localhost."):
-        async with client.get("/api/v1/runs", headers={**own, "Host": f"{host}:{port}"}) as answer:
-            assert answer.status == 200, host
+        async with client.get("/api/v1/runs", headers={**own, "Host": f"{host}:{port}"}) as response:
+            assert response.status == 200, host
 
 
 async def test_our_own_pages_and_programs_write(client: TestClient[Any, Any]) -> None:
@@ -173,43 +174,43 @@ async def test_our_own_pages_and_programs_write(client: TestClient[Any, Any]) ->
     own["Origin"] = f"http://127.0.0.1:{client.port}"
     for number, headers in enumerate((own, {})):
         command = {"key": f"run{number}", "event": started}
-        async with client.post("/ingest/v1/commands", json=command, headers=headers) as answer:
-            assert answer.status == 200, await answer.text()
+        async with client.post("/ingest/v1/commands", json=command, headers=headers) as response:
+            assert response.status == 200, await response.text()
     path = "/api/rest/v2/write/experiment/set-status"
     for headers in (own, {"Authorization": "any"}, {"Runstream-Client": "test"}, {"X-COMET-DEBUG-SDK-VERSION": "3"}):
-        async with client.get(path, params={"experimentKey": "run0"}, headers=headers) as answer:
-            assert answer.status == 200, await answer.text()
+        async with client.get(path, params={"experimentKey": "run0"}, headers=headers) as response:
+            assert response.status == 200, await response.text()
 
 
-async def test_every_answer_keeps_other_sites_out(client: TestClient[Any, Any]) -> None:
+async def test_every_response_keeps_other_sites_out(client: TestClient[Any, Any]) -> None:
     """Refusals and paths that are not there, too."""
     for method, path in [("GET", "/api/v1/runs"), ("GET", "/metrics"), ("GET", "/nowhere"), ("PUT", "/api/v1/runs"),
                          ("POST", "/ingest/v1/frames"), ("GET", "/api/rest/v2/workspaces")]:  # fmt: skip
-        async with client.request(method, path) as answer:
-            for name, value in ANSWER_HEADERS.items():
-                assert answer.headers[name] == value, (path, name)
+        async with client.request(method, path) as response:
+            for name, value in RESPONSE_HEADERS.items():
+                assert response.headers[name] == value, (path, name)
 
 
 async def test_a_page_that_somebody_logged_runs_no_script_here(client: TestClient[Any, Any]) -> None:
     started = json.loads(encode_event(RunStarted(at_us=1, workspace="w", project="p")))
-    async with client.post("/ingest/v1/commands", json={"key": "a", "event": started}) as answer:
-        assert answer.status == 200
+    async with client.post("/ingest/v1/commands", json={"key": "a", "event": started}) as response:
+        assert response.status == 200
     key = {"Authorization": "any"}
     for name in ("page.html", "drawing.svg", 'x"; evil="y.html', "a\r\nSet-Cookie: a=b.html", "\u202elmth.exe.html"):
         params = {"experimentKey": "a", "fileName": name}
         data = {"file": io.BytesIO(b"<script>alert(1)</script>")}
         async with client.post(
             "/api/rest/v2/write/experiment/upload-asset", params=params, data=data, headers=key
-        ) as answer:
-            assert answer.status == 200, await answer.text()
-    async with client.get("/api/v1/runs/a/assets") as answer:
-        assets = (await answer.json(content_type=None))["assets"]
+        ) as response:
+            assert response.status == 200, await response.text()
+    async with client.get("/api/v1/runs/a/assets") as response:
+        assets = (await response.json(content_type=None))["assets"]
     assert len(assets) == 5
     for asset in assets:
-        async with client.get(f"/api/v1/runs/a/assets/{asset['asset']}", headers=LINK) as answer:
-            assert answer.status == 200
-            assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
-            assert "Set-Cookie" not in answer.headers
-            assert "%E2%80%AE" not in answer.headers["Content-Disposition"], "the name does not turn around"
-            assert "sandbox" in answer.headers["Content-Security-Policy"]
-            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        async with client.get(f"/api/v1/runs/a/assets/{asset['asset']}", headers=LINK) as response:
+            assert response.status == 200
+            assert response.headers["Content-Disposition"].startswith("attachment; filename=")
+            assert "Set-Cookie" not in response.headers
+            assert "%E2%80%AE" not in response.headers["Content-Disposition"], "the name does not turn around"
+            assert "sandbox" in response.headers["Content-Security-Policy"]
+            assert response.headers["X-Content-Type-Options"] == "nosniff"

@@ -70,13 +70,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def ask(url: str, body: bytes | None = None, key: str = KEY, **headers: str) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of an answer; {} for what is no JSON."""
+    """Status and JSON of a response; {} for what is no JSON."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     given |= {"Authorization": f"Bearer {key}"} if key else {}
     given.setdefault("Content-Type", "application/json")
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, given), timeout=120) as answer:
-            return answer.status, _json(answer.read())
+        with urllib.request.urlopen(urllib.request.Request(url, body, given), timeout=120) as response:
+            return response.status, _json(response.read())
     except urllib.error.HTTPError as error:
         return error.code, _json(error.read())
 
@@ -90,9 +90,9 @@ def _json(text: bytes) -> dict[str, Any]:
 
 
 def sent(url: str, *frames: bytes) -> dict[str, Any]:
-    status, answer = ask(f"{url}/ingest/v1/frames", b"".join(frames))
-    assert status == 200, answer
-    return answer
+    status, response = ask(f"{url}/ingest/v1/frames", b"".join(frames))
+    assert status == 200, response
+    return response
 
 
 def good_frames(run: str, end: int = GOOD) -> list[bytes]:
@@ -136,10 +136,10 @@ def put_into_topic(cluster: Cluster, records: list[Raw]) -> list[int]:
         try:
             for part, key, value, at_ms, headers in records:
                 try:
-                    said = await producer.send_and_wait(
+                    sent = await producer.send_and_wait(
                         settings.topic, value, key, partition=part, timestamp_ms=at_ms, headers=headers
                     )
-                    found.append(int(said.offset))
+                    found.append(int(sent.offset))
                 except Exception:
                     found.append(-1)
         finally:
@@ -323,12 +323,12 @@ def test_idle_half_open_and_trickling_connections_at_every_process(cluster: Clus
         for url in addresses:
             assert status_of(f"{url}/healthz", 60) == 200
         sent(cluster.url, *good_frames(run := "beside-idle"))
-        answers = trickled_until_all_closed(bodies, b"x", 0.2)
+        responses = trickled_until_all_closed(bodies, b"x", 0.2)
         assert_exact(cluster, run)
         until(lambda: all(is_closed(client) for client in silent), "all are disconnected")
     for url in (cluster.url, cluster.processes("gateway")[0].address):
-        assert answers[url].startswith(b"HTTP/1.1 408"), (url, answers[url][:300])
-        assert b"application/problem+json" in answers[url]
+        assert responses[url].startswith(b"HTTP/1.1 408"), (url, responses[url][:300])
+        assert b"application/problem+json" in responses[url]
 
 
 BOMBS = {
@@ -466,8 +466,8 @@ def text_of(url: str, key: str = "", **headers: str) -> tuple[int, str]:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     given |= {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=given), timeout=120) as answer:
-            return answer.status, answer.read().decode()
+        with urllib.request.urlopen(urllib.request.Request(url, headers=given), timeout=120) as response:
+            return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
 

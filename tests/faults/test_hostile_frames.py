@@ -36,15 +36,15 @@ def good(run: str = "good") -> bytes:
 
 def post(server: Server, body: bytes) -> tuple[int, dict[str, Any]]:
     try:
-        with urllib.request.urlopen(f"{server.url}/ingest/v1/frames", body, timeout=120) as answer:
-            return answer.status, json.load(answer)
+        with urllib.request.urlopen(f"{server.url}/ingest/v1/frames", body, timeout=120) as response:
+            return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
 
 
 def get(server: Server, path: str) -> Any:
-    with urllib.request.urlopen(server.url + path, timeout=120) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(server.url + path, timeout=120) as response:
+        return json.load(response)
 
 
 def wait_until_shown(server: Server, run: str, points: int) -> None:
@@ -89,8 +89,8 @@ def test_frames_that_unpack_to_much_take_bounded_memory(server: Server) -> None:
     stored = lz4.block.compress(raw, store_size=False)
     group = NO_EVENTS + GROUP.pack(LZ4, RAGGED, 1, 0, 1, 1, len(raw), len(stored)) + stored
     body = b"".join(hand_made(number, number + 1, group, 1, b"large") for number in range(4))
-    status, answer = post(server, body)
-    assert status == 200, answer
+    status, response = post(server, body)
+    assert status == 200, response
     wait_until_shown(server, "large", 4 * points)
     assert rss_bytes(server) - before < GROWTH_BYTES
 

@@ -144,7 +144,7 @@ class Bench:
 
 
 @pytest.mark.parametrize("name", FACES)
-def test_nothing_is_given_up_for_an_answer_that_is_not_our_gateways(tmp_path: Path, name: str) -> None:
+def test_nothing_is_given_up_for_a_response_that_is_not_our_gateways(tmp_path: Path, name: str) -> None:
     with HostileServer(FACES[name]) as server:
         bench = Bench(tmp_path / "spool", server.url)
 
@@ -269,7 +269,7 @@ def test_no_proxy_of_the_environment_sees_a_request_to_this_machine(
         assert proxy.requests == []
 
 
-# Answers that do not end.
+# Responses that do not end.
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_no_proxy_of_the_environment_sees_a_request_to_this_machine(
         (b"HTTP/1.1 404 X\r\nRunstream-Protocol: 1\r\n\r\n", b"x"),
     ],
 )
-def test_an_endless_answer_is_an_error(head: bytes, endless: bytes) -> None:
+def test_an_endless_response_is_an_error(head: bytes, endless: bytes) -> None:
     with HostileServer(lambda _: head, endless=endless) as server:
         # Its trickle of trailers or interim answers may only end with the time that there is for a head.
         transport = HttpTransport(server.url)
@@ -304,7 +304,7 @@ def test_an_endless_answer_is_an_error(head: bytes, endless: bytes) -> None:
     "head", [b"", b"HTTP/1.1 200 X\r\n", b"HTTP/1.1 200 X\r\n\r\n", b"HTTP/1.1 200 X\r\nContent-Length: 999\r\n\r\n"]
 )
 @pytest.mark.parametrize("piece", [b"a", b"HTTP/1.1 100 X\r\n\r\n"])
-def test_an_answer_that_trickles_ends_by_the_time_for_the_whole(head: bytes, piece: bytes) -> None:
+def test_a_response_that_trickles_ends_by_the_time_for_the_whole(head: bytes, piece: bytes) -> None:
     with HostileServer(lambda _: head, endless=piece, trickle_s=0.05) as server:
         transport = HttpTransport(server.url)
         with pytest.raises(Unreachable) as caught:
@@ -331,7 +331,7 @@ def test_a_sender_stops_while_a_gateway_trickles(tmp_path: Path) -> None:
     assert Acked.read(bench.maker.folder).next_seq == 0
 
 
-def test_what_is_read_of_an_answer_is_bounded() -> None:
+def test_what_is_read_of_a_response_is_bounded() -> None:
     with (
         HostileServer(lambda _: response(200, b"x" * 10_001)) as server,
         pytest.raises(Unreachable, match="10001 bytes, at most 10000"),
@@ -410,7 +410,7 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
 
 
 class Answered(Exception):
-    """Raised where any bytes are a right answer."""
+    """Raised where any bytes are a right response."""
 
 
 def fail() -> NoReturn:
@@ -500,7 +500,7 @@ def test_reading_raises_what_it_says_whatever_comes(tmp_path: Path, name: str) -
         assert len(server.requests) > 50
 
 
-def asked(name: str, call: Callable[[], Any]) -> None:
+def requested(name: str, call: Callable[[], Any]) -> None:
     call()
     raise AssertionError(f"{name} asks nobody")
 
@@ -513,7 +513,7 @@ def test_every_method_of_the_api_is_among_the_calls(tmp_path: Path) -> None:
         if name == "get_metrics_for_chart":
             continue  # says of each experiment what went wrong
         with pytest.raises(ServerUnreachable):
-            asked(name, call)
+            requested(name, call)
 
 
 def test_pages_that_never_end_are_an_error() -> None:

@@ -33,8 +33,8 @@ def files_in(folder: Path) -> list[Path]:
 
 
 async def sent(served: Served, body: bytes, kind: str = FORM) -> tuple[int, str]:
-    status, answer = await served.send_with({"Content-Type": kind}, UPLOAD, body)
-    return status, answer.get("msg", "")
+    status, response = await served.send_with({"Content-Type": kind}, UPLOAD, body)
+    return status, response.get("msg", "")
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ async def test_a_full_disk_is_told_and_leaves_nothing(
         monkeypatch.setattr(local._Staged, "write", full)
     else:
         monkeypatch.setattr(local, "_publish", full)
-    status, answer = await served.send(UPLOAD, form_of(bytes(size)))
-    assert (status, "free some space" in answer["msg"]) == (503, True)
+    status, response = await served.send(UPLOAD, form_of(bytes(size)))
+    assert (status, "free some space" in response["msg"]) == (503, True)
     async with served.client.put(f"{served.url}/ingest/v1/assets/{'a' * 64}", data=bytes(size)) as told:
         assert told.status == (503 if where == "write" else 422)
     assert files_in(tmp_path) == []

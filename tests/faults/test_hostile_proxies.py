@@ -65,8 +65,8 @@ async def running(runner: web.AppRunner) -> AsyncIterator[str]:
 
 
 async def get(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as client, client.get(url, headers=headers) as answer:
-        return answer.status, await answer.text()
+    async with aiohttp.ClientSession() as client, client.get(url, headers=headers) as response:
+        return response.status, await response.text()
 
 
 async def get_as_nginx(url: str, path: str) -> str:

@@ -18,7 +18,7 @@ run, summary = tables.run, tables.summary
 
 HEAVY_QUEUE = 4
 HEAVY_SLOTS = 2
-#: The most values of each kind that one answer may have, small so that a test meets them.
+#: The most values of each kind that one response may have, small so that a test meets them.
 LIMITS = {
     "max_summaries": 50,
     "max_buckets": 300,
@@ -57,11 +57,11 @@ async def test_runs_with_long_texts_keep_nobody_from_the_list(tmp_path: Path) ->
         rows = [run(name, notes="n" * 20_000 if name > "r09" else "") for name in names]
         await tables.insert(reads.store.store, "run_states", rows)
         reads.advance(1)
-        for asked in ({}, {"sort": "name"}, {"filter": 'name startswith "r"'}):
+        for requested in ({}, {"sort": "name"}, {"filter": 'name startswith "r"'}):
             found: list[str] = []
             cursor = None
             while cursor is not None or not found:
-                page = await reads.get("/api/v1/runs", **asked, **({"cursor": cursor} if cursor else {}))
+                page = await reads.get("/api/v1/runs", **requested, **({"cursor": cursor} if cursor else {}))
                 assert page["runs"], "no page is empty that others follow"
                 found += [row["run"] for row in page["runs"]]
                 cursor = page["next_cursor"]
@@ -97,7 +97,7 @@ async def test_heavy_reads_delay_nobody_and_end_with_their_clients(reads: Reads)
         asyncio.create_task(reads.get("/api/v1/runs", filter=f"metric.m0 > {n}"))
         for n in range(HEAVY_SLOTS + HEAVY_QUEUE)
     ]
-    await reads.asked(QueryClass.HEAVY, HEAVY_SLOTS + HEAVY_QUEUE)
+    await reads.requested(QueryClass.HEAVY, HEAVY_SLOTS + HEAVY_QUEUE)
     await reads.running(HEAVY_SLOTS)  # the rest is in the queue
     for _ in range(3):
         problem = await reads.get("/api/v1/runs", 503, filter="metric.m0 > 99")
@@ -160,7 +160,7 @@ async def test_what_a_class_may_read_and_return_is_told(tmp_path: Path, settings
         assert (await reads.get("/readyz"))["ready"]
 
 
-# Answers have an end
+# Responses have an end
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ async def test_what_a_class_may_read_and_return_is_told(tmp_path: Path, settings
         ),
     ],
 )
-async def test_an_answer_that_is_too_large_is_told(
+async def test_a_response_that_is_too_large_is_told(
     tmp_path: Path, path: str, body: dict[str, Any], setting: str
 ) -> None:
     async with open_reads(tmp_path, QuerySettings(**LIMITS)) as reads:

@@ -1,5 +1,5 @@
-"""Questions that are too large are refused before anything is made of them, and a large answer does not stop the loop:
-over one store, which nobody changes."""
+"""Questions that are too large are refused before anything is made of them, and a large response does not stop the
+loop: over one store, which nobody changes."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ SETTINGS = QuerySettings(heavy_slots=2, heavy_queue=4, heavy_time_s=600, heavy_w
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbStore]:
-    """A store whose answers are large."""
+    """A store whose responses are large."""
     store = asyncio.run(open_migrated(tmp_path_factory.mktemp("store"), limits=SETTINGS.class_limits()))
     asyncio.run(fill(store))
     yield store
@@ -101,9 +101,9 @@ async def test_a_question_that_is_too_large_is_refused_before_anything_is_made_o
 
     async def refused() -> None:
         async with reads.client.post(path, data=text, headers={"Content-Type": "application/json"}) as response:
-            answer = await response.text()
-            assert 400 <= response.status < 500, answer[:500]
-            assert len(answer) < 20_000
+            payload = await response.text()
+            assert 400 <= response.status < 500, payload[:500]
+            assert len(payload) < 20_000
 
     assert await longest_units(refused, LOOP_UNITS) < LOOP_UNITS
 
@@ -121,7 +121,7 @@ def _unpacked(cursor: str) -> bytes:
     return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
 
 
-# The loop goes on while a large answer is made
+# The loop goes on while a large response is made
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def _unpacked(cursor: str) -> bytes:
         ("GET", "/api/rest/v2/project/column-names?workspaceName=w&projectName=p", None),
     ],
 )
-async def test_a_large_answer_does_not_stop_the_loop(
+async def test_a_large_response_does_not_stop_the_loop(
     reads: Reads, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
     async def answered() -> None:

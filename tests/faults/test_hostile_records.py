@@ -27,8 +27,8 @@ KILLS = max(3, int(os.environ.get("RUNSTREAM_KILLS", "0")))
 
 def send(server: Server, *frames: bytes) -> dict[str, Any]:
     request = urllib.request.Request(f"{server.url}/ingest/v1/frames", b"".join(frames), method="POST")
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        found: dict[str, Any] = json.load(answer)
+    with urllib.request.urlopen(request, timeout=120) as response:
+        found: dict[str, Any] = json.load(response)
         return found
 
 
@@ -49,8 +49,8 @@ def wait_for_good(server: Server, run: str) -> None:
     deadline = time.monotonic() + 300
     while True:
         try:
-            with urllib.request.urlopen(f"{server.url}/api/v1/runs/{run}/summaries", timeout=120) as answer:
-                rows = json.load(answer)["summaries"]
+            with urllib.request.urlopen(f"{server.url}/api/v1/runs/{run}/summaries", timeout=120) as response:
+                rows = json.load(response)["summaries"]
             if rows and rows[0]["count"] == GOOD:
                 return
         except urllib.error.HTTPError as error:
@@ -125,8 +125,8 @@ def is_visible(server: Server) -> bool:
         wait_for = urllib.request.urlopen(f"{server.url}/api/v1/runs/good/summaries", timeout=5)
     except OSError:
         return False
-    with wait_for as answer:
-        rows = json.load(answer)["summaries"]
+    with wait_for as response:
+        rows = json.load(response)["summaries"]
     return bool(rows) and rows[0]["count"] == GOOD
 
 

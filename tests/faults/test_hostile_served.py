@@ -29,8 +29,8 @@ def posted(server: Server, path: str, body: bytes, coding: str | None = None) ->
     headers = {"Content-Type": "application/json"} | ({"Content-Encoding": coding} if coding else {})
     request = urllib.request.Request(server.url + path, body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return answer.status, json.loads(answer.read())
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         kind = error.headers["Content-Type"]
         return error.code, json.loads(error.read()) if kind.startswith("application/problem+json") else {"detail": ""}

@@ -34,7 +34,7 @@ async def with_long_curve(reads: Reads, points: int = POINTS) -> None:
 
 @asynccontextmanager
 async def stopped_reader(reads: Reads, request: bytes) -> AsyncIterator[asyncio.StreamReader]:
-    """A client that sends a request and reads the head of the answer, then nothing unless the test does."""
+    """A client that sends a request and reads the head of the response, then nothing unless the test does."""
     host, port = reads.client.server.host, reads.client.server.port
     reader, writer = await asyncio.open_connection(host, port, limit=4096)
     try:
@@ -274,7 +274,7 @@ async def test_any_number_of_live_streams_asks_the_store_once(tmp_path: Path) ->
             readers = [await one.__aenter__() for one in opened]
             for reader in readers:
                 await data_lines(reader, id_after(1))
-            before = len(reads.store.asked)
+            before = len(reads.store.requested)
             for offset in range(2, 8):
                 await tables.insert(
                     reads.store.store, "run_states", [tables.run("a", name=f"name-{offset}", offset=offset)]
@@ -282,11 +282,11 @@ async def test_any_number_of_live_streams_asks_the_store_once(tmp_path: Path) ->
                 reads.advance(offset)
                 for reader in readers:
                     await data_lines(reader, id_after(offset))
-            asked = [of for of, _ in reads.store.asked[before:]]
-            assert set(asked) == {QueryClass.LIVE}
+            requested = [of for of, _ in reads.store.requested[before:]]
+            assert set(requested) == {QueryClass.LIVE}
             for one in opened:
                 await one.__aexit__(None, None, None)
-            return len(asked)
+            return len(requested)
 
     assert await statements(20, tmp_path / "many") == await statements(1, tmp_path / "one")
 

@@ -339,7 +339,7 @@ async def test_after_a_failed_sync_nothing_of_it_is_trusted(tmp_path: Path, erro
     durable_bytes = (tmp_path / "0" / f"{0:020d}.segment").stat().st_size
     failing.sync_error = error
     appends = await asyncio.gather(*(log.append([(b"run", b"lost")]) for _ in range(4)), return_exceptions=True)
-    assert all(isinstance(answer, LogUnavailable) for answer in appends)
+    assert all(isinstance(response, LogUnavailable) for response in appends)
     failing.sync_error = None
     await log.append([(b"run", b"after")])
     assert (tmp_path / "0" / f"{0:020d}.segment").stat().st_size == durable_bytes

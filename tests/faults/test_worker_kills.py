@@ -50,9 +50,9 @@ def work(directory: Path, kill_at: str, *options: str) -> str:
 def query(directory: Path, *statements: str) -> list[list[dict[str, Any]]]:
     async def ask() -> list[list[dict[str, Any]]]:
         store = await ChdbStore.open(directory / "store")
-        answers = [(await store.query(statement)).to_pylist() for statement in statements]
+        responses = [(await store.query(statement)).to_pylist() for statement in statements]
         await store.close()
-        return answers
+        return responses
 
     return asyncio.run(ask())
 
@@ -71,9 +71,9 @@ def last_of(facts: Recorded, run: str) -> int:
 def hashes(directory: Path) -> dict[str, TableHash]:
     async def ask() -> dict[str, TableHash]:
         store = await ChdbStore.open(directory)
-        answer = await table_hashes(store)
+        response = await table_hashes(store)
         await store.close()
-        return answer
+        return response
 
     return asyncio.run(ask())
 

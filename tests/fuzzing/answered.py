@@ -1,8 +1,8 @@
-"""Targets: what a sender and `runstream.API` make of answers, whoever gave them.
+"""Targets: what a sender and `runstream.API` make of responses, whoever gave them.
 
-An input is an answer, or two of them: a line that says where it came from, status, headers and body. An answer that is
-`foreign` was never one of a gateway's: a captive portal, a proxy's own page, another server. Nothing may count as
-taken, stored or refused for ever because of it.
+An input is a response, or two of them: a line that says where it came from, status, headers and body. A response
+that is `foreign` was never one of a gateway's: a captive portal, a proxy's own page, another server. Nothing may count
+as taken, stored or refused for ever because of it.
 """
 
 import json
@@ -48,14 +48,14 @@ _DATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One answer as it stands in an input."""
+    """One response as it stands in an input."""
 
-    answer: Response
+    response: Response
     foreign: bool
 
 
 def read_given(data: bytes) -> list[Given]:
-    """The answers of an input; none where it is no JSON any more (a smaller input of a fault)."""
+    """The responses of an input; none where it is no JSON any more (a smaller input of a fault)."""
     try:
         listed = json.loads(data)
         return [
@@ -76,9 +76,9 @@ def given_bytes(*listed: Given) -> bytes:
     return json.dumps(
         [
             {
-                "status": one.answer.status,
-                "headers": dict(one.answer.headers),
-                "body": one.answer.body.decode("latin-1"),
+                "status": one.response.status,
+                "headers": dict(one.response.headers),
+                "body": one.response.body.decode("latin-1"),
                 "foreign": one.foreign,
             }
             for one in listed
@@ -86,8 +86,8 @@ def given_bytes(*listed: Given) -> bytes:
     ).encode()
 
 
-def foreign_answer(rng: random.Random) -> Given:
-    """An answer of something that is no gateway."""
+def foreign_response(rng: random.Random) -> Given:
+    """A response of something that is no gateway."""
     headers = {"content-type": rng.choice(_PAGE_TYPES), "server": rng.choice(("nginx", "cloudflare", "aiohttp", ""))}
     if rng.random() < 0.3:
         headers["retry-after"] = rng.choice((*_REST, *_DATES))
@@ -123,8 +123,8 @@ def _kind(name: str) -> tuple[str, str]:
     return "type", f"urn:runstream:problem:{name}"
 
 
-def mutated_answer(rng: random.Random) -> Given:
-    """A gateway's answer after changes of its status, headers and body."""
+def mutated_response(rng: random.Random) -> Given:
+    """A gateway's response after changes of its status, headers and body."""
     status, fields = gateway_fields(rng)
     if rng.random() < 0.3:
         status = rng.choice((*_STATUSES, *_MORE_STATUSES))
@@ -139,41 +139,41 @@ def mutated_answer(rng: random.Random) -> Given:
     return Given(Response(status, headers, body), False)
 
 
-def any_answer(rng: random.Random) -> Given:
-    return foreign_answer(rng) if rng.random() < 0.35 else mutated_answer(rng)
+def any_response(rng: random.Random) -> Given:
+    return foreign_response(rng) if rng.random() < 0.35 else mutated_response(rng)
 
 
-def make_answer(rng: random.Random) -> bytes:
-    return given_bytes(any_answer(rng))
+def make_response(rng: random.Random) -> bytes:
+    return given_bytes(any_response(rng))
 
 
-def run_answer(data: bytes) -> None:
+def run_response(data: bytes) -> None:
     for given in read_given(data):
-        meaning = meaning_of(given.answer, _NOW_S)
+        meaning = meaning_of(given.response, _NOW_S)
         if given.foreign and isinstance(meaning, Accepted | Rewind | Refused):
-            raise Fault(f"foreign answer is {type(meaning).__name__}", f"{given.answer} means {meaning}")
+            raise Fault(f"foreign answer is {type(meaning).__name__}", f"{given.response} means {meaning}")
         str(getattr(meaning, "reason", "")).encode("utf-8", "backslashreplace")
         wait_s = getattr(meaning, "wait_s", 0.0)
         if not 0.0 <= wait_s <= 3600.0:
-            raise Fault("a rest that nobody would take", f"{wait_s} s after {given.answer}")
+            raise Fault("a rest that nobody would take", f"{wait_s} s after {given.response}")
 
 
 class Scripted:
-    """A transport that gives prepared answers, one a request."""
+    """A transport that gives prepared responses, one a request."""
 
-    def __init__(self, answers: list[Given]) -> None:
-        self._answers = answers
+    def __init__(self, responses: list[Given]) -> None:
+        self._responses = responses
         self.given: list[Given] = []
 
     def request(
         self, method: str, path: str, body: bytes | BinaryIO | None, headers: Mapping[str, str], timeout_s: float = 60.0
     ) -> Response:
-        if not self._answers:
-            raise Unreachable("there are no more answers")
+        if not self._responses:
+            raise Unreachable("there are no more responses")
         if body is not None and not isinstance(body, bytes):
             body.read()
-        self.given.append(self._answers.pop(0))
-        return self.given[-1].answer
+        self.given.append(self._responses.pop(0))
+        return self.given[-1].response
 
     def close(self) -> None:
         """Nothing is open."""
@@ -184,7 +184,7 @@ class Scripted:
 
 def make_asset(rng: random.Random) -> bytes:
     """What HEAD and what PUT are answered."""
-    head = any_answer(rng)
+    head = any_response(rng)
     if rng.random() < 0.5:
         head = Given(
             Response(
@@ -194,7 +194,7 @@ def make_asset(rng: random.Random) -> bytes:
             ),
             False,
         )
-    put = any_answer(rng)
+    put = any_response(rng)
     if rng.random() < 0.2:
         fields = Pairs([("sha256", _SHA), ("size_bytes", 1), *_SIGNED])
         body = json_bytes(rng, fields, rng.choice((0, 1)))
@@ -205,24 +205,24 @@ def make_asset(rng: random.Random) -> bytes:
 
 
 def run_asset(data: bytes) -> None:
-    answers = read_given(data)
-    if not answers:
+    responses = read_given(data)
+    if not responses:
         return
     with on_disk({"asset": b"0"}) as folder:
-        _upload(answers, folder / "asset")
+        _upload(responses, folder / "asset")
 
 
-def _upload(answers: list[Given], path: Path) -> None:
-    transport = Scripted(list(answers))
+def _upload(responses: list[Given], path: Path) -> None:
+    transport = Scripted(list(responses))
     uploads = AssetUploads(transport, {}, lambda: 0.5, lambda: _NOW_S)
     uploads.state(_SHA, path)
     uploads.step()
     state = uploads.state(_SHA, path)
     if isinstance(state, Stored | Impossible) and transport.given[-1].foreign:
-        raise Fault(f"foreign answer makes an asset {type(state).__name__}", str(transport.given[-1].answer))
+        raise Fault(f"foreign answer makes an asset {type(state).__name__}", str(transport.given[-1].response))
 
 
 TARGETS: Final = (
-    Target("answers", make_answer, run_answer, lambda data: 60 * len(data), 100),
+    Target("answers", make_response, run_response, lambda data: 60 * len(data), 100),
     Target("assets", make_asset, run_asset, lambda data: 60 * len(data), 20),
 )

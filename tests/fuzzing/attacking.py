@@ -40,7 +40,7 @@ _STALL_REFERENCES: Final = 600
 #: engine's own blocks. A window that grows by more is tried again, request by request.
 _WINDOW_GROWTH_BYTES: Final = 700_000_000
 _REQUEST_GROWTH_BYTES: Final = 400_000_000
-_ANSWER_S: Final = 120.0
+_RESPONSE_S: Final = 120.0
 _START_S: Final = 180.0
 _TOLD: Final = 2
 _STALLED: Final = "the event loop stalled"
@@ -208,7 +208,7 @@ class Attack:
         await asyncio.gather(*(worker(connection) for connection in self.connections))
         trouble = self.trouble(resident, _WINDOW_GROWTH_BYTES)
         if trouble is not None and trouble.kind.startswith("a traceback") and self.statuses[500] > failed:
-            return  # it is that of an answer that was noted already
+            return  # it is that of a response that was noted already
         if trouble is not None:
             await self._look_for(self._suspects(cases, trouble), trouble)
 
@@ -224,7 +224,7 @@ class Attack:
         if all(header.lower() != "x-request-id" for header, _ in request.headers):
             request.headers.append(("X-Request-Id", name))
         try:
-            reply = await connection.exchange(request, _ANSWER_S)
+            reply = await connection.exchange(request, _RESPONSE_S)
             self.statuses[reply.status] += 1
             check_reply(request, reply)
         except Fault as fault:
@@ -255,7 +255,7 @@ class Attack:
             request = Request.unpacked(case.data)
             resident = self.served.begin()
             with contextlib.suppress(Fault, OSError):
-                await self.connections[0].exchange(request, _ANSWER_S)
+                await self.connections[0].exchange(request, _RESPONSE_S)
             again = self.trouble(resident, _REQUEST_GROWTH_BYTES)
             if again is not None:
                 kind = again.kind if again.kind.startswith("a traceback") else f"{again.kind}: {route_of(request)}"
@@ -353,7 +353,7 @@ async def _check_end(running: Attack) -> None:
             await asyncio.sleep(2)
     position = running.beside.positions[0] if running.beside.positions else ""
     for path in ("/healthz", "/readyz", f"/api/v1/runs/good-0?wait_for={position}&wait_s=60"):
-        reply = await connection.exchange(Request("GET", path), _ANSWER_S)
+        reply = await connection.exchange(Request("GET", path), _RESPONSE_S)
         if reply.status != 200:
             raise Fault(f"{path.partition('?')[0]} after the attack: {reply.status}", repr(reply.body[:500]))
     for one in (*running.connections, running.good):
@@ -387,5 +387,5 @@ async def _replay(case: Case) -> Finding | None:
 
 
 def shown(reply: Reply) -> str:
-    """An answer for a person."""
+    """A response for a person."""
     return f"{reply.status} {json.dumps(reply.headers)} {reply.body[:300]!r}"

@@ -174,10 +174,10 @@ def run_predicates(data: bytes) -> None:
         return  # 413 before anything reads it
     try:
         fields = from_json(data)
-        asked = QueryRequest.model_validate(fields)
+        requested = QueryRequest.model_validate(fields)
     except (ValueError, ValidationError):
         return
-    predicates = [Predicate(one.source, one.query, one.negated) for one in asked.predicates]
+    predicates = [Predicate(one.source, one.query, one.negated) for one in requested.predicates]
     try:
         needs_columns([(one.source, one.query) for one in predicates])
         expression = expression_of_predicates(predicates, _COLUMNS)

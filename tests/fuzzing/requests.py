@@ -1,4 +1,4 @@
-"""An HTTP request as bytes that can be saved and made smaller, and an answer as a client sees it.
+"""An HTTP request as bytes that can be saved and made smaller, and a response as a client sees it.
 
     METHOD TARGET
     Name: value
@@ -21,7 +21,7 @@ _CHUNKED: Final = "fuzz-chunked"
 PROGRAM: Final = ("Runstream-Client", "fuzz")
 #: A part of a path that stands in a table of routes, and is no id.
 _WORD: Final = re.compile(r"(?!(?:fuzz|x\b))[A-Za-z0-9_.\-]{0,24}")
-_MAX_ANSWER_BYTES: Final = 200_000_000
+_MAX_RESPONSE_BYTES: Final = 200_000_000
 #: What any request may be answered with. Never 500, nor what only proxies say.
 ALLOWED: Final = frozenset(
     (
@@ -106,7 +106,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. Header names in lower case."""
+    """A response. Header names in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -124,7 +124,7 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def exchange(self, request: Request, timeout_s: float) -> Reply:
-        """Send and read the answer. Raises Fault where there is none, OSError where nobody listens."""
+        """Send and read the response. Raises Fault where there is none, OSError where nobody listens."""
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._exchange(request)
@@ -167,11 +167,11 @@ class Connection:
         try:
             await writer.drain()
         except ConnectionError:
-            return  # it answered before it had read all of the body: the answer counts
+            return  # it answered before it had read all of the body: the response counts
 
 
 async def _read(reader: asyncio.StreamReader, method: str) -> tuple[Reply, bool]:
-    """An answer, and whether its connection is closed behind it."""
+    """A response, and whether its connection is closed behind it."""
     while True:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.strip("\r\n").split("\r\n")
@@ -185,9 +185,9 @@ async def _read(reader: asyncio.StreamReader, method: str) -> tuple[Reply, bool]
     elif headers.get("transfer-encoding", "").lower() == "chunked":
         body = await _chunked(reader)
     elif "content-length" in headers:
-        body = await reader.readexactly(min(int(headers["content-length"]), _MAX_ANSWER_BYTES))
+        body = await reader.readexactly(min(int(headers["content-length"]), _MAX_RESPONSE_BYTES))
     else:
-        body, closes = await reader.read(_MAX_ANSWER_BYTES), True
+        body, closes = await reader.read(_MAX_RESPONSE_BYTES), True
     return Reply(status, headers, body), closes
 
 
@@ -202,7 +202,7 @@ async def _chunked(reader: asyncio.StreamReader) -> bytes:
 
 
 def check_reply(request: Request, reply: Reply) -> None:
-    """Raises Fault for an answer that no request may get."""
+    """Raises Fault for a response that no request may get."""
     what = f"{request.method} {request.target[:200]}: {reply.status} {reply.body[:300]!r}"
     if reply.status == 504 and b"problem:not-visible" in reply.body:
         return  # a position that is waited for and does not come

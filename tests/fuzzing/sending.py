@@ -1,4 +1,4 @@
-"""Target: a sender that has a spool, and gets any answers. It never raises, and loses nothing because of an answer
+"""Target: a sender that has a spool, and gets any responses. It never raises, and loses nothing because of a response
 that is no gateway's."""
 
 import itertools
@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Final
 
-from fuzzing.answered import Given, Scripted, any_answer, foreign_answer, given_bytes, read_given
+from fuzzing.answered import Given, Scripted, any_response, foreign_response, given_bytes, read_given
 from fuzzing.cases import Fault, Target
 from fuzzing.folders import on_disk
 from fuzzing.spooled import spools
@@ -23,26 +23,26 @@ _STEPS: Final = 40
 
 
 def make_sender(rng: random.Random) -> bytes:
-    answer = foreign_answer if rng.random() < 0.3 else any_answer
-    return given_bytes(*(answer(rng) for _ in range(rng.choice((1, 2, 4, 8)))))
+    response = foreign_response if rng.random() < 0.3 else any_response
+    return given_bytes(*(response(rng) for _ in range(rng.choice((1, 2, 4, 8)))))
 
 
 def run_sender(data: bytes) -> None:
     logging.getLogger("runstream.sender").setLevel(logging.CRITICAL)  # it says what it was answered, case by case
-    answers = read_given(data)
-    if not answers:
+    responses = read_given(data)
+    if not responses:
         return
     files = spools()[len(data) % len(spools())]
     with on_disk({f"writer/{name}": content for name, content in files.items()}) as folder:
-        _send(answers, folder)
+        _send(responses, folder)
 
 
-def _send(answers: list[Given], folder: Path) -> None:
+def _send(responses: list[Given], folder: Path) -> None:
     ticks = itertools.count()
     clock = Clock(lambda: 1_750_000_000 * 10**9, lambda: next(ticks) * 0.5)
     # Round and round: what is refused has to be refused often before it is set aside.
-    transport = Scripted([*itertools.islice(itertools.cycle(answers), 2 * _STEPS)])
-    all_foreign = all(one.foreign for one in answers)
+    transport = Scripted([*itertools.islice(itertools.cycle(responses), 2 * _STEPS)])
+    all_foreign = all(one.foreign for one in responses)
     uploads = AssetUploads(transport, {}, lambda: 0.5, lambda: 1_750_000_000.0)
     channel = channels.Channel(channels.Target(_URL, None), transport, uploads, clock, lambda: 0.5)
     writer = SpooledWriter(folder / "writer", WriterInfo.read(folder / "writer"), folder / "rejected", clock)

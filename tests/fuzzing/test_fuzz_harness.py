@@ -127,7 +127,7 @@ def test_json_that_is_not_changed_is_json() -> None:
         ),
     ],
 )
-def test_an_answer_that_may_not_be_is_a_fault(reply: Reply, kind: str) -> None:
+def test_a_response_that_may_not_be_is_a_fault(reply: Reply, kind: str) -> None:
     with pytest.raises(Fault) as caught:
         check_reply(Request("POST", "/a"), reply)
     assert caught.value.kind == kind

@@ -258,7 +258,7 @@ _WRITES: Final = [route for route in COMET_WRITES if not route.request_media]
 _UPLOADS: Final = [route for route in COMET_WRITES if route.request_media]
 
 
-def _asked(rng: random.Random, name: str) -> Any:
+def _requested(rng: random.Random, name: str) -> Any:
     """A value for a parameter of a read."""
     chance = rng.random()
     if chance < 0.12:
@@ -304,7 +304,7 @@ def _asked(rng: random.Random, name: str) -> Any:
 
 
 def _read(rng: random.Random, method: str, path: str, names: Sequence[str]) -> bytes:
-    chosen = [(name, _asked(rng, name)) for name in names if rng.random() < 0.6]
+    chosen = [(name, _requested(rng, name)) for name in names if rng.random() < 0.6]
     if rng.random() < 0.97 and "wait_s" in names:
         # Reads wait for a position that does not come, for 10 s: not each of them here.
         chosen = [*((name, value) for name, value in chosen if name != "wait_s"), ("wait_s", 0)]

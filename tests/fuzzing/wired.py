@@ -20,11 +20,11 @@ from runstream.sender.responses import meaning_of
 from runstream.sender.transport import HttpTransport, Unreachable
 from runstream_query.http.routes import ROUTES
 
-#: Requests that one call may make before the server says no more: an answer that always has a next page would go on
+#: Requests that one call may make before the server says no more: a response that always has a next page would go on
 #: for ever.
 _MOST_REQUESTS: Final = 6
 _TIMEOUT_S: Final = 20.0
-#: An answer may be read whole, decoded, and made into objects.
+#: A response may be read whole, decoded, and made into objects.
 _MULTIPLE: Final = 120
 
 
@@ -34,13 +34,13 @@ class Scripted:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._answer = b""
+        self._response = b""
         self._left = 0
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def begin(self, answer: bytes) -> None:
+    def begin(self, response: bytes) -> None:
         """What is sent from here on."""
-        self._answer, self._left = answer, _MOST_REQUESTS
+        self._response, self._left = response, _MOST_REQUESTS
 
     def _serve(self) -> None:
         while True:
@@ -50,7 +50,7 @@ class Scripted:
                 self._read_request(connection)
                 if self._left > 0:
                     self._left -= 1
-                    connection.sendall(self._answer)
+                    connection.sendall(self._response)
                     connection.shutdown(socket.SHUT_WR)
                     connection.settimeout(1.0)
                     while connection.recv(65_536):
@@ -79,7 +79,7 @@ def _server() -> Scripted:
 
 @functools.cache
 def _schemas() -> Mapping[str, Mapping[str, Any]]:
-    """JSON schemas of answers by path."""
+    """JSON schemas of responses by path."""
     return {one.path: one.response.model_json_schema() for one in ROUTES if one.response is not None}
 
 
@@ -166,7 +166,7 @@ _STATUS_LINES: Final = (
 
 
 def response(rng: random.Random, body: bytes) -> bytes:
-    """The bytes of an answer with that body, mostly right."""
+    """The bytes of a response with that body, mostly right."""
     lines = [b"HTTP/1.1 200 OK" if rng.random() < 0.5 else rng.choice(_STATUS_LINES)]
     kind = rng.choice(
         (b"application/json", b"application/json", b"text/html", b"application/problem+json", b"text/event-stream")
@@ -225,12 +225,12 @@ def make_api(rng: random.Random) -> bytes:
 
 
 def run_api(data: bytes) -> None:
-    name, _, answer = data.partition(b"\n")
+    name, _, response = data.partition(b"\n")
     call = _CALLS.get(name.decode(errors="replace"))
     if call is None:
         return
     server = _server()
-    server.begin(answer)
+    server.begin(response)
     with contextlib.suppress(RunstreamError):
         call[0](API(url=server.url, api_key="k" * 32))
 
@@ -245,14 +245,14 @@ def run_wire(data: bytes) -> None:
     server.begin(data.partition(b"\n")[2])
     transport = HttpTransport(server.url)
     try:
-        answer = transport.request("POST", "/ingest/v1/frames", b"x", {}, timeout_s=_TIMEOUT_S)
+        response = transport.request("POST", "/ingest/v1/frames", b"x", {}, timeout_s=_TIMEOUT_S)
     except Unreachable:
         return
     finally:
         transport.close()
-    if not 0 <= answer.status <= 999:
-        raise Fault("a status that is none", str(answer.status))
-    meaning_of(answer, 1_750_000_000.0)
+    if not 0 <= response.status <= 999:
+        raise Fault("a status that is none", str(response.status))
+    meaning_of(response, 1_750_000_000.0)
 
 
 TARGETS: Final = (

@@ -241,8 +241,8 @@ def test_a_name_is_created_once_whoever_asks_for_it_at_the_same_time(url: str) -
         return runstream.API(url=url).create_project("wanted", description=f"of {number}")
 
     with ThreadPoolExecutor(8) as threads:
-        asked = [threads.submit(create, number) for number in range(8)]
-    failures = [one.exception() for one in asked]
+        requested = [threads.submit(create, number) for number in range(8)]
+    failures = [one.exception() for one in requested]
     [winner] = [number for number, failure in enumerate(failures) if failure is None]
     assert all(isinstance(failure, NameTaken) for failure in failures if failure is not None)
     api = runstream.API(url=url)
@@ -258,11 +258,11 @@ def test_a_name_is_created_once_whoever_asks_for_it_at_the_same_time(url: str) -
     assert api.create_project("wanted")
 
 
-def test_what_came_of_a_command_can_be_asked(url: str) -> None:
+def test_what_came_of_a_command_can_be_queried(url: str) -> None:
     def outcome(query: str) -> tuple[int, Any]:
         try:
-            with urllib.request.urlopen(f"{url}/api/v1/commands/{query}", timeout=120) as answer:
-                return answer.status, json.load(answer)
+            with urllib.request.urlopen(f"{url}/api/v1/commands/{query}", timeout=120) as response:
+                return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
@@ -270,8 +270,8 @@ def test_what_came_of_a_command_can_be_asked(url: str) -> None:
     ids = []
     for _ in range(2):
         request = urllib.request.Request(f"{url}/ingest/v1/commands", json.dumps(body).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            ids += json.load(answer)["commands"]
+        with urllib.request.urlopen(request, timeout=120) as response:
+            ids += json.load(response)["commands"]
     assert [outcome(f"{command}?key=api-1")[1]["changed"] for command in ids] == [True, True], "its time changed"
     status, problem = outcome(f"{ids[0]}?key=api-2")
     assert (status, "no command" in problem["detail"]) == (404, True)
@@ -403,8 +403,8 @@ def test_the_base_install_is_enough_for_the_command_line(url: str) -> None:
         ["show", "api-0"],
         ["series", "api-0", "loss"],
     ):
-        asked = [sys.executable, "-c", program, *command, "--url", url]
-        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        requested = [sys.executable, "-c", program, *command, "--url", url]
+        done = subprocess.run(requested, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         if command[0] == "query":
             assert re.search(r"api-1 .* 0\.999 .*0\.1", done.stdout), "what the filter looks at is shown"

@@ -204,7 +204,7 @@ def test_versions_that_are_logged_at_once_get_numbers_of_their_own(api: API) -> 
     assert outcomes == [-9, -9, -9, 9]
 
 
-def test_what_cannot_be_logged_is_said_before_anything_is_sent(api: API, tmp_path: Path) -> None:
+def test_what_cannot_be_logged_is_reported_before_anything_is_sent(api: API, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a").write_bytes(b"2")
@@ -298,29 +298,29 @@ def test_the_command_line_lists_them_and_shows_one(api: API, capsys: pytest.Capt
     )
     ask = ["artifacts", "--url", api.url, "--workspace", "shown"]
 
-    def said(*more: str, status: int = 0) -> str:
+    def output_of(*more: str, status: int = 0) -> str:
         assert app.run([*ask, *more]) == status
         done = capsys.readouterr()
         return done.err if status else done.out
 
-    listed = json.loads(said("--json"))
+    listed = json.loads(output_of("--json"))
     assert [(row["artifact_type"], row["project"]) for row in listed["artifacts"]] == [
         ("panel", "digits"),
         ("model", None),
     ]
-    assert json.loads(said("--json", "--limit", "1"))["more"] is True
-    assert [row["artifact_type"] for row in json.loads(said("--json", "-p", "digits"))["artifacts"]] == ["panel"]
-    assert "two curves" in said()
+    assert json.loads(output_of("--json", "--limit", "1"))["more"] is True
+    assert [row["artifact_type"] for row in json.loads(output_of("--json", "-p", "digits"))["artifacts"]] == ["panel"]
+    assert "two curves" in output_of()
     api.artifacts.remark(version, {"checked": "by ada"})
-    shown = said("reader", "--type", "model")
+    shown = output_of("reader", "--type", "model")
     assert "best" in shown
     assert "checked=by ada" in shown
     assert version.artifact in shown
-    found = json.loads(said("reader", "-t", "model", "--json"))
+    found = json.loads(output_of("reader", "-t", "model", "--json"))
     assert [(row["ordinal"], row["run"], row["size_bytes"]) for row in found["versions"]] == [(1, "run-1", 2)]
     assert [(row["version"], row["remark"]) for row in found["remarks"]] == [("1", {"checked": "by ada"})]
-    assert "2 artifacts are called 'reader' (panel in shown/digits, model in shown)" in said("reader", status=2)
-    assert "there is no artifact 'writer'" in said("writer", status=2)
+    assert "2 artifacts are called 'reader' (panel in shown/digits, model in shown)" in output_of("reader", status=2)
+    assert "there is no artifact 'writer'" in output_of("writer", status=2)
 
 
 def test_no_public_method_is_left_out() -> None:

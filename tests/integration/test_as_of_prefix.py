@@ -35,7 +35,7 @@ DETAILS = (
 )
 
 
-async def answers(directory: Path, facts: Recorded, end: int, as_of: list[int | None]) -> list[dict[str, Any]]:
+async def responses(directory: Path, facts: Recorded, end: int, as_of: list[int | None]) -> list[dict[str, Any]]:
     """What a server says of every run when its log holds the records before `end`, for each moment of the past."""
     settings = ServerSettings(data_dir=directory)
     place_tables(settings.data_dir)
@@ -46,19 +46,19 @@ async def answers(directory: Path, facts: Recorded, end: int, as_of: list[int | 
         assert await parts.progress.wait_for(written, timeout_s=240)
         server = TestServer(application(settings, ApiKeys(), parts), host="127.0.0.1")
         async with TestClient(server) as client:
-            said = [await asked(client, facts, moment) for moment in as_of]
+            results = [await requested(client, facts, moment) for moment in as_of]
         stop.set()
         await worker
-    return said
+    return results
 
 
-async def asked(client: TestClient[Any, Any], facts: Recorded, as_of: int | None) -> dict[str, Any]:
+async def requested(client: TestClient[Any, Any], facts: Recorded, as_of: int | None) -> dict[str, Any]:
     query = {} if as_of is None else {"as_of": str(Positions.after(0, as_of))}
-    said: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for run in sorted({key.decode() for key, _ in facts.records if b"/" not in key}):
         detail = await client.get(f"/api/v1/runs/{run}", params=query)
         if detail.status == 404:
-            said[run] = None
+            results[run] = None
             continue
         assert detail.status == 200, await detail.text()
         shown = await detail.json()
@@ -70,7 +70,7 @@ async def asked(client: TestClient[Any, Any], facts: Recorded, as_of: int | None
         assets = await client.get(f"/api/v1/runs/{run}/assets", params=query)
         assert (summaries.status, parameters.status, series.status) == (200, 200, 200), await series.text()
         assert assets.status == 200, await assets.text()
-        said[run] = {
+        results[run] = {
             "detail": {name: run_row[name] for name in DETAILS},
             "counts": {name: shown[name] for name in ("metrics", "parameters", "assets")},
             "writers": [(writer["writer"], writer["ended"]) for writer in shown["writers"]],
@@ -79,7 +79,7 @@ async def asked(client: TestClient[Any, Any], facts: Recorded, as_of: int | None
             "series": {**await series.json(), "unknown": None},  # names that are there today
             "assets": await assets.json(),
         }
-    return said
+    return results
 
 
 @pytest.mark.parametrize("seed", [21])
@@ -88,13 +88,13 @@ async def test_as_of_is_the_fold_of_the_prefix(tmp_path: Path, seed: int) -> Non
     moments = [4, len(facts.records) // 3, len(facts.records) - 10]
     wanted = []
     for moment in moments:
-        wanted += await answers(tmp_path / f"prefix-{moment}", facts, moment + 1, [None])
-    found = await answers(tmp_path / "whole", facts, len(facts.records), [*moments, None])
+        wanted += await responses(tmp_path / f"prefix-{moment}", facts, moment + 1, [None])
+    found = await responses(tmp_path / "whole", facts, len(facts.records), [*moments, None])
     assert found[:-1] == wanted
     assert found[-1] != wanted[-1], "the past equals the present: the test tests nothing"
-    said = json.dumps(found[0] | found[-1])
-    assert re.search(r'"epochs": \[[^]]*\d', said), "no point had an epoch"
-    assert '"context": "train"' in said
+    results = json.dumps(found[0] | found[-1])
+    assert re.search(r'"epochs": \[[^]]*\d', results), "no point had an epoch"
+    assert '"context": "train"' in results
 
 
 async def test_a_writer_of_the_past_was_last_seen_in_the_past(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ HEALTHY = 200
 
 
 class Api:
-    """A server and what one sends to it. Answers are (status, document)."""
+    """A server and what one sends to it. Responses are (status, document)."""
 
     def __init__(self, server: Server) -> None:
         self.url = server.url
@@ -45,8 +45,8 @@ class Api:
     ) -> tuple[int, Any]:
         request = urllib.request.Request(self.url + path, body, headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
-                return answer.status, json.loads(answer.read() or b"null")
+            with urllib.request.urlopen(request, timeout=120) as response:
+                return response.status, json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
             kind = error.headers["Content-Type"]
             return error.code, json.loads(error.read()) if kind.startswith("application/problem+json") else kind
@@ -108,9 +108,9 @@ STARTED = encode_event(RunStarted(at_us=1_700_000_000_000_000, workspace="defaul
 def test_an_event_from_the_future_is_quarantined_and_its_neighbours_count(api: Api) -> None:
     before = api.get("/api/v1/server")[1]["quarantined_records"]
     unknown = b'{"type": "run_dreamt.v1", "at_us": 1}'
-    status, answer = api.frames(events_frame("future", 0, STARTED, unknown) + rows_frame("future", 2, 5.0))
+    status, response = api.frames(events_frame("future", 0, STARTED, unknown) + rows_frame("future", 2, 5.0))
     assert status == 200
-    status, detail = api.get("/api/v1/runs/future", wait_for=answer["positions"])
+    status, detail = api.get("/api/v1/runs/future", wait_for=response["positions"])
     assert (status, detail["run"]["status"]) == (200, "running")
     assert api.get("/api/v1/runs/future/summaries")[1]["summaries"][0]["last"] == 5.0
     assert api.get("/api/v1/server")[1]["quarantined_records"] == before + 1
@@ -118,9 +118,9 @@ def test_an_event_from_the_future_is_quarantined_and_its_neighbours_count(api: A
 
 def test_the_same_numbers_with_other_content_change_nothing(api: Api) -> None:
     assert api.frames(events_frame("twice", 0, STARTED) + rows_frame("twice", 1, 1.0))[0] == 200
-    status, answer = api.frames(rows_frame("twice", 1, 2.0))
-    assert (status, answer["writers"]) == (200, {writer_of("twice"): 2})
-    position = str(Positions.parse(answer["positions"]))
+    status, response = api.frames(rows_frame("twice", 1, 2.0))
+    assert (status, response["writers"]) == (200, {writer_of("twice"): 2})
+    position = str(Positions.parse(response["positions"]))
     summary = api.get("/api/v1/runs/twice/summaries", wait_for=position)[1]["summaries"][0]
     assert (summary["count"], summary["last"]) == (1, 1.0)
 
@@ -227,8 +227,8 @@ def test_text_that_looks_like_sql_is_text(api: Api) -> None:
     odd = "x'); DROP TABLE points; --"
     status, _ = api.post("/ingest/v1/commands", {"key": "healthy", "event": {"type": "run_renamed.v1", "name": odd}})
     assert status == 200
-    status, answer = api.get("/api/v1/runs", filter=f'name = "{odd}"')
-    assert [run["name"] for run in answer["runs"]] == [odd]
+    status, response = api.get("/api/v1/runs", filter=f'name = "{odd}"')
+    assert [run["name"] for run in response["runs"]] == [odd]
     assert api.get("/api/v1/runs", filter=f'metric."{odd}" > 0')[1]["runs"] == []
 
 

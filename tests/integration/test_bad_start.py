@@ -90,9 +90,9 @@ def test_a_port_that_is_taken(data: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        said = up(data, "--port", str(port))
-    assert f"cannot listen on 127.0.0.1:{port} (" in said
-    assert "give another --port" in said
+        output = up(data, "--port", str(port))
+    assert f"cannot listen on 127.0.0.1:{port} (" in output
+    assert "give another --port" in output
 
 
 def segment(data: Path) -> Path:

@@ -61,7 +61,7 @@ def shown(part: str, found: Any) -> str:
 
 
 def test_calls_of_log_beside_the_floor_and_a_peer_that_is_not_there() -> None:
-    found = log_calls.measure(log_calls.Asked(2_000, 1.0, 1, (3,), ("aim",)), silent)["3"]
+    found = log_calls.measure(log_calls.Plan(2_000, 1.0, 1, (3,), ("aim",)), silent)["3"]
     names = {"floor", "runstream, server up", "runstream, server slow", "runstream, server absent"}
     assert names <= found["trackers"].keys()
     assert found["trackers"].keys() | found["left_out"].keys() == names | {"aim"}
@@ -88,7 +88,7 @@ def test_ingest_beside_the_raw_insert(load: Load, by_stages: bool) -> None:
 
 
 def test_reads_give_what_the_engine_alone_gives() -> None:
-    found = reads.measure(reads.Asked(2_000, 300_000, 3, 500, 300, 1, 1), silent)
+    found = reads.measure(reads.Plan(2_000, 300_000, 3, 500, 300, 1, 1), silent)
     assert [name for name in ("full series", "view", "panel") if not found[name]["same"]] == []
     assert found["full series"]["rows"] == 2_000
     assert found["panel"]["rows"] == 3 * 10 * 500
@@ -104,10 +104,10 @@ def test_comets_client_and_the_other_ways_find_what_the_engine_finds() -> None:
         if os.environ.get("RUNSTREAM_REQUIRE_CLIENTS") == "1":
             raise
         pytest.skip(str(error))
-    what = comet.Asked(Curves(2, 600, 1_000, 1, 1), Queried(200, 0.1, 0.05, 1, 1), Written(1, 10, 0.2, 0.5, 300, 1))
+    what = comet.Plan(Curves(2, 600, 1_000, 1, 1), Queried(200, 0.1, 0.05, 1, 1), Written(1, 10, 0.2, 0.5, 300, 1))
     found = comet.measure(what, silent)
-    asked = {**found, **found["project"]}
-    compared = {name: one["ways"] for name, one in asked.items() if isinstance(one, dict) and "ways" in one}
+    plan = {**found, **found["project"]}
+    compared = {name: one["ways"] for name, one in plan.items() if isinstance(one, dict) and "ways" in one}
     assert compared.keys() == {"chart", "chart, native buckets", "chart, full", "curve", "query", "query, few"}
     assert [(name, way) for name, ways in compared.items() for way in ways if ways[way]["same"] is False] == []
     assert [name for name, ways in compared.items() if not any(ways[way]["same"] for way in ways)] == []

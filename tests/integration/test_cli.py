@@ -82,9 +82,9 @@ class FakeServer:
     """What it was asked, and how it is to behave."""
 
     url: str = ""
-    asked: list[tuple[str, str, dict[str, list[str]], Any]] = field(default_factory=list)
+    requested: list[tuple[str, str, dict[str, list[str]], Any]] = field(default_factory=list)
     key: str | None = None
-    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    responses: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     odd_clocks: list[OddClock] = field(default_factory=list)
     clock_ahead_s: float | None = None
     settings: list[dict[str, Any]] = field(default_factory=list)
@@ -100,9 +100,9 @@ class FakeServer:
         }
     )
 
-    def answer(self, path: str, query: dict[str, list[str]], body: Any, accept: str) -> tuple[int, bytes]:
-        if path in self.answers:
-            return self.answers[path]
+    def respond(self, path: str, query: dict[str, list[str]], body: Any, accept: str) -> tuple[int, bytes]:
+        if path in self.responses:
+            return self.responses[path]
         match path.removeprefix("/api/v1").split("/")[1:]:
             case ["readyz"]:
                 return 200, b'{"ready": true, "checks": {"store": "ok"}}'
@@ -184,16 +184,16 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeServ
             parts = urlsplit(self.path)
             size = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(size)) if size else None
-            fake.asked.append((self.command, parts.path, parse_qs(parts.query), body))
+            fake.requested.append((self.command, parts.path, parse_qs(parts.query), body))
             if fake.key is not None and self.headers.get("Authorization") != f"Bearer {fake.key}":
-                status, answer = 401, b'{"status": 401, "detail": "This key is not known here."}'
+                status, respond = 401, b'{"status": 401, "detail": "This key is not known here."}'
             else:
-                status, answer = fake.answer(parts.path, parse_qs(parts.query), body, self.headers.get("Accept", ""))
+                status, respond = fake.respond(parts.path, parse_qs(parts.query), body, self.headers.get("Accept", ""))
             self.send_response(status)
             self.send_header("Runstream-Protocol", "1")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(respond)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(respond)
 
         do_POST = do_GET
 
@@ -220,19 +220,19 @@ def answered(capfd: pytest.CaptureFixture[str], *arguments: str, code: int = 0) 
     """What a command wrote to stdout. It has to end with `code`."""
     capfd.readouterr()
     ended = app.run(list(arguments))
-    said = capfd.readouterr()
-    assert ended == code, said.err
-    return said.out
+    output = capfd.readouterr()
+    assert ended == code, output.err
+    return output.out
 
 
 def refused(capfd: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
     """What a command wrote to stderr. It has to end with `code` and to leave stdout alone."""
     capfd.readouterr()
     ended = app.run(list(arguments))
-    said = capfd.readouterr()
-    assert ended == code, said.err
-    assert said.out == ""
-    return said.err
+    output = capfd.readouterr()
+    assert ended == code, output.err
+    assert output.out == ""
+    return output.err
 
 
 def test_runs_lists_every_page(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
@@ -248,7 +248,7 @@ def test_runs_asks_for_what_the_filter_and_the_sort_key_mention(
 ) -> None:
     command = ("runs", 'param.lr > 0.05 and tag = "a"', "--sort", "-metric.loss", "--project", "p", "--json")
     found = json.loads(answered(capfd, *command))
-    _, path, _, question = server.asked[0]
+    _, path, _, question = server.requested[0]
     assert path == "/api/v1/runs/query"
     assert question == {
         "filter": 'param.lr > 0.05 and tag = "a"',
@@ -276,9 +276,9 @@ def test_query_points_at_a_mistake(server: FakeServer, capfd: pytest.CaptureFixt
         "pointed": "metric.loss <\n             ^",
         "status": 400,
     }
-    server.answers["/api/v1/runs/query"] = (400, json.dumps(told).encode())
-    said = refused(capfd, "query", "metric.loss <", code=2)
-    assert said == "runstream: expected a value (column 14)\n  metric.loss <\n               ^\n"
+    server.responses["/api/v1/runs/query"] = (400, json.dumps(told).encode())
+    output = refused(capfd, "query", "metric.loss <", code=2)
+    assert output == "runstream: expected a value (column 14)\n  metric.loss <\n               ^\n"
 
 
 def test_show_has_everything_of_a_run(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
@@ -334,7 +334,7 @@ def test_a_key_that_is_refused_says_where_to_give_another(
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "code", "said"),
+    ("status", "body", "code", "message"),
     [
         (503, b'{"detail": "the store cannot answer"}', 1, "the store cannot answer"),
         (500, b"<html>", 1, "HTTP 500"),
@@ -342,12 +342,12 @@ def test_a_key_that_is_refused_says_where_to_give_another(
         (200, b"[]", 1, "is this a Runstream server?"),
     ],
 )
-def test_strange_answers_are_one_calm_line(
-    server: FakeServer, capfd: pytest.CaptureFixture[str], status: int, body: bytes, code: int, said: str
+def test_strange_responses_are_one_calm_line(
+    server: FakeServer, capfd: pytest.CaptureFixture[str], status: int, body: bytes, code: int, message: str
 ) -> None:
-    server.answers["/api/v1/runs/query"] = (status, body)
+    server.responses["/api/v1/runs/query"] = (status, body)
     line = refused(capfd, "runs", code=code)
-    assert said in line
+    assert message in line
     assert line.count("\n") == 1
 
 
@@ -404,7 +404,7 @@ def test_doctor_says_what_each_gpu_tells_and_why_there_is_none() -> None:
 
 def test_doctor_names_what_is_wrong_with_the_server(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
     server.status |= {"quarantined_records": 3, "disk_free_bytes": 10**8}
-    server.answers["/readyz"] = (
+    server.responses["/readyz"] = (
         503,
         b'{"ready": false, "checks": {"worker": "it has not found its place", "s": "ok"}}',
     )
@@ -423,7 +423,7 @@ def test_rebuild_lets_a_server_that_runs_do_it(
     monkeypatch.chdir(tmp_path)
     rebuild = {"generation": 2, "replace": True, "outcome": "building", "detail": ""}
     over = rebuild | {"outcome": "different", "detail": "points at r loss (2 rows, rebuilt 1); runs at r (1 rows)"}
-    server.answers["/api/v1/server/rebuild"] = (202, json.dumps(rebuild).encode())
+    server.responses["/api/v1/server/rebuild"] = (202, json.dumps(rebuild).encode())
     none: dict[str, Any] = dict.fromkeys(("building", "doing", "obstacle", "trouble"))
     none |= {"differences": [], "folded": 0, "records": 0}
     server.status["read_models"] = none | {"serving": 2, "rebuild": over}
@@ -432,7 +432,7 @@ def test_rebuild_lets_a_server_that_runs_do_it(
     )
     assert "runs at r (1 rows)\n" in shown
     assert "Generation 2 serves; the old tables go away." in shown
-    assert ("POST", "/api/v1/server/rebuild", {}, {"replace": True}) in server.asked
+    assert ("POST", "/api/v1/server/rebuild", {}, {"replace": True}) in server.requested
     server.status["read_models"]["rebuild"] = rebuild | {"outcome": "equal", "replace": False}
     assert json.loads(answered(capfd, "rebuild", "--json")) == {
         "equal": True,
@@ -536,7 +536,7 @@ def test_export_never_overwrites_and_leaves_nothing_half_done(
     assert "already there" in refused(capfd, "export", "--project", "p", "--out", "there", code=2)
     assert "say which runs" in refused(capfd, "export", "--out", "new", code=2)
     assert "no run has the id 'r9'" in refused(capfd, "export", "--runs", "r1,r9", "--out", "new", code=2)
-    server.answers["/api/v1/series"] = (200, b"cut")
+    server.responses["/api/v1/series"] = (200, b"cut")
     assert "broke off" in refused(capfd, "export", "--project", "p", "--out", "new", code=1)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "spool") == ["there"]
 
@@ -585,7 +585,7 @@ def test_reading_needs_nothing_but_the_base_install(server: FakeServer) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    queries = [body for _, path, _, body in server.asked if path.endswith("/runs/query") and "columns" in body]
+    queries = [body for _, path, _, body in server.requested if path.endswith("/runs/query") and "columns" in body]
     assert {body["columns"] for body in queries if body.get("filter")} == {"metric.loss,param.lr"}, (
         "what the filter looks at is shown"
     )

@@ -61,8 +61,8 @@ def trainer(url: str, spool: Path, run_id: str, ahead_s: int, mode: str = "onlin
 
 
 def get(url: str, path: str) -> Any:
-    with urllib.request.urlopen(f"{url}/api/v1/{path}", timeout=120) as answer:
-        return json.loads(answer.read())
+    with urllib.request.urlopen(f"{url}/api/v1/{path}", timeout=120) as response:
+        return json.loads(response.read())
 
 
 def wait_for_points(url: str, run_id: str) -> None:
@@ -81,7 +81,7 @@ def summaries(url: str, run_id: str) -> Any:
         raise
 
 
-def said(command: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
+def output_of(command: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
     capfd.readouterr()
     with pytest.raises(SystemExit) as ended:
         app.main(command)
@@ -111,13 +111,13 @@ def test_a_clock_that_is_ahead_is_shown_and_costs_nothing(
         assert get(server.url, "runs/right")["clock_ahead_s"] is None
         assert [row["run"] for row in get(server.url, "clocks")["runs"]] == ["ahead"]
 
-        _, shown = said(["show", "ahead"], capfd)
+        _, shown = output_of(["show", "ahead"], capfd)
         assert "its clock runs 3 h 00 min ahead of the server's" in shown.replace("2 h 59 min", "3 h 00 min")
         assert "the order of what it logged is not affected" in shown
-        assert "its clock" not in said(["show", "right"], capfd)[1]
-        code, shown = said(["doctor", "--dir", str(spool)], capfd)
+        assert "its clock" not in output_of(["show", "right"], capfd)[1]
+        code, shown = output_of(["doctor", "--dir", str(spool)], capfd)
         assert (code, "named ahead (ahead)" in shown, "named right" in shown) == (4, True, False)
-        code, shown = said(["doctor", "--dir", str(spool), "--json"], capfd)
+        code, shown = output_of(["doctor", "--dir", str(spool), "--json"], capfd)
         found = json.loads(shown)["server"]["odd_clocks"]
         assert [(row["run"], row["clock_ahead_s"] > 2.9 * HOUR_S) for row in found] == [("ahead", True)]
 
@@ -138,9 +138,9 @@ def test_late_data_of_an_offline_run_accuses_nobody(
     spool = tmp_path / "spool"
     with trainer(server.url, spool, "offline", -5 * HOUR_S, mode="offline"):
         pass
-    code, _ = said(["sync", "--dir", str(spool)], capfd)
+    code, _ = output_of(["sync", "--dir", str(spool)], capfd)
     assert code == 0
     wait_for_points(server.url, "offline")
     detail = get(server.url, "runs/offline")
     assert (detail["clock_ahead_s"], detail["writers"][0]["clock_ahead_s"]) == (None, None)
-    assert "its clock" not in said(["show", "offline"], capfd)[1]
+    assert "its clock" not in output_of(["show", "offline"], capfd)[1]

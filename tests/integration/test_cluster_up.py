@@ -87,16 +87,16 @@ def run_cli(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def ask(url: str, body: Any = None, key: str | None = KEY) -> tuple[int, Any]:
-    """Status and JSON of an answer, also of one that says what is wrong."""
+    """Status and JSON of a response, also of one that says what is wrong."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=120) as answer:
-            return answer.status, json.loads(answer.read())
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=120) as response:
+            return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
-        kind, status, said = error.headers["Content-Type"], error.code, error.read()
-    assert kind.startswith("application/problem+json"), said
-    return status, json.loads(said)
+        kind, status, text = error.headers["Content-Type"], error.code, error.read()
+    assert kind.startswith("application/problem+json"), text
+    return status, json.loads(text)
 
 
 def test_what_is_read_is_what_was_logged(trained: Cluster) -> None:
@@ -137,10 +137,10 @@ def test_status_names_every_process(trained: Cluster) -> None:
 
 
 def test_a_second_cluster_in_the_directory_is_refused(trained: Cluster) -> None:
-    said = run_cli("up", "--port", "0", "--data-dir", str(trained.directory))
-    assert said.returncode == 1
-    assert "a cluster runs in" in said.stderr
-    assert f"runstream cluster status --data-dir {trained.directory}" in said.stderr
+    text = run_cli("up", "--port", "0", "--data-dir", str(trained.directory))
+    assert text.returncode == 1
+    assert "a cluster runs in" in text.stderr
+    assert f"runstream cluster status --data-dir {trained.directory}" in text.stderr
     assert status_of(f"{trained.processes('gateway')[0].address}/readyz") == 200
 
 
@@ -153,20 +153,20 @@ def test_the_front_lets_nobody_in_without_a_key(trained: Cluster, path: str) -> 
     assert ask(trained.url + path, body)[0] == (422 if body is not None else 200)
 
 
-def test_a_command_is_visible_at_every_query_server_when_its_answer_comes(trained: Cluster) -> None:
+def test_a_command_is_visible_at_every_query_server_when_its_response_comes(trained: Cluster) -> None:
     """Sent to each gateway in turn, read at each query server at once."""
     gateways, queries = trained.processes("gateway"), trained.processes("query-server")
     for number in range(8):
         project = f"made-{number}"
         event = {"type": "project_created.v1", "workspace": "w", "project": project, "description": f"the {number}th"}
-        status, answer = ask(
+        status, response = ask(
             f"{gateways[number % 2].address}/ingest/v1/commands", {"key": f"w/{project}", "event": event}
         )
-        assert (status, answer["visible"]) == (200, True)
+        assert (status, response["visible"]) == (200, True)
         for server in queries:
             _, found = ask(f"{server.address}/api/v1/projects?workspace=w")
             assert project in [row["project"] for row in found["projects"]]
-            _, waited = ask(f"{server.address}/api/v1/projects?workspace=w&wait_for={answer['positions']}&wait_s=20")
+            _, waited = ask(f"{server.address}/api/v1/projects?workspace=w&wait_for={response['positions']}&wait_s=20")
             assert project in [row["project"] for row in waited["projects"]]
     api = API(url=trained.url, api_key=KEY)
     for name in ("first name", "second name", "third name"):
@@ -209,7 +209,7 @@ def test_sagemakers_client_works_through_gateways_that_take_turns(cluster: Clust
 
 
 def test_comets_live_client_logs_once_through_gateways_that_take_turns(trained: Cluster, tmp_path: Path) -> None:
-    """Each request is done by one gateway and its answer lost, so that the client says it again, to the other one."""
+    """Each request is done by one gateway and its response lost, so that the client says it again, to the other one."""
     made = subprocess.run(
         [sys.executable, str(ROOT / "infra" / "client_venv.py"), "comet"], capture_output=True, text=True, check=False
     )
@@ -248,9 +248,9 @@ def test_versions_that_are_logged_at_once_through_two_gateways_get_numbers_of_th
     def log(number: int) -> int:
         event = {"type": "artifact_version_logged.v1", **place, "metadata": {"number": number}}
         path = f"{gateways[number % 2].address}/ingest/v1/commands"
-        status, answer = ask(path, {"key": "w/raced", "event": event})
-        assert (status, answer["visible"]) == (200, True)
-        command = f"{answer['commands'][0]}?key=w/raced&wait_for={answer['positions']}"
+        status, response = ask(path, {"key": "w/raced", "event": event})
+        assert (status, response["visible"]) == (200, True)
+        command = f"{response['commands'][0]}?key=w/raced&wait_for={response['positions']}"
         _, outcome = ask(f"{queries[number // 2 % 2].address}/api/v1/commands/{command}")
         assert (outcome["changed"], outcome["refused"]) == (True, "")
         return int(outcome["ordinal"])
@@ -323,8 +323,8 @@ def test_a_worker_may_join_and_leave(trained: Cluster, tmp_path: Path) -> None:
 def not_ready(url: str) -> dict[str, str]:
     """What the checks of a process say that is not ready; nothing if it is."""
     try:
-        asked = urllib.request.Request(f"{url}/readyz", headers={"Authorization": f"Bearer {KEY}"})
-        with urllib.request.urlopen(asked, timeout=120):
+        requested = urllib.request.Request(f"{url}/readyz", headers={"Authorization": f"Bearer {KEY}"})
+        with urllib.request.urlopen(requested, timeout=120):
             return {}
     except urllib.error.HTTPError as error:
         status, told = error.code, json.load(error)
@@ -365,7 +365,7 @@ def test_what_dies_is_started_again(trained: Cluster, tmp_path: Path) -> None:
     }
 
 
-def test_dead_stays_dead_where_asked_and_a_killed_supervisor_leaves_what_stop_ends(tmp_path: Path) -> None:
+def test_dead_stays_dead_where_requested_and_a_killed_supervisor_leaves_what_stop_ends(tmp_path: Path) -> None:
     need_kafka()
     directory = tmp_path / "cluster"
     options = ("--workers", "1", "--partitions", "2")

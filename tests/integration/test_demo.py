@@ -37,12 +37,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shown(folder: Path) -> dict[str, Any]:
-    """The answer of one demo, which has ended with 0 and stopped its server."""
+    """The response of one demo, which has ended with 0 and stopped its server."""
     demo = [*COMMAND, "demo", "--dir", str(folder), "--steps", str(STEPS), "--json"]
     done = subprocess.run(demo, capture_output=True, text=True, env=clean_environment(), check=False)
     assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    response: dict[str, Any] = json.loads(done.stdout)
+    return response
 
 
 def test_every_point_is_acknowledged_and_visible(shown: dict[str, Any]) -> None:
@@ -95,15 +95,15 @@ def test_a_second_server_on_the_data_has_the_runs_and_a_third_one_is_not_started
         assert 0 < status["disk_free_bytes"] < status["disk_total_bytes"]
         with serving(folder) as again:
             assert (again.url, again.owned) == (server.url, False)
-        with urllib.request.urlopen(f"{server.url}/readyz", timeout=120) as answer:
-            assert answer.status == 200  # whoever only used it did not end it
+        with urllib.request.urlopen(f"{server.url}/readyz", timeout=120) as response:
+            assert response.status == 200  # whoever only used it did not end it
     assert not (folder / "server.json").exists()
 
 
 def test_what_the_demo_wrote_can_be_rebuilt(shown: dict[str, Any], folder: Path) -> None:
-    answer = json.loads(command("rebuild", "--data-dir", folder / "data", "--json").stdout)
-    assert answer["equal"] is True
-    rows = {table["table"]: table["rows"] for table in answer["tables"]}
+    response = json.loads(command("rebuild", "--data-dir", folder / "data", "--json").stdout)
+    assert response["equal"] is True
+    rows = {table["table"]: table["rows"] for table in response["tables"]}
     assert rows["runs"] == 7
     assert rows["points"] >= shown["points"]["visible"]
 
@@ -143,7 +143,7 @@ class started:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--host", "0.0.0.0"), "has no API key"),
         (("--api-key", "short"), "at least 16"),
@@ -151,10 +151,12 @@ class started:
         (("--data-dir", "/proc/nowhere"), "/proc/nowhere"),
     ],
 )
-def test_a_server_that_must_not_or_cannot_start_says_why(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_a_server_that_must_not_or_cannot_start_says_why(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
     options = ("--port", "0", "--data-dir", tmp_path / "data", *arguments)
     done = run_forked("runstream_infra.cli", "up", *options, environment=clean_environment(), timeout_s=250)
     assert done.returncode in (1, 2)
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

@@ -52,14 +52,14 @@ def port(server: DevServer) -> int:
 
 
 def post(server: DevServer, query: str, body: bytes = b"", **options: str) -> tuple[int, bytes, dict[str, str]]:
-    """The status, body and headers of an answer. Of the options `method` and `encoding` do not go into the address."""
+    """The status, body and headers of a response. Of the options `method` and `encoding` do not go into the address."""
     method, encoding = options.pop("method", "POST"), options.pop("encoding", "")
     address = f"{server.url}/?{urllib.parse.urlencode({'query': query, **options})}"
     headers = {"Content-Encoding": encoding} if encoding else {}
     request = urllib.request.Request(address, body if method == "POST" else None, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return answer.status, answer.read(), dict(answer.headers)
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return response.status, response.read(), dict(response.headers)
     except urllib.error.HTTPError as error:
         return error.code, error.read(), dict(error.headers)
 
@@ -112,7 +112,7 @@ async def test_the_asynchronous_client_works_beside_itself(server: DevServer) ->
     await client.command("CREATE OR REPLACE TABLE many (n UInt64) ENGINE = MergeTree ORDER BY n")
     await asyncio.gather(*(client.insert("many", [[n]], column_names=["n"]) for n in range(12)))
     sums = await asyncio.gather(*(client.query("SELECT sum(n) + {a:Int8} FROM many", {"a": a}) for a in range(12)))
-    assert [answer.result_rows for answer in sums] == [[(66 + a,)] for a in range(12)]
+    assert [response.result_rows for response in sums] == [[(66 + a,)] for a in range(12)]
     await client.close()
 
 
@@ -156,7 +156,7 @@ def test_errors_have_the_code_and_the_status_of_a_server(server: DevServer) -> N
         ("INSERT INTO absent FORMAT Native", {"body": "x"}, 404, "60", b"absent"),
     ],
 )
-def test_what_is_wrong_is_said_with_a_code(
+def test_what_is_wrong_is_reported_with_a_code(
     server: DevServer, query: str, options: dict[str, str], status: int, code: str, words: bytes
 ) -> None:
     options = dict(options)
@@ -176,8 +176,8 @@ def test_settings_parameters_and_formats_stand_in_the_address(server: DevServer)
     assert post(server, "SELECT 1 AS a", default_format="JSONEachRow")[1] == b'{"a":1}\n'
     assert post(server, "SELECT getSetting('max_threads') = 3")[1] == b"0\n"  # it was that request's setting
     assert post(server, "SELECT 1", method="GET")[1] == b"1\n"
-    with urllib.request.urlopen(f"{server.url}/ping") as answer:
-        assert answer.read() == b"Ok.\n"
+    with urllib.request.urlopen(f"{server.url}/ping") as response:
+        assert response.read() == b"Ok.\n"
 
 
 def test_a_long_query_holds_up_nobody(server: DevServer) -> None:
@@ -254,8 +254,8 @@ async def test_several_processes_migrate_one_database(server: DevServer) -> None
         for _ in range(3)
     ]
     for child in children:
-        _, said = await child.communicate()
-        assert child.returncode == 0, said.decode()
+        _, output = await child.communicate()
+        assert child.returncode == 0, output.decode()
     store = await HttpStore.open(StoreSettings(url=server.url, database="together"))
     assert await migrate(store) == []
     names = await store.query("SELECT DISTINCT name FROM schema_migrations ORDER BY name")
@@ -365,7 +365,7 @@ def test_statements_that_take_long_hold_up_no_other_and_can_be_killed(server: De
         return int(found[1])
 
     with ThreadPoolExecutor(count) as clients:
-        asked = [clients.submit(post, server, endless, max_threads="1") for _ in range(count)]
+        requested = [clients.submit(post, server, endless, max_threads="1") for _ in range(count)]
         deadline_s = time.monotonic() + 60
         try:
             while running() < count:
@@ -374,5 +374,5 @@ def test_statements_that_take_long_hold_up_no_other_and_can_be_killed(server: De
             assert post(server, "SELECT 1")[1] == b"1\n"
         finally:
             post(server, f"KILL QUERY WHERE startsWith(query, '{endless[:60]}') SYNC")
-        assert {each.result()[0] for each in asked} != {200}
+        assert {each.result()[0] for each in requested} != {200}
     assert running() == 0

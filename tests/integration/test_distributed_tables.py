@@ -124,8 +124,8 @@ async def test_tables_may_be_joined_over_all_shards(store: HttpStore) -> None:
     for part in range(4):
         await insert(store, "run_states", {"run": f"r{part}", "part": part})
         await insert(store, "output", {"run": f"r{part}", "part": part})
-    asked = "SELECT count() AS n FROM output WHERE run IN (SELECT run FROM runs)"
-    assert await rows_of(store, asked) == [{"n": 4}]
+    requested = "SELECT count() AS n FROM output WHERE run IN (SELECT run FROM runs)"
+    assert await rows_of(store, requested) == [{"n": 4}]
     # With more than one shard a server refuses this, unless the settings say that it means the rows of all of them.
     assert await rows_of(store, "SELECT getSetting('distributed_product_mode') AS mode") == [{"mode": "global"}]
 

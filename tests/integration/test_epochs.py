@@ -81,8 +81,8 @@ async def ask_comet(client: TestClient[Any, Any], path: str, **query: Any) -> An
 async def visible(client: TestClient[Any, Any], points: int) -> None:
     async with asyncio.timeout(240):
         while True:
-            answer = await get(client, "/api/v1/runs", limit=1)
-            if answer["runs"]:
+            response = await get(client, "/api/v1/runs", limit=1)
+            if response["runs"]:
                 rows = (await get(client, "/api/v1/runs/a/summaries"))["summaries"]
                 if sum(row["count"] for row in rows) == points:
                     return
@@ -111,7 +111,7 @@ async def test_what_was_logged_is_what_is_read(client: TestClient[Any, Any]) -> 
     await send(client, encode_frame("0" * 32, "a", 0, 3, started))
     first = frame_of(points[:70], 3)
     await send(client, first)
-    await send(client, frame_of(points[50:], 53))  # twenty rows again, as after a lost answer
+    await send(client, frame_of(points[50:], 53))  # twenty rows again, as after a lost response
     await visible(client, len(points))
 
     everything = (await ask_comet(client, "metrics/get-all"))["metrics"]
@@ -140,8 +140,13 @@ async def test_a_chart_has_the_epochs_of_its_points(client: TestClient[Any, Any]
     await send(client, encode_frame("0" * 32, "a", 0, 1, started) + frame_of(points, 1))
     await visible(client, len(points))
     for full in (False, True):
-        asked = {"targetedExperiments": ["a"], "metrics": list(METRICS), "independentMetrics": True, "fetchFull": full}
-        async with client.post("/api/rest/v2/experiments/multi-metric-chart", json=asked) as response:
+        requested = {
+            "targetedExperiments": ["a"],
+            "metrics": list(METRICS),
+            "independentMetrics": True,
+            "fetchFull": full,
+        }
+        async with client.post("/api/rest/v2/experiments/multi-metric-chart", json=requested) as response:
             assert response.status == 200, await response.text()
             curves = (await response.json())["experiments"]["a"]["metrics"]
         assert [curve["metricName"] for curve in curves] == list(METRICS)

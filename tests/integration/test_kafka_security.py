@@ -101,7 +101,7 @@ async def test_tls_and_a_password(broker: SecureBroker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"sasl_password": "wrong"}, "RUNSTREAM_KAFKA_SASL_PASSWORD"),
         (
@@ -117,13 +117,13 @@ async def test_tls_and_a_password(broker: SecureBroker) -> None:
     ],
 )
 async def test_who_does_not_fit_is_told_within_bounds(
-    broker: SecureBroker, changed: dict[str, object], said: str
+    broker: SecureBroker, changed: dict[str, object], message: str
 ) -> None:
     settings = broker.settings(**changed)
     async with asyncio.timeout(240):
         with pytest.raises(LogUnavailable) as refused:
             await KafkaLog.open(settings)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert settings.bootstrap in str(refused.value)
     assert PASSWORD not in str(refused.value)
     assert "wrong" not in str(refused.value)

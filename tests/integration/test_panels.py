@@ -126,7 +126,7 @@ def test_an_error_is_shown_with_what_came_before(server: Started) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "status", "said"),
+    ("source", "status", "message"),
     [
         ("while True: pass", "timeout", "stopped after 2.5 s"),
         ("while True:\n    try:\n        while True: pass\n    except BaseException: pass", "timeout", "stopped after"),
@@ -138,11 +138,11 @@ def test_an_error_is_shown_with_what_came_before(server: Started) -> None:
         ("open('big', 'wb').write(bytes(100 << 20))", "failed", "File too large"),
     ],
 )
-def test_whatever_ends_a_panel_its_page_is_there(server: Started, source: str, status: str, said: str) -> None:
+def test_whatever_ends_a_panel_its_page_is_there(server: Started, source: str, status: str, message: str) -> None:
     early = "from runstream import ui; ui.display('early')\n" if status != "failed" else ""
     result = ran(server, early + source, PanelLimits(timeout_s=2.5))
     assert (result.status, texts(result)) == (status, ["early"] if early else [])
-    assert said in result.error
+    assert message in result.error
 
 
 @pytest.mark.parametrize("source", ["x = bytearray(1 << 30)", "x = []\nwhile True: x.append(bytearray(1 << 20))"])
@@ -221,13 +221,13 @@ def test_the_command_writes_the_page(server: Started, tmp_path: Path) -> None:
     assert "<span>Which</span> y" in page
     (tmp_path / "bad.py").write_text("1/0")
     done = cli(server, tmp_path, "run", "bad.py", "-p", "digits", "--out", "x.html", "--json")
-    answer = json.loads(done.stdout)
-    assert (done.returncode, answer["status"], answer["page"]) == (1, "failed", "x.html")
+    response = json.loads(done.stdout)
+    assert (done.returncode, response["status"], response["page"]) == (1, "failed", "x.html")
     assert "ZeroDivisionError" in (tmp_path / "x.html").read_text()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variables", "code", "said"),
+    ("arguments", "variables", "code", "message"),
     [
         (["names.py"], {"RUNSTREAM_READ_KEY": "", "RUNSTREAM_API_KEY": WRITER}, 2, "key that only reads"),
         (["names.py"], {"RUNSTREAM_READ_KEY": WRITER}, 2, "key that only reads"),
@@ -239,12 +239,12 @@ def test_the_command_writes_the_page(server: Started, tmp_path: Path) -> None:
     ],
 )
 def test_the_command_refuses(
-    server: Started, tmp_path: Path, arguments: list[str], variables: dict[str, str], code: int, said: str
+    server: Started, tmp_path: Path, arguments: list[str], variables: dict[str, str], code: int, message: str
 ) -> None:
     (tmp_path / "names.py").write_text("print(1)")
     done = cli(server, tmp_path, "run", *arguments, **variables)
     assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert not (tmp_path / "names.html").exists()
 
 
@@ -283,7 +283,7 @@ def test_panels_that_cannot_be_kept_or_found(server: Started, tmp_path: Path) ->
     (tmp_path / "bad.py").write_text("x = (")
     (tmp_path / "good.py").write_text("x = 1")
     wrote = {"RUNSTREAM_API_KEY": WRITER}
-    for arguments, variables, code, said in (
+    for arguments, variables, code, message in (
         (["add", "bad.py"], wrote, 2, "no Python"),
         (["add", "none.py"], wrote, 2, "does not exist"),
         (["add", "good.py"], {"RUNSTREAM_API_KEY": READER}, 3, "does not let this in"),
@@ -293,7 +293,7 @@ def test_panels_that_cannot_be_kept_or_found(server: Started, tmp_path: Path) ->
     ):
         done = cli(server, tmp_path, *arguments, "-p", "kept", **variables)
         assert (done.returncode, done.stdout) == (code, ""), done.stderr
-        assert said in done.stderr
+        assert message in done.stderr
     assert cli(server, tmp_path, "add", "good.py", "-p", "kept", **wrote).returncode == 0
     done = cli(server, tmp_path, "show", "good", "-p", "kept", "--version", "7", **wrote)
     assert (done.returncode, "version" in done.stderr) == (2, True)

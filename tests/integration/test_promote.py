@@ -121,10 +121,10 @@ async def test_everything_moves_and_a_second_call_finds_it_there(tmp_path: Path,
     records = await embedded_records(data)
     first = target.run("promote", "--data-dir", str(data), "--fold", "--json")
     assert first.returncode == 0, first.stderr
-    said = json.loads(first.stdout)
-    assert (said["equal"], said["records"], said["replayed"]) == (True, *2 * [sum(map(len, records))])
-    assert said["assets"] == {"found": 3, "copied": 3, "copied_bytes": sum(map(len, ASSETS))}
-    rows = {table["table"]: table["rows"] for table in said["tables"]}
+    report = json.loads(first.stdout)
+    assert (report["equal"], report["records"], report["replayed"]) == (True, *2 * [sum(map(len, records))])
+    assert report["assets"] == {"found": 3, "copied": 3, "copied_bytes": sum(map(len, ASSETS))}
+    rows = {table["table"]: table["rows"] for table in report["tables"]}
     assert rows["runs"] >= 6, "an empty comparison shows nothing"
     assert min(rows[table] for table in ("points", "summaries", "quarantine", "output", "projects")) > 0
     # Offset by offset the same, with the times that the rows were folded with.
@@ -187,7 +187,7 @@ async def test_a_log_of_one_partition_spreads_over_many(tmp_path: Path, target: 
     assert (again.equal, again.replayed, again.same_partitions) == (True, 0, False)
 
 
-async def test_workers_that_are_missing_are_asked_for(tmp_path: Path, target: Target) -> None:
+async def test_workers_that_are_missing_are_requested(tmp_path: Path, target: Target) -> None:
     data = await made(tmp_path / "one", recorded(7, runs=1, frames=10))
     with pytest.raises(PromoteUnfinished, match=r"nobody has folded any for 0\.5 s.*runstream worker.*--fold"):
         await promote(data, target.settings, patience_s=0.5)
@@ -394,7 +394,7 @@ async def until(condition: Any, timeout_s: float = 240) -> None:
 
 async def until_folded(store: HttpStore, offset: int, timeout_s: float = 240) -> None:
     deadline_s = time.monotonic() + timeout_s
-    asked = "SELECT max(offset) AS last FROM watermark_states WHERE key = '' AND writer = ''"
-    while (await store.query(asked)).to_pylist()[0]["last"] < offset:
+    requested = "SELECT max(offset) AS last FROM watermark_states WHERE key = '' AND writer = ''"
+    while (await store.query(requested)).to_pylist()[0]["last"] < offset:
         assert time.monotonic() < deadline_s
         await asyncio.sleep(0.1)

@@ -49,11 +49,11 @@ async def test_what_can_be_written_refuses_them_and_what_is_read_does_not(client
         path = route.resource.canonical.replace("{", "").replace("}", "")  # type: ignore[union-attr]
         if path == "/api/v1/live":
             continue  # it does not end
-        async with client.request(route.method, path, headers=READ) as answer:
-            if answer.status == 403 and route.method != "HEAD":
-                assert (await answer.json(content_type=None))["type"] == "urn:runstream:problem:read-only", path
-        assert (answer.status == 403) == (ours.action not in READING and path not in ACCESS.open_paths), path
-        (refused if answer.status == 403 else allowed).add((route.method, path))
+        async with client.request(route.method, path, headers=READ) as response:
+            if response.status == 403 and route.method != "HEAD":
+                assert (await response.json(content_type=None))["type"] == "urn:runstream:problem:read-only", path
+        assert (response.status == 403) == (ours.action not in READING and path not in ACCESS.open_paths), path
+        (refused if response.status == 403 else allowed).add((route.method, path))
     assert {
         ("POST", "/ingest/v1/frames"),
         ("POST", "/ingest/v1/commands"),
@@ -63,25 +63,25 @@ async def test_what_can_be_written_refuses_them_and_what_is_read_does_not(client
 
 
 async def test_they_read_what_others_wrote(client: TestClient[Any, Any]) -> None:
-    async with client.post("/ingest/v1/frames", data=FRAME, headers=READ | BYTES) as answer:
-        assert answer.status == 403
-    async with client.post("/ingest/v1/frames", data=FRAME, headers=WRITE | BYTES) as answer:
-        assert answer.status in (200, 202), await answer.text()
-        positions = (await answer.json())["positions"]
+    async with client.post("/ingest/v1/frames", data=FRAME, headers=READ | BYTES) as response:
+        assert response.status == 403
+    async with client.post("/ingest/v1/frames", data=FRAME, headers=WRITE | BYTES) as response:
+        assert response.status in (200, 202), await response.text()
+        positions = (await response.json())["positions"]
     question = {"wait_for": positions}
-    async with client.post("/api/v1/runs/query", json=question, headers=READ) as answer:
-        assert [run["run"] for run in (await answer.json())["runs"]] == ["r1"]
-    async with client.get("/nowhere", headers=READ) as answer:
-        assert answer.status == 404
+    async with client.post("/api/v1/runs/query", json=question, headers=READ) as response:
+        assert [run["run"] for run in (await response.json())["runs"]] == ["r1"]
+    async with client.get("/nowhere", headers=READ) as response:
+        assert response.status == 404
 
 
 async def test_a_key_can_ask_what_it_opens(client: TestClient[Any, Any]) -> None:
     for headers, may_write in ((READ, False), (WRITE, True)):
-        async with client.get("/api/v1/key", headers=headers) as answer:
-            rights = await answer.json()
+        async with client.get("/api/v1/key", headers=headers) as response:
+            rights = await response.json()
             assert (len(rights["name"]), rights["may_write"]) == (8, may_write)
-    async with client.get("/api/v1/key", headers={"Authorization": f"Bearer {READER}:read"}) as answer:
-        assert answer.status == 401, "the word behind the key is no part of it"
+    async with client.get("/api/v1/key", headers={"Authorization": f"Bearer {READER}:read"}) as response:
+        assert response.status == 401, "the word behind the key is no part of it"
 
 
 def test_a_key_has_one_kind_of_rights() -> None:

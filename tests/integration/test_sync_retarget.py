@@ -45,8 +45,8 @@ def test_sync_sends_an_offline_run_to_the_server_that_is_set_now(tmp_path: Path,
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["complete"] is True
-        with urllib.request.urlopen(f"{server.url}/api/v1/runs/off-1/summaries?wait_for=0:0", timeout=120) as answer:
-            assert '"count":10' in answer.read().decode()
+        with urllib.request.urlopen(f"{server.url}/api/v1/runs/off-1/summaries?wait_for=0:0", timeout=120) as response:
+            assert '"count":10' in response.read().decode()
 
 
 def test_a_spool_that_does_not_exist_is_named(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_spool_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert "nowhere does not exist, so nothing was ever logged there" in done.stderr
 
 
-def test_where_a_server_moved_to_has_to_be_said(spool: Path) -> None:
+def test_where_a_server_moved_to_has_to_be_given(spool: Path) -> None:
     command = [sys.executable, "-m", "runstream_infra.cli", "sync", "--dir", str(spool)]
     done = subprocess.run([*command, "--moved-from", "http://old:7070"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")

@@ -70,7 +70,7 @@ def test_python_is_silent_where_all_is_known(url: str) -> None:
         ("export -p typo --out OUT", "there is no project 'typo'; did you mean typos?"),
     ],
 )
-def test_commands_tell_it_beside_their_answer(
+def test_commands_tell_it_beside_their_response(
     command: str, told: str, url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = command.replace("OUT", str(tmp_path / "out")).split()

@@ -142,19 +142,19 @@ def loop() -> Iterator[asyncio.Runner]:
 
 
 @settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
-@given(said=st.lists(requests(), min_size=1, max_size=6))
-def test_nothing_that_is_said_makes_it_fail_or_write_what_the_folds_refuse(
-    loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str, bytes]]
+@given(sent=st.lists(requests(), min_size=1, max_size=6))
+def test_no_request_makes_it_fail_or_write_what_the_folds_refuse(
+    loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory, sent: list[tuple[str, str, bytes]]
 ) -> None:
     async def say() -> None:
         async with serving(tmp_path_factory.getbasetemp() / "odd", Log()) as served:
             await served.begun()
-            for method, path, body in said:
+            for method, path, body in sent:
                 data = None if method == "GET" else body
                 query = {"experimentKey": KEY, "assetId": "a"} if method == "GET" else {}
-                status, answer = await served.send(path.lstrip("/"), data, method=method, **query)
-                assert status in (200, 400, 404, 413, 422), (path, body, answer)
-                assert status == 200 or answer["msg"]
+                status, payload = await served.send(path.lstrip("/"), data, method=method, **query)
+                assert status in (200, 400, 404, 413, 422), (path, body, payload)
+                assert status == 200 or payload["msg"]
                 served.lookup.unavailable = False
             await served.folded()
 
@@ -202,8 +202,8 @@ def test_no_name_of_a_file_makes_it_fail(
             parts = {"metadata": json.dumps(metadata), "requestParams": json.dumps({"assetId": metadata})}
             form = form_of(b"content", **parts)
             path = path.replace("{asset}", "a" * 32).lstrip("/")
-            status, answer = await served.send(path, form, method=method, experimentKey=KEY, **query)
-            assert status in (200, 400), (path, query, answer)
+            status, payload = await served.send(path, form, method=method, experimentKey=KEY, **query)
+            assert status in (200, 400), (path, query, payload)
             await served.folded()
 
     loop.run(say())
@@ -249,11 +249,11 @@ def test_no_command_makes_it_fail_or_append_half_of_a_request(
 
     async def say() -> None:
         async with serving(tmp_path_factory.getbasetemp() / "odd commands", Log()) as served:
-            status, answer = await served.send("ingest/v1/commands", body)
-            assert status in (200, 400, 413, 422), answer
+            status, payload = await served.send("ingest/v1/commands", body)
+            assert status in (200, 400, 413, 422), payload
             appended = await served.log.read(0, 0, 1 << 30, 0.0)
-            assert len(appended) == (len(answer["commands"]) if status == 200 else 0)
-            assert status == 200 or (answer["detail"] and len(json.dumps(answer)) < 30_000)
+            assert len(appended) == (len(payload["commands"]) if status == 200 else 0)
+            assert status == 200 or (payload["detail"] and len(json.dumps(payload)) < 30_000)
             await served.folded()
 
     loop.run(say())
@@ -299,16 +299,16 @@ def test_odd_texts_in_every_member_of_every_route(
             await served.begun()
             path = route.path.lstrip("/").replace("{item}", "a%00b").replace("{asset}", "%FF")
             for member in ["experimentKey", *names]:
-                said = {"experimentKey": KEY, **BODIES.get(name, {}), member: text}
-                query = {} if route.method != "GET" else {key: str(value) for key, value in said.items()}
+                sent = {"experimentKey": KEY, **BODIES.get(name, {}), member: text}
+                query = {} if route.method != "GET" else {key: str(value) for key, value in sent.items()}
                 if route.method == "GET":
                     raw = "&".join(f"{key}={escaped(value)}" for key, value in query.items())
                     async with served.client.get(URL(f"{served.url}/{path}?{raw}", encoded=True)) as response:
-                        status, answer = response.status, await response.json(content_type=None)
+                        status, payload = response.status, await response.json(content_type=None)
                 else:
-                    status, answer = await served.send(path, json.dumps(said).encode(), method=route.method)
-                assert status in (200, 400, 404, 413, 422), (member, answer)
-                assert status == 200 or answer["msg"]
+                    status, payload = await served.send(path, json.dumps(sent).encode(), method=route.method)
+                assert status in (200, 400, 404, 413, 422), (member, payload)
+                assert status == 200 or payload["msg"]
             await served.folded()
 
     loop.run(say())

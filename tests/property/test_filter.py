@@ -71,10 +71,10 @@ async def _matching(store: ChdbStore, filters: list[Expression]) -> list[set[str
     rows = run_rows(parameters, Clock(NOW_US, 30_000_000))
     conditions = [compile_filter(expression, parameters, NOW_US) for expression in filters]
     columns = ", ".join(f"toBool({condition}) AS c{number}" for number, condition in enumerate(conditions))
-    answer = await store.query(f"SELECT run, {columns} FROM {rows}", parameters.values)
-    ids = answer.column("run").to_pylist()
+    response = await store.query(f"SELECT run, {columns} FROM {rows}", parameters.values)
+    ids = response.column("run").to_pylist()
     return [
-        {run for run, holding in zip(ids, answer.column(f"c{number}").to_pylist(), strict=True) if holding}
+        {run for run, holding in zip(ids, response.column(f"c{number}").to_pylist(), strict=True) if holding}
         for number in range(len(filters))
     ]
 

@@ -1,4 +1,4 @@
-"""Large answers encoded in pieces are the same bytes as encoded at once."""
+"""Large responses encoded in pieces are the same bytes as encoded at once."""
 
 import math
 from datetime import UTC, datetime
@@ -50,19 +50,19 @@ outers = st.builds(
 
 @settings(max_examples=examples(300), deadline=None)
 @given(outers, st.booleans(), st.integers(1, 12), st.integers(1, 9), st.integers(1, 50))
-def test_pieces_are_the_whole(answer: Any, by_alias: bool, values: int, chars: int, piece: int) -> None:
+def test_pieces_are_the_whole(response: Any, by_alias: bool, values: int, chars: int, piece: int) -> None:
     kept = encoding._VALUES, encoding._VALUE_CHARS, encoding._PIECE_BYTES
     encoding._VALUES, encoding._VALUE_CHARS, encoding._PIECE_BYTES = values, chars, piece  # type: ignore[misc]
     try:
-        found = b"".join(json_pieces(answer, by_alias=by_alias))
+        found = b"".join(json_pieces(response, by_alias=by_alias))
     finally:
         encoding._VALUES, encoding._VALUE_CHARS, encoding._PIECE_BYTES = kept  # type: ignore[misc]
-    assert found == answer.model_dump_json(by_alias=by_alias).encode()
+    assert found == response.model_dump_json(by_alias=by_alias).encode()
 
 
 def test_large_ones_come_in_pieces() -> None:
-    answer = Outer(first_list=[Inner(numbers=[math.nan] * 100_000) for _ in range(3)], by_name={"x": ["y" * 99_999]})
-    pieces = list(json_pieces(answer))
-    assert b"".join(pieces) == answer.model_dump_json().encode()
+    response = Outer(first_list=[Inner(numbers=[math.nan] * 100_000) for _ in range(3)], by_name={"x": ["y" * 99_999]})
+    pieces = list(json_pieces(response))
+    assert b"".join(pieces) == response.model_dump_json().encode()
     assert len(pieces) > 20
     assert max(map(len, pieces)) < 300_000

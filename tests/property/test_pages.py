@@ -130,9 +130,9 @@ def test_pages_equal_plain_python(
 ) -> None:
     store, runs = filled
     wanted = [run.id for run in sorted_runs(runs, sort) if holds(expression, run, NOW_US)]
-    said = f"{print_filter(expression)} by {', '.join(map(str, sort))}"
-    assert asyncio.run(_paged(store, expression, sort, limit)) == wanted, said
-    assert asyncio.run(reads(store).count(EVERYTHING, expression, CLOCK)) == len(wanted), said
+    question = f"{print_filter(expression)} by {', '.join(map(str, sort))}"
+    assert asyncio.run(_paged(store, expression, sort, limit)) == wanted, question
+    assert asyncio.run(reads(store).count(EVERYTHING, expression, CLOCK)) == len(wanted), question
 
 
 def test_rows_show_the_newest_state(filled: tuple[ChdbStore, list[Run]]) -> None:

@@ -87,7 +87,7 @@ def written_rule(source: str, name: str, operator: str, value: Any) -> QueryExpr
 
 
 def meant(tree: Tree, run: Run) -> bool | None:
-    """SQL's answer: true, false or unknown. `~` flips operators, as Comet's client does, so that NaN, which has no
+    """SQL's result: true, false or unknown. `~` flips operators, as Comet's client does, so that NaN, which has no
     order, is on neither side."""
     sort, content = tree
     if sort == "rule":
@@ -95,11 +95,11 @@ def meant(tree: Tree, run: Run) -> bool | None:
         return passes({"source": source, "field": name, "operator": operator, "value": value}, run)
     if sort == "not":
         return meant(opposite(content), run)
-    answers = [meant(one, run) for one in content]
+    responses = [meant(one, run) for one in content]
     decides = sort == "or"
-    if decides in answers:
+    if decides in responses:
         return decides
-    return UNKNOWN if UNKNOWN in answers else not decides
+    return UNKNOWN if UNKNOWN in responses else not decides
 
 
 FLIPPED = {"less": "greater_or_equal", "greater": "less_or_equal", "is_null": "is_not_null", "is_empty": "is_not_empty"}
@@ -133,7 +133,7 @@ def test_an_expression_finds_the_runs_that_it_means(tree: Tree) -> None:
 
 @given(st.sampled_from(NAMES), st.sampled_from(AGGREGATES), st.sampled_from(NUMBERS), st.booleans())
 @settings(max_examples=examples(200), deadline=None)
-def test_each_summary_of_a_metric_can_be_asked_for(name: str, aggregate: str, bound: float, negated: bool) -> None:
+def test_each_summary_of_a_metric_can_be_requested(name: str, aggregate: str, bound: float, negated: bool) -> None:
     variable = Metric(name, aggregate)
     assert repr(getattr(Metric(name), aggregate)) == repr(variable)
     having = [run for run in RUNS if name in run.metrics]

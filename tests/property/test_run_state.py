@@ -138,8 +138,8 @@ def oracle(history: list[Step]) -> dict[str, Any]:
 
 def _oracle_captured(facts: list[Any], name: str) -> str:
     """What the environment said last of the run's user or host."""
-    said = [fact["values"].get(name) for _, _, fact in facts if fact.get("section") == "host"]
-    return next((value for value in reversed(said) if isinstance(value, str)), "")
+    values = [fact["values"].get(name) for _, _, fact in facts if fact.get("section") == "host"]
+    return next((value for value in reversed(values) if isinstance(value, str)), "")
 
 
 def _oracle_links(own: list[Any]) -> list[str]:

@@ -32,7 +32,7 @@ SEEDS = max(2, int(os.environ.get("RUNSTREAM_SEEDS", "0")) // 5_000)
 
 
 class FailingStore(ChdbStore):
-    """Now and then an insert fails: before anything is written, or after all of it is (the answer got lost)."""
+    """Now and then an insert fails: before anything is written, or after all of it is (the response got lost)."""
 
     source: random.Random
     rate = 0.0

@@ -49,8 +49,8 @@ def run(arguments: list[str]) -> int:
         click.echo(error.format_message())
         return OK
     except click.UsageError as error:
-        asked = error.ctx.command_path if error.ctx else "runstream"
-        _complain(f"{_lowered(error.format_message())} (see `{asked} --help`)")
+        command = error.ctx.command_path if error.ctx else "runstream"
+        _complain(f"{_lowered(error.format_message())} (see `{command} --help`)")
         return BadInput.exit_code
     except click.ClickException as error:
         _complain(_lowered(error.format_message()))

@@ -56,7 +56,7 @@ def tag(added: tuple[str, ...], removed: tuple[str, ...], **options: Any) -> Non
     """Add tags to runs, or remove them."""
     if not added and not removed:
         raise BadInput("no tag is given: --add TAG or --remove TAG")
-    said = [f"add {', '.join(added)}"] * bool(added) + [f"remove {', '.join(removed)}"] * bool(removed)
+    parts = [f"add {', '.join(added)}"] * bool(added) + [f"remove {', '.join(removed)}"] * bool(removed)
 
     def change(api: "API", runs: Sequence[str]) -> None:
         if added:
@@ -64,7 +64,7 @@ def tag(added: tuple[str, ...], removed: tuple[str, ...], **options: Any) -> Non
         if removed:
             api.runs.remove_tags(runs, removed)
 
-    _manage(f"{' and '.join(said)} on", "tagged", change, **options)
+    _manage(f"{' and '.join(parts)} on", "tagged", change, **options)
 
 
 @click.command(epilog=example("runstream archive mlp-3", "runstream archive --filter 'status = \"failed\"' -p digits"))

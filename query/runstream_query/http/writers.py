@@ -82,10 +82,10 @@ async def writers_of_past(context: Context, run: str, past: PastRun, prefix: Pos
     writers = []
     for folded in past.writers:
         fact, point = by_writer[folded.writer], by_number.get(int(folded.writer[:16], 16))
-        said: list[FactsRecord | WrittenPoints] = [fact] if point is None else [fact, point]
-        heard_us = await _heard_us(context.log, fact.part, max(one.last_offset for one in said))
+        records: list[FactsRecord | WrittenPoints] = [fact] if point is None else [fact, point]
+        heard_us = await _heard_us(context.log, fact.part, max(one.last_offset for one in records))
         seen_at = None if heard_us is None else moment_of(heard_us)
-        ahead_s = await _clock_ahead_s(context.log, [one.newest_at for one in said], seen_at, fact)
+        ahead_s = await _clock_ahead_s(context.log, [one.newest_at for one in records], seen_at, fact)
         known = {"writer": folded.writer, "ended": folded.ended, "rank": folded.rank}
         writers.append(Writer(**known, last_seen_at=seen_at, clock_ahead_s=ahead_s))
     metrics = {metric for one in points for metric in one.metrics}
@@ -120,7 +120,7 @@ async def _clock_ahead_s(
 
 
 async def _heard_us(log: LogReader | None, part: int, offset: int) -> int | None:
-    """When the log took this record; None if it keeps it no longer, or cannot be read: no answer depends on it."""
+    """When the log took this record; None if it keeps it no longer, or cannot be read: no response depends on it."""
     if log is None:
         return None
     try:

@@ -70,5 +70,5 @@ def understood(session: Session, before: int | None = None) -> Iterator[None]:
         if session.responses == before:
             raise
         raise ServerFailed(
-            f"the answer of {session.url} has an unknown form ({shortened(error)}): {IS_IT_OURS}"
+            f"the response of {session.url} has an unknown form ({shortened(error)}): {IS_IT_OURS}"
         ) from error

@@ -148,8 +148,8 @@ class _Redirection:
     def settle(self) -> None:
         """Wait, bounded, until everything that was printed so far is where it belongs and with `takers`."""
         _flush()
-        asked = [name for name in self.saved if not self._ended and self._send_mark(name)]
-        for name in asked:
+        marked = [name for name in self.saved if not self._ended and self._send_mark(name)]
+        for name in marked:
             self._settled[name].wait(_SETTLE_S)
 
     def restore(self) -> None:

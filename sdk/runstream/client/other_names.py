@@ -72,11 +72,11 @@ def run_to_return(reinit: object) -> "Run | None":
     return None
 
 
-def _complete(given: dict[str, Any], name: str, value: Any, said_as: str) -> None:
+def _complete(given: dict[str, Any], name: str, value: Any, other_name: str) -> None:
     if given[name] is None:
         given[name] = value
     elif value is not None and given[name] != value:
-        _warn(said_as, f"init has both {name} = {given[name]!r} and {said_as} = {value!r}: {name} counts")
+        _warn(other_name, f"init has both {name} = {given[name]!r} and {other_name} = {value!r}: {name} counts")
 
 
 def _go_on_from(given: dict[str, Any], resume_from: str) -> None:

@@ -166,8 +166,8 @@ class AssetUploads:
         if response.status == 200 and from_gateway(response):
             if response.headers.get(ASSET_HEADER.lower()) == asset_mark(sha256, size):
                 return _STORED, 0.0
-            said = readable(response.headers.get(ASSET_HEADER.lower(), "nothing"))
-            return None, self._failed(f"{response.url} says that it stored {said}, not {asset_mark(sha256, size)}")
+            stored = readable(response.headers.get(ASSET_HEADER.lower(), "nothing"))
+            return None, self._failed(f"{response.url} says that it stored {stored}, not {asset_mark(sha256, size)}")
         if response.status != 404 or not from_gateway(response):
             return self._not_stored(response, sha256)
         file.seek(0)

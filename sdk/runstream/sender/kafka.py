@@ -237,9 +237,9 @@ class KafkaTransport:
             return f"{self._address} did not acknowledge in time: see whether enough brokers run and can be reached"
         if isinstance(error, errors.UnknownTopicOrPartitionError):
             return f"{self._address}: there is no such topic; a gateway makes it when it starts (RUNSTREAM_INGEST)"
-        said = " ".join(str(error).split())
+        text = " ".join(str(error).split())
         name = type(error).__name__
-        return f"{self._address}: {said if name in said else f'{name}: {said}' if said else name}"
+        return f"{self._address}: {text if name in text else f'{name}: {text}' if text else name}"
 
     def _response(self, status: int, **fields: object) -> Response:
         return Response(status, {}, json.dumps(fields).encode(), _NAME)

@@ -30,8 +30,8 @@ from runstream.spool.format import SpoolCorrupt, WriterInfo
 #: The file whose age says whether a `sync` in another process wants offline writers sent as well.
 SYNC_MARKER: Final = "sync.wanted"
 SYNC_MARKER_VALID_S: Final = 15.0
-#: With two, one request is made while the gateway syncs the other: 1.1 to 1.3 times the points a second where an answer
-#: takes 30 ms. A third gained nothing.
+#: With two, one request is made while the gateway syncs the other: 1.1 to 1.3 times the points a second where a
+#: response takes 30 ms. A third gained nothing.
 CHANNELS: Final = 2
 #: A sender that nobody needs leaves after this.
 IDLE_EXIT_S: Final = 30.0

@@ -1,6 +1,6 @@
 """What a gateway's response to frames means. Pure.
 
-Only answers of a Runstream gateway mean anything (`runstream.events.protocol`). Whatever else answers under its
+Only responses of a Runstream gateway mean anything (`runstream.events.protocol`). Whatever else answers under its
 address, a captive portal, a proxy, another server, is no gateway: `Failing`, or `Later` where it asks for a rest.
 """
 

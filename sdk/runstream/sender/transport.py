@@ -138,7 +138,7 @@ class HttpTransport:
         return response
 
     def _told(self, error: Exception) -> str:
-        said = readable(str(error)) or type(error).__name__
+        reason = readable(str(error)) or type(error).__name__
         if isinstance(error, BadResponse | http.client.HTTPException):
-            return f"{self._parts.geturl()} gave a response that cannot be read: {said}"
-        return f"{self._parts.geturl()} cannot be reached: {said}{unused_proxy(self._parts)}"
+            return f"{self._parts.geturl()} gave a response that cannot be read: {reason}"
+        return f"{self._parts.geturl()} cannot be reached: {reason}{unused_proxy(self._parts)}"

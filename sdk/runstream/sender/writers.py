@@ -376,9 +376,9 @@ class SpooledWriter:
         """Its spool is damaged: leave the rest of it where it is."""
         log.error("writer %s is set aside as corrupt: %s", self.writer_id, reason)
         self.problem, self.corrupt = reason, True
-        said = {"reason": reason, "next_seq": self.place.next_seq, "at_us": self._clock.at_us()}
+        mark = {"reason": reason, "next_seq": self.place.next_seq, "at_us": self._clock.at_us()}
         with contextlib.suppress(OSError):
-            write_own(self.folder / CORRUPT_MARK, json.dumps(said).encode())
+            write_own(self.folder / CORRUPT_MARK, json.dumps(mark).encode())
 
     def _remove(self) -> None:
         """Out of the way in one step, so that no half of a folder is ever taken for a writer."""

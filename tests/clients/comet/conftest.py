@@ -20,9 +20,9 @@ from kit.comet.processes import (
     Logged,
     Told,
     Writing,
-    answers_of,
     client_environment,
     own_environment,
+    responses_of,
     results_of,
     running_server,
     scenario,
@@ -77,19 +77,19 @@ def told(writing: Writing) -> Told:
         finally:
             for process in processes.values():
                 process.kill()
-    said = {name: results_of(writing, name, process) for name, process in processes.items()}
-    assert said["killed"] == killed
+    results = {name: results_of(writing, name, process) for name, process in processes.items()}
+    assert results["killed"] == killed
     settle(writing.url)
-    return Told(said, (writing.home / "everything.log").read_text(), dict(proxy.forgotten))
+    return Told(results, (writing.home / "everything.log").read_text(), dict(proxy.forgotten))
 
 
 @pytest.fixture(scope="session")
 def ask(logged: Logged, client_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
-    """Asks the client some expressions in one process (reader.py). The answers by label: values, or {"error": ...}."""
+    """Asks the client some expressions in one process (reader.py). Responses by label: values, or {"error": ...}."""
     home = tmp_path_factory.mktemp("home")
 
-    def asked(expressions: Mapping[str, str], key: str = KEY, **variables: str) -> dict[str, Any]:
+    def requested(expressions: Mapping[str, str], key: str = KEY, **variables: str) -> dict[str, Any]:
         environment = client_environment(home, logged.url) | {"COMET_API_KEY": key} | variables
-        return answers_of(client_python, expressions, environment)
+        return responses_of(client_python, expressions, environment)
 
-    return asked
+    return requested

@@ -12,11 +12,11 @@ from kit.comet.processes import Ask, Logged
 @pytest.fixture(scope="module")
 def charts(ask: Ask, logged: Logged) -> dict[str, Any]:
     long, odd = logged.runs["long"], logged.runs[ODD_RUN]
-    asked = f"[{long!r}, {odd!r}, '{'0' * 32}'], ['wave', 'even', {ODD_NAME!r}, 'none']"
+    requested = f"[{long!r}, {odd!r}, '{'0' * 32}'], ['wave', 'even', {ODD_NAME!r}, 'none']"
     return ask(
         {
-            "full": f"api.get_metrics_for_chart({asked}, ['lr', 'big', 'nan', 'missing'], full=True)",
-            "sampled": f"api.get_metrics_for_chart({asked})",
+            "full": f"api.get_metrics_for_chart({requested}, ['lr', 'big', 'nan', 'missing'], full=True)",
+            "sampled": f"api.get_metrics_for_chart({requested})",
             "aligned": f"api.get_metrics_for_chart([{long!r}], ['wave', 'even'], independent=False, full=True)",
             "nothing": f"api.get_metrics_for_chart([{long!r}], ['none'])",
             "no metrics": f"api.get_metrics_for_chart([{long!r}], [])",

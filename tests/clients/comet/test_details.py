@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kit.comet.processes import Writing, answers_of, client_environment
+from kit.comet.processes import Writing, client_environment, responses_of
 
 TEXT = "größe ☃ 日本"
 FILES = {
@@ -19,7 +19,7 @@ FILES = {
     "bare-json": f'{{"name": "{TEXT}"}}'.encode(),
     "odd.txt": b"a\xff\xfeb",
 }
-SAID = (
+MESSAGE = (
     "set_os('Linux-6.1-x86_64')",
     "set_os_type('Linux')",
     "set_os_release('6.1')",
@@ -88,7 +88,7 @@ EXPRESSIONS = {
     "[one['fileName'] for one in e.get_asset_list('histogram_combined_3d')], "
     "[one['fileName'] for one in e.get_asset_list('histogram3d')]][1:]",
     "key": "e.key",
-    "surroundings": f"[e.{', e.'.join(SAID)}]",
+    "surroundings": f"[e.{', e.'.join(MESSAGE)}]",
     **{f"found by {query}": f"[one.key for one in api.query('details', 'p', {query})]" for query in QUERIES},
     **{f"nothing by {query}": f"[one.key for one in api.query('details', 'p', {query})]" for query in WRONG},
     "user": "[e.get_user(), e.get_metadata()['userName']]",
@@ -116,7 +116,7 @@ EXPRESSIONS = {
 def told(writing: Writing) -> Mapping[str, Any]:
     for name, content in FILES.items():
         (writing.home / name).write_bytes(content)
-    return answers_of(writing.python, EXPRESSIONS, client_environment(writing.home, writing.url))
+    return responses_of(writing.python, EXPRESSIONS, client_environment(writing.home, writing.url))
 
 
 def test_texts_are_texts(told: Mapping[str, Any]) -> None:
@@ -156,14 +156,14 @@ def test_parameters_have_the_time_that_the_client_gave(told: Mapping[str, Any]) 
     assert told["others"] == [["score", "-2.5", "3", "1"], ["word", "a", "a", "a"]], "texts have no order"
 
 
-def test_queries_find_what_was_said_of_the_surroundings(told: Mapping[str, Any]) -> None:
+def test_queries_find_facts_of_the_surroundings(told: Mapping[str, Any]) -> None:
     wrong = {query: found for query in QUERIES if (found := told[f"found by {query}"]) != [told["key"]]}
     assert wrong == {}
     assert [told[f"nothing by {query}"] for query in WRONG] == [[]] * len(WRONG)
     assert told["user"] == ["ada ☃"] * 2
 
 
-def test_queries_find_what_a_live_experiment_said_by_itself(told: Mapping[str, Any]) -> None:
+def test_queries_find_what_a_live_experiment_captured_by_itself(told: Mapping[str, Any]) -> None:
     assert all(told["its surroundings"][name] for name in ("user", "os", "hostname", "pid", "ip")), told
     assert told["found by itself"] == [[told["by itself"]]] * 6
 

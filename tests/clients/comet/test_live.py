@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from kit.comet.logged import KEY
-from kit.comet.processes import HERE, Told, Writing, answers_of, client_environment
+from kit.comet.processes import HERE, Told, Writing, client_environment, responses_of
 from kit.comet.told import (
     CROWD,
     FIGURE,
@@ -47,7 +47,7 @@ VALUE_CHARS = 1000
 class Lived:
     """What the scenarios said of themselves, and what the client then read of the experiments."""
 
-    said: Mapping[str, Mapping[str, Any]]
+    results: Mapping[str, Mapping[str, Any]]
     read: Mapping[str, Any]
     warnings: str
     forgotten: Mapping[str, int]
@@ -55,8 +55,8 @@ class Lived:
 
 @pytest.fixture(scope="module")
 def lived(writing: Writing, told: Told) -> Lived:
-    read = answers_of(writing.python, questions(told.said), client_environment(writing.home, writing.url))
-    return Lived(told.said, read, told.warnings, told.forgotten)
+    read = responses_of(writing.python, questions(told.results), client_environment(writing.home, writing.url))
+    return Lived(told.results, read, told.warnings, told.forgotten)
 
 
 READ = [
@@ -90,32 +90,32 @@ PARTS = {
 }
 
 
-def questions(said: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    key = said["everything"]["key"]
-    asked = {name: f"exp({key!r}).get_{name}()" for name in READ}
-    asked["additional"] = f"exp({key!r}).get_additional_system_info()"
-    asked["contents"] = (
+def questions(results: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    key = results["everything"]["key"]
+    requested = {name: f"exp({key!r}).get_{name}()" for name in READ}
+    requested["additional"] = f"exp({key!r}).get_additional_system_info()"
+    requested["contents"] = (
         f"(lambda e: {{one['fileName']: e.get_asset(one['assetId']) for one in e.get_asset_list()}})(exp({key!r}))"
     )
-    asked["of_model"] = f"[one['fileName'] for one in exp({key!r}).get_model_asset_list('my model')]"
+    requested["of_model"] = f"[one['fileName'] for one in exp({key!r}).get_model_asset_list('my model')]"
     for label, other in {
-        "failing": said["failing"]["key"],
-        "killed": said["killed"]["key"],
-        "quiet": said["otherwise"]["quiet"],
-        "offline": said["otherwise"]["offline"],
-        "created": said["otherwise"]["started"][0],
-        "another": said["otherwise"]["started"][-1],
-        "unlucky": said["unlucky"]["key"],
+        "failing": results["failing"]["key"],
+        "killed": results["killed"]["key"],
+        "quiet": results["otherwise"]["quiet"],
+        "offline": results["otherwise"]["offline"],
+        "created": results["otherwise"]["started"][0],
+        "another": results["otherwise"]["started"][-1],
+        "unlucky": results["unlucky"]["key"],
     }.items():
         parts = {part: f"e.{method}()" for part, method in PARTS.items()}
         parts["assets"] = "[[a['fileName'], e.get_asset(a['assetId'])] for a in e.get_asset_list()]"
         members = ", ".join(f"{part!r}: {expression}" for part, expression in parts.items())
-        asked[label] = f"(lambda e: {{{members}}})(exp({other!r}))"
-    return asked
+        requested[label] = f"(lambda e: {{{members}}})(exp({other!r}))"
+    return requested
 
 
 def points(metrics: list[dict[str, Any]], name: str) -> list[tuple[int | None, float, int | None]]:
-    """Step, value and epoch of each point of a metric, in the order of the answer."""
+    """Step, value and epoch of each point of a metric, in the order of the response."""
     return [(one["step"], float(one["metricValue"]), one["epoch"]) for one in metrics if one["metricName"] == name]
 
 
@@ -333,27 +333,27 @@ def test_it_finished_and_is_where_it_was_told(lived: Lived) -> None:
 
 
 def native(writing: Writing, path: str) -> Any:
-    """An answer of Runstream's own interface: it tells what Comet's has no member for."""
-    asked = urllib.request.Request(f"{writing.url}/api/v1/{path}", headers={"Authorization": KEY})
-    with urllib.request.urlopen(asked, timeout=120) as answer:
-        return json.load(answer)
+    """A response of Runstream's own interface: it tells what Comet's has no member for."""
+    requested = urllib.request.Request(f"{writing.url}/api/v1/{path}", headers={"Authorization": KEY})
+    with urllib.request.urlopen(requested, timeout=120) as response:
+        return json.load(response)
 
 
 def test_an_exception_is_a_crash_with_its_words(lived: Lived, writing: Writing) -> None:
     failing = lived.read["failing"]
     assert (failing["state"], failing["metadata"]["hasCrashed"]) == ("crashed", True)
     assert points(failing["metrics"], "x") == [(1, 1.5, None)]
-    run = native(writing, f"runs/{lived.said['failing']['key']}")["run"]
+    run = native(writing, f"runs/{lived.results['failing']['key']}")["run"]
     assert run["status"] == "failed"
     assert "the GPU is on fire ☃" in run["message"]
 
 
-def test_a_killed_client_never_said_that_it_ended(lived: Lived, writing: Writing) -> None:
+def test_a_killed_client_never_recorded_that_it_ended(lived: Lived, writing: Writing) -> None:
     """That such a run is crashed after 30 s of silence is tested with a clock, in tests/integration/query_api."""
     killed = lived.read["killed"]
     assert [(step, value) for step, value, _ in points(killed["metrics"], "x")] == [(n, float(n)) for n in range(10)]
     assert killed["state"] in ("running", "crashed")
-    events = native(writing, f"runs/{lived.said['killed']['key']}/history")["events"]
+    events = native(writing, f"runs/{lived.results['killed']['key']}/history")["events"]
     types = [event["type"] for event in events]
     assert "run_started.v1" in types
     assert "run_finished.v1" not in types
@@ -361,14 +361,14 @@ def test_a_killed_client_never_said_that_it_ended(lived: Lived, writing: Writing
 
 def test_going_on_behind_the_end_is_a_new_attempt(lived: Lived, writing: Writing) -> None:
     """Also within the 30 s in which what was written last counts as a sign of life."""
-    events = native(writing, f"runs/{lived.said['everything']['key']}/history")["events"]
+    events = native(writing, f"runs/{lived.results['everything']['key']}/history")["events"]
     attempts = [event["event"]["resumed"] for event in events if event["type"] == "run_started.v1"]
     assert attempts == [False, True]
     assert len([event for event in events if event["type"] == "run_finished.v1"]) == 2
 
 
 def test_start_in_its_modes(lived: Lived) -> None:
-    otherwise = lived.said["otherwise"]
+    otherwise = lived.results["otherwise"]
     first, second, third, another = otherwise["started"]
     assert first == second == third == "startedbykey" + "0" * 28
     assert another not in (first, second)
@@ -400,14 +400,14 @@ def test_an_uploaded_offline_experiment(lived: Lived) -> None:
 
 def test_who_may_not_write_is_told_so(lived: Lived) -> None:
     """The client does not raise: it says so on its console and logs nothing."""
-    otherwise = lived.said["otherwise"]
+    otherwise = lived.results["otherwise"]
     for name in ("unknown", "bad_key", "bad_start"):
         assert otherwise[name]["alive"] is False
     assert "The given API key 'a-wrong-key-of-some-length' is invalid" in otherwise["bad_key"]["log"]
     assert "Run will not be logged" in otherwise["unknown"]["log"]
 
 
-def test_what_was_said_twice_because_nobody_answered_counts_once(lived: Lived) -> None:
+def test_what_was_sent_twice_because_nobody_answered_counts_once(lived: Lived) -> None:
     """Each request was done and then not answered, so that the client sent it again."""
     unlucky = lived.read["unlucky"]
     assert points(unlucky["metrics"], "x") == [(step, step * 0.5, None) for step in range(100)]

@@ -32,9 +32,9 @@ def test_the_present_names_are_the_clients_and_the_gone_ones_are_gone(ask: Ask) 
     gone = [name for old, new in rows() if not new for name in old]
     places = ("comet_ml.API", "comet_ml.APIExperiment", "api._client")
     expressions |= {name: " or ".join(f"hasattr({place}, {name!r})" for place in places) for name in gone}
-    answers = ask(expressions)
-    assert {name for name in present if answers[name] is not True} == set()
-    assert {name for name in gone if answers[name] is not False} == set()
+    responses = ask(expressions)
+    assert {name for name in present if responses[name] is not True} == set()
+    assert {name for name in gone if responses[name] is not False} == set()
 
 
 def parent(name: str) -> str:

@@ -111,13 +111,13 @@ WHOLE = {
 
 
 @pytest.fixture(scope="module")
-def answers(ask: Ask) -> dict[str, Any]:
+def responses(ask: Ask) -> dict[str, Any]:
     where = f"{WORKSPACE!r}, 'sweep'"
-    asked = {f"query {text}": f"found('query', {where}, {text})" for text in QUERIES}
-    asked |= {f"search {text}": f"found('search', {where}, {text})" for text in QUERIES | ONLY_SEARCH}
-    asked |= {f"whole query {text}": f"api.query({where}, {text})" for text in WHOLE}
-    asked |= {f"whole search {text}": f"api.search({where}, {text})" for text in WHOLE}
-    asked |= {
+    requested = {f"query {text}": f"found('query', {where}, {text})" for text in QUERIES}
+    requested |= {f"search {text}": f"found('search', {where}, {text})" for text in QUERIES | ONLY_SEARCH}
+    requested |= {f"whole query {text}": f"api.query({where}, {text})" for text in WHOLE}
+    requested |= {f"whole search {text}": f"api.search({where}, {text})" for text in WHOLE}
+    requested |= {
         "archived": f"api.query({where}, Tag('a'), archived=True)",
         "archived search": f"api.search({where}, Tag('a'), archived=True)",
         "another project": f"api.query({WORKSPACE!r}, {PROJECT!r}, Metadata('duration') >= 0)",
@@ -134,42 +134,42 @@ def answers(ask: Ask) -> dict[str, Any]:
             "[{'field': 'acc', 'operator': 'equal', 'value': 1}]}}])"
         ),
     }
-    return ask(asked)
+    return ask(requested)
 
 
 @pytest.mark.parametrize("text", [*QUERIES])
-def test_query_and_search_find_the_runs(answers: dict[str, Any], logged: Logged, text: str) -> None:
+def test_query_and_search_find_the_runs(responses: dict[str, Any], logged: Logged, text: str) -> None:
     wanted = [logged.runs[name] for name in QUERIES[text].split()]
-    assert answers[f"query {text}"] == wanted
-    assert answers[f"search {text}"] == wanted
+    assert responses[f"query {text}"] == wanted
+    assert responses[f"search {text}"] == wanted
 
 
 @pytest.mark.parametrize("text", [*WHOLE])
-def test_the_methods_as_a_whole(answers: dict[str, Any], logged: Logged, text: str) -> None:
+def test_the_methods_as_a_whole(responses: dict[str, Any], logged: Logged, text: str) -> None:
     wanted = [logged.runs[name] for name in WHOLE[text].split()]
-    assert answers[f"whole query {text}"] == answers[f"whole search {text}"] == wanted
+    assert responses[f"whole query {text}"] == responses[f"whole search {text}"] == wanted
 
 
-def test_search_keeps_what_query_loses(answers: dict[str, Any], logged: Logged) -> None:
+def test_search_keeps_what_query_loses(responses: dict[str, Any], logged: Logged) -> None:
     for text, names in ONLY_SEARCH.items():
-        assert answers[f"search {text}"] == [logged.runs[name] for name in names.split()]
+        assert responses[f"search {text}"] == [logged.runs[name] for name in names.split()]
 
 
-def test_archived_runs_are_found_only_if_asked_for(answers: dict[str, Any], logged: Logged) -> None:
-    assert answers["archived"] == answers["archived search"] == [logged.runs[ARCHIVED]]
+def test_archived_runs_are_found_only_if_requested(responses: dict[str, Any], logged: Logged) -> None:
+    assert responses["archived"] == responses["archived search"] == [logged.runs[ARCHIVED]]
 
 
-def test_projects_and_pages(answers: dict[str, Any], logged: Logged) -> None:
+def test_projects_and_pages(responses: dict[str, Any], logged: Logged) -> None:
     sweep = [logged.runs[name] for name in SWEEP]
-    assert len(answers["another project"]) == 2
-    assert answers["pages"] == [sweep[:2], sweep[2:4], sweep[4:], []]
+    assert len(responses["another project"]) == 2
+    assert responses["pages"] == [sweep[:2], sweep[2:4], sweep[4:], []]
     for label in ("no project", "no project search"):
-        assert (answers[label]["error"], answers[label]["status"]) == ("NotFound", 404)
-        assert "there is no project" in answers[label]["text"]
+        assert (responses[label]["error"], responses[label]["status"]) == ("NotFound", 404)
+        assert "there is no project" in responses[label]["text"]
 
 
-def test_mistakes_are_told_and_not_tried_again(answers: dict[str, Any]) -> None:
-    assert answers["wrong type"]["error"] == "ValueError", "the client refuses, by the column's type"
-    for label, said in (("unknown operator", "resembles"), ("unknown source", "stars")):
-        assert answers[label]["status"] == 400
-        assert said in answers[label]["text"]
+def test_mistakes_are_told_and_not_tried_again(responses: dict[str, Any]) -> None:
+    assert responses["wrong type"]["error"] == "ValueError", "the client refuses, by the column's type"
+    for label, word in (("unknown operator", "resembles"), ("unknown source", "stars")):
+        assert responses[label]["status"] == 400
+        assert word in responses[label]["text"]

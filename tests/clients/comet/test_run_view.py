@@ -80,10 +80,10 @@ def test_every_read_without_arguments_gives_the_same(ask: Ask, view: RunView) ->
     attributes = ["id", "key", "name", "project_id", "project_name", "workspace", "archived", "file_name"]
     attributes += ["file_path", "optimization_id", "duration_millis", "start_server_timestamp", "end_server_timestamp"]
     of = f"exp({view.run!r})"
-    asked = {f"{name}()": f"{of}.{name}()" for name in reads} | {name: f"{of}.{name}" for name in attributes}
-    asked["to_json"] = f"{of}.to_json()"
-    asked["to_json(full)"] = f"{of}.to_json(full=True)"
-    theirs = ask(asked)
+    requested = {f"{name}()": f"{of}.{name}()" for name in reads} | {name: f"{of}.{name}" for name in attributes}
+    requested["to_json"] = f"{of}.to_json()"
+    requested["to_json(full)"] = f"{of}.to_json(full=True)"
+    theirs = ask(requested)
     # Names in our address are quoted.
     url = {"url": unquote(view.url)}
     assert plain(theirs["to_json"]) == plain(view.to_json() | url)

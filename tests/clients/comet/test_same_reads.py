@@ -26,7 +26,7 @@ def api(logged: Logged) -> API:
 
 
 def plain(value: Any) -> Any:
-    """As reader.py makes the client's answers plain; NaN and the infinities as the texts that they are there."""
+    """As reader.py makes the client's responses plain; NaN and the infinities as the texts that they are there."""
     if isinstance(value, RunView):
         return value.key
     if isinstance(value, bytes):
@@ -200,14 +200,14 @@ def unquoted(experiment: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_method_reads_the_same(ask: Ask, logged: Logged, api: API) -> None:
-    asked = pairs(logged.runs)
+    requested = pairs(logged.runs)
     of_panel = API(url=logged.url, api_key=KEY, workspace=WORKSPACE, project="sweep")
     theirs = ask(
-        {label: expression for label, (expression, _) in asked.items()},
+        {label: expression for label, (expression, _) in requested.items()},
         COMET_WORKSPACE=WORKSPACE,
         COMET_PROJECT_NAME="sweep",
     )
-    for label, (_, read) in asked.items():
+    for label, (_, read) in requested.items():
         ours = plain(read(of_panel if "panel" in label else api))
         assert ours == plain(theirs[label]), label
 

@@ -14,11 +14,11 @@ from kit.comet.processes import Ask, Logged
 
 
 def get(url: str, path: str, key: str | None = KEY, **query: str) -> tuple[int, Message, bytes]:
-    asked = f"{url}/{path}?{urllib.parse.urlencode(query)}"
-    request = urllib.request.Request(asked, headers={} if key is None else {"Authorization": key})
+    requested = f"{url}/{path}?{urllib.parse.urlencode(query)}"
+    request = urllib.request.Request(requested, headers={} if key is None else {"Authorization": key})
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return answer.status, answer.headers, answer.read()
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return response.status, response.headers, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
 
@@ -76,22 +76,22 @@ def test_whether_it_is_worth_sending_needs_no_key(logged: Logged, key: str | Non
 
 def test_keys_that_carry_the_address(ask: Ask, logged: Logged) -> None:
     packed = base64.b64encode(json.dumps({"baseUrl": logged.url}).encode()).decode()
-    answers = ask(
+    responses = ask(
         {"get": "api.get()", "account": "api.get_account_details()"}, f"{KEY}*{packed}", COMET_URL_OVERRIDE=""
     )
-    assert answers["get"] == [WORKSPACE]
-    assert answers["account"]["defaultWorkspaceName"] == "default"
-    assert KEY not in answers["account"]["userName"]
+    assert responses["get"] == [WORKSPACE]
+    assert responses["account"]["defaultWorkspaceName"] == "default"
+    assert KEY not in responses["account"]["userName"]
 
 
 def test_a_bad_key_is_refused_at_once(ask: Ask) -> None:
-    answers = ask({"get": "api.get()", "query": "api.query('w', 'p', Metric('x') > 1)"}, "a-wrong-key-of-some-length")
-    for answer in answers.values():
-        assert (answer["error"], answer["status"]) == ("Unauthorized", 401)
+    responses = ask({"get": "api.get()", "query": "api.query('w', 'p', Metric('x') > 1)"}, "a-wrong-key-of-some-length")
+    for response in responses.values():
+        assert (response["error"], response["status"]) == ("Unauthorized", 401)
 
 
 def test_panels_outside_of_a_page(ask: Ask, logged: Logged) -> None:
-    answers = ask(
+    responses = ask(
         {
             "keys": "api.get_panel_experiment_keys()",
             "experiments": "api.get_panel_experiments()",
@@ -103,8 +103,8 @@ def test_panels_outside_of_a_page(ask: Ask, logged: Logged) -> None:
         COMET_WORKSPACE=WORKSPACE,
         COMET_PROJECT_NAME="sweep",
     )
-    assert answers["keys"] == answers["experiments"]
-    assert logged.runs["mlp-0"] in answers["keys"]
-    assert answers["metrics"] == ["acc", "loss"]
-    assert answers["id"] == answers["project"]["projectId"]
-    assert answers["names"] == [WORKSPACE, "sweep", {}]
+    assert responses["keys"] == responses["experiments"]
+    assert logged.runs["mlp-0"] in responses["keys"]
+    assert responses["metrics"] == ["acc", "loss"]
+    assert responses["id"] == responses["project"]["projectId"]
+    assert responses["names"] == [WORKSPACE, "sweep", {}]

@@ -26,7 +26,7 @@ Part = Mapping[str, Any]
 
 @pytest.fixture(scope="module")
 def rest(told: Told) -> Mapping[str, Part]:
-    return told.said["rest"]
+    return told.results["rest"]
 
 
 def points(part: Part, name: str) -> list[tuple[int | None, float, int | None]]:

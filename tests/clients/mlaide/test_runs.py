@@ -94,10 +94,10 @@ def test_it_is_a_run_of_runstream(server: Server, logged: Logged) -> None:
 def test_comets_reads_have_the_same_summaries(server: Server, logged: Logged) -> None:
     key = id_of(logged["everything"]["begun"])
     headers = {"Authorization": KEY}
-    _, found = server.asked(f"api/rest/v2/experiment/metrics/summary?experimentKey={key}", headers)
+    _, found = server.requested(f"api/rest/v2/experiment/metrics/summary?experimentKey={key}", headers)
     loss = next(one for one in found["values"] if one["name"] == "loss")
     assert [float(loss[name]) for name in ("valueMin", "valueMax", "valueCurrent")] == [0.1, 1.0, 0.1]
-    _, found = server.asked(f"api/rest/v2/experiment/parameters?experimentKey={key}", headers)
+    _, found = server.requested(f"api/rest/v2/experiment/parameters?experimentKey={key}", headers)
     assert {one["name"]: one["valueCurrent"] for one in found["values"]}["optimizer"] == "adam"
 
 

@@ -30,8 +30,8 @@ def panel(workspace: str, project: str, name: str) -> ArtifactCreated:
     return ArtifactCreated(at_us=NOW_US, workspace=workspace, project=project, artifact_type="panel", name=name)
 
 
-def names(answer: Any) -> list[tuple[str, str | None, str]]:
-    return [(item["workspace"], item["project"], item["name"]) for item in answer["artifacts"]]
+def names(response: Any) -> list[tuple[str, str | None, str]]:
+    return [(item["workspace"], item["project"], item["name"]) for item in response["artifacts"]]
 
 
 async def bytes_of(*pieces: bytes) -> AsyncIterator[bytes]:

@@ -26,9 +26,9 @@ async def post(service: Service, path: str, body: Any, status: int = 200) -> Any
 
 
 async def chart(service: Service, runs: list[str], metrics: list[str], **more: Any) -> dict[str, Any]:
-    asked = {"targetedExperiments": runs, "metrics": metrics, "params": None, "independentMetrics": True}
+    requested = {"targetedExperiments": runs, "metrics": metrics, "params": None, "independentMetrics": True}
     return dict(
-        (await post(service, "experiments/multi-metric-chart", asked | {"fetchFull": False} | more))["experiments"]
+        (await post(service, "experiments/multi-metric-chart", requested | {"fetchFull": False} | more))["experiments"]
     )
 
 
@@ -130,25 +130,25 @@ async def test_the_number_of_statements_does_not_grow(service: Service) -> None:
         await insert_points(service.store, f"r{n}", "short", steps[:3], steps[:3] * n)
     counts = []
     for runs in (1, 12):
-        service.reads.asked.clear()
+        service.reads.requested.clear()
         names = [f"r{n}" for n in range(runs)]
         charts = await chart(service, names, ["long", "other", "short", "none"], params=["lr"])
-        counts.append(len(service.reads.asked))
+        counts.append(len(service.reads.requested))
         assert [len(charts[name]["metrics"]) for name in names] == [3] * runs
         assert [charts[name]["params"] for name in names] == [{"lr": n} for n in range(runs)]
         found = {one["metricName"]: one for one in charts[names[-1]]["metrics"]}
         assert found["short"]["values"] == [0.0, runs - 1.0, 2.0 * (runs - 1)]
         assert max(found["long"]["values"]) == 699 * (runs - 1)
     assert counts[0] == counts[1] <= 6
-    service.reads.asked.clear()
+    service.reads.requested.clear()
     assert len((await get(service, "experiments", **PROJECT))["experiments"]) == 12
     rules = {"condition": "AND", "rules": [{"field": "lr", "operator": "less", "value": 6}]}
     body = PROJECT | {"predicates": [{"source": "params", "query": rules}]}
     assert (await post(service, "project/query", body))["experimentKeys"] == [f"r{n}" for n in range(6)]
-    assert len(service.reads.asked) <= 7
+    assert len(service.reads.requested) <= 7
 
 
-async def test_series_that_were_not_asked_for_stay_out(service: Service) -> None:
+async def test_series_that_were_not_requested_stay_out(service: Service) -> None:
     """Of two runs and two metrics where one pair is short and one long: the statement is about pairs."""
     for name, metric, n in (("a", "x", 600), ("a", "y", 5), ("b", "x", 5), ("b", "y", 600)):
         await service.insert("run_states", run(name))
@@ -241,9 +241,9 @@ async def test_output_of_many_pieces_is_one_text(service: Service) -> None:
 async def test_a_chart_of_too_many_points_says_what_to_do(service: Service) -> None:
     await service.insert("run_states", run("a"))
     await service.insert("summary_states", summary("a", "x", count=1_000_001))
-    asked = {"targetedExperiments": ["a"], "metrics": ["x"], "fetchFull": True}
-    answer = await post(service, "experiments/multi-metric-chart", asked, 400)
-    assert "1000001 points" in answer["msg"]
+    requested = {"targetedExperiments": ["a"], "metrics": ["x"], "fetchFull": True}
+    response = await post(service, "experiments/multi-metric-chart", requested, 400)
+    assert "1000001 points" in response["msg"]
 
 
 async def test_types_of_columns_are_those_of_the_newest_values(service: Service) -> None:
@@ -303,8 +303,8 @@ async def test_orders_and_pages_of_experiments(service: Service) -> None:
         await service.insert("run_states", run(f"r{n}", **times))
     await service.insert("run_states", run("r4", archived=True))
 
-    async def keys(**asked: Any) -> str:
-        found = (await get(service, "experiments", **(PROJECT | asked)))["experiments"]
+    async def keys(**requested: Any) -> str:
+        found = (await get(service, "experiments", **(PROJECT | requested)))["experiments"]
         return " ".join(one["experimentKey"] for one in found)
 
     assert await keys() == "r2 r0 r3 r1", "by start: one that was uploaded later stands where it began"
@@ -343,7 +343,7 @@ async def test_a_name_without_a_source_is_looked_up_in_the_project(service: Serv
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         ({"field": "x", "operator": "equal", "value": {"a": 1}}, "dict"),
         ({"field": "x", "operator": "between", "value": 3}, "two values"),
@@ -354,10 +354,10 @@ async def test_a_name_without_a_source_is_looked_up_in_the_project(service: Serv
         ({"condition": "AND", "rules": ["x"]}, "no rules"),
     ],
 )
-async def test_rules_that_mean_nothing_are_refused(service: Service, rule: dict[str, Any], said: str) -> None:
+async def test_rules_that_mean_nothing_are_refused(service: Service, rule: dict[str, Any], message: str) -> None:
     await service.insert("run_states", run("a"))
     query = rule if "rules" in rule else {"condition": "AND", "rules": [rule]}
-    answer = await post(
+    response = await post(
         service, "project/query", PROJECT | {"predicates": [{"source": "metrics", "query": query}]}, 400
     )
-    assert said in answer["msg"]
+    assert message in response["msg"]

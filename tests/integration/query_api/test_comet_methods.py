@@ -18,7 +18,7 @@ RUNS, METRICS = 100, 10
 
 
 @pytest.fixture
-async def asked(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+async def requested(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A server with 100 runs of 10 metrics. Each request adds its number of statements to the list."""
     names = [f"r{number:03}" for number in range(RUNS)]
     await service.insert("run_states", *(run(name, project="p", name=f"run {name}") for name in names))
@@ -32,7 +32,7 @@ async def asked(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     made = Connection.request
 
     def request(self: Connection, *arguments: Any, **options: Any) -> Any:
-        counts.append(len(service.reads.asked))
+        counts.append(len(service.reads.requested))
         return made(self, *arguments, **options)
 
     monkeypatch.setattr(Connection, "request", request)
@@ -43,17 +43,19 @@ async def ask(service: Service, question: Callable[[API], Any], **place: Any) ->
     return await asyncio.to_thread(question, API(url=str(service.client.make_url("")), **place))
 
 
-async def test_a_query_and_the_metadata_of_100_results_is_one_request(service: Service, asked: list[int]) -> None:
+async def test_a_query_and_the_metadata_of_100_results_is_one_request(service: Service, requested: list[int]) -> None:
     def question(api: API) -> list[tuple[str | None, str | None, list[str], int]]:
         found = api.query("w", "p", Metric("m3") > 1)
-        assert len(asked) == 1
+        assert len(requested) == 1
         return [(one.get_name(), one.get_metadata()["fileName"], one.get_tags(), one.duration_millis) for one in found]
 
-    before = len(service.reads.asked)
-    answers = await ask(service, question)
-    assert [answer[:2] for answer in answers] == [(f"run r{number:03}", f"r{number:03}.py") for number in range(RUNS)]
-    assert len(asked) == 1
-    assert len(service.reads.asked) - before <= 5
+    before = len(service.reads.requested)
+    responses = await ask(service, question)
+    assert [response[:2] for response in responses] == [
+        (f"run r{number:03}", f"r{number:03}.py") for number in range(RUNS)
+    ]
+    assert len(requested) == 1
+    assert len(service.reads.requested) - before <= 5
 
 
 @pytest.mark.parametrize(
@@ -66,12 +68,12 @@ async def test_a_query_and_the_metadata_of_100_results_is_one_request(service: S
         lambda api: [one.name for one in api.get_experiments("w", "p", "run r0.*")],
     ],
 )
-async def test_lists_are_one_request_however_long(service: Service, asked: list[int], question: Any) -> None:
+async def test_lists_are_one_request_however_long(service: Service, requested: list[int], question: Any) -> None:
     assert len(await ask(service, question, workspace="w", project="p")) == RUNS
-    assert len(asked) == 1
+    assert len(requested) == 1
 
 
-async def test_a_scope_narrows_what_is_not_said_and_nothing_else(service: Service, asked: list[int]) -> None:
+async def test_a_scope_narrows_what_is_not_given_and_nothing_else(service: Service, requested: list[int]) -> None:
     await service.insert("run_states", run("other", project="q", name="else"), run("far", workspace="v", project="p"))
 
     def question(api: API) -> Any:
@@ -85,29 +87,29 @@ async def test_a_scope_narrows_what_is_not_said_and_nothing_else(service: Servic
     assert (by_key, counts, named.key) == (["other", "far"], [RUNS + 1, 1, RUNS + 2, RUNS + 2], "other")
 
 
-async def test_a_chart_of_1000_curves_is_one_request(service: Service, asked: list[int]) -> None:
+async def test_a_chart_of_1000_curves_is_one_request(service: Service, requested: list[int]) -> None:
     names = [f"m{metric}" for metric in range(METRICS)]
 
     def question(api: API) -> Any:
         keys = [one.key for one in api.get_experiments("w", "p")]
         return api.get_metrics_for_chart(keys, names, ["lr"])
 
-    before = len(service.reads.asked)
+    before = len(service.reads.requested)
     charts = await ask(service, question)
     assert (len(charts), {chart["params"]["lr"] for chart in charts.values()}) == (RUNS, {0.1})
-    assert len(asked) == 2
-    assert len(service.reads.asked) - before <= 12
+    assert len(requested) == 2
+    assert len(service.reads.requested) - before <= 12
 
 
 async def test_experiments_of_a_panel_come_in_its_order(
-    service: Service, asked: list[int], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    service: Service, requested: list[int], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = ["r007", "r003", "gone", "r050"]
     (tmp_path / "panel.json").write_text(PanelContext("w", "p", "", chosen, {"Metric": "m1"}).to_json())
     monkeypatch.setenv(VARIABLE, str(tmp_path / "panel.json"))
 
     def question(api: API) -> Any:
-        return [api.get_panel_experiment_keys(), api.get_panel_options(), api.get_panel_metrics_names(), len(asked)]
+        return [api.get_panel_experiment_keys(), api.get_panel_options(), api.get_panel_metrics_names(), len(requested)]
 
     assert await ask(service, question) == [
         ["r007", "r003", "r050"],

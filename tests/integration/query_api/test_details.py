@@ -85,8 +85,8 @@ async def test_files(service: Service) -> None:
         assert headers["Content-Disposition"].startswith("attachment; filename=\"gr__e.html\"; filename*=UTF-8''gr%C3")
         assert headers["X-Content-Type-Options"] == "nosniff"
         etag = headers["ETag"]
-    for asked, begin, end in (("bytes=10-19", 10, 20), ("bytes=10000-", 10000, 10240), ("bytes=-5", 10235, 10240)):
-        async with service.client.get(path, headers={"Range": asked}) as response:
+    for requested, begin, end in (("bytes=10-19", 10, 20), ("bytes=10000-", 10000, 10240), ("bytes=-5", 10235, 10240)):
+        async with service.client.get(path, headers={"Range": requested}) as response:
             assert response.status == 206
             assert await response.read() == content[begin:end]
             assert response.headers["Content-Range"] == f"bytes {begin}-{end - 1}/10240"

@@ -1,4 +1,4 @@
-"""The document says what the service does: every route is in it, and answers have the form that it promises."""
+"""The document says what the service does: every route is in it, and responses have the form that it promises."""
 
 import re
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ async def test_a_protocol_that_is_not_there_has_no_document(service: Service) ->
         assert "there are comet" in problem["detail"]
 
 
-async def test_every_json_answer_fits_its_schema(service: Service) -> None:
+async def test_every_json_response_fits_its_schema(service: Service) -> None:
     await filled(service)
     document = await service.get("openapi.json")
     bodies: dict[str, dict[str, Any]] = {
@@ -77,13 +77,13 @@ async def test_every_json_answer_fits_its_schema(service: Service) -> None:
         path = path.replace("{command}", f"{'c' * 32}-0").replace("{ordinal}", "1").replace("{protocol}", "comet")
         path = path.replace("{artifact}", artifact_id("w", None, "model", "m"))
         if route.method == "POST":
-            answer = await service.post(path, bodies[route.path])
+            response = await service.post(path, bodies[route.path])
         else:
             needed = {"series": {"metrics": "m"}, "commands": {"key": "c"}}
             query = next((needed[word] for word in path.split("/") if word in needed), {})
-            answer = await service.get(path, **query)
-        conforms(answer, schema, document)
-        assert any(answer.values()), f"{route.path} answered nothing that could be checked"
+            response = await service.get(path, **query)
+        conforms(response, schema, document)
+        assert any(response.values()), f"{route.path} answered nothing that could be checked"
         checked += 1
     assert checked >= 15
 

@@ -9,8 +9,8 @@ from kit.query.service import Service
 from kit.query.tables import NOW_US, SECOND_US, attribute, run, summary, watermark
 
 
-def ids(answer: Any) -> list[str]:
-    return [row["run"] for row in answer["runs"]]
+def ids(response: Any) -> list[str]:
+    return [row["run"] for row in response["runs"]]
 
 
 async def sweep(service: Service) -> None:
@@ -100,21 +100,21 @@ async def test_sorts_and_pages_agree(service: Service, sort: str, expected: list
         paged: list[str] = []
         query: dict[str, Any] = {"sort": sort, "limit": limit}
         while True:
-            answer = await service.get("runs", **query)
-            paged += ids(answer)
-            assert len(answer["runs"]) <= limit
-            if answer["next_cursor"] is None:
+            response = await service.get("runs", **query)
+            paged += ids(response)
+            assert len(response["runs"]) <= limit
+            if response["next_cursor"] is None:
                 break
-            query["cursor"] = answer["next_cursor"]
+            query["cursor"] = response["next_cursor"]
         assert paged == expected
 
 
 async def test_a_page_with_columns_takes_six_statements_at_most(service: Service) -> None:
     await sweep(service)
-    service.reads.asked.clear()
-    answer = await service.get("runs", columns='metric.loss.min,param.*,metric."val/acc",other.note,env.git.commit')
-    assert len(service.reads.asked) <= 6
-    columns = {row["run"]: row["columns"] for row in answer["runs"]}
+    service.reads.requested.clear()
+    response = await service.get("runs", columns='metric.loss.min,param.*,metric."val/acc",other.note,env.git.commit')
+    assert len(service.reads.requested) <= 6
+    columns = {row["run"]: row["columns"] for row in response["runs"]}
     assert columns["r1"] == {
         "metric.loss.min": 0.1,
         "param.lr": 0.1,
@@ -130,11 +130,11 @@ async def test_a_page_with_columns_takes_six_statements_at_most(service: Service
 
 async def test_a_long_question_goes_into_a_body(service: Service) -> None:
     await sweep(service)
-    answer = await service.post("runs/query", {"filter": "metric.loss < 1", "sort": "metric.loss", "count": True})
-    assert (ids(answer), answer["total"]) == (["r2", "r1"], 2)
+    response = await service.post("runs/query", {"filter": "metric.loss < 1", "sort": "metric.loss", "count": True})
+    assert (ids(response), response["total"]) == (["r2", "r1"], 2)
 
 
-async def test_deleted_and_archived_are_hidden_until_asked_for(service: Service) -> None:
+async def test_deleted_and_archived_are_hidden_until_requested(service: Service) -> None:
     await service.insert("run_states", run("a"), run("b", archived=True), run("c", deleted=True))
     assert ids(await service.get("runs")) == ["a"]
     assert ids(await service.get("runs", filter="archived")) == ["b"]
@@ -161,8 +161,8 @@ async def test_silent_runs_are_shown_as_crashed_everywhere(service: Service) -> 
         watermark("quiet", "w2", 1.0, ended=True),
         watermark("over", "w1", 300.0, ended=True),
     )
-    answer = await service.get("runs", sort="id")
-    shown = {row["run"]: (row["status"], row["duration_s"]) for row in answer["runs"]}
+    response = await service.get("runs", sort="id")
+    shown = {row["run"]: (row["status"], row["duration_s"]) for row in response["runs"]}
     assert shown["quiet"] == ("crashed", 69.0)
     assert [shown[name] for name in ("alive", "half", "over")] == [("running", 100.0)] * 3
     assert ids(await service.get("runs", filter='status = "crashed"')) == ["quiet"]
@@ -196,7 +196,7 @@ async def test_places(service: Service) -> None:
     assert [(row["experiment"], row["runs"]) for row in experiments] == [("e", 1)]
 
 
-async def test_answers_wait_for_a_position(service: Service) -> None:
+async def test_responses_wait_for_a_position(service: Service) -> None:
     await service.insert("run_states", run("a"))
     service.advance(4)
     for token in ("next:0:5", "0:4", "next:"):

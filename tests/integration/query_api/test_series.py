@@ -105,11 +105,11 @@ async def test_buckets_are_exact(service: Service, max_points: int) -> None:
 
 async def test_many_series_take_two_statements_and_share_their_buckets(service: Service) -> None:
     data = await two_runs(service)
-    service.reads.asked.clear()
-    answer = await service.post("series", {"runs": ["a", "b"], "metrics": ["lo*"], "max_points": 50})
-    assert len(service.reads.asked) == 2
-    assert answer["width"] % 256 == 0
-    for envelope in answer["envelopes"]:
+    service.reads.requested.clear()
+    response = await service.post("series", {"runs": ["a", "b"], "metrics": ["lo*"], "max_points": 50})
+    assert len(service.reads.requested) == 2
+    assert response["width"] % 256 == 0
+    for envelope in response["envelopes"]:
         columns = [name for name in envelope if isinstance(envelope[name], list)]
         rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*(envelope[c] for c in columns), strict=True)]
         for row in rows:
@@ -132,11 +132,11 @@ async def test_points_come_in_order_and_bit_by_bit(service: Service) -> None:
 
 async def test_points_as_json(service: Service) -> None:
     await two_runs(service)
-    answer = await service.get("runs/b/series", metrics="loss")
-    assert [(curve["steps"], curve["values"]) for curve in answer["curves"]] == [
+    response = await service.get("runs/b/series", metrics="loss")
+    assert [(curve["steps"], curve["values"]) for curve in response["curves"]] == [
         ([5, 100_000, 250_001], [1.0, "NaN", -3.0])
     ]
-    assert answer["curves"][0]["writers"] == ["0000000000000007"] * 3
+    assert response["curves"][0]["writers"] == ["0000000000000007"] * 3
     ranged = await service.get("runs/a/series", metrics="loss", step_from=10, step_to=12)
     assert ranged["curves"][0]["steps"] == [10, 11, 12]
     problem = await service.get("runs/a/series", 400, metrics="loss")
@@ -144,7 +144,7 @@ async def test_points_as_json(service: Service) -> None:
     assert "max_points" in problem["detail"]
 
 
-async def test_epochs_come_if_they_are_asked_for(service: Service) -> None:
+async def test_epochs_come_if_they_are_requested(service: Service) -> None:
     await service.insert("run_states", run("a"))
     steps = np.arange(4)
     await insert_points(service.store, "a", "m", steps, steps * 1.0, epochs=[None, 0, -5, 2**62], offset=3)
@@ -158,9 +158,9 @@ async def test_epochs_come_if_they_are_asked_for(service: Service) -> None:
     plain = await service.get("runs/a/series", metrics="m")
     assert plain["curves"][0]["epochs"] is None
     service.advance(4)
-    for asked in ({}, {"as_of": "0:3"}):
-        answer = await service.get("runs/a/series", metrics="m", epochs="true", **asked)
-        assert answer["curves"][0]["epochs"] == [None, 0, -5, 2**62]
+    for requested in ({}, {"as_of": "0:3"}):
+        response = await service.get("runs/a/series", metrics="m", epochs="true", **requested)
+        assert response["curves"][0]["epochs"] == [None, 0, -5, 2**62]
     problem = await service.get("runs/a/series", 400, metrics="m", epochs="true", max_points=5)
     assert "buckets have no epochs" in problem["detail"]
 
@@ -170,8 +170,8 @@ async def test_buckets_by_time(service: Service) -> None:
     at_us = NOW_US + (999 - steps) * 1_000_000
     await service.insert("run_states", run("a"))
     await insert_points(service.store, "a", "m", steps, steps.astype(float), at_us=at_us)
-    answer = await service.get("runs/a/series", metrics="m", by="time", max_points=10)
-    envelope = answer["envelopes"][0]
+    response = await service.get("runs/a/series", metrics="m", by="time", max_points=10)
+    envelope = response["envelopes"][0]
     assert len(envelope["count"]) <= 10
     assert sum(envelope["count"]) == 1000
     assert envelope["first_at"] == sorted(envelope["first_at"])

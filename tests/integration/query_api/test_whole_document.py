@@ -125,7 +125,7 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
     command = {"commands": [{"key": "a", "event": started}, notes]}
     asset = f"/ingest/v1/assets/{SHA256}"
     bytes_of = {"Content-Type": "application/octet-stream"}
-    asked: list[tuple[str, str, dict[str, Any], int]] = [
+    requested: list[tuple[str, str, dict[str, Any], int]] = [
         ("POST", "/ingest/v1/frames", {"data": frame, "headers": bytes_of}, 200),
         ("POST", "/ingest/v1/commands", {"json": command}, 200),
         ("HEAD", asset, {}, 404),
@@ -141,7 +141,7 @@ async def test_the_routes_of_the_other_parts_answer_as_the_document_says(client:
         ("POST", "/api/v1/server/rebuild", {"json": {"replace": False}}, 202),
     ]
     checked = set()
-    for method, path, content, status in asked:
+    for method, path, content, status in requested:
         async with client.request(method, path, **content) as response:
             assert response.status == status, (method, path, await response.text())
             known = path.replace(SHA256, "{sha256}")
@@ -220,7 +220,7 @@ async def test_what_comets_client_writes_is_answered_as_the_document_says(client
     async with client.post("/clientlib/logger/add/run", json=begun) as response:
         begun_as = json.loads(await response.text())
         assert response.status == 200, begun_as
-    said = {
+    parameters = {
         "logger/add/run": begun,
         "logger/get/run": {"previousExperiment": "0" * 32, "local_timestamp": 2_000_000},
         "status-report/update": key | {"runId": begun_as["runId"], "is_alive": True},
@@ -229,10 +229,10 @@ async def test_what_comets_client_writes_is_answered_as_the_document_says(client
         "health/ping": {},
     }
     for route in COMET.writes:
-        path = next((end for end in said if route.path.endswith("/" + end)), None)
+        path = next((end for end in parameters if route.path.endswith("/" + end)), None)
         if path is None:
             continue
-        content: dict[str, Any] = {"params": said[path]} if route.method == "GET" else {"json": said[path]}
+        content: dict[str, Any] = {"params": parameters[path]} if route.method == "GET" else {"json": parameters[path]}
         async with client.request(route.method, route.path, **content) as response:
             assert response.status == 200, (route.path, await response.text())
             assert response.headers["Content-Type"] == "application/json"

@@ -1,8 +1,8 @@
 """`runstream worker` that ends itself, by SIGKILL, when it comes to a step of its loop.
 
-Arguments: LOG; the environment is that of a worker. A line of its input is "VISIT STEP"; the answer is the pid of a new
-worker, forked from this process (which has imported everything, where a new interpreter takes seconds), that dies at
-that visit of the step and says so in LOG. Workers of several partitions share the count.
+Arguments: LOG; the environment is that of a worker. A line of its input is "VISIT STEP"; the response is the pid of a
+new worker, forked from this process (which has imported everything, where a new interpreter takes seconds), that dies
+at that visit of the step and says so in LOG. Workers of several partitions share the count.
 
 Each worker is the only member of a group of its own, so it folds every partition as soon as it has started: nobody has
 to wait until a group knows that a member has died.

@@ -1,8 +1,8 @@
 """Trainers to be killed: a process that forks one for each line it reads, and what each of them logs.
 
-Arguments: SPOOL URL PROGRESS_DIR. A line is a trainer's number; the answer is its pid. Forking from a process that has
-imported the SDK costs 10 ms where a new interpreter costs half a second, and `init` runs anew in each. What a trainer's
-calls returned for stands in a mapped file that outlives it.
+Arguments: SPOOL URL PROGRESS_DIR. A line is a trainer's number; the response is its pid. Forking from a process that
+has imported the SDK costs 10 ms where a new interpreter costs half a second, and `init` runs anew in each. What a
+trainer's calls returned for stands in a mapped file that outlives it.
 """
 
 import mmap

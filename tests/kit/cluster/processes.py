@@ -62,13 +62,13 @@ class Cluster:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._supervisor = self._started("--port", "0", "--json", "--data-dir", str(self.directory), *self._options)
         assert self._supervisor.stdout is not None
-        said = ""
+        output = ""
         for line in self._supervisor.stdout:
-            said += line
+            output += line
             if line.startswith("}"):
                 break
-        assert said.strip().endswith("}"), f"it did not start: {self.error_path.read_text()[-3000:]}"
-        self.url = json.loads(said)["url"]
+        assert output.strip().endswith("}"), f"it did not start: {self.error_path.read_text()[-3000:]}"
+        self.url = json.loads(output)["url"]
 
     def _started(self, *arguments: str) -> "subprocess.Popen[str] | ForkedChild":
         if self._forked:
@@ -178,9 +178,9 @@ class Cluster:
         found = []
         for process in self.processes(role):
             try:
-                asked = urllib.request.Request(f"{process.address}/metrics", headers=headers)
-                with urllib.request.urlopen(asked, timeout=5) as answer:
-                    lines = answer.read().decode().splitlines()
+                requested = urllib.request.Request(f"{process.address}/metrics", headers=headers)
+                with urllib.request.urlopen(requested, timeout=5) as response:
+                    lines = response.read().decode().splitlines()
             except urllib.error.HTTPError as error:
                 raise AssertionError(f"{process.role} does not tell its metrics: {error.code}") from error
             except OSError:
@@ -238,7 +238,7 @@ class DyingWorkers:
 
 
 def wait_for(look: Callable[[], Any], timeout_s: float, what: str) -> Any:
-    """The first true answer of `look`; fails after `timeout_s`."""
+    """The first true result of `look`; fails after `timeout_s`."""
     deadline_s = time.monotonic() + timeout_s
     while not (found := look()):
         assert time.monotonic() < deadline_s, f"waited {timeout_s:g} s in vain for {what}"
@@ -247,7 +247,7 @@ def wait_for(look: Callable[[], Any], timeout_s: float, what: str) -> Any:
 
 
 def wait_while_moving(look: Callable[[], Any], progress: Callable[[], object], what: str, still_s: float = 120) -> Any:
-    """The first true answer of `look`; fails when `progress` has given the same answer for `still_s`."""
+    """The first true result of `look`; fails when `progress` has given the same result for `still_s`."""
     last, deadline_s, look_again_s = progress(), time.monotonic() + still_s, time.monotonic() + 5
     while not (found := look()):
         if time.monotonic() > look_again_s:
@@ -260,10 +260,10 @@ def wait_while_moving(look: Callable[[], Any], progress: Callable[[], object], w
 
 
 def status_of(url: str, timeout_s: float = 5.0) -> int:
-    """The status of an answer; 0 if there is none."""
+    """The status of a response; 0 if there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout_s) as answer:
-            return int(answer.status)
+        with urllib.request.urlopen(url, timeout=timeout_s) as response:
+            return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code
     except OSError:

@@ -1,6 +1,6 @@
 """Artifacts by Comet's own client: artifacts.py RESULTS NATIVE
 
-Runs in the client's environment, in an empty directory, without anything of Runstream. Every step's answer, by its
+Runs in the client's environment, in an empty directory, without anything of Runstream. Every step's response, by its
 name, is written as JSON into the file RESULTS; what raised is {"error": type, "text": ...}. NATIVE is the name of an
 artifact of the workspace that Runstream's own API logged.
 """
@@ -20,20 +20,20 @@ from kit.comet.registrar import QUIET
 
 
 def main(results: str, native: str) -> None:
-    said: dict[str, Any] = {}
+    outcomes: dict[str, Any] = {}
 
     def step(name: str, act: Callable[[], Any]) -> None:
         try:
-            said[name] = act()
+            outcomes[name] = act()
         except Exception as error:
-            said[name] = {"error": type(error).__name__, "text": str(error)}
+            outcomes[name] = {"error": type(error).__name__, "text": str(error)}
 
     for name, content in FILES.items():
         os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         with open(name, "wb") as file:
             file.write(content)
     producer = begun()
-    said["producer"] = producer.get_key()
+    outcomes["producer"] = producer.get_key()
     step("first", lambda: logged(producer))
     api = comet_ml.API(cache=False)
     step("waited", lambda: wait_for(api, "digits ☃", 1))
@@ -49,18 +49,18 @@ def main(results: str, native: str) -> None:
     producer.end()
     reads(step, api, native)
     consumer = begun()
-    said["consumer"] = consumer.get_key()
+    outcomes["consumer"] = consumer.get_key()
     uses(step, consumer, native)
     consumer.end()
-    step("lineage of the producer", lambda: lineage(api, said["producer"]))
-    step("lineage of the consumer", lambda: lineage(api, said["consumer"]))
-    step("outputs", lambda: lineage(api, said["producer"], "output"))
-    step("inputs of the producer", lambda: lineage(api, said["producer"], "input"))
-    step("wrong direction", lambda: lineage(api, said["producer"], "sideways"))
+    step("lineage of the producer", lambda: lineage(api, outcomes["producer"]))
+    step("lineage of the consumer", lambda: lineage(api, outcomes["consumer"]))
+    step("outputs", lambda: lineage(api, outcomes["producer"], "output"))
+    step("inputs of the producer", lambda: lineage(api, outcomes["producer"], "input"))
+    step("wrong direction", lambda: lineage(api, outcomes["producer"], "sideways"))
     labels(step, api)
-    step("assets of the experiment", lambda: names_of(producer_assets(api, said["producer"])))
-    with open(results, "w") as answers:
-        json.dump(said, answers, default=str)
+    step("assets of the experiment", lambda: names_of(producer_assets(api, outcomes["producer"])))
+    with open(results, "w") as responses:
+        json.dump(outcomes, responses, default=str)
 
 
 def begun() -> comet_ml.Experiment:

@@ -16,7 +16,7 @@ class ForgetfulProxy:
     """In front of `url`, in a thread of its own. The first POST or PUT with some path, query and body is done and then
     answered with 502, or not at all (the connection is cut), in turns; the same one again is answered as it is.
 
-    `done` counts, by path, the requests that were passed on; `forgotten` those whose answer was lost.
+    `done` counts, by path, the requests that were passed on; `forgotten` those whose response was lost.
     """
 
     def __init__(self, url: str) -> None:
@@ -57,20 +57,20 @@ class ForgetfulProxy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OF_ONE_CONNECTION}
         async with self._client.request(
             request.method, f"{self._url}{request.raw_path}", data=body, headers=headers
-        ) as answer:
-            content = await answer.read()
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in _OF_ONE_CONNECTION}
+        ) as response:
+            content = await response.read()
+            kept = {name: value for name, value in response.headers.items() if name.lower() not in _OF_ONE_CONNECTION}
         self.done[request.path] += 1
         # The client makes the boundaries of a form anew each time; which file it is stands in the query.
-        said = (request.raw_path, b"" if request.content_type.startswith("multipart/") else body)
-        if request.method in ("POST", "PUT") and said not in self._seen and not _is_sign_of_life(request.path):
-            self._seen.add(said)
+        sent = (request.raw_path, b"" if request.content_type.startswith("multipart/") else body)
+        if request.method in ("POST", "PUT") and sent not in self._seen and not _is_sign_of_life(request.path):
+            self._seen.add(sent)
             self.forgotten[request.path] += 1
             if self.forgotten.total() % 2:
                 return web.Response(status=502, text="nobody knows")
             assert request.transport is not None
             request.transport.abort()
-        return web.Response(status=answer.status, body=content, headers=kept)
+        return web.Response(status=response.status, body=content, headers=kept)
 
 
 def _is_sign_of_life(path: str) -> bool:

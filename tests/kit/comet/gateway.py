@@ -160,7 +160,7 @@ class LogLookup:
     def __getattr__(self, name: str) -> Any:
         """Nothing is known of models and artifacts."""
 
-        async def nothing(*asked: object) -> Any:
+        async def nothing(*requested: object) -> Any:
             return [] if name in ("run_files", "files_of_kind") else None
 
         return nothing
@@ -189,8 +189,8 @@ class Served:
         """Send a request with headers of its own."""
         data = body if isinstance(body, bytes | aiohttp.FormData) or body is None else json.dumps(body).encode()
         url = f"{self.url}/{path}"
-        async with self.client.request(method, url, data=data, params=query, headers=headers) as answer:
-            return answer.status, await answer.json(content_type=None)
+        async with self.client.request(method, url, data=data, params=query, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
 
     async def begun(self, key: str = KEY) -> None:
         body = {"experimentKey": key, "teamName": "w", "projectName": "p", "local_timestamp": AT_MS}

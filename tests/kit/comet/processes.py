@@ -60,9 +60,9 @@ class Writing:
 @dataclass(frozen=True)
 class Told:
     """What the scenarios of live.py and rest.py said of themselves, by their names; the log that the client wrote of
-    the scenario `everything`; and the requests whose answers the scenario `unlucky` never got, by path."""
+    the scenario `everything`; and the requests whose responses the scenario `unlucky` never got, by path."""
 
-    said: Mapping[str, Mapping[str, Any]]
+    results: Mapping[str, Mapping[str, Any]]
     warnings: str
     forgotten: Mapping[str, int]
 
@@ -91,13 +91,13 @@ def scenario(writing: Writing, name: str, url: str) -> "subprocess.Popen[str]":
 
 
 def settle(url: str) -> None:
-    """Wait until all that was written can be read: on a machine that is busy the answers do not wait for it."""
+    """Wait until all that was written can be read: on a machine that is busy the responses do not wait for it."""
     event = {"type": "project_created.v1", "workspace": "settled", "project": "settled"}
     body = json.dumps({"key": "settled/settled", "event": event}).encode()
     for _ in range(12):
-        asked = urllib.request.Request(f"{url}/ingest/v1/commands", body, {"Authorization": KEY})
-        with urllib.request.urlopen(asked, timeout=120) as answer:
-            if json.load(answer)["visible"]:
+        requested = urllib.request.Request(f"{url}/ingest/v1/commands", body, {"Authorization": KEY})
+        with urllib.request.urlopen(requested, timeout=120) as response:
+            if json.load(response)["visible"]:
                 return
     pytest.fail("what was written cannot be read after two minutes")
 
@@ -159,7 +159,7 @@ def steps_of(writing: Writing, script: str, *arguments: str) -> dict[str, Any]:
     return found
 
 
-def answers_of(client_python: Path, expressions: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, Any]:
+def responses_of(client_python: Path, expressions: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, Any]:
     """What reader.py answers in this environment, of which empty variables are left out."""
     done = subprocess.run(
         [str(client_python), str(HERE / "reader.py")],
@@ -172,5 +172,5 @@ def answers_of(client_python: Path, expressions: Mapping[str, str], environment:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    answers: dict[str, Any] = json.loads(done.stdout)
-    return {label: answer.get("value", answer) for label, answer in answers.items()}
+    responses: dict[str, Any] = json.loads(done.stdout)
+    return {label: response.get("value", response) for label, response in responses.items()}

@@ -1,4 +1,4 @@
-"""Asks Comet's own client what it is told to, and prints the answers as one JSON document.
+"""Asks Comet's own client what it is told to, and prints the responses as one JSON document.
 
 reader.py runs in the client's environment, without anything of Runstream. On standard input: {label: expression}, each
 Python over `api` (comet_ml.API), `exp(key)` (its APIExperiment), `found` and `downloaded` (below) and the names of
@@ -53,16 +53,16 @@ def found_by(api: comet_ml.API) -> Callable[[str, str, str, names.QueryExpressio
             columns[workspace, project] = api._client.get_project_columns(workspace, project), project_id
         known, project_id = columns[workspace, project]
         if way == "query":
-            answer = api._client.query_project(workspace, project, query.get_predicates(known), False)
-            return list(answer.json()["experimentKeys"])
-        answer = api._client.search(workspace, project_id, query.get_predicates_for_search(known))
-        return [one["experimentKey"] for one in answer.json()["experiments"]]
+            response = api._client.query_project(workspace, project, query.get_predicates(known), False)
+            return list(response.json()["experimentKeys"])
+        response = api._client.search(workspace, project_id, query.get_predicates_for_search(known))
+        return [one["experimentKey"] for one in response.json()["experiments"]]
 
     return ask
 
 
 def main() -> None:
-    asked = json.load(sys.stdin)
+    requested = json.load(sys.stdin)
     api = comet_ml.API()
     scope = {name: getattr(names, name) for name in names.__all__}
     scope |= {
@@ -73,14 +73,14 @@ def main() -> None:
         "datetime": datetime,
         "comet_ml": comet_ml,
     }
-    answers: dict[str, Any] = {}
-    for label, expression in asked.items():
+    responses: dict[str, Any] = {}
+    for label, expression in requested.items():
         try:
-            answers[label] = {"value": plain(eval(expression, scope))}
+            responses[label] = {"value": plain(eval(expression, scope))}
         except Exception as error:
             status = getattr(getattr(error, "response", None), "status_code", None)
-            answers[label] = {"error": type(error).__name__, "text": str(error), "status": status}
-    json.dump(answers, sys.stdout)
+            responses[label] = {"error": type(error).__name__, "text": str(error), "status": status}
+    json.dump(responses, sys.stdout)
 
 
 main()

@@ -1,6 +1,6 @@
 """The model registry by Comet's own client: registrar.py RESULTS
 
-Runs in the client's environment, in an empty directory, without anything of Runstream. Every step's answer, by its
+Runs in the client's environment, in an empty directory, without anything of Runstream. Every step's response, by its
 name, is written as JSON into the file RESULTS; what raised is {"error": type, "text": ...}.
 """
 
@@ -30,23 +30,23 @@ QUIET: dict[str, bool | int] = {
 
 
 class Step(Protocol):
-    """Do something and keep its answer, or what it raised, by the name."""
+    """Do something and keep its response, or what it raised, by the name."""
 
     def __call__(self, name: str, act: Callable[[], Any]) -> None: ...
 
 
 def main(results: str) -> None:
-    said: dict[str, Any] = {}
+    outcomes: dict[str, Any] = {}
 
     def step(name: str, act: Callable[[], Any]) -> None:
         try:
-            answer = act()
+            response = act()
         except Exception as error:
-            answer = {"error": type(error).__name__, "text": str(error)}
-        said[name] = answer.json() if hasattr(answer, "status_code") else answer
+            response = {"error": type(error).__name__, "text": str(error)}
+        outcomes[name] = response.json() if hasattr(response, "status_code") else response
 
     key = trained()
-    said["key"] = key
+    outcomes["key"] = key
     api = comet_ml.API(cache=False)
     experiment = api.get_experiment_by_key(key)
     registered(step, api, experiment)
@@ -56,7 +56,7 @@ def main(results: str) -> None:
     history(step, api)
     deleted(step, api)
     with open(results, "w") as file:
-        json.dump(said, file)
+        json.dump(outcomes, file)
 
 
 def trained() -> str:

@@ -190,9 +190,9 @@ class Gateways:
 
     async def ask(self, gateway: int, path: str, body: Any = None, **query: str) -> tuple[int, dict[str, Any]]:
         client, where = self.clients[gateway], f"/api/rest/v2/write/registry-model{path}"
-        asked = client.get(where, params=query) if body is None else client.post(where, json=body)
-        async with asked as answer:
-            return answer.status, await answer.json(content_type=None)
+        requested = client.get(where, params=query) if body is None else client.post(where, json=body)
+        async with requested as response:
+            return response.status, await response.json(content_type=None)
 
     async def post(self, gateway: int, path: str, **body: Any) -> tuple[int, dict[str, Any]]:
         """Ask one of the other routes."""

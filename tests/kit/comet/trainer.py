@@ -84,8 +84,8 @@ def log_sweep() -> None:
 def command(body: dict[str, Any]) -> None:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
     request = urllib.request.Request(f"{URL}/ingest/v1/commands", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert answer.status == 200
+    with urllib.request.urlopen(request, timeout=30) as response:
+        assert response.status == 200
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class Request:
 
 
 Face = Callable[[Request], bytes]
-#: How much an endless answer has, at most: enough for every bound to be met.
+#: How much an endless response has, at most: enough for every bound to be met.
 _ENDLESS_BYTES = 64_000_000
 
 
@@ -34,7 +34,7 @@ def response(status: int, body: bytes = b"", **headers: str) -> bytes:
 
 @dataclass
 class HostileServer:
-    """Serves on 127.0.0.1 at a free port while the `with` block runs. `face` may be exchanged at any time. An answer
+    """Serves on 127.0.0.1 at a free port while the `with` block runs. `face` may be exchanged at any time. A response
     that ends in `endless` is followed by bytes for as long as somebody reads them."""
 
     face: Face
@@ -78,9 +78,9 @@ class HostileServer:
             with connection, connection.makefile("rb") as file:
                 while (request := _read(file)) is not None:
                     self.requests.append(request)
-                    answer = self.face(request)
-                    connection.sendall(answer)
-                    if b"Connection: close" in answer:
+                    response = self.face(request)
+                    connection.sendall(response)
+                    if b"Connection: close" in response:
                         return
                     if self.endless or self.trickle_s is not None:
                         self._go_on(connection)

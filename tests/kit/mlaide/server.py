@@ -52,9 +52,11 @@ class Server:
 
     def aide(self, path: str, method: str = "GET", body: Any = None, key: str | None = None) -> tuple[int, Any]:
         """Return the status and the JSON of a request to ML Aide's interface, with the client's header."""
-        return self.asked(f"mlaide/api/v1/{path}", {"x-api-key": key or self.key}, method, body)
+        return self.requested(f"mlaide/api/v1/{path}", {"x-api-key": key or self.key}, method, body)
 
-    def asked(self, path: str, headers: Mapping[str, str], method: str = "GET", body: Any = None) -> tuple[int, Any]:
+    def requested(
+        self, path: str, headers: Mapping[str, str], method: str = "GET", body: Any = None
+    ) -> tuple[int, Any]:
         """Return the status and the JSON of a request."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/{path}", data, {**headers}, method=method)

@@ -86,7 +86,7 @@ class Store:
             raise Unavailable
         self.take(table, rows, token)
         if fate < 0.75:
-            raise Unavailable  # the answer is lost
+            raise Unavailable  # the response is lost
 
     def take(self, table: str, rows: list[Row], token: str) -> None:
         if token:

@@ -81,14 +81,14 @@ trees = st.recursive(
 
 
 def passes(node: dict[str, Any], run: Run) -> bool | None:
-    """SQL's answer: true, false or unknown."""
+    """SQL's result: true, false or unknown."""
     if "rules" not in node:
         return _passes_leaf(node, run)
-    answers = [passes(rule, run) for rule in node["rules"]]
+    responses = [passes(rule, run) for rule in node["rules"]]
     decides: bool = node["condition"] == "OR"
-    if decides in answers:
+    if decides in responses:
         return decides
-    return UNKNOWN if UNKNOWN in answers else not decides
+    return UNKNOWN if UNKNOWN in responses else not decides
 
 
 def _passes_leaf(rule: dict[str, Any], run: Run) -> bool | None:

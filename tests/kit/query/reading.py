@@ -40,12 +40,12 @@ class SlowStore:
     def __init__(self, store: ChdbStore) -> None:
         self.store = store
         self.endless: set[QueryClass] = set()
-        self.asked: list[tuple[QueryClass, str]] = []
+        self.requested: list[tuple[QueryClass, str]] = []
 
     async def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, of: QueryClass = QueryClass.WORKER
     ) -> pa.Table:
-        self.asked.append((of, sql))
+        self.requested.append((of, sql))
         if of in self.endless:
             return await self.store.query(ENDLESS, of=of)
         return await self.store.query(sql, parameters, of=of)
@@ -88,10 +88,10 @@ class Reads:
             while (await self.store.store.query(RUNNING, of=QueryClass.PROBE)).to_pylist() != [{"n": count}]:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
-    async def asked(self, of: QueryClass, count: int) -> None:
+    async def requested(self, of: QueryClass, count: int) -> None:
         """Until the store has been asked so many queries of a class."""
         async with asyncio.timeout(LONG_S):
-            while sum(one is of for one, _ in self.store.asked) < count:  # noqa: ASYNC110
+            while sum(one is of for one, _ in self.store.requested) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     def advance(self, offset: int) -> None:

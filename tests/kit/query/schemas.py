@@ -1,4 +1,4 @@
-"""Whether an answer has the form that the OpenAPI document promises."""
+"""Whether a response has the form that the OpenAPI document promises."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ KINDS: dict[str, type[Any] | tuple[type[Any], ...]] = {
 
 
 class Mismatch(AssertionError):
-    """An answer does not fit its schema."""
+    """A response does not fit its schema."""
 
 
 def conforms(value: Any, schema: dict[str, Any], document: dict[str, Any], at: str = "$") -> None:

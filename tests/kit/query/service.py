@@ -18,10 +18,10 @@ class CountingStore:
 
     def __init__(self, store: ChdbStore) -> None:
         self._store = store
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     async def query(self, sql: str, parameters: Any = None, **of: Any) -> Any:
-        self.asked.append(sql)
+        self.requested.append(sql)
         return await self._store.query(sql, parameters, **of)
 
 
@@ -44,7 +44,7 @@ class Service:
         self.progress.advance(Positions.after(0, offset))
 
     async def get(self, path: str, status: int = 200, /, **query: Any) -> Any:
-        """The JSON of an answer that must have this status."""
+        """The JSON of a response that must have this status."""
         async with self.client.get(f"/api/v1/{path}", params=query) as response:
             return await self._json(response, status)
 

@@ -48,7 +48,7 @@ class Gateway:
         self.refuse: Callable[[str, Record], bool] = lambda _writer, _record: False
         self.requests: list[tuple[float, list[tuple[str, int, int]]]] = []
         self.sizes: list[int] = []
-        self.lose_answer = False
+        self.lose_response = False
 
     def request(
         self, method: str, path: str, body: bytes | BinaryIO | None, headers: Mapping[str, str], timeout_s: float = 60.0
@@ -61,10 +61,10 @@ class Gateway:
         self.sizes.append(len(body))
         self.requests.append((self.time.now_s, [(head.writer_id, head.first_seq, head.end_seq) for head, _ in frames]))
         if self.script:
-            answer = self.script.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            return acknowledged(body, json.loads(answer.body)) if answer.status == 200 else answer
+            response = self.script.pop(0)
+            if isinstance(response, Exception):
+                raise response
+            return acknowledged(body, json.loads(response.body)) if response.status == 200 else response
         return self._take(body)
 
     def _asset(self, method: str, sha256: str, body: bytes | BinaryIO | None) -> Response:
@@ -79,7 +79,7 @@ class Gateway:
         return Response(201, OURS, json.dumps(told).encode())
 
     def _take(self, body: bytes) -> Response:
-        answers = {}
+        responses = {}
         for head, data in split_frames(body):
             expected = self.expected.setdefault(head.writer_id, 0)
             if head.first_seq > expected:
@@ -89,11 +89,11 @@ class Gateway:
                 return problem(422, title="bad record", writer_id=head.writer_id)
             for seq, record in records.items():
                 self.records.setdefault(head.writer_id, {}).setdefault(seq, record)
-            answers[head.writer_id] = self.expected[head.writer_id] = max(expected, head.end_seq)
-        if self.lose_answer:
-            self.lose_answer = False
+            responses[head.writer_id] = self.expected[head.writer_id] = max(expected, head.end_seq)
+        if self.lose_response:
+            self.lose_response = False
             raise Unreachable("cut off")
-        return acknowledged(body, {"positions": "0:1", "writers": answers})
+        return acknowledged(body, {"positions": "0:1", "writers": responses})
 
     def close(self) -> None:
         """The next request comes all the same."""

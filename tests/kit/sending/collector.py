@@ -34,12 +34,12 @@ class Faults:
     """Chances, each per request of frames, in this order. `seed` makes a run of one sender repeatable."""
 
     drop: float = 0.0  # cut off before anything was read as a request
-    lose_answer: float = 0.0  # everything is taken, and the connection is cut before the answer
+    lose_response: float = 0.0  # everything is taken, and the connection is cut before the response
     repeat: float = 0.0  # the request is carried out once more later, as a proxy does that retries
     refuse_500: float = 0.0
     refuse_429: float = 0.0
     half_409: float = 0.0  # a 409 although nothing was missing
-    delay_s: float = 0.0  # at most, before the answer
+    delay_s: float = 0.0  # at most, before the response
     seed: int = 0
 
 
@@ -94,7 +94,7 @@ class Collector:
             return self._random.random() * self.faults.delay_s
 
     def take(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Carry out a request: all of it or nothing. Returns the answer's status and fields."""
+        """Carry out a request: all of it or nothing. Returns the response's status and fields."""
         try:
             frames = [(header, decode_frame(data)) for header, data in split_frames(body)]
         except InvalidFrame as error:
@@ -152,7 +152,7 @@ class Collector:
 
 
 def same(one: Record, other: Record) -> bool:
-    """Equal, NaN to NaN, by their texts: a fast way to the same answer."""
+    """Equal, NaN to NaN, by their texts: a fast way to the same result."""
     return one == other or repr(one) == repr(other)
 
 
@@ -207,7 +207,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     collector: Collector
-    # Otherwise the delayed acknowledgement of the answer's first packet holds back the second for 40 ms.
+    # Otherwise the delayed acknowledgement of the response's first packet holds back the second for 40 ms.
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
@@ -222,16 +222,16 @@ class _Handler(BaseHTTPRequestHandler):
             return  # the sender died: a real gateway never sees a whole request
         refused = self._misbehave(faults)
         if refused is not None:
-            self._answer(*refused)
+            self._respond(*refused)
             return
         status, fields = self.collector.take(body)
         if self.collector.chance(faults.repeat):
             threading.Timer(self.collector.delay() + 0.05, self.collector.take, (body,)).start()
         time.sleep(self.collector.delay())
-        if self.collector.chance(faults.lose_answer):
+        if self.collector.chance(faults.lose_response):
             self._cut()
             return
-        self._answer(status, fields)
+        self._respond(status, fields)
 
     def do_HEAD(self) -> None:
         sha256 = self.path.rsplit("/", 1)[1]
@@ -250,10 +250,10 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers["Content-Length"]))
         sha256 = self.path.rsplit("/", 1)[1]
         if hashlib.sha256(data).hexdigest() != sha256:
-            self._answer(422, {"type": PROBLEM_TYPE + "asset-mismatch", "title": "the bytes have another digest"})
+            self._respond(422, {"type": PROBLEM_TYPE + "asset-mismatch", "title": "the bytes have another digest"})
             return
         self.collector.assets[sha256] = data
-        self._answer(201, {**ACKNOWLEDGES, "sha256": sha256, "size_bytes": len(data)})
+        self._respond(201, {**ACKNOWLEDGES, "sha256": sha256, "size_bytes": len(data)})
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 409, {"title": "injected", "expected": expected}, {}
         return None
 
-    def _answer(self, status: int, fields: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+    def _respond(self, status: int, fields: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self.collector.statuses[status] += 1
         if status >= 400:
             fields = {"type": PROBLEM_TYPE + ("gap" if status == 409 else "injected"), **fields}

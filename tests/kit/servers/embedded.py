@@ -166,9 +166,9 @@ class Trainers:
         """Let them end; how many rows each one logged is known then."""
         self.request_end()
         for seed, process in self._processes.items():
-            said, _ = process.communicate(timeout=180)
-            assert said.startswith("FINISHED "), said
-            self.rows[seed] = int(said.split()[1])
+            output, _ = process.communicate(timeout=180)
+            assert output.startswith("FINISHED "), output
+            self.rows[seed] = int(output.split()[1])
 
 
 def wait_until_visible(url: str, runs: list[str], timeout_s: float = 240) -> None:
@@ -194,8 +194,8 @@ def _is_finished(url: str) -> bool:
 
 def _shows(url: str, text: bytes) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=120) as answer:
-            return text in answer.read()
+        with urllib.request.urlopen(url, timeout=120) as response:
+            return text in response.read()
     except urllib.error.HTTPError as error:
         if error.code in (404, 503):
             return False  # acknowledged and not folded yet; the store is away for a moment
@@ -211,9 +211,9 @@ def stored(directory: Path, *statements: str, versions: Versions = CURRENT) -> l
     async def ask() -> list[Rows]:
         databases = await EngineDatabases.open(directory / "store", versions=versions)
         with databases.using(None) as store:
-            answers = [(await store.query(statement)).to_pylist() for statement in statements]
+            responses = [(await store.query(statement)).to_pylist() for statement in statements]
         await databases.close()
-        return answers
+        return responses
 
     return asyncio.run(ask())
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from runstream.events.protocol import ASSET_HEADER, PROTOCOL_HEADER
 
-#: Headers of an answer that it passes on.
+#: Headers of a response that it passes on.
 _PASSED = ("Retry-After", PROTOCOL_HEADER, ASSET_HEADER)
 
 
@@ -94,10 +94,13 @@ class FaultyProxy:
         kept = {name: value for name, value in request.headers.items() if name.lower() in ("content-type",)}
         url = self._upstream + request.path_qs
         try:
-            async with self._session.request(request.method, url, data=body, headers=kept) as answer:
-                headers = {name: value for name, value in answer.headers.items() if name in _PASSED}
+            async with self._session.request(request.method, url, data=body, headers=kept) as response:
+                headers = {name: value for name, value in response.headers.items() if name in _PASSED}
                 return web.Response(
-                    status=answer.status, body=await answer.read(), content_type=answer.content_type, headers=headers
+                    status=response.status,
+                    body=await response.read(),
+                    content_type=response.content_type,
+                    headers=headers,
                 )
         except aiohttp.ClientError as error:
             return web.Response(status=502, text=str(error))

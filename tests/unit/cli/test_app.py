@@ -72,12 +72,12 @@ def test_an_error_is_one_line_on_stderr(monkeypatch: pytest.MonkeyPatch, capfd: 
 def test_ctrl_c_is_not_talked_about(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(app, "cli", command_that(raising(KeyboardInterrupt())))
     assert app.run(["act"]) == INTERRUPTED
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert said.err.strip() == ""  # the end of the line on which the terminal shows ^C
+    output = capfd.readouterr()
+    assert output.out == ""
+    assert output.err.strip() == ""  # the end of the line on which the terminal shows ^C
 
 
-def test_a_fault_of_ours_shows_where_only_when_asked(
+def test_a_fault_of_ours_shows_where_only_when_requested(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(app, "cli", command_that(raising(ZeroDivisionError("boom"))))
@@ -93,10 +93,10 @@ def test_a_fault_of_ours_shows_where_only_when_asked(
 
 def test_an_unknown_option_names_the_command_whose_help_tells_more(capfd: pytest.CaptureFixture[str]) -> None:
     assert app.run(["runs", "--colour"]) == BAD_INPUT
-    said = capfd.readouterr().err
-    assert said.startswith("runstream: no such option")
-    assert "runstream runs --help" in said
-    assert said.count("\n") == 1
+    output = capfd.readouterr().err
+    assert output.startswith("runstream: no such option")
+    assert "runstream runs --help" in output
+    assert output.count("\n") == 1
 
 
 def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -131,8 +131,8 @@ def test_help_loads_neither_the_server_nor_the_client() -> None:
         "print(sorted(loaded & {'pydantic', 'rich', 'runstream', 'runstream_query', 'aiohttp', 'numpy', 'pyarrow'}),"
         " file=sys.stderr)"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stderr.strip() == "[]"
+    response = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert response.stderr.strip() == "[]"
 
 
 def test_version_as_json(capfd: pytest.CaptureFixture[str]) -> None:
@@ -150,7 +150,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
-    said = process.stderr.read()
+    output = process.stderr.read()
     process.stderr.close()
     assert process.wait() == OK
-    assert said == b""
+    assert output == b""

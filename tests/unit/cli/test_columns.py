@@ -19,7 +19,7 @@ def test_a_comma_in_quotes_is_part_of_a_name(text: str | None, keys: list[str]) 
     assert chosen_columns(text) == keys
 
 
-def test_what_is_asked_about_is_shown() -> None:
+def test_what_is_queried_is_shown() -> None:
     assert filter_columns('metric.loss.min < 1 and tag = "a" and name = "b"', "-param.lr,created") == [
         "param.lr",
         "created",

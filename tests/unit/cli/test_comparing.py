@@ -15,13 +15,13 @@ LIVE = {"points": TableHash(3, "aa"), "runs": TableHash(1, "bb")}
 
 def test_equal_tables_of_an_empty_log(capsys: pytest.CaptureFixture[str]) -> None:
     show_rebuild(RebuildResult(Positions(), compared(LIVE, LIVE), (), None), Output())
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split() for line in said[:3]] == [
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[:3]] == [
         ["table", "rows", "hash", "equal"],
         ["points", "3", "aa", "yes"],
         ["runs", "1", "bb", "yes"],
     ]
-    assert said[3:] == ["Up to position nothing of the log, the tables are equal."]
+    assert lines[3:] == ["Up to position nothing of the log, the tables are equal."]
 
 
 def test_a_table_that_differs_is_named_with_what_was_rebuilt(capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,6 +133,6 @@ def test_a_version_with_all_the_files_that_it_may_have_fits_into_an_event() -> N
         {"run": "-no-run"},
     ],
 )
-def test_what_is_said_about_a_version_is_bounded(fields: dict[str, Any]) -> None:
+def test_metadata_of_a_version_is_bounded(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ArtifactVersionLogged(**PLACE, **fields)

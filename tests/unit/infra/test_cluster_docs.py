@@ -125,10 +125,10 @@ async def store(tmp_path: Path) -> AsyncIterator[ChdbStore]:
 
 
 @pytest.mark.store
-async def test_questions_to_the_tables_can_be_asked(runbook: str, store: ChdbStore) -> None:
-    asked = [sql for sql in re.findall(r'ch "(SELECT [^"]+)"', runbook) if "system." not in sql]
-    assert len(asked) > 4
-    for sql in asked:
+async def test_the_tables_can_be_queried(runbook: str, store: ChdbStore) -> None:
+    requested = [sql for sql in re.findall(r'ch "(SELECT [^"]+)"', runbook) if "system." not in sql]
+    assert len(requested) > 4
+    for sql in requested:
         tables = ["points"] if "$t" in sql else [""]
         for table in tables:
             await store.query(sql.replace("$db.$t", table).replace("$db", "db").replace("$t", table))

@@ -61,22 +61,22 @@ def test_an_outage_of_days_is_remembered_in_bounded_memory_and_to_the_second_it_
 class Ends:
     """A log of which only the end is asked."""
 
-    def __init__(self, *answers: dict[int, int] | LogUnavailable) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: dict[int, int] | LogUnavailable) -> None:
+        self.responses = list(responses)
 
     async def next_offsets(self) -> dict[int, int]:
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, LogUnavailable):
-            raise answer
-        return answer
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        if isinstance(response, LogUnavailable):
+            raise response
+        return response
 
 
-async def followed(visible: Positions, *answers: dict[int, int] | LogUnavailable) -> Following:
+async def followed(visible: Positions, *responses: dict[int, int] | LogUnavailable) -> Following:
     """After as many looks as there are answers, one a second of its own clock."""
-    log, seconds = Ends(*answers), iter(range(10_000))
+    log, seconds = Ends(*responses), iter(range(10_000))
     following = Following(log, lambda: visible, lambda: float(next(seconds)), 0.0)  # type: ignore[arg-type]
     task = asyncio.create_task(following.run())
-    for _ in range(2 * len(answers)):
+    for _ in range(2 * len(responses)):
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -163,7 +163,7 @@ async def test_a_query_server_tells_of_all_partitions_once_it_has_looked() -> No
     ("trouble", "looked_at_s", "reached"),
     [
         (None, 100.0, 1),
-        (None, 80.0, 0),  # it hangs: no error yet, and no answer either
+        (None, 80.0, 0),  # it hangs: no error yet, and no response either
         (None, None, 0),
         ("the store is away", 100.0, 0),
     ],
@@ -184,7 +184,7 @@ def test_a_gateway_tells_what_waits_for_kafka() -> None:
 
 
 @pytest.mark.store
-async def test_the_store_s_disks_are_asked_for_and_a_store_that_is_away_leaves_the_last_answer(
+async def test_the_store_s_disks_are_requested_and_a_store_that_is_away_leaves_the_last_response(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await ChdbStore.open(tmp_path)
@@ -196,14 +196,14 @@ async def test_the_store_s_disks_are_asked_for_and_a_store_that_is_away_leaves_t
     assert 0 < disk.free_bytes < disk.total_bytes
     assert disk.name == "default"
 
-    asked = asyncio.Event()
+    requested = asyncio.Event()
 
     async def away(*_: object, **__: object) -> None:
-        asked.set()
+        requested.set()
         raise StoreUnavailable("it is away")
 
     monkeypatch.setattr(store, "query", away)
-    await asked.wait()
+    await requested.wait()
     await asyncio.sleep(0.02)
     assert len(disks.found) == 1
     assert not task.done(), "it will ask again"
@@ -213,7 +213,7 @@ async def test_the_store_s_disks_are_asked_for_and_a_store_that_is_away_leaves_t
 
 
 @pytest.mark.sockets
-async def test_answers_are_timed_by_route_and_status_and_live_streams_are_not() -> None:
+async def test_responses_are_timed_by_route_and_status_and_live_streams_are_not() -> None:
     async def run_of(request: web.Request) -> web.Response:
         if request.match_info["run"] == "missing":
             raise web.HTTPNotFound
@@ -233,8 +233,8 @@ async def test_answers_are_timed_by_route_and_status_and_live_streams_are_not() 
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
         for path in ("/runs/a", "/runs/b", "/runs/missing", "/live", "/healthz", "/nothing"):
-            async with client.get(path) as answer:
-                await answer.read()
+            async with client.get(path) as response:
+                await response.read()
     await runner.cleanup()
     counted = {
         (sample.labels["route"], sample.labels["status"]): sample.value

@@ -1,4 +1,4 @@
-"""The front of a local cluster: requests reach a process that takes them, whole, and the answer comes back whole."""
+"""The front of a local cluster: requests reach a process that takes them, whole, and the response comes back whole."""
 
 import asyncio
 import gzip
@@ -28,12 +28,12 @@ async def backend(name: str) -> TestServer:
         return web.json_response(told, status=201 if request.method == "PUT" else 200, headers={"X-Own": "kept"})
 
     async def stream(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
+        response = web.StreamResponse()
+        await response.prepare(request)
         for number in range(3):
-            await answer.write(f"{number}\n".encode())
+            await response.write(f"{number}\n".encode())
             await asyncio.sleep(0.02)
-        return answer
+        return response
 
     async def breaks(request: web.Request) -> web.Response:
         assert request.transport is not None
@@ -67,12 +67,12 @@ async def test_a_dead_process_is_passed_over_and_every_part_of_a_message_passes(
         for _ in range(4):
             headers = {"Authorization": "Bearer k"}
             data = bytes(3_000_000)
-            async with client.put(f"{front}/ingest/v1/assets/a%2Fb?x=1", data=data, headers=headers) as answer:
-                assert (answer.status, answer.headers["X-Own"]) == (201, "kept")
+            async with client.put(f"{front}/ingest/v1/assets/a%2Fb?x=1", data=data, headers=headers) as response:
+                assert (response.status, response.headers["X-Own"]) == (201, "kept")
                 wanted = {"who": "gateway", "path": "/ingest/v1/assets/a%2Fb?x=1", "size": 3_000_000, "key": "Bearer k"}
-                assert await answer.json() == wanted
-            async with client.get(f"{front}/api/v1/runs") as answer:
-                assert (await answer.json())["who"] == "query"
+                assert await response.json() == wanted
+            async with client.get(f"{front}/api/v1/runs") as response:
+                assert (await response.json())["who"] == "query"
 
 
 async def test_a_packed_body_arrives_as_what_was_packed(front: str) -> None:
@@ -80,8 +80,8 @@ async def test_a_packed_body_arrives_as_what_was_packed(front: str) -> None:
     headers = {"Content-Encoding": "gzip"}
     async with aiohttp.ClientSession() as client:
         url = f"{front}/clientlib/batch/logger/experiment/metric"
-        async with client.post(url, data=packed, headers=headers) as answer:
-            told = await answer.json()
+        async with client.post(url, data=packed, headers=headers) as response:
+            told = await response.json()
     assert (told["who"], told["size"]) == ("gateway", 1_000)
 
 
@@ -102,20 +102,20 @@ async def test_a_packed_body_arrives_as_what_was_packed(front: str) -> None:
 async def test_what_is_written_goes_to_a_gateway_and_the_rest_to_a_query_server(
     front: str, path: str, who: str
 ) -> None:
-    async with aiohttp.ClientSession() as client, client.get(front + path) as answer:
-        assert (await answer.json())["who"] == who
+    async with aiohttp.ClientSession() as client, client.get(front + path) as response:
+        assert (await response.json())["who"] == who
 
 
-async def test_an_answer_is_passed_on_while_it_comes(front: str) -> None:
-    async with aiohttp.ClientSession() as client, client.get(f"{front}/api/v1/live") as answer:
-        lines = [line async for line in answer.content]
+async def test_a_response_is_passed_on_while_it_comes(front: str) -> None:
+    async with aiohttp.ClientSession() as client, client.get(f"{front}/api/v1/live") as response:
+        lines = [line async for line in response.content]
     assert lines == [b"0\n", b"1\n", b"2\n"]
 
 
 async def test_who_breaks_off_is_named_in_a_problem(front: str) -> None:
-    async with aiohttp.ClientSession() as client, client.get(f"{front}/api/v1/breaks") as answer:
-        problem = json.loads(await answer.read())
-        assert answer.status == 502
+    async with aiohttp.ClientSession() as client, client.get(f"{front}/api/v1/breaks") as response:
+        problem = json.loads(await response.read())
+        assert response.status == 502
         assert "broke off" in problem["detail"]
 
 
@@ -123,9 +123,9 @@ async def test_nobody_there_is_a_problem_that_says_when_to_come_again() -> None:
     dead = closed_address()
     server = TestServer(Front([dead], [dead]).application())
     await server.start_server()
-    async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{server.port}/api/v1/runs") as answer:
-        problem = json.loads(await answer.read())
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{server.port}/api/v1/runs") as response:
+        problem = json.loads(await response.read())
+        assert (response.status, response.headers["Retry-After"]) == (503, "1")
         assert dead in problem["detail"]
     await server.close()
 

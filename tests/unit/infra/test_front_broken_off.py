@@ -1,4 +1,4 @@
-"""A process behind the one address breaks off within its answer: its client is told, and does not wait for the rest."""
+"""A process behind the one address breaks off within its response: its client is told and waits for no more."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,16 +25,16 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("length", [None, 100_000])
-async def test_an_answer_that_breaks_off_is_no_whole_answer(length: int | None) -> None:
+async def test_a_response_that_breaks_off_is_no_whole_response(length: int | None) -> None:
     async def break_off(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        answer.content_length = length
-        await answer.prepare(request)
-        await answer.write(b"x" * 50_000)
+        response = web.StreamResponse()
+        response.content_length = length
+        await response.prepare(request)
+        await response.write(b"x" * 50_000)
         await asyncio.sleep(0.05)
         assert request.transport is not None
         request.transport.abort()
-        return answer
+        return response
 
     behind = web.Application()
     behind.router.add_get("/{path:.*}", break_off)
@@ -42,8 +42,8 @@ async def test_an_answer_that_breaks_off_is_no_whole_answer(length: int | None) 
         serving(behind) as server,
         serving(Front([], [server]).application()) as url,
         aiohttp.ClientSession() as client,
-        client.get(f"{url}/api/v1/series") as answer,
+        client.get(f"{url}/api/v1/series") as response,
     ):
-        assert answer.status == 200
+        assert response.status == 200
         with pytest.raises(aiohttp.ClientError):
-            await answer.read()
+            await response.read()

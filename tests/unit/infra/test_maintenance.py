@@ -10,8 +10,8 @@ from runstream_infra.maintenance import maintain
 from runstream_service.store import StoreUnavailable
 
 
-async def test_a_store_that_is_away_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
-    answers: list[StoreUnavailable | dict[str, list[SimpleNamespace]]] = [
+async def test_a_store_that_is_away_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    responses: list[StoreUnavailable | dict[str, list[SimpleNamespace]]] = [
         StoreUnavailable("it is away"),
         {"parts": [SimpleNamespace(as_py=lambda: 3)]},
     ]
@@ -19,10 +19,10 @@ async def test_a_store_that_is_away_is_asked_again(caplog: pytest.LogCaptureFixt
     commanded = asyncio.Event()
 
     async def query(sql: str, parameters: object = None, **_: object) -> object:
-        answer = answers.pop(0)
-        if isinstance(answer, StoreUnavailable):
-            raise answer
-        return answer
+        response = responses.pop(0)
+        if isinstance(response, StoreUnavailable):
+            raise response
+        return response
 
     async def command(sql: str) -> None:
         commands.append(sql)

@@ -88,8 +88,8 @@ def strangers(expression: str, exported: dict[str, frozenset[str]]) -> list[str]
         if name not in known:
             found.append(name)
             continue
-        asked = {matcher.name for matcher in selector.matchers.matchers}
-        found += [f"{name}{{{label}}}" for label in sorted(asked - known[name] - TARGET_LABELS)]
+        requested = {matcher.name for matcher in selector.matchers.matchers}
+        found += [f"{name}{{{label}}}" for label in sorted(requested - known[name] - TARGET_LABELS)]
     return found
 
 
@@ -186,9 +186,9 @@ def expressions(dashboard: dict[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def test_panels_ask_for_figures_that_are_there(dashboard: dict[str, Any], exported: dict[str, frozenset[str]]) -> None:
-    asked = list(expressions(dashboard))
-    assert len(asked) > 30
-    assert {title: found for title, expression in asked if (found := strangers(expression, exported))} == {}
+    requested = list(expressions(dashboard))
+    assert len(requested) > 30
+    assert {title: found for title, expression in requested if (found := strangers(expression, exported))} == {}
 
 
 def test_every_figure_of_ours_but_a_few_has_a_panel(

@@ -16,7 +16,7 @@ from runstream_service.store import StoreUnavailable
 pytestmark = pytest.mark.sockets
 
 
-async def test_a_store_that_is_away_is_said_and_no_fault_of_the_server() -> None:
+async def test_a_store_that_is_away_is_reported_and_no_fault_of_the_server() -> None:
     async def next_offsets() -> dict[int, int]:
         return {0: 3}
 
@@ -36,7 +36,7 @@ async def test_a_store_that_is_away_is_said_and_no_fault_of_the_server() -> None
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}{STATUS_PATH}"
-    async with aiohttp.ClientSession() as client, client.get(url) as answer:
-        assert answer.status == 503
-        assert (await answer.json())["type"] == "urn:runstream:problem:store-unavailable"
+    async with aiohttp.ClientSession() as client, client.get(url) as response:
+        assert response.status == 503
+        assert (await response.json())["type"] == "urn:runstream:problem:store-unavailable"
     await runner.cleanup()

@@ -20,10 +20,10 @@ class Commits:
     def __init__(self) -> None:
         self.offsets: dict[int, int] = {}
         self.away = False
-        self.asked = 0
+        self.requested = 0
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None, **of: Any) -> pa.Table:
-        self.asked += 1
+        self.requested += 1
         if self.away:
             raise StoreUnavailable("invented: nobody answers")
         rows = [{"part": p, "last": o, "tables": [], "offsets": []} for p, o in self.offsets.items()]
@@ -50,7 +50,7 @@ async def test_nobody_waiting_costs_a_question_a_second_at_most() -> None:
     began_s = time.monotonic()
     visibility.start()
     await asyncio.sleep(0.5)
-    assert 1 <= store.asked <= 1 + int(time.monotonic() - began_s)
+    assert 1 <= store.requested <= 1 + int(time.monotonic() - began_s)
     await visibility.close()
 
 
@@ -70,7 +70,7 @@ async def test_a_store_that_is_away_takes_nothing_back() -> None:
     await visibility.close()
 
 
-async def test_a_store_that_is_found_later_is_asked_from_then_on() -> None:
+async def test_a_store_that_is_found_later_is_queried_from_then_on() -> None:
     visibility = StoreVisibility()
     visibility.start()
     assert visibility.trouble is not None

@@ -46,8 +46,8 @@ async def test_what_arrives_during_a_sync_shares_the_next_one(tmp_path: Path) ->
     assert not first.done()
     assert await log.read(0, 0, 100, 0.0) == [], "a reader sees nothing that is not synced"
     held.allowed.set()
-    answers = await asyncio.gather(first, *others)
-    assert answers == [Positions.after(0, i) for i in range(101)]
+    responses = await asyncio.gather(first, *others)
+    assert responses == [Positions.after(0, i) for i in range(101)]
     assert held.syncs == 2
     await log.close()
 

@@ -83,18 +83,18 @@ class Gateway:
     assets: Path
 
     async def send(self, *frames: bytes) -> tuple[int, dict[str, Any]]:
-        async with self.client.post(f"{self.url}/ingest/v1/frames", data=b"".join(frames)) as answer:
-            told = await answer.json(content_type=None)
-            assert answer.headers[PROTOCOL_HEADER] == str(PROTOCOL)
-            if answer.status == 200:
+        async with self.client.post(f"{self.url}/ingest/v1/frames", data=b"".join(frames)) as response:
+            told = await response.json(content_type=None)
+            assert response.headers[PROTOCOL_HEADER] == str(PROTOCOL)
+            if response.status == 200:
                 assert {name: told.pop(name) for name in ACKNOWLEDGES} == ACKNOWLEDGES
                 assert told.pop("receipt") == receipt_of_body(b"".join(frames))
-            return answer.status, told
+            return response.status, told
 
     async def command(self, body: Any) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.client.post(f"{self.url}/ingest/v1/commands", data=data) as answer:
-            return answer.status, await answer.json(content_type=None)
+        async with self.client.post(f"{self.url}/ingest/v1/commands", data=data) as response:
+            return response.status, await response.json(content_type=None)
 
     async def held(self) -> list[Record]:
         return await self.log.read(0, 0, 1 << 30, 0.0)
@@ -166,12 +166,12 @@ async def test_frames_are_acknowledged_with_position_and_next_numbers_and_stand_
 
 async def test_nothing_is_acknowledged_before_it_is_durable(gateway: Gateway) -> None:
     gateway.log.gate.clear()
-    answer = asyncio.create_task(gateway.send(frame(0, 1)))
+    response = asyncio.create_task(gateway.send(frame(0, 1)))
     await gateway.log.called.wait()
     await asyncio.sleep(0.02)
-    assert not answer.done()
+    assert not response.done()
     gateway.log.gate.set()
-    assert (await answer)[0] == 200
+    assert (await response)[0] == 200
 
 
 async def test_an_empty_request_is_acknowledged(gateway: Gateway) -> None:
@@ -248,11 +248,11 @@ async def test_requests_of_one_writer_do_not_overtake_each_other(gateway: Gatewa
     await asyncio.sleep(0.05)
     assert gateway.log.calls == [1]
     gateway.log.gate.set()
-    answers = await asyncio.gather(*await_all)
+    responses = await asyncio.gather(*await_all)
     taken = [decode_frame(record.value).header.first_seq for record in await gateway.held()]
     assert taken == list(range(len(taken)))
-    assert [status for status, _ in answers].count(200) == len(taken) + 1
-    assert {status for status, _ in answers} <= {200, 409}
+    assert [status for status, _ in responses].count(200) == len(taken) + 1
+    assert {status for status, _ in responses} <= {200, 409}
 
 
 async def test_requests_with_the_same_writers_in_another_order_do_not_block_each_other(gateway: Gateway) -> None:
@@ -325,9 +325,9 @@ async def test_a_bad_frame_is_refused_with_its_place_and_nothing_is_appended(
 @bounded(max_request_bytes=1000, max_frames_per_request=3)
 async def test_requests_that_are_too_large_are_refused_with_the_limit(gateway: Gateway) -> None:
     for data in (b"x" * 1001, pieces(b"x" * 600, b"y" * 600)):
-        async with gateway.client.post(f"{gateway.url}/ingest/v1/frames", data=data) as answer:
-            problem = await answer.json(content_type=None)
-            assert (answer.status, problem["limit_bytes"]) == (413, 1000)
+        async with gateway.client.post(f"{gateway.url}/ingest/v1/frames", data=data) as response:
+            problem = await response.json(content_type=None)
+            assert (response.status, problem["limit_bytes"]) == (413, 1000)
     status, problem = await gateway.send(*(heartbeat(WRITER, "r", 0) for _ in range(4)))
     assert status == 413
     assert "3 frames" in problem["detail"]
@@ -343,10 +343,10 @@ async def test_beyond_the_bound_of_bytes_in_flight_senders_are_told_to_wait(gate
     gateway.log.gate.clear()
     waiting = asyncio.create_task(gateway.send(frame(0, 10)))
     await gateway.log.called.wait()
-    async with gateway.client.post(f"{gateway.url}/ingest/v1/frames", data=b"x" * 900) as answer:
-        assert answer.status == 429
-        assert answer.headers["Retry-After"] == "1"
-        assert (await answer.json(content_type=None))["cause"] == "in-flight"
+    async with gateway.client.post(f"{gateway.url}/ingest/v1/frames", data=b"x" * 900) as response:
+        assert response.status == 429
+        assert response.headers["Retry-After"] == "1"
+        assert (await response.json(content_type=None))["cause"] == "in-flight"
     gateway.log.gate.set()
     assert (await waiting)[0] == 200
     assert (await gateway.send(frame(10, 11)))[0] == 200
@@ -358,9 +358,9 @@ async def test_a_body_that_does_not_come_is_given_up_and_its_bytes_are_free_agai
     host, _, port = gateway.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"POST /ingest/v1/frames HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nRS")
-    answer = await asyncio.wait_for(reader.read(2000), 120)
-    assert b"HTTP/1.1 408" in answer
-    assert b"slow-body" in answer
+    response = await asyncio.wait_for(reader.read(2000), 120)
+    assert b"HTTP/1.1 408" in response
+    assert b"slow-body" in response
     assert (await gateway.send(frame(0, 1)))[0] == 200
     writer.close()
 
@@ -403,8 +403,8 @@ async def test_read_models_that_lag_hold_senders_back(gateway: Gateway) -> None:
 
 async def test_a_command_becomes_an_event_of_the_gateways_own_writer(gateway: Gateway) -> None:
     event = {"type": "run_notes_set.v1", "at_us": 5, "notes": "good"}
-    status, answer = await gateway.command({"key": "run-1", "event": event})
-    assert (status, answer["positions"], answer["visible"]) == (200, "0:0", True)
+    status, response = await gateway.command({"key": "run-1", "event": event})
+    assert (status, response["positions"], response["visible"]) == (200, "0:0", True)
     tags = {"type": "tags_added.v1", "tags": ["best"]}
     made = {"type": "project_created.v1", "workspace": "team", "project": "digits"}
     several = [{"key": "run-1", "event": tags}, {"key": "team/digits", "event": made}]
@@ -417,7 +417,7 @@ async def test_a_command_becomes_an_event_of_the_gateways_own_writer(gateway: Ga
         ("team/digits", 2, 3),
     ]
     [writer_id] = {f.header.writer_id for f in frames}
-    assert answer["commands"] + later["commands"] == [f"{writer_id}-{seq}" for seq in range(3)]
+    assert response["commands"] + later["commands"] == [f"{writer_id}-{seq}" for seq in range(3)]
     assert gateway.log.calls == [1, 2]
     [[seq, body]] = json.loads(frames[0].events)
     assert (seq, decode_event(json.dumps(body))) == (0, RunNotesSet(at_us=5, notes="good"))
@@ -428,8 +428,8 @@ async def test_a_command_becomes_an_event_of_the_gateways_own_writer(gateway: Ga
 async def test_a_command_that_is_not_visible_in_time_is_answered_202(gateway: Gateway) -> None:
     gateway.visibility.all = False
     event = {"type": "run_archived.v1"}
-    status, answer = await gateway.command({"key": "run-1", "event": event})
-    assert (status, answer["positions"], answer["visible"]) == (202, "0:0", False)
+    status, response = await gateway.command({"key": "run-1", "event": event})
+    assert (status, response["positions"], response["visible"]) == (202, "0:0", False)
 
 
 async def test_a_failed_command_never_gives_its_number_to_another(gateway: Gateway) -> None:
@@ -506,31 +506,35 @@ async def test_assets_are_stored_once_under_their_hash(gateway: Gateway) -> None
     data = bytes(range(256)) * 20_000
     sha256 = hashlib.sha256(data).hexdigest()
     url = f"{gateway.url}/ingest/v1/assets/{sha256}"
-    async with gateway.client.head(url) as answer:
-        assert (answer.status, answer.headers[PROTOCOL_HEADER], ASSET_HEADER in answer.headers) == (404, "1", False)
+    async with gateway.client.head(url) as response:
+        assert (response.status, response.headers[PROTOCOL_HEADER], ASSET_HEADER in response.headers) == (
+            404,
+            "1",
+            False,
+        )
     told = {**ACKNOWLEDGES, "sha256": sha256, "size_bytes": len(data)}
-    async with gateway.client.put(url, data=data) as answer:
-        assert (answer.status, await answer.json()) == (201, told)
-    async with gateway.client.put(url, data=data) as answer:
-        assert (answer.status, await answer.json()) == (200, told)
-    async with gateway.client.head(url) as answer:
-        assert answer.headers[ASSET_HEADER] == asset_mark(sha256, len(data))
-        assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(data)))
+    async with gateway.client.put(url, data=data) as response:
+        assert (response.status, await response.json()) == (201, told)
+    async with gateway.client.put(url, data=data) as response:
+        assert (response.status, await response.json()) == (200, told)
+    async with gateway.client.head(url) as response:
+        assert response.headers[ASSET_HEADER] == asset_mark(sha256, len(data))
+        assert (response.status, response.headers["Content-Length"]) == (200, str(len(data)))
     assert (gateway.assets / sha256[:2] / sha256).read_bytes() == data
 
 
 async def test_an_asset_with_another_hash_is_refused_and_not_kept(gateway: Gateway) -> None:
     url = f"{gateway.url}/ingest/v1/assets/{hashlib.sha256(b'said').hexdigest()}"
-    async with gateway.client.put(url, data=b"sent") as answer:
-        problem = await answer.json(content_type=None)
-        assert (answer.status, problem["type"]) == (422, "urn:runstream:problem:asset-mismatch")
+    async with gateway.client.put(url, data=b"sent") as response:
+        problem = await response.json(content_type=None)
+        assert (response.status, problem["type"]) == (422, "urn:runstream:problem:asset-mismatch")
     assert [path for path in gateway.assets.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("name", ["short", "A" * 64, "..%2f..%2fetc%2fpasswd"])
 async def test_an_asset_name_that_is_no_hash_is_refused(gateway: Gateway, name: str) -> None:
-    async with gateway.client.put(f"{gateway.url}/ingest/v1/assets/{name}", data=b"x") as answer:
-        assert answer.status in (400, 404)
+    async with gateway.client.put(f"{gateway.url}/ingest/v1/assets/{name}", data=b"x") as response:
+        assert response.status in (400, 404)
     assert [path for path in gateway.assets.rglob("*") if path.is_file()] == []
 
 
@@ -538,8 +542,8 @@ async def test_an_asset_name_that_is_no_hash_is_refused(gateway: Gateway, name: 
 async def test_assets_beyond_the_limit_are_refused(gateway: Gateway) -> None:
     for data in (b"x" * 1001, pieces(b"x" * 600, b"x" * 401)):
         url = f"{gateway.url}/ingest/v1/assets/{hashlib.sha256(b'x' * 1001).hexdigest()}"
-        async with gateway.client.put(url, data=data) as answer:
-            assert (answer.status, (await answer.json(content_type=None))["limit_bytes"]) == (413, 1000)
+        async with gateway.client.put(url, data=data) as response:
+            assert (response.status, (await response.json(content_type=None))["limit_bytes"]) == (413, 1000)
     assert [path for path in gateway.assets.rglob("*") if path.is_file()] == []
 
 

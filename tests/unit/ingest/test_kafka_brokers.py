@@ -21,18 +21,18 @@ async def test_where_nobody_listens_no_broker_answers() -> None:
 async def test_brokers_that_are_silent_for_long_are_away() -> None:
     now_s = 100.0
     failure: Exception | None = None
-    asked = asyncio.Event()
+    requested = asyncio.Event()
 
     async def ask() -> None:
-        asked.set()
+        requested.set()
         if failure is not None:
             raise failure
 
     async def looked() -> None:
         """Until two looks have begun, so that one has ended."""
         for _ in range(2):
-            asked.clear()
-            await asyncio.wait_for(asked.wait(), 120)
+            requested.clear()
+            await asyncio.wait_for(requested.wait(), 120)
 
     watch = BrokerWatch(ask, lambda: now_s, ask_every_s=0.0)
     assert await watch.trouble() is None, "they answered when this process connected"

@@ -52,7 +52,7 @@ def test_credentials_reach_the_client_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"BOOTSTRAP": ""}, "RUNSTREAM_KAFKA_BOOTSTRAP is not set"),
         ({"BOOTSTRAP": "kafka"}, "RUNSTREAM_KAFKA_BOOTSTRAP=kafka: 'kafka' is no address: give HOST:PORT"),
@@ -91,10 +91,10 @@ def test_credentials_reach_the_client_and_nothing_else() -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(variables: dict[str, str], said: str) -> None:
+def test_what_cannot_be_used_is_refused_by_name(variables: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         from_environment(**variables)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "hidden" not in str(refused.value)
 
 

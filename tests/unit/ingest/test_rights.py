@@ -44,11 +44,11 @@ class Runs:
 
     def __init__(self, **known: str) -> None:
         self.known: Mapping[str, str] = known
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.is_away = False
 
     async def run(self, run_id: str) -> KnownRun | None:
-        self.asked.append(run_id)
+        self.requested.append(run_id)
         if self.is_away:
             raise StoreUnavailable("the store is away")
         workspace = self.known.get(run_id)
@@ -110,10 +110,10 @@ async def test_a_run_is_looked_for_once_by_principal_and_not_at_all_for_one_of_a
     for _ in range(3):
         await checking.check_frames(OF_A, frames("r", NOTES))
         await checking.check_frames(ALL, frames("r", NOTES))
-    assert runs.asked == ["r"]
+    assert runs.requested == ["r"]
     await checking.check_frames(OF_A, frames("s", NOTES))
     await checking.check_frames(OF_A, frames("r", NOTES))
-    assert runs.asked == ["r", "s", "r"], "one is remembered"
+    assert runs.requested == ["r", "s", "r"], "one is remembered"
 
 
 async def test_a_run_that_is_known_stays_so_while_the_store_is_away_and_a_new_one_waits() -> None:

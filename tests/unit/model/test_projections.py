@@ -37,17 +37,17 @@ def test_what_is_computed_is_shown_and_not_stored() -> None:
 
 def test_a_writer_has_ended_unless_it_started_and_did_not_end_since() -> None:
     started = RunStarted(at_us=AT_US, workspace="w", project="p")
-    said = RunStatusChanged(at_us=AT_US, status="failed")
+    changed = RunStatusChanged(at_us=AT_US, status="failed")
     finished = RunFinished(at_us=AT_US)
     lost = WriterLost(at_us=AT_US, reason="gone")
     without_heartbeats = RunStarted(at_us=AT_US, workspace="w", project="p", heartbeats=False)
     assert WriterMark().ended
     for before in (False, True):
         assert has_ended(before, []) is before
-        assert has_ended(before, [said]) is before
-        assert has_ended(before, [started, said]) is False
-        assert has_ended(before, [started, finished, said]) is True
+        assert has_ended(before, [changed]) is before
+        assert has_ended(before, [started, changed]) is False
+        assert has_ended(before, [started, finished, changed]) is True
         assert has_ended(before, [started, lost]) is True
         assert has_ended(before, [finished, started]) is False
-        assert has_ended(before, [without_heartbeats, said]) is True, "nobody waits for one"
+        assert has_ended(before, [without_heartbeats, changed]) is True, "nobody waits for one"
         assert has_ended(before, [without_heartbeats, started]) is False

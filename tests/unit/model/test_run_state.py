@@ -94,7 +94,7 @@ def test_a_resumed_attempt_takes_the_place_of_one_that_vanished_with_its_machine
     assert outcome(fold(state, WriterLost(at_us=20, reason="gone"), A)).status == "finished"
 
 
-def test_what_an_earlier_attempt_said_before_it_was_resumed_may_arrive_late() -> None:
+def test_what_an_earlier_attempt_recorded_before_it_was_resumed_may_arrive_late() -> None:
     state = folded((A, start()), (B, start(6, resumed=True)), (A, end("failed", 5)), (B, end("finished", 9)))
     assert outcome(state).status == "finished"
 

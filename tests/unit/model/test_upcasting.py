@@ -32,7 +32,7 @@ def test_an_id_gave_a_file_its_role(asset_id: str, role: str | None) -> None:
     assert event == asset(asset_id, role=role, metadata={"override": True})
 
 
-def test_a_role_that_is_said_stays() -> None:
+def test_a_role_that_is_given_stays() -> None:
     event = asset("comet-code", role="of a later build")
     assert understood(event) is event
 

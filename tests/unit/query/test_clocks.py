@@ -45,5 +45,5 @@ def test_lateness_alone_accuses_nobody(case: str, first: Heard, newest: Heard, a
     assert clock_ahead_s(newest, first) == ahead_s, case
 
 
-def test_nothing_is_said_of_lateness_without_the_first_arrival() -> None:
+def test_nothing_is_told_of_lateness_without_the_first_arrival() -> None:
     assert clock_ahead_s(heard(0, 2 * HOUR)) is None

@@ -20,7 +20,7 @@ SIZE_BYTES = 5_000_000
 
 
 @contextmanager
-def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+def answering(response: Callable[[socket.socket], None]) -> Iterator[str]:
     """A server that reads one request, answers it as told and hangs up."""
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -30,7 +30,7 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
             while b"\r\n\r\n" not in connection.recv(65_536):
                 pass
             try:
-                answer(connection)
+                response(connection)
             except OSError:
                 return  # the client has gone: that is its good right
 
@@ -57,7 +57,7 @@ def asset(size_bytes: int) -> Asset:
 
 
 def read(url: str, *sizes: int, then: Exception | None = None) -> None:
-    """Read the answer in pieces of these sizes (-1: the rest), then fail for a reason of one's own."""
+    """Read the response in pieces of these sizes (-1: the rest), then fail for a reason of one's own."""
     with Transport(url, None).open("GET", "/") as body:
         for size in sizes:
             assert body.read(size)
@@ -90,7 +90,7 @@ def test_a_download_into_a_missing_folder_names_it(tmp_path: Path) -> None:
         API(url=url).download(asset(SIZE_BYTES), tmp_path / "missing" / "m.bin")
 
 
-def test_an_answer_that_breaks_off_is_the_servers() -> None:
+def test_a_response_that_breaks_off_is_the_servers() -> None:
     broke_off = r"the response of http://127\.0\.0\.1:\d+ broke off .*: ask again"
     with answering(cut) as url, pytest.raises(ServerUnreachable, match=broke_off):
         read(url, 4, -1)

@@ -109,8 +109,8 @@ def test_streams_that_are_one_are_heard_once(wrapped: bool, monkeypatch: pytest.
     print("to stderr", file=sys.stderr)
     for capture in (first, second):
         capture.flush(last=True)
-    said = "stderr" if wrapped else "stdout"
-    each = [("stdout", "to stdout\n"), (said, "to stderr\n")] if wrapped else [("stdout", "to stdout\nto stderr\n")]
+    label = "stderr" if wrapped else "stdout"
+    each = [("stdout", "to stdout\n"), (label, "to stderr\n")] if wrapped else [("stdout", "to stdout\nto stderr\n")]
     assert seen == each * 2, "once for each run"
     second.remove()
     first.remove()

@@ -80,8 +80,8 @@ def test_without_the_extra_the_sender_says_what_to_install(monkeypatch: pytest.M
 
 
 def test_nothing_of_kafka_is_loaded_without_the_setting() -> None:
-    asked = "import sys, runstream.sender.process, runstream.client.starting; print('aiokafka' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    requested = "import sys, runstream.sender.process, runstream.client.starting; print('aiokafka' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", requested], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 

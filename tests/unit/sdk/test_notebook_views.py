@@ -19,13 +19,13 @@ AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 class Api:
-    """Gives a run one curve, or no answer."""
+    """Gives a run one curve, or no response."""
 
-    def __init__(self, answers: bool = True) -> None:
-        self._answers = answers
+    def __init__(self, responses: bool = True) -> None:
+        self._responses = responses
 
     def summaries(self, *_: Any, **__: Any) -> list[Any]:
-        if not self._answers:
+        if not self._responses:
             raise ServerUnreachable("nobody is there")
         return [type("Summary", (), {"metric": name})() for name in ("loss<", "system/cpu_percent")]
 
@@ -101,7 +101,7 @@ def test_a_run_with_its_curves() -> None:
 
 
 def test_a_run_whose_server_does_not_answer() -> None:
-    html = run_view(Api(answers=False))._repr_html_()
+    html = run_view(Api(responses=False))._repr_html_()
     assert "nobody is there" in html
     assert "r1" in html
 

@@ -74,11 +74,11 @@ def test_what_has_no_meaning_is_told_once_by_name(start: Start, caplog: pytest.L
         start(sync_tensorboard=True, monitor_gym=True, settings={"start_method": "thread"}, porject="x", colour="red")
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 5
-    said = "\n".join(lines)
+    printed = "\n".join(lines)
     for name in ("sync_tensorboard", "monitor_gym", "settings"):
-        assert f"argument {name} of init has no meaning here" in said
-    assert "no argument porject, which is left out: did you mean project?" in said
-    assert "no argument colour, which is left out: give it to config" in said
+        assert f"argument {name} of init has no meaning here" in printed
+    assert "no argument porject, which is left out: did you mean project?" in printed
+    assert "no argument colour, which is left out: give it to config" in printed
 
 
 def test_no_value_of_an_unknown_argument_is_shown(start: Start, caplog: pytest.LogCaptureFixture) -> None:

@@ -88,6 +88,6 @@ def test_expressions_show_themselves_as_comets_do() -> None:
         (lambda: Tag(""), Invalid, "not empty"),
     ],
 )
-def test_what_cannot_be_asked_says_why(wrong: Any, error: type[Exception], advice: str) -> None:
+def test_what_cannot_be_queried_says_why(wrong: Any, error: type[Exception], advice: str) -> None:
     with pytest.raises(error, match=advice):
         wrong()

@@ -109,7 +109,7 @@ def test_resuming_counts_steps_from_where_it_was_told(start: Any, written: Any) 
     assert found.events[0][1]["resumed_at_step"] == 4000
 
 
-def test_a_group_is_said_at_the_start(start: Any, written: Any) -> None:
+def test_a_group_is_given_at_the_start(start: Any, written: Any) -> None:
     run = start(group="sweep-7", job_type="train")
     assert (run.group, run.job_type) == ("sweep-7", "train")
     (started,) = written(run).of_type("run_started.v1")

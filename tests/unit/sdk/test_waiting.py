@@ -27,7 +27,7 @@ class Waiting:
         folder.mkdir(parents=True)
         self.folder = folder
         self.now_s = 0.0
-        self.said: list[tuple[float, str]] = []
+        self.messages: list[tuple[float, str]] = []
         self._acknowledges = sorted(acknowledges.items())
 
     def sleep(self, seconds: float) -> None:
@@ -43,7 +43,7 @@ class Waiting:
             timeout_s,
             clock,
             self.sleep,
-            lambda text: self.said.append((self.now_s, text)),
+            lambda text: self.messages.append((self.now_s, text)),
             stalled_s,
         )
 
@@ -58,7 +58,7 @@ def _status(folder: Path, **fields: Any) -> None:
 def test_what_is_acknowledged_soon_is_waited_for_in_silence(tmp_path: Path) -> None:
     waiting = Waiting(tmp_path / "spool" / "writers" / WRITER, {0.5: 3, 1.0: 10})
     assert waiting.wait(10, 30)
-    assert waiting.said == []
+    assert waiting.messages == []
     assert 1.0 <= waiting.now_s < 1.1
 
 
@@ -73,9 +73,9 @@ def test_a_long_wait_says_how_far_it_is_and_ends(tmp_path: Path) -> None:
     waiting = Waiting(tmp_path / "spool" / "writers" / WRITER, {3.0: 4})
     assert not waiting.wait(1000, 30)
     assert 30 <= waiting.now_s < 30.1
-    assert [round(at_s) for at_s, _ in waiting.said] == [2, 12, 22]
-    assert "1,000 of 1,000" in waiting.said[0][1]
-    assert "996 of 1,000" in waiting.said[1][1]
+    assert [round(at_s) for at_s, _ in waiting.messages] == [2, 12, 22]
+    assert "1,000 of 1,000" in waiting.messages[0][1]
+    assert "996 of 1,000" in waiting.messages[1][1]
 
 
 def test_no_time_is_no_wait(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_server_that_is_away_is_not_waited_for_to_the_end(
     )
     assert not waiting.wait(5, 30, stalled_s=10)
     assert 10 <= waiting.now_s < 10.1
-    assert "Connection refused" in waiting.said[0][1]
+    assert "Connection refused" in waiting.messages[0][1]
     lock.release()
 
 
@@ -112,11 +112,11 @@ def test_without_a_sender_it_says_so_and_asks_for_one(make_writer: Any, tmp_path
         3.0,
         Clock(monotonic_s=lambda: waiting.now_s),
         waiting.sleep,
-        lambda text: waiting.said.append((waiting.now_s, text)),
+        lambda text: waiting.messages.append((waiting.now_s, text)),
         keep_sender=lambda: wanted.append(waiting.now_s),
     )
     assert len(wanted) >= 5
-    assert "no sender runs" in waiting.said[0][1]
+    assert "no sender runs" in waiting.messages[0][1]
 
 
 @pytest.mark.parametrize(
@@ -140,17 +140,17 @@ def test_without_a_sender_it_says_so_and_asks_for_one(make_writer: Any, tmp_path
 )
 def test_the_senders_reason(status: dict[str, Any] | None, reason: str | None) -> None:
     base: dict[str, Any] = {"pid": 1, "version": "0", "state": "running", "started_us": 0, "updated_us": 0}
-    said = SenderStatus(**{**base, **status}) if status is not None else None
-    assert sender_reason(said, WRITER, "http://x") == reason
+    messages = SenderStatus(**{**base, **status}) if status is not None else None
+    assert sender_reason(messages, WRITER, "http://x") == reason
 
 
 class _Server(http.server.BaseHTTPRequestHandler):
     """Has the run `there`, fails for `broken`, and keeps what it was asked."""
 
-    asked: list[tuple[str, str | None]] = []  # noqa: RUF012 - one server a test
+    requested: list[tuple[str, str | None]] = []  # noqa: RUF012 - one server a test
 
     def do_GET(self) -> None:
-        self.asked.append((self.path, self.headers.get("Authorization")))
+        self.requested.append((self.path, self.headers.get("Authorization")))
         status = {"/api/v1/runs/there": 200, "/api/v1/runs/broken": 500}.get(self.path, 404)
         body = {
             200: b'{"run":{"run":"there"},"last_step":41}',
@@ -167,7 +167,7 @@ class _Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    _Server.asked = []
+    _Server.requested = []
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Server)
     thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
     thread.start()
@@ -193,7 +193,7 @@ def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 @pytest.mark.sockets
 def test_resuming_asks_the_server(server: str, quiet: dict[str, Any], read: Any) -> None:
     run = rs.init(run_id="there", resume="must", url=server, api_key="k", **quiet)
-    assert _Server.asked == [("/api/v1/runs/there", "Bearer k")]
+    assert _Server.requested == [("/api/v1/runs/there", "Bearer k")]
     assert run.spool_folder is not None
     assert read(run.spool_folder).events[0][1]["resumed"] is True
     run.log({"a": 1})

@@ -58,13 +58,13 @@ def test_a_backlog_is_sent_in_large_requests_without_resting_between_them(bench:
     assert all(segment_numbers(maker.folder) == [maker.number] for maker in makers)
 
 
-def test_an_answer_may_leave_writers_out_and_say_why(bench: Bench) -> None:
+def test_a_response_may_leave_writers_out_and_say_why(bench: Bench) -> None:
     """As where one partition of Kafka's does not answer."""
     taken, left = bench.writer(), bench.writer()
     for maker in (taken, left):
         bench.adopt(maker)
-    said = {"writers": {taken.info.writer_id: 1}, "left_out": "partition 2 has no leader"}
-    bench.gateway.script = [Response(200, {}, json.dumps(said).encode())]
+    body = {"writers": {taken.info.writer_id: 1}, "left_out": "partition 2 has no leader"}
+    bench.gateway.script = [Response(200, {}, json.dumps(body).encode())]
     bench.channel.step()
     assert (Acked.read(taken.folder).next_seq, Acked.read(left.folder).next_seq) == (1, 0)
     bench.channel.step()
@@ -74,10 +74,10 @@ def test_an_answer_may_leave_writers_out_and_say_why(bench: Bench) -> None:
     assert not bench.channel.status.last_error
 
 
-def test_a_lost_answer_is_sent_again_and_stored_once(bench: Bench) -> None:
+def test_a_lost_response_is_sent_again_and_stored_once(bench: Bench) -> None:
     maker = bench.writer()
     bench.adopt(maker)
-    bench.gateway.lose_answer = True
+    bench.gateway.lose_response = True
     bench.run(1.0)
     assert len(bench.gateway.requests) == 2
     assert Acked.read(maker.folder).next_seq == 1

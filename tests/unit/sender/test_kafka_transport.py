@@ -156,8 +156,8 @@ def send(transport: KafkaTransport, *frames: bytes) -> Response:
 
 def test_frames_come_to_their_partitions_in_order_with_key_and_stamp(transport: KafkaTransport, broker: Broker) -> None:
     frames = [frame(number, seq, seq + 2) for seq in (0, 2, 4) for number in range(1, 9)]
-    answer = send(transport, *frames)
-    assert meaning_of(answer, 0) == Accepted({writer(number): 6 for number in range(1, 9)})
+    response = send(transport, *frames)
+    assert meaning_of(response, 0) == Accepted({writer(number): 6 for number in range(1, 9)})
     wanted: dict[int, list[bytes]] = {number: [] for number in range(PARTITIONS)}
     for i, data in enumerate(frames):
         wanted[partition(i % 8 + 1)].append(data)
@@ -196,8 +196,8 @@ def test_the_largest_frame_fits_into_a_batch() -> None:
 def test_one_partition_that_fails_leaves_only_its_writers_out(transport: KafkaTransport, broker: Broker) -> None:
     (one,), (two,), (three,) = numbers_by_partition()
     broker.fail = lambda part, number: errors.NotEnoughReplicasError() if part == partition(two) else None
-    answer = send(transport, *(frame(number, 0, 3) for number in (one, two, three)))
-    meaning = meaning_of(answer, 0)
+    response = send(transport, *(frame(number, 0, 3) for number in (one, two, three)))
+    meaning = meaning_of(response, 0)
     assert isinstance(meaning, Accepted)
     assert meaning.next_seqs == {writer(one): 3, writer(three): 3}
     assert "NotEnoughReplicasError" in meaning.left_out

@@ -183,7 +183,7 @@ def test_sigterm_finishes_the_request_that_is_under_way(spool: Path, collector: 
     collector.faults.delay_s = 1.0
     maker = writer(spool, collector.url)
     process = sender_process(spool)
-    assert collector.wait_for(lambda: bool(collector.bodies))  # it is taken, its answer is on the way
+    assert collector.wait_for(lambda: bool(collector.bodies))  # it is taken, its response is on the way
     process.send_signal(signal.SIGTERM)
     assert process.wait(120) == 0
     assert Acked.read(maker.folder).next_seq == 11

@@ -1,4 +1,4 @@
-"""The HTTP transport against sockets that behave badly, and the meaning of answers."""
+"""The HTTP transport against sockets that behave badly, and the meaning of responses."""
 
 import io
 import socket
@@ -52,14 +52,14 @@ def read_request(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def answer_once(connection: socket.socket) -> None:
+def respond_once(connection: socket.socket) -> None:
     read_request(connection)
     connection.sendall(OK)
 
 
-def answer_twice(connection: socket.socket) -> None:
-    answer_once(connection)
-    answer_once(connection)
+def respond_twice(connection: socket.socket) -> None:
+    respond_once(connection)
+    respond_once(connection)
 
 
 @pytest.mark.sockets
@@ -88,7 +88,7 @@ def test_an_idle_connection_that_was_closed_is_opened_again_at_once(body: bytes 
         seen.append(read_request(connection))
         connection.sendall(OK)
 
-    with server(answer_once, second) as url:
+    with server(respond_once, second) as url:
         transport = HttpTransport(url)
         transport.request("POST", "/x", b"", {})
         assert transport.request("PUT", "/x", body, {"Content-Length": "4"}).status == 200
@@ -97,7 +97,7 @@ def test_an_idle_connection_that_was_closed_is_opened_again_at_once(body: bytes 
 
 
 @pytest.mark.sockets
-def test_a_connection_that_is_cut_before_the_first_answer_is_unreachable() -> None:
+def test_a_connection_that_is_cut_before_the_first_response_is_unreachable() -> None:
     def cut(connection: socket.socket) -> None:
         read_request(connection)
 
@@ -172,7 +172,7 @@ BAD = b'{"type":"urn:runstream:problem:bad","title":"bad","detail":"why","writer
         (502, {}, b"[]", Failing("HTTP 502 []")),
     ],
 )
-def test_answers_of_a_gateway_are_sorted_by_what_is_done_about_them(
+def test_responses_of_a_gateway_are_sorted_by_what_is_done_about_them(
     status: int, headers: dict[str, str], body: bytes, meaning: Meaning
 ) -> None:
     found = meaning_of(Response(status, OURS | headers, body), now_unix_s=10.0, receipt="r")
@@ -187,7 +187,7 @@ def test_answers_of_a_gateway_are_sorted_by_what_is_done_about_them(
     "status", [*range(200, 206), *range(300, 309), *range(400, 432), 451, 499, *range(500, 512), 999]
 )
 @pytest.mark.parametrize("body", [b"", b"<html>Please sign in</html>", b"{}", b"[]", ACK, BAD, b'{"writers":{"ab":3}}'])
-def test_an_answer_without_our_header_never_says_anything_about_records(status: int, body: bytes) -> None:
+def test_a_response_without_our_header_never_says_anything_about_records(status: int, body: bytes) -> None:
     for headers in ({}, {"runstream-protocol": "2"}, {"content-type": "application/problem+json"}):
         found = meaning_of(Response(status, headers, body, url="http://here/x"), 10.0, "another")
         assert isinstance(found, Failing | Later)
@@ -220,7 +220,7 @@ def test_a_receipt_of_what_was_sent_needs_no_header() -> None:
         (400, b'{"type":"urn:runstream:problem:unreadable-body","writer_id":"ab"}'),
     ],
 )
-def test_an_answer_with_our_header_that_does_not_say_what_it_means_is_a_failure(status: int, body: bytes) -> None:
+def test_a_response_with_our_header_that_does_not_say_what_it_means_is_a_failure(status: int, body: bytes) -> None:
     assert isinstance(meaning_of(Response(status, OURS, body), 10.0, "r"), Failing)
 
 

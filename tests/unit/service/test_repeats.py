@@ -31,8 +31,8 @@ def test_a_line_passes_once_in_a_while_and_says_how_often_it_came() -> None:
         client.info("Unable connect to node %s", 502)
     finally:
         logging.getLogger().handlers[:] = handlers
-    said = [line.split(": ", 1)[1] for line in text.getvalue().splitlines()]
-    assert said == [
+    lines = [line.split(": ", 1)[1] for line in text.getvalue().splitlines()]
+    assert lines == [
         "Unable connect to node 0",
         "another line",
         "Unable connect to node 1",

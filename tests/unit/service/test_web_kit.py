@@ -86,12 +86,12 @@ async def test_with_keys_only_they_are_let_in(authorization: str | None, status:
     headers = {} if authorization is None else {"Authorization": authorization}
     async with (
         serving(guarded(ApiKeys.from_plain([KEY, "another-key-of-the-same", "a-key*with*asterisks"]))) as (url, client),
-        client.get(f"{url}/who", headers=headers) as answer,
+        client.get(f"{url}/who", headers=headers) as response,
     ):
-        text = await answer.text()
-        assert answer.status == status
+        text = await response.text()
+        assert response.status == status
         if status == 401:
-            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            assert response.headers["WWW-Authenticate"].startswith("Bearer")
             assert KEY not in text
         else:
             assert len(text) == 8
@@ -117,8 +117,8 @@ async def test_a_key_may_stand_in_the_header_of_a_protocol(headers: dict[str, st
         return web.Response(text="done")
 
     add_routes(app, [Route("GET", "/read", Action.READ, "Read", done)], lambda route: plain_handler(route, None))
-    async with serving(app) as (url, client), client.get(f"{url}/read", headers=headers) as answer:
-        assert answer.status == status
+    async with serving(app) as (url, client), client.get(f"{url}/read", headers=headers) as response:
+        assert response.status == status
 
 
 async def test_a_token_that_a_key_signed_is_as_good_as_the_key() -> None:
@@ -174,10 +174,10 @@ async def test_requests_are_counted_by_the_name_of_their_key() -> None:
     assert counted("refused") == 0
     async with serving(app) as (url, client):
         for key in (KEY, KEY, "another-key-of-the-same", "wrong-key-wrong-key", ""):
-            async with client.get(f"{url}/who", headers={"Authorization": key} if key else {}) as answer:
-                await answer.read()
-        async with client.get(f"{url}/healthz") as answer:
-            await answer.read()
+            async with client.get(f"{url}/who", headers={"Authorization": key} if key else {}) as response:
+                await response.read()
+        async with client.get(f"{url}/healthz") as response:
+            await response.read()
     assert [counted(name) for name in names.values()] == [2, 1]
     assert counted("refused") == 2, "a wrong key and none; a probe needs none"
 
@@ -192,11 +192,11 @@ async def test_the_version_of_comets_interface_is_told_to_everybody(authorizatio
     app.router.add_get(VERSION_PATH, version)
     headers = {} if authorization is None else {"Authorization": authorization}
     async with serving(app) as (url, client):
-        async with client.get(url + VERSION_PATH, headers=headers) as answer:
-            assert answer.status == 200
+        async with client.get(url + VERSION_PATH, headers=headers) as response:
+            assert response.status == 200
         for path in (f"{VERSION_PATH}/", "/clientlib/isAlive", "/clientlib/isAlive/ver/x"):
-            async with client.get(url + path, headers={"Authorization": "wrong-key-wrong-key"}) as answer:
-                assert answer.status == 401
+            async with client.get(url + path, headers={"Authorization": "wrong-key-wrong-key"}) as response:
+                assert response.status == 401
 
 
 @pytest.mark.parametrize(("local_metrics", "metrics"), [(False, 401), (True, 200)])
@@ -204,10 +204,10 @@ async def test_probes_are_open_from_loopback_and_figures_where_that_is_set(local
     app = guarded(ApiKeys.from_plain([KEY]), local_metrics=local_metrics)
     async with serving(app) as (url, client):
         for path, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", metrics)):
-            async with client.get(url + path) as answer:
-                assert answer.status == status
-        async with client.get(f"{url}/elsewhere") as answer:
-            assert answer.status == 401, "what exists is nobody's business"
+            async with client.get(url + path) as response:
+                assert response.status == status
+        async with client.get(f"{url}/elsewhere") as response:
+            assert response.status == 401, "what exists is nobody's business"
 
 
 @web.middleware
@@ -236,10 +236,10 @@ async def test_probes_of_other_machines_are_told_yes_or_no_and_figures_need_a_ke
     guard = auth_middleware(ApiKeys.from_plain([KEY]))
     app = web.Application(middlewares=[problem_middleware(), _from_elsewhere, guard])
     add_operations(app, CollectorRegistry(), {"log": log_away})
-    async with serving(app) as (url, client), client.get(url + path, headers=headers) as answer:
-        assert answer.status == status
+    async with serving(app) as (url, client), client.get(url + path, headers=headers) as response:
+        assert response.status == status
         if checks is not None:
-            assert await answer.json() == {"ready": False, "checks": checks}
+            assert await response.json() == {"ready": False, "checks": checks}
 
 
 @pytest.mark.parametrize(
@@ -264,10 +264,10 @@ async def test_without_keys_only_loopback_names_and_own_pages_are_let_in(
     headers: dict[str, str], status: int, kind: str | None
 ) -> None:
     app = guarded(ApiKeys(), allowed_hosts=["tracker.test"])
-    async with serving(app) as (url, client), client.get(f"{url}/who", headers=headers) as answer:
-        assert answer.status == status
+    async with serving(app) as (url, client), client.get(f"{url}/who", headers=headers) as response:
+        assert response.status == status
         if kind:
-            assert (await answer.json(content_type=None))["type"] == f"urn:runstream:problem:{kind}"
+            assert (await response.json(content_type=None))["type"] == f"urn:runstream:problem:{kind}"
 
 
 @pytest.mark.parametrize(
@@ -286,9 +286,9 @@ async def test_with_keys_too_pages_of_other_sites_are_kept_out(headers: dict[str
     """Today they do not know the key; a cookie would come with what they send."""
     async with (
         serving(guarded(ApiKeys.from_plain([KEY]))) as (url, client),
-        client.get(f"{url}/who", headers={"Authorization": KEY, **headers}) as answer,
+        client.get(f"{url}/who", headers={"Authorization": KEY, **headers}) as response,
     ):
-        assert answer.status == status
+        assert response.status == status
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "::ffff:127.0.0.1"])
@@ -338,33 +338,33 @@ def failing(error: Exception, **options: Any) -> web.Application:
 )
 async def test_errors_become_problems(error: Exception, status: int, kind: str) -> None:
     async with serving(failing(error)) as (url, client):
-        async with client.get(f"{url}/fail", headers={"X-Request-Id": "me-1"}) as answer:
-            assert answer.content_type == "application/problem+json"
-            problem = json.loads(await answer.text())
-        assert answer.status == problem["status"] == status
+        async with client.get(f"{url}/fail", headers={"X-Request-Id": "me-1"}) as response:
+            assert response.content_type == "application/problem+json"
+            problem = json.loads(await response.text())
+        assert response.status == problem["status"] == status
         assert problem["type"] == f"urn:runstream:problem:{kind}"
         assert problem["title"]
-        assert problem["request_id"] == answer.headers["X-Request-Id"] == "me-1"
+        assert problem["request_id"] == response.headers["X-Request-Id"] == "me-1"
         assert "a secret" not in json.dumps(problem)
-        assert ("Retry-After" in answer.headers) == (status == 503)
+        assert ("Retry-After" in response.headers) == (status == 503)
         assert problem.get("handle") == (1 if kind == "teapot" else None)
 
 
 async def test_routes_that_do_not_exist_are_problems_too() -> None:
     async with serving(failing(RuntimeError())) as (url, client):
-        async with client.get(f"{url}/nowhere") as answer:
-            assert (answer.status, json.loads(await answer.text())["status"]) == (404, 404)
-        async with client.post(f"{url}/fail") as answer:
-            assert answer.status == 405
-            assert "GET" in answer.headers["Allow"]
+        async with client.get(f"{url}/nowhere") as response:
+            assert (response.status, json.loads(await response.text())["status"]) == (404, 404)
+        async with client.post(f"{url}/fail") as response:
+            assert response.status == 405
+            assert "GET" in response.headers["Allow"]
 
 
 async def test_a_request_id_that_could_break_a_log_line_is_replaced() -> None:
     async with (
         serving(failing(RuntimeError())) as (url, client),
-        client.get(f"{url}/nowhere", headers={"X-Request-Id": "a b{}"}) as answer,
+        client.get(f"{url}/nowhere", headers={"X-Request-Id": "a b{}"}) as response,
     ):
-        assert len(answer.headers["X-Request-Id"]) == 32
+        assert len(response.headers["X-Request-Id"]) == 32
 
 
 @pytest.fixture
@@ -399,9 +399,9 @@ async def said_to(url: str, request: bytes) -> bytes:
     host, _, port = url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request)
-    answer = await asyncio.wait_for(reader.read(4096), 120)
+    response = await asyncio.wait_for(reader.read(4096), 120)
     writer.close()
-    return answer
+    return response
 
 
 async def test_a_request_without_a_host_is_refused_without_asking_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,9 +435,9 @@ async def test_a_body_that_does_not_unpack_is_refused(log_lines: Callable[[str],
 
     app.router.add_post("/read", read)
     headers = {"Content-Encoding": "gzip"}
-    async with serving(app) as (url, client), client.post(f"{url}/read", data=b"no gzip", headers=headers) as answer:
-        assert answer.status == 400
-        assert (await answer.json(content_type=None))["type"] == "urn:runstream:problem:unreadable-body"
+    async with serving(app) as (url, client), client.post(f"{url}/read", data=b"no gzip", headers=headers) as response:
+        assert response.status == 400
+        assert (await response.json(content_type=None))["type"] == "urn:runstream:problem:unreadable-body"
     assert "error" not in {json.loads(text)["level"] for text in stream.getvalue().splitlines()}
 
 
@@ -489,8 +489,8 @@ async def test_readiness_is_that_of_every_part(
 ) -> None:
     app = web.Application()
     add_operations(app, CollectorRegistry(), checks, check_timeout_s=0.05)
-    async with serving(app) as (url, client), client.get(f"{url}/readyz") as answer:
-        assert (answer.status, (await answer.json())["checks"]) == (status, told)
+    async with serving(app) as (url, client), client.get(f"{url}/readyz") as response:
+        assert (response.status, (await response.json())["checks"]) == (status, told)
 
 
 async def test_metrics_are_prometheus_text() -> None:
@@ -498,7 +498,7 @@ async def test_metrics_are_prometheus_text() -> None:
     Counter("things", "Things.", registry=registry).inc(3)
     app = web.Application()
     add_operations(app, registry)
-    async with serving(app) as (url, client), client.get(f"{url}/metrics") as answer:
-        text = await answer.text()
+    async with serving(app) as (url, client), client.get(f"{url}/metrics") as response:
+        text = await response.text()
     assert "things_total 3.0" in text
     assert "process_resident_memory_bytes" in text

@@ -17,22 +17,22 @@ _logger = logging.getLogger(__name__)
 
 _ASK_EVERY_S: Final = 3.0
 #: How long one broker may take to answer, before the next is asked.
-_ANSWER_S: Final = 3.0
+_RESPONSE_S: Final = 3.0
 #: Brokers that are silent for so long are away. Where one of three dies, another has answered by then: two wait for
-#: `_ANSWER_S` each, and the pause before.
+#: `_RESPONSE_S` each, and the pause before.
 _AWAY_S: Final = 15.0
 
 
 async def ask_brokers(settings: KafkaSettings) -> None:
     """Connect as every client does and ask for the brokers of the cluster: those of RUNSTREAM_KAFKA_BOOTSTRAP, in any
     order, until one answers. Raises LogUnavailable if none does, InvalidSetting where certificates cannot be read."""
-    client = AIOKafkaClient(**settings.client_arguments() | {"request_timeout_ms": int(_ANSWER_S * 1000)})
+    client = AIOKafkaClient(**settings.client_arguments() | {"request_timeout_ms": int(_RESPONSE_S * 1000)})
     try:
         await client.bootstrap()
     except CLIENT_ERRORS as error:
         raise unavailable("no broker answers", settings.bootstrap, settings.topic, error) from error
     finally:
-        await ended(client.close(), _ANSWER_S)
+        await ended(client.close(), _RESPONSE_S)
 
 
 class BrokerWatch:

@@ -2,7 +2,7 @@
 
 A sample divides a curve into buckets of equal width and keeps of each the first, the last, the lowest and the highest
 point: real points, the extremes of the curve among them. Of several that are equally low the first is kept, of those
-that are equally high the last, so that the same question has the same answer. Points without a step are divided by
+that are equally high the last, so that the same question has the same response. Points without a step are divided by
 their times.
 
 Which point is the first or the lowest is decided by one number of 256 bits: with tuples the statement takes 1.4 times

@@ -3,7 +3,7 @@
 Buckets come from the projection `curve` of the table `points`, which keeps one row for 256 steps of a run and metric:
 bucket number intDiv(step, 256), which rounds towards zero, so that bucket 0 holds the steps -255 to 255. A coarser
 view groups those by intDiv(bucket, k), which equals intDiv(step, 256 k). Where a range cuts through a bucket, the
-cut pieces are read point by point, so that every answer is exact. The statements have the projection's own
+cut pieces are read point by point, so that every response is exact. The statements have the projection's own
 expressions word for word: that is how the engine knows that it may be used.
 """
 
@@ -50,7 +50,7 @@ _MERGED: Final = (
     "sum(p.total) AS total, min(p.begin) AS begin, max(p.end) AS end"
 )
 #: The order of the points of a series: step, time, writer, and the writer's own number. Points that were stored before
-#: they had numbers follow by their values, so that answers are the same each time.
+#: they had numbers follow by their values, so that responses are the same each time.
 ORDER: Final = "step, at, writer, seq, value"
 ENVELOPE: Final = (
     "run, metric, begin AS first_step, end AS last_step, n AS count, "

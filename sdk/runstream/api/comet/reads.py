@@ -54,8 +54,8 @@ class ExperimentReads:
         return self._session.get(f"{_ROOT}/{path}", experimentKey=run_id(experiment), **query)
 
     def _bytes(self, path: str, experiment: RunOrId, **query: str) -> bytes:
-        asked = urlencode({"experimentKey": run_id(experiment), **query})
-        with self._session.open("GET", f"{_ROOT}/{path}?{asked}", headers={"Accept": "*/*"}) as response:
+        query_string = urlencode({"experimentKey": run_id(experiment), **query})
+        with self._session.open("GET", f"{_ROOT}/{path}?{query_string}", headers={"Accept": "*/*"}) as response:
             return response.read()
 
     def _view(self, experiment_key: RunOrId) -> RunView:

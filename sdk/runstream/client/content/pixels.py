@@ -99,17 +99,17 @@ def _range(finite: "Array", low: float, high: float) -> tuple[float, float, str]
     """What black and white are, and what is guessed about that."""
     import numpy as np
 
-    said = f"values from {low:g} to {high:g}"
+    found = f"values from {low:g} to {high:g}"
     if low >= 0 and high <= 1:
         return 0, 1, ""
     if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
-        return 0, 1, f"{said} were taken as 0..1 and cut: clip them to be sure"
+        return 0, 1, f"{found} were taken as 0..1 and cut: clip them to be sure"
     if low >= -1 and high <= 1:
-        return -1, 1, f"{said} were taken as -1..1: give (x + 1) / 2 to be sure"
+        return -1, 1, f"{found} were taken as -1..1: give (x + 1) / 2 to be sure"
     if low >= 0 and high <= 255:
         whole = bool((finite == np.floor(finite)).all())
-        return 0, 255, "" if whole else f"{said} were taken as 0..255: divide them by 255, or give uint8, to be sure"
-    return low, high, f"{said} were stretched over the range from black to white: give 0..1, or integers 0..255"
+        return 0, 255, "" if whole else f"{found} were taken as 0..255: divide them by 255, or give uint8, to be sure"
+    return low, high, f"{found} were stretched over the range from black to white: give 0..1, or integers 0..255"
 
 
 def _png(pixels: "Array") -> bytes:

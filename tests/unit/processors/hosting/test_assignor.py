@@ -39,14 +39,14 @@ class Group:
         return self._assign()
 
     def _assign(self) -> Mapping[str, set[int]]:
-        said = {}
+        offers = {}
         for name, assignor in self._assignors.items():
             metadata = assignor.metadata({TOPIC})
             assert isinstance(metadata, ConsumerProtocolMemberMetadata)
-            said[name] = metadata
+            offers[name] = metadata
         leader = next(iter(self._assignors.values()))
         found: dict[str, set[int]] = {}
-        for name, assignment in leader.assign(self._topic, said).items():
+        for name, assignment in leader.assign(self._topic, offers).items():
             assert isinstance(assignment, ConsumerProtocolMemberAssignment)
             self._assignors[name].on_assignment(assignment)
             found[name] = {part for _, parts in assignment.assignment for part in parts}

@@ -117,9 +117,9 @@ async def test_databases_are_apart(tmp_path: Path) -> None:
 
 async def test_settings_reach_every_connection(tmp_path: Path) -> None:
     store = await ChdbStore.open(tmp_path, query_threads=2, settings={"max_threads": "1"})
-    asked = "SELECT getSetting('max_threads') AS n"
-    answers = await asyncio.gather(*(store.query(asked) for _ in range(6)))
-    assert [answer["n"].to_pylist() for answer in answers] == [[1]] * 6
+    requested = "SELECT getSetting('max_threads') AS n"
+    responses = await asyncio.gather(*(store.query(requested) for _ in range(6)))
+    assert [response["n"].to_pylist() for response in responses] == [[1]] * 6
     await store.close()
     with pytest.raises(StoreError, match="no_such_setting"):
         await ChdbStore.open(tmp_path, settings={"no_such_setting": "1"})

@@ -95,7 +95,7 @@ class Scripted:
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
         self.queries: list[dict[str, str]] = []
-        self.answer: Callable[[web.Request], web.StreamResponse] = lambda request: web.Response()
+        self.response: Callable[[web.Request], web.StreamResponse] = lambda request: web.Response()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -116,7 +116,7 @@ class Scripted:
             return web.Response()
         self.bodies.append(body)
         self.queries.append(dict(request.query))
-        return self.answer(request)
+        return self.response(request)
 
 
 def _settings_table(names: tuple[str, ...]) -> bytes:
@@ -170,7 +170,7 @@ async def test_an_insert_whose_connection_breaks_is_sent_once(scripted: tuple[Sc
         request.transport.abort()
         return web.Response()
 
-    script.answer = hang_up
+    script.response = hang_up
     async with opened(settings) as store:
         with pytest.raises(StoreUnavailable, match=r"no answer from ClickHouse at http://127\.0\.0\.1"):
             await store.insert("t", ["n"], BLOCK, 3)
@@ -182,7 +182,7 @@ async def test_an_insert_that_a_proxy_refuses_is_sent_once(
     scripted: tuple[Scripted, StoreSettings], status: int
 ) -> None:
     script, settings = scripted
-    script.answer = lambda request: web.Response(status=status, text="try later", headers={"Retry-After": "0"})
+    script.response = lambda request: web.Response(status=status, text="try later", headers={"Retry-After": "0"})
     async with opened(settings) as store:
         with pytest.raises(StoreUnavailable, match=f"{status}"):
             await store.insert("t", ["n"], BLOCK, 3)
@@ -190,14 +190,14 @@ async def test_an_insert_that_a_proxy_refuses_is_sent_once(
 
 
 @pytest.mark.parametrize(("code", "reads"), [(286, False), (517, False), (289, True)])
-async def test_a_busy_replicated_table_is_asked_again(
+async def test_a_busy_replicated_table_is_tried_again(
     scripted: tuple[Scripted, StoreSettings], code: int, reads: bool
 ) -> None:
     script, settings = scripted
-    script.answer = lambda request: web.Response() if len(script.bodies) > 2 else refusal(code, "Quorum")
+    script.response = lambda request: web.Response() if len(script.bodies) > 2 else refusal(code, "Quorum")
     async with opened(settings) as store:
         if reads:
-            with pytest.raises(StoreInvalid, match="no single table"):  # an empty answer is none
+            with pytest.raises(StoreInvalid, match="no single table"):  # an empty response is none
                 await store.query("SELECT 1")
         else:
             await store.insert("t", ["n"], BLOCK, 3, token="p0:1-2")
@@ -210,7 +210,7 @@ async def test_a_command_waits_for_a_replica_that_starts_and_an_insert_does_not(
     scripted: tuple[Scripted, StoreSettings],
 ) -> None:
     script, settings = scripted
-    script.answer = lambda request: (
+    script.response = lambda request: (
         web.Response() if len(script.bodies) > 2 else refusal(242, "Table is in readonly mode")
     )
     async with opened(settings) as store:
@@ -222,9 +222,9 @@ async def test_a_command_waits_for_a_replica_that_starts_and_an_insert_does_not(
     assert len(script.bodies) == 1
 
 
-async def test_an_unknown_outcome_is_not_asked_again(scripted: tuple[Scripted, StoreSettings]) -> None:
+async def test_an_unknown_outcome_is_not_tried_again(scripted: tuple[Scripted, StoreSettings]) -> None:
     script, settings = scripted
-    script.answer = lambda request: refusal(319, "Unknown status of insert")
+    script.response = lambda request: refusal(319, "Unknown status of insert")
     async with opened(settings) as store:
         with pytest.raises(StoreUnavailable, match="code 319"):
             await store.insert("t", ["n"], BLOCK, 3)
@@ -245,23 +245,23 @@ async def test_a_server_without_a_setting_does_not_get_it(scripted: tuple[Script
 async def test_the_code_decides_who_is_to_blame(scripted: tuple[Scripted, StoreSettings]) -> None:
     script, settings = scripted
     async with opened(settings) as store:
-        script.answer = lambda request: refusal(60, "Table runstream.t does not exist. (UNKNOWN_TABLE)", 404)
+        script.response = lambda request: refusal(60, "Table runstream.t does not exist. (UNKNOWN_TABLE)", 404)
         with pytest.raises(
             StoreInvalid, match=r"does not exist\. \(UNKNOWN_TABLE\) \(code 60, statement: INSERT INTO t"
         ):
             await store.insert("t", ["n"], BLOCK, 3)
-        script.answer = lambda request: refusal(243, "Cannot reserve 1 MiB. (NOT_ENOUGH_SPACE)")
+        script.response = lambda request: refusal(243, "Cannot reserve 1 MiB. (NOT_ENOUGH_SPACE)")
         with pytest.raises(StoreUnavailable, match="NOT_ENOUGH_SPACE"):
             await store.insert("t", ["n"], BLOCK, 3)
-        script.answer = lambda request: refusal(40, "Checksum doesn't match")
+        script.response = lambda request: refusal(40, "Checksum doesn't match")
         with pytest.raises(StoreCorrupt, match="Drop the database on that server and rebuild it"):
             await store.query("SELECT 1")
-        script.answer = lambda request: refusal(516, "default: Authentication failed", 403)
+        script.response = lambda request: refusal(516, "default: Authentication failed", 403)
         with pytest.raises(StoreInvalid, match="Authentication failed"):
             await store.command("SYSTEM FLUSH LOGS")
 
 
-async def test_an_answer_that_does_not_come_is_given_up(scripted: tuple[Scripted, StoreSettings]) -> None:
+async def test_a_response_that_does_not_come_is_given_up(scripted: tuple[Scripted, StoreSettings]) -> None:
     script, settings = scripted
     held = asyncio.Event()
 
@@ -269,7 +269,7 @@ async def test_an_answer_that_does_not_come_is_given_up(scripted: tuple[Scripted
         async def prepare(self, request: web.BaseRequest) -> None:
             await held.wait()
 
-    script.answer = lambda request: Silent()
+    script.response = lambda request: Silent()
     async with opened(settings, grace_s=0) as store:
         with pytest.raises(StoreUnavailable, match="timed out"):
             await store.insert("t", ["n"], BLOCK, 3)
@@ -278,7 +278,7 @@ async def test_an_answer_that_does_not_come_is_given_up(scripted: tuple[Scripted
     assert len(script.bodies) == 1
 
 
-async def test_half_an_answer_is_none(scripted: tuple[Scripted, StoreSettings]) -> None:
+async def test_half_a_response_is_none(scripted: tuple[Scripted, StoreSettings]) -> None:
     script, settings = scripted
 
     class Half(web.Response):
@@ -287,7 +287,7 @@ async def test_half_an_answer_is_none(scripted: tuple[Scripted, StoreSettings]) 
             assert self._req.transport
             self._req.transport.close()
 
-    script.answer = lambda request: Half(body=b"ARROW1" * 1000)
+    script.response = lambda request: Half(body=b"ARROW1" * 1000)
     async with opened(settings) as store:
         with pytest.raises(StoreUnavailable, match="no answer"):
             await store.query("SELECT 1")

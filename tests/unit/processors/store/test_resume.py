@@ -81,7 +81,7 @@ async def test_up_to_the_commit_its_row_says_where_a_table_ends(models: ChdbStor
     assert await ends_of(models, "points", {0: Commit(9, tails)}) == {0: 9}
 
 
-async def test_every_table_can_be_asked_and_all_at_once(models: ChdbStore) -> None:
+async def test_every_table_can_be_queried_and_all_at_once(models: ChdbStore) -> None:
     await add_points(models, 1, np.array([5, 7]))
     done = {0: Commit(4, {"output": 3}), 1: Commit(5)}
     found = await resume.ends(models, list(TABLES), done)
@@ -90,7 +90,7 @@ async def test_every_table_can_be_asked_and_all_at_once(models: ChdbStore) -> No
         assert await resume.ends(models, [table], done) == {table: found[table]}
 
 
-async def test_only_our_tables_can_be_asked(models: ChdbStore) -> None:
+async def test_only_our_tables_can_be_queried(models: ChdbStore) -> None:
     with pytest.raises(StoreInvalid, match="none of the read models' tables"):
         await resume.ends(models, ["points", "system.parts"], {})
 

@@ -101,7 +101,7 @@ async def plan(store: ChdbStore, sql: str) -> str:
     return "\n".join((await store.query(f"EXPLAIN {sql}"))["explain"].to_pylist())
 
 
-async def test_a_view_reads_only_the_columns_that_are_asked_for(models: ChdbStore) -> None:
+async def test_a_view_reads_only_the_columns_that_are_requested(models: ChdbStore) -> None:
     await add(models, "summary_states", {"run": "r", "metric": "loss"})
     tree = await plan(models, "header = 1 SELECT run, last FROM summaries WHERE metric = 'loss'")
     reading = tree[tree.index("ReadFromMergeTree") :]

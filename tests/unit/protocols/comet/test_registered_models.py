@@ -155,9 +155,9 @@ async def archive_of(context: Context, files: Sequence[tuple[str, str, int]]) ->
 
     app = web.Application()
     app.router.add_get("/", handle)
-    async with TestClient(TestServer(app)) as client, client.get("/") as answer:
-        assert (answer.status, answer.content_type) == (200, "application/zip")
-        return await answer.read()
+    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+        assert (response.status, response.content_type) == (200, "application/zip")
+        return await response.read()
 
 
 @pytest.mark.sockets
@@ -187,5 +187,5 @@ async def test_an_archive_does_not_begin_without_its_files(context: Context) -> 
 
     app = web.Application()
     app.router.add_get("/", handle)
-    async with TestClient(TestServer(app)) as client, client.get("/") as answer:
-        assert answer.status == 204
+    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+        assert response.status == 204

@@ -27,74 +27,76 @@ async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
 
 async def test_of_gateways_that_race_for_a_version_one_gets_it(gateways: Gateways) -> None:
     bodies = [CREATE | {"versionComment": f"number {number}"} for number in range(8)]
-    answers = await asyncio.gather(*(gateways.ask(n % 2, "/item/create", body) for n, body in enumerate(bodies)))
-    (won,) = [number for number, (status, _) in enumerate(answers) if status == 200]
-    for number, (status, answer) in enumerate(answers):
+    responses = await asyncio.gather(*(gateways.ask(n % 2, "/item/create", body) for n, body in enumerate(bodies)))
+    (won,) = [number for number, (status, _) in enumerate(responses) if status == 200]
+    for number, (status, response) in enumerate(responses):
         if number != won:
             assert status == 400
-            assert answer["msg"] == "there is a version 1.0.0 of net already: give another version"
+            assert response["msg"] == "there is a version 1.0.0 of net already: give another version"
     versions = await gateways.versions()
     assert [version.comment for version in versions.values()] == [f"number {won}"]
-    item = registered(answers[won][1]["registryModelItemId"])
+    item = registered(responses[won][1]["registryModelItemId"])
     assert item == (registry_model_id(WORKSPACE, NAME), *versions, None)
 
 
 async def test_each_version_that_is_made_at_once_gets_a_number_of_its_own(gateways: Gateways) -> None:
     bodies = [CREATE | {"version": f"1.{number}.0"} for number in range(8)]
-    answers = await asyncio.gather(*(gateways.ask(n % 2, "/item/create", body) for n, body in enumerate(bodies)))
-    assert {status for status, _ in answers} == {200}
+    responses = await asyncio.gather(*(gateways.ask(n % 2, "/item/create", body) for n, body in enumerate(bodies)))
+    assert {status for status, _ in responses} == {200}
     made = {}
-    for (_, answer), body in zip(answers, bodies, strict=True):
-        made[registered(answer["registryModelItemId"])] = body["version"]
+    for (_, response), body in zip(responses, bodies, strict=True):
+        made[registered(response["registryModelItemId"])] = body["version"]
     model = registry_model_id(WORKSPACE, NAME)
     folded = {(model, ordinal, None): one.version for ordinal, one in (await gateways.versions()).items()}
     assert made == folded
 
 
-async def test_what_cannot_be_seen_yet_is_asked_again_and_counts_once(gateways: Gateways) -> None:
-    """What the client does by itself at a 503: the same words, until there is an answer."""
+async def test_what_cannot_be_seen_yet_is_tried_again_and_counts_once(gateways: Gateways) -> None:
+    """What the client does by itself at a 503: the same words, until there is a response."""
     gateways.lookup.blind = True
     for _ in range(2):
-        status, answer = await gateways.ask(0, "/item/create", CREATE)
-        assert (status, "cannot be read yet" in answer["msg"]) == (503, True)
+        status, response = await gateways.ask(0, "/item/create", CREATE)
+        assert (status, "cannot be read yet" in response["msg"]) == (503, True)
     gateways.lookup.blind = False
-    status, answer = await gateways.ask(0, "/item/create", CREATE)
-    assert (status, registered(answer["registryModelItemId"])) == (200, (registry_model_id(WORKSPACE, NAME), 1, None))
+    status, response = await gateways.ask(0, "/item/create", CREATE)
+    assert (status, registered(response["registryModelItemId"])) == (200, (registry_model_id(WORKSPACE, NAME), 1, None))
     assert list(await gateways.versions()) == [1]
     assert (await gateways.ask(0, "/item/create", CREATE))[0] == 400, "it was answered: this is another time"
 
 
 async def test_a_tag_that_is_added_while_another_is_taken_away(gateways: Gateways) -> None:
     """What is said about tags is what is to change, so that no one undoes what another said."""
-    _, answer = await gateways.ask(0, "/item/create", CREATE | {"tags": ["a", "b"]})
-    item = answer["registryModelItemId"]
-    answers = await asyncio.gather(
+    _, response = await gateways.ask(0, "/item/create", CREATE | {"tags": ["a", "b"]})
+    item = response["registryModelItemId"]
+    responses = await asyncio.gather(
         gateways.ask(0, "/item/stage", modelItemId=item, stage="c"),
         gateways.ask(1, "/item/stage/delete", modelItemId=item, stage="a"),
         gateways.ask(1, "/item/stage", modelItemId=item, stage="d"),
     )
-    assert [status for status, _ in answers] == [200, 200, 200]
+    assert [status for status, _ in responses] == [200, 200, 200]
     assert set((await gateways.versions())[1].tags) == {"b", "c", "d"}
 
 
 async def test_a_version_made_anew_under_a_deleted_name_is_another_one(gateways: Gateways) -> None:
     _, first = await gateways.ask(0, "/item/create", CREATE)
     assert (await gateways.ask(1, "/delete", workspaceName=WORKSPACE, modelName=NAME))[0] == 200
-    status, answer = await gateways.ask(1, "/item/status", {"modelItemId": first["registryModelItemId"], "status": "x"})
-    assert (status, "no version" in answer["msg"]) == (404, True)
+    status, response = await gateways.ask(
+        1, "/item/status", {"modelItemId": first["registryModelItemId"], "status": "x"}
+    )
+    assert (status, "no version" in response["msg"]) == (404, True)
     _, second = await gateways.ask(0, "/item/create", CREATE)
     assert second["registryModelId"] == first["registryModelId"]
     assert list(await gateways.versions()) == [2]
 
 
 async def test_remarks_do_not_outlive_their_model(gateways: Gateways) -> None:
-    _, answer = await gateways.ask(0, "/item/create", CREATE)
-    said = {"metadata": [{"key": "acc", "value": 0.5}]}
-    assert (await gateways.ask(1, f"/item/{answer['registryModelItemId']}/metadata", said))[0] == 200
+    _, response = await gateways.ask(0, "/item/create", CREATE)
+    payload = {"metadata": [{"key": "acc", "value": 0.5}]}
+    assert (await gateways.ask(1, f"/item/{response['registryModelItemId']}/metadata", payload))[0] == 200
     assert (await gateways.ask(1, "/delete", workspaceName=WORKSPACE, modelName=NAME))[0] == 200
     assert (await gateways.ask(0, "/item/create", CREATE))[0] == 200
     assert [one.remarks for one in (await gateways.versions()).values()] == [0]
-    (remark,) = await gateways.lookup.artifact_remarks(answer["registryModelId"], [1, 2])
+    (remark,) = await gateways.lookup.artifact_remarks(response["registryModelId"], [1, 2])
     assert (remark.ordinal, remark.remark) == (1, {REMARK_METADATA: {"acc": 0.5}})
 
 
@@ -114,8 +116,8 @@ async def test_remarks_do_not_outlive_their_model(gateways: Gateways) -> None:
     ],
 )
 async def test_what_cannot_be_registered_leaves_nothing(gateways: Gateways, body: dict[str, Any], text: str) -> None:
-    status, answer = await gateways.ask(0, "/item/create", CREATE | body)
-    assert (status, text in answer["msg"]) == (400, True), answer
+    status, response = await gateways.ask(0, "/item/create", CREATE | body)
+    assert (status, text in response["msg"]) == (400, True), response
     assert await gateways.lookup.decided() == []
 
 
@@ -133,12 +135,12 @@ def many_files() -> list[KnownFile]:
 )
 async def test_a_model_that_does_not_fit(gateways: Gateways, files: Callable[[], list[KnownFile]], text: str) -> None:
     gateways.lookup.files = files()
-    status, answer = await gateways.ask(0, "/item/create", CREATE)
-    assert (status, text in answer["msg"]) == (400, True), answer["msg"][:300]
+    status, response = await gateways.ask(0, "/item/create", CREATE)
+    assert (status, text in response["msg"]) == (400, True), response["msg"][:300]
     assert await gateways.lookup.decided() == []
 
 
-async def test_files_keep_what_was_said_about_them_and_get_names_that_can_be_paths(gateways: Gateways) -> None:
+async def test_files_keep_their_metadata_and_get_names_that_can_be_paths(gateways: Gateways) -> None:
     gateways.lookup.files = [
         *FILES,
         KnownFile("../up//a\\b", "1" * 64, 7, "text/plain", {"n": 1}),

@@ -28,8 +28,8 @@ async def three_versions(gateways: Gateways) -> list[str]:
     for minor in range(3):
         body = CREATE | {"version": f"1.{minor}.0", "tags": [f"t{minor}"], "registryModelDescription": "ünï"}
         items.append((await gateways.ask(0, "/item/create", body))[1]["registryModelItemId"])
-    said = {"metadata": [{"key": "acc", "value": 0.5}]}
-    assert (await gateways.ask(0, f"/item/{items[2]}/metadata", said))[0] == 200
+    payload = {"metadata": [{"key": "acc", "value": 0.5}]}
+    assert (await gateways.ask(0, f"/item/{items[2]}/metadata", payload))[0] == 200
     assert (await gateways.ask(1, "/item/delete", modelItemId=items[1]))[0] == 200
     return items
 
@@ -47,8 +47,8 @@ def as_told(versions: dict[int, VersionState]) -> list[tuple[Any, ...]]:
 async def test_a_renamed_model_has_all_that_it_had(gateways: Gateways) -> None:
     await three_versions(gateways)
     before = as_told(await gateways.versions())
-    status, answer = await gateways.rename("other", 1)
-    assert (status, answer["registryModelId"]) == (200, registry_model_id(WORKSPACE, "other"))
+    status, response = await gateways.rename("other", 1)
+    assert (status, response["registryModelId"]) == (200, registry_model_id(WORKSPACE, "other"))
     assert await gateways.lookup.artifact(registry_model_id(WORKSPACE, NAME)) is None
     assert as_told(await gateways.versions("other")) == before
     renamed = await gateways.lookup.artifact(registry_model_id(WORKSPACE, "other"))
@@ -59,7 +59,7 @@ async def test_a_renamed_model_has_all_that_it_had(gateways: Gateways) -> None:
     assert file.name == "weights.bin"
 
 
-async def test_what_is_said_while_a_model_is_renamed_goes_with_it(
+async def test_what_is_written_while_a_model_is_renamed_goes_with_it(
     gateways: Gateways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another gateway registers, tags and deletes between the first round and the delete."""
@@ -70,16 +70,16 @@ async def test_what_is_said_while_a_model_is_renamed_goes_with_it(
         assert (await gateways.ask(1, "/item/create", CREATE | {"version": "2.0.0"}))[0] == 200
         assert (await gateways.ask(1, "/item/stage", modelItemId=items[2], stage="late"))[0] == 200
         assert (await gateways.ask(1, "/item/delete", modelItemId=items[0]))[0] == 200
-        said = {"metadata": [{"key": "acc", "value": 0.75}]}
-        assert (await gateways.ask(1, f"/item/{items[2]}/metadata", said))[0] == 200
+        payload = {"metadata": [{"key": "acc", "value": 0.75}]}
+        assert (await gateways.ask(1, f"/item/{items[2]}/metadata", payload))[0] == 200
         return await deleting(self)
 
     monkeypatch.setattr(Move, "delete", late)
     assert (await gateways.rename("other"))[0] == 200
     versions = {one.version: one.tags for one in (await gateways.versions("other")).values()}
     assert versions == {"1.2.0": ("t2", "late"), "2.0.0": ()}
-    said = [remark["metadata"]["acc"] for remark in await remarks_on(gateways, "other")]
-    assert said == [0.5, 0.75]
+    payload = [remark["metadata"]["acc"] for remark in await remarks_on(gateways, "other")]
+    assert payload == [0.5, 0.75]
 
 
 async def test_a_rename_that_broke_off_goes_on(gateways: Gateways, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +94,8 @@ async def test_a_rename_that_broke_off_goes_on(gateways: Gateways, monkeypatch: 
         assert (await gateways.rename("other"))[0] == 503
     assert as_told(await gateways.versions()) == as_told(await gateways.versions("other")) == before
     for gateway in (1, 0):
-        status, answer = await gateways.rename("other", gateway)
-        assert (status, "no registered model" in answer.get("msg", "")) == ((200, False) if gateway else (404, True))
+        status, response = await gateways.rename("other", gateway)
+        assert (status, "no registered model" in response.get("msg", "")) == ((200, False) if gateway else (404, True))
     assert as_told(await gateways.versions("other")) == before
     assert len(await remarks_on(gateways, "other")) == 1
 
@@ -137,7 +137,7 @@ async def test_a_rename_whose_delete_was_not_seen_in_time_goes_on(
 async def test_a_name_that_is_taken_stays_the_others(gateways: Gateways) -> None:
     await three_versions(gateways)
     assert (await gateways.ask(0, "/item/create", CREATE | {"registryModelName": "other"}))[0] == 200
-    status, answer = await gateways.rename("other")
-    assert (status, answer["msg"]) == (400, "there is a registered model other already: give another name")
+    status, response = await gateways.rename("other")
+    assert (status, response["msg"]) == (400, "there is a registered model other already: give another name")
     assert len(await gateways.versions()) == 2
     assert len(await gateways.versions("other")) == 1

@@ -62,21 +62,21 @@ async def test_parameters_sent_again_change_nothing(served: Served) -> None:
     assert logged == [{"lr": 0.1}, {"lr": 0.2}], "the third was a late sending of the first"
 
 
-async def test_a_value_without_a_time_counts_each_time_it_is_said(served: Served) -> None:
-    said = {"experimentKey": KEY, "metricName": "x", "metricValue": 1}
+async def test_a_value_without_a_time_counts_each_time_it_is_logged(served: Served) -> None:
+    payload = {"experimentKey": KEY, "metricName": "x", "metricValue": 1}
     for _ in range(2):
-        assert (await served.send(f"{REST}/metric", said))[0] == 200
+        assert (await served.send(f"{REST}/metric", payload))[0] == 200
     assert (await served.folded()).points == [("x", 1.0)] * 2
 
 
 @pytest.mark.parametrize("refused", ["refused_before", "refused_behind"])
 async def test_a_value_without_a_time_that_was_refused_counts_once(served: Served, refused: str) -> None:
-    said = {"experimentKey": KEY, "metricName": "x", "metricValue": 1}
+    payload = {"experimentKey": KEY, "metricName": "x", "metricValue": 1}
     setattr(served.log, refused, 1)
-    assert (await served.send(f"{REST}/metric", said))[0] == 503
-    assert (await served.send(f"{REST}/metric", said))[0] == 200
+    assert (await served.send(f"{REST}/metric", payload))[0] == 503
+    assert (await served.send(f"{REST}/metric", payload))[0] == 200
     assert (await served.folded()).points == [("x", 1.0)]
-    assert (await served.send(f"{REST}/metric", said))[0] == 200
+    assert (await served.send(f"{REST}/metric", payload))[0] == 200
     assert (await served.folded()).points == [("x", 1.0)] * 2
 
 
@@ -86,10 +86,10 @@ async def test_a_handshake_that_is_sent_again_is_answered_as_the_first_time(serv
     again = await served.send("logger/add/run", body)
     assert (first[0], first[1]["runId"]) == (200, again[1]["runId"])
     other = body | {"local_timestamp": AT_MS + 1}
-    status, answer = await served.send("clientlib/logger/add/run", other)
-    assert (status, answer["sdk_error_code"]) == (400, 90999)
-    status, answer = await served.send("clientlib/logger/add/run", other | {"getOrCreateEnabled": True})
-    assert (status, answer["runId"] != first[1]["runId"]) == (200, True)
+    status, response = await served.send("clientlib/logger/add/run", other)
+    assert (status, response["sdk_error_code"]) == (400, 90999)
+    status, response = await served.send("clientlib/logger/add/run", other | {"getOrCreateEnabled": True})
+    assert (status, response["runId"] != first[1]["runId"]) == (200, True)
 
 
 @pytest.mark.parametrize("is_only", [True, False])
@@ -98,8 +98,8 @@ async def test_an_experiment_that_others_cannot_see_yet_has_not_begun_there(tmp_
     body = {"experimentKey": KEY, "teamName": "w", "projectName": "p", "local_timestamp": AT_MS}
     async with serving(tmp_path, Log(), GatewaySettings(is_only_gateway=is_only)) as served:
         served.visibility.is_late = True
-        status, answer = await served.send("clientlib/logger/add/run", body)
-        assert (status, bool(answer.get("runId"))) == ((200, True) if is_only else (503, False))
+        status, response = await served.send("clientlib/logger/add/run", body)
+        assert (status, bool(response.get("runId"))) == ((200, True) if is_only else (503, False))
         served.visibility.is_late = False
         assert (await served.send("clientlib/logger/add/run", body))[0] == 200
         assert [event.type for event in (await served.folded()).events] == ["run_started.v1"]
@@ -140,8 +140,8 @@ async def test_packed_bodies_and_bodies_of_megabytes(served: Served, tmp_path: P
     form = aiohttp.FormData()
     form.add_field("file", bytes(3_000_000), filename="file")
     assert (await served.send(f"{REST}/upload-asset", form, experimentKey=KEY, fileName="a"))[0] == 200
-    status, answer = await served.send_with({"Content-Encoding": "gzip"}, METRICS, b"no gzip")
-    assert (status, "cannot be unpacked" in answer["msg"]) == (400, True)
+    status, response = await served.send_with({"Content-Encoding": "gzip"}, METRICS, b"no gzip")
+    assert (status, "cannot be unpacked" in response["msg"]) == (400, True)
 
 
 async def test_odd_numbers_of_json(served: Served) -> None:
@@ -162,8 +162,8 @@ async def test_where_the_store_does_not_answer_nothing_is_lost(served: Served, t
     async with serving(tmp_path, served.log) as other:
         other.lookup.unavailable = True
         assert (await other.send(METRICS, batch(1)))[0] == 200
-        status, answer = await other.send("clientlib/logger/get/run", {"previousExperiment": KEY})
-        assert (status, "store" in answer["type"]) == (503, True)
+        status, response = await other.send("clientlib/logger/get/run", {"previousExperiment": KEY})
+        assert (status, "store" in response["type"]) == (503, True)
     assert (await served.folded()).points == [("x", 1.0)]
 
 
@@ -177,9 +177,9 @@ async def test_unknown_experiments_are_refused_in_the_clients_words(served: Serv
         ("clientlib/status-report/update", {"experimentKey": unknown, "runId": "a" * 32, "is_alive": False}),
         ("clientlib/status-report/offline-metadata", {"experimentKey": unknown, "endTimestamp": AT_MS}),
     ]:
-        status, answer = await served.send(path, body)
-        assert (status, answer["sdk_error_code"]) == (400, 90210)
-        assert unknown in answer["msg"]
+        status, response = await served.send(path, body)
+        assert (status, response["sdk_error_code"]) == (400, 90210)
+        assert unknown in response["msg"]
     assert not [record for record in await served.log.read(0, 0, 1 << 30, 0.0) if record.key == unknown.encode()]
 
 
@@ -190,17 +190,17 @@ async def test_beyond_the_bound_the_client_is_told_to_keep_the_batch(tmp_path: P
         served.log.gate.clear()
         waiting = asyncio.create_task(served.send(METRICS, batch(*range(20))))
         await served.log.called.wait()
-        async with served.client.post(f"{served.url}/{METRICS}", json=batch(*range(20, 40))) as answer:
-            assert answer.status == 429
-            assert int(answer.headers["Retry-After-Custom"]) >= 1
-            assert (await answer.json(content_type=None))["msg"]
+        async with served.client.post(f"{served.url}/{METRICS}", json=batch(*range(20, 40))) as response:
+            assert response.status == 429
+            assert int(response.headers["Retry-After-Custom"]) >= 1
+            assert (await response.json(content_type=None))["msg"]
         served.log.gate.set()
         assert (await waiting)[0] == 200
         assert (await served.send(METRICS, batch(*range(20, 40))))[0] == 200
         assert [value for _, value in (await served.folded()).points] == list(map(float, range(40)))
 
 
-async def test_answers_have_exactly_the_type_that_the_client_takes(served: Served) -> None:
+async def test_responses_have_exactly_the_type_that_the_client_takes(served: Served) -> None:
     for method, path, body in [
         ("POST", METRICS, batch(1)),
         ("GET", f"{REST}/archive?experimentKey={KEY}", None),
@@ -208,8 +208,8 @@ async def test_answers_have_exactly_the_type_that_the_client_takes(served: Serve
         ("GET", "health/ping", None),
     ]:
         data = None if body is None else json.dumps(body).encode()
-        async with served.client.request(method, f"{served.url}/{path}", data=data) as answer:
-            assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+        async with served.client.request(method, f"{served.url}/{path}", data=data) as response:
+            assert (response.status, response.headers["Content-Type"]) == (200, "application/json")
 
 
 async def test_gets_that_change_something_do_it_each_time(served: Served) -> None:
@@ -261,11 +261,11 @@ async def test_the_same_file_again_is_the_same_asset_and_overwriting_replaces_it
 
 
 async def test_pieces_of_an_asset_and_its_small_picture(served: Served) -> None:
-    status, answer = await served.send("clientlib/asset", {"experimentKey": KEY, "userFileName": "scene", "step": 2})
+    status, response = await served.send("clientlib/asset", {"experimentKey": KEY, "userFileName": "scene", "step": 2})
     assert status == 200
-    said = json.dumps({"experimentKey": KEY, "assetId": answer["assetId"]})
-    assert (await served.send("asset/asset-item", form_of(b"points", requestParams=said)))[0] == 200
-    path = f"asset/{answer['assetId']}/thumbnail"
+    payload = json.dumps({"experimentKey": KEY, "assetId": response["assetId"]})
+    assert (await served.send("asset/asset-item", form_of(b"points", requestParams=payload)))[0] == 200
+    path = f"asset/{response['assetId']}/thumbnail"
     assert (await served.send(path, form_of(b"png"), method="PUT", experimentKey=KEY))[0] == 200
     kinds = [(one.kind, one.size_bytes) for one in (await served.folded()).events if isinstance(one, AssetLogged)]
     assert kinds == [("asset", 0), ("asset-item", 6), ("thumbnail", 3)]
@@ -293,5 +293,5 @@ async def test_a_form_without_a_file_is_refused(served: Served) -> None:
     form.add_field("metadata", "{}")
     query = {"experimentKey": KEY, "fileName": "a"}
     for body in (form, {"no": "form"}, b"--x\r\nbroken"):
-        status, answer = await served.send(f"{REST}/upload-asset", body, **query)
-        assert (status, bool(answer["msg"])) == (400, True)
+        status, response = await served.send(f"{REST}/upload-asset", body, **query)
+        assert (status, bool(response["msg"])) == (400, True)

@@ -32,7 +32,7 @@ anything = st.recursive(
 
 
 @pytest.mark.parametrize(
-    ("said", "number"),
+    ("value", "number"),
     [
         (1, 1.0),
         (True, 1.0),
@@ -52,19 +52,19 @@ anything = st.recursive(
         ({"a": 1}, None),
     ],
 )
-def test_what_is_a_number(said: Any, number: float | None) -> None:
-    assert number_of(said) == number
+def test_what_is_a_number(value: Any, number: float | None) -> None:
+    assert number_of(value) == number
 
 
 def test_words_for_what_is_no_number() -> None:
-    for said in ("NaN", "nan", math.nan):
-        found = number_of(said)
+    for value in ("NaN", "nan", math.nan):
+        found = number_of(value)
         assert found is not None
         assert math.isnan(found)
 
 
 @pytest.mark.parametrize(
-    ("said", "step"),
+    ("value", "step"),
     [
         (0, 0),
         ("7", 7),
@@ -81,13 +81,13 @@ def test_words_for_what_is_no_number() -> None:
         ([1], None),
     ],
 )
-def test_steps_and_epochs(said: Any, step: int | None) -> None:
-    assert step_of(said) == step
+def test_steps_and_epochs(value: Any, step: int | None) -> None:
+    assert step_of(value) == step
 
 
 @given(anything)
-def test_a_time_can_be_shown_and_packed_or_counts_as_not_given(said: Any) -> None:
-    at_us = at_us_of(said)
+def test_a_time_can_be_shown_and_packed_or_counts_as_not_given(value: Any) -> None:
+    at_us = at_us_of(value)
     assert at_us is None or (0 < at_us <= limits.MAX_AT_US and (at_us + 999) * 1000 < 2**63)
 
 

@@ -22,7 +22,7 @@ class Slow:
     def __init__(self, known: KnownRun | None, lag: int) -> None:
         self.lookup = self
         self._known, self._lag = known, lag
-        self.asked = 0
+        self.requested = 0
 
     async def require(self, key: str) -> None:
         assert key == PLACE.record_key
@@ -32,7 +32,7 @@ class Slow:
         return self._lag <= 0
 
     async def run(self, run: str) -> KnownRun | None:
-        self.asked += 1
+        self.requested += 1
         return self._known if self._lag <= 0 else None
 
 
@@ -46,7 +46,7 @@ async def test_a_run_is_looked_up_once() -> None:
     side = side_of(recorder)
     for _ in range(3):
         assert await side.run_in(PLACE, str(number_of_run(RUN))) == RUN
-    assert recorder.asked == 2, "before and behind the wait"
+    assert recorder.requested == 2, "before and behind the wait"
 
 
 async def test_a_run_that_was_begun_here_is_not_looked_up() -> None:
@@ -54,7 +54,7 @@ async def test_a_run_that_was_begun_here_is_not_looked_up() -> None:
     side = side_of(recorder)
     side.runs.add(PLACE, RUN)
     assert await side.run_in(PLACE, str(number_of_run(RUN))) == RUN
-    assert recorder.asked == 0
+    assert recorder.requested == 0
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,9 @@ def test_a_response_acknowledges_no_more_than_was_sent(bench: Bench, number: Any
     take, steps = bench.gateway._take, iter(range(100))
 
     def acknowledges_too_much(body: bytes) -> Response:
-        answer = take(body)
+        response = take(body)
         more = {"positions": "0:1", "writers": {maker.info.writer_id: number}}
-        return acknowledged(body, more) if next(steps) < 3 else answer
+        return acknowledged(body, more) if next(steps) < 3 else response
 
     bench.gateway._take = acknowledges_too_much  # type: ignore[method-assign]
     bench.run(60.0)
@@ -133,7 +133,7 @@ def test_a_file_that_the_gateway_refuses_stays_beside_its_event(bench: Bench) ->
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_whatever_is_answered_every_record_arrives_in_the_end(bench: Bench, seed: int) -> None:
+def test_whatever_the_response_every_record_arrives_in_the_end(bench: Bench, seed: int) -> None:
     """Random responses with our marks, about writers that exist and others; then a gateway as it should be."""
     rng = random.Random(seed)
     makers = [filled(bench) for _ in range(3)]
