@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, Final
 
 from runstream.api.errors import UnknownName
@@ -13,6 +15,18 @@ from runstream.connections import readable
 
 _MAX_TOLD: Final = 20
 _MAX_CHARS: Final = 500
+#: A name that the API put into the request itself: no caller mistyped it.
+_OURS: ContextVar[str | None] = ContextVar("_OURS", default=None)
+
+
+@contextmanager
+def name_of_ours(name: str) -> Iterator[None]:
+    """Warn of no field called `name` within the block: the API puts it into requests whose caller did not name it."""
+    token = _OURS.set(name)
+    try:
+        yield
+    finally:
+        _OURS.reset(token)
 
 
 def warn_of_unknown(payload: dict[str, Any]) -> None:
@@ -20,8 +34,10 @@ def warn_of_unknown(payload: dict[str, Any]) -> None:
     unknown = payload.get("unknown")
     if not isinstance(unknown, list):
         return
-    level = _outside()
+    level, ours = _outside(), _OURS.get()
     for one in unknown[:_MAX_TOLD]:
+        if ours is not None and f" {ours!r}" in str(one):
+            continue
         warnings.warn(readable(str(one), _MAX_CHARS), UnknownName, stacklevel=level)
 
 

@@ -1,6 +1,7 @@
 """How many requests the methods of `api.comet` take, and how many statements stand behind them."""
 
 import asyncio
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +9,11 @@ import pytest
 
 from kit.query.service import Service
 from kit.query.tables import attribute, run, summary
-from runstream.api import API
+from runstream.api import API, UnknownName
 from runstream.connections import Connection
 from runstream.errors import Invalid
 from runstream.panel_context import VARIABLE, PanelContext
-from runstream.query import Metric
+from runstream.query import Environment, Metric
 
 RUNS, METRICS = 100, 10
 
@@ -126,6 +127,26 @@ async def test_experiments_of_a_panel_come_in_its_order(
     (tmp_path / "panel.json").write_text("{}")
     with pytest.raises(Invalid, match="unset it"):
         await ask(service, lambda api: api.get_panel_workspace())
+
+
+async def test_nobody_is_warned_of_the_column_that_the_api_adds(service: Service) -> None:
+    await service.insert("run_states", run("r1", project="p"))
+    methods: list[Callable[[API], Any]] = [
+        lambda api: api.get_experiments("w", "p"),
+        lambda api: api.query("w", "p", Metric("loss") > 1),
+        lambda api: api.query("w", "p", Environment("command.program") == "x.py"),
+    ]
+    told = []
+    for method in methods:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            await ask(service, method)
+        told.append([str(one.message) for one in caught if one.category is UnknownName])
+    assert told == [
+        [],
+        ["no run there has the metric 'loss'"],
+        ["no run there has the value of the environment 'command.program'"],
+    ]
 
 
 async def test_outside_of_a_panel_its_methods_say_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
