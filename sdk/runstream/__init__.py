@@ -16,6 +16,7 @@ from runstream.client.init import init
 from runstream.client.module_level import (
     active_run,
     add_tags,
+    define_metric,
     finish,
     log,
     log_asset,
@@ -28,6 +29,9 @@ from runstream.client.module_level import (
     log_table,
     log_text,
     remove_tags,
+    save,
+    unwatch,
+    watch,
 )
 
 if TYPE_CHECKING:
@@ -68,6 +72,7 @@ __all__ = [
     "__version__",
     "active_run",
     "add_tags",
+    "define_metric",
     "finish",
     "init",
     "load_settings",
@@ -82,7 +87,10 @@ __all__ = [
     "log_table",
     "log_text",
     "remove_tags",
+    "save",
     "ui",
+    "unwatch",
+    "watch",
 ]
 
 

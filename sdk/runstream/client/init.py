@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runstream.errors import Invalid
@@ -20,7 +21,7 @@ def init(
     workspace: str | None = None,
     experiment: str | None = None,
     config: Any = None,
-    tags: Iterable[str] | None = None,
+    tags: str | Iterable[str] | None = None,
     mode: Literal["online", "offline", "disabled"] | None = None,
     resume: Resume | bool | None = None,
     rank: int | None = None,
@@ -50,7 +51,8 @@ def init(
     project, workspace, experiment: where the run belongs. name: what a person calls it.
     run_id: made up if None. Several processes that give the same one write one run (give each its `rank`). Raises
       RunDeleted if the server says, within 2 s, that somebody deleted it.
-    config: hyper-parameters (see `Run.log_params`). tags: a list of strings. notes: free text.
+    config: hyper-parameters (see `Run.log_params`), or the path of a JSON or YAML file with them: one that cannot be
+      used is told, and the run starts without. tags: a list of strings; a string is one tag. notes: free text.
     group, job_type: the runs that it belongs with (a sweep, a job of many processes), and its part among them (`train`,
       `evaluate`). A start without one keeps what the run has.
     mode: `online`; `offline` keeps everything on disk until `runstream sync`; `disabled` keeps nothing.
@@ -81,6 +83,8 @@ def init(
 
     if (open_run := run_to_return(reinit)) is not None:
         return open_run
+    if isinstance(config, str | os.PathLike):
+        config = _config_of_file(config)
     own = {
         "run_id": run_id,
         "workspace": workspace,
@@ -126,16 +130,26 @@ def _argument_names() -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
-def _checked_tags(tags: Iterable[str] | None) -> tuple[str, ...]:
+def _checked_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
     if tags is None:
         return ()
-    if isinstance(tags, str):
-        raise Invalid(f"tags = {tags!r} of init is a string: give a list, [{tags!r}]")
-    found = tuple(tags)
+    found = (tags,) if isinstance(tags, str) else tuple(tags)
     for tag in found:
         if not isinstance(tag, str) or not 0 < len(tag) <= MAX_TAG_CHARS:
             raise Invalid(f"tag {tag!r} of init cannot be used: give a string of 1 to {MAX_TAG_CHARS} characters")
     return found
+
+
+def _config_of_file(path: "str | os.PathLike[str]") -> dict[str, Any] | None:
+    """Return what the file holds; None where that is no configuration, which is told."""
+    from runstream.client.content.config_files import UnusableConfig, config_of_file
+    from runstream.notices import PROCESS_NOTICES
+
+    try:
+        return config_of_file(Path(path))
+    except UnusableConfig as error:
+        PROCESS_NOTICES.once(f"config {path}", f"config of init is left out: {error}")
+        return None
 
 
 def _check_config(config: Any) -> None:

@@ -16,10 +16,10 @@ def active_run() -> "Run | None":
     return cast("Run | None", newest())  # nothing but runs is remembered
 
 
-def log(data: Mapping[str, Any], step: int | None = None) -> None:
+def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, sync: object = None) -> None:
     """`Run.log` of the active run. Without one: warns once and does nothing, as everything here."""
     if (run := _active("log")) is not None:
-        run.log(data, step)
+        run.log(data, step, commit, sync)
 
 
 def log_params(values: Any) -> None:
@@ -94,6 +94,30 @@ def remove_tags(*tags: str | Iterable[str]) -> None:
     """`Run.remove_tags` of the active run."""
     if (run := _active("remove_tags")) is not None:
         run.remove_tags(*tags)
+
+
+def save(glob_str: Any = None, base_path: Any = None, policy: str = "live") -> list[str]:
+    """`Run.save` of the active run."""
+    run = _active("save")
+    return run.save(glob_str, base_path, policy) if run is not None else []
+
+
+def define_metric(name: Any = None, step_metric: Any = None, **options: Any) -> None:
+    """`Run.define_metric` of the active run."""
+    if (run := _active("define_metric")) is not None:
+        run.define_metric(name, step_metric, **options)
+
+
+def watch(*models: Any, **options: Any) -> None:
+    """`Run.watch` of the active run."""
+    if (run := _active("watch")) is not None:
+        run.watch(*models, **options)
+
+
+def unwatch(*models: Any) -> None:
+    """`Run.unwatch` of the active run."""
+    if (run := _active("unwatch")) is not None:
+        run.unwatch(*models)
 
 
 def finish(status: "EndStatus" = "finished", timeout_s: float | None = None) -> bool:

@@ -1,18 +1,21 @@
-"""`run.config` and `run.summary`: what was said of a run, by name and by attribute."""
+"""`run.config` and `run.summary`: what was logged of a run, by name and by attribute."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from runstream.client.content.mappings import as_mapping, items_of
 from runstream.events.names import SYSTEM_METRICS
+
+#: Attributes of the objects themselves, which are read while they are made.
+_SLOTS: Final = ("_log", "_values", "_last")
 
 
 class NamedValues(Mapping[str, Any]):
     """Values by name (`values["lr"]`) and by attribute (`values.lr`). What is set is logged, and kept as it was given.
 
-    Names that are methods, or begin with an underscore, are read and set by `[]` alone. Values of this process only:
-    not those of other processes of the run, nor those that it had before it was resumed.
+    Names of methods and of the interpreter (`__x__`) are read by `[]` alone, whatever is set. Values of this process
+    only: not those of other processes of the run, nor those that it had before it was resumed.
     """
 
     __slots__ = ("_log", "_values")
@@ -73,7 +76,7 @@ class NamedValues(Mapping[str, Any]):
         self._set({name: value})
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("__") or name in _SLOTS:
             raise AttributeError(name)
         try:
             return self[name]

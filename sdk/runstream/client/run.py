@@ -18,6 +18,7 @@ from runstream.client.content.text import clean, reason_of, tag_pieces, usable_t
 from runstream.client.living import LivingRun
 from runstream.client.named import Config, Summary
 from runstream.client.opening import Opening
+from runstream.client.other_methods import matches_of, tell_of_metric, tell_of_watching
 from runstream.client.writers import LateWriter, NullWriter
 from runstream.events.control import (
     EnvironmentCaptured,
@@ -55,7 +56,9 @@ class Run(LivingRun):
     a process that unpickles one.
     """
 
-    def log(self, data: Mapping[str, Any], step: int | None = None) -> None:
+    def log(
+        self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, sync: object = None
+    ) -> None:
         """Log numbers by metric name. Any order of steps; without one: one above the highest so far.
 
         A value is anything that has `__float__`: numbers, bool, scalars of numpy and torch, arrays of one number;
@@ -63,8 +66,14 @@ class Run(LivingRun):
         numbers), tables and texts become files of the run under their name and the step, as `log_image` and its like
         keep them. Takes about a microsecond for ten numbers, blocks at most while another thread does the same, and
         never raises.
+
+        commit: with False and no step, the next `log` without one has the same step. sync: taken for scripts that give
+        it, and without a meaning.
         """
-        self._writer.log_row(data, step)
+        if commit is False and step is None:
+            self._writer.log_sample(data, self._writer.last_step + 1)
+        else:
+            self._writer.log_row(data, step)
 
     def log_params(self, values: Any) -> None:
         """Log hyper-parameters: a mapping, dataclass, pydantic model or argparse.Namespace. Nested ones are flattened
@@ -195,6 +204,30 @@ class Run(LivingRun):
         with self._never_raising("log_table"):
             return self._asset(csv_bytes(table), name or "table.csv", "table", step, content_type="text/csv")
         return None
+
+    def save(self, glob_str: Any = None, base_path: Any = None, policy: str = "live") -> list[str]:
+        """Keep the files that match a pattern as they are now (W&B's `save`, whatever `policy` is). They are named by
+        their paths from `base_path`, without one from the working directory. Returns the paths of those that are
+        kept."""
+        del policy
+        with self._never_raising("save"):
+            found = matches_of(glob_str, base_path)
+            self._tell("save", [Problem(f"{one}", one) for one in found.told])
+            return [str(path) for path, name in found.files if self.log_asset(path, name) is not None]
+        return []
+
+    def define_metric(self, name: Any = None, step_metric: Any = None, **options: Any) -> None:
+        """Do nothing, and tell once which options have no meaning here (W&B's `define_metric`): every metric has every
+        summary."""
+        del name
+        tell_of_metric(step_metric, options)
+
+    def watch(self, *_models: Any, **_options: Any) -> None:
+        """Do nothing, and tell once what to log instead (W&B's `watch`)."""
+        tell_of_watching()
+
+    def unwatch(self, *_models: Any) -> None:
+        """Do nothing: no model is watched."""
 
     def rename(self, name: str) -> None:
         """Give the run another name."""

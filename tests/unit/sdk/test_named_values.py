@@ -84,6 +84,21 @@ def test_what_is_written_to_a_configuration_is_logged(run: rs.Run, kept: Any) ->
     }
 
 
+def test_names_with_an_underscore_are_names(run: rs.Run, kept: Any) -> None:
+    run.config._x = 1
+    run.config["_y"] = 2
+    assert (run.config._x, run.config["_x"], run.config._y) == (1, 1, 2)
+    assert kept("parameters_logged.v1")["_x"] == 1
+    with pytest.raises(AttributeError, match="the config of this run has no '_z'"):
+        run.config._z  # noqa: B018
+    assert not hasattr(run.config, "__array__")
+    for name, value in (("_values", 3), ("update", 4)):
+        setattr(run.config, name, value)
+    assert (run.config["_values"], run.config["update"]) == (3, 4), "the object keeps its own, the values are there"
+    assert callable(run.config.update)
+    assert copy.deepcopy(run.config)["_x"] == 1
+
+
 def test_a_summary_has_what_was_logged_last_and_what_was_set(run: rs.Run, kept: Any) -> None:
     for step in range(5):
         run.log({"loss": 1 / (step + 1), "acc": step}, step=step)
