@@ -36,6 +36,6 @@ VOLUME /var/lib/runstream
 EXPOSE 7070
 # From inside, where the certificate's name is not asked for.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s \
-    CMD ["python", "-c", "import os, ssl, urllib.request as r; s = 's' * bool(os.environ.get('RUNSTREAM_TLS_CERT')); r.urlopen(f'http{s}://127.0.0.1:7070/readyz', timeout=4, context=ssl._create_unverified_context())"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as r; s = 's' * bool(os.environ.get('RUNSTREAM_TLS_CERT')); p = os.environ['RUNSTREAM_LISTEN_PORT']; r.urlopen(f'http{s}://127.0.0.1:{p}/readyz', timeout=4, context=ssl._create_unverified_context())"]
 ENTRYPOINT ["runstream"]
 CMD ["up", "--log-format", "json"]

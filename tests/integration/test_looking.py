@@ -1,7 +1,11 @@
 """What people look at from the terminal and by `API` beside lists: ranks, what differs, output, files, projects."""
 
+import hashlib
 import json
+import os
 import random
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -41,6 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for step in range(4):
             for rank, run in enumerate(ranks):
                 run.log({"loss": step * 10 + rank}, step=step)
+        ranks[0].output("stdout", "größe\n")
         for run in ranks:
             run.finish(timeout_s=WAIT_S)
         rs.init("r", **given).finish(timeout_s=WAIT_S)
@@ -79,6 +84,33 @@ def test_output(api: API, capfd: pytest.CaptureFixture[str]) -> None:
     assert done(capfd, "output", "wide", "--stream", "stdout") == "first line\nsecond \x1b[31mline\n"
     assert "a warning" in done(capfd, "output", "wide")
     assert told(capfd, "output", "narrow") == {"run": "narrow-1", "output": ""}
+
+
+def test_a_stdout_that_cannot_show_all_of_it(api: API) -> None:
+    def shown(*arguments: str) -> bytes:
+        command = [sys.executable, "-m", "runstream_infra.cli", *arguments]
+        environment = os.environ | {"PYTHONIOENCODING": "ascii", "RUNSTREAM_URL": api.url}
+        return subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+
+    assert shown("output", "ranked") == b"gr\\xf6\\xdfe\n"
+    assert json.loads(shown("output", "ranked", "--json"))["output"] == "größe\n"
+
+
+def test_a_file_that_is_elsewhere(api: API, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    place = "s3://bucket/far.bin"
+    stored = {"sha256": hashlib.sha256(b"weights").hexdigest(), "size_bytes": 7}
+    logged = {"type": "asset_logged.v1", "asset_id": "far", "name": "far.bin", "location": place, **stored}
+    api.command("narrow-1", logged)
+    with pytest.raises(Invalid, match=r"asset 'far\.bin' of run narrow-1 is elsewhere, at s3://bucket/far.bin"):
+        api.download(api.assets("narrow-1")[0], tmp_path)
+    with pytest.raises(Invalid, match=r"'far\.bin' of run narrow-1 is elsewhere"):
+        api.download_all([*api.assets("wide-1"), *api.assets("narrow-1")], tmp_path)
+    found = told(capfd, "download", "narrow-1", "--to", str(tmp_path))
+    assert found == {"run": "narrow-1", "files": [], "elsewhere": [{"name": "far.bin", "location": place}]}
+    shown = done(capfd, "download", "narrow-1", "far.bin", "--to", str(tmp_path))
+    assert f"far.bin is elsewhere, at {place}: get it from there" in shown
+    assert "0 files (0 B)" in shown
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files(api: API, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -118,11 +118,12 @@ def test_the_health_check_of_the_image_sees_a_server_with_tls(server: TlsServer)
     dockerfile = (Path(__file__).parents[2] / "infra" / "one-machine.Dockerfile").read_text()
     found = re.search(r"CMD (\[.*\])$", dockerfile.partition("HEALTHCHECK")[2], re.M)
     assert found
-    program, *rest = json.loads(found[1].replace("7070", server.url.rsplit(":", 1)[1]))
+    program, *rest = json.loads(found[1])
     assert program == "python"
+    port = {"RUNSTREAM_LISTEN_PORT": server.url.rsplit(":", 1)[1]}
     for environment, code in (({"RUNSTREAM_TLS_CERT": "/tls/chain.pem"}, 0), ({}, 1)):
         done = subprocess.run(
-            [sys.executable, *rest], env={**os.environ, **environment}, capture_output=True, check=False
+            [sys.executable, *rest], env={**os.environ, **port, **environment}, capture_output=True, check=False
         )
         assert done.returncode == code, done.stderr
 

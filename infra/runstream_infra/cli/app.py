@@ -1,6 +1,8 @@
 """The group of all commands, and how errors end them. Commands import what they need when they run, so that
 `runstream --help` costs click and nothing else."""
 
+import contextlib
+import io
 import os
 import sys
 from typing import Any
@@ -30,6 +32,9 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with its exit code. Never shows a traceback unless RUNSTREAM_DEBUG
     is set."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr: what its encoding does not have becomes an escape
+        with contextlib.suppress(OSError):  # a pipe in the place of a file
+            sys.stdout.reconfigure(errors="backslashreplace")
     status = run(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.stdout.flush()

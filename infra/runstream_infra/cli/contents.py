@@ -71,7 +71,7 @@ def download(
     """Get files of a run: all, or those that are named, by name or id (`runstream show RUN` lists them).
 
     Of several files with one name the newest has it; the others have their step, or their id, before the ending. Files
-    that are there are not replaced.
+    that are there are not replaced. Of a file that is elsewhere the address is shown, and nothing is written.
     """
     with connected(url, api_key) as api:
         run = find_run(api, word)
@@ -80,11 +80,15 @@ def download(
         missing = [name for name in names if name not in {word for one in assets for word in (one.name, one.asset)}]
         if missing:
             raise BadInput(f"run {run.run} has no file {missing[0]!r}: `runstream show {run.run}` lists what it has")
-        written = api.download_all(chosen, to, overwrite=overwrite)
+        here = [one for one in chosen if one.location is None]
+        written = api.download_all(here, to, overwrite=overwrite)
+    elsewhere = [{"name": one.name, "location": one.location} for one in chosen if one.location is not None]
     if output.as_json:
-        output.json({"run": run.run, "files": [str(path) for path in written]})
+        output.json({"run": run.run, "files": [str(path) for path in written], "elsewhere": elsewhere})
         return
-    size = sum(one.size_bytes for one in chosen)
+    for one in elsewhere:
+        output.line(f"{one['name']} is elsewhere, at {one['location']}: get it from there")
+    size = sum(one.size_bytes for one in here)
     output.line(f"{len(written)} file{'s' if len(written) != 1 else ''} ({plain_bytes(size)}) in {to}")
 
 

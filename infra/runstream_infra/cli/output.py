@@ -51,11 +51,12 @@ class Output:
     @property
     def marks(self) -> str:
         """What curves are drawn with."""
-        return BLOCKS if (self.out.encoding or "").lower().startswith("utf") else ASCII
+        return BLOCKS if _is_unicode(self.out.encoding) else ASCII
 
     def json(self, value: Any) -> None:
         """Write `value` as one JSON document to stdout."""
-        sys.stdout.write(json.dumps(json_ready(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+        is_ascii = not _is_unicode(sys.stdout.encoding)
+        sys.stdout.write(json.dumps(json_ready(value), ensure_ascii=is_ascii, indent=2, allow_nan=False) + "\n")
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line of the result. `text` is shown as it is: no markup, no escape sequences."""
@@ -108,6 +109,10 @@ class Output:
             styled = STATUS_STYLES.get(text, "") if column.key == "status" else ""
             line.append(padded.rstrip() if last else padded + " " * GAP_CHARS, style=styled)
         self.out.print(line, soft_wrap=True)
+
+
+def _is_unicode(encoding: str | None) -> bool:
+    return (encoding or "").lower().startswith("utf")
 
 
 def _console(stderr: bool) -> "Console":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+import re
+from typing import Final, Self
 
 from runstream.api.comet.api import CometApi
 from runstream.api.comet.asset_types import ReadsAsset, ReadsAssetByName
@@ -20,9 +21,13 @@ from runstream.api.parts.series import SeriesApi
 from runstream.api.parts.server import ServerApi
 from runstream.api.parts.summaries import SummariesApi
 from runstream.api.session import Session
+from runstream.errors import InvalidSetting
 from runstream.notices import PROCESS_NOTICES
 from runstream.panel_context import PanelContext
 from runstream.settings import load_settings
+
+#: What is rather the name of a host than a key.
+_HOST: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
 class API:
@@ -69,8 +74,8 @@ class API:
         project: str | None = None,
         cache: bool | None = None,
     ) -> None:
-        if url is not None and api_key is None and _is_key(url):
-            url, api_key = None, url
+        if url is not None and api_key is None:
+            url, api_key = _address_or_key(url)
         settings = load_settings(url=url, api_key=api_key, workspace=workspace, project=project)
         for note in settings.notes:
             PROCESS_NOTICES.once(note, note)
@@ -207,6 +212,19 @@ class API:
     get_experiment_asset_by_name = forward_as[ReadsAssetByName]("comet", ExperimentReads.get_experiment_asset_by_name)
 
 
-def _is_key(text: str) -> bool:
-    """Return whether a text that stands in an address's place is none: an address has a scheme, a port or a path."""
-    return "*" in text or not any(sign in text for sign in ":/.")
+def _address_or_key(text: str) -> tuple[str | None, str | None]:
+    """Return what a text that was given alone is: an address, which has a scheme, or a key. One that looks like the
+    name of a host is told. Raises InvalidSetting for one that has a port, a path or dots, and no scheme."""
+    if "://" in text:
+        return text, None
+    if "*" not in text and any(sign in text for sign in ":/."):
+        raise InvalidSetting(
+            f"API({text!r}) is no address, because it has no scheme: give API('http://{text}'), or API(api_key=...) if "
+            "it is a key"
+        )
+    if _HOST.fullmatch(text):
+        PROCESS_NOTICES.once(
+            f"API {text}",
+            f"API({text!r}) takes that for an API key: give API('http://{text}:PORT') if it is a host",
+        )
+    return None, text

@@ -6,6 +6,8 @@ import pytest
 
 from runstream.api import API
 from runstream.api.forwarding import forward
+from runstream.errors import InvalidSetting
+from runstream.notices import PROCESS_NOTICES
 
 FORWARDS = {name: value for name, value in vars(API).items() if isinstance(value, forward)}
 #: What users call on the API itself since before it had parts.
@@ -47,3 +49,25 @@ def test_every_method_of_comets_page_is_on_both(api: API) -> None:
 def test_all_parts_share_one_session(api: API) -> None:
     parts = {id(getattr(api, name)._session) for name in API.__annotations__}
     assert len(parts) == 1
+
+
+@pytest.mark.parametrize("text", ["host:7070", "localhost:7070", "a.b", "127.0.0.1", "host/path", "k.ey"])
+def test_an_address_without_a_scheme_is_refused_with_both_ways_out(text: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        API(text)
+    assert f"API('http://{text}'), or API(api_key=...)" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [("localhost", True), ("gpu-server1", True), ("Kx7dQ2mN9vB4zL1", False), ("0123456789abcdef" * 3, False)],
+)
+def test_a_text_alone_is_a_key_and_one_like_a_host_is_told(
+    text: str, is_told: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PROCESS_NOTICES, "_told", set())
+    assert API(text).url == API().url
+    assert (f"give API('http://{text}:PORT') if it is a host" in caplog.text) is is_told
+    caplog.clear()
+    API(url=f"http://{text[:9].lower()}:1", api_key=text)
+    assert not caplog.records

@@ -35,7 +35,9 @@ class AssetsApi:
 
     def download(self, asset: Asset, to: str | os.PathLike[str]) -> Path:
         """Write the asset's bytes to the file `to` (into it, under the last part of the asset's name, made safe, if it
-        is a directory) and return its path. The file appears when it is whole."""
+        is a directory) and return its path. The file appears when it is whole. Raises Invalid for one that is elsewhere
+        (`asset.location`): the server has only its address."""
+        _check_is_here(asset)
         target = Path(to)
         if target.is_dir():
             target = target_in(target, asset.name, asset.asset)
@@ -54,8 +56,10 @@ class AssetsApi:
         """Write the bytes of several assets into the folder `to`, which is made if it is not there, and return their
         paths. Each goes under its name, made safe; of several with one name the newest has it, and the others have
         their step, or their id, before the ending. Raises Invalid for a name that a link in there leads out with, and
-        without `overwrite` for one that is there: nothing is written then."""
+        without `overwrite` for one that is there, and for an asset that is elsewhere: nothing is written then."""
         chosen, folder = list(assets), Path(to)
+        for asset in chosen:
+            _check_is_here(asset)
         targets = safe_targets(folder, _names(chosen))
         if not overwrite and (there := next(filter(os.path.lexists, targets), None)) is not None:
             raise Invalid(f"{there} is there already: give another folder, or overwrite it")
@@ -63,6 +67,12 @@ class AssetsApi:
             target.parent.mkdir(parents=True, exist_ok=True)
             self.download(asset, target)
         return targets
+
+
+def _check_is_here(asset: Asset) -> None:
+    """Raise Invalid for a file whose bytes the server does not have."""
+    if asset.location is not None:
+        raise Invalid(f"asset {asset.name!r} of run {asset.run} is elsewhere, at {asset.location}: get it from there")
 
 
 def _names(assets: Sequence[Asset]) -> list[str]:
