@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 import termios
+from collections import deque
 from typing import Final
 
 #: Before each piece of a copy: the number of its stream, whether it is the mark instead of output, its length.
@@ -69,59 +70,96 @@ class _Copies:
 
 
 class _Stream:
-    """One stream: where it is read, and where its output belongs."""
+    """One stream: where it is read, and where its output belongs. It is written as far as its place takes it now, so
+    that one whose reader is slow, or whose terminal is stopped, holds up no other."""
 
     def __init__(self, number: int, source: int, target: int, mark: bytes) -> None:
         self.number = number
         self.source = source
-        self._target = target
+        self.target = target
         self._mark = mark
         self._held = b""
+        #: What is not written yet, None for the mark. Nothing more is read meanwhile.
+        self._left: deque[memoryview | None] = deque()
+        self._is_read = False
+        self._is_gone = False
         self._size: bytes | None = None
 
-    def read(self, copies: _Copies) -> bool:
-        """Pass on what is there; False at the end of the stream."""
-        try:
-            data = os.read(self.source, _READ_BYTES)
-        except OSError:  # EIO: a terminal that nobody has open any more
-            data = b""
-        if not data:
-            self._hand_on(self._held, copies)
-            return False
-        output, *more = (self._held + data).split(self._mark)
-        for piece in more:
-            alive = self._hand_on(output, copies)
-            copies.put(self.number, b"", is_mark=True)
-            if not alive:
-                return False
-            output = piece
-        held = _beginning_of(self._mark, output)
-        self._held = output[len(output) - held :]
-        return self._hand_on(output[: len(output) - held], copies)
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something has to be written before more is read."""
+        return bool(self._left)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was written to its end, or its reader is gone, which its writer has to notice."""
+        return self._is_gone or (self._is_read and not self._left)
+
+    def go_on(self, copies: _Copies) -> None:
+        """Write what is left, or read on, as is possible now."""
+        if self._left:
+            self._write(copies)
+        else:
+            self._read(copies)
 
     def follow_size(self) -> None:
         """Give the redirected terminal the size of the real one."""
         with contextlib.suppress(OSError):
-            size = fcntl.ioctl(self._target, termios.TIOCGWINSZ, bytes(8))
+            size = fcntl.ioctl(self.target, termios.TIOCGWINSZ, bytes(8))
             if size != self._size:
                 fcntl.ioctl(self.source, termios.TIOCSWINSZ, size)
                 self._size = size
 
-    def _hand_on(self, output: bytes, copies: _Copies) -> bool:
-        """Write the output to its place and to the copies; False if its reader is gone, which its writer has to
-        notice."""
+    def _read(self, copies: _Copies) -> None:
+        try:
+            data = os.read(self.source, _READ_BYTES)
+        except OSError:  # EIO: a terminal that nobody has open any more
+            data = b""
+        self._is_read = not data
+        output, *more = (self._held + data).split(self._mark)
+        for piece in more:
+            self._hand_on(output, copies)
+            self._left.append(None)
+            output = piece
+        held = _beginning_of(self._mark, output) if data else 0
+        self._held = output[len(output) - held :]
+        self._hand_on(output[: len(output) - held], copies)
+        self._write(copies)
+
+    def _hand_on(self, output: bytes, copies: _Copies) -> None:
         copies.put(self.number, output)
-        left = memoryview(output)
-        while left:
-            try:
-                left = left[os.write(self._target, left) :]
-            except BlockingIOError:
-                room = select.poll()  # not `select`, which takes no descriptor above 1,023
-                room.register(self._target, select.POLLOUT)
-                room.poll()
-            except OSError as error:
-                # Of what cannot be written now, as where a disk is full, the rest is left out: later there may be room.
-                return error.errno != errno.EPIPE
+        if output:
+            self._left.append(memoryview(output))
+
+    def _write(self, copies: _Copies) -> None:
+        while self._left and not self._is_gone:
+            piece = self._left[0]
+            if piece is None:
+                copies.put(self.number, b"", is_mark=True)
+                self._left.popleft()
+            elif not self._write_some(piece):
+                return
+        if self._is_gone and None in self._left:  # who waits for the mark waits no longer
+            copies.put(self.number, b"", is_mark=True)
+
+    def _write_some(self, piece: memoryview) -> bool:
+        """Write the next piece of the output to its place, at most what a pipe that has room takes without waiting;
+        False if it takes nothing now."""
+        room = select.poll()  # not `select`, which takes no descriptor above 1,023
+        room.register(self.target, select.POLLOUT)
+        if not room.poll(0):
+            return False
+        try:
+            rest = piece[os.write(self.target, piece[: select.PIPE_BUF]) :]
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._is_gone = error.errno == errno.EPIPE
+            rest = memoryview(b"")  # it cannot be written now, as where a disk is full: later there may be room
+        if rest:
+            self._left[0] = rest
+        elif not self._is_gone:
+            self._left.popleft()
         return True
 
 
@@ -145,19 +183,24 @@ def main(arguments: list[str]) -> int:
         streams[source] = _Stream(number, source, target, mark)
     terminals = {source for source in streams if os.isatty(source)}
     while streams:
-        poll = select.poll()
-        for source in streams:
-            poll.register(source, select.POLLIN)
+        poll, waiting_for = select.poll(), {}
+        for source, stream in streams.items():
+            waiting_for[stream.target if stream.is_waiting else source] = stream
             if source in terminals:
-                streams[source].follow_size()
+                stream.follow_size()
+        for descriptor, stream in waiting_for.items():
+            poll.register(descriptor, select.POLLOUT if stream.is_waiting else select.POLLIN)
         if copies.waiting:
             poll.register(copies.descriptor, select.POLLOUT)
         for descriptor, _ in poll.poll():
             if descriptor == copies.descriptor:
                 copies.write()
-            elif not streams[descriptor].read(copies):
-                os.close(descriptor)
-                del streams[descriptor]
+                continue
+            stream = waiting_for[descriptor]
+            stream.go_on(copies)
+            if stream.is_over:
+                os.close(stream.source)
+                del streams[stream.source]
     _hand_over_rest(copies)
     return 0
 

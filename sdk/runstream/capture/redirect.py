@@ -16,6 +16,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -36,6 +37,8 @@ _FIRST: Final = 10
 #: How long the end waits until the forwarder has passed on what was printed: it waits itself where a terminal is
 #: stopped, or the reader of a pipe is slow.
 _SETTLE_S: Final = 5.0
+#: How often a stream that is full is looked at.
+_LOOK_S: Final = 0.02
 
 #: A signal handler may end a run while its thread is in here.
 _guard = threading.RLock()
@@ -63,7 +66,8 @@ def leave(take: Take) -> None:
         redirection = _current
         if redirection is None or take not in redirection.takers:
             return
-        redirection.settle()
+    redirection.settle()  # others may begin and leave meanwhile
+    with _guard:
         if take in redirection.takers:  # a signal handler may have come in between
             redirection.takers.remove(take)
         if not redirection.takers:
@@ -98,7 +102,10 @@ class _Redirection:
         self._mark = mark
         self._process = process
         self._copies = copies
-        self._settled = {name: threading.Event() for name in saved}
+        #: How many marks were sent into each stream, and how many of them came back behind all that was printed before.
+        self._sent = dict.fromkeys(saved, 0)
+        self._passed = dict.fromkeys(saved, 0)
+        self._passing = threading.Condition()
         self._ended = False
 
     def _start(self) -> None:
@@ -146,11 +153,15 @@ class _Redirection:
         return begun
 
     def settle(self) -> None:
-        """Wait, bounded, until everything that was printed so far is where it belongs and with `takers`."""
+        """Wait, `_SETTLE_S` at most, until everything that was printed so far is where it belongs and with `takers`."""
         _flush()
-        marked = [name for name in self.saved if not self._ended and self._send_mark(name)]
-        for name in marked:
-            self._settled[name].wait(_SETTLE_S)
+        until_s = time.monotonic() + _SETTLE_S
+        marks = {name: self._send_mark(name, until_s) for name in self.saved}
+        with self._passing:
+            self._passing.wait_for(
+                lambda: self._ended or all(self._passed[name] >= number for name, number in marks.items()),
+                max(0.0, until_s - time.monotonic()),
+            )
 
     def restore(self) -> None:
         """Give the descriptors back. The forwarder ends when no child has one of the others open."""
@@ -158,16 +169,23 @@ class _Redirection:
             os.dup2(target, _DESCRIPTORS[name])
             os.close(target)
 
-    def _send_mark(self, name: Stream) -> bool:
-        self._settled[name].clear()
+    def _send_mark(self, name: Stream, until_s: float) -> int:
+        """Send a mark behind what was printed, as soon as the stream has room, and return its number; 0 where that
+        cannot be, or not in time."""
         descriptor = _DESCRIPTORS[name]
-        _, writable, _ = select.select([], [descriptor], [], _SETTLE_S)
-        if not writable:
-            return False
-        try:
-            return os.write(descriptor, self._mark) == len(self._mark)
-        except OSError:  # the reader of this stream is gone
-            return False
+        while True:
+            with _guard:
+                if self._ended or _current is not self:
+                    return 0
+                if select.select([], [descriptor], [], 0)[1]:
+                    with contextlib.suppress(OSError):  # the reader of this stream is gone
+                        if os.write(descriptor, self._mark) == len(self._mark):
+                            self._sent[name] += 1
+                            return self._sent[name]
+                    return 0
+            if time.monotonic() >= until_s:
+                return 0
+            time.sleep(_LOOK_S)
 
     def _read(self) -> None:
         decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in self.saved}
@@ -179,15 +197,17 @@ class _Redirection:
                 for take in list(self.takers) if text else ():
                     take(name, text)
                 if is_mark:
-                    self._settled[name].set()
+                    with self._passing:
+                        self._passed[name] += 1
+                        self._passing.notify_all()
         self._forwarder_ended()
 
     def _forwarder_ended(self) -> None:
         """Wake who waits. If somebody killed the forwarder, print past it from now on."""
         self._process.wait()
-        self._ended = True
-        for event in self._settled.values():
-            event.set()
+        with self._passing:
+            self._ended = True
+            self._passing.notify_all()
         _end(self)
 
 

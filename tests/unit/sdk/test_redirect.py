@@ -111,6 +111,78 @@ def test_a_full_pipe_blocks_no_code_that_holds_the_interpreter(tmp_path: Path) -
     assert ran.kept["stdout"] == ran.out
 
 
+class Started(Ran):
+    """The same, while it runs and nobody reads what comes out of it."""
+
+    def __init__(self, folder: Path, code: str, *arguments: str) -> None:
+        self.kept_path = folder / "kept.json"
+        command = [sys.executable, "-c", PROGRAM + textwrap.dedent(code), str(self.kept_path), *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def end(self) -> None:
+        self.out, self.err = self.process.communicate(timeout=240)
+        self.code = self.process.returncode
+
+
+def test_a_stdout_that_nobody_reads_holds_up_no_stderr(tmp_path: Path) -> None:
+    ran = Started(
+        tmp_path,
+        """
+        enough = threading.Event()
+        def fill():
+            for number in range(10):
+                os.write(1, b"y" * 65_535 + b"\\n")
+                if number == 2:  # one in the reader's pipe, one at the forwarder, one in the pipe to it
+                    enough.set()
+        thread = threading.Thread(target=fill)
+        thread.start()
+        enough.wait()
+        os.write(2, b"through\\n")
+        thread.join()
+        ended(capture, kept)
+        """,
+    )
+    assert ran.process.stderr is not None
+    assert ran.process.stderr.readline() == "through\n"
+    ran.end()
+    assert (len(ran.out), ran.kept["stdout"] == ran.out, ran.kept["stderr"]) == (655_360, True, "through\n")
+
+
+def test_who_leaves_while_nobody_reads_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """Another thread may begin and leave; the end waits for both streams together."""
+    ran = Started(
+        tmp_path,
+        """
+        from runstream.capture import redirect
+        redirect._SETTLE_S = 3_600.0
+        full = threading.Event()
+        def fill():
+            for number in range(10):
+                os.write(1, b"y" * 65_535 + b"\\n")
+                if number == 2:
+                    full.set()
+        filling = threading.Thread(target=fill)
+        filling.start()
+        full.wait()
+        flush, is_leaving = redirect._flush, threading.Event()
+        redirect._flush = lambda: (is_leaving.set(), flush())
+        leaving = threading.Thread(target=ended, args=(capture, kept))
+        leaving.start()
+        is_leaving.wait()
+        other = lambda name, text: None
+        streams = redirect.redirect(other)
+        os.write(2, f"{sorted(streams)} {leaving.is_alive()}\\n".encode())
+        filling.join()
+        leaving.join()
+        redirect.leave(other)
+        """,
+    )
+    assert ran.process.stderr is not None
+    assert ran.process.stderr.readline() == "['stderr', 'stdout'] True\n"
+    ran.end()
+    assert (len(ran.out), ran.kept["stdout"] == ran.out, ran.code) == (655_360, True, 0)
+
+
 def test_a_child_outlives_the_run_and_the_program(tmp_path: Path) -> None:
     """It goes on printing to where the program's output goes, which ends with it."""
     gate = tmp_path / "gate"
@@ -273,7 +345,8 @@ def test_the_end_of_a_record_is_not_held_back() -> None:
     try:
         stream = _Stream(0, source, target, MARK_BEGINS + b"0123")
         os.write(write, b"record\0")
-        assert stream.read(_Copies(copies_write))
+        stream.go_on(_Copies(copies_write))
+        assert not stream.is_over
         os.set_blocking(target_read, False)
         assert os.read(target_read, 100) == b"record\0"
     finally:
@@ -299,9 +372,13 @@ def test_a_program_with_many_open_files_may_have_an_output_that_does_not_wait() 
             while os.write(descriptors[-1], bytes(65_536)):
                 pass
         os.write(write, b"more")
+        copies, stream = _Copies(copies_write), _Stream(0, source, descriptors[-1], MARK_BEGINS)
+        stream.go_on(copies)
+        assert stream.is_waiting, "nobody reads yet"
         reader = threading.Thread(target=lambda: read_until(target_read, b"more"))
         reader.start()
-        assert _Stream(0, source, descriptors[-1], MARK_BEGINS).read(_Copies(copies_write))
+        while stream.is_waiting:
+            stream.go_on(copies)
         reader.join()
     finally:
         for descriptor in descriptors:
@@ -318,10 +395,12 @@ def test_what_a_full_disk_refused_is_left_out_and_no_more() -> None:
     copies, stream = _Copies(copies_write), _Stream(0, source_read, full, b"mark")
     try:
         os.write(source_write, b"lost")
-        assert stream.read(copies)
+        stream.go_on(copies)
+        assert not stream.is_over
         os.dup2(target_write, full)
         os.write(source_write, b"kept")
-        assert stream.read(copies)
+        stream.go_on(copies)
+        assert not stream.is_over
         os.set_blocking(target_read, False)
         assert os.read(target_read, 100) == b"kept"
     finally:
