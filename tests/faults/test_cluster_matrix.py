@@ -32,7 +32,7 @@ from kit.servers.dev_clickhouse import DevServer
 from kit.servers.proxy import FaultyProxy
 from kit.servers.real_kafka import need_kafka
 from runstream.sender.sync import sync
-from runstream_processors.worker.folding import COMMIT
+from runstream_processors.worker.inserts import COMMIT
 
 KILLS = int(os.environ.get("RUNSTREAM_KILLS", "0"))
 SEED = int(os.environ.get("RUNSTREAM_SEED", "1"))

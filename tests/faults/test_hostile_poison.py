@@ -14,6 +14,7 @@ from runstream_ingest.log.memory import MemoryLog
 from runstream_model.points import Accepted, collect
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.worker import folding
+from runstream_processors.worker.inserts import COMMIT
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_service.store import Block
@@ -31,7 +32,7 @@ class CountingStore(ChdbStore):
     inserts = 0
 
     async def insert(self, table: str, columns: Sequence[str], block: Block, rows: int, *, token: str = "") -> None:
-        self.commits += table == folding.COMMIT
+        self.commits += table == COMMIT
         self.inserts += 1
         await super().insert(table, columns, block, rows, token=token)
 

@@ -2,7 +2,7 @@
 batches were (tests/property/test_worker.py)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -41,80 +41,26 @@ from runstream_processors.store.resume import NOTHING, Commit
 from runstream_processors.store.tables import OPTIONAL, encode_columns, encode_rows
 from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded
+from runstream_processors.worker.inserts import (
+    APPENDED,
+    COMMIT,
+    POINTS,
+    RESUMING,
+    STATES,
+    SUMMARIES,
+    Flush,
+    Insert,
+    SetAside,
+)
 from runstream_processors.worker.memory import KeyMemory, Memory
 from runstream_service.log import Record
 from runstream_service.store import Block
-
-#: Tables of rows that are added once, tables of newest states, and the one that commits. Everything up to the commit
-#: row's offset is in all tables, so it goes last; points go first, batch by batch, because they are the bulk.
-POINTS = "points"
-SUMMARIES = "summary_states"
-COMMIT = "watermark_states"
-APPENDED = (
-    "events",
-    "output",
-    "quarantine",
-    artifact_rows.OUTCOMES,
-    artifact_rows.CONTENTS,
-    artifact_rows.REMARKS,
-    entities.OUTCOMES,
-)
-STATES = (
-    "attribute_states",
-    "asset_states",
-    "project_states",
-    "experiment_states",
-    "run_states",
-    artifact_rows.VERSIONS,
-    artifact_rows.ARTIFACTS,
-    entities.ENTITIES,
-)
-RESUMING = (POINTS, SUMMARIES, *APPENDED, *STATES)
-#: Written in this order behind all others, also where those are written beside each other.
-LAST = (artifact_rows.ARTIFACTS, entities.ENTITIES, COMMIT)
 
 #: Items of one record in quarantine: 0 is the whole record, then its events, and from here on its groups of points.
 _FIRST_GROUP_ITEM: Final = 1_000_000
 
 Fresh = tuple[Range, ...]
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """Something in a record that could not be folded: where it is, under which key, and why it is in quarantine."""
-
-    part: int
-    offset: int
-    key: str
-    cause: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Insert:
-    """One block for one table: exactly one part, all of it or nothing.
-
-    Its rows of a partition stand behind the record `after[partition]` (absent: they are the first), which is the last
-    that has rows in the table so far, and `last[partition]` is the last that has some in the block. `set_aside`: what
-    it puts into quarantine. `optional`: the optional columns of the table that the block has.
-    """
-
-    table: str
-    block: Block
-    rows: int
-    after: Mapping[int, int]
-    last: Mapping[int, int]
-    set_aside: tuple[SetAside, ...] = ()
-    optional: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """Inserts in the order in which they must be written, and the next offsets once the last one is."""
-
-    inserts: tuple[Insert, ...]
-    next_offsets: Mapping[int, int]
 
 
 class Folding:

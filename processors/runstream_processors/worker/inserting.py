@@ -8,7 +8,7 @@ from typing import Final
 from runstream_processors.store.resume import NOTHING, Commit, commits
 from runstream_processors.store.tables import column_names
 from runstream_processors.worker.claims import Claim, Outcome, Overtaken, claim_of
-from runstream_processors.worker.folding import Insert
+from runstream_processors.worker.inserts import Insert
 from runstream_service.store import Store, StoreUnavailable
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,10 @@ from runstream_processors.generations import CURRENT, Versions, absent_columns
 from runstream_processors.store.resume import Commit, commits, ends
 from runstream_processors.worker.claims import Overtaken
 from runstream_processors.worker.feed import Decoded, Feed
-from runstream_processors.worker.folding import POINTS, RESUMING, Folding, Insert, SetAside
+from runstream_processors.worker.folding import Folding
 from runstream_processors.worker.guarding import CrashDirectory, CrashGuard
 from runstream_processors.worker.inserting import ClaimedInserts, sole_writer
+from runstream_processors.worker.inserts import POINTS, RESUMING, Insert, SetAside
 from runstream_processors.worker.loading import load_catalog, load_keys
 from runstream_processors.worker.narrowing import Narrowing
 from runstream_processors.worker.poison_limit import PoisonLimit, PoisonLimitReached

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runstream.events.positions import Positions
-from runstream_processors.worker.folding import LAST, Insert
 from runstream_processors.worker.inserting import Inserting
+from runstream_processors.worker.inserts import LAST, Insert
 
 
 @dataclass(frozen=True, slots=True)

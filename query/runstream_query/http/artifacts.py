@@ -14,18 +14,7 @@ from pydantic import Field as ModelField
 from runstream.events.moments import moment_of
 from runstream.events.positions import Positions
 from runstream_model.past import artifact_after
-from runstream_query.errors import InvalidRequest, NotFound
-from runstream_query.http.context import Context
-from runstream_query.http.cursors import read_cursor, write_cursor
-from runstream_query.http.files import file_headers, send_file
-from runstream_query.http.past import require_foldable
-from runstream_query.http.requests import PastParameters, RequestParameters
-from runstream_query.http.unknown import unknown_place
-from runstream_query.repositories.arguments import Place
-from runstream_query.repositories.artifacts import ARTIFACT_ORDER, ArtifactQuery, ArtifactRecord, VersionRecord
-from runstream_query.repositories.cursors import Cursor
-from runstream_query.repositories.events import About
-from runstream_query.responses import (
+from runstream_query.artifact_responses import (
     Artifact,
     ArtifactFile,
     ArtifactRemark,
@@ -37,6 +26,17 @@ from runstream_query.responses import (
     RunArtifact,
     RunArtifacts,
 )
+from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.http.context import Context
+from runstream_query.http.cursors import read_cursor, write_cursor
+from runstream_query.http.files import file_headers, send_file
+from runstream_query.http.past import require_foldable
+from runstream_query.http.requests import PastParameters, RequestParameters
+from runstream_query.http.unknown import unknown_place
+from runstream_query.repositories.arguments import Place
+from runstream_query.repositories.artifacts import ARTIFACT_ORDER, ArtifactQuery, ArtifactRecord, VersionRecord
+from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.events import About
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 

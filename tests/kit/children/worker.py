@@ -13,7 +13,7 @@ from runstream.events.positions import Positions
 from runstream_ingest.log.embedded import EmbeddedLog
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.migrate import migrate
-from runstream_processors.worker.folding import APPENDED, COMMIT, POINTS, STATES, SUMMARIES
+from runstream_processors.worker.inserts import APPENDED, COMMIT, POINTS, STATES, SUMMARIES
 from runstream_processors.worker.loop import Worker
 from runstream_processors.worker.settings import WorkerSettings
 from runstream_service.visibility import Progress

@@ -26,7 +26,7 @@ from runstream_model.source import Source
 from runstream_model.statistics import AGGREGATES, KEPT_POINTS, STATISTICS
 from runstream_model.summaries import SummaryFold
 from runstream_model.writer_marks import WriterMark, row_from_mark, row_of_commit
-from runstream_query import responses
+from runstream_query import artifact_responses, responses
 from runstream_query.filters import tree
 
 WRITER = "0" * 32
@@ -93,8 +93,8 @@ def test_responses_show_the_visible_columns() -> None:
         (responses.Asset, "asset_states", ()),
         (responses.Project, "project_states", ("runs",)),
         (responses.Experiment, "experiment_states", ("runs",)),
-        (responses.Artifact, "artifact_states", ()),
-        (responses.ArtifactVersion, "artifact_version_states", ()),
+        (artifact_responses.Artifact, "artifact_states", ()),
+        (artifact_responses.ArtifactVersion, "artifact_version_states", ()),
     ],
 )
 def test_other_responses_have_the_visible_columns(

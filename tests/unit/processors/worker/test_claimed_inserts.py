@@ -9,8 +9,8 @@ from kit.stores import open_migrated_as
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.tables import column_names, encode_rows
 from runstream_processors.worker.claims import Claim, Outcome, Overtaken, claim_of
-from runstream_processors.worker.folding import COMMIT, Insert
 from runstream_processors.worker.inserting import ClaimedInserts
+from runstream_processors.worker.inserts import COMMIT, Insert
 from runstream_service.store import Block, StoreUnavailable
 
 pytestmark = pytest.mark.store

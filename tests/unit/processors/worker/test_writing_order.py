@@ -3,7 +3,7 @@
 import asyncio
 
 from runstream.events.positions import Positions
-from runstream_processors.worker.folding import COMMIT, Insert
+from runstream_processors.worker.inserts import COMMIT, Insert
 from runstream_processors.worker.writing import TableWriter, Written
 from runstream_service.store import Block
 
