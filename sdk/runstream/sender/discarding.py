@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runstream.errors import Invalid
 from runstream.private import NotPrivate, check_inside, check_root, make_inside
-from runstream.sender.sync import process_lives
+from runstream.sender.sync import is_locked, process_lives
 from runstream.spool.format import Acked, SpoolCorrupt, WriterInfo
 from runstream.spool.reader import SpoolReader
 
@@ -51,7 +51,14 @@ def _found(folder: Path, wanted: str) -> Discardable | None:
     except FileNotFoundError:
         return None  # being made, or just removed
     except (NotPrivate, SpoolCorrupt):
-        return Discardable(folder, "", 0) if folder.name == wanted else None
+        if folder.name != wanted:
+            return None
+        if is_locked(folder):
+            raise Invalid(
+                f"writer {wanted} is damaged, and a process holds its lock: end the program that writes it, or the "
+                "sender that sends it, before it is discarded"
+            ) from None
+        return Discardable(folder, "", 0)
     if wanted not in (info.writer_id, info.run_id):
         return None
     if process_lives(folder, info):

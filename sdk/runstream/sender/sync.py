@@ -188,6 +188,11 @@ def _goals(spool_dir: Path, include_offline: bool) -> tuple[list[_Goal], list[Le
 
 def process_lives(folder: Path, info: WriterInfo) -> bool:
     """Whether the writing process lives. The lock alone does not say: a sender takes that of a dead writer."""
+    return is_locked(folder) and _pid_exists(info.pid)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds a writer's lock: the one that writes, or a sender behind its death."""
     try:
         descriptor = open_own(folder / "lock", os.O_RDWR)
     except (FileNotFoundError, NotPrivate):
@@ -195,7 +200,7 @@ def process_lives(folder: Path, info: WriterInfo) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _pid_exists(info.pid)
+        return True
     else:
         return False
     finally:

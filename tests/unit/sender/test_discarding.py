@@ -70,8 +70,10 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_damaged_folder_goes_by_its_name(tmp_path: Path) -> None:
     maker = stuck(tmp_path)
-    maker.die()
     (maker.folder / "writer.json").write_text("{")
+    with pytest.raises(Invalid, match="is damaged, and a process holds its lock: end the program"):
+        discardable(tmp_path, maker.folder.name)
+    maker.die()
     (found,) = discardable(tmp_path, maker.folder.name)
     found.discard()
     assert not maker.folder.exists()
