@@ -51,7 +51,7 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class PastWriter:
-    """A writer after some of its events. `ended`: no heartbeat was expected of it any more."""
+    """A writer after some of its events. `ended`: it had ended, or, without heartbeats, its run had."""
 
     writer: str
     ended: bool
@@ -103,8 +103,20 @@ def run_after(run: str, events: Sequence[LoggedEvent]) -> PastRun:
         run_state.row_from_state(run, state or run_state.placeholder(0), last.part, last.offset),
         [row for row in attributes.values() if not row["deleted"]],
         [row for row in assets.values() if not row["deleted"]],
-        [PastWriter(writer, over, _rank(state, writer)) for writer, over in sorted(ended.items())],
+        [
+            PastWriter(writer, over and not writes_on(state, writer), _rank(state, writer))
+            for writer, over in sorted(ended.items())
+        ],
     )
+
+
+def writes_on(state: run_state.RunState | None, writer: str) -> bool:
+    """Return whether a writer that sends no heartbeats may still write the run. Its mark says `ended` from the start,
+    because nobody waits for it; it has not ended before its run does."""
+    known = None if state is None else state.writers.get(writer)
+    if state is None or known is None or known.heartbeats or known.ending is not None:
+        return False
+    return run_state.outcome(state).status == "running"
 
 
 def _rank(state: run_state.RunState | None, writer: str) -> int | None:

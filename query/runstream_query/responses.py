@@ -136,7 +136,8 @@ class Runs(ResponseModel):
 
 
 class Writer(ResponseModel):
-    """`last_seen_at` is the log's clock; null only as of a moment whose records the log keeps no longer."""
+    """`ended`: it ended, or, where it sends no heartbeats, its run did; so of whoever only sent commands about the run.
+    `last_seen_at` is the log's clock; null only as of a moment whose records the log keeps no longer."""
 
     writer: str
     ended: bool

@@ -51,6 +51,18 @@ async def state_of(client: TestClient[Any, Any], key: str) -> str:
     return str((await sent(client, "GET", f"/api/v1/runs/{key}"))["run"]["status"])
 
 
+async def writers_ended(client: TestClient[Any, Any], key: str) -> list[bool]:
+    """Whether the writers that started the run have ended, now and as of the same moment."""
+    position = (await sent(client, "GET", "/api/v1/server"))["visible"]
+    states = []
+    for moment in ({}, {"as_of": position}):
+        writers = (await sent(client, "GET", f"/api/v1/runs/{key}", **moment))["writers"]
+        states.append([one["ended"] for one in writers])
+    now, past = states
+    assert now == past
+    return now
+
+
 async def is_silent(client: TestClient[Any, Any]) -> None:
     """Wait until a run with heartbeats, which began last, has crashed."""
     begun = {"experimentKey": LIVE, "teamName": "w", "projectName": "p", "local_timestamp": 1_000}
@@ -79,6 +91,8 @@ async def test_they_run_until_they_are_ended(client: TestClient[Any, Any]) -> No
     states = {name: await state_of(client, key) for name, key in made.items() if name in ("plain", "beaten", "held")}
     assert states == {"plain": "running", "beaten": "crashed", "held": "running"}
     assert await state_of(client, BY_COMMAND) == "running"
+    for key in (made["plain"], BY_COMMAND):
+        assert await writers_ended(client, key) == [False], "it looks like one that writes"
 
     times = {"startTimeMillis": 1_000, "endTimeMillis": 3_000}
     await sent(client, "POST", f"{REST}/write/experiment/set-start-end-time", experimentKey=made["ended"], **times)
@@ -94,3 +108,5 @@ async def test_they_run_until_they_are_ended(client: TestClient[Any, Any]) -> No
     metadata = await sent(client, "GET", f"{REST}/experiment/metadata", experimentKey=made["ended"])
     assert (metadata["running"], metadata["durationMillis"], metadata["endTimeMillis"]) == (False, 2_000, 3_000)
     assert await state_of(client, BY_COMMAND) == "finished"
+    for key in (made["ended"], made["failed"], BY_COMMAND):
+        assert set(await writers_ended(client, key)) == {True}

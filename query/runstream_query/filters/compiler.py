@@ -124,6 +124,8 @@ class _Compiler:
     def _in_row(self, test: Test) -> str:
         column = column_of(test.field)
         if isinstance(test, IsNull):
+            if test.field.kind == "name":  # a run without one is shown under its id
+                return f"({column} NOT IN ('', run))"
             return f"({column} != '')" if type_of(test.field) == "text" else f"isNotNull({column})"
         return f"ifNull({self._holds(test, column)}, 0)"
 

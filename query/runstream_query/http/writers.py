@@ -8,7 +8,7 @@ from typing import Final
 
 from runstream.events.moments import micros_of, moment_of
 from runstream.events.positions import Positions
-from runstream_model.past import PastRun
+from runstream_model.past import PastRun, writes_on
 from runstream_model.run_state import from_json
 from runstream_query.clocks import Heard, clock_ahead_s, is_odd
 from runstream_query.http.context import Context
@@ -36,7 +36,8 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
         watermarks.newest_point_at(scope, run),
         context.repositories.runs.state(scope, run),
     )
-    known = {} if state is None else from_json(state.state).writers
+    folded = None if state is None else from_json(state.state)
+    known = {} if folded is None else folded.writers
     point_at = [] if newest_at is None else [newest_at]
     by_writer = {fact.writer: fact for fact in facts}
     started = {fact.writer for fact in facts if fact.starts}
@@ -48,7 +49,9 @@ async def writers_now(context: Context, run: str) -> tuple[list[Writer], float |
             made += point_at
         ahead_s = await _clock_ahead_s(context.log, made, mark.last_seen_at, fact)
         rank = known[mark.writer].rank if mark.writer in known else None
-        writers.append(Writer(**dataclasses.asdict(mark), clock_ahead_s=ahead_s, rank=rank))
+        ended = mark.ended and not writes_on(folded, mark.writer)
+        shown = dataclasses.replace(mark, ended=ended)
+        writers.append(Writer(**dataclasses.asdict(shown), clock_ahead_s=ahead_s, rank=rank))
     figures = [writer.clock_ahead_s for writer in writers]
     if marks and point_at:
         last_seen_at = max(mark.last_seen_at for mark in marks)

@@ -7,6 +7,7 @@ import pytest
 
 from kit.query.service import Service
 from kit.query.tables import NOW_US, SECOND_US, attribute, run, summary, watermark
+from runstream.query import Metadata
 
 
 def ids(response: Any) -> list[str]:
@@ -38,6 +39,15 @@ async def sweep(service: Service) -> None:
         attribute("r1", "note", "hello", kind="other"),
         attribute("r1", "git.commit", "abc", kind="environment"),
     )
+
+
+async def test_runs_that_nobody_named(service: Service) -> None:
+    """Their name is their id; `Metadata("experiment_name") == None` of Comet's queries means them as well."""
+    await service.insert("run_states", run("a" * 32, name="a" * 32), run("b", name="named"), run("c", name=""))
+    for text in ("name is null", (Metadata("experiment_name") == None).filter()):  # noqa: E711 - Comet's way to ask
+        assert sorted(ids(await service.get("runs", filter=text))) == ["a" * 32, "c"], text
+    for text in ("name is not null", (Metadata("experiment_name") != None).filter()):  # noqa: E711
+        assert ids(await service.get("runs", filter=text)) == ["b"], text
 
 
 async def test_newest_first_by_default(service: Service) -> None:

@@ -59,6 +59,8 @@ def holds(expression: Expression, run: Run, now_us: int) -> bool:
             if subject.kind == "tag":
                 raise AssertionError("tags have no order")
             return holds(Compare(subject, ">=", low), run, now_us) and holds(Compare(subject, "<=", high), run, now_us)
+        case IsNull(Field("name"), negated):
+            return negated == (run.texts["name"] not in ("", run.id))
         case IsNull(subject, negated):
             return negated == any(_is_there(subject, value) for value in _values(subject, run, now_us))
         case TextTest(subject, operator, text):
