@@ -14,6 +14,7 @@ from runstream.events.positions import Positions
 from runstream.private import make_tight
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import StartFailed, first_of, guarded_runner, listen, stop_on_signals
+from runstream_infra.loading import load_early
 from runstream_infra.maintenance import maintain
 from runstream_infra.metrics import EmbeddedMetrics
 from runstream_infra.rebuild_requests import add_rebuilds
@@ -142,6 +143,7 @@ async def open_parts(
     """Open log, store and assets of a data directory, and close them in the opposite order."""
     async with AsyncExitStack() as stack:
         make_tight(settings.data_dir)
+        await asyncio.to_thread(load_early)
         log = await asyncio.to_thread(
             EmbeddedLog.open,
             settings.log_dir,

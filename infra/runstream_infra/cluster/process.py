@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from runstream_infra.cluster.settings import RoleSettings
 from runstream_infra.cluster.store import ClusterStore
 from runstream_infra.listening import guarded_runner, listen
+from runstream_infra.loading import load_early
 from runstream_ingest.log.kafka.brokers import BrokerWatch, ask_brokers
 from runstream_ingest.log.kafka.reader import KafkaReader
 from runstream_processors.generations import Versions
@@ -90,6 +91,7 @@ async def open_log_and_store(
 
 async def open_store(settings: RoleSettings, versions: Versions) -> ClusterStore:
     """Connect and bring the tables up to date, however long the store is away."""
+    await asyncio.to_thread(load_early)
     limits = settings.limits.query.class_limits()
     while True:
         try:
