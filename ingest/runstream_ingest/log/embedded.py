@@ -5,7 +5,6 @@ synced at once, a hundred concurrent ones share a sync. Waiting for more before 
 """
 
 import asyncio
-import json
 import os
 import threading
 import time
@@ -20,23 +19,21 @@ from typing import Final, Self
 from runstream.clock import SYSTEM_CLOCK
 from runstream.events.kafka import partition_of
 from runstream.events.positions import Positions
-from runstream.private import make_tight, private_opener
+from runstream.private import make_tight
 from runstream_ingest.log.disk import Disk, fsync_folder
-from runstream_ingest.log.errors import LogMismatch
 from runstream_ingest.log.format import (
     MAX_KEY_BYTES,
     MAX_PARTITIONS,
     MAX_SEGMENT_BYTES,
     MAX_VALUE_BYTES,
-    VERSION,
     Damage,
 )
 from runstream_ingest.log.lock import lock_directory
 from runstream_ingest.log.partition import Partition, Shape, View
+from runstream_ingest.log.partition_count import checked_partitions
 from runstream_ingest.log.segment import (
     IndexEntry,
     Segment,
-    base_offsets,
     load_index,
     offset_behind,
     read_segment,
@@ -128,7 +125,7 @@ class EmbeddedLog:
         shape = Shape(segment_bytes, retention_bytes, retention_s)
         opened: list[Partition] = []
         try:
-            for number in range(_checked_partitions(directory, partitions, clock_us())):
+            for number in range(checked_partitions(directory, partitions, clock_us())):
                 opened.append(Partition(directory / str(number), number, shape, disk or Disk()))
                 opened[-1].retain(clock_us())
             fsync_folder(directory)
@@ -369,51 +366,6 @@ def _complete(items: list[_Append]) -> None:
             item.done.set_exception(item.error)
         else:
             item.done.set_result(Positions(item.next_offsets))
-
-
-def _checked_partitions(directory: Path, wanted: int | None, created_us: int) -> int:
-    """How many there are. Writes it down at the first opening and compares at every later one. Raises LogMismatch,
-    LogCorrupt, OSError."""
-    path = directory / "log.json"
-    try:
-        kept = json.loads(path.read_text())
-        version, partitions = int(kept["version"]), int(kept["partitions"])
-    except FileNotFoundError:
-        partitions = 1 if wanted is None else wanted
-        temporary = path.with_suffix(".tmp")
-        with open(temporary, "w", opener=private_opener) as file:
-            json.dump({"version": VERSION, "partitions": partitions, "created_us": created_us}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        fsync_folder(directory)
-        return partitions
-    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
-        raise LogCorrupt(f"{path} cannot be read ({error!r}): restore it, it names the number of partitions") from None
-    if version != VERSION:
-        raise LogMismatch(
-            f"the log in {directory} has version {version}, this build reads {VERSION}: use one that reads {version}"
-        )
-    if wanted not in (None, partitions):
-        raise LogMismatch(
-            f"the log in {directory} has {partitions} partitions, asked for were {wanted}: open it with {partitions}, "
-            "or replay it into a new directory"
-        )
-    _check_folders(directory, path, partitions)
-    return partitions
-
-
-def _check_folders(directory: Path, path: Path, partitions: int) -> None:
-    """Raises LogCorrupt where there cannot be so many partitions, or one is gone. All of them are made at the first
-    opening, before anything is appended, so that only a log without a record may lack some."""
-    if not 1 <= partitions <= MAX_PARTITIONS:
-        raise LogCorrupt(f"{path} names {partitions} partitions, 1 to {MAX_PARTITIONS} can be: restore it")
-    folders = [directory / str(number) for number in range(partitions)]
-    missing = [folder for folder in folders if not folder.is_dir()]
-    if missing and any(base_offsets(folder) for folder in folders if folder.is_dir()):
-        raise LogCorrupt(
-            f"{path} names {partitions} partitions, and {missing[0]} is not there: restore it from a copy of the log"
-        )
 
 
 def _corrupt(segment: Segment, damage: Damage) -> LogCorrupt:
