@@ -10,7 +10,7 @@ from runstream_service.turns import worked
 
 
 async def put(side: SagemakerSide, request: BatchPutMetricsRequest) -> BatchPutMetricsResponse:
-    """Log points, all of them or none."""
+    """Log points, all of them or none; those of one call of the client's once, however often it is sent."""
     recorder, name = side.recorder, name_in(request.trial_component_name, COMPONENT)
     if await recorder.lookup.run(name) is not None:
         await recorder.require(name)
@@ -20,6 +20,6 @@ async def put(side: SagemakerSide, request: BatchPutMetricsRequest) -> BatchPutM
         Value(metric_name(one.metric_name), one.value, one.value, one.step, None, micros_of(one.timestamp))
         for one in request.metric_data
     ]
-    statement = recorder.statement(found.run, side.content, None)
+    statement = recorder.statement(found.run, side.content, micros_of(request.metric_data[0].timestamp))
     await recorder.append(statement, await worked(len(values), values_frames, statement, values))
     return BatchPutMetricsResponse(errors=[])

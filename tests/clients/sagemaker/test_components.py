@@ -21,6 +21,10 @@ BEGAN = 1767323045.6789
 ARN = "arn:aws:sagemaker:eu-west-1:000000000000:experiment-trial-component"
 
 
+#: What is there before a restart, and behind it.
+KEPT = {"ExperimentName": "kept", "TrialName": "kept-trial", "TrialComponentName": "interrupted"}
+
+
 def parameters_of(shown: Logged) -> Logged:
     return dict(shown["parameters"])
 
@@ -81,6 +85,24 @@ def test_metrics_of_a_job_are_summed_up(server: Server, logged: Logged) -> None:
     assert loss["source_arn"] == f"{ARN}/measured-aws-training-job"
     [curve] = server.api().series("measured-aws-training-job", "loss")
     assert list(curve.steps) == list(range(25))
+
+
+def test_a_call_that_is_sent_again_counts_once(server: Server) -> None:
+    component = {"TrialComponentName": "sent-again"}
+    for _ in range(2):
+        assert server.asked("CreateTrialComponent", component, "first")[0] == 200
+    status, told = server.asked("CreateTrialComponent", component, "second")
+    assert (status, told["__type"]) == (400, "ValidationException")
+    points = [{"MetricName": "x", "Timestamp": 1_790_000_000, "Value": value, "Step": value} for value in range(3)]
+    for call in ("third", "third", "fourth"):
+        assert server.asked("BatchPutMetrics", component | {"MetricData": points}, call) == (200, {"Errors": []})
+    (summary,) = server.asked("DescribeTrialComponent", component)[1]["Metrics"]
+    assert summary["Count"] == 6
+    for kind in ("Experiment", "Trial"):
+        named = {"ExperimentName": "sent-again", "TrialName": "sent-again"}
+        for _ in range(2):
+            assert server.asked(f"Create{kind}", named, "first")[0] == 200
+        assert server.asked(f"Create{kind}", named, "second")[1]["__type"] == "ValidationException"
 
 
 def test_lists_have_every_order_filter_and_page(logged: Logged) -> None:
@@ -216,12 +238,17 @@ def test_a_component_goes_on_behind_a_restart_and_a_rebuild_is_equal(client_pyth
         )
         assert program.stdout is not None
         assert program.stdout.readline() == "interrupted\n"
+        for operation in ("CreateExperiment", "CreateTrial", "AssociateTrialComponent"):
+            assert server.asked(operation, KEPT)[0] == 200
     with running_up(data, "--port", url.rpartition(":")[2], environment=environment, errors=errors) as url:
         assert url == server.url
         told, _ = program.communicate("go on\n", timeout=120)
         shown = json.loads(told)["interrupted"]["value"]
         assert (shown["status"], shown["parameters"]) == ({"primary_status": "Completed"}, {"before": 1, "behind": 2})
-        assert server.api().run("interrupted").status == "finished"
+        run = server.api().run("interrupted")
+        assert (run.status, run.experiment) == ("finished", "kept")
+        (listed,) = server.asked("ListTrialComponents", {"TrialName": "kept-trial"})[1]["TrialComponentSummaries"]
+        assert listed["TrialComponentName"] == "interrupted"
     assert asyncio.run(rebuild_and_compare(ServerSettings(data_dir=data))).equal
 
 

@@ -75,11 +75,15 @@ class Server:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    def asked(self, operation: str, body: Any, **headers: str) -> tuple[int, Any]:
-        """Return the status and the JSON of a request that shows its key without a signature."""
+    def asked(self, operation: str, body: Any, call: str = "") -> tuple[int, Any]:
+        """Return the status and the JSON of a request that shows its key without a signature. `call`: what its
+        repetitions have too."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent = {"Authorization": f"Bearer {self.key}", "X-Amz-Target": f"SageMaker.{operation}", **headers}
-        request = urllib.request.Request(f"{self.url}/sagemaker", data, sent, method="POST")
+        sent = {"Authorization": f"Bearer {self.key}", "X-Amz-Target": f"SageMaker.{operation}"}
+        if call:
+            sent["amz-sdk-invocation-id"] = call
+        path, method = ("/BatchPutMetrics", "PUT") if operation == "BatchPutMetrics" else ("", "POST")
+        request = urllib.request.Request(f"{self.url}/sagemaker{path}", data, sent, method=method)
         try:
             with urllib.request.urlopen(request, timeout=120) as response:
                 return response.status, json.load(response)
