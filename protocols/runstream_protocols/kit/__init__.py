@@ -1,6 +1,7 @@
 """What the protocols of foreign clients share. Nothing here knows one of them.
 
 `errors`      a refusal that each protocol gives its own form
+`places`      the project that one text names
 `payloads`    requests: JSON as clients really write it, and query strings
 `values`      odd values into usable ones
 `multipart`   the parts of a multipart body, within bounds
@@ -10,6 +11,7 @@
 `attempts`    the start and the end of a run, written by a client that numbers nothing
 `recorder`    appending statements once, and waiting until they can be read
 `outcomes`    events about artifacts, and what the fold made of them
+`side`        the routes of a client that reads at the paths that it writes to
 `streaming`   responses that are too long to be made before they begin
 `archives`    several stored files as one archive
 """

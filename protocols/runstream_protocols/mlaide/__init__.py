@@ -5,7 +5,7 @@ It writes and reads at the same paths, so that gateways serve all of them.
 `paths`     the addresses
 `access`    how the client shows its key
 `errors`    refusals as it reads them
-`keys`      its names of projects and numbers of runs, and ours
+`keys`      its numbers of runs, and our ids
 `models`    requests and responses
 `side`      what the handlers work with, and which run a request is about
 `projects`  handlers of projects and experiments

@@ -1,21 +1,15 @@
-"""ML Aide's keys and ours. Pure.
+"""ML Aide's numbers of runs and our ids. Pure.
 
-Its projects have a key and no workspace; its runs have a number. Both stand for what is there: nothing is stored, so
-that every run of Runstream has a number, and no gateway has to ask another one for the next.
+A number stands for what is there: nothing is stored, so that every run of Runstream has one, and no gateway has to ask
+another one for the next.
 """
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from runstream.events import limits
-from runstream.events.names import RUN_ID, InvalidName, check_path_part, project_key
-from runstream_protocols.kit.errors import Refused
-
-#: The workspace of projects whose key names none.
-DEFAULT_WORKSPACE: Final = "default"
-_SEPARATOR: Final = ":"
+from runstream.events.names import RUN_ID
 
 #: Numbers of runs that the client starts are below 2**53: every program that reads JSON knows them exactly.
 _NUMBER_BITS: Final = 53
@@ -26,42 +20,6 @@ _STARTED_ID: Final = re.compile(rf"[0-9a-f]{{{_ID_DIGITS}}}\Z")
 _OTHERS: Final = 1 << _NUMBER_BITS
 #: The largest of them: an id has at most so many bytes.
 _MAX_DIGITS: Final = len(str(_OTHERS + 256**limits.MAX_RUN_ID_CHARS))
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A project."""
-
-    workspace: str
-    project: str
-
-    @property
-    def record_key(self) -> str:
-        """The key of the records about it."""
-        return project_key(self.workspace, self.project)
-
-
-def place_of(key: str) -> Place:
-    """Return the project of a key: `PROJECT` of the default workspace, or `WORKSPACE:PROJECT`. Raises Refused."""
-    workspace, separator, project = key.partition(_SEPARATOR)
-    if not separator:
-        workspace, project = DEFAULT_WORKSPACE, key
-    return Place(checked("workspace", workspace), checked("project", project))
-
-
-def key_of_project(workspace: str, project: str) -> str:
-    """Return the key of a project, which `place_of` takes back."""
-    if workspace == DEFAULT_WORKSPACE and _SEPARATOR not in project:
-        return project
-    return f"{workspace}{_SEPARATOR}{project}"
-
-
-def checked(kind: str, name: str) -> str:
-    """Return the name of a workspace, project or experiment. Raises Refused."""
-    try:
-        return check_path_part(kind, name)
-    except InvalidName as error:
-        raise Refused(str(error)[:500]) from None
 
 
 def id_of_new_run(drawn: bytes) -> str:

@@ -3,7 +3,7 @@
 from runstream.events.control import ExperimentCreated, ProjectCreated
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.payloads import Payload
-from runstream_protocols.mlaide.keys import Place, checked, key_of_project, place_of
+from runstream_protocols.kit.places import Place, checked, key_of_project, place_of
 from runstream_protocols.mlaide.models import (
     IN_PROGRESS,
     ShownExperiment,

@@ -1,34 +1,20 @@
 """ML Aide's interface as routes of an aiohttp application."""
 
-import dataclasses
-import functools
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from pydantic import BaseModel
 
-from runstream.clock import SYSTEM_CLOCK
-from runstream_protocols.kit.errors import shaped
-from runstream_protocols.kit.payloads import Payload, read_object
-from runstream_protocols.kit.recorder import Recorder
+from runstream_protocols.kit.side import Read, Write, add_side, reading, recorder_and_context, writing
 from runstream_protocols.mlaide import artifacts, projects, runs, shown
 from runstream_protocols.mlaide import models as m
 from runstream_protocols.mlaide.errors import as_client_reads
 from runstream_protocols.mlaide.paths import ADDRESS
 from runstream_protocols.mlaide.side import MlaideSide
 from runstream_protocols.protocol import WritingSide
-from runstream_query.http.context import Context
-from runstream_query.http.outgoing import ended_with_connection, outgoing_of
-from runstream_query.http.serving import POSITION_HEADER, send
-from runstream_query.problems import problem_of
 from runstream_query.responses import ResponseModel
 from runstream_service.access import Action
-from runstream_service.problems import Handler as RequestHandler
-from runstream_service.routing import Call, Handler, Route, add_routes, call_of, tagged
-
-Read = Callable[[MlaideSide, Call[Any]], Awaitable[ResponseModel]]
-Write = Callable[[MlaideSide, Call[Any], Payload], Awaitable[ResponseModel]]
+from runstream_service.routing import Route, tagged
 
 #: The client gives a request up after 5 s, in which it has to have the response.
 VISIBLE_TIMEOUT_S: Final = 4.0
@@ -40,46 +26,24 @@ _RUN: Final = f"{_RUNS}/{{run_key}}"
 _ARTIFACTS: Final = f"{_PROJECT}/artifacts"
 
 
-def _reading(handle: Read) -> Handler:
-    """Return the handler of a route that reads: it waits for what was appended here, as long as the recorder waits."""
-
-    @functools.wraps(handle)
-    async def respond(side: MlaideSide, call: Call[Any]) -> ResponseModel:
-        await side.recorder.settled()
-        return await handle(side, call)
-
-    return respond
-
-
-def _writing(handle: Write) -> Handler:
-    """Return the handler of a route that writes: it reads the request, has it handled, and waits until what was
-    appended is visible, as long as the recorder waits."""
-
-    @functools.wraps(handle)
-    async def respond(side: MlaideSide, call: Call[Any]) -> ResponseModel:
-        settings = side.gateway.settings
-        with side.gateway.pressure.admitted(call.request, "other") as hold:
-            limit = min(settings.max_request_bytes, settings.max_commands_bytes)
-            response = await handle(side, call, await read_object(call.request, limit, settings, hold.grow))
-        # Nothing of the body is held any more.
-        await side.recorder.wait_until_visible()
-        return response
-
-    return respond
-
-
 def _get(
-    path: str, summary: str, handle: Read, response: type[ResponseModel], query: type[BaseModel] | None = None
+    path: str,
+    summary: str,
+    handle: Read[MlaideSide],
+    response: type[ResponseModel],
+    query: type[BaseModel] | None = None,
 ) -> Route:
-    return Route("GET", path, Action.READ, summary, _reading(handle), query, response, tags=("reads",))
+    return Route("GET", path, Action.READ, summary, reading(handle), query, response, tags=("reads",))
 
 
-def _post(path: str, summary: str, handle: Write, request: type[BaseModel], response: type[ResponseModel]) -> Route:
-    return Route("POST", path, Action.LOG, summary, _writing(handle), request, response)
+def _post(
+    path: str, summary: str, handle: Write[MlaideSide], request: type[BaseModel], response: type[ResponseModel]
+) -> Route:
+    return Route("POST", path, Action.LOG, summary, writing(handle), request, response)
 
 
-def _patch(path: str, summary: str, handle: Write, request: type[BaseModel]) -> Route:
-    return Route("PATCH", path, Action.LOG, summary, _writing(handle), request, m.Done)
+def _patch(path: str, summary: str, handle: Write[MlaideSide], request: type[BaseModel]) -> Route:
+    return Route("PATCH", path, Action.LOG, summary, writing(handle), request, m.Done)
 
 
 def _refused(method: str, path: str) -> Route:
@@ -97,7 +61,7 @@ ROUTES: Final = tagged(
             _PROJECTS,
             Action.EDIT,
             "Create a project",
-            _writing(projects.create_project),
+            writing(projects.create_project),
             m.NewProject,
             m.ShownProject,
         ),
@@ -120,35 +84,5 @@ ROUTES: Final = tagged(
 
 def add_mlaide(app: web.Application, side: WritingSide) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
-    gateway, reading = side.gateway, side.reading
-    recorder = Recorder.of(gateway, side.lookup, side.assets, VISIBLE_TIMEOUT_S)
-    context = Context(
-        reading.store,
-        reading.visibility,
-        None,
-        reading.assets,
-        reading.settings,
-        SYSTEM_CLOCK.at_us,
-        outgoing=outgoing_of(app, reading.settings),
-    )
-    whole = MlaideSide(recorder, gateway, context)
-    add_routes(app, ROUTES, lambda route: _handler(route, whole))
-
-
-def _handler(route: Route, side: MlaideSide) -> RequestHandler:
-    async def serve(request: web.Request) -> web.StreamResponse:
-        with shaped(as_client_reads, (problem_of,)):
-            return await _respond(route, side, request)
-
-    return serve
-
-
-async def _respond(route: Route, side: MlaideSide, request: web.Request) -> web.StreamResponse:
-    query = None if route.request is not m.RunsQuery else m.RunsQuery.model_validate(dict(request.query))
-    call = call_of(route, request, query)
-    context = side.context.for_request(route.class_for(query), call.scope)
-    headers = {"Content-Type": "application/json", POSITION_HEADER: str(context.visibility.visible())}
-    with ended_with_connection(request), side.recorder.responding(request, route.action):
-        response = await route.handler(dataclasses.replace(side, context=context), call)
-        assert isinstance(response, ResponseModel)
-        return await send(context, request, response, headers, by_alias=True)
+    recorder, context = recorder_and_context(app, side, VISIBLE_TIMEOUT_S)
+    add_side(app, ROUTES, MlaideSide(recorder, side.gateway, context), as_client_reads)

@@ -19,11 +19,12 @@ from runstream.events.moments import moment_of
 from runstream_protocols.kit.attempts import STARTED, attempt_frame, attempt_writer
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.payloads import Payload
+from runstream_protocols.kit.places import Place, checked, place_of
 from runstream_protocols.kit.points import Value, values_frames
 from runstream_protocols.kit.statements import Statement
 from runstream_protocols.kit.values import bounded, fitted, grouped, metric_name, number_of, parameter_name
 from runstream_protocols.mlaide.artifacts import refuse_artifacts
-from runstream_protocols.mlaide.keys import Place, checked, id_of_new_run, number_of_run, place_of
+from runstream_protocols.mlaide.keys import id_of_new_run, number_of_run
 from runstream_protocols.mlaide.models import Done, ExperimentReference, Git, ShownRun
 from runstream_protocols.mlaide.projects import require_experiment
 from runstream_protocols.mlaide.shown import STATUSES, Settable, run_status

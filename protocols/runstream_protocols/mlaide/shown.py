@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from runstream.display_names import display_name
 from runstream_protocols.kit.errors import Refused
-from runstream_protocols.mlaide.keys import Place, checked, number_of_run, place_of, run_of_number
+from runstream_protocols.kit.places import Place, checked, place_of
+from runstream_protocols.mlaide.keys import number_of_run, run_of_number
 from runstream_protocols.mlaide.models import (
     ExperimentReference,
     Git,

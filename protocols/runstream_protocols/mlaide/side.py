@@ -4,14 +4,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-from runstream.events.positions import Positions
-from runstream_ingest.gateway.routes import Gateway
 from runstream_protocols.kit.errors import Refused
-from runstream_protocols.kit.recorder import Recorder
-from runstream_protocols.mlaide.keys import Place, run_of_number
-from runstream_query.http.context import Context
+from runstream_protocols.kit.places import Place
+from runstream_protocols.kit.side import GatewaySide
+from runstream_protocols.mlaide.keys import run_of_number
 from runstream_service.lookup import KnownRun
-from runstream_service.problems import RETRY_AFTER_S, Problem
 
 #: Things that are known to be in their project: no need to look again.
 _REMEMBERED: Final = 100_000
@@ -34,13 +31,10 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
-class MlaideSide:
-    """Used from one event loop. `context`: what one request reads by, in its scope. runs, experiments: those that were
-    begun or found here; the client asks for them before the read models can have them."""
+class MlaideSide(GatewaySide):
+    """Used from one event loop. runs, experiments: those that were begun or found here; the client asks for them before
+    the read models can have them."""
 
-    recorder: Recorder
-    gateway: Gateway
-    context: Context
     runs: Remembered = field(default_factory=Remembered)
     experiments: Remembered = field(default_factory=Remembered)
 
@@ -69,19 +63,6 @@ class MlaideSide:
             await self.settle()
             known = await lookup.run(run)
         return known
-
-    async def require_found(self, positions: Positions) -> None:
-        """Wait until requests about what was appended there find it, at whichever gateway. Raises Problem (503)."""
-        if not await self.recorder.can_be_found(positions):
-            detail = "what was begun is written down, but other gateways cannot see it yet: begin again in a moment"
-            raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
-
-    async def settle(self) -> None:
-        """Wait until all that was appended here can be read. Raises Problem (503) where that takes too long: what is
-        not found is not gone."""
-        if not await self.recorder.settled():
-            detail = "what was written a moment ago cannot be read yet: send the request again"
-            raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
 
 
 def no_run(place: Place, number: str) -> Refused:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kit.clients import python_of
-from kit.mlaide.server import HERE, KEY, READING_KEY, REFUSED, Server, own
+from kit.foreign import KEY, READING_KEY, own
+from kit.mlaide.server import HERE, REFUSED, Server
 from kit.servers.up import running_up
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import runstream
-from kit.mlaide.server import KEY, READING_KEY, Server, own
+from kit.foreign import KEY, READING_KEY, own
+from kit.mlaide.server import Server
 from kit.servers.up import running_up
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings

@@ -1,4 +1,4 @@
-"""Keys of ML Aide stand for projects and runs of Runstream, both ways."""
+"""Numbers of ML Aide stand for runs of Runstream, both ways."""
 
 import uuid
 
@@ -8,15 +8,7 @@ from hypothesis import strategies as st
 
 from runstream.events import limits
 from runstream.events.names import RUN_ID
-from runstream_protocols.kit.errors import Refused
-from runstream_protocols.mlaide.keys import (
-    Place,
-    id_of_new_run,
-    key_of_project,
-    number_of_run,
-    place_of,
-    run_of_number,
-)
+from runstream_protocols.mlaide.keys import id_of_new_run, number_of_run, run_of_number
 
 ids = st.one_of(
     st.from_regex(RUN_ID, fullmatch=True).filter(lambda text: "\n" not in text),
@@ -55,24 +47,3 @@ def test_a_run_of_the_sdk_has_a_larger_number() -> None:
 @pytest.mark.parametrize("text", ["", "0", "-1", "+1", "1.0", "x", " 1", "٣", "9" * 5_000, str(2**53), "１"])
 def test_what_is_no_number_is_no_run(text: str) -> None:
     assert run_of_number(text) is None
-
-
-@pytest.mark.parametrize(
-    ("key", "place"),
-    [
-        ("vision", Place("default", "vision")),
-        ("team:vision", Place("team", "vision")),
-        ("team:a:b", Place("team", "a:b")),
-        ("default:a:b", Place("default", "a:b")),
-        ("été ☃", Place("default", "été ☃")),
-    ],
-)
-def test_a_key_names_a_project_and_its_workspace(key: str, place: Place) -> None:
-    assert place_of(key) == place
-    assert key_of_project(place.workspace, place.project) == key
-
-
-@pytest.mark.parametrize("key", ["", ":", "a:", ":a", " a", "a/b", "x" * 1_000, "a\0"])
-def test_a_key_that_can_be_no_project_is_refused(key: str) -> None:
-    with pytest.raises(Refused, match=r"project|workspace"):
-        place_of(key)

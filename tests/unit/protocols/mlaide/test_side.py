@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from runstream_protocols.kit.errors import Refused
+from runstream_protocols.kit.places import Place
 from runstream_protocols.mlaide import projects
-from runstream_protocols.mlaide.keys import Place, id_of_new_run, number_of_run
+from runstream_protocols.mlaide.keys import id_of_new_run, number_of_run
 from runstream_protocols.mlaide.side import MlaideSide, Remembered
 from runstream_service.lookup import KnownRun
 from runstream_service.problems import Problem

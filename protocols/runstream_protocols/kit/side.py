@@ -1,0 +1,124 @@
+"""The gateway's side of a client that reads at the paths that it writes to: what its handlers work with, and how its
+routes are served."""
+
+import dataclasses
+import functools
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from runstream.clock import SYSTEM_CLOCK
+from runstream.events.positions import Positions
+from runstream_ingest.gateway.routes import Gateway
+from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_protocols.kit.errors import shaped
+from runstream_protocols.kit.payloads import Payload, read_object
+from runstream_protocols.kit.recorder import Recorder
+from runstream_protocols.protocol import WritingSide
+from runstream_query.http.context import Context
+from runstream_query.http.outgoing import ended_with_connection, outgoing_of
+from runstream_query.http.serving import POSITION_HEADER, send
+from runstream_query.problems import problem_of
+from runstream_service.problems import RETRY_AFTER_S, Problem
+from runstream_service.problems import Handler as RequestHandler
+from runstream_service.routing import Call, Handler, Route, add_routes, call_of
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySide:
+    """Used from one event loop. `context`: what one request reads by, in its scope."""
+
+    recorder: Recorder
+    gateway: Gateway
+    context: Context
+
+    async def require_found(self, positions: Positions) -> None:
+        """Wait until requests about what was appended there find it, at whichever gateway. Raises Problem (503)."""
+        if not await self.recorder.can_be_found(positions):
+            detail = "what was begun is written down, but other gateways cannot see it yet: begin again in a moment"
+            raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
+
+    async def settle(self) -> None:
+        """Wait until all that was appended here can be read. Raises Problem (503) where that takes too long: what is
+        not found is not gone."""
+        if not await self.recorder.settled():
+            detail = "what was written a moment ago cannot be read yet: send the request again"
+            raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
+
+
+S = TypeVar("S", bound=GatewaySide)
+Read = Callable[[S, Call[Any]], Awaitable[BaseModel | web.StreamResponse]]
+Write = Callable[[S, Call[Any], Payload], Awaitable[BaseModel]]
+Reader = Callable[[web.Request, int, GatewaySettings, Callable[[int], None]], Awaitable[Payload]]
+
+
+def recorder_and_context(app: web.Application, side: WritingSide, patience_s: float) -> tuple[Recorder, Context]:
+    """Return what a `GatewaySide` begins with. `patience_s`: how long the client waits for a response."""
+    reading = side.reading
+    recorder = Recorder.of(side.gateway, side.lookup, side.assets, patience_s)
+    outgoing = outgoing_of(app, reading.settings)
+    clock = SYSTEM_CLOCK.at_us
+    context = Context(
+        reading.store, reading.visibility, None, reading.assets, reading.settings, clock, outgoing=outgoing
+    )
+    return recorder, context
+
+
+def reading(handle: Read[S]) -> Handler:
+    """Return the handler of a route that reads: it waits for what was appended here, as long as the recorder waits."""
+
+    @functools.wraps(handle)
+    async def respond(side: S, call: Call[Any]) -> BaseModel | web.StreamResponse:
+        await side.recorder.settled()
+        return await handle(side, call)
+
+    return respond
+
+
+def writing(handle: Write[S], read: Reader = read_object) -> Handler:
+    """Return the handler of a route that writes: it has the body read and handled, and waits until what was appended is
+    visible, as long as the recorder waits."""
+
+    @functools.wraps(handle)
+    async def respond(side: S, call: Call[Any]) -> BaseModel:
+        settings = side.gateway.settings
+        with side.gateway.pressure.admitted(call.request, "other") as hold:
+            limit = min(settings.max_request_bytes, settings.max_commands_bytes)
+            response = await handle(side, call, await read(call.request, limit, settings, hold.grow))
+        # Nothing of the body is held any more.
+        await side.recorder.wait_until_visible()
+        return response
+
+    return respond
+
+
+def add_side(
+    app: web.Application, routes: Iterable[Route], side: GatewaySide, shape: Callable[[Problem], Problem]
+) -> None:
+    """Add the routes of a client to the application of a gateway, before it starts. `shape` makes of errors what the
+    client reads."""
+    add_routes(app, routes, lambda route: _handler(route, side, shape))
+
+
+def _handler(route: Route, side: GatewaySide, shape: Callable[[Problem], Problem]) -> RequestHandler:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        with shaped(shape, (problem_of,)):
+            return await _respond(route, side, request)
+
+    return serve
+
+
+async def _respond(route: Route, side: GatewaySide, request: web.Request) -> web.StreamResponse:
+    has_query = route.method == "GET" and route.request is not None
+    query = route.request.model_validate(dict(request.query)) if has_query and route.request is not None else None
+    call = call_of(route, request, query)
+    context = side.context.for_request(route.class_for(query), call.scope)
+    headers = {"Content-Type": "application/json", POSITION_HEADER: str(context.visibility.visible())}
+    with ended_with_connection(request), side.recorder.responding(request, route.action):
+        response = await route.handler(dataclasses.replace(side, context=context), call)
+        if isinstance(response, web.StreamResponse):
+            return response
+        return await send(context, request, response, headers, by_alias=True)
