@@ -156,7 +156,7 @@ def auth_middleware(
     signed with one or sends in a header of its own, else 401.
     Without: only this machine's programs, by a loopback name (or one of `allowed_hosts`), else 403. In both cases 403
     for what a page of another site sends (`origins.judge`), and for what the principal has no right to do.
-    PROBE_PATHS need no key, and give reasons with one only; at the protocols' open paths none is looked at.
+    PROBE_PATHS need no key, and give reasons with one only; at the protocols' open and ticket paths none is looked at.
 
     on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
     local_metrics: this machine's own programs need no key for OPEN_PATHS and are told reasons. Whoever stands behind a
@@ -166,13 +166,14 @@ def auth_middleware(
     is_open = not keys
     program_headers = tuple(prefix for protocol in protocols for prefix in protocol.program_headers)
     open_paths = frozenset[str]().union(*(protocol.open_paths for protocol in protocols))
+    ticket_paths = tuple(path for protocol in protocols for path in protocol.ticket_paths)
 
     def principal_of_request(request: web.Request) -> Principal:
         if is_open:
             return LOCAL
         if local_metrics and request.path in OPEN_PATHS and client_of(request).is_this_machine:
             return _LOCAL_OPERATOR
-        if _needs_no_key(request, open_paths):
+        if _needs_no_key(request, open_paths) or request.path.startswith(ticket_paths):
             return ANYBODY
         return _check_key(request, keys, protocols, on_key)
 

@@ -25,16 +25,18 @@ def _as_it_is(path: str, problem: Problem) -> Problem:
 class ProtocolAccess:
     """How clients of one protocol show their key, where they need none, and how they learn of a refusal.
 
-    open_paths: paths that need no key and change nothing, whatever their method. keys: the keys that a credential may
-    stand for, if it is no key itself. signed: whether a credential is a token that was signed with the secret of a key
-    (`auth.login_secret`) and is still good; compared in a time that tells nothing. key_header: the header, in lower
-    case, that holds the credential where there is no `Authorization`; empty: none. program_headers: how headers of the
-    client begin, in lower case, which no page of another site can send. refuse: the problem as the client at a path
-    knows it; a problem of a path that is none of the protocol's is returned unchanged.
+    open_paths: paths that need no key and change nothing, whatever their method. ticket_paths: how paths begin whose
+    URLs authorise themselves: no key is looked at, and their handlers give the request its principal. keys: the keys
+    that a credential may stand for, if it is no key itself. signed: whether a credential is a token that was signed
+    with the secret of a key (`auth.login_secret`) and is still good; compared in a time that tells nothing. key_header:
+    the header, in lower case, that holds the credential where there is no `Authorization`; empty: none.
+    program_headers: how headers of the client begin, in lower case, which no page of another site can send. refuse: the
+    problem as the client at a path knows it; a problem of a path that is none of the protocol's is returned unchanged.
     """
 
     name: str
     open_paths: frozenset[str] = frozenset()
+    ticket_paths: tuple[str, ...] = ()
     keys: Callable[[str], Iterable[str]] = _no_other_forms
     signed: Callable[[str, bytes], bool] = _no_token
     key_header: str = ""

@@ -62,6 +62,17 @@ class Uploads:
                     fields[name] = await part.small(max_field_bytes)
             yield Form(names, fields, file)
 
+    async def receive(self, request: web.Request) -> StagedAsset:
+        """Receive a body that is one file; the caller keeps or discards it. Raises Problem where it is too large or
+        comes too slowly, and AssetError."""
+        declared_bytes(request, self._settings.max_asset_bytes)
+        with self._pressure.uploading(request):
+            chunks = unpacked_chunks(request, self._settings.max_asset_bytes, self._settings.pace)
+            try:
+                return await self._storage.receive(chunks, self._settings.max_asset_bytes)
+            except AssetTooLarge:
+                raise too_large(self._settings.max_asset_bytes) from None
+
     async def store(self, content: bytes) -> tuple[str, int]:
         """Store some bytes. Returns their SHA-256 and how many they are. Raises AssetError."""
 

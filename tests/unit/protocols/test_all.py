@@ -97,6 +97,13 @@ def test_open_paths_are_routes(protocol: Protocol) -> None:
     assert protocol.access.open_paths <= {route.path for route in (*protocol.writes, *protocol.reads)}
 
 
+@protocols
+def test_paths_with_tickets_are_of_the_protocol_alone(protocol: Protocol) -> None:
+    for path in protocol.access.ticket_paths:
+        assert path.endswith("/"), "it would open others that begin so"
+        assert any(location.covers(path) for location in protocol.locations), path
+
+
 def test_protocols_do_not_share_locations() -> None:
     paths = [location.path for location in LOCATIONS]
     assert len(set(paths)) == len(paths)

@@ -163,6 +163,24 @@ async def test_a_token_that_a_key_signed_is_as_good_as_the_key() -> None:
         assert (await got("POST", "/write", f"Signed {reading}"))[0] == 403
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/some/upload/x", 200), ("/some/upload", 401), ("/some/other/x", 401), ("/a/some/upload/x", 401)],
+)
+async def test_paths_whose_urls_authorise_themselves_need_no_key(path: str, status: int) -> None:
+    access = ProtocolAccess("some", ticket_paths=("/some/upload/",))
+    guard = auth_middleware(ApiKeys.from_plain([KEY]), protocols=(access,))
+    app = web.Application(middlewares=[problem_middleware(), guard])
+
+    async def who(_: None, call: Call[None]) -> web.Response:
+        return web.Response(text=call.principal.name)
+
+    add_routes(app, [Route("PUT", path, Action.LOG, "Upload", who)], lambda route: plain_handler(route, None))
+    async with serving(app) as (url, client), client.put(f"{url}{path}") as answer:
+        assert answer.status == status
+        assert (await answer.text() == "anybody") is (status == 200), "its handler has to judge it"
+
+
 async def test_requests_are_counted_by_the_name_of_their_key() -> None:
     registry = CollectorRegistry()
     names = {key: hashlib.sha256(key.encode()).hexdigest()[:8] for key in (KEY, "another-key-of-the-same")}

@@ -52,10 +52,16 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
         upload = await receive(uploads, request)
         return web.json_response({"sha256": upload.sha256, "link": upload.link, "metadata": upload.metadata})
 
+    async def whole(request: web.Request) -> web.Response:
+        staged = await uploads.receive(request)
+        await staged.keep()
+        return web.json_response({"sha256": staged.sha256, "size_bytes": staged.size_bytes})
+
     app = web.Application(middlewares=[problem_middleware()])
     app.router.add_post("/kept", kept)
     app.router.add_post("/thumbnails", thumbnails)
     app.router.add_post("/comet", comet)
+    app.router.add_put("/whole", whole)
     async with TestClient(TestServer(app)) as started:
         yield started
 
@@ -113,3 +119,18 @@ async def test_of_a_file_and_a_link_the_last_counts_for_comets_client(client: Cl
     assert sorted(stored(tmp_path)) == [b"bytes", b"s3://far"]
     status, response = await send(client, "/comet", ("metadata", b"{}"))
     assert (status, response["detail"]) == (400, "the body has no part `file`")
+
+
+@pytest.mark.parametrize("content", [b"", b"bytes", b"x" * 1000])
+async def test_a_body_may_be_one_file(client: Client, tmp_path: Path, content: bytes) -> None:
+    async with client.put("/whole", data=content) as response:
+        assert await response.json() == {"sha256": sha256(content).hexdigest(), "size_bytes": len(content)}
+    assert stored(tmp_path) == [content]
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_of_one_that_is_too_large_nothing_is_left(client: Client, tmp_path: Path, is_declared: bool) -> None:
+    content = b"x" * 1001
+    async with client.put("/whole", data=content if is_declared else io.BytesIO(content), chunked=None) as response:
+        assert response.status == 413
+    assert stored(tmp_path) == []
