@@ -14,6 +14,7 @@ from typing import Self
 import pytest
 
 from kit.hostile.largest_requests import LARGEST, RUN, Sent, route_key
+from kit.hostile.ubiops_requests import UBIOPS_LARGEST
 from kit.servers.loop_stretches import Stretches, reference_s
 from kit.stores import place_tables
 from runstream.events.control import RunStarted, encode_event
@@ -23,8 +24,10 @@ from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import guarded_runner, listen
 from runstream_infra.settings import ServerSettings
 from runstream_protocols.mlaide.keys import number_of_run
+from runstream_protocols.ubiops.presets import DEPLOYMENT
 from runstream_service.auth import ApiKeys
 
+EVERY = LARGEST | UBIOPS_LARGEST
 #: The longest stretch, in units of that work (5 to 10 ms).
 MOST = 3.0
 _GIVE_UP_S = 120.0
@@ -105,19 +108,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def test_every_route_has_its_largest_request(served: Served) -> None:
-    assert sorted(set(served.routes) - set(LARGEST)) == [], "say in largest_requests.py what their largest request is"
-    assert sorted(set(LARGEST) - set(served.routes)) == [], "these routes are gone"
+    assert sorted(set(served.routes) - set(EVERY)) == [], "say in kit.hostile what their largest request is"
+    assert sorted(set(EVERY) - set(served.routes)) == [], "these routes are gone"
 
 
-@pytest.mark.parametrize("key", sorted(LARGEST))
+@pytest.mark.parametrize("key", sorted(EVERY))
 def test_no_request_keeps_the_loop_from_others(served: Served, key: str) -> None:
     method, _, _ = key.partition(" ")
     path = served.routes[key][0].replace("{run}", RUN).replace("{sha256}", "0" * 64)
     path = path.replace("{project_key}", "p").replace("{run_key}", str(number_of_run(RUN)))
+    path = path.replace("{api}", "v2").replace("{deployment}", DEPLOYMENT)
     path = path.replace("{", "").replace("}", "")
     unit_s = reference_s()
     found = {}
-    for sent in LARGEST[key]():
+    for sent in EVERY[key]():
         gc.collect()
         gc.freeze()
         with Stretches(served.thread_id) as stretches:

@@ -28,6 +28,7 @@ from kit.comet.processes import HERE, client_environment
 from kit.mlaide.server import Server
 from kit.sagemaker.server import Server as SagemakerServer
 from kit.servers.real_kafka import need_kafka
+from kit.ubiops.server import Server as UbiopsServer
 from runstream.api import API, Change, VersionTaken
 
 ROOT = Path(__file__).parents[2]
@@ -206,6 +207,19 @@ def test_sagemakers_client_works_through_gateways_that_take_turns(cluster: Clust
     assert (told["trials"]["removed"], told["trials"]["left"]) == ([], ["Random-Forest"])
     for made in ("create_experiment", "create_trial", "create_trial_component"):
         assert told["at_once"].count(f"{made}: made") == 1, told["at_once"]
+
+
+def test_ubiops_client_works_through_gateways_that_take_turns(cluster: Cluster) -> None:
+    server = UbiopsServer(cluster.url, python_of("ubiops"), KEY)
+    told = server.told("creating", "creating_again", "running", "cancelling", "secrets", "copying", "deleting")
+    assert all("value" in one for one in told.values()), told
+    *contested, again = told["creating_again"]["value"]
+    assert [one["value"]["name"] for one in contested if "value" in one] == ["contested"]
+    assert {one["status"] for one in contested if "error" in one} | {again["status"]} == {409}
+    assert told["cancelling"]["value"]["cancelled"]["status"] == "cancelled"
+    assert {one["value"] for one in told["copying"]["value"] if one["secret"]} == {None}
+    first = told["running"]["value"]["made"][0]["id"]
+    assert [one.id for one in API(url=cluster.url, api_key=KEY).runs("param.nr_epochs = 15")] == [first]
 
 
 def test_comets_live_client_logs_once_through_gateways_that_take_turns(trained: Cluster, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from runstream_protocols.comet.conventions import experiment_model_id, registry_
 from runstream_protocols.mlaide.keys import number_of_run
 from runstream_protocols.mlaide.paths import ADDRESS
 from runstream_protocols.sagemaker.operations import OPERATIONS
+from runstream_protocols.ubiops.paths import ADDRESS as UBIOPS
+from runstream_protocols.ubiops.presets import DEPLOYMENT
 from runstream_service.access import READING, Action, Grant, Principal, Scope, full_principal
 from runstream_service.auth import ApiKeys
 from runstream_service.routing import Route
@@ -45,6 +47,14 @@ ANEW: Final = {
 }
 #: Where two protocols give a member other values.
 MLAIDE: Final = {"status": "COMPLETED", "metadata": {"k": "v"}}
+#: Parts of the paths of UbiOps; what has an id is not there.
+IN_UBIOPS: Final = {
+    "api": "v2.1",
+    "deployment": DEPLOYMENT,
+    "version": "u",
+    "bucket": "default",
+    **dict.fromkeys(("id", "file", "run", "ticket"), "0" * 32),
+}
 #: What ends or empties something: last, so that it is there for all others.
 LAST: Final = ("registry-model/item/delete", "registry-model/delete", "experiment/delete", "project/delete")
 
@@ -196,6 +206,12 @@ def below(route: Route) -> str:
 def fields_for(route: Route, workspace: str, run: str) -> dict[str, Any]:
     """The members of a request for a route, about that workspace."""
     fields = aimed(workspace, run, "made") | ANEW.get(below(route), {})
+    if route.path.startswith(f"{UBIOPS}/"):
+        names = {"projects": f"{workspace}:by-ubiops", "deployments": DEPLOYMENT, "buckets": "made"}
+        made = {"name": names.get(below(route).rpartition("/")[2], "NAME"), "value": "v", "secret": True}
+        source = {"source_deployment": DEPLOYMENT, "source_version": "u"}
+        runs = {"items": [{"name": "r", "training_code": "f"}]}
+        return fields | made | source | runs | {"version": "u", "environment": "python3-8"}
     if not route.path.startswith(f"{ADDRESS}/"):
         return fields
     if route.path.endswith("/experiments"):
@@ -207,6 +223,8 @@ async def sent_to(server: Server, key: str, route: Route, fields: dict[str, Any]
     path = route.path.replace("{asset}", "an-asset").replace("{item}", fields["registryModelItemId"])
     path = path.replace("{project_key}", f"{fields['workspaceName']}:p")
     path = path.replace("{run_key}", str(number_of_run(fields["experimentKey"])))
+    for name, value in {**IN_UBIOPS, "project": f"{fields['workspaceName']}:p"}.items():
+        path = path.replace(f"{{{name}}}", value)
     return await server.send(key, route.method, path, bool(route.request_media), **fields)
 
 
@@ -238,6 +256,9 @@ async def test_the_same_requests_are_taken_from_whoever_has_the_right(server: Se
     """Else those of the test above might be refused for something else."""
     beginnings = (f"{REST}/", f"{ROOT}/", f"{ADDRESS}/")
     once = [route for route in WRITING if any(route.path == f"{root}{below(route)}" for root in beginnings)]
+    named = ("{id}", "{file}", "{run}", "{ticket}")
+    ubiops = [route for route in WRITING if route.path.startswith(f"{UBIOPS}/") and not route.path.endswith(named)]
+    once += sorted(ubiops, key=lambda route: route.method == "DELETE")
     wrong: list[tuple[str, int, Any]] = []
     for route in in_order(once):
         status, told = await sent_to(server, OF_A.name, route, fields_for(route, "a", MINE))

@@ -24,6 +24,7 @@ from runstream_protocols.all import PROTOCOLS
 from runstream_protocols.comet.protocol import COMET
 from runstream_protocols.mlaide.protocol import MLAIDE
 from runstream_protocols.sagemaker.operations import OPERATIONS
+from runstream_protocols.ubiops.protocol import UBIOPS
 from runstream_service.access import Action
 from runstream_service.auth import ApiKeys
 from runstream_service.routing import routes_of
@@ -83,7 +84,7 @@ async def test_every_route_has_an_action_and_models(client: TestClient[Any, Any]
         assert route.summary
         assert route.tags, route.path
         assert route.response is not None or route.media or route.method == "HEAD", route.path
-        if route.method not in ("GET", "HEAD"):
+        if route.method not in ("GET", "HEAD", "DELETE"):
             assert route.request is not None or route.request_media, route.path
 
 
@@ -320,6 +321,47 @@ async def test_metrics_of_sagemaker_are_logged_as_the_document_says(client: Test
     async with client.put("/sagemaker/BatchPutMetrics", json=component | {"MetricData": points}) as response:
         assert response.status == 200, await response.text()
         await fits(response, document["paths"]["/sagemaker/BatchPutMetrics"]["put"]["responses"]["200"], document)
+
+
+async def test_ubiops_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client, "openapi/ubiops")
+    deployment, variable = "training-base-deployment", {"name": "SECRET", "value": "v", "secret": True}
+    bodies: dict[str, Any] = {
+        "POST projects": {"name": "ubi"},
+        "POST deployments": {"name": deployment},
+        "POST buckets": {"name": "b", "labels": {"a": "b"}},
+        "POST versions": {"version": "e", "environment": "python3-8", "labels": {"a": "b"}},
+        "PATCH {version}": {"description": "d"},
+        "POST environment-variables": variable,
+        "PATCH {id}": variable,
+        "POST copy-environment-variables": {"source_deployment": deployment, "source_version": "e"},
+        "POST batch": [{"name": "r", "training_code": "ubiops-file://b/f", "parameters": {"lr": 0.1}}],
+        "PATCH {run}": {"status": "cancelled"},
+    }
+    names = {"api": "v2.1", "project": "ubi", "deployment": deployment, "bucket": "b", "file": "f", "version": "e"}
+    names |= {"environment": "python3-8", "tag": "latest"}
+    # What is read was written before, and is deleted last; an experiment goes after its variables.
+    order = ["POST", "PATCH", "PUT", "GET", "DELETE"]
+    ends = ("{version}", "downloads/{ticket}")
+    for route in sorted(UBIOPS.writes, key=lambda one: (order.index(one.method), one.path.endswith(ends))):
+        last, held = route.path.rpartition("/")[2], "version" if "{version}" in route.path else "project"
+        path = route.path.format_map({**names, "id": names.get(f"{held} id", "")})
+        body = bodies.get(f"{route.method} {last}")
+        async with client.request(route.method, path, **({} if body is None else {"json": body})) as response:
+            assert response.status == 200, (path, await response.text())
+            await fits(response, document["paths"][route.path][route.method.lower()]["responses"]["200"], document)
+            told = await response.json() if response.content_type == "application/json" else {}
+        match f"{route.method} {last}":
+            case "POST environment-variables":
+                names[f"{held} id"] = told["id"]
+            case "POST revisions":
+                names["revision"] = told["revision"]
+            case "POST batch":
+                names["run"] = told[0]["id"]
+            case "POST {file}" | "GET download":
+                names["ticket"] = told["url"].rpartition("/")[2]
+        if isinstance(told, dict) and "secret" in told:
+            assert told["value"] is None
 
 
 async def fits(response: ClientResponse, promised: dict[str, Any], document: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""What drives UbiOps' own client in the tests of its protocol."""
