@@ -77,7 +77,7 @@ def filter_of(expression: SearchExpression, parents: Parents) -> Expression:
         if name == "Parents":
             return _parent(filters, parents)
         if name == "Tags":
-            return _tag(filters)
+            return _one_tag(filters)
         raise unknown(name)
 
     return walked(expression, test, nested, lambda operator, parts: joined(parts, every=operator == "And"))
@@ -147,8 +147,8 @@ def _value(one: Filter, field: Field) -> Expression:
 
 def _number(one: Filter, field: Field) -> Expression:
     if one.operator == "In":
-        found = [_number_in(word) for word in words_of(one.text)]
-        return OneOf(field, tuple(number for number in found if number is not None)) if any(found) else _NEVER
+        found = tuple(number for word in words_of(one.text) if (number := _number_in(word)) is not None)
+        return OneOf(field, found) if found else _NEVER
     number = _number_in(one.text)
     if number is None:
         raise invalid(f"{one.text[:60]!r} is no number, which {one.name[:100]} is compared with")
@@ -179,18 +179,33 @@ def _tags(one: Filter) -> Expression:
     """`Tags.team` is the value of the tag `team=VALUE`; `Tags.Key` and `Tags.Value` are those of any tag."""
     key = one.name.removeprefix(_TAGS)
     if key in ("Key", "Value"):
-        return _tag([one])
+        return Not(_tag([one])) if one.operator == "NotEquals" else _tag([one])
     if one.operator in ("Exists", "NotExists"):
         there = TextTest(Field("tag"), "matches", f"^{re.escape(key)}(=|$)")
         return there if one.operator == "Exists" else Not(there)
-    named = Filter.model_validate({"Name": "Tags.Key", "Value": key})
-    return _tag([named, one.model_copy(update={"name": "Tags.Value"})])
+    has = _tag([_key_is(key), one.model_copy(update={"name": "Tags.Value"})])
+    return Not(has) if one.operator == "NotEquals" else has
 
 
-def _tag(filters: list[Filter]) -> Expression:
-    """A run has a tag whose key and value pass the filters."""
+def _key_is(key: str) -> Filter:
+    return Filter.model_validate({"Name": "Tags.Key", "Value": key})
+
+
+def _one_tag(filters: list[Filter]) -> Expression:
+    """A run has one tag that passes all filters. A run has one value of a key: that it has another one than a value is
+    that it has the key, and not with the value."""
+    others = [one for one in filters if one.operator != "NotEquals"]
+    different = [one for one in filters if one.operator == "NotEquals"]
+    if not different:
+        return _tag(filters)
+    if not any(one.name == "Tags.Key" and one.operator == "Equals" for one in others):
+        raise invalid("NotEquals in nested filters of Tags needs a filter of Tags.Key with Equals: give the key")
+    return And((_tag(others), *(Not(_tag([*others, one])) for one in different)))
+
+
+def _tag(filters: list[Filter]) -> TextTest:
+    """A run has a tag whose key and value pass the filters, NotEquals being taken for Equals."""
     patterns = {"Key": "[^=]+", "Value": ".*"}
-    negated = False
     for one in filters:
         part = one.name.removeprefix(_TAGS)
         if part not in patterns:
@@ -200,10 +215,8 @@ def _tag(filters: list[Filter]) -> Expression:
         words = words_of(one.text) if one.operator == "In" else [one.text]
         either = "|".join(map(re.escape, words))
         patterns[part] = f".*{either}.*" if one.operator == "Contains" else f"(?:{either})"
-        negated = negated or one.operator == "NotEquals"
     value = "(?:=.*)?" if patterns["Value"] == ".*" else f"={patterns['Value']}"
-    has = TextTest(Field("tag"), "matches", f"^{patterns['Key']}{value}$")
-    return Not(has) if negated else has
+    return TextTest(Field("tag"), "matches", f"^{patterns['Key']}{value}$")
 
 
 def _parent(filters: list[Filter], parents: Parents) -> Expression:

@@ -91,6 +91,9 @@ def test_parts_are_joined() -> None:
         (one("Metrics.loss", "LessThan", "0.5"), "metric.loss < 0.5"),
         (one("Metrics.train:loss.Min", "LessThan", "0.5"), 'metric."train:loss".min < 0.5'),
         (one("Metrics.loss.Avg", "GreaterThan", "1e3"), "metric.loss.mean > 1000.0"),
+        (one("Metrics.loss", "In", "0, x"), "metric.loss in (0.0)"),
+        (one("Tags.team", "NotEquals", "a"), 'not tag matches "^(?:team)=(?:a)$"'),
+        (one("Tags.Key", "NotEquals", "a"), 'not tag matches "^(?:a)(?:=.*)?$"'),
         (one("Status.PrimaryStatus", "Equals", "Failed"), 'status in ("failed", "crashed")'),
         (one("Status.PrimaryStatus", "NotEquals", "Completed"), 'status not in ("finished")'),
         (one("StartTime", "GreaterThan", "2026-01-02T03:04:05"), "started > 2026-01-02T03:04:05Z"),
@@ -109,6 +112,10 @@ def test_a_filter_of_components_is_one_of_runs(filters: dict[str, Any], text: st
 def test_nested_filters_of_components() -> None:
     tags = nested("Tags", one("Tags.Key", "Equals", "team"), one("Tags.Value", "Contains", "vis"))
     assert print_filter(filter_of(expression(tags), no_parents)) == 'tag matches "^(?:team)=.*vis.*$"'
+    other = nested("Tags", one("Tags.Key", "Equals", "team"), one("Tags.Value", "NotEquals", "vision"))
+    assert print_filter(filter_of(expression(other), no_parents)) == (
+        'tag matches "^(?:team)(?:=.*)?$" and not tag matches "^(?:team)=(?:vision)$"'
+    )
     parents = nested("Parents", one("Parents.TrialName", "Equals", "t"), one("Parents.ExperimentName", "Equals", "e"))
     assert print_filter(filter_of(expression(parents), lambda given: ["trial:a", "trial:b"])) == (
         'tag in ("trial:a", "trial:b")'
@@ -159,3 +166,9 @@ def test_an_expression_that_means_nothing_is_refused(fields: dict[str, Any], wor
 def test_a_filter_of_components_that_means_nothing_is_refused(filters: dict[str, Any], words: str) -> None:
     with pytest.raises(AwsError, match=words):
         filter_of(expression({"Filters": [filters]}), no_parents)
+
+
+def test_another_key_than_one_cannot_be_searched_by() -> None:
+    other = nested("Tags", one("Tags.Key", "NotEquals", "team"), one("Tags.Value", "Equals", "vision"))
+    with pytest.raises(AwsError, match="needs a filter of"):
+        filter_of(expression(other), no_parents)
