@@ -1,5 +1,6 @@
 """Runs and files of the unmodified `ubiops.Training`: a run of it is a run of Runstream."""
 
+import asyncio
 import json
 import urllib.error
 import urllib.request
@@ -9,8 +10,11 @@ from typing import Any
 import pytest
 
 import runstream
-from kit.foreign import KEY, READING_KEY
+from kit.foreign import KEY, READING_KEY, own
+from kit.servers.up import running_up
 from kit.ubiops.server import VERSIONS, Server
+from runstream_infra.rebuilding import rebuild_and_compare
+from runstream_infra.settings import ServerSettings
 
 Told = dict[str, Any]
 PARAMETERS = {"nr_epochs": 15, "lr": 0.1, "layers": [3, {"a": None}]}
@@ -143,6 +147,22 @@ def test_an_experiment_may_be_called_as_a_bucket(server: Server, told: Told) -> 
     assert server.ubiops(VERSIONS, "POST", {"version": "default", "environment": "python3-8"})[0] == 200
     assert server.ubiops(f"{VERSIONS}/default", "DELETE")[0] == 200
     assert server.ubiops(f"{FILES}/kept")[1]["size"] == 4
+
+
+def test_all_is_there_behind_a_restart_and_a_rebuild_is_equal(client_python: Path, tmp_path: Path) -> None:
+    environment, data, errors = own() | {"RUNSTREAM_API_KEYS": KEY}, tmp_path / "data", tmp_path / "server.log"
+    with running_up(data, environment=environment, errors=errors) as url:
+        server = Server(url, client_python)
+        told = server.told("creating", "running", "cancelling", "files")
+        before = [server.ubiops(path) for path in (VERSIONS, RUNS, FILES)]
+        assert [status for status, _ in before] == [200, 200, 200]
+    with running_up(data, environment=environment, errors=errors) as url:
+        server = Server(url, client_python)
+        assert [server.ubiops(path) for path in (VERSIONS, RUNS, FILES)] == before
+        cancelled = told["cancelling"]["value"]["cancelled"]["id"]
+        assert server.ubiops(f"{RUNS}/{cancelled}")[1]["status"] == "cancelled"
+        assert "value" in server.told("files")["files"]
+    assert asyncio.run(rebuild_and_compare(ServerSettings(data_dir=data))).equal
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,13 @@ def test_what_is_secret_is_seen_nowhere(client_python: Path, tmp_path: Path, cap
     new, old = base64.b64encode(b"n" * 32).decode(), key_file.read_text().strip()
     rotated = environment | {"RUNSTREAM_SECRETS_KEY": f"{new},{old}"}
     with running_up(data, "--port", url.rpartition(":")[2], environment=rotated, errors=errors) as url:
-        copied = Server(url, client_python).told("creating_third", "copying_to_third")
+        server = Server(url, client_python)
+        copied = server.told("creating_third", "copying_to_third")
+        seen.append(str(copied))
+        encrypt_anew(server)
+    renewed = environment | {"RUNSTREAM_SECRETS_KEY": new}
+    with running_up(data, "--port", url.rpartition(":")[2], environment=renewed, errors=errors) as url:
+        copied |= {"again": Server(url, client_python).told("copying_to_third")["copying_to_third"]}
         seen.append(str(copied))
     assert all("value" in one for one in copied.values()), copied
     assert asyncio.run(rebuild_and_compare(ServerSettings(data_dir=data))).equal
@@ -95,6 +101,16 @@ def test_what_is_secret_is_seen_nowhere(client_python: Path, tmp_path: Path, cap
     assert len(files) > 10
     wanted = (SECRET.encode(), base64.b64encode(SECRET.encode())[:8])
     assert [path for path in files if any(one in path.read_bytes() for one in wanted)] == []
+
+
+def encrypt_anew(server: Server) -> None:
+    """Have the first key encrypt every secret of an experiment, whose values nobody knows."""
+    path = VARIABLES.replace("resnet", "plainer")
+    changed = [one for one in server.ubiops(path)[1] if one["secret"] and one["inheritance_type"] is None]
+    assert len(changed) == 2
+    for one in changed:
+        status, told = server.ubiops(f"{path}/{one['id']}", "PATCH", {})
+        assert (status, told["name"], told["value"]) == (200, one["name"], None)
 
 
 def refuse_all(server: Server) -> None:
