@@ -133,7 +133,10 @@ def _argument_names() -> tuple[str, ...]:
 def _checked_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
     if tags is None:
         return ()
-    found = (tags,) if isinstance(tags, str) else tuple(tags)
+    try:
+        found = (tags,) if isinstance(tags, str) else tuple(tags)
+    except TypeError:
+        raise Invalid(f"tags = {tags!r} of init cannot be used: give a list of strings, or one string") from None
     for tag in found:
         if not isinstance(tag, str) or not 0 < len(tag) <= MAX_TAG_CHARS:
             raise Invalid(f"tag {tag!r} of init cannot be used: give a string of 1 to {MAX_TAG_CHARS} characters")

@@ -325,7 +325,7 @@ def test_module_level_functions_use_the_active_run(start: Callable[..., Run], wr
         ({"rank": "first"}, Invalid, "argument rank"),
         ({"resume": "maybe"}, Invalid, "'allow', 'must', 'never'"),
         ({"resume": "must"}, Invalid, "give its run_id"),
-        ({"tags": "sweep"}, Invalid, "give a list"),
+        ({"tags": 5}, Invalid, "give a list"),
         ({"tags": [1]}, Invalid, "tag 1"),
         ({"config": 3}, Invalid, "give a dict"),
         ({"project": ""}, InvalidSetting, "argument project"),
