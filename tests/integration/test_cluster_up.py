@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 import runstream
+from kit.bender import server as bender
 from kit.children.forked import run_forked
 from kit.clients import python_of
 from kit.cluster.processes import Cluster, end, status_of, wait_for
@@ -220,6 +221,16 @@ def test_ubiops_client_works_through_gateways_that_take_turns(cluster: Cluster) 
     assert {one["value"] for one in told["copying"]["value"] if one["secret"]} == {None}
     first = told["running"]["value"]["made"][0]["id"]
     assert [one.id for one in API(url=cluster.url, api_key=KEY).runs("param.nr_epochs = 15")] == [first]
+
+
+def test_benders_client_works_through_gateways_that_take_turns(cluster: Cluster, tmp_path: Path) -> None:
+    """Names and suggestions are unique, whichever gateway is asked."""
+    server = bender.Server(cluster.url, python_of("bender"), tmp_path, KEY)
+    told = server.told("many_at_once")["many_at_once"]
+    assert "value" in told, told
+    found = told["value"]
+    assert len({one["experiment"] for one in found}) == len({one["algo"] for one in found}) == 1
+    assert sorted(value for one in found for value in one["values"]) == list(range(24))
 
 
 def test_comets_live_client_logs_once_through_gateways_that_take_turns(trained: Cluster, tmp_path: Path) -> None:

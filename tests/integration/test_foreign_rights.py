@@ -19,6 +19,7 @@ from runstream.events.names import project_id
 from runstream_infra.embedded import Parts, application, open_parts
 from runstream_infra.settings import ServerSettings
 from runstream_protocols.all import PROTOCOLS
+from runstream_protocols.bender.protocol import BENDER
 from runstream_protocols.comet.conventions import experiment_model_id, registry_item_id, registry_model_id
 from runstream_protocols.mlaide.keys import number_of_run
 from runstream_protocols.mlaide.paths import ADDRESS
@@ -35,7 +36,10 @@ MINE, THEIRS, NEW = "a" * 32, "b" * 32, "c" * 32
 #: Keys are named as their principals.
 OF_A: Final = Principal("of-workspace-a", (Grant(frozenset(Action), Scope(frozenset({"a"}))),))
 ALL: Final = full_principal("all-workspaces")
-WRITING: Final = [route for one in PROTOCOLS for route in one.writes if route.action not in READING]
+#: Bender's find what they are about by ids that the server gives: they have a test of their own.
+WRITING: Final = [
+    route for one in PROTOCOLS if one is not BENDER for route in one.writes if route.action not in READING
+]
 #: Routes that keep nothing, and whose response says nothing of what is kept.
 KEEP_NOTHING: Final = frozenset({"asset/3d-limits", "notification/experiment", "notify/event"})
 #: What begins something: under a name that is not there yet.
@@ -77,7 +81,7 @@ class Server:
         else:
             sent = self.client.request(method, path, json=fields, headers=headers)
         async with sent as response:
-            return response.status, await response.json(content_type=None)
+            return response.status, await response.json(content_type=None) if response.status != 204 else None
 
     async def held(self) -> int:
         """How many records the log has."""
@@ -332,3 +336,42 @@ async def test_no_operation_of_sagemaker_writes_to_a_workspace_of_others(server:
     assert await server.held() == before
     for operation in OF_SAGEMAKER:
         assert await sent(ALL.name, operation) == (200, ""), operation
+
+
+async def test_no_route_of_bender_writes_to_a_workspace_of_others(server: Server) -> None:
+    metrics = [{"metric_name": "loss", "type": "loss"}]
+    space = {"name": "x", "category": "uniform", "search_space": {"low": 0, "high": 1}}
+    ids: dict[str, dict[str, Any]] = {"a": {}, "b": {}}
+
+    def fields(last: str, workspace: str, name: str) -> dict[str, Any]:
+        of = ids[workspace]
+        members: dict[str, dict[str, Any]] = {
+            "experiments/": {"name": f"{workspace}/p/{name}", "metrics": metrics},
+            "algos/": {"name": name, "parameters": [space], "experiment": of.get("experiment")},
+            "trials/": {"algo": of.get("algo"), "parameters": {"x": 0.5}, "results": {"loss": 1}},
+            "suggest/": {"metric": "loss"},
+        }
+        return members.get(last, {})
+
+    async def sent(key: str, route: Route, workspace: str, name: str) -> tuple[int, Any]:
+        last = "/".join(route.path.split("/")[-2:])
+        path = route.path.format(**ids[workspace] or {"experiment": "", "algo": "", "trial": ""})
+        return await server.send(key, route.method, path, **fields(last, workspace, name))
+
+    writing = [route for route in BENDER.writes if route.action not in READING]
+    creating = [route for route in writing if route.statuses == (201,)]
+    for workspace in ids:
+        for route in creating:
+            status, told = await sent(ALL.name, route, workspace, "made")
+            assert status == 201, told
+            ids[workspace][route.path.split("/")[-2].removesuffix("s")] = told["id"]
+    before = await server.held()
+    for route in writing:
+        status, told = await sent(OF_A.name, route, "b", "new")
+        # What the key may not read is not there; where an experiment is created, it may not write.
+        assert (route.path, status) == (route.path, 403 if route.path.endswith("experiments/") else 404), told
+        assert await server.held() == before
+    deleting = [route for route in writing if route.method == "DELETE"][::-1]
+    for route in [*(route for route in writing if route.method == "POST"), *deleting]:
+        status, told = await sent(OF_A.name, route, "a", "new")
+        assert status == route.statuses[0], (route.path, told)

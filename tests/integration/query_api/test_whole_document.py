@@ -21,6 +21,7 @@ from runstream_infra.embedded import application, open_parts
 from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.settings import ServerSettings
 from runstream_protocols.all import PROTOCOLS
+from runstream_protocols.bender.protocol import BENDER
 from runstream_protocols.comet.protocol import COMET
 from runstream_protocols.mlaide.protocol import MLAIDE
 from runstream_protocols.sagemaker.operations import OPERATIONS
@@ -362,6 +363,36 @@ async def test_ubiops_routes_answer_as_the_document_says(client: TestClient[Any,
                 names["ticket"] = told["url"].rpartition("/")[2]
         if isinstance(told, dict) and "secret" in told:
             assert told["value"] is None
+
+
+async def test_benders_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client, "openapi/bender")
+    space = {"low": 0, "high": 9, "step": 1}
+    bodies: dict[str, Any] = {
+        "login/": {"email": "ada@example.org", "password": "any"},
+        "experiments/": {"name": "e", "metrics": [{"metric_name": "loss", "type": "loss"}], "dataset_parameters": [1]},
+        "algos/": {"name": "a", "parameters": [{"name": "x", "category": "uniform", "search_space": space}]},
+        "trials/": {"parameters": {"x": 1}, "results": {"loss": 0.5}, "comment": "c"},
+        "suggest/": {"metric": "loss"},
+    }
+    ids: dict[str, str] = {}
+    walked = sorted(BENDER.writes, key=lambda route: (route.method == "DELETE", route.method == "GET"))
+    # What is below goes first, where it is deleted, and last, where it is made.
+    walked = [one for one in walked if one.method != "DELETE"] + [one for one in walked if one.method == "DELETE"][::-1]
+    for route in walked:
+        last = "/".join(route.path.split("/")[-2:])
+        body = bodies.get(last, {}) | ids
+        path = route.path.replace("{experiment}", ids.get("experiment", "")).replace("{algo}", ids.get("algo", ""))
+        path = path.replace("{trial}", ids.get("trial", ""))
+        content: dict[str, Any] = {"json": body} if route.method == "POST" else {"params": ids}
+        async with client.request(route.method, path, **content) as response:
+            told = await response.text()
+            assert response.status == route.statuses[0], (route.method, path, told)
+            responses = document["paths"][route.path][route.method.lower()]["responses"]
+            await fits(response, responses[str(route.statuses[0])], document)
+        if route.method == "POST" and response.status == 201:
+            ids[last.removesuffix("s/")] = json.loads(told)["id"]
+    assert ids.keys() == {"experiment", "algo", "trial"}
 
 
 async def fits(response: ClientResponse, promised: dict[str, Any], document: dict[str, Any]) -> None:

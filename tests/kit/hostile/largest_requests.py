@@ -368,6 +368,28 @@ LARGEST: Final[dict[str, Maker]] = {
         _MODEL,
     ),
     "POST /registry-model/history/item": api("i", "registryModelItemIds"),
+    # Bender
+    "POST /bender/login/": mlaide(email="a@example.org", password="x" * 100_000),
+    "POST /bender/api/experiments/": document(
+        GATEWAY.max_commands_bytes, {"metric_name": "loss", "type": "loss"}, "metrics", name="e"
+    ),
+    "POST /bender/api/algos/": document(
+        GATEWAY.max_commands_bytes, {"name": "x"}, "parameters", name="a", experiment="e" * 32
+    ),
+    "POST /bender/api/algos/{algo}/suggest/": mlaide(metric="x" * 100_000),
+    "POST /bender/api/trials/": mlaide(algo="a" * 32, parameters=dict.fromkeys(map(str, range(10_000)), 1)),
+    **dict.fromkeys(
+        (
+            "GET /bender/user/",
+            *(f"{method} /bender/api/experiments/{{experiment}}/" for method in ("GET", "DELETE")),
+            *(f"{method} /bender/api/algos/{{algo}}/" for method in ("GET", "DELETE")),
+            "DELETE /bender/api/trials/{trial}/",
+        ),
+        _NO_QUERY,
+    ),
+    "GET /bender/api/experiments/": queried(name="e"),
+    "GET /bender/api/algos/": queried(experiment="e" * 32),
+    "GET /bender/api/trials/": queried(algo="a" * 32, limit="1000"),
     # ML Aide
     f"POST {_MLAIDE}": mlaide(key="new", name="x" * 100_000),
     f"POST {_MLAIDE_PROJECT}/experiments": mlaide(key="e"),

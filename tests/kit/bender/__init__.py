@@ -1,0 +1,1 @@
+"""What drives Bender's own client in the tests of its protocol."""
