@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 Method = Literal["random", "parzen_estimator", "model_based"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
 
-#: Trials that a suggestion is made of: the newest. It takes time for each of them.
+#: Trials that a suggestion is made of: the newest. It takes time for each of them, and for each of their values.
 MAX_TRIALS: Final = 500
+_MAX_VALUES: Final = 10_000
 #: Draws among which the one is taken whose ratio of the two densities is the best.
 _CANDIDATES: Final = 64
 #: Draws at random before the numbers of a grid are looked through.
@@ -60,7 +61,8 @@ def suggest(space: Space, trials: Sequence[Trial], wanted: Wanted) -> dict[str, 
     trials: the oldest first; those without a loss are under way. random looks at these alone.
     """
     random = Random(_seed(wanted))
-    known = [trial for trial in trials if trial.loss is None or math.isfinite(trial.loss)][-MAX_TRIALS:]
+    limit = min(MAX_TRIALS, _MAX_VALUES // max(1, len(space.dimensions)))
+    known = [trial for trial in trials if trial.loss is None or math.isfinite(trial.loss)][-limit:]
     known = [trial for trial in known if wanted.method != "random" or trial.loss is None]
     finished = sum(trial.loss is not None for trial in known)
     values = {one.name: one.draw(random) for one in space.dimensions}

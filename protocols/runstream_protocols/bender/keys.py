@@ -60,9 +60,14 @@ def place_of(name: str) -> Place:
 
 def algo_key(place: Place, algo: str) -> str:
     """Return the name of the entity of an algorithm. Raises Refused for a name that none can have."""
-    if not 0 < len(algo) <= MAX_ALGO_CHARS or _ESCAPED in algo:
+    if not is_algo_name(algo):
         raise Refused(f"name is {algo[:100]!r}: give 1 to {MAX_ALGO_CHARS} characters without {_ESCAPED}", name="name")
     return f"{place.experiment}{_SLASH}{algo.replace(_SLASH, _ESCAPED)}"
+
+
+def is_algo_name(name: str) -> bool:
+    """Return whether an algorithm can have the name."""
+    return 0 < len(name) <= MAX_ALGO_CHARS and _ESCAPED not in name
 
 
 def algo_of(key: str) -> str:

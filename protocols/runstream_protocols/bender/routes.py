@@ -8,7 +8,6 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from runstream.clock import SYSTEM_CLOCK
 from runstream_protocols.bender import algos, experiments, login, suggesting, trials
 from runstream_protocols.bender import models as m
 from runstream_protocols.bender.paths import ADDRESS, LOGIN
@@ -16,10 +15,9 @@ from runstream_protocols.bender.side import BenderSide
 from runstream_protocols.kit.errors import shaped
 from runstream_protocols.kit.outcomes import invalid
 from runstream_protocols.kit.payloads import Payload, read_object
-from runstream_protocols.kit.recorder import Recorder
+from runstream_protocols.kit.side import recorder_and_context
 from runstream_protocols.protocol import WritingSide
-from runstream_query.http.context import Context
-from runstream_query.http.outgoing import ended_with_connection, outgoing_of
+from runstream_query.http.outgoing import ended_with_connection
 from runstream_query.http.serving import POSITION_HEADER, send
 from runstream_query.problems import problem_of
 from runstream_query.responses import encode_json
@@ -122,18 +120,8 @@ ROUTES: Final = tagged(
 
 def add_bender(app: web.Application, side: WritingSide) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
-    gateway, reading = side.gateway, side.reading
-    recorder = Recorder.of(gateway, side.lookup, side.assets, VISIBLE_TIMEOUT_S)
-    context = Context(
-        reading.store,
-        reading.visibility,
-        None,
-        reading.assets,
-        reading.settings,
-        SYSTEM_CLOCK.at_us,
-        outgoing=outgoing_of(app, reading.settings),
-    )
-    whole = BenderSide(recorder, gateway, context)
+    recorder, context = recorder_and_context(app, side, VISIBLE_TIMEOUT_S)
+    whole = BenderSide(recorder, side.gateway, context)
     add_routes(app, ROUTES, lambda route: _handler(route, whole))
 
 

@@ -6,13 +6,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
 
-from runstream_ingest.gateway.routes import Gateway
 from runstream_protocols.bender.keys import ALGO, EXPERIMENT, Place, algo_of
 from runstream_protocols.kit.entities import Entities, Entity
 from runstream_protocols.kit.errors import Refused
-from runstream_protocols.kit.recorder import Recorder
-from runstream_query.http.context import Context
-from runstream_service.problems import RETRY_AFTER_S, Problem
+from runstream_protocols.kit.side import GatewaySide
 
 _ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 
@@ -60,14 +57,12 @@ class Algo:
 
 
 @dataclass(frozen=True, slots=True)
-class BenderSide:
-    """Used from one event loop. `context`: what one request reads by, in its scope. turns: one lock for each algorithm
-    that a suggestion is made for, so that those of this gateway do not get in each other's way."""
+class BenderSide(GatewaySide):
+    """turns: one lock for each algorithm that a suggestion is made for, so that those of this gateway do not get in
+    each other's way. searching: held while one is computed, which takes a core."""
 
-    recorder: Recorder
-    gateway: Gateway
-    context: Context
     turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    searching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def entities(self) -> Entities:
@@ -100,13 +95,6 @@ class BenderSide:
         """What was created at this gateway a moment ago is there: its creation waited."""
         entity = given.replace("-", "").lower()
         return await self.entities.find_by_id(kind, entity) if _ID.match(entity) else None
-
-    async def settle(self) -> None:
-        """Wait until all that was appended here can be read. Raises Problem (503) where that takes too long: what is
-        not found is not gone."""
-        if not await self.recorder.settled():
-            detail = "what was written a moment ago cannot be read yet: send the request again"
-            raise Problem(503, "not-visible", "Not visible yet", detail, retry_after_s=RETRY_AFTER_S)
 
 
 def is_benders(entity: Entity) -> bool:

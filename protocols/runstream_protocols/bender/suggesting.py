@@ -2,13 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from runstream_model.search.dimensions import Coordinate
 from runstream_model.search.spaces import Space
-from runstream_model.search.suggesting import MAX_TRIALS, METHODS, Trial, Wanted, coordinates, suggest
+from runstream_model.search.suggesting import MAX_TRIALS, METHODS, Method, Trial, Wanted, coordinates, suggest
 from runstream_protocols.bender.keys import SUGGESTIONS, suggestions_key
 from runstream_protocols.bender.models import Suggestion
 from runstream_protocols.bender.shown import trials_of
@@ -21,7 +21,7 @@ from runstream_protocols.kit.payloads import Payload
 from runstream_service.problems import RETRY_AFTER_S, Problem
 from runstream_service.routing import Call
 
-_DEFAULT_METHOD: Final = "parzen_estimator"
+_DEFAULT_METHOD: Final[Method] = "parzen_estimator"
 _DEFAULT_MINIMUM: Final = 30
 _MAX_MINIMUM: Final = 1_000
 #: Suggestions of which no trial was reported: the last so many keep others from the same place.
@@ -54,9 +54,10 @@ async def suggestion(side: BenderSide, call: Call[object], payload: Payload) -> 
         finished = await _finished(side, algo, wanted.metric, kind)
         for _ in range(_ATTEMPTS):
             counted = await _counted(side, algo)
-            values = await asyncio.to_thread(_next, space, finished, counted, wanted, algo.id)
-            if await _taken(side, algo, counted, await asyncio.to_thread(_under_way, space, finished, counted, values)):
-                return Suggestion(values)
+            async with side.searching:
+                found = await asyncio.to_thread(_next, space, finished, counted, wanted, algo.id)
+            if await _taken(side, algo, counted, found.under_way):
+                return Suggestion(found.values)
     detail = "others took each suggestion first: send the request again"
     raise Problem(503, "busy", "Too many ask at once", detail, retry_after_s=RETRY_AFTER_S)
 
@@ -64,8 +65,16 @@ async def suggestion(side: BenderSide, call: Call[object], payload: Payload) -> 
 @dataclass(frozen=True, slots=True)
 class _Request:
     metric: str
-    method: Any
+    method: Method
     minimum: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """A suggestion, and where those are that nobody reported when it is made."""
+
+    values: dict[str, Any]
+    under_way: list[list[Coordinate]]
 
 
 def _wanted(algo: Algo, payload: Payload) -> tuple[str, _Request]:
@@ -74,9 +83,10 @@ def _wanted(algo: Algo, payload: Payload) -> tuple[str, _Request]:
     kind = algo.experiment.metrics.get(metric) if isinstance(metric, str) else None
     if kind is None or not isinstance(metric, str):
         raise unknown_metric(algo, metric)
-    method = payload.optional("optimizer") or _DEFAULT_METHOD
-    if method not in METHODS:
-        raise Refused(f"optimizer is {method[:100]!r}: give one of {', '.join(METHODS)}", name="optimizer")
+    given = payload.optional("optimizer") or _DEFAULT_METHOD
+    method = next((one for one in METHODS if one == given), None)
+    if method is None:
+        raise Refused(f"optimizer is {given[:100]!r}: give one of {', '.join(METHODS)}", name="optimizer")
     minimum = payload.fields.get("minimum_observations", _DEFAULT_MINIMUM)
     if not isinstance(minimum, int) or isinstance(minimum, bool) or not 1 <= minimum <= _MAX_MINIMUM:
         detail = f"minimum_observations is {str(minimum)[:100]}: give a whole number from 1 to {_MAX_MINIMUM}"
@@ -93,29 +103,23 @@ async def _finished(side: BenderSide, algo: Algo, metric: str, kind: str) -> lis
 
 async def _counted(side: BenderSide, algo: Algo) -> Counted:
     found = await side.entities.find(algo.entity.place, SUGGESTIONS, suggestions_key(algo.entity.name))
-    if found is None:
-        return Counted(None, 0, ())
+    if found is None or found.properties["algo"] != algo.id:
+        # Somebody asked for one while an earlier algorithm of the name was deleted.
+        return Counted(found, 0, ())
     return Counted(found, found.properties["next"], found.properties["under_way"])
 
 
-def _next(space: Space, finished: Sequence[Trial], counted: Counted, request: _Request, series: str) -> dict[str, Any]:
-    under_way = [Trial(_values(space, places), None) for places in counted.under_way]
+def _next(space: Space, finished: Sequence[Trial], counted: Counted, request: _Request, series: str) -> _Next:
+    reported = [places for trial in finished if (places := coordinates(space, trial.values)) is not None]
+    left = [list(places) for places in counted.under_way if not any(_same(places, other) for other in reported)]
+    under_way = [Trial(_values(space, places), None) for places in left]
     wanted = Wanted(series, counted.index, request.method, request.minimum)
-    return suggest(space, [*finished, *under_way], wanted)
+    values = suggest(space, [*finished, *under_way], wanted)
+    return _Next(values, [*left, list(coordinates(space, values) or ())][-_MAX_UNDER_WAY:])
 
 
 def _values(space: Space, places: Sequence[Coordinate]) -> dict[str, Any]:
     return {one.name: one.value(place) for one, place in zip(space.dimensions, places, strict=True)}
-
-
-def _under_way(
-    space: Space, finished: Sequence[Trial], counted: Counted, values: Mapping[str, Any]
-) -> list[list[Coordinate]]:
-    """Where the suggestions are that nobody reported, this one too."""
-    reported = [places for trial in finished if (places := coordinates(space, trial.values)) is not None]
-    left = [list(places) for places in counted.under_way if not any(_same(places, other) for other in reported)]
-    this = coordinates(space, values)
-    return [*left, list(this or ())][-_MAX_UNDER_WAY:]
 
 
 def _same(one: Sequence[Coordinate], other: Sequence[Coordinate]) -> bool:
@@ -124,7 +128,7 @@ def _same(one: Sequence[Coordinate], other: Sequence[Coordinate]) -> bool:
 
 async def _taken(side: BenderSide, algo: Algo, counted: Counted, under_way: list[list[Coordinate]]) -> bool:
     """Take the number of a suggestion; False: somebody else has it. Raises Refused where the algorithm is gone."""
-    properties = {"next": counted.index + 1, "under_way": under_way}
+    properties = {"algo": algo.id, "next": counted.index + 1, "under_way": under_way}
     name = suggestions_key(algo.entity.name)
     try:
         if counted.entity is None:

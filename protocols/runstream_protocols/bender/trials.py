@@ -7,6 +7,7 @@ from uuid import uuid4
 from runstream.events.control import OthersLogged, ParametersLogged, RunEvent, RunFinished, RunStarted
 from runstream.events.moments import moment_of
 from runstream_protocols.bender.experiments import delete_run, finite, number, optional_text
+from runstream_protocols.bender.keys import ALGO, Place, algo_key, is_algo_name
 from runstream_protocols.bender.login import user_in
 from runstream_protocols.bender.models import Gone, ShownTrial, ShownTrials, TrialsQuery
 from runstream_protocols.bender.paths import ADDRESS
@@ -25,6 +26,7 @@ from runstream_protocols.kit.payloads import Payload
 from runstream_protocols.kit.points import Value, values_frames
 from runstream_protocols.kit.statements import Statement, events_frames
 from runstream_protocols.kit.values import bounded, grouped
+from runstream_query.repositories.runs import RunRecord
 from runstream_service.routing import Call
 from runstream_service.turns import worked
 
@@ -109,14 +111,23 @@ async def create_trial(side: BenderSide, call: Call[object], payload: Payload) -
 
 
 async def delete_trial(side: BenderSide, call: Call[object]) -> Gone:
-    """Delete a trial, whichever algorithm it is of."""
+    """Delete a trial, whichever algorithm it is of. Other runs are none."""
     run = call.path["trial"]
     await side.settle()
-    found = await side.context.repositories.runs.shown(side.context.scope, [run], side.context.clock())
-    if run not in found or found[run].deleted:
+    shown = await side.context.repositories.runs.shown(side.context.scope, [run], side.context.clock())
+    found = shown.get(run)
+    if found is None or found.deleted or not await _is_trial(side, found):
         raise missing("trial", run)
     await delete_run(side, run)
     return Gone()
+
+
+async def _is_trial(side: BenderSide, run: RunRecord) -> bool:
+    experiment, group = run.columns["experiment"], run.columns["group"]
+    if not experiment or not is_algo_name(group):
+        return False
+    place = Place(run.workspace, run.project, experiment)
+    return await side.entities.find(place.of_project, ALGO, algo_key(place, group)) is not None
 
 
 def _frames(

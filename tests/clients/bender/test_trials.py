@@ -120,6 +120,9 @@ def test_a_run_of_the_sdk_is_a_trial_too(server: Server, everything: Told, tmp_p
     assert [one["results"]["loss"] for one in best["results"]] == [0, 0.2]
     assert server.bender(f"api/trials/{run.run_id}/", "DELETE") == (204, None)
     assert run.run_id not in [one.id for one in server.api().runs("project = 'bender'")]
+    other = runstream.init("bender", "no trial", url=server.url, api_key=KEY, dir=tmp_path, **quiet)
+    assert other.finish()
+    assert server.bender(f"api/trials/{other.run_id}/", "DELETE")[0] == 404
 
 
 def test_every_optimizer_finds_its_way(server: Server) -> None:
