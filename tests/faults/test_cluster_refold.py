@@ -3,6 +3,7 @@ steps is killed at each of them, and query servers in between: whoever reads mee
 whole, and in the end every value is there once."""
 
 import asyncio
+import os
 import time
 from pathlib import Path
 

@@ -5,7 +5,6 @@ come to it without ON CLUSTER. So this shows that the tables over the local ones
 what goes between servers it cannot show.
 """
 
-import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from kit.servers.dev_clickhouse import DevServer
+from kit.servers.one_shard import CONFIGURATION, runnable
 from runstream_processors.store.http import HttpStore
 from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.migrate import shipped
@@ -22,25 +22,6 @@ from runstream_processors.store.settings import StoreSettings
 from runstream_processors.store.tables import OPTIONAL, TABLES, column_names, encode_rows
 
 BLANK: dict[str, Any] = {"Array": [], "Bool": False, "Nullable": None, "String": "", "LowCardinality": "", "Map": {}}
-#: The shard has the engine's own address, so the engine goes to it without a network.
-CONFIGURATION = """
-<clickhouse>
-  <tcp_port>9123</tcp_port>
-  <macros><cluster>runs</cluster></macros>
-  <remote_servers><runs><shard>
-    <internal_replication>true</internal_replication><replica><host>127.0.0.1</host><port>9123</port></replica>
-  </shard></runs></remote_servers>
-</clickhouse>
-"""
-
-
-def runnable(statement: str) -> str:
-    """Without Keeper: no replicas, and no statements that go to all servers."""
-    statement = re.sub(r" ON CLUSTER '[^']*'", "", statement)
-    statement = re.sub(r"ENGINE = Replicated(\w+)\('[^']*', '[^']*'(?:, )?([^)]*)\)", r"ENGINE = \1(\2)", statement)
-    return re.sub(
-        r"replicated_deduplication_window = (\d+), .*", r"non_replicated_deduplication_window = \1", statement
-    )
 
 
 @pytest.fixture(scope="module")
