@@ -17,8 +17,9 @@ from runstream_processors.store.chdb import ChdbStore
 from runstream_query.errors import FilterError
 from runstream_query.filters import check, compile_filter, parse, print_filter
 from runstream_query.filters.tree import Expression
+from runstream_query.repositories.questions import Clock
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.runs import Clock, run_rows
+from runstream_query.repositories.statements.runs import run_rows
 
 pytestmark = pytest.mark.store
 

@@ -22,9 +22,7 @@ from runstream_query.filters import Expression, Field, print_filter
 from runstream_query.repositories import Repositories
 from runstream_query.repositories import runs as run_repository
 from runstream_query.repositories.cursors import Cursor
-from runstream_query.repositories.statements.order import SortKey
-from runstream_query.repositories.statements.pages import Question
-from runstream_query.repositories.statements.runs import Clock
+from runstream_query.repositories.questions import Clock, Question, SortKey
 from runstream_service.access import EVERYTHING
 from runstream_service.store import QueryClass
 

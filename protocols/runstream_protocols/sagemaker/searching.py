@@ -31,9 +31,8 @@ from runstream_protocols.sagemaker.things import Thing, Things, tag_of, trials_i
 from runstream_protocols.sagemaker.trials import members_of_trial
 from runstream_query.filters.tree import And, Compare, Expression, Field
 from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.questions import Question, SortKey, question_of
 from runstream_query.repositories.runs import RunOrder, RunRecord
-from runstream_query.repositories.statements.order import SortKey, question_of
-from runstream_query.repositories.statements.pages import Question
 
 #: Components that a trial which was found is shown with.
 _MAX_COMPONENTS = 100

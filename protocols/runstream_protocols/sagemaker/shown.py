@@ -33,10 +33,9 @@ from runstream_query.filters.tree import And, Compare, Expression, Field, Instan
 from runstream_query.repositories.assets import AssetRecord
 from runstream_query.repositories.attributes import AttributeRecord
 from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.questions import Question, SortKey, question_of
 from runstream_query.repositories.reader import rows_in_slices
 from runstream_query.repositories.runs import RunRecord
-from runstream_query.repositories.statements.order import SortKey, question_of
-from runstream_query.repositories.statements.pages import Question
 
 #: What the addresses of artifacts are kept as: files of the run whose bytes are elsewhere.
 INPUT, OUTPUT = "input-artifact", "output-artifact"

@@ -13,8 +13,8 @@ from runstream_query.errors import InvalidRequest, NotFound, NotVisible
 from runstream_query.filters.times import instant_us
 from runstream_query.http.outgoing import Outgoing
 from runstream_query.repositories import Repositories
+from runstream_query.repositories.questions import Clock
 from runstream_query.repositories.reader import Usage
-from runstream_query.repositories.statements.runs import Clock
 from runstream_query.settings import QuerySettings
 from runstream_service.access import NOTHING, Scope
 from runstream_service.assets import AssetReader

@@ -24,10 +24,10 @@ from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.attributes import AttributeCell
 from runstream_query.repositories.attributes import Kind as WantedKind
 from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.questions import Question, SortKey, question_of
 from runstream_query.repositories.reader import rows_of
 from runstream_query.repositories.runs import RunRecord
-from runstream_query.repositories.statements.order import DEFAULT_SORT, SortKey, parse_sort, question_of, split_fields
-from runstream_query.repositories.statements.pages import Question
+from runstream_query.repositories.statements.order import DEFAULT_SORT, parse_sort, split_fields
 from runstream_query.responses import RunDetail, RunRow, Runs
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route

@@ -12,22 +12,16 @@ from runstream_query.filters.checks import check
 from runstream_query.filters.compiler import compile_filter
 from runstream_query.filters.tree import Expression, fields_of
 from runstream_query.repositories.arguments import ProjectRuns
+from runstream_query.repositories.questions import Clock, Question
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.selection import Selection
 from runstream_query.repositories.statements.order import TermValue, term_count
-from runstream_query.repositories.statements.pages import (
-    Question,
-    columns_of,
-    count_statement,
-    exact_statement,
-    window_of,
-)
+from runstream_query.repositories.statements.pages import columns_of, count_statement, exact_statement, window_of
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import beyond
 from runstream_query.repositories.statements.projects import ids_of_project, in_project
 from runstream_query.repositories.statements.runs import (
     STORED_COLUMNS,
-    Clock,
     details_statement,
     newest_runs,
     run_rows,

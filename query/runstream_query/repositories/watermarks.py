@@ -6,6 +6,7 @@ from datetime import datetime
 
 from runstream.events.names import NO_STEP, SYSTEM_METRICS
 from runstream.events.positions import Positions
+from runstream_query.repositories.questions import Clock
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.clocks import (
     facts_statement,
@@ -15,7 +16,6 @@ from runstream_query.repositories.statements.clocks import (
 )
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import within
-from runstream_query.repositories.statements.runs import Clock
 from runstream_query.repositories.statements.scoping import narrowed, of_keys, of_runs
 from runstream_service.access import Scope
 

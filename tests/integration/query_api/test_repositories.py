@@ -41,11 +41,10 @@ from runstream_query.repositories.arguments import Curve, Place, ProjectRuns, Ra
 from runstream_query.repositories.artifacts import ArtifactQuery
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.events import About, EventPlace
+from runstream_query.repositories.questions import Clock, Question
 from runstream_query.repositories.runs import RunOrder
 from runstream_query.repositories.selection import Selection
 from runstream_query.repositories.statements.order import parse_sort
-from runstream_query.repositories.statements.pages import Question
-from runstream_query.repositories.statements.runs import Clock
 from runstream_query.repositories.statements.series import Names
 from runstream_service.access import EVERYTHING, NOTHING, Scope
 from runstream_service.store import QueryClass

@@ -2,8 +2,9 @@
 conditions of a scope, as they follow others."""
 
 from runstream.events.limits import CLOCK_SKEW_S
+from runstream_query.repositories.questions import Clock
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.runs import Clock, newest_runs
+from runstream_query.repositories.statements.runs import newest_runs
 
 
 def writers_statement(run: str, parameters: Parameters, narrowed: str = "") -> str:

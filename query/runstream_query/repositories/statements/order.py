@@ -1,6 +1,5 @@
 """The order of runs: sort keys, and the columns that a page is ordered and continued by."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -9,8 +8,8 @@ from runstream_query.errors import FilterError, InvalidRequest
 from runstream_query.filters.checks import type_of
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS, column_of
 from runstream_query.filters.parser import parse_field
-from runstream_query.filters.printer import print_field, print_filter
-from runstream_query.filters.tree import Expression, Field
+from runstream_query.filters.tree import Field
+from runstream_query.repositories.questions import SortKey
 from runstream_query.repositories.statements.parameters import Parameters
 
 MAX_SORT_KEYS: Final = 5
@@ -18,15 +17,6 @@ DEFAULT_SORT: Final = "-created"
 
 TermType: TypeAlias = Literal["Int64", "Float64", "String"]
 TermValue: TypeAlias = int | float | str
-
-
-@dataclass(frozen=True, slots=True)
-class SortKey:
-    field: Field
-    descending: bool = False
-
-    def __str__(self) -> str:
-        return ("-" if self.descending else "") + print_field(self.field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +64,6 @@ def split_fields(text: str) -> list[str]:
         at += 1
     pieces.append(text[begin:])
     return [piece.strip() for piece in pieces if piece.strip()]
-
-
-def question_of(expression: Expression | None, sort: Sequence[SortKey], scope: str) -> str:
-    """What a cursor must agree with."""
-    text = "\n".join((print_filter(expression) if expression else "", ",".join(map(str, sort)), scope))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def term_count(sort: Sequence[SortKey]) -> int:

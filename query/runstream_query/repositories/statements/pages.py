@@ -19,10 +19,9 @@ from runstream_query.filters.compiler import (
 )
 from runstream_query.filters.states import weakened
 from runstream_query.filters.tree import NAMED, RUN_FIELDS, Expression, Field, fields_of
-from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.questions import Clock, Question
 from runstream_query.repositories.statements.order import (
     BY_RUN,
-    SortKey,
     Term,
     TermValue,
     attribute_key,
@@ -34,22 +33,12 @@ from runstream_query.repositories.statements.order import (
     stored_terms,
 )
 from runstream_query.repositories.statements.parameters import Parameters
-from runstream_query.repositories.statements.runs import Clock, run_rows
+from runstream_query.repositories.statements.runs import run_rows
 from runstream_query.repositories.statements.scoping import in_workspaces
 from runstream_service.access import EVERYTHING, Scope
 
 #: Sort keys that no single state knows.
 _OF_THE_CLOCK: Final = ("status", "duration")
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Which runs, in which order, behind which row, and when it is asked."""
-
-    expression: Expression | None
-    sort: Sequence[SortKey]
-    after: Cursor | None
-    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)

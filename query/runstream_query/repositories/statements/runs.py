@@ -1,12 +1,12 @@
 """Runs as the filter language sees them, and as they are shown: what their shown status and duration are."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from runstream.events.moments import moment_of
 from runstream_model.run_state import RUN_STATES
+from runstream_query.repositories.questions import Clock
 from runstream_query.repositories.statements.parameters import Parameters
 
 #: What a row of a run has, in this order. Times are DateTime64(6, 'UTC'); ended_at can be null.
@@ -17,14 +17,6 @@ _READ_FOR_SHOWN: Final = ("status", "started_at", "ended_at")
 #: What a state holds of RUN_COLUMNS.
 STORED_COLUMNS: Final = tuple(column.name for column in RUN_STATES.visible if not column.computed)
 _NEWEST: Final = {column.name: column.newest for column in RUN_STATES.stored}
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """When a question is asked, and how long writers may be silent until their run counts as crashed."""
-
-    now_us: int
-    silence_us: int
 
 
 def newest_runs(columns: Collection[str], only: str | None) -> str:
