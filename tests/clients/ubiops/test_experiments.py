@@ -121,7 +121,7 @@ def test_a_key_that_only_reads_changes_nothing(server: Server, told: Told) -> No
 
 def test_it_is_an_experiment_of_runstream(server: Server, told: Told) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
-    _, listed = server.requested("api/v1/experiments?project=vision", headers)
+    _, listed = server.requested("api/v1/experiments?project=roads", headers)
     found = {one["experiment"]: one for one in listed["experiments"]}
     assert found["resnet"]["description"] == "My new description"
     assert "plain" not in found
@@ -132,7 +132,7 @@ def test_an_experiment_of_the_sdk_is_seen_and_changed(server: Server, tmp_path: 
     run = runstream.init("sdk", "ours", experiment="theirs", url=server.url, api_key=KEY, dir=tmp_path, **quiet)
     run.log({"loss": 0.5})
     assert run.finish()
-    path = VERSIONS.replace("vision", "sdk")
+    path = VERSIONS.replace("roads", "sdk")
     status, found = server.ubiops(path)
     assert (status, [one["version"] for one in found]) == (200, ["theirs"])
     assert found[0]["environment_name"] is None
@@ -173,12 +173,12 @@ def test_an_experiment_of_the_sdk_is_seen_and_changed(server: Server, tmp_path: 
         ("GET", f"{VERSIONS}?labels=x", None, 400, "give KEY:VALUE"),
         ("GET", f"{VERSIONS}/{'x' * 65}", None, 400, "has 65 characters"),
         ("GET", f"{VERSIONS}/resnet/revisions/x", None, 404, "has no revision 'x'"),
-        ("GET", "projects/vision/deployments/other", None, 404, "this server has training-base-deployment alone"),
+        ("GET", "projects/roads/deployments/other", None, 404, "this server has training-base-deployment alone"),
         ("GET", "projects/nobody", None, 404, "there is no project default/nobody"),
-        ("GET", "projects/vision/environments/python3-8/tags/old", None, 404, "it has latest alone"),
-        ("POST", "projects/vision/buckets", {"name": "b", "credentials": {"k": "v"}}, 400, "leave provider and"),
-        ("POST", "projects/vision/buckets", {"name": "default"}, 409, "has a bucket 'default' already"),
-        ("POST", "projects", {"name": "vision"}, 409, "there is a project default/vision already"),
+        ("GET", "projects/roads/environments/python3-8/tags/old", None, 404, "it has latest alone"),
+        ("POST", "projects/roads/buckets", {"name": "b", "credentials": {"k": "v"}}, 400, "leave provider and"),
+        ("POST", "projects/roads/buckets", {"name": "default"}, 409, "has a bucket 'default' already"),
+        ("POST", "projects", {"name": "roads"}, 409, "there is a project default/roads already"),
     ],
 )
 def test_wrong_requests_are_told_what_is_wrong(
@@ -191,9 +191,9 @@ def test_wrong_requests_are_told_what_is_wrong(
 
 def test_projects_and_what_they_have_are_listed(server: Server, told: Told) -> None:
     assert server.ubiops("projects", "POST", {"name": "team:new"})[1]["name"] == "team:new"
-    assert {"vision", "team:new"} <= {one["name"] for one in server.ubiops("projects")[1]}
+    assert {"roads", "team:new"} <= {one["name"] for one in server.ubiops("projects")[1]}
     assert server.ubiops("projects/team:new")[1]["name"] == "team:new"
-    names = [one["name"] for one in server.ubiops("projects/vision/environments")[1]]
+    names = [one["name"] for one in server.ubiops("projects/roads/environments")[1]]
     assert {"python3-7", "python3-8"} <= set(names)
-    assert [one["name"] for one in server.ubiops("projects/vision/buckets")[1]] == ["default", "other"]
-    assert server.ubiops("projects/vision/buckets/other")[1]["project"] == "vision"
+    assert [one["name"] for one in server.ubiops("projects/roads/buckets")[1]] == ["default", "other"]
+    assert server.ubiops("projects/roads/buckets/other")[1]["project"] == "roads"

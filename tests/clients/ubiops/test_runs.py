@@ -19,7 +19,7 @@ from runstream_infra.settings import ServerSettings
 Told = dict[str, Any]
 PARAMETERS = {"nr_epochs": 15, "lr": 0.1, "layers": [3, {"a": None}]}
 RUNS = f"{VERSIONS}/resnet/requests"
-FILES = "projects/vision/buckets/default/files"
+FILES = "projects/roads/buckets/default/files"
 QUIET: dict[str, Any] = {"capture_console": False, "capture_code": False, "system_metrics_s": 0}
 
 
@@ -86,17 +86,17 @@ def test_it_is_a_run_of_runstream(server: Server, told: Told) -> None:
     first, second, third = (one["id"] for one in told["running"]["value"]["made"])
     api = server.api()
     run = api.run(first)
-    assert (run.workspace, run.project, run.experiment, run.name) == ("default", "vision", "resnet", "first")
-    assert [one.id for one in api.runs("project = 'vision' and param.nr_epochs = 15")] == [first]
+    assert (run.workspace, run.project, run.experiment, run.name) == ("default", "roads", "resnet", "first")
+    assert [one.id for one in api.runs("project = 'roads' and param.nr_epochs = 15")] == [first]
     assert api.run(third).status == "killed"
-    assert second not in {one.id for one in api.runs("project = 'vision'")}
+    assert second not in {one.id for one in api.runs("project = 'roads'")}
 
 
 def test_a_pending_run_is_taken_on_by_the_sdk(server: Server, told: Told, tmp_path: Path) -> None:
     status, made = server.ubiops(f"{RUNS}/batch", "POST", [{"name": "by hand", "training_code": "x"}])
     assert (status, made[0]["status"]) == (200, "pending")
     run_id = made[0]["id"]
-    run = runstream.init("vision", run_id=run_id, url=server.url, api_key=KEY, dir=tmp_path, **QUIET)
+    run = runstream.init("roads", run_id=run_id, url=server.url, api_key=KEY, dir=tmp_path, **QUIET)
     run.log({"accuracy": 0.5})
     run.log({"accuracy": 0.75})
     assert run.finish()
@@ -111,7 +111,7 @@ def test_a_pending_run_is_taken_on_by_the_sdk(server: Server, told: Told, tmp_pa
 
 
 def test_a_run_of_the_sdk_is_seen(server: Server, told: Told, tmp_path: Path) -> None:
-    run = runstream.init("vision", "ours", experiment="resnet", url=server.url, api_key=KEY, dir=tmp_path, **QUIET)
+    run = runstream.init("roads", "ours", experiment="resnet", url=server.url, api_key=KEY, dir=tmp_path, **QUIET)
     _, found = server.ubiops(f"{RUNS}/{run.run_id}")
     run.log({"loss": 0.5})
     assert run.finish()
@@ -196,7 +196,7 @@ def test_all_is_there_behind_a_restart_and_a_rebuild_is_equal(client_python: Pat
         ("PATCH", f"{RUNS}/nothing", {"status": "cancelled"}, 404, "has no run 'nothing'"),
         ("GET", f"{FILES}/nothing", None, 404, "has no file 'nothing'"),
         ("GET", f"{FILES}?continuation_token=x", None, 400, "give the one of the response before"),
-        ("POST", "projects/vision/buckets/nowhere/files/x", None, 404, "has no bucket 'nowhere'"),
+        ("POST", "projects/roads/buckets/nowhere/files/x", None, 404, "has no bucket 'nowhere'"),
     ],
 )
 def test_wrong_requests_are_told_what_is_wrong(

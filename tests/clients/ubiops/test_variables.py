@@ -56,7 +56,7 @@ def test_a_secret_value_never_comes_back(told: Told) -> None:
 def test_an_experiment_inherits_what_it_does_not_shadow(told: Told) -> None:
     found = told["inheriting"]["value"]
     before, after = by_name(found["before"]), by_name(found["after"])
-    assert (before["REGION"]["value"], before["REGION"]["inheritance_name"]) == ("eu", "vision")
+    assert (before["REGION"]["value"], before["REGION"]["inheritance_name"]) == ("eu", "roads")
     assert (before["DATABASE"]["value"], before["DATABASE"]["inheritance_type"]) == (None, "project")
     assert (after["REGION"]["value"], after["REGION"]["inheritance_type"]) == ("us", None)
     assert found["by_id"]["status"] == 404, "an inherited one is the project's"
@@ -134,14 +134,14 @@ def everything_read(server: Server, folder: Path, capfd: pytest.CaptureFixture[s
     found = [str(server.requested(f"api/v1/{path}", headers)) for path in paths]
     quiet: dict[str, Any] = {"capture_console": False, "capture_code": False, "system_metrics_s": 0}
     run = runstream.init(
-        "vision", "run", experiment="resnet", url=server.url, api_key=KEY, dir=folder / "spool", **quiet
+        "roads", "run", experiment="resnet", url=server.url, api_key=KEY, dir=folder / "spool", **quiet
     )
     assert run.finish()
     target = ("--url", server.url, "--api-key", KEY)
-    found.append(done(capfd, "export", "--project", "vision", "--format", "csv", "--out", str(folder / "out"), *target))
+    found.append(done(capfd, "export", "--project", "roads", "--format", "csv", "--out", str(folder / "out"), *target))
     found += [path.read_text() for path in (folder / "out").rglob("*.csv")]
     found.append(done(capfd, "show", run.run_id, *target))
-    return [*found, str(server.ubiops(VARIABLES)), str(server.ubiops("projects/vision/environment-variables"))]
+    return [*found, str(server.ubiops(VARIABLES)), str(server.ubiops("projects/roads/environment-variables"))]
 
 
 def free_port() -> int:

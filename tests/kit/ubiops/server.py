@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from kit.foreign import ForeignServer
 
-VERSIONS = "projects/vision/deployments/training-base-deployment/versions"
+VERSIONS = "projects/roads/deployments/training-base-deployment/versions"
 
 
 @dataclass(frozen=True)

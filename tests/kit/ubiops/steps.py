@@ -16,7 +16,7 @@ from typing import Any
 import ubiops
 from ubiops.exceptions import ApiException
 
-PROJECT = "vision"
+PROJECT = "roads"
 DEPLOYMENT = "training-base-deployment"
 THREADS = 6
 
