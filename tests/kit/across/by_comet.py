@@ -25,8 +25,8 @@ def show(key: str, runs: list[str]) -> dict[str, Any]:
     return found
 
 
-def delete(key: str, run: str) -> None:
-    API(api_key=key).delete_experiment(run)
+def delete(key: str, run: str) -> Any:
+    return API(api_key=key).delete_experiment(run)
 
 
 if __name__ == "__main__":

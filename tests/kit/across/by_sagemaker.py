@@ -39,8 +39,8 @@ def show(clients: Clients, runs: list[str]) -> dict[str, Any]:
     return found
 
 
-def delete(clients: Clients, run: str) -> None:
-    TrialComponent.load(run, sagemaker_boto_client=clients[0]).delete()
+def delete(clients: Clients, run: str) -> Any:
+    return TrialComponent.load(run, sagemaker_boto_client=clients[0]).delete()
 
 
 if __name__ == "__main__":

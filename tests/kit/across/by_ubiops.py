@@ -34,8 +34,8 @@ def show(training: Any, runs: list[str]) -> dict[str, Any]:
     return found
 
 
-def delete(training: Any, run: str) -> None:
-    training.experiment_runs_delete(PROJECT, EXPERIMENT, run)
+def delete(training: Any, run: str) -> Any:
+    return training.experiment_runs_delete(PROJECT, EXPERIMENT, run)
 
 
 if __name__ == "__main__":

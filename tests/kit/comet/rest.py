@@ -35,8 +35,10 @@ def main() -> None:
     told: dict[str, Any] = {}
     for part in (values, texts, surroundings, files, states, projects, refusals):
         told[part.__name__] = part(api, fresh)
-    with open(sys.argv[1], "w") as file:
+    # Whoever waits for the file reads it as soon as it is there.
+    with open(sys.argv[1] + ".new", "w") as file:
         json.dump(told, file)
+    os.rename(sys.argv[1] + ".new", sys.argv[1])
 
 
 def new(name: str | None = None, project: str = REST_PROJECT) -> comet_ml.APIExperiment:
