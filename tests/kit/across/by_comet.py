@@ -25,11 +25,13 @@ def show(key: str, runs: list[str]) -> dict[str, Any]:
     return found
 
 
-def delete(key: str, run: str) -> Any:
-    return API(api_key=key).delete_experiment(run)
+def delete(key: str, run: str) -> None:
+    API(api_key=key).delete_experiment(run)
 
 
 if __name__ == "__main__":
     _, url, key, action, *runs = sys.argv
-    result: Any = log(key) if action == "log" else show(key, runs) if action == "show" else delete(key, *runs)
+    if action == "delete":
+        delete(key, *runs)
+    result: Any = log(key) if action == "log" else show(key, runs) if action == "show" else None
     print(json.dumps(result))

@@ -39,8 +39,8 @@ def show(clients: Clients, runs: list[str]) -> dict[str, Any]:
     return found
 
 
-def delete(clients: Clients, run: str) -> Any:
-    return TrialComponent.load(run, sagemaker_boto_client=clients[0]).delete()
+def delete(clients: Clients, run: str) -> None:
+    TrialComponent.load(run, sagemaker_boto_client=clients[0]).delete()
 
 
 if __name__ == "__main__":
@@ -48,5 +48,7 @@ if __name__ == "__main__":
     session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=key, region_name="us-east-1")
     both = tuple(session.client(name, endpoint_url=f"{url}/sagemaker") for name in ("sagemaker", "sagemaker-metrics"))
     made: Clients = (both[0], both[1])
-    result: Any = log(made) if action == "log" else show(made, runs) if action == "show" else delete(made, *runs)
+    if action == "delete":
+        delete(made, *runs)
+    result: Any = log(made) if action == "log" else show(made, runs) if action == "show" else None
     print(json.dumps(result))

@@ -34,8 +34,8 @@ def show(training: Any, runs: list[str]) -> dict[str, Any]:
     return found
 
 
-def delete(training: Any, run: str) -> Any:
-    return training.experiment_runs_delete(PROJECT, EXPERIMENT, run)
+def delete(training: Any, run: str) -> None:
+    training.experiment_runs_delete(PROJECT, EXPERIMENT, run)
 
 
 if __name__ == "__main__":
@@ -43,6 +43,8 @@ if __name__ == "__main__":
     configuration = ubiops.Configuration(host=f"{url}/ubiops/v2.1")
     configuration.api_key["Authorization"] = f"Token {key}"
     made = ubiops.Training(ubiops.ApiClient(configuration))
-    result: Any = log(made) if action == "log" else show(made, runs) if action == "show" else delete(made, *runs)
+    if action == "delete":
+        delete(made, *runs)
+    result: Any = log(made) if action == "log" else show(made, runs) if action == "show" else None
     made.api_client.close()
     print(json.dumps(result))
