@@ -1,6 +1,5 @@
 """Bender's interface as routes of an aiohttp application."""
 
-import dataclasses
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -12,20 +11,14 @@ from runstream_protocols.bender import algos, experiments, login, suggesting, tr
 from runstream_protocols.bender import models as m
 from runstream_protocols.bender.paths import ADDRESS, LOGIN
 from runstream_protocols.bender.side import BenderSide
-from runstream_protocols.kit.errors import shaped
 from runstream_protocols.kit.outcomes import invalid
 from runstream_protocols.kit.payloads import Payload, read_object
-from runstream_protocols.kit.side import recorder_and_context
+from runstream_protocols.kit.side import add_side, query_of, recorder_and_context
 from runstream_protocols.protocol import WritingSide
-from runstream_query.http.outgoing import ended_with_connection
-from runstream_query.http.serving import POSITION_HEADER, send
-from runstream_query.problems import problem_of
-from runstream_query.responses import encode_json
 from runstream_service.access import Action
 from runstream_service.auth import ANYBODY
-from runstream_service.problems import Handler as RequestHandler
 from runstream_service.problems import Problem
-from runstream_service.routing import Call, Handler, Route, add_routes, call_of, tagged
+from runstream_service.routing import Call, Handler, Route, tagged
 
 Read = Callable[[BenderSide, Call[Any]], Awaitable[BaseModel]]
 Write = Callable[[BenderSide, Call[Any], Payload], Awaitable[BaseModel]]
@@ -122,15 +115,7 @@ def add_bender(app: web.Application, side: WritingSide) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
     recorder, context = recorder_and_context(app, side, VISIBLE_TIMEOUT_S)
     whole = BenderSide(recorder, side.gateway, context)
-    add_routes(app, ROUTES, lambda route: _handler(route, whole))
-
-
-def _handler(route: Route, side: BenderSide) -> RequestHandler:
-    async def serve(request: web.Request) -> web.StreamResponse:
-        with shaped(_as_it_is, (problem_of,)):
-            return await _respond(route, side, request)
-
-    return serve
+    add_side(app, ROUTES, whole, _as_it_is, _query_of)
 
 
 def _as_it_is(problem: Problem) -> Problem:
@@ -138,28 +123,9 @@ def _as_it_is(problem: Problem) -> Problem:
     return problem
 
 
-async def _respond(route: Route, side: BenderSide, request: web.Request) -> web.StreamResponse:
-    query = _query_of(route, request)
-    call = call_of(route, request, query)
-    context = side.context.for_request(route.class_for(query), call.scope)
-    headers = {"Content-Type": "application/json", POSITION_HEADER: str(context.visibility.visible())}
-    with ended_with_connection(request), side.recorder.responding(request, route.action):
-        response = await route.handler(dataclasses.replace(side, context=context), call)
-        assert isinstance(response, BaseModel)
-        match route.statuses[0]:
-            case 204:
-                return web.Response(status=_NO_CONTENT)
-            case 201:
-                return web.Response(status=_CREATED, body=encode_json(response), headers=headers)
-            case _:
-                return await send(context, request, response, headers)
-
-
 def _query_of(route: Route, request: web.Request) -> BaseModel | None:
     """Return the parameters in the query string. Raises Problem (400)."""
-    if route.method != "GET" or route.request is None:
-        return None
     try:
-        return route.request.model_validate(dict(request.query))
+        return query_of(route, request)
     except ValidationError as error:
         raise invalid(error) from None
