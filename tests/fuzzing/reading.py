@@ -23,8 +23,8 @@ from runstream_protocols.comet.reads.requests import QueryRequest
 from runstream_query.errors import FilterError, QueryError
 from runstream_query.filters import Expression, compile_filter, parse, print_filter
 from runstream_query.filters.times import instant_us
+from runstream_query.http.columns import ColumnsParameters
 from runstream_query.http.cursors import read_cursor
-from runstream_query.http.runs import ColumnsParameters
 from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.statements.globs import pattern_of
 from runstream_query.repositories.statements.order import parse_sort

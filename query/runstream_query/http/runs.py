@@ -3,18 +3,18 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, Self, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from pydantic import Field as ModelField
 
-from runstream.globs import exact, is_glob, matcher
+from runstream.globs import exact
 from runstream_query.errors import FilterError, InvalidRequest, NotFound
 from runstream_query.filters.checks import MAX_FILTER_CHARS
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS
-from runstream_query.filters.parser import parse, parse_field
-from runstream_query.filters.printer import print_field
-from runstream_query.filters.tree import NAMED, And, Compare, Expression, Field, fields_of, required_fields
+from runstream_query.filters.parser import parse
+from runstream_query.filters.tree import And, Compare, Expression, Field, fields_of, required_fields
+from runstream_query.http.columns import ColumnsParameters
 from runstream_query.http.context import Context
 from runstream_query.http.past import folded, run_row_of_past
 from runstream_query.http.requests import PastParameters, RequestParameters
@@ -27,15 +27,12 @@ from runstream_query.repositories.cursors import Cursor
 from runstream_query.repositories.questions import Question, SortKey, question_of
 from runstream_query.repositories.reader import rows_of
 from runstream_query.repositories.runs import RunRecord
-from runstream_query.repositories.statements.order import DEFAULT_SORT, parse_sort, split_fields
+from runstream_query.repositories.statements.order import DEFAULT_SORT, parse_sort
 from runstream_query.responses import RunDetail, RunRow, Runs
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
 
-MAX_COLUMNS: Final = 500
-#: Each is held against every name that there is.
-MAX_GLOBS: Final = 50
 #: A question below it is read within 2 ms.
 _LONG_QUESTION_CHARS: Final = 500
 
@@ -53,6 +50,11 @@ class RunsParameters(RequestParameters):
         description="metric, param, other and env fields whose values each row has, or globs of them (param.*, "
         "metric.val/*)",
     )
+    optional_columns: str = ModelField(
+        default="",
+        max_length=10_000,
+        description="further columns, of which `unknown` says nothing where no run has them",
+    )
     workspace: str | None = None
     project: str | None = None
     experiment: str | None = None
@@ -61,75 +63,6 @@ class RunsParameters(RequestParameters):
     )
     cursor: str | None = ModelField(default=None, max_length=60_000)
     count: bool = ModelField(default=False, description="also count all matching runs")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ColumnGlob:
-    """Fields of one kind whose names a glob means; of metrics one number."""
-
-    kind: str
-    glob: str
-    aggregate: str | None
-
-    @classmethod
-    def of(cls, text: str) -> Self | None:
-        """Read `param.*`, `metric.val/*` or `metric.val/*.min`; None for what names one field."""
-        kind, _, glob = text.partition(".")
-        if kind not in NAMED or not is_glob(glob) or '"' in glob or "'" in glob:
-            return None
-        if kind != "metric":
-            return cls(kind, glob, None)
-        names, _, last = glob.rpartition(".")
-        return cls(kind, names, last) if names and last in SUMMARY_COLUMNS else cls(kind, glob, "last")
-
-    def means(self, field: Field) -> bool:
-        aggregate = field.aggregate or "last" if field.kind == "metric" else None
-        return (field.kind, aggregate) == (self.kind, self.aggregate) and matcher(self.glob)(field.name)
-
-
-class ColumnsParameters:
-    """The columns of a page: what to look up, and under which text each value is answered."""
-
-    def __init__(self, text: str) -> None:
-        self.globs: list[ColumnGlob] = []
-        self.named: dict[Field, list[str]] = {}
-        pieces = split_fields(text)
-        if len(pieces) > MAX_COLUMNS + len(NAMED):
-            raise InvalidRequest(f"columns: {len(pieces)} of them, at most {MAX_COLUMNS} are allowed", name="columns")
-        for piece in pieces:
-            if (glob := ColumnGlob.of(piece)) is not None:
-                self.globs.append(glob)
-                continue
-            field = parse_field(piece)
-            if field.kind not in NAMED:
-                raise InvalidRequest(
-                    f"columns: {piece!r} is part of every row or has no single value: give metric, param, other and "
-                    "env fields",
-                    name="columns",
-                )
-            self.named.setdefault(field, []).append(piece)
-        if len(self.globs) > MAX_GLOBS:
-            raise InvalidRequest(
-                f"columns: {len(self.globs)} globs, at most {MAX_GLOBS} are allowed: name the columns", name="columns"
-            )
-        if len(self.named) > MAX_COLUMNS:
-            raise InvalidRequest(
-                f"columns: {len(self.named)} of them, at most {MAX_COLUMNS} are allowed", name="columns"
-            )
-
-    def names(self, kind: str) -> list[str]:
-        return sorted({field.name for field in self.named if field.kind == kind})
-
-    def seen(self, keys: Collection[str]) -> set[tuple[str, str]]:
-        """(kind, name) of the fields with a value under one of these texts."""
-        return {(field.kind, field.name) for field, texts in self.named.items() if any(one in keys for one in texts)}
-
-    def keys(self, field: Field) -> list[str]:
-        """Under which texts the value of `field` is answered."""
-        keys = list(self.named.get(field, ()))
-        if any(glob.means(field) for glob in self.globs):
-            keys.append(print_field(field))
-        return keys
 
 
 def _expression(parameters: RunsParameters) -> Expression | None:
@@ -160,10 +93,7 @@ def _understood(parameters: RunsParameters) -> Understood:
         sort = parse_sort(parameters.sort)
     except FilterError as error:
         raise FilterError(f"sort: {error.message}", text=error.text, column=error.column, name="sort") from None
-    try:
-        columns = ColumnsParameters(parameters.columns)
-    except FilterError as error:
-        raise FilterError(f"columns: {error.message}", text=error.text, column=error.column, name="columns") from None
+    columns = ColumnsParameters(parameters.columns, parameters.optional_columns)
     agreed = question_of(expression, sort, "")
     return expression, sort, columns, agreed, Cursor.parse(parameters.cursor, agreed) if parameters.cursor else None
 
@@ -173,6 +103,7 @@ def class_of(parameters: RunsParameters) -> QueryClass:
     plain = (
         not parameters.filter.strip()
         and not parameters.columns
+        and not parameters.optional_columns
         and not parameters.count
         and parameters.sort == DEFAULT_SORT
     )
@@ -193,10 +124,8 @@ async def list_runs(context: Context, call: Call[RunsParameters]) -> Runs:
     parameters = call.parameters
     rows = _page_rows(parameters, context.settings.max_page)
     # A long question takes up to half a second to read.
-    long = (
-        len(parameters.filter) + len(parameters.sort) + len(parameters.columns) + len(parameters.cursor or "")
-        > _LONG_QUESTION_CHARS
-    )
+    texts = (parameters.filter, parameters.sort, parameters.columns, parameters.optional_columns, parameters.cursor)
+    long = sum(len(text or "") for text in texts) > _LONG_QUESTION_CHARS
     understood = await asyncio.to_thread(_understood, parameters) if long else _understood(parameters)
     expression, sort, columns, agreed, after = understood
     clock = context.clock(after.now_us if after else None)
@@ -227,7 +156,7 @@ async def _unknown(
         return told
     expression, sort, columns, _, _ = understood
     places = [] if cells or expression is None else await unknown_names_of_places(context, expression)
-    fields = {key.field for key in sort} | set(columns.named) | (fields_of(expression) if expression else set())
+    fields = {key.field for key in sort} | columns.expected | (fields_of(expression) if expression else set())
     shown = columns.seen({key for row in cells.values() for key in row})
     if cells and expression is not None:
         shown |= {(field.kind, field.name) for field in required_fields(expression)}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from typing import Any, Final
 
 from runstream.api.errors import UnknownName
@@ -15,18 +13,6 @@ from runstream.connections import readable
 
 _MAX_TOLD: Final = 20
 _MAX_CHARS: Final = 500
-#: A name that the API put into the request itself: no caller mistyped it.
-_OURS: ContextVar[str | None] = ContextVar("_OURS", default=None)
-
-
-@contextmanager
-def name_of_ours(name: str) -> Iterator[None]:
-    """Warn of no field called `name` within the block: the API puts it into requests whose caller did not name it."""
-    token = _OURS.set(name)
-    try:
-        yield
-    finally:
-        _OURS.reset(token)
 
 
 def warn_of_unknown(payload: dict[str, Any]) -> None:
@@ -34,10 +20,8 @@ def warn_of_unknown(payload: dict[str, Any]) -> None:
     unknown = payload.get("unknown")
     if not isinstance(unknown, list):
         return
-    level, ours = _outside(), _OURS.get()
+    level = _outside()
     for one in unknown[:_MAX_TOLD]:
-        if ours is not None and f" {ours!r}" in str(one):
-            continue
         warnings.warn(readable(str(one), _MAX_CHARS), UnknownName, stacklevel=level)
 
 

@@ -37,6 +37,15 @@ async def filled(service: Service) -> Service:
         ({"sort": "metric.zzzzzz"}, ["no run has the metric 'zzzzzz'"]),
         ({"columns": "metric.loss,metric.los"}, ["no run has the metric 'los'; did you mean loss?"]),
         ({"columns": "param.*,metric.*"}, []),
+        ({"optional_columns": "metric.los,param.lrr,env.git.comit"}, []),
+        (
+            {"columns": "metric.los", "optional_columns": "metric.los,param.lrr"},
+            ["no run has the metric 'los'; did you mean loss?"],
+        ),
+        (
+            {"filter": "param.lrr = 1", "optional_columns": "param.lrr"},
+            ["no run has the parameter 'lrr'; did you mean lr?"],
+        ),
         ({"filter": "param.lrr = 1"}, ["no run has the parameter 'lrr'; did you mean lr?"]),
         ({"filter": 'other.noet = "x"'}, ["no run has the other value 'noet'; did you mean note?"]),
         (
@@ -64,6 +73,18 @@ async def filled(service: Service) -> Service:
 async def test_lists_of_runs(filled: Service, question: dict[str, str], unknown: list[str]) -> None:
     assert (await filled.get("runs", **question))["unknown"] == unknown
     assert (await filled.post("runs/query", question))["unknown"] == unknown
+
+
+async def test_optional_columns_have_their_values(filled: Service) -> None:
+    page = await filled.get("runs", columns="param.lr", optional_columns="metric.loss,metric.los", sort="name")
+    cells = {one["run"]: one["columns"] for one in page["runs"]}
+    assert cells == {"r1": {"param.lr": 0.1, "metric.loss": 0.5}, "r2": {}, "r3": {}}
+
+
+@pytest.mark.parametrize("wrong", ["status", "metric.", "params.lr"])
+async def test_wrong_optional_columns_are_refused(filled: Service, wrong: str) -> None:
+    problem = await filled.get("runs", 400, optional_columns=wrong)
+    assert problem["detail"].startswith("optional_columns: ")
 
 
 async def test_only_the_first_page_tells(filled: Service) -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from typing import Final
 
 from runstream.api.comet.defaults import Defaults
 from runstream.api.guarding import reads_responses
-from runstream.api.noticing import name_of_ours
 from runstream.api.parts.runs import RunQuery, RunsApi
 from runstream.api.session import Session
 from runstream.api.values import Logged
@@ -27,8 +25,6 @@ from runstream.query.literals import quoted
 
 #: Ids in one filter: 36 kB of its 64,000 characters.
 _IDS: Final = 500
-#: What the server calls the column `PROGRAM`; runs that are made by REST alone have none.
-_PROGRAM_NAME: Final = PROGRAM.removeprefix("env.")
 _QUERY: Final = "/api/rest/v2/project/query"
 
 
@@ -52,9 +48,9 @@ class ExperimentSearch:
     ) -> Runs:
         """Read runs with what their metadata needs, the oldest first. Nothing but the arguments narrows them: a key
         means a run in whatever project."""
-        query = RunQuery(filter, sort, (PROGRAM,), workspace, project)
-        with nullcontext() if _PROGRAM_NAME in filter else name_of_ours(_PROGRAM_NAME):
-            found = self._runs.find(query, limit)
+        # Runs that are made by REST alone have no program.
+        query = RunQuery(filter, sort, workspace=workspace, project=project, optional_columns=(PROGRAM,))
+        found = self._runs.find(query, limit)
         return Runs([dataclasses.replace(one, columns={PROGRAM: None, **one.columns}) for one in found])
 
     def by_keys(self, keys: Sequence[str]) -> Runs:

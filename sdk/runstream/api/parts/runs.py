@@ -30,6 +30,8 @@ class RunQuery:
     experiment: str | None = None
     wait_for: str | None = None
     wait_s: float | None = None
+    #: Further columns, which no run needs to have.
+    optional_columns: Sequence[str] = ()
 
 
 #: What the gateway takes in one request.
@@ -71,7 +73,8 @@ class RunsApi:
 
     def find(self, query: RunQuery, limit: int | None = None) -> Runs:
         """Read runs by a query as it stands: the API's own workspace and project narrow nothing."""
-        body = {**asdict(query), "columns": ",".join(query.columns) or None}
+        columns = {name: ",".join(getattr(query, name)) or None for name in ("columns", "optional_columns")}
+        body = {**asdict(query), **columns}
         found: list[RunView] = []
         more = False
         for page in self._session.pages("POST", "/api/v1/runs/query", "runs", body, limit=limit):
