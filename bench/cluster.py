@@ -37,7 +37,7 @@ from bench.processes import ROOT, Child, Failed, cpu_s, end_sender, wait_until
 from bench.raw_insert import BLOCK_POINTS
 from bench.shapes import Load
 from runstream.events.control import RunStarted, encode_event
-from runstream.events.frame import encode_events, encode_frame, heartbeat
+from runstream.events.encoding import encode_events, encode_frame, heartbeat
 from runstream.ids import uuid7_hex
 from runstream.sender.writers import HEARTBEAT_S
 from runstream_infra.kafka.libs import find_java, find_libs

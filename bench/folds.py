@@ -18,7 +18,8 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from runstream.events.frame import Frame, decode_frame, encode_frame, encode_rows
+from runstream.events.encoding import encode_frame, encode_rows
+from runstream.events.frame import Frame, decode_frame
 from runstream_model.exact_sum import SQUARES_WINDOW, SUM_WINDOW, ExactSums
 from runstream_model.moments import peeled
 from runstream_model.points import Accepted, PointBatch, collect

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runstream.events.control import ParametersLogged, RunFinished, RunStarted, encode_event
-from runstream.events.frame import encode_events, encode_frame, encode_rows, transposed
+from runstream.events.encoding import encode_events, encode_frame, encode_rows, transposed
 from runstream.ids import uuid7_hex
 from runstream.spool.format import ROW_HEAD_BYTES, ROW_TAIL_BYTES, row_struct
 

@@ -11,16 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runstream.events.columns import F64, I64, U64, Ragged, StackedRows, read_group, read_stack
-from runstream.events.frame import (
-    GROUP,
-    RAGGED,
-    RAGGED_EPOCHS,
-    ROWS_EXPLICIT,
-    Frame,
-    FrameHeader,
-    Group,
-    InvalidFrame,
-)
+from runstream.events.frame import GROUP, RAGGED, RAGGED_EPOCHS, ROWS_EXPLICIT, Frame, FrameHeader, Group, InvalidFrame
 from runstream.events.names import NO_EPOCH
 from runstream_model.schemas import Schema, schema_of
 from runstream_model.seen import Range

@@ -13,7 +13,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from kit.comet.gateway import AT_MS, KEY, Everything, Log, LogLookup, Served
-from runstream.events.frame import encode_frame
+from runstream.events.encoding import encode_frame
 from runstream.events.positions import Positions
 from runstream_ingest.assets import LocalAssets
 from runstream_ingest.gateway import GatewaySettings, add_gateway

@@ -13,7 +13,7 @@ import pytest
 
 from kit.comet.gateway import AT_MS, KEY, Log, Served, serving
 from kit.servers.loop_clock import longest_callback, unit_s
-from runstream.events.frame import heartbeat
+from runstream.events.encoding import heartbeat
 from runstream_ingest.gateway import GatewaySettings
 
 COMMANDS = "ingest/v1/commands"

@@ -33,7 +33,8 @@ from kit.hostile.records import point, poison, started, writer_of
 from kit.servers.real_kafka import need_kafka
 from runstream.api import API, Curve
 from runstream.errors import RunstreamError
-from runstream.events.frame import GROUP, LZ4, RAGGED, encode_frame, encode_rows
+from runstream.events.encoding import encode_frame, encode_rows
+from runstream.events.frame import GROUP, LZ4, RAGGED
 from runstream_processors.store.http import HttpStore
 from runstream_service.store import Store
 

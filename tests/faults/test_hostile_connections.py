@@ -24,7 +24,7 @@ from kit.hostile.clients import (
     until,
 )
 from kit.servers.embedded import Server
-from runstream.events import frame
+from runstream.events import encoding
 from runstream.events.control import RunStarted, encode_event
 
 HEALTHY = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -40,7 +40,7 @@ SHORT = {
 def frames(run: str) -> bytes:
     started = encode_event(RunStarted(at_us=1_700_000_000_000_000, workspace="default", project="p"))
     writer = run.encode().hex().rjust(32, "0")
-    return frame.encode_frame(writer, run, 0, 1, frame.encode_events([(0, started)]))
+    return encoding.encode_frame(writer, run, 0, 1, encoding.encode_events([(0, started)]))
 
 
 def ingests(client: GoodClient, run: str) -> None:

@@ -16,13 +16,8 @@ import pytest
 
 from kit.hostile.frames import HOSTILE, NO_EVENTS, WRITER, hand_made, of_writer
 from kit.servers.embedded import Server
-from runstream.events.frame import (
-    GROUP,
-    LZ4,
-    RAGGED,
-    encode_frame,
-    encode_rows,
-)
+from runstream.events.encoding import encode_frame, encode_rows
+from runstream.events.frame import GROUP, LZ4, RAGGED
 from runstream_ingest.log.embedded import EmbeddedLog
 
 #: Beyond what an idle server has: a batch of 16 MB unpacked, folded, and the engine's own.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kit.stores import open_migrated_as
-from runstream.events.frame import encode_frame, encode_rows
+from runstream.events.encoding import encode_frame, encode_rows
 from runstream_ingest.log.memory import MemoryLog
 from runstream_model.points import Accepted, collect
 from runstream_processors.store.chdb import ChdbStore

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kit.servers.embedded import Server
-from runstream.events.frame import encode_frame
+from runstream.events.encoding import encode_frame
 
 ZEROS = gzip.compress(b"[" + b"0," * 1_999_990 + b"0]")
 STARTED = {"type": "run_started.v1", "workspace": "ran", "project": "p"}

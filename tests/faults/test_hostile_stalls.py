@@ -18,7 +18,7 @@ from kit.hostile.ubiops_requests import UBIOPS_LARGEST
 from kit.servers.loop_stretches import Stretches, reference_s
 from kit.stores import place_tables
 from runstream.events.control import RunStarted, encode_event
-from runstream.events.frame import encode_events, encode_frame
+from runstream.events.encoding import encode_events, encode_frame
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.folding_thread import FoldingThread
 from runstream_infra.listening import guarded_runner, listen

@@ -10,7 +10,8 @@ from typing import Any, Final
 from fuzzing.cases import Fault
 from fuzzing.requests import PROGRAM, Connection, Reply, Request
 from runstream.events.control import ParametersLogged, RunStarted, encode_event
-from runstream.events.frame import Group, encode_events, encode_frame, encode_ragged, encode_rows, transposed
+from runstream.events.encoding import encode_events, encode_frame, encode_ragged, encode_rows, transposed
+from runstream.events.frame import Group
 from runstream_processors.store.chdb import ChdbStore
 
 #: A run, a metric, a step, the bytes of the value.

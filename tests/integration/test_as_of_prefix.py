@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from kit.recorded.seeded import Recorded, recorded
 from kit.stores import place_tables
 from runstream.events.control import RunFinished, RunStarted, encode_event
-from runstream.events.frame import encode_frame, encode_rows, transposed
+from runstream.events.encoding import encode_frame, encode_rows, transposed
 from runstream.events.positions import Positions
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings

@@ -17,7 +17,7 @@ import pytest
 import runstream
 from kit.children.forked import run_forked
 from kit.servers.embedded import Server
-from runstream.events import frame, limits
+from runstream.events import encoding, limits
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.positions import Positions
 
@@ -91,14 +91,14 @@ def writer_of(run: str) -> str:
 
 
 def events_frame(run: str, first_seq: int, *bodies: bytes) -> bytes:
-    pairs = frame.encode_events([(first_seq + i, body) for i, body in enumerate(bodies)])
-    return frame.encode_frame(writer_of(run), run, first_seq, first_seq + len(bodies), pairs)
+    pairs = encoding.encode_events([(first_seq + i, body) for i, body in enumerate(bodies)])
+    return encoding.encode_frame(writer_of(run), run, first_seq, first_seq + len(bodies), pairs)
 
 
 def rows_frame(run: str, first_seq: int, value: float) -> bytes:
     packed = struct.pack("<qqd", 1, 1_700_000_000_000_000_000, value)
-    return frame.encode_frame(
-        writer_of(run), run, first_seq, first_seq + 1, b"", [frame.encode_rows(b"m", 1, packed, 0)]
+    return encoding.encode_frame(
+        writer_of(run), run, first_seq, first_seq + 1, b"", [encoding.encode_rows(b"m", 1, packed, 0)]
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit.children.forked import ForkedChild, run_forked
-from runstream.events.frame import encode_frame
+from runstream.events.encoding import encode_frame
 from runstream.events.positions import Positions
 from runstream_infra.embedded import open_parts
 from runstream_infra.rebuilding import rebuild_and_compare

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from kit.stores import place_tables
 from runstream.events.control import AnyEvent, AssetLogged, RunStarted, encode_event
-from runstream.events.frame import encode_events, encode_frame, encode_ragged
+from runstream.events.encoding import encode_events, encode_frame, encode_ragged
 from runstream.events.names import NO_STEP
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings

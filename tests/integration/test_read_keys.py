@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from kit.stores import place_tables
 from runstream.events.control import RunStarted, encode_event
-from runstream.events.frame import encode_events, encode_frame
+from runstream.events.encoding import encode_events, encode_frame
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.settings import ServerSettings
 from runstream_protocols.comet.access import ACCESS

@@ -17,7 +17,7 @@ from kit.oracles.metrics import Delivery, Row
 from kit.recorded.metric_frames import frame_bytes
 from kit.recorded.seeded import recorded
 from runstream.events.control import RunStarted, encode_event
-from runstream.events.frame import encode_frame
+from runstream.events.encoding import encode_frame
 from runstream_infra.cli.doctor import read_models_line, server_problems
 from runstream_infra.embedded import Parts, application, open_parts
 from runstream_infra.folding_thread import FoldingThread

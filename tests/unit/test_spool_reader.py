@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from kit.examples import examples
 from kit.sending.collector import Record, records_of
 from kit.sending.spool_maker import SpoolMaker, writer_info
-from runstream.events.frame import decode_frame, transposed
+from runstream.events.encoding import transposed
+from runstream.events.frame import decode_frame
 from runstream.sender.ends import append_event
 from runstream.sender.frames import frame_from_window
 from runstream.spool.format import Acked, SpoolCorrupt, segment_path

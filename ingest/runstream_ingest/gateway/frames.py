@@ -5,16 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from runstream.events.columns import check_lengths
-from runstream.events.frame import (
-    EVENTS,
-    GROUP,
-    HEADER,
-    MAGIC,
-    ROWS_EXPLICIT,
-    FrameHeader,
-    InvalidFrame,
-    read_checked,
-)
+from runstream.events.frame import EVENTS, GROUP, HEADER, MAGIC, ROWS_EXPLICIT, FrameHeader, InvalidFrame, read_checked
 
 
 class BadFrame(Exception):

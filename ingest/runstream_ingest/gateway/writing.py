@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from runstream.clock import SYSTEM_CLOCK
 from runstream.events.control import AnyEvent, encode_event
-from runstream.events.frame import encode_frame
+from runstream.events.encoding import encode_frame
 from runstream.events.positions import Positions
 from runstream_ingest.gateway.append import Appender
 from runstream_service.turns import in_turns

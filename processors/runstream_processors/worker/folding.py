@@ -21,8 +21,9 @@ from runstream.events.control import (
     RunEvent,
     encode_event,
 )
+from runstream.events.encoding import encode_events
 from runstream.events.entities import EntityEvent
-from runstream.events.frame import Frame, FrameHeader, encode_events
+from runstream.events.frame import Frame, FrameHeader
 from runstream_model import artifact_rows, artifacts, entities, run_state
 from runstream_model.artifact_rows import ArtifactRows
 from runstream_model.attempts import bounded

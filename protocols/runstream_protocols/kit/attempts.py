@@ -3,7 +3,7 @@
 from typing import Final
 
 from runstream.events.control import RunEvent, encode_event
-from runstream.events.frame import encode_events, encode_frame, heartbeat
+from runstream.events.encoding import encode_events, encode_frame, heartbeat
 from runstream_protocols.kit.statements import digest
 
 #: A writer says nothing but that it began (0) and that it ended (1).

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runstream.events.control import OthersLogged, encode_event
-from runstream.events.frame import encode_events, encode_frame, encode_ragged
+from runstream.events.encoding import encode_events, encode_frame, encode_ragged
 from runstream.events.names import NO_STEP
 from runstream_protocols.kit.statements import Statement, portions
 from runstream_protocols.kit.values import parameter_name, size_of

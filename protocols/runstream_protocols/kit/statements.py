@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from runstream.events.control import AnyEvent, encode_event
-from runstream.events.frame import encode_events, encode_frame
+from runstream.events.encoding import encode_events, encode_frame
 
 T = TypeVar("T")
 

@@ -2,7 +2,8 @@
 
 `control`    the facts about runs, projects and experiments (pydantic models, one per fact, versioned)
 `artifacts`  those about artifacts and their versions
-`frame`      the message that carries one writer's facts and points: encode, decode, check
+`frame`      the message that carries one writer's facts and points: its form, decode, check
+`encoding`   how a frame is made
 `upcast`     where a retired version of a fact becomes the present one
 `columns`    the points of a frame as numpy columns (server side only: it needs numpy)
 `names`      what a run id, a metric name, a project name may be

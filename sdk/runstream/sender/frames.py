@@ -7,7 +7,8 @@ from typing import Final
 
 from runstream.events import limits
 from runstream.events.control import PointsDropped, encode_event
-from runstream.events.frame import Group, encode_frame, encode_ragged, encode_rows, transposed
+from runstream.events.encoding import encode_frame, encode_ragged, encode_rows, transposed
+from runstream.events.frame import Group
 from runstream.spool.format import ROW_HEAD_BYTES, ROW_TAIL_BYTES
 from runstream.spool.reader import EventRecord, RowGroup, Window
 

@@ -14,7 +14,8 @@ from typing import Final
 
 from runstream.clock import Clock
 from runstream.events.control import encode_event
-from runstream.events.frame import InvalidFrame, heartbeat
+from runstream.events.encoding import heartbeat
+from runstream.events.frame import InvalidFrame
 from runstream.private import NotPrivate, make_inside, open_own, write_own
 from runstream.sender.ends import append_event, last_event
 from runstream.sender.frames import dropped_frame, frame_from_window

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from kit.query.schemas import conforms
 from kit.stores import place_tables
 from runstream.events.control import RunStarted, encode_event
-from runstream.events.frame import encode_frame
+from runstream.events.encoding import encode_frame
 from runstream.events.names import project_id
 from runstream_infra.embedded import application, open_parts
 from runstream_infra.routes import OWN_ROUTES

@@ -8,16 +8,8 @@ from typing import Any, Final
 from kit.golden.events import EVENTS
 from runstream.events.columns import Ragged, read_group
 from runstream.events.control import encode_event
-from runstream.events.frame import (
-    Group,
-    decode_frame,
-    encode_events,
-    encode_frame,
-    encode_ragged,
-    encode_rows,
-    heartbeat,
-    transposed,
-)
+from runstream.events.encoding import encode_events, encode_frame, encode_ragged, encode_rows, heartbeat, transposed
+from runstream.events.frame import Group, decode_frame
 
 WRITER: Final = "00112233445566778899aabbccddeeff"
 AT_NS: Final = 1_750_000_000_123_456_789

@@ -5,16 +5,7 @@ import zlib
 
 import lz4.block
 
-from runstream.events.frame import (
-    EVENTS,
-    GROUP,
-    HEADER,
-    LZ4,
-    RAGGED,
-    RAGGED_EPOCHS,
-    ROWS_CONTIGUOUS,
-    STORED,
-)
+from runstream.events.frame import EVENTS, GROUP, HEADER, LZ4, RAGGED, RAGGED_EPOCHS, ROWS_CONTIGUOUS, STORED
 
 WRITER = "ab" * 16
 NO_EVENTS = EVENTS.pack(STORED, 0, 0)

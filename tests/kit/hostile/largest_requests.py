@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
-from runstream.events import frame
+from runstream.events import encoding
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.limits import MAX_FRAME_BYTES
 from runstream_ingest.gateway.settings import GatewaySettings
@@ -145,17 +145,17 @@ def multipart(query: str = "type=asset&fileName=f") -> Maker:
 def _frames() -> Iterator[Sent]:
     headers = {"Content-Type": "application/vnd.runstream.frames"}
     started = RunStarted(at_us=1, workspace="default", project="p")
-    events = frame.encode_events([(0, encode_event(started))])
+    events = encoding.encode_events([(0, encode_event(started))])
     small = b"".join(
-        frame.encode_frame(f"{number:032x}", f"run-{number}", 0, 1, events)
+        encoding.encode_frame(f"{number:032x}", f"run-{number}", 0, 1, events)
         for number in range(GATEWAY.max_frames_per_request)
     )
     yield Sent("many", body=small, headers=headers)
     rows = (MAX_FRAME_BYTES - 10_000) // 24
     packed = b"".join(struct.pack("<qqd", row, row * 1_000_003 % (1 << 60), row / 7) for row in range(rows))
     large = b"".join(
-        frame.encode_frame(
-            "e" * 32, RUN, number * rows, (number + 1) * rows, b"", [frame.encode_rows(b"m", rows, packed, 0)]
+        encoding.encode_frame(
+            "e" * 32, RUN, number * rows, (number + 1) * rows, b"", [encoding.encode_rows(b"m", rows, packed, 0)]
         )
         for number in range(GATEWAY.max_request_bytes // MAX_FRAME_BYTES)
     )

@@ -3,7 +3,7 @@
 import struct
 
 from runstream.events.control import OthersLogged, RunStarted, encode_event
-from runstream.events.frame import encode_events, encode_frame, encode_rows
+from runstream.events.encoding import encode_events, encode_frame, encode_rows
 
 
 def started(run: str) -> bytes:

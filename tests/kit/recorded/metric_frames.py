@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from kit.oracles.metrics import Delivery, Point, Row
-from runstream.events.frame import Group, decode_frame, encode_frame, encode_ragged, encode_rows
+from runstream.events.encoding import encode_frame, encode_ragged, encode_rows
+from runstream.events.frame import Group, decode_frame
 from runstream_model.columns import Coded, Gaps, Lists
 from runstream_model.points import Accepted, PointBatch, collect
 from runstream_model.seen import Seen

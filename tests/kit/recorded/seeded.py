@@ -7,7 +7,7 @@ import struct
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from runstream.events import frame
+from runstream.events import encoding, frame
 from runstream.events.artifacts import (
     ArtifactCreated,
     ArtifactDeleted,
@@ -88,7 +88,7 @@ class Writing:
         new = [self._row() for _ in range(count)]
         sent = self._rows[len(self._rows) - again :] + new
         first = self._next_seq - again
-        data = frame.encode_frame(self._writer, self._run, first, first + len(sent), b"", [self._group(sent)])
+        data = encoding.encode_frame(self._writer, self._run, first, first + len(sent), b"", [self._group(sent)])
         into.records.append((self._run.encode(), data))
         self._next_seq += count
         self._rows = sent
@@ -102,10 +102,10 @@ class Writing:
         if any(epoch is not None for epoch in epochs):
             every = range(len(self._metrics))
             ragged = [(seq, step, at_ns, every, values) for seq, (step, at_ns, values) in enumerate(rows)]
-            return frame.encode_ragged(self._metrics, ragged, epochs)
+            return encoding.encode_ragged(self._metrics, ragged, epochs)
         packed = b"".join(struct.pack(f"<qq{len(row[2])}d", row[0], row[1], *row[2]) for row in rows)
         names = "\n".join(self._metrics).encode()
-        return frame.encode_rows(names, len(rows), frame.transposed(packed, 16 + 8 * len(self._metrics)), 0)
+        return encoding.encode_rows(names, len(rows), encoding.transposed(packed, 16 + 8 * len(self._metrics)), 0)
 
     def _epoch(self, step: int) -> int | None:
         """The first steps of every hundred have none, and so have whole frames."""
@@ -121,7 +121,7 @@ class Writing:
         return self._step, 1_700_000_000_000_000_000 + self._random.randrange(10**12), values
 
     def _send(self, into: Recorded, count: int, events: bytes) -> None:
-        data = frame.encode_frame(self._writer, self._run, self._next_seq, self._next_seq + count, events)
+        data = encoding.encode_frame(self._writer, self._run, self._next_seq, self._next_seq + count, events)
         into.records.append((self._run.encode(), data))
         self._next_seq += count
         self._rows = []

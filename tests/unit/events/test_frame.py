@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from kit.examples import examples
 from runstream.events import limits
 from runstream.events.columns import Ragged, Rows, check_lengths, read_group
+from runstream.events.encoding import encode_events, encode_frame, encode_ragged, encode_rows, heartbeat, transposed
 from runstream.events.frame import (
     EVENTS,
     GROUP,
@@ -32,15 +33,9 @@ from runstream.events.frame import (
     InvalidFrame,
     UnsupportedFrame,
     decode_frame,
-    encode_events,
-    encode_frame,
-    encode_ragged,
-    encode_rows,
-    heartbeat,
     read_checked,
     read_header,
     split_frames,
-    transposed,
 )
 from runstream.events.names import NO_EPOCH
 

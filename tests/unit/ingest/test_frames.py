@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstream.events.frame import (
-    FrameHeader,
-    InvalidFrame,
-    encode_frame,
-    encode_ragged,
-    encode_rows,
-    read_checked,
-    transposed,
-)
+from runstream.events.encoding import encode_frame, encode_ragged, encode_rows, transposed
+from runstream.events.frame import FrameHeader, InvalidFrame, read_checked
 from runstream_ingest.gateway.frames import Sent, are_plain, verdict
 
 WRITER = "a1" * 16

@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry
 from kit.sending.channel_bench import receipt_of_body
 from runstream.events import limits
 from runstream.events.control import RunNotesSet, decode_event
-from runstream.events.frame import decode_frame, encode_frame, heartbeat
+from runstream.events.encoding import encode_frame, heartbeat
+from runstream.events.frame import decode_frame
 from runstream.events.positions import Positions
 from runstream.events.protocol import ACKNOWLEDGES, ASSET_HEADER, PROTOCOL, PROTOCOL_HEADER, asset_mark
 from runstream_ingest.assets import LocalAssets

@@ -20,7 +20,7 @@ from runstream.events.control import (
     RunUnlinked,
     encode_event,
 )
-from runstream.events.frame import encode_events, encode_frame
+from runstream.events.encoding import encode_events, encode_frame
 from runstream_ingest.assets import LocalAssets
 from runstream_ingest.gateway import GatewaySettings, add_gateway
 from runstream_ingest.gateway.frames import Sent, frames_by_writer

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from runstream.events import limits
 from runstream.events.control import AnyEvent, RunFinished, RunStarted, TagsAdded, encode_event
-from runstream.events.frame import encode_events, encode_frame
+from runstream.events.encoding import encode_events, encode_frame
 from runstream_model.attempts import bounded
 from runstream_model.run_state import RunState
 from runstream_model.run_writers import WriterState

@@ -12,7 +12,8 @@ from kit.examples import examples
 from runstream.events import limits
 from runstream.events.artifacts import ArtifactDeleted
 from runstream.events.control import EVENT_TYPES, ParametersLogged, RunArchived, RunEvent, TagsAdded, encode_event
-from runstream.events.frame import Frame, FrameHeader, encode_events
+from runstream.events.encoding import encode_events
+from runstream.events.frame import Frame, FrameHeader
 from runstream_model.decoding import decode_events
 
 GOOD = encode_event(RunArchived(at_us=1))

@@ -5,7 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from runstream.events.frame import Frame, Group, decode_frame, encode_frame, encode_ragged, encode_rows
+from runstream.events.encoding import encode_frame, encode_ragged, encode_rows
+from runstream.events.frame import Frame, Group, decode_frame
 from runstream_model.columns import Coded, ColumnData
 from runstream_model.points import Accepted, collect
 

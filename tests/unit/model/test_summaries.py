@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from runstream.events.frame import decode_frame, encode_frame, encode_rows
+from runstream.events.encoding import encode_frame, encode_rows
+from runstream.events.frame import decode_frame
 from runstream_model.columns import Coded, ColumnData
 from runstream_model.failures import FoldError, InvalidState, StateNotLoaded
 from runstream_model.points import Accepted, PointBatch, collect

@@ -12,7 +12,7 @@ from aiokafka import errors
 
 from runstream.clock import Clock
 from runstream.events import limits
-from runstream.events.frame import encode_frame, heartbeat
+from runstream.events.encoding import encode_frame, heartbeat
 from runstream.events.kafka import MAX_BATCH_BYTES, RECORD_OVERHEAD_BYTES, InvalidAddress, KafkaAddress
 from runstream.sender.kafka import KafkaTransport
 from runstream.sender.process import connected_to_kafka

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from runstream.events import limits
 from runstream.events.control import OutputAppended, encode_event
-from runstream.events.frame import encode_events, encode_frame
+from runstream.events.encoding import encode_events, encode_frame
 from runstream_protocols.kit.points import Value
 from runstream_protocols.kit.statements import digest, portions
 from runstream_protocols.kit.values import at_us_of, bounded, metric_name, number_of, step_of

@@ -13,8 +13,8 @@ import pytest
 from kit.recorded.seeded import Recorded, recorded
 from kit.stores import open_migrated_as
 from runstream.events.control import OutputAppended, encode_event
-from runstream.events.frame import encode_frame, transposed
-from runstream.events.frame import encode_rows as encode_rows_of_frame
+from runstream.events.encoding import encode_frame, transposed
+from runstream.events.encoding import encode_rows as encode_rows_of_frame
 from runstream.events.positions import Positions
 from runstream_ingest.log.memory import MemoryLog
 from runstream_processors.store import tables
