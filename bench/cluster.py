@@ -6,7 +6,6 @@ in the same run: Kafka's own producer tool on as many bytes, and a raw insert of
 """
 
 import argparse
-import contextlib
 import json
 import os
 import random
@@ -15,25 +14,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-import clickhouse_connect
 import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-import runstream as rs
+from bench.cluster_probes import background, probing
+from bench.cluster_started import Cluster, running
 from bench.ingest import Trainers, fresh, trainers
 from bench.many_runs import post
-from bench.processes import ROOT, Child, Failed, cpu_s, end_sender, wait_until
+from bench.processes import ROOT, Failed, wait_until
 from bench.raw_insert import BLOCK_POINTS
 from bench.shapes import Load
 from runstream.events.control import RunStarted, encode_event
@@ -46,7 +41,6 @@ Say = Callable[[str], None]
 DEFAULT_JSON: Final = ROOT / "bench-out" / "cluster.json"
 #: What a sender's request mostly weighs when much waits.
 _RECORD_BYTES: Final = 20_000
-_LOOK_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,62 +58,6 @@ def plan(quick: bool) -> Plan:
     if quick:
         return Plan(Load("4 writers x 10 metrics", 4, 4, 10, 10_000, 5_000), (1,), 5.0, 1, 200)
     return Plan(Load("8 writers x 10 metrics", 8, 8, 10, 100_000, 40_000), (1, 2, 4), 20.0, 3, 10_000)
-
-
-class Cluster:
-    """`runstream cluster up` while a block runs."""
-
-    def __init__(self, base: Path, workers: int) -> None:
-        self.data_dir = base / "data"
-        command = [sys.executable, "-m", "runstream_infra.cli", "cluster", "up", "--json", "--port", "0"]
-        self._process = Child(
-            [*command, "--workers", str(workers), "--data-dir", str(self.data_dir)], log=base / "cluster.log"
-        )
-        self.url = str(self._process.response()["url"])
-
-    def processes(self) -> list[dict[str, Any]]:
-        """As `runstream cluster status --json` shows them."""
-        state: dict[str, Any] = json.loads((self.data_dir / "cluster.json").read_text())
-        return list(state["processes"])
-
-    def pids(self, role: str) -> list[int]:
-        return [process["pid"] for process in self.processes() if process["role"] == role]
-
-    def cpu_s(self) -> dict[str, float]:
-        """CPU so far, by role."""
-        used: dict[str, float] = {}
-        for process in self.processes():
-            used[process["role"]] = used.get(process["role"], 0.0) + cpu_s(process["pid"])
-        return used
-
-    def clickhouse(self) -> Any:
-        """A client of the server behind it."""
-        [address] = [process["address"] for process in self.processes() if process["role"] == "clickhouse"]
-        parts = urlsplit(address)
-        return clickhouse_connect.get_client(host=parts.hostname, port=parts.port, database="runstream")
-
-    def points(self) -> int:
-        client = self.clickhouse()
-        try:
-            return int(client.query("SELECT count() FROM points").result_rows[0][0])
-        finally:
-            client.close()
-
-    def lag_records(self) -> int:
-        with urllib.request.urlopen(f"{self.url}/api/v1/server", timeout=60) as response:
-            return int(json.load(response)["lag_records"])
-
-    def end(self) -> None:
-        self._process.end(signal.SIGTERM, 120.0)
-
-
-@contextlib.contextmanager
-def running(base: Path, workers: int) -> Iterator[Cluster]:
-    found = Cluster(fresh(base), workers)
-    try:
-        yield found
-    finally:
-        found.end()
 
 
 def throughput(what: Plan, workers: int, base: Path, *, with_raw: bool) -> dict[str, Any]:
@@ -197,8 +135,8 @@ def freshness(what: Plan, rows_per_s: float, base: Path) -> dict[str, Any]:
     """Time from log() to visible beside a load of `rows_per_s`, then the longest stall when a worker dies."""
     with (
         running(base / "fresh", 2) as cluster,
-        _background(cluster.url, rows_per_s, base) as logged,
-        _probes(cluster.url, base, count=4) as probes,
+        background(cluster.url, rows_per_s, base) as logged,
+        probing(cluster.url, base, count=4) as probes,
     ):
         probes.run(what.seconds)
         calm = probes.waited_s()
@@ -218,97 +156,6 @@ def freshness(what: Plan, rows_per_s: float, base: Path) -> dict[str, Any]:
         "kills": what.kills,
         "longest_stall_s": [round(stall, 2) for stall in stalls],
     }
-
-
-@contextlib.contextmanager
-def _background(url: str, rows_per_s: float, base: Path) -> Iterator[list[float]]:
-    """Rows of ten metrics from a thread, at about that rate; the list holds rows and seconds so far."""
-    spool = base / "background"
-    run = rs.init(project="bench", url=url, dir=spool, capture_console=False, capture_code=False, system_metrics_s=0)
-    stop, counted = threading.Event(), [0.0, 0.0]
-
-    def log() -> None:
-        began_s, step = time.monotonic(), 0
-        while not stop.is_set():
-            due = int((time.monotonic() - began_s) * rows_per_s)
-            for number in range(step, due):
-                run.log({f"m{index}": float(number + index) for index in range(10)}, step=number)
-            step = max(step, due)
-            counted[:] = [float(step), time.monotonic() - began_s]
-            stop.wait(0.02)
-
-    thread = threading.Thread(target=log)
-    thread.start()
-    try:
-        yield counted
-    finally:
-        stop.set()
-        thread.join()
-        run.finish(timeout_s=60.0)
-        end_sender(spool)
-
-
-class _Probes:
-    """Runs in several partitions, each logged to and looked at again and again from a thread of its own."""
-
-    def __init__(self, url: str, spool: Path, count: int) -> None:
-        self._url = url
-        self._stop = threading.Event()
-        self._waited: list[float] = []
-        self._lock = threading.Lock()
-        self._runs = [
-            rs.init(project="bench", url=url, dir=spool, capture_console=False, capture_code=False, system_metrics_s=0)
-            for _ in range(count)
-        ]
-
-    def waited_s(self) -> list[float]:
-        with self._lock:
-            return list(self._waited)
-
-    def run(self, seconds: float) -> None:
-        self._stop.clear()
-        threads = [threading.Thread(target=self._probe, args=(run,)) for run in self._runs]
-        for thread in threads:
-            thread.start()
-        time.sleep(seconds)
-        self._stop.set()
-        for thread in threads:
-            thread.join()
-
-    def finish(self) -> None:
-        for run in self._runs:
-            run.finish(timeout_s=60.0)
-
-    def _probe(self, run: rs.Run) -> None:
-        while not self._stop.is_set():
-            step = (run.last_step or 0) + 1
-            began_s = time.perf_counter()
-            run.log({"probe": float(step)}, step=step)
-            self._wait(run.run_id, step)
-            with self._lock:
-                self._waited.append(time.perf_counter() - began_s)
-            self._stop.wait(random.uniform(0.0, 0.3))
-
-    def _wait(self, run_id: str, step: int) -> None:
-        url = f"{self._url}/api/v1/runs/{run_id}/summaries?{urllib.parse.urlencode({'metrics': 'probe'})}"
-        deadline_s = time.monotonic() + 60.0
-        while time.monotonic() < deadline_s:
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=30) as response:
-                found = json.load(response)["summaries"]
-                if found and found[0]["last_step"] >= step:
-                    return
-            time.sleep(_LOOK_S)
-        raise Failed(f"step {step} of run {run_id} was not visible within 60 s")
-
-
-@contextlib.contextmanager
-def _probes(url: str, base: Path, count: int) -> Iterator[_Probes]:
-    found = _Probes(url, base / "probes", count)
-    try:
-        yield found
-    finally:
-        found.finish()
-        end_sender(base / "probes")
 
 
 def quiet(what: Plan, base: Path) -> dict[str, Any]:
