@@ -225,7 +225,7 @@ def test_ubiops_client_works_through_gateways_that_take_turns(cluster: Cluster) 
 
 def test_benders_client_works_through_gateways_that_take_turns(cluster: Cluster, tmp_path: Path) -> None:
     """Names and suggestions are unique, whichever gateway is asked."""
-    server = bender.Server(cluster.url, python_of("bender"), tmp_path, KEY)
+    server = bender.Server(cluster.url, python_of("bender"), KEY, tmp_path)
     told = server.told("many_at_once")["many_at_once"]
     assert "value" in told, told
     found = told["value"]

@@ -1,28 +1,18 @@
 """A real server, and the real `bender-client` in an environment of its own."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kit.bender.server import KEY, READING_KEY, Server, own
-from kit.clients import python_of
-from kit.servers.up import running_up
+from kit.bender.server import Server
+from kit.foreign import serving
 
 
 @pytest.fixture(scope="session")
-def client_python() -> Path:
-    """The Python that has Bender's client."""
-    return python_of("bender")
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, client_python: Path) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("bender")
-    environment = own() | {"RUNSTREAM_API_KEYS": f"{KEY},{READING_KEY}:read"}
-    with running_up(folder / "data", environment=environment, errors=folder / "server.log") as url:
-        yield Server(url, client_python, folder)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(Server, "bender", tmp_path_factory) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import runstream
-from kit.bender.server import KEY, READING_KEY, Server, own
+from kit.bender.server import Server
+from kit.clients import python_of
+from kit.foreign import KEY, READING_KEY, own
 from kit.servers.up import running_up
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings
@@ -29,7 +31,7 @@ def test_the_client_logs_in_once_and_again_behind_a_revocation(server: Server, t
 def test_a_wrong_password_is_no_login(server: Server, tmp_path: Path) -> None:
     told = server.told("with_a_wrong_password", home=tmp_path)["with_a_wrong_password"]
     assert told["error"] == "KeyError", "what the client makes of three refusals"
-    status, problem = server.asked("bender/login/", {}, "POST", {"email": "a@b", "password": "x" * 20})
+    status, problem = server.requested("bender/login/", {}, "POST", {"email": "a@b", "password": "x" * 20})
     assert (status, "the password is no key of this server" in problem["detail"]) == (400, True)
 
 
@@ -97,7 +99,7 @@ def test_a_trial_is_a_run_of_runstream(server: Server, everything: Told) -> None
     found = api.runs("project = 'bender' and metric.loss.min = 0.5 and other.comment = 'a comment'")
     assert [one.id for one in found] == [run.id]
     headers = {"Authorization": KEY}
-    _, summary = server.asked(f"api/rest/v2/experiment/metrics/summary?experimentKey={run.id}", headers)
+    _, summary = server.requested(f"api/rest/v2/experiment/metrics/summary?experimentKey={run.id}", headers)
     assert float(next(one for one in summary["values"] if one["name"] == "accuracy")["valueMax"]) == 0.75
     gone = everything["listed"][0]["id"]
     assert gone not in [one.id for one in api.runs("project = 'bender'")]
@@ -178,9 +180,9 @@ def test_a_key_that_only_reads_creates_nothing(server: Server, everything: Told,
 
 def test_who_has_no_token_of_this_server_is_told_how_to_log_in(server: Server) -> None:
     for headers in ({}, {"Authorization": "JWT a.b.c"}, {"Authorization": f"JWT {KEY}"}):
-        status, problem = server.asked("bender/user/", headers)
+        status, problem = server.requested("bender/user/", headers)
         assert (status, "a key of this server as the password" in problem["detail"]) == (401, True)
-    status, user = server.asked("bender/user/", {"Authorization": f"Bearer {KEY}"})
+    status, user = server.requested("bender/user/", {"Authorization": f"Bearer {KEY}"})
     assert (status, len(user["username"])) == (200, 8)
 
 
@@ -258,11 +260,11 @@ def test_a_name_is_created_once_by_all_who_try_together(server: Server) -> None:
     assert server.bender("api/experiments/?name=conteste")[1]["count"] == 0
 
 
-def test_suggestions_go_on_behind_a_restart_and_a_rebuild_is_equal(client_python: Path, tmp_path: Path) -> None:
+def test_suggestions_go_on_behind_a_restart_and_a_rebuild_is_equal(tmp_path: Path) -> None:
     environment = own() | {"RUNSTREAM_API_KEYS": KEY}
     data, errors = tmp_path / "data", tmp_path / "server.log"
     with running_up(data, "--port", str(free_port()), environment=environment, errors=errors) as url:
-        server = Server(url, client_python, tmp_path)
+        server = Server(url, python_of("bender"), home=tmp_path)
         before = server.told("before_the_restart")["before_the_restart"]["value"]
     with running_up(data, "--port", url.rpartition(":")[2], environment=environment, errors=errors) as url:
         assert url == server.url

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import runstream
+from kit.clients import python_of
 from kit.foreign import KEY, READING_KEY, own
 from kit.mlaide.server import Server
 from kit.servers.up import running_up
@@ -242,11 +243,11 @@ def test_projects_are_created_once_and_experiments_again(server: Server) -> None
     assert server.aide("projects/nobody")[0] == 404
 
 
-def test_a_run_goes_on_behind_a_restart_and_a_rebuild_is_equal(client_python: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_behind_a_restart_and_a_rebuild_is_equal(tmp_path: Path) -> None:
     environment = own() | {"RUNSTREAM_API_KEYS": KEY}
     data, errors = tmp_path / "data", tmp_path / "server.log"
     with running_up(data, "--port", str(free_port()), environment=environment, errors=errors) as url:
-        server = Server(url, client_python)
+        server = Server(url, python_of("mlaide"))
         program = subprocess.Popen(
             server.command("interrupted"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=own()
         )

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 import runstream
-from kit.sagemaker.server import KEY, READING_KEY, Server, of_client, own
+from kit.clients import python_of
+from kit.foreign import READING_KEY, own
+from kit.sagemaker.server import KEY, Server
 from kit.servers.up import running_up
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings
@@ -90,19 +92,19 @@ def test_metrics_of_a_job_are_summed_up(server: Server, logged: Logged) -> None:
 def test_a_call_that_is_sent_again_counts_once(server: Server) -> None:
     component = {"TrialComponentName": "sent-again"}
     for _ in range(2):
-        assert server.asked("CreateTrialComponent", component, "first")[0] == 200
-    status, told = server.asked("CreateTrialComponent", component, "second")
+        assert server.sagemaker("CreateTrialComponent", component, "first")[0] == 200
+    status, told = server.sagemaker("CreateTrialComponent", component, "second")
     assert (status, told["__type"]) == (400, "ValidationException")
     points = [{"MetricName": "x", "Timestamp": 1_790_000_000, "Value": value, "Step": value} for value in range(3)]
     for call in ("third", "third", "fourth"):
-        assert server.asked("BatchPutMetrics", component | {"MetricData": points}, call) == (200, {"Errors": []})
-    (summary,) = server.asked("DescribeTrialComponent", component)[1]["Metrics"]
+        assert server.sagemaker("BatchPutMetrics", component | {"MetricData": points}, call) == (200, {"Errors": []})
+    (summary,) = server.sagemaker("DescribeTrialComponent", component)[1]["Metrics"]
     assert summary["Count"] == 6
     for kind in ("Experiment", "Trial"):
         named = {"ExperimentName": "sent-again", "TrialName": "sent-again"}
         for _ in range(2):
-            assert server.asked(f"Create{kind}", named, "first")[0] == 200
-        assert server.asked(f"Create{kind}", named, "second")[1]["__type"] == "ValidationException"
+            assert server.sagemaker(f"Create{kind}", named, "first")[0] == 200
+        assert server.sagemaker(f"Create{kind}", named, "second")[1]["__type"] == "ValidationException"
 
 
 def test_lists_have_every_order_filter_and_page(logged: Logged) -> None:
@@ -148,7 +150,7 @@ def test_a_run_of_the_sdk_is_a_component(server: Server, tmp_path: Path) -> None
         run.log({"loss": value})
     run.log_params({"lr": 0.3, "deep": {"flag": True}, "long": "x" * 5_000})
     assert run.finish()
-    status, shown = server.asked("DescribeTrialComponent", {"TrialComponentName": run.run_id})
+    status, shown = server.sagemaker("DescribeTrialComponent", {"TrialComponentName": run.run_id})
     assert status == 200, shown
     assert (shown["TrialComponentName"], shown["DisplayName"]) == (run.run_id, "ours")
     assert shown["Status"]["PrimaryStatus"] == "Completed"
@@ -158,12 +160,12 @@ def test_a_run_of_the_sdk_is_a_component(server: Server, tmp_path: Path) -> None
     sent = shown["Parameters"] | {"new": {"StringValue": "here"}}
     assert sent["deep.flag"]["StringValue"] == "true"
     back = {"Parameters": sent, "DisplayName": "ours", "Status": {"PrimaryStatus": "Completed"}}
-    assert server.asked("UpdateTrialComponent", {"TrialComponentName": run.run_id} | back)[0] == 200
+    assert server.sagemaker("UpdateTrialComponent", {"TrialComponentName": run.run_id} | back)[0] == 200
     kept = server.api().parameters(run.run_id)
     # What came back as it was shown is as it was logged.
     assert (kept["deep.flag"], len(kept["long"]), kept["new"]) == (True, 5_000, "here")
     assert server.api().run(run.run_id).project == "sdk"
-    assert server.asked("DeleteTrialComponent", {"TrialComponentName": run.run_id})[0] == 200
+    assert server.sagemaker("DeleteTrialComponent", {"TrialComponentName": run.run_id})[0] == 200
     assert server.api().run(run.run_id).deleted
 
 
@@ -203,7 +205,7 @@ def test_a_key_that_only_reads_writes_nothing(server: Server, logged: Logged) ->
     assert told["reading"]["value"] == {"listed": True, "name": "renamed"}
     for step in ("writing", "deleting"):
         assert (told[step]["code"], told[step]["status"]) == ("AccessDeniedException", 403)
-    assert server.asked("DescribeTrialComponent", {"TrialComponentName": "First-Component"})[0] == 200
+    assert server.sagemaker("DescribeTrialComponent", {"TrialComponentName": "First-Component"})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -223,23 +225,27 @@ def test_a_key_that_only_reads_writes_nothing(server: Server, logged: Logged) ->
     ],
 )
 def test_wrong_requests_are_told_what_is_wrong(server: Server, logged: Logged, body: Any, words: str) -> None:
-    status, told = server.asked("UpdateTrialComponent", body)
+    status, told = server.sagemaker("UpdateTrialComponent", body)
     assert (status, told["__type"]) == (400, "ValidationException")
     assert words in told["message"]
 
 
-def test_a_component_goes_on_behind_a_restart_and_a_rebuild_is_equal(client_python: Path, tmp_path: Path) -> None:
+def test_a_component_goes_on_behind_a_restart_and_a_rebuild_is_equal(tmp_path: Path) -> None:
     environment = own() | {"RUNSTREAM_API_KEYS": KEY}
     data, errors = tmp_path / "data", tmp_path / "server.log"
     with running_up(data, "--port", str(free_port()), environment=environment, errors=errors) as url:
-        server = Server(url, client_python)
+        server = Server(url, python_of("sagemaker"))
         program = subprocess.Popen(
-            server.command("interrupted"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=of_client()
+            server.command("interrupted"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=server.environment(),
         )
         assert program.stdout is not None
         assert program.stdout.readline() == "interrupted\n"
         for operation in ("CreateExperiment", "CreateTrial", "AssociateTrialComponent"):
-            assert server.asked(operation, KEPT)[0] == 200
+            assert server.sagemaker(operation, KEPT)[0] == 200
     with running_up(data, "--port", url.rpartition(":")[2], environment=environment, errors=errors) as url:
         assert url == server.url
         told, _ = program.communicate("go on\n", timeout=120)
@@ -247,7 +253,7 @@ def test_a_component_goes_on_behind_a_restart_and_a_rebuild_is_equal(client_pyth
         assert (shown["status"], shown["parameters"]) == ({"primary_status": "Completed"}, {"before": 1, "behind": 2})
         run = server.api().run("interrupted")
         assert (run.status, run.experiment) == ("finished", "kept")
-        (listed,) = server.asked("ListTrialComponents", {"TrialName": "kept-trial"})[1]["TrialComponentSummaries"]
+        (listed,) = server.sagemaker("ListTrialComponents", {"TrialName": "kept-trial"})[1]["TrialComponentSummaries"]
         assert listed["TrialComponentName"] == "interrupted"
     assert asyncio.run(rebuild_and_compare(ServerSettings(data_dir=data))).equal
 

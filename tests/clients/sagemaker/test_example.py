@@ -3,7 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from kit.sagemaker.server import KEY, Server, own
+from kit.foreign import own
+from kit.sagemaker.server import KEY, Server
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "sagemaker_example.py"
 

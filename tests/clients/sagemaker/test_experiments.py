@@ -94,14 +94,14 @@ def test_an_experiment_of_the_sdk_is_one_of_the_client(server: Server) -> None:
     api = server.api()
     api.create_experiment("made elsewhere", "sagemaker", description="by the SDK")
     wait_until(lambda: any(one.experiment == "made elsewhere" for one in api.experiments(project="sagemaker")))
-    status, shown = server.asked("DescribeExperiment", {"ExperimentName": "Made Elsewhere"})
+    status, shown = server.sagemaker("DescribeExperiment", {"ExperimentName": "Made Elsewhere"})
     assert (status, shown["ExperimentName"], shown["Description"]) == (200, "made elsewhere", "by the SDK")
     changed = {"ExperimentName": "made elsewhere", "DisplayName": "shown"}
-    assert server.asked("UpdateExperiment", changed)[0] == 200
-    assert server.asked("DescribeExperiment", changed)[1]["DisplayName"] == "shown"
-    assert server.asked("CreateExperiment", {"ExperimentName": "x"})[0] == 200
-    assert server.asked("DeleteExperiment", {"ExperimentName": "made elsewhere"})[0] == 200
-    assert server.asked("DescribeExperiment", changed)[1]["__type"] == "ResourceNotFound"
+    assert server.sagemaker("UpdateExperiment", changed)[0] == 200
+    assert server.sagemaker("DescribeExperiment", changed)[1]["DisplayName"] == "shown"
+    assert server.sagemaker("CreateExperiment", {"ExperimentName": "x"})[0] == 200
+    assert server.sagemaker("DeleteExperiment", {"ExperimentName": "made elsewhere"})[0] == 200
+    assert server.sagemaker("DescribeExperiment", changed)[1]["__type"] == "ResourceNotFound"
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,6 @@ def test_the_client_raises_what_the_server_refuses(refused: Logged, step: str, c
 @pytest.mark.parametrize("sort_by", ["Name", "CreationTime"])
 def test_a_token_of_another_order_is_refused(server: Server, kept: Logged, sort_by: str) -> None:
     page = {"SortBy": "Name" if sort_by == "CreationTime" else "CreationTime", "MaxResults": 1}
-    token = server.asked("ListExperiments", page)[1]["NextToken"]
-    status, told = server.asked("ListExperiments", {"SortBy": sort_by, "NextToken": token})
+    token = server.sagemaker("ListExperiments", page)[1]["NextToken"]
+    status, told = server.sagemaker("ListExperiments", {"SortBy": sort_by, "NextToken": token})
     assert (status, told["__type"]) == (400, "ValidationException")

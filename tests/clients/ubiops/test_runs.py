@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import runstream
+from kit.clients import python_of
 from kit.foreign import KEY, READING_KEY, own
 from kit.servers.up import running_up
 from kit.ubiops.server import VERSIONS, Server
@@ -149,15 +150,15 @@ def test_an_experiment_may_be_called_as_a_bucket(server: Server, told: Told) -> 
     assert server.ubiops(f"{FILES}/kept")[1]["size"] == 4
 
 
-def test_all_is_there_behind_a_restart_and_a_rebuild_is_equal(client_python: Path, tmp_path: Path) -> None:
+def test_all_is_there_behind_a_restart_and_a_rebuild_is_equal(tmp_path: Path) -> None:
     environment, data, errors = own() | {"RUNSTREAM_API_KEYS": KEY}, tmp_path / "data", tmp_path / "server.log"
     with running_up(data, environment=environment, errors=errors) as url:
-        server = Server(url, client_python)
+        server = Server(url, python_of("ubiops"))
         told = server.told("creating", "running", "cancelling", "files")
         before = [server.ubiops(path) for path in (VERSIONS, RUNS, FILES)]
         assert [status for status, _ in before] == [200, 200, 200]
     with running_up(data, environment=environment, errors=errors) as url:
-        server = Server(url, client_python)
+        server = Server(url, python_of("ubiops"))
         assert [server.ubiops(path) for path in (VERSIONS, RUNS, FILES)] == before
         cancelled = told["cancelling"]["value"]["cancelled"]["id"]
         assert server.ubiops(f"{RUNS}/{cancelled}")[1]["status"] == "cancelled"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import runstream
+from kit.clients import python_of
 from kit.commands import done
 from kit.foreign import KEY, own
 from kit.servers.up import running_up
@@ -70,13 +71,13 @@ def test_a_copy_has_them_all_secret_ones_too(told: Told) -> None:
     assert found["PASSWORD"]["inheritance_type"] is None
 
 
-def test_what_is_secret_is_seen_nowhere(client_python: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_is_secret_is_seen_nowhere(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Not in a file of the data directory, a response, an export, a dead letter or a line of the log; the key that
     decrypts it is beside the data, and what one key encrypted the next one still copies."""
     data, errors = tmp_path / "data", tmp_path / "server.log"
     environment = own() | {"RUNSTREAM_API_KEYS": KEY, "RUNSTREAM_LOG_FORMAT": "json"}
     with running_up(data, "--port", str(free_port()), environment=environment, errors=errors) as url:
-        server = Server(url, client_python)
+        server = Server(url, python_of("ubiops"))
         told = server.told("creating", "secrets", "inheriting", "copying", "renaming")
         refuse_all(server)
         seen = [str(told), *everything_read(server, tmp_path, capfd)]
@@ -85,13 +86,13 @@ def test_what_is_secret_is_seen_nowhere(client_python: Path, tmp_path: Path, cap
     new, old = base64.b64encode(b"n" * 32).decode(), key_file.read_text().strip()
     rotated = environment | {"RUNSTREAM_SECRETS_KEY": f"{new},{old}"}
     with running_up(data, "--port", url.rpartition(":")[2], environment=rotated, errors=errors) as url:
-        server = Server(url, client_python)
+        server = Server(url, python_of("ubiops"))
         copied = server.told("creating_third", "copying_to_third")
         seen.append(str(copied))
         encrypt_anew(server)
     renewed = environment | {"RUNSTREAM_SECRETS_KEY": new}
     with running_up(data, "--port", url.rpartition(":")[2], environment=renewed, errors=errors) as url:
-        copied |= {"again": Server(url, client_python).told("copying_to_third")["copying_to_third"]}
+        copied |= {"again": Server(url, python_of("ubiops")).told("copying_to_third")["copying_to_third"]}
         seen.append(str(copied))
     assert all("value" in one for one in copied.values()), copied
     assert asyncio.run(rebuild_and_compare(ServerSettings(data_dir=data))).equal
