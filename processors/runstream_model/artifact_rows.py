@@ -1,12 +1,14 @@
-"""Rows of the five tables of artifacts, collected while events are folded."""
+"""Rows of the tables of artifacts, collected while events are folded."""
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final, assert_never
 
 from runstream.events.artifacts import (
     ArtifactCreated,
     ArtifactDeleted,
     ArtifactEvent,
+    ArtifactFile,
+    ArtifactFilesAdded,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
@@ -16,8 +18,9 @@ from runstream.events.artifacts import (
     artifact_id,
     artifact_key,
 )
+from runstream_model.artifact_state import ArtifactState, Decision, to_json
 from runstream_model.artifact_versions import VersionState
-from runstream_model.artifacts import ArtifactState, Decision, fold_artifact, to_json
+from runstream_model.artifacts import fold_artifact
 from runstream_model.attributes import json_of
 from runstream_model.projection import COUNT, FLAG, NAME, POSITION, TEXT, TEXTS, TIME, Column, Projection
 from runstream_model.source import Source
@@ -26,12 +29,21 @@ Row = dict[str, Any]
 
 OUTCOMES: Final = "artifact_outcomes"
 CONTENTS: Final = "artifact_contents"
+FILES: Final = "artifact_files"
 REMARKS: Final = "artifact_remarks"
 VERSIONS: Final = "artifact_version_states"
-#: Holds all that the fold goes on from, so it must be written behind the other four: what it includes is not folded
+#: Holds all that the fold goes on from, so it must be written behind the others: what it includes is not folded
 #: again, and they would never get their rows.
 ARTIFACTS: Final = "artifact_states"
 
+#: A list for each, with a member for each file.
+_FILE_LISTS: Final = (
+    Column("file_names", TEXTS, "the name of each of its files"),
+    Column("file_sha256s", TEXTS, "the hash that each file's bytes are kept under; empty: they are elsewhere"),
+    Column("file_sizes", f"Array({COUNT})", "how many bytes each file has"),
+    Column("file_types", TEXTS, "the media type of each file"),
+    Column("file_links", TEXTS, "where each file is; empty: its bytes are here"),
+)
 ARTIFACT_STATES: Final = Projection(
     name=ARTIFACTS,
     version=2,
@@ -81,6 +93,8 @@ ARTIFACT_VERSION_STATES: Final = Projection(
         *POSITION,
         # Of version 2: rows of version 1 count none.
         Column("remarks", COUNT, "how many remarks there are on it"),
+        # Of no version of its own: no event before it made an open version.
+        Column("open", FLAG, "whether files can still be added to it"),
     ),
 )
 ARTIFACT_CONTENTS: Final = Projection(
@@ -91,13 +105,22 @@ ARTIFACT_CONTENTS: Final = Projection(
         Column("artifact", TEXT, "the id of the version's artifact"),
         Column("ordinal", COUNT, "the version's number"),
         Column("metadata", TEXT, "its metadata, as JSON"),
-        Column("file_names", TEXTS, "the name of each of its files"),
-        Column("file_sha256s", TEXTS, "the hash that each file's bytes are kept under; empty: they are elsewhere"),
-        Column("file_sizes", f"Array({COUNT})", "how many bytes each file has"),
-        Column("file_types", TEXTS, "the media type of each file"),
-        Column("file_links", TEXTS, "where each file is; empty: its bytes are here"),
+        *_FILE_LISTS,
         Column("at", TIME, "when it was logged"),
         *POSITION,
+    ),
+)
+ARTIFACT_FILES: Final = Projection(
+    name=FILES,
+    version=1,
+    key=("artifact", "ordinal", "part", "offset", "seq"),
+    columns=(
+        Column("artifact", TEXT, "the id of the version's artifact"),
+        Column("ordinal", COUNT, "the number of the version that the files were added to"),
+        *POSITION,
+        Column("seq", COUNT, "the event's sequence number", internal=True),
+        Column("at", TIME, "when they were added"),
+        *_FILE_LISTS,
     ),
 )
 ARTIFACT_REMARKS: Final = Projection(
@@ -176,6 +199,7 @@ def row_from_version(artifact: str, state: VersionState, deleted: bool, part: in
         "part": part,
         "offset": offset,
         "remarks": state.remarks,
+        "open": state.is_open,
     }
 
 
@@ -189,6 +213,7 @@ def rows_of_contents(event: ArtifactEvent, ordinal: int, part: int, offset: int)
             | ArtifactUpdated()
             | ArtifactDeleted()
             | ArtifactVersionReserved()
+            | ArtifactFilesAdded()
             | ArtifactVersionUpdated()
             | ArtifactVersionDeleted()
             | ArtifactVersionRemarked()
@@ -199,19 +224,39 @@ def rows_of_contents(event: ArtifactEvent, ordinal: int, part: int, offset: int)
 
 
 def row_of_contents(event: ArtifactVersionLogged, ordinal: int, part: int, offset: int) -> Row:
-    """The row of `artifact_contents`; a file without a sha256 (or link) has an empty one."""
+    """The row of `artifact_contents`."""
     return {
         "artifact": event.artifact,
         "ordinal": ordinal,
         "metadata": json_of(event.metadata),
-        "file_names": [file.name for file in event.files],
-        "file_sha256s": [file.sha256 or "" for file in event.files],
-        "file_sizes": [file.size_bytes for file in event.files],
-        "file_types": [file.content_type for file in event.files],
-        "file_links": [file.link or "" for file in event.files],
+        **_file_lists(event.files),
         "at": event.at_us,
         "part": part,
         "offset": offset,
+    }
+
+
+def row_of_files(event: ArtifactFilesAdded, seq: int, part: int, offset: int) -> Row:
+    """Return the row of `artifact_files` for an event that counted; of several files with one name it has the last."""
+    return {
+        "artifact": event.artifact,
+        "ordinal": event.ordinal,
+        "part": part,
+        "offset": offset,
+        "seq": seq,
+        "at": event.at_us,
+        **_file_lists([*{file.name: file for file in event.files}.values()]),
+    }
+
+
+def _file_lists(files: Sequence[ArtifactFile]) -> Row:
+    """The lists of files; one without a sha256 (or link) has an empty one."""
+    return {
+        "file_names": [file.name for file in files],
+        "file_sha256s": [file.sha256 or "" for file in files],
+        "file_sizes": [file.size_bytes for file in files],
+        "file_types": [file.content_type for file in files],
+        "file_links": [file.link or "" for file in files],
     }
 
 
@@ -234,6 +279,7 @@ class ArtifactRows:
     def __init__(self) -> None:
         self._outcomes: list[Row] = []
         self._contents: list[Row] = []
+        self._files: list[Row] = []
         self._remarks: list[Row] = []
         self._versions: dict[tuple[str, int], Row] = {}
         self._artifacts: dict[str, tuple[ArtifactState, int, int]] = {}
@@ -260,6 +306,8 @@ class ArtifactRows:
             self._outcomes.append(_row_of_outcome(artifact, decision, changed, source))
         if is_beyond(CONTENTS) and changed:
             self._contents += rows_of_contents(event, decision.ordinal, source.part, source.offset)
+        if isinstance(event, ArtifactFilesAdded) and is_beyond(FILES) and changed:
+            self._files.append(row_of_files(event, source.seq, source.part, source.offset))
         if isinstance(event, ArtifactVersionRemarked) and is_beyond(REMARKS) and changed:
             self._remarks.append(row_of_remark(event, source.seq, source.part, source.offset))
         if is_beyond(VERSIONS):
@@ -274,11 +322,13 @@ class ArtifactRows:
         taken = {
             OUTCOMES: self._outcomes,
             CONTENTS: self._contents,
+            FILES: self._files,
             REMARKS: self._remarks,
             VERSIONS: list(self._versions.values()),
             ARTIFACTS: [row_from_artifact(*changed) for changed in self._artifacts.values()],
         }
-        self._outcomes, self._contents, self._remarks, self._versions, self._artifacts = [], [], [], {}, {}
+        self._outcomes, self._contents, self._files, self._remarks = [], [], [], []
+        self._versions, self._artifacts = {}, {}
         return taken
 
 

@@ -2,21 +2,21 @@
 in one partition, in order.
 
 The fold is the only one to give numbers and to say whose a name is. What it cannot do it refuses, with a word for
-the one who asked; a refused event changes nothing. Files, metadata and run of a version never change, so they are no
-part of the state, only a row that is added once.
+the one who asked; a refused event changes nothing. Metadata and run of a version never change, so they are no part of
+the state, only a row that is added once; nor do its files, but of an open version, of which the state has their names
+and sizes.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, assert_never
-
-from pydantic import TypeAdapter
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import assert_never
 
 from runstream.events import limits
 from runstream.events.artifacts import (
     ArtifactCreated,
     ArtifactDeleted,
     ArtifactEvent,
+    ArtifactFilesAdded,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
@@ -25,64 +25,20 @@ from runstream.events.artifacts import (
     ArtifactVersionUpdated,
 )
 from runstream_model.artifact_reservations import Reservation, kept, next_major
-from runstream_model.artifact_versions import REMARK_CHARS, VersionState
+from runstream_model.artifact_state import (
+    ARTIFACT_FULL,
+    NAME_TAKEN,
+    NO_SUCH_ARTIFACT,
+    NO_SUCH_VERSION,
+    TOO_MANY_FILES,
+    TOO_MANY_LABELS,
+    VERSION_SEALED,
+    VERSION_TAKEN,
+    ArtifactState,
+    Decision,
+)
+from runstream_model.artifact_versions import REMARK_CHARS, VersionState, total_size
 from runstream_model.attributes import json_of
-
-NAME_TAKEN: Final = "name taken"
-VERSION_TAKEN: Final = "version taken"
-NO_SUCH_ARTIFACT: Final = "no such artifact"
-NO_SUCH_VERSION: Final = "no such version"
-TOO_MANY_LABELS: Final = "too many labels"
-ARTIFACT_FULL: Final = "artifact full"
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactState:
-    """An artifact with the versions that are there, by number. Times: us since 1970 UTC. A deleted one keeps its next
-    number, nothing else."""
-
-    workspace: str
-    project: str | None
-    artifact_type: str
-    name: str
-    created_at_us: int
-    updated_at_us: int
-    description: str = ""
-    notes: str = ""
-    tags: tuple[str, ...] = ()
-    public: bool = False
-    deleted: bool = False
-    next_ordinal: int = 1
-    chars: int = 0
-    versions: Mapping[int, VersionState] = field(default_factory=dict)
-    #: Which version a text or an alias belongs to: `versions` the other way round.
-    texts: Mapping[str, int] = field(default_factory=dict)
-    aliases: Mapping[str, int] = field(default_factory=dict)
-    #: Versions that were announced and not logged yet, by number.
-    reserved: Mapping[int, Reservation] = field(default_factory=dict)
-
-    def holder(self, text: str) -> int | None:
-        """Return the number of the version that is called so, announced ones too; None if none is."""
-        if text in self.texts:
-            return self.texts[text]
-        return next((ordinal for ordinal, one in self.reserved.items() if one.version.version == text), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The artifact after one more event, and what came of the event.
-
-    `state` is the one before, itself, if nothing changed (None if there was none); `refused` says why, empty where the
-    event only had nothing to change. `ordinal` and `version` are those of the version that it is about (0 and "":
-    of none). `changed` are the versions whose state is another now, `removed` those that are gone.
-    """
-
-    state: ArtifactState | None
-    refused: str = ""
-    ordinal: int = 0
-    version: str = ""
-    changed: tuple[VersionState, ...] = ()
-    removed: tuple[VersionState, ...] = ()
 
 
 def fold_artifact(state: ArtifactState | None, event: ArtifactEvent) -> Decision:
@@ -99,6 +55,7 @@ def fold_artifact(state: ArtifactState | None, event: ArtifactEvent) -> Decision
         case (
             ArtifactUpdated()
             | ArtifactDeleted()
+            | ArtifactFilesAdded()
             | ArtifactVersionUpdated()
             | ArtifactVersionDeleted()
             | ArtifactVersionRemarked()
@@ -112,6 +69,8 @@ def fold_artifact(state: ArtifactState | None, event: ArtifactEvent) -> Decision
             return Decision(_updated(state, event))
         case ArtifactDeleted():
             return _delete(state, event)
+        case ArtifactFilesAdded():
+            return _add_files(state, event)
         case ArtifactVersionUpdated():
             return _update_version(state, event)
         case ArtifactVersionDeleted():
@@ -223,6 +182,7 @@ def _log_version(state: ArtifactState | None, event: ArtifactVersionLogged) -> D
         event.run or "",
         len(event.files),
         _size_of(event),
+        added_to=_added_to(event),
     )
     return _logged(state, replace(known, next_ordinal=ordinal + 1), version, event.at_us)
 
@@ -246,6 +206,7 @@ def _log_reserved(state: ArtifactState | None, event: ArtifactVersionLogged, ord
         stages=_distinct(event.stages),
         files=len(event.files),
         size_bytes=_size_of(event),
+        added_to=_added_to(event),
     )
     if max(len(version.tags), len(version.aliases)) > limits.MAX_LABELS:
         return Decision(state, TOO_MANY_LABELS, ordinal, version.version)
@@ -261,7 +222,35 @@ def _logged(state: ArtifactState | None, known: ArtifactState, version: VersionS
 
 
 def _size_of(event: ArtifactVersionLogged) -> int:
-    return min(sum(file.size_bytes for file in event.files), 2**63 - 1)
+    return total_size(file.size_bytes for file in event.files)
+
+
+def _added_to(event: ArtifactVersionLogged) -> dict[str, int] | None:
+    return {file.name: file.size_bytes for file in event.files} if event.open else None
+
+
+def _add_files(state: ArtifactState, event: ArtifactFilesAdded) -> Decision:
+    """Add files to an open version. One with the name of another takes its place."""
+    before = state.versions.get(event.ordinal)
+    if before is None:
+        return Decision(state, NO_SUCH_VERSION, event.ordinal)
+    after = before.with_files({file.name: file.size_bytes for file in event.files}, event.at_us)
+    refused = ""
+    if not before.is_open:
+        refused = VERSION_SEALED
+    elif after.files > limits.MAX_ARTIFACT_FILES:
+        refused = TOO_MANY_FILES
+    elif after.chars > before.chars and state.chars + after.chars - before.chars > limits.MAX_ARTIFACT_CHARS:
+        refused = ARTIFACT_FULL
+    if refused:
+        return Decision(state, refused, before.ordinal, before.version)
+    folded = replace(
+        state,
+        chars=state.chars + after.chars - before.chars,
+        updated_at_us=max(state.updated_at_us, event.at_us),
+        versions={**state.versions, after.ordinal: after},
+    )
+    return Decision(folded, ordinal=after.ordinal, version=after.version, changed=(after,))
 
 
 def _without_reservation(state: ArtifactState, ordinal: int) -> ArtifactState:
@@ -365,23 +354,3 @@ def _labels(
 ) -> tuple[str, ...]:
     kept = (label for label in (before if chosen is None else chosen) if label not in removed)
     return _distinct((*kept, *added))
-
-
-_STATE: Final[TypeAdapter[ArtifactState]] = TypeAdapter(ArtifactState)
-
-
-def to_json(state: ArtifactState) -> str:
-    """The whole state as JSON: the `state` column. `from_json` gives back an equal state."""
-    return _STATE.dump_json(state, exclude={"chars", "texts", "aliases"}, exclude_defaults=True).decode()
-
-
-def from_json(text: str | bytes) -> ArtifactState:
-    """The state that `to_json` of this or an earlier build wrote: fields that it lacks get their defaults, fields that
-    this build does not know are left out. Raises pydantic.ValidationError (a ValueError) if it is no state at all."""
-    stored = _STATE.validate_json(text)
-    return replace(
-        stored,
-        chars=sum(version.chars for version in stored.versions.values()),
-        texts={version.version: ordinal for ordinal, version in stored.versions.items()},
-        aliases={alias: ordinal for ordinal, version in stored.versions.items() for alias in version.aliases},
-    )

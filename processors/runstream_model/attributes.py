@@ -160,6 +160,7 @@ def rows_from_events(
                 | about_artifacts.ArtifactDeleted()
                 | about_artifacts.ArtifactVersionReserved()
                 | about_artifacts.ArtifactVersionLogged()
+                | about_artifacts.ArtifactFilesAdded()
                 | about_artifacts.ArtifactVersionUpdated()
                 | about_artifacts.ArtifactVersionDeleted()
                 | about_artifacts.ArtifactVersionRemarked()

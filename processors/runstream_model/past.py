@@ -13,7 +13,8 @@ from runstream.events.control import AnyEvent, RunEvent, decode_event
 from runstream.events.entities import EntityEvent
 from runstream_model import run_state
 from runstream_model.artifact_rows import row_from_artifact, row_from_version
-from runstream_model.artifacts import ArtifactState, fold_artifact
+from runstream_model.artifact_state import ArtifactState
+from runstream_model.artifacts import fold_artifact
 from runstream_model.attributes import Row, rows_from_events
 from runstream_model.catalog import (
     AboutExperiment,

@@ -5,6 +5,7 @@ from typing import Final
 
 from runstream_model.artifact_rows import (
     ARTIFACT_CONTENTS,
+    ARTIFACT_FILES,
     ARTIFACT_OUTCOMES,
     ARTIFACT_REMARKS,
     ARTIFACT_STATES,
@@ -36,6 +37,7 @@ PROJECTIONS: Final[Mapping[str, Projection]] = {
         ARTIFACT_STATES,
         ARTIFACT_VERSION_STATES,
         ARTIFACT_CONTENTS,
+        ARTIFACT_FILES,
         ARTIFACT_REMARKS,
         ARTIFACT_OUTCOMES,
         ENTITY_STATES,

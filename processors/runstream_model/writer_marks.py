@@ -104,6 +104,7 @@ def says_of_its_writer(event: AnyEvent) -> Literal["started", "ended"] | None:
             | artifacts.ArtifactDeleted()
             | artifacts.ArtifactVersionReserved()
             | artifacts.ArtifactVersionLogged()
+            | artifacts.ArtifactFilesAdded()
             | artifacts.ArtifactVersionUpdated()
             | artifacts.ArtifactVersionDeleted()
             | artifacts.ArtifactVersionRemarked()

@@ -37,7 +37,8 @@ class Artifacts(ResponseModel):
 
 class ArtifactVersion(ResponseModel):
     """`ordinal` is its number, given once and for all; `version` what people call it; `run` where it came from; `files`
-    how many it has, `size_bytes` their sum; `remarks` how many were written about it."""
+    how many it has, `size_bytes` their sum; `remarks` how many were written about it. `open`: files can still be added
+    to it."""
 
     artifact: str
     ordinal: int
@@ -53,6 +54,7 @@ class ArtifactVersion(ResponseModel):
     created_at: datetime
     updated_at: datetime
     remarks: int
+    open: bool
 
 
 class ArtifactVersions(ResponseModel):
@@ -78,17 +80,19 @@ class RunArtifacts(ResponseModel):
 
 
 class ArtifactFile(ResponseModel):
-    """A file of a version: its bytes are here (`sha256`), or elsewhere (`link`)."""
+    """A file of a version: its bytes are here (`sha256`), or elsewhere (`link`). `added_at`: when it was added to an
+    open version, null if it came with the version."""
 
     name: str
     sha256: str | None
     size_bytes: int
     content_type: str
     link: str | None
+    added_at: datetime | None
 
 
 class ArtifactVersionDetail(ResponseModel):
-    """A version with what never changes of it."""
+    """A version with what is in it: metadata, which never change, and files, which may be added to an open version."""
 
     version: ArtifactVersion
     metadata: Logged

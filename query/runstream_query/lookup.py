@@ -6,19 +6,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from runstream.events.artifacts import ArtifactFile
+from runstream.events.artifacts import AddedFile, ArtifactFile
 from runstream.events.moments import micros_of
 from runstream.events.names import project_id
-from runstream_model import artifacts, run_state
-from runstream_model.artifacts import ArtifactState
+from runstream_model import artifact_state, run_state
+from runstream_model.artifact_state import ArtifactState
 from runstream_query.repositories import Repositories
-from runstream_query.repositories.artifacts import (
-    ArtifactQuery,
-    ArtifactRecord,
-    ContentsRecord,
-    FileRecord,
-    VersionRecord,
-)
+from runstream_query.repositories.artifact_files import ContentsRecord, FileRecord
+from runstream_query.repositories.artifacts import ArtifactQuery, ArtifactRecord, VersionRecord
 from runstream_query.repositories.assets import AssetRecord
 from runstream_service.access import EVERYTHING
 from runstream_service.lookup import (
@@ -127,7 +122,7 @@ class StoreLookup:
     async def artifact_state(self, artifact_id: str) -> ArtifactState | None:
         read = self._read
         text = await read.artifacts.state(self._scope, artifact_id)
-        return None if text is None else await read.reader.off_loop(artifacts.from_json, text)
+        return None if text is None else await read.reader.off_loop(artifact_state.from_json, text)
 
     async def artifact_ordinals(self, artifact_id: str, removed_at: RecordPlace | None = None) -> Sequence[int]:
         of_artifacts = self._read.artifacts
@@ -136,9 +131,9 @@ class StoreLookup:
         return await of_artifacts.ordinals_removed_at(self._scope, artifact_id, *removed_at)
 
     async def artifact_versions(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownVersion]:
-        of_artifacts = self._read.artifacts
-        contents = await of_artifacts.contents(self._scope, artifact_id, ordinals)
-        found = await of_artifacts.versions_with_ordinals(self._scope, artifact_id, ordinals)
+        read = self._read
+        contents = await read.artifact_files.contents(self._scope, artifact_id, ordinals)
+        found = await read.artifacts.versions_with_ordinals(self._scope, artifact_id, ordinals)
         return [_version(record, contents[record.ordinal]) for record in found]
 
     async def artifact_remarks(self, artifact_id: str, ordinals: Sequence[int]) -> Sequence[KnownRemark]:
@@ -197,7 +192,7 @@ def _version(record: VersionRecord, contents: ContentsRecord) -> KnownVersion:
 
 
 def _file(record: FileRecord) -> ArtifactFile:
-    return ArtifactFile(
+    return AddedFile(
         name=record.name,
         sha256=record.sha256 or None,
         size_bytes=record.size_bytes,

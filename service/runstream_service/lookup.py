@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from runstream.events.artifacts import ArtifactFile
-from runstream_model.artifacts import ArtifactState
+from runstream_model.artifact_state import ArtifactState
 
 
 @dataclass(frozen=True, slots=True)

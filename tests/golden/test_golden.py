@@ -16,6 +16,7 @@ from kit.golden.states import (
     CAPTURED_RUN_STATE,
     GROUPED_RUN_STATE,
     LINKED_RUN_STATE,
+    OPEN_ARTIFACT_STATE,
     REMARKED_ARTIFACT_STATE,
     RESERVED_ARTIFACT_STATE,
     RUN_STATE,
@@ -23,9 +24,9 @@ from kit.golden.states import (
 from runstream.events.control import EVENT_TYPES, decode_event, encode_event
 from runstream.events.frame import LZ4, RAGGED, RAGGED_EPOCHS, ROWS_CONTIGUOUS, ROWS_EXPLICIT, STORED, decode_frame
 from runstream.events.upcast import UPCASTS, upcast
-from runstream_model import artifacts
+from runstream_model import artifact_state
+from runstream_model.artifact_state import ArtifactState
 from runstream_model.artifact_versions import VersionState
-from runstream_model.artifacts import ArtifactState
 from runstream_model.decoding import decode_events
 from runstream_model.run_state import RunState, from_json
 
@@ -138,17 +139,23 @@ def test_every_field_of_a_run_state_is_in_the_golden_file() -> None:
 @pytest.mark.parametrize("path", sorted(HERE.glob("*/states/artifact_state*.bin")), ids=lambda path: path.stem)
 def test_a_stored_state_of_an_artifact_is_read(path: Path) -> None:
     # As JSON writes it: numbers that are keys are texts there.
-    state, expected = json.loads(json.dumps(asdict(artifacts.from_json(path.read_bytes())))), expectation(path)
+    state, expected = json.loads(json.dumps(asdict(artifact_state.from_json(path.read_bytes())))), expectation(path)
     assert same(of_then(state, expected), expected)
 
 
 def test_every_field_of_an_artifacts_state_is_in_the_golden_file() -> None:
     plain, version = ArtifactState("", None, "", "", 0, 0), VersionState(0, "", 0, 0)
     assert [f.name for f in fields(plain) if getattr(plain, f.name) == getattr(RESERVED_ARTIFACT_STATE, f.name)] == []
-    first = REMARKED_ARTIFACT_STATE.versions[1]
-    assert [f.name for f in fields(version) if getattr(version, f.name) == getattr(first, f.name)] == []
-    states = {"": ARTIFACT_STATE, "-remarks": REMARKED_ARTIFACT_STATE, "-reserved": RESERVED_ARTIFACT_STATE}
+    kept = (REMARKED_ARTIFACT_STATE.versions[1], OPEN_ARTIFACT_STATE.versions[5])
+    values = {f.name: [getattr(one, f.name) for one in kept] for f in fields(version)}
+    assert [name for name, some in values.items() if set(map(repr, some)) == {repr(getattr(version, name))}] == []
+    states = {
+        "": ARTIFACT_STATE,
+        "-remarks": REMARKED_ARTIFACT_STATE,
+        "-reserved": RESERVED_ARTIFACT_STATE,
+        "-open": OPEN_ARTIFACT_STATE,
+    }
     for suffix, expected in states.items():
         stored = (HERE / VERSION / "states" / f"artifact_state{suffix}.bin").read_bytes()
-        assert artifacts.from_json(stored) == expected
-        assert artifacts.to_json(expected).encode() == stored
+        assert artifact_state.from_json(stored) == expected
+        assert artifact_state.to_json(expected).encode() == stored

@@ -106,6 +106,51 @@ def test_a_version_goes_in_and_comes_out(api: API, tmp_path: Path) -> None:
         api.read_artifact_file(version, "../note.txt")
 
 
+def test_files_are_added_to_an_open_version_and_to_no_other(api: API, tmp_path: Path) -> None:
+    version = api.artifacts.log_version("growing", "dataset", {"a": b"1"}, open=True)
+    begun = str(api.position)
+    (tmp_path / "b").write_bytes(b"22")
+    grown = api.artifacts.add_files(version, [tmp_path / "b"])
+    grown = api.artifacts.add_files(grown, {"a": b"333"})
+    assert (version.open, version.files, grown.open, grown.files, grown.size_bytes) == (True, 1, True, 2, 5)
+    contents = grown.contents()
+    assert [(file.name, file.size_bytes) for file in contents.files] == [("a", 3), ("b", 2)]
+    assert all(file.added_at is not None for file in contents.files)
+    assert [path.read_bytes() for path in grown.download(tmp_path / "out")] == [b"333", b"22"]
+    artifact = api.artifact("growing", "dataset")
+    assert api.artifacts.version(artifact, 1, as_of=begun).files == 1
+    sealed = api.artifacts.log_version("growing", "dataset")
+    assert not sealed.open
+    with pytest.raises(Refused, match=r"the files of version '2' of .* never change"):
+        api.artifacts.add_files(sealed, {"a": b"1"})
+    many = {str(number): Link("s3://bucket/x") for number in range(limits.MAX_ARTIFACT_FILES - 1)}
+    with pytest.raises(Refused, match="may have 1000 files"):
+        api.artifacts.add_files(version, many)
+    for nothing in ({}, {"../x": b""}):
+        with pytest.raises(Invalid):
+            api.artifacts.add_files(version, nothing)
+    api.delete_artifact_version(version)
+    with pytest.raises(NotFound, match="has no version 1"):
+        api.artifacts.add_files(version, {"a": b""})
+
+
+def test_a_name_that_leads_out_of_a_download_is_changed(api: API, tmp_path: Path) -> None:
+    """Foreign clients name files of open versions as they like."""
+    version = api.artifacts.log_version("named", "dataset", {"x": b"1"}, open=True)
+    sha256 = str(version.contents().files[0].sha256)
+    names = ["../../up.txt", "/etc/absolute", "a\\b", "x/../../y"]
+    files = [{"name": name, "sha256": sha256, "size_bytes": 1} for name in names]
+    event = {"type": "artifact_files_added.v1", **version.path, "ordinal": 1, "files": files}
+    api.command("default/named", event)
+    version = api.artifact("named", "dataset").version(1)
+    assert [file.name for file in version.contents().files] == sorted([*names, "x"])
+    out = tmp_path / "deep" / "out"
+    written = version.download(out)
+    assert all(path.is_relative_to(out) and path.read_bytes() == b"1" for path in written)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(written)
+    assert [version.read(name) for name in names] == [b"1"] * 4
+
+
 def test_versions_are_found_by_number_text_and_alias(api: API) -> None:
     for text in ("1.0.0", None, "1.1.0"):
         api.log_artifact_version("finder", "model", version=text, aliases="newest")

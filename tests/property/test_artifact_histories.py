@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from kit.examples import examples
 from runstream.events.artifacts import (
+    AddedFile,
     ArtifactCreated,
     ArtifactDeleted,
     ArtifactEvent,
+    ArtifactFilesAdded,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
@@ -19,8 +21,9 @@ from runstream.events.artifacts import (
     ArtifactVersionReserved,
     ArtifactVersionUpdated,
 )
-from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, REMARKS, VERSIONS, ArtifactRows
-from runstream_model.artifacts import Decision, fold_artifact, from_json, to_json
+from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, FILES, OUTCOMES, REMARKS, VERSIONS, ArtifactRows
+from runstream_model.artifact_state import Decision, from_json, to_json
+from runstream_model.artifacts import fold_artifact
 from runstream_model.source import Source
 
 PLACE: dict[str, Any] = {"workspace": "w", "project": "p", "artifact_type": "panel", "name": "n"}
@@ -38,6 +41,21 @@ EVENTS: st.SearchStrategy[ArtifactEvent] = st.one_of(
         aliases=LABELS,
         comment=st.sampled_from("xy"),
         ordinal=st.none() | ORDINALS,
+        open=st.sampled_from((None, True)),
+    ),
+    st.builds(
+        partial(ArtifactFilesAdded, **PLACE),
+        at_us=TIMES,
+        ordinal=ORDINALS,
+        files=st.lists(
+            st.builds(
+                partial(AddedFile, sha256="0" * 64),
+                name=st.sampled_from(("a", "../b", "a/b")),
+                size_bytes=st.sampled_from((0, 3, 2**62)),
+            ),
+            min_size=1,
+            max_size=3,
+        ).map(tuple),
     ),
     st.builds(
         partial(ArtifactVersionReserved, **PLACE),
@@ -64,7 +82,8 @@ HISTORIES = st.lists(EVENTS, max_size=25)
 
 @dataclass
 class Model:
-    """Versions as a list of [ordinal, text, aliases, comment, remarks]; None: there is no artifact."""
+    """Versions as a list of [ordinal, text, aliases, comment, remarks, files by name]; None: there is no artifact. Of a
+    version that is not open files are None."""
 
     versions: list[list[Any]] | None = None
     given: int = 0
@@ -100,7 +119,7 @@ class Model:
                 found = [event.ordinal, *self.reserved[event.ordinal]]
                 self._say(found, event, found[2])
                 self.reserved[event.ordinal] = found[1:]
-            case ArtifactVersionDeleted() | ArtifactVersionUpdated() | ArtifactVersionRemarked():
+            case ArtifactVersionDeleted() | ArtifactVersionUpdated() | ArtifactVersionRemarked() | ArtifactFilesAdded():
                 found = [version for version in self.versions if version[0] == event.ordinal]
                 if not found:
                     return False
@@ -108,6 +127,11 @@ class Model:
                     self.versions.remove(found[0])
                 elif isinstance(event, ArtifactVersionRemarked):
                     found[0][4] += 1
+                elif isinstance(event, ArtifactFilesAdded):
+                    if found[0][5] is None:
+                        return False
+                    for file in event.files:
+                        found[0][5][file.name] = file.size_bytes
                 else:
                     self._update(found[0], event)
         return True
@@ -127,7 +151,7 @@ class Model:
         if self.versions is None or event.ordinal not in self.reserved:
             return False
         text, aliases, _ = self.reserved.pop(event.ordinal)
-        self.versions.append([event.ordinal, text, [], event.comment, 0])
+        self.versions.append([event.ordinal, text, [], event.comment, 0, {} if event.open else None])
         self._take(self.versions[-1], (*aliases, *event.aliases))
         return True
 
@@ -145,7 +169,10 @@ class Model:
             return False
         if self.versions is None:
             self.text = ("", "")
-        self.given, self.versions = ordinal, [*versions, [ordinal, text, [], event.comment, 0]]
+        self.given, self.versions = (
+            ordinal,
+            [*versions, [ordinal, text, [], event.comment, 0, {} if event.open else None]],
+        )
         self._take(self.versions[-1], event.aliases)
         return True
 
@@ -184,8 +211,13 @@ def test_the_fold_agrees_with_the_model(history: list[ArtifactEvent]) -> None:
             assert state is None or (state.deleted and not state.versions)
             continue
         assert state is not None
-        found = [[v.ordinal, v.version, sorted(v.aliases), v.comment, v.remarks] for v in state.versions.values()]
-        assert sorted(found) == sorted(model.versions)
+        found = [
+            [v.ordinal, v.version, sorted(v.aliases), v.comment, v.remarks, v.added_to] for v in state.versions.values()
+        ]
+        assert sorted(found, key=repr) == sorted(model.versions, key=repr)
+        sizes = {v.ordinal: v.added_to.values() for v in state.versions.values() if v.added_to is not None}
+        counts = {v.ordinal: (v.files, v.size_bytes) for v in state.versions.values() if v.is_open}
+        assert counts == {ordinal: (len(some), min(sum(some), 2**63 - 1)) for ordinal, some in sizes.items()}
         assert (state.description, state.notes) == model.text
         assert state.aliases == {alias: v.ordinal for v in state.versions.values() for alias in v.aliases}
         assert state.texts == {v.version: v.ordinal for v in state.versions.values()}
@@ -199,7 +231,7 @@ class Tables:
     def __init__(self) -> None:
         self.added: list[dict[str, Any]] = []
         self.newest: dict[Any, dict[str, Any]] = {}
-        self.ends = dict.fromkeys((OUTCOMES, CONTENTS, REMARKS, VERSIONS, ARTIFACTS), -1)
+        self.ends = dict.fromkeys((OUTCOMES, CONTENTS, FILES, REMARKS, VERSIONS, ARTIFACTS), -1)
 
     def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
         for row in rows:
@@ -215,7 +247,7 @@ class Tables:
 
 def folded(history: list[ArtifactEvent], cuts: list[tuple[int, int]]) -> Tables:
     """Fold, flushing after every so many events; after each flush so many of its tables are written before a crash
-    (5 and more: all of them, and no crash). The beginning of a start is the last flush that was whole."""
+    (6 and more: all of them, and no crash). The beginning of a start is the last flush that was whole."""
     tables, committed, turn = Tables(), 0, 0
     while committed < len(history):
         rows, known = ArtifactRows(), {}
@@ -224,7 +256,7 @@ def folded(history: list[ArtifactEvent], cuts: list[tuple[int, int]]) -> Tables:
                 known[artifact] = from_json(row["state"])
         ends, at = dict(tables.ends), committed
         while at < len(history):
-            size, written = cuts[turn % len(cuts)] if turn < 3 * len(history) else (len(history), 5)
+            size, written = cuts[turn % len(cuts)] if turn < 3 * len(history) else (len(history), 6)
             turn += 1
             for offset in range(at, min(at + size, len(history))):
                 beyond = {table: offset > end for table, end in ends.items()}
@@ -232,17 +264,17 @@ def folded(history: list[ArtifactEvent], cuts: list[tuple[int, int]]) -> Tables:
             at = min(at + size, len(history))
             for table, found in list(rows.take().items())[:written]:
                 tables.insert(table, found)
-            if written < 5:
+            if written < 6:
                 break
             committed = at
     return tables
 
 
 @settings(max_examples=examples(200), deadline=None)
-@given(HISTORIES, st.lists(st.tuples(st.integers(1, 6), st.integers(0, 7)), min_size=1, max_size=6))
+@given(HISTORIES, st.lists(st.tuples(st.integers(1, 6), st.integers(0, 8)), min_size=1, max_size=6))
 def test_batches_and_crashes_between_tables_change_nothing(
     history: list[ArtifactEvent], cuts: list[tuple[int, int]]
 ) -> None:
-    whole = folded(history, [(len(history) or 1, 5)])
+    whole = folded(history, [(len(history) or 1, 6)])
     assert folded(history, cuts).contents() == whole.contents()
     assert len(whole.added) >= len(history)

@@ -24,7 +24,7 @@ from runstream.events.control import (
 from runstream.events.encoding import encode_events
 from runstream.events.entities import EntityEvent
 from runstream.events.frame import Frame, FrameHeader
-from runstream_model import artifact_rows, artifacts, entities, run_state
+from runstream_model import artifact_rows, artifact_state, entities, run_state
 from runstream_model.artifact_rows import ArtifactRows
 from runstream_model.attempts import bounded
 from runstream_model.attributes import rows_from_events
@@ -128,7 +128,7 @@ class Folding:
         """Take in artifacts of keys that were just loaded (rows of the view `artifacts`). Raises Overtaken."""
         self._check_known(artifact_rows.ARTIFACTS, rows)
         for row in rows.to_pylist():
-            self.memory.keys[row["key"]].artifacts[row["artifact"]] = artifacts.from_json(row["state"])
+            self.memory.keys[row["key"]].artifacts[row["artifact"]] = artifact_state.from_json(row["state"])
 
     def load_entities(self, rows: pa.Table) -> None:
         """Take in entities of keys that were just loaded (rows of the view `entities`). Raises Overtaken."""

@@ -17,6 +17,7 @@ APPENDED = (
     "quarantine",
     artifact_rows.OUTCOMES,
     artifact_rows.CONTENTS,
+    artifact_rows.FILES,
     artifact_rows.REMARKS,
     entities.OUTCOMES,
 )

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from runstream_model.artifacts import ArtifactState
+from runstream_model.artifact_state import ArtifactState
 from runstream_model.catalog import Catalog
 from runstream_model.entities import ProjectEntities
 from runstream_model.run_state import RunState

@@ -143,7 +143,10 @@ async def show_version(context: Context, call: Call[PastParameters]) -> Artifact
             raise NotFound(f"artifact {artifact} had no version {ordinal} as of {prefix}: give a later as_of")
     else:
         found = await _require_version(context, artifact, ordinal)
-    contents = (await context.repositories.artifacts.contents(context.scope, artifact, [ordinal]))[ordinal]
+    found_contents = await context.repositories.artifact_files.contents(
+        context.scope, artifact, [ordinal], prefix=prefix
+    )
+    contents = found_contents[ordinal]
     files = [
         ArtifactFile(
             name=file.name,
@@ -151,6 +154,7 @@ async def show_version(context: Context, call: Call[PastParameters]) -> Artifact
             size_bytes=file.size_bytes,
             content_type=file.content_type,
             link=file.link or None,
+            added_at=file.added_at,
         )
         for file in sorted(contents.files, key=lambda file: file.name)
     ]
@@ -181,7 +185,7 @@ async def download(context: Context, call: Call[FileParameters]) -> web.StreamRe
     """The bytes of a version's file, whole or one range of them."""
     artifact, ordinal, name = call.path["artifact"], _ordinal(call.path["ordinal"]), call.parameters.name
     await _require_version(context, artifact, ordinal)
-    file = await context.repositories.artifacts.file(context.scope, artifact, ordinal, name)
+    file = await context.repositories.artifact_files.file(context.scope, artifact, ordinal, name)
     if file is None:
         raise NotFound(
             f"version {ordinal} of artifact {artifact} has no file {name[:80]!r}: it lists those that it has"

@@ -6,6 +6,7 @@ not there. Handlers, foreign clients and the writing side's look-ups call these 
 
 from typing import Self
 
+from runstream_query.repositories.artifact_files import ArtifactFileRepository
 from runstream_query.repositories.artifacts import ArtifactRepository
 from runstream_query.repositories.assets import AssetRepository
 from runstream_query.repositories.attributes import AttributeRepository
@@ -28,6 +29,7 @@ class Repositories:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.artifacts = ArtifactRepository(reader)
+        self.artifact_files = ArtifactFileRepository(reader)
         self.assets = AssetRepository(reader)
         self.attributes = AttributeRepository(reader)
         self.entities = EntityRepository(reader)

@@ -1,9 +1,9 @@
-"""Artifacts, their versions, what is in those, and what came of events about them."""
+"""Artifacts, their versions, and what came of events about them. What is in versions: `artifact_files`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.parameters import Parameters
@@ -50,26 +50,7 @@ class VersionRecord:
     created_at: datetime
     updated_at: datetime
     remarks: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """A file of a version. Either `sha256` or `link` is empty."""
-
-    name: str
-    sha256: str
-    size_bytes: int
-    content_type: str
-    link: str
-
-
-@dataclass(frozen=True, slots=True)
-class ContentsRecord:
-    """What never changes of a version. `metadata` is JSON; `files` are there if they were asked for, in their order."""
-
-    ordinal: int
-    metadata: str
-    files: tuple[FileRecord, ...] = ()
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +95,6 @@ _ARTIFACT: Final = ", ".join(field.name for field in fields(ArtifactRecord))
 _VERSION: Final = ", ".join(field.name for field in fields(VersionRecord))
 _REMARK: Final = ", ".join(field.name for field in fields(RemarkRecord))
 _OUTCOME: Final = ", ".join(field.name for field in fields(OutcomeRecord))
-_FILES: Final = ("file_names", "file_sha256s", "file_sizes", "file_types", "file_links")
 
 
 class ArtifactRepository:
@@ -286,34 +266,6 @@ class ArtifactRepository:
     async def _versions(self, sql: str, parameters: Parameters) -> list[VersionRecord]:
         return await self._reader.records(lambda row: VersionRecord(**row), sql, parameters)
 
-    async def contents(
-        self, scope: Scope, artifact: str, ordinals: Sequence[int] | None = None, *, with_files: bool = True
-    ) -> dict[int, ContentsRecord]:
-        """Return the contents of the versions with these numbers (None: of all), by number. The files of all versions
-        may be millions."""
-        parameters = Parameters()
-        only = "" if ordinals is None else f" AND ordinal IN {parameters.bind(list(ordinals), 'Array(UInt64)')}"
-        files = "".join(f", {column}" for column in _FILES) if with_files else ""
-        sql = (
-            f"SELECT ordinal, metadata{files} FROM artifact_contents WHERE artifact = {parameters.text(artifact)}{only}"
-            f"{narrowed(of_artifacts(scope, parameters))}"
-        )
-        return {record.ordinal: record for record in await self._reader.records(_contents, sql, parameters)}
-
-    async def file(self, scope: Scope, artifact: str, ordinal: int, name: str) -> FileRecord | None:
-        """Return the file of a version with this name; None if it has none."""
-        parameters = Parameters()
-        place = f"indexOf(file_names, {parameters.text(name)})"
-        shown = ", ".join(
-            f"{column}[{place}] AS {field.name}" for column, field in zip(_FILES, fields(FileRecord), strict=True)
-        )
-        sql = (
-            f"SELECT {shown} FROM artifact_contents WHERE artifact = {parameters.text(artifact)} AND "
-            f"ordinal = {parameters.bind(ordinal, 'UInt64')} AND {place} > 0"
-            f"{narrowed(of_artifacts(scope, parameters))} LIMIT 1"
-        )
-        return next(iter(await self._reader.records(lambda row: FileRecord(**row), sql, parameters)), None)
-
     async def remarks(
         self,
         scope: Scope,
@@ -361,8 +313,3 @@ class ArtifactRepository:
             f"{narrowed(of_keys(scope, parameters))} ORDER BY part, offset LIMIT 1) LIMIT 1"
         )
         return next(iter(await self._reader.records(lambda row: OutcomeRecord(**row), sql, parameters)), None)
-
-
-def _contents(row: Mapping[str, Any]) -> ContentsRecord:
-    columns = [row.get(column, ()) for column in _FILES]
-    return ContentsRecord(row["ordinal"], row["metadata"], tuple(map(FileRecord, *columns)))

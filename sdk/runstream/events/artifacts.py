@@ -1,4 +1,5 @@
-"""Control events about artifacts: named, typed things (a model, a panel, a data set) with numbered, immutable versions.
+"""Control events about artifacts: named, typed things (a model, a panel, a data set) with numbered versions. The files
+of a version never change, unless it was logged as open.
 
 An artifact is of a project, or, with `project` None, of a whole workspace. Its name is unique among those of its type
 in that place. Versions are numbered 1, 2, 3, ... by the fold, which is the only one to give numbers: no two get the
@@ -40,6 +41,18 @@ def check_file_name(name: str) -> str:
     return name
 
 
+def check_added_name(name: str) -> str:
+    """Return `name` if it can name a file of an open version: any text, because foreign clients name files by paths of
+    their own. It is never a path at a server. Raises InvalidName."""
+    if "\0" in name:
+        raise InvalidName(f"file name {name!r} has a NUL character: remove it")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidName(f"file name {name!r} is not valid Unicode: remove the lone surrogate") from None
+    return name
+
+
 def _check_link(link: str) -> str:
     if _CONTROL.search(link) or not re.match(r"[A-Za-z][A-Za-z0-9+.\-]*:\S", link):
         raise ValueError(f"link {link[:80]!r} is no address: give one with a scheme, such as s3://bucket/key")
@@ -75,6 +88,13 @@ class ArtifactFile(BaseModel):
         if (self.sha256 is None) == (self.link is None):
             raise ValueError(f"file {self.name!r} needs a sha256 (its bytes are stored here) or a link, and not both")
         return self
+
+
+class AddedFile(ArtifactFile):
+    """A file of an open version. Its name may be any text: whoever writes it to a disk makes a path of it
+    (`runstream.filenames`)."""
+
+    name: Annotated[str, Field(min_length=1, max_length=limits.MAX_FILE_NAME_CHARS), AfterValidator(check_added_name)]
 
 
 def check_files(files: tuple[ArtifactFile, ...]) -> tuple[ArtifactFile, ...]:
@@ -161,8 +181,9 @@ class ArtifactVersionLogged(AboutArtifact):
     """A version was added; the artifact is created if it is missing.
 
     The fold gives its number. `version` None: it is called by its number; a text that another version has is refused.
-    Its files, metadata and run never change. With the `ordinal` of a reservation it is that version, with its text and
-    run, and with its labels before those here.
+    Its metadata and run never change, and neither do its files, unless it is `open`: then files may be added to it.
+    With the `ordinal` of a reservation it is that version, with its text and run, and with its labels before those
+    here.
     """
 
     type: Literal["artifact_version_logged.v1"] = "artifact_version_logged.v1"
@@ -178,6 +199,17 @@ class ArtifactVersionLogged(AboutArtifact):
     run: RunId | None = None
     ordinal: Ordinal | None = None
     files: Annotated[tuple[ArtifactFile, ...], Field(fail_fast=True), AfterValidator(check_files)] = ()
+    #: True: files may be added to it later. None is false.
+    open: bool | None = None
+
+
+class ArtifactFilesAdded(AboutArtifact):
+    """Files were added to a version that was logged as open. A file with the name of one that is there takes its place;
+    of several with one name here, the last."""
+
+    type: Literal["artifact_files_added.v1"] = "artifact_files_added.v1"
+    ordinal: Ordinal
+    files: Annotated[tuple[AddedFile, ...], Field(fail_fast=True, min_length=1, max_length=limits.MAX_ARTIFACT_FILES)]
 
 
 class ArtifactVersionUpdated(AboutArtifact):
@@ -219,6 +251,7 @@ ArtifactEvent = (
     | ArtifactDeleted
     | ArtifactVersionReserved
     | ArtifactVersionLogged
+    | ArtifactFilesAdded
     | ArtifactVersionUpdated
     | ArtifactVersionDeleted
     | ArtifactVersionRemarked

@@ -10,9 +10,11 @@ from kit.query.artifacts import WRITER, insert_artifacts
 from kit.query.service import Service
 from kit.query.tables import NOW_US, run
 from runstream.events.artifacts import (
+    AddedFile,
     ArtifactCreated,
     ArtifactDeleted,
     ArtifactFile,
+    ArtifactFilesAdded,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
@@ -150,6 +152,7 @@ async def test_a_file_of_a_version(service: Service) -> None:
         "size_bytes": 0,
         "content_type": "application/octet-stream",
         "link": "s3://bucket/key",
+        "added_at": None,
     }
     assert (detail["version"]["files"], detail["version"]["size_bytes"]) == (3, len(CONTENT) + 1)
     path = f"/api/v1/artifacts/{ID}/versions/1/file"
@@ -165,6 +168,49 @@ async def test_a_file_of_a_version(service: Service) -> None:
     for name in ("../../secrets", "web/../web/grün.html", "/etc/passwd", SHA256):
         assert "no file" in (await service.get(f"{get}/1/file", 404, name=name))["detail"]
     await service.get(f"{get}/2/file", 404, name="web/grün.html")
+
+
+async def test_files_that_are_added_to_an_open_version(service: Service) -> None:
+    staged = await service.assets.receive(bytes_of(CONTENT), 10**6)
+    await staged.keep()
+    first = ArtifactFile(name="a", sha256="a" * 64, size_bytes=1)
+    await insert_artifacts(
+        service,
+        ArtifactVersionLogged(**MODEL, open=True, files=(first,), metadata={"a": 1}),
+        ArtifactVersionLogged(**MODEL, files=(first,)),
+        ArtifactFilesAdded(
+            **MODEL | {"at_us": NOW_US + 1_000_000},
+            ordinal=1,
+            files=(AddedFile(name="../b", sha256="b" * 64, size_bytes=2), AddedFile(name="c", link="s3://x/c")),
+        ),
+        ArtifactFilesAdded(**MODEL, ordinal=2, files=(AddedFile(name="x", sha256="c" * 64),)),
+        ArtifactFilesAdded(
+            **MODEL | {"at_us": NOW_US + 2_000_000},
+            ordinal=1,
+            files=(AddedFile(name="a", sha256=SHA256, size_bytes=len(CONTENT), content_type="text/html"),),
+        ),
+    )
+    path = f"artifacts/{ID}/versions"
+    seconds = {place: f"2026-01-31T12:00:0{place}Z" for place in (1, 2)}
+
+    async def files(ordinal: int, **question: str) -> list[tuple[Any, ...]]:
+        detail = await service.get(f"{path}/{ordinal}", **question)
+        assert detail["version"]["files"] == len(detail["files"])
+        assert detail["version"]["size_bytes"] == sum(file["size_bytes"] for file in detail["files"])
+        return [(file["name"], file["sha256"], file["link"], file["added_at"]) for file in detail["files"]]
+
+    added = [("../b", "b" * 64, None, seconds[1]), ("c", None, "s3://x/c", seconds[1])]
+    assert await files(1) == [added[0], ("a", SHA256, None, seconds[2]), added[1]]
+    assert await files(1, as_of="0:100") == [("a", "a" * 64, None, None)]
+    assert await files(1, as_of="0:103") == [added[0], ("a", "a" * 64, None, None), added[1]]
+    assert await files(2) == [("a", "a" * 64, None, None)]
+    assert (await service.get(f"{path}/1"))["metadata"] == {"a": 1}
+    assert [one["open"] for one in (await service.get(path))["versions"]] == [False, True]
+    async with service.client.get(f"/api/v1/{path}/1/file", params={"name": "a"}) as response:
+        assert (await response.read(), response.content_type) == (CONTENT, "text/html")
+    assert "b" * 64 in (await service.get(f"{path}/1/file", 404, name="../b"))["detail"]
+    refused = await service.get(f"commands/{WRITER}-103", key="w/m")
+    assert (refused["changed"], refused["refused"], refused["ordinal"]) == (False, "version sealed", 2)
 
 
 async def test_as_of_a_moment(service: Service) -> None:

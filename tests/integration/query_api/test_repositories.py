@@ -25,8 +25,10 @@ from kit.query.entities import insert_entities
 from kit.query.service import CountingStore, Service
 from kit.query.tables import NOW_US
 from runstream.events.artifacts import (
+    AddedFile,
     ArtifactCreated,
     ArtifactFile,
+    ArtifactFilesAdded,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
     ArtifactVersionRemarked,
@@ -131,13 +133,14 @@ async def fill(service: Service, workspace: str, states: Sequence[dict[str, Any]
         ArtifactCreated(**about_model, description=f"about {workspace}"),
         *[
             ArtifactVersionLogged(
-                **about_model, run=run, files=(file,), status=f"{workspace}-status", metadata={"about": 1}
+                **about_model, open=True, run=run, files=(file,), status=f"{workspace}-status", metadata={"about": 1}
             )
             for run in runs
         ],
         *[ArtifactVersionRemarked(**about_model, ordinal=1, remark={"about": workspace}) for _ in runs],
         ArtifactCreated(**about_model | {"artifact_type": "panel"}, project="p"),
         ArtifactVersionDeleted(**about_model, ordinal=len(runs)),
+        ArtifactFilesAdded(**about_model, ordinal=1, files=(AddedFile(name=f"{workspace}-added", sha256="c" * 64),)),
         first_offset=offset,
     )
     about_entity = {"at_us": NOW_US, "workspace": workspace, "project": "p", "kind": "thing"}

@@ -19,8 +19,9 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_ingest.gateway.routes import add_gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_ingest.log.memory import MemoryLog
-from runstream_model import artifacts as fold
+from runstream_model.artifact_state import ArtifactState, Decision
 from runstream_model.artifact_versions import VersionState
+from runstream_model.artifacts import fold_artifact
 from runstream_protocols.comet.conventions import registry_model_id
 from runstream_protocols.comet.writes.routes import add_comet_writes
 from runstream_service.lookup import (
@@ -51,7 +52,7 @@ class Decided:
     seq: int
     offset: int
     event: ArtifactEvent
-    decision: fold.Decision
+    decision: Decision
 
 
 @dataclass
@@ -66,7 +67,7 @@ class FoldedLookup:
 
     async def decided(self) -> list[Decided]:
         """What came of each event. What comes twice counts once."""
-        states: dict[str, fold.ArtifactState | None] = {}
+        states: dict[str, ArtifactState | None] = {}
         decided: dict[tuple[str, int], Decided] = {}
         for record in await self.log.read(0, 0, 1 << 30, 0.0):
             frame = decode_frame(record.value)
@@ -75,12 +76,12 @@ class FoldedLookup:
                 event = decode_event(json.dumps(body))
                 if (writer, seq) in decided or not isinstance(event, ArtifactEvent):
                     continue
-                decision = fold.fold_artifact(states.get(event.artifact), event)
+                decision = fold_artifact(states.get(event.artifact), event)
                 states[event.artifact] = decision.state
                 decided[writer, seq] = Decided(frame.header.key, writer, seq, record.offset, event, decision)
         return list(decided.values())
 
-    async def state(self, artifact_id: str) -> fold.ArtifactState | None:
+    async def state(self, artifact_id: str) -> ArtifactState | None:
         states = [one.decision.state for one in await self.decided() if one.event.artifact == artifact_id]
         return states[-1] if states else None
 
@@ -106,7 +107,7 @@ class FoldedLookup:
         found = [known for some_id in sorted(ids) if (known := await self.artifact(some_id)) is not None]
         return [known for known in found if (known.workspace, known.name) == (workspace, name)]
 
-    async def artifact_state(self, artifact_id: str) -> fold.ArtifactState | None:
+    async def artifact_state(self, artifact_id: str) -> ArtifactState | None:
         state = await self.state(artifact_id)
         return None if state is None or state.deleted else state
 

@@ -182,6 +182,23 @@ EVENTS: Final[dict[str, AnyEvent]] = {
     "artifact_version_logged.v1-reserved": artifacts.ArtifactVersionLogged(
         at_us=AT_US, workspace="research", project="digits", artifact_type="data set", name="größe", ordinal=7
     ),
+    "artifact_version_logged.v1-open": artifacts.ArtifactVersionLogged(
+        at_us=AT_US, workspace="research", project="digits", artifact_type="data set", name="größe", open=True
+    ),
+    "artifact_files_added.v1": artifacts.ArtifactFilesAdded(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        artifact_type="data set",
+        name="größe",
+        ordinal=3,
+        files=(
+            artifacts.AddedFile(
+                name="../../data\\größe.bin ", sha256="0f" * 32, size_bytes=2**40, content_type="text/plain"
+            ),
+            artifacts.AddedFile(name="corpus", link="s3://bucket/corpus.tar"),
+        ),
+    ),
     "artifact_version_reserved.v1": artifacts.ArtifactVersionReserved(
         at_us=AT_US,
         workspace="research",

@@ -18,12 +18,13 @@ from kit.golden.states import (
     CAPTURED_RUN_STATE,
     GROUPED_RUN_STATE,
     LINKED_RUN_STATE,
+    OPEN_ARTIFACT_STATE,
     REMARKED_ARTIFACT_STATE,
     RESERVED_ARTIFACT_STATE,
     RUN_STATE,
 )
 from runstream.events.control import decode_event, encode_event
-from runstream_model import artifacts, run_state
+from runstream_model import artifact_state, run_state
 
 HERE: Final = TESTS / "golden"
 #: The folder that new files go to: the release that first writes them.
@@ -61,12 +62,13 @@ def missing() -> dict[Path, bytes]:
         "artifact_state": ARTIFACT_STATE,
         "artifact_state-remarks": REMARKED_ARTIFACT_STATE,
         "artifact_state-reserved": RESERVED_ARTIFACT_STATE,
+        "artifact_state-open": OPEN_ARTIFACT_STATE,
     }
     states = {
         **{name: (text, asdict(run_state.from_json(text))) for name, text in texts.items()},
         **{
-            name: (text, asdict(artifacts.from_json(text)))
-            for name, text in ((name, artifacts.to_json(state)) for name, state in of_artifacts.items())
+            name: (text, asdict(artifact_state.from_json(text)))
+            for name, text in ((name, artifact_state.to_json(state)) for name, state in of_artifacts.items())
         },
     }
     for name, (text, fields) in states.items():

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Final
 
 from runstream_model.artifact_reservations import Reservation
+from runstream_model.artifact_state import ArtifactState
 from runstream_model.artifact_versions import VersionState
-from runstream_model.artifacts import ArtifactState
 from runstream_model.run_state import Resume, RunState, StatusSet
 from runstream_model.run_writers import WriterState
 
@@ -80,4 +80,15 @@ REMARKED_ARTIFACT_STATE: Final = replace(
 RESERVED_ARTIFACT_STATE: Final = replace(
     REMARKED_ARTIFACT_STATE,
     reserved={4: Reservation(VersionState(4, "4.0.0", 9, 9, tags=("raw",), run="r"), '{"a":1}')},
+)
+
+#: Of a build that knew of open versions.
+_OPEN: Final = replace(
+    VersionState(5, "5", 11, 12, run="r", files=1, size_bytes=7), added_to={"../größe.bin": 7}, replaced=2
+)
+OPEN_ARTIFACT_STATE: Final = replace(
+    RESERVED_ARTIFACT_STATE,
+    chars=RESERVED_ARTIFACT_STATE.chars + _OPEN.chars,
+    versions={**RESERVED_ARTIFACT_STATE.versions, 5: _OPEN},
+    texts={**RESERVED_ARTIFACT_STATE.texts, "5": 5},
 )

@@ -4,7 +4,7 @@ from kit.query.service import Service
 from runstream.events.artifacts import ArtifactEvent
 from runstream.events.control import encode_event
 from runstream_model.artifact_rows import ArtifactRows
-from runstream_model.artifacts import ArtifactState
+from runstream_model.artifact_state import ArtifactState
 from runstream_model.source import Source
 
 WRITER = "c" * 32

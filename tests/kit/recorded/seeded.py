@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 from runstream.events import encoding, frame
 from runstream.events.artifacts import (
+    AddedFile,
     ArtifactCreated,
     ArtifactDeleted,
     ArtifactEvent,
     ArtifactFile,
+    ArtifactFilesAdded,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
@@ -162,8 +164,9 @@ def recorded(seed: int, runs: int, frames: int, *, first: str | None = None) -> 
             remarked = {"at_us": 8, "workspace": "w", "project": "p", "artifact_type": "thing", "name": "remarked"}
             catalog.events(
                 into,
-                ArtifactVersionLogged(**remarked),
+                ArtifactVersionLogged(**remarked, open=True),
                 ArtifactVersionRemarked(**remarked, ordinal=versions, remark={"x": versions}),
+                ArtifactFilesAdded(**remarked, ordinal=versions, files=(added_file(chooser),)),
             )
         match source.randrange(10):
             case 0:
@@ -220,7 +223,7 @@ def artifact_event(source: random.Random, project: str | None, name: str) -> Art
     place = {"at_us": 8, "workspace": "w", "project": project, "artifact_type": "thing", "name": name}
     labels = tuple(source.sample(("best", "production", "old"), source.randrange(3)))
     ordinal = source.randrange(1, 8)
-    match source.randrange(9):
+    match source.randrange(10):
         case 0:
             return ArtifactCreated(**place, description=f"{source.random()}", tags=labels)
         case 1:
@@ -233,9 +236,22 @@ def artifact_event(source: random.Random, project: str | None, name: str) -> Art
             return ArtifactVersionDeleted(**place, ordinal=ordinal)
         case 5:
             return ArtifactVersionRemarked(**place, ordinal=ordinal, remark={"x": source.random()})
+        case 6:
+            return ArtifactFilesAdded(**place, ordinal=ordinal, files=(added_file(source),))
         case _:
             version = source.choice((None, None, f"{source.randrange(9)}"))
             file = ArtifactFile(name="a.bin", sha256=f"{source.getrandbits(256):064x}", size_bytes=3)
             return ArtifactVersionLogged(
-                **place, version=version, aliases=labels, files=(file,), metadata={"x": ordinal}
+                **place,
+                version=version,
+                aliases=labels,
+                files=(file,),
+                metadata={"x": ordinal},
+                open=source.random() < 0.5,
             )
+
+
+def added_file(source: random.Random) -> AddedFile:
+    """A file of an open version, which often takes the place of another."""
+    name, sha256 = source.choice(("a.bin", "../b.bin", "c")), f"{source.getrandbits(256):064x}"
+    return AddedFile(name=name, sha256=sha256, size_bytes=source.randrange(9))

@@ -4,13 +4,16 @@ import dataclasses
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from runstream.events import limits
 from runstream.events.artifacts import (
+    AddedFile,
     ArtifactCreated,
     ArtifactDeleted,
     ArtifactEvent,
     ArtifactFile,
+    ArtifactFilesAdded,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
@@ -18,9 +21,10 @@ from runstream.events.artifacts import (
     ArtifactVersionReserved,
     ArtifactVersionUpdated,
 )
-from runstream_model import artifacts
-from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, OUTCOMES, REMARKS, VERSIONS, ArtifactRows
-from runstream_model.artifacts import ArtifactState, Decision, fold_artifact, from_json, to_json
+from runstream_model import artifact_state
+from runstream_model.artifact_rows import ARTIFACTS, CONTENTS, FILES, OUTCOMES, REMARKS, VERSIONS, ArtifactRows
+from runstream_model.artifact_state import ArtifactState, Decision, from_json, to_json
+from runstream_model.artifacts import fold_artifact
 from runstream_model.source import Source
 from runstream_processors.store.tables import TABLES, encode_rows
 
@@ -44,6 +48,14 @@ def reserved(at_us: int = 2, **fields: Any) -> ArtifactVersionReserved:
     return ArtifactVersionReserved(at_us=at_us, **PLACE, **fields)
 
 
+def added(ordinal: int, *files: AddedFile, at_us: int = 4) -> ArtifactFilesAdded:
+    return ArtifactFilesAdded(at_us=at_us, **PLACE, ordinal=ordinal, files=files)
+
+
+def named(name: str, size_bytes: int = 5, sha256: str = "1" * 64) -> AddedFile:
+    return AddedFile(name=name, sha256=sha256, size_bytes=size_bytes)
+
+
 def after(*events: ArtifactEvent) -> tuple[ArtifactState, Decision]:
     """The state after the events, and what was decided about the last one."""
     decision = Decision(None)
@@ -65,14 +77,14 @@ def test_a_text_that_a_version_has_is_refused_and_costs_no_number() -> None:
     before, _ = after(logged(version="1.0.0"))
     decision = fold_artifact(before, logged(version="1.0.0"))
     assert decision.state is before
-    assert (decision.refused, decision.ordinal) == (artifacts.VERSION_TAKEN, 1)
+    assert (decision.refused, decision.ordinal) == (artifact_state.VERSION_TAKEN, 1)
     assert fold_artifact(before, logged()).ordinal == 2
 
 
 def test_a_number_that_is_somebodys_text_is_passed_over() -> None:
     state, _ = after(logged(version="2"), logged())
     assert {ordinal: version.version for ordinal, version in state.versions.items()} == {1: "2", 3: "3"}
-    assert fold_artifact(state, logged(version="3")).refused == artifacts.VERSION_TAKEN
+    assert fold_artifact(state, logged(version="3")).refused == artifact_state.VERSION_TAKEN
 
 
 def test_a_number_is_never_given_again() -> None:
@@ -93,7 +105,7 @@ def test_creating_what_is_there_is_refused_and_what_was_deleted_begins_afresh() 
     created = ArtifactCreated(at_us=1, **PLACE, description="d", notes="n", tags=("a", "a", "b"), public=True)
     state, _ = after(created)
     assert (state.description, state.notes, state.tags, state.public) == ("d", "n", ("a", "b"), True)
-    assert fold_artifact(state, created) == Decision(state, artifacts.NAME_TAKEN)
+    assert fold_artifact(state, created) == Decision(state, artifact_state.NAME_TAKEN)
     anew, _ = after(created, ArtifactDeleted(at_us=2, **PLACE), ArtifactCreated(at_us=3, **PLACE))
     assert anew == ArtifactState("w", None, "model", "m", 3, 3)
 
@@ -120,15 +132,15 @@ def test_an_update_keeps_what_it_leaves_out_and_an_empty_one_changes_nothing() -
     ],
 )
 def test_what_is_not_there_cannot_be_changed(event: ArtifactEvent) -> None:
-    assert fold_artifact(None, event) == Decision(None, artifacts.NO_SUCH_ARTIFACT)
+    assert fold_artifact(None, event) == Decision(None, artifact_state.NO_SUCH_ARTIFACT)
     gone, _ = after(logged(), ArtifactDeleted(at_us=4, **PLACE))
-    assert fold_artifact(gone, event) == Decision(gone, artifacts.NO_SUCH_ARTIFACT)
+    assert fold_artifact(gone, event) == Decision(gone, artifact_state.NO_SUCH_ARTIFACT)
 
 
 def test_a_version_that_is_not_there_cannot_be_changed() -> None:
     state, _ = after(logged())
     for event in (updated(2, comment="c"), ArtifactVersionDeleted(at_us=3, **PLACE, ordinal=2)):
-        assert fold_artifact(state, event) == Decision(state, artifacts.NO_SUCH_VERSION, 2)
+        assert fold_artifact(state, event) == Decision(state, artifact_state.NO_SUCH_VERSION, 2)
 
 
 def test_an_alias_is_of_one_version_at_a_time() -> None:
@@ -159,7 +171,7 @@ def test_labels_are_set_then_removed_then_added() -> None:
 def test_labels_are_bounded() -> None:
     full = tuple(f"t{i}" for i in range(limits.MAX_LABELS))
     state, _ = after(logged(tags=full))
-    assert fold_artifact(state, updated(1, tags_added=("one more",))).refused == artifacts.TOO_MANY_LABELS
+    assert fold_artifact(state, updated(1, tags_added=("one more",))).refused == artifact_state.TOO_MANY_LABELS
     assert fold_artifact(state, updated(1, tags_removed=("t0",), tags_added=("one more",))).refused == ""
 
 
@@ -168,8 +180,8 @@ def test_an_artifact_is_bounded() -> None:
     state, _ = after(logged(comment=comment))
     state = dataclasses.replace(state, chars=state.chars + limits.MAX_ARTIFACT_CHARS - 1_000)
     refused = fold_artifact(state, logged(comment=comment))
-    assert (refused.refused, refused.ordinal) == (artifacts.ARTIFACT_FULL, 0)
-    assert fold_artifact(state, updated(1, comment="x" * 900)).refused == artifacts.ARTIFACT_FULL
+    assert (refused.refused, refused.ordinal) == (artifact_state.ARTIFACT_FULL, 0)
+    assert fold_artifact(state, updated(1, comment="x" * 900)).refused == artifact_state.ARTIFACT_FULL
     smaller = fold_artifact(state, updated(1, comment="")).state
     assert smaller is not None
     assert fold_artifact(smaller, logged(comment=comment)).ordinal == 2
@@ -191,10 +203,10 @@ def test_a_remark_counts_and_changes_nothing_else_of_a_version() -> None:
     assert decision.changed == (dataclasses.replace(before.versions[1], remarks=2),)
     assert state.updated_at_us == before.updated_at_us
     assert from_json(to_json(state)) == state
-    assert after(logged(2), remarked(2))[1].refused == artifacts.NO_SUCH_VERSION
-    assert fold_artifact(None, remarked(1)).refused == artifacts.NO_SUCH_ARTIFACT
+    assert after(logged(2), remarked(2))[1].refused == artifact_state.NO_SUCH_VERSION
+    assert fold_artifact(None, remarked(1)).refused == artifact_state.NO_SUCH_ARTIFACT
     full = dataclasses.replace(state, chars=limits.MAX_ARTIFACT_CHARS)
-    assert fold_artifact(full, remarked(1)) == Decision(full, artifacts.ARTIFACT_FULL, 1, "1")
+    assert fold_artifact(full, remarked(1)) == Decision(full, artifact_state.ARTIFACT_FULL, 1, "1")
 
 
 def test_rows_fit_their_tables_and_a_refused_event_has_only_an_outcome() -> None:
@@ -213,6 +225,7 @@ def test_rows_fit_their_tables_and_a_refused_event_has_only_an_outcome() -> None
     assert {table: len(found) for table, found in taken.items()} == {
         OUTCOMES: 5,
         CONTENTS: 1,
+        FILES: 0,
         REMARKS: 1,
         VERSIONS: 1,
         ARTIFACTS: 1,
@@ -222,10 +235,10 @@ def test_rows_fit_their_tables_and_a_refused_event_has_only_an_outcome() -> None
         encode_rows(table, found)
     assert [(row["changed"], row["refused"]) for row in taken[OUTCOMES]] == [
         (True, ""),
-        (False, artifacts.VERSION_TAKEN),
+        (False, artifact_state.VERSION_TAKEN),
         (True, ""),
         (True, ""),
-        (False, artifacts.NO_SUCH_VERSION),
+        (False, artifact_state.NO_SUCH_VERSION),
     ]
     assert [taken[VERSIONS][0][name] for name in ("comment", "remarks", "offset")] == ["c", 1, 3]
     assert (taken[REMARKS][0]["remark"], taken[REMARKS][0]["seq"]) == ('{"checked":true,"loss":"NaN"}', 3)
@@ -283,3 +296,73 @@ def test_an_announced_version_has_no_room_for_more_labels_than_a_version() -> No
     labels = tuple(map(str, range(limits.MAX_LABELS)))
     state, _ = after(reserved(tags=labels))
     assert fold_artifact(state, logged(ordinal=1, tags=("more",))).refused == "too many labels"
+
+
+def test_files_are_added_to_an_open_version_and_the_last_of_a_name_counts() -> None:
+    state, decision = after(
+        logged(open=True, files=(FILE,)), added(1, named("../x", 7)), added(1, named("../x", 2), named("y", 3), at_us=8)
+    )
+    version = state.versions[1]
+    assert (version.files, version.size_bytes, version.is_open, version.updated_at_us) == (3, 10, True, 8)
+    assert (decision.ordinal, decision.version, decision.refused) == (1, "1", "")
+    assert decision.changed == (version,)
+    assert (state.updated_at_us, state.chars) == (8, version.chars)
+    assert from_json(to_json(state)) == state
+
+
+def test_files_of_a_sealed_version_and_of_none_are_refused() -> None:
+    state, _ = after(logged(), logged(open=False), logged(open=True))
+    for ordinal in (1, 2):
+        refused = fold_artifact(state, added(ordinal, named("x")))
+        assert refused == Decision(state, artifact_state.VERSION_SEALED, ordinal, str(ordinal))
+    assert fold_artifact(state, added(4, named("x"))) == Decision(state, artifact_state.NO_SUCH_VERSION, 4)
+    assert fold_artifact(None, added(1, named("x"))).refused == artifact_state.NO_SUCH_ARTIFACT
+    gone = fold_artifact(state, ArtifactVersionDeleted(at_us=5, **PLACE, ordinal=3)).state
+    assert fold_artifact(gone, added(3, named("x"))).refused == artifact_state.NO_SUCH_VERSION
+
+
+def test_an_announced_version_is_logged_as_open() -> None:
+    state, _ = after(reserved(), logged(ordinal=1, open=True), added(1, named("x")))
+    assert (state.versions[1].files, state.versions[1].is_open) == (1, True)
+
+
+def test_an_open_version_has_so_many_files_and_a_replaced_one_costs_room() -> None:
+    names = [named(str(number)) for number in range(limits.MAX_ARTIFACT_FILES)]
+    state, _ = after(logged(open=True), added(1, *names))
+    refused = fold_artifact(state, added(1, named("one more")))
+    assert refused == Decision(state, artifact_state.TOO_MANY_FILES, 1, "1")
+    again = fold_artifact(state, added(1, named("0", 9))).state
+    assert again is not None
+    assert (again.versions[1].size_bytes, again.chars > state.chars) == (state.versions[1].size_bytes + 4, True)
+    full = dataclasses.replace(state, chars=limits.MAX_ARTIFACT_CHARS)
+    assert fold_artifact(full, added(1, named("0"))).refused == artifact_state.ARTIFACT_FULL
+
+
+def test_an_event_that_adds_files_is_a_row_of_its_own() -> None:
+    rows, known = ArtifactRows(), dict[str, ArtifactState]()
+    events: tuple[ArtifactEvent, ...] = (
+        logged(open=True),
+        added(1, named("a", 1), named("b"), named("a", 3, "2" * 64)),
+        added(2, named("x")),
+    )
+    for offset, event in enumerate(events):
+        rows.fold(known, event, Source("ab", offset, 3, offset), lambda table: True)
+    (row,) = (taken := rows.take())[FILES]
+    assert list(row) == list(TABLES[FILES])
+    encode_rows(FILES, [row])
+    assert (row["ordinal"], row["offset"], row["seq"]) == (1, 1, 1)
+    assert (row["file_names"], row["file_sizes"], row["file_sha256s"][0]) == (["a", "b"], [3, 5], "2" * 64)
+    (version,) = taken[VERSIONS]
+    assert (version["open"], version["files"], version["size_bytes"]) == (True, 2, 8)
+    assert [one["refused"] for one in taken[OUTCOMES]] == ["", "", artifact_state.NO_SUCH_VERSION]
+
+
+@pytest.mark.parametrize("name", ["../../data/x.csv", "/etc/passwd", "a\\b", " x ", "größe", "a//b", "."])
+def test_a_file_of_an_open_version_may_have_any_name(name: str) -> None:
+    assert added(1, named(name)).files[0].name == name
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "x" * (limits.MAX_FILE_NAME_CHARS + 1)])
+def test_a_name_that_nothing_can_carry_is_none(name: str) -> None:
+    with pytest.raises(ValidationError):
+        named(name)

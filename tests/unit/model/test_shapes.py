@@ -7,7 +7,7 @@ import pytest
 
 from runstream.api import Asset, Experiment, Project, RunView, Summary
 from runstream.events import control
-from runstream.events.artifacts import ArtifactVersionLogged, ArtifactVersionRemarked
+from runstream.events.artifacts import AddedFile, ArtifactFilesAdded, ArtifactVersionLogged, ArtifactVersionRemarked
 from runstream.events.control import AnyEvent
 from runstream.events.entities import EntityCreated
 from runstream.query.literals import SUMMARIES
@@ -15,7 +15,7 @@ from runstream.query.variables import Metric
 from runstream_infra.cli.columns import row_members
 from runstream_infra.cli.export import points_schema, run_columns, summary_columns
 from runstream_model.artifact_rows import ArtifactRows
-from runstream_model.artifacts import ArtifactState
+from runstream_model.artifact_state import ArtifactState
 from runstream_model.attributes import rows_from_events
 from runstream_model.catalog import fold_experiment, fold_project, row_from_experiment, row_from_project
 from runstream_model.entities import EntityRows, ProjectEntities
@@ -35,11 +35,13 @@ WRITER = "0" * 32
 def rows_of_folds() -> list[tuple[str, dict[str, Any]]]:
     """A row of each table that a fold fills row by row."""
     place = {"at_us": 1, "workspace": "w", "project": "p"}
-    logged = ArtifactVersionLogged(**place, artifact_type="model", name="net")
+    logged = ArtifactVersionLogged(**place, artifact_type="model", name="net", open=True)
     artifact_rows = ArtifactRows()
     remarked = ArtifactVersionRemarked(**place, artifact_type="model", name="net", ordinal=1, remark={})
+    file = AddedFile(name="a", sha256="0" * 64)
+    added = ArtifactFilesAdded(**place, artifact_type="model", name="net", ordinal=1, files=(file,))
     known: dict[str, ArtifactState] = {}
-    for event in (logged, remarked):
+    for event in (logged, remarked, added):
         artifact_rows.fold(known, event, Source(WRITER, 1, 0, 0), lambda _: True)
     events: list[tuple[int, AnyEvent]] = [
         (1, control.ParametersLogged(at_us=1, values={"lr": 1})),

@@ -28,12 +28,8 @@ from runstream_protocols.comet.reads.requests import (
 )
 from runstream_protocols.comet.reads.runs import require_row
 from runstream_query.http.context import Context
-from runstream_query.repositories.artifacts import (
-    ArtifactQuery,
-    ArtifactRecord,
-    ContentsRecord,
-    VersionRecord,
-)
+from runstream_query.repositories.artifact_files import ContentsRecord
+from runstream_query.repositories.artifacts import ArtifactQuery, ArtifactRecord, VersionRecord
 
 _PAGE: Final = 1_000
 #: What the client calls a file whose type nobody gave.
@@ -50,7 +46,7 @@ async def details(context: Context, request: web.Request, parameters: ArtifactRe
     """An artifact with all its versions, the oldest first."""
     found = await _meant(context, parameters)
     versions = await _versions(context, found)
-    contents = await context.repositories.artifacts.contents(context.scope, found.artifact, with_files=False)
+    contents = await context.repositories.artifact_files.contents(context.scope, found.artifact, with_files=False)
     users = await _users(context, found.artifact, [one.ordinal for one in versions])
     names = semantic_versions(versions)
     shown = [
@@ -77,7 +73,7 @@ async def files(context: Context, request: web.Request, parameters: ArtifactFile
     version = find_version(await _versions(context, found), version=parameters.version, alias=parameters.alias)
     if version is None:
         raise no_version(found.name, parameters.version or parameters.alias)
-    contents = await context.repositories.artifacts.contents(context.scope, found.artifact, [version.ordinal])
+    contents = await context.repositories.artifact_files.contents(context.scope, found.artifact, [version.ordinal])
     return a.CometArtifactFiles(files=_files(found.artifact, contents[version.ordinal]))
 
 

@@ -20,7 +20,8 @@ from runstream_protocols.comet.conventions import (
 from runstream_protocols.comet.reads.contents import send_content
 from runstream_query.errors import InvalidRequest, NotFound
 from runstream_query.http.context import Context
-from runstream_query.repositories.artifacts import ArtifactRecord, ContentsRecord, VersionRecord
+from runstream_query.repositories.artifact_files import ContentsRecord
+from runstream_query.repositories.artifacts import ArtifactRecord, VersionRecord
 
 _NUMBERS: Final = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[^+]*)?(?:\+.*)?", re.ASCII)
 
@@ -139,7 +140,7 @@ async def versions_of(
         one = await artifacts.version(scope, artifact, ordinal)
         records = [] if one is None else [one]
     ordinals = None if ordinal is None else [ordinal]
-    found = await artifacts.contents(scope, artifact, ordinals, with_files=with_files)
+    found = await context.repositories.artifact_files.contents(scope, artifact, ordinals, with_files=with_files)
 
     def in_order() -> list[Version]:
         made = [_version(record, found.get(record.ordinal)) for record in records]
@@ -150,7 +151,7 @@ async def versions_of(
 
 async def with_files_of(context: Context, artifact: str, version: Version) -> Version:
     """A version that was read without its files, with them: those of all versions may be millions."""
-    found = await context.repositories.artifacts.contents(context.scope, artifact, [version.ordinal])
+    found = await context.repositories.artifact_files.contents(context.scope, artifact, [version.ordinal])
     return dataclasses.replace(version, files=_files_of(found.get(version.ordinal)))
 
 

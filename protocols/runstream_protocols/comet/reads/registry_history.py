@@ -13,6 +13,7 @@ from runstream.events.artifacts import (
     ArtifactCreated,
     ArtifactDeleted,
     ArtifactEvent,
+    ArtifactFilesAdded,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
@@ -22,8 +23,9 @@ from runstream.events.artifacts import (
 )
 from runstream.events.control import decode_event
 from runstream.events.moments import moment_of
+from runstream_model.artifact_state import ArtifactState
 from runstream_model.artifact_versions import VersionState
-from runstream_model.artifacts import ArtifactState, fold_artifact
+from runstream_model.artifacts import fold_artifact
 from runstream_model.upcasting import understood
 from runstream_protocols.comet.conventions import (
     NO_STATUS,
@@ -87,6 +89,7 @@ def fold_changes(events: Iterable[ArtifactEvent], ordinal: int) -> list[Change]:
                 | ArtifactUpdated()
                 | ArtifactDeleted()
                 | ArtifactVersionReserved()
+                | ArtifactFilesAdded()
                 | ArtifactVersionDeleted()
             ):
                 pass  # Nothing that a version has.

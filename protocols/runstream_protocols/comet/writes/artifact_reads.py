@@ -6,8 +6,8 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from runstream.events.artifacts import ArtifactVersionRemarked
+from runstream_model.artifact_state import ArtifactState
 from runstream_model.artifact_versions import VersionState
-from runstream_model.artifacts import ArtifactState
 from runstream_protocols.comet.artifact_versions import find_version, semantic_versions, shown_aliases
 from runstream_protocols.comet.conventions import REMARK_USED_BY, own_metadata, registry_item_id
 from runstream_protocols.comet.errors import ARTIFACT_NOT_FINAL, no_artifact_named, no_version, refused

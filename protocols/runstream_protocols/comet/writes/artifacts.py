@@ -23,7 +23,7 @@ from runstream.events.artifacts import (
 )
 from runstream.events.control import AssetDeleted
 from runstream_model.artifact_reservations import Reservation
-from runstream_model.artifacts import ArtifactState
+from runstream_model.artifact_state import ArtifactState
 from runstream_protocols.comet.artifact_versions import SEMANTIC, given_aliases, semantic_versions
 from runstream_protocols.comet.conventions import (
     FILE_LINKS,

@@ -18,6 +18,8 @@ REFUSALS: Final[Mapping[str, str]] = {
     "no such artifact": "there is no {kind} {name}: somebody deleted it",
     "no such version": "the version of {name} is not there any more: somebody deleted it",
     "too many labels": f"a version has at most {limits.MAX_LABELS} tags: delete some",
+    "too many files": f"a version has at most {limits.MAX_ARTIFACT_FILES} files: log another version of {{name}}",
+    "version sealed": "the files of version {version} of {name} never change: log another version",
     "artifact full": "{name} has no room for more versions or longer comments: delete old versions",
 }
 #: What the client calls artifacts of its registry, and the others.

@@ -32,6 +32,10 @@ def refusal(event: ArtifactEvent, outcome: CommandOutcome) -> Refused:
             return NotFound(f"{what} has no version {outcome.ordinal}: versions() lists those it has", problem)
         case "too many labels":
             return Refused(f"a version of {what} may have {limits.MAX_LABELS} tags and as many aliases", problem)
+        case "too many files":
+            return Refused(f"a version of {what} may have {limits.MAX_ARTIFACT_FILES} files: begin another", problem)
+        case "version sealed":
+            return Refused(f"the files of version {outcome.version!r} of {what} never change: log another", problem)
         case "artifact full":
             return Refused(f"{what} has so many versions that it is full: delete some, or begin another one", problem)
         case other:

@@ -13,7 +13,7 @@ from runstream.api.guarding import reads_responses
 from runstream.api.parts.arguments import RunOrId, run_path
 from runstream.api.parts.artifact_events import event_of, labels_of, refusal
 from runstream.api.parts.artifact_files import Files, fetch, sources_of, upload
-from runstream.api.parts.saving import saved, targets_of
+from runstream.api.parts.saving import safe_targets, saved, targets_of
 from runstream.api.session import CommandOutcome, Session
 from runstream.api.transport import segment
 from runstream.api.values import Logged, Row
@@ -29,9 +29,11 @@ from runstream.api.views.artifacts import (
 )
 from runstream.api.views.table import Table
 from runstream.events.artifacts import (
+    AddedFile,
     ArtifactCreated,
     ArtifactDeleted,
     ArtifactEvent,
+    ArtifactFilesAdded,
     ArtifactUpdated,
     ArtifactVersionDeleted,
     ArtifactVersionLogged,
@@ -152,23 +154,38 @@ class ArtifactsApi:
         status: str = "",
         metadata: Mapping[str, Logged] | None = None,
         run: str | None = None,
+        open: bool = False,
     ) -> ArtifactVersion:
         """Add a version, and the artifact if it is missing, and return it with the number that it got.
 
         `files`: a path, several, or a mapping from the names that they get to paths, bytes or `Link`s; a directory
         stands for all files in it. They are stored before the version is there. `version` is what it is called: its
-        number if it is None; VersionTaken if another one is. `aliases` move here from the versions that had them.
+        number if it is None; VersionTaken if another one is. `aliases` move here from the versions that had them. To an
+        `open` version `add_files` adds more.
         Raises Invalid (before anything is sent, if there are too many files), OSError.
         """
         path = self._path_of(name, artifact_type, workspace, project)
         labels = {"tags": labels_of(tags), "aliases": labels_of(aliases), "stages": labels_of(stages), "status": status}
-        more = {"version": version, "comment": comment, "metadata": dict(metadata or {}), "run": run, **labels}
+        said = {"comment": comment, "metadata": dict(metadata or {}), "run": run, **labels}
+        more = {"version": version, "open": open or None, **said}
         event_of(ArtifactVersionLogged, {**path, **more})  # raises what is wrong with it before files are read
         sources = sources_of(files)
         event = event_of(ArtifactVersionLogged, {**path, **more, "files": tuple(source.file for source in sources)})
         for source in sources:
             upload(self._session, source)
         return self._version(path, self._append_and_wait(event).ordinal)
+
+    def add_files(self, version: ArtifactVersion, files: Files) -> ArtifactVersion:
+        """Add files, given as to `log_version`, to a version that was logged as open, and return it as it is then. One
+        with the name of another takes its place. Raises NotFound; Refused for a version that is not open, and for more
+        files than a version may have; Invalid, OSError."""
+        sources = sources_of(files)
+        added = tuple(AddedFile(**source.file.model_dump()) for source in sources)
+        event = event_of(ArtifactFilesAdded, {**version.path, "ordinal": version.ordinal, "files": added})
+        for source in sources:
+            upload(self._session, source)
+        self._append_and_wait(event)
+        return self._version(version.path, version.ordinal)
 
     def versions(
         self, artifact: Artifact, *, limit: int | None = None, **options: Unpack[VersionOptions]
@@ -257,10 +274,12 @@ class ArtifactsApi:
         """Write the files of a version into a directory, which is made if it is missing, under their names, and return
         their paths, in the order of `artifact_contents`. Each appears when it is whole and has the bytes that were
         logged; one that is there is replaced. Links are passed over. A name that cannot be written here, or not beside
-        the others, is changed. Raises Invalid, before anything is written, for a name that leads out of it."""
+        the others, is changed, and so is any that leads out of it and was added to an open version. Raises Invalid,
+        before anything is written, for another name that leads out of it."""
         root = Path(directory)
         files = [file for file in self.contents(version).files if file.sha256 is not None]
-        targets = targets_of(root, [file.name for file in files])
+        place = safe_targets if version.open else targets_of
+        targets = place(root, [file.name for file in files])
         for file, target in zip(files, targets, strict=True):
             with saved(target, root) as into:
                 fetch(self._session, _file_path(version, file.name), str(file.sha256), into, file.size_bytes)

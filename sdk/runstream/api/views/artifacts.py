@@ -78,13 +78,15 @@ class ArtifactReader(Protocol):
 
 @dataclass(frozen=True)
 class ArtifactFile:
-    """A file of a version: its bytes are at the server (`sha256`), or elsewhere (`link`)."""
+    """A file of a version: its bytes are at the server (`sha256`), or elsewhere (`link`). `added_at`: when it was added
+    to an open version, None if it came with the version."""
 
     name: str
     sha256: str | None
     size_bytes: int
     content_type: str
     link: str | None
+    added_at: datetime | None = None
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -94,7 +96,8 @@ class ArtifactFile:
 
 @dataclass(frozen=True)
 class ArtifactContents:
-    """What never changes of a version. NaN and infinities in `metadata` are "NaN", "Infinity", "-Infinity"."""
+    """What is in a version: metadata, which never change, and files, of which an open version may get more. NaN and
+    infinities in `metadata` are "NaN", "Infinity", "-Infinity"."""
 
     metadata: Mapping[str, Logged]
     files: tuple[ArtifactFile, ...]
@@ -138,6 +141,8 @@ class ArtifactVersion:
     updated_at: datetime
     #: How many remarks there are on it: `API.artifacts.remarks` reads them.
     remarks: int = 0
+    #: Whether files can still be added to it.
+    open: bool = False
 
     @classmethod
     def of(cls, api: ArtifactReader, path: ArtifactPath, row: Row) -> Self:

@@ -9,7 +9,7 @@ import pytest
 
 from kit.comet.registry_gateways import RUN, WORKSPACE, Gateways, running_gateways
 from runstream.events.artifacts import artifact_id
-from runstream_model.artifacts import ArtifactState
+from runstream_model.artifact_state import ArtifactState
 from runstream_protocols.comet.conventions import registered, upload_kind
 from runstream_service.lookup import KnownFile
 

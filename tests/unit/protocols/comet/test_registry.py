@@ -9,7 +9,7 @@ import pytest
 
 from kit.comet.registry_gateways import CREATE, FILES, NAME, WORKSPACE, Gateways, running_gateways
 from runstream.events import limits
-from runstream_model import artifacts as fold
+from runstream_model import artifact_state as fold
 from runstream_protocols.comet.conventions import REMARK_METADATA, registered, registry_model_id
 from runstream_protocols.comet.writes.outcomes import REFUSALS
 from runstream_service.lookup import (
