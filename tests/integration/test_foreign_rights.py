@@ -25,6 +25,7 @@ from runstream_protocols.mlaide.keys import number_of_run
 from runstream_protocols.mlaide.paths import ADDRESS
 from runstream_protocols.sagemaker.operations import OPERATIONS
 from runstream_protocols.ubiops.paths import ADDRESS as UBIOPS
+from runstream_protocols.ubiops.paths import AGENTS
 from runstream_protocols.ubiops.presets import DEPLOYMENT
 from runstream_service.access import READING, Action, Grant, Principal, Scope, full_principal
 from runstream_service.auth import ApiKeys
@@ -216,6 +217,9 @@ def fields_for(route: Route, workspace: str, run: str) -> dict[str, Any]:
         source = {"source_deployment": DEPLOYMENT, "source_version": "u"}
         runs = {"items": [{"name": "r", "training_code": "f"}]}
         return fields | made | source | runs | {"version": "u", "environment": "python3-8"}
+    if route.path.startswith(f"{AGENTS}/"):
+        held = {"lease": "0" * 32, "token": 1, "status": "failed"}
+        return fields | held | {"agent": "a", "host": "h", "read": "code"}
     if not route.path.startswith(f"{ADDRESS}/"):
         return fields
     if route.path.endswith("/experiments"):

@@ -13,6 +13,7 @@ It writes and reads at the same paths, so that gateways serve all of them.
 `projects`    handlers of projects, environments and buckets
 `experiments` handlers of experiments; `variables` those of their variables
 `runs`        handlers that write runs; `shown` those that read them
+`agents`      Runstream's own interface for those who execute runs
 `files`       handlers of files; `tickets` the URLs that authorise themselves
 `routes`      the table of routes
 """

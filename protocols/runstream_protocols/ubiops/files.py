@@ -24,7 +24,8 @@ async def begin_upload(side: UbiopsSide, call: Call[object]) -> FileUrl:
     """Return the URL that a file is to be sent to, which needs no key."""
     place = await place_to_change(side, call)
     bucket, file = await _named(side, place, call)
-    return FileUrl(url=await url_of(side, call, "uploads", Ticket(place, bucket, file, writes=True)))
+    ticket = Ticket(place, bucket, file, writes=True)
+    return FileUrl(url=await url_of(side, call, "uploads", ticket, call.path["api"]))
 
 
 async def begin_download(side: UbiopsSide, call: Call[object]) -> FileUrl:
@@ -32,7 +33,8 @@ async def begin_download(side: UbiopsSide, call: Call[object]) -> FileUrl:
     place = place_in(call)
     bucket, file = await _named(side, place, call)
     await _require(side, place, bucket, file)
-    return FileUrl(url=await url_of(side, call, "downloads", Ticket(place, bucket, file, writes=False)))
+    ticket = Ticket(place, bucket, file, writes=False)
+    return FileUrl(url=await url_of(side, call, "downloads", ticket, call.path["api"]))
 
 
 async def upload(side: UbiopsSide, call: Call[object]) -> Done:

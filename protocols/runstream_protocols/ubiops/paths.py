@@ -10,5 +10,7 @@ ADDRESS: Final = "/ubiops"
 VERSIONS: Final = ("v2", "v2.1")
 #: Below them URLs authorise themselves: the client sends no key there.
 TICKET_PATHS: Final = tuple(f"{ADDRESS}/{version}/{kind}/" for version in VERSIONS for kind in ("uploads", "downloads"))
+#: Where agents take runs that this client created.
+AGENTS: Final = "/agents"
 #: The client writes to the paths that it reads, so that no front can tell its requests apart.
-LOCATIONS: Final = (Location("/ubiops/", Side.GATEWAY),)
+LOCATIONS: Final = (Location("/ubiops/", Side.GATEWAY), Location(f"{AGENTS}/", Side.GATEWAY))

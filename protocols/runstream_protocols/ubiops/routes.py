@@ -10,6 +10,7 @@ from runstream_protocols.kit.side import Read, Write, add_side, reading, recorde
 from runstream_protocols.protocol import WritingSide
 from runstream_protocols.ubiops import experiments, files, projects, runs, shown, variables
 from runstream_protocols.ubiops import models as m
+from runstream_protocols.ubiops.agents.routes import ROUTES as AGENT_ROUTES
 from runstream_protocols.ubiops.errors import as_client_reads
 from runstream_protocols.ubiops.paths import ADDRESS
 from runstream_protocols.ubiops.side import UbiopsSide
@@ -196,5 +197,6 @@ ROUTES: Final = tagged(
 def add_ubiops(app: web.Application, side: WritingSide) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
     recorder, context = recorder_and_context(app, side, VISIBLE_TIMEOUT_S)
-    whole = UbiopsSide(recorder, side.gateway, context, side.sealing)
+    whole = UbiopsSide(recorder, side.gateway, context, side.sealing, recorder.now_us())
     add_side(app, ROUTES, whole, as_client_reads)
+    add_side(app, AGENT_ROUTES, whole, lambda problem: problem)

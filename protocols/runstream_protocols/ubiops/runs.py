@@ -1,5 +1,5 @@
-"""Handlers that write runs, which are requests to UbiOps: each is a run of Runstream in its experiment. Nothing
-executes it here: it is pending until somebody takes it on (`runstream.init(run_id=...)`) or cancels it."""
+"""Handlers that write runs, which are requests to UbiOps: each is a run of Runstream in its experiment. It is pending
+until an agent or somebody else (`runstream.init(run_id=...)`) takes it on, or somebody cancels it."""
 
 import os
 from typing import Any, Final
@@ -12,8 +12,10 @@ from runstream_protocols.kit.payloads import Payload
 from runstream_protocols.kit.places import Place
 from runstream_protocols.kit.statements import Statement
 from runstream_protocols.kit.values import MAX_VALUE_BYTES, bounded, grouped, parameter_name, size_of
+from runstream_protocols.ubiops.agents.cancelling import give_up, take_lease
 from runstream_protocols.ubiops.found import EXPERIMENT, require_experiment
 from runstream_protocols.ubiops.models import Done, RunMade, RunsMade
+from runstream_protocols.ubiops.presets import DEFAULT_TIMEOUT_S
 from runstream_protocols.ubiops.shown import REQUEST, TIMEOUT, require_run, run_status
 from runstream_protocols.ubiops.side import UbiopsSide, place_to_change
 from runstream_protocols.ubiops.values import name_of, whole
@@ -21,7 +23,6 @@ from runstream_service.routing import Call
 
 #: Of UbiOps, in seconds.
 _MAX_TIMEOUT_S: Final = 172_800
-_DEFAULT_TIMEOUT_S: Final = 14_400
 #: Of one request, as at UbiOps.
 _MAX_RUNS: Final = 250
 _MAX_NAME_BYTES: Final = 250
@@ -32,7 +33,7 @@ async def create(side: UbiopsSide, call: Call[object], payload: Payload) -> Runs
     """Create runs, which are pending. Either all of them are as they have to be, or none is created."""
     place = await place_to_change(side, call)
     experiment = (await require_experiment(side, place, name_of(EXPERIMENT, call.path["version"]))).name
-    timeout_s = whole(payload, "timeout", 1, _MAX_TIMEOUT_S) or _DEFAULT_TIMEOUT_S
+    timeout_s = whole(payload, "timeout", 1, _MAX_TIMEOUT_S) or DEFAULT_TIMEOUT_S
     given = [_request_of(one) for one in payload.listed("items", _MAX_RUNS)]
     if not given:
         raise Refused("the body is an empty list: send an object for each run")
@@ -49,8 +50,12 @@ async def change(side: UbiopsSide, call: Call[object], payload: Payload) -> Done
     if now in ("completed", "failed"):
         raise Refused(f"the run {found.record.run} is {now}: only one that has not ended can be cancelled")
     if now != "cancelled":
+        taken = await take_lease(side, place, found.record.run, is_pending=found.is_pending)
         event = RunStatusChanged(at_us=side.recorder.stamp(), status="killed", message="cancelled")
         await side.recorder.record(found.record.run, payload.content, [event])
+        if taken is not None:
+            await side.recorder.wait_until_visible()
+            await give_up(side, taken)
     return Done()
 
 

@@ -23,16 +23,20 @@ from runstream_service.routing import Call
 #: The values of a run that say how it was created.
 REQUEST: Final = "ubiops.request"
 TIMEOUT: Final = "ubiops.timeout"
+#: What its code returned.
+RESULT: Final = "ubiops.result"
 _RUN_STATUSES: Final = ("pending", "processing", "completed", "failed", "cancelled", "cancelled_pending")
 
 
 @dataclass(frozen=True, slots=True)
 class FoundRun:
-    """A run. `request`, `timeout_s`: of one that this client created; None of others."""
+    """A run. `request`, `timeout_s`: of one that this client created; `result`: of one that an agent executed; None of
+    others."""
 
     record: RunRecord
     request: dict[str, Any] | None = None
     timeout_s: int | None = None
+    result: dict[str, Any] | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -41,14 +45,12 @@ class FoundRun:
 
 
 async def run(side: UbiopsSide, call: Call[object]) -> ShownRun:
-    """Return a run; of one that completed with the last value of each of its metrics."""
+    """Return a run; of one that completed with its result."""
     found = await require_run(side, place_in(call), call)
     listed = _listed(found)
     result = None
     if listed.status == "completed":
-        table = await side.context.repositories.summaries.of_run(side.context.scope, found.record.run)
-        metrics = await side.context.off_loop(_metrics, table)
-        result = {"artifact": None, "metadata": None, "metrics": metrics}
+        result = found.result or await _result_of_metrics(side, found)
     message = str(found.record.columns["message"]) or None
     return ShownRun(
         **dict(listed),
@@ -74,7 +76,7 @@ async def runs(side: UbiopsSide, call: Call[RunsQuery]) -> ListedRuns:
     ids = await runs_of(side, place, experiment, within)
     if query.search_id:
         ids = [one for one in ids if one.startswith(query.search_id.replace("-", ""))]
-    listed = [_listed(one) for one in await _found(side, ids)]
+    listed = [_listed(one) for one in await found_runs(side, ids)]
     wanted = [one for one in listed if query.status in (None, one.status)]
     end = None if query.limit is None else query.offset + query.limit
     return ListedRuns(wanted[query.offset : end])
@@ -83,7 +85,7 @@ async def runs(side: UbiopsSide, call: Call[RunsQuery]) -> ListedRuns:
 async def require_run(side: UbiopsSide, place: Place, call: Call[Any]) -> FoundRun:
     """Return the run that a request names, in its experiment. Raises Refused (404)."""
     experiment = (await require_experiment(side, place, name_of(EXPERIMENT, call.path["version"]))).name
-    for found in await _found(side, [call.path["run"]]):
+    for found in await found_runs(side, [call.path["run"]]):
         record = found.record
         if (record.workspace, record.project, record.columns["experiment"]) == (*place.pair, experiment):
             return found
@@ -104,14 +106,14 @@ def run_status(record: RunRecord, *, is_pending: bool) -> RunStatus:
             return "failed"
 
 
-async def _found(side: UbiopsSide, ids: Sequence[str]) -> list[FoundRun]:
-    """The runs with these ids that are not deleted, in this order."""
+async def found_runs(side: UbiopsSide, ids: Sequence[str]) -> list[FoundRun]:
+    """Return the runs with these ids that are not deleted, in this order."""
     context = side.context
     shown = await context.repositories.runs.shown(context.scope, list(dict.fromkeys(ids)), context.clock())
     records = [one for one in shown.values() if not one.deleted]
     if not records:
         return []
-    kinds = [Kind("other", (REQUEST, TIMEOUT))]
+    kinds = [Kind("other", (REQUEST, TIMEOUT, RESULT))]
     cells = await context.repositories.attributes.cells(context.scope, [one.run for one in records], kinds)
     said: dict[str, dict[str, Any]] = {}
     for cell in cells:
@@ -119,10 +121,23 @@ async def _found(side: UbiopsSide, ids: Sequence[str]) -> list[FoundRun]:
     found = []
     for record in records:
         values = said.get(record.run, {})
-        request, timeout_s = values.get(REQUEST), values.get(TIMEOUT)
-        is_ours = isinstance(request, dict)
-        found.append(FoundRun(record, request if is_ours else None, timeout_s if isinstance(timeout_s, int) else None))
+        request, timeout_s, result = values.get(REQUEST), values.get(TIMEOUT), values.get(RESULT)
+        found.append(
+            FoundRun(
+                record,
+                request if isinstance(request, dict) else None,
+                timeout_s if isinstance(timeout_s, int) else None,
+                result if isinstance(result, dict) else None,
+            )
+        )
     return found
+
+
+async def _result_of_metrics(side: UbiopsSide, found: FoundRun) -> dict[str, Any]:
+    """The result of a run that no agent executed: the last value of each of its metrics."""
+    table = await side.context.repositories.summaries.of_run(side.context.scope, found.record.run)
+    metrics = await side.context.off_loop(_metrics, table)
+    return {"artifact": None, "metadata": None, "metrics": metrics}
 
 
 def _listed(found: FoundRun) -> ListedRun:

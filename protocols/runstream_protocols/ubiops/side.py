@@ -15,9 +15,11 @@ from runstream_service.sealing import Sealing
 
 @dataclass(frozen=True, slots=True)
 class UbiopsSide(GatewaySide):
-    """Used from one event loop. `sealing`: encrypts the values of secret variables."""
+    """Used from one event loop. `sealing`: encrypts the values of secret variables. `began_us`: when this gateway began
+    to serve, in microseconds since 1970 UTC."""
 
     sealing: Sealing
+    began_us: int
 
     @property
     def entities(self) -> Entities:

@@ -36,13 +36,13 @@ class Ticket:
     writes: bool
 
 
-async def url_of(side: UbiopsSide, call: Call[Any], kind: str, ticket: Ticket) -> str:
+async def url_of(side: UbiopsSide, call: Call[Any], kind: str, ticket: Ticket, version: str) -> str:
     """Return the URL with a ticket, at the address that the client used. Raises SealingUnavailable."""
     expires_s = side.recorder.now_us() // 1_000_000 + VALID_S
     text = json.dumps([*ticket.place.pair, ticket.bucket, ticket.file, ticket.writes, expires_s], ensure_ascii=False)
     sealed = await asyncio.to_thread(side.sealing.seal, _PLACE, _NAME, text)
     request = call.request
-    return f"{request.scheme}://{request.headers.get('Host', '')}{ADDRESS}/{call.path['api']}/{kind}/{sealed}"
+    return f"{request.scheme}://{request.headers.get('Host', '')}{ADDRESS}/{version}/{kind}/{sealed}"
 
 
 async def take(side: UbiopsSide, call: Call[Any], *, writes: bool) -> tuple[UbiopsSide, Ticket]:

@@ -3,6 +3,7 @@ and are in no response."""
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from runstream_protocols.kit.entities import Entity, EntityExists, EntityRefused
@@ -20,6 +21,8 @@ from runstream_service.routing import Call
 _OF_PROJECT: Final = "variable"
 _OF_EXPERIMENT: Final = "experiment-variable"
 _MAX_VARIABLES: Final = 1_000
+#: What the client sets for the default bucket of an experiment.
+BUCKET_VARIABLE: Final = "SYS_DEFAULT_BUCKET"
 
 
 async def of_project(side: UbiopsSide, call: Call[object]) -> Variables:
@@ -112,6 +115,34 @@ async def delete_all(side: UbiopsSide, place: Place, experiment: str) -> None:
     """Delete the variables of an experiment."""
     for entity in await _own(side, place, experiment):
         await _delete(side, entity)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedVariable:
+    """A variable of the code of a run. Shows its value to nobody by accident."""
+
+    name: str
+    value: str = field(repr=False)
+    secret: bool
+
+
+async def opened(side: UbiopsSide, place: Place, experiment: str) -> list[OpenedVariable]:
+    """Return what the code of an experiment's runs has in its environment, secrets in clear: the experiment's own, and
+    those of the project that they do not shadow. For whoever executes a run, and for no other response. Raises
+    SealBroken, SealingUnavailable."""
+    found = {one.name: one for one in await side.entities.list(place.pair, _OF_PROJECT, limit=_MAX_VARIABLES)}
+    if experiment:
+        found |= {_name(one): one for one in await _own(side, place, experiment)}
+    return [
+        OpenedVariable(name, await _opened(side, found[name]), bool(found[name].properties["secret"]))
+        for name in sorted(found)
+    ]
+
+
+async def plain_value(side: UbiopsSide, place: Place, experiment: str, name: str) -> str | None:
+    """Return the value of a variable of an experiment that is no secret; None if it has none of the name."""
+    entity = await side.entities.find(place.pair, _OF_EXPERIMENT, f"{experiment}/{name}") if experiment else None
+    return None if entity is None or entity.properties["secret"] else str(entity.properties["value"])
 
 
 async def _copy(side: UbiopsSide, place: Place, source: str, prefix: str) -> None:

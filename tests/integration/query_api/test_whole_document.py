@@ -345,7 +345,8 @@ async def test_ubiops_routes_answer_as_the_document_says(client: TestClient[Any,
     # What is read was written before, and is deleted last; an experiment goes after its variables.
     order = ["POST", "PATCH", "PUT", "GET", "DELETE"]
     ends = ("{version}", "downloads/{ticket}")
-    for route in sorted(UBIOPS.writes, key=lambda one: (order.index(one.method), one.path.endswith(ends))):
+    own = [one for one in UBIOPS.writes if one.path.startswith(f"{UBIOPS.address}/")]
+    for route in sorted(own, key=lambda one: (order.index(one.method), one.path.endswith(ends))):
         last, held = route.path.rpartition("/")[2], "version" if "{version}" in route.path else "project"
         path = route.path.format_map({**names, "id": names.get(f"{held} id", "")})
         body = bodies.get(f"{route.method} {last}")
@@ -364,6 +365,50 @@ async def test_ubiops_routes_answer_as_the_document_says(client: TestClient[Any,
                 names["ticket"] = told["url"].rpartition("/")[2]
         if isinstance(told, dict) and "secret" in told:
             assert told["value"] is None
+
+
+async def test_agents_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client, "openapi/ubiops")
+    v2, leases = "/ubiops/v2/projects/leased", "/agents/v1/projects/leased/leases"
+    experiments = f"{v2}/deployments/training-base-deployment/versions"
+    for path, body in (
+        (experiments, {"version": "e", "environment": "python3-11"}),
+        (f"{v2}/buckets/default/files/f", {}),
+    ):
+        async with client.post(path, json=body) as response:
+            assert response.status == 200, await response.text()
+            told = await response.json()
+    ticket = told["url"].rpartition("/")[2]
+    async with client.put(f"/ubiops/v2/uploads/{ticket}", data=b"content") as response:
+        assert response.status == 200
+    run = {"name": "r", "training_code": "ubiops-file://default/f", "parameters": {"lr": 0.1}}
+    async with client.post(f"{experiments}/e/requests/batch", json=[run, run]) as response:
+        assert response.status == 200, await response.text()
+
+    async def sent(last: str, body: dict[str, Any], run: str = "") -> Any:
+        path = f"{leases}/{run}/{last}" if last else leases
+        shown = path.replace("/leased/", "/{project}/").replace(f"/{run}/", "/{run}/")
+        async with client.post(path, json=body) as response:
+            assert response.status == 200, (path, await response.text())
+            await fits(response, document["paths"][shown]["post"]["responses"]["200"], document)
+            return await response.json()
+
+    asking = {"agent": "a", "host": "h"}
+    first, second = [(await sent("", asking))["granted"] for _ in range(2)]
+    assert (await sent("", asking))["granted"] is None
+    held = {name: first[name] for name in ("lease", "token")}
+    for last, further in (
+        ("renew", {}),
+        ("file", {"read": "code"}),
+        ("start", {}),
+        ("variables", {}),
+        ("file", {"write": "model.bin"}),
+        ("end", {"status": "finished", "result": {"metrics": {"loss": 0.5}}}),
+    ):
+        await sent(last, held | further, first["run"])
+    await sent("release", {name: second[name] for name in ("lease", "token")}, second["run"])
+    walked = {one.path for one in UBIOPS.writes if not one.path.startswith(f"{UBIOPS.address}/")}
+    assert {path for path in document["paths"] if path.startswith("/agents/")} == walked
 
 
 async def test_benders_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:

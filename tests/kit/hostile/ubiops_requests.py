@@ -16,6 +16,8 @@ _DEPLOYMENT: Final = f"{_PROJECT}/deployments/{{deployment}}"
 _EXPERIMENT: Final = f"{_DEPLOYMENT}/versions/{{version}}"
 _FILES: Final = f"{_PROJECT}/buckets/{{bucket}}/files"
 _VARIABLES: Final = tuple(f"{one}/environment-variables" for one in (_PROJECT, _EXPERIMENT))
+_LEASES: Final = "/agents/v1/projects/{project}/leases"
+_HELD: Final = foreign(lease="0" * 32, token=1)
 _VARIABLE: Final = foreign(name="x", value="x" * 100_000, secret=True)
 
 #: By `route_key`.
@@ -55,6 +57,10 @@ UBIOPS_LARGEST: Final[dict[str, Maker]] = {
         _NO_QUERY,
     ),
     f"PUT {_ROOT}/uploads/{{ticket}}": multipart(),
+    f"POST {_LEASES}": foreign(agent="a", host="h", ttl_s=3_600),
+    **{f"POST {_LEASES}/{{run}}/{what}": _HELD for what in ("renew", "start", "release", "variables")},
+    f"POST {_LEASES}/{{run}}/file": foreign(lease="0" * 32, token=1, write="x" * 255),
+    f"POST {_LEASES}/{{run}}/end": foreign(lease="0" * 32, token=1, status="failed", message="x" * 20_000),
     f"GET {_EXPERIMENT}/requests": queried(status="pending", search_id="a" * 10_000),
     f"GET {_FILES}": queried(prefix="a" * 10_000),
     f"GET {_DEPLOYMENT}/versions": queried(labels=",".join(f"k{number}:v" for number in range(1_000))),

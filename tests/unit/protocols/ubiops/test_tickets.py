@@ -28,7 +28,7 @@ def side_at(now_s: int, key: str = KEY) -> UbiopsSide:
     recorder: Any = SimpleNamespace(now_us=lambda: now_s * 1_000_000)
     gateway: Any = None
     context: Any = SimpleNamespace(for_request=lambda of, scope: scope)
-    return UbiopsSide(recorder, gateway, context, Sealing.of([key]))
+    return UbiopsSide(recorder, gateway, context, Sealing.of([key]), 0)
 
 
 def call(**path: str) -> Any:
@@ -36,7 +36,7 @@ def call(**path: str) -> Any:
 
 
 async def url(ticket: Ticket, now_s: int = 0) -> str:
-    return await url_of(side_at(now_s), call(), "uploads", ticket)
+    return await url_of(side_at(now_s), call(), "uploads", ticket, "v2")
 
 
 @pytest.mark.parametrize("writes", [True, False])
