@@ -21,6 +21,7 @@ from runstream_infra.settings import ServerSettings
 from runstream_protocols.all import PROTOCOLS
 from runstream_protocols.bender.protocol import BENDER
 from runstream_protocols.comet.conventions import experiment_model_id, registry_item_id, registry_model_id
+from runstream_protocols.comet.paths import OPTIMIZER
 from runstream_protocols.mlaide.keys import number_of_run
 from runstream_protocols.mlaide.paths import ADDRESS
 from runstream_protocols.sagemaker.operations import OPERATIONS
@@ -39,7 +40,11 @@ OF_A: Final = Principal("of-workspace-a", (Grant(frozenset(Action), Scope(frozen
 ALL: Final = full_principal("all-workspaces")
 #: Bender's find what they are about by ids that the server gives: they have a test of their own.
 WRITING: Final = [
-    route for one in PROTOCOLS if one is not BENDER for route in one.writes if route.action not in READING
+    route
+    for one in PROTOCOLS
+    if one is not BENDER
+    for route in one.writes
+    if route.action not in READING and not route.path.startswith(f"{OPTIMIZER}/")
 ]
 #: Routes that keep nothing, and whose response says nothing of what is kept.
 KEEP_NOTHING: Final = frozenset({"asset/3d-limits", "notification/experiment", "notify/event"})
@@ -379,3 +384,31 @@ async def test_no_route_of_bender_writes_to_a_workspace_of_others(server: Server
     for route in [*(route for route in writing if route.method == "POST"), *deleting]:
         status, told = await sent(OF_A.name, route, "a", "new")
         assert status == route.statuses[0], (route.path, told)
+
+
+async def test_no_route_of_comets_optimizer_writes_to_a_workspace_of_others(server: Server) -> None:
+    config = {
+        "algorithm": "grid",
+        "parameters": {"x": {"type": "integer", "min": 0, "max": 2}},
+        "spec": {},
+        "trials": 1,
+    }
+
+    async def created(key: str, workspace: str) -> tuple[int, Any]:
+        return await server.send(key, "POST", f"{OPTIMIZER}/create", **config, name=f"{workspace}/p/search")
+
+    _, theirs = await created(ALL.name, "b")
+    _, given = await server.send(ALL.name, "GET", f"{OPTIMIZER}/next", id=theirs["id"])
+    result = {"pid": given["parameters"]["pid"], "trial": 0, "status": "completed", "score": 1}
+    before = await server.held()
+    assert (await created(OF_A.name, "b"))[0] == 403
+    status, told = await server.send(OF_A.name, "GET", f"{OPTIMIZER}/next", id=theirs["id"])
+    assert (status, told["code"]) == (200, 404), "what the key may not read is not there"
+    assert (await server.send(OF_A.name, "POST", f"{OPTIMIZER}/update", id=theirs["id"], **result))[0] == 404
+    assert await server.held() == before
+    _, mine = await created(OF_A.name, "a")
+    _, given = await server.send(OF_A.name, "GET", f"{OPTIMIZER}/next", id=mine["id"])
+    result["pid"] = given["parameters"]["pid"]
+    assert (await server.send(OF_A.name, "POST", f"{OPTIMIZER}/update", id=mine["id"], **result))[0] == 200
+    _, told = await server.send(OF_A.name, "GET", f"{OPTIMIZER}/status", id=mine["id"])
+    assert told["state"]["completed"] == 1

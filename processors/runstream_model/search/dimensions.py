@@ -7,7 +7,7 @@ works on coordinates, and values come back exactly as they were given, with thei
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -24,6 +24,12 @@ class Choice:
     name: str
     values: tuple[Any, ...]
     probabilities: tuple[float, ...] | None = None
+    _indexes: dict[str, int] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # A suggestion looks up the values of hundreds of trials.
+        indexes = {_text(self.values[index]): index for index in reversed(self.possible)}
+        object.__setattr__(self, "_indexes", indexes)
 
     @property
     def size(self) -> int:
@@ -43,12 +49,10 @@ class Choice:
 
     def coordinate(self, value: Any) -> int | None:
         """Return the index of a value. One of its own type goes before one that equals it: 1 is no True."""
-        indexes = self.possible
-        text = _text(value)
-        for index in indexes:
-            if _text(self.values[index]) == text:
-                return index
-        return next((index for index in indexes if _equal(self.values[index], value)), None)
+        index = self._indexes.get(_text(value))
+        if index is not None:
+            return index
+        return next((index for index in self.possible if _equal(self.values[index], value)), None)
 
     def value(self, coordinate: Coordinate) -> Any:
         """Return the value at an index."""
@@ -61,7 +65,7 @@ class Choice:
     def number(self, value: Any) -> int:
         """Return which of the values that can be drawn it is."""
         index = self.coordinate(value)
-        return 0 if index is None else list(self.possible).index(index)
+        return 0 if index is None else self.possible.index(index)
 
 
 @dataclass(frozen=True, slots=True)

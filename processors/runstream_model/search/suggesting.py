@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 Method = Literal["random", "parzen_estimator", "model_based"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
 
-#: Trials that a suggestion is made of: the newest. It takes time for each of them, and for each of their values.
+#: Trials that an estimator is made of: the newest. It takes time for each of them, and for each of their values. What
+#: was tried before them is not suggested again either.
 MAX_TRIALS: Final = 500
 _MAX_VALUES: Final = 10_000
 #: Draws among which the one is taken whose ratio of the two densities is the best.
@@ -62,13 +63,14 @@ def suggest(space: Space, trials: Sequence[Trial], wanted: Wanted) -> dict[str, 
     """
     random = Random(_seed(wanted))
     limit = min(MAX_TRIALS, _MAX_VALUES // max(1, len(space.dimensions)))
-    known = [trial for trial in trials if trial.loss is None or math.isfinite(trial.loss)][-limit:]
-    known = [trial for trial in known if wanted.method != "random" or trial.loss is None]
+    usable = [trial for trial in trials if trial.loss is None or math.isfinite(trial.loss)]
+    usable = [trial for trial in usable if wanted.method != "random" or trial.loss is None]
+    known = usable[-limit:]
     finished = sum(trial.loss is not None for trial in known)
     values = {one.name: one.draw(random) for one in space.dimensions}
     if space.dimensions and finished and finished >= wanted.minimum:
         values = _modelled(space, known, wanted.method, random.getrandbits(32))
-    return _untried(space, known, values, random)
+    return _untried(space, usable, values, random)
 
 
 def _seed(wanted: Wanted) -> int:

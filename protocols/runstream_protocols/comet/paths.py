@@ -28,8 +28,8 @@ LIVE_PATHS: Final = (
 
 #: Below ROOTS: a read that records who uses the version.
 VERSION_PATH: Final = "artifacts/version"
-#: What the client's `Optimizer` asks before anything else: the options of an algorithm, and what a search is doing.
-OPTIMIZER_PATHS: Final = ("/optimizer/spec", "/optimizer/status")
+#: Behind the server's address, where the client's `Optimizer` asks for the next values and tells results.
+OPTIMIZER: Final = "/optimizer"
 #: What stands behind the server's address in the one that users of the client are told.
 ADDRESS: Final = "/clientlib/"
 #: The client writes and reads below the same roots.
@@ -40,6 +40,7 @@ LOCATIONS: Final = (
     Location("/clientlib/rest/v2/write/", Side.GATEWAY),
     Location("/api/rest/v2/write/", Side.GATEWAY),
     *(Location(f"{root}/{VERSION_PATH}", Side.GATEWAY) for root in ROOTS),
+    Location(f"{OPTIMIZER}/", Side.GATEWAY),
     *(Location(f"/{path}/", Side.GATEWAY, one_machine=True) for path in LIVE_PATHS),
     Location("/asset", Side.GATEWAY, one_machine=True),
 )

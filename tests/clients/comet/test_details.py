@@ -1,4 +1,4 @@
-"""Details of what the unmodified `comet_ml` writes by REST and reads: texts, times, states, owners, and a refusal."""
+"""Details of what the unmodified `comet_ml` writes by REST and reads: texts, times, states and owners."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -60,7 +60,6 @@ WRONG = ("Environment('os') == 'Linux'", "Environment('os') == 'linux'", "Metada
 LIVE = "comet_ml.Experiment(workspace='details', project_name='live', display_summary_level=0)"
 LOGGED = "[e.log_asset(name, name=name)['assetId'] for name in {names}]"
 MADE = "globals().update({name}=comet_ml.APIExperiment(workspace='details', project_name='p'))"
-OPTIMIZED = "{'algorithm': 'random', 'parameters': {'x': [1, 2]}, 'spec': {'metric': 'loss'}}"
 EXPRESSIONS = {
     "made": MADE.format(name="e"),
     "logged": LOGGED.format(names=list(FILES)),
@@ -107,8 +106,6 @@ EXPRESSIONS = {
     "Environment('hostname') == exp(y.get_key()).get_hostname(), Environment('pid') == exp(y.get_key()).get_pid(), "
     "Environment('python_version_verbose') == exp(y.get_key()).get_python_version_verbose(), "
     "Environment('ip') == exp(y.get_key()).get_ip())]",
-    "optimizer": f"comet_ml.Optimizer({OPTIMIZED})",
-    "known optimizer": "comet_ml.Optimizer('0123456789abcdef')",
 }
 
 
@@ -182,9 +179,3 @@ def test_what_is_written_by_rest_alone_runs_until_it_is_ended(told: Mapping[str,
 
 def test_a_live_experiment_that_nobody_named_is_told_no_name(told: Mapping[str, Any]) -> None:
     assert told["live"] == [None, "running", None, "finished"], "its end is the end of the run"
-
-
-@pytest.mark.parametrize("step", ["optimizer", "known optimizer"])
-def test_the_optimizer_is_refused_in_words(told: Mapping[str, Any], step: str) -> None:
-    assert "has no counterpart to Comet's Optimizer" in told[step]["text"]
-    assert "Optuna" in told[step]["text"]

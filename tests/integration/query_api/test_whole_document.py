@@ -242,6 +242,35 @@ async def test_what_comets_client_writes_is_answered_as_the_document_says(client
             await fits(response, document["paths"][route.path][route.method.lower()]["responses"]["200"], document)
 
 
+async def test_comets_optimizer_answers_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client, "openapi/comet")
+    config = {"algorithm": "bayes", "parameters": {"x": {"type": "integer", "min": 1, "max": 2}}, "spec": {}}
+    ids: dict[str, Any] = {"algorithmName": "bayes", "id": "0" * 32}
+
+    async def walked(method: str, last: str, **fields: Any) -> dict[str, Any]:
+        path = f"/optimizer/{last}"
+        content: dict[str, Any] = {"params": fields} if method == "GET" else {"json": fields}
+        async with client.request(method, path, headers={"X-COMET-DEBUG-SDK-VERSION": "3"}, **content) as response:
+            assert response.status == 200, await response.text()
+            await fits(response, document["paths"][path][method.lower()]["responses"]["200"], document)
+            return {"told": await response.json()}
+
+    for last in ("spec", "algorithms", "status", "next"):
+        await walked("GET", last, **ids)
+    assert (await walked("POST", "create", algorithm="none", parameters={}, spec={}))["told"]["code"] == 400
+    ids["id"] = (await walked("POST", "create", **config))["told"]["id"]
+    for number in range(2):
+        given = (await walked("GET", "next", **ids))["told"]["parameters"]
+        result = {"id": ids["id"], "pid": given["pid"], "trial": 0, "status": "completed", "score": number}
+        await walked("POST", "update", **result, metadata={"k": "v"}, epoch=1)
+    assert (await walked("GET", "next", **ids))["told"] == {
+        "code": 204,
+        "parameters": None,
+        "message": "nothing is left to try",
+    }
+    assert (await walked("GET", "status", **ids))["told"]["status"] == "completed"
+
+
 async def test_ml_aides_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
     document = await document_of(client, "openapi/mlaide")
     git = {"commitHash": "c0ffee", "isDirty": True, "repositoryUri": "https://user:secret@example.org/it.git"}

@@ -336,7 +336,17 @@ LARGEST: Final[dict[str, Maker]] = {
         queried(key="k"),
     ),
     **dict.fromkeys(("GET /isAlive/ver", "GET /account-details", "GET /workspaces"), _NO_QUERY),
-    **dict.fromkeys(("GET /optimizer/spec", "GET /optimizer/status"), _NO_QUERY),
+    "GET /optimizer/spec": queried(algorithmName="grid"),
+    "GET /optimizer/algorithms": _NO_QUERY,
+    **dict.fromkeys(("GET /optimizer/status", "GET /optimizer/next"), queried(id="0" * 32)),
+    "POST /optimizer/create": mlaide(
+        algorithm="grid",
+        parameters={f"p{number}": {"type": "integer", "min": 0, "max": 9} for number in range(1_000)},
+        spec={},
+    ),
+    "POST /optimizer/update": mlaide(
+        id="0" * 32, pid="0" * 32, trial=0, metadata=dict.fromkeys(map(str, range(10_000)), 1)
+    ),
     **dict.fromkeys(
         ("GET /projects", "GET /project", "GET /project/notes", "GET /project/column-names", "GET /experiments"),
         queried(workspaceName="default", projectName="p", projectId="p"),

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Final, Literal
 
 from aiohttp import web
@@ -30,7 +29,6 @@ from runstream_protocols.comet.reads.responses import (
     CometNotes,
     CometProject,
     CometProjects,
-    CometRefusal,
     CometVersion,
     CometWorkspaces,
 )
@@ -55,10 +53,6 @@ from runstream_service.access import LOCAL, principal_of
 VERSION: Final = "4.35.0"
 #: Where runs go that name no workspace.
 DEFAULT_WORKSPACE: Final = "default"
-_NO_OPTIMIZER: Final = (
-    "this server is Runstream, which has no counterpart to Comet's Optimizer: choose the parameters of each trial with "
-    "a library in your program (such as Optuna) and log the trial as an experiment"
-)
 _KINDS: Final = {"parameter": PARAMETERS, "other": OTHERS, "environment": ENVIRONMENT}
 _ORDERS: Final[Mapping[str | None, Literal["created", "started", "ended"]]] = {
     None: "started",
@@ -76,12 +70,6 @@ async def account(context: Context, request: web.Request, parameters: EmptyReque
     principal = principal_of(request)
     name = principal.name if principal is LOCAL else f"key-{principal.name}"
     return CometAccount(user_name=name, default_workspace_name=DEFAULT_WORKSPACE)
-
-
-async def optimizer(context: Context, request: web.Request, parameters: EmptyRequest) -> CometRefusal:
-    """Refuse what the client's `Optimizer` asks first, in the form whose text it shows: of a response that is not 200
-    it shows the status alone."""
-    return CometRefusal(code=HTTPStatus.NOT_IMPLEMENTED, message=_NO_OPTIMIZER)
 
 
 async def workspaces(context: Context, request: web.Request, parameters: EmptyRequest) -> CometWorkspaces:

@@ -57,13 +57,6 @@ class CometWorkspaces(CometResponse):
     workspace_names: list[str]
 
 
-class CometRefusal(CometResponse):
-    """What Comet's optimizer says where it cannot do something: not 200, and why."""
-
-    code: int
-    message: str
-
-
 class CometProject(CometResponse):
     """A project. `owner_user_name`: its workspace, which owns it; there are no users, only keys."""
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from runstream.clock import SYSTEM_CLOCK
 from runstream_protocols.comet.access import VERSION_PATH
 from runstream_protocols.comet.errors import as_client_reads
-from runstream_protocols.comet.paths import OPTIMIZER_PATHS, ROOTS
+from runstream_protocols.comet.paths import ROOTS
 from runstream_protocols.comet.reads import artifact_responses as f
 from runstream_protocols.comet.reads import (
     artifacts,
@@ -85,10 +85,6 @@ ROUTES: Final = tagged(
     "reads",
     (
         Route("GET", VERSION_PATH, Action.READ, "Version", _handling(names.version), q.EmptyRequest, a.CometVersion),
-        *(
-            Route("GET", path, Action.READ, "No optimizer", _handling(names.optimizer), q.EmptyRequest, a.CometRefusal)
-            for path in OPTIMIZER_PATHS
-        ),
         *_rest("GET", "account-details", "Whose key it is", names.account, q.EmptyRequest, a.CometAccount),
         *_rest("GET", "workspaces", "Workspaces", names.workspaces, q.EmptyRequest, a.CometWorkspaces),
         *_rest("GET", "projects", "Projects of a workspace", names.projects, q.WorkspaceRequest, a.CometProjects),
