@@ -236,10 +236,13 @@ def _check_key(
 
 
 def _credential_of(request: web.Request, protocols: Sequence[ProtocolAccess]) -> str:
-    """Return what a request shows as its key: `Authorization`, or without one the header of a protocol; empty where
-    it shows nothing."""
+    """Return what a request shows as its key: `Authorization`, or without one the header of a protocol, or what stands
+    in its URL for one; empty where it shows nothing."""
     names = ("Authorization", *(protocol.key_header for protocol in protocols if protocol.key_header))
-    return next((shown for name in names if (shown := request.headers.get(name, "").strip())), "")
+    in_headers = (request.headers.get(name, "").strip() for name in names)
+    query = request.rel_url.raw_query_string
+    in_url = (protocol.url_credential(request.path, query) for protocol in protocols if query)
+    return next((shown for shown in itertools.chain(in_headers, in_url) if shown), "")
 
 
 def _principal_of_other_form(credential: str, keys: ApiKeys, protocols: Sequence[ProtocolAccess]) -> Principal | None:

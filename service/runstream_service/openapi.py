@@ -46,7 +46,7 @@ def document(routes: Sequence[Route], title: str, version: str) -> dict[str, Any
     schemas = _plainly_named(shared.get("$defs", {}))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(route.template, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -86,7 +86,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "operationId": route.name,
         "tags": list(route.tags),
-        "parameters": [*_path_parameters(route.path), *_query_parameters(route)],
+        "parameters": [*_path_parameters(route.template), *_query_parameters(route)],
         "responses": {**responses, "default": _PROBLEM_RESPONSE},
     }
     body = _request_body(route)

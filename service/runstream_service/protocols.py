@@ -17,6 +17,10 @@ def _no_token(credential: str, secret: bytes) -> bool:
     return False
 
 
+def _none_in_url(path: str, query: str) -> str:
+    return ""
+
+
 def _as_it_is(path: str, problem: Problem) -> Problem:
     return problem
 
@@ -29,9 +33,11 @@ class ProtocolAccess:
     URLs authorise themselves: no key is looked at, and their handlers give the request its principal. keys: the keys
     that a credential may stand for, if it is no key itself. signed: whether a credential is a token that was signed
     with the secret of a key (`auth.login_secret`) and is still good; compared in a time that tells nothing. key_header:
-    the header, in lower case, that holds the credential where there is no `Authorization`; empty: none.
-    program_headers: how headers of the client begin, in lower case, which no page of another site can send. refuse: the
-    problem as the client at a path knows it; a problem of a path that is none of the protocol's is returned unchanged.
+    the header, in lower case, that holds the credential where there is no `Authorization`; empty: none. url_credential:
+    the credential in the query string of a request at a path, as it was sent; empty: there is none. It is looked at
+    last. program_headers: how headers of the client begin, in lower case, which no page of another site can send.
+    refuse: the problem as the client at a path knows it; a problem of a path that is none of the protocol's is returned
+    unchanged.
     """
 
     name: str
@@ -40,5 +46,6 @@ class ProtocolAccess:
     keys: Callable[[str], Iterable[str]] = _no_other_forms
     signed: Callable[[str, bytes], bool] = _no_token
     key_header: str = ""
+    url_credential: Callable[[str, str], str] = _none_in_url
     program_headers: tuple[str, ...] = ()
     refuse: Callable[[str, Problem], Problem] = _as_it_is

@@ -79,6 +79,11 @@ class Route:
         words = re.findall(r"\w+", self.path.removeprefix("/api/v1/"))
         return "_".join((self.method.lower(), *words))
 
+    @property
+    def template(self) -> str:
+        """Its path without the patterns of its parts: `/files/{name:.*}` is `/files/{name}`."""
+        return re.sub(r"\{(\w+):[^{}]*\}", r"{\1}", self.path)
+
     def action_for(self, request: web.Request) -> Action:
         """Return what a request does."""
         told = None if self.tells_action is None else self.tells_action(request)

@@ -25,6 +25,7 @@ from runstream_protocols.comet.paths import OPTIMIZER
 from runstream_protocols.mlaide.keys import number_of_run
 from runstream_protocols.mlaide.paths import ADDRESS
 from runstream_protocols.sagemaker.operations import OPERATIONS
+from runstream_protocols.sagemaker.s3.operations import OPERATIONS as FILE_OPERATIONS
 from runstream_protocols.ubiops.paths import ADDRESS as UBIOPS
 from runstream_protocols.ubiops.paths import AGENTS
 from runstream_protocols.ubiops.presets import DEPLOYMENT
@@ -38,13 +39,14 @@ MINE, THEIRS, NEW = "a" * 32, "b" * 32, "c" * 32
 #: Keys are named as their principals.
 OF_A: Final = Principal("of-workspace-a", (Grant(frozenset(Action), Scope(frozenset({"a"}))),))
 ALL: Final = full_principal("all-workspaces")
-#: Bender's find what they are about by ids that the server gives: they have a test of their own.
+#: Bender's find what they are about by ids that the server gives, and those of files by paths of any length: they have
+#: tests of their own.
 WRITING: Final = [
     route
     for one in PROTOCOLS
     if one is not BENDER
     for route in one.writes
-    if route.action not in READING and not route.path.startswith(f"{OPTIMIZER}/")
+    if route.action not in READING and not route.path.startswith(f"{OPTIMIZER}/") and "files" not in route.tags
 ]
 #: Routes that keep nothing, and whose response says nothing of what is kept.
 KEEP_NOTHING: Final = frozenset({"asset/3d-limits", "notification/experiment", "notify/event"})
@@ -345,6 +347,32 @@ async def test_no_operation_of_sagemaker_writes_to_a_workspace_of_others(server:
     assert await server.held() == before
     for operation in OF_SAGEMAKER:
         assert await sent(ALL.name, operation) == (200, ""), operation
+
+
+async def test_no_file_of_sagemaker_is_written_into_a_workspace_of_others(server: Server) -> None:
+    """In an order in which all can be done, each by its method, its path and its body."""
+    requests: dict[str, tuple[str, str, bytes]] = {
+        "CreateBucket": ("PUT", "/abc", b""),
+        "PutObject": ("PUT", "/abc/k", b"content"),
+        "DeleteObject": ("DELETE", "/abc/k", b""),
+        "DeleteObjects": ("POST", "/abc?delete", b"<Delete><Object><Key>k</Key></Object></Delete>"),
+        "DeleteBucket": ("DELETE", "/abc", b""),
+    }
+    assert requests.keys() == {one.name for one in FILE_OPERATIONS if one.action not in READING}
+
+    async def sent(key: str, method: str, path: str, body: bytes) -> tuple[int, str]:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with server.client.request(method, f"/sagemaker{path}", data=body, headers=headers) as response:
+            return response.status, await response.text()
+
+    before = await server.held()
+    for name, request in requests.items():
+        status, told = await sent(OF_A.name, *request)
+        assert (status, "<Code>AccessDenied</Code>" in told) == (403, True), (name, told)
+    assert await server.held() == before
+    for name, request in requests.items():
+        assert (await sent(ALL.name, *request))[0] in (200, 204), name
+    assert (await sent(OF_A.name, "GET", "/abc", b""))[0] == 404, "what is outside of its scope is not there"
 
 
 async def test_no_route_of_bender_writes_to_a_workspace_of_others(server: Server) -> None:

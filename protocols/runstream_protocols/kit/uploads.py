@@ -66,8 +66,12 @@ class Uploads:
         """Receive a body that is one file; the caller keeps or discards it. Raises Problem where it is too large or
         comes too slowly, and AssetError."""
         declared_bytes(request, self._settings.max_asset_bytes)
+        return await self.take(request, unpacked_chunks(request, self._settings.max_asset_bytes, self._settings.pace))
+
+    async def take(self, request: web.Request, chunks: AsyncIterator[bytes]) -> StagedAsset:
+        """Store what `chunks` gives for a request, as one of its uploads; the caller keeps or discards it. Raises
+        Problem where it is too large or too many upload, AssetError, and what `chunks` raises."""
         with self._pressure.uploading(request):
-            chunks = unpacked_chunks(request, self._settings.max_asset_bytes, self._settings.pace)
             try:
                 return await self._storage.receive(chunks, self._settings.max_asset_bytes)
             except AssetTooLarge:

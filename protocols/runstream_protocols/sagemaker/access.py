@@ -3,7 +3,9 @@
 from typing import Final
 
 from runstream_protocols.sagemaker.errors import as_client_reads
-from runstream_protocols.sagemaker.paths import ADDRESS
+from runstream_protocols.sagemaker.paths import ADDRESS, METRICS
+from runstream_protocols.sagemaker.s3.errors import as_client_reads as as_s3_reads
+from runstream_protocols.sagemaker.s3.signatures import url_credential
 from runstream_protocols.sagemaker.signing import keys_in
 from runstream_service.problems import Problem
 from runstream_service.protocols import ProtocolAccess
@@ -19,7 +21,18 @@ def refuse(path: str, problem: Problem) -> Problem:
     if problem.status == 401:
         how = "Give a key of this server as AWS_ACCESS_KEY_ID and as AWS_SECRET_ACCESS_KEY."
         problem.detail = f"{problem.detail} {how}"
-    return as_client_reads(problem)
+    return as_client_reads(problem) if path in (ADDRESS, METRICS) else as_s3_reads(problem)
 
 
-ACCESS: Final = ProtocolAccess(name="sagemaker", keys=keys_in, program_headers=(TARGET.lower(),), refuse=refuse)
+def credential_in_url(path: str, query: str) -> str:
+    """Return the credential of a URL that somebody signed for a file; empty where there is none."""
+    return url_credential(query) if path.startswith(f"{ADDRESS}/") else ""
+
+
+ACCESS: Final = ProtocolAccess(
+    name="sagemaker",
+    keys=keys_in,
+    program_headers=(TARGET.lower(),),
+    url_credential=credential_in_url,
+    refuse=refuse,
+)

@@ -12,6 +12,7 @@ from runstream.events.moments import moment_of
 from runstream_protocols.kit.payloads import Payload, read_object
 from runstream_protocols.kit.side import add_side, not_readable, recorder_and_context
 from runstream_protocols.protocol import WritingSide
+from runstream_protocols.sagemaker import sts
 from runstream_protocols.sagemaker.documents import AnyRequest, AnyResponse
 from runstream_protocols.sagemaker.errors import as_client_reads, invalid_members
 from runstream_protocols.sagemaker.models import (
@@ -22,6 +23,9 @@ from runstream_protocols.sagemaker.models import (
 )
 from runstream_protocols.sagemaker.operations import PUT_METRICS, Operation, action_of, operation_of
 from runstream_protocols.sagemaker.paths import ADDRESS, METRICS
+from runstream_protocols.sagemaker.s3 import errors as s3_errors
+from runstream_protocols.sagemaker.s3 import routes as s3_routes
+from runstream_protocols.sagemaker.s3.side import S3Side
 from runstream_protocols.sagemaker.side import SagemakerSide
 from runstream_protocols.sagemaker.signing import Credential, SignedRequest, check_signature
 from runstream_service.access import LOCAL, READING, Action, principal_of
@@ -34,8 +38,10 @@ VISIBLE_TIMEOUT_S: Final = 10.0
 _BYTES_OF_A_VALUE: Final = 20
 
 
-async def respond(side: SagemakerSide, call: Call[None]) -> AwsResponse:
+async def respond(side: SagemakerSide, call: Call[None]) -> AwsResponse | web.Response:
     """Do what the header of a request names. Raises Problem."""
+    if sts.is_about_tokens(call.request):
+        return await sts.respond(side, call.request)
     return await _do(side, call.request, operation_of(call.request))
 
 
@@ -91,9 +97,11 @@ ROUTES: Final = tagged(
 
 
 def add_sagemaker(app: web.Application, side: WritingSide) -> None:
-    """Add ROUTES to the application of a gateway, before it starts."""
+    """Add ROUTES, and those of files, to the application of a gateway, before it starts."""
     recorder, context = recorder_and_context(app, side, VISIBLE_TIMEOUT_S)
     add_side(app, ROUTES, SagemakerSide(recorder, side.gateway, context), as_client_reads)
+    # Behind the paths of one operation each, which are no buckets.
+    add_side(app, s3_routes.ROUTES, S3Side(recorder, side.gateway, context), s3_errors.as_client_reads)
 
 
 def _checking(side: SagemakerSide, request: web.Request) -> Callable[[bytes], Awaitable[None]] | None:

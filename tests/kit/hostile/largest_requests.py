@@ -126,6 +126,29 @@ def sagemaker() -> Maker:
     return make
 
 
+def xml_document(name: str, inside: str, query: str = "") -> Maker:
+    """XML with many elements, with elements in elements, and with entities that would be large."""
+
+    def make() -> Iterator[Sent]:
+        for kind, many in (("many", inside * 100_000), ("deep", "<a>" * 500_000), ("text", "x" * 3_900_000)):
+            yield Sent(kind, query, f"<{name}>{many}</{name}>".encode())
+        yield Sent("entities", query, f'<!DOCTYPE d [<!ENTITY a "{"x" * 100_000}">]><{name}>&a;</{name}>'.encode())
+
+    return make
+
+
+def stored() -> Iterator[Sent]:
+    """Bytes, and bytes in chunks that are as small as they may be, and smaller."""
+    yield Sent("bytes", body=bytes(16_000_000))
+    for size in (8_192, 1):
+        framed = b"%x\r\n%b\r\n" % (size, bytes(size)) * (8_000_000 // (size + 8)) + b"0\r\n\r\n"
+        headers = {
+            "X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+            "X-Amz-Decoded-Content-Length": str(8_000_000 // (size + 8) * size),
+        }
+        yield Sent(f"chunks of {size}", body=framed, headers=headers)
+
+
 def multipart(query: str = "type=asset&fileName=f") -> Maker:
     def make() -> Iterator[Sent]:
         boundary = b"b0undary"
@@ -194,6 +217,7 @@ _PREDICATE: Final = {
 _RULE: Final = {"field": "loss", "value": 1, "operator": "less", "type": "double", "id": "loss", "source": "metrics"}
 
 _MLAIDE: Final = "/mlaide/api/v1/projects"
+_BUCKET: Final = "/sagemaker/{bucket}"
 _MLAIDE_PROJECT: Final = f"{_MLAIDE}/{{project_key}}"
 
 #: By `route_key`.
@@ -425,5 +449,13 @@ LARGEST: Final[dict[str, Maker]] = {
         "MetricData",
         TrialComponentName=RUN,
     ),
+    # SageMaker's files: bodies are of any size; documents list as much as they may.
+    **dict.fromkeys(("GET /sagemaker", "GET /sagemaker/"), _NO_QUERY),
+    **dict.fromkeys((f"{method} {_BUCKET}" for method in ("HEAD", "DELETE")), _NO_QUERY),
+    f"GET {_BUCKET}": queried(prefix="a" * 1_000),
+    f"PUT {_BUCKET}": xml_document("CreateBucketConfiguration", "<a/>"),
+    f"POST {_BUCKET}": xml_document("Delete", "<Object><Key>k</Key></Object>", "delete"),
+    **dict.fromkeys((f"{method} {_BUCKET}/{{key}}" for method in ("GET", "HEAD", "DELETE")), _NO_QUERY),
+    f"PUT {_BUCKET}/{{key}}": stored,
     f"GET {_MLAIDE_PROJECT}/runs": queried(runKeys=",".join(map(str, range(1, 1_000)))),
 }

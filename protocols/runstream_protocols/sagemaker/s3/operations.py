@@ -1,0 +1,123 @@
+"""What a request does: its method, whether it is about an object, and what stands in its query string."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from runstream_protocols.sagemaker.s3 import buckets, files, listing, sending
+from runstream_protocols.sagemaker.s3.errors import S3Error
+from runstream_protocols.sagemaker.s3.side import S3Side, target_of
+from runstream_service.access import Action
+from runstream_service.routing import Call
+
+Handler = Callable[[S3Side, Call[Any]], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`is_of_object`: whether it is about an object of a bucket. `marks`: names in the query string that make it."""
+
+    name: str
+    method: str
+    is_of_object: bool
+    marks: frozenset[str]
+    action: Action
+    handler: Handler
+
+
+def _bucket(name: str, method: str, action: Action, handler: Handler, *marks: str) -> Operation:
+    return Operation(name, method, False, frozenset(marks), action, handler)
+
+
+def _object(name: str, method: str, action: Action, handler: Handler, *marks: str) -> Operation:
+    return Operation(name, method, True, frozenset(marks), action, handler)
+
+
+OPERATIONS: Final = (
+    _bucket("ListObjectsV2", "GET", Action.READ, listing.list_objects_2, "list-type"),
+    _bucket("GetBucketLocation", "GET", Action.READ, buckets.location, "location"),
+    _bucket("DeleteObjects", "POST", Action.EDIT, files.delete_many, "delete"),
+    _bucket("ListObjects", "GET", Action.READ, listing.list_objects),
+    _bucket("HeadBucket", "HEAD", Action.READ, buckets.head),
+    _bucket("CreateBucket", "PUT", Action.LOG, buckets.create),
+    _bucket("DeleteBucket", "DELETE", Action.EDIT, buckets.delete),
+    _object("GetObject", "GET", Action.READ, sending.get),
+    _object("HeadObject", "HEAD", Action.READ, sending.head),
+    _object("PutObject", "PUT", Action.LOG, files.put),
+    _object("DeleteObject", "DELETE", Action.EDIT, files.delete),
+)
+LIST_BUCKETS: Final = _bucket("ListBuckets", "GET", Action.READ, buckets.list_buckets)
+#: What stands in query strings of other operations of S3, which would be taken for ones that are there.
+_ELSEWHERE: Final = frozenset(
+    [
+        "abac",
+        "accelerate",
+        "acl",
+        "analytics",
+        "attributes",
+        "cors",
+        "encryption",
+        "intelligent-tiering",
+        "inventory",
+        "legal-hold",
+        "lifecycle",
+        "logging",
+        "metadataConfiguration",
+        "metadataTable",
+        "metrics",
+        "notification",
+        "object-lock",
+        "ownershipControls",
+        "policy",
+        "policyStatus",
+        "publicAccessBlock",
+        "renameObject",
+        "replication",
+        "requestPayment",
+        "restore",
+        "retention",
+        "select",
+        "session",
+        "tagging",
+        "torrent",
+        "versionId",
+        "versioning",
+        "versions",
+        "website",
+    ]
+)
+#: Headers that ask for what is not there: kept or passed over they would mean something else.
+_HEADERS_ELSEWHERE: Final = ("x-amz-server-side-encryption-customer-", "x-amz-object-lock-", "x-amz-write-offset-bytes")
+
+
+def operation_of(request: web.Request) -> Operation:
+    """Return the operation that a request names. Raises S3Error."""
+    target, query = target_of(request), request.query
+    if not target.bucket:
+        return LIST_BUCKETS
+    elsewhere = sorted(_ELSEWHERE & set(query))
+    elsewhere += [name for name in request.headers if name.lower().startswith(_HEADERS_ELSEWHERE)]
+    found = _of(request.method, bool(target.key), query)
+    if elsewhere or found is None:
+        what = f"{request.method} of {'an object' if target.key else 'a bucket'} with {', '.join(elsewhere) or 'this'}"
+        raise S3Error("NotImplemented", f"{what} is not kept here: {', '.join(one.name for one in OPERATIONS)} are")
+    return found
+
+
+def action_of(request: web.Request) -> Action | None:
+    """Return what a request does; None where it names no operation of ours."""
+    path = request.path.removeprefix("/").partition("/")[2]
+    found = _of(request.method, bool(path.partition("/")[2]), request.query)
+    return None if found is None else found.action
+
+
+def _of(method: str, is_of_object: bool, query: Mapping[str, str]) -> Operation | None:
+    """The first whose marks are all there."""
+    fitting = (
+        one
+        for one in OPERATIONS
+        if one.method == method and one.is_of_object is is_of_object and one.marks <= query.keys()
+    )
+    return next(fitting, None)
