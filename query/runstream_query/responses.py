@@ -239,6 +239,39 @@ class Series(ResponseModel):
     unknown: Unknown = []
 
 
+class ChartSeries(ResponseModel):
+    """One run and metric of a chart."""
+
+    run: str
+    metric: str
+    width: int = Field(description="of a bucket, on the axis: a power of two")
+    rows: int = Field(description="how many buckets there are")
+    points: int = Field(description="how many points they hold")
+    largest: int = Field(description="how many points one of them holds at most: with 1 every bucket is a point")
+    total: int = Field(description="points of the series, those outside of the range and those without a step included")
+    origin: int = Field(description="the place of the first bucket")
+    unit: int = Field(description="Arrow: how much of the axis one of a place is")
+
+
+class ChartCurve(ChartSeries):
+    """One run and metric of a chart in buckets, ordered. All lists have the same length. `min`, `max` and `mean` leave
+    NaN out and are NaN where a bucket holds nothing else."""
+
+    x: list[int] = Field(description="the place of each bucket's first point")
+    count: list[int]
+    nan_count: list[int]
+    min: list[Number]
+    max: list[Number]
+    mean: list[Number]
+
+
+class Charts(ResponseModel):
+    """Series in buckets that are as wide as their run needs them."""
+
+    series: list[ChartCurve]
+    unknown: Unknown = []
+
+
 class Asset(ResponseModel):
     run: str
     asset: str

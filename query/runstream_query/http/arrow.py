@@ -78,6 +78,8 @@ async def stream_tables(
 def _encoded(table: pa.Table) -> pa.Table:
     """The names as dictionaries: one text a series instead of one a point."""
     for name in ("run", "metric"):
+        if name not in table.column_names:
+            continue
         at = table.column_names.index(name)
         if pa.types.is_dictionary(table.schema.field(at).type):
             continue

@@ -6,7 +6,19 @@ from typing import Final
 from aiohttp import web
 
 from runstream.clock import SYSTEM_CLOCK
-from runstream_query.http import artifacts, commands, details, documents, files, keys, live, runs, series, writers
+from runstream_query.http import (
+    artifacts,
+    charts,
+    commands,
+    details,
+    documents,
+    files,
+    keys,
+    live,
+    runs,
+    series,
+    writers,
+)
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import outgoing_of
 from runstream_query.http.serving import POSITION_HEADER, handler_of
@@ -25,6 +37,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *tagged("runs", runs.ROUTES, _POSITION),
     *tagged("runs", writers.ROUTES, _POSITION),
     *tagged("series", series.ROUTES, _POSITION),
+    *tagged("series", charts.ROUTES, _POSITION),
     *tagged("files", files.ROUTES, _POSITION),
     *tagged("artifacts", artifacts.ROUTES, _POSITION),
     *tagged("live", live.ROUTES, _POSITION),

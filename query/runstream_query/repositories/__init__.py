@@ -10,6 +10,7 @@ from runstream_query.repositories.artifact_files import ArtifactFileRepository
 from runstream_query.repositories.artifacts import ArtifactRepository
 from runstream_query.repositories.assets import AssetRepository
 from runstream_query.repositories.attributes import AttributeRepository
+from runstream_query.repositories.charts import ChartRepository
 from runstream_query.repositories.entities import EntityRepository
 from runstream_query.repositories.events import EventRepository
 from runstream_query.repositories.output import OutputRepository
@@ -32,6 +33,7 @@ class Repositories:
         self.artifact_files = ArtifactFileRepository(reader)
         self.assets = AssetRepository(reader)
         self.attributes = AttributeRepository(reader)
+        self.charts = ChartRepository(reader)
         self.entities = EntityRepository(reader)
         self.events = EventRepository(reader)
         self.output = OutputRepository(reader)

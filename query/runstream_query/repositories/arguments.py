@@ -1,7 +1,7 @@
 """What callers of the repositories say that they want."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from runstream.events.positions import Positions
 from runstream_query.repositories.buckets import bucket_width
@@ -46,6 +46,25 @@ class Range:
     @property
     def by_steps_alone(self) -> bool:
         return self.time_from_us is None and self.time_to_us is None and self.as_of is None
+
+
+#: Where a chart has its points: at their steps, at their times (microseconds since 1970 UTC), or at the times since
+#: their runs began (microseconds).
+ChartAxis = Literal["step", "time", "relative"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Every metric of every run, each once, and what of them: places on the axis from `low` to `high`, inclusive; None
+    is open. `starts_us`: when each run began, in microseconds since 1970 UTC; for the axis `relative`."""
+
+    runs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    axis: ChartAxis = "step"
+    low: int | None = None
+    high: int | None = None
+    as_of: Positions | None = None
+    starts_us: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

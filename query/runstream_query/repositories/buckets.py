@@ -16,6 +16,15 @@ def bucket_width(low: int, high: int, max_buckets: int, unit: int) -> int:
     return min(width, _MAX_WIDTH // unit * unit)
 
 
+def power_of_two_width(low: int, high: int, max_buckets: int) -> int:
+    """The smallest power of two whose aligned buckets cover [low, high] with at most `max_buckets` (two or more)."""
+    # The bucket of 0 is nearly twice as wide as the others, so that half of the width may be enough.
+    width = 1 << max(0, ((high - low) // max_buckets).bit_length() - 1)
+    while _buckets(low, high, width) > max_buckets and width < _MAX_WIDTH:
+        width *= 2
+    return min(width, _MAX_WIDTH)
+
+
 def toward_zero(value: int, width: int) -> int:
     """Return the quotient rounded towards zero, as the engine's intDiv does."""
     return value // width if value >= 0 else -(-value // width)

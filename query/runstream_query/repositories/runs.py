@@ -164,6 +164,14 @@ class RunRepository:
         )
         return {row["run"] for row in await self._reader.rows(sql, parameters)}
 
+    async def started_us(self, scope: Scope, runs: Sequence[str]) -> dict[str, int]:
+        """Return when each of the runs that are there began, in microseconds since 1970 UTC."""
+        parameters = Parameters()
+        newest = newest_runs(("run", "workspace", "started_at"), parameters.run_ids(runs))
+        where = "".join(f" WHERE {condition}" for condition in in_workspaces(scope, parameters))
+        sql = f"SELECT run, toUnixTimestamp64Micro(started_at) AS started_us FROM {newest} AS r{where}"
+        return {row["run"]: row["started_us"] for row in await self._reader.rows(sql, parameters)}
+
     async def state(self, scope: Scope, run: str) -> RunState | None:
         """Return the newest state of a run, deleted or not; None if nothing was ever heard of it."""
         parameters = Parameters()

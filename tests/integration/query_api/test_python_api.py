@@ -77,6 +77,13 @@ async def test_curves(service: Service, api: API) -> None:
     assert isinstance(envelope, Envelope)
     assert (sum(envelope.count), sum(envelope.nan_count)) == (3, 1)
     assert max(envelope.maximum) == math.inf
+    [chart] = await asyncio.to_thread(lambda: api.series.charts("r1", "loss", 2, x="relative"))
+    assert (chart.run, chart.metric, chart.total, sum(chart.count), sum(chart.nan_count)) == ("r1", "loss", 3, 3, 1)
+    assert (len(chart), max(chart.maximum), chart.exact) == (2, math.inf, False)
+    [whole] = await asyncio.to_thread(lambda: api.series.charts("r1", "loss", x_from=0, x_to=1))
+    assert (whole.x, whole.exact, whole.width) == ([0, 1], True, 1)
+    assert next(low for _, low, _, _ in whole) == 1.0
+    assert "<svg" in whole._repr_html_()
 
 
 async def test_summaries(service: Service, api: API) -> None:

@@ -13,7 +13,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +39,7 @@ from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
 from runstream_query.filters.tree import Compare, Field
 from runstream_query.repositories import Repositories
-from runstream_query.repositories.arguments import Curve, Place, ProjectRuns, Range
+from runstream_query.repositories.arguments import Chart, ChartAxis, Curve, Place, ProjectRuns, Range
 from runstream_query.repositories.artifacts import ArtifactQuery
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.events import About, EventPlace
@@ -188,6 +188,12 @@ def curve_of(workspace: str) -> Curve:
     return Curve(names_of(workspace, "run")[0], f"{workspace}/loss", 600, 0, 599, False)
 
 
+def chart_of(*workspaces: str, axis: ChartAxis = "step") -> Chart:
+    """Both series of all runs of the workspaces."""
+    names = series_of(*workspaces)
+    return Chart(names.runs, names.metrics, axis, starts_us=(NOW_US,) * len(names.runs))
+
+
 def of_workspace(workspace: str) -> Compare:
     return Compare(Field("workspace"), "=", workspace)
 
@@ -206,6 +212,9 @@ ARGUMENTS: dict[str, list[Any]] = {
     "buckets.axis": ["step"],
     "behind": [None],
     "runs_with_odd_clocks.clock": [Clock(NOW_US, 10**13)],
+    "chart": [chart_of("own", "other"), chart_of("own", "other", axis="time")],
+    "charts.extents.chart": [chart_of("own", "other", axis=axis) for axis in get_args(ChartAxis)],
+    "widths": [{width: series_of("own", "other").runs} for width in (1, 256)],
     "clock": [Clock(NOW_US, 60_000_000)],
     "curves": [[curve_of("own")], [curve_of("other")], [curve_of("own"), curve_of("other")]],
     "entity": both(lambda workspace: entity_of(f"{workspace}-entity-0")),

@@ -339,6 +339,7 @@ LARGEST: Final[dict[str, Maker]] = {
     "GET /api/v1/runs": queried(filter=_FILTER[:100_000], columns=_COLUMNS),
     "POST /api/v1/runs/query": api(filter=_FILTER, columns=_COLUMNS),
     "POST /api/v1/series": api(runs=[RUN], metrics=_METRICS),
+    "POST /api/v1/charts": api(runs=[RUN], metrics=_METRICS),
     "GET /api/v1/runs/{run}/series": queried(metrics="*"),
     **dict.fromkeys(
         (

@@ -30,19 +30,20 @@ _AGGREGATES: Final = (
     "maxIf(value, NOT isNaN(value)) AS high, sumIf(value, NOT isNaN(value)) AS total, "
     "min(step) AS begin, max(step) AS end"
 )
-#: As `_AGGREGATES`, with a total that is the same whatever threads, parts and merges do with the order of the points.
+#: As `_AGGREGATES` without the ends, and with a total that is the same whatever threads, parts and merges do with the
+#: order of the points.
 #: Each value is split, without an error, into multiples of three powers of two, and a rest. Sums of such multiples are
 #: exact up to 2^53 of them: for values below 2^42 in buckets of up to two million points. So only the rests (below
 #: 2^-57) are rounded. What holds an infinity has that, or NaN, as its first sum. It takes 12 % more CPU.
 _GRIDS: Final = ("1024.", "1.1920928955078125e-07", "1.3877787807814457e-17")  # 2^10, 2^-23, 2^-56
-_EXACT_AGGREGATES: Final = (
+EXACT_AGGREGATES: Final = (
     "count() AS n, countIf(isNaN(value)) AS nans, minIf(value, NOT isNaN(value)) AS low, "
     "maxIf(value, NOT isNaN(value)) AS high, "
     f"sumIf(round(value / {_GRIDS[0]}) * {_GRIDS[0]} AS part0, NOT isNaN(value)) AS sum0, "
     f"sumIf(round((value - part0) / {_GRIDS[1]}) * {_GRIDS[1]} AS part1, NOT isNaN(value)) AS sum1, "
     f"sumIf(round((value - part0 - part1) / {_GRIDS[2]}) * {_GRIDS[2]} AS part2, NOT isNaN(value)) AS sum2, "
     "sumIf(value - part0 - part1 - part2, NOT isNaN(value)) AS sum3, "
-    "if(isFinite(sum0), sum0 + sum1 + sum2 + sum3, sum0) AS total, min(step) AS begin, max(step) AS end"
+    "if(isFinite(sum0), sum0 + sum1 + sum2 + sum3, sum0) AS total"
 )
 #: The same of rows that are such aggregates themselves.
 _MERGED: Final = (
@@ -264,11 +265,12 @@ def scanned_envelope(
     names: Names, wanted: Range, axis: str, width: int, parameters: Parameters, scope: Scope = EVERYTHING
 ) -> str:
     """Buckets by reading every point of the range. With axis `time` also first_at and last_at."""
+    ends = ", min(step) AS begin, max(step) AS end"
     times = ", min(at) AS first_at, max(at) AS last_at" if axis == "time" else ""
     shown = ", first_at, last_at" if axis == "time" else ""
     bucket = f"intDiv({_axis(axis)}, {parameters.integer(width)})"
     return (
-        f"SELECT {ENVELOPE}{shown} FROM (SELECT run, metric, {bucket} AS bucket, {_EXACT_AGGREGATES}{times} "
+        f"SELECT {ENVELOPE}{shown} FROM (SELECT run, metric, {bucket} AS bucket, {EXACT_AGGREGATES}{ends}{times} "
         f"FROM points WHERE {points_condition(names, wanted, parameters, scope)} GROUP BY run, metric, bucket) "
         "ORDER BY run, metric, bucket"
     )
@@ -277,8 +279,14 @@ def scanned_envelope(
 def projected_envelope(
     names: Names, wanted: Range, width: int, parameters: Parameters, scope: Scope = EVERYTHING
 ) -> str:
-    """Buckets of a multiple of 256 steps from the projection; the pieces of buckets that the range cuts are read
-    point by point."""
+    """Buckets of a multiple of 256 steps from the projection."""
+    rows = projected_rows(names, wanted, width, parameters, scope)
+    return f"SELECT {ENVELOPE} FROM ({rows}) ORDER BY run, metric, bucket"
+
+
+def projected_rows(names: Names, wanted: Range, width: int, parameters: Parameters, scope: Scope = EVERYTHING) -> str:
+    """Buckets of a multiple of 256 steps as rows of run, metric, bucket and `_AGGREGATES`; the pieces of buckets that
+    the range cuts are read point by point."""
     condition = names.condition(parameters, scope)
     inner, edges = _split(wanted)
     coarse = parameters.integer(width // BUCKET_STEPS)
@@ -303,7 +311,7 @@ def projected_envelope(
     if len(parts) > 1:
         pieces = " UNION ALL ".join(parts)
         rows = f"SELECT run, metric, bucket, {_MERGED} FROM ({pieces}) AS p GROUP BY run, metric, bucket"
-    return f"SELECT {ENVELOPE} FROM ({rows}) ORDER BY run, metric, bucket"
+    return rows
 
 
 def _split(wanted: Range) -> tuple[tuple[int | None, int | None] | None, list[tuple[int, int]]]:

@@ -12,6 +12,7 @@ from runstream.api.noticing import warn_of_header
 from runstream.api.optional import pyarrow
 from runstream.api.parts.arguments import RunsOrIds, run_ids, run_path, texts
 from runstream.api.session import Session
+from runstream.api.views.charts import ChartCurve
 from runstream.api.views.series import Curve, Envelope, Series
 from runstream.errors import Invalid
 from runstream.events.protocol import UNKNOWN_HEADER
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _PATH: Final = "/api/v1/series"
+_CHARTS: Final = "/api/v1/charts"
 _ARROW: Final = "application/vnd.apache.arrow.stream"
 
 
@@ -129,6 +131,39 @@ class SeriesApi:
         body = {"runs": run_ids(runs), "metrics": texts(metrics), "epochs": epochs or None}
         with self._arrow(body, "series.batches") as reader:
             yield from reader
+
+    def charts(
+        self,
+        runs: RunsOrIds,
+        metrics: str | Sequence[str] = "*",
+        max_points: int = 500,
+        *,
+        x: Literal["step", "time", "relative"] = "step",
+        x_from: int | None = None,
+        x_to: int | None = None,
+        as_of: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> list[ChartCurve]:
+        """Read curves of several runs and metrics (names or globs) in at most `max_points` buckets each, in one
+        request.
+
+        Every run has buckets of its own width, so that a long run does not make a short one coarse, and a curve with
+        few enough points is these points. The axis `x` is the step, the time (microseconds since 1970 UTC), or the time
+        since the run began (microseconds); `x_from` and `x_to`, inclusive, are places on it.
+        """
+        body = {
+            "runs": run_ids(runs),
+            "metrics": texts(metrics),
+            "max_points": max_points,
+            "x": x,
+            "x_from": x_from,
+            "x_to": x_to,
+            "as_of": as_of,
+            "wait_for": wait_for,
+            "wait_s": wait_s,
+        }
+        return [ChartCurve.of(row) for row in self._session.post(_CHARTS, body)["series"]]
 
     def _curves(self, body: dict[str, Any]) -> list[Curve]:
         with understood(self._session):

@@ -1,0 +1,177 @@
+"""Charts over HTTP: many series in buckets, few bytes each, every run as fine as it needs to be.
+
+`/api/v1/series` has one width for all series of a request. A page that shows a run of ten million steps beside runs of
+ten thousand would have one bucket of each short one. Here each run has buckets of its own width.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import Final, Literal, Self
+
+import pyarrow as pa
+from aiohttp import web
+from pydantic import Field as ModelField
+from pydantic import TypeAdapter, model_validator
+
+from runstream.events.names import NO_STEP
+from runstream_query.errors import InvalidRequest, LimitExceeded
+from runstream_query.http.arrow import ARROW, stream_tables
+from runstream_query.http.context import Context
+from runstream_query.http.globs import chosen
+from runstream_query.http.packing import Packed, curves_of, packed, series_of
+from runstream_query.http.requests import PastParameters
+from runstream_query.http.series import wants_arrow
+from runstream_query.http.unknown import refuse_unknown_runs, unknown_header, unknown_metrics
+from runstream_query.repositories.arguments import Chart, ChartAxis
+from runstream_query.repositories.buckets import power_of_two_width
+from runstream_query.repositories.charts import Extent
+from runstream_query.repositories.summaries import SeriesRecord
+from runstream_query.responses import Charts, ChartSeries
+from runstream_service.access import Action
+from runstream_service.routing import Call, Route
+from runstream_service.store import QueryClass
+
+#: The member of the Arrow schema's metadata that describes the series, a JSON list of `ChartSeries`.
+SERIES_KEY: Final = b"runstream.series"
+_SERIES: Final = TypeAdapter(list[ChartSeries])
+_INT64: Final = {"ge": -(2**63), "lt": 2**63}
+
+
+class ChartParameters(PastParameters):
+    runs: list[str] = ModelField(min_length=1, max_length=1000)
+    metrics: list[str] = ModelField(min_length=1, max_length=1000, description="names or globs (val/*)")
+    max_points: int = ModelField(default=1000, ge=2, description="buckets a series at most")
+    x: ChartAxis = ModelField(
+        default="step",
+        description="what the axis is: steps, times (microseconds since 1970 UTC), or times since the run began "
+        "(microseconds). Points without a step are on the axes of times alone",
+    )
+    x_from: int | None = ModelField(default=None, ge=-(2**63), lt=2**63, description="the first place, inclusive")
+    x_to: int | None = ModelField(default=None, ge=-(2**63), lt=2**63, description="the last place, inclusive")
+    precision: Literal["single", "double"] = ModelField(
+        default="single",
+        description="Arrow: extremes and means as 32-bit floats, the extremes rounded outward, or as 64-bit floats",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.x_from is not None and self.x_to is not None and self.x_from > self.x_to:
+            raise ValueError(f"x_from {self.x_from} is behind x_to {self.x_to}: swap them")
+        return self
+
+
+async def charts(context: Context, call: Call[ChartParameters]) -> Charts | web.StreamResponse:
+    """Series in buckets. A metric that a run does not have is left out; an unknown run is an error."""
+    parameters, arrow = call.parameters, wants_arrow(call.request)
+    if parameters.max_points > context.settings.max_points_limit:
+        raise InvalidRequest(
+            f"max_points is {parameters.max_points}: at most {context.settings.max_points_limit} are allowed",
+            name="max_points",
+        )
+    found = await chosen(context, parameters.runs, parameters.metrics)
+    await refuse_unknown_runs(context, parameters.runs, {one.run for one in found})
+    told = await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
+    if not found:
+        return await _stream(context, call.request, None, told) if arrow else Charts(series=[], unknown=told)
+    chart = await _chart(context, parameters, found)
+    extents = await _extents(context, chart, found)
+    widths = {one.run: _width(one, chart, parameters.max_points) for one in extents}
+    limit = context.settings.max_buckets if arrow else context.settings.max_json_buckets
+    runs_by_width: dict[int, list[str]] = {}
+    for run, width in widths.items():
+        runs_by_width.setdefault(width, []).append(run)
+    if not runs_by_width:
+        return await _stream(context, call.request, None, told) if arrow else Charts(series=[], unknown=told)
+    table = await context.repositories.charts.buckets(context.scope, chart, runs_by_width, limit + 1)
+    if table.num_rows > limit:
+        raise _too_many(limit, arrow)
+    if arrow:
+        double = parameters.precision == "double"
+        content = await asyncio.to_thread(lambda: packed(table, chart, found, widths, double=double))
+        return await _stream(context, call.request, content, told)
+    curves = await asyncio.to_thread(lambda: curves_of(table, series_of(table, chart, found, widths)))
+    return Charts(series=curves, unknown=told)
+
+
+def _too_many(limit: int, arrow: bool) -> LimitExceeded:
+    way = "ask for fewer runs or metrics, or a smaller max_points"
+    if not arrow:
+        way += f", or for an Arrow stream (Accept: {ARROW})"
+    return LimitExceeded(
+        f"these series have more than {limit} buckets, which is the limit of one response: {way}",
+        limit="max_buckets" if arrow else "max_json_buckets",
+        value=limit,
+    )
+
+
+async def _chart(context: Context, parameters: ChartParameters, found: Sequence[SeriesRecord]) -> Chart:
+    runs = tuple(dict.fromkeys(one.run for one in found))
+    starts: tuple[int, ...] = ()
+    if parameters.x == "relative":
+        started_us = await context.repositories.runs.started_us(context.scope, runs)
+        starts = tuple(started_us.get(run, 0) for run in runs)
+    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
+    metrics = tuple(sorted({one.metric for one in found}))
+    return Chart(runs, metrics, parameters.x, parameters.x_from, parameters.x_to, prefix, starts)
+
+
+async def _extents(context: Context, chart: Chart, found: Sequence[SeriesRecord]) -> Sequence[Extent]:
+    """The extents of the runs, by their summaries where these say all that is needed."""
+    whole = chart.axis == "step" and (chart.low, chart.high, chart.as_of) == (None, None, None)
+    if not whole or any(one.first_step == NO_STEP for one in found):
+        return await context.repositories.charts.extents(context.scope, chart)
+    extents: dict[str, Extent] = {}
+    for one in found:
+        was = extents.get(one.run, Extent(one.run, 0, one.first_step, one.last_step))
+        low, high = min(was.low, one.first_step), max(was.high, one.last_step)
+        extents[one.run] = Extent(one.run, max(was.count, one.count), low, high)
+    return list(extents.values())
+
+
+def _width(extent: Extent, chart: Chart, max_points: int) -> int:
+    """How wide the buckets of a run are. Where it has few enough points, each place is a bucket."""
+    if extent.count <= max_points:
+        return 1
+    low = extent.low if chart.low is None else max(extent.low, chart.low)
+    high = extent.high if chart.high is None else min(extent.high, chart.high)
+    return power_of_two_width(low, max(low, high), max_points)
+
+
+async def _stream(
+    context: Context, request: web.Request, content: Packed | None, told: Sequence[str]
+) -> web.StreamResponse:
+    content = content or _NOTHING
+    schema = content.table.schema.with_metadata({SERIES_KEY: _SERIES.dump_json(list(content.series))})
+
+    async def tables() -> AsyncGenerator[pa.Table, None]:
+        async with context.outgoing.holding(2 * content.table.nbytes):
+            yield content.table
+
+    return await stream_tables(context, request, schema, tables(), unknown_header(told))
+
+
+_NOTHING: Final = Packed(
+    pa.table(
+        {
+            "x": pa.array([], pa.uint32()),
+            **{name: pa.array([], pa.float32()) for name in ("min", "max", "mean")},
+            "flags": pa.array([], pa.uint8()),
+        }
+    ),
+    (),
+)
+
+ROUTES: Final[Iterable[Route]] = (
+    Route(
+        "POST",
+        "/api/v1/charts",
+        Action.READ,
+        "Curves for charts: buckets as wide as each run needs them, in few bytes",
+        charts,
+        ChartParameters,
+        Charts,
+        (ARROW,),
+        query_class=QueryClass.HEAVY,
+        examples={"two charts of two runs": {"runs": ["r1", "r2"], "metrics": ["loss", "acc"], "max_points": 500}},
+    ),
+)

@@ -1,0 +1,66 @@
+"""Curves in buckets that are as wide as each run needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from runstream.api.values import Row, number
+from runstream.api.views import notebook
+
+
+@dataclass(frozen=True, slots=True)
+class ChartCurve:
+    """One metric of one run in n buckets, ordered; all sequences have the shape [n]. `minimum`, `maximum` and `mean`
+    leave NaN out and are NaN where a bucket holds nothing else."""
+
+    run: str
+    metric: str
+    #: Of a bucket: steps, or microseconds. A power of two.
+    width: int
+    #: Points of the series in all, those outside of the range and those without a step included.
+    total: int
+    #: The place of each bucket's first point: its step, or microseconds.
+    x: Sequence[int]
+    count: Sequence[int]
+    nan_count: Sequence[int]
+    minimum: Sequence[float]
+    maximum: Sequence[float]
+    mean: Sequence[float]
+
+    @property
+    def exact(self) -> bool:
+        """Whether each bucket is a single point."""
+        return all(count == 1 for count in self.count)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __iter__(self) -> Iterator[tuple[int, float, float, float]]:
+        """Iterate over (place, minimum, mean, maximum) of each bucket."""
+        return zip(self.x, self.minimum, self.mean, self.maximum, strict=True)
+
+    def extremes(self) -> tuple[str, str, Sequence[float], Sequence[float]]:
+        """Return run, metric, and the lowest and highest value at each of its places."""
+        return self.run, self.metric, self.minimum, self.maximum
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a small picture of it."""
+        return notebook.curves([self.extremes()])
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a curve of a response."""
+        return cls(
+            run=row["run"],
+            metric=row["metric"],
+            width=row["width"],
+            total=row["total"],
+            x=row["x"],
+            count=row["count"],
+            nan_count=row["nan_count"],
+            minimum=[number(value) for value in row["min"]],
+            maximum=[number(value) for value in row["max"]],
+            mean=[number(value) for value in row["mean"]],
+        )
