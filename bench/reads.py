@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from bench.ingest import lag_records, trainers, wait_for_visible
 from bench.many_runs import METRICS, send
 from bench.processes import cpu_s, one_response, server, wait_until
 from bench.shapes import Load
-from runstream_query.repositories.arguments import Range
+from runstream_query.repositories.arguments import Chart, Range
+from runstream_query.repositories.buckets import power_of_two_width
+from runstream_query.repositories.statements.charts import chart_statement
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.series import (
     Names,
@@ -30,6 +33,7 @@ from runstream_query.repositories.statements.series import (
     step_width,
     unnamed_points_statement,
 )
+from runstream_service.access import EVERYTHING
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 MAX_POINTS: Final = 1_000
@@ -67,6 +71,7 @@ class Question:
     metrics: tuple[str, ...]
     max_points: int | None
     statement: tuple[str, Mapping[str, Any]]
+    path: str = "/api/v1/series"
 
     def body(self) -> dict[str, Any]:
         shown = {} if self.max_points is None else {"max_points": self.max_points}
@@ -141,10 +146,15 @@ def _questions(
     view = _bound(lambda parameters: projected_envelope(Names(tuple(long), one), Range(), width, parameters))
     names = Names(tuple(panel), tuple(sorted(metrics)))
     many = _bound(lambda parameters: scanned_envelope(names, Range(), "step", narrow, parameters))
+    chart = Chart(names.runs, names.metrics)
+    widths = {power_of_two_width(0, what.panel_rows - 1, MAX_POINTS): chart.runs}
+    limit = len(panel) * len(metrics) * MAX_POINTS
+    packed = _bound(lambda parameters: chart_statement(chart, widths, limit, parameters, EVERYTHING))
     return [
         Question("full series", tuple(whole), one, None, all_points),
         Question("view", tuple(long), one, MAX_POINTS, view),
         Question("panel", tuple(panel), tuple(metrics), MAX_POINTS, many),
+        Question("charts", tuple(panel), tuple(metrics), MAX_POINTS, packed, "/api/v1/charts"),
     ]
 
 
@@ -160,16 +170,34 @@ def _read(url: str, pid: int, question: Question, repeats: int, base: Path) -> d
     walls, cpus = [], []
     for _ in range(repeats):
         began_s, began_cpu_s = time.perf_counter(), cpu_s(pid)
-        request = urllib.request.Request(f"{url}/api/v1/series", json.dumps(question.body()).encode(), method="POST")
+        request = urllib.request.Request(f"{url}{question.path}", json.dumps(question.body()).encode(), method="POST")
         request.add_header("Accept", ARROW)
         request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=300) as response:
-            table = pa.ipc.open_stream(response.read()).read_all()
+            body = response.read()
+            table = pa.ipc.open_stream(body).read_all()
         walls.append(time.perf_counter() - began_s)
         cpus.append(cpu_s(pid) - began_cpu_s)
-    same = table.select(wanted.column_names).cast(wanted.schema).equals(wanted)
+    charts = question.path.endswith("charts")
+    same = _encloses(table, wanted) if charts else table.select(wanted.column_names).cast(wanted.schema).equals(wanted)
     # The kernel counts CPU in steps of 10 ms: the mean of the repeats is finer than the least.
-    return {"wall_s": min(walls), "cpu_s": statistics.mean(cpus), "rows": table.num_rows, "same": same}
+    return {
+        "wall_s": min(walls),
+        "cpu_s": statistics.mean(cpus),
+        "rows": table.num_rows,
+        "same": same,
+        "bytes": len(body),
+    }
+
+
+def _encloses(packed: pa.Table, buckets: pa.Table) -> bool:
+    """Whether the extremes in 32 bits are those of the buckets, rounded outward."""
+    if packed.num_rows != buckets.num_rows:
+        return False
+    low, high = (packed.column(name).to_numpy() for name in ("min", "max"))
+    least, most = (buckets.column(name).to_numpy() for name in ("min", "max"))
+    inner = (np.nextafter(low, np.float32(np.inf)), np.nextafter(high, np.float32(-np.inf)))
+    return bool(((low <= least) & (inner[0] > least) & (high >= most) & (inner[1] < most)).all())
 
 
 def _median(turns: Sequence[Mapping[str, Any]], side: str, name: str, key: str) -> float:
@@ -180,6 +208,7 @@ def _compared(name: str, turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     ratios = [turn["http"][name]["wall_s"] / turn["engine"][name]["wall_s"] for turn in turns]
     return {
         "rows": turns[0]["http"][name]["rows"],
+        "bytes": turns[0]["http"][name]["bytes"],
         "http_ms": round(1e3 * _median(turns, "http", name, "wall_s"), 1),
         "engine_ms": round(1e3 * _median(turns, "engine", name, "wall_s"), 1),
         "of_engine": round(statistics.median(ratios), 2),
