@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from runstream.panels import ui as ui
     from runstream.settings import Settings as Settings
     from runstream.settings import load_settings as load_settings
+    from runstream.sweeping.opening import sweep as sweep
+    from runstream.sweeping.sweep import Sweep as Sweep
+    from runstream.sweeping.sweep import Trial as Trial
 
 #: Names that are imported when they are first used, and where they stand.
 _LATER = {
@@ -57,6 +60,9 @@ _LATER = {
     "Unavailable": "runstream.errors",
     "Unusable": "runstream.errors",
     "load_settings": "runstream.settings",
+    "Sweep": "runstream.sweeping.sweep",
+    "Trial": "runstream.sweeping.sweep",
+    "sweep": "runstream.sweeping.opening",
     "ui": "runstream.panels",
 }
 
@@ -67,6 +73,8 @@ __all__ = [
     "Run",
     "RunstreamError",
     "Settings",
+    "Sweep",
+    "Trial",
     "Unavailable",
     "Unusable",
     "__version__",
@@ -88,6 +96,7 @@ __all__ = [
     "log_text",
     "remove_tags",
     "save",
+    "sweep",
     "ui",
     "unwatch",
     "watch",

@@ -211,9 +211,11 @@ class Connection:
         return connection
 
 
-def fetch(url: str, path: str, headers: Mapping[str, str], timeout_s: float, limit: int) -> tuple[Response, bytes]:
-    """The response to one GET, and its body of at most `limit` bytes; a wait of `timeout_s` for each of connection,
-    head and body. Raises one of FAILURES, also for an address that is none."""
+def fetch(
+    url: str, path: str, headers: Mapping[str, str], timeout_s: float, limit: int, *, body: bytes | None = None
+) -> tuple[Response, bytes]:
+    """The response to one GET, or with a body to one POST, and its body of at most `limit` bytes; a wait of `timeout_s`
+    for each of connection, head and body. Raises one of FAILURES, also for an address that is none."""
     try:
         parts = urlsplit(url)
         connection = Connection(parts, timeout_s)
@@ -221,7 +223,8 @@ def fetch(url: str, path: str, headers: Mapping[str, str], timeout_s: float, lim
     except ValueError as error:
         raise Unsendable(f"{url!r} is no address: {error}") from None
     try:
-        response = connection.request("GET", path, None, headers, timeout_s, least_bytes_per_s=limit / timeout_s)
+        method = "GET" if body is None else "POST"
+        response = connection.request(method, path, body, headers, timeout_s, least_bytes_per_s=limit / timeout_s)
         return response, response.read_all(limit)
     finally:
         connection.close()

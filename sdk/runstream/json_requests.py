@@ -1,6 +1,7 @@
 """One request to a server, from where `runstream.api` would be too much to load: from `init`, from the sender."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,13 +10,23 @@ from runstream.errors import Unavailable
 from runstream.events.protocol import PROTOCOL_HEADER, is_ours
 
 
-def get_json(url: str, api_key: str | None, path: str, timeout_s: float, max_bytes: int) -> tuple[int, dict[str, Any]]:
-    """Return the status of the response to a GET and its members (none if it is no JSON object). Blocks for some
-    `timeout_s` at most. Raises Unavailable, also where something else answers than a Runstream server: neither its yes
-    nor its no counts."""
+def request_json(
+    url: str,
+    api_key: str | None,
+    path: str,
+    timeout_s: float,
+    max_bytes: int,
+    payload: Mapping[str, Any] | None = None,
+) -> tuple[int, dict[str, Any]]:
+    """Return the status of the response to a GET, or with a payload to a POST, and its members (none if it is no JSON
+    object). Blocks for some `timeout_s` at most. Raises Unavailable, also where something else answers than a Runstream
+    server: neither its yes nor its no counts."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    sent = None if payload is None else json.dumps(payload, allow_nan=False).encode()
+    if sent is not None:
+        headers["Content-Type"] = "application/json"
     try:
-        response, body = fetch(url, path, headers, timeout_s, max_bytes)
+        response, body = fetch(url, path, headers, timeout_s, max_bytes, body=sent)
     except FAILURES as error:
         reason = readable(str(error)) or type(error).__name__
         raise Unavailable(f"{url} cannot be asked ({reason}{unused_proxy(urlsplit(url))})") from None

@@ -26,6 +26,7 @@ from runstream_protocols.mlaide.keys import number_of_run
 from runstream_protocols.mlaide.paths import ADDRESS
 from runstream_protocols.sagemaker.operations import OPERATIONS
 from runstream_protocols.sagemaker.s3.operations import OPERATIONS as FILE_OPERATIONS
+from runstream_protocols.sweeps.paths import ADDRESS as SWEEPS
 from runstream_protocols.ubiops.paths import ADDRESS as UBIOPS
 from runstream_protocols.ubiops.paths import AGENTS
 from runstream_protocols.ubiops.presets import DEPLOYMENT
@@ -217,6 +218,9 @@ def below(route: Route) -> str:
 
 def fields_for(route: Route, workspace: str, run: str) -> dict[str, Any]:
     """The members of a request for a route, about that workspace."""
+    if route.path.startswith(SWEEPS):
+        config = {"space": {"x": [1, 2]}, "metric": "loss"}
+        return {"workspace": workspace, "project": "p", "name": "searched", "config": config, "token": "0" * 32}
     fields = aimed(workspace, run, "made") | ANEW.get(below(route), {})
     if route.path.startswith(f"{UBIOPS}/"):
         names = {"projects": f"{workspace}:by-ubiops", "deployments": DEPLOYMENT, "buckets": "made"}
@@ -235,6 +239,8 @@ def fields_for(route: Route, workspace: str, run: str) -> dict[str, Any]:
 
 
 async def sent_to(server: Server, key: str, route: Route, fields: dict[str, Any]) -> tuple[int, Any]:
+    if route.path.startswith(SWEEPS):
+        return await server.send(key, route.method, route.path, **fields)
     path = route.path.replace("{asset}", "an-asset").replace("{item}", fields["registryModelItemId"])
     path = path.replace("{project_key}", f"{fields['workspaceName']}:p")
     path = path.replace("{run_key}", str(number_of_run(fields["experimentKey"])))
@@ -273,6 +279,7 @@ async def test_the_same_requests_are_taken_from_whoever_has_the_right(server: Se
     once = [route for route in WRITING if any(route.path == f"{root}{below(route)}" for root in beginnings)]
     named = ("{id}", "{file}", "{run}", "{ticket}")
     ubiops = [route for route in WRITING if route.path.startswith(f"{UBIOPS}/") and not route.path.endswith(named)]
+    once += [route for route in WRITING if route.path.startswith(SWEEPS)]
     once += sorted(ubiops, key=lambda route: route.method == "DELETE")
     wrong: list[tuple[str, int, Any]] = []
     for route in in_order(once):

@@ -54,7 +54,7 @@ LONG_FILES: Final = (
 )
 #: Files that share a server and what was logged to it, which fixtures of the session hold.
 TOGETHER: Final = (
-    ("live", "writing", "artifacts", "registry", "example"),
+    ("live", "writing", "artifacts", "registry", "example", "optimizer"),
     ("querying", "reading", "charts", "same_reads", "wire", "page"),
 )
 _LEADERS: Final = {

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from runstream.deletion import WAY_BACK
 from runstream.errors import Invalid, RunDeleted, RunExists, RunMissing, Unavailable
 from runstream.events.protocol import PROBLEM_TYPE
-from runstream.json_requests import get_json, refusal
+from runstream.json_requests import refusal, request_json
 from runstream.settings import SettingValues
 from runstream.spool.format import SpoolCorrupt, WriterInfo
 from runstream.spool.steps import highest_step
@@ -121,7 +121,7 @@ def on_server(
     path = f"/api/v1/runs/{quote(run_id, safe='')}"
     if parameters:
         path += f"?{urlencode(parameters)}"
-    status, fields = get_json(url, api_key, path, timeout_s, _MAX_RUN_BYTES)
+    status, fields = request_json(url, api_key, path, timeout_s, _MAX_RUN_BYTES)
     run = fields.get("run")
     if status == 200 and isinstance(run, dict) and run.get("run") == run_id:
         last_step = fields.get("last_step")

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from runstream.deletion import mark_deleted
 from runstream.errors import Unavailable
-from runstream.json_requests import get_json, refusal
+from runstream.json_requests import refusal, request_json
 from runstream.spool.format import WriterInfo
 
 #: How soon the user of a run that goes on hears that somebody deleted it.
@@ -55,7 +55,7 @@ def _deleted_among(url: str, api_key: str | None, ids: Sequence[str]) -> frozens
     for begin in range(0, len(ids), _RUNS_AT_ONCE):
         some = ids[begin : begin + _RUNS_AT_ONCE]
         path = f"/api/v1/runs?{urlencode({'filter': filter_of_deleted(some), 'limit': len(some)})}"
-        status, fields = get_json(url, api_key, path, _TIMEOUT_S, _MAX_RESPONSE_BYTES)
+        status, fields = request_json(url, api_key, path, _TIMEOUT_S, _MAX_RESPONSE_BYTES)
         rows = fields.get("runs")
         if status != 200 or not isinstance(rows, list):
             raise refusal(url, status, fields)

@@ -25,6 +25,7 @@ from runstream_protocols.bender.protocol import BENDER
 from runstream_protocols.comet.protocol import COMET
 from runstream_protocols.mlaide.protocol import MLAIDE
 from runstream_protocols.sagemaker.operations import OPERATIONS
+from runstream_protocols.sweeps.paths import ADDRESS as SWEEPS
 from runstream_protocols.ubiops.protocol import UBIOPS
 from runstream_service.access import Action
 from runstream_service.auth import ApiKeys
@@ -74,9 +75,11 @@ async def test_every_route_of_the_server_is_in_exactly_one_document(client: Test
     ]
     assert len(set(documented)) == len(documented)
     assert set(documented) == {(route.method, route.template) for route in routes_of(app).values()}
-    assert set(documents[0]["paths"]) == {
+    own = {
         route.path for route in routes_of(app).values() if route.path.startswith(("/api/v1/", "/ingest/")) or route.head
     }
+    # Gateways serve sweeps as they serve protocols, in a document of their own.
+    assert set(documents[0]["paths"]) == {path for path in own if not path.startswith(SWEEPS)}
 
 
 async def test_every_route_has_an_action_and_models(client: TestClient[Any, Any]) -> None:
@@ -269,6 +272,41 @@ async def test_comets_optimizer_answers_as_the_document_says(client: TestClient[
         "message": "nothing is left to try",
     }
     assert (await walked("GET", "status", **ids))["told"]["status"] == "completed"
+
+
+async def test_sweeps_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client, "openapi/sweeps")
+    about = {"workspace": "w", "project": "p", "name": "searched"}
+    config = {"space": {"x": [1, 2]}, "metric": "loss"}
+    sent: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "", {**about, "config": config}),
+        ("POST", "", about),
+        ("GET", "", {"workspace": "w", "project": "p"}),
+        *(("POST", "/trials", {**about, "token": token * 8}) for token in "aabc"),
+        ("GET", "/trials", about),
+    ]
+    told = []
+    for method, last, fields in sent:
+        path = f"/api/v1/sweeps{last}"
+        content: dict[str, Any] = {"params": fields} if method == "GET" else {"json": fields}
+        async with client.request(method, path, **content) as response:
+            assert response.status == 200, await response.text()
+            await fits(response, document["paths"][path][method.lower()]["responses"]["200"], document)
+            told.append(await response.json())
+    assert told[0] == told[1] == told[2]["sweeps"][0]
+    first, again, second, none = told[3:7]
+    assert first["trial"] == again["trial"], "the same request sent again"
+    assert sorted(one["trial"]["parameters"]["x"] for one in (first, second)) == [1, 2]
+    assert (none["trial"], none["given"], none["open"]) == (None, 2, 2)
+    assert [one["status"] for one in told[7]["trials"]] == ["given", "given"]
+    for last, fields, status in (
+        ("", {**about, "config": {**config, "metric": "acc"}}, 409),
+        ("", {**about, "name": "nothing"}, 404),
+        ("/trials", {**about, "token": "short"}, 400),
+        ("", {**about, "name": "a/b", "config": config}, 400),
+    ):
+        async with client.post(f"/api/v1/sweeps{last}", json=fields) as response:
+            assert response.status == status, await response.text()
 
 
 async def test_ml_aides_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:

@@ -403,6 +403,15 @@ LARGEST: Final[dict[str, Maker]] = {
         _MODEL,
     ),
     "POST /registry-model/history/item": api("i", "registryModelItemIds"),
+    # Sweeps
+    "POST /api/v1/sweeps": mlaide(
+        project="p",
+        name="largest",
+        config={"space": {f"p{number}": list(range(100)) for number in range(1_000)}, "metric": "loss"},
+    ),
+    "POST /api/v1/sweeps/trials": mlaide(project="p", name="s", token="x" * 100_000),
+    "GET /api/v1/sweeps": queried(project="p"),
+    "GET /api/v1/sweeps/trials": queried(project="p", name="s"),
     # Bender
     "POST /bender/login/": mlaide(email="a@example.org", password="x" * 100_000),
     "POST /bender/api/experiments/": document(

@@ -43,7 +43,7 @@ def _no_next(refusal: m.Refusal) -> m.Next:
 
 #: `next` is a GET that changes something, as the client has it.
 ROUTES: Final = tagged(
-    "optimizer",
+    "writes",
     (
         Route(
             "GET",

@@ -1,0 +1,139 @@
+"""A sweep and its trials, as training code sees them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from runstream.ids import new_id
+from runstream.sweeping.requests import SweepServer
+
+if TYPE_CHECKING:
+    from runstream.client.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class TrialState:
+    """A trial as the server knows it. status: given, running, finished, failed, or lost (its run crashed, was killed or
+    never began). value: the last one of the sweep's metric. attempt: how often it was given."""
+
+    number: int
+    params: Mapping[str, Any]
+    run_id: str
+    status: str
+    value: float | None
+    attempt: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Read a response."""
+        return cls(row["number"], row["parameters"], row["run"], row["status"], row["value"], row["attempt"])
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep: an iterable of trials, each of which nobody else gets. What `runstream.sweep` returns.
+
+    Several processes, on several machines, may use one of the same name at once. config: with all defaults. limit: how
+    many trials it makes. size: how many different ones its space has; None: there is no end of them.
+    """
+
+    name: str
+    workspace: str
+    project: str
+    config: Mapping[str, Any]
+    limit: int
+    size: int | None
+    server: SweepServer
+    #: The spool of the runs; None: as the settings say.
+    dir: str | None = None
+
+    def __iter__(self) -> Iterator["Trial"]:
+        """Iterate over trials until none is left. Raises as `ask`."""
+        while (trial := self.ask()) is not None:
+            yield trial
+
+    def ask(self) -> "Trial | None":
+        """Return the next trial; None when none is left. Waits while the server is away. Raises Unavailable after
+        `timeout_s` of `sweep`, and Invalid where the sweep or the key is gone."""
+        # Sent again with the same token, the request gets the trial that it took the first time.
+        told = self.server.post("/trials", {**self._about(), "token": new_id()})["trial"]
+        return None if told is None else Trial(self, TrialState.of(told))
+
+    def trials(self) -> list[TrialState]:
+        """Return all trials so far, in their order. Raises as `ask`."""
+        return [TrialState.of(row) for row in self._read()["trials"]]
+
+    def best(self) -> TrialState | None:
+        """Return the trial with the best value of those that finished; None if none did. Raises as `ask`."""
+        best = self._read()["best"]
+        return None if best is None else TrialState.of(best)
+
+    def run(
+        self, function: "Callable[[Trial], object]", workers: int = 1, *, max_failures: int = 3
+    ) -> TrialState | None:
+        """Call a function with each trial until none is left, and return the best one.
+
+        workers: how many processes do so at once. 1 is this process; more are started anew ("spawn"), so `function`
+        stands at the top of a module, and a script calls this below `if __name__ == "__main__"`. What the function
+        raises makes its run failed, is printed, and the next trial follows; after `max_failures` in a row it is raised.
+        Raises as `ask`; Invalid where the function cannot be sent to other processes.
+        """
+        from runstream.sweeping.workers import work, work_in_processes
+
+        if workers == 1:
+            work(self, function, max_failures)
+        else:
+            work_in_processes(self, function, workers, max_failures)
+        return self.best()
+
+    def _read(self) -> dict[str, Any]:
+        return self.server.get("/trials", self._about())
+
+    def _about(self) -> dict[str, str]:
+        return {"workspace": self.workspace, "project": self.project, "name": self.name}
+
+
+class Trial:
+    """What to try: `params`, which is one of the runs of a sweep. Begin it with `run`."""
+
+    def __init__(self, sweep: Sweep, state: TrialState) -> None:
+        self.sweep = sweep
+        self.number = state.number
+        self.params = dict(state.params)
+        self.run_id = state.run_id
+        self.attempt = state.attempt
+
+    def __repr__(self) -> str:
+        return f"Trial({self.number} of {self.sweep.name!r}, {self.params})"
+
+    def __getitem__(self, name: str) -> Any:
+        return self.params[name]
+
+    def run(self, **arguments: Any) -> "Run":
+        """Start the trial's run and return it: `with trial.run() as run`. `arguments` are those of `init`, beside what
+        the sweep says: project, workspace, run_id, group (the sweep's name), job_type ("trial") and config (params).
+
+        What it logs of the sweep's metric is the trial's value, the last one counts. A run that raises is a failed
+        trial; one that dies, or does not begin within two minutes, is given again, to whoever asks next.
+        """
+        from runstream.client.init import init
+
+        sweep = self.sweep
+        given = {
+            "name": f"{sweep.name}-{self.number}",
+            "job_type": "trial",
+            "url": sweep.server.url,
+            "api_key": sweep.server.api_key,
+            "dir": sweep.dir,
+            **arguments,
+        }
+        run = init(
+            sweep.project,
+            workspace=sweep.workspace,
+            run_id=self.run_id,
+            group=sweep.name,
+            config=self.params,
+            **given,
+        )
+        run.log_others({"sweep": sweep.name, "sweep_trial": self.number, "sweep_attempt": self.attempt})
+        return run

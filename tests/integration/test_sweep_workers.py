@@ -1,0 +1,120 @@
+"""Sweeps over a real server: workers in processes of their own, some of which are killed, and so is the server."""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+import runstream
+from kit import children
+from kit.servers.embedded import Server
+from kit.sweeping import SPACE, opened, train
+from kit.waiting import wait_until
+from runstream.api import API
+
+POINTS = [{"x": x, "y": y} for x, y in itertools.product((1, 2, 3, 4), (0, 1, 2))]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def worker(server: Server, spool: Path, name: str, *behaviour: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        children.command("sweeping", server.url, spool, name, *behaviour),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=children.environment(),
+    )
+
+
+def test_workers_and_the_server_are_killed_and_all_is_tried_once(server: Server, tmp_path: Path) -> None:
+    """Every trial is given to one worker, and again only where that one died; the budget is exact."""
+    sweep = opened(server.url, str(tmp_path), "killed")
+    dying = worker(server, tmp_path, "killed", "hang")
+    assert dying.stdout is not None
+    assert dying.stdout.readline() == "began 0 1\n"
+    wait_until(lambda: sweep.trials()[0].status == "running")
+    dying.kill()
+    # The sender tells that its process is dead.
+    wait_until(lambda: sweep.trials()[0].status == "lost")
+
+    workers = [worker(server, tmp_path, "killed") for _ in range(4)]
+    told = [workers[0].stdout.readline() for _ in range(2) if workers[0].stdout is not None]
+    server.kill()
+    server.start()
+    for one in workers:
+        told += one.communicate(timeout=300)[0].splitlines(keepends=True)
+        assert one.returncode == 0
+    began = Counter(tuple(map(int, line.split()[1:])) for line in told if line.startswith("began"))
+    assert began == Counter({(0, 2): 1, **{(number, 1): 1 for number in range(1, 12)}})
+    trials = sweep.trials()
+    assert [one.params for one in trials] == POINTS
+    assert {one.status for one in trials} == {"finished"}
+    assert [one.value for one in trials] == [abs(one["x"] - 3) + one["y"] for one in POINTS]
+    best = sweep.best()
+    assert best is not None
+    assert (best.params, best.value) == ({"x": 3, "y": 0}, 0)
+
+    assert sweep.ask() is None, "the budget is spent"
+    runs = API(url=server.url).runs("project = 'swept' and group = 'killed'")
+    assert Counter(one.status for one in runs) == {"finished": 12, "crashed": 1}
+    assert {one.job_type for one in runs} == {"trial"}
+    found = API(url=server.url).runs("group = 'killed' and param.x = 3 and metric.loss = 0")
+    assert [one.id for one in found] == [best.run_id]
+
+
+def test_a_function_is_called_for_each_trial_in_processes(server: Server, tmp_path: Path) -> None:
+    space = {name: SPACE[name] for name in ("x", "y")}
+    arguments = {"project": "swept", "url": server.url, "dir": tmp_path}
+    sweep = runstream.sweep("functions", space, "loss", method="grid", **arguments)  # type: ignore[arg-type]
+    best = sweep.run(train, workers=2)
+    assert best is not None
+    assert best.params == {"x": 3, "y": 0}
+    statuses = {one.number: one.status for one in sweep.trials()}
+    assert statuses == {number: "failed" if number == 7 else "finished" for number in range(12)}
+    again = runstream.sweep("functions", **arguments)  # type: ignore[arg-type]
+    assert again == sweep, "by its name alone"
+    assert list(again) == []
+
+
+def test_a_sweep_stays_as_it_was_created(server: Server, tmp_path: Path) -> None:
+    arguments = {"project": "swept", "url": server.url, "dir": tmp_path}
+    made = runstream.sweep("kept", {"lr": {"min": 0.0, "max": 1.0}}, "loss", max_trials=2, **arguments)  # type: ignore[arg-type]
+    assert (made.limit, made.size) == (2, None)
+    with pytest.raises(runstream.Invalid, match="is there with another max_trials: give another name"):
+        runstream.sweep("kept", {"lr": {"min": 0.0, "max": 1.0}}, "loss", max_trials=3, **arguments)  # type: ignore[arg-type]
+    with pytest.raises(runstream.Invalid, match="there is no sweep 'other' in this project"):
+        runstream.sweep("other", **arguments)  # type: ignore[arg-type]
+    with pytest.raises(runstream.Invalid, match="max_trials is missing"):
+        runstream.sweep("endless", {"lr": {"min": 0.0, "max": 1.0}}, "loss", **arguments)  # type: ignore[arg-type]
+    first, second = made.ask(), made.ask()
+    assert first is not None
+    assert second is not None
+    assert first.params != second.params
+    assert made.ask() is None
+
+
+def test_the_example_runs_as_it_stands(server: Server, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parents[2] / "examples" / "sweep_example.py"), server.url],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "RUNSTREAM_DIR": str(tmp_path)},
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.startswith("trial ")
+    trials = runstream.sweep("small net", project="sweep-example", url=server.url).trials()
+    assert [one.status for one in trials] == ["finished"] * 24
+    drawn, estimated = ([one.value or 0.0 for one in some] for some in (trials[:10], trials[10:]))
+    assert median(estimated) < median(drawn), "what follows the draws is better than they are"
