@@ -3,15 +3,30 @@
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any, Final
 
 from runstream_infra.demo.trials import Trial
 
 #: How often the progress is looked at.
 LOOK_S = 0.1
+#: What a trial takes seconds of CPU time to import. On Linux one process imports it, and each trial is forked from
+#: that one. Elsewhere libraries of the system do not bear to be used behind a fork.
+_PRELOADED: Final = (
+    "runstream_infra.demo.training",
+    "joblib",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "sklearn.datasets",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "sklearn.neural_network",
+)
 
 
 class TrialFailed(Exception):
@@ -30,12 +45,10 @@ class Done:
 def sweep_in_parallel(
     trials: Sequence[Trial], experiment: str, jobs: int, log: Path, look: Callable[[Done], None]
 ) -> Done:
-    """Train every trial, at most `jobs` at a time, each in a fresh process that finds server and spool in the
+    """Train every trial, at most `jobs` at a time, each in a process of its own that finds server and spool in the
     environment and prints into `log`. Calls `look` about ten times a second. Raises TrialFailed; ends what still runs
     when it raises."""
-    from runstream_infra.demo.training import train
-
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     counters = context.RawArray("q", 2 * len(trials))
     waiting = list(enumerate(trials))
     running: dict[str, BaseProcess] = {}
@@ -45,7 +58,7 @@ def sweep_in_parallel(
             while waiting and len(running) < jobs:
                 number, trial = waiting.pop(0)
                 process: BaseProcess = context.Process(
-                    target=train, args=(trial, experiment, number, counters, log), name=trial.name
+                    target=_train, args=(dict(os.environ), trial, experiment, number, counters, log), name=trial.name
                 )
                 process.start()
                 running[trial.name] = process
@@ -59,6 +72,24 @@ def sweep_in_parallel(
                 ended += 1
             look(Done(sum(counters[::2]), sum(counters[1::2]), ended))
     return Done(sum(counters[::2]), sum(counters[1::2]), ended)
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    """Return how processes of trials are started here."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*_PRELOADED])
+    return context
+
+
+def _train(environ: Mapping[str, str], trial: Trial, *arguments: Any) -> None:
+    """Train in the environment that the sweep has now. The process that trials are forked from may be of an earlier
+    sweep."""
+    from runstream_infra.demo.training import train
+
+    os.environ.update(environ)
+    train(trial, *arguments)
 
 
 @contextlib.contextmanager

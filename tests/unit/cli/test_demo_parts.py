@@ -1,6 +1,7 @@
 """The demo's pieces: what it trains, that a diverging model is logged to its end, and what it counts."""
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,12 +11,13 @@ import pytest
 
 import runstream as rs
 from runstream_infra.cli.rows import DrawnCurve
+from runstream_infra.demo import training
 from runstream_infra.demo.curve import draw_curves
 from runstream_infra.demo.reading import METRICS
 from runstream_infra.demo.server import _running
 from runstream_infra.demo.showing import Counts, logarithm
 from runstream_infra.demo.spooled import waiting_points
-from runstream_infra.demo.sweeping import environment
+from runstream_infra.demo.sweeping import _train, environment
 from runstream_infra.demo.training import Digits, Diverged, accuracy, fit, scores
 from runstream_infra.demo.trials import STEP_METRICS, VALIDATION_METRICS, sweep
 
@@ -87,14 +89,22 @@ def test_waiting_points_are_those_of_the_demos_metrics_alone(spool: Path) -> Non
 
 
 def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     monkeypatch.setenv("DEMO_A", "before")
     monkeypatch.delenv("DEMO_B", raising=False)
     with environment({"DEMO_A": "in", "DEMO_B": "in"}):
         assert (os.environ["DEMO_A"], os.environ["DEMO_B"]) == ("in", "in")
     assert os.environ["DEMO_A"] == "before"
     assert "DEMO_B" not in os.environ
+
+
+def test_a_trial_has_the_environment_of_its_own_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is forked from a process that may have begun in an earlier sweep."""
+    seen = []
+    monkeypatch.setattr(training, "train", lambda trial, *rest: seen.append((os.environ["DEMO_A"], trial, rest)))
+    monkeypatch.setenv("DEMO_A", "of the first")
+    trial = sweep(1)[0]
+    _train({"DEMO_A": "of the second"}, trial, "sweep-2", 0)
+    assert seen == [("of the second", trial, ("sweep-2", 0))]
 
 
 @pytest.mark.parametrize("counts", [Counts(5, 4, 5), Counts(5, 5, 4), Counts(4, 5, 5)])
