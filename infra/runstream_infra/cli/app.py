@@ -90,6 +90,7 @@ def _discard_stdout() -> None:
 
 def _register() -> None:
     from runstream_infra.cli import (
+        agents,
         artifacts,
         clustering,
         contents,
@@ -136,6 +137,7 @@ def _register() -> None:
         clustering.query_server,
         promoting.promote,
         panels.panel,
+        agents.agent,
         version.version,
     ):
         cli.add_command(command)

@@ -15,6 +15,8 @@ from runstream.capture.secret_urls import without_credentials
 #: A secret that is known by its name is looked for in other texts too, if it is none of the words that these have.
 _MIN_KNOWN_CHARS: Final = 8
 _MAX_KNOWN: Final = 200
+#: One that somebody declared to be secret is looked for if it is longer than what is found everywhere.
+_MIN_DECLARED_CHARS: Final = 4
 #: Shorter names hold no secret themselves.
 _MIN_NAME_CHARS: Final = 30
 #: Names that one notice lists.
@@ -102,6 +104,14 @@ class Masking:
         if shown != text:
             self._found["console"] = None
         return shown
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Hide these texts from now on, whatever they look like; of a secret of several lines, each of them. Those of
+        less than four characters stay: they would be found in any text."""
+        for secret in secrets:
+            for text in (secret, *secret.splitlines()):
+                if len(text.strip()) >= _MIN_DECLARED_CHARS:
+                    self._known[text.strip()] = None
 
     def news(self) -> str | None:
         """What to tell about names that were hidden since the last call; None if there are none."""

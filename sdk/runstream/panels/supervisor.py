@@ -27,7 +27,7 @@ _KILL_S: Final = 5.0
 
 
 def main(timeout_s: float, folder: Path, command: list[str]) -> int:
-    _adopt_orphans()
+    adopt_orphans()
     with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
         panel = subprocess.Popen(
             command,
@@ -39,21 +39,23 @@ def main(timeout_s: float, folder: Path, command: list[str]) -> int:
         )
     print(f"pid {panel.pid}", flush=True)
     try:
-        code = _wait(panel.pid, time.monotonic() + timeout_s)
+        code = wait(panel.pid, time.monotonic() + timeout_s)
     finally:
-        _kill_all(panel.pid)
+        kill_all(panel.pid)
     with contextlib.suppress(OSError):  # nobody listens any more
         print("timeout" if code is None else f"exit {code}", flush=True)
     return 0
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
+    """Become the parent of all that descends from this process when its own parents end."""
     with contextlib.suppress(Exception):  # no Linux: the group is killed, as far as that goes
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _wait(pid: int, until_s: float) -> int | None:
-    """The panel's exit code; None if its time was over first, or nobody waits for it. Reaps what it orphans."""
+def wait(pid: int, until_s: float) -> int | None:
+    """Return the exit code of a child; None if its time was over first, or nobody waits for it: stdin has ended. Reaps
+    what it orphans."""
     waited: list[int] = [sys.stdin.fileno()]
     with contextlib.suppress(AttributeError, OSError):
         waited.append(os.pidfd_open(pid))
@@ -78,8 +80,8 @@ def _reaped() -> Iterator[tuple[int, int]]:
         yield ended, status
 
 
-def _kill_all(leader: int) -> None:
-    """End the panel's group and all that descends from this process, stopped first so that they cannot fork on."""
+def kill_all(leader: int) -> None:
+    """End a child's group and all that descends from this process, stopped first so that they cannot fork on."""
     until_s = time.monotonic() + _KILL_S
     while time.monotonic() < until_s:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -7,7 +7,7 @@ between leaves a lease that ends; whoever asks for work next completes it, with 
 import math
 from typing import Any, Final
 
-from runstream.events.control import OthersLogged, RunFinished
+from runstream.events.control import OthersLogged, RunFinished, RunStatusChanged
 from runstream_protocols.kit.attempts import ENDED, attempt_frame
 from runstream_protocols.kit.entities import EntityRefused
 from runstream_protocols.kit.errors import Refused
@@ -27,6 +27,8 @@ from runstream_service.routing import Call
 _SILENCES: Final = 4
 _MAX_METRICS: Final = 1_000
 _MAX_METRIC_BYTES: Final = 500
+#: How JSON has floats that it cannot hold.
+_SPECIAL: Final = ("nan", "inf", "-inf")
 
 
 async def end(side: UbiopsSide, call: Call[object], payload: Payload) -> RunEnded:
@@ -84,6 +86,9 @@ async def complete(side: UbiopsSide, held: HeldLease) -> None:
     statement = Statement(run, b"ended", at_us)
     frame = attempt_frame(held.writer, run, ENDED, finished)
     positions = await recorder.append(statement, [frame], wait=False)
+    # What was reported counts, whatever becomes of the supervisor's own writer: it may be killed behind its report.
+    told = RunStatusChanged(at_us=at_us, status=ending.status, message=ending.message or None)
+    positions = positions.merged(await recorder.record(run, b"told", [told], at_us=at_us, wait=False))
     await side.require_found(positions)
     try:
         await side.entities.delete(held.entity)
@@ -131,10 +136,11 @@ def _points(metrics: dict[str, Any], at_us: int) -> list[Value]:
 
 
 def _number(raw: Any) -> float | None:
+    if raw in _SPECIAL:
+        return float(raw)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
     try:
-        number = float(raw)
+        return float(raw)
     except OverflowError:
         return math.copysign(math.inf, raw)
-    return number
