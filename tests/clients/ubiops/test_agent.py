@@ -191,7 +191,7 @@ def test_code_without_train_fails_its_run(ended: dict[str, Any]) -> None:
 
 def test_a_run_that_returns_nothing_completes(ended: dict[str, Any]) -> None:
     found = ended["empty"]
-    empty = {"artifact": None, "metadata": None, "metrics": {}, "additional_output_files": []}
+    empty: Any = {"artifact": None, "metadata": None, "metrics": {}, "additional_output_files": []}
     assert (found["status"], found["result"]) == ("completed", empty)
 
 
