@@ -1,11 +1,13 @@
-"""Keep three small trainings with ML Aide's own client: `python mlaide_example.py [SERVER_URL]`.
+"""Keep three small trainings and their models with ML Aide's own client: `python mlaide_example.py [SERVER_URL]`.
 
 Needs `pip install mlaide==0.1.0`, a server (`runstream up`), and its key in MLAIDE_API_KEY if it has keys.
-`runstream runs --project parabola` shows what it kept.
+`runstream runs --project parabola` shows the runs that it kept, `runstream artifacts minimum` the models.
 """
 
+import json
 import os
 import sys
+from io import BytesIO
 
 from mlaide import ConnectionOptions, MLAideClient
 
@@ -20,8 +22,13 @@ def main() -> None:
         for _ in range(20):
             position -= rate * 2 * position
             run.log_metric("loss", position**2)
+        model = run.create_artifact("minimum", "model", {"rate": str(rate)})
+        run.add_artifact_file(model, BytesIO(json.dumps({"position": position}).encode()), "model.json")
         run.set_completed_status()
         print(f"{run.run.name}: loss {position**2:.3g}")
+    newest = client.get_artifact("minimum", None)
+    found = json.load(newest.load("model.json"))
+    print(f"version {newest.artifact.version} of the model is at {found['position']:.3g}")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ ANEW: Final = {
     "registry-model/item": {"version": "9.2.0"},
 }
 #: Where two protocols give a member other values.
-MLAIDE: Final = {"status": "COMPLETED", "metadata": {"k": "v"}}
+MLAIDE: Final = {"status": "COMPLETED", "metadata": {"k": "v"}, "type": "t", "stage": "STAGING"}
 #: Parts of the paths of UbiOps; what has an id is not there.
 IN_UBIOPS: Final = {
     "api": "v2.1",
@@ -235,7 +235,8 @@ def fields_for(route: Route, workspace: str, run: str) -> dict[str, Any]:
         return fields
     if route.path.endswith("/experiments"):
         return fields | {"key": "e", "status": "IN_PROGRESS"}
-    return fields | MLAIDE | {"key": f"{workspace}:created"}
+    named = {"name": "made"} if route.path.endswith("/artifacts") else {}
+    return fields | MLAIDE | named | {"key": f"{workspace}:created"}
 
 
 async def sent_to(server: Server, key: str, route: Route, fields: dict[str, Any]) -> tuple[int, Any]:
@@ -244,6 +245,7 @@ async def sent_to(server: Server, key: str, route: Route, fields: dict[str, Any]
     path = route.path.replace("{asset}", "an-asset").replace("{item}", fields["registryModelItemId"])
     path = path.replace("{project_key}", f"{fields['workspaceName']}:p")
     path = path.replace("{run_key}", str(number_of_run(fields["experimentKey"])))
+    path = path.replace("{artifact_name}", "made").replace("{artifact_version}", "1")
     for name, value in {**IN_UBIOPS, "project": f"{fields['workspaceName']}:p"}.items():
         path = path.replace(f"{{{name}}}", value)
     return await server.send(key, route.method, path, bool(route.request_media), **fields)

@@ -33,8 +33,6 @@ REGISTERED_FROM: Final = "@experiment_model"
 REGISTERED_FILES: Final = "@files"
 #: Metadata of a version: addresses of its files, by name, that are none: the client takes any text.
 FILE_LINKS: Final = "@links"
-#: The member of a remark that names a run which used the version.
-REMARK_USED_BY: Final = "used_by"
 #: Comet's word for a version that has no status; what its client offers besides, where nothing else is in use.
 NO_STATUS: Final = "None"
 STATUSES: Final = (NO_STATUS, "Development", "Staging", "Production")

@@ -39,15 +39,15 @@ class _Written:
 
 
 async def stream_zip(
-    context: Context, request: web.Request, name: str, files: Sequence[tuple[str, str, int]]
+    context: Context, request: web.Request, name: str, files: Sequence[tuple[str, str, int]], *, verbatim: bool = False
 ) -> web.StreamResponse:
     """Return an archive of stored files: name, sha256, size as it was logged. They are not packed smaller, weights
     hardly get so. In it files have safe names; where one is not its own, NAMES_FILE in the archive says which was made
-    of which.
+    of which. verbatim: they have the names that they were logged under, for a client that finds them by these.
 
     Raises AssetMissing and Problem (413) before it begins; a failure later breaks the connection off.
     """
-    entries = await _entries(context, files)
+    entries = await _entries(context, files, verbatim)
     response = web.StreamResponse(
         headers={
             "Content-Type": "application/zip",
@@ -75,13 +75,16 @@ async def stream_zip(
     return response
 
 
-async def _entries(context: Context, files: Sequence[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+async def _entries(
+    context: Context, files: Sequence[tuple[str, str, int]], verbatim: bool
+) -> list[tuple[str, str, int]]:
     """Name in the archive, sha256 and size of each; the size is that of what is stored, whatever was logged."""
     settings = context.settings
     if len(files) > settings.max_archive_files:
         raise _too_large(f"{len(files)} files, at most {settings.max_archive_files}")
     entries, total = [], 0
-    made = await asyncio.to_thread(safe_names, [file for file, _, _ in files])
+    names = [file for file, _, _ in files]
+    made = names if verbatim else await asyncio.to_thread(safe_names, names)
     for (file, sha256, _), safe in zip(files, made, strict=True):
         size_bytes = await context.assets.size_of(sha256)
         if size_bytes is None:

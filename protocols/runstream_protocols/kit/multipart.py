@@ -27,10 +27,13 @@ _PLAIN_ENCODINGS: Final = frozenset(("binary", "8bit", "7bit", "identity"))
 
 @dataclass(slots=True)
 class Part:
-    """One part. Its content has to be read before the next part is taken; what was not is passed over."""
+    """One part. Its content has to be read before the next part is taken; what was not is passed over. `filename`: as
+    its header has it, None if it has none; `content_type`: "" if it has none."""
 
     name: str
     content: AsyncIterator[bytes] = field(repr=False)
+    filename: str | None = None
+    content_type: str = ""
 
     async def small(self, max_bytes: int) -> bytes:
         """All of its content. Raises Problem where it has more bytes."""
@@ -68,9 +71,10 @@ async def parts_of(chunks: AsyncIterator[bytes], boundary: bytes, max_parts: int
             return
         if number == max_parts:
             raise malformed(f"it has more than the {max_parts} parts that are allowed")
-        name = _name_of(await source.headers(number), number)
+        headers = await source.headers(number)
+        name, filename = _names_of(headers, number)
         content = source.content(number)
-        yield Part(name, content)
+        yield Part(name, content, filename, headers.get("content-type", ""))
         async for _ in content:
             pass
 
@@ -167,12 +171,13 @@ class _Source:
         return bool(chunk)
 
 
-def _name_of(headers: Mapping[str, str], number: int) -> str:
-    """The name of a part, which has to be one that can be read as it stands."""
+def _names_of(headers: Mapping[str, str], number: int) -> tuple[str, str | None]:
+    """The name of a part, which has to be one that can be read as it stands, and that of its file."""
     kind, _, rest = headers.get("content-disposition", "").partition(";")
     if kind.strip().lower() != "form-data":
         raise malformed(f"part {number} has no Content-Disposition: form-data")
-    name = _parameters(f";{rest}" if rest else "").get("name", "")
+    parameters = _parameters(f";{rest}" if rest else "")
+    name = parameters.get("name", "")
     if not name:
         raise malformed(f"part {number} has no name in Content-Disposition")
     if headers.get("content-type", "").lower().startswith("multipart/"):
@@ -181,7 +186,7 @@ def _name_of(headers: Mapping[str, str], number: int) -> str:
         coding = headers.get(header, "binary").lower()
         if coding not in _PLAIN_ENCODINGS:
             raise malformed(f"part {name[:100]!r} has the {header} {coding[:100]!r}: send its bytes as they are")
-    return name
+    return name, parameters.get("filename")
 
 
 def _parameters(text: str) -> dict[str, str]:

@@ -20,11 +20,13 @@ _FILE: Final = "file"
 @dataclass(frozen=True, slots=True)
 class Form:
     """A multipart body. `names`: its parts in their order, the one with the file as `file`; `fields`: all others by
-    name. The file is kept by whoever wants it kept."""
+    name. The file is kept by whoever wants it kept; `filename` and `content_type` are what its part says of it."""
 
     names: Sequence[str]
     fields: Mapping[str, bytes]
     file: StagedAsset | None
+    filename: str | None = None
+    content_type: str = ""
 
 
 class Uploads:
@@ -47,6 +49,7 @@ class Uploads:
         names: list[str] = []
         fields: dict[str, bytes] = {}
         file: StagedAsset | None = None
+        filename, content_type = None, ""
         async with AsyncExitStack() as stack:
             stack.enter_context(self._pressure.uploading(request))
             async for part in parts_of(chunks, boundary, self._settings.max_parts):
@@ -57,10 +60,11 @@ class Uploads:
                 names.append(name)
                 if is_file:
                     file = await self._stage(part)
+                    filename, content_type = part.filename, part.content_type
                     stack.push_async_callback(file.discard)
                 else:
                     fields[name] = await part.small(max_field_bytes)
-            yield Form(names, fields, file)
+            yield Form(names, fields, file, filename, content_type)
 
     async def receive(self, request: web.Request) -> StagedAsset:
         """Receive a body that is one file; the caller keeps or discards it. Raises Problem where it is too large or

@@ -51,6 +51,15 @@ class Git(ResponseModel):
     repository_uri: str | None = None
 
 
+class ArtifactReference(ResponseModel):
+    """A version of an artifact of the project."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    name: str
+    version: int
+
+
 class NewRun(MlaideRequest):
     """A run to start, in one experiment; without one, in a new one."""
 
@@ -126,11 +135,14 @@ class ListedRuns(MlaideResponse):
 
 
 class ShownRun(ListedRun):
-    """A run, with the last value of each metric, and other values where no metric has the name."""
+    """A run, with the last value of each metric, and other values where no metric has the name. `artifacts` and
+    `usedArtifacts`: the versions of artifacts of its project that it made, and those that it used."""
 
     metrics: dict[str, Logged]
     parameters: dict[str, Logged]
     git: Git | None = None
+    artifacts: list[ArtifactReference] = Field(default=[])
+    used_artifacts: list[ArtifactReference] = Field(default=[])
 
 
 class Done(MlaideResponse):

@@ -6,7 +6,8 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from runstream_protocols.kit.side import Read, Write, add_side, reading, recorder_and_context, writing
-from runstream_protocols.mlaide import artifacts, projects, runs, shown
+from runstream_protocols.mlaide import artifact_models as a
+from runstream_protocols.mlaide import artifacts, projects, runs, shown, shown_artifacts, stages
 from runstream_protocols.mlaide import models as m
 from runstream_protocols.mlaide.errors import as_client_reads
 from runstream_protocols.mlaide.paths import ADDRESS
@@ -24,6 +25,8 @@ _EXPERIMENTS: Final = f"{_PROJECT}/experiments"
 _RUNS: Final = f"{_PROJECT}/runs"
 _RUN: Final = f"{_RUNS}/{{run_key}}"
 _ARTIFACTS: Final = f"{_PROJECT}/artifacts"
+_ARTIFACT: Final = f"{_ARTIFACTS}/{{artifact_name}}/{{artifact_version}}"
+_FILES: Final = f"{_ARTIFACT}/files"
 
 
 def _get(
@@ -46,10 +49,8 @@ def _patch(path: str, summary: str, handle: Write[MlaideSide], request: type[Bas
     return Route("PATCH", path, Action.LOG, summary, writing(handle), request, m.Done)
 
 
-def _refused(method: str, path: str) -> Route:
-    """Return a route that refuses every request, whatever is in it."""
-    summary, request = "Refuse artifacts", m.MlaideRequest if method != "GET" else None
-    return Route(method, path, Action.READ, summary, artifacts.refuse, request, m.Done, statuses=())
+def _bytes(path: str, summary: str, handle: Read[MlaideSide], media: str) -> Route:
+    return Route("GET", path, Action.READ, summary, reading(handle), None, None, (media,), tags=("reads",))
 
 
 ROUTES: Final = tagged(
@@ -75,9 +76,30 @@ ROUTES: Final = tagged(
         _patch(_RUN, "End or rename a run", runs.change, m.RunChanges),
         _patch(f"{_RUN}/metrics", "Log values of metrics", runs.log_metrics, m.LoggedValues),
         _patch(f"{_RUN}/parameters", "Log parameters", runs.log_parameters, m.LoggedValues),
-        # What the client's methods about artifacts and models send first.
-        _refused("POST", _ARTIFACTS),
-        _refused("GET", f"{_ARTIFACTS}/{{artifact_name}}/{{artifact_version}}"),
+        _get(_ARTIFACTS, "Artifacts of a project", shown_artifacts.artifacts, a.ListedArtifacts, a.ArtifactsQuery),
+        _post(_ARTIFACTS, "Create a version of an artifact", artifacts.create, a.NewArtifact, a.ShownArtifact),
+        _get(_ARTIFACT, "A version of an artifact", shown_artifacts.artifact, a.ShownArtifact, a.LatestQuery),
+        _bytes(_FILES, "The files of a version, in an archive", shown_artifacts.download, "application/zip"),
+        Route(
+            "POST",
+            _FILES,
+            Action.LOG,
+            "Add a file to a version",
+            reading(artifacts.add_file),
+            a.NewFile,
+            m.Done,
+            request_media=("multipart/form-data",),
+        ),
+        _bytes(f"{_FILES}/{{file_id}}", "A file of a version", shown_artifacts.file, "application/octet-stream"),
+        Route(
+            "PUT",
+            f"{_ARTIFACT}/model",
+            Action.LOG,
+            "Make a version a model, or give it a stage",
+            writing(stages.set_model),
+            a.ModelChange,
+            m.Done,
+        ),
     ),
 )
 

@@ -23,12 +23,12 @@ from runstream_protocols.kit.places import Place, checked, place_of
 from runstream_protocols.kit.points import Value, values_frames
 from runstream_protocols.kit.statements import Statement
 from runstream_protocols.kit.values import bounded, fitted, grouped, metric_name, number_of, parameter_name
-from runstream_protocols.mlaide.artifacts import refuse_artifacts
 from runstream_protocols.mlaide.keys import id_of_new_run, number_of_run
-from runstream_protocols.mlaide.models import Done, ExperimentReference, Git, ShownRun
+from runstream_protocols.mlaide.models import ArtifactReference, Done, ExperimentReference, Git, ShownRun
 from runstream_protocols.mlaide.projects import require_experiment
 from runstream_protocols.mlaide.shown import STATUSES, Settable, run_status
 from runstream_protocols.mlaide.side import MlaideSide
+from runstream_protocols.mlaide.used import record_used, versions_used
 from runstream_service.problems import RETRY_AFTER_S, Problem
 from runstream_service.routing import Call
 from runstream_service.turns import in_turns, worked
@@ -47,13 +47,12 @@ async def start(side: MlaideSide, call: Call[object], payload: Payload) -> Shown
     request says that it ended."""
     place = place_of(call.path["project_key"])
     await side.recorder.require(place.record_key)
-    if payload.fields.get("usedArtifacts"):
-        refuse_artifacts()
     status: Settable = _status_of(payload) or "running"
     name = payload.optional("name")
     experiment = _experiment_of(payload)
     if experiment is not None:
         await require_experiment(side, place, experiment)
+    used = await versions_used(side, place, payload)
     run = await _free_id(side)
     if experiment is None:
         experiment = f"{display_name(None, run)}-{run[:8]}"
@@ -66,6 +65,7 @@ async def start(side: MlaideSide, call: Call[object], payload: Payload) -> Shown
         heartbeats=False,
     )
     await _begin(side, place, run, started)
+    await record_used(side, place, run, used)
     parameters, metrics = _members(payload, "parameters"), _members(payload, "metrics")
     await _log_parameters(side, run, payload, parameters)
     await _log_metrics(side, run, payload, metrics)
@@ -83,6 +83,7 @@ async def start(side: MlaideSide, call: Call[object], payload: Payload) -> Shown
         end_time=None if status == "running" else at,
         metrics=metrics,
         parameters=parameters,
+        used_artifacts=[ArtifactReference(name=one.artifact.name, version=one.version.ordinal) for one in used],
     )
 
 

@@ -21,6 +21,7 @@ from runstream_protocols.mlaide.models import (
     ShownRun,
 )
 from runstream_protocols.mlaide.side import MlaideSide, no_run
+from runstream_protocols.mlaide.used import made_and_used
 from runstream_query.errors import LimitExceeded
 from runstream_query.filters.tree import And, Compare, Expression, Field
 from runstream_query.http.context import Context
@@ -55,7 +56,15 @@ async def run(side: MlaideSide, call: Call[object]) -> ShownRun:
     metrics = await context.off_loop(_metrics, table, others)
     logged = await context.off_loop(_values, parameters)
     facts = await context.off_loop(_values, environment)
-    return ShownRun(**dict(_listed(found)), metrics=metrics, parameters=logged, git=_git(facts))
+    made, used = await made_and_used(context, place, found.run)
+    return ShownRun(
+        **dict(_listed(found)),
+        metrics=metrics,
+        parameters=logged,
+        git=_git(facts),
+        artifacts=made,
+        used_artifacts=used,
+    )
 
 
 async def runs(side: MlaideSide, call: Call[RunsQuery]) -> ListedRuns:

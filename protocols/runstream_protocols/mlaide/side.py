@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from runstream_protocols.kit.entities import Entities
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.places import Place
 from runstream_protocols.kit.side import GatewaySide
@@ -37,6 +38,11 @@ class MlaideSide(GatewaySide):
 
     runs: Remembered = field(default_factory=Remembered)
     experiments: Remembered = field(default_factory=Remembered)
+
+    @property
+    def entities(self) -> Entities:
+        """The entities of the request: which type has the name of an artifact."""
+        return Entities(self.recorder, self.context)
 
     async def run_in(self, place: Place, number: str) -> str:
         """Return the id of the run with a number in a project, which the request may write to. Raises Problem."""

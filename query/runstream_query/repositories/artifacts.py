@@ -185,10 +185,11 @@ class ArtifactRepository:
         below: int | None = None,
         version: str | None = None,
         alias: str | None = None,
+        stages: Sequence[str] | None = None,
         limit: int,
     ) -> list[VersionRecord]:
         """Return versions that are not deleted, the newest first: those with an ordinal lower than `below`, with this
-        version and alias."""
+        version and alias, in one of these stages (in capitals), in whatever case it was written."""
         parameters = Parameters()
         ceiling = 2**64 - 1 if below is None else below
         conditions = [f"artifact = {parameters.text(artifact)} AND ordinal < {parameters.bind(ceiling, 'UInt64')}"]
@@ -196,6 +197,8 @@ class ArtifactRepository:
             conditions.append(f"version = {parameters.text(version)}")
         if alias is not None:
             conditions.append(f"has(aliases, {parameters.text(alias)})")
+        if stages is not None:
+            conditions.append(_in_stages(stages, parameters))
         conditions += ["NOT deleted", *of_artifacts(scope, parameters)]
         sql = (
             f"SELECT {_VERSION} FROM artifact_versions WHERE {' AND '.join(conditions)} "
@@ -209,6 +212,35 @@ class ArtifactRepository:
         sql = (
             f"SELECT {_VERSION} FROM artifact_versions WHERE artifact = {parameters.text(artifact)} AND NOT deleted"
             f"{narrowed(of_artifacts(scope, parameters))}"
+        )
+        return await self._versions(sql, parameters)
+
+    async def versions_in_project(
+        self,
+        scope: Scope,
+        workspace: str,
+        project: str,
+        *,
+        runs: Sequence[str] | None = None,
+        stages: Sequence[str] | None = None,
+        limit: int,
+    ) -> list[VersionRecord]:
+        """Return versions of the artifacts of a project that are not deleted, by artifact and number: those that came
+        from some runs, those in one of some stages (in capitals), in whatever case it was written."""
+        parameters = Parameters()
+        place = f"key = {parameters.text(f'{workspace}/{project}')} AND project = {parameters.text(project)}"
+        conditions = [
+            f"artifact IN (SELECT artifact FROM artifact_states WHERE {place})",
+            "NOT deleted",
+            *of_artifacts(scope, parameters),
+        ]
+        if runs is not None:
+            conditions.append(f"run IN {parameters.texts(runs)}")
+        if stages is not None:
+            conditions.append(_in_stages(stages, parameters))
+        sql = (
+            f"SELECT {_VERSION} FROM artifact_versions WHERE {' AND '.join(conditions)} "
+            f"ORDER BY artifact, ordinal LIMIT {parameters.integer(limit)}"
         )
         return await self._versions(sql, parameters)
 
@@ -313,3 +345,7 @@ class ArtifactRepository:
             f"{narrowed(of_keys(scope, parameters))} ORDER BY part, offset LIMIT 1) LIMIT 1"
         )
         return next(iter(await self._reader.records(lambda row: OutcomeRecord(**row), sql, parameters)), None)
+
+
+def _in_stages(stages: Sequence[str], parameters: Parameters) -> str:
+    return f"hasAny(arrayMap(stage -> upper(stage), stages), {parameters.texts(stages)})"

@@ -17,6 +17,8 @@ from runstream.events import limits
 from runstream.events.base import Count, Event, Project, Tags, Workspace
 from runstream.events.names import InvalidName, check_path_part, check_run_id, project_key
 
+#: The member of a remark that names a run which used the version.
+USED_BY: Final = "used_by"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 

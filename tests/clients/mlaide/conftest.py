@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kit.foreign import serving
-from kit.mlaide.server import HERE, REFUSED, Server
+from kit.mlaide.server import HERE, KEPT, REFUSED, ArtifactServer, Server
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +25,15 @@ def logged(server: Server) -> dict[str, Any]:
 def refused(server: Server, logged: dict[str, Any]) -> dict[str, Any]:
     """What came of the steps that the server refuses."""
     return server.told(*REFUSED)
+
+
+@pytest.fixture(scope="session")
+def keeping(server: Server) -> ArtifactServer:
+    """The same server with the steps that keep artifacts and models."""
+    return ArtifactServer(server.url, server.python, home=server.home)
+
+
+@pytest.fixture(scope="session")
+def kept(keeping: ArtifactServer) -> dict[str, Any]:
+    """What came of the steps that keep artifacts."""
+    return {name: one["value"] for name, one in keeping.told(*KEPT).items()}

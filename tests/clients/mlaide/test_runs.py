@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import subprocess
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ import runstream
 from kit.clients import python_of
 from kit.foreign import KEY, READING_KEY, own
 from kit.mlaide.server import Server
+from kit.ports import free_port
 from kit.servers.up import running_up
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings
@@ -160,11 +160,6 @@ def test_threads_that_begin_together_share_the_experiment_and_nothing_else(serve
         ("without_experiment", "InputError", "default/vision has no experiment 'nowhere': create it"),
         ("in_a_bad_project", "InputError", "has 500 bytes"),
         ("in_a_bad_experiment", "InputError", "begins or ends with white space"),
-        ("with_artifacts", "ServerError", "does not keep ML Aide's artifacts"),
-        ("creating_an_artifact", "ServerError", "does not keep ML Aide's artifacts"),
-        ("getting_an_artifact", "ServerError", "does not keep ML Aide's artifacts"),
-        ("getting_the_latest_artifact", "ServerError", "does not keep ML Aide's artifacts"),
-        ("loading_a_model", "ServerError", "does not keep ML Aide's artifacts"),
         ("without_key", "InvalidAuthorizationError", "ConnectionOptions(api_key=KEY), or MLAIDE_API_KEY"),
         ("with_a_wrong_key", "InvalidAuthorizationError", "This key is not known here."),
     ],
@@ -173,7 +168,7 @@ def test_the_client_raises_what_the_server_refuses(refused: Logged, step: str, e
     told = refused[step]
     assert told["error"] == error
     assert words in told["message"]
-    assert told["code"] == {"InputError": 400, "ServerError": 501, "InvalidAuthorizationError": 401}[error]
+    assert told["code"] == {"InputError": 400, "InvalidAuthorizationError": 401}[error]
 
 
 def test_a_key_that_only_reads_writes_nothing(server: Server, logged: Logged) -> None:
@@ -263,10 +258,3 @@ def test_a_run_goes_on_behind_a_restart_and_a_rebuild_is_equal(tmp_path: Path) -
         (summary,) = server.api().summaries(id_of({"key": key}))
         assert (summary.count, summary.total) == (10, 45)
     assert asyncio.run(rebuild_and_compare(ServerSettings(data_dir=data))).equal
-
-
-def free_port() -> int:
-    """A port that is free at the moment."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse, FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from kit.query.schemas import conforms
@@ -319,20 +319,26 @@ async def test_ml_aides_routes_answer_as_the_document_says(client: TestClient[An
         "PATCH metrics": {"loss": 0.5, "matrix": [[1, 0]]},
         "PATCH parameters": {"lr": 0.1},
         "PATCH {run_key}": {"status": "FAILED"},
+        "POST artifacts": {"name": "set", "type": "dataset", "metadata": {"rows": "2"}},
+        "PUT model": {"stage": "STAGING", "note": "good"},
     }
     number = ""
+    named = {"project_key": "aide", "experiment_key": "e", "artifact_name": "set", "artifact_version": "1"}
+    named["file_id"] = hashlib.sha256(b"a.bin").hexdigest()[:32]
     # What is read was written before.
     for route in sorted(MLAIDE.writes, key=lambda route: route.method == "GET"):
-        if not route.statuses:
-            continue  # it refuses everything
         last = route.path.rpartition("/")[2]
-        path = route.path.replace("{project_key}", "aide").replace("{experiment_key}", "e").replace("{run_key}", number)
-        content = {"json": bodies[f"{route.method} {last}"]} if route.method != "GET" else {}
+        path = route.path.format(**named, run_key=number)
+        content: dict[str, Any] = {"json": bodies.get(f"{route.method} {last}")} if route.method != "GET" else {}
+        if route.request_media:
+            form = FormData()
+            form.add_field("file", b"x", filename="a.bin")
+            content = {"data": form}
         async with client.request(route.method, path, **content) as response:
-            body = await response.json()
-            assert response.status == 200, (path, body)
+            body = await response.json() if response.content_type == "application/json" else None
+            assert response.status == 200, (path, await response.text(errors="replace"))
             await fits(response, document["paths"][route.path][route.method.lower()]["responses"]["200"], document)
-        if f"{route.method} {last}" == "POST runs":
+        if body is not None and f"{route.method} {last}" == "POST runs":
             number = str(body["key"])
     async with client.get(f"/mlaide/api/v1/projects/aide/runs/{number}") as response:
         shown = await response.json()

@@ -219,6 +219,7 @@ _RULE: Final = {"field": "loss", "value": 1, "operator": "less", "type": "double
 _MLAIDE: Final = "/mlaide/api/v1/projects"
 _BUCKET: Final = "/sagemaker/{bucket}"
 _MLAIDE_PROJECT: Final = f"{_MLAIDE}/{{project_key}}"
+_MLAIDE_VERSION: Final = f"{_MLAIDE_PROJECT}/artifacts/{{artifact_name}}/{{artifact_version}}"
 
 #: By `route_key`.
 LARGEST: Final[dict[str, Maker]] = {
@@ -446,11 +447,16 @@ LARGEST: Final[dict[str, Maker]] = {
             f"GET {_MLAIDE}",
             *(f"GET {_MLAIDE_PROJECT}{what}" for what in ("", "/experiments", "/experiments/{experiment_key}")),
             f"GET {_MLAIDE_PROJECT}/runs/{{run_key}}",
-            f"GET {_MLAIDE_PROJECT}/artifacts/{{artifact_name}}/{{artifact_version}}",
+            *(f"GET {_MLAIDE_VERSION}{what}" for what in ("", "/files", "/files/{file_id}")),
         ),
         _NO_QUERY,
     ),
-    f"POST {_MLAIDE_PROJECT}/artifacts": mlaide(name="a"),
+    f"GET {_MLAIDE_PROJECT}/artifacts": queried(isModel="true", runKeys=",".join(map(str, range(1, 1_000)))),
+    f"POST {_MLAIDE_PROJECT}/artifacts": mlaide(
+        name="a", type="t", metadata=dict.fromkeys(map(str, range(10_000)), "x")
+    ),
+    f"POST {_MLAIDE_VERSION}/files": multipart(),
+    f"PUT {_MLAIDE_VERSION}/model": mlaide(stage="STAGING", note="x" * 100_000),
     # SageMaker: without a header that says what it does, and as the largest of its operations.
     "POST /sagemaker": sagemaker(),
     "PUT /sagemaker/BatchPutMetrics": document(

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 from mlaide import ConnectionOptions, MLAideClient
 from mlaide.error import MLAideError, ServerError
-from mlaide.model import ArtifactRef, ModelStage
 
 THREADS = 8
 #: Its 5 s, which it has no setting for, are short on a machine that is busy with other tests.
@@ -94,21 +93,6 @@ class Steps:
     def in_a_bad_experiment(self) -> Any:
         return self.client().start_new_run(" e ", auto_create_experiment=False)
 
-    def with_artifacts(self) -> Any:
-        return self.client().start_new_run("resnet", used_artifacts=[ArtifactRef("data", 1)])
-
-    def creating_an_artifact(self) -> Any:
-        return self.client().start_new_run("resnet").create_artifact("data", "dataset", None)
-
-    def getting_an_artifact(self) -> Any:
-        return self.client().get_artifact("data", 1)
-
-    def getting_the_latest_artifact(self) -> Any:
-        return self.client().get_artifact("data", None)
-
-    def loading_a_model(self) -> Any:
-        return self.client().load_model("net", stage=ModelStage.PRODUCTION)
-
     def without_key(self) -> Any:
         return MLAideClient("vision", ConnectionOptions(server_url=self.url)).start_new_run("resnet")
 
@@ -180,10 +164,10 @@ def told(step: Callable[[], Any]) -> dict[str, Any]:
         return {"error": type(error).__name__, "code": shown.code, "message": shown.message}
 
 
-def main() -> None:
+def main(kind: type[Steps] = Steps) -> None:
     """Run the steps that are named, in their order."""
     url, key, *names = sys.argv[1:]
-    steps = Steps(url, key)
+    steps = kind(url, key)
     print(json.dumps({name: told(getattr(steps, name)) for name in names}))
 
 

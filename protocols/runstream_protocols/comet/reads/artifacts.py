@@ -7,12 +7,12 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from runstream.events.artifacts import USED_BY
 from runstream.events.moments import millis_of
 from runstream_protocols.comet.artifact_versions import find_version, semantic_versions, shown_aliases
 from runstream_protocols.comet.conventions import (
     FILE_LINKS,
     REGISTERED_FILES,
-    REMARK_USED_BY,
     is_registered_model,
     own_metadata,
     registry_file_id,
@@ -107,7 +107,7 @@ async def lineage(context: Context, request: web.Request, parameters: LineageReq
         made = await repository.versions_of_run(context.scope, key)
         pairs += (("output", one.artifact, one.ordinal) for one in made)
     if parameters.filter in ("all", "input"):
-        used = await repository.versions_remarked(context.scope, REMARK_USED_BY, key)
+        used = await repository.versions_remarked(context.scope, USED_BY, key)
         pairs += (("input", artifact, ordinal) for artifact, ordinal in used)
     records = await repository.with_ids(context.scope, sorted({artifact for _, artifact, _ in pairs}))
     known: dict[tuple[str, int], tuple[ArtifactRecord, VersionRecord, str]] = {}
@@ -175,7 +175,7 @@ async def _users(context: Context, artifact: str, ordinals: Sequence[int]) -> di
     """Return the runs that used each version, by number, in the order in which they did."""
     found: dict[int, list[str]] = {}
     for one in await context.repositories.artifacts.remarks(context.scope, artifact, ordinals):
-        run = json.loads(one.remark).get(REMARK_USED_BY)
+        run = json.loads(one.remark).get(USED_BY)
         if isinstance(run, str) and run not in found.setdefault(one.ordinal, []):
             found[one.ordinal].append(run)
     return found

@@ -5,11 +5,11 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from runstream.events.artifacts import ArtifactVersionRemarked
+from runstream.events.artifacts import USED_BY, ArtifactVersionRemarked
 from runstream_model.artifact_state import ArtifactState
 from runstream_model.artifact_versions import VersionState
 from runstream_protocols.comet.artifact_versions import find_version, semantic_versions, shown_aliases
-from runstream_protocols.comet.conventions import REMARK_USED_BY, own_metadata, registry_item_id
+from runstream_protocols.comet.conventions import own_metadata, registry_item_id
 from runstream_protocols.comet.errors import ARTIFACT_NOT_FINAL, no_artifact_named, no_version, refused
 from runstream_protocols.comet.writes.artifacts import (
     Meant,
@@ -78,14 +78,14 @@ async def _artifact(recorder: Recorder, payload: Payload) -> KnownArtifact:
 async def _used(recorder: Recorder, meant: Meant, run: str) -> None:
     """Record that the run used the version, once."""
     remarks = await recorder.lookup.artifact_remarks(meant.artifact.artifact, [meant.ordinal])
-    if any(one.remark.get(REMARK_USED_BY) == run for one in remarks):
+    if any(one.remark.get(USED_BY) == run for one in remarks):
         return
     remark = event_of(
         ArtifactVersionRemarked,
         at_us=recorder.stamp(),
         **where_of(meant.artifact),
         ordinal=meant.ordinal,
-        remark={REMARK_USED_BY: run},
+        remark={USED_BY: run},
     )
     content = f"{meant.artifact.artifact} {meant.ordinal} used by {run}".encode()
     # Whoever asks next has to find it: the request itself waits for nothing that is recorded here.
