@@ -272,6 +272,29 @@ class Charts(ResponseModel):
     unknown: Unknown = []
 
 
+class GroupedCurve(ResponseModel):
+    """A metric of a group of runs in buckets, ordered. All lists have the same length."""
+
+    group: dict[str, Logged] = Field(description="the value of each field of group_by; null where runs have none")
+    size: int = Field(description="how many runs are in the group")
+    metric: str
+    x: list[int] = Field(description="the place of each bucket's first point")
+    runs: list[int] = Field(description="of how many runs the bucket has a mean")
+    mean: list[Number] = Field(description="of the runs' means in the bucket; so are sd and median")
+    sd: list[Number] = Field(description="of a sample: divided by one less than there are runs; NaN of one run")
+    median: list[Number]
+    min: list[Number] = Field(description="of all points")
+    max: list[Number]
+
+
+class GroupedCharts(ResponseModel):
+    """Metrics of groups of runs, all in buckets of the same width."""
+
+    width: int
+    series: list[GroupedCurve]
+    unknown: Unknown = []
+
+
 class Asset(ResponseModel):
     run: str
     asset: str

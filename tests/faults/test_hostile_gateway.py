@@ -382,6 +382,7 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
         "live": lambda: list(api.live("r", reconnect=False)) or fail(),
         "series": lambda: list(api.series("r")),
         "series.charts": lambda: api.series.charts("r"),
+        "series.groups": lambda: api.series.groups("r", "*", "param.lr"),
         "command": lambda: api.command("r", {"type": "run_archived.v1"}),
         "artifact": lambda: api.artifact("n", "model"),
         "create_artifact": lambda: api.create_artifact("n", "model"),

@@ -14,12 +14,13 @@ from pydantic import Field as ModelField
 from pydantic import TypeAdapter, model_validator
 
 from runstream.events.names import NO_STEP
+from runstream.events.positions import Positions
 from runstream_query.errors import InvalidRequest, LimitExceeded
 from runstream_query.http.arrow import ARROW, stream_tables
 from runstream_query.http.context import Context
 from runstream_query.http.globs import chosen
 from runstream_query.http.packing import Packed, curves_of, packed, series_of
-from runstream_query.http.requests import PastParameters
+from runstream_query.http.requests import PastParameters, RequestParameters
 from runstream_query.http.series import wants_arrow
 from runstream_query.http.unknown import refuse_unknown_runs, unknown_header, unknown_metrics
 from runstream_query.repositories.arguments import Chart, ChartAxis
@@ -34,10 +35,9 @@ from runstream_service.store import QueryClass
 #: The member of the Arrow schema's metadata that describes the series, a JSON list of `ChartSeries`.
 SERIES_KEY: Final = b"runstream.series"
 _SERIES: Final = TypeAdapter(list[ChartSeries])
-_INT64: Final = {"ge": -(2**63), "lt": 2**63}
 
 
-class ChartParameters(PastParameters):
+class AxisParameters(RequestParameters):
     runs: list[str] = ModelField(min_length=1, max_length=1000)
     metrics: list[str] = ModelField(min_length=1, max_length=1000, description="names or globs (val/*)")
     max_points: int = ModelField(default=1000, ge=2, description="buckets a series at most")
@@ -48,10 +48,6 @@ class ChartParameters(PastParameters):
     )
     x_from: int | None = ModelField(default=None, ge=-(2**63), lt=2**63, description="the first place, inclusive")
     x_to: int | None = ModelField(default=None, ge=-(2**63), lt=2**63, description="the last place, inclusive")
-    precision: Literal["single", "double"] = ModelField(
-        default="single",
-        description="Arrow: extremes and means as 32-bit floats, the extremes rounded outward, or as 64-bit floats",
-    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -60,21 +56,22 @@ class ChartParameters(PastParameters):
         return self
 
 
+class ChartParameters(AxisParameters, PastParameters):
+    precision: Literal["single", "double"] = ModelField(
+        default="single",
+        description="Arrow: extremes and means as 32-bit floats, the extremes rounded outward, or as 64-bit floats",
+    )
+
+
 async def charts(context: Context, call: Call[ChartParameters]) -> Charts | web.StreamResponse:
     """Series in buckets. A metric that a run does not have is left out; an unknown run is an error."""
     parameters, arrow = call.parameters, wants_arrow(call.request)
-    if parameters.max_points > context.settings.max_points_limit:
-        raise InvalidRequest(
-            f"max_points is {parameters.max_points}: at most {context.settings.max_points_limit} are allowed",
-            name="max_points",
-        )
-    found = await chosen(context, parameters.runs, parameters.metrics)
-    await refuse_unknown_runs(context, parameters.runs, {one.run for one in found})
-    told = await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
+    found, told = await series_of_chart(context, parameters)
     if not found:
         return await _stream(context, call.request, None, told) if arrow else Charts(series=[], unknown=told)
-    chart = await _chart(context, parameters, found)
-    extents = await _extents(context, chart, found)
+    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
+    chart = await chart_of(context, parameters, found, prefix)
+    extents = await extents_of(context, chart, found)
     widths = {one.run: _width(one, chart, parameters.max_points) for one in extents}
     limit = context.settings.max_buckets if arrow else context.settings.max_json_buckets
     runs_by_width: dict[int, list[str]] = {}
@@ -83,8 +80,7 @@ async def charts(context: Context, call: Call[ChartParameters]) -> Charts | web.
     if not runs_by_width:
         return await _stream(context, call.request, None, told) if arrow else Charts(series=[], unknown=told)
     table = await context.repositories.charts.buckets(context.scope, chart, runs_by_width, limit + 1)
-    if table.num_rows > limit:
-        raise _too_many(limit, arrow)
+    refuse_too_many(table, limit, arrow)
     if arrow:
         double = parameters.precision == "double"
         content = await asyncio.to_thread(lambda: packed(table, chart, found, widths, double=double))
@@ -93,30 +89,47 @@ async def charts(context: Context, call: Call[ChartParameters]) -> Charts | web.
     return Charts(series=curves, unknown=told)
 
 
-def _too_many(limit: int, arrow: bool) -> LimitExceeded:
+async def series_of_chart(context: Context, parameters: AxisParameters) -> tuple[list[SeriesRecord], list[str]]:
+    """Return the series that a request means, and what it names that nothing has. Raises InvalidRequest, NotFound."""
+    if parameters.max_points > context.settings.max_points_limit:
+        raise InvalidRequest(
+            f"max_points is {parameters.max_points}: at most {context.settings.max_points_limit} are allowed",
+            name="max_points",
+        )
+    found = await chosen(context, parameters.runs, parameters.metrics)
+    await refuse_unknown_runs(context, parameters.runs, {one.run for one in found})
+    return found, await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
+
+
+def refuse_too_many(table: pa.Table, limit: int, arrow: bool) -> None:
+    """Raise LimitExceeded if the table has more buckets than a response may have."""
+    if table.num_rows <= limit:
+        return
     way = "ask for fewer runs or metrics, or a smaller max_points"
     if not arrow:
         way += f", or for an Arrow stream (Accept: {ARROW})"
-    return LimitExceeded(
+    raise LimitExceeded(
         f"these series have more than {limit} buckets, which is the limit of one response: {way}",
         limit="max_buckets" if arrow else "max_json_buckets",
         value=limit,
     )
 
 
-async def _chart(context: Context, parameters: ChartParameters, found: Sequence[SeriesRecord]) -> Chart:
+async def chart_of(
+    context: Context, parameters: AxisParameters, found: Sequence[SeriesRecord], as_of: Positions | None = None
+) -> Chart:
+    """Return the chart of the series, `found` being some."""
     runs = tuple(dict.fromkeys(one.run for one in found))
     starts: tuple[int, ...] = ()
     if parameters.x == "relative":
         started_us = await context.repositories.runs.started_us(context.scope, runs)
         starts = tuple(started_us.get(run, 0) for run in runs)
-    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
     metrics = tuple(sorted({one.metric for one in found}))
-    return Chart(runs, metrics, parameters.x, parameters.x_from, parameters.x_to, prefix, starts)
+    return Chart(runs, metrics, parameters.x, parameters.x_from, parameters.x_to, as_of, starts)
 
 
-async def _extents(context: Context, chart: Chart, found: Sequence[SeriesRecord]) -> Sequence[Extent]:
-    """The extents of the runs, by their summaries where these say all that is needed."""
+async def extents_of(context: Context, chart: Chart, found: Sequence[SeriesRecord]) -> Sequence[Extent]:
+    """Return the extents of the runs, by their summaries where these say all that is needed."""
     whole = chart.axis == "step" and (chart.low, chart.high, chart.as_of) == (None, None, None)
     if not whole or any(one.first_step == NO_STEP for one in found):
         return await context.repositories.charts.extents(context.scope, chart)
@@ -132,8 +145,13 @@ def _width(extent: Extent, chart: Chart, max_points: int) -> int:
     """How wide the buckets of a run are. Where it has few enough points, each place is a bucket."""
     if extent.count <= max_points:
         return 1
-    low = extent.low if chart.low is None else max(extent.low, chart.low)
-    high = extent.high if chart.high is None else min(extent.high, chart.high)
+    return width_between(extent.low, extent.high, chart, max_points)
+
+
+def width_between(low: int, high: int, chart: Chart, max_points: int) -> int:
+    """Return the width of buckets from `low` to `high`, as far as the chart shows these."""
+    low = low if chart.low is None else max(low, chart.low)
+    high = high if chart.high is None else min(high, chart.high)
     return power_of_two_width(low, max(low, high), max_points)
 
 

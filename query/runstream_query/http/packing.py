@@ -63,7 +63,7 @@ def series_of(
     """Return the series that have buckets in the table, in its order."""
     totals = {(one.run, one.metric): one.count for one in found}
     described = []
-    for begin, end in _stretches(_column(table, "series")):
+    for begin, end in stretches(_column(table, "series")):
         number = int(table.column("series")[begin].as_py())
         run, metric = chart.runs[number // len(chart.metrics)], chart.metrics[number % len(chart.metrics)]
         counts = _column(table.slice(begin, end - begin), "count")
@@ -96,11 +96,11 @@ def curves_of(table: pa.Table, series: Sequence[ChartSeries]) -> list[ChartCurve
     return curves
 
 
-def _stretches(numbers: Integers) -> list[tuple[int, int]]:
-    """Where each run of equal numbers begins and ends."""
+def stretches(numbers: npt.NDArray[Any]) -> list[tuple[int, int]]:
+    """Return where each stretch of equal numbers begins and ends."""
     if not len(numbers):
         return []
-    begins = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist()]
+    begins = [0, *(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1).tolist()]
     return list(zip(begins, [*begins[1:], len(numbers)], strict=True))
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from runstream.clock import SYSTEM_CLOCK
 from runstream_query.http import (
     artifacts,
+    chart_groups,
     charts,
     commands,
     details,
@@ -38,6 +39,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *tagged("runs", writers.ROUTES, _POSITION),
     *tagged("series", series.ROUTES, _POSITION),
     *tagged("series", charts.ROUTES, _POSITION),
+    *tagged("series", chart_groups.ROUTES, _POSITION),
     *tagged("files", files.ROUTES, _POSITION),
     *tagged("artifacts", artifacts.ROUTES, _POSITION),
     *tagged("live", live.ROUTES, _POSITION),

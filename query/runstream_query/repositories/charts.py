@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from runstream_query.repositories.arguments import Chart
 from runstream_query.repositories.reader import Reader
-from runstream_query.repositories.statements.charts import chart_extents_statement, chart_statement
+from runstream_query.repositories.statements.charts import chart_extents_statement, chart_statement, grouped_statement
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_service.access import Scope
 
@@ -44,4 +44,18 @@ class ChartRepository:
         """
         parameters = Parameters()
         sql = chart_statement(chart, widths, limit, parameters, scope)
+        return await self._reader.table(sql, parameters)
+
+    async def groups(
+        self, scope: Scope, chart: Chart, width: int, members: Sequence[Sequence[int]], limit: int
+    ) -> pa.Table:
+        """Return the buckets of groups of runs (series, x, runs, mean, sd, median, min, max), by series and x.
+
+        members: of each run of the chart the numbers of the groups that it is in. series: the number of the group times
+        the number of metrics, and that of the metric. x: the place of the first point. mean, sd (of a sample: divided
+        by one less than there are runs) and median are those of the runs' means in the bucket; min and max are those of
+        all points. NaN is left out; what cannot be told is NaN.
+        """
+        parameters = Parameters()
+        sql = grouped_statement(chart, width, members, limit, parameters, scope)
         return await self._reader.table(sql, parameters)

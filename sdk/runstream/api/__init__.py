@@ -17,7 +17,7 @@ from runstream.api.parts.runs import RunQuery
 from runstream.api.session import Session
 from runstream.api.views.artifacts import Artifact, ArtifactContents, ArtifactFile, ArtifactRemark, ArtifactVersion
 from runstream.api.views.assets import Asset
-from runstream.api.views.charts import ChartCurve
+from runstream.api.views.charts import ChartCurve, GroupedCurve
 from runstream.api.views.projects import Experiment, Project, Workspace
 from runstream.api.views.runs import HistoryEntry, RunDetails, Runs, RunView, Writer
 from runstream.api.views.series import Curve, Envelope, Series
@@ -39,6 +39,7 @@ __all__ = [
     "Curve",
     "Envelope",
     "Experiment",
+    "GroupedCurve",
     "HistoryEntry",
     "KeyRights",
     "Link",

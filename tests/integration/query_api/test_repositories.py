@@ -214,6 +214,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "runs_with_odd_clocks.clock": [Clock(NOW_US, 10**13)],
     "chart": [chart_of("own", "other"), chart_of("own", "other", axis="time")],
     "charts.extents.chart": [chart_of("own", "other", axis=axis) for axis in get_args(ChartAxis)],
+    "groups.width": [256],
+    "members": [[[0]] * len(series_of("own", "other").runs)],
     "widths": [{width: series_of("own", "other").runs} for width in (1, 256)],
     "clock": [Clock(NOW_US, 60_000_000)],
     "curves": [[curve_of("own")], [curve_of("other")], [curve_of("own"), curve_of("other")]],

@@ -56,17 +56,50 @@ def chart_statement(
         f"SELECT {_ROW} FROM ({_rows(_of_runs(chart, runs), width, parameters, scope)})"
         for width, runs in widths.items()
     )
-    run, metric = (
-        f"transform(toString({column}), {parameters.texts(names)}, "
-        f"{parameters.bind(list(range(len(names))), 'Array(UInt32)')}, toUInt32(0))"
-        for column, names in (("run", chart.runs), ("metric", chart.metrics))
+    number = (
+        f"{_number('run', chart.runs, parameters)} * {parameters.bind(len(chart.metrics), 'UInt32')} + "
+        f"{_number('metric', chart.metrics, parameters)}"
     )
     return (
-        f"SELECT {run} * {parameters.bind(len(chart.metrics), 'UInt32')} + {metric} AS series, begin AS x, n AS count, "
+        f"SELECT {number} AS series, begin AS x, n AS count, "
         "nans AS nan_count, if(n > nans, low, nan) AS min, if(n > nans, high, nan) AS max, "
         f"if(n > nans, total / (n - nans), nan) AS mean FROM ({rows}) "
         f"ORDER BY series, x LIMIT {parameters.integer(limit)}"
     )
+
+
+def grouped_statement(
+    chart: Chart, width: int, members: Sequence[Sequence[int]], limit: int, parameters: Parameters, scope: Scope
+) -> str:
+    """Buckets of groups of runs (series, x, runs, mean, sd, median, min, max), by series and x. `members`: of each run
+    of the chart the numbers of its groups. `series` is the number of the group times the number of metrics, and that of
+    the metric.
+
+    What is averaged is the mean of each run in the bucket, in the order of their sizes, so that the result does not
+    depend on the order in which the engine finds them. `runs`: of how many runs the bucket has such a mean.
+    """
+    groups = parameters.bind([list(one) for one in members], "Array(Array(UInt32))")
+    rows = (
+        f"SELECT arrayJoin({groups}[{_number('run', chart.runs, parameters)} + 1]) AS found, metric, bucket, "
+        "min(begin) AS x, arraySort(groupArrayIf(total / (n - nans), n > nans)) AS means, length(means) AS runs, "
+        "minIf(low, n > nans) AS lowest, maxIf(high, n > nans) AS highest "
+        f"FROM ({_rows(chart, width, parameters, scope)}) GROUP BY found, metric, bucket"
+    )
+    number = f"found * {parameters.bind(len(chart.metrics), 'UInt32')} + {_number('metric', chart.metrics, parameters)}"
+    middle = "intDiv(runs, 2)"
+    return (
+        f"SELECT {number} AS series, x, toUInt32(runs) AS runs, if(runs > 0, arrayAvg(means), nan) AS mean, "
+        "if(runs > 1, sqrt(arraySum(arrayMap(one -> pow(one - mean, 2), means)) / (runs - 1)), nan) AS sd, "
+        f"if(runs = 0, nan, if(runs % 2 = 1, means[{middle} + 1], (means[{middle}] + means[{middle} + 1]) / 2)) "
+        "AS median, if(runs > 0, lowest, nan) AS min, if(runs > 0, highest, nan) AS max "
+        f"FROM ({rows}) ORDER BY series, x LIMIT {parameters.integer(limit)}"
+    )
+
+
+def _number(column: str, names: Sequence[str], parameters: Parameters) -> str:
+    """The place of a name in `names`."""
+    numbers = parameters.bind(list(range(len(names))), "Array(UInt32)")
+    return f"transform(toString({column}), {parameters.texts(names)}, {numbers}, toUInt32(0))"
 
 
 def _rows(chart: Chart, width: int, parameters: Parameters, scope: Scope) -> str:

@@ -12,7 +12,7 @@ from runstream.api.noticing import warn_of_header
 from runstream.api.optional import pyarrow
 from runstream.api.parts.arguments import RunsOrIds, run_ids, run_path, texts
 from runstream.api.session import Session
-from runstream.api.views.charts import ChartCurve
+from runstream.api.views.charts import ChartCurve, GroupedCurve
 from runstream.api.views.series import Curve, Envelope, Series
 from runstream.errors import Invalid
 from runstream.events.protocol import UNKNOWN_HEADER
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PATH: Final = "/api/v1/series"
 _CHARTS: Final = "/api/v1/charts"
+_GROUPS: Final = "/api/v1/charts/groups"
 _ARROW: Final = "application/vnd.apache.arrow.stream"
 
 
@@ -164,6 +165,36 @@ class SeriesApi:
             "wait_s": wait_s,
         }
         return [ChartCurve.of(row) for row in self._session.post(_CHARTS, body)["series"]]
+
+    def groups(
+        self,
+        runs: RunsOrIds,
+        metrics: str | Sequence[str],
+        by: str | Sequence[str],
+        max_points: int = 500,
+        *,
+        x: Literal["step", "time", "relative"] = "step",
+        x_from: int | None = None,
+        x_to: int | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> list[GroupedCurve]:
+        """Read curves of groups of runs in one request: mean, spread, median and extremes of the runs that have the
+        same values of the fields `by` (`param.lr`, `tag`, `group`, `job_type`, `user`, ...; at most four). A run with
+        several tags is in the group of each. All curves have buckets of the same width; the axis is that of `charts`.
+        """
+        body = {
+            "runs": run_ids(runs),
+            "metrics": texts(metrics),
+            "group_by": texts(by),
+            "max_points": max_points,
+            "x": x,
+            "x_from": x_from,
+            "x_to": x_to,
+            "wait_for": wait_for,
+            "wait_s": wait_s,
+        }
+        return [GroupedCurve.of(row) for row in self._session.post(_GROUPS, body)["series"]]
 
     def _curves(self, body: dict[str, Any]) -> list[Curve]:
         with understood(self._session):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from runstream.api.values import Row, number
 from runstream.api.views import notebook
@@ -63,4 +63,54 @@ class ChartCurve:
             minimum=[number(value) for value in row["min"]],
             maximum=[number(value) for value in row["max"]],
             mean=[number(value) for value in row["mean"]],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedCurve:
+    """One metric of a group of runs in n buckets, ordered; all sequences have the shape [n]. `mean`, `sd` (of a sample:
+    divided by one less than there are runs) and `median` are those of the runs' means in the bucket, `minimum` and
+    `maximum` those of all points. NaN is left out, and stands for what cannot be told."""
+
+    #: The value of each field that the runs are grouped by; None where they have none.
+    group: Mapping[str, Any]
+    #: How many runs are in the group.
+    size: int
+    metric: str
+    #: The place of each bucket's first point: its step, or microseconds.
+    x: Sequence[int]
+    #: Of how many runs the bucket has a mean.
+    runs: Sequence[int]
+    mean: Sequence[float]
+    sd: Sequence[float]
+    median: Sequence[float]
+    minimum: Sequence[float]
+    maximum: Sequence[float]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def extremes(self) -> tuple[str, str, Sequence[float], Sequence[float]]:
+        """Return the group, the metric, and the lowest and highest value at each of its places."""
+        group = ", ".join(f"{name} = {value}" for name, value in self.group.items())
+        return group, self.metric, self.minimum, self.maximum
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a small picture of it."""
+        return notebook.curves([self.extremes()])
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a curve of a response."""
+        return cls(
+            group=row["group"],
+            size=row["size"],
+            metric=row["metric"],
+            x=row["x"],
+            runs=row["runs"],
+            mean=[number(value) for value in row["mean"]],
+            sd=[number(value) for value in row["sd"]],
+            median=[number(value) for value in row["median"]],
+            minimum=[number(value) for value in row["min"]],
+            maximum=[number(value) for value in row["max"]],
         )

@@ -1,0 +1,85 @@
+"""Charts of groups of runs: mean, spread and extremes of the runs with the same parameters, tags, ..."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import pyarrow as pa
+from pydantic import Field as ModelField
+
+from runstream_query.http.charts import (
+    AxisParameters,
+    chart_of,
+    extents_of,
+    refuse_too_many,
+    series_of_chart,
+    width_between,
+)
+from runstream_query.http.context import Context
+from runstream_query.http.curves import values_of
+from runstream_query.http.grouping import Groups, fields_of_groups, groups_of
+from runstream_query.http.packing import stretches
+from runstream_query.responses import GroupedCharts, GroupedCurve
+from runstream_service.access import Action
+from runstream_service.routing import Call, Route
+from runstream_service.store import QueryClass
+
+_LISTS: Final = ("x", "runs", "mean", "sd", "median", "min", "max")
+
+
+class GroupParameters(AxisParameters):
+    group_by: list[str] = ModelField(
+        min_length=1,
+        max_length=4,
+        description="fields of the filter language: param.lr, tag, group, job_type, user, ... A run with several tags "
+        "is in the group of each",
+    )
+
+
+async def chart_groups(context: Context, call: Call[GroupParameters]) -> GroupedCharts:
+    """Metrics of groups of runs. A run that has none of the metrics is in no group; an unknown run is an error."""
+    parameters = call.parameters
+    fields = fields_of_groups(parameters.group_by)
+    found, told = await series_of_chart(context, parameters)
+    nothing = GroupedCharts(width=1, series=[], unknown=told)
+    if not found:
+        return nothing
+    chart = await chart_of(context, parameters, found)
+    extents = await extents_of(context, chart, found)
+    if not extents:
+        return nothing
+    low, high = min(one.low for one in extents), max(one.high for one in extents)
+    width = width_between(low, high, chart, parameters.max_points)
+    groups = await groups_of(context, chart.runs, fields)
+    limit = context.settings.max_json_buckets
+    table = await context.repositories.charts.groups(context.scope, chart, width, groups.members, limit + 1)
+    refuse_too_many(table, limit, arrow=False)
+    curves = await asyncio.to_thread(_curves, table, groups, chart.metrics)
+    return GroupedCharts(width=width, series=curves, unknown=told)
+
+
+def _curves(table: pa.Table, groups: Groups, metrics: Sequence[str]) -> list[GroupedCurve]:
+    numbers = table.column("series").to_numpy()
+    curves = []
+    for begin, end in stretches(numbers):
+        group, metric = divmod(int(numbers[begin]), len(metrics))
+        rows = table.slice(begin, end - begin)
+        lists = {name: values_of(rows.column(name)) for name in _LISTS}
+        about = {"group": groups.values[group], "size": groups.sizes[group], "metric": metrics[metric]}
+        curves.append(GroupedCurve.model_validate(about | lists))
+    return curves
+
+
+ROUTES: Final[Iterable[Route]] = (
+    Route(
+        "POST",
+        "/api/v1/charts/groups",
+        Action.READ,
+        "Curves of groups of runs: mean, spread, median and extremes",
+        chart_groups,
+        GroupParameters,
+        GroupedCharts,
+        query_class=QueryClass.HEAVY,
+        examples={"seeds": {"runs": ["r1", "r2"], "metrics": ["loss"], "group_by": ["param.lr"], "max_points": 200}},
+    ),
+)
