@@ -3,6 +3,7 @@
 Needs `pip install sagemaker-experiments`, and nothing of Runstream.
 """
 
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -24,9 +25,10 @@ def losses(rate: float, steps: int = 50) -> list[float]:
 
 def main() -> None:
     url, key = sys.argv[1:]
+    # Where all services are, the one for files too.
+    os.environ["AWS_ENDPOINT_URL"] = f"{url}/sagemaker"
     session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=key, region_name="us-east-1")
-    client = session.client("sagemaker", endpoint_url=f"{url}/sagemaker")
-    metrics = session.client("sagemaker-metrics", endpoint_url=f"{url}/sagemaker")
+    client, metrics = session.client("sagemaker"), session.client("sagemaker-metrics")
     name = f"parabola-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     experiment = Experiment.create(name, description="which rate descends best", sagemaker_boto_client=client)
     trial = experiment.create_trial(f"{name}-rates")
@@ -34,6 +36,7 @@ def main() -> None:
         with Tracker.create("descent", boto3_session=session, sagemaker_boto_client=client) as tracker:
             found = losses(rate)
             tracker.log_parameters({"rate": rate, "last_loss": found[-1]})
+            tracker.log_table("losses", {"step": list(range(len(found))), "loss": found})
             tracker.log_input("parabola", "https://example.org/parabola.csv", media_type="text/csv")
         component = tracker.trial_component.trial_component_name
         points = [

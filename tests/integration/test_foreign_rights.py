@@ -22,6 +22,7 @@ from runstream_protocols.all import PROTOCOLS
 from runstream_protocols.bender.protocol import BENDER
 from runstream_protocols.comet.conventions import experiment_model_id, registry_item_id, registry_model_id
 from runstream_protocols.comet.paths import OPTIMIZER
+from runstream_protocols.kit.statements import digest
 from runstream_protocols.mlaide.keys import number_of_run
 from runstream_protocols.mlaide.paths import ADDRESS
 from runstream_protocols.sagemaker.operations import OPERATIONS
@@ -312,6 +313,13 @@ async def test_a_run_of_others_cannot_be_taken_over_or_moved_away(server: Server
 _EXPERIMENT: Final = {"ExperimentName": "e"}
 _TRIAL: Final = {"TrialName": "t"}
 _ARN: Final = f"arn:aws:sagemaker:us-east-1:000000000000:experiment-trial-component/{THEIRS}"
+#: The id of an artifact is made of the call that creates it, and of its source.
+_CALL: Final = "call"
+_SOURCE: Final = {"SourceUri": "s3://elsewhere/a"}
+_ARTIFACT: Final = (
+    "arn:aws:sagemaker:us-east-1:000000000000:artifact/"
+    f"{digest(16, _CALL.encode(), _SOURCE['SourceUri'].encode()).hex()}"
+)
 #: What SageMaker's writing operations are about: all go to one address. In an order in which all can be done.
 OF_SAGEMAKER: Final[dict[str, dict[str, Any]]] = {
     "CreateExperiment": _EXPERIMENT,
@@ -324,6 +332,11 @@ OF_SAGEMAKER: Final[dict[str, dict[str, Any]]] = {
     "DisassociateTrialComponent": _TRIAL | {"TrialComponentName": THEIRS},
     "AddTags": {"ResourceArn": _ARN, "Tags": [{"Key": "k", "Value": "v"}]},
     "DeleteTags": {"ResourceArn": _ARN, "TagKeys": ["k"]},
+    "CreateArtifact": {"ArtifactType": "DataSet", "Source": _SOURCE},
+    "AddAssociation": {"SourceArn": _ARN, "DestinationArn": _ARTIFACT},
+    "UpdateArtifact": {"ArtifactArn": _ARTIFACT, "ArtifactName": "changed"},
+    "DeleteAssociation": {"SourceArn": _ARN, "DestinationArn": _ARTIFACT},
+    "DeleteArtifact": {"ArtifactArn": _ARTIFACT},
     "DeleteTrial": _TRIAL,
     "DeleteExperiment": _EXPERIMENT,
     "DeleteTrialComponent": {"TrialComponentName": THEIRS},
@@ -346,6 +359,7 @@ async def test_no_operation_of_sagemaker_writes_to_a_workspace_of_others(server:
 
     async def sent(key: str, operation: str) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {key}", "X-Amz-Target": f"SageMaker.{operation}"}
+        headers["amz-sdk-invocation-id"] = _CALL
         async with server.client.post("/sagemaker", json=OF_SAGEMAKER[operation], headers=headers) as response:
             return response.status, (await response.json(content_type=None)).get("__type", "")
 

@@ -1,6 +1,7 @@
 """SageMaker Experiments: what the unmodified `sagemaker-experiments` writes and reads (docs/sagemaker.md).
 
-Every request goes to one address, which gateways serve; its header X-Amz-Target says what it does.
+Every request goes to one address, which gateways serve; its header X-Amz-Target says what it does. Files go to paths
+below it: `s3`.
 
 `paths`       the address
 `signing`     signatures: who knows the key
@@ -14,8 +15,11 @@ Every request goes to one address, which gateways serve; its header X-Amz-Target
 `experiments` handlers of experiments; `trials` those of trials and of what is in them
 `components`  handlers that write trial components; `shown` those that read them
 `searching`   search, by `expressions` in memory, by `component_filters` as filters of runs
+`addresses`   what the address of an artifact leads to
+`artifacts`   handlers of artifacts of lineage; `associations` those of what made or used them; `lineage_models`
 `tags`        tags of things
 `metrics`     points of metrics
 `operations`  the table of operations
+`sts`         who sends a request, for the name of the client's bucket
 `routes`      the route, and how an operation is done
 """

@@ -6,7 +6,6 @@ from typing import Final, Literal, TypeVar
 
 from runstream.events.control import (
     AssetDeleted,
-    AssetLogged,
     ParametersDeleted,
     ParametersLogged,
     RunDeleted,
@@ -20,11 +19,11 @@ from runstream.events.control import (
 from runstream.events.moments import micros_of
 from runstream.events.names import project_key
 from runstream_protocols.kit.attempts import STARTED, attempt_frame, attempt_writer
-from runstream_protocols.kit.statements import Statement, digest
-from runstream_protocols.kit.values import asset_name, grouped, parameter_name
+from runstream_protocols.kit.statements import Statement
+from runstream_protocols.kit.values import grouped, parameter_name
+from runstream_protocols.sagemaker.addresses import INPUT, MEDIA_TYPE, OUTPUT, asset_id, asset_of
 from runstream_protocols.sagemaker.errors import AwsError, invalid
 from runstream_protocols.sagemaker.models import (
-    Artifact,
     ComponentArn,
     ComponentMembers,
     ComponentReference,
@@ -35,7 +34,7 @@ from runstream_protocols.sagemaker.models import (
     UpdateTrialComponentRequest,
 )
 from runstream_protocols.sagemaker.names import PROJECT, TRIAL, WORKSPACE, run_anew
-from runstream_protocols.sagemaker.shown import INPUT, OUTPUT, described, seconds
+from runstream_protocols.sagemaker.shown import described, seconds
 from runstream_protocols.sagemaker.side import SagemakerSide
 from runstream_protocols.sagemaker.tags import text_of
 from runstream_protocols.sagemaker.things import Things, trials_in
@@ -52,8 +51,6 @@ _STATUSES: Final[Mapping[PrimaryStatus, Settable]] = {
     "Failed": "failed",
     "Stopped": "killed",
 }
-#: The addresses of artifacts, whatever they lead to.
-_ADDRESS_TYPE: Final = "text/uri-list"
 #: Drawn until one is free, which the first is.
 _DRAWS: Final = 5
 
@@ -189,7 +186,9 @@ async def _values(side: SagemakerSide, run: str, request: ComponentMembers) -> l
     groups = await worked(len(request.parameters), _groups, request.parameters)
     events: list[RunEvent] = [ParametersLogged(at_us=side.recorder.stamp(), values=some) for some in groups]
     for kind, artifacts in ((INPUT, request.input_artifacts), (OUTPUT, request.output_artifacts)):
-        events += [await _artifact(side, run, kind, name, artifact) for name, artifact in artifacts.items()]
+        for name, artifact in artifacts.items():
+            about = {} if artifact.media_type is None else {MEDIA_TYPE: artifact.media_type}
+            events.append(await asset_of(side, run, kind, name, artifact.value, about))
     return events
 
 
@@ -205,21 +204,6 @@ def _parameter(name: str, value: ParameterValue) -> str | float:
     return one
 
 
-async def _artifact(side: SagemakerSide, run: str, kind: str, name: str, artifact: Artifact) -> AssetLogged:
-    sha256, size_bytes = await side.recorder.uploads.store(artifact.value.encode())
-    return AssetLogged(
-        at_us=side.recorder.stamp(),
-        asset_id=_asset_id(run, kind, name),
-        name=asset_name(name),
-        kind=kind,
-        sha256=sha256,
-        size_bytes=size_bytes,
-        content_type=_ADDRESS_TYPE,
-        metadata={} if artifact.media_type is None else {"media_type": artifact.media_type},
-        location=artifact.value or None,
-    )
-
-
 def _removals(side: SagemakerSide, run: str, request: UpdateTrialComponentRequest) -> Iterable[RunEvent]:
     if request.parameters_to_remove:
         names = tuple(parameter_name(name) for name in request.parameters_to_remove)
@@ -227,12 +211,7 @@ def _removals(side: SagemakerSide, run: str, request: UpdateTrialComponentReques
     removed = ((INPUT, request.input_artifacts_to_remove), (OUTPUT, request.output_artifacts_to_remove))
     for kind, names_of_kind in removed:
         for name in names_of_kind:
-            yield AssetDeleted(at_us=side.recorder.stamp(), asset_id=_asset_id(run, kind, name))
-
-
-def _asset_id(run: str, kind: str, name: str) -> str:
-    """One for each name: a later artifact of a name takes the place of the earlier one."""
-    return digest(16, run.encode(), kind.encode(), asset_name(name).encode()).hex()
+            yield AssetDeleted(at_us=side.recorder.stamp(), asset_id=asset_id(run, kind, name))
 
 
 async def _record(side: SagemakerSide, run: str, events: list[RunEvent]) -> None:

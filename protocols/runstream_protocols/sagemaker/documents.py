@@ -2,6 +2,21 @@
 
 from pydantic import RootModel
 
+from runstream_protocols.sagemaker.lineage_models import (
+    AddAssociationRequest,
+    ArtifactArn,
+    ArtifactReference,
+    AssociatedArns,
+    AssociationReference,
+    CreateArtifactRequest,
+    DeleteArtifactRequest,
+    DescribeArtifactResponse,
+    ListArtifactsRequest,
+    ListArtifactsResponse,
+    ListAssociationsRequest,
+    ListAssociationsResponse,
+    UpdateArtifactRequest,
+)
 from runstream_protocols.sagemaker.models import (
     AddTagsRequest,
     Association,
@@ -54,6 +69,14 @@ class AnyRequest(
         | DeleteTagsRequest
         | ListTagsRequest
         | SearchRequest
+        | CreateArtifactRequest
+        | ArtifactReference
+        | UpdateArtifactRequest
+        | DeleteArtifactRequest
+        | ListArtifactsRequest
+        | AddAssociationRequest
+        | AssociationReference
+        | ListAssociationsRequest
     ]
 ):
     """What a request has is told by its header X-Amz-Target."""
@@ -73,6 +96,11 @@ class AnyResponse(
         | AssociationArns
         | TagsResponse
         | SearchResponse
+        | DescribeArtifactResponse
+        | ListArtifactsResponse
+        | ArtifactArn
+        | ListAssociationsResponse
+        | AssociatedArns
         | Nothing
     ]
 ):

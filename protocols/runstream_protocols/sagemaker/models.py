@@ -108,15 +108,20 @@ class ComponentReference(AwsRequest):
     trial_component_name: Reference
 
 
-class PageRequest(AwsRequest):
-    """Which part of a list, in which order. Both times are exclusive."""
+class SliceRequest(AwsRequest):
+    """Which part of a list. Both times are exclusive."""
 
     created_after: Moment | None = None
     created_before: Moment | None = None
-    sort_by: SortBy = "CreationTime"
     sort_order: SortOrder = "Descending"
     max_results: Annotated[int, Field(ge=1, le=100)] = DEFAULT_PAGE
     next_token: Annotated[str, Field(max_length=8192)] | None = None
+
+
+class PageRequest(SliceRequest):
+    """The same of a list that is ordered by names or times."""
+
+    sort_by: SortBy = "CreationTime"
 
 
 class ListTrialComponentsRequest(PageRequest):

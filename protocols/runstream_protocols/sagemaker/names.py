@@ -24,6 +24,7 @@ _SUM_DIGITS: Final = 4
 _MADE_ID: Final = re.compile(rf"(.+)\.([0-9a-f]{{{_DRAWN_DIGITS}}})([0-9a-f]{{{_SUM_DIGITS}}})\Z")
 #: Kinds of things, as ARNs name them.
 EXPERIMENT, TRIAL, COMPONENT = "experiment", "experiment-trial", "experiment-trial-component"
+ARTIFACT: Final = "artifact"
 #: What AWS calls the component that it makes of a job, and the kind of the job.
 _JOBS: Final = {
     "-aws-training-job": "training-job",

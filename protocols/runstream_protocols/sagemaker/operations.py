@@ -6,7 +6,18 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from runstream_protocols.sagemaker import components, experiments, metrics, searching, shown, tags, trials
+from runstream_protocols.sagemaker import (
+    artifacts,
+    associations,
+    components,
+    experiments,
+    metrics,
+    searching,
+    shown,
+    tags,
+    trials,
+)
+from runstream_protocols.sagemaker import lineage_models as li
 from runstream_protocols.sagemaker import models as m
 from runstream_protocols.sagemaker import search_models as s
 from runstream_protocols.sagemaker.access import TARGET
@@ -71,6 +82,24 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             m.ListTrialComponentsRequest,
             m.ListTrialComponentsResponse,
             shown.list_components,
+        ),
+        Operation("CreateArtifact", Action.LOG, li.CreateArtifactRequest, li.ArtifactArn, artifacts.create),
+        Operation(
+            "DescribeArtifact", Action.READ, li.ArtifactReference, li.DescribeArtifactResponse, artifacts.describe
+        ),
+        Operation("UpdateArtifact", Action.LOG, li.UpdateArtifactRequest, li.ArtifactArn, artifacts.update),
+        Operation("DeleteArtifact", Action.EDIT, li.DeleteArtifactRequest, li.ArtifactArn, artifacts.delete),
+        Operation(
+            "ListArtifacts", Action.READ, li.ListArtifactsRequest, li.ListArtifactsResponse, artifacts.list_artifacts
+        ),
+        Operation("AddAssociation", Action.LOG, li.AddAssociationRequest, li.AssociatedArns, associations.add),
+        Operation("DeleteAssociation", Action.EDIT, li.AssociationReference, li.AssociatedArns, associations.delete),
+        Operation(
+            "ListAssociations",
+            Action.READ,
+            li.ListAssociationsRequest,
+            li.ListAssociationsResponse,
+            associations.list_associations,
         ),
     )
 }

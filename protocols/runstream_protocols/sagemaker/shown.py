@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from runstream.display_names import display_name
 from runstream.events.moments import micros_of
+from runstream_protocols.sagemaker.addresses import INPUT, MEDIA_TYPE, OUTPUT, address_of, metadata_of
 from runstream_protocols.sagemaker.errors import bad_token
 from runstream_protocols.sagemaker.models import (
     MAX_MESSAGE_CHARS,
@@ -37,8 +38,6 @@ from runstream_query.repositories.questions import Question, SortKey, question_o
 from runstream_query.repositories.reader import rows_in_slices
 from runstream_query.repositories.runs import RunRecord
 
-#: What the addresses of artifacts are kept as: files of the run whose bytes are elsewhere.
-INPUT, OUTPUT = "input-artifact", "output-artifact"
 #: What AWS calls a status. A run that crashed has failed: it has no other word.
 _STATUSES: Final[Mapping[str, PrimaryStatus]] = {
     "running": "InProgress",
@@ -183,8 +182,7 @@ def _artifacts(found: Sequence[AssetRecord]) -> dict[str, Artifact]:
 
 
 def _artifact(found: AssetRecord) -> Artifact:
-    media_type = json.loads(found.metadata).get("media_type") if found.metadata else None
-    return Artifact(value=found.location, media_type=media_type)
+    return Artifact(value=address_of(found), media_type=metadata_of(found).get(MEDIA_TYPE))
 
 
 def _metrics(table: pa.Table, arn: str) -> list[MetricSummary]:

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from runstream.events.moments import moment_of
+from runstream_protocols.sagemaker.access import TARGET
 from runstream_protocols.sagemaker.errors import AwsError, as_client_reads
 from runstream_protocols.sagemaker.names import ACCOUNT
 from runstream_protocols.sagemaker.s3.errors import text_in_xml
@@ -23,8 +24,8 @@ _MAX_BYTES: Final = 10_000
 
 
 def is_about_tokens(request: web.Request) -> bool:
-    """Return whether a request is one of this service: its body is a form."""
-    return request.content_type == _FORM
+    """Return whether a request is one of this service: its body is a form, and no header says what it does."""
+    return request.content_type == _FORM and TARGET not in request.headers
 
 
 async def respond(side: SagemakerSide, request: web.Request) -> web.Response:

@@ -15,7 +15,7 @@ from runstream_protocols.sagemaker.models import (
     Tag,
     TagsResponse,
 )
-from runstream_protocols.sagemaker.names import EXPERIMENT, PROJECT, TRIAL, WORKSPACE, kind_of_arn
+from runstream_protocols.sagemaker.names import ARTIFACT, EXPERIMENT, PROJECT, TRIAL, WORKSPACE, kind_of_arn
 from runstream_protocols.sagemaker.side import SagemakerSide
 from runstream_protocols.sagemaker.things import Thing, Things, trials_in
 from runstream_query.repositories.runs import RunRecord
@@ -75,6 +75,8 @@ async def _tagged(side: SagemakerSide, arn: str) -> Thing | RunRecord:
             return await Things(side).get(EXPERIMENT, arn)
         case "experiment-trial":
             return await Things(side).get(TRIAL, arn)
+        case "artifact":
+            return await Things(side).get(ARTIFACT, arn)
         case "experiment-trial-component":
             return await side.component(arn)
         case _:

@@ -1,8 +1,8 @@
-"""Experiments and trials as this server keeps them, found by their names in any case.
+"""Experiments, trials and artifacts as this server keeps them, found by their names in any case.
 
 An experiment is one of Runstream's, in this client's project; what AWS has beside it is an entity of its name. A trial
-is an entity. That a run is in a trial is a tag of the run, `trial:NAME`: every reader sees it, and of several that are
-set at once none is lost.
+is an entity, and so is an artifact of lineage, whose name is made for it. That a run is in a trial is a tag of the run,
+`trial:NAME`: every reader sees it, and of several that are set at once none is lost.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from runstream_protocols.kit.entities import Entities, Entity, EntityChanged, EntityExists, EntityMissing
 from runstream_protocols.sagemaker.errors import AwsError, invalid, not_found
-from runstream_protocols.sagemaker.names import EXPERIMENT, PROJECT, TRIAL, WORKSPACE, arn_of, name_in
+from runstream_protocols.sagemaker.names import ARTIFACT, EXPERIMENT, PROJECT, TRIAL, WORKSPACE, arn_of, name_in
 from runstream_protocols.sagemaker.side import SagemakerSide
 from runstream_query.repositories.projects import ExperimentRecord
 
 PLACE: Final = (WORKSPACE, PROJECT)
 #: What the kinds are called, as ARNs name them and as people do.
-KINDS: Final[Mapping[str, str]] = {EXPERIMENT: "Experiment", TRIAL: "Trial"}
-_ENTITY_KINDS: Final[Mapping[str, str]] = {EXPERIMENT: "experiment", TRIAL: "trial"}
+KINDS: Final[Mapping[str, str]] = {EXPERIMENT: "Experiment", TRIAL: "Trial", ARTIFACT: "Artifact"}
+_ENTITY_KINDS: Final[Mapping[str, str]] = {EXPERIMENT: "experiment", TRIAL: "trial", ARTIFACT: "lineage-artifact"}
 _IN_TRIAL: Final = "trial:"
 #: Entities that are read at once.
 _PAGE: Final = 5_000
@@ -29,8 +29,8 @@ _ATTEMPTS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An experiment or a trial. `description`, `runs`: of an experiment; `experiment`: of a trial. An experiment that
-    another client created has no entity."""
+    """An experiment, a trial or an artifact. `description`, `runs`: of an experiment; `experiment`: of a trial; what an
+    artifact has stands in its entity. An experiment that another client created has no entity."""
 
     kind: str
     name: str
@@ -59,7 +59,7 @@ def trials_in(tags: Iterable[str]) -> list[str]:
 
 
 class Things:
-    """The experiments and trials that one request may see, and changes of them."""
+    """The experiments, trials and artifacts that one request may see, and changes of them."""
 
     def __init__(self, side: SagemakerSide) -> None:
         self._side = side
@@ -68,8 +68,8 @@ class Things:
     async def all(self, kind: str) -> list[Thing]:
         """Return all of a kind, by name."""
         entities = {one.name: one for one in await self._all_entities(kind)}
-        if kind == TRIAL:
-            return [_trial(one) for one in entities.values()]
+        if kind != EXPERIMENT:
+            return [_thing(kind, one) for one in entities.values()]
         found = {one.experiment.lower(): one for one in await self._experiments()}
         names = sorted(found.keys() | entities.keys())
         return [_experiment(found.get(name), entities.get(name)) for name in names]
@@ -84,8 +84,8 @@ class Things:
     async def find(self, kind: str, name: str) -> Thing | None:
         """Return the one with a name; None if there is none."""
         entity = await self._entities.find(PLACE, _ENTITY_KINDS[kind], name.lower())
-        if kind == TRIAL:
-            return None if entity is None else _trial(entity)
+        if kind != EXPERIMENT:
+            return None if entity is None else _thing(kind, entity)
         found = {one.experiment.lower(): one for one in await self._experiments()}
         record = found.get(name.lower())
         return None if record is None and entity is None else _experiment(record, entity)
@@ -155,11 +155,11 @@ def taken(kind: str, name: str) -> AwsError:
     return invalid(f"{KINDS[kind]} {name!r} already exists: give another name, or load it")
 
 
-def _trial(entity: Entity) -> Thing:
+def _thing(kind: str, entity: Entity) -> Thing:
     properties = entity.properties
     name = properties["name"]
     return Thing(
-        TRIAL,
+        kind,
         name,
         properties.get("display_name") or name,
         entity.created_at,

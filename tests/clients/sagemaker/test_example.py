@@ -16,3 +16,4 @@ def test_the_example_finds_the_rates_that_descend(server: Server) -> None:
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["rate 0.4", "rate 0.1"]
     best = server.api().runs("param.rate = 0.4 and metric.loss.min < 0.01")
     assert [one.project for one in best] == ["sagemaker"]
+    assert "sagemaker-table" in {one.kind for one in server.api().assets(best[0])}

@@ -30,7 +30,7 @@ def fields_of(model: type[BaseModel]) -> dict[str, Any]:
 
 def words_of(annotation: Any) -> list[str]:
     """The words of a literal, also of one that may be left out."""
-    if isinstance(annotation, types.UnionType):
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return [word for part in typing.get_args(annotation) for word in words_of(part)]
     return list(typing.get_args(annotation)) if typing.get_origin(annotation) is typing.Literal else []
 

@@ -23,6 +23,7 @@ from runstream_infra.settings import ServerSettings
 from runstream_protocols.all import PROTOCOLS
 from runstream_protocols.bender.protocol import BENDER
 from runstream_protocols.comet.protocol import COMET
+from runstream_protocols.kit.statements import digest
 from runstream_protocols.mlaide.protocol import MLAIDE
 from runstream_protocols.sagemaker.operations import OPERATIONS
 from runstream_protocols.sweeps.paths import ADDRESS as SWEEPS
@@ -348,6 +349,9 @@ async def test_the_operations_of_sagemaker_answer_as_the_document_says(client: T
     experiment, trial = {"ExperimentName": "described"}, {"TrialName": "described"}
     component = {"TrialComponentName": "described"}
     tagged = {"ResourceArn": "arn:aws:sagemaker:us-east-1:000000000000:experiment-trial-component/described"}
+    made = digest(16, b"call", b"s3://b/k").hex()
+    artifact = {"ArtifactArn": f"arn:aws:sagemaker:us-east-1:000000000000:artifact/{made}"}
+    ends = {"SourceArn": tagged["ResourceArn"], "DestinationArn": artifact["ArtifactArn"]}
     values = {"lr": {"NumberValue": 0.1}, "loss": {"StringValue": "mse"}}
     artifacts = {"data": {"Value": "s3://bucket/data", "MediaType": "text/csv"}}
     requests: dict[str, dict[str, Any]] = {
@@ -369,13 +373,21 @@ async def test_the_operations_of_sagemaker_answer_as_the_document_says(client: T
         "Search": {"Resource": "ExperimentTrialComponent", "MaxResults": 1},
         "DeleteTags": tagged | {"TagKeys": ["k"]},
         "DisassociateTrialComponent": component | trial,
+        "CreateArtifact": {"ArtifactType": "DataSet", "Source": {"SourceUri": "s3://b/k"}, "ArtifactName": "a"},
+        "UpdateArtifact": artifact | {"Properties": {"rows": "5"}},
+        "DescribeArtifact": artifact,
+        "ListArtifacts": {"MaxResults": 1},
+        "AddAssociation": ends | {"AssociationType": "Produced"},
+        "ListAssociations": {"MaxResults": 1},
+        "DeleteAssociation": ends,
+        "DeleteArtifact": artifact,
         "DeleteTrialComponent": component,
         "DeleteTrial": trial,
         "DeleteExperiment": experiment,
     }
     assert requests.keys() == OPERATIONS.keys()
     for operation, members in requests.items():
-        headers = {"X-Amz-Target": f"SageMaker.{operation}"}
+        headers = {"X-Amz-Target": f"SageMaker.{operation}", "amz-sdk-invocation-id": "call"}
         async with client.post("/sagemaker", json=members, headers=headers) as response:
             assert response.status == 200, await response.text()
             await fits(response, promised, document)
