@@ -23,6 +23,8 @@ LONG_FILES: Final = (
     "integration/test_bad_start.py",
     "faults/test_hostile_queries.py",
     "faults/test_worker_kills.py",
+    "clients/ubiops/test_agent.py",
+    "faults/test_agent_kills.py",
     "integration/test_kafka_faults.py",
     "clients/comet/test_querying.py",
     "faults/test_disk_full.py",

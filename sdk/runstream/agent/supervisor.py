@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +31,9 @@ from runstream.agent.preparing import Preparation, Prepared
 from runstream.agent.processes import kill_marked
 from runstream.agent.transfers import TooLarge
 from runstream.api import Session
+from runstream.client.resuming import in_spool
 from runstream.errors import Invalid, RunDeleted, Unavailable
+from runstream.sender.start import ensure_sender
 
 if TYPE_CHECKING:
     from runstream.client.run import Run
@@ -43,6 +46,8 @@ SETTINGS: Final = "RUNSTREAM_AGENT_SETTINGS"
 _LOOK_S: Final = 2.0
 #: The output of a run is waited for so long; a server that is away for longer gets it from the sender.
 _FINISH_S: Final = 3_600.0
+#: How often the spool is looked at.
+_SPOOL_S: Final = 0.2
 _LOST: Final = (
     "the supervisor of the run was killed on {host} while its code was executed: the run was ended and is not executed "
     "again, create another one"
@@ -91,14 +96,14 @@ class Supervisor:
     def run(self) -> None:
         """Do what is left to do. Returns when the run has ended, or is not ours any more."""
         self._on_step("taken")
-        end = self._folder.end
-        if end is None:
-            end = self._after_kill() if self._folder.is_starting else self._executed()
-        if end is None:
-            kill_marked(self._marker)
-            self._folder.remove()
-            return
-        self._conclude(end)
+        with Keeper(self._leases, self._granted, min(_LOOK_S, self._granted.ttl_s / 4)) as keeper:
+            end = self._folder.end
+            if end is None:
+                end = self._after_kill() if self._folder.is_starting else self._executed(keeper)
+            if end is not None:
+                self._conclude(end)
+        kill_marked(self._marker)
+        self._folder.remove()
 
     @property
     def _marker(self) -> bytes:
@@ -120,16 +125,17 @@ class Supervisor:
         self._folder.note_end(end)
         return end
 
-    def _executed(self) -> End | None:
+    def _executed(self, keeper: Keeper) -> End | None:
         """Prepare, start and execute. None where the lease is over."""
-        with Keeper(self._leases, self._granted, min(_LOOK_S, self._granted.ttl_s / 4)) as keeper:
-            try:
-                end = self._prepared_and_executed(keeper)
-            except (Stale, Abandoned, Unavailable) as error:
-                logger.warning("the run %s is given up: %s", self._granted.run, error)
-                return None
-            if keeper.is_stale:
-                return None
+        try:
+            end = self._prepared_and_executed(keeper)
+        except (Stale, Abandoned, Unavailable) as error:
+            logger.warning("the run %s is given up: %s", self._granted.run, error)
+            return None
+        if self._run is not None:
+            if end.message:
+                print(f"agent: {end.message}", file=sys.stderr)
+            self._run.flush_output()
         self._folder.note_end(end)
         self._on_step("end noted")
         return end
@@ -237,15 +243,20 @@ class Supervisor:
             logger.warning("%s", error)
         self._on_step("uploaded")
         if self._run is not None:
-            if end.message:
-                print(f"agent: {end.message}", file=sys.stderr)
             self._run.finish(end.status, _FINISH_S, message=end.message or None)
+        else:
+            self._wait_for_output()
         self._on_step("finished")
         status = report(end, result, self._leases, self._granted)
         logger.info("the run %s has ended: %s", self._granted.run, status or "its lease is over")
         self._on_step("reported")
-        kill_marked(self._marker)
-        self._folder.remove()
+
+    def _wait_for_output(self) -> None:
+        """Wait until a sender has carried away what the supervisor wrote that was killed."""
+        spool, until_s = Path(self._settings.directory) / "spool", time.monotonic() + _FINISH_S
+        while time.monotonic() < until_s and in_spool(spool, self._granted.run) is not None:
+            ensure_sender(spool)
+            time.sleep(_SPOOL_S)
 
 
 def _write(stream: Stream, text: str) -> None:

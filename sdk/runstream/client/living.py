@@ -110,6 +110,12 @@ class LivingRun(OpenedRun):
         """
         return self._finish_quietly(status, timeout_s, message, error)
 
+    def flush_output(self) -> None:
+        """Keep what was printed until now, lines that are not complete too. What this returned for survives a kill of
+        this process."""
+        if self._console is not None:
+            self._console.flush(last=True)
+
     def leave_end_to_exit_code(self, timeout_s: float | None = None) -> None:
         """End as the exit code of this process will tell: the sender reads it when the process is gone. For the end of
         the program; waits as `finish` does."""

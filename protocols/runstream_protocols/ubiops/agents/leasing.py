@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from runstream.events.control import RunStarted, RunTimesSet
-from runstream_protocols.kit.attempts import STARTED, attempt_frame
+from runstream_protocols.kit.attempts import STARTED, alive_frame, attempt_frame
 from runstream_protocols.kit.entities import EntityRefused
 from runstream_protocols.kit.payloads import Payload
 from runstream_protocols.kit.places import Place
@@ -156,8 +156,10 @@ async def _record_start(side: UbiopsSide, held: HeldLease) -> None:
 
 
 async def _state(side: UbiopsSide, held: HeldLease) -> LeaseState:
-    cancelled = held.lease.cancelled
-    if not cancelled:
-        found = await run_of(side, held)
-        cancelled = found is None or found.record.status == "killed"
-    return LeaseState(state=held.lease.state, cancelled=cancelled)
+    lease, found = held.lease, await run_of(side, held)
+    cancelled = lease.cancelled or found is None or found.record.status == "killed"
+    if lease.state == "started" and found is not None and found.record.status == "crashed":
+        # The supervisor's own writer is silent, because the supervisor was killed and another one goes on: it lives.
+        statement = Statement(held.run, b"alive", side.recorder.stamp(), stamped=True)
+        await side.recorder.append(statement, [alive_frame(held.writer, held.run)], wait=False)
+    return LeaseState(state=lease.state, cancelled=cancelled)
