@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fuzzing import answered, contract, logged, reading, sending, spooled, wired
+from fuzzing import answered, contract, logged, reading, sending, spooled, storing, wired
 from fuzzing.cases import Target
 
 #: Run within processes of the pool.
@@ -14,4 +14,5 @@ PURE: Final[tuple[Target, ...]] = (
     *wired.TARGETS,
     *spooled.TARGETS,
     *logged.TARGETS,
+    *storing.TARGETS,
 )

@@ -372,11 +372,21 @@ async def test_no_operation_of_sagemaker_writes_to_a_workspace_of_others(server:
         assert await sent(ALL.name, operation) == (200, ""), operation
 
 
+_COMPLETE: Final = (
+    f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{hashlib.md5(b'content').hexdigest()}</ETag>"
+    "</Part></CompleteMultipartUpload>"
+).encode()
+
+
 async def test_no_file_of_sagemaker_is_written_into_a_workspace_of_others(server: Server) -> None:
     """In an order in which all can be done, each by its method, its path and its body."""
     requests: dict[str, tuple[str, str, bytes]] = {
         "CreateBucket": ("PUT", "/abc", b""),
         "PutObject": ("PUT", "/abc/k", b"content"),
+        "CreateMultipartUpload": ("POST", "/abc/k?uploads", b""),
+        "UploadPart": ("PUT", "/abc/k?partNumber=1&uploadId=UPLOAD", b"content"),
+        "CompleteMultipartUpload": ("POST", "/abc/k?uploadId=UPLOAD", _COMPLETE),
+        "AbortMultipartUpload": ("DELETE", "/abc/k?uploadId=OTHER", b""),
         "DeleteObject": ("DELETE", "/abc/k", b""),
         "DeleteObjects": ("POST", "/abc?delete", b"<Delete><Object><Key>k</Key></Object></Delete>"),
         "DeleteBucket": ("DELETE", "/abc", b""),
@@ -385,8 +395,12 @@ async def test_no_file_of_sagemaker_is_written_into_a_workspace_of_others(server
 
     async def sent(key: str, method: str, path: str, body: bytes) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {key}"}
+        for name, upload in uploads.items():
+            path = path.replace(name, upload)
         async with server.client.request(method, f"/sagemaker{path}", data=body, headers=headers) as response:
             return response.status, await response.text()
+
+    uploads: dict[str, str] = {}
 
     before = await server.held()
     for name, request in requests.items():
@@ -394,7 +408,13 @@ async def test_no_file_of_sagemaker_is_written_into_a_workspace_of_others(server
         assert (status, "<Code>AccessDenied</Code>" in told) == (403, True), (name, told)
     assert await server.held() == before
     for name, request in requests.items():
-        assert (await sent(ALL.name, *request))[0] in (200, 204), name
+        status, told = await sent(ALL.name, *request)
+        assert status in (200, 204), (name, told)
+        if name == "CreateMultipartUpload":
+            again = (await sent(ALL.name, *request))[1]
+            uploads["UPLOAD"], uploads["OTHER"] = (
+                one.partition("<UploadId>")[2].partition("</UploadId>")[0] for one in (told, again)
+            )
     assert (await sent(OF_A.name, "GET", "/abc", b""))[0] == 404, "what is outside of its scope is not there"
 
 

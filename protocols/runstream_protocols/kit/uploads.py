@@ -81,6 +81,10 @@ class Uploads:
             except AssetTooLarge:
                 raise too_large(self._settings.max_asset_bytes) from None
 
+    async def remove(self, sha256: str) -> None:
+        """Remove stored bytes that nothing can refer to, because they hold random ones. Raises AssetError."""
+        await self._storage.delete(sha256)
+
     async def store(self, content: bytes) -> tuple[str, int]:
         """Store some bytes. Returns their SHA-256 and how many they are. Raises AssetError."""
 

@@ -474,5 +474,6 @@ LARGEST: Final[dict[str, Maker]] = {
     f"POST {_BUCKET}": xml_document("Delete", "<Object><Key>k</Key></Object>", "delete"),
     **dict.fromkeys((f"{method} {_BUCKET}/{{key}}" for method in ("GET", "HEAD", "DELETE")), _NO_QUERY),
     f"PUT {_BUCKET}/{{key}}": stored,
+    f"POST {_BUCKET}/{{key}}": xml_document("CompleteMultipartUpload", "<Part/>", "uploadId=x"),
     f"GET {_MLAIDE_PROJECT}/runs": queried(runKeys=",".join(map(str, range(1, 1_000)))),
 }

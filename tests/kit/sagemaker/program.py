@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from kit.sagemaker.artifact_steps import ArtifactSteps
+from kit.sagemaker.upload_steps import UploadSteps
 
 
 def told(step: Callable[[], Any]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def told(step: Callable[[], Any]) -> dict[str, Any]:
 
 def main() -> None:
     url, key, *names = sys.argv[1:]
-    steps = ArtifactSteps(url, key)
+    steps = UploadSteps(url, key)
     print(json.dumps({name: told(getattr(steps, name)) for name in names}))
 
 

@@ -13,7 +13,8 @@ protocol because artifacts of components are looked up here. The bytes are asset
 `side`        what the handlers work with
 `objects`     buckets and objects as they are kept
 `buckets`     handlers of buckets
-`files`       handlers that write objects; `sending` those that read them
+`files`       handlers that write objects; `copying` copies them; `sending` those that read them
+`uploads`     uploads in parts as they are kept; `multipart` their handlers, `completing` the one that ends them
 `listing`     handlers that list objects
 `operations`  what a request does
 `routes`      the routes

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from runstream_protocols.sagemaker.s3.copying import SOURCE_HEADER, copy
 from runstream_protocols.sagemaker.s3.errors import XML, S3Error
 from runstream_protocols.sagemaker.s3.headers import checksum_headers, conditions_of, kept_headers, metadata_of
 from runstream_protocols.sagemaker.s3.names import check_key
@@ -23,9 +24,11 @@ _AT_ONCE: Final = 16
 async def put(side: S3Side, call: Call[Any]) -> web.Response:
     """Store an object, in the place of the one that has the key."""
     request, target, objects = call.request, target_of(call.request), Objects(side.entities)
+    headers = headers_of(request)
+    if SOURCE_HEADER in headers:
+        return await copy(side, call)
     await side.recorder.require(KEY)
     await objects.require_bucket(target.bucket)
-    headers = headers_of(request)
     kept, metadata, conditions = kept_headers(headers), metadata_of(headers), conditions_of(headers)
     if conditions.absent or conditions.etags:
         there = await objects.find(target.bucket, target.key)

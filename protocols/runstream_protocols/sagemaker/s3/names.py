@@ -14,6 +14,8 @@ from runstream_protocols.sagemaker.s3.errors import S3Error
 #: Kinds of entities.
 BUCKET: Final = "s3-bucket"
 OBJECT: Final = "s3-object"
+UPLOAD: Final = "s3-upload"
+PART: Final = "s3-part"
 #: What an address of an object begins with.
 SCHEME: Final = "s3://"
 _BUCKET_NAME: Final = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]\Z", re.ASCII)

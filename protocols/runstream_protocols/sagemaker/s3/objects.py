@@ -41,7 +41,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an object is made of: stored bytes, and what is known of them."""
+    """What an object is made of: stored bytes, and what is known of them. `upload`: the one in parts that made it."""
 
     sha256: str
     size_bytes: int
@@ -49,12 +49,14 @@ class Content:
     headers: Mapping[str, str]
     metadata: Mapping[str, str]
     checksums: Mapping[str, str]
+    upload: str = ""
 
     def properties(self) -> dict[str, Any]:
         """Return what its entity holds."""
-        members = {"sha256": self.sha256, "size": self.size_bytes, "etag": self.etag}
+        members: dict[str, Any] = {"sha256": self.sha256, "size": self.size_bytes, "etag": self.etag}
         further = {"headers": self.headers, "metadata": self.metadata, "checksums": self.checksums}
-        return members | {name: dict(values) for name, values in further.items() if values}
+        members |= {name: dict(values) for name, values in further.items() if values}
+        return members | ({"upload": self.upload} if self.upload else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from runstream_protocols.sagemaker.s3 import buckets, files, listing, sending
+from runstream_protocols.sagemaker.s3 import buckets, completing, files, listing, multipart, sending
 from runstream_protocols.sagemaker.s3.errors import S3Error
 from runstream_protocols.sagemaker.s3.side import S3Side, target_of
 from runstream_service.access import Action
@@ -39,10 +39,16 @@ OPERATIONS: Final = (
     _bucket("ListObjectsV2", "GET", Action.READ, listing.list_objects_2, "list-type"),
     _bucket("GetBucketLocation", "GET", Action.READ, buckets.location, "location"),
     _bucket("DeleteObjects", "POST", Action.EDIT, files.delete_many, "delete"),
+    _bucket("ListMultipartUploads", "GET", Action.READ, multipart.list_uploads, "uploads"),
     _bucket("ListObjects", "GET", Action.READ, listing.list_objects),
     _bucket("HeadBucket", "HEAD", Action.READ, buckets.head),
     _bucket("CreateBucket", "PUT", Action.LOG, buckets.create),
     _bucket("DeleteBucket", "DELETE", Action.EDIT, buckets.delete),
+    _object("CreateMultipartUpload", "POST", Action.LOG, multipart.begin, "uploads"),
+    _object("UploadPart", "PUT", Action.LOG, multipart.upload_part, "uploadId", "partNumber"),
+    _object("ListParts", "GET", Action.READ, multipart.list_parts, "uploadId"),
+    _object("CompleteMultipartUpload", "POST", Action.LOG, completing.complete, "uploadId"),
+    _object("AbortMultipartUpload", "DELETE", Action.LOG, multipart.abort, "uploadId"),
     _object("GetObject", "GET", Action.READ, sending.get),
     _object("HeadObject", "HEAD", Action.READ, sending.head),
     _object("PutObject", "PUT", Action.LOG, files.put),

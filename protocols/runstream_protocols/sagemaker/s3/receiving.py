@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -58,6 +58,34 @@ async def receiving(side: S3Side, request: web.Request, salt: bytes = b"") -> As
         incoming.check()
         checksums = {name: value for name, value in incoming.digests.checksums().items() if name in expected.checksums}
         yield Body(staged, size_bytes, incoming.digests.etag, checksums)
+    finally:
+        await staged.discard()
+
+
+@asynccontextmanager
+async def stored_again(
+    side: S3Side,
+    request: web.Request,
+    content: AsyncIterator[bytes],
+    algorithms: Collection[str],
+    salt: bytes = b"",
+) -> AsyncIterator[Body]:
+    """Store bytes that the server has for the block, which may keep them. `salt`: stored before them. Raises
+    AssetError, and Problem where they are too large."""
+    digests, seen = Digests(algorithms), 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal seen
+        if salt:
+            yield salt
+        async for chunk in content:
+            seen += len(chunk)
+            await asyncio.to_thread(digests.update, chunk)
+            yield chunk
+
+    staged = await side.recorder.uploads.take(request, chunks())
+    try:
+        yield Body(staged, seen, digests.etag, digests.checksums())
     finally:
         await staged.discard()
 

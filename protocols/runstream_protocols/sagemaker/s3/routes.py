@@ -77,5 +77,6 @@ ROUTES: Final = (
     _route("GET", _OBJECT, Action.READ, "The bytes of an object", (_OCTETS, XML), statuses=(200, 206)),
     _route("HEAD", _OBJECT, Action.READ, "What is known of an object", ()),
     _route("PUT", _OBJECT, Action.LOG, "Store an object", (XML,), (_OCTETS, XML)),
+    _route("POST", _OBJECT, Action.LOG, "Begin or complete an upload in parts", (XML,), (XML,)),
     _route("DELETE", _OBJECT, Action.EDIT, "Delete an object, or give up an upload", (), statuses=(204,)),
 )

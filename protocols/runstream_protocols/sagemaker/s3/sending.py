@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from runstream_protocols.sagemaker.s3.errors import S3Error
 from runstream_protocols.sagemaker.s3.headers import (
     headers_of_object,
     is_unchanged,
@@ -41,6 +42,8 @@ async def head(side: S3Side, call: Call[Any]) -> web.StreamResponse:
 
 async def _found(side: S3Side, call: Call[Any]) -> tuple[Stored, Mapping[str, str]]:
     target = target_of(call.request)
+    if "partNumber" in call.request.query:
+        raise S3Error("NotImplemented", "an object is not read by its parts here: ask for a range of it")
     found = await Objects(side.entities).get(target.bucket, target.key)
     if await side.context.assets.size_of(found.sha256) != found.size_bytes:
         raise AssetMissing(f"the bytes of {target.key[:100]!r} ({found.sha256}) are not in the storage")

@@ -1,0 +1,203 @@
+"""Uploads in parts as this server keeps them: an upload is an entity, and so is each part below it.
+
+The bytes of a part are an asset that begins with random ones (the salt), so that no other file is the same asset: it
+can be removed when the upload ends.
+"""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from runstream.events.moments import moment_of
+from runstream_protocols.kit.entities import Entity, EntityChanged, EntityExists, EntityMissing, EntityRefused
+from runstream_protocols.sagemaker.s3.errors import S3Error
+from runstream_protocols.sagemaker.s3.names import PART, UPLOAD
+from runstream_protocols.sagemaker.s3.objects import PLACE
+from runstream_protocols.sagemaker.s3.receiving import Body
+from runstream_protocols.sagemaker.s3.side import S3Side
+
+MAX_PARTS: Final = 10_000
+#: Open at once in a bucket; each may hold as many parts.
+MAX_UPLOADS: Final = 1_000
+#: What was begun so long ago is given up.
+EXPIRES: Final = timedelta(days=7)
+SALT_BYTES: Final = 32
+_ID_BYTES: Final = 16
+_ATTEMPTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an upload. `size_bytes`: without the salt."""
+
+    number: int
+    sha256: str
+    size_bytes: int
+    etag: str
+    checksums: Mapping[str, str]
+    entity: Entity
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload. `algorithm`: of the checksums, in small letters, empty: none; `is_full`: they are of all bytes."""
+
+    id: str
+    key: str
+    headers: Mapping[str, str]
+    metadata: Mapping[str, str]
+    algorithm: str
+    is_full: bool
+    entity: Entity
+
+
+class PartedUploads:
+    """The uploads that one request may see, and changes of them. All methods raise what entities raise."""
+
+    def __init__(self, side: S3Side) -> None:
+        self._side = side
+        self._entities = side.entities
+
+    async def begin(self, bucket: str, properties: Mapping[str, Any]) -> Upload:
+        """Begin an upload, and give up those that expired. Raises S3Error."""
+        found = await self._entities.list(PLACE, UPLOAD, f"{bucket}/", limit=MAX_UPLOADS)
+        expired = [one for one in found if self._has_expired(one)]
+        for one in expired:
+            await self._remove(one)
+        if len(found) - len(expired) >= MAX_UPLOADS:
+            detail = f"{MAX_UPLOADS} uploads are open in {bucket!r}: complete or abort some"
+            raise S3Error("SlowDown", detail, status=503)
+        name = f"{bucket}/{os.urandom(_ID_BYTES).hex()}"
+        return _upload(await self._entities.create(PLACE, UPLOAD, name, properties))
+
+    async def all(self, bucket: str) -> list[Upload]:
+        """Return the uploads of a bucket."""
+        found = await self._entities.list(PLACE, UPLOAD, f"{bucket}/", limit=MAX_UPLOADS)
+        return [_upload(one) for one in found if not self._has_expired(one)]
+
+    async def find(self, bucket: str, key: str, upload: str) -> Upload | None:
+        """Return an upload of a key; None if there is none."""
+        if not _is_id(upload):
+            return None
+        entity = await self._entities.find(PLACE, UPLOAD, f"{bucket}/{upload}")
+        if entity is None or self._has_expired(entity) or entity.properties["key"] != key:
+            return None
+        return _upload(entity)
+
+    async def get(self, bucket: str, key: str, upload: str) -> Upload:
+        """Return an upload of a key. Raises S3Error."""
+        found = await self.find(bucket, key, upload)
+        if found is None:
+            raise S3Error(
+                "NoSuchUpload",
+                f"there is no upload {upload[:60]!r} of {key[:100]!r}: it was completed or aborted, or is more than "
+                f"{EXPIRES.days} days old; begin another one",
+            )
+        return found
+
+    async def parts(self, upload: Upload) -> list[Part]:
+        """Return the parts of an upload in their order."""
+        found = await self._entities.list(PLACE, PART, f"{upload.entity.name}/", limit=MAX_PARTS)
+        return [_part(one) for one in found]
+
+    async def keep(self, upload: Upload, number: int, body: Body) -> None:
+        """Make received bytes, which begin with a salt, a part; of several with one number the last. Raises S3Error."""
+        await body.staged.keep()
+        try:
+            before = await self._place(upload, number, body)
+            # An upload that ended meanwhile has removed the parts that it saw.
+            if await self._entities.find(PLACE, UPLOAD, upload.entity.name) is None:
+                await self._forget(f"{upload.entity.name}/{number:05}")
+                raise S3Error("NoSuchUpload", "the upload ended while the part came: begin another one")
+        except BaseException:
+            await self._side.recorder.uploads.remove(body.staged.sha256)
+            raise
+        if before is not None:
+            await self._side.recorder.uploads.remove(before)
+
+    async def end(self, upload: Upload) -> None:
+        """Remove an upload with its parts."""
+        await self._remove(upload.entity)
+
+    async def content_of(self, part: Part) -> AsyncIterator[bytes]:
+        """Return the bytes of a part."""
+        stream = await self._side.context.assets.open(part.sha256, SALT_BYTES)
+        async for chunk in stream.chunks:
+            yield chunk
+
+    async def _place(self, upload: Upload, number: int, body: Body) -> str | None:
+        """Return the SHA-256 of the bytes that were the part before."""
+        name = f"{upload.entity.name}/{number:05}"
+        properties = {
+            "sha256": body.staged.sha256,
+            "size": body.size_bytes,
+            "etag": body.etag,
+            "checksums": dict(body.checksums),
+        }
+        there = await self._entities.find(PLACE, PART, name)
+        for _ in range(_ATTEMPTS):
+            try:
+                if there is None:
+                    await self._entities.create(PLACE, PART, name, properties)
+                    return None
+                await self._entities.replace(there, properties)
+                return str(there.properties["sha256"])
+            except (EntityExists, EntityChanged, EntityMissing) as changed:
+                there = changed.entity
+        raise S3Error("OperationAborted", f"part {number} is sent by others all the time: try again")
+
+    async def _forget(self, name: str) -> None:
+        there = await self._entities.find(PLACE, PART, name)
+        if there is not None:
+            await self._entities.delete(there)
+
+    async def _remove(self, entity: Entity) -> None:
+        parts = await self.parts(_upload(entity))
+        try:
+            await self._entities.delete(entity, below=True)
+        except EntityRefused:
+            return  # another request ended it, and removes its parts
+        for part in parts:
+            await self._side.recorder.uploads.remove(part.sha256)
+
+    def _has_expired(self, entity: Entity) -> bool:
+        return entity.created_at + EXPIRES < moment_of(self._side.recorder.now_us())
+
+
+def part_number(text: str) -> int:
+    """Return the number of a part. Raises S3Error."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PARTS)) else 0
+    if not 1 <= number <= MAX_PARTS:
+        raise S3Error("InvalidArgument", f"the part number is {text[:40]!r}: give 1 to {MAX_PARTS}")
+    return number
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 2 * _ID_BYTES and set(text) <= set("0123456789abcdef")
+
+
+def _upload(entity: Entity) -> Upload:
+    properties = entity.properties
+    return Upload(
+        entity.name.rpartition("/")[2],
+        properties["key"],
+        properties["headers"],
+        properties["metadata"],
+        properties["algorithm"],
+        properties["is_full"],
+        entity,
+    )
+
+
+def _part(entity: Entity) -> Part:
+    properties = entity.properties
+    return Part(
+        int(entity.name.rpartition("/")[2]),
+        properties["sha256"],
+        properties["size"],
+        properties["etag"],
+        properties["checksums"],
+        entity,
+    )
