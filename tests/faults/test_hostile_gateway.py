@@ -395,6 +395,8 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
         "update_artifact_version": lambda: api.update_artifact_version(version(api), comment="x"),
         "delete_artifact_version": lambda: api.delete_artifact_version(version(api)),
         "download_artifact": lambda: api.download_artifact(version(api), folder),
+        "artifacts.lineage": lambda: api.artifacts.lineage("r"),
+        "artifacts.add_files": lambda: api.artifacts.add_files(version(api), {"f": b"x"}),
         "read_artifact_file": lambda: api.read_artifact_file(version(api), "f") and fail(),
     }
     parts = {name: part.__call__ for name, part in vars(api).items() if callable(part)}

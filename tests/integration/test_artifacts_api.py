@@ -134,6 +134,24 @@ def test_files_are_added_to_an_open_version_and_to_no_other(api: API, tmp_path: 
         api.artifacts.add_files(version, {"a": b""})
 
 
+def test_what_was_used_and_made_is_a_graph(api: API) -> None:
+    raw = api.artifacts.log_version("raw", "dataset", project="lineage")
+    api.artifacts.mark_used(raw, "run-1")
+    api.artifacts.log_version("net", "model", project="lineage", run="run-1")
+    found = api.artifacts.lineage("run-1")
+    wanted = {("raw", -1), ("net", 1)}
+    assert {(one.name, one.distance) for one in found.versions if one.project == "lineage"} == wanted
+    assert [(one.run, one.distance, one.project, one.deleted) for one in found.runs] == [("run-1", 0, "runs", False)]
+    edges = {(one.kind, one.run, one.ordinal) for one in found.edges if one.artifact == raw.artifact}
+    assert (edges, found.cut) == ({("used", "run-1", 1)}, ())
+    assert [one.run for one in api.artifacts.lineage(raw, "down", depth=1).runs] == ["run-1"]
+    assert api.artifacts.lineage(raw, "down", depth=1).cut == ("depth",)
+    with pytest.raises(NotFound):
+        api.artifacts.lineage("nobody")
+    with pytest.raises(Refused, match="direction"):
+        api.artifacts.lineage(raw, "sideways")  # type: ignore[arg-type]
+
+
 def test_a_name_that_leads_out_of_a_download_is_changed(api: API, tmp_path: Path) -> None:
     """Foreign clients name files of open versions as they like."""
     version = api.artifacts.log_version("named", "dataset", {"x": b"1"}, open=True)

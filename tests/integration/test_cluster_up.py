@@ -26,7 +26,7 @@ from kit.clients import python_of
 from kit.cluster.processes import Cluster, end, status_of, wait_for
 from kit.comet.forgetful import ForgetfulProxy
 from kit.comet.processes import HERE, client_environment
-from kit.mlaide.server import Server
+from kit.mlaide.server import ArtifactServer, Server
 from kit.sagemaker.server import Server as SagemakerServer
 from kit.servers.real_kafka import need_kafka
 from kit.ubiops.server import Server as UbiopsServer
@@ -197,6 +197,23 @@ def test_ml_aides_client_works_through_gateways_that_take_turns(cluster: Cluster
     for number, one in enumerate(crowd):
         assert shown("crowd", one["key"])["metrics"] == {"x": 4 + number / 10}
     assert [one["key"] for one in server.aide("projects/crowd/experiments")[1]["items"]] == ["rush"]
+
+
+def test_ml_aides_artifacts_are_made_through_gateways_that_take_turns(cluster: Cluster) -> None:
+    server = ArtifactServer(cluster.url, python_of("mlaide"), KEY)
+    told = server.told("at_once", "making", "getting", "modelling")
+    versions, api = told["at_once"]["value"]["versions"], API(url=cluster.url, api_key=KEY)
+    assert len(versions) == len(set(versions))
+    assert all("503" in one for one in told["at_once"]["value"]["failed"]), "durable, but not visible in time"
+    (artifact,) = api.artifacts(project="rush")
+    assert [one.ordinal for one in artifact.versions()] == list(range(8, 0, -1)), "without gaps"
+    first, latest = told["getting"]["value"]
+    assert (first["version"], len(first["files"]), latest["version"]) == (1, 8, 3)
+    for _ in range(2):
+        shown = server.aide("projects/shelf/artifacts/net/latest?model-stage=NONE")[1]
+        assert (shown["version"], [file["fileName"] for file in shown["files"]]) == (2, ["model.pkl"])
+    version = api.artifact("data", "dataset", project="shelf").version(1)
+    assert version.read("../../data/up.csv") == b"up"
 
 
 def test_sagemakers_client_works_through_gateways_that_take_turns(cluster: Cluster) -> None:

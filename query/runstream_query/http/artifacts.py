@@ -134,7 +134,7 @@ def _is_wanted(record: VersionRecord, parameters: VersionsParameters) -> bool:
 
 async def show_version(context: Context, call: Call[PastParameters]) -> ArtifactVersionDetail:
     """A version with its metadata and its files, by name."""
-    artifact, ordinal = call.path["artifact"], _ordinal(call.path["ordinal"])
+    artifact, ordinal = call.path["artifact"], ordinal_of(call.path["ordinal"])
     prefix = await context.prefix(call.parameters.as_of, call.parameters.wait_s)
     if prefix is not None:
         past = (await _folded(context, artifact, prefix))[1]
@@ -142,7 +142,7 @@ async def show_version(context: Context, call: Call[PastParameters]) -> Artifact
         if found is None:
             raise NotFound(f"artifact {artifact} had no version {ordinal} as of {prefix}: give a later as_of")
     else:
-        found = await _require_version(context, artifact, ordinal)
+        found = await require_version(context, artifact, ordinal)
     found_contents = await context.repositories.artifact_files.contents(
         context.scope, artifact, [ordinal], prefix=prefix
     )
@@ -163,8 +163,8 @@ async def show_version(context: Context, call: Call[PastParameters]) -> Artifact
 
 async def list_remarks(context: Context, call: Call[RemarksParameters]) -> ArtifactRemarks:
     """The oldest first."""
-    artifact, ordinal, parameters = call.path["artifact"], _ordinal(call.path["ordinal"]), call.parameters
-    await _require_version(context, artifact, ordinal)
+    artifact, ordinal, parameters = call.path["artifact"], ordinal_of(call.path["ordinal"]), call.parameters
+    await require_version(context, artifact, ordinal)
     after = None
     if parameters.cursor:
         part, offset, seq = read_cursor(parameters.cursor, 3)
@@ -183,8 +183,8 @@ async def list_remarks(context: Context, call: Call[RemarksParameters]) -> Artif
 
 async def download(context: Context, call: Call[FileParameters]) -> web.StreamResponse:
     """The bytes of a version's file, whole or one range of them."""
-    artifact, ordinal, name = call.path["artifact"], _ordinal(call.path["ordinal"]), call.parameters.name
-    await _require_version(context, artifact, ordinal)
+    artifact, ordinal, name = call.path["artifact"], ordinal_of(call.path["ordinal"]), call.parameters.name
+    await require_version(context, artifact, ordinal)
     file = await context.repositories.artifact_files.file(context.scope, artifact, ordinal, name)
     if file is None:
         raise NotFound(
@@ -227,7 +227,8 @@ def version_of(record: VersionRecord) -> ArtifactVersion:
     return ArtifactVersion(**(values | {"run": record.run or None}))
 
 
-def _ordinal(text: str) -> int:
+def ordinal_of(text: str) -> int:
+    """Return the number of a version as a path has it. Raises InvalidRequest."""
     if not _ORDINAL.match(text):
         raise InvalidRequest(
             f"{text[:40]!r} is no number of a version: give its ordinal; versions?version=... finds it", name="ordinal"
@@ -243,8 +244,8 @@ async def _require_artifact(context: Context, artifact: str, *, deleted: bool = 
     return record
 
 
-async def _require_version(context: Context, artifact: str, ordinal: int) -> VersionRecord:
-    """Raises NotFound."""
+async def require_version(context: Context, artifact: str, ordinal: int) -> VersionRecord:
+    """Return a version that is there. Raises NotFound."""
     record = await context.repositories.artifacts.version(context.scope, artifact, ordinal)
     if record is None:
         await _require_artifact(context, artifact)

@@ -18,6 +18,7 @@ from runstream.api.session import Session
 from runstream.api.views.artifacts import Artifact, ArtifactContents, ArtifactFile, ArtifactRemark, ArtifactVersion
 from runstream.api.views.assets import Asset
 from runstream.api.views.charts import ChartCurve, GroupedCurve
+from runstream.api.views.lineage import Lineage, LineageEdge, LineageRun, LineageVersion
 from runstream.api.views.projects import Experiment, Project, Workspace
 from runstream.api.views.runs import HistoryEntry, RunDetails, Runs, RunView, Writer
 from runstream.api.views.series import Curve, Envelope, Series
@@ -42,6 +43,10 @@ __all__ = [
     "GroupedCurve",
     "HistoryEntry",
     "KeyRights",
+    "Lineage",
+    "LineageEdge",
+    "LineageRun",
+    "LineageVersion",
     "Link",
     "NameTaken",
     "NotFound",

@@ -110,6 +110,18 @@ def test_each_reader_sees_the_runs_of_all_others(clients: Clients, runs: dict[st
     assert clients.told("bender", "show") == {runs["bender"]: 0.25}
 
 
+def test_artifacts_are_loaded_by_whoever_did_not_make_them(clients: Clients, runs: dict[str, str]) -> None:
+    api = clients.api()
+    made = api.artifact("made-by-mlaide", "dataset", project="across").version(1)
+    assert (made.run, made.read("rows.csv")) == (runs["mlaide"], b"a,b\n")
+    assert clients.told("comet", "artifact", "made-by-mlaide") == {"rows.csv": "a,b\n"}
+    ours = api.log_artifact_version("made-by-sdk", "dataset", {"rows.csv": b"c,d\n"}, project="across")
+    assert clients.told("mlaide", "artifact", "made-by-sdk") == "c,d\n"
+    api.artifacts.mark_used(ours, runs["mlaide"])
+    found = api.artifacts.lineage(made, "up")
+    assert [(one.name, one.distance) for one in found.versions] == [("made-by-mlaide", 0), ("made-by-sdk", -2)]
+
+
 @pytest.mark.parametrize("client", ["comet", "sagemaker", "ubiops", "bender"])
 def test_what_one_deletes_is_gone_for_all_and_what_is_restored_is_back(
     clients: Clients, runs: dict[str, str], client: str

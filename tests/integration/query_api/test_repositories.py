@@ -25,6 +25,7 @@ from kit.query.entities import insert_entities
 from kit.query.service import CountingStore, Service
 from kit.query.tables import NOW_US
 from runstream.events.artifacts import (
+    USED_BY,
     AddedFile,
     ArtifactCreated,
     ArtifactFile,
@@ -141,6 +142,8 @@ async def fill(service: Service, workspace: str, states: Sequence[dict[str, Any]
         ArtifactCreated(**about_model | {"artifact_type": "panel"}, project="p"),
         ArtifactVersionDeleted(**about_model, ordinal=len(runs)),
         ArtifactFilesAdded(**about_model, ordinal=1, files=(AddedFile(name=f"{workspace}-added", sha256="c" * 64),)),
+        ArtifactVersionRemarked(**about_model, ordinal=1, remark={USED_BY: runs[0]}),
+        ArtifactVersionLogged(**about_model | {"artifact_type": "panel"}, project="p", run=runs[0]),
         first_offset=offset,
     )
     about_entity = {"at_us": NOW_US, "workspace": workspace, "project": "p", "kind": "thing"}
@@ -264,6 +267,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "text_bytes": [100_000],
     "type_": ["parameters_logged.v1"],
     "value": [f'"{workspace}-value"' for workspace in SIZES],
+    "versions": both(lambda workspace: [(model_of(workspace), 1)]),
     "versions_remarked.value": both(str),
     "wanted": [Range()],
     "width": [1, 256],

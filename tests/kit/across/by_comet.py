@@ -1,7 +1,9 @@
-"""Comet's client: `python by_comet.py URL KEY log | show RUN... | delete RUN`."""
+"""Comet's client: `python by_comet.py URL KEY log | show RUN... | delete RUN | artifact NAME`. `artifact`
+downloads the newest version of an artifact and shows its files."""
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from comet_ml import API, APIExperiment
@@ -29,9 +31,16 @@ def delete(key: str, run: str) -> None:
     API(api_key=key).delete_experiment(run)
 
 
+def artifact(key: str, name: str) -> dict[str, str]:
+    API(api_key=key).get_artifact("default", name).download(f"got {name}")
+    return {path.name: path.read_text() for path in Path(f"got {name}").rglob("*") if path.is_file()}
+
+
 if __name__ == "__main__":
     _, url, key, action, *runs = sys.argv
     if action == "delete":
         delete(key, *runs)
     result: Any = log(key) if action == "log" else show(key, runs) if action == "show" else None
+    if action == "artifact":
+        result = artifact(key, *runs)
     print(json.dumps(result))

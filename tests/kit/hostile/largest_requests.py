@@ -331,7 +331,7 @@ LARGEST: Final[dict[str, Maker]] = {
     **dict.fromkeys(
         (
             *(f"GET /api/v1/runs/{{run}}/{what}" for what in ("parameters", "others", "environment", "summaries")),
-            *(f"GET /api/v1/runs/{{run}}/{what}" for what in ("history", "assets", "output", "artifacts")),
+            *(f"GET /api/v1/runs/{{run}}/{what}" for what in ("history", "assets", "output", "artifacts", "lineage")),
             *("GET /api/v1/runs/{run}", "GET /api/v1/runs/{run}/assets/{asset}", "GET /api/v1/clocks"),
         ),
         queried(),
@@ -349,6 +349,7 @@ LARGEST: Final[dict[str, Maker]] = {
             *("GET /api/v1/artifacts/{artifact}/versions", "GET /api/v1/artifacts/{artifact}/versions/{ordinal}"),
             "GET /api/v1/artifacts/{artifact}/versions/{ordinal}/file",
             "GET /api/v1/artifacts/{artifact}/versions/{ordinal}/remarks",
+            "GET /api/v1/artifacts/{artifact}/versions/{ordinal}/lineage",
         ),
         queried(name="n"),
     ),

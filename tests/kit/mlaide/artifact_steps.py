@@ -14,7 +14,7 @@ from typing import Any
 from mlaide._api_client.api import artifact_api
 from mlaide.model import ArtifactRef, ModelStage
 
-from kit.mlaide.steps import THREADS, Steps, main
+from kit.mlaide.steps import THREADS, Steps, main, started
 
 LARGE_BYTES = 20_000_000
 #: Names of files, and what is in each; the last content of a name counts.
@@ -44,7 +44,7 @@ class ArtifactSteps(Steps):
 
     def making(self) -> Any:
         """A version with files of all kinds of names, of bytes and of a path; and its like by another run."""
-        run = self.client("shelf").start_new_run("e", "maker")
+        run = started(self.client("shelf"), "e", "maker")
         made = run.create_artifact("data", "dataset", {"rows": "2", "größe": "\u2603"})
         for name, content in FILES:
             assert run.add_artifact_file(made, BytesIO(content), name) is None
@@ -54,7 +54,7 @@ class ArtifactSteps(Steps):
             Path("here/below.txt").write_bytes(b"below")
             run.add_artifact_file(made, "here/below.txt")
             os.chdir("/")
-        second = self.client("shelf").start_new_run("e", "second").create_artifact("data", "dataset", None)
+        second = started(self.client("shelf"), "e", "second").create_artifact("data", "dataset", None)
         third = run.create_artifact("data", "model", {})
         return {"run": run.run.key, "made": fields(made), "next": [fields(second), fields(third)]}
 
@@ -77,7 +77,7 @@ class ArtifactSteps(Steps):
     def empty(self) -> Any:
         """An artifact without files: a download of nothing, and no file to load."""
         client = self.client("shelf")
-        client.start_new_run("e").create_artifact("nothing", "dataset", None)
+        started(client, "e", None).create_artifact("nothing", "dataset", None)
         found = client.get_artifact("nothing", None)
         with tempfile.TemporaryDirectory() as folder:
             found.download(folder)
@@ -91,7 +91,7 @@ class ArtifactSteps(Steps):
     def large(self) -> Any:
         content = random.Random(7).randbytes(LARGE_BYTES)
         client = self.client("shelf")
-        run = client.start_new_run("e")
+        run = started(client, "e", None)
         run.add_artifact_file(run.create_artifact("large", "dataset", None), BytesIO(content), "large.bin")
         loaded = client.get_artifact("large", None).load("large.bin").read()
         return [hashlib.sha256(one).hexdigest() for one in (content, loaded)]
@@ -99,7 +99,7 @@ class ArtifactSteps(Steps):
     def modelling(self) -> Any:
         """Two versions of a model, and one that is no model."""
         client = self.client("shelf")
-        run = client.start_new_run("e", "trainer")
+        run = started(client, "e", "trainer")
         for slope in (1.0, 2.0):
             run.log_model(line(slope), "net", {"slope": str(slope)})
         run.create_artifact("net", "model", None)
@@ -120,7 +120,7 @@ class ArtifactSteps(Steps):
 
     def at_once(self) -> Any:
         """The versions that threads get of one name, which is not there yet, of two types."""
-        run = self.client("rush").start_new_run("e")
+        run = started(self.client("rush"), "e", None)
         versions: list[Any] = []
         failed: list[str] = []
         barrier = threading.Barrier(THREADS)
@@ -141,7 +141,7 @@ class ArtifactSteps(Steps):
 
     def half_made(self) -> Any:
         """Add a file, say so, wait for a line on standard input, and add another."""
-        run = self.client("patient").start_new_run("e", "maker")
+        run = started(self.client("patient"), "e", "maker")
         made = run.create_artifact("kept", "dataset", None)
         run.add_artifact_file(made, BytesIO(b"before"), "before")
         print(run.run.key, flush=True)
@@ -163,13 +163,13 @@ class ArtifactSteps(Steps):
         return self.client("shelf").load_model("data", stage=ModelStage.NONE)
 
     def of_a_bad_name(self) -> Any:
-        return self.client("shelf").start_new_run("e").create_artifact(" data ", "dataset", None)
+        return started(self.client("shelf"), "e", None).create_artifact(" data ", "dataset", None)
 
     def of_a_bad_type(self) -> Any:
-        return self.client("shelf").start_new_run("e").create_artifact("data", "", None)
+        return started(self.client("shelf"), "e", None).create_artifact("data", "", None)
 
     def of_reserved_metadata(self) -> Any:
-        return self.client("shelf").start_new_run("e").create_artifact("data", "dataset", {"@type": "x"})
+        return started(self.client("shelf"), "e", None).create_artifact("data", "dataset", {"@type": "x"})
 
     def using_nothing(self) -> Any:
         return self.client("shelf").start_new_run("e", used_artifacts=[ArtifactRef("nowhere", 1)])
@@ -178,7 +178,7 @@ class ArtifactSteps(Steps):
         return self.client("shelf").start_new_run("e", used_artifacts=[ArtifactRef("data", 99)])
 
     def adding_to_nothing(self) -> Any:
-        run = self.client("shelf").start_new_run("e")
+        run = started(self.client("shelf"), "e", None)
         made = run.create_artifact("lost", "dataset", None)
         made.version = 99
         return run.add_artifact_file(made, BytesIO(bytes(LARGE_BYTES)), "x")
@@ -186,10 +186,10 @@ class ArtifactSteps(Steps):
     def adding_to_a_sealed_one(self) -> Any:
         client = self.client("shelf")
         sealed = client.get_artifact("sealed", 1).artifact
-        return client.start_new_run("e").add_artifact_file(sealed, BytesIO(b"x"), "x")
+        return started(client, "e", None).add_artifact_file(sealed, BytesIO(b"x"), "x")
 
     def adding_a_folder(self) -> Any:
-        run = self.client("shelf").start_new_run("e")
+        run = started(self.client("shelf"), "e", None)
         return run.add_artifact_file(run.create_artifact("odd", "dataset", None), BytesIO(b"x"), "folder/")
 
     def reading_only(self) -> Any:

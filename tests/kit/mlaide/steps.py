@@ -145,7 +145,7 @@ class Steps:
         return run.run.key
 
 
-def started(client: MLAideClient, experiment: str, name: str) -> Any:
+def started(client: MLAideClient, experiment: str, name: str | None) -> Any:
     """Start a run, again and again while a cluster lags behind."""
     while True:
         try:

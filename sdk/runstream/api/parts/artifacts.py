@@ -10,7 +10,7 @@ from typing import Unpack
 
 from runstream.api.errors import NotFound
 from runstream.api.guarding import reads_responses
-from runstream.api.parts.arguments import RunOrId, run_path
+from runstream.api.parts.arguments import RunOrId, run_id, run_path
 from runstream.api.parts.artifact_events import event_of, labels_of, refusal
 from runstream.api.parts.artifact_files import Files, fetch, sources_of, upload
 from runstream.api.parts.saving import safe_targets, saved, targets_of
@@ -27,8 +27,10 @@ from runstream.api.views.artifacts import (
     ArtifactVersion,
     VersionOptions,
 )
+from runstream.api.views.lineage import Lineage, Side
 from runstream.api.views.table import Table
 from runstream.events.artifacts import (
+    USED_BY,
     AddedFile,
     ArtifactCreated,
     ArtifactDeleted,
@@ -265,6 +267,27 @@ class ArtifactsApi:
         path = f"{_path(version.artifact)}/versions/{version.ordinal}/remarks"
         rows, more = self._rows(path, "remarks", {}, limit)
         return Table([ArtifactRemark.of(row) for row in rows], more)
+
+    def mark_used(self, version: ArtifactVersion, run: RunOrId) -> None:
+        """Record that a run used a version: it is upstream of the run from now on (`lineage`). Raises NotFound."""
+        self.remark(version, {USED_BY: run_id(run)})
+
+    def lineage(
+        self,
+        of: RunOrId | ArtifactVersion,
+        direction: Side = "both",
+        *,
+        depth: int = 10,
+        limit: int = 200,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> Lineage:
+        """Read which versions a run used and made, and what those were made of and used for; or the same of a version.
+        `direction`: `up`, `down` or `both`; `depth`: edges on the way to a run or a version, at most 100; `limit`: runs
+        and versions, at most 1,000. What is cut is named. Raises NotFound."""
+        place = run_path(of) if not isinstance(of, ArtifactVersion) else f"{_path(of.artifact)}/versions/{of.ordinal}"
+        query = {"direction": direction, "depth": depth, "limit": limit, "wait_for": wait_for, "wait_s": wait_s}
+        return Lineage.of(self._session.get(f"{place}/lineage", **query))
 
     def delete_version(self, version: ArtifactVersion) -> None:
         """Delete a version. Its number is never given again. Raises NotFound."""
