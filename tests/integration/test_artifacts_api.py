@@ -354,6 +354,24 @@ def test_what_the_documentation_shows_runs_as_it_stands(
     assert (version.aliases, version.comment, version.run) == (("best", "production"), "trained longer", "8f3c0a52")
 
 
+def test_the_command_line_shows_the_lineage_of_a_version(api: API, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = api.artifacts.log_version("scans", "dataset", project="drawn", aliases=["best"])
+    api.artifacts.mark_used(raw, "8f3c0a52")
+    api.artifacts.log_version("judge", "model", project="drawn", run="8f3c0a52")
+    command = ["artifacts", "scans", "--url", api.url, "--lineage"]
+    assert app.run([*command, "best"]) == 0
+    lines = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
+    assert ["0", "dataset", "scans", "1"] in lines
+    assert ["2", "model", "judge", "1"] in lines
+    assert app.run([*command, "1", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert {(edge["kind"], edge["run"]) for edge in shown["edges"]} == {("made", "8f3c0a52"), ("used", "8f3c0a52")}
+    assert app.run([*command, "1", "--limit", "1"]) == 0
+    assert "cut by nodes" in capsys.readouterr().err
+    assert app.run(["artifacts", "--url", api.url, "--lineage", "1"]) == 2
+    assert "give its NAME" in capsys.readouterr().err
+
+
 def test_the_command_line_lists_them_and_shows_one(api: API, capsys: pytest.CaptureFixture[str]) -> None:
     api.create_artifact("reader", "panel", workspace="shown", project="digits", description="two curves")
     version = api.log_artifact_version(

@@ -8,12 +8,12 @@ from runstream_infra.cli.connecting import connected
 from runstream_infra.cli.exits import BadInput
 from runstream_infra.cli.options import example, json_option, place_options, server_options
 from runstream_infra.cli.output import Output
-from runstream_infra.cli.rows import artifact_row, remark_row, version_row
+from runstream_infra.cli.rows import artifact_row, lineage_row, remark_row, version_row
 from runstream_infra.cli.tables import Column
 from runstream_infra.cli.values import plain, plain_bytes, plain_time
 
 if TYPE_CHECKING:
-    from runstream.api import API, Artifact, Table
+    from runstream.api import API, Artifact, Lineage, LineageRun, LineageVersion, Table
 
 
 @click.command(
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         "runstream artifacts",
         "runstream artifacts --type model --workspace research",
         "runstream artifacts 'digit reader' --json",
+        "runstream artifacts 'digit reader' --lineage 3",
     )
 )
 @click.argument("name", required=False)
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 @click.option("--type", "-t", "artifact_type", metavar="TYPE", help="Only this type: model, panel, dataset, ...")
 @click.option(
     "--limit", "-n", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many lines."
+)
+@click.option(
+    "--lineage",
+    metavar="VERSION",
+    help="Of NAME, show what this version was made of and what was made of it, by what it is called or an alias.",
 )
 @server_options
 @json_option
@@ -37,6 +43,7 @@ def artifacts(
     workspace: str | None,
     artifact_type: str | None,
     limit: int,
+    lineage: str | None,
     url: str | None,
     api_key: str | None,
     output: Output,
@@ -46,6 +53,8 @@ def artifacts(
     Artifacts are named, typed things with numbered versions: models, panels, data sets. With --project, those of a
     project; --project "" leaves out those of projects.
     """
+    if lineage is not None and name is None:
+        raise BadInput("--lineage is about one artifact: give its NAME, too")
     with connected(url, api_key) as api:
         found = api.artifacts(artifact_type, workspace=workspace, project=project, name=name, limit=limit)
         if name is None:
@@ -53,7 +62,45 @@ def artifacts(
             return
         if len(found) != 1:
             raise BadInput(_not_one(name, found))
+        if lineage is not None:
+            _show_lineage(api.artifacts.lineage(found[0].version(lineage), limit=min(limit, 1000)), output)
+            return
         _show_one(api, found[0], limit, output)
+
+
+def _show_lineage(found: "Lineage", output: Output) -> None:
+    """Show runs and versions from the farthest upstream to the farthest downstream."""
+    if output.as_json:
+        output.json(lineage_row(found))
+        return
+    runs = [
+        {"distance": one.distance, "what": "run", "name": one.name or "", "id": one.run, "in": _place(one)}
+        for one in found.runs
+    ]
+    versions = [
+        {
+            "distance": one.distance,
+            "what": one.artifact_type,
+            "name": f"{one.name} {one.version}",
+            "id": one.artifact,
+            "in": _place(one),
+        }
+        for one in found.versions
+    ]
+    columns = [
+        Column("distance", "distance", right=True, keep=9),
+        Column("what", "what", keep=8),
+        Column("name", "name", keep=9),
+        Column("id", "id", keep=6),
+        Column("in", "in", keep=4),
+    ]
+    output.table(columns, sorted([*runs, *versions], key=lambda row: (row["distance"], row["what"], row["name"])))
+    if found.cut:
+        output.note(f"there is more than this, cut by {', '.join(found.cut)}: --limit shows more, up to 1000")
+
+
+def _place(one: "LineageRun | LineageVersion") -> str:
+    return "/".join(filter(None, (one.workspace, one.project)))
 
 
 def _show_list(found: list[dict[str, Any]], more: bool, limit: int, output: Output) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Asset,
         Curve,
         Envelope,
+        Lineage,
         Project,
         RunView,
         Summary,
@@ -106,6 +107,11 @@ def version_row(version: "ArtifactVersion") -> dict[str, Any]:
 def remark_row(remark: "ArtifactRemark") -> dict[str, Any]:
     """Return the fields of a remark."""
     return _fields(remark)
+
+
+def lineage_row(lineage: "Lineage") -> dict[str, Any]:
+    """Return a graph as the API's JSON has it."""
+    return dataclasses.asdict(lineage)
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -85,7 +85,7 @@ ROUTES: Final = tagged(
             _FILES,
             Action.LOG,
             "Add a file to a version",
-            reading(artifacts.add_file),
+            artifacts.add_file,
             a.NewFile,
             m.Done,
             request_media=("multipart/form-data",),
