@@ -46,13 +46,17 @@ if TYPE_CHECKING:
     from runstream.settings import Settings as Settings
     from runstream.settings import load_settings as load_settings
     from runstream.sweeping.opening import sweep as sweep
+    from runstream.sweeping.stopping import ASHA as ASHA
+    from runstream.sweeping.stopping import MedianRule as MedianRule
     from runstream.sweeping.sweep import Sweep as Sweep
     from runstream.sweeping.sweep import Trial as Trial
 
 #: Names that are imported when they are first used, and where they stand.
 _LATER = {
     "API": "runstream.api",
+    "ASHA": "runstream.sweeping.stopping",
     "Invalid": "runstream.errors",
+    "MedianRule": "runstream.sweeping.stopping",
     "InvalidSetting": "runstream.errors",
     "Run": "runstream.client.run",
     "RunstreamError": "runstream.errors",
@@ -68,8 +72,10 @@ _LATER = {
 
 __all__ = [
     "API",
+    "ASHA",
     "Invalid",
     "InvalidSetting",
+    "MedianRule",
     "Run",
     "RunstreamError",
     "Settings",

@@ -1,5 +1,6 @@
 """Sweeps over a real server: workers in processes of their own, some of which are killed, and so is the server."""
 
+import functools
 import itertools
 import os
 import subprocess
@@ -14,9 +15,10 @@ import pytest
 import runstream
 from kit import children
 from kit.servers.embedded import Server
-from kit.sweeping import SPACE, opened, train
+from kit.sweeping import QUIET, SPACE, opened, train
 from kit.waiting import wait_until
 from runstream.api import API
+from runstream.sweeping.stopping import ASHA, MedianRule
 
 POINTS = [{"x": x, "y": y} for x, y in itertools.product((1, 2, 3, 4), (0, 1, 2))]
 
@@ -101,6 +103,38 @@ def test_a_sweep_stays_as_it_was_created(server: Server, tmp_path: Path) -> None
     assert second is not None
     assert first.params != second.params
     assert made.ask() is None
+
+
+def found_by(api: API, query: str) -> bool:
+    return len(api.runs(query)) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (ASHA(min_steps=2, reduction_factor=2), [False, True, False, True, True]),
+        (MedianRule(grace_steps=1, min_trials=2), [False, False, False, True, True]),
+    ],
+)
+def test_trials_that_promise_little_end_early(
+    server: Server, tmp_path: Path, rule: ASHA | MedianRule, expected: list[bool]
+) -> None:
+    name, losses = type(rule).__name__, [3, 5, 1, 4, 9]
+    arguments = {"project": "stopped", "url": server.url, "dir": tmp_path, "early_stop": rule}
+    sweep = runstream.sweep(name, {"loss": losses}, "loss", method="grid", **arguments)  # type: ignore[arg-type]
+    api, stopped = API(url=server.url), []
+    for trial in sweep:
+        with trial.run(**QUIET) as run:
+            for step in (0, 3):
+                run.log({"loss": float(trial["loss"])}, step=step)
+            there = f"group = '{name}' and param.loss = {trial['loss']} and metric.loss.count = 2"
+            wait_until(functools.partial(found_by, api, there))
+            # On a busy machine a response may come too late, and the trial goes on until the next one.
+            stopped.append(any(trial.should_stop(every_s=0) for _ in range(5)))
+    assert stopped == expected
+    found = api.runs(f"project = 'stopped' and group = '{name}' and other.sweep_stopped exists")
+    assert len(found) == sum(expected)
+    assert {one.status for one in sweep.trials()} == {"finished"}, "their last values count"
 
 
 def test_the_example_runs_as_it_stands(server: Server, tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 import json
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from runstream_model.search.distributions import InvalidSpace
 from runstream_model.search.searches import Search, SearchMethod
+from runstream_model.search.stopping import Asha, InvalidRule, Rule, rule_in
 from runstream_model.search.written import written_space
 from runstream_protocols.kit.errors import Refused
 
@@ -56,6 +57,11 @@ class Config:
         goal: Literal["minimize", "maximize"] = self.properties["goal"]
         return goal
 
+    @property
+    def rule(self) -> Rule | None:
+        """By which rule trials end early; None: by none."""
+        return _rule(self.properties)
+
     def loss(self, value: float) -> float:
         """Return what a value of the metric is worth: the less the better."""
         return -value if self.goal == "maximize" else value
@@ -74,6 +80,8 @@ def config_in(given: Mapping[str, Any]) -> Config:
     properties = {**_DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
     properties["method"] = _SYNONYMS.get(properties["method"], properties["method"])
     _check(properties)
+    if (rule := _rule(properties)) is not None:
+        properties["early_stop"] = {"rule": "asha" if isinstance(rule, Asha) else "median", **asdict(rule)}
     return config_of(properties)
 
 
@@ -121,8 +129,14 @@ def _check(given: Mapping[str, Any]) -> None:
     _check_whole(given, "seed", -(2**63), 2**63 - 1, optional=True)
     _check_whole(given, "startup_trials", 1, 1_000)
     _check_whole(given, "retries", 0, MAX_RETRIES)
-    if given["early_stop"] is not None:
-        raise Refused("early_stop cannot be used yet: leave it out", name="early_stop")
+    _rule(given)
+
+
+def _rule(given: Mapping[str, Any]) -> Rule | None:
+    try:
+        return None if given["early_stop"] is None else rule_in(given["early_stop"])
+    except InvalidRule as error:
+        raise Refused(str(error), name="early_stop") from None
 
 
 def _check_one_of(given: Mapping[str, Any], name: str, values: tuple[str, ...]) -> None:

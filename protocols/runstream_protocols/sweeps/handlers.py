@@ -17,10 +17,12 @@ from runstream_protocols.sweeps.state import (
     Sweep,
     SweepSide,
     best_of,
+    given_to,
     open_sweep,
     sweep_of,
     trials_of,
 )
+from runstream_protocols.sweeps.stopping import decide
 from runstream_service.routing import Call
 
 _MAX_TOKEN_CHARS = 64
@@ -67,6 +69,17 @@ async def trials(side: SweepSide, call: Call[m.SweepRequest]) -> m.ShownTrials:
     best = best_of(sweep.config, known)
     shown = await side.context.off_loop(lambda: [_shown_trial(one) for one in known])
     return m.ShownTrials(sweep=_shown_sweep(sweep), trials=shown, best=None if best is None else shown[best.number])
+
+
+async def stop(side: SweepSide, call: Call[m.StopRequest]) -> m.Stop:
+    """Return whether a trial is to end now, as far as the runs can be read: training waits for the response."""
+    query = call.parameters
+    sweep = await sweep_of(side, (query.workspace, query.project), query.name)
+    known = await given_to(side, sweep)
+    if query.number >= len(known):
+        raise Refused(f"the sweep {query.name[:100]!r} has no trial {query.number}", status=404, name="number")
+    decision = await decide(side.context, sweep, known, query.number, query.run)
+    return m.Stop(stop=decision.stop, reason=decision.reason)
 
 
 def _about(fields: Mapping[str, Any]) -> tuple[Place, str]:

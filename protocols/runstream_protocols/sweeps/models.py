@@ -39,6 +39,13 @@ class AskRequest(SweepRequest):
     token: str = Field(min_length=8, max_length=64)
 
 
+class StopRequest(SweepRequest):
+    """Which trial, and its run."""
+
+    number: int = Field(ge=0)
+    run: str = Field(min_length=1, max_length=200)
+
+
 class ShownSweep(ResponseModel):
     """A sweep. size: how many different trials its space has, null without an end; limit: how many it makes."""
 
@@ -84,3 +91,10 @@ class ShownTrials(ResponseModel):
     sweep: ShownSweep
     trials: list[ShownTrial]
     best: ShownTrial | None
+
+
+class Stop(ResponseModel):
+    """Whether a trial is to end now, and why."""
+
+    stop: bool
+    reason: str

@@ -15,6 +15,7 @@ from runstream_protocols.sweeps.state import SweepSide
 from runstream_service.access import Action
 from runstream_service.problems import Problem
 from runstream_service.routing import Route, tagged
+from runstream_service.store import QueryClass
 
 VISIBLE_TIMEOUT_S: Final = 10.0
 
@@ -56,6 +57,16 @@ ROUTES: Final = tagged(
             reading(handlers.trials),
             m.SweepRequest,
             m.ShownTrials,
+        ),
+        Route(
+            "GET",
+            f"{ADDRESS}/stop",
+            Action.READ,
+            "Whether a trial is to end now",
+            handlers.stop,
+            m.StopRequest,
+            m.Stop,
+            query_class=QueryClass.HEAVY,
         ),
     ),
 )

@@ -141,6 +141,12 @@ async def trials_of(side: SweepSide, sweep: Sweep) -> list[KnownTrial]:
     return known
 
 
+async def given_to(side: SweepSide, sweep: Sweep) -> list[KnownTrial]:
+    """Return the same without a look at their runs: to whom they were given."""
+    found = await side.entities.list(sweep.entity.place, TRIAL, f"{sweep.name}/", limit=MAX_TRIALS)
+    return [KnownTrial(one, number, "given", None) for number, one in enumerate(found)]
+
+
 async def last_values(context: Context, runs: Sequence[str], metric: str) -> dict[str, float]:
     """Return run -> the last value of the metric, where that is a finite number."""
     table = await context.repositories.summaries.of_runs(context.scope, runs, [metric], 100 * len(runs))

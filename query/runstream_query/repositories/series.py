@@ -13,6 +13,7 @@ import pyarrow as pa
 from runstream_query.repositories.arguments import Curve, Range
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.progress import first_points, progress_until
 from runstream_query.repositories.statements.sampling import full_statement, sampled_statement
 from runstream_query.repositories.statements.series import (
     BUCKET_STEPS,
@@ -30,6 +31,28 @@ from runstream_query.repositories.statements.series import (
 from runstream_service.access import Scope
 
 Axis = Literal["step", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPoint:
+    """The first point of a run at `rung`, a step, or beyond it. `at_us`: microseconds since 1970 UTC."""
+
+    run: str
+    rung: int
+    value: float
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """What a run logged up to a step: the mean, and the lowest and highest finite value, NaN without one. `last_step`:
+    the highest that it has at all."""
+
+    run: str
+    mean: float
+    low: float
+    high: float
+    last_step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +95,21 @@ class SeriesRepository:
         parameters = Parameters()
         sql = piece_statement(names, wanted, behind, limit, parameters, epochs=epochs, scope=scope)
         return _named(names, await self._reader.table(sql, parameters))
+
+    async def first_points(
+        self, scope: Scope, runs: Sequence[str], metric: str, steps: Sequence[int]
+    ) -> list[FirstPoint]:
+        """Return the first point of each run from each of the steps on, by run and step; none where it has not come so
+        far. steps: at least one."""
+        parameters = Parameters()
+        sql = first_points(Names(tuple(runs), (metric,)), steps, parameters, scope)
+        return await self._reader.records(lambda row: FirstPoint(**row), sql, parameters)
+
+    async def progress(self, scope: Scope, runs: Sequence[str], metric: str, until: int) -> list[RunProgress]:
+        """Return what each run logged up to a step, by run; those without a point of such a step are left out."""
+        parameters = Parameters()
+        sql = progress_until(Names(tuple(runs), (metric,)), until, parameters, scope)
+        return await self._reader.records(lambda row: RunProgress(**row), sql, parameters)
 
     async def step_extent(self, scope: Scope, names: Names) -> tuple[int, int] | None:
         """Return the lowest and highest step over all series, points without a step left out; None without any."""

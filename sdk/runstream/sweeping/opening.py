@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from runstream.errors import Invalid
 from runstream.sweeping.requests import SweepServer
+from runstream.sweeping.stopping import ASHA, MedianRule
 from runstream.sweeping.sweep import Sweep
 
 
@@ -17,6 +18,7 @@ def sweep(
     goal: Literal["minimize", "maximize"] | None = None,
     method: Literal["grid", "random", "tpe", "bayes"] | None = None,
     max_trials: int | None = None,
+    early_stop: ASHA | MedianRule | Mapping[str, Any] | None = None,
     seed: int | None = None,
     startup_trials: int | None = None,
     retries: int | None = None,
@@ -34,7 +36,8 @@ def sweep(
       its last value. goal: `minimize` (default) or `maximize`.
     method: `grid` tries all, `random` (default) draws, `tpe` estimates where the good ones are (`bayes` is the same)
       after `startup_trials` (10) draws.
-    max_trials: how many trials there are at most, over all processes; a finite space needs none. seed: another one,
+    max_trials: how many trials there are at most, over all processes; a finite space needs none. early_stop: by which
+      rule `Trial.should_stop` tells trials to end: `ASHA(...)` or `MedianRule(...)`. seed: another one,
       other values. retries: how often a trial is given again whose run died (1).
     project, workspace, url, api_key, dir: settings, as of `init`. timeout_s: how long to wait for the server.
 
@@ -53,6 +56,7 @@ def sweep(
         "goal": goal,
         "method": method,
         "max_trials": max_trials,
+        "early_stop": early_stop.written() if isinstance(early_stop, ASHA | MedianRule) else early_stop,
         "seed": seed,
         "startup_trials": startup_trials,
         "retries": retries,

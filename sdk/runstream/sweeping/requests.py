@@ -42,6 +42,10 @@ class SweepServer:
         """As `post`, for a read."""
         return self._repeated(f"{_ADDRESS}{path}?{urlencode(parameters)}", None)
 
+    def look(self, path: str, parameters: Mapping[str, str], timeout_s: float) -> dict[str, Any]:
+        """As `get`, once and for `timeout_s` at most."""
+        return self.once(f"{_ADDRESS}{path}?{urlencode(parameters)}", None, timeout_s)
+
     def _repeated(self, path: str, payload: Mapping[str, Any] | None) -> dict[str, Any]:
         until_s, pause_s = time.monotonic() + self.timeout_s, _FIRST_PAUSE_S
         while True:

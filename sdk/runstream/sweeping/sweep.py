@@ -1,14 +1,19 @@
 """A sweep and its trials, as training code sees them."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from runstream.ids import new_id
+from runstream.notices import Notices
 from runstream.sweeping.requests import SweepServer
 
 if TYPE_CHECKING:
     from runstream.client.run import Run
+
+#: What a training loop waits for the server at most.
+_STOP_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class Sweep:
         """Return the next trial; None when none is left. Waits while the server is away. Raises Unavailable after
         `timeout_s` of `sweep`, and Invalid where the sweep or the key is gone."""
         # Sent again with the same token, the request gets the trial that it took the first time.
-        told = self.server.post("/trials", {**self._about(), "token": new_id()})["trial"]
+        told = self.server.post("/trials", {**self.about(), "token": new_id()})["trial"]
         return None if told is None else Trial(self, TrialState.of(told))
 
     def trials(self) -> list[TrialState]:
@@ -87,9 +92,10 @@ class Sweep:
         return self.best()
 
     def _read(self) -> dict[str, Any]:
-        return self.server.get("/trials", self._about())
+        return self.server.get("/trials", self.about())
 
-    def _about(self) -> dict[str, str]:
+    def about(self) -> dict[str, str]:
+        """Return which sweep it is, as requests say it."""
         return {"workspace": self.workspace, "project": self.project, "name": self.name}
 
 
@@ -102,6 +108,11 @@ class Trial:
         self.params = dict(state.params)
         self.run_id = state.run_id
         self.attempt = state.attempt
+        #: Why the trial ended early; empty while it did not.
+        self.stopped = ""
+        self._run: Run | None = None
+        self._next_look_s = 0.0
+        self._notices = Notices()
 
     def __repr__(self) -> str:
         return f"Trial({self.number} of {self.sweep.name!r}, {self.params})"
@@ -136,4 +147,29 @@ class Trial:
             **given,
         )
         run.log_others({"sweep": sweep.name, "sweep_trial": self.number, "sweep_attempt": self.attempt})
+        self._run = run
         return run
+
+    def should_stop(self, every_s: float = 1.0) -> bool:
+        """Return whether the trial is to end now: `if trial.should_stop(): break`.
+
+        The server decides by the sweep's `early_stop`, from what the runs logged as far as it can be read, which is
+        about a second behind. It is asked once in `every_s` at most, waited for 2 s at most, and where it is away the
+        trial goes on. Never raises. Once it is True, it stays so, and the run keeps the reason (`sweep_stopped`).
+        """
+        now_s = time.monotonic()
+        if self.stopped or now_s < self._next_look_s:
+            return bool(self.stopped)
+        try:
+            self.stopped = self._reason_to_stop()
+        except Exception as error:
+            self._notices.once("stop", f"{self} goes on: whether it is to stop cannot be asked ({error})")
+        self._next_look_s = time.monotonic() + every_s
+        if self.stopped and self._run is not None:
+            self._run.log_other("sweep_stopped", self.stopped)
+        return bool(self.stopped)
+
+    def _reason_to_stop(self) -> str:
+        about = {**self.sweep.about(), "number": str(self.number), "run": self.run_id}
+        told = self.sweep.server.look("/stop", about, _STOP_TIMEOUT_S)
+        return str(told["reason"]) if told["stop"] else ""

@@ -289,6 +289,14 @@ async def test_sweeps_answer_as_the_document_says(client: TestClient[Any, Any]) 
             assert response.status == 200, await response.text()
             await fits(response, document["paths"][path][method.lower()]["responses"]["200"], document)
             told.append(await response.json())
+    run = told[3]["trial"]["run"]
+    for number, whose, status in ((0, run, 200), (0, "another", 200), (9, run, 404)):
+        query = {**about, "number": str(number), "run": whose}
+        async with client.get("/api/v1/sweeps/stop", params=query) as response:
+            assert response.status == status, await response.text()
+            if status == 200:
+                await fits(response, document["paths"]["/api/v1/sweeps/stop"]["get"]["responses"]["200"], document)
+                assert (await response.json())["stop"] == (whose != run), "another one has the trial"
     assert told[0] == told[1] == told[2]["sweeps"][0]
     first, again, second, none = told[3:7]
     assert first["trial"] == again["trial"], "the same request sent again"

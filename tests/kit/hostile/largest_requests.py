@@ -415,6 +415,7 @@ LARGEST: Final[dict[str, Maker]] = {
     "POST /api/v1/sweeps/trials": mlaide(project="p", name="s", token="x" * 100_000),
     "GET /api/v1/sweeps": queried(project="p"),
     "GET /api/v1/sweeps/trials": queried(project="p", name="s"),
+    "GET /api/v1/sweeps/stop": queried(project="p", name="s", number="0", run="r"),
     # Bender
     "POST /bender/login/": mlaide(email="a@example.org", password="x" * 100_000),
     "POST /bender/api/experiments/": document(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from runstream_model.search.stopping import Asha, MedianRule
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.sweeps.configs import MAX_TRIALS, config_in, config_of, differences
 
@@ -17,6 +18,21 @@ def test_defaults_are_filled_in_so_that_the_same_is_the_same() -> None:
     assert (short.limit, short.space_size, short.retries, short.goal) == (15, 15, 1, "minimize")
     assert differences(short, config_in({"space": SPACE, "metric": "acc", "seed": 3})) == ["seed", "metric"]
     assert config_of(short.properties) == short
+
+
+def test_a_rule_is_kept_with_its_defaults() -> None:
+    config = config_in({"space": SPACE, "metric": "m", "early_stop": {"rule": "asha", "min_steps": 2}})
+    assert config.rule == Asha(2, 3, None)
+    assert config.properties["early_stop"] == {
+        "rule": "asha",
+        "min_steps": 2,
+        "reduction_factor": 3,
+        "max_steps": None,
+    }
+    again = config_in({"space": SPACE, "metric": "m", "early_stop": config.properties["early_stop"]})
+    assert differences(config, again) == []
+    assert config_in({"space": SPACE, "metric": "m", "early_stop": {"rule": "median"}}).rule == MedianRule()
+    assert config_in({"space": SPACE, "metric": "m"}).rule is None
 
 
 @pytest.mark.parametrize(("given", "limit"), [({}, 15), ({"max_trials": 4}, 4), ({"max_trials": 99}, 15)])
@@ -54,6 +70,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"space": SPACE, "metric": "m", "max_trials": True}, "max_trials is True"),
     ({"space": SPACE, "metric": "m", "retries": 11}, "retries is 11"),
     ({"space": SPACE, "metric": "m", "seed": 0.5}, "seed is 0.5"),
+    ({"space": SPACE, "metric": "m", "early_stop": "asha"}, "early_stop is 'asha': give an object with a rule"),
+    ({"space": SPACE, "metric": "m", "early_stop": {"rule": "best"}}, "the rule of early_stop is 'best'"),
+    ({"space": SPACE, "metric": "m", "early_stop": {"rule": "asha", "brackets": 2}}, "early_stop has no 'brackets'"),
+    ({"space": SPACE, "metric": "m", "early_stop": {"rule": "asha", "reduction_factor": 1}}, "reduction_factor of"),
+    ({"space": SPACE, "metric": "m", "early_stop": {"rule": "median", "min_trials": 0.5}}, "min_trials of early_stop"),
     ({"space": RANGE, "metric": "m"}, "max_trials is missing: the space has no end"),
     (
         {"space": RANGE, "metric": "m", "method": "grid"},

@@ -1,0 +1,153 @@
+"""Sweeps as training code sees them, where the server is away or says odd things."""
+
+import pickle
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+import runstream
+from runstream.errors import Invalid, Unavailable
+from runstream.sweeping import requests, workers
+from runstream.sweeping.requests import SweepServer
+from runstream.sweeping.sweep import Sweep, Trial, TrialState
+
+STATE = TrialState(0, {"x": 1}, "r" * 32, "given", None, 1)
+
+
+def sweep_at(url: str, timeout_s: float = 0.0) -> Sweep:
+    return Sweep("s", "w", "p", {}, 3, 3, SweepServer(url, "secret", timeout_s))
+
+
+class Responses:
+    """What a server answers, one after the other; the last one for ever."""
+
+    def __init__(self, *told: "tuple[int, dict[str, Any]] | Exception") -> None:
+        self.told = list(told)
+        self.sent: list[tuple[str, Mapping[str, Any] | None]] = []
+
+    def __call__(
+        self, url: str, key: str | None, path: str, timeout_s: float, limit: int, payload: Mapping[str, Any] | None
+    ) -> tuple[int, dict[str, Any]]:
+        self.sent.append((path, payload))
+        one = self.told.pop(0) if len(self.told) > 1 else self.told[0]
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, *told: "tuple[int, dict[str, Any]] | Exception") -> Responses:
+    responses = Responses(*told)
+    monkeypatch.setattr(requests, "request_json", responses)
+    return responses
+
+
+GIVEN = {"number": 0, "parameters": {"x": 1}, "run": "r", "status": "given", "value": None, "attempt": 1}
+
+
+def test_a_request_is_repeated_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    responses = answered(monkeypatch, Unavailable("gone"), (503, {"detail": "busy"}), (200, {"trial": GIVEN}))
+    trial = sweep_at("http://x", 60.0).ask()
+    assert trial is not None
+    assert (trial.number, trial["x"], trial.run_id) == (0, 1, "r")
+    tokens = {payload["token"] for _, payload in responses.sent if payload is not None}
+    assert (len(responses.sent), len(tokens)) == (3, 1)
+
+
+def test_a_server_that_stays_away_is_told_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered(monkeypatch, Unavailable("http://x cannot be asked"))
+    with pytest.raises(Unavailable, match=r"cannot be asked.* Nothing was lost.*timeout_s of sweep, 0 now"):
+        sweep_at("http://x").ask()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
+def test_what_no_repetition_changes_is_raised_at_once(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    responses = answered(monkeypatch, (status, {"detail": "there is no sweep"}))
+    with pytest.raises(Invalid, match="there is no sweep"):
+        sweep_at("http://x", 60.0).ask()
+    assert len(responses.sent) == 1
+
+
+def test_iterating_ends_when_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered(monkeypatch, (200, {"trial": GIVEN}), (200, {"trial": GIVEN | {"number": 1}}), (200, {"trial": None}))
+    assert [trial.number for trial in sweep_at("http://x")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "told", [Unavailable("gone"), (503, {}), (403, {"detail": "no"}), (200, {}), ValueError("odd")]
+)
+def test_whether_to_stop_never_raises(monkeypatch: pytest.MonkeyPatch, told: Any) -> None:
+    responses = answered(monkeypatch, told)
+    trial = Trial(sweep_at("http://x"), STATE)
+    assert [trial.should_stop(every_s=0) for _ in range(3)] == [False] * 3
+    assert len(responses.sent) == 3, "it is asked once each time, and not repeated"
+
+
+def test_whether_to_stop_is_asked_now_and_then_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    responses = answered(monkeypatch, (200, {"stop": False, "reason": ""}), (200, {"stop": True, "reason": "worse"}))
+    trial = Trial(sweep_at("http://x"), STATE)
+    assert [trial.should_stop(every_s=3600) for _ in range(3)] == [False] * 3
+    assert len(responses.sent) == 1
+    trial = Trial(sweep_at("http://x"), STATE)
+    assert [trial.should_stop() for _ in range(3)] == [True] * 3
+    assert (trial.stopped, len(responses.sent)) == ("worse", 2)
+
+
+def test_a_sweep_goes_to_other_processes_and_shows_no_key() -> None:
+    sweep = sweep_at("http://x")
+    assert pickle.loads(pickle.dumps(sweep)) == sweep
+    assert "secret" not in repr(sweep)
+
+
+def test_work_goes_on_after_a_failure_and_ends_after_some_in_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    done: list[int] = []
+
+    def function(number: int) -> None:
+        done.append(number)
+        if number in (1, 3, 4, 5):
+            raise ValueError(f"at {number}")
+
+    def numbers() -> Iterator[int]:
+        yield from range(9)
+
+    with pytest.raises(ValueError, match="at 5"):
+        workers.work(numbers(), function, 3)
+    assert done == [0, 1, 2, 3, 4, 5]
+    assert "ValueError: at 1" in capsys.readouterr().err
+
+
+def test_what_other_processes_cannot_have_is_told() -> None:
+    with pytest.raises(Invalid, match="define it at the top of a module"):
+        workers.work_in_processes([], lambda trial: None, 2, 3)
+    with pytest.raises(Invalid, match=r"workers = 1000 of Sweep\.run"):
+        workers.work_in_processes([], print, 1000, 3)
+
+
+@pytest.mark.parametrize(
+    ("space", "told"), [({"x": [float("nan")]}, "nan in a sweep"), ({"x": {"min": object()}}, "in a sweep cannot")]
+)
+def test_what_json_cannot_hold_is_refused_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, space: Any, told: str
+) -> None:
+    responses = answered(monkeypatch, (200, {}))
+    with pytest.raises(Invalid, match=told):
+        runstream.sweep("s", space, "loss", url="http://x")
+    assert responses.sent == []
+
+
+def test_spaces_may_have_tuples_ranges_and_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    responses = answered(monkeypatch, (200, {"config": {}, "limit": 1, "size": 1}))
+    runstream.sweep("s", {"x": (1, 2), "y": range(3)}, "loss", early_stop=runstream.ASHA(2, 4), url="http://x")
+    [(_, payload)] = responses.sent
+    assert payload is not None
+    assert payload["config"] == {
+        "space": {"x": [1, 2], "y": [0, 1, 2]},
+        "metric": "loss",
+        "early_stop": {"rule": "asha", "min_steps": 2, "reduction_factor": 4, "max_steps": None},
+    }
