@@ -6,6 +6,7 @@ the same one after a restart, a rebuild.
 
 import functools
 import hashlib
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,16 +34,20 @@ MAX_TRIALS: Final = 500
 _MAX_VALUES: Final = 10_000
 #: Draws among which the one is taken whose ratio of the two densities is the best.
 _CANDIDATES: Final = 64
+#: How often the heaviest trial counts, at most: weights are told apart by an eighth of the largest.
+_COPIES: Final = 8
 #: Draws at random before the numbers of a grid are looked through.
 _DRAWS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was tried, and what came of it: the less the better. loss: None while nobody has said."""
+    """What was tried, and what came of it: the less the better. loss: None while nobody has said. weight: how much it
+    counts beside the others; 0: it tells nothing of good and bad."""
 
     values: Mapping[str, Any]
     loss: float | None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,26 @@ def suggest(space: Space, trials: Sequence[Trial], wanted: Wanted) -> dict[str, 
     finished = sum(trial.loss is not None for trial in known)
     values = {one.name: one.draw(random) for one in space.dimensions}
     if space.dimensions and finished and finished >= wanted.minimum:
-        values = _modelled(space, known, wanted.method, random.getrandbits(32))
+        values = _modelled(space, weighted(known, limit), wanted.method, random.getrandbits(32))
     return _untried(space, usable, values, random)
+
+
+def weighted(trials: Sequence[Trial], limit: int) -> list[Trial]:
+    """Return each trial as often as its weight says, from 0 to _COPIES times, at most `limit` in all; where that is too
+    many, the newest. Trials of one weight come once. A density of points is the same whether a point counts twice or
+    stands there twice."""
+    weights = {trial.weight for trial in trials if trial.loss is not None}
+    if len(weights) <= 1:
+        return list(trials)[-limit:]
+    heaviest = max(weights)
+    counts = [1 if trial.loss is None else round(_COPIES * (trial.weight / heaviest)) for trial in trials]
+    finished = [count for trial, count in zip(trials, counts, strict=True) if trial.loss is not None]
+    common = math.gcd(*finished) or 1
+    copies = [
+        [trial] * (count if trial.loss is None else count // common)
+        for trial, count in zip(trials, counts, strict=True)
+    ]
+    return list(itertools.chain.from_iterable(copies))[-limit:]
 
 
 def _seed(wanted: Wanted) -> int:

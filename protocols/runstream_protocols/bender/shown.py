@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from runstream_model.search.dimensions import is_number
 from runstream_protocols.bender.models import ShownTrial
 from runstream_protocols.bender.side import Algo
 from runstream_query.filters.tree import And, Compare, Expression, Field
@@ -97,6 +98,12 @@ async def _results_of(context: Context, algo: Algo, ids: Sequence[str]) -> dict[
         if row["metric"] in algo.experiment.metrics and math.isfinite(row["last"]):
             found[row["run"]][row["metric"]] = row["last"]
     return found
+
+
+def weight_of(trial: KnownTrial) -> float:
+    """Return how much a trial counts: 1 where its run says nothing of it, or something else."""
+    given = trial.others.get(WEIGHT, 1)
+    return float(given) if is_number(given) and given >= 0 else 1.0
 
 
 def shown_trial(algo: Algo, trial: KnownTrial) -> ShownTrial:

@@ -11,7 +11,7 @@ from runstream_model.search.spaces import Space
 from runstream_model.search.suggesting import MAX_TRIALS, METHODS, Method, Trial, Wanted, coordinates, suggest
 from runstream_protocols.bender.keys import SUGGESTIONS, suggestions_key
 from runstream_protocols.bender.models import Suggestion
-from runstream_protocols.bender.shown import trials_of
+from runstream_protocols.bender.shown import trials_of, weight_of
 from runstream_protocols.bender.side import Algo, BenderSide, missing
 from runstream_protocols.bender.spaces import space_in
 from runstream_protocols.bender.trials import unknown_metric
@@ -98,7 +98,11 @@ async def _finished(side: BenderSide, algo: Algo, metric: str, kind: str) -> lis
     """The newest trials that have the metric, the oldest first: the less their loss, the better."""
     sign = -1.0 if kind == "reward" else 1.0
     found = await trials_of(side.context, algo, min(MAX_TRIALS, side.context.settings.max_page))
-    return [Trial(one.parameters, sign * one.results[metric]) for one in reversed(found) if metric in one.results]
+    return [
+        Trial(one.parameters, sign * one.results[metric], weight_of(one))
+        for one in reversed(found)
+        if metric in one.results
+    ]
 
 
 async def _counted(side: BenderSide, algo: Algo) -> Counted:

@@ -4,13 +4,14 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
 import pytest
 
 from runstream_model.search.spaces import Category, Space, dimension_of, space_of
-from runstream_model.search.suggesting import METHODS, Method, Trial, Wanted, suggest
+from runstream_model.search.suggesting import METHODS, Method, Trial, Wanted, suggest, weighted
 
 Given = tuple[str, Category, Mapping[str, Any]]
 MIX: tuple[Given, ...] = (
@@ -88,6 +89,59 @@ def test_what_is_under_way_is_not_suggested_again_beside_it() -> None:
     found = sorted(trial.values["x"] for trial in under_way)
     assert len(set(found)) == 8
     assert found[-1] - found[0] > 0.05
+
+
+def of_weights(*weights: float) -> list[Trial]:
+    return [Trial({"x": n / 10}, float(n), weight) for n, weight in enumerate(weights)]
+
+
+@pytest.mark.parametrize(
+    ("weights", "counts"),
+    [
+        ((1, 1, 1), (1, 1, 1)),
+        ((0.5, 0.5), (1, 1)),
+        ((0, 0), (1, 1)),
+        ((1, 2), (1, 2)),
+        ((1, 0, 2), (1, 0, 2)),
+        ((0.25, 1.0, 0.75), (1, 4, 3)),
+        ((1e-9, 1.0), (0, 1)),
+        ((1e308, 5e307), (2, 1)),
+    ],
+)
+def test_a_trial_counts_as_often_as_its_weight_says(weights: tuple[float, ...], counts: tuple[int, ...]) -> None:
+    trials = of_weights(*weights)
+    found = weighted(trials, 500)
+    assert [found.count(trial) for trial in trials] == list(counts)
+    assert found == sorted(found, key=trials.index), "the oldest first"
+    under_way = Trial({"x": 0.5}, None)
+    assert weighted([*trials, under_way], 500) == [*found, under_way]
+    assert weighted(trials, 2) == found[-2:]
+
+
+@pytest.mark.parametrize("method", ["parzen_estimator", "model_based"])
+def test_equal_weights_change_nothing_and_none_is_as_if_it_were_not_there(method: Method) -> None:
+    within = space(*MIX)
+    trials = tried(within, 30)
+    wanted = Wanted("series", 30, method)
+    plain = suggest(within, trials, wanted)
+    assert suggest(within, [replace(one, weight=0.25) for one in trials], wanted) == plain
+    some = [replace(one, weight=float(n % 3 > 0)) for n, one in enumerate(trials)]
+    assert suggest(within, some, wanted) == suggest(within, [one for one in some if one.weight], wanted)
+
+
+@pytest.mark.parametrize("method", ["parzen_estimator", "model_based"])
+def test_suggestions_are_near_what_weighs_more(method: Method) -> None:
+    """Two places are as good as each other; what was found at one of them weighs more."""
+    within = space(("x", "uniform", {"low": 0, "high": 1}))
+    for heavy, light in ((0.2, 0.8), (0.8, 0.2)):
+        good = [
+            Trial({"x": place + n / 1000}, n / 100, weight)
+            for n in range(4)
+            for place, weight in ((heavy, 1.0), (light, 0.125))
+        ]
+        trials = [*(Trial({"x": n / 24}, 1.0, 0.5) for n in range(24)), *good]
+        found = [suggest(within, trials, Wanted("s", n, method))["x"] for n in range(20)]
+        assert sum(abs(x - heavy) < 0.3 for x in found) >= 16
 
 
 def branin(x: float, y: float) -> float:
