@@ -227,6 +227,18 @@ def test_sagemakers_client_works_through_gateways_that_take_turns(cluster: Clust
         assert told["at_once"].count(f"{made}: made") == 1, told["at_once"]
 
 
+def test_files_of_boto3_go_through_gateways_that_take_turns(cluster: Cluster) -> None:
+    server = SagemakerServer(cluster.url, python_of("sagemaker"), KEY)
+    steps = ("files", "signed_urls", "files_at_once", "large_files", "parted", "artifacts")
+    told = {name: one["value"] for name, one in server.told(*steps).items()}
+    assert (told["files"]["is_same"], told["files"]["again"]) == (True, "again")
+    assert told["signed_urls"]["got"] == [200, "by a url"]
+    assert told["files_at_once"] == {"new": [*["PreconditionFailed"] * 5, "done"], "whole": [100_000, 1]}
+    assert (told["large_files"]["is_same"], told["large_files"]["is_copied"]) == (True, True)
+    assert (told["parted"]["is_same"], told["parted"]["again"]) == (True, True)
+    assert told["artifacts"]["read"] == {"model": "weights", "typed": "weights", "one": "{}", "two": "two"}
+
+
 def test_ubiops_client_works_through_gateways_that_take_turns(cluster: Cluster) -> None:
     server = UbiopsServer(cluster.url, python_of("ubiops"), KEY)
     told = server.told("creating", "creating_again", "running", "cancelling", "secrets", "copying", "deleting")

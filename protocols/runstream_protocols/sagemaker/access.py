@@ -21,7 +21,12 @@ def refuse(path: str, problem: Problem) -> Problem:
     if problem.status == 401:
         how = "Give a key of this server as AWS_ACCESS_KEY_ID and as AWS_SECRET_ACCESS_KEY."
         problem.detail = f"{problem.detail} {how}"
-    return as_client_reads(problem) if path in (ADDRESS, METRICS) else as_s3_reads(problem)
+    if path in (ADDRESS, METRICS):
+        return as_client_reads(problem)
+    if problem.status == 401:
+        # What boto3 makes of itself is version 2, whose credentials are not looked at.
+        problem.detail = f"{problem.detail} Sign URLs by version 4: Config(signature_version='s3v4')."
+    return as_s3_reads(problem)
 
 
 def credential_in_url(path: str, query: str) -> str:

@@ -47,6 +47,15 @@ def test_files_are_those_of_the_run_for_every_reader(server: Server, kept: Logge
     assert Path(path).read_text() == "{}"
 
 
+def test_comets_interface_lists_and_gives_them_too(server: Server, kept: Logged) -> None:
+    run, headers = kept["artifacts"]["name"], {"Authorization": server.key}
+    path = f"api/rest/v2/experiment/asset/list?experimentKey={run}&type=all"
+    status, told = server.requested(path, headers)
+    listed = {one["fileName"]: one for one in told["assets"]}
+    assert (status, set(listed)) == (200, {"model", "typed", "one", "two", "elsewhere", "train.csv"})
+    assert (listed["one"]["type"], listed["one"]["fileSize"]) == (OUTPUT, 2)
+
+
 def test_a_file_that_is_logged_again_is_the_new_one(server: Server, kept: Logged, tmp_path: Path) -> None:
     assert kept["artifacts"]["again"] == kept["artifacts"]["outputs"]["model"]
     api, run = server.api(), kept["artifacts"]["name"]

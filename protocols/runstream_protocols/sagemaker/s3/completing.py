@@ -76,6 +76,8 @@ async def _joined(
             async for chunk in uploads.content_of(part):
                 yield chunk
 
+    there = await objects.find(target.bucket, target.key)
+    conditions.check(None if there is None else there.entity)
     algorithms = [upload.algorithm] if upload.algorithm and upload.is_full else []
     async with stored_again(side, request, content(), algorithms) as body:
         if full is not None and upload.is_full and body.checksums[upload.algorithm] != full:
