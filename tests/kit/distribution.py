@@ -42,6 +42,7 @@ LONG_FILES: Final = (
     "integration/test_refolding.py",
     "integration/test_kafka_ingest.py",
     "clients/comet/test_no_keys.py",
+    "clients/mlaide/test_artifacts.py",
     "clients/mlaide/test_runs.py",
     "faults/test_hostile_connections.py",
     "integration/test_kafka_local.py",
