@@ -119,6 +119,7 @@ def test_files_are_added_to_an_open_version_and_to_no_other(api: API, tmp_path: 
     assert [path.read_bytes() for path in grown.download(tmp_path / "out")] == [b"333", b"22"]
     artifact = api.artifact("growing", "dataset")
     assert api.artifacts.version(artifact, 1, as_of=begun).files == 1
+    assert [(file.name, file.size_bytes) for file in grown.contents(as_of=begun).files] == [("a", 1)]
     sealed = api.artifacts.log_version("growing", "dataset")
     assert not sealed.open
     with pytest.raises(Refused, match=r"the files of version '2' of .* never change"):

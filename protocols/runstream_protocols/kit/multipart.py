@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 from runstream_protocols.kit.errors import Refused
 from runstream_service.problems import Problem
@@ -21,6 +22,7 @@ _MAX_HEADER_BYTES: Final = 131_072
 _MAX_BOUNDARY_CHARS: Final = 70
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]\Z")
 _PARAMETER: Final = re.compile(r';\s*([\w!#$%&+^`|~*.\-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"\s]*))\s*')
+_EXTENDED: Final = "utf-8''"
 #: What a part may be encoded as, none of which changes its bytes.
 _PLAIN_ENCODINGS: Final = frozenset(("binary", "8bit", "7bit", "identity"))
 
@@ -186,7 +188,15 @@ def _names_of(headers: Mapping[str, str], number: int) -> tuple[str, str | None]
         coding = headers.get(header, "binary").lower()
         if coding not in _PLAIN_ENCODINGS:
             raise malformed(f"part {name[:100]!r} has the {header} {coding[:100]!r}: send its bytes as they are")
-    return name, parameters.get("filename")
+    return name, _filename_of(parameters)
+
+
+def _filename_of(parameters: Mapping[str, str]) -> str | None:
+    """The name of a part's file; some programs send one that is not ASCII as RFC 5987 has it."""
+    extended = parameters.get("filename*", "")
+    if extended.lower().startswith(_EXTENDED):
+        return unquote(extended[len(_EXTENDED) :], errors="replace")
+    return parameters.get("filename")
 
 
 def _parameters(text: str) -> dict[str, str]:

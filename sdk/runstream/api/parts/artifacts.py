@@ -219,9 +219,10 @@ class ArtifactsApi:
         rows = self._session.get(f"{run_path(run)}/artifacts")["versions"]
         return Table([ArtifactVersion.of(self._reader, _path_in(row), row) for row in rows])
 
-    def contents(self, version: ArtifactVersion) -> ArtifactContents:
-        """Read the metadata of a version, and the list of its files by name. Raises NotFound."""
-        response = self._session.get(f"{_path(version.artifact)}/versions/{version.ordinal}")
+    def contents(self, version: ArtifactVersion, *, as_of: str | None = None) -> ArtifactContents:
+        """Read the metadata of a version, and the list of its files by name, which of an open one may have been others
+        at an earlier moment (`as_of`). Raises NotFound."""
+        response = self._session.get(f"{_path(version.artifact)}/versions/{version.ordinal}", as_of=as_of)
         return ArtifactContents(response["metadata"], tuple(ArtifactFile.of(file) for file in response["files"]))
 
     def update_version(
