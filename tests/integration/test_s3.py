@@ -153,6 +153,21 @@ async def test_so_many_uploads_are_open_at_once(server: Server, monkeypatch: pyt
     assert (await server.send("DELETE", f"/bucket/second?uploadId={await server.begin('second')}"))[0] == 204
 
 
+async def test_a_bucket_goes_with_its_uploads_and_not_with_its_objects(server: Server) -> None:
+    assert (await server.send("PUT", "/doomed"))[0] == 200
+    before = server.stored()
+    upload = inside("UploadId", (await server.send("POST", "/doomed/k?uploads"))[1])
+    assert (await server.send("PUT", f"/doomed/k?uploadId={upload}&partNumber=1", PART))[0] == 200
+    assert (await server.send("PUT", "/doomed/held", b""))[0] == 200
+    status, text = await server.send("DELETE", "/doomed")
+    assert (status, inside("Code", text)) == (409, "BucketNotEmpty")
+    assert (await server.send("DELETE", "/doomed/held"))[0] == 204
+    assert (await server.send("DELETE", "/doomed"))[0] == 204
+    assert (await server.send("PUT", "/doomed"))[0] == 200
+    assert "<Upload>" not in (await server.send("GET", "/doomed?uploads"))[1]
+    assert server.stored() - before <= {hashlib.sha256(b"").hexdigest()}, "its part is gone"
+
+
 async def test_a_long_end_begins_its_response_before(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(completing, "_PATIENCE_S", 0.0)
     before = server.stored()

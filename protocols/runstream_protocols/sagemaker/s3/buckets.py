@@ -12,6 +12,7 @@ from runstream_protocols.sagemaker.s3.names import BUCKET, check_bucket
 from runstream_protocols.sagemaker.s3.objects import KEY, PLACE, Objects
 from runstream_protocols.sagemaker.s3.receiving import read_document
 from runstream_protocols.sagemaker.s3.side import S3Side, target_of
+from runstream_protocols.sagemaker.s3.uploads import PartedUploads
 from runstream_protocols.sagemaker.s3.xml import document, element, texts
 from runstream_service.routing import Call
 
@@ -60,12 +61,15 @@ async def list_buckets(side: S3Side, call: Call[Any]) -> web.Response:
 
 
 async def delete(side: S3Side, call: Call[Any]) -> web.Response:
-    """Delete a bucket that has no objects."""
+    """Delete a bucket that has no objects, and give up its uploads."""
     bucket, objects = target_of(call.request).bucket, Objects(side.entities)
     await side.recorder.require(KEY)
     found = await objects.require_bucket(bucket)
     if await objects.page(bucket, "", None, 1):
         raise S3Error("BucketNotEmpty", f"the bucket {bucket!r} has objects: delete them first")
+    uploads = PartedUploads(side)
+    for upload in await uploads.all(bucket):
+        await uploads.end(upload)
     try:
         await side.entities.delete(found)
     except (EntityMissing, EntityChanged):

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from runstream_protocols.sagemaker.access import credential_in_url
 from runstream_protocols.sagemaker.s3.errors import S3Error
 from runstream_protocols.sagemaker.s3.signatures import (
     MAX_SKEW_S,
@@ -95,6 +96,12 @@ def test_a_url_names_its_key() -> None:
     assert list(keys_in(url_credential(URL))) == ["AKIAIOSFODNN7EXAMPLE"]
     assert url_credential("AWSAccessKeyId=K&Signature=S&Expires=1") == ""
     assert url_credential("X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256") == ""
+
+
+def test_a_key_in_a_url_opens_files_alone() -> None:
+    assert credential_in_url("/sagemaker/bucket/k", URL) == url_credential(URL)
+    for path in ("/sagemaker", "/api/v1/runs", "/ingest/v1/frames", "/sagemakers/b/k"):
+        assert credential_in_url(path, URL) == ""
 
 
 @pytest.mark.parametrize(
