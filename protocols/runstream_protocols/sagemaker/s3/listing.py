@@ -30,7 +30,7 @@ _CLASS: Final = "STANDARD"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a list is to have. `after`: only keys and groups behind this one."""
+    """What a list is to have. `after`: only keys behind this one, or behind the group that it is."""
 
     prefix: str
     delimiter: str
@@ -88,7 +88,9 @@ async def list_objects(side: S3Side, call: Call[Any]) -> web.Response:
 async def _page(side: S3Side, bucket: str, wanted: Wanted) -> Page:
     objects, page = Objects(side.entities), Page()
     await objects.require_bucket(bucket)
-    after = (name_of(bucket, wanted.after), _LAST_ID) if wanted.after else None
+    if not wanted.limit:
+        return page
+    after = _first(bucket, wanted)
     for _ in range(_MAX_READS):
         found = await objects.page(bucket, wanted.prefix, after, _MAX_KEYS + 1)
         for one in found:
@@ -104,10 +106,20 @@ async def _page(side: S3Side, bucket: str, wanted: Wanted) -> Page:
     return page
 
 
+def _first(bucket: str, wanted: Wanted) -> tuple[str, str] | None:
+    """Return what a list begins behind; None where it begins with the first object."""
+    if not wanted.after:
+        return None
+    # A page that ended with a group goes on behind all of it.
+    group = _group_of(wanted, wanted.after)
+    following = behind(name_of(bucket, group)) if group == wanted.after else None
+    return (name_of(bucket, wanted.after), _LAST_ID) if following is None else (following, "")
+
+
 def _take(page: Page, wanted: Wanted, one: Stored) -> bool:
     """Add an object or its group to the page; returns False where there is no place for it."""
     group = _group_of(wanted, one.key)
-    if group is not None and (group in page.groups[-1:] or group <= wanted.after):
+    if group is not None and group in page.groups[-1:]:
         return True
     if len(page) >= wanted.limit:
         return False
@@ -160,7 +172,7 @@ def _response(wanted: Wanted, page: Page, members: Mapping[str, object], *, with
             *members.items(),
             ("MaxKeys", wanted.limit),
             ("EncodingType", "url" if wanted.is_url_encoded else None),
-            ("IsTruncated", page.is_truncated and wanted.limit > 0),
+            ("IsTruncated", page.is_truncated),
         )
     )
     owner = element("Owner", texts((("ID", ACCOUNT),))) if with_owner else ""

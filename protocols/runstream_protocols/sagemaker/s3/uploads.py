@@ -111,7 +111,8 @@ class PartedUploads:
             if await self._entities.find(PLACE, UPLOAD, upload.entity.name) is None:
                 await self._forget(f"{upload.entity.name}/{number:05}")
                 raise S3Error("NoSuchUpload", "the upload ended while the part came: begin another one")
-        except BaseException:
+        except S3Error:
+            # After any other error the part may be there, and has these bytes.
             await self._side.recorder.uploads.remove(body.staged.sha256)
             raise
         if before is not None:
