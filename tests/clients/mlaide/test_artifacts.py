@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import subprocess
 import urllib.request
 import zipfile
@@ -187,6 +188,14 @@ def test_the_client_raises_what_the_server_refuses(
     assert words in told["message"]
 
 
+def test_what_the_client_itself_cannot_do_leaves_no_half_of_a_file(keeping: ArtifactServer, kept: Kept) -> None:
+    told = {name: one["value"] for name, one in keeping.told("with_both", "a_directory", "any_model").items()}
+    assert told == {"with_both": "ValueError", "a_directory": "AttributeError", "any_model": "AttributeError"}
+    for name in ("folders", "anything"):
+        status, shown = keeping.aide(f"projects/shelf/artifacts/{name}/latest")
+        assert (status, shown["version"], shown["files"], shown["model"]) == (200, 1, [], None)
+
+
 @pytest.fixture(scope="module")
 def wrong(keeping: ArtifactServer, kept: Kept) -> Kept:
     """What came of the steps that the server refuses."""
@@ -237,10 +246,11 @@ def test_names_that_nothing_can_carry(keeping: ArtifactServer, kept: Kept, name:
     assert status == (200 if name == b"\xff" else 400)
 
 
-def test_a_version_goes_on_behind_a_restart_and_a_rebuild_is_equal(keeping: ArtifactServer, tmp_path: Path) -> None:
+def test_a_version_goes_on_behind_a_kill_and_a_rebuild_is_equal(keeping: ArtifactServer, tmp_path: Path) -> None:
     environment = own() | {"RUNSTREAM_API_KEYS": KEY}
     data, errors = tmp_path / "data", tmp_path / "server.log"
-    with running_up(data, "--port", str(free_port()), environment=environment, errors=errors) as url:
+    killed: dict[str, Any] = {"environment": environment, "errors": errors, "end_by": signal.SIGKILL}
+    with running_up(data, "--port", str(free_port()), **killed) as url:
         server = ArtifactServer(url, keeping.python, home=tmp_path)
         program = subprocess.Popen(
             server.command("half_made"),

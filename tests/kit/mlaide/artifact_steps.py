@@ -7,6 +7,7 @@ import random
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,20 @@ class ArtifactSteps(Steps):
         run = started(self.client("shelf"), "e", None)
         return run.add_artifact_file(run.create_artifact("odd", "dataset", None), BytesIO(b"x"), "folder/")
 
+    def with_both(self) -> Any:
+        return failure(lambda: self.client("shelf").load_model("net", 1, ModelStage.STAGING))
+
+    def a_directory(self) -> Any:
+        """Documented, but the client has it not made."""
+        run = started(self.client("shelf"), "e", None)
+        made = run.create_artifact("folders", "dataset", None)
+        return failure(lambda: run.add_artifact_file(made, tempfile.gettempdir()))
+
+    def any_model(self) -> Any:
+        """A model of another library: the client creates the version, and fails then."""
+        run = started(self.client("shelf"), "e", None)
+        return failure(lambda: run.log_model({"slope": 1}, "anything"))
+
     def reading_only(self) -> Any:
         return self.client("shelf").get_artifact("data", 1).load("rows.csv").read().decode()
 
@@ -207,6 +222,15 @@ class ArtifactSteps(Steps):
 
     def api(self) -> Any:
         return self.client("shelf")._MLAideClient__api_client
+
+
+def failure(call: Callable[[], Any]) -> str:
+    """Return which error the client itself raises."""
+    try:
+        call()
+    except Exception as error:
+        return type(error).__name__
+    return "none"
 
 
 def line(slope: float) -> Any:
