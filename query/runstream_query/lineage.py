@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
-from runstream_query.repositories.lineage import LinkRecord, VersionId
+from runstream_query.repositories.lineage import LinkRecord
+from runstream_query.repositories.statements.versions import VersionId
 from runstream_service.access import Scope
 
 Kind = Literal["used", "made"]

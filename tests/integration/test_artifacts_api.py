@@ -149,6 +149,8 @@ def test_what_was_used_and_made_is_a_graph(api: API) -> None:
     assert api.artifacts.lineage(raw, "down", depth=1).cut == ("depth",)
     with pytest.raises(NotFound):
         api.artifacts.lineage("nobody")
+    with pytest.raises(NotFound):
+        api.artifacts.mark_used(raw, "nobody")
     with pytest.raises(Refused, match="direction"):
         api.artifacts.lineage(raw, "sideways")  # type: ignore[arg-type]
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from kit.examples import examples
 from runstream_query.lineage import Bounds, Direction, Graph, Kind, Node, lineage_of
-from runstream_query.repositories.lineage import LinkRecord, VersionId
+from runstream_query.repositories.lineage import LinkRecord
+from runstream_query.repositories.statements.versions import VersionId
 from runstream_service.access import EVERYTHING, Scope
 
 Edge = tuple[Kind, LinkRecord]

@@ -70,15 +70,11 @@ async def _listed(context: Context, found: Sequence[VersionRecord]) -> list[List
     scope, repositories = context.scope, context.repositories
     records = await repositories.artifacts.with_ids(scope, sorted({one.artifact for one in found}))
     of = {record.artifact: record for record in records}
-    contents: dict[str, dict[int, ContentsRecord]] = {}
-    for record in records:
-        ordinals = [one.ordinal for one in found if one.artifact == record.artifact]
-        contents[record.artifact] = await repositories.artifact_files.contents(
-            scope, record.artifact, ordinals, with_files=False
-        )
+    metadata = await repositories.artifact_files.metadata(scope, [(one.artifact, one.ordinal) for one in found])
     names = await _names_of_runs(context, [one.run for one in found])
     rows = [
-        ListedArtifact(**_fields(of[one.artifact], one, contents[one.artifact][one.ordinal], names)) for one in found
+        ListedArtifact(**_fields(of[one.artifact], one, metadata.get((one.artifact, one.ordinal), ""), names))
+        for one in found
     ]
     return sorted(rows, key=lambda row: (row.name, row.version))
 
@@ -88,7 +84,7 @@ async def shown(side: MlaideSide, meant: Meant) -> ShownArtifact:
     context, version = side.context, meant.version
     contents = await _contents(context, meant)
     names = await _names_of_runs(context, [version.run])
-    fields = _fields(meant.artifact, version, contents, names)
+    fields = _fields(meant.artifact, version, contents.metadata, names)
     if (stage := stage_of(version.stages)) is not None:
         remarks = await context.repositories.artifacts.remarks(context.scope, version.artifact, [version.ordinal])
         fields["model"] = ShownModel(stage=stage, model_revisions=list(revisions_of(remarks)))
@@ -140,9 +136,9 @@ async def _names_of_runs(context: Context, runs: Sequence[str]) -> Mapping[str, 
 
 
 def _fields(
-    artifact: ArtifactRecord, version: VersionRecord, contents: ContentsRecord, names: Mapping[str, str]
+    artifact: ArtifactRecord, version: VersionRecord, metadata: str, names: Mapping[str, str]
 ) -> dict[str, Any]:
-    whole, metadata = own_metadata(contents.metadata)
+    whole, own = own_metadata(metadata)
     stage = stage_of(version.stages)
     return {
         "name": artifact.name,
@@ -150,7 +146,7 @@ def _fields(
         "version": version.ordinal,
         "run_key": number_of_run(version.run) if version.run else None,
         "run_name": names.get(version.run),
-        "metadata": metadata,
+        "metadata": own,
         "created_at": version.created_at,
         "updated_at": version.updated_at,
         "model": None if stage is None else ShownModel(stage=stage),

@@ -10,6 +10,7 @@ from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import within
 from runstream_query.repositories.statements.scoping import narrowed, of_artifacts
+from runstream_query.repositories.statements.versions import VersionId, among
 from runstream_service.access import Scope
 
 
@@ -67,6 +68,14 @@ class ArtifactFileRepository:
             return found
         added = await self._added(scope, artifact, ordinals, prefix)
         return await self._reader.off_loop(_merged, found, added) if added else found
+
+    async def metadata(self, scope: Scope, versions: Sequence[VersionId]) -> dict[VersionId, str]:
+        """Return the metadata (JSON) of versions of whichever artifacts."""
+        parameters = Parameters()
+        visible = narrowed(of_artifacts(scope, parameters))
+        wanted = among(versions, parameters)
+        sql = f"SELECT artifact, ordinal, metadata FROM artifact_contents WHERE {wanted}{visible}"
+        return {(row["artifact"], row["ordinal"]): row["metadata"] for row in await self._reader.rows(sql, parameters)}
 
     async def _added(
         self, scope: Scope, artifact: str, ordinals: Sequence[int] | None, prefix: Positions | None

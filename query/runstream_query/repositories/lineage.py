@@ -8,10 +8,8 @@ from runstream.events.artifacts import USED_BY
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.scoping import narrowed, of_artifacts, of_runs
+from runstream_query.repositories.statements.versions import VersionId, among
 from runstream_service.access import Scope
-
-#: A version of an artifact: the id of the artifact and the version's number.
-VersionId = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,7 +58,7 @@ class LineageRepository:
         """Return the runs that some versions came from, at most `limit`."""
         parameters = Parameters()
         visible = narrowed((*of_runs(scope, parameters), *of_artifacts(scope, parameters)))
-        wanted = _among(versions, parameters)
+        wanted = among(versions, parameters)
         source = f"artifact_versions WHERE {wanted} AND run != '' AND NOT deleted{visible}"
         return await self._links(source, limit, parameters)
 
@@ -72,7 +70,7 @@ class LineageRepository:
     async def users_of(self, scope: Scope, versions: Sequence[VersionId], *, limit: int) -> list[LinkRecord]:
         """Return the runs that used some versions, at most `limit`."""
         parameters = Parameters()
-        return await self._used(scope, f"{_among(versions, parameters)} AND run != ''", limit, parameters)
+        return await self._used(scope, f"{among(versions, parameters)} AND run != ''", limit, parameters)
 
     async def _used(self, scope: Scope, condition: str, limit: int, parameters: Parameters) -> list[LinkRecord]:
         """That a run used a version is a remark on the version."""
@@ -95,7 +93,7 @@ class LineageRepository:
     async def versions(self, scope: Scope, versions: Sequence[VersionId]) -> list[LineageVersionRecord]:
         """Return versions as the lineage shows them, those that are not deleted."""
         parameters = Parameters()
-        wanted = _among(versions, parameters)
+        wanted = among(versions, parameters)
         artifacts = parameters.texts(sorted({artifact for artifact, _ in versions}))
         visible = narrowed(of_artifacts(scope, parameters))
         sql = (
@@ -105,10 +103,3 @@ class LineageRepository:
             f"WHERE artifact IN {artifacts}) AS a USING artifact ORDER BY artifact, ordinal"
         )
         return await self._reader.records(lambda row: LineageVersionRecord(**row), sql, parameters)
-
-
-def _among(versions: Sequence[VersionId], parameters: Parameters) -> str:
-    """Return the condition that a row is of one of these versions; by the table's key first."""
-    artifacts = parameters.texts([artifact for artifact, _ in versions])
-    ordinals = parameters.bind([ordinal for _, ordinal in versions], "Array(UInt64)")
-    return f"artifact IN {artifacts} AND has(arrayZip({artifacts}, {ordinals}), (artifact, ordinal))"

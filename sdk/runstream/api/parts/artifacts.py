@@ -270,7 +270,9 @@ class ArtifactsApi:
         return Table([ArtifactRemark.of(row) for row in rows], more)
 
     def mark_used(self, version: ArtifactVersion, run: RunOrId) -> None:
-        """Record that a run used a version: it is upstream of the run from now on (`lineage`). Raises NotFound."""
+        """Record that a run used a version, which is upstream of the run from now on (`lineage`). Raises NotFound, also
+        for a run that is not there."""
+        self._session.get(run_path(run))
         self.remark(version, {USED_BY: run_id(run)})
 
     def lineage(
