@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from runstream.panels import ui as ui
     from runstream.settings import Settings as Settings
     from runstream.settings import load_settings as load_settings
+    from runstream.sweeping.environment import current_trial as current_trial
     from runstream.sweeping.opening import sweep as sweep
     from runstream.sweeping.stopping import ASHA as ASHA
     from runstream.sweeping.stopping import MedianRule as MedianRule
@@ -66,6 +67,7 @@ _LATER = {
     "load_settings": "runstream.settings",
     "Sweep": "runstream.sweeping.sweep",
     "Trial": "runstream.sweeping.sweep",
+    "current_trial": "runstream.sweeping.environment",
     "sweep": "runstream.sweeping.opening",
     "ui": "runstream.panels",
 }
@@ -86,6 +88,7 @@ __all__ = [
     "__version__",
     "active_run",
     "add_tags",
+    "current_trial",
     "define_metric",
     "finish",
     "init",

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -9,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 
 import runstream
 from kit import children
+from kit.children.forked import run_forked
 from kit.servers.embedded import Server
 from kit.sweeping import QUIET, SPACE, opened, train
 from kit.waiting import wait_until
@@ -103,6 +106,32 @@ def test_a_sweep_stays_as_it_was_created(server: Server, tmp_path: Path) -> None
     assert second is not None
     assert first.params != second.params
     assert made.ask() is None
+
+
+def test_an_agent_starts_a_program_for_each_trial(server: Server, tmp_path: Path) -> None:
+    """By the commands alone, with a program that finds its trial by itself; its third trial fails."""
+    config = tmp_path / "sweep.json"
+    config.write_text(json.dumps({"space": {"x": [1, 2, 3], "name": ["a b"]}, "metric": "loss", "method": "grid"}))
+    place = ["-p", "swept", "--url", server.url]
+
+    def ran(*arguments: str, status: int = 0) -> Any:
+        done = run_forked("runstream_infra.cli", "sweep", *arguments, environment=children.environment(), timeout_s=240)
+        assert done.returncode == status, done.stderr
+        return json.loads(done.stdout) if status == 0 and "--json" in arguments else done.stdout
+
+    assert ran("create", "agent", str(config), *place) == "agent in default/swept: at most 3 trials\n"
+    program = [sys.executable, "-m", "kit.sweeping_program", str(tmp_path), "{x}", "{name}"]
+    told = ran("agent", "agent", "--json", *place, "--", *program)
+    assert [one["exit"] for one in told["trials"]] == [0, 0, 3]
+    shown = ran("show", "agent", "--json", *place)
+    assert [(one["status"], one["value"]) for one in shown["trials"]] == [
+        ("finished", 1.0),
+        ("finished", 2.0),
+        ("failed", 3.0),
+    ]
+    assert shown["best"]["params"] == {"x": 1, "name": "a b"}
+    assert "finished, best" in ran("show", "agent", *place)
+    assert ran("agent", "agent", *place, "--", "{y}", status=2) == ""
 
 
 def found_by(api: API, query: str) -> bool:

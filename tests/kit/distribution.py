@@ -38,6 +38,7 @@ LONG_FILES: Final = (
     "faults/test_hostile_stalls.py",
     "integration/test_shared_generations.py",
     "integration/test_panels.py",
+    "integration/test_sweep_workers.py",
     "integration/test_dev_clickhouse.py",
     "integration/test_refolding.py",
     "integration/test_kafka_ingest.py",

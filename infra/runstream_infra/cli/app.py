@@ -103,6 +103,7 @@ def _register() -> None:
         promoting,
         reading,
         rebuilding,
+        searching,
         serving,
         syncing,
         version,
@@ -137,6 +138,7 @@ def _register() -> None:
         clustering.query_server,
         promoting.promote,
         panels.panel,
+        searching.sweep,
         agents.agent,
         version.version,
     ):

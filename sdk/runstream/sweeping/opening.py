@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from runstream.errors import Invalid
-from runstream.sweeping.requests import SweepServer
+from runstream.sweeping.requests import TrialServer
 from runstream.sweeping.stopping import ASHA, MedianRule
 from runstream.sweeping.sweep import Sweep
 
@@ -62,11 +62,24 @@ def sweep(
         "retries": retries,
     }
     config = None if space is None else {member: value for member, value in given.items() if value is not None}
-    about = {"workspace": settings.workspace, "project": settings.project, "name": name}
-    server = SweepServer(settings.url, key, timeout_s)
-    told = server.post("", {**about, "config": _plain(config)})
+    server = TrialServer(settings.url, key, timeout_s)
     spool = None if dir is None else os.fspath(dir)
-    return Sweep(name, settings.workspace, settings.project, told["config"], told["limit"], told["size"], server, spool)
+    return open_sweep(server, settings.workspace, settings.project, name, config, spool)
+
+
+def open_sweep(
+    server: TrialServer,
+    workspace: str,
+    project: str,
+    name: str,
+    config: Mapping[str, Any] | None = None,
+    spool: str | None = None,
+) -> Sweep:
+    """Open the sweep of this name, or create it by its config (the members of `POST /api/v1/sweeps`). Raises Invalid,
+    Unavailable."""
+    about = {"workspace": workspace, "project": project, "name": name}
+    told = server.post("", {**about, "config": _plain(config)})
+    return Sweep(name, workspace, project, told["config"], told["limit"], told["size"], server, spool)
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ _LATER: Final = frozenset((408, 429, 500, 502, 503, 504))
 
 
 @dataclass(frozen=True, slots=True)
-class SweepServer:
+class TrialServer:
     """A server, and how long to wait for it. The key is not shown."""
 
     url: str
@@ -31,7 +31,7 @@ class SweepServer:
     timeout_s: float
 
     def __repr__(self) -> str:
-        return f"SweepServer({self.url!r})"
+        return f"TrialServer({self.url!r})"
 
     def post(self, path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Return the response to a request that may be sent twice. Raises Invalid, and Unavailable where the server is

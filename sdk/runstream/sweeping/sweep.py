@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from runstream.ids import new_id
 from runstream.notices import Notices
-from runstream.sweeping.requests import SweepServer
+from runstream.sweeping.requests import TrialServer
 
 if TYPE_CHECKING:
     from runstream.client.run import Run
@@ -48,7 +48,7 @@ class Sweep:
     config: Mapping[str, Any]
     limit: int
     size: int | None
-    server: SweepServer
+    server: TrialServer
     #: The spool of the runs; None: as the settings say.
     dir: str | None = None
 

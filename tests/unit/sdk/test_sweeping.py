@@ -10,14 +10,14 @@ import pytest
 import runstream
 from runstream.errors import Invalid, Unavailable
 from runstream.sweeping import requests, workers
-from runstream.sweeping.requests import SweepServer
+from runstream.sweeping.requests import TrialServer
 from runstream.sweeping.sweep import Sweep, Trial, TrialState
 
 STATE = TrialState(0, {"x": 1}, "r" * 32, "given", None, 1)
 
 
 def sweep_at(url: str, timeout_s: float = 0.0) -> Sweep:
-    return Sweep("s", "w", "p", {}, 3, 3, SweepServer(url, "secret", timeout_s))
+    return Sweep("s", "w", "p", {}, 3, 3, TrialServer(url, "secret", timeout_s))
 
 
 class Responses:
