@@ -172,7 +172,12 @@ def check(world: World, run: str, how: str, completes: bool | None) -> None:
         output = API(url=world.url).output(run)
         assert [f"line {number}\n" in output for number in range(5)] == [True] * 5, (how, output)
         assert output.endswith("the last words"), (how, output)
-    wait_until(lambda: not any((world.directory / "runs").glob(f"{run}-*")))
+
+    def is_forgotten() -> bool:
+        world.keep_agent()  # it may have died behind the end of the run
+        return not any((world.directory / "runs").glob(f"{run}-*"))
+
+    wait_until(is_forgotten)
 
 
 def kills() -> list[tuple[str, str]]:

@@ -14,10 +14,12 @@ from kit.stores import place_tables
 from runstream_infra.embedded import Parts, application, open_parts
 from runstream_infra.limits import Limits
 from runstream_infra.settings import ServerSettings
+from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_query.settings import QuerySettings
 from runstream_service.auth import ApiKeys
 
 SILENCE_S: Final = 0.5
+LIMITS: Final = Limits(query=QuerySettings(silence_s=SILENCE_S), gateway=GatewaySettings(visible_timeout_s=2.0))
 EXPERIMENTS: Final = "/ubiops/v2/projects/p/deployments/training-base-deployment/versions"
 LEASES: Final = "/agents/v1/projects/p/leases"
 CODE: Final = "ubiops-file://default/code/train.py"
@@ -28,6 +30,18 @@ SECRET: Final = "hunter2-of-the-agent"
 class Server:
     client: TestClient[Any, Any]
     parts: Parts
+    stop: asyncio.Event
+    folding: "asyncio.Task[object]"
+
+    def resume(self) -> None:
+        """Have what is appended folded."""
+        self.stop = asyncio.Event()
+        self.folding = asyncio.create_task(self.parts.worker.run(self.stop))
+
+    async def pause(self) -> None:
+        """Fold nothing."""
+        self.stop.set()
+        await self.folding
 
     async def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         async with self.client.request(method, path, json=body) as response:
@@ -64,23 +78,21 @@ class Server:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    settings = ServerSettings(data_dir=tmp_path, limits=Limits(query=QuerySettings(silence_s=SILENCE_S)))
+    settings = ServerSettings(data_dir=tmp_path, limits=LIMITS)
     place_tables(settings.data_dir)
     async with (
         open_parts(settings) as parts,
         TestClient(TestServer(application(settings, ApiKeys(()), parts), host="127.0.0.1")) as client,
     ):
         stop = asyncio.Event()
-        folding = asyncio.create_task(parts.worker.run(stop))
-        server = Server(client, parts)
+        server = Server(client, parts, stop, asyncio.create_task(parts.worker.run(stop)))
         experiment = {"version": "e", "environment": "python3-11", "instance_type": "512mb"}
         await server.done("POST", EXPERIMENTS, experiment)
         url = (await server.done("POST", "/ubiops/v2/projects/p/buckets/default/files/code%2Ftrain.py"))["url"]
         async with client.put(below(url), data=b"def train(*_): pass\n") as response:
             assert response.status == 200
         yield server
-        stop.set()
-        await folding
+        await server.pause()
 
 
 def below(url: str) -> URL:
@@ -236,6 +248,31 @@ async def test_a_run_whose_agent_was_lost_has_failed_and_is_not_executed_again(s
     assert status == 409, "it comes back too late"
     assert (await server.shown(run))["status"] == "failed"
     assert await server.acquire("b") is None
+
+
+async def test_an_agent_whose_signs_of_life_are_not_folded_yet_is_not_lost(server: Server) -> None:
+    run = await server.created()
+    granted = await server.acquired()
+    await server.tell(granted, "start")
+
+    async def is_silent() -> bool:
+        return bool((await server.shown(run))["status"] == "failed")
+
+    await until(is_silent)
+    await server.pause()
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + 6 * SILENCE_S
+    while loop.time() < until_s:
+        assert (await server.tell(granted, "renew"))[0] == 200, "a sign of life, as nothing of it can be read"
+    assert await server.acquire("b") is None
+    server.resume()
+
+    async def lives() -> bool:
+        assert (await server.tell(granted, "renew"))[0] == 200
+        return bool((await server.shown(run))["status"] == "processing")
+
+    await until(lives)
+    assert await server.tell(granted, "end", status="finished") == (200, {"status": "finished"})
 
 
 async def test_only_who_executes_a_run_has_its_variables(server: Server) -> None:

@@ -116,7 +116,7 @@ class Agent:
         for folder in (self._runs, self._settings.directory / "envs"):
             folder.mkdir(mode=0o700, exist_ok=True)
         tidy(self._runs)
-        if not any(folder.is_taken for folder in folders_in(self._runs)):
+        if not folders_in(self._runs):
             tidy_environments(self._settings.directory / "envs")
         return descriptor
 

@@ -7,7 +7,8 @@ between leaves a lease that ends; whoever asks for work next completes it, with 
 import math
 from typing import Any, Final
 
-from runstream.events.control import OthersLogged, RunFinished, RunStatusChanged
+from runstream.events.control import OthersLogged, RunFinished, RunStatusChanged, RunTimesSet
+from runstream.events.positions import Positions
 from runstream_protocols.kit.attempts import ENDED, attempt_frame
 from runstream_protocols.kit.entities import EntityRefused
 from runstream_protocols.kit.errors import Refused
@@ -56,9 +57,21 @@ async def is_lost(side: UbiopsSide, held: HeldLease, now_us: int) -> bool:
     return now_us - seen_us >= lost_us
 
 
+async def record_times(side: UbiopsSide, held: HeldLease) -> Positions:
+    """Append when the run began, and return where. What was appended before is the same, and counts once."""
+    at_us = held.lease.started_at_us or 0
+    times = RunTimesSet(at_us=at_us, started_at_us=at_us)
+    return await side.recorder.record(held.run, b"started", [times], at_us=at_us, wait=False)
+
+
 async def report_lost(side: UbiopsSide, held: HeldLease) -> None:
-    """End a run whose agent was lost. Does nothing where the agent came back meanwhile."""
+    """End a run whose agent was lost. Does nothing where the agent came back meanwhile, nor where that cannot be told,
+    because what came of it is not folded yet."""
     lease = held.lease
+    if not await side.recorder.visible(await record_times(side, held)):
+        return
+    if not await is_lost(side, held, side.recorder.now_us()):
+        return
     message = (
         f"the agent {lease.agent} on {lease.host}, which executed the run, was lost: nothing came from it for "
         f"{_SILENCES * side.context.settings.silence_s:g} s. The run may have been executed in part; create another one"

@@ -4,13 +4,13 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from runstream.events.control import RunStarted, RunTimesSet
+from runstream.events.control import RunStarted
 from runstream_protocols.kit.attempts import STARTED, alive_frame, attempt_frame
 from runstream_protocols.kit.entities import EntityRefused
 from runstream_protocols.kit.payloads import Payload
 from runstream_protocols.kit.places import Place
 from runstream_protocols.kit.statements import Statement
-from runstream_protocols.ubiops.agents.ending import complete, is_lost, report_lost
+from runstream_protocols.ubiops.agents.ending import complete, is_lost, record_times, report_lost
 from runstream_protocols.ubiops.agents.given import terms_of
 from runstream_protocols.ubiops.agents.holding import (
     HeldLease,
@@ -148,11 +148,9 @@ async def _record_start(side: UbiopsSide, held: HeldLease) -> None:
     at_us = lease.started_at_us or 0
     begun = RunStarted(at_us=at_us, workspace=place.workspace, project=place.project, host=lease.host)
     frame = attempt_frame(held.writer, held.run, STARTED, begun)
-    statement = Statement(held.run, b"started", at_us)
+    statement = Statement(held.run, b"begun", at_us)
     positions = await side.recorder.append(statement, [frame], wait=False)
-    times = RunTimesSet(at_us=at_us, started_at_us=at_us)
-    positions = positions.merged(await side.recorder.record(held.run, b"started", [times], at_us=at_us, wait=False))
-    await side.require_found(positions)
+    await side.require_found(positions.merged(await record_times(side, held)))
 
 
 async def _state(side: UbiopsSide, held: HeldLease) -> LeaseState:
