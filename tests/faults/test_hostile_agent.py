@@ -174,6 +174,21 @@ def test_a_run_takes_no_more_memory_than_it_may(tmp_path: Path, how: str) -> Non
     assert not any(map(lives, ran.pids))
 
 
+def test_memory_that_processes_share_counts_once(tmp_path: Path) -> None:
+    body = """
+kept = bytearray(b"x") * (100 << 20)
+workers = []
+for _ in range(6):
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(1.0)
+        os._exit(0)
+    workers.append(pid)
+return {"metrics": {"ended": sum(os.waitpid(pid, 0)[1] == 0 for pid in workers)}}
+"""
+    assert Ran(tmp_path, body).end.metrics == {"ended": 6}
+
+
 def test_a_fork_bomb_is_stopped(tmp_path: Path) -> None:
     ran = Ran(tmp_path, "while True:\n    if os.fork() == 0:\n        time.sleep(0.05)\n    time.sleep(0.005)")
     assert (ran.ended.why, "more than 40 processes" in ran.end.message) == ("processes", True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from runstream.agent.limits import RunLimits
-from runstream.agent.processes import below, kill_marked, kill_tree, resident_bytes
+from runstream.agent.processes import below, kill_marked, kill_tree, takes_more
 from runstream.interpreter import interpreter
 
 #: In the environment of all that comes of a run: its folder. What nobody else catches is found by it.
@@ -155,7 +155,7 @@ class Execution:
         pids = below(guardian)
         if len(pids) > self._limits.processes:
             return "processes"
-        return "memory" if resident_bytes(pids) > self._limits.memory_mb << 20 else None
+        return "memory" if takes_more(pids, self._limits.memory_mb << 20) else None
 
     def _stop(self, guardian: "subprocess.Popen[bytes]") -> None:
         """End the guardian, which ends all others; what it does not get is found by its mark."""

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,13 +20,26 @@ def below(root: int) -> list[int]:
     return descendants(root)
 
 
-def resident_bytes(pids: Iterable[int]) -> int:
-    """Return the memory that processes have in RAM; shared pages count for each."""
-    total = 0
-    for pid in pids:
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
-    return total
+def takes_more(pids: Sequence[int], limit_bytes: int) -> bool:
+    """Return whether processes have more than this in RAM together. A page that several of them share counts once: a
+    loader of data forks workers that share all that was loaded. Looked at closely only where it may be too much."""
+    return sum(map(_resident_bytes, pids)) > limit_bytes and sum(map(_own_bytes, pids)) > limit_bytes
+
+
+def _resident_bytes(pid: int) -> int:
+    """What a process has in RAM, with all that it shares; 0 where it has ended."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    return 0
+
+
+def _own_bytes(pid: int) -> int:
+    """What a process has in RAM, of a shared page its part; all of it where the kernel does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return _resident_bytes(pid)
 
 
 def kill_tree(root: int) -> None:
