@@ -102,6 +102,16 @@ class ApiKeys:
         ]
         return found[0] if found else None
 
+    def principal_of_signed(self, request: web.Request, protocol: ProtocolAccess) -> Principal | None:
+        """Return the principal of the key whose secret signed a request as a protocol does, else None. Looks at all
+        keys."""
+        found = [
+            principal
+            for digest, principal in self.principals
+            if protocol.signs(request, _token_secret(digest, protocol.name))
+        ]
+        return found[0] if found else None
+
 
 #: What a request's application lets in.
 _KEYS: Final = web.RequestKey("runstream_keys", ApiKeys)
@@ -225,7 +235,7 @@ def _check_key(
     given = _credential_of(request, protocols)
     scheme, _, rest = given.partition(" ")
     key = rest.strip() if scheme.lower() == "bearer" else given
-    principal = (keys.principal_of(key) or _principal_of_other_form(key, keys, protocols)) if key else None
+    principal = (keys.principal_of(key) or _principal_of_other_form(key, request, keys, protocols)) if key else None
     on_key(principal.name if principal is not None else None)
     if principal is None:
         detail = "This key is not known here." if key else "Send `Authorization: Bearer KEY`."
@@ -245,12 +255,15 @@ def _credential_of(request: web.Request, protocols: Sequence[ProtocolAccess]) ->
     return next((shown for shown in itertools.chain(in_headers, in_url) if shown), "")
 
 
-def _principal_of_other_form(credential: str, keys: ApiKeys, protocols: Sequence[ProtocolAccess]) -> Principal | None:
+def _principal_of_other_form(
+    credential: str, request: web.Request, keys: ApiKeys, protocols: Sequence[ProtocolAccess]
+) -> Principal | None:
     """Return the principal of the key that a protocol reads out of a credential, which is no key itself, or of the key
-    that signed it."""
+    that signed it, or the request."""
     forms = (form for protocol in protocols for form in protocol.keys(credential))
     signed = (keys.principal_of_token(credential, protocol) for protocol in protocols)
-    found = itertools.chain(map(keys.principal_of, forms), signed)
+    requests = (keys.principal_of_signed(request, protocol) for protocol in protocols)
+    found = itertools.chain(map(keys.principal_of, forms), signed, requests)
     return next((principal for principal in found if principal is not None), None)
 
 

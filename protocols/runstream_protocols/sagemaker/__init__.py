@@ -20,6 +20,6 @@ below it: `s3`.
 `tags`        tags of things
 `metrics`     points of metrics
 `operations`  the table of operations
-`sts`         who sends a request, for the name of the client's bucket
+`sts`         who sends a request, for the name of the client's bucket; `sessions` credentials for a time
 `routes`      the route, and how an operation is done
 """

@@ -1,11 +1,17 @@
 """How boto3 shows its key, and how it learns of a refusal."""
 
+from datetime import UTC, datetime
 from typing import Final
+
+from aiohttp import web
 
 from runstream_protocols.sagemaker.errors import as_client_reads
 from runstream_protocols.sagemaker.paths import ADDRESS, METRICS
+from runstream_protocols.sagemaker.s3.errors import S3Error
 from runstream_protocols.sagemaker.s3.errors import as_client_reads as as_s3_reads
-from runstream_protocols.sagemaker.s3.signatures import url_credential
+from runstream_protocols.sagemaker.s3.requests import SESSION_SECRET, received_of
+from runstream_protocols.sagemaker.s3.signatures import check_signature, signature_in, url_credential
+from runstream_protocols.sagemaker.sessions import is_good, is_session, session_secret
 from runstream_protocols.sagemaker.signing import keys_in
 from runstream_service.problems import Problem
 from runstream_service.protocols import ProtocolAccess
@@ -34,10 +40,31 @@ def credential_in_url(path: str, query: str) -> str:
     return url_credential(query) if path.startswith(f"{ADDRESS}/") else ""
 
 
+def is_signed_by_session(request: web.Request, secret: bytes) -> bool:
+    """Return whether a request about files is signed with credentials for a time that are made of a key's secret."""
+    if not request.path.startswith(f"{ADDRESS}/"):
+        return False
+    received = received_of(request)
+    try:
+        signature = signature_in(received)
+        if signature is None or not is_session(signature.credential.key):
+            return False
+        now, identity = datetime.now(UTC), signature.credential.key
+        if not is_good(secret, identity, now.timestamp()):
+            return False
+        own = session_secret(secret, identity)
+        check_signature(signature, received, own, now)
+    except S3Error:
+        return False
+    request[SESSION_SECRET] = own
+    return True
+
+
 ACCESS: Final = ProtocolAccess(
     name="sagemaker",
     keys=keys_in,
     program_headers=(TARGET.lower(),),
     url_credential=credential_in_url,
+    signs=is_signed_by_session,
     refuse=refuse,
 )

@@ -8,7 +8,7 @@ from kit.foreign import READING_KEY
 from kit.sagemaker.server import Server
 
 Logged = dict[str, Any]
-STEPS = ("files", "listed_files", "signed_urls", "refused_files", "files_at_once")
+STEPS = ("files", "listed_files", "signed_urls", "sessions", "refused_files", "files_at_once")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,22 @@ def test_signed_urls_do_what_they_were_signed_for(kept: Logged) -> None:
         "changed": 403,
         "expired": [403, True],
         "no_key": 403,
+    }
+
+
+def test_credentials_for_a_time_open_files_and_nothing_else(kept: Logged) -> None:
+    assert kept["sessions"] == {
+        "put": ["done", 200],
+        "got": [200, 80_000],
+        "shows_key": False,
+        "for_s": 900,
+        "secret": ["InvalidAccessKeyId", 403],
+        "stretched": ["InvalidAccessKeyId", 403],
+        "as_a_key": [401, 403],
+        "elsewhere": [401, 400, 403],
+        "signed_elsewhere": 401,
+        "components": ["UnrecognizedClientException", 400],
+        "duration": ["ValidationException", 400],
     }
 
 

@@ -6,7 +6,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 from botocore.config import Config
@@ -159,6 +161,53 @@ class FileSteps(SearchSteps):
             "no_key": fetched(get.partition("?")[0])[0],
         }
 
+    def sts(self, key: str, secret: str, token: str | None = None) -> Any:
+        """Return boto3's client of STS, for the same address."""
+        names = {"aws_access_key_id": key, "aws_secret_access_key": secret, "aws_session_token": token}
+        return boto3.Session().client("sts", endpoint_url=self.url, region_name=REGION, **names)
+
+    def sessions(self) -> Any:
+        """Credentials for a time: what they open, what they do not, and that their URLs do not show the key."""
+        bucket = self.bucket(self.s3())
+        given = self.sts(self.key, self.key).get_session_token(DurationSeconds=900)["Credentials"]
+        identity, secret = given["AccessKeyId"], given["SecretAccessKey"]
+        config = Config(signature_version="s3v4")
+        names = {"aws_access_key_id": identity, "aws_secret_access_key": secret, "config": config}
+
+        def client(**changed: Any) -> Any:
+            of = names | {"aws_session_token": given["SessionToken"]} | changed
+            return boto3.Session().client("s3", endpoint_url=self.url, region_name=REGION, **of)
+
+        there = {"Bucket": bucket, "Key": "by a session"}
+        put = code_of(client().put_object, **there, Body=b"content " * 10_000)
+        url = client().generate_presigned_url("get_object", Params=there)
+        later = f"{int(identity[9:17], 16) + 9:08x}"
+        stretched = f"{identity[:9]}{later}{identity[17:]}"
+        bearer = f"Bearer {identity}"
+        forged = f"AWS4-HMAC-SHA256 Credential={identity}/20260101/x/s3/aws4_request, SignedHeaders=host, "
+        forged += f"Signature={'0' * 64}"
+        root = self.url.removesuffix("/sagemaker")
+        listing = boto3.Session().client("sagemaker", endpoint_url=self.url, region_name=REGION, **names)
+        return {
+            "put": put,
+            "got": [fetched(url)[0], len(fetched(url)[1])],
+            "shows_key": self.key in unquote(url),
+            "for_s": round((given["Expiration"] - datetime.now(UTC)).total_seconds(), -2),
+            "secret": code_of(client(aws_secret_access_key="0" * 64).get_object, **there),
+            "stretched": code_of(client(aws_access_key_id=stretched).get_object, **there),
+            "as_a_key": [
+                fetched(f"{root}/api/v1/runs", Authorization=bearer)[0],
+                fetched(url.partition("?")[0], Authorization=bearer)[0],
+            ],
+            "elsewhere": [
+                fetched(f"{root}{path}", Authorization=forged)[0]
+                for path in ("/api/v1/runs", "/sagemaker", "/sagemaker/files-of-boto3")
+            ],
+            "signed_elsewhere": fetched(f"{root}/api/v1/runs?{url.partition('?')[2]}")[0],
+            "components": code_of(listing.list_trial_components),
+            "duration": code_of(self.sts(self.key, self.key).get_session_token, DurationSeconds=1_000_000),
+        }
+
     def refused_files(self) -> Any:
         """What the server refuses, and with which code."""
         s3 = self.s3()
@@ -202,7 +251,13 @@ class FileSteps(SearchSteps):
             "delete_many": code_of(s3.delete_objects, Bucket=BUCKET, Delete={"Objects": [{"Key": "there"}]}),
             "bucket": code_of(s3.create_bucket, Bucket="readers-bucket"),
             "url": fetched(s3.generate_presigned_url("put_object", Params=there), "PUT", b"y")[0],
+            "session": self._put_by_session(there),
         }
+
+    def _put_by_session(self, there: dict[str, str]) -> Any:
+        """What becomes of a write by credentials that a key which only reads has got."""
+        given = self.sts(self.key, self.key).get_session_token()["Credentials"]
+        return code_of(self.s3(given["AccessKeyId"], given["SecretAccessKey"]).put_object, **there, Body=b"y")
 
     def files_at_once(self) -> Any:
         """Threads that store under one key: each is kept whole, and of those that want it absent one succeeds."""

@@ -10,6 +10,7 @@ protocol because artifacts of components are looked up here. The bytes are asset
 `framing`     bodies in signed chunks
 `checksums`   what a body is checked against
 `receiving`   the body of a request into the asset storage
+`requests`    what of a request is signed
 `side`        what the handlers work with
 `objects`     buckets and objects as they are kept
 `buckets`     handlers of buckets

@@ -20,7 +20,8 @@ from runstream_protocols.sagemaker.s3.headers import conditions_of
 from runstream_protocols.sagemaker.s3.names import address_of
 from runstream_protocols.sagemaker.s3.objects import KEY, Conditions, Content, Objects, Stored
 from runstream_protocols.sagemaker.s3.receiving import read_document, stored_again
-from runstream_protocols.sagemaker.s3.side import S3Side, Target, headers_of, target_of
+from runstream_protocols.sagemaker.s3.requests import headers_of
+from runstream_protocols.sagemaker.s3.side import S3Side, Target, target_of
 from runstream_protocols.sagemaker.s3.uploads import MAX_PARTS, Part, PartedUploads, Upload, part_number
 from runstream_protocols.sagemaker.s3.xml import Element, document, malformed, texts
 from runstream_query.problems import problem_of

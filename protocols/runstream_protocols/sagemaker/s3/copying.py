@@ -15,7 +15,8 @@ from runstream_protocols.sagemaker.s3.headers import (
 )
 from runstream_protocols.sagemaker.s3.names import check_key, is_bucket, text_of
 from runstream_protocols.sagemaker.s3.objects import KEY, Content, Objects, Stored
-from runstream_protocols.sagemaker.s3.side import S3Side, Target, headers_of, target_of
+from runstream_protocols.sagemaker.s3.requests import headers_of
+from runstream_protocols.sagemaker.s3.side import S3Side, Target, target_of
 from runstream_protocols.sagemaker.s3.xml import document, texts
 from runstream_service.routing import Call
 

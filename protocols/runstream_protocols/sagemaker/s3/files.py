@@ -11,7 +11,8 @@ from runstream_protocols.sagemaker.s3.headers import checksum_headers, condition
 from runstream_protocols.sagemaker.s3.names import check_key
 from runstream_protocols.sagemaker.s3.objects import KEY, Content, Objects
 from runstream_protocols.sagemaker.s3.receiving import read_document, receiving
-from runstream_protocols.sagemaker.s3.side import S3Side, headers_of, target_of
+from runstream_protocols.sagemaker.s3.requests import headers_of
+from runstream_protocols.sagemaker.s3.side import S3Side, target_of
 from runstream_protocols.sagemaker.s3.xml import document, element, malformed, texts
 from runstream_service.routing import Call
 

@@ -11,7 +11,8 @@ from runstream_protocols.sagemaker.s3.errors import XML, S3Error
 from runstream_protocols.sagemaker.s3.headers import checksum_headers, iso_date, kept_headers, metadata_of, range_in
 from runstream_protocols.sagemaker.s3.objects import KEY, Objects
 from runstream_protocols.sagemaker.s3.receiving import receiving, stored_again
-from runstream_protocols.sagemaker.s3.side import S3Side, headers_of, target_of
+from runstream_protocols.sagemaker.s3.requests import headers_of
+from runstream_protocols.sagemaker.s3.side import S3Side, target_of
 from runstream_protocols.sagemaker.s3.uploads import MAX_UPLOADS, SALT_BYTES, PartedUploads, part_number
 from runstream_protocols.sagemaker.s3.xml import document, element, texts
 from runstream_service.routing import Call

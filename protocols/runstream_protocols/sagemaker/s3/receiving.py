@@ -19,7 +19,8 @@ from runstream_protocols.sagemaker.s3.framing import (
     Unframing,
     framed_bytes,
 )
-from runstream_protocols.sagemaker.s3.side import S3Side, headers_of
+from runstream_protocols.sagemaker.s3.requests import headers_of
+from runstream_protocols.sagemaker.s3.side import S3Side
 from runstream_protocols.sagemaker.s3.signatures import HASH_HEADER, UNSIGNED
 from runstream_protocols.sagemaker.s3.xml import MAX_BYTES, Element, parsed
 from runstream_service.assets import StagedAsset

@@ -13,7 +13,8 @@ from runstream_protocols.sagemaker.s3.headers import (
     range_in,
 )
 from runstream_protocols.sagemaker.s3.objects import Objects, Stored
-from runstream_protocols.sagemaker.s3.side import S3Side, headers_of, target_of
+from runstream_protocols.sagemaker.s3.requests import headers_of
+from runstream_protocols.sagemaker.s3.side import S3Side, target_of
 from runstream_service.assets import AssetMissing
 from runstream_service.routing import Call
 

@@ -1,7 +1,6 @@
 """What the handlers of S3's operations work with."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,9 +13,9 @@ from runstream_protocols.sagemaker.paths import ADDRESS
 from runstream_protocols.sagemaker.s3.errors import no_bucket
 from runstream_protocols.sagemaker.s3.framing import ChunkSigner
 from runstream_protocols.sagemaker.s3.names import check_key, is_bucket, text_of
+from runstream_protocols.sagemaker.s3.requests import SESSION_SECRET, received_of
 from runstream_protocols.sagemaker.s3.signatures import (
     HASH_HEADER,
-    Received,
     Signature,
     check_signature,
     signature_in,
@@ -29,20 +28,22 @@ from runstream_service.access import LOCAL, principal_of
 @dataclass(frozen=True, slots=True)
 class S3Side(GatewaySide):
     """signature: how the request is signed, once that is checked; None where there is nothing to check: a server
-    without keys knows no secret, and who shows a key in another way has shown it."""
+    without keys knows no secret, and who shows a key in another way has shown it. secret: by which it is signed: the
+    key, or that of credentials for a time."""
 
     signature: Signature | None = None
+    secret: str = ""
 
     def for_request(self, request: web.Request, context: Context) -> Self:
         """Return what the handler of one request works with. Raises S3Error where its signature is wrong."""
-        signature = None
+        signature, secret = None, ""
         if principal_of(request) is not LOCAL:
-            path, _, query = request.raw_path.partition("?")
-            received = Received(request.method, path, query, headers_of(request))
+            received = received_of(request)
             signature = signature_in(received)
             if signature is not None:
-                check_signature(signature, received, signature.credential.key, moment_of(self.recorder.now_us()))
-        return dataclasses.replace(self, context=context, signature=signature)
+                secret = request.get(SESSION_SECRET, signature.credential.key)
+                check_signature(signature, received, secret, moment_of(self.recorder.now_us()))
+        return dataclasses.replace(self, context=context, signature=signature, secret=secret)
 
     @property
     def entities(self) -> Entities:
@@ -58,7 +59,7 @@ class S3Side(GatewaySide):
         if self.signature is None:
             return None
         credential = self.signature.credential
-        key = signing_key(credential, credential.key)
+        key = signing_key(credential, self.secret)
         return ChunkSigner(key, self.signature.at, credential.scope, credential.signature)
 
 
@@ -77,8 +78,3 @@ def target_of(request: web.Request) -> Target:
     if bucket and not is_bucket(bucket) and request.method != "PUT":
         raise no_bucket(bucket)
     return Target(bucket, check_key(bucket, key) if key else "")
-
-
-def headers_of(request: web.Request) -> Mapping[str, str]:
-    """Return the headers of a request by their names in lower case."""
-    return {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
