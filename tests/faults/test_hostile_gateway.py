@@ -380,6 +380,7 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
         "query": lambda: api.query("w", "p", "name = 'x'"),
         "history": lambda: list(api.history("r")),
         "live": lambda: list(api.live("r", reconnect=False)) or fail(),
+        "runs.fields": lambda: api.runs.fields(),
         "series": lambda: list(api.series("r")),
         "series.charts": lambda: api.series.charts("r"),
         "series.groups": lambda: api.series.groups("r", "*", "param.lr"),

@@ -13,6 +13,7 @@ from runstream_query.http import (
     commands,
     details,
     documents,
+    fields,
     files,
     keys,
     lineage,
@@ -37,6 +38,7 @@ _POSITION: Final = {POSITION_HEADER: "what is visible: wait_for takes it"}
 ROUTES: Final[tuple[Route, ...]] = (
     *tagged("runs", details.ROUTES, _POSITION),
     *tagged("runs", runs.ROUTES, _POSITION),
+    *tagged("runs", fields.ROUTES, _POSITION),
     *tagged("runs", writers.ROUTES, _POSITION),
     *tagged("series", series.ROUTES, _POSITION),
     *tagged("series", charts.ROUTES, _POSITION),

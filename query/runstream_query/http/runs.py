@@ -10,14 +10,13 @@ from pydantic import Field as ModelField
 
 from runstream.globs import exact
 from runstream_query.errors import FilterError, InvalidRequest, NotFound
-from runstream_query.filters.checks import MAX_FILTER_CHARS
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS
-from runstream_query.filters.parser import parse
-from runstream_query.filters.tree import And, Compare, Expression, Field, fields_of, required_fields
+from runstream_query.filters.tree import Expression, Field, fields_of, required_fields
 from runstream_query.http.columns import ColumnsParameters
 from runstream_query.http.context import Context
+from runstream_query.http.filtering import FilterParameters, expression_of
 from runstream_query.http.past import folded, run_row_of_past
-from runstream_query.http.requests import PastParameters, RequestParameters
+from runstream_query.http.requests import PastParameters
 from runstream_query.http.unknown import unknown_fields, unknown_names_of_places, unknown_place
 from runstream_query.http.writers import writers_now, writers_of_past
 from runstream_query.repositories.arguments import Place
@@ -37,10 +36,7 @@ from runstream_service.store import QueryClass
 _LONG_QUESTION_CHARS: Final = 500
 
 
-class RunsParameters(RequestParameters):
-    filter: str = ModelField(
-        default="", max_length=MAX_FILTER_CHARS, description="an expression of the filter language"
-    )
+class RunsParameters(FilterParameters):
     sort: str = ModelField(
         default=DEFAULT_SORT, max_length=5000, description="fields, comma-separated, - in front for descending"
     )
@@ -55,9 +51,6 @@ class RunsParameters(RequestParameters):
         max_length=10_000,
         description="further columns, of which `unknown` says nothing where no run has them",
     )
-    workspace: str | None = None
-    project: str | None = None
-    experiment: str | None = None
     limit: int = ModelField(
         default=100, ge=1, description="rows a page; where it is not given, no more than the server allows"
     )
@@ -65,30 +58,12 @@ class RunsParameters(RequestParameters):
     count: bool = ModelField(default=False, description="also count all matching runs")
 
 
-def _expression(parameters: RunsParameters) -> Expression | None:
-    """The filter with the request's scope; deleted and archived runs are left out unless the filter speaks of them."""
-    try:
-        given = parse(parameters.filter) if parameters.filter.strip() else None
-    except FilterError as error:
-        raise FilterError(error.message, text=error.text, column=error.column, name="filter") from None
-    parts: list[Expression] = [given] if given else []
-    places: dict[str, str | None] = {
-        "workspace": parameters.workspace,
-        "project": parameters.project,
-        "experiment": parameters.experiment,
-    }
-    parts.extend(Compare(Field(kind), "=", value) for kind, value in places.items() if value is not None)
-    spoken = {field.kind for field in fields_of(given)} if given else set()
-    parts.extend(Compare(Field(kind), "=", False) for kind in ("archived", "deleted") if kind not in spoken)
-    return None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
-
-
 Understood: TypeAlias = tuple[Expression | None, tuple[SortKey, ...], ColumnsParameters, str, Cursor | None]
 
 
 def _understood(parameters: RunsParameters) -> Understood:
     """Filter, order and columns; what a cursor must agree with, and the cursor. Raises FilterError, InvalidRequest."""
-    expression = _expression(parameters)
+    expression = expression_of(parameters)
     try:
         sort = parse_sort(parameters.sort)
     except FilterError as error:

@@ -13,6 +13,7 @@ from runstream_query.repositories.attributes import AttributeRepository
 from runstream_query.repositories.charts import ChartRepository
 from runstream_query.repositories.entities import EntityRepository
 from runstream_query.repositories.events import EventRepository
+from runstream_query.repositories.fields import FieldRepository
 from runstream_query.repositories.lineage import LineageRepository
 from runstream_query.repositories.output import OutputRepository
 from runstream_query.repositories.projects import ProjectRepository
@@ -38,6 +39,7 @@ class Repositories:
         self.entities = EntityRepository(reader)
         self.events = EventRepository(reader)
         self.lineage = LineageRepository(reader)
+        self.fields = FieldRepository(reader)
         self.output = OutputRepository(reader)
         self.projects = ProjectRepository(reader)
         self.quarantine = QuarantineRepository(reader)

@@ -1,6 +1,6 @@
 """Runs: pages of them found with as few looks at the store as it takes, their newest states, what they have."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -9,14 +9,14 @@ from runstream.events.names import NO_STEP, SYSTEM_METRICS, project_key
 from runstream.events.positions import Positions
 from runstream_query.errors import InvalidRequest
 from runstream_query.filters.checks import check
-from runstream_query.filters.compiler import compile_filter
-from runstream_query.filters.tree import Expression, fields_of
+from runstream_query.filters.tree import Expression
 from runstream_query.repositories.arguments import ProjectRuns
 from runstream_query.repositories.questions import Clock, Question
 from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.selection import Selection
+from runstream_query.repositories.statements.found import found_runs
 from runstream_query.repositories.statements.order import TermValue, term_count
-from runstream_query.repositories.statements.pages import columns_of, count_statement, exact_statement, window_of
+from runstream_query.repositories.statements.pages import count_statement, exact_statement, window_of
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.prefix import beyond
 from runstream_query.repositories.statements.projects import ids_of_project, in_project
@@ -289,7 +289,7 @@ class RunRepository:
     ) -> list[str]:
         """Return the ids of the runs that match, in order. Raises FilterError."""
         parameters = Parameters()
-        found = _found(scope, expression, clock, ("run",), parameters)
+        found = found_runs(scope, expression, clock, (*_ORDERED_BY, "run"), parameters)
         sql = (
             f"SELECT run FROM {found} ORDER BY {order.sql} "
             f"LIMIT {parameters.integer(limit)} OFFSET {parameters.integer(offset)}"
@@ -302,7 +302,7 @@ class RunRepository:
         """Return the runs that match, in order. Times come as integers, and the rest in as few columns as there can be:
         a project may have 100,000 runs, and its rows become Python values one by one. Raises FilterError."""
         parameters = Parameters()
-        found = _found(scope, expression, clock, _READ_FOR_OUTLINE, parameters)
+        found = found_runs(scope, expression, clock, (*_ORDERED_BY, *_READ_FOR_OUTLINE), parameters)
         sql = (
             f"SELECT {', '.join(_OUTLINE.values())} FROM {found} ORDER BY {order.sql} LIMIT {parameters.integer(limit)}"
         )
@@ -345,16 +345,6 @@ class RunRepository:
             f"LIMIT {parameters.integer(limit)}"
         )
         return [row["tag"] for row in await self._reader.rows(sql, parameters)]
-
-
-def _found(scope: Scope, expression: Expression, clock: Clock, read: Collection[str], parameters: Parameters) -> str:
-    """The runs that match, as a subquery with the columns of `read` and those that runs are ordered by."""
-    needed = dict.fromkeys((*_ORDERED_BY, *read, *columns_of(fields_of(expression))))
-    visible = in_workspaces(scope, parameters)
-    if visible:
-        needed["workspace"] = None
-    condition = compile_filter(expression, parameters, clock.now_us) + narrowed(visible)
-    return f"(SELECT * FROM {run_rows(parameters, clock, tuple(needed))} WHERE {condition}) AS found"
 
 
 def _shown(row: dict[str, Any], silent_since: datetime | None, clock: Clock) -> RunRecord:

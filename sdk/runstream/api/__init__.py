@@ -18,6 +18,7 @@ from runstream.api.session import Session
 from runstream.api.views.artifacts import Artifact, ArtifactContents, ArtifactFile, ArtifactRemark, ArtifactVersion
 from runstream.api.views.assets import Asset
 from runstream.api.views.charts import ChartCurve, GroupedCurve
+from runstream.api.views.fields import RunField
 from runstream.api.views.lineage import Lineage, LineageEdge, LineageRun, LineageVersion
 from runstream.api.views.projects import Experiment, Project, Workspace
 from runstream.api.views.runs import HistoryEntry, RunDetails, Runs, RunView, Writer
@@ -57,6 +58,7 @@ __all__ = [
     "Rebuild",
     "Refused",
     "RunDetails",
+    "RunField",
     "RunQuery",
     "RunView",
     "Runs",

@@ -77,6 +77,11 @@ async def test_curves(service: Service, api: API) -> None:
     assert isinstance(envelope, Envelope)
     assert (sum(envelope.count), sum(envelope.nan_count)) == (3, 1)
     assert max(envelope.maximum) == math.inf
+    fields = await asyncio.to_thread(lambda: api.runs.fields(kinds=["metric", "run"]))
+    loss = next(field for field in fields if field.field == "metric.loss")
+    assert (loss.runs >= 1, loss.distinct, loss.values) == (True, None, [])
+    assert next(field for field in fields if field.name == "project").values[0][0]
+    assert "loss" in set(fields.to_pandas()["name"])
     [chart] = await asyncio.to_thread(lambda: api.series.charts("r1", "loss", 2, x="relative"))
     assert (chart.run, chart.metric, chart.total, sum(chart.count), sum(chart.nan_count)) == ("r1", "loss", 3, 3, 1)
     assert (len(chart), max(chart.maximum), chart.exact) == (2, math.inf, False)

@@ -340,6 +340,7 @@ LARGEST: Final[dict[str, Maker]] = {
     "GET /api/v1/runs": queried(filter=_FILTER[:100_000], columns=_COLUMNS),
     "POST /api/v1/runs/query": api(filter=_FILTER, columns=_COLUMNS),
     "POST /api/v1/series": api(runs=[RUN], metrics=_METRICS),
+    "POST /api/v1/runs/fields": api(filter=_FILTER),
     "POST /api/v1/charts": api(runs=[RUN], metrics=_METRICS),
     "POST /api/v1/charts/groups": api(runs=[RUN], metrics=_METRICS, group_by=["param.x", "tag", "group", "user"]),
     "GET /api/v1/runs/{run}/series": queried(metrics="*"),

@@ -12,6 +12,7 @@ from runstream.api.parts.arguments import RunOrId, RunsOrIds, run_ids, run_path,
 from runstream.api.parts.live import Change, changes
 from runstream.api.session import Session
 from runstream.api.values import Logged, Row, number
+from runstream.api.views.fields import RunField
 from runstream.api.views.options import ReadOptions
 from runstream.api.views.runs import HistoryEntry, RunDetails, RunReader, Runs, RunView, Writer
 from runstream.api.views.table import Table
@@ -81,6 +82,34 @@ class RunsApi:
             found += [RunView.of(self._reader, _with_numbers(row)) for row in page.rows]
             more = page.more
         return Runs(found, more)
+
+    def fields(
+        self,
+        filter: str | None = None,
+        *,
+        kinds: str | Sequence[str] = ("run", "metric", "param", "other"),
+        prefix: str = "",
+        values: int = 10,
+        limit: int = 500,
+        workspace: str | None = None,
+        project: str | None = None,
+    ) -> Table[RunField]:
+        """Read which fields the runs that match have, with counts, ranges and the `values` values that most runs have.
+
+        `kinds`: run, metric, param, other, env. `prefix`: only names of metrics and logged values that begin with it.
+        At most `limit` names of metrics, and as many of logged values.
+        """
+        body = {
+            "filter": filter,
+            "kinds": texts(kinds),
+            "prefix": prefix,
+            "values": values,
+            "limit": limit,
+            "workspace": workspace or self._session.workspace,
+            "project": project or self._session.project,
+        }
+        response = self._session.post("/api/v1/runs/fields", body)
+        return Table([RunField.of(row) for row in response["fields"]], response["more"])
 
     def get(self, run: RunOrId, **options: Unpack[ReadOptions]) -> RunView:
         """Read one run by its id. Raises NotFound."""
