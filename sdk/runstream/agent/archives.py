@@ -1,7 +1,10 @@
 """Code as it was uploaded: one Python file, or an archive (zip) of a folder. Nothing of an archive is believed."""
 
+import io
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -10,11 +13,29 @@ from typing import Final
 MAIN: Final = "train.py"
 _MAX_ENTRIES: Final = 20_000
 _MAX_NAME_BYTES: Final = 1_000
+#: Of the central directory: 20,000 entries with 400 bytes each. In memory it takes up to ten times as much.
+_MAX_DIRECTORY_BYTES: Final = 8_000_000
 _PIECE_BYTES: Final = 1 << 18
+#: What `zipfile` and the libraries below it raise for archives that are damaged, encrypted or of an unknown kind.
+_DAMAGED: Final = (
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error, lzma.LZMAError),
+    *(struct.error, IndexError, KeyError),
+)
 
 
 class BadCode(Exception):
     """The code cannot be used. The message says what to upload instead."""
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which `zipfile` reads the central directory at once, or not at all where it is too large."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MAX_DIRECTORY_BYTES:
+            raise BadCode(
+                f"the archive has a directory of {size} bytes, at most {_MAX_DIRECTORY_BYTES} are read: pack less"
+            )
+        return super().read(size)
 
 
 def unpack(uploaded: Path, name: str, folder: Path, limit_bytes: int) -> Path:
@@ -23,9 +44,9 @@ def unpack(uploaded: Path, name: str, folder: Path, limit_bytes: int) -> Path:
     folder.mkdir(mode=0o700)
     if zipfile.is_zipfile(uploaded):
         try:
-            with zipfile.ZipFile(uploaded) as archive:
+            with _Bounded(io.FileIO(uploaded)) as file, zipfile.ZipFile(file) as archive:
                 _extract(archive, folder, limit_bytes)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
+        except _DAMAGED as error:
             raise BadCode(f"the archive {name} cannot be unpacked ({error}): pack it again") from None
         return _root_of(folder, name)
     if not name.endswith(".py"):

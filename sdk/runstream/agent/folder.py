@@ -12,6 +12,7 @@ from runstream.agent.leases import EndStatus, Granted
 from runstream.private import open_own, read_own
 
 _LEASE: Final = "lease.json"
+_TRIES: Final = "tries"
 _STARTING: Final = "starting"
 _END: Final = "end.json"
 _LOCK: Final = "lock"
@@ -78,6 +79,18 @@ class RunFolder:
             return End.of_json(read_own(self.path / _END, _MAX_BYTES))
         except FileNotFoundError:
             return None
+
+    @property
+    def tries(self) -> int:
+        """How often its preparation was begun. It is 0 where that cannot be read."""
+        try:
+            return int(read_own(self.path / _TRIES, 20))
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def note_tries(self, count: int) -> None:
+        """Its preparation was begun so often."""
+        write_whole(self.path / _TRIES, b"%d" % count)
 
     def note_starting(self) -> None:
         """From here on its code may have begun."""

@@ -48,6 +48,8 @@ _LOOK_S: Final = 2.0
 _FINISH_S: Final = 3_600.0
 #: How often the spool is looked at.
 _SPOOL_S: Final = 0.2
+#: A preparation that kills its supervisor, by its memory for example, is not begun more often.
+_MAX_TRIES: Final = 5
 _LOST: Final = (
     "the supervisor of the run was killed on {host} while its code was executed: the run was ended and is not executed "
     "again, create another one"
@@ -81,6 +83,7 @@ class Supervisor:
         settings: SupervisorSettings,
         api_key: str | None,
         on_step: Callable[[str], None] = lambda step: None,
+        leases: Leases | None = None,
     ) -> None:
         self._folder = folder
         self._settings = settings
@@ -90,7 +93,7 @@ class Supervisor:
         memory_mb = self._granted.memory_mb or settings.limits.memory_mb
         self._limits = dataclasses.replace(settings.limits, memory_mb=max(memory_mb, 64))
         session = Session(settings.url, api_key, timeout_s=TIMEOUT_S)
-        self._leases = Leases(session, self._granted.workspace, self._granted.project)
+        self._leases = leases or Leases(session, self._granted.workspace, self._granted.project)
         self._run: Run | None = None
 
     def run(self) -> None:
@@ -144,10 +147,9 @@ class Supervisor:
         """Raises Stale, Abandoned."""
         granted, path, directory = self._granted, self._folder.path, Path(self._settings.directory)
         preparation = Preparation(self._leases, granted, path, directory / "envs", self._limits, lambda: keeper.goes_on)
-        try:
-            prepared = preparation.prepare()
-        except (BadCode, BuildFailed, TooLarge, Invalid, OSError) as error:
-            return End("failed", f"the run cannot be prepared: {error}")
+        prepared = self._prepared(preparation)
+        if isinstance(prepared, End):
+            return prepared
         self._on_step("prepared")
         self._folder.note_starting()
         self._on_step("starting noted")
@@ -161,6 +163,27 @@ class Supervisor:
         except Invalid as error:
             return End("failed", f"the variables of the run cannot be read: {error}")
         return self._outcome(preparation, prepared, variables, keeper)
+
+    def _prepared(self, preparation: Preparation) -> Prepared | End:
+        """What the run needs, or its end. Whatever code and requirements bring ends this run alone: without an end it
+        would be the oldest pending run again, for ever. Raises Stale, Abandoned, Unavailable."""
+        tries = self._folder.tries
+        if tries >= _MAX_TRIES:
+            return End(
+                "failed",
+                f"the run cannot be prepared: its supervisor on {self._settings.host} died {tries} times while it did. "
+                "Look whether its code or its requirements take too much memory",
+            )
+        self._folder.note_tries(tries + 1)
+        try:
+            return preparation.prepare()
+        except (Stale, Abandoned, Unavailable):
+            raise
+        except (BadCode, BuildFailed, TooLarge, Invalid, OSError) as error:
+            return End("failed", f"the run cannot be prepared: {error}")
+        except Exception as error:
+            logger.exception("the run %s cannot be prepared", self._granted.run)
+            return End("failed", f"the run cannot be prepared: {type(error).__name__}: {error}")
 
     def _outcome(self, preparation: Preparation, prepared: Prepared, variables: list[Variable], keeper: Keeper) -> End:
         """Execute the code."""
