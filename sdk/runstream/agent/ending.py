@@ -76,7 +76,7 @@ def _reported(code: int, folder: Path, limits: RunLimits) -> End:
 
 def result_of(end: End, leases: Leases, granted: Granted) -> dict[str, Any] | None:
     """Upload the files of a result, and return what is reported of it. Again it uploads the same under the same names.
-    Raises Missing, Stale."""
+    Raises Missing, Stale, KeyRefused."""
     if not end.has_result:
         return None
     if len(end.files) > _MAX_FILES:
@@ -94,7 +94,8 @@ def result_of(end: End, leases: Leases, granted: Granted) -> dict[str, Any] | No
 
 
 def report(end: End, result: dict[str, Any] | None, leases: Leases, granted: Granted) -> str | None:
-    """Report the end, as long as it takes, and return how the run ended; None where the lease is over."""
+    """Report the end, as long as it takes, and return how the run ended; None where the lease is over.
+    Raises KeyRefused: the end is reported again later, with another key."""
     message = end.message[:_MAX_MESSAGE_CHARS]
     try:
         return patiently(lambda: leases.end(granted, end.status, message, result))

@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from runstream.agent.leases import Granted, Leases, Stale
+from runstream.agent.leases import Granted, KeyRefused, Leases, Stale
 from runstream.errors import Invalid, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Keeper:
             self.is_stale = True
         except Unavailable as error:
             logger.info("the lease cannot be renewed now: %s", error)
-        except Invalid as error:
+        except (Invalid, KeyRefused) as error:
             logger.warning("the lease cannot be renewed: %s", error)
 
     def _run(self) -> None:

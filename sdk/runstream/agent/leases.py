@@ -15,12 +15,19 @@ from runstream.sender.backoff import Backoff
 EndStatus = Literal["finished", "failed", "killed"]
 T = TypeVar("T")
 _CONFLICT: Final = 409
+#: Of keys that are unknown, and of those without the right.
+_FOR_KEYS: Final = (401, 403)
 #: No request of an agent takes longer, or its response is lost.
 TIMEOUT_S: Final = 60.0
 
 
 class Stale(Exception):
     """The lease is not ours any more, says the server."""
+
+
+class KeyRefused(Exception):
+    """The server does not take the key now: it was replaced, or has lost its rights. Nothing is lost, the same request
+    works with another key. The message has what the server says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,8 @@ class Variable:
 
 
 class Leases:
-    """The leases of one project. Methods raise what Session raises, and Stale. Threads may share it."""
+    """The leases of one project. Methods raise what Session raises, Stale and, about a lease,
+    KeyRefused. Threads may share it."""
 
     def __init__(self, session: Session, workspace: str, project: str) -> None:
         self._session = session
@@ -122,6 +130,8 @@ class Leases:
         except Refused as error:
             if error.problem.get("status") == _CONFLICT:
                 raise Stale(str(error)) from None
+            if error.problem.get("status") in _FOR_KEYS:
+                raise KeyRefused(str(error)) from None
             raise
 
 

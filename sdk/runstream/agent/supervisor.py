@@ -25,7 +25,7 @@ from runstream.agent.environments import Abandoned, BuildFailed
 from runstream.agent.execution import MARK, Execution, Output, Stream
 from runstream.agent.folder import End, RunFolder
 from runstream.agent.keeping import Keeper
-from runstream.agent.leases import TIMEOUT_S, Granted, Leases, Stale, Variable, patiently
+from runstream.agent.leases import TIMEOUT_S, Granted, KeyRefused, Leases, Stale, Variable, patiently
 from runstream.agent.limits import RunLimits
 from runstream.agent.preparing import Preparation, Prepared
 from runstream.agent.processes import kill_marked
@@ -50,6 +50,8 @@ _FINISH_S: Final = 3_600.0
 _SPOOL_S: Final = 0.2
 #: A preparation that kills its supervisor, by its memory for example, is not begun more often.
 _MAX_TRIES: Final = 5
+#: A supervisor whose key is refused leaves its folder after this. The agent starts another one, with its own key.
+_REFUSED_S: Final = 10.0
 _LOST: Final = (
     "the supervisor of the run was killed on {host} while its code was executed: the run was ended and is not executed "
     "again, create another one"
@@ -97,16 +99,31 @@ class Supervisor:
         self._run: Run | None = None
 
     def run(self) -> None:
-        """Do what is left to do. Returns when the run has ended, or is not ours any more."""
+        """Do what is left to do. Returns when the run has ended, or is not ours any more. Where the key is refused, it
+        leaves the folder with all that is known and returned: another supervisor goes on with it."""
         self._on_step("taken")
+        try:
+            self._do()
+        except KeyRefused as error:
+            logger.warning(
+                "run %s: the server refuses the key (%s): start the agent again with a key that may log. Nothing is "
+                "lost, what is left to do is tried again",
+                self._granted.run,
+                error,
+            )
+            kill_marked(self._marker)
+            time.sleep(_REFUSED_S)
+        else:
+            kill_marked(self._marker)
+            self._folder.remove()
+
+    def _do(self) -> None:
         with Keeper(self._leases, self._granted, min(_LOOK_S, self._granted.ttl_s / 4)) as keeper:
             end = self._folder.end
             if end is None:
                 end = self._after_kill() if self._folder.is_starting else self._executed(keeper)
             if end is not None:
                 self._conclude(end)
-        kill_marked(self._marker)
-        self._folder.remove()
 
     @property
     def _marker(self) -> bytes:
@@ -160,13 +177,13 @@ class Supervisor:
             variables = patiently(lambda: self._leases.variables(granted), lambda: keeper.goes_on)
         except (RunDeleted, Stale):
             return End("killed", CANCELLED)
-        except Invalid as error:
+        except (Invalid, KeyRefused) as error:
             return End("failed", f"the variables of the run cannot be read: {error}")
         return self._outcome(preparation, prepared, variables, keeper)
 
     def _prepared(self, preparation: Preparation) -> Prepared | End:
         """What the run needs, or its end. Whatever code and requirements bring ends this run alone: without an end it
-        would be the oldest pending run again, for ever. Raises Stale, Abandoned, Unavailable."""
+        would be the oldest pending run again, for ever. Raises Stale, Abandoned, Unavailable, KeyRefused."""
         tries = self._folder.tries
         if tries >= _MAX_TRIES:
             return End(
@@ -177,6 +194,9 @@ class Supervisor:
         self._folder.note_tries(tries + 1)
         try:
             return preparation.prepare()
+        except KeyRefused:
+            self._folder.note_tries(tries)
+            raise
         except (Stale, Abandoned, Unavailable):
             raise
         except (BadCode, BuildFailed, TooLarge, Invalid, OSError) as error:

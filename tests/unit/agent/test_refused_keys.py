@@ -1,0 +1,85 @@
+"""A key that the server does not take any more: nothing is lost, another supervisor goes on with another key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.agent_leases import GRANTED, KeptLeases, supervisor_of
+from runstream.agent import ending, supervisor
+from runstream.agent.folder import End, folders_in
+from runstream.agent.keeping import Keeper
+from runstream.agent.leases import KeyRefused, Leases, Stale
+from runstream.agent.preparing import Preparation, Prepared
+from runstream.api import Refused, Session
+
+REFUSED = KeyRefused("unknown key (HTTP 401 from http://127.0.0.1:9)")
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_REFUSED_S", 0.0)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, KeyRefused), (403, KeyRefused), (409, Stale), (400, Refused)])
+def test_refusals_are_told_apart(monkeypatch: pytest.MonkeyPatch, status: int, kind: type[Exception]) -> None:
+    def post(*_: Any) -> Any:
+        raise Refused("no", {"status": status})
+
+    session = Session("http://127.0.0.1:9")
+    monkeypatch.setattr(Session, "post", post)
+    with pytest.raises(kind):
+        Leases(session, "w", "p").end(GRANTED, "finished", "", None)
+
+
+@pytest.mark.parametrize("what", ["file", "end"])
+def test_a_result_outlives_a_key_that_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(ending, "upload", lambda url, path: sent.append(path.read_text()))
+    leases = KeptLeases("started")
+    first = supervisor_of(tmp_path, leases)
+    [folder] = folders_in(tmp_path / "runs")
+    model = folder.path / "model.pkl"
+    model.write_text("weights")
+    folder.note_starting()
+    folder.note_end(End("finished", artifact=str(model), has_result=True))
+    leases.refusing[what] = REFUSED
+    first.run()
+    assert (leases.ends, model.read_text()) == ([], "weights")
+    leases.refusing.clear()
+    sent.clear()
+    supervisor_of(tmp_path, leases).run()
+    assert leases.ends == [("finished", "")]
+    assert sent == ["weights"]
+    assert folders_in(tmp_path / "runs") == []
+
+
+def test_a_preparation_whose_key_is_refused_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(_: Preparation) -> Prepared:
+        raise REFUSED
+
+    monkeypatch.setattr(Preparation, "prepare", prepare)
+    leases = KeptLeases()
+    for _ in range(7):
+        supervisor_of(tmp_path, leases).run()
+    [folder] = folders_in(tmp_path / "runs")
+    assert (folder.tries, leases.ends) == (0, [])
+
+
+def test_a_start_that_is_refused_is_released_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Preparation, "prepare", lambda _: Prepared(Path("python"), tmp_path, None, ()))
+    leases = KeptLeases()
+    leases.refusing["start"] = REFUSED
+    supervisor_of(tmp_path, leases).run()
+    assert len(folders_in(tmp_path / "runs")) == 1
+    supervisor_of(tmp_path, leases).run()
+    assert (leases.ends, leases.requests[-1]) == ([], "release")
+    assert folders_in(tmp_path / "runs") == []
+
+
+def test_a_renewal_that_is_refused_cancels_nothing() -> None:
+    leases = KeptLeases()
+    leases.refusing["renew"] = REFUSED
+    keeper = Keeper(leases, GRANTED, 60.0)
+    keeper.look()
+    assert (leases.requests, keeper.goes_on) == (["renew"], True)
