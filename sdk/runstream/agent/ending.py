@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runstream.agent.execution import Ended
-from runstream.agent.folder import End
+from runstream.agent.folder import MAX_BYTES, End
 from runstream.agent.leases import Granted, Leases, Stale, patiently
 from runstream.agent.limits import RunLimits
 from runstream.agent.preparing import file_name
@@ -20,10 +20,14 @@ from runstream.errors import Invalid, Unavailable
 logger = logging.getLogger(__name__)
 
 RESULT: Final = "result.json"
-_MAX_RESULT_BYTES: Final = 8_000_000
+#: As the harness has it; the code may write the file itself.
+_MAX_RESULT_BYTES: Final = 1_000_000
+#: Of what stands around the result in the file.
+_MAX_AROUND_BYTES: Final = 10_000
 _MAX_FILES: Final = 100
 _MAX_MESSAGE_CHARS: Final = 10_000
 CANCELLED: Final = "cancelled"
+_TOO_LARGE: Final = f"train returned more than {_MAX_RESULT_BYTES} bytes: write them to a file, and return its path"
 
 
 class Missing(Exception):
@@ -50,19 +54,22 @@ def end_of(ended: Ended, folder: Path, timeout_s: float, limits: RunLimits) -> E
 def _reported(code: int, folder: Path, limits: RunLimits) -> End:
     """What the harness says of the end; it says nothing where the process was killed."""
     try:
-        report = json.loads(_read(folder / RESULT))
+        content = _read(folder / RESULT)
+        if len(content) > _MAX_RESULT_BYTES + _MAX_AROUND_BYTES:
+            return End("failed", _TOO_LARGE)
+        report = json.loads(content)
         status = report["status"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         how = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         return End("failed", f"the process of the run ended with {how} before train returned")
     if status != "ok":
-        error = str(report.get("error") or "the code failed")[:_MAX_MESSAGE_CHARS]
+        error = _sendable(str(report.get("error") or "the code failed")[:_MAX_MESSAGE_CHARS])
         return End("failed", f"{error}: {_memory(limits)}" if status == "memory" else error)
     result = report.get("result")
     if result is None:
         return End("finished", has_result=True)
     try:
-        return End(
+        end = End(
             "finished",
             artifact=None if result["artifact"] is None else str(result["artifact"]),
             files=tuple(str(one) for one in result["additional_output_files"]),
@@ -70,7 +77,9 @@ def _reported(code: int, folder: Path, limits: RunLimits) -> End:
             metrics=_members(result["metrics"]),
             has_result=True,
         )
-    except (KeyError, TypeError, ValueError):
+        # Written anew it may be longer: 1e15 has 18 characters then.
+        return end if len(end.to_json()) <= MAX_BYTES else End("failed", _TOO_LARGE)
+    except (KeyError, TypeError, ValueError, RecursionError):
         return End("failed", "what train returned cannot be read: the code wrote over it")
 
 
@@ -146,6 +155,11 @@ def _members(value: Any) -> dict[str, Any] | None:
     return value
 
 
+def _sendable(text: str) -> str:
+    """The text as UTF-8 can hold it: code may raise errors whose messages have lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _memory(limits: RunLimits) -> str:
     return f"the run may take {limits.memory_mb} MiB of memory (the instance type of its experiment)"
 
@@ -154,7 +168,7 @@ def _read(path: Path) -> bytes:
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(f"{path.name} is no file")
-        return file.read(_MAX_RESULT_BYTES)
+        return file.read(_MAX_RESULT_BYTES + _MAX_AROUND_BYTES + 1)
 
 
 def _signal_name(number: int) -> str:

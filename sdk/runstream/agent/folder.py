@@ -16,8 +16,8 @@ _TRIES: Final = "tries"
 _STARTING: Final = "starting"
 _END: Final = "end.json"
 _LOCK: Final = "lock"
-#: Of lease and end: parameters and results are 200 kB at most.
-_MAX_BYTES: Final = 2_000_000
+#: Of lease and end. Parameters are 200 kB at most, what is returned is 1 MB: `ending` holds it to this.
+MAX_BYTES: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class RunFolder:
     @property
     def granted(self) -> Granted:
         """The lease. Raises ValueError for what is none."""
-        return Granted.of_json(read_own(self.path / _LEASE, _MAX_BYTES))
+        return Granted.of_json(read_own(self.path / _LEASE, MAX_BYTES))
 
     @property
     def is_starting(self) -> bool:
@@ -76,7 +76,7 @@ class RunFolder:
     def end(self) -> End | None:
         """How its code ended; None if that is not known."""
         try:
-            return End.of_json(read_own(self.path / _END, _MAX_BYTES))
+            return End.of_json(read_own(self.path / _END, MAX_BYTES))
         except FileNotFoundError:
             return None
 
