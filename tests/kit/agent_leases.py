@@ -39,6 +39,8 @@ class KeptLeases(Leases):
         super().__init__(Session(_URL), "w", "p")
         self.state = state
         self.refusing: dict[str, Exception] = {}
+        #: What `variables` returns.
+        self.given: list[Variable] = []
         #: Statuses and messages.
         self.ends: list[tuple[str, str]] = []
         #: Names of all requests.
@@ -61,7 +63,7 @@ class KeptLeases(Leases):
 
     def variables(self, granted: Granted) -> list[Variable]:
         self._note("variables")
-        return []
+        return self.given
 
     def end(self, granted: Granted, status: EndStatus, message: str, result: Mapping[str, Any] | None) -> str:
         self._note("end")

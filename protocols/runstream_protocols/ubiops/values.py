@@ -94,6 +94,8 @@ def variable_value(payload: Payload) -> str | None:
         return None
     if not isinstance(given, str):
         raise Refused(f"value is {type(given).__name__}: give a text", name="value")
+    if "\0" in given:
+        raise Refused("value has a NUL character, which no environment can hold: leave it out", name="value")
     if (size := len(given.encode())) > _MAX_VALUE_BYTES:
         raise Refused(f"value has {size} bytes: give at most {_MAX_VALUE_BYTES}, and keep what is longer in a file")
     return given

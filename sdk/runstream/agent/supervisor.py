@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import runstream.agent
 from runstream.agent import harness
@@ -218,7 +218,7 @@ class Supervisor:
         self._on_step("executing")
         try:
             ended = execution.run(command, prepared.code, timeout_s, lambda: not keeper.goes_on)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the environment
             return End("failed", f"the process of the run cannot be started: {error}")
         self._on_step("ended")
         end = end_of(ended, self._folder.path, timeout_s, self._limits)
@@ -258,8 +258,8 @@ class Supervisor:
         """The run as the SDK writes it: heartbeats, output, system metrics."""
         granted = self._granted
         # What is printed here is the run's. It belongs nowhere else.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = _nowhere()
+        sys.stderr = _nowhere()
         return runstream.init(
             granted.project,
             run_id=granted.run,
@@ -300,6 +300,11 @@ class Supervisor:
         while time.monotonic() < until_s and in_spool(spool, self._granted.run) is not None:
             ensure_sender(spool)
             time.sleep(_SPOOL_S)
+
+
+def _nowhere() -> TextIO:
+    """A stream that takes any text, whatever the locale: messages of code may have lone surrogates."""
+    return open(os.devnull, "w", encoding="utf-8", errors="replace")
 
 
 def _write(stream: Stream, text: str) -> None:

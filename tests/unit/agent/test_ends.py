@@ -2,15 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from kit.agent_leases import GRANTED
+from kit.agent_leases import GRANTED, KeptLeases, supervisor_of
+from runstream.agent import supervisor
 from runstream.agent.ending import RESULT, end_of
 from runstream.agent.execution import Ended
 from runstream.agent.folder import End, RunFolder
+from runstream.agent.leases import Variable
 from runstream.agent.limits import RunLimits
+from runstream.agent.preparing import Preparation, Prepared
+from runstream.agent.supervisor import Supervisor
+from runstream.capture.masking import Masking
 
 
 def returned(**members: Any) -> dict[str, Any]:
@@ -59,6 +64,34 @@ def test_a_result_that_the_harness_lets_through_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("depth", [900, 5_000, 100_000])
 def test_a_result_that_is_too_deep_fails_its_run(tmp_path: Path, depth: int) -> None:
     assert end_with(tmp_path, ok("[" * depth + "]" * depth)).status == "failed"
+
+
+def test_the_output_of_an_agent_takes_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    with supervisor._nowhere() as stream:
+        print("ValueError: \udcff \u20ac", file=stream, flush=True)
+
+
+def test_a_variable_that_no_environment_can_hold_fails_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Preparation, "prepare", lambda _: Prepared(Path("python"), tmp_path, None, ()))
+    monkeypatch.setattr(Supervisor, "_begun", lambda _: cast("Any", Begun()))
+    leases = KeptLeases()
+    leases.given = [Variable("A", "x\0y", secret=False)]
+    supervisor_of(tmp_path, leases).run()
+    [(status, message)] = leases.ends
+    assert (status, "the process of the run cannot be started" in message) == ("failed", True)
+
+
+class Begun:
+    """A run of the SDK that keeps nothing."""
+
+    masking = Masking(environ={})
+
+    def flush_output(self) -> None:
+        """Nothing waits."""
+
+    def finish(self, *_: Any, **__: Any) -> bool:
+        return True
 
 
 def test_a_message_that_utf8_cannot_hold_is_written_in_escapes(tmp_path: Path) -> None:

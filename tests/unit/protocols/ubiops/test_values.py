@@ -42,7 +42,7 @@ def test_a_name_of_an_experiment_has_bounds(name: str) -> None:
 def test_a_value_may_be_empty_and_its_refusal_does_not_show_it() -> None:
     assert variable_value(payload(value="")) == ""
     assert variable_value(payload()) is None
-    for value in (["hunter2"], "hunter2" * 100_000):
+    for value in (["hunter2"], "hunter2" * 100_000, "hunter2\0"):
         with pytest.raises(Refused) as raised:
             variable_value(payload(value=value))
         assert "hunter2" not in raised.value.detail
