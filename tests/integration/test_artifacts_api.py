@@ -358,10 +358,12 @@ def test_what_the_documentation_shows_runs_as_it_stands(
 
 
 def test_the_command_line_shows_the_lineage_of_a_version(api: API, capsys: pytest.CaptureFixture[str]) -> None:
-    raw = api.artifacts.log_version("scans", "dataset", project="drawn", aliases=["best"])
+    raw = api.artifacts.log_version("scans", "dataset", project="drawn", aliases=["best"], stages=["staging"])
     api.artifacts.mark_used(raw, "8f3c0a52")
     api.artifacts.log_version("judge", "model", project="drawn", run="8f3c0a52")
     command = ["artifacts", "scans", "--url", api.url, "--lineage"]
+    assert app.run(command[:-1]) == 0
+    assert "staging" in capsys.readouterr().out
     assert app.run([*command, "best"]) == 0
     lines = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
     assert ["0", "dataset", "scans", "1"] in lines

@@ -145,6 +145,7 @@ def _show_one(api: "API", artifact: "Artifact", limit: int, output: Output) -> N
         Column("ordinal", "number", right=True, keep=7),
         Column("aliases", "aliases", keep=6),
         Column("status", "status", keep=5),
+        Column("stages", "stages", keep=5),
         Column("files", "files", right=True, keep=4),
         Column("size", "size", right=True, keep=4),
         Column("run", "run", keep=3),
