@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from runstream_model.search.distributions import Distribution
+from runstream_model.search.distributions import LARGEST, Distribution
 
 #: A place of a number, or an index of a list.
 Coordinate = float | int
@@ -95,7 +95,7 @@ class Real:
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Numbers `origin + n * step`, n from first to last. alike: each is as likely as any other; else the nearest one to
-    a number of the distribution is taken. Integers stay integers."""
+    a number of the distribution is taken. Integers stay integers. most: no number is above it."""
 
     name: str
     distribution: Distribution
@@ -104,6 +104,7 @@ class Grid:
     first: int
     last: int
     alike: bool = False
+    most: float = LARGEST
 
     @property
     def size(self) -> int:
@@ -130,7 +131,7 @@ class Grid:
 
     def nth(self, number: int) -> float | int:
         """Return one of the numbers."""
-        return self.origin + (self.first + number) * self.step
+        return max(min(self.origin + (self.first + number) * self.step, self.most), -LARGEST)
 
     def number(self, value: Any) -> int:
         """Return which of them is nearest to a number."""

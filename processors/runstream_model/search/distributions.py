@@ -13,7 +13,7 @@ from typing import Final, Protocol
 _MAX_SIGMAS: Final = 37.0
 _STANDARD: Final = NormalDist()
 _SMALLEST: Final = math.ulp(0.0)
-_LARGEST: Final = math.nextafter(math.inf, 0.0)
+LARGEST: Final = math.nextafter(math.inf, 0.0)
 
 
 class InvalidSpace(ValueError):
@@ -70,7 +70,8 @@ class Normal:
         begin, end = self._ends()
         # Far above the mean, probabilities are differences of numbers near 1: its mirror image has small ones.
         deviation = -_drawn(1.0 - place, -end, -begin) if begin > 0 else _drawn(place, begin, end)
-        return _within(self.mu + self.sigma * deviation, self.low, self.high)
+        # What a float cannot hold is taken for the largest number: JSON has no infinity.
+        return _within(self.mu + self.sigma * deviation, max(self.low, -LARGEST), min(self.high, LARGEST))
 
     def place(self, value: float) -> float:
         """Return the place of a value, in [0, 1]."""
@@ -96,7 +97,7 @@ class Logarithmic:
         try:
             return max(math.exp(self.logarithm.value(place)), _SMALLEST)
         except OverflowError:
-            return _LARGEST
+            return LARGEST
 
     def place(self, value: float) -> float:
         """Return the place of a value, in [0, 1]."""

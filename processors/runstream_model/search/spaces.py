@@ -20,7 +20,7 @@ MAX_VALUES: Final = 1_000
 #: What probabilities may add up to, beside 1.
 _TOLERANCE: Final = 1e-6
 #: Beyond it, two numbers of a grid could be one float.
-_MAX_STEPS: Final = 1 << 52
+MAX_STEPS: Final = 1 << 52
 _SMALLEST: Final = math.ulp(0.0)
 _MEMBERS: Final[Mapping[Category, frozenset[str]]] = {
     "categorical": frozenset({"values", "probabilities"}),
@@ -181,7 +181,8 @@ def _lognormal(space: _Given) -> Dimension:
 
 def _normal_of(space: _Given, mu: float, sigma: float, low: float, high: float) -> Normal:
     try:
-        return Normal(mu, sigma, low, high)
+        # Differences of whole numbers may be more than a float can hold.
+        return Normal(float(mu), float(sigma), float(low), float(high))
     except InvalidSpace as error:
         raise InvalidSpace(f"{space.name}: {error}") from None
 
@@ -210,17 +211,17 @@ def _dimension(
         last -= 1
     while origin + first * step <= 0 < low:
         first += 1
-    if not -_MAX_STEPS <= first <= last <= _MAX_STEPS:
-        raise space.invalid("step", f"give one with 1 to {_MAX_STEPS} steps between the bounds")
+    if not -MAX_STEPS <= first <= last <= MAX_STEPS:
+        raise space.invalid("step", f"give one with 1 to {MAX_STEPS} steps between the bounds")
     return Grid(space.name, distribution, origin, step, first, last, alike)
 
 
 def _steps(origin: float, step: float, bound: float, *, round_up: bool) -> int:
-    """How many steps it takes from the origin to the bound: more than _MAX_STEPS where a float cannot tell them apart.
-    Without a bound, _MAX_STEPS."""
+    """How many steps it takes from the origin to the bound: more than MAX_STEPS where a float cannot tell them apart.
+    Without a bound, MAX_STEPS."""
     if math.isinf(bound):
-        return _MAX_STEPS if bound > 0 else -_MAX_STEPS
+        return MAX_STEPS if bound > 0 else -MAX_STEPS
     count = (float(bound) - float(origin)) / float(step)
-    if abs(count) > _MAX_STEPS:
-        return _MAX_STEPS + 1 if count > 0 else -_MAX_STEPS - 1
+    if abs(count) > MAX_STEPS:
+        return MAX_STEPS + 1 if count > 0 else -MAX_STEPS - 1
     return math.ceil(count) if round_up else math.floor(count)

@@ -12,17 +12,21 @@
 `points` leaves so many of a range, in equal distances on its scale.
 """
 
+import math
 import reprlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from runstream_model.search.dimensions import Choice, Dimension, is_number
+from runstream_model.search.dimensions import Choice, Dimension, Grid, is_number
 from runstream_model.search.distributions import InvalidSpace
 from runstream_model.search.grids import quantised
-from runstream_model.search.spaces import Category, Space, dimension_of, space_of
+from runstream_model.search.spaces import MAX_STEPS, Category, Space, dimension_of, space_of
 
 _MAX_NAME_CHARS: Final = 200
 _MAX_POINTS: Final = 1_000
+#: What a count of steps may lack for rounding: 0.3 / 0.1 is 2.9999999999999996.
+_SLACK: Final = 1e-9
 _FORMS: Final = (
     frozenset({"value"}),
     frozenset({"values", "probabilities"}),
@@ -80,8 +84,22 @@ def _range(name: str, members: Mapping[str, Any]) -> Dimension:
         return _of(name, category, {"low": low, "high": high + 1, "step": step or 1})
     if step is None:
         return _of(name, category, {"low": low, "high": high})
-    # The last step counts where rounding puts it a little beyond the bound.
-    return _of(name, category, {"low": low, "high": high + step / 2, "step": step})
+    return _stepped(name, category, low, high, step)
+
+
+def _stepped(name: str, category: Category, low: float, high: float, step: float) -> Dimension:
+    """The numbers low, low + step, ... up to high. The last one is high where rounding puts it a little beyond."""
+    whole = _is_whole(low) and _is_whole(step)
+    count = (float(high) - float(low)) / float(step) + (0.0 if whole else _SLACK)
+    if not count < MAX_STEPS:
+        return _of(name, category, {"low": low, "high": high, "step": step})
+    last = math.floor(count)
+    if last == 0:
+        return Choice(name, (low,))
+    # The upper bound lies half a step above the last number, so that no rounding leaves that out.
+    found = _of(name, category, {"low": low, "high": low + (last + 0.5) * step, "step": step})
+    assert isinstance(found, Grid)
+    return replace(found, last=min(found.last, last), most=float(high))
 
 
 def _normal(name: str, members: Mapping[str, Any]) -> Dimension:

@@ -38,6 +38,12 @@ def all_of(written: Any) -> list[Any]:
         ({"min": 1, "max": 4, "scale": "log"}, [1, 2, 3, 4]),
         ({"min": 2, "max": 2}, [2]),
         ({"min": 0.0, "max": 0.3, "step": 0.1}, [0.0, 0.1, 0.2, 0.30000000000000004]),
+        ({"min": 0.0, "max": 0.5, "step": 0.3}, [0.0, 0.3]),
+        ({"min": 0.0, "max": 1.0, "step": 0.6}, [0.0, 0.6]),
+        ({"min": 0.0, "max": 1.0, "step": 2.0}, [0.0]),
+        ({"min": 0, "max": 0.9, "step": 1}, [0]),
+        ({"min": 0, "max": 2.5, "step": 1}, [0, 1, 2]),
+        ({"min": 1.0, "max": 9.0, "step": 3.0, "scale": "log"}, [1.0, 4.0, 7.0]),
         ({"min": 0, "max": 1, "points": 5}, [0, 1]),
         ({"min": 0.0, "max": 1.0, "points": 5}, [0.0, 0.25, 0.5, 0.75, 1.0]),
         ({"min": 1.0, "max": 100.0, "scale": "log", "points": 3}, [1.0, 10.0, 100.0]),
@@ -48,6 +54,27 @@ def test_each_form_has_its_values(written: Any, values: list[Any]) -> None:
     found = all_of(written)
     assert [type(value) for value in found] == [type(value) for value in values]
     assert found == (pytest.approx(values) if isinstance(values[-1], float) else values)
+
+
+@pytest.mark.parametrize("step", [0.1, 0.3, 0.7, 1 / 3, 1e-3, 2.5, 7])
+@pytest.mark.parametrize("bounds", [(0.0, 0.3), (-1.0, 0.9), (0.1, 0.7), (0, 2.1), (1e9, 1e9 + 5)])
+def test_no_step_goes_beyond_the_bounds_or_stops_before(bounds: tuple[float, float], step: float) -> None:
+    low, high = bounds
+    values = all_of({"min": low, "max": high, "step": step})
+    assert values[0] == low
+    assert max(values) <= high < values[-1] + step * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("written", [{"mean": 0, "std": 1e308}, {"mean": -(10**308), "std": 1e308, "step": 1e300}])
+def test_what_is_drawn_is_a_number_that_json_holds(written: dict[str, Any]) -> None:
+    found, random = one(written), Random(1)
+    assert all(math.isfinite(found.draw(random)) for _ in range(1_000))
+    assert all(math.isfinite(found.value(place)) for place in (0.0, 1.0))
+
+
+def test_bounds_of_a_normal_distribution_may_be_as_far_apart_as_floats_are() -> None:
+    found = one({"mean": 10**308, "std": 1, "min": -(10**308), "max": 10**308})
+    assert found.draw(Random(1)) == pytest.approx(1e308)
 
 
 def test_ranges_without_steps_have_no_end() -> None:
