@@ -71,9 +71,11 @@ def suggest(space: Space, trials: Sequence[Trial], wanted: Wanted) -> dict[str, 
     usable = [trial for trial in trials if trial.loss is None or math.isfinite(trial.loss)]
     usable = [trial for trial in usable if wanted.method != "random" or trial.loss is None]
     known = usable[-limit:]
-    finished = sum(trial.loss is not None for trial in known)
+    finished = sum(trial.loss is not None for trial in usable)
     values = {one.name: one.draw(random) for one in space.dimensions}
-    if space.dimensions and finished and finished >= wanted.minimum:
+    # Of many parameters an estimator is made of fewer trials than the minimum may be.
+    is_enough = finished >= wanted.minimum and any(trial.loss is not None for trial in known)
+    if space.dimensions and is_enough:
         values = _modelled(space, weighted(known, limit), wanted.method, random.getrandbits(32))
     return _untried(space, usable, values, random)
 

@@ -63,6 +63,17 @@ def test_random_looks_at_no_loss_and_the_others_only_at_enough() -> None:
     assert suggest(space(), trials, Wanted("s", 5)) == {}
 
 
+def test_a_minimum_above_what_an_estimator_is_made_of_counts_all_trials() -> None:
+    within = space(*((f"x{n}", "uniform", {"low": 0, "high": 1}) for n in range(50)))
+    trials = tried(within, 210)
+    wanted = Wanted("s", 210, "parzen_estimator", 210)
+    random = suggest(within, [], Wanted("s", 210, "random"))
+    assert suggest(within, trials[1:], wanted) == random
+    assert suggest(within, trials, wanted) != random
+    under_way = [replace(one, loss=None) for one in trials]
+    assert suggest(within, [*trials, *under_way], wanted) == random, "none of the newest tells anything"
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_is_suggested_twice_before_all_is_tried(method: Method) -> None:
     within = space(
