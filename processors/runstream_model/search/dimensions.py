@@ -28,7 +28,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         # A suggestion looks up the values of hundreds of trials.
-        indexes = {_text(self.values[index]): index for index in reversed(self.possible)}
+        indexes = {text_of(self.values[index]): index for index in reversed(self.possible)}
         object.__setattr__(self, "_indexes", indexes)
 
     @property
@@ -49,7 +49,7 @@ class Choice:
 
     def coordinate(self, value: Any) -> int | None:
         """Return the index of a value. One of its own type goes before one that equals it: 1 is no True."""
-        index = self._indexes.get(_text(value))
+        index = self._indexes.get(text_of(value))
         if index is not None:
             return index
         return next((index for index in self.possible if _equal(self.values[index], value)), None)
@@ -153,7 +153,8 @@ def is_number(value: Any) -> bool:
         return False
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return what tells values of a list apart: 1, 1.0, True and "1" are four."""
     return json.dumps(value, sort_keys=True)
 
 

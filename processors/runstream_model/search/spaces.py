@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from runstream_model.search.dimensions import Choice, Dimension, Grid, Real, is_number
+from runstream_model.search.dimensions import Choice, Dimension, Grid, Real, is_number, text_of
 from runstream_model.search.distributions import Constant, Distribution, InvalidSpace, Logarithmic, Normal, Uniform
 
 #: A descriptive hyperparameter is never suggested: whoever reports a trial says what it was.
@@ -125,11 +125,24 @@ def _choice(space: _Given) -> Choice:
     except ValueError:
         raise space.invalid("values", "give values that are no NaN and not infinite") from None
     if shares is None:
-        return Choice(space.name, tuple(values))
+        return _once(space.name, values, None)
     right = isinstance(shares, list) and len(shares) == len(values) and all(map(is_number, shares))
     if not right or min(shares) < 0 or abs(math.fsum(shares) - 1.0) > _TOLERANCE:
         raise space.invalid("probabilities", "give one from 0 to 1 for each of the values, together 1")
-    return Choice(space.name, tuple(values), tuple(map(float, shares)))
+    return _once(space.name, values, shares)
+
+
+def _once(name: str, values: Sequence[Any], shares: Sequence[float] | None) -> Choice:
+    """The values, each once. One that is given several times is drawn as often as that."""
+    once: dict[str, Any] = {}
+    together: dict[str, float] = {}
+    for number, value in enumerate(values):
+        text = text_of(value)
+        once.setdefault(text, value)
+        together[text] = together.get(text, 0.0) + (1 / len(values) if shares is None else shares[number])
+    if shares is None and len(once) == len(values):
+        return Choice(name, tuple(values))
+    return Choice(name, tuple(once.values()), tuple(together.values()))
 
 
 def _uniform(space: _Given) -> Dimension:

@@ -78,7 +78,8 @@ def config_in(given: Mapping[str, Any]) -> Config:
     """Return what a request gives. Raises Refused where nothing can be searched by it."""
     _check_members(given)
     properties = {**_DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
-    properties["method"] = _SYNONYMS.get(properties["method"], properties["method"])
+    if isinstance(method := properties["method"], str):
+        properties["method"] = _SYNONYMS.get(method, method)
     _check(properties)
     if (rule := _rule(properties)) is not None:
         properties["early_stop"] = {"rule": "asha" if isinstance(rule, Asha) else "median", **asdict(rule)}

@@ -10,6 +10,7 @@ from runstream_model.search.dimensions import Choice, Grid, Real
 from runstream_model.search.distributions import InvalidSpace
 from runstream_model.search.searches import Search
 from runstream_model.search.spaces import Space
+from runstream_model.search.suggesting import Trial
 from runstream_model.search.written import written_space
 
 
@@ -87,6 +88,19 @@ def test_ranges_without_steps_have_no_end() -> None:
     assert 0.45 < sum(logarithmic.draw(random) < 1e-2 for _ in range(4_000)) / 4_000 < 0.55
     assert abs(sum(normal.draw(random) for _ in range(4_000)) / 4_000 - 3) < 0.05
     assert isinstance(one({"min": 0, "max": 1.5}), Real)
+
+
+def test_a_value_that_is_given_twice_is_one_value_drawn_twice_as_often() -> None:
+    found = one([1, 1, 2, True])
+    assert isinstance(found, Choice)
+    assert (found.values, found.probabilities) == ((1, 2, True), (0.5, 0.25, 0.25))
+    weighed = one({"values": ["a", "b", "a"], "probabilities": [0.25, 0.5, 0.25]})
+    assert isinstance(weighed, Choice)
+    assert (weighed.values, weighed.probabilities) == (("a", "b"), (0.5, 0.5))
+    search = Search(written_space({"x": [1, 1, 2], "y": [{"a": 1, "b": 2}, {"b": 2, "a": 1}]}), "random", "s")
+    assert search.size == 2
+    first = search.values(0, [])
+    assert search.values(1, [Trial(first, None)])["x"] == 3 - first["x"]
 
 
 def test_probabilities_hold() -> None:

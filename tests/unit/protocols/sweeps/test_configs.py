@@ -65,6 +65,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"space": SPACE, "metric": ""}, "metric is ''"),
     ({"space": SPACE, "metric": "m", "goal": "best"}, "goal is 'best': give one of minimize, maximize"),
     ({"space": SPACE, "metric": "m", "method": "annealing"}, "method is 'annealing': give one of grid, random, tpe"),
+    ({"space": SPACE, "metric": "m", "method": ["tpe"]}, "method is ['tpe']: give one of grid, random, tpe"),
+    ({"space": SPACE, "metric": "m", "goal": {}}, "goal is {}: give one of minimize, maximize"),
     ({"space": SPACE, "metric": "m", "budget": 1}, "a sweep has no 'budget'"),
     ({"space": SPACE, "metric": "m", "max_trials": 0}, "max_trials is 0: give a whole number from 1"),
     ({"space": SPACE, "metric": "m", "max_trials": True}, "max_trials is True"),
