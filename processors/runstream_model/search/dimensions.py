@@ -19,29 +19,36 @@ Coordinate = float | int
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a list, each with its probability or all alike."""
+    """One of a list, each with its probability or all alike. possible: the indexes of what can be drawn, since what has
+    the probability 0 is never tried."""
 
     name: str
     values: tuple[Any, ...]
     probabilities: tuple[float, ...] | None = None
+    possible: Sequence[int] = field(init=False, compare=False, repr=False)
+    #: A suggestion looks up the values of thousands of trials.
     _indexes: dict[str, int] = field(init=False, compare=False, repr=False)
+    _equals: dict[tuple[bool, Any], int] = field(init=False, compare=False, repr=False)
+    _numbers: dict[int, int] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        # A suggestion looks up the values of hundreds of trials.
-        indexes = {text_of(self.values[index]): index for index in reversed(self.possible)}
-        object.__setattr__(self, "_indexes", indexes)
+        shares = self.probabilities
+        possible = [index for index in range(len(self.values)) if shares is None or shares[index] > 0]
+        latest_first = possible[::-1]
+        hashable = [index for index in latest_first if _is_hashable(self.values[index])]
+        indexes: dict[str, Any] = {
+            "possible": possible,
+            "_indexes": {text_of(self.values[index]): index for index in latest_first},
+            "_equals": {_key(self.values[index]): index for index in hashable},
+            "_numbers": {index: number for number, index in enumerate(possible)},
+        }
+        for name, value in indexes.items():
+            object.__setattr__(self, name, value)
 
     @property
     def size(self) -> int:
         """How many values can be drawn."""
         return len(self.possible)
-
-    @property
-    def possible(self) -> Sequence[int]:
-        """The indexes of what can be drawn: what has the probability 0 is never tried."""
-        if self.probabilities is None:
-            return range(len(self.values))
-        return [index for index, share in enumerate(self.probabilities) if share > 0]
 
     def draw(self, random: Random) -> Any:
         """Return a value at random, as its probabilities say."""
@@ -52,7 +59,9 @@ class Choice:
         index = self._indexes.get(text_of(value))
         if index is not None:
             return index
-        return next((index for index in self.possible if _equal(self.values[index], value)), None)
+        if _is_hashable(value):
+            return self._equals.get(_key(value))
+        return next((index for index in self.possible if self.values[index] == value), None)
 
     def value(self, coordinate: Coordinate) -> Any:
         """Return the value at an index."""
@@ -65,7 +74,7 @@ class Choice:
     def number(self, value: Any) -> int:
         """Return which of the values that can be drawn it is."""
         index = self.coordinate(value)
-        return 0 if index is None else self.possible.index(index)
+        return 0 if index is None else self._numbers[index]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +167,10 @@ def text_of(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _equal(one: Any, other: Any) -> bool:
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+def _is_hashable(value: Any) -> bool:
+    return value is None or isinstance(value, str | bool | int | float)
+
+
+def _key(value: Any) -> tuple[bool, Any]:
+    """Equal numbers have the same one; truth values are no numbers."""
+    return isinstance(value, bool), value

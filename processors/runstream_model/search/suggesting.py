@@ -19,7 +19,7 @@ from runstream_model.search.spaces import Space
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from optuna.distributions import BaseDistribution
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
@@ -32,6 +32,8 @@ METHODS: Final[tuple[Method, ...]] = get_args(Method)
 #: was tried before them is not suggested again either.
 MAX_TRIALS: Final = 500
 _MAX_VALUES: Final = 10_000
+#: The same for lists: an estimator has a weight for each value of a list and each trial.
+_MAX_WEIGHTS: Final = 4_000_000
 #: Draws among which the one is taken whose ratio of the two densities is the best.
 _CANDIDATES: Final = 64
 #: How often the heaviest trial counts, at most: weights are told apart by an eighth of the largest.
@@ -67,7 +69,7 @@ def suggest(space: Space, trials: Sequence[Trial], wanted: Wanted) -> dict[str, 
     trials: the oldest first; those without a loss are under way. random looks at these alone.
     """
     random = Random(_seed(wanted))
-    limit = min(MAX_TRIALS, _MAX_VALUES // max(1, len(space.dimensions)))
+    limit = _limit(space)
     usable = [trial for trial in trials if trial.loss is None or math.isfinite(trial.loss)]
     usable = [trial for trial in usable if wanted.method != "random" or trial.loss is None]
     known = usable[-limit:]
@@ -78,6 +80,12 @@ def suggest(space: Space, trials: Sequence[Trial], wanted: Wanted) -> dict[str, 
     if space.dimensions and is_enough:
         values = _modelled(space, weighted(known, limit), wanted.method, random.getrandbits(32))
     return _untried(space, usable, values, random)
+
+
+def _limit(space: Space) -> int:
+    """Of how many trials an estimator is made."""
+    listed = sum(one.size for one in space.dimensions if isinstance(one, Choice))
+    return min(MAX_TRIALS, _MAX_VALUES // max(1, len(space.dimensions)), _MAX_WEIGHTS // max(1, listed))
 
 
 def weighted(trials: Sequence[Trial], limit: int) -> list[Trial]:
@@ -135,11 +143,29 @@ def _sampler(method: Method, seed: int) -> "BaseSampler":
 
 
 def _distribution(dimension: Dimension) -> "BaseDistribution":
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+    from optuna.distributions import FloatDistribution
 
-    if isinstance(dimension, Choice):
-        return CategoricalDistribution(tuple(dimension.possible))
-    return FloatDistribution(0.0, 1.0)
+    return _indexes()(tuple(dimension.possible)) if isinstance(dimension, Choice) else FloatDistribution(0.0, 1.0)
+
+
+@functools.cache
+def _indexes() -> "type[CategoricalDistribution]":
+    from optuna.distributions import CategoricalDistribution
+
+    class Indexes(CategoricalDistribution):
+        """Optuna compares and copies the whole list for each trial: 10 s for 500 trials of eight lists of 1,000. All
+        trials of a suggestion share one list, which nothing changes."""
+
+        def __eq__(self, other: object) -> bool:
+            return self is other or super().__eq__(other)
+
+        def __hash__(self) -> int:
+            return hash(len(self.choices))
+
+        def __deepcopy__(self, memo: object) -> "Indexes":
+            return self
+
+    return Indexes
 
 
 def _frozen(space: Space, spread: "Mapping[str, BaseDistribution]", trial: Trial) -> "FrozenTrial | None":

@@ -1,13 +1,14 @@
 """Search spaces: what each category draws, what is refused, and that coordinates lead back to the values."""
 
 import math
+from collections.abc import Iterator
 from random import Random
 from statistics import fmean, pstdev
 from typing import Any
 
 import pytest
 
-from runstream_model.search.dimensions import Dimension
+from runstream_model.search.dimensions import Choice, Dimension
 from runstream_model.search.distributions import InvalidSpace
 from runstream_model.search.spaces import CATEGORIES, MAX_DIMENSIONS, Category, dimension_of, space_of
 
@@ -101,6 +102,31 @@ def test_values_of_a_list_keep_their_types() -> None:
     assert [one.coordinate(value) for value in listed] == list(range(7))
     assert one.coordinate("none of them") is None
     assert dimension("categorical", values=[1.0, True]).coordinate(1) == 0
+
+
+class Counted(tuple[float, ...]):
+    """Probabilities that count how often one of them is read."""
+
+    reads = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        self.reads += 1
+        return super().__getitem__(index)
+
+    def __iter__(self) -> Iterator[float]:
+        self.reads += len(self)
+        return super().__iter__()
+
+
+def test_a_lookup_reads_no_probabilities_and_compares_no_values() -> None:
+    shares = Counted([0.0, *[1 / 99] * 99])
+    found = Choice("x", tuple(range(100)), shares)
+    before = shares.reads
+    assert [found.number(value) for value in (1, 2.0, 99, 0, "1", True, [1])] == [0, 1, 98, 0, 0, 0, 0]
+    assert [found.coordinate(value) for value in (1, 2.0, 0, "1", True, [1], None)] == [1, 2, *[None] * 5]
+    assert (found.size, found.nth(98), shares.reads) == (99, 99, before)
+    mixed = Choice("x", (True, 1, 1.0, [1], {"a": 1}, None))
+    assert [mixed.coordinate(value) for value in (1.0, 1, True, [1.0], {"a": 1.0}, None)] == [2, 1, 0, 3, 4, 5]
 
 
 def test_probabilities_are_those_of_the_draws() -> None:

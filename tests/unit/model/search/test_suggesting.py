@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+from optuna import distributions
 
 from runstream_model.search.spaces import Category, Space, dimension_of, space_of
 from runstream_model.search.suggesting import METHODS, Method, Trial, Wanted, suggest, weighted
@@ -72,6 +73,14 @@ def test_a_minimum_above_what_an_estimator_is_made_of_counts_all_trials() -> Non
     assert suggest(within, trials, wanted) != random
     under_way = [replace(one, loss=None) for one in trials]
     assert suggest(within, [*trials, *under_way], wanted) == random, "none of the newest tells anything"
+
+
+def test_values_of_lists_are_compared_for_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    monkeypatch.setattr(distributions, "_categorical_choice_equal", lambda one, other: compared.append(1) or True)
+    within = space(*((f"x{n}", "categorical", {"values": list(range(300))}) for n in range(2)))
+    values = suggest(within, tried(within, 30), Wanted("s", 30, "model_based"))
+    assert (values.keys(), compared) == ({"x0", "x1"}, [])
 
 
 @pytest.mark.parametrize("method", METHODS)
