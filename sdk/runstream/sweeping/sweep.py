@@ -81,6 +81,7 @@ class Sweep:
         workers: how many processes do so at once. 1 is this process; more are started anew ("spawn"), so `function`
         stands at the top of a module, and a script calls this below `if __name__ == "__main__"`. What the function
         raises makes its run failed, is printed, and the next trial follows; after `max_failures` in a row it is raised.
+        Of several workers one that gives up prints why, the others go on, and RunstreamError is raised when all ended.
         Raises as `ask`; Invalid where the function cannot be sent to other processes.
         """
         from runstream.sweeping.workers import work, work_in_processes

@@ -3,7 +3,7 @@
 import multiprocessing
 import pickle
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from runstream.errors import Invalid, RunstreamError
@@ -32,7 +32,8 @@ def work(trials: Iterable[T], function: Callable[[T], object], max_failures: int
 def work_in_processes(
     trials: Iterable[Any], function: Callable[[Any], object], workers: int, max_failures: int
 ) -> None:
-    """Have so many processes do the same, and wait for them. One that dies is told; the others go on with its trial."""
+    """Have so many processes do the same, and wait for them. One that is killed is told; the others go on with its
+    trial. Raises RunstreamError where one gave up, or all were killed."""
     if not 1 <= workers <= _MAX_WORKERS:
         raise Invalid(f"workers = {workers} of Sweep.run cannot be used: give 1 to {_MAX_WORKERS}")
     try:
@@ -54,7 +55,21 @@ def work_in_processes(
             if one.is_alive():
                 one.terminate()
         raise
+    check_ends(repr(trials)[:100], [one.exitcode or 0 for one in started])
+
+
+def check_ends(trials: str, statuses: Sequence[int]) -> None:
+    """Tell which workers were killed. statuses: of their processes. Raises RunstreamError as `work_in_processes`."""
     notices = Notices()
-    for number, one in enumerate(started):
-        if one.exitcode:
-            notices.warn(f"worker {number} of {trials!r:.100} ended with {one.exitcode}: what it had is given again")
+    for number, status in enumerate(statuses):
+        if status < 0:
+            notices.warn(f"worker {number} of {trials} was killed by signal {-status}: its trial is given again")
+    gave_up = [(number, status) for number, status in enumerate(statuses) if status > 0]
+    if gave_up:
+        number, status = gave_up[0]
+        raise RunstreamError(
+            f"{len(gave_up)} of {len(statuses)} workers of {trials} gave up, the first is worker {number} with status "
+            f"{status}: standard error has its reason. Mend it, and run this again for the trials that are left"
+        )
+    if all(status < 0 for status in statuses):
+        raise RunstreamError(f"all {len(statuses)} workers of {trials} were killed: run this again for their trials")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import runstream
-from runstream.errors import Invalid, Unavailable
+from runstream.errors import Invalid, RunstreamError, Unavailable
 from runstream.sweeping import requests, workers
 from runstream.sweeping.requests import TrialServer
 from runstream.sweeping.sweep import Sweep, Trial, TrialState
@@ -120,6 +120,39 @@ def test_work_goes_on_after_a_failure_and_ends_after_some_in_a_row(capsys: pytes
         workers.work(numbers(), function, 3)
     assert done == [0, 1, 2, 3, 4, 5]
     assert "ValueError: at 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("statuses", "raised"),
+    [
+        ([0, 0], None),
+        ([0, -9], None),
+        ([0, 1, 3], "2 of 3 workers of s gave up, the first is worker 1 with status 1"),
+        ([-9, 3], "1 of 2 workers of s gave up, the first is worker 1 with status 3"),
+        ([-9, -15], "all 2 workers of s were killed"),
+    ],
+)
+def test_a_worker_that_gave_up_is_no_success(
+    statuses: list[int], raised: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    if raised is None:
+        workers.check_ends("s", statuses)
+    else:
+        with pytest.raises(RunstreamError, match=raised):
+            workers.check_ends("s", statuses)
+    told = caplog.text
+    assert [f"worker {number} of s was killed" in told for number in range(len(statuses))] == [
+        status < 0 for status in statuses
+    ]
+
+
+def failing(number: int) -> None:
+    raise ValueError(f"at {number}")
+
+
+def test_a_function_that_always_raises_is_raised_of_other_processes() -> None:
+    with pytest.raises(RunstreamError, match=r"1 of 1 workers of range\(0, 9\) gave up, .* worker 0 with status 1"):
+        workers.work_in_processes(range(9), failing, 1, 3)
 
 
 def test_what_other_processes_cannot_have_is_told() -> None:
