@@ -107,7 +107,14 @@ def config_of(properties: Mapping[str, Any]) -> Config:
 
 def differences(kept: Config, given: Config) -> list[str]:
     """Return the names of the members that differ."""
-    return [name for name in given.properties if kept.properties.get(name) != given.properties[name]]
+    return [name for name in given.properties if _text(kept.properties.get(name)) != _text(given.properties[name])]
+
+
+def _text(member: Any) -> str:
+    """A member as JSON, where 1, 1.0 and true differ, as do spaces whose parameters stand in another order."""
+    if not isinstance(member, Mapping):
+        return json.dumps(member)
+    return json.dumps([(name, json.dumps(value, sort_keys=True)) for name, value in member.items()])
 
 
 def _check_members(given: Mapping[str, Any]) -> None:

@@ -46,8 +46,6 @@ def sweep(
     """
     from runstream.settings import load_settings
 
-    if space is None and metric is not None:
-        raise Invalid(f"metric = {metric!r} of sweep needs a space: give both, or the name alone")
     settings = load_settings(project=project, workspace=workspace, url=url, api_key=api_key, dir=dir).values
     key = settings.api_key.get_secret_value() if settings.api_key is not None else None
     given = {
@@ -61,7 +59,12 @@ def sweep(
         "startup_trials": startup_trials,
         "retries": retries,
     }
-    config = None if space is None else {member: value for member, value in given.items() if value is not None}
+    config = {member: value for member, value in given.items() if value is not None} or None
+    if space is None and config is not None:
+        member, value = next(iter(config.items()))
+        raise Invalid(
+            f"{member} = {value!r:.100} of sweep needs a space: give all as it was created, or the name alone"
+        )
     server = TrialServer(settings.url, key, timeout_s)
     spool = None if dir is None else os.fspath(dir)
     return open_sweep(server, settings.workspace, settings.project, name, config, spool)

@@ -174,6 +174,17 @@ def test_what_json_cannot_hold_is_refused_before_anything_is_sent(
     assert responses.sent == []
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"metric": "loss"}, {"max_trials": 100}, {"goal": "maximize"}, {"retries": 0}, {"early_stop": runstream.ASHA()}],
+)
+def test_what_is_given_without_a_space_is_not_ignored(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
+    responses = answered(monkeypatch, (200, {}))
+    with pytest.raises(Invalid, match=rf"{next(iter(given))} = .* of sweep needs a space"):
+        runstream.sweep("s", url="http://x", **given)
+    assert responses.sent == []
+
+
 def test_spaces_may_have_tuples_ranges_and_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     responses = answered(monkeypatch, (200, {"config": {}, "limit": 1, "size": 1}))
     runstream.sweep("s", {"x": (1, 2), "y": range(3)}, "loss", early_stop=runstream.ASHA(2, 4), url="http://x")

@@ -1,5 +1,6 @@
 """What a sweep is created with: defaults, bounds, and clear refusals."""
 
+import json
 from typing import Any
 
 import pytest
@@ -18,6 +19,23 @@ def test_defaults_are_filled_in_so_that_the_same_is_the_same() -> None:
     assert (short.limit, short.space_size, short.retries, short.goal) == (15, 15, 1, "minimize")
     assert differences(short, config_in({"space": SPACE, "metric": "acc", "seed": 3})) == ["seed", "metric"]
     assert config_of(short.properties) == short
+
+
+@pytest.mark.parametrize(
+    ("kept", "given", "same"),
+    [
+        ({"x": [0, 1]}, {"x": [False, True]}, False),
+        ({"x": [0, 1]}, {"x": [0.0, 1.0]}, False),
+        ({"x": {"min": 0, "max": 1}}, {"x": {"min": 0.0, "max": 1.0}}, False),
+        ({"x": [1, 2], "y": [1, 2]}, {"y": [1, 2], "x": [1, 2]}, False),
+        ({"x": {"min": 0, "max": 1}}, {"x": {"max": 1, "min": 0}}, True),
+        ({"x": [{"a": 1, "b": 2}]}, {"x": [{"b": 2, "a": 1}]}, True),
+    ],
+)
+def test_spaces_are_the_same_where_they_try_the_same(kept: Any, given: Any, same: bool) -> None:
+    one, other = (config_in({"space": space, "metric": "m", "max_trials": 4}) for space in (kept, given))
+    assert differences(one, other) == ([] if same else ["space"])
+    assert differences(config_of(json.loads(json.dumps(one.properties))), one) == []
 
 
 def test_a_rule_is_kept_with_its_defaults() -> None:
