@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from runstream.ids import new_id
 from runstream_protocols.kit.entities import EntityChanged, EntityExists, EntityMissing
-from runstream_protocols.sweeps.state import TRIAL, KnownTrial, Sweep, SweepSide, trial_name, trials_of, tried
+from runstream_protocols.sweeps.state import OVER, TRIAL, KnownTrial, Sweep, SweepSide, trial_name, trials_of, tried
 from runstream_service.problems import RETRY_AFTER_S, Problem
 
 #: Other gateways may take the number that this one wanted to take.
@@ -38,6 +38,11 @@ async def ask(side: SweepSide, sweep: Sweep, token: str) -> tuple[KnownTrial | N
 def to_give_again(known: Sequence[KnownTrial], retries: int) -> KnownTrial | None:
     """Return the first trial that was lost and may be given again."""
     return next((one for one in known if one.status == "lost" and one.attempt <= retries), None)
+
+
+def repeatable(known: Sequence[KnownTrial], retries: int) -> int:
+    """Return how many trials are not over, and are given again if their run is lost."""
+    return sum(one.status not in OVER and one.attempt <= retries for one in known)
 
 
 async def _new(side: SweepSide, sweep: Sweep, known: Sequence[KnownTrial], token: str) -> KnownTrial | None:

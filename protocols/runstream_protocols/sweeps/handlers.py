@@ -12,6 +12,7 @@ from runstream_protocols.sweeps import asking
 from runstream_protocols.sweeps import models as m
 from runstream_protocols.sweeps.configs import config_of
 from runstream_protocols.sweeps.state import (
+    OVER,
     SWEEP,
     KnownTrial,
     Sweep,
@@ -27,7 +28,6 @@ from runstream_service.routing import Call
 
 _MAX_TOKEN_CHARS = 64
 _MIN_TOKEN_CHARS = 8
-_OVER = ("finished", "failed")
 
 
 async def opened(side: SweepSide, call: Call[object], payload: Payload) -> m.ShownSweep:
@@ -52,12 +52,14 @@ async def ask(side: SweepSide, call: Call[object], payload: Payload) -> m.Asked:
         what = f"give {_MIN_TOKEN_CHARS} to {_MAX_TOKEN_CHARS} characters"
         raise Refused(f"token has {len(token)} characters: {what}", name="token")
     await side.recorder.require(project_key(*place))
-    trial, known = await asking.ask(side, await sweep_of(side, place, name), token)
+    sweep = await sweep_of(side, place, name)
+    trial, known = await asking.ask(side, sweep, token)
     is_new = trial is not None and trial.number == len(known)
     return m.Asked(
         trial=None if trial is None else _shown_trial(trial),
         given=len(known) + is_new,
-        open=sum(one.status not in _OVER for one in known) + is_new,
+        open=sum(one.status not in OVER for one in known) + is_new,
+        repeatable=asking.repeatable(known, sweep.config.retries) if trial is None else 0,
     )
 
 

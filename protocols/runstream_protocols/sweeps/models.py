@@ -78,11 +78,12 @@ class ShownTrial(ResponseModel):
 
 class Asked(ResponseModel):
     """The next trial; null where none is left. given: how many trials were made by then; open: those of them that are
-    not over."""
+    not over; repeatable: where none is left, those of the open ones that are given again if their run is lost."""
 
     trial: ShownTrial | None
     given: int
     open: int
+    repeatable: int
 
 
 class ShownTrials(ResponseModel):

@@ -27,6 +27,7 @@ START_US: Final = 120_000_000
 #: given: no run yet. lost: the run crashed, was killed or never began, so that nothing says that these values are bad.
 #: failed: the program raised, or logged no value of the metric.
 TrialStatus = Literal["given", "running", "finished", "failed", "lost"]
+OVER: Final = ("finished", "failed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 #: What a training loop waits for the server at most.
 _STOP_TIMEOUT_S: Final = 2.0
+#: Between two requests for a trial that may be lost.
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,30 @@ class Sweep:
     def ask(self) -> "Trial | None":
         """Return the next trial; None when none is left. Waits while the server is away. Raises Unavailable after
         `timeout_s` of `sweep`, and Invalid where the sweep or the key is gone."""
-        # Sent again with the same token, the request gets the trial that it took the first time.
-        told = self.server.post("/trials", {**self.about(), "token": new_id()})["trial"]
-        return None if told is None else Trial(self, TrialState.of(told))
+        return self._asked(new_id())[0]
+
+    def patient(self, patience_s: float) -> Iterator["Trial"]:
+        """Iterate over trials as `iter` does, and where none is left, wait for those that others have: one that is lost
+        is given again. Each wait is `patience_s` long at most. Raises as `ask`."""
+        while (trial := self._waited(patience_s)) is not None:
+            yield trial
+
+    def _waited(self, patience_s: float) -> "Trial | None":
+        token, until_s, pause_s = new_id(), time.monotonic() + patience_s, _FIRST_PAUSE_S
+        while True:
+            trial, repeatable = self._asked(token)
+            left_s = until_s - time.monotonic()
+            if trial is not None or not repeatable or left_s <= 0:
+                return trial
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _asked(self, token: str) -> "tuple[Trial | None, int]":
+        """The next trial, and how many there are that may be given again. Sent again with the same token, the request
+        gets the trial that it took the first time."""
+        told = self.server.post("/trials", {**self.about(), "token": token})
+        trial = told["trial"]
+        return (None if trial is None else Trial(self, TrialState.of(trial))), int(told.get("repeatable", 0))
 
     def trials(self) -> list[TrialState]:
         """Return all trials so far, in their order. Raises as `ask`."""
@@ -74,7 +98,12 @@ class Sweep:
         return None if best is None else TrialState.of(best)
 
     def run(
-        self, function: "Callable[[Trial], object]", workers: int = 1, *, max_failures: int = 3
+        self,
+        function: "Callable[[Trial], object]",
+        workers: int = 1,
+        *,
+        max_failures: int = 3,
+        patience_s: float = 600.0,
     ) -> TrialState | None:
         """Call a function with each trial until none is left, and return the best one.
 
@@ -82,14 +111,16 @@ class Sweep:
         stands at the top of a module, and a script calls this below `if __name__ == "__main__"`. What the function
         raises makes its run failed, is printed, and the next trial follows; after `max_failures` in a row it is raised.
         Of several workers one that gives up prints why, the others go on, and RunstreamError is raised when all ended.
+        A worker that finds none left waits `patience_s` at most for those that others have, and gets what they lose.
         Raises as `ask`; Invalid where the function cannot be sent to other processes.
         """
         from runstream.sweeping.workers import work, work_in_processes
 
+        trials = PatientTrials(self, patience_s)
         if workers == 1:
-            work(self, function, max_failures)
+            work(trials, function, max_failures)
         else:
-            work_in_processes(self, function, workers, max_failures)
+            work_in_processes(trials, function, workers, max_failures)
         return self.best()
 
     def _read(self) -> dict[str, Any]:
@@ -98,6 +129,20 @@ class Sweep:
     def about(self) -> dict[str, str]:
         """Return which sweep it is, as requests say it."""
         return {"workspace": self.workspace, "project": self.project, "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class PatientTrials:
+    """The trials of a sweep, with those that others lose meanwhile. Other processes can have it."""
+
+    sweep: Sweep
+    patience_s: float
+
+    def __repr__(self) -> str:
+        return f"the sweep {self.sweep.name!r:.60}"
+
+    def __iter__(self) -> Iterator["Trial"]:
+        return self.sweep.patient(self.patience_s)
 
 
 class Trial:

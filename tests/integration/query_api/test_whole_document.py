@@ -301,7 +301,7 @@ async def test_sweeps_answer_as_the_document_says(client: TestClient[Any, Any]) 
     first, again, second, none = told[3:7]
     assert first["trial"] == again["trial"], "the same request sent again"
     assert sorted(one["trial"]["parameters"]["x"] for one in (first, second)) == [1, 2]
-    assert (none["trial"], none["given"], none["open"]) == (None, 2, 2)
+    assert (none["trial"], none["given"], none["open"], none["repeatable"]) == (None, 2, 2, 2)
     assert [one["status"] for one in told[7]["trials"]] == ["given", "given"]
     for last, fields, status in (
         ("", {**about, "config": {**config, "metric": "acc"}}, 409),

@@ -11,7 +11,7 @@ import runstream
 from runstream.errors import Invalid, RunstreamError, Unavailable
 from runstream.sweeping import requests, workers
 from runstream.sweeping.requests import TrialServer
-from runstream.sweeping.sweep import Sweep, Trial, TrialState
+from runstream.sweeping.sweep import PatientTrials, Sweep, Trial, TrialState
 
 STATE = TrialState(0, {"x": 1}, "r" * 32, "given", None, 1)
 
@@ -77,6 +77,28 @@ def test_what_no_repetition_changes_is_raised_at_once(monkeypatch: pytest.Monkey
 def test_iterating_ends_when_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     answered(monkeypatch, (200, {"trial": GIVEN}), (200, {"trial": GIVEN | {"number": 1}}), (200, {"trial": None}))
     assert [trial.number for trial in sweep_at("http://x")] == [0, 1]
+
+
+def test_a_worker_waits_for_trials_that_others_may_lose(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    none: dict[str, Any] = {"trial": None, "repeatable": 1}
+    responses = answered(
+        monkeypatch, *[(200, none)] * 4, (200, {"trial": GIVEN}), (200, none), (200, none | {"repeatable": 0})
+    )
+    trials = PatientTrials(sweep_at("http://x"), 600.0)
+    assert [trial.number for trial in pickle.loads(pickle.dumps(trials))] == [0]
+    tokens = [payload["token"] for _, payload in responses.sent if payload is not None]
+    assert [tokens.count(token) for token in dict.fromkeys(tokens)] == [5, 2], "one token for each trial"
+    assert pauses == [1.0, 2.0, 4.0, 5.0, 1.0]
+
+
+@pytest.mark.parametrize("patience_s", [0.0, -1.0])
+def test_a_worker_waits_no_longer_than_it_is_told(monkeypatch: pytest.MonkeyPatch, patience_s: float) -> None:
+    responses = answered(monkeypatch, (200, {"trial": None, "repeatable": 1}))
+    assert list(sweep_at("http://x").patient(patience_s)) == []
+    assert sweep_at("http://x").ask() is None
+    assert len(responses.sent) == 2
 
 
 @pytest.mark.parametrize(

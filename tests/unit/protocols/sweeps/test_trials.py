@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstream_protocols.kit.entities import Entity
-from runstream_protocols.sweeps.asking import to_give_again
+from runstream_protocols.sweeps.asking import repeatable, to_give_again
 from runstream_protocols.sweeps.configs import config_in
 from runstream_protocols.sweeps.state import KnownTrial, TrialStatus, best_of, status_of, tried
 
@@ -57,3 +57,6 @@ def test_the_first_lost_trial_is_given_again_as_often_as_it_may(
     found = to_give_again(known, retries)
     allowed = [one for one in known if one.status == "lost" and one.attempt <= retries]
     assert found is (allowed[0] if allowed else None)
+    # Whoever finds none left may wait for these, and for no other one: a trial may stay lost for ever.
+    awaited = [one for one in known if one.status in ("given", "running", "lost") and one.attempt <= retries]
+    assert repeatable(known, retries) == len(awaited)
