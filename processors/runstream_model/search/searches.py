@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
-from runstream_model.search.dimensions import Choice, Real
-from runstream_model.search.grids import nth, quantised, shuffled
+from runstream_model.search.dimensions import Choice, Dimension, Real
+from runstream_model.search.distributions import InvalidSpace
+from runstream_model.search.grids import MAX_QUANTISED, nth, quantised, shuffled
 from runstream_model.search.spaces import Space
 from runstream_model.search.suggesting import Method, Trial, Wanted, suggest
 
@@ -50,5 +51,22 @@ def grid_space(space: Space, count: int) -> Space:
 
 
 def coarse_space(space: Space, count: int) -> Space:
-    """Return the same with at most `count` values of each number, on a grid or not; of lists, all."""
+    """Return the same with at most `count` values of each number, on a grid or not; of lists, all. Raises InvalidSpace
+    where these are more than MAX_QUANTISED."""
+    wanted = sum(_wanted(one, count) for one in space.dimensions)
+    if wanted > MAX_QUANTISED:
+        raise InvalidSpace(
+            f"the numbers of the space have {wanted} values with {count} of each, at most {MAX_QUANTISED} can be had: "
+            "give fewer of each, or fewer numbers"
+        )
     return Space(tuple(one if isinstance(one, Choice) else quantised(one, count) for one in space.dimensions))
+
+
+def _wanted(dimension: Dimension, count: int) -> int:
+    match dimension:
+        case Choice():
+            return 0
+        case Real():
+            return count
+        case _:
+            return min(count, dimension.size)

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from runstream_model.search.dimensions import Choice, Dimension, Grid, is_number
 from runstream_model.search.distributions import InvalidSpace
-from runstream_model.search.grids import quantised
+from runstream_model.search.grids import MAX_QUANTISED, quantised
 from runstream_model.search.spaces import MAX_STEPS, Category, Space, dimension_of, space_of
 
 _MAX_NAME_CHARS: Final = 200
@@ -42,6 +42,12 @@ def written_space(written: Mapping[str, Any]) -> Space:
     """Return the space of what is written for each parameter. Raises InvalidSpace."""
     if not written:
         raise InvalidSpace("the space is empty: give at least one parameter")
+    given_points = [given.get("points") for given in written.values() if isinstance(given, Mapping)]
+    wanted = sum(points for points in given_points if _is_whole(points) and points > 0)
+    if wanted > MAX_QUANTISED and len(given_points) > 1:
+        raise InvalidSpace(
+            f"the points of all parameters are {wanted}, at most {MAX_QUANTISED} can be had: give fewer of some"
+        )
     return space_of([_dimension(name, given) for name, given in written.items()])
 
 

@@ -4,10 +4,12 @@ import json
 import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from runstream_model.search.distributions import InvalidSpace
 from runstream_model.search.searches import Search, SearchMethod
+from runstream_model.search.spaces import Space
 from runstream_model.search.stopping import Asha, InvalidRule, Rule, rule_in
 from runstream_model.search.written import written_space
 from runstream_protocols.kit.errors import Refused
@@ -17,6 +19,8 @@ MAX_TRIALS: Final = 2_000
 MAX_RETRIES: Final = 10
 _MAX_CONFIG_CHARS: Final = 100_000
 _MAX_METRIC_CHARS: Final = 500
+#: Kept in memory, of some megabytes at most.
+_MAX_SPACES: Final = 16
 _METHODS: Final[Mapping[str, SearchMethod]] = {"grid": "grid", "random": "random", "tpe": "model_based"}
 #: What W&B calls a search by a model.
 _SYNONYMS: Final = {"bayes": "tpe"}
@@ -70,7 +74,7 @@ class Config:
         """Return the search of the sweep with this id."""
         given, seed = self.properties, self.properties["seed"]
         series = sweep if seed is None else f"seed {seed}"
-        space = written_space(given["space"])
+        space = _space_of(json.dumps(given["space"]))
         return Search(space, _METHODS[given["method"]], series, minimum=given["startup_trials"])
 
 
@@ -89,7 +93,7 @@ def config_in(given: Mapping[str, Any]) -> Config:
 def config_of(properties: Mapping[str, Any]) -> Config:
     """Return the config of a sweep that is kept, or is about to be. Raises Refused."""
     try:
-        size = written_space(properties["space"]).size
+        size = _space_of(json.dumps(properties["space"])).size
     except InvalidSpace as error:
         raise Refused(str(error)[:500], name="space") from None
     method, most = properties["method"], properties["max_trials"]
@@ -103,6 +107,12 @@ def config_of(properties: Mapping[str, Any]) -> Config:
         what = f"the sweep has {min(limits)} trials, at most {MAX_TRIALS} can be kept"
         raise Refused(f"{what}: give max_trials, or fewer values", name="max_trials")
     return Config(properties, size, min(limits))
+
+
+@lru_cache(maxsize=_MAX_SPACES)
+def _space_of(text: str) -> Space:
+    """The space of its JSON. Each request about a sweep needs it, and `points` take a tenth of a second at most."""
+    return written_space(json.loads(text))
 
 
 def differences(kept: Config, given: Config) -> list[str]:

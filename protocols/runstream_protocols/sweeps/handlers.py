@@ -1,5 +1,6 @@
 """Handlers of the routes of sweeps."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +42,8 @@ async def opened(side: SweepSide, call: Call[object], payload: Payload) -> m.Sho
 async def sweeps(side: SweepSide, call: Call[m.ProjectRequest]) -> m.ShownSweeps:
     """Return the sweeps of a project."""
     found = await side.entities.list((call.parameters.workspace, call.parameters.project), SWEEP)
-    return m.ShownSweeps(sweeps=[_shown_sweep(Sweep(one, config_of(one.properties))) for one in found])
+    shown = await asyncio.to_thread(lambda: [_shown_sweep(Sweep(one, config_of(one.properties))) for one in found])
+    return m.ShownSweeps(sweeps=shown)
 
 
 async def ask(side: SweepSide, call: Call[object], payload: Payload) -> m.Asked:

@@ -3,6 +3,7 @@
 A sweep is an entity of its project, a trial is one below its name. What became of a trial is told by its run alone.
 """
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,7 +91,7 @@ async def open_sweep(side: SweepSide, place: Place, name: str, given: Mapping[st
     """Return the sweep of this name. One that is not there is created as it is given; one that is there has to be as it
     is given, if that says anything. Raises Refused."""
     await side.recorder.require(project_key(*place))
-    config = None if given is None else config_in(given)
+    config = None if given is None else await asyncio.to_thread(config_in, given)
     entity = await side.entities.find(place, SWEEP, name)
     if entity is None and config is not None:
         try:
@@ -99,7 +100,7 @@ async def open_sweep(side: SweepSide, place: Place, name: str, given: Mapping[st
             entity = error.entity
     if entity is None:
         raise missing(name)
-    kept = config_of(entity.properties)
+    kept = await asyncio.to_thread(config_of, entity.properties)
     if config is not None and (names := differences(kept, config)):
         what = f"the sweep {name[:100]!r} is there with another {names[0]}"
         raise Refused(f"{what}: give another name, or open it by its name alone", status=409, name=names[0])
@@ -111,7 +112,7 @@ async def sweep_of(side: SweepSide, place: Place, name: str) -> Sweep:
     entity = await side.entities.find(place, SWEEP, name)
     if entity is None:
         raise missing(name)
-    return Sweep(entity, config_of(entity.properties))
+    return Sweep(entity, await asyncio.to_thread(config_of, entity.properties))
 
 
 def missing(name: str) -> Refused:

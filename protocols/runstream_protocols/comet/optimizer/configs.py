@@ -4,9 +4,12 @@ import json
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
+from runstream_model.search.distributions import InvalidSpace
 from runstream_model.search.searches import Search, SearchMethod, coarse_space
+from runstream_model.search.spaces import Space
 from runstream_protocols.comet.optimizer.spaces import space_in
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.payloads import Payload
@@ -17,6 +20,8 @@ ALGORITHMS: Final[tuple[Algorithm, ...]] = get_args(Algorithm)
 MAX_ASSIGNMENTS: Final = 10_000
 _MAX_CONFIG_CHARS: Final = 100_000
 _MAX_GRID_SIZE: Final = 1_000
+#: Kept in memory, of some megabytes at most.
+_MAX_SPACES: Final = 16
 #: Trials with a score, from which on a density is estimated; before, values are drawn at random.
 _MINIMUM: Final = 10
 _BRIEF: Final = reprlib.Repr()
@@ -75,14 +80,14 @@ class Config:
 
     def search(self, optimizer: str) -> Search:
         """Return the search of the optimizer with this id. Raises Refused."""
-        space = space_in(self.parameters)
         seed = self.spec.get("seed")
         series = optimizer if seed is None else f"seed {seed}"
+        parameters = json.dumps(dict(self.parameters))
         if self.algorithm == "grid":
-            coarse = coarse_space(space, int(self.spec.get("gridSize", 10)))
+            coarse = _space_of(parameters, int(self.spec.get("gridSize", 10)))
             return Search(coarse, "grid", series, in_order=not self.spec.get("randomize", False))
         method: SearchMethod = "random" if self.algorithm == "random" else "model_based"
-        return Search(space, method, series, minimum=_MINIMUM)
+        return Search(_space_of(parameters, None), method, series, minimum=_MINIMUM)
 
     def total(self, search: Search) -> int | None:
         """Return how many assignments there are in all; None: no end."""
@@ -93,6 +98,17 @@ class Config:
         """Return how many assignments are made."""
         total = self.total(search)
         return MAX_ASSIGNMENTS if total is None else min(total, MAX_ASSIGNMENTS)
+
+
+@lru_cache(maxsize=_MAX_SPACES)
+def _space_of(parameters: str, grid_size: int | None) -> Space:
+    """The space of parameters as JSON, of a grid with so many values of each number. Each request about an optimizer
+    needs it, and a grid takes a tenth of a second at most. Raises Refused."""
+    space = space_in(json.loads(parameters))
+    try:
+        return space if grid_size is None else coarse_space(space, grid_size)
+    except InvalidSpace as error:
+        raise Refused(f"gridSize in the spec is {grid_size}: {error}", name="spec") from None
 
 
 def template(algorithm: str) -> list[dict[str, Any]]:

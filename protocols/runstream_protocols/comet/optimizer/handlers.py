@@ -1,5 +1,6 @@
 """Handlers of the routes of Comet's Optimizer."""
 
+import asyncio
 import math
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ async def algorithms(side: OptimizerSide, call: Call[m.NoRequest]) -> m.Algorith
 
 async def created(side: OptimizerSide, call: Call[object], payload: Payload) -> m.AnyCreated:
     """Create an optimizer."""
-    optimizer = await create(side, payload.optional("name"), config_in(payload))
+    optimizer = await create(side, payload.optional("name"), await asyncio.to_thread(config_in, payload))
     return m.AnyCreated(m.Created(id=optimizer.id))
 
 

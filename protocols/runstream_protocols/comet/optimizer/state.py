@@ -1,5 +1,6 @@
 """Optimizers and their assignments: which values were given to whom, and what came of it."""
 
+import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ async def create(side: OptimizerSide, name: str | None, config: Config) -> Optim
     place = _place(name or "")
     await side.recorder.require(project_key(*place))
     entity = await side.entities.create(place, OPTIMIZER, uuid4().hex, {"name": name, **properties_of(config)})
-    return _optimizer(entity)
+    return await asyncio.to_thread(_optimizer, entity)
 
 
 async def optimizer_of(side: OptimizerSide, given: str | None) -> Optimizer:
@@ -116,7 +117,7 @@ async def optimizer_of(side: OptimizerSide, given: str | None) -> Optimizer:
     if entity is None:
         what = f"the id {given[:60]!r}" if given else "no id"
         raise Refused(f"there is no optimizer with {what}: give one that an Optimizer printed", status=404)
-    return _optimizer(entity)
+    return await asyncio.to_thread(_optimizer, entity)
 
 
 async def assignments_of(side: OptimizerSide, optimizer: Optimizer) -> list[Assignment]:

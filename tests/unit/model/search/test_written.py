@@ -135,6 +135,10 @@ def test_probabilities_hold() -> None:
         ({"x": {"mean": 0}}, "x: std is missing"),
         ({"x": {"mean": 0, "std": 0}}, "x: std is 0: give a number above 0"),
         ({"x": {"mean": 0, "std": 1, "min": 90, "max": 91}}, "nothing of a normal distribution"),
+        (
+            {f"p{number}": {"mean": 0, "std": 1, "points": 1000} for number in range(11)},
+            "the points of all parameters are 11000, at most 10000",
+        ),
         ({f"p{number}": 1 for number in range(101)}, "101 hyperparameters are given"),
     ],
 )

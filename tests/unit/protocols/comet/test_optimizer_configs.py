@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from runstream_model.search.dimensions import Choice, Grid, Real
-from runstream_model.search.searches import Search
-from runstream_protocols.comet.optimizer.configs import ALGORITHMS, MAX_ASSIGNMENTS, config_in, template
+from runstream_model.search.searches import Search, coarse_space
+from runstream_model.search.spaces import Space
+from runstream_protocols.comet.optimizer import configs
+from runstream_protocols.comet.optimizer.configs import (
+    ALGORITHMS,
+    MAX_ASSIGNMENTS,
+    config_in,
+    config_of,
+    properties_of,
+    template,
+)
 from runstream_protocols.comet.optimizer.spaces import space_in
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.payloads import Payload
@@ -113,6 +122,19 @@ def test_the_options_of_an_algorithm_are_accepted_as_they_are_told(algorithm: st
     assert limited.limit(limited.search("a")) == 12
 
 
+def test_a_space_is_computed_once_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+
+    def counted(space: Space, count: int) -> Space:
+        computed.append(count)
+        return coarse_space(space, count)
+
+    monkeypatch.setattr(configs, "coarse_space", counted)
+    config = config_in(payload("grid", {"gridSize": 9}, {"once": {"type": "float", "min": 0, "max": 1}}))
+    assert [config_of(properties_of(config)).search("0" * 32).size for _ in range(3)] == [9, 9, 9]
+    assert computed == [9]
+
+
 def test_a_search_without_an_end_ends_where_no_more_can_be_kept() -> None:
     config = config_in(payload("random", {}, {"x": {"type": "float", "min": 0, "max": 1}}))
     assert (config.total(config.search("a")), config.limit(config.search("a"))) == (None, MAX_ASSIGNMENTS)
@@ -136,6 +158,13 @@ WRONG: list[tuple[Any, Any, Any, Any, str]] = [
     ("bayes", {"objective": "best"}, {"x": INTEGER}, 1, "give minimize or maximize"),
     ("bayes", {"metric": ""}, {"x": INTEGER}, 1, "metric in the spec is ''"),
     ("grid", {"gridSize": 1000}, {f"p{n}": {"type": "float", "min": 0, "max": 1} for n in range(3)}, 1, "1000000000"),
+    (
+        "grid",
+        {"gridSize": 1000, "maxCombo": 5},
+        {f"p{n}": {"type": "float", "scalingType": "normal", "mu": 0, "sigma": 1} for n in range(11)},
+        1,
+        "gridSize in the spec is 1000: the numbers of the space have 11000 values",
+    ),
     ("random", {"maxCombo": 10**9}, {"x": {"type": "float", "min": 0, "max": 1}}, 1, "at most 10000 can be kept"),
     ("random", {}, {"x": 5}, 1, "x: the parameter is 5: give an object with a type"),
     ("random", {}, {"x": {"type": "complex"}}, 1, "x: type is 'complex'"),

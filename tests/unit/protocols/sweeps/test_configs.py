@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from runstream_model.search.stopping import Asha, MedianRule
+from runstream_model.search.written import written_space
 from runstream_protocols.kit.errors import Refused
+from runstream_protocols.sweeps import configs
 from runstream_protocols.sweeps.configs import MAX_TRIALS, config_in, config_of, differences
 
 SPACE = {"x": [1, 2, 3], "y": {"min": 0, "max": 4}}
@@ -36,6 +38,15 @@ def test_spaces_are_the_same_where_they_try_the_same(kept: Any, given: Any, same
     one, other = (config_in({"space": space, "metric": "m", "max_trials": 4}) for space in (kept, given))
     assert differences(one, other) == ([] if same else ["space"])
     assert differences(config_of(json.loads(json.dumps(one.properties))), one) == []
+
+
+def test_a_space_is_computed_once_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[Any] = []
+    monkeypatch.setattr(configs, "written_space", lambda space: computed.append(space) or written_space(space))
+    kept = config_in({"space": {"once": {"mean": 0, "std": 1, "points": 7}}, "metric": "m"})
+    for _ in range(3):
+        assert config_of(kept.properties).search("s").size == 7
+    assert computed == [{"once": {"mean": 0, "std": 1, "points": 7}}]
 
 
 def test_a_rule_is_kept_with_its_defaults() -> None:
