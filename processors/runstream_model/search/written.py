@@ -43,7 +43,7 @@ def written_space(written: Mapping[str, Any]) -> Space:
     if not written:
         raise InvalidSpace("the space is empty: give at least one parameter")
     given_points = [given.get("points") for given in written.values() if isinstance(given, Mapping)]
-    wanted = sum(points for points in given_points if _is_whole(points) and points > 0)
+    wanted = sum(points for points in given_points if isinstance(points, int) and points > 0)
     if wanted > MAX_QUANTISED and len(given_points) > 1:
         raise InvalidSpace(
             f"the points of all parameters are {wanted}, at most {MAX_QUANTISED} can be had: give fewer of some"

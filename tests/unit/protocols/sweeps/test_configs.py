@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from runstream_model.search.spaces import Space
 from runstream_model.search.stopping import Asha, MedianRule
 from runstream_model.search.written import written_space
 from runstream_protocols.kit.errors import Refused
@@ -42,7 +43,12 @@ def test_spaces_are_the_same_where_they_try_the_same(kept: Any, given: Any, same
 
 def test_a_space_is_computed_once_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[Any] = []
-    monkeypatch.setattr(configs, "written_space", lambda space: computed.append(space) or written_space(space))
+
+    def counted(space: dict[str, Any]) -> Space:
+        computed.append(space)
+        return written_space(space)
+
+    monkeypatch.setattr(configs, "written_space", counted)
     kept = config_in({"space": {"once": {"mean": 0, "std": 1, "points": 7}}, "metric": "m"})
     for _ in range(3):
         assert config_of(kept.properties).search("s").size == 7
