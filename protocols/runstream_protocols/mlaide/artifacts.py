@@ -40,15 +40,20 @@ async def create(side: MlaideSide, call: Call[object], payload: Payload) -> Show
     await side.recorder.require(place.record_key)
     name, own_type = checked("artifact", payload.text("name")), checked("artifact type", payload.text("type"))
     run, metadata = await _run_of(side, place, payload), _metadata_of(payload)
-    artifact_type = await type_of_name(side, place, name, own_type)
-    event = event_of(
-        ArtifactVersionLogged,
-        at_us=side.recorder.stamp(),
-        **about(place, artifact_type, name),
-        run=run,
-        metadata=metadata if own_type == artifact_type else {**metadata, TYPE: own_type},
-        open=True,
-    )
+
+    def version(artifact_type: str) -> ArtifactVersionLogged:
+        return event_of(
+            ArtifactVersionLogged,
+            at_us=side.recorder.stamp(),
+            **about(place, artifact_type, name),
+            run=run,
+            metadata=metadata if own_type == artifact_type else {**metadata, TYPE: own_type},
+            open=True,
+        )
+
+    # What is refused claims no name: the type of a name never changes.
+    version(own_type)
+    event = version(await type_of_name(side, place, name, own_type))
     outcome = await append(side, place, [event])
     return await shown(side, await version_named(side, place, name, str(outcome.ordinal)))
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runstream.events.artifacts import ArtifactEvent
+from runstream.events.moments import micros_of
 from runstream_model.artifact_state import NO_SUCH_ARTIFACT, NO_SUCH_VERSION
-from runstream_protocols.kit.entities import EntityExists
+from runstream_protocols.kit.entities import Entity, EntityChanged, EntityExists, EntityMissing
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.outcomes import append_and_wait
 from runstream_protocols.kit.places import Place, place_of
@@ -27,6 +28,8 @@ from runstream_service.routing import Call
 RESERVED: Final = "@"
 TYPE: Final = "@type"
 _CLAIM: Final = "artifact name"
+#: A request makes the artifact of the name that it claimed within this time.
+_CLAIM_US: Final = 600_000_000
 _LATEST: Final = "latest"
 _ORDINAL: Final = re.compile(r"[1-9][0-9]{0,17}\Z", re.ASCII)
 #: Artifacts of a project with one name: they differ in their type.
@@ -84,8 +87,24 @@ async def type_of_name(side: MlaideSide, place: Place, name: str, artifact_type:
     try:
         await side.entities.create(place.pair, _CLAIM, name, {"type": artifact_type})
     except EntityExists as error:
-        claimed = None if error.entity is None else error.entity.properties.get("type")
-        return claimed if isinstance(claimed, str) else artifact_type
+        return artifact_type if error.entity is None else await _claimed(side, error.entity, artifact_type)
+    return artifact_type
+
+
+async def _claimed(side: MlaideSide, claim: Entity, artifact_type: str) -> str:
+    """The type of a name that is claimed and has no artifact: somebody makes that now. An old claim is of a request
+    that ended between the two, or of an artifact that was deleted, and is taken over."""
+    claimed = claim.properties.get("type")
+    is_old = side.context.now_us() - micros_of(claim.updated_at) > _CLAIM_US
+    if isinstance(claimed, str) and (claimed == artifact_type or not is_old):
+        return claimed
+    try:
+        await side.entities.replace(claim, {"type": artifact_type})
+    except EntityChanged as error:
+        now = None if error.entity is None else error.entity.properties.get("type")
+        return now if isinstance(now, str) else artifact_type
+    except EntityMissing:
+        pass
     return artifact_type
 
 
