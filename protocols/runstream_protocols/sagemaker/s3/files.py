@@ -7,13 +7,20 @@ from aiohttp import web
 
 from runstream_protocols.sagemaker.s3.copying import SOURCE_HEADER, copy
 from runstream_protocols.sagemaker.s3.errors import XML, S3Error
-from runstream_protocols.sagemaker.s3.headers import checksum_headers, conditions_of, kept_headers, metadata_of
+from runstream_protocols.sagemaker.s3.headers import (
+    checksum_headers,
+    conditions_of,
+    conditions_of_delete,
+    conditions_of_listed,
+    kept_headers,
+    metadata_of,
+)
 from runstream_protocols.sagemaker.s3.names import check_key
 from runstream_protocols.sagemaker.s3.objects import KEY, Content, Objects
 from runstream_protocols.sagemaker.s3.receiving import read_document, receiving
 from runstream_protocols.sagemaker.s3.requests import headers_of
 from runstream_protocols.sagemaker.s3.side import S3Side, target_of
-from runstream_protocols.sagemaker.s3.xml import document, element, malformed, texts
+from runstream_protocols.sagemaker.s3.xml import Element, document, element, malformed, texts
 from runstream_service.routing import Call
 
 #: Keys that one request deletes, as at AWS.
@@ -46,7 +53,7 @@ async def delete(side: S3Side, call: Call[Any]) -> web.Response:
     target, objects = target_of(call.request), Objects(side.entities)
     await side.recorder.require(KEY)
     await objects.require_bucket(target.bucket)
-    await objects.delete(target.bucket, target.key)
+    await objects.delete(target.bucket, target.key, conditions_of_delete(headers_of(call.request)))
     return web.Response(status=204)
 
 
@@ -56,19 +63,20 @@ async def delete_many(side: S3Side, call: Call[Any]) -> web.Response:
     await side.recorder.require(KEY)
     await objects.require_bucket(target.bucket)
     wanted = await read_document(side, call.request, "Delete")
-    keys = [] if wanted is None else [one.get("Key") or "" for one in wanted.all("Object")]
-    if wanted is None or not 0 < len(keys) <= _MAX_DELETED or not all(keys):
-        raise malformed(f"it lists {len(keys)} objects: give 1 to {_MAX_DELETED}, each with its Key")
+    listed = [] if wanted is None else list(wanted.all("Object"))
+    if wanted is None or not 0 < len(listed) <= _MAX_DELETED or not all(one.get("Key") for one in listed):
+        raise malformed(f"it lists {len(listed)} objects: give 1 to {_MAX_DELETED}, each with its Key")
     is_quiet = (wanted.get("Quiet") or "").lower() == "true"
     turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def deleted(key: str) -> str:
+    async def deleted(one: Element) -> str:
+        key = one.get("Key") or ""
         async with turn:
             try:
-                await objects.delete(target.bucket, check_key(target.bucket, key))
+                await objects.delete(target.bucket, check_key(target.bucket, key), conditions_of_listed(one))
             except S3Error as error:
                 return element("Error", texts((("Key", key), ("Code", error.code), ("Message", error.detail))))
             return "" if is_quiet else element("Deleted", texts((("Key", key),)))
 
-    shown = await asyncio.gather(*map(deleted, keys))
+    shown = await asyncio.gather(*map(deleted, listed))
     return web.Response(body=document("DeleteResult", *shown), content_type=XML)

@@ -9,6 +9,7 @@ from typing import Final
 from runstream_protocols.sagemaker.s3.checksums import HEADER as CHECKSUM
 from runstream_protocols.sagemaker.s3.errors import S3Error
 from runstream_protocols.sagemaker.s3.objects import Conditions, Stored
+from runstream_protocols.sagemaker.s3.xml import Element
 
 METADATA: Final = "x-amz-meta-"
 #: The type of what has none.
@@ -27,6 +28,8 @@ _FRAMING: Final = "aws-chunked"
 _MAX_METADATA_BYTES: Final = 2_048
 _MAX_HEADER_CHARS: Final = 1_024
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z", re.ASCII)
+#: What else a document may demand of an object that it lists. Objects have no versions here.
+_UNKEPT_CONDITIONS: Final = ("VersionId", "LastModifiedTime", "Size")
 _OVERRIDE: Final = "response-"
 _UNUSABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
@@ -55,7 +58,21 @@ def conditions_of(headers: Mapping[str, str]) -> Conditions:
     absent = headers.get("if-none-match")
     if absent is not None and absent.strip() != "*":
         raise S3Error("NotImplemented", f"If-None-Match is {absent[:60]!r}: a write takes only *")
-    return Conditions(absent is not None, etags_in(headers.get("if-match", "")))
+    return Conditions(absent is not None, _demanded(headers.get("if-match")))
+
+
+def conditions_of_delete(headers: Mapping[str, str]) -> Conditions:
+    """Return what a request that deletes demands of what is there. Raises S3Error."""
+    if "if-none-match" in headers:
+        raise S3Error("NotImplemented", "If-None-Match is not kept where an object is deleted: give If-Match")
+    return Conditions(etags=_demanded(headers.get("if-match")))
+
+
+def conditions_of_listed(listed: Element) -> Conditions:
+    """Return what a document that lists an object demands of it. Raises S3Error."""
+    if unkept := [one.name for one in listed.children if one.name in _UNKEPT_CONDITIONS]:
+        raise S3Error("NotImplemented", f"{unkept[0]} of a listed object is not kept here: give its Key and ETag alone")
+    return Conditions(etags=_demanded(listed.get("ETag")))
 
 
 def etags_in(text: str) -> tuple[str, ...]:
@@ -130,6 +147,11 @@ def range_in(header: str | None, size_bytes: int) -> tuple[int, int] | None:
         detail = f"{header} is outside of the {size_bytes} bytes of the object: ask for less"
         raise S3Error("InvalidRange", detail, headers={"Content-Range": f"bytes */{size_bytes}"})
     return start, end
+
+
+def _demanded(text: str | None) -> tuple[str, ...]:
+    """Return the ETags of a condition. One that names none holds of no object: passed over it would hold of all."""
+    return () if text is None else etags_in(text) or ("",)
 
 
 def _moment_in(text: str) -> datetime | None:

@@ -61,7 +61,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What has to be true of the object that a new one takes the place of. `absent`: there is none; `etags`: it has one
+    """What has to be true of the object that is replaced or deleted. `absent`: there is none; `etags`: it has one
     of them."""
 
     absent: bool = False
@@ -124,17 +124,16 @@ class Objects:
                 there = changed.entity
         raise _contended(key)
 
-    async def delete(self, bucket: str, key: str) -> None:
+    async def delete(self, bucket: str, key: str, conditions: Conditions) -> None:
         """Delete an object, if it is there. Raises S3Error."""
         there = await self._entities.find(PLACE, OBJECT, name_of(bucket, key))
         for _ in range(_ATTEMPTS):
+            conditions.check(there)
             if there is None:
                 return
             try:
                 await self._entities.delete(there)
-            except EntityMissing:
-                return
-            except EntityChanged as changed:
+            except (EntityChanged, EntityMissing) as changed:
                 there = changed.entity
             else:
                 return

@@ -95,7 +95,12 @@ _ELSEWHERE: Final = frozenset(
     ]
 )
 #: Headers that ask for what is not there: kept or passed over they would mean something else.
-_HEADERS_ELSEWHERE: Final = ("x-amz-server-side-encryption-customer-", "x-amz-object-lock-", "x-amz-write-offset-bytes")
+_HEADERS_ELSEWHERE: Final = (
+    "x-amz-server-side-encryption-customer-",
+    "x-amz-object-lock-",
+    "x-amz-write-offset-bytes",
+    "x-amz-if-match-",
+)
 
 
 def operation_of(request: web.Request) -> Operation:
