@@ -13,9 +13,9 @@ from runstream_protocols.sagemaker.s3.errors import S3Error, text_in_xml
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 #: 10,000 parts with their checksums take 3 MB; 1,000 keys that are as long as they may be 2 MB.
 MAX_BYTES: Final = 4_000_000
-_MAX_ELEMENTS: Final = 100_000
+#: A part with its number, its ETag and two checksums takes five; the most parts are 10,000.
+_MAX_ELEMENTS: Final = 50_001
 _MAX_DEPTH: Final = 8
-_SEPARATOR: Final = " "
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class _Reading:
             raise malformed(
                 f"it has more than {_MAX_ELEMENTS} elements, or some are nested more than {_MAX_DEPTH} deep"
             )
-        element = Element(name.rpartition(_SEPARATOR)[2])
+        element = Element(name.rpartition(":")[2])
         if self._open:
             self._open[-1][0].children.append(element)
         else:
@@ -75,7 +75,8 @@ def parsed(body: bytes, name: str) -> Element:
     if len(body) > MAX_BYTES:
         raise malformed(f"it has {len(body)} bytes, at most {MAX_BYTES} are read")
     reading = _Reading()
-    parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
+    # Without namespaces: the parser would copy the namespace, which may be as long as the body, into each name.
+    parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = reading.start
     parser.EndElementHandler = reading.end
