@@ -1,12 +1,13 @@
 """Buckets and objects as this server keeps them: entities of the client's project, and assets."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from runstream.events.names import project_key
-from runstream_protocols.kit.entities import Entities, Entity, EntityChanged, EntityExists, EntityMissing
+from runstream_protocols.kit.entities import Entities, Entity, EntityChanged, EntityExists, EntityMissing, EntityRefused
 from runstream_protocols.sagemaker.names import PROJECT, WORKSPACE
 from runstream_protocols.sagemaker.s3.errors import S3Error, no_bucket, no_key
 from runstream_protocols.sagemaker.s3.names import BUCKET, OBJECT, key_of, name_of
@@ -118,10 +119,14 @@ class Objects:
             conditions.check(there)
             try:
                 if there is None:
-                    return stored(await self._entities.create(PLACE, OBJECT, name, properties))
-                return stored(await self._entities.replace(there, properties))
+                    made = await self._entities.create(PLACE, OBJECT, name, properties)
+                else:
+                    made = await self._entities.replace(there, properties)
             except (EntityExists, EntityChanged, EntityMissing) as changed:
                 there = changed.entity
+            else:
+                await self._check_bucket(bucket, made)
+                return stored(made)
         raise _contended(key)
 
     async def delete(self, bucket: str, key: str, conditions: Conditions) -> None:
@@ -138,6 +143,13 @@ class Objects:
             else:
                 return
         raise _contended(key)
+
+    async def _check_bucket(self, bucket: str, made: Entity) -> None:
+        """Take an object back whose bucket was deleted while its bytes came. Raises S3Error."""
+        if await self._entities.find(PLACE, BUCKET, bucket) is None:
+            with contextlib.suppress(EntityRefused):
+                await self._entities.delete(made)
+            raise no_bucket(bucket)
 
 
 def stored(entity: Entity) -> Stored:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from runstream_protocols.sagemaker.paths import ADDRESS
 from runstream_protocols.sagemaker.s3 import buckets, completing, files, listing, multipart, sending
 from runstream_protocols.sagemaker.s3.errors import S3Error
 from runstream_protocols.sagemaker.s3.side import S3Side, target_of
@@ -55,6 +56,8 @@ OPERATIONS: Final = (
     _object("DeleteObject", "DELETE", Action.EDIT, files.delete),
 )
 LIST_BUCKETS: Final = _bucket("ListBuckets", "GET", Action.READ, buckets.list_buckets)
+#: One in the query string of an operation that has it not: a part of the request is missing, or another one is meant.
+_MARKS: Final = frozenset[str]().union(*(one.marks for one in OPERATIONS))
 #: What stands in query strings of other operations of S3, which would be taken for ones that are there.
 _ELSEWHERE: Final = frozenset(
     [
@@ -106,13 +109,12 @@ _HEADERS_ELSEWHERE: Final = (
 def operation_of(request: web.Request) -> Operation:
     """Return the operation that a request names. Raises S3Error."""
     target, query = target_of(request), request.query
-    if not target.bucket:
-        return LIST_BUCKETS
-    elsewhere = sorted(_ELSEWHERE & set(query))
+    found = _of(request.method, bool(target.key), query) if target.bucket else _of_all_buckets(request)
+    elsewhere = sorted((_ELSEWHERE | (_MARKS - (found.marks if found else _MARKS))) & query.keys())
     elsewhere += [name for name in request.headers if name.lower().startswith(_HEADERS_ELSEWHERE)]
-    found = _of(request.method, bool(target.key), query)
     if elsewhere or found is None:
-        what = f"{request.method} of {'an object' if target.key else 'a bucket'} with {', '.join(elsewhere) or 'this'}"
+        about = "an object" if target.key else "a bucket" if target.bucket else "all buckets"
+        what = f"{request.method} of {about} with {', '.join(elsewhere) or 'this'}"
         raise S3Error("NotImplemented", f"{what} is not kept here: {', '.join(one.name for one in OPERATIONS)} are")
     return found
 
@@ -122,6 +124,12 @@ def action_of(request: web.Request) -> Action | None:
     path = request.path.removeprefix("/").partition("/")[2]
     found = _of(request.method, bool(path.partition("/")[2]), request.query)
     return None if found is None else found.action
+
+
+def _of_all_buckets(request: web.Request) -> Operation | None:
+    """The list of buckets. An object without a bucket has none in its path either."""
+    path = request.raw_path.partition("?")[0]
+    return LIST_BUCKETS if request.method == LIST_BUCKETS.method and path in (ADDRESS, f"{ADDRESS}/") else None
 
 
 def _of(method: str, is_of_object: bool, query: Mapping[str, str]) -> Operation | None:

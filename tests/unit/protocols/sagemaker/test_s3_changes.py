@@ -11,6 +11,7 @@ from kit.sagemaker.memory import BUCKET_NAME, Memory, side_of
 from runstream_protocols.kit.entities import Entity
 from runstream_protocols.sagemaker.s3 import files
 from runstream_protocols.sagemaker.s3.errors import S3Error
+from runstream_protocols.sagemaker.s3.names import BUCKET
 from runstream_protocols.sagemaker.s3.objects import Conditions, Content, Objects
 from runstream_protocols.sagemaker.s3.operations import operation_of
 from runstream_protocols.sagemaker.s3.xml import parsed
@@ -113,3 +114,53 @@ def test_conditions_on_time_and_size_are_refused() -> None:
     with pytest.raises(S3Error) as raised:
         operation_of(call_of("DELETE", f"/{BUCKET_NAME}/k", headers).request)
     assert raised.value.code == "NotImplemented"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("PUT", "/bucket/k?uploadId=x&partNumber=1", "UploadPart"),
+        ("PUT", "/bucket/k?uploadId=x", None),
+        ("PUT", "/bucket/k?partNumber=1", None),
+        ("PUT", "/bucket/k?uploads", None),
+        ("PUT", "/bucket?uploads", None),
+        ("PUT", "/bucket?location", None),
+        ("DELETE", "/bucket?delete", None),
+        ("DELETE", "/bucket?uploadId=x", None),
+        ("DELETE", "/bucket/k?uploadId=x", "AbortMultipartUpload"),
+        ("GET", "/bucket?list-type=2", "ListObjectsV2"),
+        ("GET", "", "ListBuckets"),
+        ("GET", "/", "ListBuckets"),
+        ("GET", "?x-id=ListBuckets", "ListBuckets"),
+        ("GET", "?uploads", None),
+        ("GET", "//", None),
+        ("GET", "//bucket", None),
+        ("DELETE", "//bucket", None),
+        ("PUT", "/", None),
+    ],
+)
+def test_a_request_is_not_taken_for_another_one(method: str, path: str, name: str | None) -> None:
+    request = call_of(method, path).request
+    if name is not None:
+        assert operation_of(request).name == name
+        return
+    with pytest.raises(S3Error) as raised:
+        operation_of(request)
+    assert raised.value.code == "NotImplemented"
+
+
+def test_an_object_whose_bucket_goes_while_it_comes_is_refused() -> None:
+    async def check() -> None:
+        memory = await with_object("other")
+
+        async def remove_bucket(_: Entity) -> None:
+            del memory.held[BUCKET, BUCKET_NAME]
+
+        memory.after_write = remove_bucket
+        content = Content("0" * 64, 1, "e", {}, {}, {})
+        with pytest.raises(S3Error) as raised:
+            await Objects(memory).put(BUCKET_NAME, "k", content, Conditions())
+        assert raised.value.code == "NoSuchBucket"
+        assert await Objects(memory).find(BUCKET_NAME, "k") is None
+
+    asyncio.run(check())
