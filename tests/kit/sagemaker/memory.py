@@ -1,5 +1,6 @@
 """Entities and stored bytes in memory, in the place of those of a server, for the handlers of S3."""
 
+import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -77,13 +78,19 @@ class Memory(Entities):
 
 
 class MemoryUploads:
-    """Stored bytes by their SHA-256. `failing`: those whose removal raises, and what it raises."""
+    """Stored bytes by their SHA-256. `failing`: those whose removal raises, and what it raises; `most_at_once`: the
+    most removals that overlapped."""
 
     def __init__(self) -> None:
         self.held: set[str] = set()
         self.failing: dict[str, Exception] = {}
+        self.at_once = self.most_at_once = 0
 
     async def remove(self, sha256: str) -> None:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
         if sha256 in self.failing:
             raise self.failing[sha256]
         self.held.discard(sha256)

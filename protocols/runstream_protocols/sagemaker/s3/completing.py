@@ -6,6 +6,7 @@ response begins, and spaces are sent until it is known how it ends, as S3 does.
 
 import asyncio
 import base64
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,8 +26,11 @@ from runstream_protocols.sagemaker.s3.side import S3Side, Target, target_of
 from runstream_protocols.sagemaker.s3.uploads import MAX_PARTS, Part, PartedUploads, Upload, part_number
 from runstream_protocols.sagemaker.s3.xml import Element, document, malformed, texts
 from runstream_query.problems import problem_of
+from runstream_service.assets import AssetError
 from runstream_service.problems import Problem
 from runstream_service.routing import Call
+
+logger = logging.getLogger(__name__)
 
 #: What every part but the last has at least, as at AWS.
 MIN_PART_BYTES: Final = 5 * 1024**2
@@ -50,8 +54,12 @@ async def complete(side: S3Side, call: Call[Any]) -> web.StreamResponse:
     await side.recorder.require(KEY)
     wanted = await read_document(side, request, "CompleteMultipartUpload")
     upload = await uploads.find(target.bucket, target.key, request.query["uploadId"])
+    made = await Objects(side.entities).find(target.bucket, target.key)
+    if made is not None and made.entity.properties.get("upload") == request.query["uploadId"]:
+        # The client sends again what it has no response of. Where the upload is there, its removal broke off.
+        return await _kept_alive(request, target, _without_upload(uploads, upload, made))
     if upload is None:
-        return _completed(target, await _completed_before(side, target, request.query["uploadId"]))
+        upload = await uploads.get(target.bucket, target.key, request.query["uploadId"])
     listed = _listed(wanted, upload.algorithm)
     parts = _chosen(await uploads.parts(upload), listed)
     _check_sizes(parts, side.gateway.settings.max_asset_bytes)
@@ -90,17 +98,18 @@ async def _joined(
         body.staged.sha256, body.size_bytes, etag, upload.headers, upload.metadata, checksums, upload.id
     )
     stored = await objects.put(target.bucket, target.key, content_of_all, conditions)
-    await uploads.end(upload)
-    return stored
+    return await _without_upload(uploads, upload, stored)
 
 
-async def _completed_before(side: S3Side, target: Target, upload: str) -> Stored:
-    """Return the object that the upload made: the client sends again what it has no response of. Raises S3Error."""
-    found = await Objects(side.entities).find(target.bucket, target.key)
-    if found is None or found.entity.properties.get("upload") != upload:
-        await PartedUploads(side).get(target.bucket, target.key, upload)
-    assert found is not None
-    return found
+async def _without_upload(uploads: PartedUploads, upload: Upload | None, made: Stored) -> Stored:
+    """Return the object that an upload made, and end the upload. One that cannot be ended now expires later: the object
+    is there all the same."""
+    if upload is not None:
+        try:
+            await uploads.end(upload)
+        except (AssetError, Problem) as error:
+            logger.warning("the upload %s is complete, but cannot be removed now: %s", upload.entity.name, error)
+    return made
 
 
 def _listed(wanted: Element | None, algorithm: str) -> list[Listed]:

@@ -4,8 +4,11 @@ The bytes of a part are an asset that begins with random ones (the salt), so tha
 can be removed when the upload ends.
 """
 
+import asyncio
+import contextlib
+import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -17,6 +20,9 @@ from runstream_protocols.sagemaker.s3.names import PART, UPLOAD
 from runstream_protocols.sagemaker.s3.objects import PLACE
 from runstream_protocols.sagemaker.s3.receiving import Body
 from runstream_protocols.sagemaker.s3.side import S3Side
+from runstream_service.assets import AssetError
+
+logger = logging.getLogger(__name__)
 
 MAX_PARTS: Final = 10_000
 #: Open at once in a bucket; each may hold as many parts.
@@ -26,6 +32,12 @@ EXPIRES: Final = timedelta(days=7)
 SALT_BYTES: Final = 32
 _ID_BYTES: Final = 16
 _ATTEMPTS: Final = 10
+#: Of those that expired, what one request gives up: it waits for them.
+_MAX_GIVEN_UP: Final = 3
+#: Parts whose bytes are removed at the same moment.
+_AT_ONCE: Final = 16
+#: How often parts are looked for that came while others were removed.
+_ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +73,11 @@ class PartedUploads:
         self._entities = side.entities
 
     async def begin(self, bucket: str, properties: Mapping[str, Any]) -> Upload:
-        """Begin an upload, and give up those that expired. Raises S3Error."""
+        """Begin an upload, and give up a few of those that expired. Raises S3Error."""
         found = await self._entities.list(PLACE, UPLOAD, f"{bucket}/", limit=MAX_UPLOADS)
         expired = [one for one in found if self._has_expired(one)]
-        for one in expired:
-            await self._remove(one)
-        if len(found) - len(expired) >= MAX_UPLOADS:
+        given_up = await self._give_up(expired[:_MAX_GIVEN_UP])
+        if len(found) - given_up >= MAX_UPLOADS:
             detail = f"{MAX_UPLOADS} uploads are open in {bucket!r}: complete or abort some"
             raise S3Error("SlowDown", detail, status=503)
         name = f"{bucket}/{os.urandom(_ID_BYTES).hex()}"
@@ -107,19 +118,20 @@ class PartedUploads:
         await body.staged.keep()
         try:
             before = await self._place(upload, number, body)
-            # An upload that ended meanwhile has removed the parts that it saw.
-            if await self._entities.find(PLACE, UPLOAD, upload.entity.name) is None:
-                await self._forget(f"{upload.entity.name}/{number:05}")
-                raise S3Error("NoSuchUpload", "the upload ended while the part came: begin another one")
         except S3Error:
             # After any other error the part may be there, and has these bytes.
-            await self._side.recorder.uploads.remove(body.staged.sha256)
+            await self._discard(body.staged.sha256)
             raise
         if before is not None:
-            await self._side.recorder.uploads.remove(before)
+            await self._discard(before)
+        # An upload that ended meanwhile has removed the parts that it saw.
+        if await self._entities.find(PLACE, UPLOAD, upload.entity.name) is None:
+            await self._forget(f"{upload.entity.name}/{number:05}")
+            await self._discard(body.staged.sha256)
+            raise S3Error("NoSuchUpload", "the upload ended while the part came: begin another one")
 
     async def end(self, upload: Upload) -> None:
-        """Remove an upload with its parts."""
+        """Remove an upload with its parts. Raises AssetError; the upload is there then, and can be ended again."""
         await self._remove(upload.entity)
 
     async def content_of(self, part: Part) -> AsyncIterator[bytes]:
@@ -152,16 +164,45 @@ class PartedUploads:
     async def _forget(self, name: str) -> None:
         there = await self._entities.find(PLACE, PART, name)
         if there is not None:
-            await self._entities.delete(there)
+            with contextlib.suppress(EntityRefused):
+                await self._entities.delete(there)
+
+    async def _give_up(self, expired: Sequence[Entity]) -> int:
+        """Remove uploads that expired. Returns how many; the others are for a later request."""
+        for count, one in enumerate(expired):
+            try:
+                await self._remove(one)
+            except AssetError as error:
+                logger.warning("the upload %s expired, its parts cannot be removed now: %s", one.name, error)
+                return count
+        return len(expired)
 
     async def _remove(self, entity: Entity) -> None:
-        parts = await self.parts(_upload(entity))
-        try:
+        """Remove the bytes of the parts, then the entities: while bytes are left, something names them."""
+        removed: set[str] = set()
+        for _ in range(_ROUNDS):
+            left = [part.sha256 for part in await self.parts(_upload(entity)) if part.sha256 not in removed]
+            for begin in range(0, len(left), _AT_ONCE):
+                await self._remove_bytes(left[begin : begin + _AT_ONCE])
+            if not left:
+                break
+            removed.update(left)
+        with contextlib.suppress(EntityRefused):  # another request ended it
             await self._entities.delete(entity, below=True)
-        except EntityRefused:
-            return  # another request ended it, and removes its parts
-        for part in parts:
-            await self._side.recorder.uploads.remove(part.sha256)
+
+    async def _remove_bytes(self, hashes: Sequence[str]) -> None:
+        remove = self._side.recorder.uploads.remove
+        outcomes = await asyncio.gather(*map(remove, hashes), return_exceptions=True)
+        failures = (one for one in outcomes if one is not None)
+        if (failure := next(failures, None)) is not None:
+            raise failure
+
+    async def _discard(self, sha256: str) -> None:
+        """Remove bytes that no part has. They stay where that fails: the outcome of the request is another matter."""
+        try:
+            await self._side.recorder.uploads.remove(sha256)
+        except AssetError as error:
+            logger.warning("the bytes %s, which no part has, cannot be removed and stay: %s", sha256, error)
 
     def _has_expired(self, entity: Entity) -> bool:
         return entity.created_at + EXPIRES < moment_of(self._side.recorder.now_us())
