@@ -1,5 +1,6 @@
 """Handlers of buckets."""
 
+import contextlib
 from typing import Any, Final
 
 from aiohttp import web
@@ -67,11 +68,14 @@ async def delete(side: S3Side, call: Call[Any]) -> web.Response:
     found = await objects.require_bucket(bucket)
     if await objects.page(bucket, "", None, 1):
         raise S3Error("BucketNotEmpty", f"the bucket {bucket!r} has objects: delete them first")
-    uploads = PartedUploads(side)
-    for upload in await uploads.all(bucket):
-        await uploads.end(upload)
+    await PartedUploads(side).end_all(bucket)
     try:
         await side.entities.delete(found)
     except (EntityMissing, EntityChanged):
         raise S3Error("OperationAborted", f"the bucket {bucket!r} was changed meanwhile: look at it again") from None
+    # Who stores an object looks for its bucket afterwards, so one of the two sees the other.
+    if await objects.page(bucket, "", None, 1):
+        with contextlib.suppress(EntityExists):
+            await side.entities.create(PLACE, BUCKET, bucket, found.properties)
+        raise S3Error("BucketNotEmpty", f"the bucket {bucket!r} got an object meanwhile: delete it first")
     return web.Response(status=204)

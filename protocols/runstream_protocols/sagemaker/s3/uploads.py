@@ -134,6 +134,11 @@ class PartedUploads:
         """Remove an upload with its parts. Raises AssetError; the upload is there then, and can be ended again."""
         await self._remove(upload.entity)
 
+    async def end_all(self, bucket: str) -> None:
+        """Remove the uploads of a bucket, also those that expired. Raises as `end`."""
+        for one in await self._entities.list(PLACE, UPLOAD, f"{bucket}/", limit=MAX_UPLOADS):
+            await self._remove(one)
+
     async def content_of(self, part: Part) -> AsyncIterator[bytes]:
         """Return the bytes of a part."""
         stream = await self._side.context.assets.open(part.sha256, SALT_BYTES)

@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from kit.sagemaker.memory import BUCKET_NAME, Memory, side_of
 from runstream_protocols.kit.entities import Entity
-from runstream_protocols.sagemaker.s3 import files
+from runstream_protocols.sagemaker.s3 import buckets, files
 from runstream_protocols.sagemaker.s3.errors import S3Error
 from runstream_protocols.sagemaker.s3.names import BUCKET
 from runstream_protocols.sagemaker.s3.objects import Conditions, Content, Objects
@@ -162,5 +162,24 @@ def test_an_object_whose_bucket_goes_while_it_comes_is_refused() -> None:
             await Objects(memory).put(BUCKET_NAME, "k", content, Conditions())
         assert raised.value.code == "NoSuchBucket"
         assert await Objects(memory).find(BUCKET_NAME, "k") is None
+
+    asyncio.run(check())
+
+
+def test_a_bucket_that_gets_an_object_while_it_goes_stays() -> None:
+    async def check() -> None:
+        memory = Memory()
+        await memory.add_bucket()
+        objects = Objects(memory)
+
+        async def store(_: Entity) -> None:
+            await objects.put(BUCKET_NAME, "k", Content("0" * 64, 1, "e", {}, {}, {}), Conditions())
+
+        memory.before_delete = store
+        with pytest.raises(S3Error) as raised:
+            await buckets.delete(side_of(memory), call_of("DELETE", f"/{BUCKET_NAME}"))
+        assert raised.value.code == "BucketNotEmpty"
+        assert (await objects.require_bucket(BUCKET_NAME)).properties == {"region": "us-east-1"}
+        assert await objects.find(BUCKET_NAME, "k") is not None
 
     asyncio.run(check())

@@ -11,7 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from kit.sagemaker.memory import BUCKET_NAME, Memory, MemoryUploads, side_of
 from runstream_protocols.kit.entities import Entity
 from runstream_protocols.kit.outcomes import not_visible
-from runstream_protocols.sagemaker.s3 import completing, uploads
+from runstream_protocols.sagemaker.s3 import buckets, completing, uploads
 from runstream_protocols.sagemaker.s3.errors import S3Error
 from runstream_protocols.sagemaker.s3.names import PART, UPLOAD
 from runstream_protocols.sagemaker.s3.objects import Conditions, Content, Objects
@@ -175,4 +175,18 @@ def test_an_upload_that_is_complete_can_be_completed_again(monkeypatch: pytest.M
             assert (server.count(UPLOAD), len(server.bytes.held)) == (left, left)
 
     monkeypatch.setattr(completing, "read_document", document)
+    asyncio.run(check())
+
+
+def test_a_bucket_goes_with_uploads_that_expired(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        server = Server()
+        await server.memory.add_bucket()
+        for number in range(5):
+            await server.send(await server.begin(), 1, str(number))
+        monkeypatch.setattr(uploads, "EXPIRES", timedelta(seconds=-1))
+        request = make_mocked_request("DELETE", f"/sagemaker/{BUCKET_NAME}")
+        await buckets.delete(server.side, Call(request, {}, None, LOCAL, LOCAL.scope(Action.EDIT)))
+        assert (server.bytes.held, server.memory.held) == (set(), {})
+
     asyncio.run(check())
