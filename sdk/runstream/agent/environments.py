@@ -20,13 +20,18 @@ from runstream.interpreter import interpreter
 
 REQUIREMENTS: Final = "requirements.txt"
 _MAX_REQUIREMENTS_BYTES: Final = 1_000_000
+#: No file has a longer name.
+_MAX_NAME_CHARS: Final = 256
 _PROBE: Final = "import sys, os; print(os.path.realpath(sys.executable), *sys.version_info[:3], sep='\\n')"
 _PROBE_S: Final = 20.0
 _TICK_S: Final = 0.1
 #: What is shown of a build that failed.
 _SHOWN_CHARS: Final = 4_000
-#: A line of requirements that may name what lies beside it: its content is a part of the key then.
-_LOCAL: Final = re.compile(r"(^|[\s=@])(\.|/|file:|-)|\.(whl|zip|tar\.gz)\b")
+_COMMENT: Final = re.compile(r"(^|\s)#.*")
+_REMOTE: Final = re.compile(r"\b(\w+\+)?(https?|ssh|git)://\S+")
+#: A path, an option, a variable, an archive, or an encoding that is not read here.
+_LOCAL: Final = re.compile(r"[/$\0\ufffd\ufeff]|(^|[\s=@])(\.|file:|-)|\.(whl|zip|t[bglx]z2?|tar)\b", re.IGNORECASE)
+_NAME_ENDS: Final = re.compile(r"[\s;\[@=<>!~,(]")
 
 
 class BuildFailed(Exception):
@@ -89,12 +94,24 @@ def key_of(python: str, requirements: bytes, code: Path) -> str:
     """Return the name of the environment: the same for the same interpreter and requirements; where these name files
     that lie beside them, for the same code."""
     made = hashlib.sha256(b"%d:" % len(python) + python.encode() + requirements)
-    lines = requirements.decode("utf-8", "replace").splitlines()
-    if any(_LOCAL.search(line.partition("#")[0]) for line in lines):
+    if any(_may_be_local(line, code) for line in _lines_of(requirements)):
         for path in sorted(path for path in code.rglob("*") if path.is_file() and not path.is_symlink()):
             name = str(path.relative_to(code)).encode("utf-8", "surrogateescape")
             made.update(b"%d:" % len(name) + name + hashlib.sha256(path.read_bytes()).digest())
     return made.hexdigest()[:32]
+
+
+def _lines_of(requirements: bytes) -> list[str]:
+    """The lines as pip reads them: those that end with a backslash go on."""
+    return re.sub(r"\\\r?\n", "", requirements.decode("utf-8", "replace")).splitlines()
+
+
+def _may_be_local(line: str, code: Path) -> bool:
+    """Whether a line may name what lies beside it: the content of that is a part of the key then. A line that does not,
+    and is taken for one that does, costs a build."""
+    text = _REMOTE.sub("", _COMMENT.sub("", line)).strip()
+    name = _NAME_ENDS.split(text, maxsplit=1)[0]
+    return _LOCAL.search(text) is not None or (0 < len(name) < _MAX_NAME_CHARS and os.path.lexists(code / name))
 
 
 def _build(
