@@ -15,6 +15,7 @@ from runstream_infra.embedded import Parts, application, open_parts
 from runstream_infra.limits import Limits
 from runstream_infra.settings import ServerSettings
 from runstream_ingest.gateway.settings import GatewaySettings
+from runstream_protocols.ubiops.agents import leasing
 from runstream_query.settings import QuerySettings
 from runstream_service.auth import ApiKeys
 
@@ -346,3 +347,40 @@ async def test_a_result_that_is_too_large_is_refused_and_the_run_goes_on(server:
     assert (status, "additional_output_files" in told["detail"]) == (413, True)
     assert (await server.tell(granted, "end", status="failed", message="too large"))[0] == 200
     assert (await server.shown(run))["error_message"] == "too large"
+
+
+async def test_a_started_run_that_is_moved_is_executed_to_its_end(server: Server) -> None:
+    run, pending = await server.created(), await server.created()
+    granted, leased = await server.acquired(), await server.acquired()
+    await server.tell(granted, "start")
+    for each in (run, pending):
+        moved = {"type": "run_moved.v1", "workspace": "default", "project": "elsewhere", "at_us": 1}
+        assert (await server.done("POST", "/ingest/v1/commands", {"key": each, "event": moved}))["visible"]
+        assert (await server.done("GET", f"/api/v1/runs/{each}"))["run"]["project"] == "elsewhere"
+    assert await server.tell(granted, "renew") == (200, {"state": "started", "cancelled": False})
+    status, told = await server.tell(leased, "start")
+    assert (status, "taken on by somebody else" in told["detail"]) == (409, True), "it is pending elsewhere"
+    result = {"metrics": {"accuracy": 0.5}}
+    assert await server.tell(granted, "end", status="finished", result=result) == (200, {"status": "finished"})
+    assert (await server.done("GET", f"/api/v1/runs/{run}"))["run"]["status"] == "finished"
+
+
+async def test_a_start_whose_gateway_died_is_appended_by_others(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(*_: Any) -> None:
+        raise OSError("the gateway dies here")
+
+    run = await server.created()
+    granted = await server.acquired()
+    with monkeypatch.context() as killed:
+        killed.setattr(leasing, "_record_start", die)
+        assert (await server.tell(granted, "start"))[0] >= 500
+    monkeypatch.setattr(leasing, "_COMPLETED_WITHIN_US", 0)
+    assert (await server.shown(run))["status"] == "pending"
+
+    async def failed() -> Any:
+        assert await server.acquire("b") is None
+        return (await server.shown(run))["error_message"]
+
+    assert "was lost" in await until(failed)

@@ -80,9 +80,10 @@ async def require_lease(side: UbiopsSide, call: Call[Any], shown: Held) -> HeldL
 
 
 async def run_of(side: UbiopsSide, held: HeldLease) -> FoundRun | None:
-    """Return the run of a lease; None if it was deleted, or is in another project now."""
+    """Return the run of a lease, also of one that was moved: a started one is executed wherever it is, a pending one is
+    another project's to lease. None if it was deleted, or is pending in another project."""
     for found in await found_runs(side, [held.run]):
-        if (found.record.workspace, found.record.project) == held.place.pair:
+        if held.lease.state != "leased" or (found.record.workspace, found.record.project) == held.place.pair:
             return found
     return None
 

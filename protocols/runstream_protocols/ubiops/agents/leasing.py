@@ -35,7 +35,7 @@ _MAX_LEASES: Final = 1_000
 _MAX_PENDING: Final = 1_000
 #: How many runs one request tries to get, where other agents are faster.
 _TRIES: Final = 8
-#: A lease that ends is completed by the request that ended it; after this by others.
+#: What a request changes besides the lease, it does itself; after this others do.
 _COMPLETED_WITHIN_US: Final = 10_000_000
 
 
@@ -50,6 +50,10 @@ async def acquire(side: UbiopsSide, call: Call[object], payload: Payload) -> Lea
             await _look_after(side, held, now_us)
     pending = await _pending(side, place)
     await _forget(side, leases, pending, now_us)
+    for held in (leases[run] for run in pending if run in leases):
+        # The gateway died between the two things that a start is. Without the second one the run is never silent.
+        if held.lease.state == "started" and now_us - (held.lease.started_at_us or 0) > _COMPLETED_WITHIN_US:
+            await _record_start(side, held)
     free = [run for run in pending if run not in leases or leases[run].lease.is_free(now_us)]
     for run in free[:_TRIES]:
         mine = await _granted(side, place, run, leases.get(run), request)
