@@ -37,6 +37,11 @@ from runstream_infra.cli.output import Output
     show_default=True,
     help="Of a run whose instance type does not say it, in MiB.",
 )
+@click.option(
+    "--max-memory-mb",
+    type=click.IntRange(64, 1 << 24),
+    help="Of any run, whatever its instance type says, in MiB. Default: the memory of this machine.",
+)
 @click.option("--processes", type=click.IntRange(1, 1 << 16), default=256, show_default=True, help="Of a run, at once.")
 @click.option("--open-files", type=click.IntRange(16, 1 << 20), default=1024, show_default=True, help="Of a process.")
 @click.option("--build-s", type=click.FloatRange(1, 86_400), default=1800.0, show_default=True, help="For pip.")
@@ -57,6 +62,7 @@ def agent(
     slots: int,
     directory: Path,
     memory_mb: int,
+    max_memory_mb: int | None,
     processes: int,
     open_files: int,
     build_s: float,
@@ -75,11 +81,17 @@ def agent(
     import logging
 
     from runstream.agent.agent import Agent, AgentSettings, DirectoryInUse
-    from runstream.agent.limits import RunLimits
+    from runstream.agent.limits import RunLimits, ram_mb
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     values = client_settings(url=url, api_key=api_key, project=project, workspace=workspace)
-    limits = RunLimits(memory_mb=memory_mb, processes=processes, open_files=open_files, build_s=build_s)
+    limits = RunLimits(
+        memory_mb=memory_mb,
+        max_memory_mb=max_memory_mb or max(ram_mb(), 64),
+        processes=processes,
+        open_files=open_files,
+        build_s=build_s,
+    )
     settings = AgentSettings(
         values.values.url,
         values.values.workspace,

@@ -1,18 +1,25 @@
 """What a run may take."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 
 from runstream.errors import Invalid
+
+
+def ram_mb() -> int:
+    """Return the memory of this machine, in MiB."""
+    return (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) >> 20
 
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
     """memory_mb: MiB of all processes of a run together, and of the data of each, where its instance type does not say
-    it. processes: at once. open_files: of each process. file_mb: the largest file that it may write, MiB. output_chars:
-    of stdout and stderr together; what is beyond is left out. unpacked_mb: of an archive with code, MiB.
-    build_s: seconds in which an environment has to be built."""
+    it. max_memory_mb: whatever its instance type says. processes: at once. open_files: of each process. file_mb: the
+    largest file that it may write, MiB. output_chars: of stdout and stderr together; what is beyond is left out.
+    unpacked_mb: of an archive with code, MiB. build_s: seconds in which an environment has to be built."""
 
     memory_mb: int = 2_048
+    max_memory_mb: int = field(default_factory=ram_mb)
     processes: int = 256
     open_files: int = 1_024
     file_mb: int = 20_480
@@ -21,6 +28,19 @@ class RunLimits:
     build_s: float = 1_800.0
 
     def __post_init__(self) -> None:
-        for name, least in (("memory_mb", 64), ("processes", 1), ("open_files", 16), ("file_mb", 1)):
+        for name, least in (
+            ("memory_mb", 64),
+            ("max_memory_mb", 64),
+            ("processes", 1),
+            ("open_files", 16),
+            ("file_mb", 1),
+        ):
             if (value := getattr(self, name)) < least:
                 raise Invalid(f"{name} of an agent is {value}: give at least {least}")
+
+    def memory_of(self, wanted_mb: int | None) -> tuple[int, str]:
+        """Return the MiB of a run whose instance type says so much, and a sentence where it gets less."""
+        named_mb = wanted_mb or self.memory_mb
+        if named_mb <= self.max_memory_mb:
+            return max(named_mb, 64), ""
+        return self.max_memory_mb, f"the run wants {named_mb} MiB of memory: this agent gives {self.max_memory_mb} MiB"

@@ -92,8 +92,8 @@ class Supervisor:
         self._api_key = api_key
         self._on_step = on_step
         self._granted: Granted = folder.granted
-        memory_mb = self._granted.memory_mb or settings.limits.memory_mb
-        self._limits = dataclasses.replace(settings.limits, memory_mb=max(memory_mb, 64))
+        memory_mb, self._less = settings.limits.memory_of(self._granted.memory_mb)
+        self._limits = dataclasses.replace(settings.limits, memory_mb=memory_mb)
         session = Session(settings.url, api_key, timeout_s=TIMEOUT_S)
         self._leases = leases or Leases(session, self._granted.workspace, self._granted.project)
         self._run: Run | None = None
@@ -209,7 +209,7 @@ class Supervisor:
         """Execute the code."""
         assert self._run is not None
         self._run.masking.hide(one.value for one in variables if one.secret)
-        for note in prepared.notes:
+        for note in filter(None, (self._less, *prepared.notes)):
             print(f"agent: {note}", file=sys.stderr)
         environ = preparation.environ({one.name: one.value for one in variables})
         timeout_s = float(self._granted.timeout_s)
