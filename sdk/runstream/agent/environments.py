@@ -4,18 +4,21 @@ A virtual environment cannot be moved: its scripts name its path. So it is built
 published by one link with the name of its content. Of two supervisors that build the same, the first one publishes.
 """
 
-import contextlib
+import dataclasses
 import hashlib
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runstream.agent.processes import kill_tree
+from runstream.agent.execution import Execution, Output, Stream
+from runstream.agent.limits import RunLimits
 from runstream.interpreter import interpreter
 
 REQUIREMENTS: Final = "requirements.txt"
@@ -24,7 +27,9 @@ _MAX_REQUIREMENTS_BYTES: Final = 1_000_000
 _MAX_NAME_CHARS: Final = 256
 _PROBE: Final = "import sys, os; print(os.path.realpath(sys.executable), *sys.version_info[:3], sep='\\n')"
 _PROBE_S: Final = 20.0
-_TICK_S: Final = 0.1
+#: A build may take so much, whatever its run may: MiB, and processes.
+_LEAST_MEMORY_MB: Final = 2_048
+_LEAST_PROCESSES: Final = 64
 #: What is shown of a build that failed.
 _SHOWN_CHARS: Final = 4_000
 _COMMENT: Final = re.compile(r"(^|\s)#.*")
@@ -72,13 +77,15 @@ def environment_for(
     envs: Path,
     python: str,
     code: Path,
+    mark: Path,
     environ: Mapping[str, str],
-    build_s: float,
+    limits: RunLimits,
     goes_on: Callable[[], bool],
     say: Callable[[str], None],
 ) -> Path:
-    """Return the interpreter of the environment that the code asks for, which is built where it is not there. `environ`
-    is that of pip; `goes_on` is asked all the time. Raises BuildFailed, Abandoned, OSError."""
+    """Return the interpreter of the environment that the code asks for, which is built where it is not there. `mark` is
+    the folder of the run, by which processes of the build are found; `environ` is that of pip; `goes_on` is asked all
+    the time. Raises BuildFailed, Abandoned, OSError."""
     requirements = code / REQUIREMENTS
     wanted = requirements.read_bytes() if requirements.is_file() else b""
     if len(wanted) > _MAX_REQUIREMENTS_BYTES:
@@ -86,7 +93,13 @@ def environment_for(
     published = envs / key_of(python, wanted, code)
     if not published.exists():
         say(f"building an environment for {REQUIREMENTS}" if wanted.strip() else "building an empty environment")
-        _build(envs, published, python, code if wanted.strip() else None, environ, build_s, goes_on)
+        limits = dataclasses.replace(
+            limits,
+            memory_mb=max(limits.memory_mb, _LEAST_MEMORY_MB),
+            processes=max(limits.processes, _LEAST_PROCESSES),
+        )
+        pip = _Pip(mark, environ, limits, time.monotonic() + limits.build_s, goes_on)
+        _build(envs, published, python, code if wanted.strip() else None, pip)
     return published.resolve() / "bin" / "python"
 
 
@@ -114,23 +127,55 @@ def _may_be_local(line: str, code: Path) -> bool:
     return _LOCAL.search(text) is not None or (0 < len(name) < _MAX_NAME_CHARS and os.path.lexists(code / name))
 
 
-def _build(
-    envs: Path,
-    published: Path,
-    python: str,
-    code: Path | None,
-    environ: Mapping[str, str],
-    build_s: float,
-    goes_on: Callable[[], bool],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Pip:
+    """Runs programs for one build, each as the code of a run is: whatever they start ends with them, and with the
+    supervisor. `mark`: the folder of the run."""
+
+    mark: Path
+    environ: Mapping[str, str]
+    limits: RunLimits
+    until_s: float
+    goes_on: Callable[[], bool]
+
+    def run(self, command: list[str], folder: Path) -> None:
+        """Run a program in a folder. Raises BuildFailed, Abandoned, OSError."""
+        tail = _Tail()
+        execution = Execution(self.mark, self.environ, self.limits, Output(tail.write, sys.maxsize))
+        ended = execution.run(command, folder, self.until_s - time.monotonic(), lambda: not self.goes_on())
+        match ended.why:
+            case "cancelled":
+                raise Abandoned
+            case "timeout":
+                raise BuildFailed(f"the environment was not built in time. {tail.text}")
+            case "memory" | "processes":
+                limit = f"{self.limits.memory_mb} MiB of memory and {self.limits.processes} processes"
+                raise BuildFailed(f"the build took more than {limit}. {tail.text}")
+            case "lost":
+                raise BuildFailed(f"what watched over the build was killed. {tail.text}")
+            case "ended" if ended.code != 0:
+                what = " ".join(command[command.index("-m") + 1 :][:2])
+                raise BuildFailed(f"{what} ended with exit code {ended.code}. {tail.text}")
+
+
+class _Tail:
+    """The end of what was printed."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, _: Stream, text: str) -> None:
+        self.text = (self.text + text)[-_SHOWN_CHARS:]
+
+
+def _build(envs: Path, published: Path, python: str, code: Path | None, pip: _Pip) -> None:
     folder = envs / f"{published.name}.{os.urandom(4).hex()}"
-    until_s = time.monotonic() + build_s
     try:
-        pip = [] if code is not None else ["--without-pip"]
-        _run([python, "-I", "-m", "venv", *pip, str(folder)], envs, environ, until_s, goes_on)
+        options = [] if code is not None else ["--without-pip"]
+        pip.run([python, "-I", "-m", "venv", *options, str(folder)], envs)
         if code is not None:
             install = [str(folder / "bin" / "python"), "-I", "-m", "pip", "install", "--no-input", "--quiet"]
-            _run([*install, "-r", REQUIREMENTS], code, environ, until_s, goes_on)
+            pip.run([*install, "-r", REQUIREMENTS], code)
         try:
             published.symlink_to(folder.name, target_is_directory=True)
         except FileExistsError:  # another run wanted the same
@@ -138,36 +183,6 @@ def _build(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _run(
-    command: list[str], folder: Path, environ: Mapping[str, str], until_s: float, goes_on: Callable[[], bool]
-) -> None:
-    log = Path(environ["TMPDIR"]) / "build.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-    try:
-        while (code := process.poll()) is None:
-            if not goes_on():
-                raise Abandoned
-            if time.monotonic() > until_s:
-                raise BuildFailed(f"the environment was not built in time. {_end_of(log)}")
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_TICK_S)
-    finally:
-        kill_tree(process.pid)
-        process.wait()
-    if code != 0:
-        what = " ".join(command[command.index("-m") + 1 :][:2])
-        raise BuildFailed(f"{what} ended with exit code {code}. {_end_of(log)}")
-
-
-def _end_of(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _SHOWN_CHARS))
-        return file.read(_SHOWN_CHARS).decode("utf-8", "replace")
 
 
 def tidy_environments(envs: Path) -> None:

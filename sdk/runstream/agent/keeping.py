@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from runstream.agent.leases import Granted, KeyRefused, Leases, Stale
+from runstream.agent.leases import TIMEOUT_S, Granted, KeyRefused, Leases, Stale
 from runstream.errors import Invalid, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,12 @@ class Keeper:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Renew nothing from here on: a lease that is released has to stay so. Waits for a renewal under way."""
         self._over.set()
+        self._thread.join(TIMEOUT_S)
 
     @property
     def goes_on(self) -> bool:

@@ -65,7 +65,7 @@ class Preparation:
         python, note = python_for(granted.python)
         notes = [note] if note else []
         build = environment_for(
-            self.envs, python, code, self._of_pip(), self.limits.build_s, self.goes_on, notes.append
+            self.envs, python, code, self.folder, self._of_pip(), self.limits, self.goes_on, notes.append
         )
         return Prepared(build, code, data, tuple(notes))
 

@@ -102,6 +102,7 @@ class Supervisor:
         """Do what is left to do. Returns when the run has ended, or is not ours any more. Where the key is refused, it
         leaves the folder with all that is known and returned: another supervisor goes on with it."""
         self._on_step("taken")
+        kill_marked(self._marker)  # a build, or code, of a supervisor that was killed
         try:
             self._do()
         except KeyRefused as error:
@@ -121,7 +122,7 @@ class Supervisor:
         with Keeper(self._leases, self._granted, min(_LOOK_S, self._granted.ttl_s / 4)) as keeper:
             end = self._folder.end
             if end is None:
-                end = self._after_kill() if self._folder.is_starting else self._executed(keeper)
+                end = self._after_kill(keeper) if self._folder.is_starting else self._executed(keeper)
             if end is not None:
                 self._conclude(end)
 
@@ -129,13 +130,13 @@ class Supervisor:
     def _marker(self) -> bytes:
         return f"{MARK}={self._folder.path}".encode()
 
-    def _after_kill(self) -> End | None:
+    def _after_kill(self, keeper: Keeper) -> End | None:
         """What is known of a run whose supervisor was killed around its start. None: its code was not begun, or its
         lease is over."""
-        kill_marked(self._marker)
         try:
             state = patiently(lambda: self._leases.renew(self._granted)).state
             if state == "leased":
+                keeper.stop()
                 patiently(lambda: self._leases.release(self._granted))
                 return None
         except Stale as error:

@@ -115,11 +115,12 @@ def descendants(root: int) -> list[int]:
 
 
 def marked(marker: bytes) -> list[int]:
-    """Processes of this user that were started with `marker` in their environment."""
+    """Processes of this user that were started with `marker`, NAME=VALUE, in their environment."""
+    entry = b"\0" + marker + b"\0"
     found: list[int] = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError, ValueError):
-            if path.stat().st_uid == os.getuid() and marker in path.read_bytes():
+            if path.stat().st_uid == os.getuid() and entry in b"\0" + path.read_bytes():
                 found.append(int(path.parent.name))
     return [pid for pid in found if pid != os.getpid()]
 
