@@ -98,8 +98,8 @@ async def replaced(side: UbiopsSide, held: HeldLease, lease: Lease) -> HeldLease
 async def changed(
     side: UbiopsSide, call: Call[Any], shown: Held, change: Callable[[Lease], Lease], held: HeldLease | None = None
 ) -> HeldLease:
-    """Change the lease that a request's sender shows, again where somebody else changed it meanwhile. Raises Refused
-    (409)."""
+    """Change the lease that a request's sender shows, again where somebody else changed it meanwhile. Raises Refused:
+    409 for one whose lease it is not, 503 where others were faster each time."""
     held = held or await require_lease(side, call, shown)
     for _ in range(_ATTEMPTS):
         try:
@@ -108,7 +108,8 @@ async def changed(
             raise stale(held.run, str(error)) from None
         except EntityRefused:
             held = await require_lease(side, call, shown)
-    raise stale(held.run, "others change it all the time: send the request again")
+    busy = f"the lease of the run {held.run!r} is changed by others all the time: send the request again"
+    raise Refused(busy, status=503)
 
 
 def stale(run: str, why: str) -> Refused:

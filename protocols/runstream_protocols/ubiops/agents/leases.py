@@ -103,8 +103,10 @@ def released(lease: Lease, now_us: int) -> Lease:
 
 def started(lease: Lease, now_us: int) -> Lease:
     """Return the lease of a run that is executed from now on; itself if it was before: the response may have been lost.
-    Raises Stale for one that ends."""
+    Raises Stale for one that ends, and for one whose time is over: another agent may be getting it."""
     match lease.state:
+        case "leased" if lease.is_free(now_us):
+            raise Stale("its time is over: renew it first, or ask for another run")
         case "leased":
             return dataclasses.replace(lease, state="started", started_at_us=now_us)
         case "started":

@@ -60,6 +60,13 @@ def test_a_start_that_is_repeated_is_the_same() -> None:
         started(ENDING, 10 * S)
 
 
+def test_a_lease_whose_time_is_over_is_not_started() -> None:
+    assert started(LEASED, 60 * S - 1).state == "started"
+    with pytest.raises(Stale, match="its time is over"):
+        started(LEASED, 60 * S)
+    assert started(STARTED, 10**15) is STARTED
+
+
 def test_the_first_end_counts() -> None:
     assert ended(ENDING, Ending("failed", "later"), 10 * S) is ENDING
     assert ended(LEASED, Ending("failed", "no code"), S).ending == Ending("failed", "no code"), "without a start"
