@@ -11,7 +11,7 @@ from runstream.agent.supervisor import Supervisor, SupervisorSettings
 from runstream.api import Session
 
 #: Nothing listens there.
-_URL: Final = "http://127.0.0.1:9"
+URL: Final = "http://127.0.0.1:9"
 GRANTED: Final = Granted(
     lease="0" * 32,
     token=1,
@@ -36,7 +36,7 @@ class KeptLeases(Leases):
     """Leases that note what they are told. A request raises the error that `refusing` has for it."""
 
     def __init__(self, state: str = "leased") -> None:
-        super().__init__(Session(_URL), "w", "p")
+        super().__init__(Session(URL), "w", "p")
         self.state = state
         self.refusing: dict[str, Exception] = {}
         #: What `variables` returns.
@@ -59,7 +59,7 @@ class KeptLeases(Leases):
 
     def url_to_write(self, granted: Granted, name: str) -> str:
         self._note("file")
-        return f"{_URL}/{name}"
+        return f"{URL}/{name}"
 
     def variables(self, granted: Granted) -> list[Variable]:
         self._note("variables")
@@ -76,10 +76,10 @@ class KeptLeases(Leases):
             raise self.refusing[what]
 
 
-def supervisor_of(directory: Path, leases: Leases, limits: RunLimits | None = None) -> Supervisor:
+def supervisor_of(directory: Path, leases: Leases, api_key: str | None = None) -> Supervisor:
     """Return a supervisor of the only run in the directory of an agent, which is made where it is not there."""
     for name in ("runs", "envs", "spool"):
         (directory / name).mkdir(mode=0o700, exist_ok=True)
     folders = folders_in(directory / "runs") or [RunFolder.create(directory / "runs", GRANTED)]
-    settings = SupervisorSettings(_URL, str(directory), "host", limits or RunLimits())
-    return Supervisor(folders[0], settings, None, leases=leases)
+    settings = SupervisorSettings(URL, str(directory), "host", RunLimits())
+    return Supervisor(folders[0], settings, api_key, leases=leases)

@@ -33,6 +33,7 @@ from runstream.agent.transfers import TooLarge
 from runstream.api import Session
 from runstream.client.resuming import in_spool
 from runstream.errors import Invalid, RunDeleted, Unavailable
+from runstream.sender.retarget import retarget_moved
 from runstream.sender.start import ensure_sender
 
 if TYPE_CHECKING:
@@ -296,7 +297,12 @@ class Supervisor:
         self._on_step("reported")
 
     def _wait_for_output(self) -> None:
-        """Wait until a sender has carried away what the supervisor wrote that was killed."""
+        """Wait until a sender has carried away what the supervisor wrote that was killed. Its key may have been
+        replaced since: all that goes to this server is sent with the present one."""
+        url, key = self._settings.url, self._api_key
+        if key is not None:
+            with contextlib.suppress(OSError):  # it is tried again by the next supervisor, and by `runstream sync`
+                retarget_moved(Path(self._settings.directory) / "spool", url, url, key)
         spool, until_s = Path(self._settings.directory) / "spool", time.monotonic() + _FINISH_S
         while time.monotonic() < until_s and in_spool(spool, self._granted.run) is not None:
             ensure_sender(spool)

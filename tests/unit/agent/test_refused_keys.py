@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from kit.agent_leases import GRANTED, KeptLeases, supervisor_of
+import runstream
+from kit.agent_leases import GRANTED, URL, KeptLeases, supervisor_of
 from runstream.agent import ending, supervisor
 from runstream.agent.folder import End, folders_in
 from runstream.agent.keeping import Keeper
 from runstream.agent.leases import KeyRefused, Leases, Stale
 from runstream.agent.preparing import Preparation, Prepared
 from runstream.api import Refused, Session
+from runstream.spool.format import WriterInfo
 
 REFUSED = KeyRefused("unknown key (HTTP 401 from http://127.0.0.1:9)")
 
@@ -52,6 +54,21 @@ def test_a_result_outlives_a_key_that_is_replaced(tmp_path: Path, monkeypatch: p
     assert leases.ends == [("finished", "")]
     assert sent == ["weights"]
     assert folders_in(tmp_path / "runs") == []
+
+
+def test_output_that_waits_is_sent_with_the_new_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leases = KeptLeases("started")
+    second = supervisor_of(tmp_path, leases, "new-key-new-key-new")
+    [folder] = folders_in(tmp_path / "runs")
+    folder.note_end(End("finished"))
+    spool = tmp_path / "spool"
+    run = runstream.init(mode="offline", url=URL, api_key="old-key-old-key-old", dir=spool, system_metrics_s=0)
+    [writer] = (spool / "writers").iterdir()
+    monkeypatch.setattr(supervisor, "in_spool", lambda *_: None)
+    second.run()
+    assert WriterInfo.read(writer).api_key == "new-key-new-key-new"
+    assert leases.ends == [("finished", "")]
+    run.finish()
 
 
 def test_a_preparation_whose_key_is_refused_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
