@@ -10,7 +10,6 @@ from pydantic import Field as ModelField
 from runstream_query.http.charts import (
     AxisParameters,
     chart_of,
-    extents_of,
     refuse_too_many,
     series_of_chart,
     width_between,
@@ -45,7 +44,7 @@ async def chart_groups(context: Context, call: Call[GroupParameters]) -> Grouped
     if not found:
         return nothing
     chart = await chart_of(context, parameters, found)
-    extents = await extents_of(context, chart, found)
+    extents = await context.repositories.charts.extents(context.scope, chart)
     if not extents:
         return nothing
     low, high = min(one.low for one in extents), max(one.high for one in extents)

@@ -6,9 +6,11 @@ ten thousand would have one bucket of each short one. Here each run has buckets 
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import replace
 from typing import Final, Literal, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from aiohttp import web
 from pydantic import Field as ModelField
 from pydantic import TypeAdapter, model_validator
@@ -21,9 +23,9 @@ from runstream_query.http.context import Context
 from runstream_query.http.globs import chosen
 from runstream_query.http.packing import Packed, curves_of, packed, series_of
 from runstream_query.http.requests import PastParameters, RequestParameters
-from runstream_query.http.series import wants_arrow
+from runstream_query.http.series import names_of, wants_arrow
 from runstream_query.http.unknown import refuse_unknown_runs, unknown_header, unknown_metrics
-from runstream_query.repositories.arguments import Chart, ChartAxis
+from runstream_query.repositories.arguments import Chart, ChartAxis, Range
 from runstream_query.repositories.buckets import power_of_two_width
 from runstream_query.repositories.charts import Extent
 from runstream_query.repositories.summaries import SeriesRecord
@@ -66,27 +68,61 @@ class ChartParameters(AxisParameters, PastParameters):
 async def charts(context: Context, call: Call[ChartParameters]) -> Charts | web.StreamResponse:
     """Series in buckets. A metric that a run does not have is left out; an unknown run is an error."""
     parameters, arrow = call.parameters, wants_arrow(call.request)
-    found, told = await series_of_chart(context, parameters)
-    if not found:
-        return await _stream(context, call.request, None, told) if arrow else Charts(series=[], unknown=told)
     prefix = await context.prefix(parameters.as_of, parameters.wait_s)
+    found, told = await series_of_chart(context, parameters)
+    if prefix is not None and found:
+        found = await _found_then(context, found, prefix)
+    double = parameters.precision == "double"
+    if not found:
+        return (
+            await _stream(context, call.request, _nothing(double), told) if arrow else Charts(series=[], unknown=told)
+        )
     chart = await chart_of(context, parameters, found, prefix)
-    extents = await extents_of(context, chart, found)
-    widths = {one.run: _width(one, chart, parameters.max_points) for one in extents}
     limit = context.settings.max_buckets if arrow else context.settings.max_json_buckets
-    runs_by_width: dict[int, list[str]] = {}
-    for run, width in widths.items():
-        runs_by_width.setdefault(width, []).append(run)
-    if not runs_by_width:
-        return await _stream(context, call.request, None, told) if arrow else Charts(series=[], unknown=told)
-    table = await context.repositories.charts.buckets(context.scope, chart, runs_by_width, limit + 1)
+    table, widths = await _buckets(context, chart, found, parameters.max_points, limit)
     refuse_too_many(table, limit, arrow)
     if arrow:
-        double = parameters.precision == "double"
         content = await asyncio.to_thread(lambda: packed(table, chart, found, widths, double=double))
         return await _stream(context, call.request, content, told)
     curves = await asyncio.to_thread(lambda: curves_of(table, series_of(table, chart, found, widths)))
     return Charts(series=curves, unknown=told)
+
+
+async def _found_then(context: Context, found: Sequence[SeriesRecord], prefix: Positions) -> list[SeriesRecord]:
+    """Return the series with as many points as they had then."""
+    counts = await context.repositories.series.counts(context.scope, names_of(found), Range(as_of=prefix))
+    then = {(one.run, one.metric): one.count for one in counts}
+    return [replace(one, count=then[one.run, one.metric]) for one in found if (one.run, one.metric) in then]
+
+
+async def _buckets(
+    context: Context, chart: Chart, found: Sequence[SeriesRecord], max_points: int, limit: int
+) -> tuple[pa.Table, dict[str, int]]:
+    """Return the buckets, at most `limit` + 1, and the width of each run's.
+
+    Points are visible up to a second before the summaries that the first widths are made of. Where that makes a series
+    longer than it may be, the widths are made of the points.
+    """
+    extents = await extents_of(context, chart, found)
+    widths, table = await _buckets_within(context, chart, extents, max_points, limit)
+    longest = pc.max(pc.value_counts(table.column("series")).field("counts")).as_py() or 0
+    if longest > max_points or table.num_rows > limit:
+        extents = await context.repositories.charts.extents(context.scope, chart)
+        widths, table = await _buckets_within(context, chart, extents, max_points, limit)
+    return table, widths
+
+
+async def _buckets_within(
+    context: Context, chart: Chart, extents: Sequence[Extent], max_points: int, limit: int
+) -> tuple[dict[str, int], pa.Table]:
+    widths = {one.run: _width(one, chart, max_points) for one in extents}
+    runs_by_width: dict[int, list[str]] = {}
+    for run, width in widths.items():
+        runs_by_width.setdefault(width, []).append(run)
+    if not runs_by_width:
+        # The same statement without any row.
+        runs_by_width = {1: []}
+    return widths, await context.repositories.charts.buckets(context.scope, chart, runs_by_width, limit + 1)
 
 
 async def series_of_chart(context: Context, parameters: AxisParameters) -> tuple[list[SeriesRecord], list[str]]:
@@ -155,10 +191,7 @@ def width_between(low: int, high: int, chart: Chart, max_points: int) -> int:
     return power_of_two_width(low, max(low, high), max_points)
 
 
-async def _stream(
-    context: Context, request: web.Request, content: Packed | None, told: Sequence[str]
-) -> web.StreamResponse:
-    content = content or _NOTHING
+async def _stream(context: Context, request: web.Request, content: Packed, told: Sequence[str]) -> web.StreamResponse:
     schema = content.table.schema.with_metadata({SERIES_KEY: _SERIES.dump_json(list(content.series))})
 
     async def tables() -> AsyncGenerator[pa.Table, None]:
@@ -168,16 +201,11 @@ async def _stream(
     return await stream_tables(context, request, schema, tables(), unknown_header(told))
 
 
-_NOTHING: Final = Packed(
-    pa.table(
-        {
-            "x": pa.array([], pa.uint32()),
-            **{name: pa.array([], pa.float32()) for name in ("min", "max", "mean")},
-            "flags": pa.array([], pa.uint8()),
-        }
-    ),
-    (),
-)
+def _nothing(double: bool) -> Packed:
+    number = pa.float64() if double else pa.float32()
+    types = {"x": pa.uint32(), "min": number, "max": number, "mean": number, "flags": pa.uint8()}
+    return Packed(pa.table({name: pa.array([], kind) for name, kind in types.items()}), ())
+
 
 ROUTES: Final[Iterable[Route]] = (
     Route(

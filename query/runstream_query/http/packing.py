@@ -67,6 +67,7 @@ def series_of(
         number = int(table.column("series")[begin].as_py())
         run, metric = chart.runs[number // len(chart.metrics)], chart.metrics[number % len(chart.metrics)]
         counts = _column(table.slice(begin, end - begin), "count")
+        points = int(counts.sum())
         first, last = (int(table.column("x")[at].as_py()) for at in (begin, end - 1))
         described.append(
             ChartSeries(
@@ -74,9 +75,10 @@ def series_of(
                 metric=metric,
                 width=widths[run],
                 rows=end - begin,
-                points=int(counts.sum()),
+                points=points,
                 largest=int(counts.max()),
-                total=totals[run, metric],
+                # Points are visible before their summary.
+                total=max(points, totals.get((run, metric), 0)),
                 origin=first,
                 unit=_unit(last - first),
             )

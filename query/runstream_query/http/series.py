@@ -65,15 +65,17 @@ class OneSeriesParameters(RangeParameters):
 async def many_series(context: Context, call: Call[SeriesParameters]) -> Series | web.StreamResponse:
     """Series of several runs and metrics. A metric that a run does not have is left out; an unknown run is an error."""
     parameters = call.parameters
+    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
     found = await chosen(context, parameters.runs, parameters.metrics)
     await refuse_unknown_runs(context, parameters.runs, {one.run for one in found})
     told = await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
-    return await _respond(context, call.request, parameters, found, told)
+    return await _respond(context, call.request, parameters, prefix, found, told)
 
 
 async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Series | web.StreamResponse:
     """Series of one run. A metric (not a glob) that it does not have is an error."""
     run, parameters = call.path["run"], call.parameters
+    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
     found = await chosen(context, [run], parameters.metrics)
     have = {one.metric for one in found}
     for name in parameters.metrics:
@@ -83,18 +85,18 @@ async def one_series(context: Context, call: Call[OneSeriesParameters]) -> Serie
             raise NotFound(f"run {run!r} has no metric {name!r}{near}: its summaries list what it has")
     if not found:
         await context.require_run(run)
-    return await _respond(context, call.request, parameters, found)
+    return await _respond(context, call.request, parameters, prefix, found)
 
 
 async def _respond(
     context: Context,
     request: web.Request,
     parameters: RangeParameters,
+    prefix: Positions | None,
     found: Sequence[SeriesRecord],
     told: Sequence[str] = (),
 ) -> Series | web.StreamResponse:
     """`told`: what is told beside the response."""
-    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
     wanted = _range(parameters, prefix)
     arrow = wants_arrow(request)
     if parameters.max_points is None:

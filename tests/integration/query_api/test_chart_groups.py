@@ -125,6 +125,20 @@ async def test_by_time_since_the_beginning(service: Service) -> None:
     assert response["series"][0]["x"][0] == 3600 * 1_000_000
 
 
+async def test_a_run_without_a_mean_counts_in_none(service: Service) -> None:
+    series = {"a": [1.0, 1.0], "b": [2.0, 2.0], "c": [math.inf, -math.inf]}
+    for name, values in series.items():
+        await service.insert("run_states", run(name))
+        await insert_points(service.store, name, "loss", np.array([0, 17, 18]), np.array([0.0, *values]))
+    body = {"runs": list(series), "metrics": ["loss"], "group_by": ["user"], "max_points": 2}
+    [curve] = (await service.post("charts/groups", body))["series"]
+    sd = float(np.std([1, 2], ddof=1))
+    assert (curve["x"], curve["runs"]) == ([0, 17], [3, 2])
+    assert (curve["mean"], curve["median"]) == ([0, 1.5], [0, 1.5])
+    assert math.isclose(curve["sd"][1], sd)
+    assert (curve["min"], curve["max"]) == ([0, "-Infinity"], [0, "Infinity"])
+
+
 async def test_two_reads_are_the_same(service: Service) -> None:
     await fill(service)
     assert await read(service, "group", max_points=700) == await read(service, "group", max_points=700)

@@ -211,6 +211,49 @@ async def test_one_spike_among_very_many_points_is_seen_at_every_zoom(service: S
         assert series["points"] == high - low + 1
 
 
+async def test_points_are_seen_before_their_summary(service: Service) -> None:
+    await service.insert("run_states", run("a"), run("b"))
+    steps = np.arange(5_000)
+    await insert_points(service.store, "a", "acc", steps[:10], steps[:10] * 1.0)
+    await insert_points(service.store, "a", "loss", steps[:10], steps[:10] * 1.0)
+    await insert_points(service.store, "b", "loss", steps[:10], steps[:10] * 1.0)
+    # Of these no summary tells yet: further points of a series, and the first of another.
+    await insert_points(service.store, "a", "loss", steps[10:], steps[10:] * 1.0, summarised=False)
+    await insert_points(service.store, "b", "acc", steps[:3], steps[:3] * 1.0, summarised=False)
+    for body in ({"max_points": 100}, {"max_points": 100, "x": "relative"}):
+        found = await curves(service, runs=["a", "b"], metrics=["acc", "loss"], **body)
+        assert {name: curve["points"] for name, curve in found.items()} == {
+            ("a", "acc"): 10,
+            ("a", "loss"): 5_000,
+            ("b", "acc"): 3,
+            ("b", "loss"): 10,
+        }
+        assert all(curve["rows"] <= 100 and curve["total"] >= curve["points"] for curve in found.values())
+    table, _ = await arrow(service, runs=["a", "b"], metrics=["acc", "loss"], max_points=100)
+    assert table.num_rows == sum(curve["rows"] for curve in found.values())
+
+
+@pytest.mark.parametrize("axis", ["step", "time", "relative"])
+async def test_a_chart_of_the_past(service: Service, axis: str) -> None:
+    await service.insert("run_states", run("r"), run("later"))
+    steps = np.arange(2_000)
+    await insert_points(service.store, "r", "m", steps[:900], steps[:900] * 1.0, offset=3, summarised=False)
+    await insert_points(service.store, "r", "m", steps[900:], steps[900:] * 1.0, offset=5)
+    await insert_points(service.store, "later", "m", steps[:5], steps[:5] * 1.0, offset=6)
+    service.advance(6)
+    found = await curves(service, runs=["r", "later"], metrics=["m"], as_of="next:0:4", x=axis)
+    assert list(found) == [("r", "m")]
+    assert (found["r", "m"]["points"], found["r", "m"]["total"]) == (900, 900)
+    assert await curves(service, runs=["r"], metrics=["m"], as_of="next:0:2", x=axis) == {}
+
+
+async def test_an_empty_chart_has_the_columns_of_others(service: Service) -> None:
+    await fill(service)
+    for precision, number in (("single", "float"), ("double", "double")):
+        table, _ = await arrow(service, runs=["long"], metrics=["none*"], precision=precision)
+        assert [str(field.type) for field in table.schema] == ["uint32", number, number, number, "uint8"]
+
+
 async def test_points_without_a_step_have_a_time(service: Service) -> None:
     await service.insert("run_states", run("r"))
     steps = np.array([NO_STEP, NO_STEP, 3, 900])

@@ -76,13 +76,15 @@ def grouped_statement(
     the metric.
 
     What is averaged is the mean of each run in the bucket, in the order of their sizes, so that the result does not
-    depend on the order in which the engine finds them. `runs`: of how many runs the bucket has such a mean.
+    depend on the order in which the engine finds them. `runs`: of how many runs the bucket has such a mean; one
+    whose values are infinite in both directions has none.
     """
     groups = parameters.bind([list(one) for one in members], "Array(Array(UInt32))")
     rows = (
         f"SELECT arrayJoin({groups}[{_number('run', chart.runs, parameters)} + 1]) AS found, metric, bucket, "
-        "min(begin) AS x, arraySort(groupArrayIf(total / (n - nans), n > nans)) AS means, length(means) AS runs, "
-        "minIf(low, n > nans) AS lowest, maxIf(high, n > nans) AS highest "
+        "min(begin) AS x, arraySort(groupArrayIf(total / (n - nans), n > nans AND NOT isNaN(total))) AS means, "
+        "length(means) AS runs, "
+        "minIf(low, n > nans) AS lowest, maxIf(high, n > nans) AS highest, countIf(n > nans) > 0 AS some "
         f"FROM ({_rows(chart, width, parameters, scope)}) GROUP BY found, metric, bucket"
     )
     number = f"found * {parameters.bind(len(chart.metrics), 'UInt32')} + {_number('metric', chart.metrics, parameters)}"
@@ -91,7 +93,7 @@ def grouped_statement(
         f"SELECT {number} AS series, x, toUInt32(runs) AS runs, if(runs > 0, arrayAvg(means), nan) AS mean, "
         "if(runs > 1, sqrt(arraySum(arrayMap(one -> pow(one - mean, 2), means)) / (runs - 1)), nan) AS sd, "
         f"if(runs = 0, nan, if(runs % 2 = 1, means[{middle} + 1], (means[{middle}] + means[{middle} + 1]) / 2)) "
-        "AS median, if(runs > 0, lowest, nan) AS min, if(runs > 0, highest, nan) AS max "
+        "AS median, if(some, lowest, nan) AS min, if(some, highest, nan) AS max "
         f"FROM ({rows}) ORDER BY series, x LIMIT {parameters.integer(limit)}"
     )
 
