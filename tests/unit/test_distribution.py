@@ -5,8 +5,8 @@ from kit.distribution import LONG_FILES, TESTS, TOGETHER, Scheduling
 
 def test_the_tests_of_a_file_and_of_files_that_share_a_server_stay_together() -> None:
     scheduling = object.__new__(Scheduling)
-    comet = "tests/clients/comet/test_{}.py::test_one[a::b]"
-    scopes = [{scheduling._split_scope(comet.format(name)) for name in names} for names in TOGETHER]
+    item = "tests/clients/{}/test_{}.py::test_one[a::b]"
+    scopes = [{scheduling._split_scope(item.format(client, name)) for name in names} for client, names in TOGETHER]
     assert [len(found) for found in scopes] == [1] * len(TOGETHER)
     assert len(set.union(*scopes)) == len(TOGETHER)
     assert scheduling._split_scope("tests/unit/test_guard.py::test_one") == "tests/unit/test_guard.py"
