@@ -4,7 +4,8 @@
     export UBIOPS_API_HOST=http://127.0.0.1:7070/ubiops/v2.1 UBIOPS_API_TOKEN="Token KEY"
     python examples/ubiops_example.py
 
-Nothing executes the run: it stays pending until `runstream.init("digits", run_id=...)` takes it on.
+The run stays pending until an agent (`runstream agent --project digits`) or `runstream.init("digits", run_id=...)`
+takes it on. examples/ubiops_agent_example.py waits for an agent.
 """
 
 import tempfile
