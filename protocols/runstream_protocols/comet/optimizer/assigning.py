@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from runstream_protocols.comet.optimizer.state import (
@@ -37,10 +38,16 @@ async def assign(side: OptimizerSide, optimizer: Optimizer) -> Assignment | None
             if len(known) < optimizer.limit:
                 taken = await _new(side, optimizer, known)
             else:
-                again = await _left_over(side, optimizer, known)
+                open_ones = [
+                    one for one in known if one.status != "completed" and one.tries <= optimizer.config.retries
+                ]
+                if not open_ones:
+                    return None
+                ended = await _ended(side, optimizer)
+                again = left_over(optimizer, open_ones, ended)
                 if again is None:
                     return None
-                taken = await _again(side, again)
+                taken = await _again(side, again, ended[_about(optimizer, again)])
             if taken is not None:
                 return taken
     detail = "others took each assignment first: ask again"
@@ -66,21 +73,24 @@ def _values(optimizer: Optimizer, number: int, known: list[Assignment]) -> dict[
     return optimizer.search.values(number // optimizer.config.trials, trials_in(optimizer, known))
 
 
-async def _left_over(side: OptimizerSide, optimizer: Optimizer, known: list[Assignment]) -> Assignment | None:
-    """The first assignment that may be given again: its experiment logged no value of the metric, or is dead."""
-    open_ones = [one for one in known if one.status != "completed" and one.tries <= optimizer.config.retries]
+def left_over(
+    optimizer: Optimizer, open_ones: Sequence[Assignment], ended: Mapping[tuple[str, int], int]
+) -> Assignment | None:
+    """Return the first assignment that is given again: its experiment logged no value of the metric, or is dead. ended:
+    how many experiments of each, by pid and trial, are dead."""
     aborted = next((one for one in open_ones if one.status == "aborted"), None)
-    if aborted is not None or not open_ones:
+    if aborted is not None:
         return aborted
-    ended = await _ended(side, optimizer)
-    return next(
-        (one for one in open_ones if ended[optimizer.pid(one.number), optimizer.trial(one.number)] >= one.tries), None
-    )
+    return next((one for one in open_ones if ended.get(_about(optimizer, one), 0) > one.ended_before), None)
+
+
+def _about(optimizer: Optimizer, one: Assignment) -> tuple[str, int]:
+    return optimizer.pid(one.number), optimizer.trial(one.number)
 
 
 async def _ended(side: OptimizerSide, optimizer: Optimizer) -> Counter[tuple[str, int]]:
-    """How many experiments of each assignment, by pid and trial, failed, crashed or were killed. One that was given
-    again has one more try than such experiments, until the newest is dead too."""
+    """How many experiments of each assignment, by pid and trial, failed, crashed or were killed. Of one that was given
+    again they are as many as then, until the newest is dead too."""
     context = side.context
     of = (
         Compare(Field("other", _OPTIMIZER_ID), "=", optimizer.id),
@@ -100,11 +110,10 @@ async def _ended(side: OptimizerSide, optimizer: Optimizer) -> Counter[tuple[str
     return Counter((one.get(_PID, ""), int(one[_TRIAL])) for one in told)
 
 
-async def _again(side: OptimizerSide, one: Assignment) -> Assignment | None:
+async def _again(side: OptimizerSide, one: Assignment, ended: int) -> Assignment | None:
+    changes: dict[str, Any] = {"status": "running", "tries": one.tries + 1, "score": None, "ended_before": ended}
     try:
-        entity = await side.entities.replace(
-            one.entity, one.replaced(status="running", tries=one.tries + 1, score=None)
-        )
+        entity = await side.entities.replace(one.entity, one.replaced(**changes))
     except (EntityChanged, EntityMissing):
         return None
     return Assignment(entity, one.number, one.values, "running", one.tries + 1, None)

@@ -98,6 +98,11 @@ class Assignment:
     tries: int
     score: float | None
 
+    @property
+    def ended_before(self) -> int:
+        """How many of its experiments were dead when it was given for the last time."""
+        return int(self.entity.properties.get("ended_before", self.tries - 1))
+
     def replaced(self, **members: Any) -> dict[str, Any]:
         """Return its properties with some others."""
         return {**self.entity.properties, **members}
