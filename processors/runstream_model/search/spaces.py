@@ -69,13 +69,18 @@ def dimension_of(name: str, category: Category, given: Mapping[str, Any]) -> Dim
             return None
 
 
+def check_count(count: int) -> None:
+    """Raise InvalidSpace for more dimensions than can be searched: to be asked before any is made."""
+    if count > MAX_DIMENSIONS:
+        raise InvalidSpace(f"{count} hyperparameters are given, at most {MAX_DIMENSIONS} can be searched at once")
+
+
 def space_of(dimensions: Sequence[Dimension]) -> Space:
     """Return the space of these dimensions. Raises InvalidSpace where a name comes twice, or there are too many."""
     names = [one.name for one in dimensions]
+    check_count(len(names))
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InvalidSpace(f"{twice}: there are two hyperparameters of this name, give each another one")
-    if len(names) > MAX_DIMENSIONS:
-        raise InvalidSpace(f"{len(names)} hyperparameters are given, at most {MAX_DIMENSIONS} can be searched at once")
     return Space(tuple(dimensions))
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from runstream_model.search.dimensions import Choice, Dimension, Grid, is_number
 from runstream_model.search.distributions import InvalidSpace
 from runstream_model.search.grids import MAX_QUANTISED, quantised
-from runstream_model.search.spaces import MAX_STEPS, Category, Space, dimension_of, space_of
+from runstream_model.search.spaces import MAX_STEPS, Category, Space, check_count, dimension_of, space_of
 
 _MAX_NAME_CHARS: Final = 200
 _MAX_POINTS: Final = 1_000
@@ -42,6 +42,7 @@ def written_space(written: Mapping[str, Any]) -> Space:
     """Return the space of what is written for each parameter. Raises InvalidSpace."""
     if not written:
         raise InvalidSpace("the space is empty: give at least one parameter")
+    check_count(len(written))
     given_points = [given.get("points") for given in written.values() if isinstance(given, Mapping)]
     wanted = sum(points for points in given_points if isinstance(points, int) and points > 0)
     if wanted > MAX_QUANTISED and len(given_points) > 1:

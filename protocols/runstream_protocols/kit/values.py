@@ -195,3 +195,27 @@ def _whole(value: Any) -> int | None:
 def _in_context(name: Any, context: Any) -> str:
     text = name if isinstance(name, str) else _shown(name)
     return f"{context}_{text}" if context else text
+
+
+def is_longer(value: Any, max_chars: int) -> bool:
+    """Return whether a value takes more than so many characters as JSON, about: texts count whole, all else as one.
+    It is looked at no further than that, so that a large value costs no more than a small one."""
+    left, waiting = max_chars, [value]
+    while waiting:
+        item = waiting.pop()
+        match item:
+            case str():
+                left -= len(item)
+            case list():
+                left -= len(item)
+                if left >= 0:
+                    waiting.extend(item)
+            case dict():
+                left -= len(item)
+                if left >= 0:
+                    waiting.extend((*item, *item.values()))
+            case _:
+                left -= 1
+        if left < 0:
+            return True
+    return False

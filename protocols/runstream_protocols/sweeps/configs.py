@@ -13,6 +13,7 @@ from runstream_model.search.spaces import Space
 from runstream_model.search.stopping import Asha, InvalidRule, Rule, rule_in
 from runstream_model.search.written import written_space
 from runstream_protocols.kit.errors import Refused
+from runstream_protocols.kit.values import is_longer
 
 #: Of one sweep: each request for the next looks at all of them, and at their runs.
 MAX_TRIALS: Final = 2_000
@@ -128,11 +129,11 @@ def _text(member: Any) -> str:
 
 
 def _check_members(given: Mapping[str, Any]) -> None:
+    if is_longer(dict(given), _MAX_CONFIG_CHARS):
+        raise Refused(f"the sweep has more than {_MAX_CONFIG_CHARS} characters: give shorter lists", name="config")
     known = {"space", "metric", *_DEFAULTS}
     if unknown := sorted(given.keys() - known):
         raise Refused(f"a sweep has no {unknown[0][:60]!r}: give some of {', '.join(sorted(known))}", name="config")
-    if len(json.dumps(dict(given))) > _MAX_CONFIG_CHARS:
-        raise Refused(f"the sweep has more than {_MAX_CONFIG_CHARS} characters: give shorter lists", name="config")
 
 
 def _check(given: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from runstream_model.search.spaces import Space
 from runstream_protocols.comet.optimizer.spaces import space_in
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.payloads import Payload
+from runstream_protocols.kit.values import is_longer
 
 Algorithm = Literal["bayes", "grid", "random"]
 ALGORITHMS: Final[tuple[Algorithm, ...]] = get_args(Algorithm)
@@ -167,7 +168,7 @@ def _object(payload: Payload, name: str) -> dict[str, Any]:
     value = payload.fields.get(name)
     if not isinstance(value, dict):
         raise Refused(f"{name} is {_BRIEF.repr(value)}: give an object", name=name)
-    if len(json.dumps(value)) > _MAX_CONFIG_CHARS:
+    if is_longer(value, _MAX_CONFIG_CHARS):
         raise Refused(f"{name} has more than {_MAX_CONFIG_CHARS} characters: give shorter lists of values", name=name)
     return value
 

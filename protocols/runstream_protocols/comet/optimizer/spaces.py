@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from runstream_model.search.dimensions import Choice, Dimension, Grid, is_number
 from runstream_model.search.distributions import InvalidSpace, Normal
-from runstream_model.search.spaces import MAX_VALUES, Category, Space, dimension_of, space_of
+from runstream_model.search.spaces import MAX_VALUES, Category, Space, check_count, dimension_of, space_of
 from runstream_protocols.kit.errors import Refused
 
 _SCALES: Final = ("linear", "uniform", "loguniform", "normal", "lognormal")
@@ -20,6 +20,7 @@ _BRIEF.maxstring = _BRIEF.maxother = 100
 def space_in(parameters: Mapping[str, Any]) -> Space:
     """Return the space of the parameters of an optimizer, in their order. Raises Refused."""
     try:
+        check_count(len(parameters))
         return space_of([_dimension(name, given) for name, given in parameters.items()])
     except InvalidSpace as error:
         raise Refused(str(error)[:500], name="parameters") from None

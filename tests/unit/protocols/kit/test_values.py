@@ -17,6 +17,7 @@ from runstream_protocols.kit.values import (
     bounded,
     fitted,
     grouped,
+    is_longer,
     metric_name,
     number_of,
     parameter_name,
@@ -143,3 +144,13 @@ def test_groups_have_everything_in_its_order(values: dict[str, Any], max_bytes: 
     for group in groups:
         written = json.dumps(group, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         assert len(group) == 1 or len(written) <= max_bytes + 2, "the braces are the event's"
+
+
+@pytest.mark.parametrize(
+    ("value", "chars"),
+    [("abc", 3), ([1, 2, "ab"], 7), ({"a": "bc"}, 4), ([], 0), (None, 1), ([[], [[]]], 3), ({"a": [1, {"b": 2}]}, 8)],
+)
+def test_the_length_of_a_value_is_told_without_all_of_it(value: Any, chars: int) -> None:
+    assert is_longer(value, chars - 1)
+    assert not is_longer(value, 100)
+    assert is_longer([value] * 1_000_000, 1_000)
