@@ -146,7 +146,12 @@ async def show_version(context: Context, call: Call[PastParameters]) -> Artifact
     found_contents = await context.repositories.artifact_files.contents(
         context.scope, artifact, [ordinal], prefix=prefix
     )
-    contents = found_contents[ordinal]
+    contents = found_contents.get(ordinal)
+    if contents is None:
+        # The tables of a batch become visible one after the other.
+        raise NotFound(
+            f"version {ordinal} of artifact {artifact} is not whole yet: ask again, or wait for it with wait_for"
+        )
     files = [
         ArtifactFile(
             name=file.name,

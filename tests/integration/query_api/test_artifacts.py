@@ -213,6 +213,14 @@ async def test_files_that_are_added_to_an_open_version(service: Service) -> None
     assert (refused["changed"], refused["refused"], refused["ordinal"]) == (False, "version sealed", 2)
 
 
+async def test_a_version_whose_files_are_not_visible_yet(service: Service) -> None:
+    events = (ArtifactCreated(**MODEL), ArtifactVersionLogged(**MODEL, run="r"))
+    await insert_artifacts(service, *events, late=("artifact_contents",))
+    artifact = (await service.get("artifacts"))["artifacts"][0]["artifact"]
+    problem = await service.get(f"artifacts/{artifact}/versions/1", 404)
+    assert "not whole yet" in problem["detail"]
+
+
 async def test_as_of_a_moment(service: Service) -> None:
     await insert_artifacts(
         service,
