@@ -7,6 +7,7 @@ from typing import Final
 import pyarrow as pa
 from pydantic import Field as ModelField
 
+from runstream_query.chart_responses import GroupedCharts, GroupedCurve
 from runstream_query.http.charts import (
     AxisParameters,
     chart_of,
@@ -18,7 +19,6 @@ from runstream_query.http.context import Context
 from runstream_query.http.curves import values_of
 from runstream_query.http.grouping import Groups, fields_of_groups, groups_of
 from runstream_query.http.packing import stretches
-from runstream_query.responses import GroupedCharts, GroupedCurve
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, model_validator
 
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
+from runstream_query.chart_responses import Charts, ChartSeries
 from runstream_query.errors import InvalidRequest, LimitExceeded
 from runstream_query.http.arrow import ARROW, stream_tables
 from runstream_query.http.context import Context
@@ -29,7 +30,6 @@ from runstream_query.repositories.arguments import Chart, ChartAxis, Range
 from runstream_query.repositories.buckets import power_of_two_width
 from runstream_query.repositories.charts import Extent
 from runstream_query.repositories.summaries import SeriesRecord
-from runstream_query.responses import Charts, ChartSeries
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass

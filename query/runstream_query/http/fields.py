@@ -7,13 +7,13 @@ from typing import Any, Final, Literal
 
 from pydantic import Field as ModelField
 
+from runstream_query.field_responses import CountedValue, FieldRow, Fields
 from runstream_query.filters.compiler import ATTRIBUTE_KINDS
 from runstream_query.filters.printer import print_field
 from runstream_query.filters.tree import RUN_FIELDS, Field
 from runstream_query.http.context import Context
 from runstream_query.http.filtering import FilterParameters, expression_of
 from runstream_query.repositories.fields import FieldRecord, MetricRecord
-from runstream_query.responses import CountedValue, FieldRow, Fields
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from runstream_query.chart_responses import ChartCurve, ChartSeries
 from runstream_query.repositories.arguments import Chart
 from runstream_query.repositories.summaries import SeriesRecord
-from runstream_query.responses import ChartCurve, ChartSeries
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Singles: TypeAlias = npt.NDArray[np.float32]
