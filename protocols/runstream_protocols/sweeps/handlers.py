@@ -46,7 +46,7 @@ async def sweeps(side: SweepSide, call: Call[m.ProjectRequest]) -> m.ShownSweeps
     return m.ShownSweeps(sweeps=shown)
 
 
-async def ask(side: SweepSide, call: Call[object], payload: Payload) -> m.Asked:
+async def ask(side: SweepSide, call: Call[object], payload: Payload) -> m.NextTrial:
     """Return the next trial."""
     place, name = _about(payload.fields)
     token = payload.text("token")
@@ -57,7 +57,7 @@ async def ask(side: SweepSide, call: Call[object], payload: Payload) -> m.Asked:
     sweep = await sweep_of(side, place, name)
     trial, known = await asking.ask(side, sweep, token)
     is_new = trial is not None and trial.number == len(known)
-    return m.Asked(
+    return m.NextTrial(
         trial=None if trial is None else _shown_trial(trial),
         given=len(known) + is_new,
         open=sum(one.status not in OVER for one in known) + is_new,

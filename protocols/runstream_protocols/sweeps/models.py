@@ -76,7 +76,7 @@ class ShownTrial(ResponseModel):
     lost_runs: list[str]
 
 
-class Asked(ResponseModel):
+class NextTrial(ResponseModel):
     """The next trial; null where none is left. given: how many trials were made by then; open: those of them that are
     not over; repeatable: where none is left, those of the open ones that are given again if their run is lost."""
 

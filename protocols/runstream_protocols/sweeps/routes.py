@@ -47,7 +47,7 @@ ROUTES: Final = tagged(
             "The next trial of a sweep",
             writing(handlers.ask),
             m.AskRequest,
-            m.Asked,
+            m.NextTrial,
         ),
         Route(
             "GET",

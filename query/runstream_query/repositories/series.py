@@ -6,6 +6,7 @@ Columns of points are run, metric, step, at, value and writer, and `epoch` where
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -101,9 +102,9 @@ class SeriesRepository:
     ) -> list[FirstPoint]:
         """Return the first point of each run from each of the steps on, by run and step; none where it has not come so
         far. steps: at least one."""
-        parameters = Parameters()
-        sql = first_points(Names(tuple(runs), (metric,)), steps, parameters, scope)
-        return await self._reader.records(lambda row: FirstPoint(**row), sql, parameters)
+        parameters, ascending = Parameters(), sorted(set(steps))
+        sql = first_points(Names(tuple(runs), (metric,)), ascending, parameters, scope)
+        return _from_steps(await self._reader.rows(sql, parameters), ascending)
 
     async def progress(self, scope: Scope, runs: Sequence[str], metric: str, until: int) -> list[RunProgress]:
         """Return what each run logged up to a step, by run; those without a point of such a step are left out."""
@@ -140,6 +141,21 @@ class SeriesRepository:
         """Return a sample of each of these series that looks the same, in the same form."""
         parameters = Parameters()
         return await self._reader.table(sampled_statement(scope, curves, parameters), parameters)
+
+
+def _from_steps(rows: Sequence[dict[str, Any]], steps: Sequence[int]) -> list[FirstPoint]:
+    """The first points from each of the steps on, of those of the stretches between them."""
+    found: list[FirstPoint] = []
+    for run, of_run in groupby(rows, key=lambda row: row["run"]):
+        by_stretch = {row["stretch"]: row for row in of_run}
+        first: dict[str, Any] | None = None
+        points = []
+        for number in reversed(range(len(steps))):
+            first = by_stretch.get(number, first)
+            if first is not None:
+                points.append(FirstPoint(run, steps[number], first["value"], first["at_us"]))
+        found += reversed(points)
+    return found
 
 
 def _extent(rows: Sequence[dict[str, Any]]) -> tuple[int, int] | None:

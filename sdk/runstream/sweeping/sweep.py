@@ -63,7 +63,7 @@ class Sweep:
     def ask(self) -> "Trial | None":
         """Return the next trial; None when none is left. Waits while the server is away. Raises Unavailable after
         `timeout_s` of `sweep`, and Invalid where the sweep or the key is gone."""
-        return self._asked(new_id())[0]
+        return self._requested(new_id())[0]
 
     def patient(self, patience_s: float) -> Iterator["Trial"]:
         """Iterate over trials as `iter` does, and where none is left, wait for those that others have: one that is lost
@@ -74,14 +74,14 @@ class Sweep:
     def _waited(self, patience_s: float) -> "Trial | None":
         token, until_s, pause_s = new_id(), time.monotonic() + patience_s, _FIRST_PAUSE_S
         while True:
-            trial, repeatable = self._asked(token)
+            trial, repeatable = self._requested(token)
             left_s = until_s - time.monotonic()
             if trial is not None or not repeatable or left_s <= 0:
                 return trial
             time.sleep(min(pause_s, left_s))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _asked(self, token: str) -> "tuple[Trial | None, int]":
+    def _requested(self, token: str) -> "tuple[Trial | None, int]":
         """The next trial, and how many there are that may be given again. Sent again with the same token, the request
         gets the trial that it took the first time."""
         told = self.server.post("/trials", {**self.about(), "token": token})

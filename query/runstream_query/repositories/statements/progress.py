@@ -13,15 +13,16 @@ _PLACE: Final = "(step, at, writer, seq)"
 
 
 def first_points(names: Names, steps: Sequence[int], parameters: Parameters, scope: Scope) -> str:
-    """Of each run (one metric) and step that it reached: the step (`rung`), and the value and the time (microseconds)
-    of its first point of that step or a later one."""
-    rungs = parameters.bind(list(steps), "Array(Int64)")
+    """Of each run (one metric), and each stretch from one of the steps to before the next: the number of the stretch,
+    from 0, and the value and the time (microseconds) of the first point in it. steps: ascending, the last stretch has
+    no end. Each point is looked at once, however many steps there are."""
+    bounds = [parameters.integer(step) for step in steps]
+    stretch = " + ".join(f"(step >= {bound})" for bound in bounds)
     return (
-        f"SELECT run, rung, argMin(value, {_PLACE}) AS value, "
-        f"argMin(toUnixTimestamp64Micro(at), {_PLACE}) AS at_us "
-        f"FROM (SELECT run, step, at, writer, seq, value FROM points WHERE {names.condition(parameters, scope)} "
-        f"AND step >= {parameters.integer(min(steps))}) ARRAY JOIN {rungs} AS rung "
-        "WHERE step >= rung GROUP BY run, rung ORDER BY run, rung"
+        f"SELECT run, {stretch} - 1 AS stretch, argMin(value, {_PLACE}) AS value, "
+        f"argMin(toUnixTimestamp64Micro(at), {_PLACE}) AS at_us FROM points "
+        f"WHERE {names.condition(parameters, scope)} AND step >= {bounds[0]} "
+        "GROUP BY run, stretch ORDER BY run, stretch"
     )
 
 
