@@ -42,7 +42,7 @@ class Findings:
 def visible_points(api: API, experiment: str) -> int:
     """How many points of the demo's metrics can be read now."""
     columns = [f"metric.{metric}.count" for metric in METRICS]
-    found = api.runs(of(experiment), limit=100, columns=columns)
+    found = api.runs(of(experiment), limit=100, optional_columns=columns)
     return sum(int(run.columns.get(column) or 0) for run in found for column in columns)
 
 

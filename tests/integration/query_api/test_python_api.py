@@ -6,6 +6,7 @@ import hashlib
 import math
 import subprocess
 import sys
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from aiohttp import web
 import runstream
 from kit.query.service import Service
 from kit.query.tables import asset, attribute, insert_points, run, summary
-from runstream.api import API, Curve, Envelope, NotFound, Refused, ServerUnreachable, Session
+from runstream.api import API, Curve, Envelope, NotFound, Refused, ServerUnreachable, Session, UnknownName
 from runstream.events.protocol import PROTOCOL, PROTOCOL_HEADER
 
 
@@ -48,6 +49,16 @@ async def test_runs_as_values_and_as_a_table(service: Service, api: API) -> None
     assert str(frame["created_at"].dt.tz) == "UTC"
     view = await asyncio.to_thread(api.run, "r2")
     assert await asyncio.to_thread(view.parameters) == {"lr": 0.2}
+
+
+async def test_nothing_warns_of_optional_columns(service: Service, api: API) -> None:
+    await filled(service)
+    with pytest.warns(UnknownName, match="'los'; did you mean loss"):
+        await asyncio.to_thread(api.runs, columns="metric.los")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnknownName)
+        found = await asyncio.to_thread(api.runs, optional_columns=["metric.los", "param.lr"], sort="id")
+    assert [run.columns for run in found] == [{"param.lr": 0.1}, {"param.lr": 0.2}, {}]
 
 
 async def test_all_pages_are_read(service: Service) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal, Unpack
 from urllib.parse import urlencode
 
@@ -55,6 +55,7 @@ class RunsApi:
         limit: int | None = None,
         *,
         columns: str | Sequence[str] = (),
+        optional_columns: str | Sequence[str] = (),
         workspace: str | None = None,
         project: str | None = None,
         experiment: str | None = None,
@@ -64,13 +65,12 @@ class RunsApi:
         """Read runs that match `filter` (docs/query-language.md), in the order of `sort` (`-metric.loss.min,created`;
         newest first without it), at most `limit` (None is all). `columns` are metric, param, other and env fields, or
         globs of them (`param.*`, `metric.val/*`), whose values come along: several as a list, or in one text with
-        commas."""
+        commas; nothing warns of `optional_columns` that no run has."""
         if limit is not None and limit < 0:
             raise Invalid(f"limit is {limit}: give 0 or more, or None for all runs")
         workspace, project = workspace or self._session.workspace, project or self._session.project
-        return self.find(
-            RunQuery(filter, sort, texts(columns), workspace, project, experiment, wait_for, wait_s), limit
-        )
+        query = RunQuery(filter, sort, texts(columns), workspace, project, experiment, wait_for, wait_s)
+        return self.find(replace(query, optional_columns=texts(optional_columns)), limit)
 
     def find(self, query: RunQuery, limit: int | None = None) -> Runs:
         """Read runs by a query as it stands: the API's own workspace and project narrow nothing."""
