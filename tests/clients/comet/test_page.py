@@ -46,6 +46,6 @@ def parent(name: str) -> str:
 def test_every_route_is_named() -> None:
     roots = (*(f"{root}/" for root in ROOTS), "/")
     served = {next(route.path.removeprefix(root) for root in roots if route.path.startswith(root)) for route in ROUTES}
-    table = PAGE.partition("## Routes")[2].partition("| route | |")[2]
+    table = PAGE.partition("## Routes")[2].partition("| route | |")[2].partition("\n###")[0]
     named = {path.removeprefix("/") for path in re.findall(r"`(/?[\w/{}\-]+)`", table)}
     assert named == served
