@@ -77,7 +77,9 @@ class Route:
     def name(self) -> str:
         """Its name in the document, which generated clients use: `get_runs_run_series`."""
         words = re.findall(r"\w+", self.path.removeprefix("/api/v1/"))
-        return "_".join((self.method.lower(), *words))
+        # `/a` and `/a/` are two routes.
+        end = ("root",) if self.path.endswith("/") else ()
+        return "_".join((self.method.lower(), *words, *end))
 
     @property
     def template(self) -> str:

@@ -65,6 +65,9 @@ async def test_every_json_response_fits_its_schema(service: Service) -> None:
         "/api/v1/runs/query": {"columns": "param.*,metric.m.min", "count": True},
         "/api/v1/summaries": {"runs": ["a"]},
         "/api/v1/series": {"runs": ["a"], "metrics": ["m"], "max_points": 3, "by": "time"},
+        "/api/v1/runs/fields": {"kinds": ["run", "metric", "param"]},
+        "/api/v1/charts": {"runs": ["a"], "metrics": ["m"], "max_points": 3},
+        "/api/v1/charts/groups": {"runs": ["a"], "metrics": ["m"], "max_points": 3, "group_by": ["user"]},
     }
     checked = 0
     for route in ROUTES:

@@ -22,8 +22,8 @@ class Request:
 
 
 Face = Callable[[Request], bytes]
-#: How much an endless response has, at most: enough for every bound to be met.
-_ENDLESS_BYTES = 64_000_000
+#: How much an endless response has, at most: more than anybody reads in the seconds that a request may take.
+_ENDLESS_BYTES = 8_000_000_000
 
 
 def response(status: int, body: bytes = b"", **headers: str) -> bytes:
