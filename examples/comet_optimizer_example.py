@@ -11,7 +11,7 @@ import comet_ml
 
 CONFIG = {
     "algorithm": "bayes",
-    "spec": {"metric": "loss", "objective": "minimize", "maxCombo": 16, "seed": 1},
+    "spec": {"metric": "loss", "objective": "minimize", "maxCombo": 6, "seed": 1},
     "parameters": {
         "lr": {"type": "float", "scalingType": "loguniform", "min": 1e-5, "max": 1.0},
         "layers": {"type": "integer", "min": 1, "max": 8},
