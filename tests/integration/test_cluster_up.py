@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -250,6 +250,48 @@ def test_ubiops_client_works_through_gateways_that_take_turns(cluster: Cluster) 
     assert {one["value"] for one in told["copying"]["value"] if one["secret"]} == {None}
     first = told["running"]["value"]["made"][0]["id"]
     assert [one.id for one in API(url=cluster.url, api_key=KEY).runs("param.nr_epochs = 15")] == [first]
+
+
+def test_a_lease_is_one_agents_through_gateways_that_take_turns(cluster: Cluster) -> None:
+    """Agents that ask at once get runs that no other one gets, and who gave a lease back is refused."""
+
+    def sent(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        request = urllib.request.Request(cluster.url + path, json.dumps(body).encode(), method=method)
+        request.add_header("Content-Type", "application/json")
+        request.add_header("Authorization", f"Token {KEY}")
+        try:
+            with urllib.request.urlopen(request, timeout=120) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def told(granted: Mapping[str, Any], what: str) -> int:
+        held = {"lease": granted["lease"], "token": granted["token"]}
+        return sent("POST", f"{leases}/{granted['run']}/{what}", held)[0]
+
+    def executed(number: int) -> list[dict[str, Any]]:
+        found = []
+        while granted := sent("POST", leases, {"agent": f"a{number}", "host": "h", "ttl_s": 3_600})[1]["granted"]:
+            found.append(granted)
+        return found
+
+    leases, project = "/agents/v1/projects/leasing/leases", "/ubiops/v2/projects/leasing"
+    experiments = f"{project}/deployments/training-base-deployment/versions"
+    experiment = {"version": "e", "environment": "python3-11", "instance_type": "512mb"}
+    assert sent("POST", experiments, experiment)[0] == 200
+    _, upload = sent("POST", f"{project}/buckets/default/files/code%2Ftrain.py")
+    with urllib.request.urlopen(urllib.request.Request(upload["url"], b"pass\n", method="PUT"), timeout=120):
+        pass
+    runs = [{"name": f"r{number}", "training_code": "ubiops-file://default/code/train.py"} for number in range(8)]
+    _, made = sent("POST", f"{experiments}/e/requests/batch", runs)
+    with ThreadPoolExecutor(6) as pool:
+        granted = [one for some in pool.map(executed, range(6)) for one in some]
+    assert sorted(one["run"] for one in granted) == sorted(one["id"] for one in made)
+    assert {one["token"] for one in granted} == {1}
+    assert told(granted[0], "release") == 200
+    [again] = executed(7)
+    assert (again["run"], again["token"]) == (granted[0]["run"], 2)
+    assert [told(granted[0], "start"), told(granted[0], "renew"), told(again, "start")] == [409, 409, 200]
 
 
 def test_benders_client_works_through_gateways_that_take_turns(cluster: Cluster, tmp_path: Path) -> None:
