@@ -111,7 +111,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.parametrize("how", sorted(LEAVERS))
 def test_nothing_that_came_of_a_run_outlives_it(tmp_path: Path, how: str) -> None:
-    ran = Ran(tmp_path, LEAVERS[how], timeout_s=5.0 if how == "and stops who watches" else TIMEOUT_S)
+    ran = Ran(tmp_path, LEAVERS[how], timeout_s=5.0 if how.endswith("who watches") else TIMEOUT_S)
     assert ran.pids, ran.output("stderr")
     for pid in ran.pids:
         wait_until(lambda pid=pid: not lives(pid))  # type: ignore[misc]
