@@ -23,8 +23,9 @@ N ?= 100000
 SEED ?= 1
 ONLY ?=
 AT ?=
-# Processes that run tests. The tests of a file stay together, because they share servers and training runs.
-JOBS ?= 2
+# Processes that run tests: three on two cores, because servers and clients wait for a third of the time. The tests of a
+# file stay together, because they share servers and training runs.
+JOBS ?= 3
 
 BIN := .venv/bin
 # Editable, so that both fit into one environment and a change of the sources needs no new installation. A stamp in
