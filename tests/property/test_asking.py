@@ -41,20 +41,20 @@ class Store:
         await self.pause()
         if name in self.kept:
             raise EntityExists(kind, name, self.kept[name])
-        self.kept[name] = Entity(*place, kind, name, name, 1, dict(properties), AT, AT)
+        made = self.kept[name] = Entity(*place, kind, name, name, 1, dict(properties), AT, AT)
         await self.pause()
-        return self.kept[name]
+        return made
 
     async def replace(self, entity: Entity, properties: Mapping[str, Any]) -> Entity:
         await self.pause()
         now = self.kept[entity.name]
         if now.revision != entity.revision:
             raise EntityChanged(entity.kind, entity.name, now)
-        self.kept[entity.name] = Entity(
+        made = self.kept[entity.name] = Entity(
             *PLACE, entity.kind, entity.name, entity.id, now.revision + 1, dict(properties), AT, AT
         )
         await self.pause()
-        return self.kept[entity.name]
+        return made
 
     async def trials(self, side: Any, sweep: Sweep) -> list[KnownTrial]:
         await self.pause()
