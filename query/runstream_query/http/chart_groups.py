@@ -11,7 +11,6 @@ from runstream_query.chart_responses import GroupedCharts, GroupedCurve
 from runstream_query.http.charts import (
     AxisParameters,
     chart_of,
-    refuse_too_many,
     series_of_chart,
     width_between,
 )
@@ -19,6 +18,7 @@ from runstream_query.http.context import Context
 from runstream_query.http.curves import values_of
 from runstream_query.http.grouping import Groups, fields_of_groups, groups_of
 from runstream_query.http.packing import stretches
+from runstream_query.http.series import refuse_too_many
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass

@@ -18,13 +18,13 @@ from pydantic import TypeAdapter, model_validator
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
 from runstream_query.chart_responses import Charts, ChartSeries
-from runstream_query.errors import InvalidRequest, LimitExceeded
+from runstream_query.errors import InvalidRequest
 from runstream_query.http.arrow import ARROW, stream_tables
 from runstream_query.http.context import Context
 from runstream_query.http.globs import chosen
 from runstream_query.http.packing import Packed, curves_of, packed, series_of
 from runstream_query.http.requests import PastParameters, RequestParameters
-from runstream_query.http.series import names_of, wants_arrow
+from runstream_query.http.series import names_of, refuse_too_many, wants_arrow
 from runstream_query.http.unknown import refuse_unknown_runs, unknown_header, unknown_metrics
 from runstream_query.repositories.arguments import Chart, ChartAxis, Range
 from runstream_query.repositories.buckets import power_of_two_width
@@ -103,7 +103,7 @@ async def _buckets(
     Points are visible up to a second before the summaries that the first widths are made of. Where that makes a series
     longer than it may be, the widths are made of the points.
     """
-    extents = await extents_of(context, chart, found)
+    extents = await _extents_of(context, chart, found)
     widths, table = await _buckets_within(context, chart, extents, max_points, limit)
     longest = pc.max(pc.value_counts(table.column("series")).field("counts")).as_py() or 0
     if longest > max_points or table.num_rows > limit:
@@ -137,20 +137,6 @@ async def series_of_chart(context: Context, parameters: AxisParameters) -> tuple
     return found, await unknown_metrics(context, parameters.runs, parameters.metrics, {one.metric for one in found})
 
 
-def refuse_too_many(table: pa.Table, limit: int, arrow: bool) -> None:
-    """Raise LimitExceeded if the table has more buckets than a response may have."""
-    if table.num_rows <= limit:
-        return
-    way = "ask for fewer runs or metrics, or a smaller max_points"
-    if not arrow:
-        way += f", or for an Arrow stream (Accept: {ARROW})"
-    raise LimitExceeded(
-        f"these series have more than {limit} buckets, which is the limit of one response: {way}",
-        limit="max_buckets" if arrow else "max_json_buckets",
-        value=limit,
-    )
-
-
 async def chart_of(
     context: Context, parameters: AxisParameters, found: Sequence[SeriesRecord], as_of: Positions | None = None
 ) -> Chart:
@@ -164,7 +150,7 @@ async def chart_of(
     return Chart(runs, metrics, parameters.x, parameters.x_from, parameters.x_to, as_of, starts)
 
 
-async def extents_of(context: Context, chart: Chart, found: Sequence[SeriesRecord]) -> Sequence[Extent]:
+async def _extents_of(context: Context, chart: Chart, found: Sequence[SeriesRecord]) -> Sequence[Extent]:
     """Return the extents of the runs, by their summaries where these say all that is needed."""
     whole = chart.axis == "step" and (chart.low, chart.high, chart.as_of) == (None, None, None)
     if not whole or any(one.first_step == NO_STEP for one in found):

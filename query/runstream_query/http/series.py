@@ -117,19 +117,25 @@ async def _respond(
     else:
         limit = context.settings.max_buckets if arrow else context.settings.max_json_buckets
         table, width = await _buckets(context, found, wanted, parameters.by, parameters.max_points, limit)
-        if table.num_rows > limit:
-            way = "ask for fewer runs or metrics, or a smaller max_points"
-            if not arrow:
-                way += f", or for an Arrow stream (Accept: {ARROW})"
-            raise LimitExceeded(
-                f"these series have more than {limit} buckets, which is the limit of one response: {way}",
-                limit="max_buckets" if arrow else "max_json_buckets",
-                value=limit,
-            )
+        refuse_too_many(table, limit, arrow)
     if arrow:
         return await _stream_table(context, request, table, {WIDTH_HEADER: str(width), **unknown_header(told)})
     envelopes = [] if table is None else await asyncio.to_thread(envelopes_of, table)
     return Series(envelopes=envelopes, width=width, unknown=list(told))
+
+
+def refuse_too_many(table: pa.Table, limit: int, arrow: bool) -> None:
+    """Raise LimitExceeded if the table has more buckets than a response may have."""
+    if table.num_rows <= limit:
+        return
+    way = "ask for fewer runs or metrics, or a smaller max_points"
+    if not arrow:
+        way += f", or for an Arrow stream (Accept: {ARROW})"
+    raise LimitExceeded(
+        f"these series have more than {limit} buckets, which is the limit of one response: {way}",
+        limit="max_buckets" if arrow else "max_json_buckets",
+        value=limit,
+    )
 
 
 def wants_arrow(request: web.Request) -> bool:
