@@ -5,19 +5,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from runstream_protocols.bender import algos, experiments, login, suggesting, trials
 from runstream_protocols.bender import models as m
 from runstream_protocols.bender.paths import ADDRESS, LOGIN
 from runstream_protocols.bender.side import BenderSide
-from runstream_protocols.kit.outcomes import invalid
 from runstream_protocols.kit.payloads import Payload, read_object
-from runstream_protocols.kit.side import add_side, query_of, recorder_and_context
+from runstream_protocols.kit.side import add_side, recorder_and_context
 from runstream_protocols.protocol import WritingSide
 from runstream_service.access import Action
 from runstream_service.auth import ANYBODY
-from runstream_service.problems import Problem
 from runstream_service.routing import Call, Handler, Route, tagged
 
 Read = Callable[[BenderSide, Call[Any]], Awaitable[BaseModel]]
@@ -115,17 +113,4 @@ def add_bender(app: web.Application, side: WritingSide) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
     recorder, context = recorder_and_context(app, side, VISIBLE_TIMEOUT_S)
     whole = BenderSide(recorder, side.gateway, context)
-    add_side(app, ROUTES, whole, _as_it_is, _query_of)
-
-
-def _as_it_is(problem: Problem) -> Problem:
-    """The client shows the body of an error, whatever it is."""
-    return problem
-
-
-def _query_of(route: Route, request: web.Request) -> BaseModel | None:
-    """Return the parameters in the query string. Raises Problem (400)."""
-    try:
-        return query_of(route, request)
-    except ValidationError as error:
-        raise invalid(error) from None
+    add_side(app, ROUTES, whole)

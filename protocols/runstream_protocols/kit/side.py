@@ -9,13 +9,14 @@ from http import HTTPStatus
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from runstream.clock import SYSTEM_CLOCK
 from runstream.events.positions import Positions
 from runstream_ingest.gateway.routes import Gateway
 from runstream_ingest.gateway.settings import GatewaySettings
 from runstream_protocols.kit.errors import shaped
+from runstream_protocols.kit.outcomes import invalid
 from runstream_protocols.kit.payloads import Payload, read_object
 from runstream_protocols.kit.recorder import Recorder
 from runstream_protocols.protocol import WritingSide
@@ -113,17 +114,25 @@ def writing(handle: Write[S], read: Reader = read_object) -> Handler:
 
 
 def query_of(route: Route, request: web.Request) -> BaseModel | None:
-    """Return the parameters in the query string of a GET; None where the route has none. Raises ValidationError."""
+    """Return the parameters in the query string of a GET; None where the route has none. Raises Problem (400)."""
     if route.method != "GET" or route.request is None:
         return None
-    return route.request.model_validate(dict(request.query))
+    try:
+        return route.request.model_validate(dict(request.query))
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def unshaped(problem: Problem) -> Problem:
+    """Return an error as it is: the client reads what all routes of Runstream respond."""
+    return problem
 
 
 def add_side(
     app: web.Application,
     routes: Iterable[Route],
     side: GatewaySide,
-    shape: Callable[[Problem], Problem],
+    shape: Callable[[Problem], Problem] = unshaped,
     query: Query = query_of,
 ) -> None:
     """Add the routes of a client to the application of a gateway, before it starts. `shape` makes of errors what the

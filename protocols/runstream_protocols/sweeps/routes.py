@@ -3,17 +3,14 @@
 from typing import Final
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
 
-from runstream_protocols.kit.outcomes import invalid
-from runstream_protocols.kit.side import add_side, query_of, reading, recorder_and_context, writing
+from runstream_protocols.kit.side import add_side, reading, recorder_and_context, writing
 from runstream_protocols.protocol import WritingSide
 from runstream_protocols.sweeps import handlers
 from runstream_protocols.sweeps import models as m
 from runstream_protocols.sweeps.paths import ADDRESS
 from runstream_protocols.sweeps.state import SweepSide
 from runstream_service.access import Action
-from runstream_service.problems import Problem
 from runstream_service.routing import Route, tagged
 from runstream_service.store import QueryClass
 
@@ -75,16 +72,4 @@ ROUTES: Final = tagged(
 def add_sweeps(app: web.Application, side: WritingSide) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
     recorder, context = recorder_and_context(app, side, VISIBLE_TIMEOUT_S)
-    add_side(app, ROUTES, SweepSide(recorder, side.gateway, context), _as_it_is, _query_of)
-
-
-def _as_it_is(problem: Problem) -> Problem:
-    return problem
-
-
-def _query_of(route: Route, request: web.Request) -> BaseModel | None:
-    """Return the parameters in the query string. Raises Problem (400)."""
-    try:
-        return query_of(route, request)
-    except ValidationError as error:
-        raise invalid(error) from None
+    add_side(app, ROUTES, SweepSide(recorder, side.gateway, context))

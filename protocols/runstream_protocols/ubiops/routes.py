@@ -199,4 +199,4 @@ def add_ubiops(app: web.Application, side: WritingSide) -> None:
     recorder, context = recorder_and_context(app, side, VISIBLE_TIMEOUT_S)
     whole = UbiopsSide(recorder, side.gateway, context, side.sealing, recorder.now_us())
     add_side(app, ROUTES, whole, as_client_reads)
-    add_side(app, AGENT_ROUTES, whole, lambda problem: problem)
+    add_side(app, AGENT_ROUTES, whole)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from runstream_protocols.comet.errors import as_client_reads
 from runstream_protocols.comet.optimizer import handlers
@@ -13,8 +13,7 @@ from runstream_protocols.comet.optimizer import models as m
 from runstream_protocols.comet.optimizer.state import OptimizerSide
 from runstream_protocols.comet.paths import OPTIMIZER
 from runstream_protocols.kit.errors import Refused
-from runstream_protocols.kit.outcomes import invalid
-from runstream_protocols.kit.side import add_side, query_of, reading, recorder_and_context, writing
+from runstream_protocols.kit.side import add_side, reading, recorder_and_context, writing
 from runstream_protocols.protocol import WritingSide
 from runstream_service.access import Action
 from runstream_service.routing import Call, Handler, Route, tagged
@@ -100,12 +99,4 @@ ROUTES: Final = tagged(
 def add_optimizer(app: web.Application, side: WritingSide) -> None:
     """Add ROUTES to the application of a gateway, before it starts."""
     recorder, context = recorder_and_context(app, side, VISIBLE_TIMEOUT_S)
-    add_side(app, ROUTES, OptimizerSide(recorder, side.gateway, context), as_client_reads, _query_of)
-
-
-def _query_of(route: Route, request: web.Request) -> BaseModel | None:
-    """Return the parameters in the query string. Raises Problem (400)."""
-    try:
-        return query_of(route, request)
-    except ValidationError as error:
-        raise invalid(error) from None
+    add_side(app, ROUTES, OptimizerSide(recorder, side.gateway, context), as_client_reads)
