@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from runstream.agent.leases import EndStatus, Granted
-from runstream.private import open_own, read_own
+from runstream.private import is_held, open_own, read_own
 
 _LEASE: Final = "lease.json"
 _TRIES: Final = "tries"
@@ -119,14 +119,7 @@ class RunFolder:
             descriptor = open_own(self.path / _LOCK, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:  # it was removed in this moment
             return True
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        else:
-            return False
-        finally:
-            os.close(descriptor)
+        return is_held(descriptor)
 
     def remove(self) -> None:
         """Remove the folder: out of sight first, so that a half of it is never taken for a run."""

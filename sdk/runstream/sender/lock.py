@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from runstream.private import open_own
+from runstream.private import is_held, open_own
 
 
 class SpoolLock:
@@ -40,12 +40,4 @@ class SpoolLock:
 def sender_lives(spool_dir: Path) -> bool:
     """Whether a process holds the lock: an open and a flock, given back at once."""
     descriptor = open_own(spool_dir / "sender.lock", os.O_RDWR | os.O_CREAT)
-    try:
-        # Shared, so that two that look at the same time do not take each other for a sender.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
+    return is_held(descriptor)

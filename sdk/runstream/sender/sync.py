@@ -1,7 +1,6 @@
 """Send everything that is left in a spool directory and wait for it: what `runstream sync` does."""
 
 import contextlib
-import fcntl
 import json
 import os
 import threading
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from runstream.clock import SYSTEM_CLOCK, Clock
-from runstream.private import NotPrivate, check_inside, check_root, open_own, read_own, write_own
+from runstream.private import NotPrivate, check_inside, check_root, is_held, open_own, read_own, write_own
 from runstream.sender.deletions import deleted_runs
 from runstream.sender.lock import SpoolLock
 from runstream.sender.process import SYNC_MARKER, Sender
@@ -197,14 +196,7 @@ def is_locked(folder: Path) -> bool:
         descriptor = open_own(folder / "lock", os.O_RDWR)
     except (FileNotFoundError, NotPrivate):
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
+    return is_held(descriptor)
 
 
 def _pid_exists(pid: int) -> bool:
