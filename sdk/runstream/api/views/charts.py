@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from runstream.api.values import Row, number
-from runstream.api.views import notebook
+from runstream.api.views.drawn import DrawnCurve
 
 
 @dataclass(frozen=True, slots=True)
-class ChartCurve:
+class ChartCurve(DrawnCurve):
     """One metric of one run in n buckets, ordered; all sequences have the shape [n]. `minimum`, `maximum` and `mean`
     leave NaN out and are NaN where a bucket holds nothing else."""
 
@@ -45,10 +45,6 @@ class ChartCurve:
         """Return run, metric, and the lowest and highest value at each of its places."""
         return self.run, self.metric, self.minimum, self.maximum
 
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: a small picture of it."""
-        return notebook.curves([self.extremes()])
-
     @classmethod
     def of(cls, row: Row) -> Self:
         """Read a curve of a response."""
@@ -67,7 +63,7 @@ class ChartCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupedCurve:
+class GroupedCurve(DrawnCurve):
     """One metric of a group of runs in n buckets, ordered; all sequences have the shape [n]. `mean`, `sd` (of a sample:
     divided by one less than there are runs) and `median` are those of the runs' means in the bucket, `minimum` and
     `maximum` those of all points. NaN is left out, and stands for what cannot be told."""
@@ -94,10 +90,6 @@ class GroupedCurve:
         """Return the group, the metric, and the lowest and highest value at each of its places."""
         group = ", ".join(f"{name} = {value}" for name, value in self.group.items())
         return group, self.metric, self.minimum, self.maximum
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: a small picture of it."""
-        return notebook.curves([self.extremes()])
 
     @classmethod
     def of(cls, row: Row) -> Self:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 from runstream.api.optional import pandas
 from runstream.api.values import Row, moment, number
 from runstream.api.views import notebook
+from runstream.api.views.drawn import DrawnCurve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ _WRITER_CHARS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(DrawnCurve):
     """All points of one metric of one run, in order: by step, then time, then writer, then its own numbers. Shapes:
     steps[n], at[n], values[n]; epochs[n] (None for a point without one) if they were requested."""
 
@@ -46,10 +47,6 @@ class Curve:
     def extremes(self) -> tuple[str, str, Sequence[float], Sequence[float]]:
         """Return run, metric, and the lowest and highest value at each of its places."""
         return self.run, self.metric, self.values, self.values
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: a small picture of it."""
-        return notebook.curves([self.extremes()])
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -87,7 +84,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(DrawnCurve):
     """One metric of one run in n buckets, ordered; all shapes are [n]. `minimum`, `maximum` and `mean` leave NaN out
     and are NaN where a bucket holds nothing else; steps are those of the first and last point in the bucket."""
 
@@ -111,10 +108,6 @@ class Envelope:
     def extremes(self) -> tuple[str, str, Sequence[float], Sequence[float]]:
         """Return run, metric, and the lowest and highest value at each of its places."""
         return self.run, self.metric, self.minimum, self.maximum
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: a small picture of it."""
-        return notebook.curves([self.extremes()])
 
     @classmethod
     def of(cls, row: Row) -> Self:
