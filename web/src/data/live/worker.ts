@@ -1,0 +1,2 @@
+/** The SharedWorker that holds the one live stream of all tabs. */
+export {};

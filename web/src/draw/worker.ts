@@ -1,0 +1,2 @@
+/** The Worker that paints curves. */
+export {};
