@@ -2,3 +2,4 @@
 declare const CURVES_WORKER: string;
 /** The address of the SharedWorker that holds the live stream (`build.mjs`). */
 declare const LIVE_WORKER: string;
+declare module "*.css";
