@@ -40,6 +40,8 @@ OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 #: For probes of other machines as well (load balancers and kubelets have no key). Without a key they are told yes or
 #: no, and no reasons.
 PROBE_PATHS: Final = frozenset({"/healthz", "/readyz"})
+#: How paths of this server's own begin whose addresses authorise themselves (`tickets`).
+TICKET_PATH: Final = "/api/v1/tickets/"
 #: What a key must have: 16 characters of 64 kinds are 96 bits.
 MIN_KEY_CHARS: Final = 16
 #: So many characters of a key's hash are its principal's name.
@@ -130,6 +132,23 @@ def login_secret(request: web.Request, key: str, protocol: str) -> bytes | None:
     return _token_secret(hashlib.sha256(key.encode(errors="surrogateescape")).digest(), protocol)
 
 
+def secret_of(request: web.Request, purpose: str) -> bytes:
+    """Return the secret by which something is signed for the key that a request came with. `purpose` is the name of no
+    protocol. On a server without keys everybody knows the secret."""
+    principal = request.get(PRINCIPAL, LOCAL)
+    known = request.get(_KEYS, ApiKeys()).principals
+    return _token_secret(next((digest for digest, of in known if of is principal), b""), purpose)
+
+
+def principal_that_signed(request: web.Request, purpose: str, is_signed: Callable[[bytes], bool]) -> Principal | None:
+    """Return the principal whose secret signed what a request without a key shows, if it may still read, else None.
+    Looks at all keys."""
+    keys = request.get(_KEYS, ApiKeys())
+    known = keys.principals if keys else ((b"", LOCAL),)
+    found = [principal for digest, principal in known if is_signed(_token_secret(digest, purpose))]
+    return found[0] if found and authorize(found[0], Action.READ) is None else None
+
+
 def _token_secret(digest: bytes, protocol: str) -> bytes:
     return hmac.digest(digest, f"runstream token {protocol}".encode(), hashlib.sha256)
 
@@ -176,7 +195,7 @@ def auth_middleware(
     is_open = not keys
     program_headers = tuple(prefix for protocol in protocols for prefix in protocol.program_headers)
     open_paths = frozenset[str]().union(*(protocol.open_paths for protocol in protocols))
-    ticket_paths = tuple(path for protocol in protocols for path in protocol.ticket_paths)
+    ticket_paths = (TICKET_PATH, *(path for protocol in protocols for path in protocol.ticket_paths))
 
     def principal_of_request(request: web.Request) -> Principal:
         if is_open:

@@ -3,28 +3,20 @@
 Where there is no Chromium the test is skipped, and with RUNSTREAM_REQUIRE_BROWSER=1 (as in CI) it fails.
 """
 
-import asyncio
 import json
-import os
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from kit.browser import Other, serving, visit
 from runstream_query.http.files import file_headers
 from runstream_service.access import Action
 from runstream_service.auth import ApiKeys, auth_middleware
 from runstream_service.origins import add_response_headers
 from runstream_service.problems import problem_middleware
 from runstream_service.routing import Call, Route, add_routes, plain_handler
-
-#: A browser starts in a second or two; on a busy machine it takes many.
-BROWSER_S = 120.0
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 #: Everything that a page can do without asking first, each with its own address, and then a word that it is done.
 ATTACK = """<!doctype html><title>x</title><body><iframe name="sink"></iframe><script>
@@ -74,24 +66,6 @@ go();
 FILE = "<script>fetch('/write/file', {method: 'POST'}); new Image().src = '/write/file-image'</script>"
 
 
-def browser() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        if os.environ.get("RUNSTREAM_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"RUNSTREAM_REQUIRE_BROWSER=1, but none of {', '.join(BROWSERS)} is installed")
-        pytest.skip("no Chromium is installed: apt-get install chromium")
-    return found
-
-
-@asynccontextmanager
-async def serving(app: web.Application) -> AsyncIterator[int]:
-    runner = web.AppRunner(app, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
-
-
 class Target:
     """A server without keys: which of its routes were reached, what was answered, and what was done."""
 
@@ -133,43 +107,6 @@ class Target:
         )
         add_routes(app, routes, lambda route: plain_handler(route, None))
         return app
-
-
-class Other:
-    """Another site, whose page says when it is done."""
-
-    def __init__(self) -> None:
-        self.page = ""
-        self.told: asyncio.Queue[str] = asyncio.Queue()
-
-    def application(self) -> web.Application:
-        async def page(request: web.Request) -> web.Response:
-            return web.Response(text=self.page, content_type="text/html")
-
-        async def done(request: web.Request) -> web.Response:
-            await self.told.put(await request.text())
-            return web.Response()
-
-        app = web.Application()
-        app.router.add_get("/", page)
-        app.router.add_post("/done", done)
-        return app
-
-
-async def visit(url: str, other: Other, profile: Path) -> str:
-    """Open a page, and return what it says when it is done."""
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-    options += ["--no-proxy-server", "--disable-background-networking", f"--user-data-dir={profile}"]
-    with (profile.parent / "browser.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            browser(), *options, url, stdout=log, stderr=log, env={**os.environ, "HOME": str(profile.parent)}
-        )
-    try:
-        async with asyncio.timeout(BROWSER_S):
-            return await other.told.get()
-    finally:
-        process.kill()
-        await process.wait()
 
 
 @pytest.mark.parametrize("name", ["other.localhost", "127.0.0.1"], ids=["another site", "another port"])

@@ -384,6 +384,8 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
         "series": lambda: list(api.series("r")),
         "series.charts": lambda: api.series.charts("r"),
         "series.groups": lambda: api.series.groups("r", "*", "param.lr"),
+        "assets.addresses": lambda: api.assets.addresses([asset()]),
+        "artifacts.addresses": lambda: api.artifacts.addresses(version(api), ["f"]),
         "command": lambda: api.command("r", {"type": "run_archived.v1"}),
         "artifact": lambda: api.artifact("n", "model"),
         "create_artifact": lambda: api.create_artifact("n", "model"),

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
 from aiohttp import web
@@ -128,14 +128,14 @@ def asset_headers(asset: Asset) -> dict[str, str]:
     return file_headers(asset.name.rpartition("/")[2] or asset.asset, asset.content_type)
 
 
-def file_headers(name: str, content_type: str) -> dict[str, str]:
-    """How a browser is to take the file: by the type that was logged, never by guessing, and saved unless harmless. A
-    text whose type names no charset is UTF-8: readers take Latin-1 otherwise."""
+def file_headers(name: str, content_type: str, shows: Callable[[str], bool] = _SHOWN.__contains__) -> dict[str, str]:
+    """How a browser is to take the file: by the type that was logged, never by guessing, and saved unless harmless, or
+    of a media type that it `shows`. A text whose type names no charset is UTF-8: readers take Latin-1 otherwise."""
     content_type = content_type if _MEDIA_TYPE.match(content_type) else OCTETS
     media_type, _, parameters = content_type.lower().partition(";")
     if _TEXT_TYPE.fullmatch(media_type.strip()) and "charset" not in parameters:
         content_type = f"{content_type}; charset=utf-8"
-    shown = media_type.strip() in _SHOWN
+    shown = shows(media_type.strip())
     return {
         "Content-Type": content_type,
         "Content-Disposition": content_disposition(name, inline=shown),

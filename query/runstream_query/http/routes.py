@@ -20,6 +20,7 @@ from runstream_query.http import (
     live,
     runs,
     series,
+    tickets,
     writers,
 )
 from runstream_query.http.context import Context
@@ -44,6 +45,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *tagged("series", charts.ROUTES, _POSITION),
     *tagged("series", chart_groups.ROUTES, _POSITION),
     *tagged("files", files.ROUTES, _POSITION),
+    *tagged("files", tickets.ROUTES, _POSITION),
     *tagged("artifacts", artifacts.ROUTES, _POSITION),
     *tagged("artifacts", lineage.ROUTES, _POSITION),
     *tagged("live", live.ROUTES, _POSITION),

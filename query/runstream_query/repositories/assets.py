@@ -69,6 +69,16 @@ class AssetRepository:
         )
         return next(iter(await self._reader.records(lambda row: AssetRecord(**row), sql, parameters)), None)
 
+    async def among(self, scope: Scope, files: Sequence[tuple[str, str]]) -> list[AssetRecord]:
+        """Return those of the files, each given as a run and the id of its asset, that there are; in no order."""
+        parameters = Parameters()
+        runs, assets = (parameters.texts(ids) for ids in zip(*files, strict=True))
+        sql = (
+            f"SELECT {_ASSET} FROM assets WHERE run IN {runs} AND has(arrayZip({runs}, {assets}), (run, asset)) "
+            f"AND NOT deleted{narrowed(of_runs(scope, parameters))}"
+        )
+        return await self._reader.records(lambda row: AssetRecord(**row), sql, parameters)
+
     async def ids_named(self, scope: Scope, run: str, name: str) -> list[str]:
         """Return the ids of a run's files with this name, in order."""
         parameters = Parameters()

@@ -18,6 +18,7 @@ from runstream.panel_context import PanelContext
 #: How many rows one page of a list holds.
 PAGE_ROWS: Final = 500
 _COMMANDS: Final = "/ingest/v1/commands"
+_TICKETS: Final = "/api/v1/tickets"
 _JSON: Final = {"Content-Type": "application/json"}
 
 
@@ -148,6 +149,14 @@ class Session:
         if cursor is not None and (not isinstance(cursor, str) or cursor == before):
             raise self._endless()
         return cursor
+
+    def addresses(self, kind: Literal["assets", "files"], wanted: Sequence[Mapping[str, Any]]) -> list[str | None]:
+        """Return the addresses that open files of runs, or of versions, without a key; None where the server has no
+        bytes. Raises ServerFailed."""
+        tickets = self.post(_TICKETS, {kind: list(wanted)})[kind]
+        if len(tickets) != len(wanted):
+            raise ServerFailed(f"{self.url} gave {len(tickets)} addresses of {len(wanted)} files: {IS_IT_OURS}")
+        return [None if ticket is None else f"{self.url}{ticket['address']}" for ticket in tickets]
 
     def append_and_wait(self, key: str, event: Mapping[str, Any]) -> CommandReceipt:
         """Append a control event to what `key` names, and return once every read shows it. Raises ServerFailed if it

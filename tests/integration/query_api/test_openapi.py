@@ -23,7 +23,7 @@ async def filled(service: Service) -> None:
     await service.insert("watermark_states", watermark("a", "w", 1.0), watermark("b", "v", 1.0))
     kinds = ("parameter", "other", "environment")
     await service.insert("attribute_states", *(attribute("a", "x", float("nan"), kind=kind) for kind in kinds))
-    await service.insert("asset_states", asset("a", "x", "f.bin", "0" * 64, 3, step=4))
+    await service.insert("asset_states", asset("a", "x", "f.bin", "1" * 64, 3, step=4))
     line = {"run": "a", "writer": 1, "seq": 1, "at": NOW_US, "stream": "stdout", "text": "x", "part": 0, "offset": 1}
     await service.insert("output", line)
     event = {"key": "a", "part": 0, "offset": 1, "writer": "w", "seq": 1, "at": NOW_US, "type": "t", "body": "{}"}
@@ -66,6 +66,7 @@ async def test_every_json_response_fits_its_schema(service: Service) -> None:
         "/api/v1/summaries": {"runs": ["a"]},
         "/api/v1/series": {"runs": ["a"], "metrics": ["m"], "max_points": 3, "by": "time"},
         "/api/v1/runs/fields": {"kinds": ["run", "metric", "param"]},
+        "/api/v1/tickets": {"assets": [{"run": "a", "asset": "x"}, {"run": "a", "asset": "none"}]},
         "/api/v1/charts": {"runs": ["a"], "metrics": ["m"], "max_points": 3},
         "/api/v1/charts/groups": {"runs": ["a"], "metrics": ["m"], "max_points": 3, "group_by": ["user"]},
     }

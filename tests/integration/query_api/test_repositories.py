@@ -237,6 +237,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "expression": [Compare(Field("deleted"), "=", False), *both(lambda workspace: of_workspace(workspace))],
     "key": [key for workspace in SIZES for key in keys_of(workspace)],
     "kind": ["parameter"],
+    "among.files": both(lambda workspace: [(names_of(workspace, "run")[0], f"{workspace}-asset")]),
     "assets.of_run.kind": ["model"],
     "names_of_kind.kind": ["model"],
     "kinds": [[Kind("parameter"), Kind("other", ["shared"])]],

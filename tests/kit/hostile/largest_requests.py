@@ -354,6 +354,8 @@ LARGEST: Final[dict[str, Maker]] = {
         ),
         queried(name="n"),
     ),
+    "POST /api/v1/tickets": api({"run": RUN, "asset": "a"}, "assets"),
+    "GET /api/v1/tickets/{ticket}": _NO_QUERY,
     "GET /api/v1/live": queried(runs="r"),
     **dict.fromkeys(
         (
