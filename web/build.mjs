@@ -5,6 +5,7 @@
 // OUT/static/*.gz       the same, packed
 // OUT/sizes.json        bytes of what the first view loads: {"script": N, "script_gz": N, "style_gz": N}
 import { build } from "esbuild";
+import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -53,7 +54,11 @@ const page = await build({
 const entry = outputOf(page.metafile, "src/main.tsx");
 const style = page.metafile.outputs[relative(entry)].cssBundle;
 const template = await readFile(path.join(HERE, "index.html"), "utf8");
+const icon = await readFile(path.join(HERE, "icon.svg"));
+const iconName = `icon-${createHash("sha256").update(icon).digest("hex").slice(0, 8)}.svg`;
+await writeFile(path.join(target, iconName), icon);
 const html = template
+  .replaceAll("%ICON%", BASE + iconName)
   .replaceAll("%SCRIPT%", BASE + path.basename(entry))
   .replaceAll("%STYLE%", BASE + path.basename(style));
 await writeFile(path.join(out, "index.html"), html);

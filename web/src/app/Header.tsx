@@ -1,0 +1,74 @@
+import { addressOf, type Route } from "../state/routes.ts";
+import { useServices } from "../state/services.ts";
+import { Link } from "../ui/Link.tsx";
+
+/** Where the person is, and what is the same everywhere: the way home, light or dark, the key. */
+export function Header({ route }: { readonly route: Route }) {
+  const { access, theme } = useServices();
+  const other = theme.shade.value === "dark" ? "light" : "dark";
+  return (
+    <header class="header">
+      <a class="skip" href="#view">
+        Skip to the view
+      </a>
+      <nav aria-label="Where you are">
+        <Link to="/" class="brand">
+          Runstream
+        </Link>
+        {crumbsOf(route).map(({ name, to, isLast }) => (
+          <span key={to} class="crumb">
+            <span aria-hidden="true">/</span>
+            <Link to={to} title={name} current={isLast}>
+              {name}
+            </Link>
+          </span>
+        ))}
+      </nav>
+      <div class="header-end">
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => {
+            theme.chosen.value = other;
+          }}
+          title={`Show the page in ${other} colours`}
+        >
+          {other === "dark" ? "Dark" : "Light"}
+        </button>
+        {access.key.value === null ? null : (
+          <button type="button" class="quiet" onClick={() => access.forget()} title="Forget the API key in this browser">
+            Sign out
+          </button>
+        )}
+      </div>
+    </header>
+  );
+}
+
+interface Crumb {
+  readonly name: string;
+  readonly to: string;
+  readonly isLast: boolean;
+}
+
+function crumbsOf(route: Route): readonly Crumb[] {
+  const names = namesOf(route);
+  return names.map((name, at) => ({
+    name,
+    to: addressOf(...names.slice(0, at + 1)),
+    isLast: at === names.length - 1,
+  }));
+}
+
+function namesOf(route: Route): readonly string[] {
+  switch (route.view) {
+    case "workspace":
+      return [route.workspace];
+    case "project":
+    case "part":
+    case "run":
+      return [route.workspace, route.project];
+    default:
+      return [];
+  }
+}

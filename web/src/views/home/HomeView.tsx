@@ -1,0 +1,3 @@
+export function HomeView({ workspace }: { readonly workspace: string | null }) {
+  return <main class="plain" id="view">{workspace ?? "All projects"}</main>;
+}

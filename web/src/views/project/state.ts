@@ -1,0 +1,77 @@
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+
+import { type Address, flag, list, number, oneOf, Param, range, text } from "../../state/address.ts";
+
+export const X_AXES = ["step", "relative", "active", "time", "epoch"] as const;
+export type XAxis = (typeof X_AXES)[number];
+
+/** Columns of a table that nobody changed. */
+const COLUMNS: readonly string[] = ["status", "started", "duration", "tags"];
+export const DEFAULT_SORT = "-created";
+/** How many runs have their curves drawn, unless somebody wants more. */
+const DRAWN = 100;
+const MOST_DRAWN = 1000;
+
+/** What the view of a project shows, all of it in the address. */
+export class ProjectState {
+  readonly filter: Param<string>;
+  readonly sort: Param<string>;
+  /** Columns besides the name: fields of the filter language, or `curve:METRIC`. */
+  readonly columns: Param<readonly string[]>;
+  readonly pinned: Param<readonly string[]>;
+  /** Runs whose curves are not drawn. */
+  readonly hidden: Param<readonly string[]>;
+  /** Runs that are ticked. */
+  readonly ticked: Param<readonly string[]>;
+  readonly drawn: Param<number>;
+  readonly x: Param<string>;
+  readonly zoom: Param<readonly [number, number] | null>;
+  readonly smoothing: Param<number>;
+  readonly yLog: Param<boolean>;
+  readonly xLog: Param<boolean>;
+  readonly outliers: Param<boolean>;
+  readonly group: Param<readonly string[]>;
+  readonly search: Param<string>;
+  readonly folded: Param<readonly string[]>;
+  readonly side: Param<"both" | "table" | "charts">;
+  readonly asOf: Param<string>;
+
+  /** The run under the pointer, in the table or in a chart. */
+  readonly highlighted: Signal<string | null> = signal(null);
+  /** Where the pointer is on the x axis of all charts. */
+  readonly cursor: Signal<number | null> = signal(null);
+  readonly isPast: ReadonlySignal<boolean>;
+
+  constructor(readonly address: Address) {
+    this.filter = new Param(address, "filter", text());
+    this.sort = new Param(address, "sort", text(DEFAULT_SORT));
+    this.columns = new Param(address, "cols", list(COLUMNS));
+    this.pinned = new Param(address, "pin", list());
+    this.hidden = new Param(address, "hide", list());
+    this.ticked = new Param(address, "ticked", list());
+    this.drawn = new Param(address, "draw", number(DRAWN, 1, MOST_DRAWN));
+    this.x = new Param(address, "x", text("step"));
+    this.zoom = new Param(address, "zoom", range);
+    this.smoothing = new Param(address, "smooth", number(0, 0, 1));
+    this.yLog = new Param(address, "ylog", flag);
+    this.xLog = new Param(address, "xlog", flag);
+    this.outliers = new Param(address, "clip", flag);
+    this.group = new Param(address, "group", list());
+    this.search = new Param(address, "metrics", text());
+    this.folded = new Param(address, "folded", list());
+    this.side = new Param(address, "side", oneOf(["both", "table", "charts"]));
+    this.asOf = new Param(address, "as_of", text());
+    this.isPast = computed(() => this.asOf.value !== "");
+  }
+}
+
+/** Sort by a field: first descending, because the largest and the newest are asked for most, then ascending, then not. */
+export function nextSort(sort: string, field: string): string {
+  if (sort === `-${field}`) return field;
+  return sort === field ? DEFAULT_SORT : `-${field}`;
+}
+
+/** Add a member to a list, or take it away. */
+export function toggled(members: readonly string[], member: string): readonly string[] {
+  return members.includes(member) ? members.filter((one) => one !== member) : [...members, member];
+}
