@@ -115,16 +115,11 @@ def _curves(what: Plan, base: Path, say: Callable[[str], None]) -> dict[str, Any
     view["scan_cpu_ms"] = round(1e3 * scan, 1)
     scanned = pa.ipc.open_file(base / "scan for the view.arrow").read_all()
     drawn = pa.ipc.open_file(base / "view.arrow").read_all()
-    view["equals_scan"] = _without_mean(drawn).equals(_without_mean(scanned))
+    view["equals_scan"] = drawn.equals(scanned)
     for name, figures in found.items():
         say(f"{name}: {figures['http_ms']:.0f} ms over HTTP, {figures['of_engine']:.2f} x the engine alone")
     say(f"view: {100 * view['share_of_scan_cpu']:.1f} % of the CPU of a scan, equal: {view['equals_scan']}")
     return found
-
-
-def _without_mean(table: pa.Table) -> pa.Table:
-    """A mean is a sum in another order: equal to about the last digit, so it is left out of the comparison."""
-    return table.drop_columns(["mean"])
 
 
 def _filled(load: Load, url: str, folder: Path, before: int = 0) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from runstream_model.columns import Coded, ColumnData
 from runstream_processors.store.chdb import ChdbStore
-from runstream_processors.store.maintenance import complete_roll_up
+from runstream_processors.store.maintenance import ROLL_UP, complete_roll_up
 from runstream_processors.store.migrate import shipped
 from runstream_processors.store.native import block
 from runstream_processors.store.tables import TABLES, column_names
@@ -96,10 +96,18 @@ def _values(rng: np.random.Generator, shape: Shape, step: np.ndarray[Any, Any]) 
     return values.reshape(-1)
 
 
+_PROJECTION: Final = re.compile(r"(?:\n\s*--[^\n]*)*\n\s*PROJECTION \w+\s*\(.*?\n    \)", re.DOTALL)
+_ADDED: Final = re.compile(r"ALTER TABLE points ADD PROJECTION IF NOT EXISTS (.*)", re.DOTALL)
+
+
 def shipped_points() -> str:
-    """The shipped CREATE TABLE of points."""
+    """A CREATE TABLE of points with its present projection."""
     statements = [text for migration in shipped() for text in migration.statements()]
-    return next(text for text in statements if re.match(r"CREATE TABLE IF NOT EXISTS points\b", text))
+    created = next(text for text in statements if re.match(r"CREATE TABLE IF NOT EXISTS points\b", text))
+    added = [found[1] for text in statements if (found := _ADDED.match(text))][-1].replace("\n)", "\n    )")
+    changed, count = _PROJECTION.subn(lambda _: f"\n    PROJECTION {added}", created)
+    assert count == 1
+    return changed
 
 
 def designs() -> dict[str, str]:
@@ -111,7 +119,7 @@ def designs() -> dict[str, str]:
         assert changed != ours, column
         return changed
 
-    no_projection = re.sub(r",\s*(--[^\n]*\n\s*)?PROJECTION curve\s*\(.*?\n    \)", "", ours, flags=re.DOTALL)
+    no_projection = re.sub(f",{_PROJECTION.pattern}", "", ours, flags=re.DOTALL)
     integers = ours.replace("run     LowCardinality(String)", "run UInt64").replace(
         "metric  LowCardinality(String)", "metric UInt32"
     )
@@ -221,7 +229,7 @@ async def merge(store: ChdbStore) -> None:
     await store.command("OPTIMIZE TABLE points FINAL")
     projections = await rows_of(store, "SELECT name FROM system.projections WHERE table = 'points'")
     if projections and await complete_roll_up(store, older_than_s=0):
-        await store.command("ALTER TABLE points MATERIALIZE PROJECTION curve SETTINGS mutations_sync = 1")
+        await store.command(f"ALTER TABLE points MATERIALIZE PROJECTION {ROLL_UP} SETTINGS mutations_sync = 1")
         await store.command("OPTIMIZE TABLE points FINAL")
 
 

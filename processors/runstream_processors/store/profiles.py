@@ -15,7 +15,8 @@ Kind = Literal["plain", "replicated", "distributed"]
 _CREATE_TABLE: Final = re.compile(r"\ACREATE TABLE IF NOT EXISTS (\w+)")
 _CREATE_VIEW: Final = re.compile(r"\ACREATE (?:OR REPLACE VIEW|VIEW IF NOT EXISTS) (\w+)")
 _ALTER: Final = re.compile(
-    r"\AALTER TABLE (\w+) (MODIFY SETTING|MODIFY COMMENT|MATERIALIZE PROJECTION|ADD COLUMN IF NOT EXISTS)\b"
+    r"\AALTER TABLE (\w+) (MODIFY SETTING|MODIFY COMMENT|ADD COLUMN IF NOT EXISTS|"
+    r"ADD PROJECTION IF NOT EXISTS|DROP PROJECTION IF EXISTS|MATERIALIZE PROJECTION)\b"
 )
 _ENGINE: Final = re.compile(r"\bENGINE = (\w*MergeTree)(?:\(([^()]*)\))?")
 _WINDOW: Final = re.compile(r"\bnon_replicated_deduplication_window = (\d+)")
@@ -84,7 +85,7 @@ class EngineProfile:
             return self._alter(found[1], found[2], statement[found.end() :])
         raise StoreInvalid(
             f"the {self.kind} profile cannot rewrite: {' '.join(statement.split())[:100]}; migrations create tables "
-            "and views, add columns and change settings"
+            "and views, add columns and projections, drop projections and change settings"
         )
 
     def _create_table(self, table: str, rest: str) -> list[str]:

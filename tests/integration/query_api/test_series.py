@@ -254,6 +254,38 @@ async def test_a_panel_has_the_same_bits_whatever_the_order_of_its_points(servic
         assert math.isclose(row["mean"], exact, rel_tol=1e-12)
 
 
+async def test_wide_buckets_have_the_same_bits_whatever_was_merged(service: Service) -> None:
+    """Their means come from sums that each part rolled up, so that merges change what is added to what."""
+    random = np.random.default_rng(11)
+    count = 20_000
+    steps = np.arange(count)
+    values = {
+        "loss": 1 / (1.37 + steps) + random.normal(size=count) * 1e-3,
+        "rate": np.full(count, 3e-4),
+        "mixed": random.normal(size=count) * 10.0 ** random.integers(-9, 9, count),
+        "clock": 1.7e18 + random.integers(0, 10**15, count),
+        "tiny": random.normal(size=count) * 1e-12,
+    }
+    parameters = Parameters()
+    sql = projected_envelope(Names(("a",), tuple(values)), Range(), 512, parameters)
+    chosen = np.array_split(random.permutation(count), 12)
+    reads = []
+    for number, some in enumerate(chosen):
+        for metric, logged in values.items():
+            await insert_points(service.store, "a", metric, steps[some], logged[some], summarised=False)
+        if number in (3, 7):
+            await service.store.command("OPTIMIZE TABLE points FINAL")
+    reads += [await service.store.query(f"{sql} SETTINGS max_threads = {n}", parameters.values) for n in (1, 2, 4)]
+    await service.store.command("OPTIMIZE TABLE points FINAL")
+    reads.append(await service.store.query(f"{sql} SETTINGS force_optimize_projection = 1", parameters.values))
+    reads.append(await service.store.query(f"{sql} SETTINGS optimize_use_projections = 0", parameters.values))
+    means = [np.array(read.column("mean").to_pylist()).view("u8").tolist() for read in reads]
+    assert all(each == means[0] for each in means[1:])
+    for row in reads[0].to_pylist():
+        held = values[row["metric"]][row["first_step"] : row["last_step"] + 1]
+        assert math.isclose(row["mean"], math.fsum(held) / row["count"], rel_tol=1e-15)
+
+
 async def test_a_wide_view_reads_the_projection(service: Service) -> None:
     """A view of 300,000 points in 256-step buckets has to come from the projection, or it costs what was logged."""
     steps = np.arange(300_000)
@@ -265,7 +297,7 @@ async def test_a_wide_view_reads_the_projection(service: Service) -> None:
     plan = await service.store.query(f"EXPLAIN projections = 1 {sql}", parameters.values)
     # Two cut pieces are read from the table, all between them from the projection.
     text = "\n".join(plan.column(0).to_pylist())
-    assert text.count("ReadFromMergeTree (curve)") == 1
+    assert text.count("ReadFromMergeTree (buckets)") == 1
     assert text.count("ReadFromMergeTree (runstream.points)") == 2
 
 

@@ -34,5 +34,5 @@ async def test_a_store_that_is_away_is_tried_again(caplog: pytest.LogCaptureFixt
         await asyncio.wait_for(commanded.wait(), 120)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert commands == ["ALTER TABLE points MATERIALIZE PROJECTION curve"]
+    assert commands == ["ALTER TABLE points MATERIALIZE PROJECTION buckets"]
     assert "panels stay slower until it is: it is away" in caplog.text

@@ -1,6 +1,6 @@
 """Curves: all points of runs and metrics, or buckets of them.
 
-Buckets come from the projection `curve` of the table `points`, which keeps one row for 256 steps of a run and metric:
+Buckets come from the projection `buckets` of the table `points`, which keeps one row for 256 steps of a run and metric:
 bucket number intDiv(step, 256), which rounds towards zero, so that bucket 0 holds the steps -255 to 255. A coarser
 view groups those by intDiv(bucket, k), which equals intDiv(step, 256 k). Where a range cuts through a bucket, the
 cut pieces are read point by point, so that every response is exact. The statements have the projection's own
@@ -24,31 +24,31 @@ BUCKET_STEPS: Final = 256
 _MIN_STEP: Final = -(2**63)
 _MAX_STEP: Final = 2**63 - 1
 
-#: The projection's aggregates, and how a client sees them.
-_AGGREGATES: Final = (
-    "count() AS n, countIf(isNaN(value)) AS nans, minIf(value, NOT isNaN(value)) AS low, "
-    "maxIf(value, NOT isNaN(value)) AS high, sumIf(value, NOT isNaN(value)) AS total, "
-    "min(step) AS begin, max(step) AS end"
+#: The parts of exact sums, and the rest: as many columns `sum0`, `sum1`, ... of a bucket.
+#: Each value is split, without an error, into multiples of four powers of two, and a rest: 2^30, 2^-3, 2^-36 and 2^-69.
+#: Adding and subtracting 1.5 times 2^52 of them rounds to such a multiple. Sums of multiples are exact up to 2^53 of
+#: them: for values below 2^62 in buckets of up to two million points. So only the rests (below 2^-70) are rounded.
+#: What holds an infinity has that, or NaN, as its first sum.
+_SUMS: Final = (
+    "sumIf(value + 7.253554917687775e24 - 7.253554917687775e24 AS part0, NOT isNaN(value)) AS sum0, "
+    "sumIf((value - part0 AS rest0) + 844424930131968. - 844424930131968. AS part1, NOT isNaN(value)) AS sum1, "
+    "sumIf((rest0 - part1 AS rest1) + 98304. - 98304. AS part2, NOT isNaN(value)) AS sum2, "
+    "sumIf((rest1 - part2 AS rest2) + 1.1444091796875e-05 - 1.1444091796875e-05 AS part3, NOT isNaN(value)) AS sum3, "
+    "sumIf(rest2 - part3, NOT isNaN(value)) AS sum4"
 )
-#: As `_AGGREGATES` without the ends, and with a total that is the same whatever threads, parts and merges do with the
+_TOTAL: Final = "if(isFinite(sum0), sum4 + sum3 + sum2 + sum1 + sum0, sum0) AS total"
+#: The projection's aggregates without the ends, and the total: the same whatever threads, parts and merges do with the
 #: order of the points.
-#: Each value is split, without an error, into multiples of three powers of two, and a rest. Sums of such multiples are
-#: exact up to 2^53 of them: for values below 2^42 in buckets of up to two million points. So only the rests (below
-#: 2^-57) are rounded. What holds an infinity has that, or NaN, as its first sum. It takes 12 % more CPU.
-_GRIDS: Final = ("1024.", "1.1920928955078125e-07", "1.3877787807814457e-17")  # 2^10, 2^-23, 2^-56
 EXACT_AGGREGATES: Final = (
     "count() AS n, countIf(isNaN(value)) AS nans, minIf(value, NOT isNaN(value)) AS low, "
-    "maxIf(value, NOT isNaN(value)) AS high, "
-    f"sumIf(round(value / {_GRIDS[0]}) * {_GRIDS[0]} AS part0, NOT isNaN(value)) AS sum0, "
-    f"sumIf(round((value - part0) / {_GRIDS[1]}) * {_GRIDS[1]} AS part1, NOT isNaN(value)) AS sum1, "
-    f"sumIf(round((value - part0 - part1) / {_GRIDS[2]}) * {_GRIDS[2]} AS part2, NOT isNaN(value)) AS sum2, "
-    "sumIf(value - part0 - part1 - part2, NOT isNaN(value)) AS sum3, "
-    "if(isFinite(sum0), sum0 + sum1 + sum2 + sum3, sum0) AS total"
+    f"maxIf(value, NOT isNaN(value)) AS high, {_SUMS}, {_TOTAL}"
 )
+_AGGREGATES: Final = f"{EXACT_AGGREGATES}, min(step) AS begin, max(step) AS end"
 #: The same of rows that are such aggregates themselves.
 _MERGED: Final = (
     "sum(p.n) AS n, sum(p.nans) AS nans, minIf(p.low, p.n > p.nans) AS low, maxIf(p.high, p.n > p.nans) AS high, "
-    "sum(p.total) AS total, min(p.begin) AS begin, max(p.end) AS end"
+    "sum(p.sum0) AS sum0, sum(p.sum1) AS sum1, sum(p.sum2) AS sum2, sum(p.sum3) AS sum3, sum(p.sum4) AS sum4, "
+    f"{_TOTAL}, min(p.begin) AS begin, max(p.end) AS end"
 )
 #: The order of the points of a series: step, time, writer, and the writer's own number. Points that were stored before
 #: they had numbers follow by their values, so that responses are the same each time.

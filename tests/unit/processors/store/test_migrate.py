@@ -1,13 +1,18 @@
 """Migrations: applied once, in order, never edited, and finished after a crash in the middle."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 
 import pytest
 
 from runstream_processors.store.chdb import ChdbStore
+from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.migrate import Migration, SchemaMismatch, migrate, pending, shipped
 from runstream_processors.store.native import block
+from runstream_query.repositories.arguments import Range
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.series import Names, projected_envelope
 from runstream_service.store import Block, StoreInvalid, StoreUnavailable
 
 pytestmark = pytest.mark.store
@@ -68,7 +73,8 @@ def test_every_shipped_statement_bears_being_run_twice() -> None:
         for statement in migration.statements():
             assert re.match(
                 r"CREATE (TABLE|VIEW) IF NOT EXISTS |CREATE OR REPLACE VIEW |"
-                r"ALTER TABLE \w+ (ADD COLUMN IF NOT EXISTS|MODIFY SETTING) ",
+                r"ALTER TABLE \w+ (ADD COLUMN IF NOT EXISTS|MODIFY SETTING|"
+                r"ADD PROJECTION IF NOT EXISTS|DROP PROJECTION IF EXISTS) ",
                 statement,
             ), (migration.name, statement)
 
@@ -96,11 +102,42 @@ async def test_rows_from_before_have_no_epoch_and_no_context(store: ChdbStore) -
     assert (await store.query("SELECT context FROM assets"))["context"].to_pylist() == [""]
     counted = "SELECT count() AS n, count(epoch) AS epochs FROM points"
     assert (await store.query(counted)).to_pylist() == [{"n": 50_000, "epochs": 0}]
+    await rolled_up(store)
     rolled = "SELECT metric, intDiv(step, 256) AS bucket, count() AS n FROM points WHERE run = 'r' GROUP BY ALL"
     for _ in range(2):
         found = await store.query(f"{rolled} SETTINGS force_optimize_projection = 1")
         assert sum(found["n"].to_pylist()) == 50_000
         await store.command("OPTIMIZE TABLE points FINAL")
+
+
+async def rolled_up(store: ChdbStore) -> None:
+    """Have maintenance make the roll-up of all parts."""
+    without = "SELECT count() AS n FROM system.parts WHERE active AND table = 'points' AND empty(projections)"
+    async with asyncio.timeout(240):
+        while (await store.query(without))["n"].to_pylist() != [0]:
+            await complete_roll_up(store, older_than_s=0)
+            await asyncio.sleep(0.2)
+
+
+async def test_an_earlier_roll_up_makes_way_for_the_present_one(store: ChdbStore) -> None:
+    """Means are the same bits while parts are scanned, and once maintenance has made the roll-up."""
+    files = shipped()
+    (number,) = (n for n, migration in enumerate(files) if "exact_sums" in migration.name)
+    await migrate(store, files[:number])
+    random = "SELECT 'r', 'm', number, randCanonical(1) - 0.3 FROM numbers({}, 20000)"
+    for first in (0, 20_000):
+        await store.command(f"INSERT INTO points (run, metric, step, value) {random.format(first)}")
+    await store.command("OPTIMIZE TABLE points FINAL")
+    parts = "SELECT DISTINCT arrayJoin(projections) AS name FROM system.parts WHERE active AND table = 'points'"
+    assert (await store.query(parts))["name"].to_pylist() == ["curve"]
+    assert await migrate(store) == [migration.name for migration in files[number:]]
+    parameters = Parameters()
+    view = projected_envelope(Names(("r",), ("m",)), Range(), 512, parameters)
+    scanned = await store.query(view, parameters.values)
+    await rolled_up(store)
+    assert (await store.query(parts))["name"].to_pylist() == ["buckets"]
+    rolled = await store.query(f"{view} SETTINGS force_optimize_projection = 1", parameters.values)
+    assert (rolled.num_rows, rolled.equals(scanned)) == (79, True)
 
 
 async def test_the_shipped_migrations_apply(store: ChdbStore) -> None:

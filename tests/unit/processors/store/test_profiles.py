@@ -200,6 +200,6 @@ async def test_the_roll_up_is_completed_where_the_rows_are(store: ChdbStore) -> 
     await migrate(store)
     assert await complete_roll_up(store, older_than_s=0) == 0
     assert DISTRIBUTED.system("parts") == "clusterAllReplicas('runs', system.parts)"
-    assert DISTRIBUTED.statements("ALTER TABLE points MATERIALIZE PROJECTION curve") == [
-        "ALTER TABLE points_local ON CLUSTER 'runs' MATERIALIZE PROJECTION curve"
+    assert DISTRIBUTED.statements("ALTER TABLE points MATERIALIZE PROJECTION buckets") == [
+        "ALTER TABLE points_local ON CLUSTER 'runs' MATERIALIZE PROJECTION buckets"
     ]

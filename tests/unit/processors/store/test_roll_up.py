@@ -11,17 +11,17 @@ from runstream_model.columns import Coded, ColumnData
 from runstream_processors.store.chdb import ChdbStore
 from runstream_processors.store.maintenance import complete_roll_up
 from runstream_processors.store.tables import column_names, encode_columns
+from runstream_query.repositories.arguments import Range
+from runstream_query.repositories.statements.parameters import Parameters
+from runstream_query.repositories.statements.series import Names, projected_rows
 
 pytestmark = pytest.mark.store
 
-VIEW = """
-SELECT run, metric, intDiv(intDiv(step, 256), 3) AS bucket, min(step) AS first_step, max(step) AS last_step,
-       count() AS points, countIf(isNaN(value)) AS nans,
-       if(points = nans, nan, minIf(value, NOT isNaN(value))) AS low,
-       if(points = nans, nan, maxIf(value, NOT isNaN(value))) AS high,
-       sumIf(value, NOT isNaN(value)) AS total
-FROM points WHERE run = {run:String} AND metric = {metric:String}
-GROUP BY run, metric, bucket ORDER BY bucket
+PARAMETERS = Parameters()
+VIEW = f"""
+SELECT run, metric, bucket, begin AS first_step, end AS last_step, n AS points, nans,
+       if(n = nans, nan, low) AS low, if(n = nans, nan, high) AS high, total
+FROM ({projected_rows(Names(("r",), ("m",)), Range(), 768, PARAMETERS)}) ORDER BY bucket
 """
 
 
@@ -40,7 +40,7 @@ async def add(store: ChdbStore, steps: np.ndarray[Any, Any], values: np.ndarray[
 
 
 async def view(store: ChdbStore, settings: str = "") -> list[dict[str, Any]]:
-    table = await store.query(f"{VIEW} {settings}", {"run": "r", "metric": "m"})
+    table = await store.query(f"{VIEW} {settings}", PARAMETERS.values)
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
@@ -115,9 +115,9 @@ async def test_the_roll_up_is_what_is_read(models: ChdbStore) -> None:
     for begin in (0, 50_000):
         await add(models, np.arange(begin, begin + 50_000), np.ones(50_000))
     await models.command("OPTIMIZE TABLE points FINAL")
-    explained = await models.query(f"EXPLAIN projections = 1 {VIEW}", {"run": "r", "metric": "m"})
+    explained = await models.query(f"EXPLAIN projections = 1 {VIEW}", PARAMETERS.values)
     text = "\n".join(explained["explain"].to_pylist())
-    assert "curve" in text, text
+    assert "ReadFromMergeTree (buckets)" in text, text
     assert await view(models, "SETTINGS force_optimize_projection = 1")
 
 
