@@ -142,7 +142,7 @@ def _questions(
     names = Names(tuple(panel), tuple(sorted(metrics)))
     many = _bound(lambda parameters: scanned_envelope(names, Range(), "step", narrow, parameters))
     chart = Chart(names.runs, names.metrics)
-    widths = {power_of_two_width(0, what.panel_rows - 1, MAX_POINTS): chart.runs}
+    widths: dict[float, tuple[str, ...]] = {power_of_two_width(0, what.panel_rows - 1, MAX_POINTS): chart.runs}
     limit = len(panel) * len(metrics) * MAX_POINTS
     packed = _bound(lambda parameters: chart_statement(chart, widths, limit, parameters, EVERYTHING))
     return [

@@ -10,20 +10,25 @@ class ChartSeries(ResponseModel):
 
     run: str
     metric: str
-    width: int = Field(description="of a bucket, on the axis: a power of two")
+    width: int | float = Field(
+        description="of a bucket, on the axis: a power of two; on the axis of a metric it may be a fraction, and 0 "
+        "says that each place is a bucket"
+    )
     rows: int = Field(description="how many buckets there are")
     points: int = Field(description="how many points they hold")
     largest: int = Field(description="how many points one of them holds at most: with 1 every bucket is a point")
-    total: int = Field(description="points of the series, those outside of the range and those without a step included")
-    origin: int = Field(description="the place of the first bucket")
-    unit: int = Field(description="Arrow: how much of the axis one of a place is")
+    total: int = Field(
+        description="points of the series, those outside of the range and those without a place on the axis included"
+    )
+    origin: int | float = Field(description="the place of the first bucket; Arrow: where places are counted from")
+    unit: int | float = Field(description="Arrow: how much of the axis one of a place is")
 
 
 class ChartCurve(ChartSeries):
     """One run and metric of a chart in buckets, ordered. All lists have the same length. `min`, `max` and `mean` leave
     NaN out and are NaN where a bucket holds nothing else."""
 
-    x: list[int] = Field(description="the place of each bucket's first point")
+    x: list[int] | list[float] = Field(description="the place of each bucket's first point")
     count: list[int]
     nan_count: list[int]
     min: list[Number]
@@ -44,7 +49,7 @@ class GroupedCurve(ResponseModel):
     group: dict[str, Logged] = Field(description="the value of each field of group_by; null where runs have none")
     size: int = Field(description="how many runs are in the group")
     metric: str
-    x: list[int] = Field(description="the place of each bucket's first point")
+    x: list[int] | list[float] = Field(description="the place of each bucket's first point")
     runs: list[int] = Field(description="of how many runs the bucket has a mean")
     mean: list[Number] = Field(description="of the runs' means in the bucket; so are sd and median")
     sd: list[Number] = Field(description="of a sample: divided by one less than there are runs; NaN of one run")
@@ -56,6 +61,6 @@ class GroupedCurve(ResponseModel):
 class GroupedCharts(ResponseModel):
     """Metrics of groups of runs, all in buckets of the same width."""
 
-    width: int
+    width: int | float
     series: list[GroupedCurve]
     unknown: Unknown = Field(default=[])

@@ -8,12 +8,7 @@ import pyarrow as pa
 from pydantic import Field as ModelField
 
 from runstream_query.chart_responses import GroupedCharts, GroupedCurve
-from runstream_query.http.charts import (
-    AxisParameters,
-    chart_of,
-    series_of_chart,
-    width_between,
-)
+from runstream_query.http.axes import AxisParameters, chart_of, series_of_chart, width_between
 from runstream_query.http.context import Context
 from runstream_query.http.curves import values_of
 from runstream_query.http.grouping import Groups, fields_of_groups, groups_of

@@ -1,9 +1,11 @@
 """Buckets of charts in few bytes: what a page draws.
 
 A row is 17 bytes: where the bucket is, its extremes and its mean as 32-bit floats, and what such floats cannot say. The
-extremes are rounded outward, so that a curve never looks flatter than it is.
+extremes are rounded outward, so that a curve never looks flatter than it is. Places that are floats are rounded down to
+a multiple of a power of two, counted from the first: by less than the curve's length divided by 2^31.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -26,6 +28,8 @@ HAS_INFINITY: Final = 2
 HAS_NEGATIVE_INFINITY: Final = 4
 #: Of a place in the column `x`.
 _PLACE_BITS: Final = 32
+#: Of the smallest power of two with all of its bits.
+_MIN_EXPONENT: Final = -1022
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +41,62 @@ class Packed:
 
 
 def packed(
-    table: pa.Table, chart: Chart, found: Sequence[SeriesRecord], widths: Mapping[str, int], *, double: bool
+    table: pa.Table, chart: Chart, found: Sequence[SeriesRecord], widths: Mapping[str, float], *, double: bool
 ) -> Packed:
     """Pack what `ChartRepository.buckets` returned. `found`: the series, with how many points they have in all;
     `widths`: by run. double: extremes and means as they are, in 64 bits."""
-    series = series_of(table, chart, found, widths)
-    x = _column(table, "x")
-    origins = np.repeat([one.origin for one in series], [one.rows for one in series]).astype(np.int64)
-    units = np.repeat([one.unit for one in series], [one.rows for one in series]).astype(np.int64)
+    series = series_of(table, chart, found, widths, as_they_are=double and not chart.whole)
     low, high, mean = (_column(table, name) for name in ("min", "max", "mean"))
     flags = np.where(_column(table, "nan_count") > 0, HAS_NAN, 0)
     flags = flags | np.where(high == np.inf, HAS_INFINITY, 0) | np.where(low == -np.inf, HAS_NEGATIVE_INFINITY, 0)
     columns: dict[str, npt.NDArray[Any]] = {
-        # The difference of two int64 may need 64 bits without a sign.
-        "x": ((x.view(np.uint64) - origins.view(np.uint64)) // units.view(np.uint64)).astype(np.uint32),
+        "x": _whole_places(table, series) if chart.whole else _float_places(table, series, double),
         **({"min": low, "max": high, "mean": mean} if double else _singles(low, high, mean)),
         "flags": flags.astype(np.uint8),
     }
     return Packed(pa.table(columns), series)
 
 
+def nothing(whole: bool, *, double: bool) -> Packed:
+    """Return the buckets of no series. whole: on an axis of whole numbers."""
+    number = pa.float64() if double else pa.float32()
+    place = pa.float64() if double and not whole else pa.uint32()
+    types = {"x": place, "min": number, "max": number, "mean": number, "flags": pa.uint8()}
+    return Packed(pa.table({name: pa.array([], kind) for name, kind in types.items()}), ())
+
+
+def _whole_places(table: pa.Table, series: Sequence[ChartSeries]) -> Any:
+    x = _column(table, "x")
+    origins, units = (_spread(series, [getattr(one, name) for one in series], np.int64) for name in ("origin", "unit"))
+    # The difference of two int64 may need 64 bits without a sign.
+    return ((x.view(np.uint64) - origins.view(np.uint64)) // units.view(np.uint64)).astype(np.uint32)
+
+
+def _float_places(table: pa.Table, series: Sequence[ChartSeries], double: bool) -> Any:
+    x: Floats = _column(table, "x")
+    if double:
+        return x
+    origins, units = (
+        _spread(series, [getattr(one, name) for one in series], np.float64) for name in ("origin", "unit")
+    )
+    return np.minimum(np.floor((x - origins) / units), 2**_PLACE_BITS - 1).astype(np.uint32)
+
+
+def _spread(series: Sequence[ChartSeries], values: Sequence[float], kind: Any) -> npt.NDArray[Any]:
+    """What belongs to a series, once for each of its rows."""
+    return np.repeat(np.array(values, kind), [one.rows for one in series])
+
+
 def series_of(
-    table: pa.Table, chart: Chart, found: Sequence[SeriesRecord], widths: Mapping[str, int]
+    table: pa.Table,
+    chart: Chart,
+    found: Sequence[SeriesRecord],
+    widths: Mapping[str, float],
+    *,
+    as_they_are: bool = False,
 ) -> list[ChartSeries]:
-    """Return the series that have buckets in the table, in its order."""
+    """Return the series that have buckets in the table, in its order. as_they_are: places are not
+    counted from the first."""
     totals = {(one.run, one.metric): one.count for one in found}
     described = []
     for begin, end in stretches(_column(table, "series")):
@@ -68,7 +104,8 @@ def series_of(
         run, metric = chart.runs[number // len(chart.metrics)], chart.metrics[number % len(chart.metrics)]
         counts = _column(table.slice(begin, end - begin), "count")
         points = int(counts.sum())
-        first, last = (int(table.column("x")[at].as_py()) for at in (begin, end - 1))
+        first, last = (table.column("x")[at].as_py() for at in (begin, end - 1))
+        origin, unit = (0.0, 1.0) if as_they_are else (first, _unit(first, last))
         described.append(
             ChartSeries(
                 run=run,
@@ -79,8 +116,8 @@ def series_of(
                 largest=int(counts.max()),
                 # Points are visible before their summary.
                 total=max(points, totals.get((run, metric), 0)),
-                origin=first,
-                unit=_unit(last - first),
+                origin=origin,
+                unit=unit,
             )
         )
     return described
@@ -111,9 +148,11 @@ def _column(table: pa.Table, name: str) -> Any:
     return values.astype(np.int64) if values.dtype.kind == "u" else values
 
 
-def _unit(span: int) -> int:
-    """The smallest power of two that counts to `span` in 32 bits."""
-    return 1 << max(0, span.bit_length() - _PLACE_BITS)
+def _unit(first: float, last: float) -> float:
+    """The smallest power of two that counts from `first` to `last` in 32 bits: of whole numbers at least 1."""
+    if isinstance(first, int) and isinstance(last, int):
+        return 1 << max(0, (last - first).bit_length() - _PLACE_BITS)
+    return float(2.0 ** max(math.frexp(last - first)[1] - _PLACE_BITS, _MIN_EXPONENT))
 
 
 def _singles(low: Floats, high: Floats, mean: Floats) -> dict[str, Singles]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from runstream.events.positions import Positions
+from runstream_model.activity import Piece
 from runstream_query.repositories.buckets import bucket_width
 
 #: A chart on a screen is about 1,000 pixels wide, and a curve of some hundred points looks the same on it.
@@ -48,23 +49,33 @@ class Range:
         return self.time_from_us is None and self.time_to_us is None and self.as_of is None
 
 
-#: Where a chart has its points: at their steps, at their times (microseconds since 1970 UTC), or at the times since
-#: their runs began (microseconds).
-ChartAxis = Literal["step", "time", "relative"]
+#: Where a chart has its points: at their steps, at their times (microseconds since 1970 UTC), at the times since their
+#: runs began, without pauses or with them (microseconds), at their epochs, or at the values of another metric.
+ChartAxis = Literal["step", "time", "relative", "active", "epoch", "metric"]
+#: The largest value of a metric that is a place on its axis: the distance of two is a number, and so is its double.
+MAX_PLACE: Final = 2.0**1021
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
     """Every metric of every run, each once, and what of them: places on the axis from `low` to `high`, inclusive; None
-    is open. `starts_us`: when each run began, in microseconds since 1970 UTC; for the axis `relative`."""
+    is open. `starts_us`: when each run began, in microseconds since 1970 UTC, for the axis `relative`; `pieces`: the
+    active time of each run, for the axis `active`; `x_metric`: the other metric, for the axis `metric`."""
 
     runs: tuple[str, ...]
     metrics: tuple[str, ...]
     axis: ChartAxis = "step"
-    low: int | None = None
-    high: int | None = None
+    low: float | None = None
+    high: float | None = None
     as_of: Positions | None = None
     starts_us: tuple[int, ...] = ()
+    pieces: tuple[tuple[Piece, ...], ...] = ()
+    x_metric: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether places are whole numbers; else they are floats."""
+        return self.axis != "metric"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """The arithmetic of buckets: how wide they are, and which one a number is in."""
 
+import math
 from typing import Final
 
+#: Of the smallest power of two with all of its bits.
+_MIN_EXPONENT: Final = -1022
 _MAX_WIDTH: Final = 2**62
 
 
@@ -23,6 +26,17 @@ def power_of_two_width(low: int, high: int, max_buckets: int) -> int:
     while _buckets(low, high, width) > max_buckets and width < _MAX_WIDTH:
         width *= 2
     return min(width, _MAX_WIDTH)
+
+
+def power_of_two_float_width(low: float, high: float, max_buckets: int) -> float:
+    """The same over floats, whose buckets are [n width, (n + 1) width): the power of two may be a fraction. 0 where
+    there is one place."""
+    if low >= high:
+        return 0.0
+    exponent = max(math.frexp(high - low)[1] - max_buckets.bit_length() - 1, _MIN_EXPONENT)
+    while math.floor(high / 2.0**exponent) - math.floor(low / 2.0**exponent) >= max_buckets:
+        exponent += 1
+    return 2.0**exponent
 
 
 def toward_zero(value: int, width: int) -> int:

@@ -18,8 +18,8 @@ class Extent:
 
     run: str
     count: int
-    low: int
-    high: int
+    low: float
+    high: float
 
 
 class ChartRepository:
@@ -35,10 +35,11 @@ class ChartRepository:
         sql = chart_extents_statement(chart, parameters, scope)
         return await self._reader.records(lambda row: Extent(**row), sql, parameters)
 
-    async def buckets(self, scope: Scope, chart: Chart, widths: Mapping[int, Sequence[str]], limit: int) -> pa.Table:
+    async def buckets(self, scope: Scope, chart: Chart, widths: Mapping[float, Sequence[str]], limit: int) -> pa.Table:
         """Return the buckets (series, x, count, nan_count, min, max, mean), by series and x.
 
-        widths: the runs whose buckets have this width, a power of two; other runs have none. series: the number of the
+        widths: the runs whose buckets have this width, a power of two; other runs have none. On the axis of a metric 0
+        stands for buckets of one place each. series: the number of the
         run in the chart times the number of its metrics, and that of the metric. x: the place of the bucket's first
         point. min, max and mean leave NaN out, and are NaN where a bucket holds nothing else.
         """
@@ -47,7 +48,7 @@ class ChartRepository:
         return await self._reader.table(sql, parameters)
 
     async def groups(
-        self, scope: Scope, chart: Chart, width: int, members: Sequence[Sequence[int]], limit: int
+        self, scope: Scope, chart: Chart, width: float, members: Sequence[Sequence[int]], limit: int
     ) -> pa.Table:
         """Return the buckets of groups of runs (series, x, runs, mean, sd, median, min, max), by series and x.
 

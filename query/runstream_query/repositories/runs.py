@@ -172,6 +172,14 @@ class RunRepository:
         sql = f"SELECT run, toUnixTimestamp64Micro(started_at) AS started_us FROM {newest} AS r{where}"
         return {row["run"]: row["started_us"] for row in await self._reader.rows(sql, parameters)}
 
+    async def states(self, scope: Scope, runs: Sequence[str]) -> dict[str, str]:
+        """Return run -> its newest folded state as JSON, of those that are there, deleted or not."""
+        parameters = Parameters()
+        newest = newest_runs(("state", "workspace"), parameters.run_ids(runs))
+        where = "".join(f" WHERE {condition}" for condition in in_workspaces(scope, parameters))
+        sql = f"SELECT run, state FROM {newest} AS r{where}"
+        return {row["run"]: row["state"] for row in await self._reader.rows(sql, parameters)}
+
     async def state(self, scope: Scope, run: str) -> RunState | None:
         """Return the newest state of a run, deleted or not; None if nothing was ever heard of it."""
         parameters = Parameters()

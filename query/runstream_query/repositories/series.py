@@ -4,7 +4,7 @@ Columns of points are run, metric, step, at, value and writer, and `epoch` where
 `ENVELOPE`, and first_at and last_at where buckets divide time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.progress import first_points, progress_until
 from runstream_query.repositories.statements.sampling import full_statement, sampled_statement
+from runstream_query.repositories.statements.scoping import narrowed, of_runs
 from runstream_query.repositories.statements.series import (
     BUCKET_STEPS,
     Behind,
@@ -111,6 +112,21 @@ class SeriesRepository:
         parameters = Parameters()
         sql = progress_until(Names(tuple(runs), (metric,)), until, parameters, scope)
         return await self._reader.records(lambda row: RunProgress(**row), sql, parameters)
+
+    async def last_points(self, scope: Scope, writers: Mapping[str, Sequence[int]]) -> dict[str, dict[int, int]]:
+        """Return when these writers (of each run, by number) logged their last points to it, in microseconds since 1970
+        UTC, by run and writer; those that logged none are left out. Reads all points of the runs."""
+        parameters = Parameters()
+        numbers = parameters.bind(sorted({one for some in writers.values() for one in some}), "Array(UInt64)")
+        sql = (
+            "SELECT run, writer, toUnixTimestamp64Micro(max(at)) AS at_us FROM points WHERE "
+            f"run IN {parameters.texts(sorted(writers))} AND writer IN {numbers}"
+            f"{narrowed(of_runs(scope, parameters))} GROUP BY run, writer"
+        )
+        found: dict[str, dict[int, int]] = {}
+        for row in await self._reader.rows(sql, parameters):
+            found.setdefault(row["run"], {})[row["writer"]] = row["at_us"]
+        return found
 
     async def step_extent(self, scope: Scope, names: Names) -> tuple[int, int] | None:
         """Return the lowest and highest step over all series, points without a step left out; None without any."""

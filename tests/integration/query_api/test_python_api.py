@@ -100,6 +100,8 @@ async def test_curves(service: Service, api: API) -> None:
     assert (whole.x, whole.exact, whole.width) == ([0, 1], True, 1)
     assert next(low for _, low, _, _ in whole) == 1.0
     assert "<svg" in whole._repr_html_()
+    [by_value] = await asyncio.to_thread(lambda: api.series.charts("r1", "loss", x="metric:loss", x_to=1.5))
+    assert (by_value.x, by_value.minimum, by_value.width, by_value.total) == ([1.0], [1.0], 0.0, 3)
     [group] = await asyncio.to_thread(lambda: api.series.groups("r1", "loss", "job_type", 2))
     assert (group.group, group.size, group.metric) == ({"job_type": ""}, 1, "loss")
     assert (list(group.runs), max(group.maximum), math.isnan(group.sd[0])) == ([1] * len(group), math.inf, True)

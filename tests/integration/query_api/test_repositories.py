@@ -38,6 +38,7 @@ from runstream.events.artifacts import (
 from runstream.events.entities import EntityCreated
 from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
+from runstream_model.activity import Piece
 from runstream_query.filters.tree import Compare, Field
 from runstream_query.repositories import Repositories
 from runstream_query.repositories.arguments import Chart, ChartAxis, Curve, Place, ProjectRuns, Range
@@ -93,7 +94,7 @@ async def fill(service: Service, workspace: str, states: Sequence[dict[str, Any]
             service.store, run, f"{workspace}/loss", np.arange(600), np.arange(600) + float(offset), offset=offset
         )
         await tables.insert_points(
-            service.store, run, "shared", np.arange(3), np.arange(3) - float(offset), offset=offset
+            service.store, run, "shared", np.arange(3), np.arange(3) - float(offset), offset=offset, epochs=[0, 1, 2]
         )
         logged = [
             tables.attribute(run, name, f"{workspace}-value", kind, offset=offset)
@@ -194,7 +195,11 @@ def curve_of(workspace: str) -> Curve:
 def chart_of(*workspaces: str, axis: ChartAxis = "step") -> Chart:
     """Both series of all runs of the workspaces."""
     names = series_of(*workspaces)
-    return Chart(names.runs, names.metrics, axis, starts_us=(NOW_US,) * len(names.runs))
+    count = len(names.runs)
+    whole = (Piece(0, 0, NOW_US),)
+    return Chart(
+        names.runs, names.metrics, axis, starts_us=(NOW_US,) * count, pieces=(whole,) * count, x_metric="shared"
+    )
 
 
 def of_workspace(workspace: str) -> Compare:
@@ -215,8 +220,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "buckets.axis": ["step"],
     "behind": [None],
     "runs_with_odd_clocks.clock": [Clock(NOW_US, 10**13)],
-    "chart": [chart_of("own", "other"), chart_of("own", "other", axis="time")],
-    "charts.extents.chart": [chart_of("own", "other", axis=axis) for axis in get_args(ChartAxis)],
+    "chart": [chart_of("own", "other", axis=axis) for axis in get_args(ChartAxis)],
     "fields.attributes.kinds": [["parameter", "other", "environment"]],
     "fields.columns.columns": [["tags", "status", "workspace"]],
     "fields.attributes.prefix": [""],
@@ -287,6 +291,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "within": [Place(), *both(lambda workspace: Place(workspace=workspace))],
     "writer": [WRITER],
     "writers": [[WRITER]],
+    "series.last_points.writers": [dict.fromkeys((*names_of("own", "run"), *names_of("other", "run")), (7,))],
     **{
         f"{method}.wanted": [
             ProjectRuns("own", "p", tuple(names_of("other", "run"))),

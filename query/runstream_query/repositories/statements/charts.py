@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Final
 
 from runstream.events.names import NO_STEP
-from runstream_query.repositories.arguments import Chart, Range
+from runstream_query.repositories.arguments import Chart
 from runstream_query.repositories.buckets import toward_zero
+from runstream_query.repositories.statements.chart_axes import bucket_of, placed_points, steps_of
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.series import (
     BUCKET_STEPS,
     EXACT_AGGREGATES,
     Names,
-    points_condition,
     projected_rows,
 )
 from runstream_service.access import Scope
@@ -29,8 +29,8 @@ def chart_extents_statement(chart: Chart, parameters: Parameters, scope: Scope) 
     """(run, count, low, high) of each run with points in the range: the most points that one of its series has, and its
     lowest and highest place on the axis. From the roll-up, a bucket that the range cuts counts as a whole."""
     if _is_rolled_up(chart):
-        steps = _steps(chart)
-        place, condition = "step", _names(chart).condition(parameters, scope)
+        steps = steps_of(chart)
+        source, place, condition = "points", "step", _names(chart).condition(parameters, scope)
         # Whatever has no step is in this bucket.
         condition += f" AND intDiv(step, 256) > {parameters.integer(toward_zero(NO_STEP, BUCKET_STEPS))}"
         if steps.step_from is not None:
@@ -38,16 +38,17 @@ def chart_extents_statement(chart: Chart, parameters: Parameters, scope: Scope) 
         if steps.step_to is not None:
             condition += f" AND intDiv(step, 256) <= {parameters.integer(toward_zero(steps.step_to, BUCKET_STEPS))}"
     else:
-        place, condition = _place(chart, parameters), _condition(chart, parameters, scope)
+        points = placed_points(chart, parameters, scope)
+        source, place, condition = points.source, points.place, points.condition
     return (
         "SELECT run, max(n) AS count, min(begin) AS low, max(end) AS high FROM (SELECT run, metric, count() AS n, "
-        f"min({place}) AS begin, max({place}) AS end FROM points WHERE {condition} GROUP BY run, metric) "
+        f"min({place}) AS begin, max({place}) AS end FROM {source} WHERE {condition} GROUP BY run, metric) "
         "GROUP BY run ORDER BY run"
     )
 
 
 def chart_statement(
-    chart: Chart, widths: Mapping[int, Sequence[str]], limit: int, parameters: Parameters, scope: Scope
+    chart: Chart, widths: Mapping[float, Sequence[str]], limit: int, parameters: Parameters, scope: Scope
 ) -> str:
     """Buckets (series, x, count, nan_count, min, max, mean), by series and x. `series` is the number of the run in the
     chart times the number of metrics, and that of the metric; x is the place of the first point. `widths`: the runs
@@ -69,7 +70,7 @@ def chart_statement(
 
 
 def grouped_statement(
-    chart: Chart, width: int, members: Sequence[Sequence[int]], limit: int, parameters: Parameters, scope: Scope
+    chart: Chart, width: float, members: Sequence[Sequence[int]], limit: int, parameters: Parameters, scope: Scope
 ) -> str:
     """Buckets of groups of runs (series, x, runs, mean, sd, median, min, max), by series and x. `members`: of each run
     of the chart the numbers of its groups. `series` is the number of the group times the number of metrics, and that of
@@ -104,13 +105,14 @@ def _number(column: str, names: Sequence[str], parameters: Parameters) -> str:
     return f"transform(toString({column}), {parameters.texts(names)}, {numbers}, toUInt32(0))"
 
 
-def _rows(chart: Chart, width: int, parameters: Parameters, scope: Scope) -> str:
+def _rows(chart: Chart, width: float, parameters: Parameters, scope: Scope) -> str:
     if _is_rolled_up(chart) and width >= BUCKET_STEPS:
-        return projected_rows(_names(chart), _steps(chart), width, parameters, scope)
-    place = _place(chart, parameters)
+        return projected_rows(_names(chart), steps_of(chart), int(width), parameters, scope)
+    points = placed_points(chart, parameters, scope)
     return (
-        f"SELECT run, metric, intDiv({place}, {parameters.integer(width)}) AS bucket, min({place}) AS begin, "
-        f"{EXACT_AGGREGATES} FROM points WHERE {_condition(chart, parameters, scope)} GROUP BY run, metric, bucket"
+        f"SELECT run, metric, {bucket_of(chart, points.place, width, parameters)} AS bucket, "
+        f"min({points.place}) AS begin, {EXACT_AGGREGATES} "
+        f"FROM {points.source} WHERE {points.condition} GROUP BY run, metric, bucket"
     )
 
 
@@ -124,36 +126,7 @@ def _names(chart: Chart) -> Names:
 
 def _of_runs(chart: Chart, runs: Sequence[str]) -> Chart:
     """The same chart of some of its runs."""
-    starts = dict(zip(chart.runs, chart.starts_us, strict=True)) if chart.starts_us else {}
-    return replace(chart, runs=tuple(runs), starts_us=tuple(starts[run] for run in runs) if starts else ())
-
-
-def _steps(chart: Chart) -> Range:
-    """The range of steps, without the points that have none."""
-    lowest = NO_STEP + 1
-    return Range(lowest if chart.low is None else max(chart.low, lowest), chart.high, as_of=chart.as_of)
-
-
-def _place(chart: Chart, parameters: Parameters) -> str:
-    if chart.axis == "step":
-        return "step"
-    at_us = "toUnixTimestamp64Micro(at)"
-    if chart.axis == "time":
-        return at_us
-    starts = parameters.bind(list(chart.starts_us), "Array(Int64)")
-    return f"({at_us} - transform(toString(run), {parameters.texts(chart.runs)}, {starts}, toInt64(0)))"
-
-
-def _condition(chart: Chart, parameters: Parameters, scope: Scope) -> str:
-    """The points of the chart, as a condition on the table."""
-    if chart.axis == "step":
-        return points_condition(_names(chart), _steps(chart), parameters, scope)
-    if chart.axis == "time":
-        wanted = Range(time_from_us=chart.low, time_to_us=chart.high, as_of=chart.as_of)
-        return points_condition(_names(chart), wanted, parameters, scope)
-    condition = points_condition(_names(chart), Range(as_of=chart.as_of), parameters, scope)
-    if chart.low is not None:
-        condition += f" AND {_place(chart, parameters)} >= {parameters.integer(chart.low)}"
-    if chart.high is not None:
-        condition += f" AND {_place(chart, parameters)} <= {parameters.integer(chart.high)}"
-    return condition
+    at = {run: number for number, run in enumerate(chart.runs)}
+    starts = tuple(chart.starts_us[at[run]] for run in runs) if chart.starts_us else ()
+    pieces = tuple(chart.pieces[at[run]] for run in runs) if chart.pieces else ()
+    return replace(chart, runs=tuple(runs), starts_us=starts, pieces=pieces)

@@ -139,9 +139,9 @@ class SeriesApi:
         metrics: str | Sequence[str] = "*",
         max_points: int = 500,
         *,
-        x: Literal["step", "time", "relative"] = "step",
-        x_from: int | None = None,
-        x_to: int | None = None,
+        x: str = "step",
+        x_from: float | None = None,
+        x_to: float | None = None,
         as_of: str | None = None,
         wait_for: str | None = None,
         wait_s: float | None = None,
@@ -150,8 +150,10 @@ class SeriesApi:
         request.
 
         Every run has buckets of its own width, so that a long run does not make a short one coarse, and a curve with
-        few enough points is these points. The axis `x` is the step, the time (microseconds since 1970 UTC), or the time
-        since the run began (microseconds); `x_from` and `x_to`, inclusive, are places on it.
+        few enough points is these points. The axis `x` is `step`, `time` (microseconds since 1970 UTC), `relative` or
+        `active` (microseconds since the run began, with the pauses between its attempts or without), `epoch`, or
+        `metric:NAME` (the last value of another metric of the run at the same step); `x_from` and `x_to`, inclusive,
+        are places on it.
         """
         body = {
             "runs": run_ids(runs),
@@ -173,9 +175,9 @@ class SeriesApi:
         by: str | Sequence[str],
         max_points: int = 500,
         *,
-        x: Literal["step", "time", "relative"] = "step",
-        x_from: int | None = None,
-        x_to: int | None = None,
+        x: str = "step",
+        x_from: float | None = None,
+        x_to: float | None = None,
         wait_for: str | None = None,
         wait_s: float | None = None,
     ) -> list[GroupedCurve]:

@@ -17,12 +17,13 @@ class ChartCurve(DrawnCurve):
 
     run: str
     metric: str
-    #: Of a bucket: steps, or microseconds. A power of two.
-    width: int
-    #: Points of the series in all, those outside of the range and those without a step included.
+    #: Of a bucket, on the axis. A power of two; of another metric's values it may be a fraction, and 0 says that each
+    #: place is a bucket.
+    width: float
+    #: Points of the series in all, those outside of the range and those without a place on the axis included.
     total: int
-    #: The place of each bucket's first point: its step, or microseconds.
-    x: Sequence[int]
+    #: The place of each bucket's first point: its step, its microseconds, its epoch, or the other metric's value.
+    x: Sequence[float]
     count: Sequence[int]
     nan_count: Sequence[int]
     minimum: Sequence[float]
@@ -37,7 +38,7 @@ class ChartCurve(DrawnCurve):
     def __len__(self) -> int:
         return len(self.x)
 
-    def __iter__(self) -> Iterator[tuple[int, float, float, float]]:
+    def __iter__(self) -> Iterator[tuple[float, float, float, float]]:
         """Iterate over (place, minimum, mean, maximum) of each bucket."""
         return zip(self.x, self.minimum, self.mean, self.maximum, strict=True)
 
@@ -73,8 +74,8 @@ class GroupedCurve(DrawnCurve):
     #: How many runs are in the group.
     size: int
     metric: str
-    #: The place of each bucket's first point: its step, or microseconds.
-    x: Sequence[int]
+    #: The place of each bucket's first point: its step, its microseconds, its epoch, or another metric's value.
+    x: Sequence[float]
     #: Of how many runs the bucket has a mean.
     runs: Sequence[int]
     mean: Sequence[float]
