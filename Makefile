@@ -95,5 +95,5 @@ bench-cluster:
 
 clean:
 	rm -rf .venv .venv-bench .venv-clients demo-out bench-out fuzz-out build dist
-	rm -rf infra/kafka/libs*
+	rm -rf infra/kafka/libs* web/node_modules query/runstream_query/page/static*
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

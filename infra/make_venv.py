@@ -1,7 +1,7 @@
 """Make a virtual environment with this project in it, unless it is there: `python make_venv.py .venv demo`.
 
 Needs nothing but Python. Several calls at once wait for each other; a second call finds the stamp of the first and
-does nothing until pyproject.toml or the Python changes. Run by the Makefile.
+does nothing until pyproject.toml, the sources of the page or the Python change. Run by the Makefile.
 """
 
 from __future__ import annotations  # so that an old Python gets as far as the message that refuses it
@@ -13,6 +13,8 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+
+import page_build
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,6 +56,8 @@ def ensure(folder: Path, extra: str) -> int:
 def fingerprint(extra: str) -> str:
     """What decides whether the environment is up to date."""
     parts = [extra.encode(), sys.version.encode(), str(ROOT).encode(), (ROOT / "pyproject.toml").read_bytes()]
+    # An installation builds the page.
+    parts.append(page_build.sources_digest(ROOT).encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 

@@ -14,6 +14,9 @@ COPY processors processors
 COPY service service
 COPY query query
 COPY protocols protocols
+# The page and what builds it, with Node of PyPI.
+COPY web web
+COPY infra/build_hook.py infra/page_build.py infra/
 COPY infra/kafka/pom.xml infra/kafka/pom.xml
 COPY infra/runstream_infra infra/runstream_infra
 RUN /opt/runstream/bin/pip install --no-cache-dir '.[server]'
