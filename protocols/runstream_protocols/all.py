@@ -9,10 +9,11 @@ from runstream_protocols.comet.protocol import COMET
 from runstream_protocols.mlaide.protocol import MLAIDE
 from runstream_protocols.protocol import Protocol, ReadingSide, WritingSide
 from runstream_protocols.sagemaker.protocol import SAGEMAKER
+from runstream_protocols.saved_views.protocol import SAVED_VIEWS
 from runstream_protocols.sweeps.protocol import SWEEPS
 from runstream_protocols.ubiops.protocol import UBIOPS
 
-PROTOCOLS: Final[tuple[Protocol, ...]] = (BENDER, COMET, MLAIDE, SAGEMAKER, SWEEPS, UBIOPS)
+PROTOCOLS: Final[tuple[Protocol, ...]] = (BENDER, COMET, MLAIDE, SAGEMAKER, SAVED_VIEWS, SWEEPS, UBIOPS)
 
 ACCESS: Final = tuple(protocol.access for protocol in PROTOCOLS)
 LOCATIONS: Final = tuple(location for protocol in PROTOCOLS for location in protocol.locations)

@@ -27,6 +27,7 @@ from runstream_protocols.mlaide.keys import number_of_run
 from runstream_protocols.mlaide.paths import ADDRESS
 from runstream_protocols.sagemaker.operations import OPERATIONS
 from runstream_protocols.sagemaker.s3.operations import OPERATIONS as FILE_OPERATIONS
+from runstream_protocols.saved_views.paths import ADDRESS as VIEWS
 from runstream_protocols.sweeps.paths import ADDRESS as SWEEPS
 from runstream_protocols.ubiops.paths import ADDRESS as UBIOPS
 from runstream_protocols.ubiops.paths import AGENTS
@@ -222,6 +223,8 @@ def fields_for(route: Route, workspace: str, run: str) -> dict[str, Any]:
     if route.path.startswith(SWEEPS):
         config = {"space": {"x": [1, 2]}, "metric": "loss"}
         return {"workspace": workspace, "project": "p", "name": "searched", "config": config, "token": "0" * 32}
+    if route.path.startswith(VIEWS):
+        return {"workspaceName": workspace, "view": {}} if route.method == "PUT" else {"workspaceName": workspace}
     fields = aimed(workspace, run, "made") | ANEW.get(below(route), {})
     if route.path.startswith(f"{UBIOPS}/"):
         names = {"projects": f"{workspace}:by-ubiops", "deployments": DEPLOYMENT, "buckets": "made"}
@@ -243,6 +246,9 @@ def fields_for(route: Route, workspace: str, run: str) -> dict[str, Any]:
 async def sent_to(server: Server, key: str, route: Route, fields: dict[str, Any]) -> tuple[int, Any]:
     if route.path.startswith(SWEEPS):
         return await server.send(key, route.method, route.path, **fields)
+    if route.path.startswith(VIEWS):
+        path = f"{VIEWS}/{fields.pop('workspaceName')}/p/saved"
+        return await server.send(key, route.method, path, **fields)
     path = route.path.replace("{asset}", "an-asset").replace("{item}", fields["registryModelItemId"])
     path = path.replace("{project_key}", f"{fields['workspaceName']}:p")
     path = path.replace("{run_key}", str(number_of_run(fields["experimentKey"])))
@@ -282,7 +288,7 @@ async def test_the_same_requests_are_taken_from_whoever_has_the_right(server: Se
     once = [route for route in WRITING if any(route.path == f"{root}{below(route)}" for root in beginnings)]
     named = ("{id}", "{file}", "{run}", "{ticket}")
     ubiops = [route for route in WRITING if route.path.startswith(f"{UBIOPS}/") and not route.path.endswith(named)]
-    once += [route for route in WRITING if route.path.startswith(SWEEPS)]
+    once += [route for route in WRITING if route.path.startswith((SWEEPS, VIEWS))]
     once += sorted(ubiops, key=lambda route: route.method == "DELETE")
     wrong: list[tuple[str, int, Any]] = []
     for route in in_order(once):

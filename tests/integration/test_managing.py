@@ -1,6 +1,7 @@
 """Runs are managed from the terminal: found by id, beginning, name or `latest`, one or all that a filter finds."""
 
 import io
+import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 import runstream as rs
 from kit.commands import done, told
 from kit.servers.embedded import Server
-from runstream.api import API
+from runstream.api import API, NameTaken, NotFound, ViewChanged
+from runstream_infra.cli.exits import BadInput
 
 WAIT_S = 240.0
 QUIET: dict[str, Any] = {"capture_console": False, "capture_code": False, "system_metrics_s": 0}
@@ -127,3 +129,36 @@ def test_nothing_is_done_without_a_yes(
 
 def test_the_version(capfd: pytest.CaptureFixture[str]) -> None:
     assert done(capfd, "--version").startswith("runstream 0.")
+
+
+def test_views_are_saved_listed_and_deleted(api: API, capfd: pytest.CaptureFixture[str]) -> None:
+    made = api.views.save("by rank", {"charts": ["loss"]}, "p", author="ada")
+    with pytest.raises(NameTaken, match="at revision 1"):
+        api.views.save("by rank", {}, "p")
+    assert api.views.get("by rank", "p") == made
+    changed = api.views.save("by rank", {"charts": []}, "p", replaces=made, author="bob")
+    with pytest.raises(ViewChanged, match="by bob"):
+        api.views.save("by rank", {}, "p", replaces=made)
+    with pytest.raises(ViewChanged, match="by bob"):
+        api.views.delete(made)
+    api.views.save("another", {}, "p", type="dashboard")
+    assert [(one.name, one.type, one.view) for one in api.views("p")] == [
+        ("another", "dashboard", None),
+        ("by rank", "view", None),
+    ]
+    assert api.views("q") == []
+    assert [one.name for one in api.views("p", type="dashboard")] == ["another"]
+    listed = told(capfd, "views", "list", "-p", "p")["views"]
+    assert [(one["name"], one["revision"], one["changed_by"]) for one in listed] == [
+        ("another", 1, None),
+        ("by rank", 2, "bob"),
+    ]
+    assert "by rank" in done(capfd, "views", "list", "-p", "p")
+    assert told(capfd, "views", "show", "by rank", "-p", "p")["view"] == {"charts": []}
+    assert json.loads(done(capfd, "views", "show", "by rank", "-p", "p")) == {"charts": []}
+    assert "at revision 2" in done(capfd, "views", "delete", "by rank", "-p", "p")
+    assert "no view 'by rank'" in done(capfd, "views", "show", "by rank", "-p", "p", code=BadInput.exit_code)
+    with pytest.raises(NotFound):
+        api.views.delete("by rank", "p")
+    with pytest.raises(NotFound):
+        api.views.save("by rank", {}, "p", replaces=changed)

@@ -107,6 +107,7 @@ def _register() -> None:
         serving,
         syncing,
         version,
+        views,
     )
 
     for command in (
@@ -139,6 +140,7 @@ def _register() -> None:
         promoting.promote,
         panels.panel,
         searching.sweep,
+        views.views,
         agents.agent,
         version.version,
     ):

@@ -1,6 +1,6 @@
 """Entities: named JSON objects of a project."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +11,8 @@ from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.scoping import in_workspaces, narrowed, of_keys
 from runstream_service.access import Scope
 
+_ANY: Final[Mapping[str, str]] = {}
+_LISTED: Final = "workspace, project, kind, name, entity, revision, created_at, updated_at"
 _FIELDS: Final = "workspace, project, kind, name, entity, revision, properties, created_at, updated_at"
 
 
@@ -27,6 +29,22 @@ class EntityRecord:
     properties: str
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EntityListing:
+    """What a list shows of an entity: all but its properties, of which `members` has some, those that are texts; others
+    are empty."""
+
+    workspace: str
+    project: str
+    kind: str
+    name: str
+    entity: str
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    members: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,37 @@ class EntityRepository:
         where = " AND ".join(conditions)
         sql = f"{_selected(scope, where, parameters)} ORDER BY name, entity LIMIT {parameters.bind(limit, 'UInt64')}"
         return await self._reader.records(_record, sql, parameters)
+
+    async def listed(
+        self,
+        scope: Scope,
+        workspace: str,
+        project: str,
+        kind: str,
+        members: Sequence[str],
+        *,
+        where: Mapping[str, str] = _ANY,
+        after: str | None = None,
+        limit: int,
+    ) -> list[EntityListing]:
+        """Return the first `limit` entities of a kind in a project by name, with these members of their properties;
+        only those behind the name `after`, and whose members are as `where` says."""
+        parameters = Parameters()
+        conditions = [f"key = {parameters.text(project_key(workspace, project))}", f"kind = {parameters.text(kind)}"]
+        if after is not None:
+            conditions.append(f"name > {parameters.text(after)}")
+        for member, value in where.items():
+            conditions.append(f"JSONExtractString(properties, {parameters.text(member)}) = {parameters.text(value)}")
+        shown = ", ".join(f"JSONExtractString(properties, {parameters.text(one)})" for one in members)
+        sql = (
+            f"SELECT {_LISTED}, [{shown}] AS members FROM entities WHERE NOT deleted AND {' AND '.join(conditions)}"
+            f"{narrowed(in_workspaces(scope, parameters))} ORDER BY name LIMIT {parameters.bind(limit, 'UInt64')}"
+        )
+
+        def listing(row: Mapping[str, Any]) -> EntityListing:
+            return EntityListing(**{**row, "members": dict(zip(members, row["members"], strict=True))})
+
+        return await self._reader.records(listing, sql, parameters)
 
     async def outcome(self, scope: Scope, key: str, writer: str, seq: int) -> EntityOutcomeRecord | None:
         """Return what came of a writer's event of this key; None if that is not visible yet."""

@@ -10,6 +10,7 @@ from runstream.api.errors import (
     ServerUnreachable,
     UnknownName,
     VersionTaken,
+    ViewChanged,
 )
 from runstream.api.parts.artifact_files import Link
 from runstream.api.parts.live import Change
@@ -22,6 +23,7 @@ from runstream.api.views.fields import RunField
 from runstream.api.views.lineage import Lineage, LineageEdge, LineageRun, LineageVersion
 from runstream.api.views.projects import Experiment, Project, Workspace
 from runstream.api.views.runs import HistoryEntry, RunDetails, Runs, RunView, Writer
+from runstream.api.views.saved_views import SavedView
 from runstream.api.views.series import Curve, Envelope, Series
 from runstream.api.views.server import KeyRights, OddClock, Readiness, ReadModels, Rebuild, ServerStatus
 from runstream.api.views.summaries import Summaries, Summary
@@ -62,6 +64,7 @@ __all__ = [
     "RunQuery",
     "RunView",
     "Runs",
+    "SavedView",
     "Series",
     "ServerFailed",
     "ServerStatus",
@@ -72,6 +75,7 @@ __all__ = [
     "Table",
     "UnknownName",
     "VersionTaken",
+    "ViewChanged",
     "Workspace",
     "Writer",
     "exact",

@@ -17,6 +17,7 @@ from runstream.api.parts.artifacts import ArtifactsApi
 from runstream.api.parts.assets import AssetsApi
 from runstream.api.parts.projects import ProjectsApi
 from runstream.api.parts.runs import RunsApi
+from runstream.api.parts.saved_views import ViewsApi
 from runstream.api.parts.series import SeriesApi
 from runstream.api.parts.server import ServerApi
 from runstream.api.parts.summaries import SummariesApi
@@ -61,6 +62,8 @@ class API:
     artifacts: ArtifactsApi
     #: `api.projects(workspace)` reads projects; its methods workspaces and experiments.
     projects: ProjectsApi
+    #: `api.views(project)` reads the list of a project's saved views; its methods read, save and delete one.
+    views: ViewsApi
     #: What the server tells of itself.
     server: ServerApi
     #: The methods of Comet's page on Python Panels.
@@ -98,6 +101,7 @@ class API:
         self.assets = AssetsApi(session)
         self.artifacts = ArtifactsApi(session, self)
         self.projects = ProjectsApi(session)
+        self.views = ViewsApi(session)
         self.server = ServerApi(session)
         self.comet = CometApi(session, self.runs, self.projects, self.summaries)
 

@@ -37,6 +37,10 @@ class VersionTaken(NameTaken):
     """A version of the artifact is called so already. `problem` has its `ordinal`."""
 
 
+class ViewChanged(Refused):
+    """A saved view is not as it was read: somebody saved it meanwhile. `problem` has its `revision`."""
+
+
 class UnknownName(UserWarning):
     """A request names a project, metric or parameter that nothing there has. It is a warning, because what is missing
     may come: `warnings.simplefilter("error", UnknownName)` makes it an error."""

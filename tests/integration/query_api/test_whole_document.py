@@ -26,6 +26,7 @@ from runstream_protocols.comet.protocol import COMET
 from runstream_protocols.kit.statements import digest
 from runstream_protocols.mlaide.protocol import MLAIDE
 from runstream_protocols.sagemaker.operations import OPERATIONS
+from runstream_protocols.saved_views.paths import ADDRESS as VIEWS
 from runstream_protocols.sweeps.paths import ADDRESS as SWEEPS
 from runstream_protocols.ubiops.protocol import UBIOPS
 from runstream_service.access import Action
@@ -79,8 +80,8 @@ async def test_every_route_of_the_server_is_in_exactly_one_document(client: Test
     own = {
         route.path for route in routes_of(app).values() if route.path.startswith(("/api/v1/", "/ingest/")) or route.head
     }
-    # Gateways serve sweeps as they serve protocols, in a document of their own.
-    assert set(documents[0]["paths"]) == {path for path in own if not path.startswith(SWEEPS)}
+    # Gateways serve sweeps and saved views as they serve protocols, in documents of their own.
+    assert set(documents[0]["paths"]) == {path for path in own if not path.startswith((SWEEPS, VIEWS))}
 
 
 async def test_every_route_has_an_action_and_models(client: TestClient[Any, Any]) -> None:
@@ -311,6 +312,62 @@ async def test_sweeps_answer_as_the_document_says(client: TestClient[Any, Any]) 
     ):
         async with client.post(f"/api/v1/sweeps{last}", json=fields) as response:
             assert response.status == status, await response.text()
+
+
+async def test_saved_views_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
+    document = await document_of(client, "openapi/saved_views")
+    path, shown = f"{VIEWS}/w/p/by rank", f"{VIEWS}/{{workspace}}/{{project}}/{{name}}"
+
+    async def sent(method: str, status: int = 200, /, **content: Any) -> Any:
+        at, known = (path, shown) if "params" not in content else (VIEWS, VIEWS)
+        async with client.request(method, at, **content) as response:
+            assert response.status == status, await response.text()
+            if status == 200:
+                await fits(response, document["paths"][known][method.lower()]["responses"]["200"], document)
+            return await response.json(content_type=None)
+
+    view = {"charts": [{"metrics": ["loss"], "smoothing": 0.5}], "ü": None}
+    of_project = {"workspace": "w", "project": "p"}
+    await sent("GET", 404)
+    made = await sent("PUT", json={"view": view, "author": "ada", "type": "dashboard"})
+    assert (made["revision"], made["view"], made["author"], made["changed_by"]) == (1, view, "ada", "ada")
+    assert made == await sent("GET")
+    taken = await sent("PUT", 409, json={"view": {}})
+    assert (taken["reason"], taken["revision"]) == ("view-exists", 1)
+    changed = await sent("PUT", json={"view": {"a": 1}, "revision": 1, "author": "bob"})
+    assert (changed["revision"], changed["author"], changed["changed_by"]) == (2, "ada", "bob")
+    assert changed["id"] == made["id"]
+    stale = await sent("PUT", 409, json={"view": {"a": 2}, "revision": 1})
+    assert (stale["reason"], stale["revision"]) == ("view-changed", 2)
+    assert "saved meanwhile by bob" in stale["detail"]
+    for name in ("a", "b"):
+        async with client.put(f"{VIEWS}/w/p/{name}", json={"view": {}}) as response:
+            assert response.status == 200
+    first = await sent("GET", params={**of_project, "limit": "2"})
+    assert [one["name"] for one in first["views"]] == ["a", "b"]
+    behind = await sent("GET", params={**of_project, "after": first["next"]})
+    listed = {name: value for name, value in changed.items() if name != "view"}
+    assert behind == {"views": [listed], "next": None}
+    only = await sent("GET", params={**of_project, "type": "dashboard"})
+    assert only["views"] == [], "it was replaced by one of another type"
+    assert (await sent("DELETE", 409, json={"revision": 1}))["reason"] == "view-changed"
+    assert (await sent("DELETE", json={"revision": 2}))["view"] == {"a": 1}
+    await sent("DELETE", 404)
+    await sent("PUT", 404, json={"view": {}, "revision": 2})
+    deep: Any = {}
+    for _ in range(40):
+        deep = {"x": [deep]}
+    for body, status in (
+        ({"view": deep}, 400),
+        ({"view": {"x": "y" * 200_000}}, 413),
+        ({"view": []}, 400),
+        ({"view": {}, "revision": 0}, 400),
+        ({"view": {}, "other": 1}, 400),
+        ({}, 400),
+    ):
+        await sent("PUT", status, json=body)
+    async with client.put(path, data='{"view": {"x": NaN}}', headers={"Content-Type": "application/json"}) as response:
+        assert response.status == 400, await response.text()
 
 
 async def test_ml_aides_routes_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:

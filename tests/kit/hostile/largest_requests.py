@@ -409,6 +409,13 @@ LARGEST: Final[dict[str, Maker]] = {
         _MODEL,
     ),
     "POST /registry-model/history/item": api("i", "registryModelItemIds"),
+    # Saved views
+    "GET /api/v1/views": queried(project="p"),
+    "GET /api/v1/views/{workspace}/{project}/{name}": _NO_QUERY,
+    "PUT /api/v1/views/{workspace}/{project}/{name}": mlaide(
+        view={f"panel {number}": [{"metrics": ["loss"] * 10}] * 100 for number in range(300)}
+    ),
+    "DELETE /api/v1/views/{workspace}/{project}/{name}": mlaide(revision=1),
     # Sweeps
     "POST /api/v1/sweeps": mlaide(
         project="p",
