@@ -2,6 +2,7 @@ import { Problem, problemOf } from "./problem.ts";
 
 /** How long a request may take, in milliseconds: a little more than the longest question of a server. */
 const TIMEOUT_MS = 90_000;
+const POSITION = "Runstream-Position";
 export const ARROW = "application/vnd.apache.arrow.stream";
 
 export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
@@ -35,8 +36,15 @@ export class Client {
     return (await response.json()) as T;
   }
 
-  async bytes(path: string, asked: Asked = {}): Promise<ArrayBuffer> {
-    return (await this.response(path, asked)).arrayBuffer();
+  /** The same, with the position up to which the answer has everything. */
+  async jsonAt<T>(path: string, asked: Asked = {}): Promise<{ readonly value: T; readonly position: string | null }> {
+    const response = await this.response(path, asked);
+    return { value: (await response.json()) as T, position: response.headers.get(POSITION) };
+  }
+
+  async bytesAt(path: string, asked: Asked = {}): Promise<{ readonly value: ArrayBuffer; readonly position: string | null }> {
+    const response = await this.response(path, asked);
+    return { value: await response.arrayBuffer(), position: response.headers.get(POSITION) };
   }
 
   /** Return a success, its body still to be read. Streams are read for as long as their signal lets them. */

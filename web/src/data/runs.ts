@@ -32,6 +32,7 @@ export class RunList {
   private readonly trouble = signal<unknown>(null);
   private readonly told = signal<readonly string[]>([]);
   private readonly loading = signal(false);
+  private readonly readAt = signal<string | null>(null);
   private question: RunQuestion | null = null;
   private cursor: string | null = null;
   private isWhole = false;
@@ -47,6 +48,8 @@ export class RunList {
   /** What the question names and no run has, one sentence each. */
   readonly unknown: ReadonlySignal<readonly string[]> = this.told;
   readonly isLoading: ReadonlySignal<boolean> = this.loading;
+  /** The position at which the first page was read. */
+  readonly position: ReadonlySignal<string | null> = this.readAt;
 
   constructor(private readonly client: Client) {}
 
@@ -121,9 +124,12 @@ export class RunList {
     this.loading.value = true;
     try {
       const body = { ...bodyOf(question), limit, cursor, count: cursor === null };
-      const answer = await this.client.json<Runs>("/api/v1/runs/query", { body, signal: ending.signal });
+      const { value, position } = await this.client.jsonAt<Runs>("/api/v1/runs/query", { body, signal: ending.signal });
       if (ending.signal.aborted) return false;
-      batch(() => this.take(answer, cursor));
+      batch(() => {
+        this.take(value, cursor);
+        if (cursor === null) this.readAt.value = position;
+      });
       return true;
     } catch (error) {
       if (!isAborted(error) && !ending.signal.aborted) this.trouble.value = error;

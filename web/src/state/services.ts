@@ -3,12 +3,15 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 
 import { Client } from "../data/client.ts";
+import { Live } from "../data/live/client.ts";
 import { Address } from "./address.ts";
 import { isTextOrNull, kept } from "./kept.ts";
+import { livePort } from "./workers.ts";
 
 /** What every view works with: made once for the page, and for each test of a view. */
 export interface Services {
   readonly client: Client;
+  readonly live: Live;
   readonly address: Address;
   readonly access: Access;
   readonly theme: Theme;
@@ -61,7 +64,8 @@ export function makeServices(window: Window): Services {
       access.isRefused.value = true;
     },
   );
-  return { client, address: new Address(window), access, theme: new Theme(window) };
+  const live = new Live(() => access.key.value, window.document, livePort());
+  return { client, live, address: new Address(window), access, theme: new Theme(window) };
 }
 
 export const ServicesContext = createContext<Services | null>(null);

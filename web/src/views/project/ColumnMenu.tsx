@@ -15,6 +15,8 @@ interface ColumnMenuProps {
   readonly workspace: string;
   readonly project: string;
   readonly state: ProjectState;
+  /** The columns that are shown. */
+  readonly shown: readonly string[];
 }
 
 const NAMES = 200;
@@ -29,7 +31,7 @@ export function ColumnMenu(props: ColumnMenuProps) {
   );
 }
 
-function Columns({ workspace, project, state }: ColumnMenuProps) {
+function Columns({ workspace, project, state, shown: chosen }: ColumnMenuProps) {
   const { client } = useServices();
   const search = useSignal("");
   const fields = useSignal<readonly Field[]>([]);
@@ -52,7 +54,6 @@ function Columns({ workspace, project, state }: ColumnMenuProps) {
       ending.abort();
     };
   }, [search.value]);
-  const chosen = state.columns.value;
   const toggle = (column: string) => state.columns.set(toggled(chosen, column));
   const move = (column: string, by: number) => {
     const at = chosen.indexOf(column);

@@ -1,44 +1,82 @@
-import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { messageOf, Problem } from "../../data/problem.ts";
 import { placeOf, RunList, type RunQuestion } from "../../data/runs.ts";
-import { textOfCount } from "../../data/values.ts";
+import { AGGREGATES } from "../../state/filters.ts";
 import { useServices } from "../../state/services.ts";
+import { Freshness } from "../../ui/Freshness.tsx";
 import { Notice } from "../../ui/Notice.tsx";
+import { ChartGrid } from "./ChartGrid.tsx";
 import { ColumnMenu } from "./ColumnMenu.tsx";
 import { kindOf } from "./columns.ts";
 import { FilterBar } from "./FilterBar.tsx";
+import { interestOf } from "./live.ts";
+import { mainMetric, MetricNames } from "./metrics.ts";
 import { RunTable } from "./RunTable.tsx";
-import { ProjectState } from "./state.ts";
+import { Selection } from "./Selection.tsx";
+import { ProjectState, standardColumns } from "./state.ts";
+import { Toolbar } from "./Toolbar.tsx";
 
 interface ProjectViewProps {
   readonly workspace: string;
   readonly project: string;
 }
 
+/** Fields to group by that every project has. */
+const GROUP_FIELDS = ["group", "tag", "job_type", "user", "host", "status"];
+
 /** The runs of a project in a table, beside charts of their curves. */
 export function ProjectView({ workspace, project }: ProjectViewProps) {
-  const { client, address } = useServices();
+  const { client, address, live } = useServices();
   const state = useMemo(() => new ProjectState(address), []);
   const list = useMemo(() => new RunList(client), []);
+  const metrics = useMemo(() => new MetricNames(client, workspace, project), []);
+  const names = metrics.names.value ?? [];
+  const columns = state.columns.value ?? standardColumns(mainMetric(names));
+  const asked = columns.flatMap((column) => kindOf(column).asked ?? []);
   const question: RunQuestion = {
     workspace,
     project,
     filter: state.filter.value,
     sort: state.sort.value,
-    columns: state.columns.value.flatMap((column) => kindOf(column).asked ?? []),
+    columns: asked,
     asOf: state.isPast.value ? state.asOf.value : null,
   };
-  useEffect(() => list.ask(question), [JSON.stringify(question)]);
-  useEffect(() => () => list.end(), []);
+  const isNamed = metrics.names.value !== null || metrics.error.value !== null;
+  useEffect(() => {
+    void metrics.ask(question.filter);
+  }, [question.filter]);
+  // The columns that nobody chose are those of a metric, so the names come first.
+  useEffect(() => {
+    if (isNamed) list.ask(question);
+  }, [isNamed, JSON.stringify(question)]);
+  useEffect(
+    () => () => {
+      list.end();
+      metrics.end();
+    },
+    [],
+  );
   useEffect(() => {
     document.title = `${project} · Runstream`;
   }, [project]);
+  const isLoaded = list.position.value !== null;
+  const followed = metricsOf(columns);
+  useEffect(() => {
+    if (!isLoaded || state.isPast.value) return undefined;
+    const isOrderMoving = /metric\.|updated|duration/.test(question.sort);
+    const interest = interestOf({ workspace, project, list, metrics: followed, isOrderMoving });
+    const leave = live.follow(interest);
+    return () => {
+      leave();
+      interest.end();
+    };
+  }, [isLoaded, JSON.stringify([followed, question.sort, state.isPast.value])]);
 
   const error = list.error.value;
   const isOfFilter = error instanceof Problem && error.about === "filter";
-  const drawn = new Set(list.rows.value.slice(0, state.drawn.value).map((run) => run.run));
+  const rows = list.rows.value.slice(0, state.drawn.value);
+  const drawn = new Set(rows.map((run) => run.run));
   return (
     <main class="project" id="view">
       <div class="bar">
@@ -49,7 +87,8 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
           onChange={(filter) => state.filter.set(filter)}
           error={isOfFilter ? { message: error.message, at: placeOf(error) } : null}
         />
-        <ColumnMenu workspace={workspace} project={project} state={state} />
+        <ColumnMenu workspace={workspace} project={project} state={state} shown={columns} />
+        {state.isPast.value ? null : <Freshness state={live.state} />}
       </div>
       {error === null || isOfFilter ? null : <Notice kind="bad">{messageOf(error)}</Notice>}
       {list.unknown.value.map((sentence) => (
@@ -59,21 +98,38 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
       ))}
       <div class={`halves halves-${state.side.value}`}>
         <section class="half-table" aria-label="Runs">
-          <Counted list={list} />
-          <RunTable list={list} state={state} drawn={drawn} />
+          <Selection workspace={workspace} project={project} state={state} list={list} drawn={drawn.size} />
+          <RunTable list={list} state={state} columns={columns} drawn={drawn} />
+        </section>
+        <section class="half-charts" aria-label="Charts">
+          <Toolbar state={state} metrics={names} fields={groupFields(columns)} />
+          {metrics.names.value === null ? null : (
+            <ChartGrid state={state} metrics={names} chart={(metric) => <div key={metric}>{metric}</div>} />
+          )}
         </section>
       </div>
     </main>
   );
 }
 
-function Counted({ list }: { readonly list: RunList }) {
-  const total = list.total.value;
-  const wasLoaded = useSignal(false);
-  if (total !== null) wasLoaded.value = true;
-  return (
-    <p class="counted" aria-live="polite">
-      {total === null ? "Loading runs" : `${textOfCount(total)} ${total === 1 ? "run" : "runs"}`}
-    </p>
-  );
+/** Metrics that columns show values of. */
+function metricsOf(columns: readonly string[]): readonly string[] {
+  const names = columns.flatMap((column) => {
+    const { curve, asked } = kindOf(column);
+    if (curve !== null) return [curve];
+    return asked !== null && asked.startsWith("metric.") ? [metricOf(asked)] : [];
+  });
+  return [...new Set(names)].sort();
+}
+
+/** The metric of a field: of `metric."top 1".max` it is `top 1`. */
+function metricOf(field: string): string {
+  const name = field.slice("metric.".length);
+  const aggregate = AGGREGATES.find((one) => name.endsWith(`.${one}`));
+  const bare = aggregate === undefined ? name : name.slice(0, -aggregate.length - 1);
+  return bare.startsWith('"') ? (JSON.parse(bare) as string) : bare;
+}
+
+function groupFields(columns: readonly string[]): readonly string[] {
+  return [...columns.filter((column) => /^(param|other|env)\./.test(column)), ...GROUP_FIELDS];
 }

@@ -1,4 +1,7 @@
+import { useMemo } from "preact/hooks";
+
 import type { RunList } from "../../data/runs.ts";
+import { Sparks } from "../../data/sparks.ts";
 import type { Run } from "../../data/types.ts";
 import { numberOf, textOfAge, textOfDuration, textOfMoment, textOfValue } from "../../data/values.ts";
 import { colourOf } from "../../state/colours.ts";
@@ -6,6 +9,7 @@ import { addressOf } from "../../state/routes.ts";
 import { useServices } from "../../state/services.ts";
 import { nowMs } from "../../ui/Clock.ts";
 import { Link } from "../../ui/Link.tsx";
+import { SparkPicture } from "../../ui/Spark.tsx";
 import { Status } from "../../ui/Status.tsx";
 import { Table, type TableColumn } from "../../ui/Table.tsx";
 import { type ColumnKind, kindOf, ownText } from "./columns.ts";
@@ -14,6 +18,8 @@ import { nextSort, type ProjectState, toggled } from "./state.ts";
 interface RunTableProps {
   readonly list: RunList;
   readonly state: ProjectState;
+  /** The columns besides the name. */
+  readonly columns: readonly string[];
   /** The runs whose curves are drawn. */
   readonly drawn: ReadonlySet<string>;
 }
@@ -27,11 +33,20 @@ const UPDATES: Readonly<Record<string, keyof Run>> = {
 };
 
 /** The runs of a project, one a row. */
-export function RunTable({ list, state, drawn }: RunTableProps) {
-  const { address, theme } = useServices();
+export function RunTable({ list, state, columns: chosen, drawn }: RunTableProps) {
+  const { address, client, theme } = useServices();
+  const sparks = useMemo(() => new Map<string, Sparks>(), []);
   const dark = theme.shade.value === "dark";
   const pinned = state.pinned.value;
-  const named = state.columns.value.map((column) => ({ ...columnOf(column, state), isPinned: pinned.includes(column) }));
+  const sparksOf = (metric: string): Sparks => {
+    const known = sparks.get(metric) ?? new Sparks(client, metric);
+    sparks.set(metric, known);
+    return known;
+  };
+  const named = chosen.map((column) => ({
+    ...columnOf(column, state, sparksOf, dark),
+    isPinned: pinned.includes(column),
+  }));
   const columns = [nameColumn(state, dark, drawn), ...named];
   const rows = list.rows.value;
   return (
@@ -102,8 +117,14 @@ function nameColumn(state: ProjectState, dark: boolean, drawn: ReadonlySet<strin
   };
 }
 
-function columnOf(column: string, state: ProjectState): TableColumn<Run> {
+function columnOf(
+  column: string,
+  state: ProjectState,
+  sparksOf: (metric: string) => Sparks,
+  dark: boolean,
+): TableColumn<Run> {
   const kind = kindOf(column);
+  const { curve } = kind;
   return {
     id: column,
     title: kind.title,
@@ -111,7 +132,12 @@ function columnOf(column: string, state: ProjectState): TableColumn<Run> {
     isPinned: false,
     isNumber: kind.isNumber,
     sorted: sortedBy(state, kind.sort),
-    cell: (run) => <Cell run={run} column={column} kind={kind} />,
+    cell: (run) =>
+      curve === null ? (
+        <Cell run={run} column={column} kind={kind} />
+      ) : (
+        <Curve run={run} sparks={sparksOf(curve)} colour={colourOf(run.run, dark)} />
+      ),
   };
 }
 
@@ -138,6 +164,11 @@ function Cell({ run, column, kind }: { readonly run: Run; readonly column: strin
       {text}
     </span>
   );
+}
+
+function Curve({ run, sparks, colour }: { readonly run: Run; readonly sparks: Sparks; readonly colour: string }) {
+  const spark = sparks.of(run).value;
+  return spark === null ? null : <SparkPicture spark={spark} colour={colour} />;
 }
 
 function Moment({ at }: { readonly at: string | null }) {

@@ -1,12 +1,12 @@
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 
-import { type Address, flag, list, number, oneOf, Param, range, text } from "../../state/address.ts";
+import { type Address, type Codec, flag, list, number, oneOf, Param, range, text } from "../../state/address.ts";
+import { fieldOf } from "../../state/filters.ts";
+import { curveColumn } from "./columns.ts";
 
 export const X_AXES = ["step", "relative", "active", "time", "epoch"] as const;
 export type XAxis = (typeof X_AXES)[number];
 
-/** Columns of a table that nobody changed. */
-const COLUMNS: readonly string[] = ["status", "started", "duration", "tags"];
 export const DEFAULT_SORT = "-created";
 /** How many runs have their curves drawn, unless somebody wants more. */
 const DRAWN = 100;
@@ -17,7 +17,7 @@ export class ProjectState {
   readonly filter: Param<string>;
   readonly sort: Param<string>;
   /** Columns besides the name: fields of the filter language, or `curve:METRIC`. */
-  readonly columns: Param<readonly string[]>;
+  readonly columns: Param<readonly string[] | null>;
   readonly pinned: Param<readonly string[]>;
   /** Runs whose curves are not drawn. */
   readonly hidden: Param<readonly string[]>;
@@ -45,7 +45,7 @@ export class ProjectState {
   constructor(readonly address: Address) {
     this.filter = new Param(address, "filter", text());
     this.sort = new Param(address, "sort", text(DEFAULT_SORT));
-    this.columns = new Param(address, "cols", list(COLUMNS));
+    this.columns = new Param(address, "cols", CHOSEN);
     this.pinned = new Param(address, "pin", list());
     this.hidden = new Param(address, "hide", list());
     this.ticked = new Param(address, "ticked", list());
@@ -63,6 +63,18 @@ export class ProjectState {
     this.asOf = new Param(address, "as_of", text());
     this.isPast = computed(() => this.asOf.value !== "");
   }
+}
+
+/** Columns that somebody chose; null: nobody did. */
+const CHOSEN: Codec<readonly string[] | null> = {
+  parse: (given) => (given === null ? null : list().parse(given)),
+  print: (value) => (value === null ? null : (list().print(value) ?? "")),
+};
+
+/** Return the columns of a table that nobody changed. */
+export function standardColumns(metric: string | null): readonly string[] {
+  const ofMetric = metric === null ? [] : [curveColumn(metric), fieldOf("metric", metric, "last")];
+  return ["status", ...ofMetric, "started", "duration", "tags"];
 }
 
 /** Sort by a field: first descending, because the largest and the newest are asked for most, then ascending, then not. */

@@ -1,0 +1,141 @@
+import type { ComponentChildren } from "preact";
+
+import { useServices } from "../../state/services.ts";
+import { Menu } from "../../ui/Menu.tsx";
+import { type ProjectState, X_AXES } from "./state.ts";
+
+interface ToolbarProps {
+  readonly state: ProjectState;
+  readonly metrics: readonly string[];
+  /** Fields to group by: `param.lr`, `tag`, ... */
+  readonly fields: readonly string[];
+  readonly children?: ComponentChildren;
+}
+
+const X_NAMES: Readonly<Record<string, string>> = {
+  step: "Step",
+  relative: "Time since start",
+  active: "Active time",
+  time: "Wall time",
+  epoch: "Epoch",
+};
+const SIDES = [
+  ["both", "Both"],
+  ["table", "Table"],
+  ["charts", "Charts"],
+] as const;
+
+/** How all charts of the view are drawn. */
+export function Toolbar({ state, metrics, fields, children }: ToolbarProps) {
+  const { address } = useServices();
+  return (
+    <div class="toolbar" role="toolbar" aria-label="How charts are drawn">
+      <input
+        type="search"
+        aria-label="Find charts"
+        placeholder="Find charts"
+        value={state.search.value}
+        onInput={(event) => state.search.set(event.currentTarget.value, "replace")}
+      />
+      <label>
+        X{" "}
+        <select
+          aria-label="The x axis"
+          value={state.x.value}
+          onChange={(event) => address.change({ ...state.x.with(event.currentTarget.value), ...state.zoom.with(null) })}
+        >
+          {X_AXES.map((axis) => (
+            <option key={axis} value={axis}>
+              {X_NAMES[axis]}
+            </option>
+          ))}
+          <optgroup label="Another metric">
+            {metrics.map((name) => (
+              <option key={name} value={`metric:${name}`}>
+                {name}
+              </option>
+            ))}
+          </optgroup>
+        </select>
+      </label>
+      <label title="A time-weighted average over what came before; the curve itself stays behind it">
+        Smooth{" "}
+        <input
+          type="range"
+          min="0"
+          max="0.99"
+          step="0.01"
+          aria-label="Smoothing"
+          value={state.smoothing.value}
+          onInput={(event) => state.smoothing.set(Number(event.currentTarget.value), "replace")}
+        />
+      </label>
+      <Check label="Log y" value={state.yLog.value} onChange={(on) => state.yLog.set(on)} title="A logarithmic y axis" />
+      <Check label="Log x" value={state.xLog.value} onChange={(on) => state.xLog.set(on)} title="A logarithmic x axis" />
+      <Check
+        label="Clip outliers"
+        value={state.outliers.value}
+        onChange={(on) => state.outliers.set(on)}
+        title="Scale the y axis to most of the points, and say at its ends how many are outside"
+      />
+      <Menu label={state.group.value.length === 0 ? "Group" : `Grouped by ${state.group.value.join(", ")}`} title="Draw means of groups of runs">
+        <GroupMenu state={state} fields={fields} />
+      </Menu>
+      {state.zoom.value === null ? null : (
+        <button type="button" class="plain-button" onClick={() => state.zoom.set(null)}>
+          Whole axis
+        </button>
+      )}
+      <span class="sides" role="group" aria-label="What is shown">
+        {SIDES.map(([side, name]) => (
+          <button key={side} type="button" class="chip" aria-pressed={state.side.value === side} onClick={() => state.side.set(side)}>
+            {name}
+          </button>
+        ))}
+      </span>
+      {children}
+    </div>
+  );
+}
+
+interface CheckProps {
+  readonly label: string;
+  readonly title: string;
+  readonly value: boolean;
+  readonly onChange: (on: boolean) => void;
+}
+
+function Check({ label, title, value, onChange }: CheckProps) {
+  return (
+    <label title={title}>
+      <input type="checkbox" checked={value} onChange={(event) => onChange(event.currentTarget.checked)} /> {label}
+    </label>
+  );
+}
+
+/** The API takes so many fields. */
+const MOST_FIELDS = 4;
+
+function GroupMenu({ state, fields }: { readonly state: ProjectState; readonly fields: readonly string[] }) {
+  const chosen = state.group.value;
+  const all = [...new Set([...chosen, ...fields])];
+  return (
+    <fieldset class="group-menu">
+      <legend>One curve for each combination of</legend>
+      {all.map((field) => {
+        const isChosen = chosen.includes(field);
+        return (
+          <label key={field} class="ellipsis">
+            <input
+              type="checkbox"
+              checked={isChosen}
+              disabled={!isChosen && chosen.length >= MOST_FIELDS}
+              onChange={() => state.group.set(isChosen ? chosen.filter((one) => one !== field) : [...chosen, field])}
+            />{" "}
+            {field}
+          </label>
+        );
+      })}
+    </fieldset>
+  );
+}
