@@ -56,6 +56,33 @@ def vanished_writers(state: RunState) -> list[str]:
     ]
 
 
+def attempt_numbers(state: RunState) -> dict[str, int]:
+    """Return the attempt, from 1, of each writer that started, by id. A resumed start begins the next attempt if the
+    present one has a writer with its rank already, or if all of its writers are gone; the ranks that resume beside each
+    other belong to one attempt."""
+    resumed = {resume.writer_id for resume in state.resumes}
+    starts = sorted(
+        (writer.started_at_us, writer_id)
+        for writer_id, writer in state.writers.items()
+        if writer.started_at_us is not None
+    )
+    numbers: dict[str, int] = {}
+    attempt, present = 1, list[WriterState]()
+    for at_us, writer_id in starts:
+        writer = state.writers[writer_id]
+        over = all(_gone(one, at_us) for one in present)
+        if present and writer_id in resumed and (over or any(one.rank == writer.rank for one in present)):
+            attempt, present = attempt + 1, []
+        present.append(writer)
+        numbers[writer_id] = attempt
+    return numbers
+
+
+def _gone(writer: WriterState, at_us: int) -> bool:
+    ends = (writer.ended_at_us, writer.superseded_at_us)
+    return any(end is not None and end <= at_us for end in ends)
+
+
 def pauses(state: RunState, last_points: Mapping[int, int]) -> list[Pause]:
     """Return the pauses of a run, in order: the times between its first start and its last at which no writer was
     active. `last_points`: when each of the vanished writers (by number) logged its last point, in microseconds since

@@ -22,6 +22,11 @@ class ChartSeries(ResponseModel):
     )
     origin: int | float = Field(description="the place of the first bucket; Arrow: where places are counted from")
     unit: int | float = Field(description="Arrow: how much of the axis one of a place is")
+    writer: str | None = Field(default=None, description='with by = "writer": who logged these points')
+    rank: int | None = Field(default=None, description="of the writer, where its framework gave one")
+    attempt: int | None = Field(
+        default=None, description="of the writer, from 1; none where it never started, as programs that write by REST"
+    )
 
 
 class ChartCurve(ChartSeries):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kit.examples import examples
 from runstream.events.control import RunFinished, RunStarted, RunTimesSet, WriterLost
-from runstream_model.activity import Pause, pauses, pieces, vanished_writers, writer_number
+from runstream_model.activity import Pause, attempt_numbers, pauses, pieces, vanished_writers, writer_number
 from runstream_model.run_state import RunState, fold, started_at_us
 
 WRITERS = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
@@ -103,3 +103,34 @@ def test_ranks_beside_each_other_make_no_pause() -> None:
     a, b, c, _ = WRITERS
     state = state_after([(a, start(0, rank=0)), (b, start(9, rank=1)), (b, RunFinished(at_us=12, status="failed"))])
     assert pauses(fold(state, start(20, rank=1, resumed=True), c), {writer_number(a): 30}) == []
+
+
+def test_ranks_that_resume_together_are_one_attempt() -> None:
+    a, b, c, d = WRITERS
+    state = state_after([(a, start(0, rank=0)), (b, start(1, rank=1)), (a, RunFinished(at_us=9, status="failed"))])
+    state = fold(state, WriterLost(at_us=11, reason="gone"), b)
+    state = fold(fold(state, start(20, rank=1, resumed=True), c), start(21, rank=0, resumed=True), d)
+    assert attempt_numbers(state) == {a: 1, b: 1, c: 2, d: 2}
+
+
+def test_a_rank_that_resumes_alone_begins_an_attempt() -> None:
+    a, b, c, d = WRITERS
+    state = state_after([(a, start(0, rank=0)), (b, start(1, rank=1)), (c, start(20, rank=1, resumed=True))])
+    assert attempt_numbers(state) == {a: 1, b: 1, c: 2}
+    # Whoever starts beside others without taking a place belongs to them.
+    assert attempt_numbers(fold(state, start(25, rank=1), d))[d] == 2
+
+
+@settings(max_examples=examples(200))
+@given(HISTORIES)
+def test_attempts_are_numbered_without_gaps_by_time(
+    history: list[tuple[str, RunStarted | RunFinished | WriterLost | RunTimesSet]],
+) -> None:
+    state = state_after(history)
+    numbers = attempt_numbers(state)
+    starts = sorted((state.writers[name].started_at_us or 0, name) for name in numbers)
+    in_order = [numbers[name] for _, name in starts]
+    assert in_order == sorted(in_order)
+    assert set(in_order) == set(range(1, len(set(in_order)) + 1))
+    # Without anything resumed there is one attempt.
+    assert state.resumes or set(in_order) <= {1}

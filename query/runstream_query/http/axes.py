@@ -11,10 +11,11 @@ from runstream.events.limits import MAX_METRIC_NAME_BYTES
 from runstream.events.positions import Positions
 from runstream.globs import exact
 from runstream_model.activity import Piece, pauses, pieces, vanished_writers, writer_number
-from runstream_model.run_state import RunState, from_json, started_at_us
+from runstream_model.run_state import RunState, started_at_us
 from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.globs import chosen
+from runstream_query.http.lanes import states_of
 from runstream_query.http.requests import RequestParameters
 from runstream_query.http.unknown import refuse_unknown_runs, unknown_metrics
 from runstream_query.repositories.arguments import Chart, ChartAxis
@@ -123,16 +124,11 @@ def width_between(low: float, high: float, chart: Chart, max_points: int) -> flo
 
 async def _pieces_of(context: Context, runs: Sequence[str]) -> tuple[tuple[Piece, ...], ...]:
     """Return the active time of each of the runs."""
-    texts = await context.repositories.runs.states(context.scope, runs)
-    states = await context.off_loop(_read, texts)
+    states = await states_of(context, runs)
     vanished = {run: [writer_number(writer) for writer in vanished_writers(state)] for run, state in states.items()}
     wanted = {run: numbers for run, numbers in vanished.items() if numbers}
     last_points = await context.repositories.series.last_points(context.scope, wanted) if wanted else {}
     return tuple(tuple(_pieces(states.get(run), last_points.get(run, {}))) for run in runs)
-
-
-def _read(texts: Mapping[str, str]) -> dict[str, RunState]:
-    return {run: from_json(text) for run, text in texts.items()}
 
 
 def _pieces(state: RunState | None, last_points: Mapping[int, int]) -> list[Piece]:

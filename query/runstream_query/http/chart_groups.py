@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
@@ -11,7 +12,8 @@ from runstream_query.chart_responses import GroupedCharts, GroupedCurve
 from runstream_query.http.axes import AxisParameters, chart_of, series_of_chart, width_between
 from runstream_query.http.context import Context
 from runstream_query.http.curves import values_of
-from runstream_query.http.grouping import Groups, fields_of_groups, groups_of
+from runstream_query.http.grouping import Groups, Member, divided, fields_of_groups, groups_of
+from runstream_query.http.lanes import written_of
 from runstream_query.http.packing import stretches
 from runstream_query.http.series import refuse_too_many
 from runstream_service.access import Action
@@ -25,8 +27,8 @@ class GroupParameters(AxisParameters):
     group_by: list[str] = ModelField(
         min_length=1,
         max_length=4,
-        description="fields of the filter language: param.lr, tag, group, job_type, user, ... A run with several tags "
-        "is in the group of each",
+        description="fields of the filter language: param.lr, tag, group, job_type, user, ...; or rank and attempt of "
+        "the writers, which divide the points of a run. A run with several tags is in the group of each",
     )
 
 
@@ -39,12 +41,17 @@ async def chart_groups(context: Context, call: Call[GroupParameters]) -> Grouped
     if not found:
         return nothing
     chart = await chart_of(context, parameters, found)
+    members = [Member(run, {}) for run in chart.runs]
+    if fields.of_writers:
+        written = await written_of(context, chart)
+        members, lanes = divided(written.writers, fields.of_writers)
+        chart = replace(chart, lanes=lanes)
     extents = await context.repositories.charts.extents(context.scope, chart)
     if not extents:
         return nothing
     low, high = min(one.low for one in extents), max(one.high for one in extents)
     width = width_between(low, high, chart, parameters.max_points)
-    groups = await groups_of(context, chart.runs, fields)
+    groups = await groups_of(context, members, fields)
     limit = context.settings.max_json_buckets
     table = await context.repositories.charts.groups(context.scope, chart, width, groups.members, limit + 1)
     refuse_too_many(table, limit, arrow=False)

@@ -21,7 +21,8 @@ from runstream_query.chart_responses import Charts, ChartSeries
 from runstream_query.http.arrow import ARROW, stream_tables
 from runstream_query.http.axes import AxisParameters, chart_of, series_of_chart, width_between
 from runstream_query.http.context import Context
-from runstream_query.http.packing import Packed, curves_of, nothing, packed, series_of
+from runstream_query.http.lanes import written_of
+from runstream_query.http.packing import Described, Packed, curves_of, nothing, packed, series_of
 from runstream_query.http.requests import PastParameters
 from runstream_query.http.series import names_of, refuse_too_many, wants_arrow
 from runstream_query.http.unknown import unknown_header
@@ -38,6 +39,10 @@ _SERIES: Final = TypeAdapter(list[ChartSeries])
 
 
 class ChartParameters(AxisParameters, PastParameters):
+    by: Literal["series", "writer"] = ModelField(
+        default="series",
+        description="writer: a curve for each writer of a run, with its rank and attempt; reads every point",
+    )
     precision: Literal["single", "double"] = ModelField(
         default="single",
         description="Arrow: extremes and means as 32-bit floats, the extremes rounded outward, or as 64-bit floats",
@@ -56,13 +61,18 @@ async def charts(context: Context, call: Call[ChartParameters]) -> Charts | web.
         empty = nothing(parameters.chart_axis != "metric", double=double)
         return await _stream(context, call.request, empty, told) if arrow else Charts(series=[], unknown=told)
     chart = await chart_of(context, parameters, found, prefix)
+    written = None
+    if parameters.by == "writer":
+        written = await written_of(context, chart)
+        chart = replace(chart, lanes=written.lanes())
     limit = context.settings.max_buckets if arrow else context.settings.max_json_buckets
     table, widths = await _buckets(context, chart, found, parameters.max_points, limit)
     refuse_too_many(table, limit, arrow)
+    described = Described.of(chart, found, widths, written)
     if arrow:
-        content = await asyncio.to_thread(lambda: packed(table, chart, found, widths, double=double))
+        content = await asyncio.to_thread(lambda: packed(table, chart, described, double=double))
         return await _stream(context, call.request, content, told)
-    curves = await asyncio.to_thread(lambda: curves_of(table, series_of(table, chart, found, widths)))
+    curves = await asyncio.to_thread(lambda: curves_of(table, series_of(table, chart, described)))
     return Charts(series=curves, unknown=told)
 
 
@@ -105,7 +115,7 @@ async def _buckets_within(
 
 async def _extents_of(context: Context, chart: Chart, found: Sequence[SeriesRecord]) -> Sequence[Extent]:
     """Return the extents of the runs, by their summaries where these say all that is needed."""
-    whole = chart.axis == "step" and (chart.low, chart.high, chart.as_of) == (None, None, None)
+    whole = chart.axis == "step" and (chart.low, chart.high, chart.as_of, chart.lanes) == (None, None, None, None)
     if not whole or any(one.first_step == NO_STEP for one in found):
         return await context.repositories.charts.extents(context.scope, chart)
     extents: dict[str, Extent] = {}
@@ -124,7 +134,9 @@ def _width(extent: Extent, chart: Chart, max_points: int) -> float:
 
 
 async def _stream(context: Context, request: web.Request, content: Packed, told: Sequence[str]) -> web.StreamResponse:
-    schema = content.table.schema.with_metadata({SERIES_KEY: _SERIES.dump_json(list(content.series))})
+    schema = content.table.schema.with_metadata(
+        {SERIES_KEY: _SERIES.dump_json(list(content.series), exclude_none=True)}
+    )
 
     async def tables() -> AsyncGenerator[pa.Table, None]:
         async with context.outgoing.holding(2 * content.table.nbytes):

@@ -12,10 +12,14 @@ from runstream_query.filters.parser import parse_field
 from runstream_query.filters.printer import print_field
 from runstream_query.filters.tree import FLAGS, RUN_FIELDS, TEXTS, Field
 from runstream_query.http.context import Context
+from runstream_query.http.lanes import ChartWriter
+from runstream_query.repositories.arguments import Lane
 from runstream_query.repositories.attributes import Kind
 
 #: Fields that runs can be grouped by: what has one value, or a few.
 _RUN_FIELDS: Final = ("tag", *TEXTS, *FLAGS)
+#: What divides the points of one run.
+WRITER_FIELDS: Final = ("rank", "attempt")
 #: Groups of one response, and in how many groups all runs may be together: 1,000 runs with 100 tags each.
 MAX_GROUPS: Final = 1_000
 _MAX_MEMBERSHIPS: Final = 100_000
@@ -23,41 +27,87 @@ _MAX_MEMBERSHIPS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Groups of runs: the value of each field, and how many runs there are; and the numbers of the groups that each run
-    is in, in the order in which the runs were given."""
+    """Groups of runs: the value of each field, and how many runs there are; and the numbers of the groups that each
+    member is in, in the order in which the members were given."""
 
     values: Sequence[Mapping[str, Any]]
     sizes: Sequence[int]
     members: Sequence[Sequence[int]]
 
 
-def fields_of_groups(texts: Sequence[str]) -> list[Field]:
+@dataclass(frozen=True, slots=True)
+class GroupFields:
+    """What runs are grouped by: the name of each field as it is shown, in order; those of the filter language by their
+    names; and which others are told by who wrote the points (`WRITER_FIELDS`)."""
+
+    names: Sequence[str]
+    of_runs: Mapping[str, Field]
+    of_writers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A run, or a part of its points with what its writers have in common, by `WRITER_FIELDS`."""
+
+    run: str
+    written: Mapping[str, int | None]
+
+
+def fields_of_groups(texts: Sequence[str]) -> GroupFields:
     """Read fields to group by. Raises FilterError and InvalidRequest."""
-    fields = []
+    of_runs: dict[str, Field] = {}
+    names = []
     for text in texts:
+        if text.strip() in WRITER_FIELDS:
+            names.append(text.strip())
+            continue
         try:
             field = parse_field(text)
         except FilterError as error:
             raise FilterError(
-                f"group_by: {error.message}", text=error.text, column=error.column, name="group_by"
+                f"group_by: {error.message}; the points of runs can also be divided by {' and '.join(WRITER_FIELDS)}",
+                text=error.text,
+                column=error.column,
+                name="group_by",
             ) from None
         if field.kind not in ATTRIBUTE_KINDS and field.kind not in _RUN_FIELDS:
             raise InvalidRequest(
                 f"group_by: {text!r} has too many values: give param, other or env fields, or one of "
-                f"{', '.join(_RUN_FIELDS)}",
+                f"{', '.join((*_RUN_FIELDS, *WRITER_FIELDS))}",
                 name="group_by",
             )
-        fields.append(field)
-    return list(dict.fromkeys(fields))
+        of_runs[print_field(field)] = field
+        names.append(print_field(field))
+    names = list(dict.fromkeys(names))
+    return GroupFields(names, of_runs, [name for name in names if name in WRITER_FIELDS])
 
 
-async def groups_of(context: Context, runs: Sequence[str], fields: Sequence[Field]) -> Groups:
-    """Return the groups of the runs. Raises InvalidRequest if there are too many."""
-    values = await _values(context, runs, fields)
+def divided(writers: Sequence[ChartWriter], by: Sequence[str]) -> tuple[list[Member], tuple[Lane, ...]]:
+    """Divide the points of runs by what is known of their writers: the members of groups, and the lanes that have
+    their numbers."""
+    members: dict[tuple[str, tuple[int | None, ...]], int] = {}
+    lanes = []
+    for one in writers:
+        values = tuple(one.rank if name == "rank" else one.attempt for name in by)
+        number = members.setdefault((one.run, values), len(members))
+        lanes.append(Lane(one.run, one.writer, number))
+    return [Member(run, dict(zip(by, values, strict=True))) for run, values in members], tuple(lanes)
+
+
+async def groups_of(context: Context, members: Sequence[Member], wanted: GroupFields) -> Groups:
+    """Return the groups of the members. Raises InvalidRequest if there are too many."""
+    runs = list(dict.fromkeys(member.run for member in members))
+    values = await _values(context, runs, list(wanted.of_runs.values()))
     memberships = 0
     keys: list[list[tuple[Any, ...]]] = []
-    for run in runs:
-        of_fields = [[_key(value) for value in values[run][field]] for field in fields]
+    for member in members:
+        of_run = values[member.run]
+        of_fields = [
+            [_key(member.written[name])]
+            if name in member.written
+            else [_key(value) for value in of_run[wanted.of_runs[name]]]
+            for name in wanted.names
+        ]
         keys.append(list(product(*of_fields)))
         memberships += len(keys[-1])
         if memberships > _MAX_MEMBERSHIPS:
@@ -69,14 +119,13 @@ async def groups_of(context: Context, runs: Sequence[str], fields: Sequence[Fiel
             "runs",
             name="group_by",
         )
-    members = [[numbers[key] for key in some] for some in keys]
+    found = [[numbers[key] for key in some] for some in keys]
     sizes = [0] * len(numbers)
-    for some in members:
+    for some in found:
         for number in some:
             sizes[number] += 1
-    names = [print_field(field) for field in fields]
-    shown = [{name: _value(part) for name, part in zip(names, key, strict=True)} for key in numbers]
-    return Groups(shown, sizes, members)
+    shown = [{name: _value(part) for name, part in zip(wanted.names, key, strict=True)} for key in numbers]
+    return Groups(shown, sizes, found)
 
 
 async def _values(context: Context, runs: Sequence[str], fields: Sequence[Field]) -> dict[str, dict[Field, list[Any]]]:

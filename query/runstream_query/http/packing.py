@@ -8,13 +8,14 @@ a multiple of a power of two, counted from the first: by less than the curve's l
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from runstream_query.chart_responses import ChartCurve, ChartSeries
+from runstream_query.http.lanes import ChartWriter, Written
 from runstream_query.repositories.arguments import Chart
 from runstream_query.repositories.summaries import SeriesRecord
 
@@ -40,12 +41,31 @@ class Packed:
     series: Sequence[ChartSeries]
 
 
-def packed(
-    table: pa.Table, chart: Chart, found: Sequence[SeriesRecord], widths: Mapping[str, float], *, double: bool
-) -> Packed:
-    """Pack what `ChartRepository.buckets` returned. `found`: the series, with how many points they have in all;
-    `widths`: by run. double: extremes and means as they are, in 64 bits."""
-    series = series_of(table, chart, found, widths, as_they_are=double and not chart.whole)
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is known of a chart besides its buckets. lanes: run and writer by the numbers that the series are counted
+    by; totals: how many points a series has in all, by number and metric; widths: of the buckets, by run."""
+
+    lanes: Sequence[ChartWriter]
+    totals: Mapping[tuple[int, str], int]
+    widths: Mapping[str, float]
+    by_writer: bool
+
+    @classmethod
+    def of(
+        cls, chart: Chart, found: Sequence[SeriesRecord], widths: Mapping[str, float], written: Written | None
+    ) -> Self:
+        """Describe a chart of these series, or, where they are divided, of what their writers logged."""
+        if written is not None:
+            return cls(written.writers, written.totals, widths, by_writer=True)
+        numbers = {run: number for number, run in enumerate(chart.runs)}
+        totals = {(numbers[one.run], one.metric): one.count for one in found if one.run in numbers}
+        return cls([ChartWriter(run, 0, None, None) for run in chart.runs], totals, widths, by_writer=False)
+
+
+def packed(table: pa.Table, chart: Chart, described: Described, *, double: bool) -> Packed:
+    """Pack what `ChartRepository.buckets` returned. double: extremes and means as they are, in 64 bits."""
+    series = series_of(table, chart, described, as_they_are=double and not chart.whole)
     low, high, mean = (_column(table, name) for name in ("min", "max", "mean"))
     flags = np.where(_column(table, "nan_count") > 0, HAS_NAN, 0)
     flags = flags | np.where(high == np.inf, HAS_INFINITY, 0) | np.where(low == -np.inf, HAS_NEGATIVE_INFINITY, 0)
@@ -87,40 +107,35 @@ def _spread(series: Sequence[ChartSeries], values: Sequence[float], kind: Any) -
     return np.repeat(np.array(values, kind), [one.rows for one in series])
 
 
-def series_of(
-    table: pa.Table,
-    chart: Chart,
-    found: Sequence[SeriesRecord],
-    widths: Mapping[str, float],
-    *,
-    as_they_are: bool = False,
-) -> list[ChartSeries]:
-    """Return the series that have buckets in the table, in its order. as_they_are: places are not
-    counted from the first."""
-    totals = {(one.run, one.metric): one.count for one in found}
-    described = []
+def series_of(table: pa.Table, chart: Chart, described: Described, *, as_they_are: bool = False) -> list[ChartSeries]:
+    """Return the series that have buckets in the table, in its order. as_they_are: places are not counted from the
+    first."""
+    series = []
     for begin, end in stretches(_column(table, "series")):
-        number = int(table.column("series")[begin].as_py())
-        run, metric = chart.runs[number // len(chart.metrics)], chart.metrics[number % len(chart.metrics)]
+        number, metric_number = divmod(int(table.column("series")[begin].as_py()), len(chart.metrics))
+        lane, metric = described.lanes[number], chart.metrics[metric_number]
         counts = _column(table.slice(begin, end - begin), "count")
         points = int(counts.sum())
         first, last = (table.column("x")[at].as_py() for at in (begin, end - 1))
         origin, unit = (0.0, 1.0) if as_they_are else (first, _unit(first, last))
-        described.append(
+        series.append(
             ChartSeries(
-                run=run,
+                run=lane.run,
                 metric=metric,
-                width=widths[run],
+                width=described.widths[lane.run],
                 rows=end - begin,
                 points=points,
                 largest=int(counts.max()),
                 # Points are visible before their summary.
-                total=max(points, totals.get((run, metric), 0)),
+                total=max(points, described.totals.get((number, metric), 0)),
                 origin=origin,
                 unit=unit,
+                writer=f"{lane.writer:016x}" if described.by_writer else None,
+                rank=lane.rank,
+                attempt=lane.attempt,
             )
         )
-    return described
+    return series
 
 
 def curves_of(table: pa.Table, series: Sequence[ChartSeries]) -> list[ChartCurve]:
@@ -149,10 +164,11 @@ def _column(table: pa.Table, name: str) -> Any:
 
 
 def _unit(first: float, last: float) -> float:
-    """The smallest power of two that counts from `first` to `last` in 32 bits: of whole numbers at least 1."""
+    """The smallest power of two that counts from `first` to `last` in 32 bits: of whole numbers at least 1, and 1 where
+    there is one place."""
     if isinstance(first, int) and isinstance(last, int):
         return 1 << max(0, (last - first).bit_length() - _PLACE_BITS)
-    return float(2.0 ** max(math.frexp(last - first)[1] - _PLACE_BITS, _MIN_EXPONENT))
+    return 1.0 if last == first else float(2.0 ** max(math.frexp(last - first)[1] - _PLACE_BITS, _MIN_EXPONENT))
 
 
 def _singles(low: Floats, high: Floats, mean: Floats) -> dict[str, Singles]:

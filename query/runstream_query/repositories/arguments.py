@@ -57,10 +57,20 @@ MAX_PLACE: Final = 2.0**1021
 
 
 @dataclass(frozen=True, slots=True)
+class Lane:
+    """In which lane the points of a writer (by number) of a run are. A lane belongs to one run."""
+
+    run: str
+    writer: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """Every metric of every run, each once, and what of them: places on the axis from `low` to `high`, inclusive; None
     is open. `starts_us`: when each run began, in microseconds since 1970 UTC, for the axis `relative`; `pieces`: the
-    active time of each run, for the axis `active`; `x_metric`: the other metric, for the axis `metric`."""
+    active time of each run, for the axis `active`; `x_metric`: the other metric, for the axis `metric`. `lanes`: how
+    the points of each run are divided by their writers, those of others left out; None: not at all."""
 
     runs: tuple[str, ...]
     metrics: tuple[str, ...]
@@ -71,6 +81,7 @@ class Chart:
     starts_us: tuple[int, ...] = ()
     pieces: tuple[tuple[Piece, ...], ...] = ()
     x_metric: str = ""
+    lanes: tuple[Lane, ...] | None = None
 
     @property
     def whole(self) -> bool:

@@ -102,6 +102,9 @@ async def test_curves(service: Service, api: API) -> None:
     assert "<svg" in whole._repr_html_()
     [by_value] = await asyncio.to_thread(lambda: api.series.charts("r1", "loss", x="metric:loss", x_to=1.5))
     assert (by_value.x, by_value.minimum, by_value.width, by_value.total) == ([1.0], [1.0], 0.0, 3)
+    [written] = await asyncio.to_thread(lambda: api.series.charts("r1", "loss", by="writer"))
+    assert (written.writer, written.rank, written.attempt, written.total) == (f"{7:016x}", None, None, 3)
+    assert whole.writer is None
     [group] = await asyncio.to_thread(lambda: api.series.groups("r1", "loss", "job_type", 2))
     assert (group.group, group.size, group.metric) == ({"job_type": ""}, 1, "loss")
     assert (list(group.runs), max(group.maximum), math.isnan(group.sd[0])) == ([1] * len(group), math.inf, True)

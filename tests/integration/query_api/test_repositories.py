@@ -41,7 +41,7 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_model.activity import Piece
 from runstream_query.filters.tree import Compare, Field
 from runstream_query.repositories import Repositories
-from runstream_query.repositories.arguments import Chart, ChartAxis, Curve, Place, ProjectRuns, Range
+from runstream_query.repositories.arguments import Chart, ChartAxis, Curve, Lane, Place, ProjectRuns, Range
 from runstream_query.repositories.artifacts import ArtifactQuery
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.events import About, EventPlace
@@ -202,6 +202,10 @@ def chart_of(*workspaces: str, axis: ChartAxis = "step") -> Chart:
     )
 
 
+def in_lanes(chart: Chart) -> Chart:
+    return dataclasses.replace(chart, lanes=tuple(Lane(run, 7, number) for number, run in enumerate(chart.runs)))
+
+
 def of_workspace(workspace: str) -> Compare:
     return Compare(Field("workspace"), "=", workspace)
 
@@ -220,7 +224,10 @@ ARGUMENTS: dict[str, list[Any]] = {
     "buckets.axis": ["step"],
     "behind": [None],
     "runs_with_odd_clocks.clock": [Clock(NOW_US, 10**13)],
-    "chart": [chart_of("own", "other", axis=axis) for axis in get_args(ChartAxis)],
+    "chart": [
+        *[chart_of("own", "other", axis=axis) for axis in get_args(ChartAxis)],
+        in_lanes(chart_of("own", "other")),
+    ],
     "fields.attributes.kinds": [["parameter", "other", "environment"]],
     "fields.columns.columns": [["tags", "status", "workspace"]],
     "fields.attributes.prefix": [""],

@@ -1,10 +1,11 @@
 """Where charts have their points: the place of each on the axis, as a table, an expression and a condition."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from runstream.events.names import NO_STEP
-from runstream_query.repositories.arguments import MAX_PLACE, Chart, Range
+from runstream_query.repositories.arguments import MAX_PLACE, Chart, Lane, Range
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.series import Names, points_condition
 from runstream_service.access import Scope
@@ -23,7 +24,12 @@ class Placed:
 
 
 def placed_points(chart: Chart, parameters: Parameters, scope: Scope) -> Placed:
-    """Return the points of the chart."""
+    """Return the points of the chart; in a chart with lanes they have a column `lane`."""
+    points = _placed(chart, parameters, scope)
+    return points if chart.lanes is None else _in_lanes(points, chart.lanes, parameters)
+
+
+def _placed(chart: Chart, parameters: Parameters, scope: Scope) -> Placed:
     match chart.axis:
         case "step":
             return Placed("points", "step", points_condition(_names(chart), steps_of(chart), parameters, scope))
@@ -78,15 +84,13 @@ def _between(chart: Chart, source: str, place: str, condition: str, parameters: 
 def _active(chart: Chart, parameters: Parameters, scope: Scope) -> str:
     """The points with the active time of each, by the piece that its time is in."""
     rows = [(run, piece) for run, made in zip(chart.runs, chart.pieces, strict=True) for piece in made]
-    columns = [
-        parameters.texts([run for run, _ in rows]),
-        parameters.bind([piece.begin_us for _, piece in rows], "Array(Int64)"),
-        parameters.bind([piece.floor_us for _, piece in rows], "Array(Int64)"),
-        parameters.bind([piece.shift_us for _, piece in rows], "Array(Int64)"),
-    ]
-    pieces = (
-        "SELECT row.1 AS run, row.2 AS begin_us, row.3 AS floor_us, row.4 AS shift_us "
-        f"FROM (SELECT arrayJoin(arrayZip({', '.join(columns)})) AS row)"
+    pieces = _table(
+        {
+            "run": parameters.texts([run for run, _ in rows]),
+            "begin_us": parameters.bind([piece.begin_us for _, piece in rows], "Array(Int64)"),
+            "floor_us": parameters.bind([piece.floor_us for _, piece in rows], "Array(Int64)"),
+            "shift_us": parameters.bind([piece.shift_us for _, piece in rows], "Array(Int64)"),
+        }
     )
     return (
         "(SELECT p.run AS run, p.metric AS metric, p.value AS value, p.writer AS writer, "
@@ -109,3 +113,25 @@ def _joined(chart: Chart, parameters: Parameters, scope: Scope) -> str:
         f"WHERE {other} AND {has_step} GROUP BY run, step HAVING abs(place) <= {parameters.number(MAX_PLACE)}) AS o "
         "ON p.run = o.run AND p.step = o.step)"
     )
+
+
+def _in_lanes(points: Placed, lanes: Sequence[Lane], parameters: Parameters) -> Placed:
+    table = _table(
+        {
+            "run": parameters.texts([lane.run for lane in lanes]),
+            "writer": parameters.bind([lane.writer for lane in lanes], "Array(UInt64)"),
+            "lane": parameters.bind([lane.number for lane in lanes], "Array(UInt32)"),
+        }
+    )
+    source = (
+        "(SELECT p.run AS run, p.metric AS metric, p.value AS value, p.place AS place, l.lane AS lane "
+        f"FROM (SELECT run, metric, value, writer, {points.place} AS place FROM {points.source} "
+        f"WHERE {points.condition}) AS p INNER JOIN ({table}) AS l ON p.run = l.run AND p.writer = l.writer)"
+    )
+    return Placed(source, "place", "1")
+
+
+def _table(columns: Mapping[str, str]) -> str:
+    """A table of these columns, which are arrays of the same length."""
+    selected = ", ".join(f"row.{number} AS {name}" for number, name in enumerate(columns, 1))
+    return f"SELECT {selected} FROM (SELECT arrayJoin(arrayZip({', '.join(columns.values())})) AS row)"

@@ -142,6 +142,7 @@ class SeriesApi:
         x: str = "step",
         x_from: float | None = None,
         x_to: float | None = None,
+        by: Literal["series", "writer"] = "series",
         as_of: str | None = None,
         wait_for: str | None = None,
         wait_s: float | None = None,
@@ -153,7 +154,8 @@ class SeriesApi:
         few enough points is these points. The axis `x` is `step`, `time` (microseconds since 1970 UTC), `relative` or
         `active` (microseconds since the run began, with the pauses between its attempts or without), `epoch`, or
         `metric:NAME` (the last value of another metric of the run at the same step); `x_from` and `x_to`, inclusive,
-        are places on it.
+        are places on it. `by="writer"`: a curve for each process that wrote the metric, with its `writer`, `rank` and
+        `attempt`.
         """
         body = {
             "runs": run_ids(runs),
@@ -162,6 +164,7 @@ class SeriesApi:
             "x": x,
             "x_from": x_from,
             "x_to": x_to,
+            "by": None if by == "series" else by,
             "as_of": as_of,
             "wait_for": wait_for,
             "wait_s": wait_s,
@@ -182,8 +185,9 @@ class SeriesApi:
         wait_s: float | None = None,
     ) -> list[GroupedCurve]:
         """Read curves of groups of runs in one request: mean, spread, median and extremes of the runs that have the
-        same values of the fields `by` (`param.lr`, `tag`, `group`, `job_type`, `user`, ...; at most four). A run with
-        several tags is in the group of each. All curves have buckets of the same width; the axis is that of `charts`.
+        same values of the fields `by` (`param.lr`, `tag`, `group`, `job_type`, `user`, ..., or `rank` and `attempt`,
+        which divide the points of a run by who wrote them; at most four). A run with several tags is in the group of
+        each. All curves have buckets of the same width; the axis is that of `charts`.
         """
         body = {
             "runs": run_ids(runs),

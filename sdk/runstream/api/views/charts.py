@@ -29,6 +29,11 @@ class ChartCurve(DrawnCurve):
     minimum: Sequence[float]
     maximum: Sequence[float]
     mean: Sequence[float]
+    #: With `by="writer"`: the first 64 bits of the writer's id, its rank where its framework gave one, and in which
+    #: attempt of the run it wrote, from 1; None where it never started.
+    writer: str | None = None
+    rank: int | None = None
+    attempt: int | None = None
 
     @property
     def exact(self) -> bool:
@@ -60,6 +65,9 @@ class ChartCurve(DrawnCurve):
             minimum=[number(value) for value in row["min"]],
             maximum=[number(value) for value in row["max"]],
             mean=[number(value) for value in row["mean"]],
+            writer=row.get("writer"),
+            rank=row.get("rank"),
+            attempt=row.get("attempt"),
         )
 
 
