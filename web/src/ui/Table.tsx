@@ -29,6 +29,8 @@ interface TableProps<Row> {
   readonly onNeed?: (count: number) => void;
   readonly onOpen?: (row: Row, event: MouseEvent | KeyboardEvent) => void;
   readonly onToggle?: (row: Row) => void;
+  /** A row was clicked, outside of its buttons and links. */
+  readonly onPick?: (row: Row) => void;
   readonly onHover?: (row: Row | null) => void;
   readonly onSort?: (column: TableColumn<Row>, event: MouseEvent | KeyboardEvent) => void;
   readonly rowClass?: (row: Row) => string;
@@ -123,8 +125,10 @@ export function Table<Row>(props: TableProps<Row>): VNode {
         style={{ top: `${HEAD_HEIGHT + at * rowHeight}px`, height: `${rowHeight}px`, width: `${places.total}px` }}
         onMouseEnter={() => row !== undefined && props.onHover?.(row)}
         onMouseLeave={() => props.onHover?.(null)}
-        onClick={() => {
+        onClick={(event) => {
           active.value = at;
+          const isOwn = event.target instanceof Element && event.target.closest("a, button, input") !== null;
+          if (row !== undefined && !isOwn) props.onPick?.(row);
         }}
       >
         {row === undefined ? null : (

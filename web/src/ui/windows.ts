@@ -53,3 +53,8 @@ export function columnsBetween(places: Places, left: number, width: number): rea
   const visible = places.free.filter((at) => (places.ends[at] ?? 0) > low && (places.lefts[at] ?? 0) < high);
   return [...places.pinned, ...visible];
 }
+
+/** The width of a first column that stays: what is wanted, but on a phone so little that others are seen beside it. */
+export function firstWidth(wanted: number): number {
+  return typeof window === "undefined" ? wanted : Math.min(wanted, Math.max(120, Math.round(window.innerWidth * 0.42)));
+}

@@ -1,0 +1,27 @@
+import { type Address, oneOf, Param, text } from "../../state/address.ts";
+
+export const TABS = [
+  "overview",
+  "metrics",
+  "parameters",
+  "environment",
+  "history",
+] as const;
+export type TabName = (typeof TABS)[number];
+
+/** What the view of a run shows, all of it in the address. */
+export class RunViewState {
+  readonly tab: Param<TabName>;
+  /** A position or a time; empty: now. */
+  readonly asOf: Param<string>;
+  /** What is looked for in the tab's names. */
+  readonly find: Param<string>;
+  readonly sort: Param<string>;
+
+  constructor(readonly address: Address) {
+    this.tab = new Param<TabName>(address, "tab", oneOf(TABS));
+    this.asOf = new Param(address, "as_of", text());
+    this.find = new Param(address, "find", text());
+    this.sort = new Param(address, "sort", text());
+  }
+}
