@@ -33,7 +33,7 @@ from runstream_service.problems import Problem
 from runstream_service.protocols import ProtocolAccess
 from runstream_service.proxies import TRUSTED_PROXIES, TRUSTED_VARIABLE, client_of
 from runstream_service.proxies import is_loopback as is_loopback
-from runstream_service.routing import action_of
+from runstream_service.routing import action_of, is_page
 
 #: For probes and scrapers: keys that only read open them, and on a server without keys this machine's programs do.
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -185,7 +185,8 @@ def auth_middleware(
     signed with one or sends in a header of its own, else 401.
     Without: only this machine's programs, by a loopback name (or one of `allowed_hosts`), else 403. In both cases 403
     for what a page of another site sends (`origins.judge`), and for what the principal has no right to do.
-    PROBE_PATHS need no key, and give reasons with one only; at the protocols' open and ticket paths none is looked at.
+    PROBE_PATHS need no key, and give reasons with one only; at the page's routes and the protocols' open and ticket
+    paths none is looked at.
 
     on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
     local_metrics: this machine's own programs need no key for OPEN_PATHS and are told reasons. Whoever stands behind a
@@ -240,7 +241,7 @@ def may_see_reasons(request: web.Request) -> bool:
 
 def _needs_no_key(request: web.Request, open_paths: Collection[str]) -> bool:
     """From whatever machine. A probe with a key wants the reasons, so its key is looked at."""
-    if request.path in open_paths:
+    if request.path in open_paths or is_page(request):
         return True
     return request.path in PROBE_PATHS and "Authorization" not in request.headers
 

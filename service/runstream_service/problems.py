@@ -18,7 +18,6 @@ from aiohttp.typedefs import Middleware
 from multidict import istr
 from pydantic import ValidationError
 
-from runstream.addresses import run_of_page
 from runstream.events.frame import InvalidFrame
 from runstream.events.names import InvalidName
 from runstream.events.positions import InvalidPositions
@@ -219,10 +218,7 @@ def problem_of_http(error: web.HTTPException, request: web.BaseRequest) -> Probl
     kept = {name: value for name, value in error.headers.items() if name in ("Allow", "Retry-After")}
     match error.status:
         case 404:
-            run = run_of_page(request.path)
             detail = f"There is nothing at {request.path}."
-            if run is not None:
-                detail += f" If it is to be the page of a run: its JSON is at /api/v1/runs/{run}."
         case 405:
             detail = f"{request.path} has no {request.method}; it has {kept.get('Allow', 'none')}."
         case 413:

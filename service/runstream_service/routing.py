@@ -51,7 +51,8 @@ class Route:
     these consist of, for the document. statuses: of successes. query_class: of its queries, or tells it from the
     parameters. tags, headers (of responses) and examples (of requests, by name) are for the document. tells_action:
     where requests of one path do different things, says what one of them does; `action` is that of all it says nothing
-    of.
+    of. is_page: it is part of the page for people's browsers: it shows nothing that is kept, is open without a key, and
+    stands in no document.
     """
 
     method: str
@@ -72,6 +73,7 @@ class Route:
     #: Whether a GET answers HEAD too.
     head: bool = False
     tells_action: Callable[[web.Request], Action | None] | None = None
+    is_page: bool = False
 
     @property
     def name(self) -> str:
@@ -135,6 +137,12 @@ def plain_handler(route: Route, part: object) -> RequestHandler:
 def routes_of(app: web.Application) -> Mapping[AbstractRoute, Route]:
     """Return the routes of an application, by what aiohttp makes of each."""
     return app.get(_ROUTES, {})
+
+
+def is_page(request: web.Request) -> bool:
+    """Return whether the request is for a part of the page, which needs no key."""
+    route = routes_of(request.app).get(request.match_info.route)
+    return route is not None and route.is_page
 
 
 def action_of(request: web.Request) -> Action | None:

@@ -228,10 +228,6 @@ def test_what_is_not_known_is_told_of_tables_and_of_live_changes(api: API) -> No
         api.projects("nope")
 
 
-def test_where_the_page_of_a_run_will_be_its_json_is_told(api: API) -> None:
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(api.run("wide-1").url)
-    with caught.value as response:
-        detail = json.load(response)["detail"]
-    assert detail.startswith("There is nothing at /default/p/wide-1.")
-    assert detail.endswith("its JSON is at /api/v1/runs/wide-1.")
+def test_a_program_at_the_address_of_a_run_gets_its_json(api: API) -> None:
+    with urllib.request.urlopen(api.run("wide-1").url) as response:
+        assert json.load(response)["run"]["run"] == "wide-1"

@@ -1,5 +1,6 @@
 """The query service as routes of an aiohttp application."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -26,6 +27,7 @@ from runstream_query.http import (
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import outgoing_of
 from runstream_query.http.serving import POSITION_HEADER, handler_of
+from runstream_query.page.routes import add_page
 from runstream_query.settings import QuerySettings
 from runstream_service.assets import AssetReader
 from runstream_service.log import LogReader
@@ -67,7 +69,7 @@ def add_query(
     others: Sequence[Route] = (),
     protocols: Mapping[str, Sequence[Route]] = NO_PROTOCOLS,
 ) -> None:
-    """Add ROUTES to `app`, before it starts. All of them only read.
+    """Add ROUTES and those of the page to `app`, before it starts. All of them only read.
 
     The application needs `runstream_service.problems.problem_middleware` (errors are raised as `Problem`) and,
     behind it, whatever decides who may come in. Without `log` reads as of a time are refused (as of a position they
@@ -88,6 +90,7 @@ def add_query(
         outgoing=outgoing_of(app, settings),
     )
     add_routes(app, ROUTES, lambda route: handler_of(route, context))
+    add_page(app, itertools.chain(*context.documents.values()))
 
     async def stop(_: web.Application) -> None:
         context.stopping.set()

@@ -186,7 +186,7 @@ class OpenedRun:
 
     @property
     def url(self) -> str:
-        """The address of the run's page. Its JSON is at /api/v1/runs/RUN."""
+        """The address of the run's page. A program that requests it gets the run's JSON."""
         return page_of_run(self._opening.url, self.workspace, self.project, self.run_id)
 
     def _repr_html_(self) -> str:

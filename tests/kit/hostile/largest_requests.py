@@ -221,8 +221,23 @@ _BUCKET: Final = "/sagemaker/{bucket}"
 _MLAIDE_PROJECT: Final = f"{_MLAIDE}/{{project_key}}"
 _MLAIDE_VERSION: Final = f"{_MLAIDE_PROJECT}/artifacts/{{artifact_name}}/{{artifact_version}}"
 
+
+def _browsed() -> Iterator[Sent]:
+    """No body. Headers as long as they may be, of which the page reads what a browser takes."""
+    yield Sent("plain", headers={"Accept": "text/html", "Accept-Encoding": "gzip"})
+    for name in ("Accept", "Accept-Encoding", "If-None-Match"):
+        for text in ('a;q="', ",", ";", '"a",'):
+            yield Sent(f"{name} of {text}", headers={"Accept": "text/html", name: text * (8_000 // len(text))})
+    yield Sent("long", f"filter={'a' * 100_000}")
+
+
+_PAGE: Final = "/{workspace}/{project}"
+_PAGES: Final = ("/", "/{workspace}", "/{workspace}/", _PAGE, f"{_PAGE}/", f"{_PAGE}/-/{{view}}", "/-/{view}")
+_PAGES_OF_RUNS: Final = (f"{_PAGE}/{{run}}", f"{_PAGE}/archive/{{run}}", "/-/static/{name}")
+
 #: By `route_key`.
 LARGEST: Final[dict[str, Maker]] = {
+    **{f"{method} {path}": _browsed for path in (*_PAGES, *_PAGES_OF_RUNS) for method in ("GET", "HEAD")},
     **dict.fromkeys(("GET /healthz", "GET /readyz", "GET /metrics", "GET /api/v1/server"), _NO_QUERY),
     "GET /api/v1/server/settings": _NO_QUERY,
     "POST /api/v1/server/rebuild": api(purpose="compare"),
