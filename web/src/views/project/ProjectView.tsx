@@ -6,6 +6,7 @@ import { AGGREGATES } from "../../state/filters.ts";
 import { useServices } from "../../state/services.ts";
 import { Freshness } from "../../ui/Freshness.tsx";
 import { Notice } from "../../ui/Notice.tsx";
+import { AsOf } from "./AsOf.tsx";
 import { ChartGrid } from "./ChartGrid.tsx";
 import { ColumnMenu } from "./ColumnMenu.tsx";
 import { kindOf } from "./columns.ts";
@@ -16,6 +17,7 @@ import { RunTable } from "./RunTable.tsx";
 import { Selection } from "./Selection.tsx";
 import { ProjectState, standardColumns } from "./state.ts";
 import { Toolbar } from "./Toolbar.tsx";
+import { ViewMenu } from "./ViewMenu.tsx";
 
 interface ProjectViewProps {
   readonly workspace: string;
@@ -88,6 +90,8 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
           error={isOfFilter ? { message: error.message, at: placeOf(error) } : null}
         />
         <ColumnMenu workspace={workspace} project={project} state={state} shown={columns} />
+        <ViewMenu workspace={workspace} project={project} />
+        <AsOf workspace={workspace} project={project} state={state} />
         {state.isPast.value ? null : <Freshness state={live.state} />}
       </div>
       {error === null || isOfFilter ? null : <Notice kind="bad">{messageOf(error)}</Notice>}
