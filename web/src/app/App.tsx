@@ -9,6 +9,7 @@ import { Notice } from "../ui/Notice.tsx";
 import { ProjectView } from "../views/project/ProjectView.tsx";
 import { Header } from "./Header.tsx";
 import { KeyForm } from "./KeyForm.tsx";
+import { Shortcuts } from "./Shortcuts.tsx";
 
 interface Place {
   readonly workspace: string;
@@ -34,6 +35,7 @@ export function App({ services }: { readonly services: Services }) {
   return (
     <ServicesContext.Provider value={services}>
       {address.query.value.get("embed") === "1" ? null : <Header route={route} />}
+      <Shortcuts />
       {access.isRefused.value ? <KeyForm /> : <View route={route} key={keyOf(route, access.key.value)} />}
     </ServicesContext.Provider>
   );

@@ -25,7 +25,7 @@ const PAUSE_MS = 150;
 /** Chooses, orders and pins the columns of the table. */
 export function ColumnMenu(props: ColumnMenuProps) {
   return (
-    <Menu label="Columns" title="Choose the columns of the table">
+    <Menu label="Columns" title="Choose the columns of the table" align="end">
       <Columns {...props} />
     </Menu>
   );
@@ -108,15 +108,15 @@ function Columns({ workspace, project, state, shown: chosen }: ColumnMenuProps) 
       />
       {failed.value === null ? null : <Notice kind="bad">{failed.value}</Notice>}
       <ul class="found" aria-label="Columns that can be added">
+        {fields.value.map((field) => (
+          <FoundField key={field.field} field={field} chosen={chosen} toggle={toggle} />
+        ))}
         {own.map((name) => (
           <li key={name}>
             <button type="button" class="quiet" onClick={() => toggle(name)}>
               {name}
             </button>
           </li>
-        ))}
-        {fields.value.map((field) => (
-          <FoundField key={field.field} field={field} chosen={chosen} toggle={toggle} />
         ))}
       </ul>
     </div>
