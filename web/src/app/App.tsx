@@ -21,7 +21,9 @@ const loadHome = (): Promise<ComponentType<{ workspace: string | null }>> =>
 const loadRun = (): Promise<ComponentType<Place & { run: string }>> =>
   import("../views/run/RunView.tsx").then((module) => module.RunView);
 /** Views of a project besides the one of its runs, by their name in the address. */
-const PARTS: Readonly<Record<string, () => Promise<ComponentType<Place>>>> = {};
+const PARTS: Readonly<Record<string, () => Promise<ComponentType<Place>>>> = {
+  sweep: () => import("../views/sweep/SweepView.tsx").then((module) => module.SweepView),
+};
 /** Views of the server, by their name in the address. */
 const SERVER_PARTS: Readonly<Record<string, () => Promise<ComponentType>>> = {};
 

@@ -3,8 +3,10 @@ import { useEffect, useMemo } from "preact/hooks";
 import { messageOf, Problem } from "../../data/problem.ts";
 import { placeOf, RunList, type RunQuestion } from "../../data/runs.ts";
 import { AGGREGATES } from "../../state/filters.ts";
+import { addressOf } from "../../state/routes.ts";
 import { useServices } from "../../state/services.ts";
 import { Freshness } from "../../ui/Freshness.tsx";
+import { Link } from "../../ui/Link.tsx";
 import { Notice } from "../../ui/Notice.tsx";
 import { AsOf } from "./AsOf.tsx";
 import { ChartGrid } from "./ChartGrid.tsx";
@@ -90,6 +92,9 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
           error={isOfFilter ? { message: error.message, at: placeOf(error) } : null}
         />
         <ColumnMenu workspace={workspace} project={project} state={state} shown={columns} />
+        <Link class="plain-button" to={`${addressOf(workspace, project, "-", "sweep")}${address.query.value.has("filter") ? `?filter=${encodeURIComponent(question.filter)}` : ""}`}>
+          Sweep
+        </Link>
         <ViewMenu workspace={workspace} project={project} />
         <AsOf workspace={workspace} project={project} state={state} />
         {state.isPast.value ? null : <Freshness state={live.state} />}
