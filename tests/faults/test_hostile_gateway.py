@@ -436,6 +436,11 @@ WITHOUT_A_REQUEST = frozenset(
         "get_panel_project_name",
         "get_panel_project_id",
         "get_panel_options",
+        "get_panel_experiment_colors",
+        "get_panel_metric_colors",
+        "get_panel_width",
+        "get_panel_height",
+        "get_panel_size",
         "get_panel_report",
         "get_panel_request_count",
     }

@@ -53,6 +53,7 @@ LONG_FILES: Final = (
     "integration/test_kafka_three_brokers.py",
     "fuzzing/test_fuzz_slice.py",
     "integration/test_panels.py",
+    "integration/test_streamlit_panels.py",
     "clients/across/test_across.py",
     "faults/test_hostile_spool.py",
     "faults/test_hostile_bodies.py",

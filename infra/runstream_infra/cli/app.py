@@ -99,6 +99,7 @@ def _register() -> None:
         doctor,
         export,
         managing,
+        panel_serving,
         panels,
         promoting,
         reading,
@@ -145,6 +146,7 @@ def _register() -> None:
         version.version,
     ):
         cli.add_command(command)
+    panels.panel.add_command(panel_serving.serve)
 
 
 _register()

@@ -62,7 +62,7 @@ def add(
     output: Output,
 ) -> None:
     """Keep FILE as a new version of a panel of the project."""
-    code, stem = _read(file)
+    code, stem = read_panel(file)
     _checked(code, file)
     settings = client_settings(url=url, api_key=api_key, workspace=workspace, project=project)
     values = settings.values
@@ -130,7 +130,7 @@ def show(
 ) -> None:
     """Write the Python of a panel to stdout."""
     settings = client_settings(url=url, api_key=api_key, workspace=workspace, project=project)
-    code, called = _kept(settings, name, version)
+    code, called = kept_panel(settings, name, version)
     if output.as_json:
         output.json({"name": name, "version": called, "source": code})
     else:
@@ -198,11 +198,11 @@ def run(
     settings = client_settings(url=url, api_key=read_key or api_key, workspace=workspace, project=project)
     values = settings.values
     if version is None and (Path(source).exists() or source.endswith(".py")):
-        code, name = _read(Path(source))
+        code, name = read_panel(Path(source))
         key = key_for_panels(settings)
     else:
         key, name = key_for_panels(settings), source
-        code, _ = _kept(settings, source, version)
+        code, _ = kept_panel(settings, source, version)
     context = PanelContext(values.workspace, values.project, filter_text, list(experiments) or None, chosen)
     with output.err.status("running the panel"):
         result = run_panel(code, context, url=values.url, read_key=key, limits=PanelLimits(timeout_s, memory_mb))
@@ -254,7 +254,7 @@ def unread_options(chosen: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
     return told
 
 
-def _kept(settings: "Settings", name: str, version: str | None) -> tuple[str, str]:
+def kept_panel(settings: "Settings", name: str, version: str | None) -> tuple[str, str]:
     """Read the Python of a version of a panel, and what the version is called. A number that no version is called is
     its number in the order. Raises BadInput, Unreachable, Failed."""
     from runstream.api import NotFound
@@ -286,7 +286,7 @@ def _checked(code: str, path: Path) -> None:
         raise BadInput(f"{path} is no Python that could be run: {error}") from None
 
 
-def _read(path: Path) -> tuple[str, str]:
+def read_panel(path: Path) -> tuple[str, str]:
     """The code of the panel in a file, and its name."""
     try:
         return path.read_text(encoding="utf-8"), path.stem

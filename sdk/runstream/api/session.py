@@ -14,6 +14,7 @@ from runstream.api.transport import IS_IT_OURS, TIMEOUT_S, Transport
 from runstream.api.values import Row, members_of
 from runstream.events.positions import Positions
 from runstream.panel_context import PanelContext
+from runstream.settings import load_settings
 
 #: How many rows one page of a list holds.
 PAGE_ROWS: Final = 500
@@ -60,6 +61,12 @@ class CommandOutcome:
         return cls(**members_of(cls, row))
 
 
+def _reopened(url: str, workspace: str | None, project: str | None, panel: PanelContext | None) -> Session:
+    values = load_settings(url=url).values
+    key = values.api_key.get_secret_value() if values.api_key else None
+    return Session(url, key, workspace=workspace, project=project, panel=panel)
+
+
 class Session:
     """Requests to one server with one key, and what they are about where they do not say it: a workspace, a project, a
     panel. Threads may share it.
@@ -88,6 +95,14 @@ class Session:
         #: Whether the server is one from before `next:`, which reads only its own spelling.
         self._is_old = False
         self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Copies of what was read go on with the session that read it."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle has no key: where it is opened, the key is that of the settings there."""
+        return _reopened, (self.url, self.workspace, self.project, self.panel)
 
     @property
     def url(self) -> str:

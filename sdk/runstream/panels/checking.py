@@ -15,6 +15,8 @@ _MAX_TABLE_ROWS: Final = 10_000
 _MAX_TABLE_CELLS: Final = 500_000
 _MAX_CHOICES: Final = 20_000
 MAX_COLUMNS: Final = 64
+#: How many times as wide as others a column may be.
+_MAX_WEIGHT: Final = 1_000
 _MAX_SHOWN_CHARS: Final = 80
 
 
@@ -67,8 +69,15 @@ def _table(item: Mapping[str, Any]) -> str | None:
     cells = sum(map(len, rows)) + len(columns)
     if len(rows) > _MAX_TABLE_ROWS or cells > _MAX_TABLE_CELLS:
         return f"it has {len(rows):,} rows with {cells:,} cells: at most {_MAX_TABLE_ROWS:,} and {_MAX_TABLE_CELLS:,}"
+    links = item.get("links", [])
+    if not isinstance(links, list) or not all(map(_is_plain, links)):
+        return f"links is {_shown(links)}, no list of columns"
     odd = next((cell for row in (columns, *rows) for cell in row if not _is_plain(cell)), None)
     return None if odd is None else f"a cell is {_shown(odd)}, neither text nor number"
+
+
+def _media(item: Mapping[str, Any]) -> str | None:
+    return _text(item, "type") or _text(item, "base64")
 
 
 def _plotly(item: Mapping[str, Any]) -> str | None:
@@ -95,6 +104,9 @@ def _control(item: Mapping[str, Any]) -> str | None:
 def _column(item: Mapping[str, Any]) -> str | None:
     if "column" not in item:
         return None
+    weight = item.get("weight", 1)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= _MAX_WEIGHT:
+        return f"weight is {_shown(weight)}: give more than 0, at most {_MAX_WEIGHT}"
     column = item["column"]
     if isinstance(column, list) and len(column) == 3 and all(map(_is_whole, column)):
         _, place, count = column
@@ -131,6 +143,8 @@ _CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
     "error": _text,
     "library": _text,
     "image": _image,
+    "video": _media,
+    "audio": _media,
     "table": _table,
     "plotly": _plotly,
     "control": _control,

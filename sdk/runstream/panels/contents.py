@@ -13,7 +13,9 @@ from typing import Any, Final
 from runstream.errors import Invalid
 
 #: kind, and what belongs to it: text, markdown, html, note (text), image (type, base64, width: in pixels of the page),
-#: table (columns, rows, total), plotly (figure: JSON), library (text: plotly's JavaScript), control (see `interface`).
+#: video and audio (type, base64), table (columns, rows, total, links: columns whose addresses are links), plotly
+#: (figure: JSON), library (text: plotly's JavaScript), control (see `interface`). An item in a column has `column`
+#: (row, place, count) and perhaps `weight`: how wide the column is beside the others.
 Item = dict[str, Any]
 
 #: Rows of a table that a page shows.
@@ -23,6 +25,16 @@ _MAGIC: Final = {
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF8": "image/gif",
 }
+#: Where a type of media says what it is, and what it says.
+_MEDIA: Final = (
+    (4, b"ftyp", "video/mp4"),
+    (0, b"\x1aE\xdf\xa3", "video/webm"),
+    (0, b"OggS", "audio/ogg"),
+    (8, b"WAVE", "audio/wav"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"\xff\xfb", "audio/mpeg"),
+)
 #: Pixels an inch of matplotlib's figures: twice its own, for screens of today.
 _DPI: Final = 144
 
@@ -36,7 +48,7 @@ def item_of(thing: Any) -> Item:
         return image_item(bytes(thing))
     if is_plotly(thing):
         return {"kind": "plotly", "figure": thing.to_json()}
-    for known in (_matplotlib_item, _table_item, _pillow_item, _own_form_item):
+    for known in (_matplotlib_item, _table_item, _pillow_item, _array_item, _own_form_item):
         item = known(thing)
         if item is not None:
             return item
@@ -57,6 +69,40 @@ def image_item(content: bytes) -> Item:
     if known is None:
         raise Invalid(f"{len(content)} bytes that begin with {content[:8]!r} are no PNG, JPEG, GIF or WebP image")
     return {"kind": "image", "type": known, "base64": base64.b64encode(content).decode()}
+
+
+def media_item(kind: str, content: bytes) -> Item:
+    """A video or a sound (`kind` video, audio) of the bytes of its file. Raises Invalid for those of no known type."""
+    known = next((type_ for at, magic, type_ in _MEDIA if content[at : at + len(magic)] == magic), None)
+    if known is None:
+        raise Invalid(
+            f"{len(content)} bytes that begin with {content[:8]!r} are no MP4, WebM, Ogg, WAV, FLAC or MP3 file"
+        )
+    return {"kind": kind, "type": known, "base64": base64.b64encode(content).decode()}
+
+
+def svg_item(text: str | bytes) -> Item:
+    """An image of the text of an SVG."""
+    content = text.encode() if isinstance(text, str) else text
+    return {"kind": "image", "type": "image/svg+xml", "base64": base64.b64encode(content).decode()}
+
+
+def text_of_choice(choice: Any) -> str:
+    """What people choose by: the name of an experiment, else the text of the value."""
+    name = getattr(choice, "name", None)
+    return str(name or choice.run) if hasattr(choice, "get_metadata") else str(choice)
+
+
+def _array_item(thing: Any) -> Item | None:
+    """An array of numpy with the shape of an image: height x width, or with 3 or 4 channels."""
+    shape = getattr(thing, "shape", ())
+    if type(thing).__module__.partition(".")[0] != "numpy" or not (len(shape) == 2 or shape[2:] in ((3,), (4,))):
+        return None
+    import importlib
+
+    if thing.dtype.kind == "f":
+        thing = (thing.clip(0.0, 1.0) * 255).round()
+    return _pillow_item(importlib.import_module("PIL.Image").fromarray(thing.astype("uint8")))
 
 
 def _matplotlib_item(thing: Any) -> Item | None:
@@ -82,14 +128,14 @@ def _table_item(thing: Any) -> Item | None:
     if root == "pandas" and hasattr(thing, "itertuples"):
         head = thing.head(MAX_ROWS)
         columns = ["" if name is None else str(name) for name in head.index.names] + [str(c) for c in head.columns]
-        return _table(columns, [list(row) for row in _with_index(head)], len(thing))
+        return table_of(columns, [list(row) for row in _with_index(head)], len(thing))
     if root == "pyarrow" and hasattr(thing, "column_names"):
         rows = thing.slice(0, MAX_ROWS).to_pylist()
-        return _table(thing.column_names, [list(row.values()) for row in rows], thing.num_rows)
+        return table_of(thing.column_names, [list(row.values()) for row in rows], thing.num_rows)
     if root == "runstream" and callable(getattr(thing, "rows", None)):
         found = thing.rows()
         columns = list(dict.fromkeys(name for row in found for name in row))
-        return _table(columns, [[row.get(name) for name in columns] for row in found[:MAX_ROWS]], len(found))
+        return table_of(columns, [[row.get(name) for name in columns] for row in found[:MAX_ROWS]], len(found))
     return None
 
 
@@ -98,7 +144,7 @@ def _with_index(frame: Any) -> Sequence[Sequence[Any]]:
     return [[*(row[0] if frame.index.nlevels > 1 else row[:1]), *row[1:]] for row in rows]
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], total: int) -> Item:
+def table_of(columns: Sequence[str], rows: Sequence[Sequence[Any]], total: int) -> Item:
     cells = [[_cell(value) for value in row] for row in rows]
     return {"kind": "table", "columns": list(columns), "rows": cells, "total": total}
 

@@ -11,3 +11,8 @@ ITEMS: Final = "items.jsonl"
 END: Final = "end.json"
 STDOUT: Final = "stdout.txt"
 STDERR: Final = "stderr.txt"
+#: Where a live panel listens: {"socket": PATH} or {"host": ..., "port": ...}.
+LIVE: Final = "live.json"
+#: The contexts of its viewers, one file a frame, and the header of a connection that names the frame.
+FRAMES: Final = "frames"
+FRAME_HEADER: Final = "Runstream-Frame"

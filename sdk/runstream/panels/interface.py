@@ -1,23 +1,63 @@
-"""`ui`: what a panel shows, and what it lets people choose."""
+"""`ui`: what a panel shows, and what it lets people choose. In a process of Streamlit it adds to Streamlit's page
+(`streamlit_ui`), elsewhere to the snapshot that `runstream panel run` writes (`UI`)."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runstream.errors import Invalid
 from runstream.panel_context import VARIABLE, PanelContext
 from runstream.panels.checking import MAX_COLUMNS
-from runstream.panels.contents import Item, image_item, is_plotly, item_of
+from runstream.panels.contents import (
+    MAX_ROWS,
+    Item,
+    image_item,
+    is_plotly,
+    item_of,
+    media_item,
+    svg_item,
+    table_of,
+    text_of_choice,
+)
 from runstream.panels.folder import ITEMS
+from runstream.panels.script import is_inside
+from runstream.panels.streamlit_ui import StreamlitUI, is_ticked
 
 #: JavaScript that is on the page already.
 _libraries: Final[set[str]] = set()
 _rows: Final = itertools.count()
+
+
+class _Session(dict[str, Any]):
+    """What a session keeps: by name as an item or as an attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the session keeps nothing called {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+
+#: A snapshot is one run of one session.
+_session: Final = _Session()
+
+
+def plotly_library() -> Iterator[Item]:
+    """Plotly's JavaScript, which its package brings along, once a page."""
+    if "plotly" not in _libraries:
+        import importlib
+
+        text = importlib.import_module("plotly.offline").get_plotlyjs()
+        _libraries.add("plotly")
+        yield {"kind": "library", "text": text}
 
 
 class UI:
@@ -28,9 +68,10 @@ class UI:
     LABEL=TEXT`. For one thread.
     """
 
-    def __init__(self, column: tuple[int, int, int] | None = None) -> None:
-        """`column`: which row of columns of the page, which of them, of how many."""
+    def __init__(self, column: tuple[int, int, int] | None = None, weight: float = 1.0) -> None:
+        """`column`: which row of columns of the page, which of them, of how many; `weight`: how wide it is."""
         self._column = column
+        self._weight = weight
         self._context: PanelContext | None = None
 
     def _add(self, item: Item) -> None:
@@ -40,7 +81,7 @@ class UI:
                 print(item["text"])
             return
         if self._column is not None and item["kind"] != "library":
-            item = item | {"column": list(self._column)}
+            item = item | {"column": list(self._column)} | ({"weight": self._weight} if self._weight != 1.0 else {})
         # Opened each time: what is displayed stays, whatever happens to the process.
         with Path(context).with_name(ITEMS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(item, ensure_ascii=True) + "\n")
@@ -62,24 +103,55 @@ class UI:
                 self._add({"kind": format, "text": thing})
                 continue
             if is_plotly(thing):
-                self._add_plotly()
+                for item in plotly_library():
+                    self._add(item)
             self._add(item_of(thing))
 
-    def _add_plotly(self) -> None:
-        """Plotly's JavaScript, which its package brings along, once a page."""
-        if "plotly" not in _libraries:
-            import importlib
-
-            text = importlib.import_module("plotly.offline").get_plotlyjs()
-            _libraries.add("plotly")
-            self._add({"kind": "library", "text": text})
-
-    def columns(self, items: int, **unused: Any) -> list[UI]:
-        """So many `ui`s, side by side on the page."""
-        if not 1 <= items <= MAX_COLUMNS:
-            raise Invalid(f"columns({items}): give 1 or more, at most {MAX_COLUMNS}")
+    def columns(self, items: int | Sequence[float], **unused: Any) -> list[UI]:
+        """So many `ui`s, side by side on the page; or one for each of these widths."""
+        weights = [1.0] * items if isinstance(items, int) else [float(one) for one in items]
+        if not 1 <= len(weights) <= MAX_COLUMNS or min(weights) <= 0:
+            raise Invalid(f"columns({items}): give 1 or more, at most {MAX_COLUMNS}, or as many widths above 0")
         row = next(_rows)
-        return [UI((row, place, items)) for place in range(items)]
+        return [UI((row, place, len(weights)), weight) for place, weight in enumerate(weights)]
+
+    def tabs(self, labels: Sequence[str]) -> list[UI]:
+        """A `ui` for each tab: the page has them side by side, below their labels."""
+        made = self.columns(len(labels))
+        for tab, label in zip(made, labels, strict=True):
+            tab.display_markdown(f"### {label}")
+        return made
+
+    @property
+    def session_state(self) -> Any:
+        """What the panel keeps, by name. A snapshot is one session."""
+        return _session
+
+    def add_css(self, css: str) -> None:
+        """Styles are those of the live page; the snapshot has its own."""
+
+    def set_css(self, css: str) -> None:
+        """The same as `add_css`."""
+
+    def get_theme(self) -> str:
+        """`light` or `dark`, as the panel's context has it."""
+        context = PanelContext.here()
+        return (context.theme if context is not None else "") or "light"
+
+    def refresh(self, every_s: float = 1.0) -> None:
+        """A snapshot is run once: live panels run again when there are new data."""
+
+    def progress(self, label: str, percent: float, *unused: Any, **more: Any) -> None:
+        """A snapshot is shown when all is done."""
+        _session["_runstream_progress"] = percent
+
+    def get_progress(self) -> Any:
+        """The last percentage that was given to `progress`."""
+        return _session.get("_runstream_progress")
+
+    def reset_progress(self, value: float = -1) -> None:
+        """Forget it."""
+        _session["_runstream_progress"] = value
 
     def display_figure(self, figure: Any) -> None:
         """A figure of matplotlib, or pyplot itself."""
@@ -88,9 +160,31 @@ class UI:
     def display_plotly_figure(self, figure: Any) -> None:
         self.display(figure)
 
-    def display_image(self, data: Any) -> None:
-        """The bytes of a PNG, JPEG, GIF or WebP file, or an image of Pillow."""
-        self._add(image_item(data) if isinstance(data, bytes) else item_of(data))
+    def display_image(self, data: Any, format: str | None = None, width: int | None = None) -> None:
+        """The bytes of a PNG, JPEG, GIF or WebP file, an image of Pillow, an array; with `format` svg its text."""
+        if format == "svg" or (isinstance(data, str) and data.lstrip().startswith("<")):
+            item = svg_item(data)
+        else:
+            item = image_item(data) if isinstance(data, bytes) else item_of(data)
+        self._add(item if width is None else item | {"width": int(width)})
+
+    def display_video(self, data: bytes, **unused: Any) -> None:
+        """The bytes of an MP4 or WebM file."""
+        self._add(media_item("video", data))
+
+    def display_audio(self, data: bytes, **unused: Any) -> None:
+        """The bytes of a WAV, Ogg, FLAC or MP3 file."""
+        self._add(media_item("audio", data))
+
+    def display_table(self, frame: Any, links: Sequence[str] = (), images: Sequence[str] = (), **unused: Any) -> None:
+        """A frame, a table or a list of rows; addresses in columns among `links` are links. Images are shown where a
+        cell has the data of one (`data:image/png;base64,...`): the page fetches nothing."""
+        if isinstance(frame, list | tuple) and all(isinstance(row, Mapping) for row in frame):
+            columns = list(dict.fromkeys(str(name) for row in frame for name in row))
+            item = table_of(columns, [[row.get(name) for name in columns] for row in frame[:MAX_ROWS]], len(frame))
+        else:
+            item = item_of(frame)
+        self._add(item | ({"links": list(links)} if links and item["kind"] == "table" else {}))
 
     def display_text(self, *lines: Any) -> None:
         self._add({"kind": "text", "text": "\n".join(map(str, lines))})
@@ -116,7 +210,7 @@ class UI:
         a list of them, by default the first. `format_func` gives the texts that people choose from; of an experiment
         it is its name. A choice that is not among the options any more is passed over, with a note on the page."""
         choices = list(options)
-        texts = [(format_func or _text_of)(choice) for choice in choices]
+        texts = [(text_of_choice if format_func in (None, str) else format_func)(choice) for choice in choices]
         chosen = self._options().get(key or label)
         if multiple:
             default = list(index) if isinstance(index, Sequence) else choices[:1]
@@ -148,15 +242,67 @@ class UI:
 
     def checkbox(self, label: str, value: bool = False, key: str | None = None, **unused: Any) -> bool:
         given = self._options().get(key or label, value)
-        ticked = given.lower() in ("true", "1", "yes", "on") if isinstance(given, str) else bool(given)
+        ticked = is_ticked(given)
         shown = ["yes" if ticked else "no"]
         self._add({"kind": "control", "type": "checkbox", "label": label, "option": key or label, "chosen": shown})
         return ticked
 
+    def button(
+        self,
+        label: str,
+        key: str | None = None,
+        on_click: Callable[..., None] | None = None,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **unused: Any,
+    ) -> bool:
+        """Whether the panel's options press it, by its label: `on_click` is called then."""
+        pressed = is_ticked(self._options().get(key or label, False))
+        if pressed and on_click is not None:
+            on_click(*(args or ()), **(kwargs or {}))
+        shown = ["pressed" if pressed else "not pressed"]
+        self._add({"kind": "control", "type": "button", "label": label, "option": key or label, "chosen": shown})
+        return pressed
 
-def _text_of(choice: Any) -> str:
-    name = getattr(choice, "name", None)
-    return str(name or choice.run) if hasattr(choice, "get_metadata") else str(choice)
+    def slider(
+        self,
+        label: str,
+        min_value: Any = 0,
+        max_value: Any = 100,
+        value: Any = None,
+        step: Any = None,
+        key: str | None = None,
+        **unused: Any,
+    ) -> Any:
+        """The number that the panel's options have by its label, else `value`, else the least."""
+        first = min_value if value is None else value
+        given = self._options().get(key or label, first)
+        if isinstance(given, str):
+            try:
+                given = type(min_value)(given)
+            except ValueError:
+                self._add({"kind": "note", "text": f"{label}: {given[:200]!r} is no number"})
+                given = first
+        shown = list(map(str, given)) if isinstance(given, list | tuple) else [str(given)]
+        self._add({"kind": "control", "type": "slider", "label": label, "option": key or label, "chosen": shown})
+        return given
 
 
-ui = UI()
+class _Here:
+    """The `ui` of wherever this thread runs: of Streamlit's page, or of the snapshot."""
+
+    def __init__(self) -> None:
+        self._snapshot = UI()
+        self._streamlit = StreamlitUI()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._streamlit if is_inside() else self._snapshot, name)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in dir(UI) if not name.startswith("_")]
+
+
+if TYPE_CHECKING:
+    ui = UI()
+else:
+    ui = _Here()

@@ -17,7 +17,7 @@ from runstream.panels.contents import Item
 from runstream.panels.results import PanelResult
 
 _POLICY: Final = (
-    "default-src 'none'; img-src data: blob:; font-src data:; style-src 'unsafe-inline'; "
+    "default-src 'none'; img-src data: blob:; media-src data:; font-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline' 'unsafe-eval'; worker-src blob:; form-action 'none'; base-uri 'none'; "
     "webrtc 'block'"
 )
@@ -39,7 +39,7 @@ header h1 { font-size: 1.35rem; margin: 0; } header p { margin: .1rem 0 1rem; co
 pre, code { font: 13px/1.45 ui-monospace, monospace; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; overflow: auto;
   margin: 0; max-height: 40rem; }
-img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
+img, video { max-width: 100%; height: auto; background: #fff; border-radius: 6px; } img.cell { max-height: 4rem; }
 iframe { width: 100%; height: 28rem; border: 0; background: #fff; border-radius: 6px; color-scheme: light; }
 .scroll { overflow: auto; max-height: 40rem; width: fit-content; max-width: 100%;
   border: 1px solid var(--line); border-radius: 6px; }
@@ -81,6 +81,8 @@ _MEASURE: Final = (
     "<script>new ResizeObserver(() => parent.postMessage(document.documentElement.offsetHeight, '*'))"
     ".observe(document.documentElement)</script>"
 )
+#: Cells of tables that are shown as images.
+_IMAGE_DATA: Final = ("data:image/png;base64,", "data:image/jpeg;base64,", "data:image/webp;base64,")
 _TITLES: Final = {
     "failed": "The panel raised an error",
     "timeout": "The panel took too long",
@@ -135,22 +137,25 @@ def _control(item: Item) -> str:
 def _placed(items: Sequence[Item]) -> list[str]:
     """The items in their order; those of a row of columns side by side, where the first of them stands."""
     rows: dict[int, list[list[str]]] = {}
-    places: list[str | list[list[str]]] = []
+    weights: dict[int, list[float]] = {}
+    places: list[str | int] = []
     for item in items:
         if "column" not in item:
             places.append(_shown(item))
             continue
         row, place, count = item["column"]
         if row not in rows:
-            rows[row] = [[] for _ in range(count)]
-            places.append(rows[row])
+            rows[row], weights[row] = [[] for _ in range(count)], [1.0] * count
+            places.append(row)
         rows[row][place].append(_shown(item))
-    return [place if isinstance(place, str) else _columns(place) for place in places]
+        weights[row][place] = item.get("weight", 1.0)
+    return [place if isinstance(place, str) else _columns(rows[place], weights[place]) for place in places]
 
 
-def _columns(columns: Sequence[Sequence[str]]) -> str:
+def _columns(columns: Sequence[Sequence[str]], weights: Sequence[float]) -> str:
     parts = ("".join(f'<section class="item">{one}</section>' for one in column) for column in columns)
-    return f'<div class="columns">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
+    made = (f'<div style="flex-grow:{weight:g}">{part}</div>' for part, weight in zip(parts, weights, strict=True))
+    return f'<div class="columns">{"".join(made)}</div>'
 
 
 def _shown(item: Item) -> str:
@@ -169,6 +174,14 @@ def _note(item: Item) -> str:
 def _image(item: Item) -> str:
     width = f' width="{int(item["width"])}"' if "width" in item else ""
     return f'<img alt="figure"{width} src="data:{_text(item["type"])};base64,{_text(item["base64"])}">'
+
+
+def _video(item: Item) -> str:
+    return f'<video controls src="data:{_text(item["type"])};base64,{_text(item["base64"])}"></video>'
+
+
+def _audio(item: Item) -> str:
+    return f'<audio controls src="data:{_text(item["type"])};base64,{_text(item["base64"])}"></audio>'
 
 
 def _frame(item: Item) -> str:
@@ -199,13 +212,21 @@ def _without_end(code: str) -> str:
 
 def _table(item: Item) -> str:
     head = "".join(f"<th>{_text(name)}</th>" for name in item["columns"])
-    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in item["rows"])
+    linked = [name in item.get("links", ()) for name in item["columns"]]
+    rows = "".join(
+        f"<tr>{''.join(_cell(cell, at < len(linked) and linked[at]) for at, cell in enumerate(row))}</tr>"
+        for row in item["rows"]
+    )
     left_out = item["total"] - len(item["rows"])
     more = f'<p class="note">{left_out} more rows are not shown</p>' if left_out > 0 else ""
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{more}'
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, is_link: bool) -> str:
+    if is_link and isinstance(value, str) and value.startswith(("https://", "http://")):
+        return f'<td><a href="{_text(value)}" target="_blank" rel="noopener noreferrer">{_text(value)}</a></td>'
+    if isinstance(value, str) and value.startswith(_IMAGE_DATA):
+        return f'<td><img alt="" class="cell" src="{_text(value)}"></td>'
     if isinstance(value, int | float):
         shown = f"{value:.6g}" if isinstance(value, float) else str(value)
         return f'<td class="number" title="{_text(value)}">{_text(shown)}</td>'
@@ -276,6 +297,8 @@ _SHOWN: Final[Mapping[str, Callable[[Item], str]]] = {
     "markdown": _markdown,
     "html": _frame,
     "image": _image,
+    "video": _video,
+    "audio": _audio,
     "table": _table,
     "plotly": _plotly,
     "note": _note,

@@ -4,6 +4,7 @@ panel runs, and says how it ended."""
 import contextlib
 import json
 import linecache
+import re
 import resource
 import sys
 import traceback
@@ -11,20 +12,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from runstream.panels.folder import END, LIMITS, SOURCE
+from runstream.panel_context import PanelContext
+from runstream.panels import shim
+from runstream.panels.folder import END, ITEMS, LIMITS, SOURCE
+from runstream.panels.snapshot import Snapshot
 
 #: Kept back for saying that there is no memory left.
 _RESERVE_BYTES: Final = 8 << 20
 #: The end of a traceback says the most.
 _MAX_ERROR_CHARS: Final = 100_000
+_STREAMLIT: Final = re.compile(r"^\s*(import|from)\s+streamlit\b", re.MULTILINE)
 
 
 def main(folder: Path) -> int:
     take_limits(json.loads((folder / LIMITS).read_text()))
     source = (folder / SOURCE).read_text(encoding="utf-8")
+    shim.install()
     # The source by the name that is shown, wherever the panel goes.
     linecache.cache[SOURCE] = (len(source), None, source.splitlines(keepends=True), SOURCE)
-    ended = run(source)
+    ended = photographed(folder) if _STREAMLIT.search(source) is not None else run(source)
     (folder / END).write_text(json.dumps(ended))
     return 0 if ended["status"] == "ok" else 1
 
@@ -56,6 +62,22 @@ def run(source: str) -> dict[str, Any]:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # the panel may have closed or replaced it
                 stream.flush()
+    return {"status": "ok", "error": ""}
+
+
+def photographed(folder: Path) -> dict[str, Any]:
+    """The same for a panel that uses Streamlit: what it would show is added to the folder's items."""
+    context = PanelContext.here()
+    try:
+        snapshot = Snapshot(folder / SOURCE, {} if context is None else context.options)
+    except BaseException as error:
+        status = "memory" if isinstance(error, MemoryError) else "failed"
+        return {"status": status, "error": _told(error)[-_MAX_ERROR_CHARS:]}
+    with (folder / ITEMS).open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(item, ensure_ascii=True) + "\n" for item in snapshot.items)
+    if snapshot.error:
+        status = "memory" if "MemoryError" in snapshot.error.rpartition("\n")[2] else "failed"
+        return {"status": status, "error": snapshot.error[-_MAX_ERROR_CHARS:]}
     return {"status": "ok", "error": ""}
 
 

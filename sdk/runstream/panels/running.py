@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from runstream.panels import supervisor
 from runstream.panels.checking import MAX_ITEMS, checked
 from runstream.panels.contents import Item
 from runstream.panels.folder import CONTEXT, END, ITEMS, LIMITS, SOURCE, STDERR, STDOUT
+from runstream.panels.preparing import prepared
 from runstream.panels.results import MAX_PRINTED_BYTES, PanelResult, Status
 
 #: What the panel's process is given of this process's environment: where programs, texts and certificates are, and no
@@ -39,8 +40,8 @@ _PASSED_ON: Final = (
     "LD_LIBRARY_PATH",
 )
 #: Any one file that a panel writes, what it displays among them: some figures of 5 MB.
-_MAX_FILE_BYTES: Final = 64 << 20
-_MAX_FILES: Final = 256
+MAX_FILE_BYTES: Final = 64 << 20
+MAX_FILES: Final = 256
 #: How a panel ended: its traceback, which `process` cuts at a tenth of this.
 MAX_END_BYTES: Final = 1 << 20
 _MAX_TOLD: Final = 20
@@ -77,11 +78,11 @@ def run_panel(
     with tempfile.TemporaryDirectory(prefix="runstream-panel-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
         (folder / "home").mkdir()
-        (folder / SOURCE).write_bytes(source.encode("utf-8", "replace"))
+        (folder / SOURCE).write_bytes(_python_of(source).encode("utf-8", "replace"))
         (folder / CONTEXT).write_text(context.to_json(), encoding="utf-8")
         (folder / LIMITS).write_text(json.dumps(_resource_limits(limits)))
         begun = time.monotonic()
-        code = _run(folder, _environment(folder, os.environ, url, read_key), limits.timeout_s)
+        code = _run(folder, panel_environment(folder, os.environ, url, read_key), limits.timeout_s)
         wall_s = time.monotonic() - begun
         status, error = _ending(folder, code, limits)
         items = _items(folder)
@@ -90,16 +91,24 @@ def run_panel(
         return PanelResult(status, error, items, _printed(folder / STDOUT), _printed(folder / STDERR), wall_s)
 
 
+def _python_of(source: str) -> str:
+    """The panel without lines that install packages. One that installs something else fails where it stands."""
+    try:
+        return prepared(source).source
+    except Invalid:
+        return source
+
+
 def _resource_limits(limits: PanelLimits) -> dict[str, int]:
     return {
         "RLIMIT_AS": limits.memory_mb << 20,
-        "RLIMIT_FSIZE": _MAX_FILE_BYTES,
-        "RLIMIT_NOFILE": _MAX_FILES,
+        "RLIMIT_FSIZE": MAX_FILE_BYTES,
+        "RLIMIT_NOFILE": MAX_FILES,
         "RLIMIT_CORE": 0,
     }
 
 
-def _environment(folder: Path, environ: Mapping[str, str], url: str, read_key: str | None) -> dict[str, str]:
+def panel_environment(folder: Path, environ: Mapping[str, str], url: str, read_key: str | None) -> dict[str, str]:
     """The whole environment of the panel's process."""
     home = str(folder / "home")
     passed = {name: environ[name] for name in _PASSED_ON if name in environ}
@@ -125,20 +134,10 @@ def _environment(folder: Path, environ: Mapping[str, str], url: str, read_key: s
 
 def _run(folder: Path, environment: Mapping[str, str], timeout_s: float) -> int | None:
     """The exit code; None if the time was over first. All processes of the panel have ended after it."""
-    panel = [sys.executable, "-P", "-B", "-m", "runstream.panels.process", str(folder)]
-    command = [sys.executable, "-I", "-S", "-B", supervisor.__file__, str(timeout_s), str(folder), *panel]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,  # its end tells the supervisor that this process is gone
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=dict(environment),
-        start_new_session=True,
-        text=True,
-    )
+    command = supervisor_command(folder, timeout_s, "runstream.panels.process")
+    process = supervised(command, environment)
     leader: int | None = None
     try:
-        assert process.stdout is not None
         leader, ending = _told(process, timeout_s + _SUPERVISOR_S)
         return None if ending == "timeout" else int(ending.removeprefix("exit "))
     except ValueError:  # the supervisor was killed or stopped, by the panel most likely
@@ -146,9 +145,33 @@ def _run(folder: Path, environment: Mapping[str, str], timeout_s: float) -> int 
     finally:
         process.kill()
         process.communicate()
-        if leader is not None:
-            _kill_group(leader)
-        _kill_marked(f"{VARIABLE}={folder / CONTEXT}".encode())
+        end_all(leader, folder)
+
+
+def supervisor_command(folder: Path, timeout_s: float, module: str) -> list[str]:
+    """Return the command of a supervisor that runs a module of ours with the folder of a panel, for so long."""
+    panel = [sys.executable, "-P", "-B", "-m", module, str(folder)]
+    return [sys.executable, "-I", "-S", "-B", supervisor.__file__, str(timeout_s), str(folder), *panel]
+
+
+def supervised(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a supervisor. It ends what it started when its stdin is closed, as it is when this process ends."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=dict(environment),
+        start_new_session=True,
+        text=True,
+    )
+
+
+def end_all(leader: int | None, folder: Path) -> None:
+    """Kill what a supervisor that is gone may have left: the group of the panel, and what has its environment."""
+    if leader is not None:
+        _kill_group(leader)
+    _kill_marked(f"{VARIABLE}={folder / CONTEXT}".encode())
 
 
 def _told(process: subprocess.Popen[str], timeout_s: float) -> tuple[int | None, str]:
@@ -182,7 +205,7 @@ def _ending(folder: Path, code: int | None, limits: PanelLimits) -> tuple[Status
     if code is None:
         return "timeout", f"The panel was stopped after {limits.timeout_s:g} s: make it do less, or give it more time."
     try:
-        ended = json.loads(_read(folder / END, MAX_END_BYTES))
+        ended = json.loads(read_panel_file(folder / END, MAX_END_BYTES))
         status, error = ended["status"], ended["error"]
         if status not in ("ok", "failed", "memory") or not isinstance(error, str):
             raise ValueError
@@ -205,7 +228,7 @@ def _items(folder: Path) -> list[Item]:
     """What was displayed. A last line that is cut off is left out: the process was killed while it wrote. What cannot
     be shown is an item of the kind `error`."""
     try:
-        text = _read(folder / ITEMS, _MAX_FILE_BYTES).decode("utf-8", "replace")
+        text = read_panel_file(folder / ITEMS, MAX_FILE_BYTES).decode("utf-8", "replace")
     except OSError:
         return []
     lines = text.split("\n")[:-1]
@@ -224,7 +247,7 @@ def _parsed(line: str) -> Any:
         return line[:100]
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
+def read_panel_file(path: Path, max_bytes: int) -> bytes:
     """The beginning of a file of the panel's folder, where the panel may have put anything. Raises OSError for what is
     no file."""
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
@@ -235,7 +258,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 def _printed(path: Path) -> str:
     try:
-        kept = _read(path, MAX_PRINTED_BYTES + 1)
+        kept = read_panel_file(path, MAX_PRINTED_BYTES + 1)
     except OSError:
         return ""
     text = kept[:MAX_PRINTED_BYTES].decode(errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from runstream.api.comet.projects import ProjectReads
@@ -58,6 +59,27 @@ class PanelReads:
         """Return what was chosen for the panel, by label."""
         return dict(self._context.options)
 
+    def get_panel_experiment_colors(self) -> dict[str, dict[str, str]]:
+        """Return the colours of experiments by their keys, as the page around the panel has them: each the same as
+        `primary` and as `light`."""
+        return _shades(self._context.experiment_colors)
+
+    def get_panel_metric_colors(self) -> dict[str, dict[str, str]]:
+        """Return the colours of metrics by their names, likewise."""
+        return _shades(self._context.metric_colors)
+
+    def get_panel_width(self) -> int:
+        """Return the width of the panel in pixels; 0 where it is not known."""
+        return self._context.width
+
+    def get_panel_height(self) -> int:
+        """Return the height of the panel in pixels; 0 where it is not known."""
+        return self._context.height
+
+    def get_panel_size(self) -> tuple[int, int]:
+        """Return the width and the height of the panel in pixels."""
+        return self.get_panel_width(), self.get_panel_height()
+
     def get_panel_experiments(self) -> Runs:
         """Read the experiments that are to be shown: those that were chosen, else those that pass the panel's filter,
         else all of its project, the oldest first."""
@@ -90,3 +112,7 @@ class PanelReads:
         """Return the same as a sentence."""
         count = self.get_panel_request_count()
         return f"{count} request{'' if count == 1 else 's'} to {self._session.url}"
+
+
+def _shades(colors: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {name: {"primary": color, "light": color} for name, color in colors.items()}

@@ -140,6 +140,10 @@ class RunView(CometExperiment):
     links: tuple[str, ...] = ()
     columns: Mapping[str, Logged] = field(default_factory=dict)
 
+    def __deepcopy__(self, memo: object) -> Self:
+        """What never changes is its own copy."""
+        return self
+
     @property
     def id(self) -> str:
         return self.run
