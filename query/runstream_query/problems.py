@@ -97,7 +97,7 @@ def _limit_problem(error: QueryLimitExceeded) -> Problem:
     )
 
 
-_LIMITED: Final = (QueryClass.LOOKUP, QueryClass.LIGHT, QueryClass.HEAVY, QueryClass.LIVE)
+_LIMITED: Final = (QueryClass.LOOKUP, QueryClass.LIGHT, QueryClass.HEAVY, QueryClass.LIVE, QueryClass.TAIL)
 
 
 def _variable(field: str) -> str:

@@ -308,10 +308,3 @@ class CommandOutcome(ResponseModel):
     artifact: str | None = None
     ordinal: int | None = None
     version: str | None = None
-
-
-class Changes(ResponseModel):
-    """The data of a live message: changed run rows, or changed summaries."""
-
-    runs: list[RunRow] | None = None
-    summaries: list[Summary] | None = None

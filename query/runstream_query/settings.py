@@ -78,6 +78,14 @@ class QuerySettings(BaseModel):
     live_backlog_bytes: int = Field(default=4 * MIB, ge=1)
     #: What the kernel holds for a live stream: more only delays that a reader which takes nothing is found out.
     live_buffer_bytes: int = Field(default=64 * 1024, ge=4096)
+    #: Tails of one stream: the curves of twenty charts of 200 runs.
+    live_tails: int = Field(default=4000, ge=1, le=7000)
+    #: Buckets of one curve, and of all curves of a stream, in one look for changes: a bucket is 100 bytes of JSON, and
+    #: 600 as Python values while it is made (12 MB). Of what has more the reader is told to read it again.
+    live_tail_buckets: int = Field(default=1000, ge=1)
+    live_tick_buckets: int = Field(default=20_000, ge=1)
+    #: How long tails are read in a second, of all streams together, in seconds: longer looks are fewer.
+    live_tail_share: float = Field(default=0.25, gt=0)
     max_body_bytes: int = Field(default=2_000_000, ge=1)
     #: Files of one archive. Each costs a request to an object store before the archive begins, and 500 bytes of memory
     #: until it ends: 10,000 are half a minute and 5 MB.
@@ -124,10 +132,19 @@ class QuerySettings(BaseModel):
     live_rows_read: int = Field(default=1_000_000_000, ge=1)
     live_result_rows: int = Field(default=1_000_000, ge=1)
     live_result_bytes: int = Field(default=64 * MIB, ge=1)
+    #: Points of curves that live streams follow: one question a scope and tick, within `live_tail_share`.
+    tail_slots: int = Field(default=2, ge=1, le=64)
+    tail_queue: int = Field(default=1024, ge=0)
+    tail_wait_s: float = Field(default=30.0, gt=0)
+    tail_time_s: float = Field(default=10.0, gt=0)
+    tail_memory_bytes: int = Field(default=GIB, ge=MIB)
+    tail_rows_read: int = Field(default=1_000_000_000, ge=1)
+    tail_result_rows: int = Field(default=1_000_000, ge=1)
+    tail_result_bytes: int = Field(default=64 * MIB, ge=1)
 
     def class_limits(self) -> ClassLimits:
         """For the store. WORKER has none; PROBE has slots of its own, and needs no more."""
-        limited = (QueryClass.LOOKUP, QueryClass.LIGHT, QueryClass.HEAVY, QueryClass.LIVE)
+        limited = (QueryClass.LOOKUP, QueryClass.LIGHT, QueryClass.HEAVY, QueryClass.LIVE, QueryClass.TAIL)
         values = self.model_dump()
         return {QueryClass.PROBE: QueryLimits(slots=2)} | {
             of: QueryLimits(**{name: values[f"{of.value}_{name}"] for name in _OF_A_CLASS}) for of in limited

@@ -90,6 +90,8 @@ class QueryClass(enum.Enum):
     HEAVY = "heavy"
     #: What live streams ask again and again.
     LIVE = "live"
+    #: Points behind what live streams told of curves: they must not keep the other questions of streams waiting.
+    TAIL = "tail"
 
 
 @dataclass(frozen=True, slots=True)

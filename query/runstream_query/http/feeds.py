@@ -4,14 +4,17 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar, get_args
 
+from runstream.events.moments import moment_of
 from runstream.events.positions import Positions
 from runstream_query.http.context import Context
 from runstream_query.http.runs import run_row
+from runstream_query.http.tails import Followed, TailChanges
+from runstream_query.live_responses import Changes
 from runstream_query.repositories.reader import records_of
 from runstream_query.repositories.selection import Selection
-from runstream_query.responses import Changes, ResponseModel, RunRow, Summary, encode_json
+from runstream_query.responses import ResponseModel, RunRow, Summary, encode_json
 from runstream_service.store import QueryClass
 
 Row = TypeVar("Row")
@@ -20,35 +23,65 @@ Row = TypeVar("Row")
 _SUMMARIES_AT_ONCE: Final = 10_000
 
 
-class SelectionChanges:
-    """What changed of a selection, as messages. Raises what the store raises."""
+Kind = Literal["run", "summary", "tail"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-    def __init__(self, context: Context, selection: Selection) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a stream tells of: messages of some kinds, about a selection and about the ends of some curves."""
+
+    selection: Selection
+    tails: tuple[Followed, ...] = ()
+    kinds: frozenset[Kind] = frozenset(KINDS)
+
+
+class WatchedChanges:
+    """What changed of what is watched, as messages. Raises what the store raises."""
+
+    def __init__(self, context: Context, watched: Watched) -> None:
         self._context = context.for_request(QueryClass.LIVE, context.scope)
-        self._selection = selection
+        self._selection = watched.selection
+        self._kinds = watched.kinds
+        self._tails = TailChanges(context, watched.tails)
+
+    @property
+    def took_s(self) -> float:
+        """How long the last look for tails took, in seconds."""
+        return self._tails.took_s
 
     async def behind(self, seen: Positions, visible: Positions) -> AsyncIterator[bytes]:
         """Messages about everything behind `seen`; the last has the position up to which everything is told then,
         `visible`: whoever is cut off in between is told the tick again."""
-        identity = f"id: {seen.merged(visible)}\n".encode()
-        runs = await self._changed_runs(seen)
         held: bytes | None = None
-        for part in _parts(runs, self._context.settings.live_rows):
-            rows = await self._shown(part)
+        async for message in self._messages(seen):
             if held is not None:
                 yield held
-            held = _message("run", Changes(runs=rows)) if rows else held
-        async for summaries in self._changed_summaries(seen):
-            for some in _parts(summaries, self._context.settings.live_rows):
-                if held is not None:
-                    yield held
-                held = await asyncio.to_thread(_message, "summary", Changes(summaries=some))
-        yield identity + (held or b"\n")
+            held = message
+        yield f"id: {seen.merged(visible)}\n".encode() + (held or b"\n")
+
+    async def _messages(self, seen: Positions) -> AsyncIterator[bytes]:
+        at, most = moment_of(self._context.now_us()), self._context.settings.live_rows
+        if "run" in self._kinds:
+            for part in _parts(await self._changed_runs(seen), most):
+                rows = await self._shown(part)
+                if rows:
+                    yield message_of("run", Changes(at=at, runs=rows))
+        if "summary" in self._kinds:
+            async for summaries in self._changed_summaries(seen):
+                for some in _parts(summaries, most):
+                    yield await asyncio.to_thread(message_of, "summary", Changes(at=at, summaries=some))
+        if "tail" in self._kinds:
+            for tails in await self._tails.behind(seen):
+                yield await asyncio.to_thread(message_of, "tail", Changes(at=at, tails=tails))
 
     async def about(self, runs: Sequence[str]) -> bytes:
         """Messages about these runs, without a position."""
+        if "run" not in self._kinds:
+            return b""
+        at = moment_of(self._context.now_us())
         parts = [await self._shown(part) for part in _parts(runs, self._context.settings.live_rows)]
-        return b"".join(_message("run", Changes(runs=rows)) for rows in parts if rows)
+        return b"".join(message_of("run", Changes(at=at, runs=rows)) for rows in parts if rows)
 
     async def lost_runs(self) -> frozenset[str]:
         """Runs whose writers are silent, of which no event tells."""
@@ -95,9 +128,9 @@ class Feed:
     kept asks the store for everything behind its position, and so is told fewer intermediate states.
     """
 
-    def __init__(self, context: Context, selection: Selection) -> None:
+    def __init__(self, context: Context, watched: Watched) -> None:
         self._context = context
-        self.changes = SelectionChanges(context, selection)
+        self.changes = WatchedChanges(context, watched)
         #: How far the events told so far reach, the number of the last one, and the runs that are lost by now.
         self.seen = context.visibility.visible()
         self.number = 0
@@ -158,13 +191,21 @@ class Feed:
                 data = await self._bounded(self.changes.behind(self.seen, looked))
                 self.seen = self.seen.merged(looked)
                 self._publish(data)
-                await self._pause(settings.live_tick_s)
+                await self._pause(self._tick_s())
             if loop.time() >= beat_at:
                 beat_at = loop.time() + settings.live_heartbeat_s
                 lost = await self.changes.lost_runs()
                 changed, self.lost = lost ^ self.lost, lost
                 if changed:
                     self._publish(await self.changes.about(sorted(changed)))
+
+    def _tick_s(self) -> float:
+        """How long it waits behind a look. All feeds together read tails for a part of the time at most, so that what
+        takes long keeps others from nothing."""
+        settings = self._context.settings
+        feeds = sum(1 for feed in self._context.feeds.values() if feed.changes.took_s)
+        paced_s = self.changes.took_s * (max(1, feeds) / settings.live_tail_share - 1)
+        return min(max(settings.live_tick_s, paced_s), settings.live_heartbeat_s)
 
     async def _bounded(self, messages: AsyncIterator[bytes]) -> bytes | None:
         held, size = [], 0
@@ -210,9 +251,10 @@ class Feed:
 _EVENTS_KEPT: Final = 1024
 
 
-def _message(event: str, changes: ResponseModel) -> bytes:
+def message_of(event: str, changes: ResponseModel) -> bytes:
+    """Return a message without an id."""
     # JSON as we write it has no line breaks outside of strings, and none inside: one data line is enough.
-    return b"event: " + event.encode() + b"\ndata: " + encode_json(changes) + b"\n\n"
+    return b"event: " + event.encode() + b"\ndata: " + encode_json(changes, by_alias=True) + b"\n\n"
 
 
 def _parts(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:

@@ -10,26 +10,32 @@ it (Last-Event-ID) goes on exactly there; a row may be told twice, never left ou
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
+from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic import Field as ModelField
 
+from runstream.events.limits import MAX_METRIC_NAME_BYTES
+from runstream.events.moments import moment_of
 from runstream.events.positions import InvalidPositions, Positions
 from runstream_query.errors import InvalidRequest, TooBusy
 from runstream_query.http.context import Context
-from runstream_query.http.feeds import Feed
+from runstream_query.http.feeds import KINDS, Feed, Kind, Watched, message_of
 from runstream_query.http.requests import MAX_POSITION_CHARS, RequestParameters
+from runstream_query.http.tails import Followed
 from runstream_query.http.unknown import unknown_header, unknown_metrics, unknown_place
-from runstream_query.repositories.arguments import Place
+from runstream_query.live_responses import Changes, ServerClock
+from runstream_query.repositories.arguments import Place, TailAxis
 from runstream_query.repositories.selection import Selection
-from runstream_query.responses import Changes
 from runstream_service.access import Action
 from runstream_service.protocol import keep_little_unsent
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
 
 EVENT_STREAM: Final = "text/event-stream"
+#: What `RUNSTREAM_QUERY_LIVE_TAILS` can allow: a body of so many has a tenth of its values left.
+MAX_TAILS: Final = 7_000
 #: Names of metrics that a stream's are looked for among.
 _METRICS: Final = 10_000
 
@@ -46,23 +52,89 @@ class LiveParameters(RequestParameters):
     )
 
 
+class TailParameters(BaseModel):
+    """The end of a curve, in the buckets that `/api/v1/charts` gives."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str = ModelField(max_length=200)
+    metric: str = ModelField(max_length=MAX_METRIC_NAME_BYTES)
+    x: TailAxis = ModelField(default="step", description="what the axis is, as in /api/v1/charts")
+    width: int = ModelField(ge=1, le=2**62, description="of a bucket, a power of two: the `width` of the series")
+    low: int | None = ModelField(
+        default=None,
+        alias="from",
+        ge=-(2**63),
+        lt=2**63,
+        description="the first place that is wanted: of points in front of it only `earlier` tells. None: all",
+    )
+
+    @field_validator("width")
+    @classmethod
+    def _is_a_power_of_two(cls, width: int) -> int:
+        if width & (width - 1):
+            raise ValueError("give a power of two, as the series of /api/v1/charts has it")
+        return width
+
+
+class FollowParameters(LiveParameters):
+    tails: list[TailParameters] = ModelField(
+        default_factory=list, max_length=MAX_TAILS, description="curves whose ends are told when they grow"
+    )
+    kinds: list[Kind] = ModelField(
+        default=list(KINDS), min_length=1, max_length=len(KINDS), description="which messages are sent"
+    )
+
+
+async def follow(context: Context, call: Call[FollowParameters]) -> web.StreamResponse:
+    """Tell what changes, and how the curves of `tails` grow. Says the server's clock at first and when nothing
+    changes."""
+    parameters = call.parameters
+    if len(parameters.tails) > context.settings.live_tails:
+        raise InvalidRequest(
+            f"tails has {len(parameters.tails)} curves: at most {context.settings.live_tails} are allowed "
+            "(RUNSTREAM_QUERY_LIVE_TAILS); follow those that are in sight",
+            name="tails",
+        )
+    watched = Watched(_selection(parameters), _followed(parameters.tails), frozenset(parameters.kinds))
+    return await _open(context, call, watched, tells_clock=True)
+
+
 async def live(context: Context, call: Call[LiveParameters]) -> web.StreamResponse:
+    """Tell what changes."""
+    return await _open(context, call, Watched(_selection(call.parameters)), tells_clock=False)
+
+
+def _selection(parameters: LiveParameters) -> Selection:
+    return Selection(tuple(parameters.runs), parameters.workspace, parameters.project, tuple(parameters.metrics))
+
+
+def _followed(tails: Iterable[TailParameters]) -> tuple[Followed, ...]:
+    """Return each curve once, in one order: streams that follow the same ones share what is made for them."""
+    lows: dict[tuple[str, str, TailAxis, int], int | None] = {}
+    for tail in tails:
+        key = (tail.run, tail.metric, tail.x, tail.width)
+        other = lows.get(key, tail.low)
+        lows[key] = None if tail.low is None or other is None else min(tail.low, other)
+    return tuple(Followed(*key, low) for key, low in sorted(lows.items(), key=lambda item: item[0]))
+
+
+async def _open(context: Context, call: Call[Any], watched: Watched, *, tells_clock: bool) -> web.StreamResponse:
     parameters = call.parameters
     if len(context.live) >= context.settings.max_live:
         raise TooBusy(
             f"{len(context.live)} live streams are open, which is the limit (RUNSTREAM_QUERY_MAX_LIVE): end one, ask "
             "for lists every few seconds instead, or try again later"
         )
-    selection = Selection(tuple(parameters.runs), parameters.workspace, parameters.project, tuple(parameters.metrics))
     seen = _since(call.request.headers.get("Last-Event-ID") or parameters.since)
     if seen is None:
         seen = context.visibility.visible()
     mark = object()
     context.live.add(mark)
     try:
-        with _feed(context, selection) as feed:
+        with _feed(context, watched) as feed:
             told = await _unknown(context, parameters)
-            return await _Stream(context, feed, seen, unknown_header(told)).run(call.request)
+            return await _Stream(context, feed, seen, unknown_header(told), tells_clock).run(call.request)
     finally:
         context.live.discard(mark)
 
@@ -77,12 +149,12 @@ async def _unknown(context: Context, parameters: LiveParameters) -> list[str]:
 
 
 @contextmanager
-def _feed(context: Context, selection: Selection) -> Iterator[Feed]:
-    """The feed of a selection within the scope, which the first stream begins and the last one ends."""
-    key = (context.scope, selection)
+def _feed(context: Context, watched: Watched) -> Iterator[Feed]:
+    """The feed of what is watched within the scope, which the first stream begins and the last one ends."""
+    key = (context.scope, watched)
     feed: Feed | None = context.feeds.get(key)
     if feed is None or feed.is_over:
-        feed = context.feeds[key] = Feed(context, selection)
+        feed = context.feeds[key] = Feed(context, watched)
     feed.streams += 1
     try:
         yield feed
@@ -110,11 +182,14 @@ def _since(text: str | None) -> Positions | None:
 class _Stream:
     """One reader's stream, from its first byte to its last."""
 
-    def __init__(self, context: Context, feed: Feed, seen: Positions, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, context: Context, feed: Feed, seen: Positions, headers: Mapping[str, str], tells_clock: bool
+    ) -> None:
         self._context = context
         self._headers = headers
         self._feed = feed
         self._seen = seen
+        self._tells_clock = tells_clock
         #: The last event of the feed that was told, and the lost runs as they were told.
         self._number = 0
         self._lost: frozenset[str] | None = None
@@ -143,7 +218,7 @@ class _Stream:
                         self._number, self._seen, self._lost = event.number, self._seen.merged(event.seen), event.lost
                 if loop.time() >= beat_at:
                     beat_at = loop.time() + settings.live_heartbeat_s
-                    await self._write(response, f": {self._seen}\n\n".encode())
+                    await self._write(response, self._sign_of_life())
             await self._write(response, b": the server stops\n\n")
             await response.write_eof()
         except TimeoutError:
@@ -164,10 +239,19 @@ class _Stream:
             if not response.prepared:
                 await response.prepare(request)
                 keep_little_unsent(request, self._context.settings.live_buffer_bytes)
+                if self._tells_clock:
+                    await self._write(response, self._sign_of_life())
             await self._write(response, message)
         if self._lost is not None and self._lost != lost:
             await self._write(response, await self._feed.changes.about(sorted(self._lost ^ lost)))
         self._number, self._lost, self._seen = number, lost, self._seen.merged(visible)
+
+    def _sign_of_life(self) -> bytes:
+        """What says up to where everything is told, and when."""
+        if not self._tells_clock:
+            return f": {self._seen}\n\n".encode()
+        clock = ServerClock(at=moment_of(self._context.now_us()))
+        return f"id: {self._seen}\n".encode() + message_of("clock", clock)
 
     async def _write(self, response: web.StreamResponse, data: bytes) -> None:
         async with asyncio.timeout(self._context.settings.live_write_s):
@@ -186,5 +270,18 @@ ROUTES: Final[Iterable[Route]] = (
         (EVENT_STREAM,),
         media_models=(Changes,),
         query_class=QueryClass.LIVE,
+    ),
+    Route(
+        "POST",
+        "/api/v1/live",
+        Action.READ,
+        "Changes as they become visible, and the ends of curves as they grow",
+        follow,
+        FollowParameters,
+        None,
+        (EVENT_STREAM,),
+        media_models=(Changes, ServerClock),
+        query_class=QueryClass.LIVE,
+        examples={"a curve": {"project": "p", "tails": [{"run": "r1", "metric": "loss", "width": 16}]}},
     ),
 )

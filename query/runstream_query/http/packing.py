@@ -67,12 +67,10 @@ def packed(table: pa.Table, chart: Chart, described: Described, *, double: bool)
     """Pack what `ChartRepository.buckets` returned. double: extremes and means as they are, in 64 bits."""
     series = series_of(table, chart, described, as_they_are=double and not chart.whole)
     low, high, mean = (_column(table, name) for name in ("min", "max", "mean"))
-    flags = np.where(_column(table, "nan_count") > 0, HAS_NAN, 0)
-    flags = flags | np.where(high == np.inf, HAS_INFINITY, 0) | np.where(low == -np.inf, HAS_NEGATIVE_INFINITY, 0)
     columns: dict[str, npt.NDArray[Any]] = {
         "x": _whole_places(table, series) if chart.whole else _float_places(table, series, double),
         **({"min": low, "max": high, "mean": mean} if double else _singles(low, high, mean)),
-        "flags": flags.astype(np.uint8),
+        "flags": flags_of(table),
     }
     return Packed(pa.table(columns), series)
 
@@ -105,6 +103,14 @@ def _float_places(table: pa.Table, series: Sequence[ChartSeries], double: bool) 
 def _spread(series: Sequence[ChartSeries], values: Sequence[float], kind: Any) -> npt.NDArray[Any]:
     """What belongs to a series, once for each of its rows."""
     return np.repeat(np.array(values, kind), [one.rows for one in series])
+
+
+def flags_of(table: pa.Table) -> npt.NDArray[np.uint8]:
+    """Return what each bucket (nan_count, min, max) holds that is no number."""
+    low, high = _column(table, "min"), _column(table, "max")
+    flags = np.where(_column(table, "nan_count") > 0, HAS_NAN, 0)
+    flags = flags | np.where(high == np.inf, HAS_INFINITY, 0) | np.where(low == -np.inf, HAS_NEGATIVE_INFINITY, 0)
+    return flags.astype(np.uint8)
 
 
 def series_of(table: pa.Table, chart: Chart, described: Described, *, as_they_are: bool = False) -> list[ChartSeries]:

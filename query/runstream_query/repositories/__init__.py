@@ -22,6 +22,7 @@ from runstream_query.repositories.reader import Reader
 from runstream_query.repositories.runs import RunRepository
 from runstream_query.repositories.series import SeriesRepository
 from runstream_query.repositories.summaries import SummaryRepository
+from runstream_query.repositories.tails import TailRepository
 from runstream_query.repositories.watermarks import WatermarkRepository
 from runstream_service.store import QueryClass, StoreReader
 
@@ -46,6 +47,7 @@ class Repositories:
         self.runs = RunRepository(reader)
         self.series = SeriesRepository(reader)
         self.summaries = SummaryRepository(reader)
+        self.tails = TailRepository(reader)
         self.watermarks = WatermarkRepository(reader)
 
     @classmethod

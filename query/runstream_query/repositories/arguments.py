@@ -89,6 +89,23 @@ class Chart:
         return self.axis != "metric"
 
 
+#: Axes on which a new point changes no place of another one.
+TailAxis = Literal["step", "time", "relative"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFrom:
+    """The buckets of one series of a chart from a place on its axis on, the first place of a bucket. `start_us`: when
+    its run began, in microseconds since 1970 UTC; for the axis `relative`."""
+
+    run: str
+    metric: str
+    axis: TailAxis
+    width: int
+    low: int
+    start_us: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """A curve that exists: how many points, and where its ends are (steps, or microseconds if `by_time`)."""

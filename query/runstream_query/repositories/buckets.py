@@ -44,5 +44,13 @@ def toward_zero(value: int, width: int) -> int:
     return value // width if value >= 0 else -(-value // width)
 
 
+def bucket_start(place: int, width: int) -> int:
+    """Return the first place of the bucket that a place is in, within 64 bits. The buckets next to 0 on both sides are
+    one."""
+    bucket = toward_zero(place, width)
+    start = bucket * width if bucket > 0 else (bucket - 1) * width + 1
+    return max(start, 1 - 2**63)
+
+
 def _buckets(low: int, high: int, width: int) -> int:
     return toward_zero(high, width) - toward_zero(low, width) + 1

@@ -41,7 +41,17 @@ from runstream_ingest.assets.local import LocalAssets
 from runstream_model.activity import Piece
 from runstream_query.filters.tree import Compare, Field
 from runstream_query.repositories import Repositories
-from runstream_query.repositories.arguments import Chart, ChartAxis, Curve, Lane, Place, ProjectRuns, Range
+from runstream_query.repositories.arguments import (
+    Chart,
+    ChartAxis,
+    Curve,
+    Lane,
+    Place,
+    ProjectRuns,
+    Range,
+    SeriesFrom,
+    TailAxis,
+)
 from runstream_query.repositories.artifacts import ArtifactQuery
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.events import About, EventPlace
@@ -50,6 +60,7 @@ from runstream_query.repositories.runs import RunOrder
 from runstream_query.repositories.selection import Selection
 from runstream_query.repositories.statements.order import parse_sort
 from runstream_query.repositories.statements.series import Names
+from runstream_query.repositories.statements.tails import tail_parts
 from runstream_service.access import EVERYTHING, NOTHING, Scope
 from runstream_service.store import QueryClass
 
@@ -206,6 +217,13 @@ def in_lanes(chart: Chart) -> Chart:
     return dataclasses.replace(chart, lanes=tuple(Lane(run, 7, number) for number, run in enumerate(chart.runs)))
 
 
+def ends_of(*workspaces: str, axis: TailAxis) -> list[SeriesFrom]:
+    """Both series of all runs of the workspaces, from the beginning."""
+    chart = chart_of(*workspaces)
+    series = [(run, metric) for run in chart.runs for metric in chart.metrics]
+    return [SeriesFrom(run, metric, axis, 256, -(2**63), NOW_US) for run, metric in series]
+
+
 def of_workspace(workspace: str) -> Compare:
     return Compare(Field("workspace"), "=", workspace)
 
@@ -235,6 +253,9 @@ ARGUMENTS: dict[str, list[Any]] = {
     "fields.attributes.values": [5],
     "fields.columns.values": [5],
     "groups.width": [256],
+    "new_points.series": [[(one.run, one.metric) for one in ends_of("own", "other", axis="step")]],
+    "buckets.parts": [tail_parts(ends_of("own", "other", axis=axis), 8) for axis in get_args(TailAxis)],
+    "per_series": [1000],
     "members": [[[0]] * len(series_of("own", "other").runs)],
     "widths": [{width: series_of("own", "other").runs} for width in (1, 256)],
     "clock": [Clock(NOW_US, 60_000_000)],

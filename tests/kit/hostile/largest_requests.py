@@ -372,6 +372,7 @@ LARGEST: Final[dict[str, Maker]] = {
     "POST /api/v1/tickets": api({"run": RUN, "asset": "a"}, "assets"),
     "GET /api/v1/tickets/{ticket}": _NO_QUERY,
     "GET /api/v1/live": queried(runs="r"),
+    "POST /api/v1/live": api({"run": RUN, "metric": "loss", "width": 1}, "tails"),
     **dict.fromkeys(
         (
             "GET /api/v1/commands/{command}",

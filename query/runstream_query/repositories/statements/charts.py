@@ -66,7 +66,7 @@ def chart_statement(
     `widths`: the runs whose buckets have this width."""
     divided = "run" if chart.lanes is None else "lane"
     rows = " UNION ALL ".join(
-        f"SELECT {divided}, {_ROW} FROM ({_rows(_of_runs(chart, runs), width, parameters, scope)})"
+        f"SELECT {divided}, {_ROW} FROM ({rows_of_chart(_of_runs(chart, runs), width, parameters, scope)})"
         for width, runs in widths.items()
     )
     number = (
@@ -98,7 +98,7 @@ def grouped_statement(
         "min(begin) AS x, arraySort(groupArrayIf(total / (n - nans), n > nans AND NOT isNaN(total))) AS means, "
         "length(means) AS runs, "
         "minIf(low, n > nans) AS lowest, maxIf(high, n > nans) AS highest, countIf(n > nans) > 0 AS some "
-        f"FROM ({_rows(chart, width, parameters, scope)}) GROUP BY found, metric, bucket"
+        f"FROM ({rows_of_chart(chart, width, parameters, scope)}) GROUP BY found, metric, bucket"
     )
     number = f"found * {parameters.bind(len(chart.metrics), 'UInt32')} + {_number('metric', chart.metrics, parameters)}"
     middle = "intDiv(runs, 2)"
@@ -127,7 +127,9 @@ def _number(column: str, names: Sequence[str], parameters: Parameters) -> str:
     return f"transform(toString({column}), {parameters.texts(names)}, {numbers}, toUInt32(0))"
 
 
-def _rows(chart: Chart, width: float, parameters: Parameters, scope: Scope) -> str:
+def rows_of_chart(chart: Chart, width: float, parameters: Parameters, scope: Scope) -> str:
+    """Buckets of one width (run, metric, bucket, begin, n, nans, low, high, total), in no order; begin is the place of
+    the first point."""
     if _is_rolled_up(chart) and width >= BUCKET_STEPS:
         return projected_rows(_names(chart), steps_of(chart), int(width), parameters, scope)
     points = placed_points(chart, parameters, scope)

@@ -1,0 +1,177 @@
+"""The ends of curves that a live stream follows: what a curve has behind a position, in the buckets of charts.
+
+What a reader is told takes the place of what it holds from a place on, so that it may be told twice. That place is
+where the earliest of the new points is: the reader need not say how far its curve goes, and points that come late or
+out of order are told like all others.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from runstream.events.positions import Positions
+from runstream_query.http.context import Context
+from runstream_query.http.curves import values_of
+from runstream_query.http.packing import flags_of
+from runstream_query.live_responses import Tail
+from runstream_query.repositories.arguments import SeriesFrom, TailAxis
+from runstream_query.repositories.buckets import bucket_start
+from runstream_query.repositories.statements.tails import TailPart, tail_parts
+from runstream_query.repositories.tails import NewPoints
+from runstream_service.store import QueryClass, QueryLimitExceeded
+
+#: A statement of so many takes the engine 10 ms to plan.
+_PARTS: Final = 8
+#: What a message has at most, but for one curve that has more.
+_MESSAGE_BUCKETS: Final = 2_000
+_LISTS: Final = ("x", "count", "min", "max", "mean", "nan_count")
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A curve that a stream follows: buckets of a width on an axis, from a place on (None: all)."""
+
+    run: str
+    metric: str
+    axis: TailAxis
+    width: int
+    low: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """A curve that got points, of which `wanted` has to be told."""
+
+    wanted: SeriesFrom
+    points: int
+    earlier: bool
+
+
+class TailChanges:
+    """The tails of some curves, for all streams that follow the same ones. Raises what the store raises."""
+
+    def __init__(self, context: Context, followed: Sequence[Followed]) -> None:
+        """`context`: of any request within the scope. `followed`: each run, metric, axis and width once."""
+        self._context = context.for_request(QueryClass.TAIL, context.scope)
+        self._series = sorted({(one.run, one.metric) for one in followed})
+        self._followed: dict[tuple[str, str], list[Followed]] = {}
+        for one in followed:
+            self._followed.setdefault((one.run, one.metric), []).append(one)
+        #: How long the last look took, in seconds.
+        self.took_s = 0.0
+
+    async def behind(self, seen: Positions) -> list[list[Tail]]:
+        """Return the tails of what got points behind a position, in parts for a message each."""
+        if not self._series:
+            return []
+        began_s = time.monotonic()
+        try:
+            return await self._behind(seen)
+        finally:
+            self.took_s = time.monotonic() - began_s
+
+    async def _behind(self, seen: Positions) -> list[list[Tail]]:
+        repositories, scope = self._context.repositories, self._context.scope
+        changed = await repositories.tails.new_points(scope, self._series, seen)
+        starts_us = await self._starts_us(changed)
+        grown = {one.wanted: one for new in changed for one in self._grown(new, starts_us)}
+        parts = tail_parts(list(grown), _PARTS)
+        tails: list[Tail] = []
+        left = self._context.settings.live_tick_buckets
+        for begin in range(0, len(parts), _PARTS):
+            some = parts[begin : begin + _PARTS]
+            table = await self._buckets(some, left)
+            tails += await asyncio.to_thread(_tails, table, left, some, grown, self._most)
+            left -= min(left, 0 if table is None else table.num_rows)
+        return list(_messages(tails, self._context.settings.live_rows))
+
+    @property
+    def _most(self) -> int:
+        return self._context.settings.live_tail_buckets
+
+    async def _starts_us(self, changed: Sequence[NewPoints]) -> dict[str, int]:
+        """When the runs of curves by relative time began."""
+        runs = {one.run for one in changed for curve in self._followed[one.run, one.metric] if curve.axis == "relative"}
+        if not runs:
+            return {}
+        return await self._context.repositories.runs.started_us(self._context.scope, sorted(runs))
+
+    def _grown(self, changed: NewPoints, starts_us: dict[str, int]) -> Iterator[_Grown]:
+        for curve in self._followed[changed.run, changed.metric]:
+            start_us = starts_us.get(curve.run, 0) if curve.axis == "relative" else 0
+            place = changed.step if curve.axis == "step" else changed.at_us - start_us
+            if place is None:
+                continue  # it has no place on this axis
+            start = bucket_start(place, curve.width)
+            least = start if curve.low is None else bucket_start(curve.low, curve.width)
+            low = max(start, least)
+            wanted = SeriesFrom(curve.run, curve.metric, curve.axis, curve.width, low, start_us)
+            yield _Grown(wanted, changed.count, earlier=start < least)
+
+    async def _buckets(self, parts: Sequence[TailPart], limit: int) -> pa.Table | None:
+        """Return the buckets of some parts; None if that is too much to read."""
+        if not limit:
+            return None
+        try:
+            return await self._context.repositories.tails.buckets(self._context.scope, parts, self._most + 1, limit + 1)
+        except QueryLimitExceeded:
+            return None
+
+
+def _tails(
+    table: pa.Table | None, limit: int, parts: Sequence[TailPart], grown: Mapping[SeriesFrom, _Grown], most: int
+) -> list[Tail]:
+    """Return the tails of the series of some parts. `table` has at most `limit` + 1 of their buckets: what it lacks
+    then are too many, and so are more than `most` of one series."""
+    found = {} if table is None else _stretches(table)
+    is_cut = table is None or table.num_rows > limit
+    if is_cut and found:
+        found.popitem()
+    tails = []
+    for number, part in enumerate(parts):
+        for wanted in part.series:
+            begin, end = found.get((number, wanted.run, wanted.metric), (0, 0))
+            if table is not None and 0 < end - begin <= most:
+                tails.append(_tail(grown[wanted], table.slice(begin, end - begin)))
+            elif end or is_cut:
+                tails.append(_tail(grown[wanted], None))
+    return tails
+
+
+def _stretches(table: pa.Table) -> dict[tuple[int, str, str], tuple[int, int]]:
+    """Return where each series begins and ends, by part, run and metric, in their order."""
+    found: dict[tuple[int, str, str], tuple[int, int]] = {}
+    names = (values_of(table.column(name)) for name in ("part", "run", "metric"))
+    for row, key in enumerate(zip(*names, strict=True)):
+        found[key] = (found[key][0] if key in found else row, row + 1)
+    return found
+
+
+def _tail(grown: _Grown, rows: pa.Table | None) -> Tail:
+    wanted = grown.wanted
+    about = {"run": wanted.run, "metric": wanted.metric, "axis": wanted.axis, "width": wanted.width}
+    about |= {"start": wanted.low, "points": grown.points, "earlier": grown.earlier, "too_many": rows is None}
+    if rows is None:
+        return Tail.model_validate(about | {name: [] for name in (*_LISTS, "flags")})
+    rows = rows.filter(pc.greater_equal(rows.column("x"), wanted.low))
+    lists = {name: values_of(rows.column(name)) for name in _LISTS}
+    return Tail.model_validate(about | lists | {"flags": flags_of(rows).tolist()})
+
+
+def _messages(tails: Sequence[Tail], most: int) -> Iterator[list[Tail]]:
+    """Divide tails into parts for a message each, of at most `most`."""
+    part: list[Tail] = []
+    buckets = 0
+    for tail in tails:
+        if part and (len(part) == most or buckets + len(tail.x) > _MESSAGE_BUCKETS):
+            yield part
+            part, buckets = [], 0
+        part.append(tail)
+        buckets += len(tail.x)
+    if part:
+        yield part
