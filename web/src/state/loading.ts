@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import { type Load, Loaded } from "../data/loaded.ts";
 
@@ -16,4 +16,11 @@ export function useLoaded<T>(load: Load<T>, key: string, everyMs: number | null 
   }, [loaded]);
   useEffect(() => loaded.repeat(everyMs), [loaded, everyMs]);
   return loaded;
+}
+
+/** The value, or while there is none the one that was there before, so that nothing flickers. */
+export function useLast<T>(value: T | null): { readonly value: T | null; readonly isOld: boolean } {
+  const last = useRef<T | null>(null);
+  if (value !== null) last.current = value;
+  return { value: last.current, isOld: value === null && last.current !== null };
 }

@@ -10,7 +10,9 @@ import { Notice } from "../../ui/Notice.tsx";
 import { type Tab, Tabs } from "../../ui/Tabs.tsx";
 import { type OfRun, RunContext } from "./context.ts";
 import { EnvironmentTab } from "./EnvironmentTab.tsx";
+import { FilesTab } from "./files/FilesTab.tsx";
 import { HistoryTab } from "./HistoryTab.tsx";
+import { MediaTab } from "./media/MediaTab.tsx";
 import { MetricsTab } from "./MetricsTab.tsx";
 import { OverviewTab } from "./OverviewTab.tsx";
 import { ParametersTab } from "./ParametersTab.tsx";
@@ -32,6 +34,8 @@ const COMPONENTS: Readonly<Record<TabName, ComponentType>> = {
   metrics: MetricsTab,
   parameters: ParametersTab,
   environment: EnvironmentTab,
+  media: MediaTab,
+  files: FilesTab,
   history: HistoryTab,
 };
 
@@ -98,6 +102,8 @@ function tabsOf(detail: RunDetail): readonly Tab[] {
     { id: "metrics", title: "Metrics", count: detail.metrics },
     { id: "parameters", title: "Parameters", count: detail.parameters },
     { id: "environment", title: "Environment" },
+    { id: "media", title: "Media" },
+    { id: "files", title: "Files", count: detail.assets },
     { id: "history", title: "History" },
   ];
 }
