@@ -52,6 +52,11 @@ export class Levels {
     });
   }
 
+  /** Whether the whole curves are on their way. */
+  get isAsked(): boolean {
+    return this.running.has("base");
+  }
+
   /** Loads the whole curves in about so many buckets. */
   async loadWhole(points: number): Promise<void> {
     this.points = points;

@@ -19,6 +19,7 @@ interface Described {
   readonly total: number;
   readonly writer?: string | null;
   readonly rank?: number | null;
+  readonly attempt?: number | null;
 }
 
 /** Throws an Error that names what is wrong with the response. */
@@ -61,7 +62,9 @@ export function curvesOfArrow(content: ArrayBuffer): Curves {
 function infoOf(one: Described): SeriesInfo {
   const { run, metric, rows, origin, unit, width, points, largest, total } = one;
   const part = one.writer ?? "";
-  return { key: seriesKey(run, metric, part), run, metric, group: null, size: 1, rows, origin, unit, width, points, largest, total };
+  const key = seriesKey(run, metric, part);
+  const { rank = null, attempt = null } = one;
+  return { key, run, metric, group: null, size: 1, rank, attempt, rows, origin, unit, width, points, largest, total };
 }
 
 type Column = Uint32Array | Uint8Array | Values;

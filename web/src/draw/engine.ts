@@ -1,5 +1,5 @@
 /** The page's side of the Worker that paints curves. There is one for the page. */
-import type { FromWorker, Line, Near, Report, Scene, ToWorker } from "./messages.ts";
+import type { FromWorker, Line, Near, Report, Scene, ToWorker, Where } from "./messages.ts";
 import type { Tail } from "./room.ts";
 import type { SeriesInfo } from "./series.ts";
 
@@ -23,12 +23,9 @@ interface Held {
 }
 
 /** The part of a Worker that is used: tests put another one in its place. */
-export interface Port {
-  onmessage: ((event: MessageEvent<FromWorker>) => void) | null;
-  onerror: ((event: ErrorEvent) => void) | null;
+export type Port = Pick<Worker, "onmessage" | "onerror" | "terminate"> & {
   postMessage(message: ToWorker, transfer: Transferable[]): void;
-  terminate(): void;
-}
+};
 
 /** One chart of the engine. */
 export interface Easel {
@@ -36,8 +33,8 @@ export interface Easel {
   lines(lines: readonly Line[]): void;
   /** Asks for a picture; one that is asked for before another is ready replaces it. */
   draw(scene: Scene): void;
-  /** The buckets nearest to a pixel of the last picture, at most `most`; null if another question came behind it. */
-  near(x: number, y: number, most: number): Promise<readonly Near[] | null>;
+  /** The buckets of the last picture that are meant; null if another question came behind it. */
+  near(where: Where): Promise<readonly Near[] | null>;
   close(): void;
 }
 
@@ -57,9 +54,9 @@ export class CurveEngine {
   private next = 1;
   private failed: Error | null = null;
 
-  constructor(start: () => Port = startWorker) {
-    this.port = start();
-    this.port.onmessage = ({ data }) => this.receive(data);
+  constructor(worker: Port) {
+    this.port = worker;
+    this.port.onmessage = ({ data }: MessageEvent<FromWorker>) => this.receive(data);
     this.port.onerror = (event) => this.fail(new Error(`the Worker that paints curves failed: ${event.message || "it did not start"}; reload the page`));
   }
 
@@ -120,12 +117,12 @@ export class CurveEngine {
         drawing.scenes.set(turn, scene);
         this.port.postMessage({ kind: "draw", chart, turn, scene }, []);
       },
-      near: (x, y, most) => {
+      near: (where) => {
         drawing.asked?.answer(null);
         const turn = ++drawing.turn;
         return new Promise((answer) => {
           drawing.asked = { turn, answer };
-          this.port.postMessage({ kind: "near", chart, turn, x, y, most }, []);
+          this.port.postMessage({ kind: "near", chart, turn, where }, []);
         });
       },
       close: () => {
@@ -190,15 +187,4 @@ export class CurveEngine {
     for (const { reject } of this.loading.values()) reject(error);
     this.loading.clear();
   }
-}
-
-interface Policy {
-  createScriptURL(url: string): string;
-}
-
-/** Starts the Worker by its address, which the policy of the document (`require-trusted-types-for`) wants declared. */
-function startWorker(): Port {
-  const types = (globalThis as { trustedTypes?: { createPolicy(name: string, rules: Policy): Policy } }).trustedTypes;
-  const policy = types?.createPolicy("runstream-curves", { createScriptURL: (url) => url });
-  return new Worker(policy ? policy.createScriptURL(CURVES_WORKER) : CURVES_WORKER, { type: "module" }) as unknown as Port;
 }

@@ -44,6 +44,8 @@ function curveOf(one: Grouped, width: number): Curve {
       metric: one.metric,
       group: one.group,
       size: one.size,
+      rank: null,
+      attempt: null,
       rows: x.length,
       origin: 0,
       unit: 1,

@@ -77,13 +77,18 @@ export interface Near {
   readonly distance: number;
 }
 
+/** Which buckets somebody asks for: those nearest to a pixel of the picture, or the next one behind (1) or before (-1) a place. */
+export type Where =
+  | { readonly x: number; readonly y: number; readonly most: number }
+  | { readonly place: number; readonly direction: 1 | -1 };
+
 export type ToWorker =
   | { readonly kind: "load"; readonly id: number; readonly form: "arrow" | "groups"; readonly content: ArrayBuffer }
   | { readonly kind: "drop"; readonly id: number }
   | { readonly kind: "append"; readonly id: number; readonly tails: readonly Tail[] }
   | { readonly kind: "lines"; readonly chart: number; readonly lines: readonly Line[] }
   | { readonly kind: "draw"; readonly chart: number; readonly turn: number; readonly scene: Scene }
-  | { readonly kind: "near"; readonly chart: number; readonly turn: number; readonly x: number; readonly y: number; readonly most: number }
+  | { readonly kind: "near"; readonly chart: number; readonly turn: number; readonly where: Where }
   | { readonly kind: "forget"; readonly chart: number };
 
 export type FromWorker =

@@ -1,29 +1,13 @@
 /** Paints the curves of a chart into a picture in memory. Pure but for the clock that it is given. */
 import { addCurve, Columns, HAS_INFINITY, HAS_NAN, HAS_NEGATIVE_INFINITY, NOT_POSITIVE } from "./columns.ts";
-import type { Curve, Curves } from "./curves.ts";
 import { newSample, padded, robust, widen, type Extent } from "./extent.ts";
-import type { Line, Near, Report, Scene } from "./messages.ts";
+import type { Line, Report, Scene } from "./messages.ts";
 import { addSmoothed } from "./smoothline.ts";
-import { piecesOf, type Piece, type Window } from "./pieces.ts";
 import { colourOf, Pixels } from "./pixels.ts";
+import { drawnOf, extentOf, type Drawn, type Loaded } from "./scene.ts";
 import { Scale, valueScale, type Axis } from "./scale.ts";
 import { endOf, placeOf, type Rows } from "./series.ts";
 import { drawMarks, drawPolyline, drawSpans, fillBand, type Stroke } from "./strokes.ts";
-
-/** The curves that a scene names, found by the Worker. */
-export interface Loaded {
-  readonly base: Curves | null;
-  readonly detail: Curves | null;
-}
-
-/** One curve of a picture. */
-interface Drawn {
-  readonly line: Line;
-  readonly base: Rows | undefined;
-  readonly window: Window | null;
-  readonly pieces: readonly Piece[];
-  readonly curve: Curve;
-}
 
 /** Lengths on and off, in pixels of CSS, by the number of a dash. */
 const DASHES: readonly (readonly [number, number] | null)[] = [null, [7, 4], [2, 3], [12, 4]];
@@ -35,6 +19,7 @@ const RAW = 76;
 const DIMMED = 46;
 /** Pixels of CSS. */
 const LINE_WIDTH = 1.5;
+const WIDTH_AMONG_MANY = 1.15;
 const HIGHLIGHTED_WIDTH = 2.5;
 const MARK_SIZE = 5;
 
@@ -75,7 +60,7 @@ export class Painter {
     const dimmed = scene.highlighted !== null && !stands;
     const colour = colourOf(one.line.rgb);
     const alpha = dimmed ? DIMMED : 256;
-    const width = (stands ? HIGHLIGHTED_WIDTH : LINE_WIDTH) * scene.ratio;
+    const width = (stands ? HIGHLIGHTED_WIDTH : many > MANY ? WIDTH_AMONG_MANY : LINE_WIDTH) * scene.ratio;
     const dash = DASHES[one.line.dash % DASHES.length] ?? null;
     const stroke: Stroke = { colour, width, alpha, dash: dash && [dash[0] * scene.ratio, dash[1] * scene.ratio] };
     const smooth = scene.smoothing !== null && scene.smoothing > 0;
@@ -94,66 +79,6 @@ export class Painter {
     if (columns.corners <= columns.width / 2) drawPolyline(pixels, columns, stroke);
     else drawSpans(pixels, columns.lineTop, columns.lineBottom, stroke);
   }
-
-  /** The buckets that are nearest to a pixel's place, those of the curves nearest to the pixel first. */
-  near(scene: Scene, report: Report, lines: readonly Line[], loaded: Loaded, x: number, y: number, most: number): Near[] {
-    const across = new Scale(report.x, scene.width);
-    const up = valueScale(report.y, scene.height);
-    const place = across.inverse(x);
-    const found: Near[] = [];
-    for (const one of drawnOf(scene, lines, loaded, report.x)) {
-      let best: { piece: Piece; row: number; apart: number } | null = null;
-      for (const piece of one.pieces) {
-        for (let row = piece.begin; row < piece.end; row++) {
-          const begin = placeOf(piece.rows, row);
-          const apart = begin > place ? begin - place : Math.max(0, place - endOf(piece.rows, row));
-          if (best === null || apart <= best.apart) best = { piece, row, apart };
-        }
-      }
-      if (best === null) continue;
-      const { rows } = best.piece;
-      const [mean, min, max] = [rows.mean[best.row], rows.min[best.row], rows.max[best.row]] as [number, number, number];
-      const distance = Math.abs(up.at(mean) - y);
-      found.push({ key: one.line.key, place: placeOf(rows, best.row), mean, min, max, exact: rows.exact, distance: distance === distance ? distance : Infinity });
-    }
-    return found.sort((a, b) => a.distance - b.distance).slice(0, most);
-  }
-}
-
-function rowsOf(curve: Curve | undefined, scene: Scene): Rows | undefined {
-  return scene.band === "spread" ? (curve?.spread ?? curve?.rows) : curve?.rows;
-}
-
-function drawnOf(scene: Scene, lines: readonly Line[], loaded: Loaded, x: Axis): Drawn[] {
-  const drawn: Drawn[] = [];
-  for (const line of lines) {
-    const base = loaded.base?.byKey.get(line.key);
-    const detail = loaded.detail?.byKey.get(line.key);
-    const curve = base ?? detail;
-    if (curve === undefined) continue;
-    const window = scene.detail && loaded.detail && { rows: rowsOf(detail, scene), from: scene.detail.from, to: scene.detail.to };
-    const rows = rowsOf(base, scene);
-    const pieces = piecesOf(rows, window, x.from, x.to);
-    if (pieces.length > 0) drawn.push({ line, base: rows, window, pieces, curve: pieces.some((one) => one.rows === rows) ? curve : (detail ?? curve) });
-  }
-  return drawn;
-}
-
-function extentOf(lines: readonly Line[], loaded: Loaded): Report["extent"] {
-  let from = Infinity;
-  let to = -Infinity;
-  for (const line of lines) {
-    const rows = (loaded.base ?? loaded.detail)?.byKey.get(line.key)?.rows;
-    if (rows === undefined || rows.length === 0) continue;
-    from = Math.min(from, placeOf(rows, 0));
-    to = Math.max(to, endOfCurve(rows));
-  }
-  return from <= to ? { from, to } : null;
-}
-
-/** Of the last bucket nobody knows where its last point is; its first one is there for sure. */
-function endOfCurve(rows: Rows): number {
-  return placeOf(rows, rows.length - 1);
 }
 
 function axisOfPlaces(scene: Scene, extent: Report["extent"]): Axis {

@@ -11,9 +11,12 @@ export interface SeriesInfo {
   readonly group: Readonly<Record<string, unknown>> | null;
   /** How many runs a group has; 1 for a run. */
   readonly size: number;
-  /** Width of a bucket, in units of the axis. */
+  /** Width of a bucket, in units of the axis; 0: each place is one. */
   readonly width: number;
   readonly rows: number;
+  /** Of a curve of one writer: its rank and the number of its attempt. */
+  readonly rank: number | null;
+  readonly attempt: number | null;
   /** How many points the buckets hold. */
   readonly points: number;
   /** Points of the fullest bucket: with 1 the curve is exact. */
@@ -38,7 +41,6 @@ export interface Rows {
   readonly length: number;
   readonly origin: number;
   readonly unit: number;
-  /** Width of a bucket: 1 and `exact` where every bucket is a point. */
   readonly width: number;
   /** Whether every bucket holds one point. */
   readonly exact: boolean;
@@ -66,14 +68,16 @@ export function placeOf(rows: Rows, row: number): number {
 
 /**
  * The last place that the points of a bucket may have: the end of the bucket, which is aligned at a multiple of the width
- * (the buckets next to 0 on both sides are one), and before the next bucket.
+ * (the buckets next to 0 on both sides are one), and before the next bucket. On an axis of whole numbers the end itself is the
+ * next bucket's; on others it is taken in.
  */
 export function endOf(rows: Rows, row: number): number {
   const place = placeOf(rows, row);
-  if (rows.exact || rows.width <= 1) return place;
   const { width } = rows;
+  if (rows.exact || width <= 0) return place;
+  const grain = Number.isInteger(width) && Number.isInteger(rows.unit) ? 1 : 0;
   const quotient = Math.floor(Math.abs(place) / width);
-  const end = place >= 0 ? (quotient + 1) * width - 1 : quotient === 0 ? width - 1 : -quotient * width;
+  const end = place >= 0 ? (quotient + 1) * width - grain : quotient === 0 ? width - grain : -quotient * width;
   const next = row + 1 < rows.length ? placeOf(rows, row + 1) : Infinity;
   return Math.max(place, Math.min(end, next));
 }

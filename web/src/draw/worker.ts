@@ -3,7 +3,9 @@ import { curvesOfArrow } from "./arrow.ts";
 import type { Curves } from "./curves.ts";
 import { curvesOfGroups } from "./groups.ts";
 import type { FromWorker, Line, Report, Scene, ToWorker } from "./messages.ts";
-import { Painter, type Loaded } from "./paint.ts";
+import { near } from "./near.ts";
+import { Painter } from "./paint.ts";
+import type { Loaded } from "./scene.ts";
 
 /** What a Worker's global scope has of what is used here; the page's sources are checked as a document's. */
 interface Scope {
@@ -52,8 +54,8 @@ scope.onmessage = ({ data }) => {
       break;
     case "near": {
       const { lines, scene, report } = chartOf(data.chart);
-      const near = scene && report ? painter.near(scene, report, lines, loadedOf(scene), data.x, data.y, data.most) : [];
-      scope.postMessage({ kind: "near", chart: data.chart, turn: data.turn, near }, []);
+      const found = scene && report ? near(scene, report, lines, loadedOf(scene), data.where) : [];
+      scope.postMessage({ kind: "near", chart: data.chart, turn: data.turn, near: found }, []);
       break;
     }
     case "forget":

@@ -85,6 +85,8 @@ export function curvesOf(rows: Readonly<Record<string, Rows>>, metric = "loss"):
         metric,
         group: null,
         size: 1,
+        rank: null,
+        attempt: null,
         width: one.width,
         rows: one.length,
         points: one.length,

@@ -1,0 +1,164 @@
+import { useComputed, useSignalEffect } from "@preact/signals";
+import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
+
+import type { CurveEngine } from "../draw/engine.ts";
+import { ChartMenu } from "./ChartMenu.tsx";
+import { save } from "./export.ts";
+import { axisName } from "./format.ts";
+import { Frame } from "./Frame.tsx";
+import { Gestures } from "./gestures.ts";
+import { press } from "./keyboard.ts";
+import { BOTTOM, gutterOf, RIGHT, ticksUp, TOP } from "./layout.ts";
+import { ChartModel, type Lines } from "./model.ts";
+import { Pointing } from "./readings.ts";
+import type { CurveSource } from "./source.ts";
+import { finenessOf, outsideText, remarksOf, smoothingText, summaryOf } from "./summary.ts";
+import { Tooltip } from "./Tooltip.tsx";
+import type { ChartView } from "./view.ts";
+
+interface CurveChartProps {
+  readonly engine: CurveEngine;
+  readonly title: string;
+  readonly metrics: readonly string[];
+  readonly source: CurveSource;
+  readonly lines: Lines;
+  readonly view: ChartView;
+}
+
+/** A chart of curves: of runs or of groups, as its source has them. Its height is that of its box. */
+export function CurveChart({ engine, title, metrics, source, lines, view }: CurveChartProps) {
+  // Another axis has other places: nothing of the old curves fits.
+  const model = useMemo(() => new ChartModel(engine, metrics, source, lines, view), [engine, source, lines, view, metrics.join("\n"), view.xAxis.value]);
+  useEffect(() => () => model.close(), [model]);
+  return <Chart key={model.number} model={model} title={title} />;
+}
+
+function Chart({ model, title }: { readonly model: ChartModel; readonly title: string }) {
+  const root = useRef<HTMLElement>(null);
+  const body = useRef<HTMLDivElement>(null);
+  const plot = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [hands, setHands] = useState<{ gestures: Gestures; pointing: Pointing } | null>(null);
+  const gutter = useComputed(() => gutterOf(ticksUp(model.up.value)));
+  const summaryId = useId();
+  useEffect(() => observe(model, body.current, gutter), [model]);
+  useEffect(() => {
+    if (plot.current === null) return undefined;
+    model.attach(canvas.current);
+    const gestures = new Gestures(model, plot.current);
+    const pointing = new Pointing(model, gestures.pointer);
+    setHands({ gestures, pointing });
+    return () => {
+      pointing.close();
+      gestures.close();
+      model.attach(null);
+    };
+  }, [model]);
+  const report = model.report.value;
+  const axis = model.view.xAxis.value;
+  const { width, height } = model.size.value;
+  const problem = model.levels.error.value;
+  return (
+    <section class="chart" ref={root} aria-label={title}>
+      <header class="chart-head">
+        <h3 class="chart-title ellipsis" title={title} dir="auto">
+          {title}
+        </h3>
+        <ChartMenu
+          model={model}
+          hasSpread={model.levels.base?.series.some((one) => one.group !== null) ?? false}
+          onFullScreen={() => void root.current?.requestFullscreen()}
+          onExport={(kind) => void save(model, title, kind)}
+        />
+      </header>
+      <div
+        class="chart-body"
+        ref={body}
+        tabIndex={0}
+        role="group"
+        aria-roledescription="chart"
+        aria-describedby={summaryId}
+        aria-label={`${title}: arrow keys move the cursor, plus and minus zoom, Home shows everything`}
+        onKeyDown={(event) => {
+          if (hands === null || event.target !== event.currentTarget || !press(event, model, hands.gestures)) return;
+          event.preventDefault();
+          event.stopPropagation();
+        }}
+      >
+        <Frame model={model} gutter={gutter} />
+        <div
+          class="chart-plot"
+          ref={plot}
+          style={{ left: `${gutter.value}px`, top: `${TOP}px`, width: `${width}px`, height: `${height}px` }}
+        >
+          <canvas class="chart-canvas" ref={canvas} aria-hidden="true" />
+          <CursorLine model={model} />
+          {hands?.gestures.box.value ? <div class="chart-box" style={boxStyle(hands.gestures.box.value)} /> : null}
+          {report !== null && report.above > 0 ? <div class="chart-edge chart-edge-top">↑ {outsideText(report.above, report.exact, "above")}</div> : null}
+          {report !== null && report.below > 0 ? <div class="chart-edge chart-edge-bottom">↓ {outsideText(report.below, report.exact, "below")}</div> : null}
+        </div>
+        {hands !== null ? <Hover model={model} hands={hands} gutter={gutter.value} /> : null}
+      </div>
+      <footer class="chart-foot">
+        <span>{axisName(axis)}</span>
+        {report !== null ? <span class="chart-fineness">{finenessOf(report)}</span> : null}
+        {model.levels.loading.value > 0 ? <span class="chart-loading">loading…</span> : null}
+        {report !== null ? remarksOf(report).map((remark) => <span key={remark}>{remark}</span>) : null}
+        {model.view.smoothing.value !== null ? <span title={smoothingText(model.view.smoothing.value, axis)}>smoothed</span> : null}
+        {problem !== null ? <span class="chart-problem" role="alert">{problem}</span> : null}
+      </footer>
+      <p id={summaryId} class="chart-summary">
+        {summaryOf(title, report, axis)}
+      </p>
+    </section>
+  );
+}
+
+function Hover({ model, hands, gutter }: { readonly model: ChartModel; readonly hands: { gestures: Gestures; pointing: Pointing }; readonly gutter: number }) {
+  const at = hands.gestures.pointer.value;
+  const readings = hands.pointing.readings.value;
+  if (at === null || readings === null || readings.rows.length === 0 || hands.gestures.box.value !== null) return null;
+  return <Tooltip model={model} readings={readings} at={at} gutter={gutter} />;
+}
+
+/** The cursor that all charts of a page share. It moves without drawing anything else. */
+function CursorLine({ model }: { readonly model: ChartModel }) {
+  const line = useRef<HTMLDivElement>(null);
+  useSignalEffect(() => {
+    const cursor = model.view.cursor.value;
+    const x = cursor === null || !model.visible.value ? NaN : model.across.value.at(cursor.x);
+    if (line.current === null) return;
+    const isShown = x >= 0 && x <= model.size.value.width;
+    line.current.style.visibility = isShown ? "visible" : "hidden";
+    if (isShown) line.current.style.transform = `translateX(${Math.round(x)}px)`;
+  });
+  return <div class="chart-cursor" ref={line} />;
+}
+
+function boxStyle(box: { left: number; top: number; width: number; height: number }) {
+  return { left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` };
+}
+
+/** Tells the model how large its plot is, and whether anybody can see it. Returns what ends that. */
+function observe(model: ChartModel, body: HTMLElement | null, gutter: { readonly value: number; subscribe(listener: () => void): () => void }): () => void {
+  if (body === null) return () => {};
+  const measure = (): void => {
+    const width = Math.max(0, Math.floor(body.clientWidth - gutter.value - RIGHT));
+    const height = Math.max(0, Math.floor(body.clientHeight - TOP - BOTTOM));
+    const was = model.size.peek();
+    model.ratio.value = Math.min(3, globalThis.devicePixelRatio || 1);
+    if (was.width !== width || was.height !== height) model.size.value = { width, height };
+  };
+  const sizes = new ResizeObserver(measure);
+  sizes.observe(body);
+  // A little early, so that a picture is there when the chart is scrolled to.
+  const sight = new IntersectionObserver((entries) => (model.visible.value = entries.at(-1)?.isIntersecting ?? false), { rootMargin: "120px" });
+  sight.observe(body);
+  const end = gutter.subscribe(measure);
+  return () => {
+    end();
+    sizes.disconnect();
+    sight.disconnect();
+  };
+}
+
