@@ -1,7 +1,8 @@
 """Measures how fast the page draws curves, in a headless Chromium: python web/bench/curves.py [SCREENSHOTS]
 
-A server of synthetic curves (no store) feeds the page of `web/bench`. Printed as JSON lines: time to the first chart, frames and the main thread's
-JavaScript while zooming, panning and appending, memory with twenty charts; and the same curves as paths of a 2D canvas.
+A server of synthetic curves (no store) feeds the page of `web/bench`. Printed as JSON lines: the time to the first
+chart, frames and JavaScript of the main thread while zooming, panning and appending, and memory with 24 charts; beside
+them the same curves as paths of a 2D canvas.
 """
 
 import json
@@ -23,10 +24,15 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 HERE: Final = Path(__file__).resolve().parent
 #: Debian's browser itself; the wrapper on PATH adds flags for a graphics card.
 CHROMIUM: Final = os.environ.get("RUNSTREAM_CHROMIUM", "/usr/lib/chromium/chromium")
-_HTML: Final = (
-    b'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>bench</title><link rel="stylesheet" href="/bench.css">'
-    b'</head><body><script type="module" src="/bench.js"></script></body></html>'
-)
+_HTML: Final = b"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>bench</title>
+<link rel="stylesheet" href="/bench.css"></head><body><script type="module" src="/bench.js"></script></body></html>"""
+#: What is measured: its name, charts, curves of each, buckets of each curve.
+_PAGES: Final = (("one chart", 1, 100, 1_000), ("many curves", 1, 1_000, 500), ("a page", 24, 100, 1_000))
+_FIRST: Final = """
+[...document.querySelectorAll(".chart-fineness")].some((one) => one.textContent.includes("bucket"))
+"""
+#: Of every curve.
+_STEPS: Final = 1_024_000
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
 #: Frames of the browser: when each came, and how long scripts of the main thread ran in it.
 _FRAMES: Final = """
@@ -62,7 +68,11 @@ def stream(series: int, buckets: int, metric: str, low: int, high: int) -> bytes
     random = np.random.default_rng(abs(hash(metric)) % 2**32)
     place = np.tile(np.arange(rows, dtype=np.uint32) * width, series)
     level = np.repeat(random.random(series) * 0.5, rows)
-    mean = level + 0.5 * np.exp(-np.tile(np.linspace(low / 1e6, high / 1e6, rows), series) * 4) + random.normal(0, 0.01, rows * series)
+    mean = (
+        level
+        + 0.5 * np.exp(-np.tile(np.linspace(low / 1e6, high / 1e6, rows), series) * 4)
+        + random.normal(0, 0.01, rows * series)
+    )
     spread = np.abs(random.normal(0.02, 0.01, rows * series))
     described = [
         {"run": f"r{at}", "metric": metric, "rows": rows, "origin": low // width * width, "unit": 1, "width": width}
@@ -88,7 +98,9 @@ def serve(built: Path) -> ThreadingHTTPServer:
             if address.path == "/arrow":
                 given = {name: values[0] for name, values in parse_qs(address.query).items()}
                 low, high = int(float(given.get("from", 0))), int(float(given.get("to", 1_024_000)))
-                content = stream(int(given["series"]), int(given["buckets"]), given["metric"], max(0, low), min(1_024_000, high))
+                content = stream(
+                    int(given["series"]), int(given["buckets"]), given["metric"], max(0, low), min(1_024_000, high)
+                )
                 kind = "application/vnd.apache.arrow.stream"
             elif (built / address.path[1:]).suffix in _TYPES:
                 content, kind = (built / address.path[1:]).read_bytes(), _TYPES[Path(address.path).suffix]
@@ -128,8 +140,8 @@ def frames(page: Page, client: CDPSession, kind: str, steps: int = 90) -> dict[s
 
 
 def first_ms(page: Page) -> float:
-    """Return how long after the page's script began all charts in view had a picture."""
-    page.wait_for_function("[...document.querySelectorAll('.chart-fineness')].some((one) => one.textContent.includes('bucket'))")
+    """Return how long after the page's script began the first chart had a picture."""
+    page.wait_for_function(_FIRST)
     return float(page.evaluate("performance.now() - bench.began"))
 
 
@@ -139,20 +151,24 @@ def measure(address: str, screenshots: Path | None) -> None:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         client = page.context.new_cdp_session(page)
         client.send("Performance.enable")
-        page.on("pageerror", lambda error: print(json.dumps({"error": str(error)}), file=sys.stderr))
-        page.on("console", lambda message: print(message.text, file=sys.stderr) if message.type == "error" else None)
-        for name, charts, series, buckets in (("one chart", 1, 100, 1_000), ("many curves", 1, 1_000, 500), ("a page", 24, 100, 1_000)):
+        page.on("pageerror", lambda error: print(error, file=sys.stderr))
+        for name, charts, series, buckets in _PAGES:
             page.goto(f"{address}/?charts={charts}&series={series}&buckets={buckets}")
-            first = first_ms(page)
+            found: dict[str, Any] = {
+                "what": name,
+                "charts": charts,
+                "series": series,
+                "first_ms": round(first_ms(page)),
+            }
             page.wait_for_timeout(1_000)
             if screenshots is not None:
                 page.screenshot(path=screenshots / f"{name.replace(' ', '-')}.png")
-            result = {kind: frames(page, client, kind) for kind in ("zoom", "pan", "append")}
-            heap = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
-            print(json.dumps({"what": name, "charts": charts, "series": series, "first_ms": round(first), **result, "heap_mb": round(heap, 1)}), flush=True)
+            found |= {kind: frames(page, client, kind) for kind in ("zoom", "pan", "append")}
+            found["heap_mb"] = round(page.evaluate("performance.memory.usedJSHeapSize") / 1e6, 1)
+            print(json.dumps(found), flush=True)
         page.goto(f"{address}/?series=100&buckets=1000&kind=paths")
         page.wait_for_function("globalThis.bench?.paths")
-        print(json.dumps({"what": "paths of a 2D canvas", "series": 100, "zoom": frames(page, client, "paths", 40)}), flush=True)
+        print(json.dumps({"what": "paths of a 2D canvas", "zoom": frames(page, client, "paths", 40)}), flush=True)
         browser.close()
 
 
