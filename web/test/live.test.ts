@@ -37,17 +37,17 @@ function wants(given: Partial<Wants>): Wants {
 
 test("one stream watches what all tabs want", () => {
   assert.equal(questionOf([NOTHING]), null);
-  const tail = { run: "r", metric: "m", x: "step", width: 4, from: 8 };
+  const tail = { run: "r", metric: "m", x: "step", width: 4 };
   const body = questionOf([
     wants({ runs: ["r"], metrics: ["b", "a"], tails: [tail] }),
-    wants({ runs: ["q"], metrics: ["a"], tails: [{ ...tail, from: 4 }] }),
+    wants({ runs: ["q"], metrics: ["a"], tails: [tail] }),
   ]);
   assert.deepEqual(body, {
     workspace: "w",
     project: "p",
     runs: ["q", "r"],
     metrics: ["a", "b"],
-    tails: [{ ...tail, from: 4 }],
+    tails: [tail],
     kinds: ["run", "summary", "tail"],
   });
   const all = questionOf([wants({ runs: "all" }), wants({ project: "other", runs: ["x"] })]);
@@ -114,7 +114,7 @@ test("a stream is opened again behind what was told, and goes back for a tab tha
   // A second tab read at 15 what it wants to follow.
   opening = server.next();
   const second = tab();
-  const tail = { run: "r", metric: "m", x: "step", width: 1, from: 0 };
+  const tail = { run: "r", metric: "m", x: "step", width: 1 };
   hub.receive(second, { kind: "want", wants: wants({ tails: [tail], since: "next:0:15" }), key: null });
   await opening;
   assert.equal(server.opened[2]?.body["since"], "next:0:15");

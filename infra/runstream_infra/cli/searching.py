@@ -1,10 +1,8 @@
 """`runstream sweep`: searches for the best parameters, and programs that are started for each trial."""
 
 import contextlib
-import itertools
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -99,40 +97,6 @@ def show(
     output.line(f"{len(trials)} of {found.limit} trials")
 
 
-@sweep.command(epilog=example("runstream sweep delete lr -p digits"))
-@name_argument
-@project_option
-@workspace_option
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@server_options
-@json_option
-def delete(
-    name: str,
-    project: str | None,
-    workspace: str | None,
-    yes: bool,
-    url: str | None,
-    api_key: str | None,
-    output: Output,
-) -> None:
-    """Delete a sweep with its trials. Their runs stay: `runstream delete --filter 'group = "NAME"'` deletes those."""
-    with _opened(name, project, workspace, url, api_key) as found:
-        if not yes:
-            _ask(f"delete the sweep {found.name} of {found.workspace}/{found.project}", len(found.trials()))
-        found.delete()
-    if output.as_json:
-        output.json({"deleted": found.name})
-    else:
-        output.line(f"{found.name} in {found.workspace}/{found.project} deleted")
-
-
-def _ask(what: str, trials: int) -> None:
-    question = f"{what}, which gave {trials} trial{'s' if trials != 1 else ''}"
-    if not sys.stdin.isatty():
-        raise BadInput(f"{question}? Nobody can be asked here: give --yes")
-    click.confirm(f"{question}?", abort=True, err=True)
-
-
 @sweep.command(
     context_settings={"ignore_unknown_options": True},
     epilog=example(
@@ -164,7 +128,7 @@ def agent(
     a parameter ({{ and }} are braces).
 
     COMMAND begins its run with `runstream.current_trial().run()`. Start several agents, on any machines, for several
-    trials at once. One that finds none left waits ten minutes at most for those that others have.
+    trials at once.
     """
     with _opened(name, project, workspace, url, api_key) as found:
         _check_places(command, list(found.config["space"]))
@@ -177,12 +141,12 @@ def agent(
 def _work(
     found: "Sweep", command: tuple[str, ...], count: int | None, most: int, output: Output
 ) -> list[dict[str, Any]]:
-    from runstream.sweeping.sweep import PATIENCE_S
-
     ended: list[dict[str, Any]] = []
     failures = 0
-    # Programs of its own that died may be tried again, too.
-    for trial in itertools.islice(found.patient(PATIENCE_S), count):
+    while count is None or len(ended) < count:
+        trial = found.ask()
+        if trial is None:
+            break
         status = _started(trial, command)
         ended.append({"number": trial.number, "exit": status})
         if not output.as_json:

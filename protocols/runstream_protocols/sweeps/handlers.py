@@ -19,7 +19,6 @@ from runstream_protocols.sweeps.state import (
     Sweep,
     SweepSide,
     best_of,
-    delete_sweep,
     given_to,
     open_sweep,
     sweep_of,
@@ -47,11 +46,6 @@ async def sweeps(side: SweepSide, call: Call[m.ProjectRequest]) -> m.ShownSweeps
     return m.ShownSweeps(sweeps=shown)
 
 
-async def deleted(side: SweepSide, call: Call[object], payload: Payload) -> m.DeletedSweep:
-    """Delete a sweep."""
-    return m.DeletedSweep(deleted=await delete_sweep(side, *_about(payload.fields)))
-
-
 async def ask(side: SweepSide, call: Call[object], payload: Payload) -> m.NextTrial:
     """Return the next trial."""
     place, name = _about(payload.fields)
@@ -63,13 +57,11 @@ async def ask(side: SweepSide, call: Call[object], payload: Payload) -> m.NextTr
     sweep = await sweep_of(side, place, name)
     trial, known = await asking.ask(side, sweep, token)
     is_new = trial is not None and trial.number == len(known)
-    repeatable = [] if trial is not None else asking.repeatable(known, sweep.config.retries)
     return m.NextTrial(
         trial=None if trial is None else _shown_trial(trial),
         given=len(known) + is_new,
         open=sum(one.status not in OVER for one in known) + is_new,
-        repeatable=len(repeatable),
-        repeatable_runs=[one.run for one in repeatable],
+        repeatable=asking.repeatable(known, sweep.config.retries) if trial is None else 0,
     )
 
 

@@ -63,12 +63,6 @@ class ShownSweeps(ResponseModel):
     sweeps: list[ShownSweep]
 
 
-class DeletedSweep(ResponseModel):
-    """Whether the sweep was there."""
-
-    deleted: bool
-
-
 class ShownTrial(ResponseModel):
     """A trial. status: given (its run has not begun), running, finished, failed, or lost (its run crashed, was killed
     or never began); value: the last one of the metric; attempt: how often it was given; lost_runs: those before."""
@@ -84,14 +78,12 @@ class ShownTrial(ResponseModel):
 
 class NextTrial(ResponseModel):
     """The next trial; null where none is left. given: how many trials were made by then; open: those of them that are
-    not over; repeatable: where none is left, those of the open ones that are given again if their run is lost;
-    repeatable_runs: their runs."""
+    not over; repeatable: where none is left, those of the open ones that are given again if their run is lost."""
 
     trial: ShownTrial | None
     given: int
     open: int
     repeatable: int
-    repeatable_runs: list[str]
 
 
 class ShownTrials(ResponseModel):

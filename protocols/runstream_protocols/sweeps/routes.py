@@ -65,15 +65,6 @@ ROUTES: Final = tagged(
             m.Stop,
             query_class=QueryClass.HEAVY,
         ),
-        Route(
-            "POST",
-            f"{ADDRESS}/delete",
-            Action.LOG,
-            "Delete a sweep with its trials",
-            writing(handlers.deleted),
-            m.SweepRequest,
-            m.DeletedSweep,
-        ),
     ),
 )
 

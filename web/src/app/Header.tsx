@@ -24,6 +24,7 @@ export function Header({ route }: { readonly route: Route }) {
           </span>
         ))}
       </nav>
+      {"project" in route ? <Views route={route} /> : null}
       <div class="header-end">
         <button
           type="button"
@@ -42,6 +43,35 @@ export function Header({ route }: { readonly route: Route }) {
         )}
       </div>
     </header>
+  );
+}
+
+/** Views of a project besides the one of its runs: their names in the address, and to people. */
+const VIEWS = [
+  ["sweep", "Sweep"],
+] as const;
+
+interface ViewsProps {
+  readonly route: Extract<Route, { readonly project: string }>;
+}
+
+/** The views of the project; the filter goes along. */
+function Views({ route }: ViewsProps) {
+  const { address } = useServices();
+  const filter = address.query.value.get("filter");
+  const query = filter === null ? "" : `?filter=${encodeURIComponent(filter)}`;
+  const place = [route.workspace, route.project];
+  return (
+    <nav class="views" aria-label="Views of the project">
+      <Link to={addressOf(...place) + query} current={route.view === "project"}>
+        Runs
+      </Link>
+      {VIEWS.map(([part, name]) => (
+        <Link key={part} to={addressOf(...place, "-", part) + query} current={route.view === "part" && route.part === part}>
+          {name}
+        </Link>
+      ))}
+    </nav>
   );
 }
 

@@ -40,6 +40,7 @@ export class Levels {
   private readonly running = new Map<"base" | "detail", AbortController>();
   private readonly unfollow = new Map<number, () => void>();
   private readonly offGrown: () => void;
+  private readonly offChanged: (() => void) | undefined;
   private closed = false;
 
   constructor(
@@ -50,6 +51,7 @@ export class Levels {
     this.offGrown = engine.onGrown((id) => {
       if (id === this.base?.id || this.details.some((one) => one.curves.id === id)) this.version.value++;
     });
+    this.offChanged = source.changed?.(() => void this.replace());
   }
 
   /** Whether the whole curves are on their way. */
@@ -164,11 +166,20 @@ export class Levels {
     this.reloading = setTimeout(
       () => {
         this.reloading = undefined;
-        for (const old of this.details.splice(0)) this.release(old.curves);
-        void this.loadWhole(this.points);
+        void this.replace();
       },
       Math.max(0, this.loadedAt + RELOAD_MS - Date.now()),
     );
+  }
+
+  /** Loads the whole again, and windows of it when it is there. */
+  private async replace(): Promise<void> {
+    if (this.closed || this.base === null) return;
+    const old = this.details;
+    await this.loadWhole(this.points);
+    this.details = this.details.filter((one) => !old.includes(one));
+    for (const one of old) this.release(one.curves);
+    this.version.value++;
   }
 
   private release(curves: LoadedCurves | null): void {
@@ -184,6 +195,7 @@ export class Levels {
     clearTimeout(this.timer);
     clearTimeout(this.reloading);
     this.offGrown();
+    this.offChanged?.();
     for (const abort of this.running.values()) abort.abort();
     for (const old of this.details.splice(0)) this.release(old.curves);
     this.release(this.base);

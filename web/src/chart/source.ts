@@ -35,6 +35,8 @@ export interface CurveSource {
    * other metrics too, and may be what other charts got: each holds it (`CurveEngine.hold`) and drops it.
    */
   load(metrics: readonly string[], range: Range | null, points: number, signal: AbortSignal): Promise<LoadedCurves>;
+  /** Calls the listener when the source has other curves than before: what was loaded stays until they came. Returns what ends it. */
+  changed?(listener: () => void): () => void;
   /** Live tails of what was loaded. Returns what ends it. */
   follow?(metrics: readonly string[], curves: LoadedCurves, listener: (tails: readonly CurveTail[]) => void): () => void;
   /** The logged points nearest to x of the series with these keys, as exact doubles. */

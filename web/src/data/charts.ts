@@ -17,14 +17,14 @@ export interface ChartQuestion {
 export const MOST_RUNS = 1000;
 
 export interface ChartAnswer {
-  /** An Arrow stream, as docs/api.md describes it under "Charts". */
+  /** Of runs an Arrow stream, of groups JSON, as docs/api.md describes them under "Charts". */
   readonly stream: ArrayBuffer;
   readonly position: string | null;
 }
 
 /** Ask for curves: POST /api/v1/charts. */
 export async function chartsOf(client: Client, question: ChartQuestion, signal: AbortSignal): Promise<ChartAnswer> {
-  return streamOf(client, "/api/v1/charts", bodyOf(question), signal);
+  return streamOf(client, "/api/v1/charts", bodyOf(question), signal, ARROW);
 }
 
 /** Ask for curves of groups of runs: POST /api/v1/charts/groups. `by`: fields of the filter language. */
@@ -34,7 +34,7 @@ export async function groupsOf(
   by: readonly string[],
   signal: AbortSignal,
 ): Promise<ChartAnswer> {
-  return streamOf(client, "/api/v1/charts/groups", { ...bodyOf(question), group_by: by }, signal);
+  return streamOf(client, "/api/v1/charts/groups", { ...bodyOf(question), group_by: by }, signal, "application/json");
 }
 
 function bodyOf(question: ChartQuestion): object {
@@ -49,12 +49,18 @@ function bodyOf(question: ChartQuestion): object {
   };
 }
 
-async function streamOf(client: Client, path: string, body: object, signal: AbortSignal): Promise<ChartAnswer> {
-  const { value, position } = await client.bytesAt(path, { body, signal, accept: ARROW });
+async function streamOf(
+  client: Client,
+  path: string,
+  body: object,
+  signal: AbortSignal,
+  accept: string,
+): Promise<ChartAnswer> {
+  const { value, position } = await client.bytesAt(path, { body, signal, accept });
   return { stream: value, position };
 }
 
 /** Write a name so that it is no glob: `m*` as `m[*]`. */
 export function exact(name: string): string {
-  return name.replace(/[*?[]/g, (sign) => `[${sign}]`);
+  return name.replace(/[*?[]/g, "[$&]");
 }

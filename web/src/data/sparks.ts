@@ -31,12 +31,16 @@ const BUCKETS = 48;
 const SEARCH_BUCKETS = 1024;
 /** Rows that come into sight together are asked for together, in milliseconds. */
 const GATHER_MS = 30;
+/** A run that trains is read again so often at most, in milliseconds. */
+const AGAIN_MS = 2000;
 const AT_ONCE = 200;
 
 interface Entry {
   readonly spark: Signal<Spark | null>;
   /** What the run was when the curve was read. */
   version: string;
+  /** When that was, in milliseconds; 0: never. */
+  readMs: number;
 }
 
 /** Curves of a metric for the rows that are in sight, read once for each state of a run. */
@@ -54,23 +58,35 @@ export class Sparks {
   of(run: Run): ReadonlySignal<Spark | null> {
     let entry = this.entries.get(run.run);
     if (entry === undefined) {
-      entry = { spark: signal(null), version: "" };
+      entry = { spark: signal(null), version: "", readMs: 0 };
       this.entries.set(run.run, entry);
     }
     const version = `${run.status} ${run.updated_at} ${JSON.stringify(run.columns)}`;
     if (entry.version !== version) {
       entry.version = version;
       this.wanted.set(run.run, run);
-      this.timer ??= setTimeout(() => void this.read(), GATHER_MS);
+      const restMs = Math.max(GATHER_MS, entry.readMs + AGAIN_MS - Date.now());
+      if (entry.readMs === 0) this.readIn(GATHER_MS);
+      else this.timer ??= setTimeout(() => void this.read(), restMs);
     }
     return entry.spark;
+  }
+
+  /** Read soon, even if a later moment was planned: a row that came into sight has no picture yet. */
+  private readIn(ms: number): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.read(), ms);
   }
 
   private async read(): Promise<void> {
     this.timer = null;
     const runs = [...this.wanted.keys()].slice(0, AT_ONCE);
-    for (const run of runs) this.wanted.delete(run);
-    if (this.wanted.size > 0) this.timer = setTimeout(() => void this.read(), GATHER_MS);
+    for (const run of runs) {
+      this.wanted.delete(run);
+      const entry = this.entries.get(run);
+      if (entry !== undefined) entry.readMs = Date.now();
+    }
+    if (this.wanted.size > 0) this.readIn(GATHER_MS);
     try {
       const found = await this.series({ runs, max_points: BUCKETS });
       for (const series of found) this.put(series.run, sparkOf(series));

@@ -19,8 +19,8 @@ export class Address {
 
   /** Go to another address of the page: a path with its query string. */
   go(to: string, how: "push" | "replace" = "push"): void {
-    const target = new URL(to, this.location.value);
-    if (target.href === this.location.value.href) return;
+    const target = new URL(to, this.location.peek());
+    if (target.href === this.location.peek().href) return;
     const shown = target.pathname + target.search;
     if (how === "push") this.window.history.pushState(null, "", shown);
     else this.window.history.replaceState(null, "", shown);
@@ -29,7 +29,7 @@ export class Address {
 
   /** Change some members of the query string; null takes one away. */
   change(changes: Readonly<Record<string, string | null>>, how: "push" | "replace" = "push"): void {
-    const target = new URL(this.location.value);
+    const target = new URL(this.location.peek());
     for (const [name, value] of Object.entries(changes)) {
       if (value === null) target.searchParams.delete(name);
       else target.searchParams.set(name, value);
@@ -64,6 +64,11 @@ export class Param<T> {
 
   get value(): T {
     return this.parsed.value;
+  }
+
+  /** The value, without following its changes. */
+  peek(): T {
+    return this.parsed.peek();
   }
 
   set(value: T, how: "push" | "replace" = "push"): void {
@@ -132,5 +137,12 @@ export const range: Codec<readonly [number, number] | null> = {
     if (low === undefined || high === undefined || more.length > 0) return null;
     return Number.isFinite(low) && Number.isFinite(high) && low < high ? [low, high] : null;
   },
-  print: (value) => (value === null ? null : `${value[0]}~${value[1]}`),
+  print: (value) => (value === null ? null : `${rounded(value[0], value)}~${rounded(value[1], value)}`),
 };
+
+/** A number in as many digits as a window of a screen's width needs. */
+function rounded(value: number, [low, high]: readonly [number, number]): number {
+  const grain = 10 ** Math.floor(Math.log10((high - low) / 10_000));
+  const found = Math.round(value / grain) * grain;
+  return Number.isFinite(found) ? Number(found.toPrecision(15)) : value;
+}

@@ -4,14 +4,17 @@ import { useContext } from "preact/hooks";
 
 import { Client } from "../data/client.ts";
 import { Live } from "../data/live/client.ts";
+import { CurveEngine } from "../draw/engine.ts";
 import { Address } from "./address.ts";
 import { isTextOrNull, kept } from "./kept.ts";
-import { livePort } from "./workers.ts";
+import { curvesWorker, livePort } from "./workers.ts";
 
 /** What every view works with: made once for the page, and for each test of a view. */
 export interface Services {
   readonly client: Client;
   readonly live: Live;
+  /** What draws curves: its Worker starts when a view first has some. */
+  readonly engine: () => CurveEngine;
   readonly address: Address;
   readonly access: Access;
   readonly theme: Theme;
@@ -65,7 +68,9 @@ export function makeServices(window: Window): Services {
     },
   );
   const live = new Live(() => access.key.value, window.document, livePort());
-  return { client, live, address: new Address(window), access, theme: new Theme(window) };
+  let engine: CurveEngine | null = null;
+  const drawing = () => (engine ??= new CurveEngine(curvesWorker()));
+  return { client, live, engine: drawing, address: new Address(window), access, theme: new Theme(window) };
 }
 
 export const ServicesContext = createContext<Services | null>(null);

@@ -178,9 +178,7 @@ export function questionOf(all: readonly Wants[]): object | null {
   const metrics = new Set(wants.flatMap((one) => one.metrics));
   const tails = new Map<string, WatchedTail>();
   for (const tail of wants.flatMap((one) => one.tails)) {
-    const key = JSON.stringify([tail.run, tail.metric, tail.x, tail.width]);
-    const other = tails.get(key);
-    if (other === undefined || tail.from < other.from) tails.set(key, tail);
+    tails.set(JSON.stringify([tail.run, tail.metric, tail.x, tail.width]), tail);
   }
   const wantsAll = wants.some((one) => one.runs === "all");
   const runs = new Set(wants.flatMap((one) => (one.runs === "all" ? [] : one.runs)));

@@ -1,12 +1,14 @@
 import type { JsonNumber, Run, Summary } from "../types.ts";
 
-/** The end of a curve that somebody watches: what `tails` of POST /api/v1/live takes. */
+/**
+ * A curve that somebody watches: what `tails` of POST /api/v1/live takes. What is told begins where the earliest of the new
+ * points is, so nobody has to say how far the curve goes.
+ */
 export interface WatchedTail {
   readonly run: string;
   readonly metric: string;
   readonly x: string;
   readonly width: number;
-  readonly from: number;
 }
 
 /** What takes the place of the end of a curve: its buckets from a place on. */

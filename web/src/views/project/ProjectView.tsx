@@ -1,20 +1,22 @@
 import { useEffect, useMemo } from "preact/hooks";
 
+import { ServerSource } from "../../chart/serverSource.ts";
+import { MOST_RUNS } from "../../data/charts.ts";
 import { messageOf, Problem } from "../../data/problem.ts";
 import { placeOf, RunList, type RunQuestion } from "../../data/runs.ts";
 import { AGGREGATES } from "../../state/filters.ts";
-import { addressOf } from "../../state/routes.ts";
 import { useServices } from "../../state/services.ts";
 import { Freshness } from "../../ui/Freshness.tsx";
-import { Link } from "../../ui/Link.tsx";
 import { Notice } from "../../ui/Notice.tsx";
 import { AsOf } from "./AsOf.tsx";
 import { ChartGrid } from "./ChartGrid.tsx";
 import { ColumnMenu } from "./ColumnMenu.tsx";
+import { useChartView } from "./charting.ts";
 import { kindOf } from "./columns.ts";
 import { FilterBar } from "./FilterBar.tsx";
 import { interestOf } from "./live.ts";
 import { mainMetric, MetricNames } from "./metrics.ts";
+import { RunsChart } from "./RunsChart.tsx";
 import { RunTable } from "./RunTable.tsx";
 import { Selection } from "./Selection.tsx";
 import { ProjectState, standardColumns } from "./state.ts";
@@ -31,19 +33,19 @@ const GROUP_FIELDS = ["group", "tag", "job_type", "user", "host", "status"];
 
 /** The runs of a project in a table, beside charts of their curves. */
 export function ProjectView({ workspace, project }: ProjectViewProps) {
-  const { client, address, live } = useServices();
+  const { client, address, live, engine } = useServices();
   const state = useMemo(() => new ProjectState(address), []);
+  const view = useChartView(state);
   const list = useMemo(() => new RunList(client), []);
   const metrics = useMemo(() => new MetricNames(client, workspace, project), []);
   const names = metrics.names.value ?? [];
   const columns = state.columns.value ?? standardColumns(mainMetric(names));
-  const asked = columns.flatMap((column) => kindOf(column).asked ?? []);
   const question: RunQuestion = {
     workspace,
     project,
     filter: state.filter.value,
     sort: state.sort.value,
-    columns: asked,
+    columns: columns.flatMap((column) => kindOf(column).asked ?? []),
     asOf: state.isPast.value ? state.asOf.value : null,
   };
   const isNamed = metrics.names.value !== null || metrics.error.value !== null;
@@ -79,8 +81,22 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
 
   const error = list.error.value;
   const isOfFilter = error instanceof Problem && error.about === "filter";
-  const rows = list.rows.value.slice(0, state.drawn.value);
-  const drawn = new Set(rows.map((run) => run.run));
+  const isGrouped = state.group.value.length > 0;
+  // A group is all of its runs, not those that the table happens to show.
+  const most = isGrouped ? MOST_RUNS : state.drawn.value;
+  useEffect(() => list.need(most), [most, list.position.value]);
+  const rows = list.rows.value.slice(0, most);
+  const ids = rows.map((run) => run.run);
+  const drawn = new Set(ids);
+  const x = state.x.value;
+  const groupBy = state.group.value;
+  const source = useMemo(
+    () => new ServerSource(client, live, engine(), { workspace, project, runs: ids, x, groupBy, asOf: question.asOf }),
+    [x, JSON.stringify(groupBy), question.asOf],
+  );
+  // Rows change many times a second, and their order too; other curves are loaded when other runs are drawn.
+  const sorted = [...ids].sort();
+  useEffect(() => source.show(sorted), [source, JSON.stringify(sorted)]);
   return (
     <main class="project" id="view">
       <div class="bar">
@@ -92,9 +108,6 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
           error={isOfFilter ? { message: error.message, at: placeOf(error) } : null}
         />
         <ColumnMenu workspace={workspace} project={project} state={state} shown={columns} />
-        <Link class="plain-button" to={`${addressOf(workspace, project, "-", "sweep")}${address.query.value.has("filter") ? `?filter=${encodeURIComponent(question.filter)}` : ""}`}>
-          Sweep
-        </Link>
         <ViewMenu workspace={workspace} project={project} />
         <AsOf workspace={workspace} project={project} state={state} />
         {state.isPast.value ? null : <Freshness state={live.state} />}
@@ -111,9 +124,13 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
           <RunTable list={list} state={state} columns={columns} drawn={drawn} />
         </section>
         <section class="half-charts" aria-label="Charts">
-          <Toolbar state={state} metrics={names} fields={groupFields(columns)} />
-          {metrics.names.value === null ? null : (
-            <ChartGrid state={state} metrics={names} chart={(metric) => <div key={metric}>{metric}</div>} />
+          <Toolbar state={state} view={view} metrics={names} fields={groupFields(columns)} />
+          {metrics.names.value === null || rows.length === 0 ? null : (
+            <ChartGrid
+              state={state}
+              metrics={names}
+              chart={(metric) => <RunsChart key={metric} metric={metric} source={source} runs={rows} state={state} view={view} />}
+            />
           )}
         </section>
       </div>

@@ -20,11 +20,13 @@ const CHOICES = [10, 100, 300, 1000] as const;
 export function Selection({ workspace, project, state, list, drawn }: SelectionProps) {
   const total = list.total.value;
   const ticked = state.ticked.value;
+  const isGrouped = state.group.value.length > 0;
   const hidden = state.hidden.value.length;
   return (
     <div class="counted" role="status">
       {total === null ? "Loading runs" : `${textOfCount(total)} ${total === 1 ? "run" : "runs"}`}
-      {total !== null && total > drawn && state.group.value.length === 0 ? (
+      {total !== null && total > drawn && isGrouped ? <span>groups of the first {textOfCount(drawn)}</span> : null}
+      {total !== null && total > drawn && !isGrouped ? (
         <label>
           curves of the first{" "}
           <select

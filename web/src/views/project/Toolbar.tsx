@@ -1,11 +1,15 @@
 import type { ComponentChildren } from "preact";
 
+import type { ChartView } from "../../chart/view.ts";
+import { textOfDuration, textOfNumber } from "../../data/values.ts";
 import { useServices } from "../../state/services.ts";
 import { Menu } from "../../ui/Menu.tsx";
+import { lengthAt, placeOfLength, SMOOTH_STEPS } from "./charting.ts";
 import { type ProjectState, X_AXES } from "./state.ts";
 
 interface ToolbarProps {
   readonly state: ProjectState;
+  readonly view: ChartView;
   readonly metrics: readonly string[];
   /** Fields to group by: `param.lr`, `tag`, ... */
   readonly fields: readonly string[];
@@ -26,7 +30,7 @@ const SIDES = [
 ] as const;
 
 /** How all charts of the view are drawn. */
-export function Toolbar({ state, metrics, fields, children }: ToolbarProps) {
+export function Toolbar({ state, view, metrics, fields, children }: ToolbarProps) {
   const { address } = useServices();
   return (
     <div class="toolbar" role="toolbar" aria-label="How charts are drawn">
@@ -42,7 +46,11 @@ export function Toolbar({ state, metrics, fields, children }: ToolbarProps) {
         <select
           aria-label="The x axis"
           value={state.x.value}
-          onChange={(event) => address.change({ ...state.x.with(event.currentTarget.value), ...state.zoom.with(null) })}
+          onChange={(event) => {
+            // Places of another axis mean nothing on it.
+            view.extent.value = null;
+            address.change({ ...state.x.with(event.currentTarget.value), ...state.zoom.with(null), ...state.smoothing.with(0) });
+          }}
         >
           {X_AXES.map((axis) => (
             <option key={axis} value={axis}>
@@ -58,18 +66,7 @@ export function Toolbar({ state, metrics, fields, children }: ToolbarProps) {
           </optgroup>
         </select>
       </label>
-      <label title="A time-weighted average over what came before; the curve itself stays behind it">
-        Smooth{" "}
-        <input
-          type="range"
-          min="0"
-          max="0.99"
-          step="0.01"
-          aria-label="Smoothing"
-          value={state.smoothing.value}
-          onInput={(event) => state.smoothing.set(Number(event.currentTarget.value), "replace")}
-        />
-      </label>
+      <Smoothing state={state} view={view} />
       <Check label="Log y" value={state.yLog.value} onChange={(on) => state.yLog.set(on)} title="A logarithmic y axis" />
       <Check label="Log x" value={state.xLog.value} onChange={(on) => state.xLog.set(on)} title="A logarithmic x axis" />
       <Check
@@ -95,6 +92,30 @@ export function Toolbar({ state, metrics, fields, children }: ToolbarProps) {
       </span>
       {children}
     </div>
+  );
+}
+
+function Smoothing({ state, view }: { readonly state: ProjectState; readonly view: ChartView }) {
+  const extent = view.extent.value;
+  const axisLength = extent === null ? 0 : extent.to - extent.from;
+  const length = state.smoothing.value;
+  const isTime = ["time", "relative", "active"].includes(state.x.value);
+  const text = length === 0 ? "off" : isTime ? textOfDuration(length / 1e6) : textOfNumber(length, 3);
+  return (
+    <label title="An average over what came before, by distance on the axis; the curve itself stays behind it">
+      Smooth{" "}
+      <input
+        type="range"
+        min="0"
+        max={SMOOTH_STEPS}
+        aria-label="Smoothing"
+        aria-valuetext={text}
+        value={placeOfLength(length, axisLength)}
+        disabled={axisLength === 0}
+        onInput={(event) => state.smoothing.set(lengthAt(Number(event.currentTarget.value), axisLength), "replace")}
+      />{" "}
+      <span class="soft">{text}</span>
+    </label>
   );
 }
 

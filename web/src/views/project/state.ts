@@ -26,6 +26,7 @@ export class ProjectState {
   readonly drawn: Param<number>;
   readonly x: Param<string>;
   readonly zoom: Param<readonly [number, number] | null>;
+  /** The length that is averaged over, in units of the axis; 0: none. */
   readonly smoothing: Param<number>;
   readonly yLog: Param<boolean>;
   readonly xLog: Param<boolean>;
@@ -38,8 +39,6 @@ export class ProjectState {
 
   /** The run under the pointer, in the table or in a chart. */
   readonly highlighted: Signal<string | null> = signal(null);
-  /** Where the pointer is on the x axis of all charts. */
-  readonly cursor: Signal<number | null> = signal(null);
   readonly isPast: ReadonlySignal<boolean>;
 
   constructor(readonly address: Address) {
@@ -52,7 +51,7 @@ export class ProjectState {
     this.drawn = new Param(address, "draw", number(DRAWN, 1, MOST_DRAWN));
     this.x = new Param(address, "x", text("step"));
     this.zoom = new Param(address, "zoom", range);
-    this.smoothing = new Param(address, "smooth", number(0, 0, 1));
+    this.smoothing = new Param(address, "smooth", number(0, 0, Number.MAX_VALUE));
     this.yLog = new Param(address, "ylog", flag);
     this.xLog = new Param(address, "xlog", flag);
     this.outliers = new Param(address, "clip", flag);

@@ -7,9 +7,7 @@ import { RunList } from "../../data/runs.ts";
 import type { Field, Run } from "../../data/types.ts";
 import { textOfCount } from "../../data/values.ts";
 import { AGGREGATES, both, fieldOf } from "../../state/filters.ts";
-import { addressOf } from "../../state/routes.ts";
 import { useServices } from "../../state/services.ts";
-import { Link } from "../../ui/Link.tsx";
 import { Menu } from "../../ui/Menu.tsx";
 import { Notice } from "../../ui/Notice.tsx";
 import { axisOf, type FieldAxis, valueOf } from "./axes.ts";
@@ -73,7 +71,6 @@ export function SweepView({ workspace, project }: SweepViewProps) {
   return (
     <main class="sweep" id="view">
       <div class="bar">
-        <Link to={`${addressOf(workspace, project)}${filter === "" ? "" : `?filter=${encodeURIComponent(filter)}`}`}>Runs and charts</Link>
         <label>
           Metric{" "}
           <select aria-label="The metric that is to be good" value={target} onChange={(event) => state.target.set(event.currentTarget.value)}>
