@@ -17,6 +17,10 @@ from runstream_infra.listening import StartFailed, first_of, guarded_runner, lis
 from runstream_infra.loading import load_early
 from runstream_infra.maintenance import maintain
 from runstream_infra.metrics import EmbeddedMetrics
+from runstream_infra.panels.hosting import PANELS, add_hosting, own_address
+from runstream_infra.panels.passes import PanelPasses
+from runstream_infra.panels.routes import DOCUMENT
+from runstream_infra.panels.routes import ROUTES as PANEL_ROUTES
 from runstream_infra.rebuild_requests import add_rebuilds
 from runstream_infra.refolding import Refolding
 from runstream_infra.routes import OWN_ROUTES
@@ -112,10 +116,12 @@ async def _serve(
         refolding = asyncio.create_task(parts.refolding.run(folding))
         try:
             registry = process_registry()
-            runner = guarded_runner(application(settings, keys, parts, registry), settings.limits, registry)
+            app = application(settings, keys, parts, registry)
+            runner = guarded_runner(app, settings.limits, registry)
             await runner.setup()
             try:
                 url = await listen(runner, settings.host, settings.port, tls)
+                app[PANELS].listens_at(own_address(url, settings.host))
                 await first_of(resumed, stop)
                 if not stop.is_set():
                     on_ready(url)
@@ -186,8 +192,10 @@ def application(
 ) -> web.Application:
     """All routes of the embedded server over opened parts; its metrics go into `registry`."""
     registry = registry if registry is not None else process_registry()
-    access = settings.access
-    guard = auth_middleware(keys, (settings.host,), protocols=ACCESS, local_metrics=access.local_metrics)
+    access, passes = settings.access, PanelPasses()
+    guard = auth_middleware(
+        keys, (settings.host,), protocols=ACCESS, local_metrics=access.local_metrics, passes=passes.principal_of
+    )
     app = web.Application(
         middlewares=[problem_middleware(), refusal_notices(), guard],
         client_max_size=settings.limits.gateway.max_request_bytes,
@@ -232,7 +240,17 @@ def application(
         registry=registry,
     )
     reading = ReadingSide(parts.store, parts.progress, parts.assets, settings.limits.query)
-    add_writes(app, WritingSide(gateway, parts.assets, lookup, reading, settings.sealing()))
+    writing = WritingSide(gateway, parts.assets, lookup, reading, settings.sealing())
+    add_writes(app, writing)
+    add_hosting(
+        app,
+        writing,
+        settings.panels,
+        passes,
+        host=settings.host,
+        has_keys=bool(keys),
+        packages=settings.panel_packages_dir,
+    )
     add_query(
         app,
         store=parts.store,
@@ -241,7 +259,7 @@ def application(
         assets=parts.assets,
         settings=settings.limits.query,
         others=OWN_ROUTES,
-        protocols=ROUTES,
+        protocols={**ROUTES, DOCUMENT: PANEL_ROUTES},
     )
     add_reads(app, reading)
     return app

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from runstream_infra.limits import Limits
+from runstream_infra.panels.settings import PanelSettings
 from runstream_ingest.log.format import MAX_PARTITIONS
 from runstream_service.proxies import TrustedProxies
 from runstream_service.sealing import KEY_FILE, Sealing
@@ -127,6 +128,7 @@ class ServerSettings(CommonSettings):
     #: can be rebuilt, so the default keeps all of it.
     log_retention_bytes: int | None = Field(default=None, ge=1)
     log_retention_s: float | None = Field(default=None, gt=0)
+    panels: Annotated[PanelSettings, Section("panels")] = PanelSettings()
 
     def sealing(self) -> Sealing:
         """Return what encrypts and decrypts secrets of users; its file stands beside the data unless a setting names
@@ -145,6 +147,11 @@ class ServerSettings(CommonSettings):
     def worker_dir(self) -> Path:
         """The worker's marks: which record it was at when its process died."""
         return self.data_dir / "worker"
+
+    @property
+    def panel_packages_dir(self) -> Path:
+        """What panels installed: it can be removed while no panel runs."""
+        return self.data_dir / "panel-packages"
 
     @property
     def assets_dir(self) -> Path:

@@ -42,6 +42,8 @@ OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 PROBE_PATHS: Final = frozenset({"/healthz", "/readyz"})
 #: How paths of this server's own begin whose addresses authorise themselves (`tickets`).
 TICKET_PATH: Final = "/api/v1/tickets/"
+#: How the addresses of live panels begin. The token in each authorises the request; frames without an origin use them.
+FRAME_PATH: Final = "/-/panels/"
 #: What a key must have: 16 characters of 64 kinds are 96 bits.
 MIN_KEY_CHARS: Final = 16
 #: So many characters of a key's hash are its principal's name.
@@ -177,6 +179,7 @@ def auth_middleware(
     *,
     protocols: Sequence[ProtocolAccess] = (),
     local_metrics: bool = False,
+    passes: Callable[[str], Principal | None] = lambda key: None,
 ) -> Middleware:
     """Return the middleware behind `problem_middleware`: it finds the principal of each request, and authorizes it for
     the action of its route.
@@ -191,14 +194,18 @@ def auth_middleware(
     on_key: called for each request that needs a key, with the name of the one that it came with; None: it is refused.
     local_metrics: this machine's own programs need no key for OPEN_PATHS and are told reasons. Whoever stands behind a
     proxy on this machine that adds nothing to requests cannot be told from one.
+    passes: gives the principal of a key that the server itself made for a process of its own (`panels`).
     """
     named = frozenset(host.lower() for host in allowed_hosts)
     is_open = not keys
     program_headers = tuple(prefix for protocol in protocols for prefix in protocol.program_headers)
     open_paths = frozenset[str]().union(*(protocol.open_paths for protocol in protocols))
-    ticket_paths = (TICKET_PATH, *(path for protocol in protocols for path in protocol.ticket_paths))
+    ticket_paths = (TICKET_PATH, FRAME_PATH, *(path for protocol in protocols for path in protocol.ticket_paths))
 
     def principal_of_request(request: web.Request) -> Principal:
+        passed = passes(_key_of(request.headers.get("Authorization", "").strip()))
+        if passed is not None:
+            return passed
         if is_open:
             return LOCAL
         if local_metrics and request.path in OPEN_PATHS and client_of(request).is_this_machine:
@@ -215,8 +222,13 @@ def auth_middleware(
             if is_open:
                 _check_local(request, hosts, named)
             writes = action is not None and action not in READING
-            problem = judge_request(
-                request, writes=writes, is_open=is_open, hosts=hosts, program_headers=program_headers
+            # A frame without an origin is another site's page to a browser.
+            problem = (
+                None
+                if request.path.startswith(FRAME_PATH)
+                else judge_request(
+                    request, writes=writes, is_open=is_open, hosts=hosts, program_headers=program_headers
+                )
             )
             if problem is not None:
                 raise problem
@@ -252,9 +264,7 @@ def _check_key(
     protocols: Sequence[ProtocolAccess],
     on_key: Callable[[str | None], None],
 ) -> Principal:
-    given = _credential_of(request, protocols)
-    scheme, _, rest = given.partition(" ")
-    key = rest.strip() if scheme.lower() == "bearer" else given
+    key = _key_of(_credential_of(request, protocols))
     principal = (keys.principal_of(key) or _principal_of_other_form(key, request, keys, protocols)) if key else None
     on_key(principal.name if principal is not None else None)
     if principal is None:
@@ -263,6 +273,11 @@ def _check_key(
         problem = Problem(401, "unauthorized", "An API key is needed", detail, headers=headers)
         raise _as_clients_know_it(problem, request, protocols)
     return principal
+
+
+def _key_of(credential: str) -> str:
+    scheme, _, rest = credential.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else credential
 
 
 def _credential_of(request: web.Request, protocols: Sequence[ProtocolAccess]) -> str:

@@ -489,3 +489,22 @@ async def test_no_route_of_comets_optimizer_writes_to_a_workspace_of_others(serv
     assert (await server.send(OF_A.name, "POST", f"{OPTIMIZER}/update", id=mine["id"], **result))[0] == 200
     _, told = await server.send(OF_A.name, "GET", f"{OPTIMIZER}/status", id=mine["id"])
     assert told["state"]["completed"] == 1
+
+
+async def test_panels_of_another_workspace(server: Server) -> None:
+    """Kept, shown, and run by those who may edit there."""
+    kept, source = "/api/v1/panels/kept/{}/p/shown", {"source": "1"}
+    for workspace in ("a", "b"):
+        assert (await server.send(ALL.name, "POST", kept.format(workspace), **source))[0] == 200
+    held = await server.held()
+    for workspace, status in (("a", 200), ("b", 404)):
+        assert (await server.send(OF_A.name, "GET", kept.format(workspace)))[0] == status
+    assert (await server.send(OF_A.name, "GET", "/api/v1/panels", workspace="b", project="p"))[1]["panels"] == []
+    refused = (
+        (kept.format("b"), source, 403),
+        ("/api/v1/panels/previews", {"workspace": "b", "project": "p", **source}, 403),
+        ("/api/v1/panels/frames", {"workspace": "b", "project": "p", "panel": "shown"}, 404),
+    )
+    for path, fields, status in refused:
+        assert (await server.send(OF_A.name, "POST", path, **fields))[0] == status, path
+    assert await server.held() == held

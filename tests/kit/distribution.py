@@ -54,6 +54,7 @@ LONG_FILES: Final = (
     "fuzzing/test_fuzz_slice.py",
     "integration/test_panels.py",
     "integration/test_streamlit_panels.py",
+    "integration/test_panel_server.py",
     "clients/across/test_across.py",
     "faults/test_hostile_spool.py",
     "faults/test_hostile_bodies.py",

@@ -13,6 +13,8 @@ STDOUT: Final = "stdout.txt"
 STDERR: Final = "stderr.txt"
 #: Where a live panel listens: {"socket": PATH} or {"host": ..., "port": ...}.
 LIVE: Final = "live.json"
+#: Where packages are installed for it, and pip's variables: {"cache": PATH, "environ": {...}}. Removed once it is read.
+INSTALL: Final = "install.json"
 #: The contexts of its viewers, one file a frame, and the header of a connection that names the frame.
 FRAMES: Final = "frames"
 FRAME_HEADER: Final = "Runstream-Frame"

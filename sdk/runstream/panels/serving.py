@@ -12,14 +12,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from runstream.errors import Invalid, Unusable
 from runstream.panel_context import PanelContext
-from runstream.panels.folder import CONTEXT, FRAMES, LIMITS, LIVE, SOURCE, STDERR, STDOUT
+from runstream.panels.folder import CONTEXT, FRAMES, INSTALL, LIMITS, LIVE, SOURCE, STDERR, STDOUT
 from runstream.panels.preparing import prepared
 from runstream.panels.running import (
     MAX_FILE_BYTES,
@@ -34,6 +34,8 @@ from runstream.panels.running import (
 #: Longer paths are no addresses of sockets (Linux 107 bytes, macOS 103).
 _MAX_SOCKET_BYTES: Final = 100
 _END_S: Final = 10.0
+#: Variables of whoever runs the panel that pip needs, and the panel does not get.
+_OF_PIP: Final = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _TICK_S: Final = 0.05
 _TOLD_BYTES: Final = 8_000
 _TERMINAL: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -55,6 +57,15 @@ disconnectedSessionTTL = 30
 _BEHIND_TOKEN: Final = 'enableCORS = false\nenableXsrfProtection = false\nfileWatcherType = "none"\n'
 #: On a machine where somebody may be writing the panel.
 _BY_ITSELF: Final = 'fileWatcherType = "poll"\nrunOnSave = true\naddress = "127.0.0.1"\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Confine:
+    """What a panel is left with on Linux (`landlock`): TCP connections to these ports, its own folder, and reading of
+    programs. `required`: it does not run where the kernel cannot do that."""
+
+    ports: tuple[int, ...]
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +102,35 @@ class ServedPanel:
         read_key: str | None,
         limits: LiveLimits,
         listen: tuple[str, int] | None = None,
-        python_path: Sequence[str] = (),
+        confine: Confine | None = None,
+        packages: Path | None = None,
     ) -> Self:
         """Start the process of a panel that is to read from the server at `url` with `read_key`. It listens at a socket
-        in its folder, or at `listen`, and is ready when `is_ready` says so. Raises Invalid, Unusable."""
-        made = prepared(source, installs=bool(python_path))
+        in its folder, or at `listen`, and is ready when `is_ready` says so. Nothing of the source is looked at
+        here. With `packages`, a folder, what the panel's lines install is installed into a folder of it, once. Raises
+        Unusable."""
         folder = Path(tempfile.mkdtemp(prefix="rs-panel-"))
         try:
-            place = {"socket": str(folder / "socket")} if listen is None else {"host": listen[0], "port": listen[1]}
+            place: dict[str, Any] = (
+                {"socket": str(folder / "socket")} if listen is None else {"host": listen[0], "port": listen[1]}
+            )
+            if confine is not None:
+                place["confine"] = asdict(confine)
             if listen is None and len(os.fsencode(folder / "socket")) > _MAX_SOCKET_BYTES:
                 raise Unusable(f"{folder} is too long a path for a socket: set TMPDIR to a shorter one, such as /tmp")
             for name in ("home", FRAMES):
                 (folder / name).mkdir()
-            (folder / SOURCE).write_bytes(made.source.encode("utf-8", "replace"))
+            (folder / SOURCE).write_bytes(source.encode("utf-8", "replace"))
             (folder / CONTEXT).write_text(context.to_json(), encoding="utf-8")
             (folder / LIVE).write_text(json.dumps(place))
+            if packages is not None:
+                pip = {name: value for name, value in os.environ.items() if name.startswith(_OF_PIP)}
+                (folder / INSTALL).write_text(json.dumps({"cache": str(packages.absolute()), "environ": pip}))
             (folder / LIMITS).write_text(json.dumps(_resource_limits(limits)))
             configured = folder / "home" / ".streamlit"
             configured.mkdir()
             (configured / "config.toml").write_text(_CONFIG + (_BEHIND_TOKEN if listen is None else _BY_ITSELF))
             environment = panel_environment(folder, os.environ, url, read_key)
-            if python_path:
-                paths = [*python_path, *filter(None, [environment.get("PYTHONPATH", "")])]
-                environment["PYTHONPATH"] = os.pathsep.join(paths)
             command = supervisor_command(folder, limits.life_s, "runstream.panels.streamlit_process")
             address = place["socket"] if listen is None else f"http://{listen[0]}:{listen[1]}"
             return cls(folder, supervised(command, environment), str(address))

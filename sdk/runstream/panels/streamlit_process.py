@@ -5,15 +5,21 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from runstream.errors import RunstreamError
 from runstream.panel_context import PanelContext, find_contexts_by
 from runstream.panels import shim
-from runstream.panels.folder import CONTEXT, FRAME_HEADER, FRAMES, LIMITS, LIVE, SOURCE
+from runstream.panels.folder import CONTEXT, FRAME_HEADER, FRAMES, INSTALL, LIMITS, LIVE, SOURCE
+from runstream.panels.installing import installed, missing
+from runstream.panels.landlock import confine
+from runstream.panels.preparing import prepared
 from runstream.panels.process import take_limits
 from runstream.panels.script import script_context
 
@@ -25,6 +31,9 @@ def main(folder: Path) -> int:
     """Serve until a signal ends it."""
     take_limits(json.loads((folder / LIMITS).read_text()))
     place = json.loads((folder / LIVE).read_text())
+    _prepare(folder)
+    if "confine" in place:
+        _confine(folder, place["confine"])
     shim.install()
     find_contexts_by(lambda: _context_file(folder))
     uvicorn: Any = importlib.import_module("uvicorn")
@@ -33,6 +42,30 @@ def main(folder: Path) -> int:
     config = uvicorn.Config(app, ws="websockets-sansio", access_log=False, log_level="warning", **where)
     uvicorn.Server(config).run()
     return 0
+
+
+def _prepare(folder: Path) -> None:
+    """Make the panel's file Python, and install what its lines name where that is allowed. Raises SystemExit."""
+    source, settings = folder / SOURCE, folder / INSTALL
+    given = json.loads(settings.read_text()) if settings.exists() else None
+    settings.unlink(missing_ok=True)
+    try:
+        made = prepared(source.read_text(encoding="utf-8"), installs=given is not None)
+        wanted = missing(made.packages) if given is not None else []
+        if given is not None and wanted:
+            sys.path.append(str(installed(wanted, Path(given["cache"]), {**os.environ, **given["environ"]})))
+    except (RunstreamError, OSError) as error:
+        raise SystemExit(f"the panel cannot run: {error}") from None
+    source.write_text(made.source, encoding="utf-8")
+
+
+def _confine(folder: Path, wanted: Mapping[str, Any]) -> None:
+    """Take away what the panel needs not. Raises SystemExit where that is wanted in any case and the kernel cannot."""
+    own = [sys.prefix, sys.base_prefix, sys.base_exec_prefix, str(Path(sys.executable).resolve().parent), *sys.path]
+    certificates = [os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+    done = confine(folder, [*own, *certificates], wanted["ports"])
+    if wanted["required"] and not (done.files and done.ports and done.signals):
+        raise SystemExit(f"this kernel's Landlock is of version {done.version}, and panels are to run with 6 or newer")
 
 
 def _context_file(folder: Path) -> Path | None:

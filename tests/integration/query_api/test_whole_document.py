@@ -14,10 +14,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from kit.query.schemas import conforms
 from kit.stores import place_tables
+from runstream.errors import Unusable
 from runstream.events.control import RunStarted, encode_event
 from runstream.events.encoding import encode_frame
 from runstream.events.names import project_id
+from runstream.panels.serving import ServedPanel
 from runstream_infra.embedded import application, open_parts
+from runstream_infra.panels.hosting import PANELS
 from runstream_infra.routes import OWN_ROUTES
 from runstream_infra.settings import ServerSettings
 from runstream_protocols.all import PROTOCOLS
@@ -35,7 +38,7 @@ from runstream_service.routing import routes_of
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-DOCUMENTS = ("openapi", *(f"openapi/{protocol.name}" for protocol in PROTOCOLS))
+DOCUMENTS = ("openapi", "openapi/panels", *(f"openapi/{protocol.name}" for protocol in PROTOCOLS))
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -80,8 +83,11 @@ async def test_every_route_of_the_server_is_in_exactly_one_document(client: Test
     for_programs = [route for route in routes_of(app).values() if not route.is_page]
     assert set(documented) == {(route.method, route.template) for route in for_programs}
     own = {route.path for route in for_programs if route.path.startswith(("/api/v1/", "/ingest/")) or route.head}
-    # Gateways serve sweeps and saved views as they serve protocols, in documents of their own.
-    assert set(documents[0]["paths"]) == {path for path in own if not path.startswith((SWEEPS, VIEWS))}
+    # Gateways serve sweeps and saved views as they serve protocols, in documents of their own. So has what only a
+    # server on one machine serves.
+    assert set(documents[0]["paths"]) == {
+        path for path in own if not path.startswith((SWEEPS, VIEWS, "/api/v1/panels"))
+    }
 
 
 async def test_every_route_has_an_action_and_models(client: TestClient[Any, Any]) -> None:
@@ -312,6 +318,42 @@ async def test_sweeps_answer_as_the_document_says(client: TestClient[Any, Any]) 
     ):
         async with client.post(f"/api/v1/sweeps{last}", json=fields) as response:
             assert response.status == status, await response.text()
+
+
+async def test_panels_answer_as_the_document_says(
+    client: TestClient[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = await document_of(client, "openapi/panels")
+    monkeypatch.setattr(application_of(client)[PANELS], "_start", no_process)
+    address = "/api/v1/panels"
+    kept = {"workspace": "w", "project": "p"}
+    frames: list[str] = []
+
+    async def sent(method: str, path: str, last: str = "", status: int = 200, **content: Any) -> Any:
+        at = path.replace("{workspace}/{project}/{name}", "w/p/shown").replace("{frame}", "".join(frames[:1]))
+        async with client.request(method, f"{address}{at}{last}", **content) as response:
+            assert response.status == status, await response.text()
+            known = document["paths"][f"{address}{path}"][method.lower()]["responses"][str(status)]
+            await fits(response, known, document)
+            return await response.json()
+
+    made = await sent("POST", "/kept/{workspace}/{project}/{name}", json={"source": "1\n"})
+    assert made == await sent("GET", "/kept/{workspace}/{project}/{name}", "?version=1")
+    assert [one["name"] for one in (await sent("GET", "", "?workspace=w&project=p"))["panels"]] == ["shown"]
+    assert (await sent("GET", "/server"))["running"] == 0
+    opened = [
+        await sent("POST", "/frames", status=201, json={**kept, "panel": "shown"}),
+        await sent("POST", "/previews", status=201, json={**kept, "source": "2\n"}),
+    ]
+    frames += [one["frame"] for one in opened]
+    await sent("PUT", "/frames/{frame}", json={"options": {"Metric": "loss"}})
+    assert (await sent("GET", "/frames/{frame}"))["address"] == opened[0]["address"]
+    await sent("DELETE", "/frames/{frame}")
+    assert len(document["paths"]) == 6
+
+
+def no_process(*unused: Any, **options: Any) -> ServedPanel:
+    raise Unusable("no process is started here")
 
 
 async def test_saved_views_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:

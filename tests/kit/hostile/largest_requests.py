@@ -432,6 +432,23 @@ LARGEST: Final[dict[str, Maker]] = {
         view={f"panel {number}": [{"metrics": ["loss"] * 10}] * 100 for number in range(300)}
     ),
     "DELETE /api/v1/views/{workspace}/{project}/{name}": mlaide(revision=1),
+    # Panels
+    "GET /api/v1/panels": queried(project="p"),
+    "GET /api/v1/panels/server": _NO_QUERY,
+    "GET /api/v1/panels/kept/{workspace}/{project}/{name}": queried(version="1"),
+    "POST /api/v1/panels/kept/{workspace}/{project}/{name}": mlaide(source="x = [" + "1, " * 160_000 + "]"),
+    "POST /api/v1/panels/frames": mlaide(
+        project="p", panel="largest", context={"experiment_colors": {f"{n:032x}": "#123456" for n in range(20_000)}}
+    ),
+    "POST /api/v1/panels/previews": mlaide(project="p", source="(" * 400_000),
+    **dict.fromkeys((f"{method} /api/v1/panels/frames/{{frame}}" for method in ("GET", "DELETE")), _NO_QUERY),
+    "PUT /api/v1/panels/frames/{frame}": mlaide(options={f"option {n}": ["x"] * 100 for n in range(1_000)}),
+    "GET /-/panels/static/{name}": _NO_QUERY,
+    **dict.fromkeys(
+        (f"{method} /-/panels/{{frame}}/{{token}}/{{rest}}" for method in ("GET", "HEAD", "POST", "PUT", "DELETE")),
+        _NO_QUERY,
+    ),
+    "OPTIONS /-/panels/{frame}/{token}/{rest}": _NO_QUERY,
     # Sweeps
     "POST /api/v1/sweeps": mlaide(
         project="p",

@@ -2,14 +2,18 @@
 
 import importlib
 import inspect
+import os
+import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from kit.wheels import wheel_of
 from runstream.errors import Invalid
 from runstream.panels import UI, shim
-from runstream.panels.installing import told
+from runstream.panels.installing import NotInstalled, installed, missing, told
 from runstream.panels.preparing import prepared
 from runstream.panels.script import is_inside
 from runstream.panels.streamlit_ui import StreamlitUI
@@ -110,6 +114,22 @@ def test_imports_of_the_client_give_ours() -> None:
     assert not isinstance(1, APIExperiment)
 
 
+def test_where_the_client_is_installed_its_name_means_ours_in_a_panel_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "comet_ml").mkdir()
+    (tmp_path / "comet_ml" / "__init__.py").write_text("API = 'the real one'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("comet_ml").API == "the real one"
+    shim.install()
+    try:
+        assert importlib.import_module("comet_ml").API is importlib.import_module("runstream").API
+    finally:
+        shim.uninstall()
+    assert importlib.import_module("comet_ml").API == "the real one"
+    del sys.modules["comet_ml"]
+
+
 @pytest.mark.usefixtures("shimmed")
 def test_what_writes_is_refused_when_it_is_called() -> None:
     from comet_ml import Experiment, start
@@ -131,3 +151,16 @@ def test_what_is_not_there_is_named() -> None:
 
 def test_a_script_is_no_panel_of_streamlit() -> None:
     assert not is_inside()
+
+
+def test_packages_are_installed_once(tmp_path: Path) -> None:
+    wheel_of("panel_package_of_ours", tmp_path / "wheels")
+    pip = {"PATH": os.environ["PATH"], "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
+    assert missing(["pytest", "panel_package_of_ours"]) == ["panel_package_of_ours"]
+    folder = installed(["panel_package_of_ours"], tmp_path / "cache", pip)
+    assert "ANSWER = 42" in (folder / "panel_package_of_ours.py").read_text()
+    shutil.rmtree(tmp_path / "wheels")
+    assert installed(["panel_package_of_ours"], tmp_path / "cache", pip) == folder, "without pip"
+    with pytest.raises(NotInstalled, match=r"no-such-package-of-ours|No matching distribution"):
+        installed(["no-such-package-of-ours"], tmp_path / "cache", pip)
+    assert [one.name for one in (tmp_path / "cache").iterdir()] == [folder.name], "nothing is left of what failed"
