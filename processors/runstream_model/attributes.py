@@ -84,6 +84,8 @@ OUTPUT: Final = Projection(
         Column("stream", NAME, "stdout or stderr"),
         Column("text", TEXT, "what was printed"),
         *POSITION,
+        # The store works it out, in rows from before it too.
+        Column("newlines", "UInt32", "how many lines end in it", internal=True, optional=True),
     ),
 )
 

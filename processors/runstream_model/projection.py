@@ -27,7 +27,8 @@ class Column:
 
     internal: the server's own, so that no response shows it.
     computed: no table has it; it is worked out when it is read.
-    optional: a block may leave it out of all of its rows; then the store puts NULL in.
+    optional: a block may leave it out of all of its rows; then the store puts NULL in, or, if it is internal, what the
+        column's default makes of the row's other columns.
     in_view: the view of newest rows has it.
     since: the version of the projection that it came with. Rows of an earlier version leave it out: it is NULL there,
         or, if it is internal, what its type begins with.

@@ -386,6 +386,8 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
         "series.groups": lambda: api.series.groups("r", "*", "param.lr"),
         "assets.addresses": lambda: api.assets.addresses([asset()]),
         "artifacts.addresses": lambda: api.artifacts.addresses(version(api), ["f"]),
+        "runs.output_lines": lambda: api.runs.output_lines("r"),
+        "runs.search_output": lambda: api.runs.search_output("r", "x"),
         "views": lambda: api.views("p"),
         "views.get": lambda: api.views.get("n", "p"),
         "views.save": lambda: api.views.save("n", {}, "p"),

@@ -162,3 +162,19 @@ def test_views_are_saved_listed_and_deleted(api: API, capfd: pytest.CaptureFixtu
         api.views.delete("by rank", "p")
     with pytest.raises(NotFound):
         api.views.save("by rank", {}, "p", replaces=changed)
+
+
+def test_output_is_read_by_line(api: API, capfd: pytest.CaptureFixture[str]) -> None:
+    api.command("prints", {"type": "run_started.v1", "workspace": "default", "project": "printing"})
+    for number in range(4):
+        text = f"step {number}\nloss {number / 10}\n"
+        api.command("prints", {"type": "output_appended.v1", "stream": "stdout", "text": text})
+    found = api.runs.output_lines("prints", -3)
+    assert [(one.number, one.text) for one in found] == [(6, "loss 0.2"), (7, "step 3"), (8, "loss 0.3")]
+    matches = api.runs.search_output("prints", r"^LOSS 0\.[12]", regex=True, ignore_case=True)
+    assert ({one.text for one in matches}, matches.more) == ({"loss 0.1", "loss 0.2"}, False)
+    assert api.runs.search_output("prints", "step", 2).more
+    last = done(capfd, "output", "prints", "--last", "2").splitlines()
+    assert last == [one.text for one in found[-2:]]
+    assert done(capfd, "output", "prints", "--search", "STEP 2", "-i") == "5: step 2\n"
+    assert len(told(capfd, "output", "prints", "--search", "step")["lines"]) == 4

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -15,14 +15,36 @@ from runstream_infra.cli.rows import project_row
 from runstream_infra.cli.tables import Column, printable
 from runstream_infra.cli.values import plain_bytes, plain_time
 
+if TYPE_CHECKING:
+    from runstream.api import OutputLine, Table
 
-@click.command(epilog=example("runstream output mlp-3", "runstream output latest --stream stderr | less -R"))
+
+@click.command(
+    epilog=example(
+        "runstream output mlp-3",
+        "runstream output latest --stream stderr | less -R",
+        "runstream output latest --last 50",
+        "runstream output mlp-3 --search 'out of memory' --ignore-case",
+    )
+)
 @click.argument("word", metavar="RUN")
 @click.option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only this stream.")
+@click.option("--last", "-n", type=click.IntRange(1, 1_000_000), metavar="N", help="Only the last N lines.")
+@click.option("--search", metavar="TEXT", help="Only lines that have this text, with their numbers.")
+@click.option("--regex", is_flag=True, help="TEXT is a regular expression (RE2).")
+@click.option("--ignore-case", "-i", is_flag=True, help="Search without regard to case.")
 @server_options
 @json_option
 def output(
-    word: str, stream: Literal["stdout", "stderr"] | None, url: str | None, api_key: str | None, output: Output
+    word: str,
+    stream: Literal["stdout", "stderr"] | None,
+    last: int | None,
+    search: str | None,
+    regex: bool,
+    ignore_case: bool,
+    url: str | None,
+    api_key: str | None,
+    output: Output,
 ) -> None:
     """Show what a run printed.
 
@@ -30,6 +52,15 @@ def output(
     """
     with connected(url, api_key) as api:
         run = find_run(api, word)
+        if search is not None:
+            found = api.runs.search_output(
+                run, search, last or 1000, regex=regex, ignore_case=ignore_case, stream=stream
+            )
+            _show_lines(run.run, found, output, numbered=True)
+            return
+        if last is not None:
+            _show_lines(run.run, api.runs.output_lines(run, -last, last, stream=stream), output)
+            return
         text = api.output(run, stream)
     if output.as_json:
         output.json({"run": run.run, "output": text})
@@ -40,6 +71,20 @@ def output(
         sys.stdout.write(text)
     if not text:
         output.note(f"run {run.run} printed nothing that was kept")
+
+
+def _show_lines(run: str, lines: "Table[OutputLine]", output: Output, *, numbered: bool = False) -> None:
+    if output.as_json:
+        shown = ("number", "writer", "stream", "text", "cut")
+        rows = [{"at": one.at.isoformat()} | {name: getattr(one, name) for name in shown} for one in lines]
+        output.json({"run": run, "lines": rows, "more": lines.more})
+        return
+    for one in lines:
+        output.line(f"{one.number}: {printable(one.text)}" if numbered else printable(one.text))
+    if lines.more:
+        output.note("there are more: --last N shows the first N that are found")
+    if not lines:
+        output.note(f"run {run} printed no such line")
 
 
 @click.command(

@@ -15,6 +15,7 @@ from runstream_query.repositories.entities import EntityRepository
 from runstream_query.repositories.events import EventRepository
 from runstream_query.repositories.fields import FieldRepository
 from runstream_query.repositories.lineage import LineageRepository
+from runstream_query.repositories.lines import LineRepository
 from runstream_query.repositories.output import OutputRepository
 from runstream_query.repositories.projects import ProjectRepository
 from runstream_query.repositories.quarantine import QuarantineRepository
@@ -41,6 +42,7 @@ class Repositories:
         self.events = EventRepository(reader)
         self.lineage = LineageRepository(reader)
         self.fields = FieldRepository(reader)
+        self.lines = LineRepository(reader)
         self.output = OutputRepository(reader)
         self.projects = ProjectRepository(reader)
         self.quarantine = QuarantineRepository(reader)

@@ -21,6 +21,7 @@ from runstream.api.views.assets import Asset
 from runstream.api.views.charts import ChartCurve, GroupedCurve
 from runstream.api.views.fields import RunField
 from runstream.api.views.lineage import Lineage, LineageEdge, LineageRun, LineageVersion
+from runstream.api.views.output import OutputLine
 from runstream.api.views.projects import Experiment, Project, Workspace
 from runstream.api.views.runs import HistoryEntry, RunDetails, Runs, RunView, Writer
 from runstream.api.views.saved_views import SavedView
@@ -54,6 +55,7 @@ __all__ = [
     "NameTaken",
     "NotFound",
     "OddClock",
+    "OutputLine",
     "Project",
     "ReadModels",
     "Readiness",

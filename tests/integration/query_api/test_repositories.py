@@ -59,6 +59,7 @@ from runstream_query.repositories.questions import Clock, Question
 from runstream_query.repositories.runs import RunOrder
 from runstream_query.repositories.selection import Selection
 from runstream_query.repositories.statements.order import parse_sort
+from runstream_query.repositories.statements.printed import Pattern, Printed, Span
 from runstream_query.repositories.statements.series import Names
 from runstream_query.repositories.statements.tails import tail_parts
 from runstream_service.access import EVERYTHING, NOTHING, Scope
@@ -272,6 +273,18 @@ ARGUMENTS: dict[str, list[Any]] = {
     "expression": [Compare(Field("deleted"), "=", False), *both(lambda workspace: of_workspace(workspace))],
     "key": [key for workspace in SIZES for key in keys_of(workspace)],
     "kind": ["parameter"],
+    "printed": both(lambda workspace: Printed(names_of(workspace, "run")[0])),
+    "lines.writers.writer": [None],
+    "blocks.writers": [[1]],
+    "blocks.width": [1 << 20],
+    "blocks.pattern": [None, Pattern("says"), Pattern("^own|^other", is_regex=True)],
+    "lines.pieces.writer": [1],
+    "lines.pieces.lines": [(0, 10)],
+    "lines.matching.writer": [1],
+    "pattern": [Pattern("says")],
+    "span": [Span(0, 100)],
+    "at_us": [NOW_US],
+    "chars": [100],
     "among.files": both(lambda workspace: [(names_of(workspace, "run")[0], f"{workspace}-asset")]),
     "assets.of_run.kind": ["model"],
     "names_of_kind.kind": ["model"],

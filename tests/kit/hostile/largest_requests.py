@@ -369,6 +369,10 @@ LARGEST: Final[dict[str, Maker]] = {
         ),
         queried(name="n"),
     ),
+    **dict.fromkeys(
+        (f"GET /api/v1/runs/{{run}}/output/{what}" for what in ("lines", "writers")), queried(writer="0" * 16)
+    ),
+    "GET /api/v1/runs/{run}/output/search": queried(search="x" * 1_000, regex="true"),
     "POST /api/v1/tickets": api({"run": RUN, "asset": "a"}, "assets"),
     "GET /api/v1/tickets/{ticket}": _NO_QUERY,
     "GET /api/v1/live": queried(runs="r"),

@@ -16,7 +16,7 @@ def test_a_projection_is_whole(projection: Projection) -> None:
     assert projection.version >= 1
     assert {*projection.key, "part", "offset"} <= set(names)
     assert all(column.meaning for column in projection.columns)
-    assert all(column.nullable for column in projection.columns if column.optional)
+    assert all(column.nullable or column.internal for column in projection.columns if column.optional)
     if projection.view is None:
         assert not projection.view_where
         assert all(column.in_view for column in projection.columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Final, Literal, Unpack
+from typing import Any, Final, Literal, Unpack
 from urllib.parse import urlencode
 
 from runstream.api.guarding import reads_responses
@@ -14,6 +14,7 @@ from runstream.api.session import Session
 from runstream.api.values import Logged, Row, number
 from runstream.api.views.fields import RunField
 from runstream.api.views.options import ReadOptions
+from runstream.api.views.output import OutputLine
 from runstream.api.views.runs import HistoryEntry, RunDetails, RunReader, Runs, RunView, Writer
 from runstream.api.views.table import Table
 from runstream.errors import Invalid
@@ -37,6 +38,8 @@ class RunQuery:
 
 #: What the gateway takes in one request.
 _COMMANDS_AT_ONCE: Final = 1000
+#: How many lines of output one request reads.
+_LINES: Final = 1000
 
 
 @reads_responses
@@ -150,6 +153,62 @@ class RunsApi:
             cursor = self._session.next_cursor(page, cursor)
             if cursor is None:
                 return "".join(printed)
+
+    def output_lines(
+        self,
+        run: RunOrId,
+        from_line: int = 1,
+        limit: int = 1000,
+        *,
+        writer: str | None = None,
+        stream: Literal["stdout", "stderr"] | None = None,
+        time_from: str | None = None,
+    ) -> Table[OutputLine]:
+        """Read at most `limit` lines of what the run printed, from number `from_line` on (-100: the last hundred), or
+        since a time; of one writer or all, in the order in which these began. The numbers are those of the lines that
+        are selected."""
+        lines: list[OutputLine] = []
+        at: dict[str, Any] = {"from_line": from_line} if time_from is None else {"time_from": time_from}
+        while len(lines) < limit:
+            size = min(limit - len(lines), _LINES)
+            page = self._session.get(f"{run_path(run)}/output/lines", writer=writer, stream=stream, limit=size, **at)
+            lines += [OutputLine.of(row) for row in page["lines"]]
+            if page["next_line"] > page["total"] or not page["lines"]:
+                break
+            at = {"from_line": page["next_line"]}
+        return Table(lines[:limit])
+
+    def search_output(
+        self,
+        run: RunOrId,
+        text: str,
+        limit: int = 1000,
+        *,
+        regex: bool = False,
+        ignore_case: bool = False,
+        writer: str | None = None,
+        stream: Literal["stdout", "stderr"] | None = None,
+    ) -> Table[OutputLine]:
+        """Read the first `limit` lines of what the run printed that have a text, or match an RE2 pattern. `more`: there
+        are others."""
+        lines: list[OutputLine] = []
+        at: int | None = 1
+        while at is not None and len(lines) < limit:
+            page = self._session.get(
+                f"{run_path(run)}/output/search",
+                search=text,
+                regex=regex,
+                ignore_case=ignore_case,
+                writer=writer,
+                stream=stream,
+                from_line=at,
+                limit=min(limit - len(lines), _LINES),
+            )
+            lines += [OutputLine.of(row) for row in page["matches"]]
+            before, at = at, page["next_line"]
+            if at is not None and at <= before:
+                break
+        return Table(lines[:limit], more=at is not None)
 
     def history(self, run: RunOrId) -> Iterator[HistoryEntry]:
         """Iterate over the run's control events in the log's order."""
