@@ -16,6 +16,7 @@ from runstream_query.http.grouping import Groups, Member, divided, fields_of_gro
 from runstream_query.http.lanes import written_of
 from runstream_query.http.packing import stretches
 from runstream_query.http.series import refuse_too_many
+from runstream_query.http.tables import CSV
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
@@ -80,6 +81,7 @@ ROUTES: Final[Iterable[Route]] = (
         chart_groups,
         GroupParameters,
         GroupedCharts,
+        (CSV,),
         query_class=QueryClass.HEAVY,
         examples={"seeds": {"runs": ["r1", "r2"], "metrics": ["loss"], "group_by": ["param.lr"], "max_points": 200}},
     ),

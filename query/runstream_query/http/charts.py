@@ -25,6 +25,7 @@ from runstream_query.http.lanes import written_of
 from runstream_query.http.packing import Described, Packed, curves_of, nothing, packed, series_of
 from runstream_query.http.requests import PastParameters
 from runstream_query.http.series import names_of, refuse_too_many, wants_arrow
+from runstream_query.http.tables import CSV
 from runstream_query.http.unknown import unknown_header
 from runstream_query.repositories.arguments import Chart, Range
 from runstream_query.repositories.charts import Extent
@@ -154,7 +155,7 @@ ROUTES: Final[Iterable[Route]] = (
         charts,
         ChartParameters,
         Charts,
-        (ARROW,),
+        (ARROW, CSV),
         query_class=QueryClass.HEAVY,
         examples={"two charts of two runs": {"runs": ["r1", "r2"], "metrics": ["loss", "acc"], "max_points": 500}},
     ),

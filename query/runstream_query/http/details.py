@@ -18,6 +18,7 @@ from runstream_query.http.cursors import read_cursor, write_cursor
 from runstream_query.http.globs import chosen
 from runstream_query.http.past import folded, summaries_of_past
 from runstream_query.http.requests import PastParameters, RequestParameters
+from runstream_query.http.tables import CSV
 from runstream_query.http.unknown import refuse_unknown_runs, unknown_metrics, unknown_place
 from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.attributes import AttributeRecord
@@ -216,6 +217,7 @@ ROUTES: Final[Iterable[Route]] = (
         run_summaries,
         SummariesParameters,
         Summaries,
+        (CSV,),
     ),
     Route(
         "POST",
@@ -225,6 +227,7 @@ ROUTES: Final[Iterable[Route]] = (
         many_summaries,
         ManySummariesParameters,
         Summaries,
+        (CSV,),
         query_class=QueryClass.HEAVY,
         examples={"losses": {"runs": ["r1", "r2"], "metrics": ["loss*"]}},
     ),

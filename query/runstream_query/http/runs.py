@@ -3,9 +3,10 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from aiohttp import web
 from pydantic import Field as ModelField
 
 from runstream.globs import exact
@@ -17,7 +18,9 @@ from runstream_query.http.context import Context
 from runstream_query.http.filtering import FilterParameters, expression_of
 from runstream_query.http.past import folded, run_row_of_past
 from runstream_query.http.requests import PastParameters
-from runstream_query.http.unknown import unknown_fields, unknown_names_of_places, unknown_place
+from runstream_query.http.serving import POSITION_HEADER
+from runstream_query.http.tables import CSV, stream_csv, wants_csv
+from runstream_query.http.unknown import unknown_fields, unknown_header, unknown_names_of_places, unknown_place
 from runstream_query.http.writers import writers_now, writers_of_past
 from runstream_query.repositories.arguments import Place
 from runstream_query.repositories.attributes import AttributeCell
@@ -28,6 +31,7 @@ from runstream_query.repositories.reader import rows_of
 from runstream_query.repositories.runs import RunRecord
 from runstream_query.repositories.statements.order import DEFAULT_SORT, parse_sort
 from runstream_query.responses import RunDetail, RunRow, Runs
+from runstream_query.table_rows import RUN_HEADER, run_rows
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
@@ -94,9 +98,47 @@ def _page_rows(parameters: RunsParameters, max_page: int) -> int:
     return parameters.limit
 
 
-async def list_runs(context: Context, call: Call[RunsParameters]) -> Runs:
+async def list_runs(context: Context, call: Call[RunsParameters]) -> Runs | web.StreamResponse:
+    """One page; as CSV all pages."""
+    if wants_csv(call.request):
+        return await _all_as_csv(context, call)
+    return await _page(context, call.parameters)
+
+
+async def _all_as_csv(context: Context, call: Call[RunsParameters]) -> web.StreamResponse:
+    """All runs, or the first `limit`. Raises InvalidRequest where globs of columns are not those of the first page
+    alone: the header stands before all rows."""
+    parameters, most = call.parameters, context.settings.max_page
+    left = parameters.limit if "limit" in parameters.model_fields_set else None
+    position = str(context.visibility.visible())
+    size = most if left is None else min(left, most)
+    page = await _page(context, parameters.model_copy(update={"limit": size}))
+    columns = ColumnsParameters(parameters.columns, parameters.optional_columns)
+    more = page.next_cursor is not None and left != len(page.runs)
+    if columns.globs and more:
+        detail = (
+            f"columns: a glob may mean others on each page of {most} runs: name the columns (POST /api/v1/runs/fields"
+        )
+        raise InvalidRequest(f"{detail} lists them), or give a limit of {most} at most", name="columns")
+    named = list(dict.fromkeys(text for texts in columns.named.values() for text in texts))
+    found = {name for run in page.runs for name in run.columns}
+    names = [*named, *sorted(found - set(named))]
+
+    async def pages() -> AsyncIterator[Iterable[Sequence[Any]]]:
+        now, rest = page, None if left is None else left - len(page.runs)
+        yield run_rows(now.runs, names)
+        while now.next_cursor is not None and rest != 0:
+            update = {"limit": most if rest is None else min(rest, most), "cursor": now.next_cursor, "count": False}
+            now = await _page(context, parameters.model_copy(update=update))
+            rest = None if rest is None else rest - len(now.runs)
+            yield run_rows(now.runs, names)
+
+    headers = {POSITION_HEADER: position, **unknown_header(page.unknown)}
+    return await stream_csv(context, call.request, [*RUN_HEADER, *names], pages(), headers)
+
+
+async def _page(context: Context, parameters: RunsParameters) -> Runs:
     """One page. Four statements in most cases, however many runs and columns there are (five with count)."""
-    parameters = call.parameters
     rows = _page_rows(parameters, context.settings.max_page)
     # A long question takes up to half a second to read.
     texts = (parameters.filter, parameters.sort, parameters.columns, parameters.optional_columns, parameters.cursor)
@@ -243,6 +285,7 @@ ROUTES: Final[Iterable[Route]] = (
         list_runs,
         RunsParameters,
         Runs,
+        (CSV,),
         query_class=class_of,
     ),
     Route(
@@ -253,6 +296,7 @@ ROUTES: Final[Iterable[Route]] = (
         list_runs,
         RunsParameters,
         Runs,
+        (CSV,),
         query_class=class_of,
         examples={"the best": {"filter": "metric.loss.min < 0.1", "sort": "metric.loss.min", "limit": 20}},
     ),

@@ -1,10 +1,11 @@
 """Curves over HTTP: all points or buckets, of many runs and metrics, as an Arrow stream or JSON."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,8 @@ from runstream_query.http.context import Context
 from runstream_query.http.curves import curves_of, envelopes_of
 from runstream_query.http.globs import chosen, near_metric
 from runstream_query.http.requests import PastParameters
+from runstream_query.http.serving import POSITION_HEADER
+from runstream_query.http.tables import CSV, stream_csv, wants_csv
 from runstream_query.http.unknown import refuse_unknown_runs, unknown_header, unknown_metrics
 from runstream_query.repositories.arguments import Range
 from runstream_query.repositories.buckets import bucket_width
@@ -28,6 +31,7 @@ from runstream_query.repositories.series import Axis
 from runstream_query.repositories.statements.series import Behind, Counted, Names, reads_of, step_width
 from runstream_query.repositories.summaries import SeriesRecord
 from runstream_query.responses import Curve, Series
+from runstream_query.table_rows import rows_of
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
@@ -35,6 +39,8 @@ from runstream_service.store import QueryClass
 WIDTH_HEADER: Final = "Runstream-Bucket-Width"
 #: What a point of a piece takes while it is sent: as the store gave it, and as it is encoded.
 _POINT_BYTES: Final = 100
+#: Of a table of points, made into rows at once.
+_CSV_ROWS: Final = 20_000
 
 
 class RangeParameters(PastParameters):
@@ -102,6 +108,8 @@ async def _respond(
     if parameters.max_points is None:
         if arrow:
             return await _stream_points(context, request, found, wanted, parameters.epochs, unknown_header(told))
+        if wants_csv(request):
+            return await _csv_points(context, request, found, wanted, parameters.epochs, unknown_header(told))
         curves = await _json_points(context, found, wanted, parameters.epochs)
         return Series(curves=curves, unknown=list(told))
     if parameters.epochs:
@@ -143,9 +151,9 @@ def wants_arrow(request: web.Request) -> bool:
     accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("Accept", "*/*").split(",")]
     if ARROW in accepted:
         return True
-    if not {"*/*", "application/json", "application/*", ""} & set(accepted):
+    if not {"*/*", "application/json", "application/*", CSV, ""} & set(accepted):
         raise InvalidRequest(
-            f"Accept is {', '.join(accepted)}: series come as {ARROW} or application/json", name="Accept"
+            f"Accept is {', '.join(accepted)}: series come as {ARROW}, {CSV} or application/json", name="Accept"
         )
     return False
 
@@ -288,6 +296,29 @@ async def _stream_points(
     return await stream_tables(context, request, schema, tables_of(context, reads, wanted, epochs), headers)
 
 
+async def _csv_points(
+    context: Context,
+    request: web.Request,
+    found: Sequence[SeriesRecord],
+    wanted: Range,
+    epochs: bool,
+    headers: dict[str, str],
+) -> web.StreamResponse:
+    """All points as CSV, however many there are."""
+    reads = await reads_for(context, found, wanted)
+
+    async def pages() -> AsyncIterator[Iterable[Sequence[Any]]]:
+        async with aclosing(tables_of(context, reads, wanted, epochs)) as tables:
+            async for table in tables:
+                for begin in range(0, table.num_rows, _CSV_ROWS):
+                    curves = await asyncio.to_thread(curves_of, table.slice(begin, _CSV_ROWS))
+                    yield rows_of(Series(curves=curves)).rows
+
+    header = ["run", "metric", "step", "at", "value", "writer", *(["epoch"] if epochs else [])]
+    position = {POSITION_HEADER: str(context.visibility.visible())}
+    return await stream_csv(context, request, header, pages(), {**position, **headers})
+
+
 async def _stream_table(
     context: Context, request: web.Request, table: pa.Table | None, headers: dict[str, str]
 ) -> web.StreamResponse:
@@ -312,7 +343,7 @@ ROUTES: Final[Iterable[Route]] = (
         many_series,
         SeriesParameters,
         Series,
-        (ARROW,),
+        (ARROW, CSV),
         query_class=QueryClass.HEAVY,
         examples={"two curves": {"runs": ["r1", "r2"], "metrics": ["loss"], "max_points": 500}},
     ),
@@ -324,7 +355,7 @@ ROUTES: Final[Iterable[Route]] = (
         one_series,
         OneSeriesParameters,
         Series,
-        (ARROW,),
+        (ARROW, CSV),
         query_class=QueryClass.HEAVY,
     ),
 )

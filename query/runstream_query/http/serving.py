@@ -13,6 +13,8 @@ from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import WRITE_BYTES, ended_with_connection
 from runstream_query.http.requests import PastParameters, RequestParameters, read_parameters
+from runstream_query.http.tables import CSV, send_csv, wants_csv
+from runstream_query.http.unknown import unknown_header
 from runstream_query.problems import problem_of
 from runstream_query.responses import Series, encode_json
 from runstream_service.problems import Handler
@@ -54,6 +56,9 @@ async def _serve(route: Route, context: Context, request: web.Request) -> web.St
         content = await route.handler(context, call)
         if isinstance(content, web.StreamResponse):
             return content
+        if CSV in route.media and wants_csv(request):
+            told = unknown_header(getattr(content, "unknown", ()))
+            return await send_csv(context, request, content, {POSITION_HEADER: position, **told})
         headers = {"Content-Type": "application/json", POSITION_HEADER: position}
         return await send(context, request, content, headers)
 
