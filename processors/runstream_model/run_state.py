@@ -60,7 +60,7 @@ _HOST_SECTION: Final = "host"
 
 RUN_STATES: Final = Projection(
     name="run_states",
-    version=3,
+    version=4,
     key=("run",),
     view="runs",
     columns=(
@@ -90,6 +90,7 @@ RUN_STATES: Final = Projection(
         Column("job_type", NAME, "its part in the group, such as train or evaluate; empty: none", field="job_type"),
         # Of version 3: rows of an earlier version lack the links that were made before it.
         Column("links", TEXTS, "the other projects that it is shown in, as WORKSPACE/PROJECT"),
+        Column("set_running", FLAG, "whether somebody set it running: silence ends it no more", internal=True, since=4),
     ),
 )
 
@@ -238,7 +239,7 @@ def _changed(state: RunState, event: RunEvent, writer_id: str) -> RunState:
 def _times_set(state: RunState, event: RunTimesSet) -> RunState:
     """A run that was set running by hand ends when somebody sets its end."""
     status_set = state.status_set
-    if event.ended_at_us is not None and status_set is not None and status_set.status == "running":
+    if event.ended_at_us is not None and is_set_running(state):
         status_set = StatusSet("finished", "", event.ended_at_us)
     return replace(
         state,
@@ -319,7 +320,16 @@ def _ended(state: RunState, writer_id: str, ending: Ending, at_us: int, message:
     writers = dict(state.writers)
     writers.pop(writer_id, None)
     writers[writer_id] = after
-    return replace(state, writers=writers)
+    status_set = state.status_set
+    if ending != "lost" and is_set_running(state):
+        # A writer that ends by itself knows better than whoever took the run for running before.
+        status_set = None
+    return replace(state, writers=writers, status_set=status_set)
+
+
+def is_set_running(state: RunState) -> bool:
+    """Return whether somebody set the run running: it is until it is ended, however long its writers are silent."""
+    return state.status_set is not None and state.status_set.status == "running"
 
 
 def open_writers(state: RunState) -> list[str]:
@@ -386,6 +396,7 @@ def row_from_state(run_id: str, state: RunState, part: int, offset: int) -> dict
         "group": state.group,
         "job_type": state.job_type,
         "links": list(state.links),
+        "set_running": is_set_running(state),
     }
 
 

@@ -74,6 +74,26 @@ async def is_silent(client: TestClient[Any, Any]) -> None:
     pytest.fail("a silent run with heartbeats did not crash")
 
 
+async def test_a_silent_run_that_is_set_running_runs_until_it_is_ended(client: TestClient[Any, Any]) -> None:
+    """By lists, by its page, by filters, and to Comet's clients; its own end counts, too, if it comes after all."""
+    await is_silent(client)
+    held = "e" * 32
+    begun = {"experimentKey": held, "teamName": "w", "projectName": "p", "local_timestamp": 1_000}
+    writer = (await sent(client, "POST", "/clientlib/logger/add/run", **begun))["runId"]
+    for key in (LIVE, held):
+        await sent(client, "POST", f"{REST}/write/experiment/update-status", experimentKey=key, isAlive=True)
+    await asyncio.sleep(3 * SILENCE_S)
+    assert [await state_of(client, key) for key in (LIVE, held)] == ["running", "running"]
+    listed = (await sent(client, "GET", "/api/v1/runs", filter='status = "running"'))["runs"]
+    assert {one["run"] for one in listed} == {LIVE, held}
+    metadata = await sent(client, "GET", f"{REST}/experiment/metadata", experimentKey=LIVE)
+    assert (metadata["running"], metadata["hasCrashed"]) == (True, False)
+    await sent(client, "POST", f"{REST}/write/experiment/update-status", experimentKey=LIVE, isAlive=False)
+    ended = {"experimentKey": held, "runId": writer, "local_timestamp": 2_000, "is_alive": False}
+    await sent(client, "POST", "/clientlib/status-report/update", **ended)
+    assert [await state_of(client, key) for key in (LIVE, held)] == ["finished", "finished"]
+
+
 async def command(client: TestClient[Any, Any], **event: Any) -> None:
     await sent(client, "POST", "/ingest/v1/commands", key=BY_COMMAND, event=event)
 

@@ -114,6 +114,7 @@ def oracle(history: list[Step]) -> dict[str, Any]:
     set_starts = [f["started_at_us"] for _, _, f in times if f["started_at_us"] is not None]
     set_ends = [f["ended_at_us"] for number, _, f in times if f["ended_at_us"] is not None and number > last_start]
     status, message, ended = _oracle_status(own, starts, set_ends)
+    by_hand = _oracle_by_hand(own, starts)
     return {
         **place,
         "name": _oracle_name(own) or "run",
@@ -131,6 +132,7 @@ def oracle(history: list[Step]) -> dict[str, Any]:
         "deleted": _oracle_flag(own, "run_deleted.v1"),
         "points_dropped": min(sum(f["count"] for _, _, f in own if f["type"] == "points_dropped.v1"), 2**64 - 1),
         "links": _oracle_links(own),
+        "set_running": by_hand is not None and by_hand[0] == "running",
         "group": next((fact["group"] for _, _, fact in reversed(starts) if fact["group"]), ""),
         "job_type": next((fact["job_type"] for _, _, fact in reversed(starts) if fact["job_type"]), ""),
     }
@@ -153,13 +155,8 @@ def _oracle_links(own: list[Any]) -> list[str]:
 
 
 def _oracle_status(own: list[Any], starts: list[Any], set_ends: list[int]) -> tuple[str, str, int | None]:
-    by_hand = [fact for fact in own if fact[2]["type"] == "run_status_changed.v1"]
-    if by_hand and (not starts or by_hand[-1][0] > starts[-1][0]):
-        number, _, fact = by_hand[-1]
-        ends_after = [f for after, _, f in own if after > number and f.get("ended_at_us") is not None]
-        if fact["status"] == "running" and ends_after:
-            return "finished", "", ends_after[0]["ended_at_us"]
-        return fact["status"], fact["message"], None if fact["status"] == "running" else fact["at_us"]
+    if by_hand := _oracle_by_hand(own, starts):
+        return by_hand
     running: dict[str, int | None] = {}  # writer -> rank
     ends: list[tuple[str, str, str, int, int | None]] = []  # writer, status, message, time, rank; in log order
     replaced: dict[str, int] = {}  # writer -> when
@@ -194,6 +191,22 @@ def _oracle_status(own: list[Any], starts: list[Any], set_ends: list[int]) -> tu
         return "running", "", None
     strongest = min(ends, key=lambda end: ["failed", "crashed", "killed", "finished"].index(end[1]))
     return strongest[1], strongest[2], max(end[3] for end in ends)
+
+
+def _oracle_by_hand(own: list[Any], starts: list[Any]) -> tuple[str, str, int | None] | None:
+    """What somebody set, unless a start came after it, or, of a run that was set running, the end of a writer."""
+    by_hand = [fact for fact in own if fact[2]["type"] == "run_status_changed.v1"]
+    if not by_hand or (starts and by_hand[-1][0] < starts[-1][0]):
+        return None
+    number, _, fact = by_hand[-1]
+    if fact["status"] != "running":
+        return fact["status"], fact["message"], fact["at_us"]
+    for _, _, later in own[[one[0] for one in own].index(number) + 1 :]:
+        if later.get("ended_at_us") is not None:
+            return "finished", "", later["ended_at_us"]
+        if later["type"] == "run_finished.v1":
+            return None
+    return "running", fact["message"], None
 
 
 def _sends_no_heartbeats(writer: str, starts: list[Any]) -> bool:

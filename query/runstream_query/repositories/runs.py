@@ -262,7 +262,8 @@ class RunRepository:
         sql = details_statement(bound.run_ids(runs), narrowed(of_runs(scope, bound, "s.run")))
         details = await self._reader.rows(sql, bound)
         stored = {row["run"]: dict(zip(STORED_COLUMNS, row["newest"].values(), strict=True)) for row in details}
-        running = [run for run, row in stored.items() if row["status"] == "running"]
+        held = {row["run"] for row in details if row["set_running"]}
+        running = [run for run, row in stored.items() if row["status"] == "running" and run not in held]
         silent: dict[str, datetime] = {}
         if running:
             bound = Parameters()

@@ -57,6 +57,7 @@ def run(run_id: str, **changes: Any) -> Row:
         "group": "",
         "job_type": "",
         "links": [],
+        "set_running": False,
     } | changes
 
 

@@ -13,7 +13,7 @@ from runstream_query.repositories.statements.parameters import Parameters
 RUN_COLUMNS: Final = tuple(column.name for column in RUN_STATES.visible)
 #: What depends on the writers' silence, and what else is read for it.
 _SHOWN: Final = ("status", "duration_s", "lost")
-_READ_FOR_SHOWN: Final = ("status", "started_at", "ended_at")
+_READ_FOR_SHOWN: Final = ("status", "started_at", "ended_at", "set_running")
 #: What a state holds of RUN_COLUMNS.
 STORED_COLUMNS: Final = tuple(column.name for column in RUN_STATES.visible if not column.computed)
 _NEWEST: Final = {column.name: column.newest for column in RUN_STATES.stored}
@@ -48,15 +48,15 @@ def run_rows(
     parameters: Parameters, clock: Clock, columns: Collection[str] = (*RUN_COLUMNS, "lost"), only: str | None = None
 ) -> str:
     """A subquery with one row a run: `columns`, of RUN_COLUMNS and `lost`. `status` is what is shown (a running run
-    whose writers fell silent, so that it is `lost`, is `crashed`); `duration_s` ends with the run, with the last sign
-    of life of a lost one, or now; clocks may differ, so that it is 0 where the run's start seems to be later. `only` is
-    what may stand behind IN: the ids that are wanted."""
+    whose writers fell silent, so that it is `lost`, is `crashed`, unless somebody set it running); `duration_s` ends
+    with the run, with the last sign of life of a lost one, or now; clocks may differ, so that it is 0 where the run's
+    start seems to be later. `only` is what may stand behind IN: the ids that are wanted."""
     shown = [column for column in _SHOWN if column in columns]
     stored = [column for column in columns if column not in _SHOWN]
     if not shown:
         return newest_runs(stored, only)
     newest = newest_runs(dict.fromkeys((*stored, *_READ_FOR_SHOWN)), only)
-    lost = "(r.status = 'running' AND silent.key != '')"
+    lost = "(r.status = 'running' AND NOT r.set_running AND silent.key != '')"
     made = {"lost": lost, "status": f"if({lost}, 'crashed', toString(r.status))"}
     if "duration_s" in shown:
         now = f"fromUnixTimestamp64Micro({parameters.integer(clock.now_us)}, 'UTC')"
@@ -71,14 +71,16 @@ def run_rows(
 
 
 def details_statement(only: str, narrowed: str = "") -> str:
-    """Rows (run, newest) of the runs `only` (what may stand behind IN): a tuple of STORED_COLUMNS as they are stored.
+    """Rows (run, newest, set_running) of the runs `only` (what may stand behind IN): a tuple of STORED_COLUMNS as they
+    are stored, and whether somebody set the run running.
     `narrowed` are conditions of a scope, as they follow others.
 
     One tuple is planned in a fourth of the time of nineteen columns and a join, which is most of a page's cost.
     """
     stored = ", ".join(f"s.{column}" for column in STORED_COLUMNS)
     return (
-        f"SELECT s.run AS run, argMax(tuple({stored}), s.offset) AS newest FROM run_states AS s "
+        f"SELECT s.run AS run, argMax(tuple({stored}), s.offset) AS newest, {_NEWEST['set_running']} AS set_running "
+        "FROM run_states AS s "
         f"WHERE s.run IN {only}{narrowed} GROUP BY s.run"
     )
 
@@ -87,7 +89,7 @@ def shown_state(
     status: str, started_at: datetime, ended_at: datetime | None, silent_since: datetime | None, clock: Clock
 ) -> tuple[str, float]:
     """The status and duration (seconds) of a stored run as they are shown: the same that `run_rows` gives.
-    `silent_since` as `silent_runs` says of the run."""
+    `silent_since` as `silent_runs` says of the run; None for one that somebody set running."""
     lost = status == "running" and silent_since is not None
     now = moment_of(clock.now_us)
     end = ended_at or (silent_since if lost and silent_since else now)

@@ -120,7 +120,7 @@ async def test_points_with_and_without_epochs_stand_side_by_side(models: ChdbSto
 def test_only_optional_columns_may_be_left_out() -> None:
     assert column_names("points") == tuple(name for name in TABLES["points"] if name not in ("epoch", "seq"))
     assert column_names("points", ["epoch", "seq"]) == tuple(TABLES["points"])
-    assert column_names("run_states", ["epoch"]) == tuple(TABLES["run_states"])
+    assert column_names("run_states", ["epoch", "set_running"]) == tuple(TABLES["run_states"])
     with pytest.raises(InvalidColumn, match=r"unknown \['epoch'\]"):
         encode_columns("output", {name: [] for name in (*TABLES["output"], "epoch")}, 0)
 
