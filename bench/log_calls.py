@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.peers import PEERS, find
-from bench.processes import ROOT, child, end_sender, free_port, server
+from bench.processes import ROOT, child, end_sender, server
+from runstream_infra.ports import free_ports
 
 LOOP: Final = Path(__file__).with_name("log_loop.py")
 #: Our own states of the server; `slow` answers after this long.
@@ -99,7 +100,7 @@ def _server(state: str, folder: Path) -> Iterator[str]:
             with child("slow", str(folder / "data"), str(SLOW_S), module="ingest_stages", log=log) as process:
                 yield str(process.response()["url"])
         case _:
-            yield f"http://127.0.0.1:{free_port()}"
+            yield f"http://127.0.0.1:{free_ports(1)[0]}"
 
 
 def _loop(python: str, tracker: str, scalars: int, what: Plan, url: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -107,13 +106,6 @@ def server(data_dir: Path, log: Path) -> Iterator[tuple[str, Child]]:
         yield str(process.response()["url"]), process
     finally:
         process.end()
-
-
-def free_port() -> int:
-    """A port on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def cpu_s(pid: int) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +20,10 @@ from runstream_protocols.ubiops.agents import leasing
 from runstream_query.settings import QuerySettings
 from runstream_service.auth import ApiKeys
 
+#: So soon an agent counts as lost where a test waits for that. Elsewhere the machine may be as slow as it likes.
 SILENCE_S: Final = 0.5
-LIMITS: Final = Limits(query=QuerySettings(silence_s=SILENCE_S), gateway=GatewaySettings(visible_timeout_s=2.0))
+#: What each request waits for that cannot be read, as long as nothing is folded.
+UNREADABLE_S: Final = 4.0
 EXPERIMENTS: Final = "/ubiops/v2/projects/p/deployments/training-base-deployment/versions"
 LEASES: Final = "/agents/v1/projects/p/leases"
 CODE: Final = "ubiops-file://default/code/train.py"
@@ -79,7 +82,21 @@ class Server:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    settings = ServerSettings(data_dir=tmp_path, limits=LIMITS)
+    async with serving(tmp_path, Limits(gateway=GatewaySettings(visible_timeout_s=60.0))) as server:
+        yield server
+
+
+@pytest.fixture
+async def impatient(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server for which agents are lost after `SILENCE_S`."""
+    gateway = GatewaySettings(visible_timeout_s=UNREADABLE_S)
+    async with serving(tmp_path, Limits(query=QuerySettings(silence_s=SILENCE_S), gateway=gateway)) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(data: Path, limits: Limits) -> AsyncIterator[Server]:
+    settings = ServerSettings(data_dir=data, limits=limits)
     place_tables(settings.data_dir)
     async with (
         open_parts(settings) as parts,
@@ -232,48 +249,48 @@ async def test_a_deleted_run_is_to_be_ended(server: Server) -> None:
     assert (await server.tell(leased, "start"))[0] == 409
 
 
-async def test_a_run_whose_agent_was_lost_has_failed_and_is_not_executed_again(server: Server) -> None:
-    run = await server.created()
-    granted = await server.acquired()
-    await server.tell(granted, "start")
+async def test_a_run_whose_agent_was_lost_has_failed_and_is_not_executed_again(impatient: Server) -> None:
+    run = await impatient.created()
+    granted = await impatient.acquired()
+    await impatient.tell(granted, "start")
 
     async def failed() -> Any:
-        assert await server.acquire("b") is None
-        shown = await server.shown(run)
+        assert await impatient.acquire("b") is None
+        shown = await impatient.shown(run)
         return shown if shown["error_message"] else None
 
     shown = await until(failed)
     assert shown["status"] == "failed"
     assert "the agent a on host-of-a, which executed the run, was lost" in shown["error_message"]
-    status, _ = await server.tell(granted, "end", status="finished", result={"metrics": {"x": 1}})
+    status, _ = await impatient.tell(granted, "end", status="finished", result={"metrics": {"x": 1}})
     assert status == 409, "it comes back too late"
-    assert (await server.shown(run))["status"] == "failed"
-    assert await server.acquire("b") is None
+    assert (await impatient.shown(run))["status"] == "failed"
+    assert await impatient.acquire("b") is None
 
 
-async def test_an_agent_whose_signs_of_life_are_not_folded_yet_is_not_lost(server: Server) -> None:
-    run = await server.created()
-    granted = await server.acquired()
-    await server.tell(granted, "start")
+async def test_an_agent_whose_signs_of_life_are_not_folded_yet_is_not_lost(impatient: Server) -> None:
+    run = await impatient.created()
+    granted = await impatient.acquired()
+    await impatient.tell(granted, "start")
 
     async def is_silent() -> bool:
-        return bool((await server.shown(run))["status"] == "failed")
+        return bool((await impatient.shown(run))["status"] == "failed")
 
     await until(is_silent)
-    await server.pause()
+    await impatient.pause()
     loop = asyncio.get_running_loop()
     until_s = loop.time() + 6 * SILENCE_S
     while loop.time() < until_s:
-        assert (await server.tell(granted, "renew"))[0] == 200, "a sign of life, as nothing of it can be read"
-    assert await server.acquire("b") is None
-    server.resume()
+        assert (await impatient.tell(granted, "renew"))[0] == 200, "a sign of life, as nothing of it can be read"
+    assert await impatient.acquire("b") is None
+    impatient.resume()
 
     async def lives() -> bool:
-        assert (await server.tell(granted, "renew"))[0] == 200
-        return bool((await server.shown(run))["status"] == "processing")
+        assert (await impatient.tell(granted, "renew"))[0] == 200
+        return bool((await impatient.shown(run))["status"] == "processing")
 
     await until(lives)
-    assert await server.tell(granted, "end", status="finished") == (200, {"status": "finished"})
+    assert await impatient.tell(granted, "end", status="finished") == (200, {"status": "finished"})
 
 
 async def test_only_who_executes_a_run_has_its_variables(server: Server) -> None:
@@ -366,21 +383,21 @@ async def test_a_started_run_that_is_moved_is_executed_to_its_end(server: Server
 
 
 async def test_a_start_whose_gateway_died_is_appended_by_others(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    impatient: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def die(*_: Any) -> None:
         raise OSError("the gateway dies here")
 
-    run = await server.created()
-    granted = await server.acquired()
+    run = await impatient.created()
+    granted = await impatient.acquired()
     with monkeypatch.context() as killed:
         killed.setattr(leasing, "_record_start", die)
-        assert (await server.tell(granted, "start"))[0] >= 500
+        assert (await impatient.tell(granted, "start"))[0] >= 500
     monkeypatch.setattr(leasing, "_COMPLETED_WITHIN_US", 0)
-    assert (await server.shown(run))["status"] == "pending"
+    assert (await impatient.shown(run))["status"] == "pending"
 
     async def failed() -> Any:
-        assert await server.acquire("b") is None
-        return (await server.shown(run))["error_message"]
+        assert await impatient.acquire("b") is None
+        return (await impatient.shown(run))["error_message"]
 
     assert "was lost" in await until(failed)

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import runstream
 from kit.bender.server import Server
 from kit.clients import python_of
 from kit.foreign import KEY, READING_KEY, own
+from kit.ports import free_port
 from kit.servers.up import running_up
 from runstream_infra.rebuilding import rebuild_and_compare
 from runstream_infra.settings import ServerSettings
@@ -273,10 +273,3 @@ def test_suggestions_go_on_behind_a_restart_and_a_rebuild_is_equal(tmp_path: Pat
         assert [one["parameters"]["x"] for one in told["trials"]] == [*before, *told["new"]][::-1]
         assert all(math.isfinite(one["results"]["loss"]) for one in told["trials"])
     assert asyncio.run(rebuild_and_compare(ServerSettings(data_dir=data))).equal
-
-
-def free_port() -> int:
-    """A port that is free at the moment."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import runstream
 from kit.clients import python_of
 from kit.foreign import READING_KEY, own
+from kit.ports import free_port
 from kit.sagemaker.server import KEY, Server
 from kit.servers.up import running_up
 from runstream_infra.rebuilding import rebuild_and_compare
@@ -256,10 +256,3 @@ def test_a_component_goes_on_behind_a_restart_and_a_rebuild_is_equal(tmp_path: P
         (listed,) = server.sagemaker("ListTrialComponents", {"TrialName": "kept-trial"})[1]["TrialComponentSummaries"]
         assert listed["TrialComponentName"] == "interrupted"
     assert asyncio.run(rebuild_and_compare(ServerSettings(data_dir=data))).equal
-
-
-def free_port() -> int:
-    """A port that is free at the moment."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

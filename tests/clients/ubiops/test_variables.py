@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import runstream
 from kit.clients import python_of
 from kit.commands import done
 from kit.foreign import KEY, own
+from kit.ports import free_port
 from kit.servers.up import running_up
 from kit.ubiops.server import VERSIONS, Server
 from runstream_infra.rebuilding import rebuild_and_compare
@@ -143,10 +143,3 @@ def everything_read(server: Server, folder: Path, capfd: pytest.CaptureFixture[s
     found += [path.read_text() for path in (folder / "out").rglob("*.csv")]
     found.append(done(capfd, "show", run.run_id, *target))
     return [*found, str(server.ubiops(VARIABLES)), str(server.ubiops("projects/roads/environment-variables"))]
-
-
-def free_port() -> int:
-    """A port that is free at the moment."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
