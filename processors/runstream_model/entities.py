@@ -224,8 +224,8 @@ class EntityRows:
             known.put(after)
             self._change(after, False, source)
         elif before is not None and after is None:
-            gone = [before, *known.below(before.name)] if isinstance(event, EntityDeleted) and event.below else [before]
-            self._remove(known, gone, event.at_us, source)
+            below = _gone_below(known, event) if isinstance(event, EntityDeleted) else ()
+            self._remove(known, [before, *below], event.at_us, source)
         if is_beyond(OUTCOMES):
             revision = 0 if decision.refused or after is None else after.revision
             self._outcomes.append(_row_of_outcome(event.entity, decision.refused, revision, source))
@@ -245,6 +245,13 @@ class EntityRows:
     def _change(self, state: EntityState, deleted: bool, source: Source) -> None:
         row = row_from_entity(state, deleted, source.part, source.offset)
         self._entities[row["key"], state.kind, state.name] = row
+
+
+def _gone_below(known: ProjectEntities, event: EntityDeleted) -> list[EntityState]:
+    """Return the entities that are deleted with the one that the event is about."""
+    if not event.below and event.below_kind is None:
+        return []
+    return [one for one in known.below(event.name) if event.below or one.kind == event.below_kind]
 
 
 def had_effect(events: Sequence[EntityEvent]) -> bool:

@@ -482,6 +482,7 @@ async def test_no_route_of_comets_optimizer_writes_to_a_workspace_of_others(serv
     status, told = await server.send(OF_A.name, "GET", f"{OPTIMIZER}/next", id=theirs["id"])
     assert (status, told["code"]) == (200, 404), "what the key may not read is not there"
     assert (await server.send(OF_A.name, "POST", f"{OPTIMIZER}/update", id=theirs["id"], **result))[0] == 404
+    assert (await server.send(OF_A.name, "POST", f"{OPTIMIZER}/delete", id=theirs["id"]))[1]["code"] == 404
     assert await server.held() == before
     _, mine = await created(OF_A.name, "a")
     _, given = await server.send(OF_A.name, "GET", f"{OPTIMIZER}/next", id=mine["id"])

@@ -106,6 +106,10 @@ def test_a_sweep_stays_as_it_was_created(server: Server, tmp_path: Path) -> None
     assert second is not None
     assert first.params != second.params
     assert made.ask() is None
+    made.delete()
+    made.delete()
+    with pytest.raises(runstream.Invalid, match="there is no sweep 'kept' in this project"):
+        made.ask()
 
 
 def test_an_agent_starts_a_program_for_each_trial(server: Server, tmp_path: Path) -> None:
@@ -132,6 +136,9 @@ def test_an_agent_starts_a_program_for_each_trial(server: Server, tmp_path: Path
     assert shown["best"]["params"] == {"x": 1, "name": "a b"}
     assert "finished, best" in ran("show", "agent", *place)
     assert ran("agent", "agent", *place, "--", "{y}", status=2) == ""
+    assert ran("delete", "agent", *place, status=2) == "", "nobody can be asked"
+    assert ran("delete", "agent", "--yes", *place) == "agent in default/swept deleted\n"
+    assert ran("show", "agent", *place, status=2) == ""
 
 
 def found_by(api: API, query: str) -> bool:

@@ -30,7 +30,13 @@ EVENTS: st.SearchStrategy[EntityEvent] = st.one_of(
         project=st.just("p"),
     ),
     st.builds(
-        EntityDeleted, **ABOUT, revision=REVISIONS, below=st.booleans(), workspace=st.just("w"), project=st.just("p")
+        EntityDeleted,
+        **ABOUT,
+        revision=REVISIONS,
+        below=st.booleans(),
+        below_kind=st.sampled_from((None, "x", "y")),
+        workspace=st.just("w"),
+        project=st.just("p"),
     ),
 )
 HISTORIES = st.lists(EVENTS, max_size=30)
@@ -50,8 +56,8 @@ def oracle(history: list[EntityEvent]) -> dict[tuple[str, str], tuple[str, int, 
         elif isinstance(event, EntityReplaced):
             there[key] = event.entity, event.revision + 1, event.properties
         else:
-            below = [one for one in there if event.below and one[1].startswith(f"{event.name}/")]
-            for one in (key, *below):
+            below = [one for one in there if one[1].startswith(f"{event.name}/")]
+            for one in (key, *(one for one in below if event.below or one[0] == event.below_kind)):
                 del there[one]
     return there
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -95,6 +96,40 @@ def show(
     ]
     output.table(columns, [_cells(one, best) for one in trials])
     output.line(f"{len(trials)} of {found.limit} trials")
+
+
+@sweep.command(epilog=example("runstream sweep delete lr -p digits"))
+@name_argument
+@project_option
+@workspace_option
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@server_options
+@json_option
+def delete(
+    name: str,
+    project: str | None,
+    workspace: str | None,
+    yes: bool,
+    url: str | None,
+    api_key: str | None,
+    output: Output,
+) -> None:
+    """Delete a sweep with its trials. Their runs stay: `runstream delete --filter 'group = "NAME"'` deletes those."""
+    with _opened(name, project, workspace, url, api_key) as found:
+        if not yes:
+            _ask(f"delete the sweep {found.name} of {found.workspace}/{found.project}", len(found.trials()))
+        found.delete()
+    if output.as_json:
+        output.json({"deleted": found.name})
+    else:
+        output.line(f"{found.name} in {found.workspace}/{found.project} deleted")
+
+
+def _ask(what: str, trials: int) -> None:
+    question = f"{what}, which gave {trials} trial{'s' if trials != 1 else ''}"
+    if not sys.stdin.isatty():
+        raise BadInput(f"{question}? Nobody can be asked here: give --yes")
+    click.confirm(f"{question}?", abort=True, err=True)
 
 
 @sweep.command(

@@ -133,10 +133,11 @@ class Entities:
             entity, revision=outcome.revision, properties=event.properties, updated_at=updated_at
         )
 
-    async def delete(self, entity: Entity, *, below: bool = False) -> None:
-        """Delete an entity that is still as it was read; with `below` also those of any kind whose name begins with its
-        name and a slash. Raises EntityChanged, EntityMissing."""
-        await self._append(_event(EntityDeleted, revision=entity.revision, below=below, **self._about(entity)))
+    async def delete(self, entity: Entity, *, below: bool = False, below_kind: str | None = None) -> None:
+        """Delete an entity that is still as it was read; also those whose name begins with its name and a slash: with
+        `below` of any kind, with `below_kind` of this one. Raises EntityChanged, EntityMissing."""
+        how = {"below": below, "below_kind": below_kind}
+        await self._append(_event(EntityDeleted, revision=entity.revision, **how, **self._about(entity)))
 
     def _about(self, entity: Entity) -> dict[str, Any]:
         return {

@@ -19,6 +19,7 @@ from runstream_protocols.sweeps.state import (
     Sweep,
     SweepSide,
     best_of,
+    delete_sweep,
     given_to,
     open_sweep,
     sweep_of,
@@ -44,6 +45,11 @@ async def sweeps(side: SweepSide, call: Call[m.ProjectRequest]) -> m.ShownSweeps
     found = await side.entities.list((call.parameters.workspace, call.parameters.project), SWEEP)
     shown = await asyncio.to_thread(lambda: [_shown_sweep(Sweep(one, config_of(one.properties))) for one in found])
     return m.ShownSweeps(sweeps=shown)
+
+
+async def deleted(side: SweepSide, call: Call[object], payload: Payload) -> m.DeletedSweep:
+    """Delete a sweep."""
+    return m.DeletedSweep(deleted=await delete_sweep(side, *_about(payload.fields)))
 
 
 async def ask(side: SweepSide, call: Call[object], payload: Payload) -> m.NextTrial:

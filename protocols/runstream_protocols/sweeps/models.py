@@ -63,6 +63,12 @@ class ShownSweeps(ResponseModel):
     sweeps: list[ShownSweep]
 
 
+class DeletedSweep(ResponseModel):
+    """Whether the sweep was there."""
+
+    deleted: bool
+
+
 class ShownTrial(ResponseModel):
     """A trial. status: given (its run has not begun), running, finished, failed, or lost (its run crashed, was killed
     or never began); value: the last one of the metric; attempt: how often it was given; lost_runs: those before."""

@@ -65,6 +65,15 @@ ROUTES: Final = tagged(
             m.Stop,
             query_class=QueryClass.HEAVY,
         ),
+        Route(
+            "POST",
+            f"{ADDRESS}/delete",
+            Action.LOG,
+            "Delete a sweep with its trials",
+            writing(handlers.deleted),
+            m.SweepRequest,
+            m.DeletedSweep,
+        ),
     ),
 )
 

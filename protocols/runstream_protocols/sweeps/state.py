@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from runstream.events.names import project_key
 from runstream_model.search.suggesting import Trial
-from runstream_protocols.kit.entities import Entities, Entity, EntityExists, Place
+from runstream_protocols.kit.entities import Entities, Entity, EntityExists, EntityMissing, Place
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.search_turns import SearchTurns
 from runstream_protocols.kit.side import GatewaySide
@@ -115,6 +115,26 @@ async def sweep_of(side: SweepSide, place: Place, name: str) -> Sweep:
     return Sweep(entity, await asyncio.to_thread(config_of, entity.properties))
 
 
+async def delete_sweep(side: SweepSide, place: Place, name: str) -> bool:
+    """Delete a sweep with its trials, whose runs stay. Return whether it was there. Raises Refused."""
+    await side.recorder.require(project_key(*place))
+    entity = await side.entities.find(place, SWEEP, name)
+    if entity is None:
+        return False
+    async with side.turns.turn(entity.id):
+        try:
+            await side.entities.delete(entity, below_kind=TRIAL)
+        except EntityMissing:
+            return False
+    return True
+
+
+async def is_there(side: SweepSide, sweep: Sweep) -> bool:
+    """Return whether nobody deleted the sweep since it was read."""
+    now = await side.entities.find(sweep.entity.place, SWEEP, sweep.name)
+    return now is not None and now.id == sweep.entity.id
+
+
 def missing(name: str) -> Refused:
     """Return the refusal of a request about a sweep that is not there."""
     return Refused(f"there is no sweep {name[:100]!r} in this project: create it with a space", status=404)
@@ -127,7 +147,7 @@ def trial_name(sweep: Sweep, number: int) -> str:
 
 async def trials_of(side: SweepSide, sweep: Sweep) -> list[KnownTrial]:
     """Return the trials of a sweep, in their order."""
-    found = await side.entities.list(sweep.entity.place, TRIAL, f"{sweep.name}/", limit=MAX_TRIALS)
+    found = await _given(side, sweep)
     if not found:
         return []
     context, ids = side.context, [one.properties["run"] for one in found]
@@ -145,8 +165,20 @@ async def trials_of(side: SweepSide, sweep: Sweep) -> list[KnownTrial]:
 
 async def given_to(side: SweepSide, sweep: Sweep) -> list[KnownTrial]:
     """Return the same without a look at their runs: to whom they were given."""
-    found = await side.entities.list(sweep.entity.place, TRIAL, f"{sweep.name}/", limit=MAX_TRIALS)
+    found = await _given(side, sweep)
     return [KnownTrial(one, number, "given", None) for number, one in enumerate(found)]
+
+
+async def _given(side: SweepSide, sweep: Sweep) -> list[Entity]:
+    found = await side.entities.list(sweep.entity.place, TRIAL, f"{sweep.name}/", limit=MAX_TRIALS)
+    return [one for one in found if is_of(sweep, one)]
+
+
+def is_of(sweep: Sweep, trial: Entity) -> bool:
+    """Return whether the entity is a trial of this very sweep. Another gateway may have given one of a sweep of this
+    name while that was deleted. Trials of early builds do not say it."""
+    of: str = trial.properties.get("sweep", sweep.entity.id)
+    return of == sweep.entity.id
 
 
 async def last_values(context: Context, runs: Sequence[str], metric: str) -> dict[str, float]:

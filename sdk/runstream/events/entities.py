@@ -78,12 +78,14 @@ class EntityReplaced(AboutEntity):
 class EntityDeleted(AboutEntity):
     """An entity was deleted, and its name is free again. Where it is not at `revision`, this changes nothing.
 
-    below: so is every entity of the project, of any kind, whose name begins with its name and a slash.
+    below: so is every entity of the project, of any kind, whose name begins with its name and a slash. below_kind: so
+    is every one of this kind alone. Builds that do not know it delete the entity alone.
     """
 
     type: Literal["entity_deleted.v1"] = "entity_deleted.v1"
     revision: Revision
     below: bool = False
+    below_kind: EntityKind | None = None
 
 
 EntityEvent = EntityCreated | EntityReplaced | EntityDeleted

@@ -123,6 +123,11 @@ class Sweep:
             work_in_processes(trials, function, workers, max_failures)
         return self.best()
 
+    def delete(self) -> None:
+        """Delete the sweep with its trials, so that its name is free again. The runs of the trials stay. Workers that
+        ask for another trial get Invalid. Raises as `ask`."""
+        self.server.post("/delete", self.about())
+
     def _read(self) -> dict[str, Any]:
         return self.server.get("/trials", self.about())
 

@@ -275,6 +275,9 @@ async def test_comets_optimizer_answers_as_the_document_says(client: TestClient[
         "message": "nothing is left to try",
     }
     assert (await walked("GET", "status", **ids))["told"]["status"] == "completed"
+    for code in (200, 404):
+        assert (await walked("POST", "delete", id=ids["id"]))["told"]["code"] == code
+    assert (await walked("GET", "next", **ids))["told"]["code"] == 404
 
 
 async def test_sweeps_answer_as_the_document_says(client: TestClient[Any, Any]) -> None:
@@ -318,6 +321,11 @@ async def test_sweeps_answer_as_the_document_says(client: TestClient[Any, Any]) 
     ):
         async with client.post(f"/api/v1/sweeps{last}", json=fields) as response:
             assert response.status == status, await response.text()
+    for was_there in (True, False):
+        async with client.post("/api/v1/sweeps/delete", json=about) as response:
+            assert response.status == 200, await response.text()
+            await fits(response, document["paths"]["/api/v1/sweeps/delete"]["post"]["responses"]["200"], document)
+            assert await response.json() == {"deleted": was_there}
 
 
 async def test_panels_answer_as_the_document_says(

@@ -272,4 +272,14 @@ EVENTS: Final[dict[str, AnyEvent]] = {
         revision=4,
         below=True,
     ),
+    "entity_deleted.v1-of_a_kind": entities.EntityDeleted(
+        at_us=AT_US,
+        workspace="research",
+        project="digits",
+        kind="sweep",
+        name="größe",
+        entity="0123456789abcdef" * 2,
+        revision=1,
+        below_kind="sweep-trial",
+    ),
 }

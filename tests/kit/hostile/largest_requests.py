@@ -395,6 +395,7 @@ LARGEST: Final[dict[str, Maker]] = {
         parameters={f"p{number}": {"type": "integer", "min": 0, "max": 9} for number in range(1_000)},
         spec={},
     ),
+    "POST /optimizer/delete": mlaide(id="x" * 100_000),
     "POST /optimizer/update": mlaide(
         id="0" * 32, pid="0" * 32, trial=0, metadata=dict.fromkeys(map(str, range(10_000)), 1)
     ),
@@ -460,6 +461,7 @@ LARGEST: Final[dict[str, Maker]] = {
         config={"space": {f"p{number}": list(range(100)) for number in range(1_000)}, "metric": "loss"},
     ),
     "POST /api/v1/sweeps/trials": mlaide(project="p", name="s", token="x" * 100_000),
+    "POST /api/v1/sweeps/delete": mlaide(project="p", name="x" * 100_000),
     "GET /api/v1/sweeps": queried(project="p"),
     "GET /api/v1/sweeps/trials": queried(project="p", name="s"),
     "GET /api/v1/sweeps/stop": queried(project="p", name="s", number="0", run="r"),

@@ -55,13 +55,14 @@ class Memory(Entities):
             dataclasses.replace(entity, revision=entity.revision + 1, properties=dict(properties))
         )
 
-    async def delete(self, entity: Entity, *, below: bool = False) -> None:
+    async def delete(self, entity: Entity, *, below: bool = False, below_kind: str | None = None) -> None:
         if self.before_delete is not None:
             await self.before_delete(entity)
         self._check(entity)
         del self.held[entity.kind, entity.name]
-        for one in [one for one in self.held if below and one[1].startswith(f"{entity.name}/")]:
-            del self.held[one]
+        for kind, name in [one for one in self.held if one[1].startswith(f"{entity.name}/")]:
+            if below or kind == below_kind:
+                del self.held[kind, name]
 
     async def _written(self, entity: Entity) -> Entity:
         self.held[entity.kind, entity.name] = entity

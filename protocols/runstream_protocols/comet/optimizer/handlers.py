@@ -16,6 +16,7 @@ from runstream_protocols.comet.optimizer.state import (
     assignment_of,
     assignments_of,
     create,
+    delete,
     optimizer_of,
     started_ms,
 )
@@ -46,6 +47,13 @@ async def created(side: OptimizerSide, call: Call[object], payload: Payload) -> 
     """Create an optimizer."""
     optimizer = await create(side, payload.optional("name"), await asyncio.to_thread(config_in, payload))
     return m.AnyCreated(m.Created(id=optimizer.id))
+
+
+async def deleted(side: OptimizerSide, call: Call[object], payload: Payload) -> m.AnyDeleted:
+    """Delete an optimizer."""
+    optimizer = await optimizer_of(side, payload.text("id"))
+    await delete(side, optimizer)
+    return m.AnyDeleted(m.Created(id=optimizer.id))
 
 
 async def following(side: OptimizerSide, call: Call[m.OptimizerRequest]) -> m.Next:

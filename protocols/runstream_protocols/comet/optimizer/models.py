@@ -81,7 +81,7 @@ class Refusal(_Response):
 
 
 class Created(_Response):
-    """An optimizer that was created."""
+    """An optimizer that was created, or deleted."""
 
     code: int = 200
     id: str
@@ -138,6 +138,10 @@ class AnyStatus(RootModel[Status | Refusal]):
 
 class AnyOptions(RootModel[list[Option] | Refusal]):
     """Options, or why there are none."""
+
+
+class AnyDeleted(RootModel[Created | Refusal]):
+    """The optimizer that was deleted, or why there is none."""
 
 
 class AnyCreated(RootModel[Created | Refusal]):

@@ -81,6 +81,15 @@ ROUTES: Final = tagged(
             m.Next,
         ),
         Route(
+            "POST",
+            f"{OPTIMIZER}/delete",
+            Action.LOG,
+            "Delete an optimizer with its assignments",
+            _told(writing(handlers.deleted), m.AnyDeleted),
+            m.OptimizerRequest,
+            m.AnyDeleted,
+        ),
+        Route(
             "POST", f"{OPTIMIZER}/update", Action.LOG, "Tell a result", writing(handlers.updated), m.Update, m.Updated
         ),
         Route(

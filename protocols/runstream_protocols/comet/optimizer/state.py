@@ -1,6 +1,7 @@
 """Optimizers and their assignments: which values were given to whom, and what came of it."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from runstream_model.search.searches import Search
 from runstream_model.search.suggesting import Trial
 from runstream_protocols.comet.conventions import DEFAULT_PROJECT, DEFAULT_WORKSPACE
 from runstream_protocols.comet.optimizer.configs import MAX_ASSIGNMENTS, Config, config_of, properties_of
-from runstream_protocols.kit.entities import Entities, Entity, Place
+from runstream_protocols.kit.entities import Entities, Entity, EntityMissing, Place
 from runstream_protocols.kit.errors import Refused
 from runstream_protocols.kit.places import checked
 from runstream_protocols.kit.search_turns import SearchTurns
@@ -123,6 +124,14 @@ async def optimizer_of(side: OptimizerSide, given: str | None) -> Optimizer:
         what = f"the id {given[:60]!r}" if given else "no id"
         raise Refused(f"there is no optimizer with {what}: give one that an Optimizer printed", status=404)
     return await asyncio.to_thread(_optimizer, entity)
+
+
+async def delete(side: OptimizerSide, optimizer: Optimizer) -> None:
+    """Delete an optimizer with its assignments, whose experiments stay. Raises Refused."""
+    await side.recorder.require(project_key(*optimizer.entity.place))
+    async with side.turns.turn(optimizer.id):
+        with contextlib.suppress(EntityMissing):
+            await side.entities.delete(optimizer.entity, below_kind=ASSIGNMENT)
 
 
 async def assignments_of(side: OptimizerSide, optimizer: Optimizer) -> list[Assignment]:

@@ -1,18 +1,15 @@
 """Entities of foreign clients, over the fold and the tables that they end in."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 
 from kit.query import tables
-from kit.query.entities import FoldedEntities
+from kit.query.entities import FoldingRecorder, entities_of
 from kit.query.service import CountingStore, Service
-from runstream.events.frame import decode_frame
-from runstream.events.positions import Positions
 from runstream_ingest.assets.local import LocalAssets
-from runstream_model.decoding import decode_events
 from runstream_protocols.kit.entities import (
     MAX_PROPERTIES_BYTES,
     Entities,
@@ -21,42 +18,9 @@ from runstream_protocols.kit.entities import (
     EntityExists,
     EntityMissing,
 )
-from runstream_protocols.kit.statements import Statement
-from runstream_query import QuerySettings
-from runstream_query.http.context import Context
-from runstream_service.access import Scope
 from runstream_service.problems import Problem
-from runstream_service.store import QueryClass
 
 pytestmark = pytest.mark.store
-
-
-class FoldingRecorder:
-    """Folds what is appended at once, as a worker would; or, with `is_late`, never."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self._folded = FoldedEntities(service)
-        self._offset = 0
-        self.lock = asyncio.Lock()
-        self.is_late = False
-
-    def stamp(self) -> int:
-        self._offset += 1
-        return self._offset
-
-    async def append(self, statement: Statement, frames: Sequence[bytes], *, wait: bool = True) -> Positions:
-        async with self.lock:
-            for data in frames:
-                frame = decode_frame(data)
-                ((seq, event),), rejected = decode_events(frame)
-                assert not rejected
-                if not self.is_late:
-                    await self._folded.insert(frame.header.writer_id, seq, cast(Any, event), self.stamp())
-        return Positions()
-
-    async def visible(self, positions: Positions) -> bool:
-        return not self.is_late
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +34,6 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FoldingRecord
 @pytest.fixture
 def workspace(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
-
-
-def entities_of(recorder: FoldingRecorder, *workspaces: str) -> Entities:
-    """The entities of a request that may see these workspaces."""
-    recorder.lock = asyncio.Lock()  # each test has an event loop of its own
-    unused = cast(Any, None)
-    context = Context(recorder.service.store, unused, None, unused, QuerySettings(), lambda: 0)
-    return Entities(cast(Any, recorder), context.for_request(QueryClass.LIGHT, Scope(frozenset(workspaces))))
 
 
 async def test_what_is_created_is_found_replaced_and_deleted(recorder: FoldingRecorder, workspace: str) -> None:
@@ -151,6 +107,16 @@ async def test_what_is_below_is_deleted_too(recorder: FoldingRecorder, workspace
     assert [one.name for kind in ("experiment", "algo", "trial") for one in await entities.list(None, kind)] == ["e2/a"]
     with pytest.raises(EntityMissing):
         await entities.replace(top, {})
+
+
+async def test_what_is_below_is_deleted_if_it_is_of_the_kind(recorder: FoldingRecorder, workspace: str) -> None:
+    entities, place = entities_of(recorder, workspace), (workspace, "p")
+    top = await entities.create(place, "sweep", "s", {})
+    for kind, name in (("trial", "s/1"), ("trial", "s/2/x"), ("algo", "s/1"), ("trial", "s2/1"), ("sweep", "s/x")):
+        await entities.create(place, kind, name, {})
+    await entities.delete(top, below_kind="trial")
+    left = {(kind, one.name) for kind in ("sweep", "trial", "algo") for one in await entities.list(place, kind)}
+    assert left == {("algo", "s/1"), ("trial", "s2/1"), ("sweep", "s/x")}
 
 
 async def test_another_workspace_is_not_seen(recorder: FoldingRecorder, workspace: str) -> None:
