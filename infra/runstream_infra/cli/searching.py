@@ -1,6 +1,7 @@
 """`runstream sweep`: searches for the best parameters, and programs that are started for each trial."""
 
 import contextlib
+import itertools
 import json
 import re
 import sys
@@ -163,7 +164,7 @@ def agent(
     a parameter ({{ and }} are braces).
 
     COMMAND begins its run with `runstream.current_trial().run()`. Start several agents, on any machines, for several
-    trials at once.
+    trials at once. One that finds none left waits ten minutes at most for those that others have.
     """
     with _opened(name, project, workspace, url, api_key) as found:
         _check_places(command, list(found.config["space"]))
@@ -176,12 +177,12 @@ def agent(
 def _work(
     found: "Sweep", command: tuple[str, ...], count: int | None, most: int, output: Output
 ) -> list[dict[str, Any]]:
+    from runstream.sweeping.sweep import PATIENCE_S
+
     ended: list[dict[str, Any]] = []
     failures = 0
-    while count is None or len(ended) < count:
-        trial = found.ask()
-        if trial is None:
-            break
+    # Programs of its own that died may be tried again, too.
+    for trial in itertools.islice(found.patient(PATIENCE_S), count):
         status = _started(trial, command)
         ended.append({"number": trial.number, "exit": status})
         if not output.as_json:

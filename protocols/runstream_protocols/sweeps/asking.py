@@ -57,9 +57,9 @@ def to_give_again(known: Sequence[KnownTrial], retries: int) -> KnownTrial | Non
     return next((one for one in known if one.status == "lost" and one.attempt <= retries), None)
 
 
-def repeatable(known: Sequence[KnownTrial], retries: int) -> int:
-    """Return how many trials are not over, and are given again if their run is lost."""
-    return sum(one.status not in OVER and one.attempt <= retries for one in known)
+def repeatable(known: Sequence[KnownTrial], retries: int) -> list[KnownTrial]:
+    """Return the trials that are not over, and are given again if their run is lost."""
+    return [one for one in known if one.status not in OVER and one.attempt <= retries]
 
 
 async def _new(side: SweepSide, sweep: Sweep, known: Sequence[KnownTrial], token: str) -> KnownTrial | None:

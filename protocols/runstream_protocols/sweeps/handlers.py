@@ -63,11 +63,13 @@ async def ask(side: SweepSide, call: Call[object], payload: Payload) -> m.NextTr
     sweep = await sweep_of(side, place, name)
     trial, known = await asking.ask(side, sweep, token)
     is_new = trial is not None and trial.number == len(known)
+    repeatable = [] if trial is not None else asking.repeatable(known, sweep.config.retries)
     return m.NextTrial(
         trial=None if trial is None else _shown_trial(trial),
         given=len(known) + is_new,
         open=sum(one.status not in OVER for one in known) + is_new,
-        repeatable=asking.repeatable(known, sweep.config.retries) if trial is None else 0,
+        repeatable=len(repeatable),
+        repeatable_runs=[one.run for one in repeatable],
     )
 
 

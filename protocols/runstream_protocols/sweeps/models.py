@@ -84,12 +84,14 @@ class ShownTrial(ResponseModel):
 
 class NextTrial(ResponseModel):
     """The next trial; null where none is left. given: how many trials were made by then; open: those of them that are
-    not over; repeatable: where none is left, those of the open ones that are given again if their run is lost."""
+    not over; repeatable: where none is left, those of the open ones that are given again if their run is lost;
+    repeatable_runs: their runs."""
 
     trial: ShownTrial | None
     given: int
     open: int
     repeatable: int
+    repeatable_runs: list[str]
 
 
 class ShownTrials(ResponseModel):

@@ -1,7 +1,7 @@
 """A sweep and its trials, as training code sees them."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -17,6 +17,8 @@ _STOP_TIMEOUT_S: Final = 2.0
 #: Between two requests for a trial that may be lost.
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 5.0
+#: How long a worker that finds no trial left waits for those that others have.
+PATIENCE_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,12 @@ class Sweep:
     dir: str | None = None
 
     def __iter__(self) -> Iterator["Trial"]:
-        """Iterate over trials until none is left. Raises as `ask`."""
-        while (trial := self.ask()) is not None:
+        """Iterate over trials until none is left; where others have some that are given again if they are lost, wait
+        for those, ten minutes at most (`patient` waits as long as it is told). What this loop itself was given is not
+        waited for. Raises as `ask`."""
+        own: set[str] = set()
+        while (trial := self._waited(PATIENCE_S, own)) is not None:
+            own.add(trial.run_id)
             yield trial
 
     def ask(self) -> "Trial | None":
@@ -71,22 +77,26 @@ class Sweep:
         while (trial := self._waited(patience_s)) is not None:
             yield trial
 
-    def _waited(self, patience_s: float) -> "Trial | None":
+    def _waited(self, patience_s: float, own: Collection[str] = ()) -> "Trial | None":
+        """The next trial. None where none is left, and none of a run that is not among `own` may be given again."""
         token, until_s, pause_s = new_id(), time.monotonic() + patience_s, _FIRST_PAUSE_S
+        notices = Notices()
         while True:
             trial, repeatable = self._requested(token)
             left_s = until_s - time.monotonic()
-            if trial is not None or not repeatable or left_s <= 0:
+            others = len(repeatable.difference(own))
+            if trial is not None or not others or left_s <= 0:
                 return trial
+            notices.once("waits", f"the sweep {self.name!r:.60} waits for {others} that other workers have")
             time.sleep(min(pause_s, left_s))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _requested(self, token: str) -> "tuple[Trial | None, int]":
-        """The next trial, and how many there are that may be given again. Sent again with the same token, the request
+    def _requested(self, token: str) -> "tuple[Trial | None, frozenset[str]]":
+        """The next trial, and the runs of those that may be given again. Sent again with the same token, the request
         gets the trial that it took the first time."""
         told = self.server.post("/trials", {**self.about(), "token": token})
-        trial = told["trial"]
-        return (None if trial is None else Trial(self, TrialState.of(trial))), int(told.get("repeatable", 0))
+        trial = None if told["trial"] is None else Trial(self, TrialState.of(told["trial"]))
+        return trial, frozenset(map(str, told.get("repeatable_runs", ())))
 
     def trials(self) -> list[TrialState]:
         """Return all trials so far, in their order. Raises as `ask`."""
@@ -103,7 +113,7 @@ class Sweep:
         workers: int = 1,
         *,
         max_failures: int = 3,
-        patience_s: float = 600.0,
+        patience_s: float = PATIENCE_S,
     ) -> TrialState | None:
         """Call a function with each trial until none is left, and return the best one.
 

@@ -79,12 +79,28 @@ def test_iterating_ends_when_none_is_left(monkeypatch: pytest.MonkeyPatch) -> No
     assert [trial.number for trial in sweep_at("http://x")] == [0, 1]
 
 
+def test_iterating_waits_for_trials_of_others_and_not_for_its_own(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none(*runs: str) -> tuple[int, dict[str, Any]]:
+        return 200, {"trial": None, "repeatable": len(runs), "repeatable_runs": list(runs)}
+
+    again = (200, {"trial": GIVEN | {"run": "again"}})
+    responses = answered(
+        monkeypatch, (200, {"trial": GIVEN}), none("r", "theirs"), none("r", "theirs"), again, none("r", "again")
+    )
+    with caplog.at_level("WARNING"):
+        assert [trial.run_id for trial in sweep_at("http://x")] == ["r", "again"]
+    assert len(responses.sent) == 5
+    assert caplog.text.count("the sweep 's' waits for 1 that other workers have") == 1
+
+
 def test_a_worker_waits_for_trials_that_others_may_lose(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
-    none: dict[str, Any] = {"trial": None, "repeatable": 1}
+    none: dict[str, Any] = {"trial": None, "repeatable_runs": ["theirs"]}
     responses = answered(
-        monkeypatch, *[(200, none)] * 4, (200, {"trial": GIVEN}), (200, none), (200, none | {"repeatable": 0})
+        monkeypatch, *[(200, none)] * 4, (200, {"trial": GIVEN}), (200, none), (200, none | {"repeatable_runs": []})
     )
     trials = PatientTrials(sweep_at("http://x"), 600.0)
     assert [trial.number for trial in pickle.loads(pickle.dumps(trials))] == [0]
@@ -95,7 +111,7 @@ def test_a_worker_waits_for_trials_that_others_may_lose(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("patience_s", [0.0, -1.0])
 def test_a_worker_waits_no_longer_than_it_is_told(monkeypatch: pytest.MonkeyPatch, patience_s: float) -> None:
-    responses = answered(monkeypatch, (200, {"trial": None, "repeatable": 1}))
+    responses = answered(monkeypatch, (200, {"trial": None, "repeatable_runs": ["theirs"]}))
     assert list(sweep_at("http://x").patient(patience_s)) == []
     assert sweep_at("http://x").ask() is None
     assert len(responses.sent) == 2
