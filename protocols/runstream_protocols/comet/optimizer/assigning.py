@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+from runstream_protocols.comet.optimizer.configs import MAX_ASSIGNMENTS
 from runstream_protocols.comet.optimizer.state import (
     ASSIGNMENT,
     Assignment,
@@ -23,6 +25,8 @@ from runstream_service.problems import RETRY_AFTER_S, Problem
 #: Other gateways may take the number that this one wanted to take.
 _ATTEMPTS: Final = 20
 _NEWEST_FIRST: Final = RunOrder("created", descending=True)
+#: Of one optimizer, the newest: as many as there are assignments, and as many again that were given again.
+_MAX_EXPERIMENTS: Final = 2 * MAX_ASSIGNMENTS
 _OPTIMIZER_ID: Final = "optimizer_id"
 _PID: Final = "optimizer_pid"
 _TRIAL: Final = "optimizer_trial"
@@ -43,11 +47,11 @@ async def assign(side: OptimizerSide, optimizer: Optimizer) -> Assignment | None
                 ]
                 if not open_ones:
                     return None
-                ended = await _ended(side, optimizer)
-                again = left_over(optimizer, open_ones, ended)
+                experiments = await experiments_of(side, optimizer)
+                again = left_over(optimizer, open_ones, experiments, side.context.now_us())
                 if again is None:
                     return None
-                taken = await _again(side, again, ended[_about(optimizer, again)])
+                taken = await _again(side, again, experiments, optimizer)
             if taken is not None:
                 return taken
     detail = "others took each assignment first: ask again"
@@ -73,45 +77,76 @@ def _values(optimizer: Optimizer, number: int, known: list[Assignment]) -> dict[
     return optimizer.search.values(number // optimizer.config.trials, trials_in(optimizer, known))
 
 
+@dataclass(frozen=True, slots=True)
+class Experiments:
+    """How many experiments each assignment has, by pid and trial; `dead`: those that failed, crashed or were killed. Of
+    one that was given again they are as many as then, until the newest has begun, or is dead too."""
+
+    begun: Counter[tuple[str, int]]
+    dead: Counter[tuple[str, int]]
+
+
 def left_over(
-    optimizer: Optimizer, open_ones: Sequence[Assignment], ended: Mapping[tuple[str, int], int]
+    optimizer: Optimizer, open_ones: Sequence[Assignment], experiments: Experiments, now_us: int
 ) -> Assignment | None:
-    """Return the first assignment that is given again: its experiment logged no value of the metric, or is dead. ended:
-    how many experiments of each, by pid and trial, are dead."""
+    """Return the first assignment that is given again: its experiment logged no value of the metric, is dead, or never
+    began."""
     aborted = next((one for one in open_ones if one.status == "aborted"), None)
     if aborted is not None:
         return aborted
-    return next((one for one in open_ones if ended.get(_about(optimizer, one), 0) > one.ended_before), None)
+    for one in open_ones:
+        if experiments.dead[_about(optimizer, one)] > one.ended_before:
+            return one
+        if never_began(optimizer, one, experiments, now_us):
+            return one
+    return None
+
+
+def never_began(optimizer: Optimizer, one: Assignment, experiments: Experiments, now_us: int) -> bool:
+    """Return whether the worker that was given an assignment is taken for lost."""
+    return one.is_late(now_us) and experiments.begun[_about(optimizer, one)] <= one.begun_before
 
 
 def _about(optimizer: Optimizer, one: Assignment) -> tuple[str, int]:
     return optimizer.pid(one.number), optimizer.trial(one.number)
 
 
-async def _ended(side: OptimizerSide, optimizer: Optimizer) -> Counter[tuple[str, int]]:
-    """How many experiments of each assignment, by pid and trial, failed, crashed or were killed. Of one that was given
-    again they are as many as then, until the newest is dead too."""
+async def experiments_of(side: OptimizerSide, optimizer: Optimizer) -> Experiments:
+    """Return what became of the experiments of an optimizer."""
     context = side.context
-    of = (
-        Compare(Field("other", _OPTIMIZER_ID), "=", optimizer.id),
-        Compare(Field("deleted"), "=", False),
-        OneOf(Field("status"), ("failed", "crashed", "killed")),
-    )
-    ids = await context.repositories.runs.matching(
-        context.scope, And(of), context.clock(), _NEWEST_FIRST, context.settings.max_page
-    )
-    if not ids:
-        return Counter()
-    cells = await context.repositories.attributes.cells(context.scope, ids, [Kind("other", (_PID, _TRIAL))])
-    about: dict[str, dict[str, str]] = {}
-    for cell in cells:
-        about.setdefault(cell.run, {})[cell.name] = cell.value.strip('"')
-    told = (one for one in about.values() if one.get(_TRIAL, "").isdigit())
-    return Counter((one.get(_PID, ""), int(one[_TRIAL])) for one in told)
+    runs = context.repositories.runs
+    of = Compare(Field("other", _OPTIMIZER_ID), "=", optimizer.id)
+    ids = await runs.matching(context.scope, of, context.clock(), _NEWEST_FIRST, _MAX_EXPERIMENTS)
+    dead = And((of, Compare(Field("deleted"), "=", False), OneOf(Field("status"), ("failed", "crashed", "killed"))))
+    died = set(await runs.matching(context.scope, dead, context.clock(), _NEWEST_FIRST, _MAX_EXPERIMENTS))
+    about = await _told(side, ids)
+    return Experiments(Counter(about.values()), Counter(one for run, one in about.items() if run in died))
 
 
-async def _again(side: OptimizerSide, one: Assignment, ended: int) -> Assignment | None:
-    changes: dict[str, Any] = {"status": "running", "tries": one.tries + 1, "score": None, "ended_before": ended}
+async def _told(side: OptimizerSide, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Run -> pid and trial, of those that have both."""
+    context, about = side.context, dict[str, dict[str, str]]()
+    size, wanted = context.settings.max_page, [Kind("other", (_PID, _TRIAL))]
+    for first in range(0, len(ids), size):
+        cells = await context.repositories.attributes.cells(context.scope, ids[first : first + size], wanted)
+        for cell in cells:
+            about.setdefault(cell.run, {})[cell.name] = cell.value.strip('"')
+    told = {run: one for run, one in about.items() if one.get(_TRIAL, "").isdigit()}
+    return {run: (one.get(_PID, ""), int(one[_TRIAL])) for run, one in told.items()}
+
+
+async def _again(
+    side: OptimizerSide, one: Assignment, experiments: Experiments, optimizer: Optimizer
+) -> Assignment | None:
+    about = _about(optimizer, one)
+    changes: dict[str, Any] = {
+        "status": "running",
+        "tries": one.tries + 1,
+        "score": None,
+        "said": None,
+        "ended_before": experiments.dead[about],
+        "begun_before": experiments.begun[about],
+    }
     try:
         entity = await side.entities.replace(one.entity, one.replaced(**changes))
     except (EntityChanged, EntityMissing):

@@ -2,12 +2,13 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import Any, Final
 
 from runstream.events.moments import micros_of
 from runstream.events.names import project_key
 from runstream_protocols.comet.optimizer import models as m
-from runstream_protocols.comet.optimizer.assigning import assign
+from runstream_protocols.comet.optimizer.assigning import assign, experiments_of, never_began
 from runstream_protocols.comet.optimizer.configs import ALGORITHMS, config_in, template
 from runstream_protocols.comet.optimizer.state import (
     Assignment,
@@ -119,7 +120,13 @@ def _is_finite(score: float) -> bool:
 async def status(side: OptimizerSide, call: Call[m.OptimizerRequest]) -> m.AnyStatus:
     """Return an optimizer as it was created, and how far it is."""
     optimizer = await optimizer_of(side, call.parameters.id)
-    return m.AnyStatus(_shown(optimizer, await assignments_of(side, optimizer)))
+    known = await assignments_of(side, optimizer)
+    now_us = side.context.now_us()
+    if any(one.is_late(now_us) for one in known):
+        experiments = await experiments_of(side, optimizer)
+        lost = [never_began(optimizer, one, experiments, now_us) for one in known]
+        known = [replace(one, status="aborted") if gone else one for one, gone in zip(known, lost, strict=True)]
+    return m.AnyStatus(_shown(optimizer, known))
 
 
 def _shown(optimizer: Optimizer, known: list[Assignment]) -> m.Status:

@@ -27,6 +27,9 @@ _PID_CHARS: Final = 32
 _COMBO_CHARS: Final = 8
 _NAME_CHARS: Final = 200
 
+#: Values whose experiment did not begin so long after they were given have lost their worker.
+BEGIN_US: Final = 120_000_000
+
 #: running: given to somebody. completed: with a score. aborted: the experiment had no value of the metric.
 Status = Literal["running", "completed", "aborted"]
 
@@ -103,6 +106,16 @@ class Assignment:
     def ended_before(self) -> int:
         """How many of its experiments were dead when it was given for the last time."""
         return int(self.entity.properties.get("ended_before", self.tries - 1))
+
+    @property
+    def begun_before(self) -> int:
+        """How many experiments it had when it was given for the last time."""
+        return int(self.entity.properties.get("begun_before", self.tries - 1))
+
+    def is_late(self, now_us: int) -> bool:
+        """Return whether somebody has it for so long, without a word about it, that an experiment should have begun."""
+        is_silent = self.status == "running" and self.entity.properties.get("said") is None
+        return is_silent and now_us - micros_of(self.entity.updated_at) > BEGIN_US
 
     def replaced(self, **members: Any) -> dict[str, Any]:
         """Return its properties with some others."""
