@@ -48,14 +48,11 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
     columns: columns.flatMap((column) => kindOf(column).asked ?? []),
     asOf: state.isPast.value ? state.asOf.value : null,
   };
-  const isNamed = metrics.names.value !== null || metrics.error.value !== null;
   useEffect(() => {
     void metrics.ask(question.filter);
   }, [question.filter]);
-  // The columns that nobody chose are those of a metric, so the names come first.
-  useEffect(() => {
-    if (isNamed) list.ask(question);
-  }, [isNamed, JSON.stringify(question)]);
+  // The columns that nobody chose are those of a metric, whose name comes a moment later: the rows are there before it.
+  useEffect(() => list.ask(question), [JSON.stringify(question)]);
   useEffect(
     () => () => {
       list.end();
