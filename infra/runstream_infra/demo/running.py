@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runstream.addresses import page_of_project
 from runstream.api import API, Session
 from runstream_infra.cli.connecting import TIMEOUT_S, explained
 from runstream_infra.cli.exits import FAILED, OK, Failed
@@ -16,7 +17,7 @@ from runstream_infra.demo.curve import draw_curves
 from runstream_infra.demo.server import ServerFailed, serving
 from runstream_infra.demo.spooled import sync_spool, waiting_points
 from runstream_infra.demo.sweeping import Done, TrialFailed, environment, settings_of, sweep_in_parallel
-from runstream_infra.demo.trials import Trial, sweep
+from runstream_infra.demo.trials import PROJECT, WORKSPACE, Trial, sweep
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -58,6 +59,7 @@ def _train_and_show(demo: Demo, url: str) -> int:
     experiment = "sweep-" + datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     spool, api = demo.folder / "spool", API.over(Session(url, timeout_s=TIMEOUT_S))
     demo.output.note(f"training {len(trials)} models of {demo.steps:,} steps, {demo.jobs} at a time")
+    demo.output.note(f"see them train: {page_of_project(url, WORKSPACE, PROJECT)}")
     with environment(settings_of(url, spool)), _progress(demo.output) as bars:
         counts = _train(demo, trials, experiment, api, spool, bars)
     findings = reading.find(api, experiment)

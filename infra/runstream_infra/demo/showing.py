@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from runstream.addresses import page_of_project
 from runstream_infra.cli.output import Output
 from runstream_infra.cli.sparkline import sparkline
 from runstream_infra.cli.tables import Column
 from runstream_infra.cli.values import plain_bytes
 from runstream_infra.demo.reading import COLUMNS, CURVE, SORTED_BY, Findings
+from runstream_infra.demo.trials import PROJECT, WORKSPACE
 
 _CURVE_CHARS: Final = 60
 #: What the client samples of the machine by itself.
@@ -81,10 +83,10 @@ def show_where(best_id: str, url: str, folder: Path, keep: bool, output: Output)
     """How to look around, while the server runs or after it ended."""
     program = program_name()
     if keep:
-        output.heading(f"The API is at {url}")
+        output.heading(f"The page is at {page_of_project(url, WORKSPACE, PROJECT)}")
         output.line("To look around from another terminal:", "dim")
     else:
-        output.heading(f"The API was at {url}; it ends with the demo")
+        output.heading(f"The page was at {url}; it ends with the demo")
         output.line("To look around, start it again and use another terminal:", "dim")
         output.line(f"{program} up --port {url.rpartition(':')[2]} --data-dir {folder / 'data'}")
     output.line(f"export RUNSTREAM_URL={url}")

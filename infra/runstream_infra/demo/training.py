@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import runstream as rs
-from runstream_infra.demo.trials import VALIDATE_EVERY_STEPS, Trial
+from runstream_infra.demo.trials import PROJECT, VALIDATE_EVERY_STEPS, WORKSPACE, Trial
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -58,7 +58,8 @@ def train(trial: Trial, experiment: str, number: int, counters: Counters, log: P
     digits = Digits.load()
     try:
         with rs.init(
-            project="digits",
+            workspace=WORKSPACE,
+            project=PROJECT,
             experiment=experiment,
             name=trial.name,
             config=trial.config(),

@@ -14,6 +14,11 @@ STEP_METRICS: Final = ("train/loss", "train/accuracy", "weights/norm", "update/n
 VALIDATION_METRICS: Final = ("val/loss", "val/accuracy")
 
 
+#: The workspace and the project of the runs.
+WORKSPACE: Final = "default"
+PROJECT: Final = "digits"
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One run: a multi-layer perceptron on scikit-learn's digits (1,797 images of 8 x 8 pixels)."""

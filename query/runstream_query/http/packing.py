@@ -64,12 +64,14 @@ class Described:
 
 
 def packed(table: pa.Table, chart: Chart, described: Described, *, double: bool) -> Packed:
-    """Pack what `ChartRepository.buckets` returned. double: extremes and means as they are, in 64 bits."""
+    """Pack what `ChartRepository.buckets` returned. double: extremes and means as they are, in 64 bits; so they are,
+    too, where 32 bits would make an infinity or a zero of one."""
     series = series_of(table, chart, described, as_they_are=double and not chart.whole)
     low, high, mean = (_column(table, name) for name in ("min", "max", "mean"))
+    wide = {"min": low, "max": high, "mean": mean}
     columns: dict[str, npt.NDArray[Any]] = {
         "x": _whole_places(table, series) if chart.whole else _float_places(table, series, double),
-        **({"min": low, "max": high, "mean": mean} if double else _singles(low, high, mean)),
+        **(_singles(low, high, mean) if not double and _fit_singles(low, high, mean) else wide),
         "flags": flags_of(table),
     }
     return Packed(pa.table(columns), series)
@@ -175,6 +177,16 @@ def _unit(first: float, last: float) -> float:
     if isinstance(first, int) and isinstance(last, int):
         return 1 << max(0, (last - first).bit_length() - _PLACE_BITS)
     return 1.0 if last == first else float(2.0 ** max(math.frexp(last - first)[1] - _PLACE_BITS, _MIN_EXPONENT))
+
+
+def _fit_singles(*columns: Floats) -> bool:
+    """Whether 32-bit floats tell these values from infinities and from zero, with all of their digits."""
+    limits = np.finfo(np.float32)
+    for values in columns:
+        sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+        if sizes.size and (sizes.max() > limits.max or sizes.min() < limits.smallest_normal):
+            return False
+    return True
 
 
 def _singles(low: Floats, high: Floats, mean: Floats) -> dict[str, Singles]:

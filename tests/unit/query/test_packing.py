@@ -59,6 +59,9 @@ def test_packed_buckets_say_what_the_buckets_say(rows: list[tuple[int, int, int,
             assert math.isnan(sent["max"])
             continue
         assert sent["min"] <= low <= high <= sent["max"]
+        # No number becomes an infinity or a zero, which a curve shows as something else.
+        for was, now in ((low, sent["min"]), (high, sent["max"])):
+            assert (math.isinf(was), was == 0) == (math.isinf(now), now == 0)
         # Outward, and by no more than one step.
         with np.errstate(over="ignore"):
             assert float(np.nextafter(np.float32(sent["min"]), np.float32(np.inf))) > low or sent["min"] == low
