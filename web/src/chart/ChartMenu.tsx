@@ -5,7 +5,6 @@ import type { XAxis } from "./view.ts";
 
 interface ChartMenuProps {
   readonly model: ChartModel;
-  readonly hasSpread: boolean;
   readonly onFullScreen: () => void;
   readonly onExport: (kind: "png" | "svg") => void;
 }
@@ -24,17 +23,25 @@ function lengths(axis: XAxis): readonly (readonly [number, string])[] {
 }
 
 /** What a chart can do. */
-export function ChartMenu({ model, hasSpread, onFullScreen, onExport }: ChartMenuProps) {
+export function ChartMenu({ model, onFullScreen, onExport }: ChartMenuProps) {
+  return (
+    <Menu label="⋯" title="Options of the chart" align="end" class="icon quiet">
+      {(close) => <Options model={model} close={close} onFullScreen={onFullScreen} onExport={onExport} />}
+    </Menu>
+  );
+}
+
+/** What the menu holds, made when it is opened. */
+function Options({ model, close, onFullScreen, onExport }: ChartMenuProps & { readonly close: () => void }) {
   const { view } = model;
   const csv = model.source.csv?.(model.metrics, view.range.value) ?? null;
+  const hasSpread = model.levels.base?.series.some((one) => one.group !== null) ?? false;
   const check = (label: string, on: boolean, set: (on: boolean) => void) => (
     <label class="chart-option">
       <input type="checkbox" checked={on} onChange={(event) => set(event.currentTarget.checked)} /> {label}
     </label>
   );
   return (
-    <Menu label="⋯" title="Options of the chart" align="end" class="icon quiet">
-      {(close) => (
         <div class="chart-options">
           {check("Logarithmic values", model.yLog.value, (on) => (model.ownLog.value = on))}
           {check("Logarithmic x, in all charts", view.xLog.value, (on) => (view.xLog.value = on))}
@@ -76,7 +83,5 @@ export function ChartMenu({ model, hasSpread, onFullScreen, onExport }: ChartMen
             </a>
           ) : null}
         </div>
-      )}
-    </Menu>
   );
 }

@@ -1,4 +1,4 @@
-import { useComputed, useSignalEffect } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 
 import type { CurveEngine } from "../draw/engine.ts";
@@ -8,13 +8,16 @@ import { axisName } from "./format.ts";
 import { Frame } from "./Frame.tsx";
 import { Gestures } from "./gestures.ts";
 import { press } from "./keyboard.ts";
-import { BOTTOM, gutterOf, RIGHT, ticksUp, TOP } from "./layout.ts";
+import { BOTTOM, RIGHT, TOP } from "./layout.ts";
 import { ChartModel, type Lines } from "./model.ts";
 import { Pointing } from "./readings.ts";
 import type { CurveSource } from "./source.ts";
 import { finenessOf, outsideText, remarksOf, smoothingText, summaryOf } from "./summary.ts";
 import { Tooltip } from "./Tooltip.tsx";
 import type { ChartView } from "./view.ts";
+
+/** The summary follows the picture when it has rested this long. */
+const SUMMARY_MS = 300;
 
 interface CurveChartProps {
   readonly engine: CurveEngine;
@@ -39,9 +42,8 @@ function Chart({ model, title }: { readonly model: ChartModel; readonly title: s
   const plot = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [hands, setHands] = useState<{ gestures: Gestures; pointing: Pointing } | null>(null);
-  const gutter = useComputed(() => gutterOf(ticksUp(model.up.value)));
   const summaryId = useId();
-  useEffect(() => observe(model, body.current, gutter), [model]);
+  useEffect(() => observe(model, body.current, plot.current), [model]);
   useEffect(() => {
     if (plot.current === null) return undefined;
     model.attach(canvas.current);
@@ -54,10 +56,6 @@ function Chart({ model, title }: { readonly model: ChartModel; readonly title: s
       model.attach(null);
     };
   }, [model]);
-  const report = model.report.value;
-  const axis = model.view.xAxis.value;
-  const { width, height } = model.size.value;
-  const problem = model.levels.error.value;
   return (
     <section class="chart" ref={root} aria-label={title}>
       <header class="chart-head">
@@ -66,7 +64,6 @@ function Chart({ model, title }: { readonly model: ChartModel; readonly title: s
         </h3>
         <ChartMenu
           model={model}
-          hasSpread={model.levels.base?.series.some((one) => one.group !== null) ?? false}
           onFullScreen={() => void root.current?.requestFullscreen()}
           onExport={(kind) => void save(model, title, kind)}
         />
@@ -85,40 +82,87 @@ function Chart({ model, title }: { readonly model: ChartModel; readonly title: s
           event.stopPropagation();
         }}
       >
-        <Frame model={model} gutter={gutter} />
-        <div
-          class="chart-plot"
-          ref={plot}
-          style={{ left: `${gutter.value}px`, top: `${TOP}px`, width: `${width}px`, height: `${height}px` }}
-        >
+        <Frame model={model} />
+        <div class="chart-plot" ref={plot}>
           <canvas class="chart-canvas" ref={canvas} aria-hidden="true" />
           <CursorLine model={model} />
-          {hands?.gestures.box.value ? <div class="chart-box" style={boxStyle(hands.gestures.box.value)} /> : null}
-          {report !== null && report.above > 0 ? <div class="chart-edge chart-edge-top">↑ {outsideText(report.above, report.exact, "above")}</div> : null}
-          {report !== null && report.below > 0 ? <div class="chart-edge chart-edge-bottom">↓ {outsideText(report.below, report.exact, "below")}</div> : null}
+          <Edges model={model} />
+          {hands !== null ? <RubberBand gestures={hands.gestures} /> : null}
         </div>
-        {hands !== null ? <Hover model={model} hands={hands} gutter={gutter.value} /> : null}
+        {hands !== null ? <Hover model={model} hands={hands} /> : null}
       </div>
-      <footer class="chart-foot">
-        <span>{axisName(axis)}</span>
-        {report !== null ? <span class="chart-fineness">{finenessOf(report)}</span> : null}
-        {model.levels.loading.value > 0 ? <span class="chart-loading">loading…</span> : null}
-        {report !== null ? remarksOf(report).map((remark) => <span key={remark}>{remark}</span>) : null}
-        {model.view.smoothing.value !== null ? <span title={smoothingText(model.view.smoothing.value, axis)}>smoothed</span> : null}
-        {problem !== null ? <span class="chart-problem" role="alert">{problem}</span> : null}
-      </footer>
-      <p id={summaryId} class="chart-summary">
-        {summaryOf(title, report, axis)}
-      </p>
+      <Foot model={model} />
+      <Summary model={model} title={title} id={summaryId} />
     </section>
   );
 }
 
-function Hover({ model, hands, gutter }: { readonly model: ChartModel; readonly hands: { gestures: Gestures; pointing: Pointing }; readonly gutter: number }) {
+/** What is told of the picture. Its parts are compared as texts: most pictures of a zoom change none. */
+function Foot({ model }: { readonly model: ChartModel }) {
+  const axis = model.view.xAxis.value;
+  const smoothing = model.view.smoothing.value;
+  const fineness = useComputed(() => (model.report.value === null ? "" : finenessOf(model.report.value))).value;
+  const remarks = useComputed(() => (model.report.value === null ? "" : remarksOf(model.report.value).join(" · "))).value;
+  const isLoading = useComputed(() => model.levels.loading.value > 0).value;
+  const problem = model.levels.error.value;
+  return (
+    <footer class="chart-foot">
+      <span>{axisName(axis)}</span>
+      <span class="chart-fineness">{fineness}</span>
+      {isLoading ? <span class="chart-loading">loading…</span> : null}
+      {remarks !== "" ? <span class="chart-remarks">{remarks}</span> : null}
+      {smoothing !== null ? <span title={smoothingText(smoothing, axis)}>smoothed</span> : null}
+      {problem !== null ? (
+        <span class="chart-problem" role="alert">
+          {problem}
+        </span>
+      ) : null}
+    </footer>
+  );
+}
+
+/** The text for those who do not see the picture. It waits until a zoom rests: nobody can read it sooner. */
+function Summary({ model, title, id }: { readonly model: ChartModel; readonly title: string; readonly id: string }) {
+  const text = useSignal(`${title}: loading`);
+  useSignalEffect(() => {
+    const report = model.report.value;
+    const axis = model.view.xAxis.value;
+    const timer = setTimeout(() => (text.value = summaryOf(title, report, axis)), SUMMARY_MS);
+    return () => clearTimeout(timer);
+  });
+  return (
+    <p id={id} class="chart-summary">
+      {text.value}
+    </p>
+  );
+}
+
+/** How many points are above and below the picture. */
+function Edges({ model }: { readonly model: ChartModel }) {
+  const text = (where: "above" | "below") => {
+    const report = model.report.value;
+    return report === null || report[where] === 0 ? "" : outsideText(report[where], report.exact, where);
+  };
+  const above = useComputed(() => text("above")).value;
+  const below = useComputed(() => text("below")).value;
+  return (
+    <>
+      {above !== "" ? <div class="chart-edge chart-edge-top">↑ {above}</div> : null}
+      {below !== "" ? <div class="chart-edge chart-edge-bottom">↓ {below}</div> : null}
+    </>
+  );
+}
+
+function RubberBand({ gestures }: { readonly gestures: Gestures }) {
+  const box = gestures.box.value;
+  return box === null ? null : <div class="chart-box" style={boxStyle(box)} />;
+}
+
+function Hover({ model, hands }: { readonly model: ChartModel; readonly hands: { gestures: Gestures; pointing: Pointing } }) {
   const at = hands.gestures.pointer.value;
   const readings = hands.pointing.readings.value;
   if (at === null || readings === null || readings.rows.length === 0 || hands.gestures.box.value !== null) return null;
-  return <Tooltip model={model} readings={readings} at={at} gutter={gutter} />;
+  return <Tooltip model={model} readings={readings} at={at} gutter={model.gutter.value} />;
 }
 
 /** The cursor that all charts of a page share. It moves without drawing anything else. */
@@ -139,26 +183,29 @@ function boxStyle(box: { left: number; top: number; width: number; height: numbe
   return { left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` };
 }
 
-/** Tells the model how large its plot is, and whether anybody can see it. Returns what ends that. */
-function observe(model: ChartModel, body: HTMLElement | null, gutter: { readonly value: number; subscribe(listener: () => void): () => void }): () => void {
-  if (body === null) return () => {};
+/** Tells the model how large its plot is, and whether anybody can see it, and puts the plot there. Returns what ends that. */
+function observe(model: ChartModel, body: HTMLElement | null, plot: HTMLElement | null): () => void {
+  if (body === null || plot === null) return () => {};
   const measure = (): void => {
-    const width = Math.max(0, Math.floor(body.clientWidth - gutter.value - RIGHT));
+    const width = Math.max(0, Math.floor(body.clientWidth - model.gutter.peek() - RIGHT));
     const height = Math.max(0, Math.floor(body.clientHeight - TOP - BOTTOM));
     const was = model.size.peek();
     model.ratio.value = Math.min(3, globalThis.devicePixelRatio || 1);
     if (was.width !== width || was.height !== height) model.size.value = { width, height };
+    plot.style.left = `${model.gutter.peek()}px`;
+    plot.style.top = `${TOP}px`;
+    plot.style.width = `${width}px`;
+    plot.style.height = `${height}px`;
   };
   const sizes = new ResizeObserver(measure);
   sizes.observe(body);
   // A little early, so that a picture is there when the chart is scrolled to.
   const sight = new IntersectionObserver((entries) => (model.visible.value = entries.at(-1)?.isIntersecting ?? false), { rootMargin: "120px" });
   sight.observe(body);
-  const end = gutter.subscribe(measure);
+  const end = model.gutter.subscribe(measure);
   return () => {
     end();
     sizes.disconnect();
     sight.disconnect();
   };
 }
-

@@ -75,6 +75,27 @@ export function durationText(us: number): string {
   return sign + shown.map(([count, name]) => `${count} ${name}`).join(" ");
 }
 
+/** A duration in microseconds at a tick: with all units down to that of the step between ticks. */
+export function durationTick(us: number, step: number): string {
+  if (us === 0) return "0 s";
+  const size = Math.abs(us);
+  const sign = us < 0 ? "−" : "";
+  const decimals = (unit: number): number => Math.max(0, -Math.floor(Math.log10((step / unit) * 1.0000001)));
+  if (size < 1e3) return `${sign}${size.toFixed(decimals(1))} µs`;
+  if (size < SECOND) return `${sign}${(size / 1e3).toFixed(decimals(1e3))} ms`;
+  const places = decimals(SECOND);
+  const seconds = Number((size / SECOND).toFixed(places));
+  const parts: readonly [number, string][] = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3_600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+  ];
+  const shown = parts.filter(([count]) => count > 0).map(([count, name]) => `${count} ${name}`);
+  const left = (seconds % 60).toFixed(places);
+  if (Number(left) > 0) shown.push(`${left} s`);
+  return sign + shown.join(" ");
+}
+
 /** A time in microseconds since 1970, in the zone of the machine. */
 export function timeText(us: number): string {
   const time = new Date(us / 1e3);

@@ -18,8 +18,18 @@ const GAP = 12;
 const MOST_CHARACTERS = 12;
 const LEAST_CHARACTERS = 5;
 
-export function ticksAcross(scale: Scale, axis: XAxis): Tick[] {
-  return ticksOf(scale.axis, kindOf(axis), besides((at) => scale.at(at), CHARACTER, GAP, scale.size));
+/** The newest ticks: the charts of a page are zoomed together, and most are equally wide. */
+let known: { readonly scale: Scale; readonly axis: XAxis; readonly ticks: readonly Tick[] } | null = null;
+
+export function ticksAcross(scale: Scale, axis: XAxis): readonly Tick[] {
+  if (known !== null && known.axis === axis && isAlike(known.scale, scale)) return known.ticks;
+  const ticks = ticksOf(scale.axis, kindOf(axis), besides((at) => scale.at(at), CHARACTER, GAP, scale.size), axis.startsWith("metric:") ? 0 : 1);
+  known = { scale, axis, ticks };
+  return ticks;
+}
+
+function isAlike(one: Scale, other: Scale): boolean {
+  return one.size === other.size && one.log === other.log && one.axis.from === other.axis.from && one.axis.to === other.axis.to;
 }
 
 /** `scale`: as `valueScale` makes it, the highest value on top. */

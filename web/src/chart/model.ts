@@ -6,6 +6,7 @@ import type { Line, Report, Scene } from "../draw/messages.ts";
 import { Scale, stretched, valueScale, type Axis } from "../draw/scale.ts";
 import { rgbOf } from "./colour.ts";
 import { beforePicture, notAnyMore } from "./frames.ts";
+import { gutterOf, ticksAcross, ticksUp } from "./layout.ts";
 import { Levels } from "./levels.ts";
 import type { CurveSource } from "./source.ts";
 import { grow, type ChartView, type LineStyle, type Range } from "./view.ts";
@@ -60,6 +61,11 @@ export class ChartModel {
   });
   readonly across = computed(() => new Scale(this.x.value, this.size.value.width));
   readonly up = computed(() => valueScale(this.y.value, this.size.value.height));
+
+  readonly ticksAcross = computed(() => ticksAcross(this.across.value, this.view.xAxis.value));
+  readonly ticksUp = computed(() => ticksUp(this.up.value));
+  /** Width of the column for labels of values. */
+  readonly gutter = computed(() => gutterOf(this.ticksUp.value));
 
   readonly easel: Easel;
   private canvas: HTMLCanvasElement | null = null;

@@ -1,6 +1,6 @@
 /** Where the marks of an axis stand, and what is written at them. Labels have room: they never overlap. */
 import type { Axis } from "../draw/scale.ts";
-import { durationText, powerText, tickText, type AxisKind } from "./format.ts";
+import { durationTick, powerText, tickText, type AxisKind } from "./format.ts";
 
 export interface Tick {
   readonly at: number;
@@ -23,18 +23,18 @@ const MOST = 64;
 /** Whether labels at these ticks fit side by side. `room`: pixels that a label needs along the axis. */
 export type Fits = (ticks: readonly Tick[]) => boolean;
 
-/** The most ticks of `axis` whose labels fit. */
-export function ticksOf(axis: Axis, kind: AxisKind, fits: Fits): Tick[] {
+/** The most ticks of `axis` whose labels fit. `least`: the smallest step between two, 1 on an axis of whole numbers. */
+export function ticksOf(axis: Axis, kind: AxisKind, fits: Fits, least = 0): Tick[] {
   if (!(axis.from < axis.to) || !Number.isFinite(axis.to - axis.from)) return [];
-  const steps = axis.log ? powers(axis) : candidates(axis, kind);
+  const steps = axis.log ? powers(axis, least) : candidates(axis, kind, least);
   for (const ticks of steps) if (ticks.length <= MOST && fits(ticks)) return ticks;
   return [];
 }
 
 /** Ticks with ever larger steps. */
-function* candidates(axis: Axis, kind: AxisKind): Generator<Tick[]> {
+function* candidates(axis: Axis, kind: AxisKind, least: number): Generator<Tick[]> {
   const span = axis.to - axis.from;
-  for (const step of stepsFrom(span / MOST, kind)) {
+  for (const step of stepsFrom(Math.max(least, span / MOST), kind)) {
     if (step > span * 2) return;
     const ticks = kind === "time" && step >= SECOND ? times(axis, step) : evenly(axis, step, kind);
     yield ticks;
@@ -71,7 +71,7 @@ function evenly(axis: Axis, step: number, kind: AxisKind): Tick[] {
     // A quotient, where the step is a fraction: 3 * 0.1 is not 0.3.
     const at = step < 1 ? number / Math.round(1 / step) : number * step;
     const place = step < 1 && step * Math.round(1 / step) !== 1 ? number * step : at;
-    ticks.push({ at: place, label: kind === "number" ? tickText(place, step, largest) : kind === "duration" ? durationText(place) : clock(place, step) });
+    ticks.push({ at: place, label: kind === "number" ? tickText(place, step, largest) : kind === "duration" ? durationTick(place, step) : clock(place, step) });
   }
   return ticks;
 }
@@ -113,7 +113,7 @@ function dayText(us: number): string {
 }
 
 /** Ticks of a logarithmic axis: 1, 2, 5 of each decade, decades, every n-th decade; evenly, where it has no decade. */
-function* powers(axis: Axis): Generator<Tick[]> {
+function* powers(axis: Axis, least: number): Generator<Tick[]> {
   const first = Math.floor(Math.log10(axis.from));
   const last = Math.ceil(Math.log10(axis.to));
   const within = (at: number): boolean => at >= axis.from && at <= axis.to && at > 0;
@@ -127,7 +127,7 @@ function* powers(axis: Axis): Generator<Tick[]> {
     }
     return ticks;
   };
-  if (axis.to / axis.from < 10) yield* candidates(axis, "number");
+  if (axis.to / axis.from < 10) yield* candidates(axis, "number", least);
   yield make([1, 2, 5], 1);
   for (let apart = 1; apart <= last - first + 1; apart++) yield make([1], apart);
 }

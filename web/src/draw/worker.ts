@@ -18,7 +18,14 @@ interface Chart {
   /** The newest scene, and what it turned out to show. */
   scene: Scene | null;
   report: Report | null;
+  /** When it was painted last and how long that took, in ms. */
+  paintedAt: number;
+  took: number;
 }
+
+/** A chart whose pictures come faster than this is in motion. */
+const MOVING_MS = 300;
+const MOST_REST_MS = 16;
 
 const scope = globalThis as unknown as Scope;
 const loads = new Map<number, Curves>();
@@ -72,14 +79,19 @@ pulse.port1.onmessage = () => {
   if (next.done) return;
   const [number, { turn, scene }] = next.value;
   waiting.delete(number);
+  const last = chartOf(number).paintedAt;
   paint(number, turn, scene);
-  wake();
+  // A chart that was painted a moment ago is being zoomed, and the page moves its last picture meanwhile. Half of a core is
+  // left to the browser then, which has to show those pictures.
+  const moves = performance.now() - last < MOVING_MS;
+  wake(moves ? Math.min(MOST_REST_MS, chartOf(number).took) : 0);
 };
 
-function wake(): void {
+function wake(rest = 0): void {
   if (pulsing || waiting.size === 0) return;
   pulsing = true;
-  pulse.port2.postMessage(0);
+  if (rest < 1) pulse.port2.postMessage(0);
+  else setTimeout(() => pulse.port2.postMessage(0), rest);
 }
 
 function load(id: number, form: "arrow" | "groups", content: ArrayBuffer): void {
@@ -95,7 +107,7 @@ function load(id: number, form: "arrow" | "groups", content: ArrayBuffer): void 
 function chartOf(number: number): Chart {
   let chart = charts.get(number);
   if (chart === undefined) {
-    chart = { lines: [], scene: null, report: null };
+    chart = { lines: [], scene: null, report: null, paintedAt: -Infinity, took: 0 };
     charts.set(number, chart);
   }
   return chart;
@@ -119,5 +131,7 @@ function paint(number: number, turn: number, scene: Scene): void {
   const bytes = new Uint8ClampedArray(painter.pixels.data.buffer, 0, scene.width * scene.height * 4);
   context.putImageData(new ImageData(bytes, scene.width, scene.height), 0, 0);
   const picture = canvas.transferToImageBitmap();
+  chart.paintedAt = performance.now();
+  chart.took = report.took;
   scope.postMessage({ kind: "picture", chart: number, turn, picture, report }, [picture]);
 }
