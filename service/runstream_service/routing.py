@@ -72,6 +72,8 @@ class Route:
     examples: Mapping[str, Any] = field(default_factory=dict)
     #: Whether a GET answers HEAD too.
     head: bool = False
+    #: Whether its responses depend on nothing but the request, its scope and what is visible; not on the time.
+    timeless: bool = False
     tells_action: Callable[[web.Request], Action | None] | None = None
     is_page: bool = False
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from aiohttp import web
 
 from runstream_query.http.context import Context
+from runstream_query.http.sending import Packing, tag_headers
 from runstream_query.http.serving import POSITION_HEADER
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
@@ -51,14 +52,16 @@ async def stream_tables(
     with context.outgoing.stream(request):
         async with aclosing(tables):
             first = await anext(tables, None)
-            response = web.StreamResponse(headers={"Content-Type": ARROW, POSITION_HEADER: position, **headers})
+            packing = Packing(request, 0 if first is None else first.nbytes)
+            own = {"Content-Type": ARROW, POSITION_HEADER: position, **tag_headers(request), **packing.headers}
+            response = web.StreamResponse(headers={**own, **headers})
             await response.prepare(request)
             sink = _Sink()
             writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema)
 
             def write(batch: pa.RecordBatch) -> bytes:
                 writer.write_batch(batch)
-                return sink.take()
+                return packing.pack(sink.take())
 
             table = first
             first = None
@@ -66,11 +69,12 @@ async def stream_tables(
                 fitting = await asyncio.to_thread(lambda rows: _encoded(rows).cast(schema), table)
                 table = None
                 for batch in fitting.to_batches(max_chunksize=_BATCH_ROWS):
-                    await context.outgoing.write(request, response, await asyncio.to_thread(write, batch))
+                    if data := await asyncio.to_thread(write, batch):
+                        await context.outgoing.write(request, response, data)
                 del fitting
                 table = await anext(tables, None)
             writer.close()
-            await context.outgoing.write(request, response, sink.take())
+            await context.outgoing.write(request, response, packing.end(sink.take()))
             await response.write_eof()
             return response
 

@@ -158,5 +158,6 @@ ROUTES: Final[Iterable[Route]] = (
         (ARROW, CSV),
         query_class=QueryClass.HEAVY,
         examples={"two charts of two runs": {"runs": ["r1", "r2"], "metrics": ["loss", "acc"], "max_points": 500}},
+        timeless=True,
     ),
 )

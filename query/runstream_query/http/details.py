@@ -218,6 +218,7 @@ ROUTES: Final[Iterable[Route]] = (
         SummariesParameters,
         Summaries,
         (CSV,),
+        timeless=True,
     ),
     Route(
         "POST",
@@ -230,6 +231,7 @@ ROUTES: Final[Iterable[Route]] = (
         (CSV,),
         query_class=QueryClass.HEAVY,
         examples={"losses": {"runs": ["r1", "r2"], "metrics": ["loss*"]}},
+        timeless=True,
     ),
     Route("GET", f"{_RUN}/history", Action.READ, "Control events of a run", history, HistoryParameters, History),
 )

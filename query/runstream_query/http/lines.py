@@ -241,6 +241,7 @@ ROUTES: Final[Iterable[Route]] = (
         list_writers,
         PrintedParameters,
         OutputWriters,
+        timeless=True,
     ),
     Route(
         "GET",
@@ -250,6 +251,7 @@ ROUTES: Final[Iterable[Route]] = (
         list_lines,
         LinesParameters,
         OutputLines,
+        timeless=True,
     ),
     Route(
         "GET",
@@ -260,5 +262,6 @@ ROUTES: Final[Iterable[Route]] = (
         SearchParameters,
         OutputMatches,
         query_class=QueryClass.HEAVY,
+        timeless=True,
     ),
 )

@@ -346,6 +346,7 @@ ROUTES: Final[Iterable[Route]] = (
         (ARROW, CSV),
         query_class=QueryClass.HEAVY,
         examples={"two curves": {"runs": ["r1", "r2"], "metrics": ["loss"], "max_points": 500}},
+        timeless=True,
     ),
     Route(
         "GET",
@@ -357,5 +358,6 @@ ROUTES: Final[Iterable[Route]] = (
         Series,
         (ARROW, CSV),
         query_class=QueryClass.HEAVY,
+        timeless=True,
     ),
 )

@@ -13,6 +13,7 @@ from runstream_query.errors import InvalidRequest
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import WRITE_BYTES, ended_with_connection
 from runstream_query.http.requests import PastParameters, RequestParameters, read_parameters
+from runstream_query.http.sending import has_already, packed, tag_headers, tag_of, tag_of_bytes
 from runstream_query.http.tables import CSV, send_csv, wants_csv
 from runstream_query.http.unknown import unknown_header
 from runstream_query.problems import problem_of
@@ -52,6 +53,8 @@ async def _serve(route: Route, context: Context, request: web.Request) -> web.St
     position = str(context.visibility.visible())
     call = call_of(route, request, parameters)
     context = context.for_request(_class(route, parameters), call.scope)
+    if route.timeless and has_already(request, tag := tag_of(context, request, parameters, position)):
+        return web.Response(status=304, headers={POSITION_HEADER: position, **tag_headers(request, tag)})
     with ended_with_connection(request):
         content = await route.handler(context, call)
         if isinstance(content, web.StreamResponse):
@@ -59,8 +62,20 @@ async def _serve(route: Route, context: Context, request: web.Request) -> web.St
         if CSV in route.media and wants_csv(request):
             told = unknown_header(getattr(content, "unknown", ()))
             return await send_csv(context, request, content, {POSITION_HEADER: position, **told})
-        headers = {"Content-Type": "application/json", POSITION_HEADER: position}
-        return await send(context, request, content, headers)
+        return await _send_own(context, request, content, position)
+
+
+async def _send_own(context: Context, request: web.Request, content: BaseModel, position: str) -> web.StreamResponse:
+    """Send a response of this API as JSON, unless its client has it already."""
+    body = await _body(context, content, by_alias=False)
+    headers = {POSITION_HEADER: position, **tag_headers(request)}
+    if "ETag" not in headers:
+        tag = await asyncio.to_thread(tag_of_bytes, body) if context.usage.is_large else tag_of_bytes(body)
+        headers |= tag_headers(request, tag)
+        if has_already(request, tag):
+            return web.Response(status=304, headers=headers)
+    body, coding = await packed(request, body)
+    return await _send_body(context, request, body, {"Content-Type": "application/json", **headers, **coding})
 
 
 def _class(route: Route, parameters: RequestParameters) -> QueryClass:
@@ -82,9 +97,18 @@ async def send(
 ) -> web.StreamResponse:
     """Send a response as JSON. Where much was read for it, it is encoded in a thread, in pieces, and sent piece by
     piece; what the reader has not taken yet counts as held."""
+    return await _send_body(context, request, await _body(context, content, by_alias=by_alias), headers)
+
+
+async def _body(context: Context, content: BaseModel, *, by_alias: bool) -> bytes:
     if not context.usage.is_large:
-        return web.Response(body=encode_json(content, by_alias=by_alias), headers=headers)
-    body = await asyncio.to_thread(_encoded, content, context.usage.read_bytes, by_alias)
+        return encode_json(content, by_alias=by_alias)
+    return await asyncio.to_thread(_encoded, content, context.usage.read_bytes, by_alias)
+
+
+async def _send_body(
+    context: Context, request: web.Request, body: bytes, headers: Mapping[str, str]
+) -> web.StreamResponse:
     if len(body) <= WRITE_BYTES:
         return web.Response(body=body, headers=headers)
     async with context.outgoing.holding(len(body)):

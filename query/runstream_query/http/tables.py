@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from runstream_query.http.context import Context
 from runstream_query.http.outgoing import WRITE_BYTES
+from runstream_query.http.sending import LEAST_BYTES, Packing, tag_headers
 from runstream_query.table_rows import csv_pieces, rows_of
 
 CSV: Final = "text/csv"
@@ -50,7 +51,8 @@ async def stream_csv(
     exact = _is_exact(request)
     kind = {"Content-Type": f"{CSV}; charset=utf-8; header=present", "Content-Disposition": "attachment"}
     with context.outgoing.stream(request):
-        response = web.StreamResponse(headers={**headers, **kind})
+        packing = Packing(request, LEAST_BYTES)
+        response = web.StreamResponse(headers={**headers, **tag_headers(request), **kind, **packing.headers})
         await response.prepare(request)
         held = b"".join(csv_pieces([header], exact=exact))
         async with aclosing(pages) as each:  # type: ignore[type-var]
@@ -59,8 +61,10 @@ async def stream_csv(
                 while piece := await asyncio.to_thread(next, pieces, b""):
                     held += piece
                     if len(held) >= WRITE_BYTES:
-                        await context.outgoing.write(request, response, held)
+                        if data := await asyncio.to_thread(packing.pack, held):
+                            await context.outgoing.write(request, response, data)
                         held = b""
-        await context.outgoing.write(request, response, held)
+        if data := await asyncio.to_thread(packing.end, held):
+            await context.outgoing.write(request, response, data)
         await response.write_eof()
         return response
