@@ -141,12 +141,15 @@ def test_a_kept_panel_is_live_in_a_frame_that_has_no_origin(served: Served, tab:
     for path in ("/api/v1/runs", "/api/v1/key", "/"):
         assert "Failed to fetch" in tried(inside, f"fetch('{served.url}{path}')"), "by the policy of the document"
     assert tab.evaluate("localStorage.getItem('key')") == "the-key-of-the-page"
-    tab.goto(served.url + frame["address"])
+    context = {"experiments": [], "options": {}, "theme": "dark"}
+    status, changed = served.request("PUT", f"/api/v1/panels/frames/{frame['frame']}", READER, **context)
+    shown.get_by_text("first: step 4").wait_for(state="detached")  # of no experiment now
+    tab.goto(served.url + changed["address"])
     assert tried(tab, "origin") == "null", "opened by itself as well"
 
 
 HOSTILE = """
-import os, pathlib, signal, socket
+import os, pathlib, resource, signal, socket
 import streamlit as st
 from runstream import API
 def tried(name, work):
@@ -163,6 +166,8 @@ tried("secrets", lambda: [name for name, value in os.environ.items() if "a-key-t
 tried("environ", lambda: pathlib.Path(f"/proc/{server}/environ").read_bytes()[:1])
 tried("signal", lambda: os.kill(server, 0))
 tried("port", lambda: socket.create_connection(("127.0.0.1", @PORT@), 1))
+tried("memory", lambda: bytearray(8 << 30))
+tried("cpu", lambda: resource.setrlimit(resource.RLIMIT_CPU, (7200, 7200)) or resource.getrlimit(resource.RLIMIT_CPU))
 tried("listen", lambda: socket.create_server(("127.0.0.1", 0)))
 api = API()
 tried("read", lambda: len(api.runs(project="frames")) > 0)
@@ -179,6 +184,8 @@ def test_a_panel_reaches_the_api_and_nothing_else(served: Served, tab: Any) -> N
         tab.get_by_text("all was tried").wait_for()
         found = dict(line.split("=", 1) for line in tab.inner_text("body").splitlines() if "=" in line)
     assert (found["secrets"], found["read"], found["write"]) == ("[]", "True", "Refused")
+    assert found["memory"] == "MemoryError"
+    assert landlock_version() == 0 or found["cpu"] == "ValueError", "root without its capabilities raises no limit"
     if landlock_version() >= 6:
         assert {name: found[name] for name in ("data", "home", "environ", "signal", "port", "listen")} == dict.fromkeys(
             ("data", "home", "environ", "signal", "port", "listen"), "PermissionError"

@@ -2,8 +2,11 @@
 
 import copy
 import importlib
+import json
 import os
 import pickle
+import signal
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 
 import runstream as rs
+from kit.children.forked import ForkedChild
 from kit.servers.up import running_up
 from kit.waiting import wait_until
 from runstream.panel_context import VARIABLE, PanelContext
@@ -185,6 +189,7 @@ def snapshot(server: str, source: str, **options: Any) -> PanelResult:
     [
         ("curves", {"control", "library", "plotly"}),
         ("compare", {"control", "table", "markdown", "text"}),
+        ("losses", {"control", "image"}),
     ],
 )
 def test_the_snapshot_has_what_the_live_panel_shows(server: str, name: str, kinds: set[str]) -> None:
@@ -223,3 +228,46 @@ def test_experiments_are_cached_and_copied_as_values(server: str, monkeypatch: p
     assert b"key-of-the-other-process" not in packed
     [again, *_] = pickle.loads(packed)
     assert (again.run, again.parameters()) == (experiments[0].run, experiments[0].parameters())
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_panel_is_served_on_this_machine_until_that_ends(server: str, tmp_path: Path, how: signal.Signals) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import streamlit as st\nst.write('first')\n")
+    told = ("panel", "serve", file, "-p", "manners", "--url", server, "--json", "--no-browser")
+    child = ForkedChild("runstream_infra.cli", *told, environment=_environment(), errors=tmp_path / "errors.log")
+    try:
+        address = json.loads("".join(iter(child.stdout.readline, "}\n")) + "}")["address"]
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=60) as response:
+            assert response.read() == b"ok"
+        served = [path for path in Path("/proc").glob("[0-9]*") if _runs_panels_of(path, child.pid)]
+        [copy] = {path for one in served for path in _panel_files(one)}
+        file.write_text("import streamlit as st\nst.write('second')\n")
+        wait_until(lambda: "second" in copy.read_text())
+    finally:
+        child.send_signal(how)
+        code = child.wait(timeout_s=60)
+    assert code == (0 if how is signal.SIGTERM else -how), (tmp_path / "errors.log").read_text()
+    wait_until(lambda: not copy.parent.exists())
+    wait_until(lambda: not any("panels/supervisor.py" in "".join(_command(path)) for path in served))
+
+
+def _command(process: Path) -> list[str]:
+    try:
+        return (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def _runs_panels_of(process: Path, parent: int) -> bool:
+    """Whether it is the supervisor of a panel that the parent started."""
+    try:
+        status = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return status[1] == str(parent) and any(part.endswith("panels/supervisor.py") for part in _command(process))
+
+
+def _panel_files(process: Path) -> list[Path]:
+    return [Path(part) / "panel.py" for part in _command(process) if Path(part).name.startswith("rs-panel-")]

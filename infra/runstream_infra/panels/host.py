@@ -185,7 +185,7 @@ class PanelHost:
         confine = self._confinement()
         context = PanelContext(spec.workspace, spec.project)
         try:
-            running.served = await asyncio.to_thread(
+            running.served = await _whole(
                 lambda: self._start(
                     spec.source,
                     context,
@@ -264,6 +264,17 @@ class PanelHost:
                 self._end(running, "ended", "the server stops")
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._ending, return_exceptions=True)
+
+
+async def _whole(start: Callable[[], ServedPanel]) -> ServedPanel:
+    """Start a process in a thread. Whoever cancels this finds it started all the same, and ends it."""
+    starting = asyncio.create_task(asyncio.to_thread(start))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(RunstreamError, OSError):
+            await asyncio.to_thread((await starting).end)
+        raise
 
 
 def _busy(what: str, setting: str) -> Problem:

@@ -147,9 +147,10 @@ def _frame(side: PanelSide, call: Call[Any]) -> Frame:
 
 def _shown(side: PanelSide, found: Frame) -> m.ShownFrame:
     running = side.host.state_of(found)
+    theme = f"&embed_options={found.context.theme}_theme" if found.context.theme else ""
     return m.ShownFrame(
         frame=found.id,
-        address=f"{address_of(found)}?embed=true",
+        address=f"{address_of(found)}?embed=true{theme}",
         sandbox=SANDBOX,
         state="ended" if running is None else running.state,
         detail="" if running is None else running.detail,

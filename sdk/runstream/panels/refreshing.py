@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import threading
 import time
+from pathlib import Path
 from typing import Any, Final
 
 from runstream.errors import Invalid, RunstreamError
@@ -19,6 +20,8 @@ from runstream.panels.script import script_context
 _LEAST_S: Final = 0.1
 #: Before a server that cannot be asked is asked again.
 _PAUSE_S: Final = 2.0
+#: Between two looks at the contexts of frames.
+_LOOK_S: Final = 0.25
 
 
 def refresh(every_s: float) -> None:
@@ -31,6 +34,34 @@ def refresh(every_s: float) -> None:
     if context is None or here is None or not runtime.exists():
         return
     _watch_of(here.workspace, here.project).add(context.session_id, time.monotonic() + every_s)
+
+
+def follow_contexts(folder: Path) -> None:
+    """Run the sessions of a frame again when the file of its context, in `folder`, was replaced. Starts a thread."""
+    threading.Thread(target=_follow_contexts, args=(folder,), name="panel-contexts", daemon=True).start()
+
+
+def note_session(frame: str, session: str) -> None:
+    """Remember whose session a script runs for."""
+    with _lock:
+        _frames[session] = frame
+
+
+def _follow_contexts(folder: Path) -> None:
+    seen: dict[str, int] = {}
+    while True:
+        time.sleep(_LOOK_S)
+        with _lock:
+            watched = dict(_frames)
+        for session, frame in watched.items():
+            with contextlib.suppress(OSError):
+                written = (folder / f"{frame}.json").stat().st_mtime_ns
+                if seen.setdefault(session, written) != written and not _run_again(session):
+                    with _lock:
+                        _frames.pop(session, None)
+                seen[session] = written
+        for session in seen.keys() - watched.keys():
+            del seen[session]
 
 
 class _Watch:
@@ -85,6 +116,8 @@ class _Watch:
                 self._wake.set()
 
 
+#: The frame of each session.
+_frames: Final[dict[str, str]] = {}
 _watches: Final[dict[tuple[str, str], _Watch]] = {}
 _lock: Final = threading.Lock()
 

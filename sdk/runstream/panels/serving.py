@@ -91,6 +91,8 @@ class ServedPanel:
         self.address = address
         self._process = process
         self._leader: int | None = None
+        #: Those that were written.
+        self._contexts: dict[str, PanelContext] = {}
 
     @classmethod
     def start(
@@ -176,7 +178,10 @@ class ServedPanel:
         part.replace(self.folder / SOURCE)
 
     def set_context(self, frame: str, context: PanelContext) -> None:
-        """Give the viewer of a frame this context, from the next run of the panel on. Raises OSError."""
+        """Give the viewer of a frame this context: the panel runs again for it. Raises OSError."""
+        if self._contexts.get(frame) == context:
+            return
+        self._contexts[frame] = context
         path = self.folder / FRAMES / f"{frame}.json"
         part = path.with_suffix(f".{secrets.token_hex(4)}")
         part.write_text(context.to_json(), encoding="utf-8")
@@ -184,6 +189,7 @@ class ServedPanel:
 
     def forget(self, frame: str) -> None:
         """Remove the context of a frame that is gone."""
+        self._contexts.pop(frame, None)
         with contextlib.suppress(OSError):
             (self.folder / FRAMES / f"{frame}.json").unlink()
 

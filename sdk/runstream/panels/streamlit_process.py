@@ -21,6 +21,7 @@ from runstream.panels.installing import installed, missing
 from runstream.panels.landlock import confine
 from runstream.panels.preparing import prepared
 from runstream.panels.process import take_limits
+from runstream.panels.refreshing import follow_contexts, note_session, refresh
 from runstream.panels.script import script_context
 
 _FRAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -36,6 +37,7 @@ def main(folder: Path) -> int:
         _confine(folder, place["confine"])
     shim.install()
     find_contexts_by(lambda: _context_file(folder))
+    follow_contexts(folder / FRAMES)
     uvicorn: Any = importlib.import_module("uvicorn")
     app = importlib.import_module("streamlit.starlette").App(folder / SOURCE)
     where = {"uds": place["socket"]} if "socket" in place else {"host": place["host"], "port": place["port"]}
@@ -70,17 +72,20 @@ def _confine(folder: Path, wanted: Mapping[str, Any]) -> None:
 
 def _context_file(folder: Path) -> Path | None:
     """The file of the viewer's frame whose script this thread runs; None outside of one."""
-    if getattr(_here, "looking", False) or script_context() is None:
+    script = script_context()
+    if getattr(_here, "looking", False) or script is None:
         return None
     frame = importlib.import_module("streamlit").context.headers.get(FRAME_HEADER, "")
     path = folder / FRAMES / f"{frame}.json"
     if _FRAME.fullmatch(frame) is None or not path.is_file():
         path = folder / CONTEXT
+    else:
+        note_session(frame, script.session_id)
     every_s = PanelContext.of_json(path.read_text(encoding="utf-8")).refresh_s
     if every_s > 0:
         _here.looking = True
         try:
-            importlib.import_module("runstream.panels.refreshing").refresh(every_s)
+            refresh(every_s)
         finally:
             _here.looking = False
     return path

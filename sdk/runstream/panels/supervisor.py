@@ -44,6 +44,10 @@ def main(timeout_s: float, folder: Path, command: list[str]) -> int:
         kill_all(panel.pid)
     with contextlib.suppress(OSError):  # nobody listens any more
         print("timeout" if code is None else f"exit {code}", flush=True)
+    if code is None and (folder / "live.json").exists():  # of a live panel nobody reads anything any more
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
