@@ -18,7 +18,7 @@ from kit.children.forked import ForkedChild
 from kit.servers.up import running_up
 from kit.waiting import wait_until
 from runstream.panel_context import VARIABLE, PanelContext
-from runstream.panels import PanelLimits, PanelResult, run_panel, shim
+from runstream.panels import PanelLimits, PanelResult, ambient, run_panel, shim
 
 PANELS = Path(__file__).parents[2] / "examples" / "panels"
 RUNS = ("first", "second", "third")
@@ -55,6 +55,7 @@ def page_of(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("RUNSTREAM_URL", server)
     monkeypatch.delenv("RUNSTREAM_API_KEY", raising=False)
     shim.install()
+    ambient.provide()
 
     def opened(name: str, **context: Any) -> Any:
         path = tmp_path / "panel.json"
@@ -65,6 +66,7 @@ def page_of(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         return page
 
     yield opened
+    ambient.withdraw()
     shim.uninstall()
 
 
@@ -179,6 +181,13 @@ def test_widgets(page_of: Any) -> None:
     assert any("count" in text and "2" in text for text in texts(page.markdown))
 
 
+def test_bare(page_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    page = page_of("bare")
+    page.sidebar.selectbox[0].select("second").run()
+    assert texts(page.markdown) == ["### Summary", "<b>3</b> experiments", "Chosen: second"]
+    assert "Chosen: second" in capsys.readouterr().out
+
+
 def snapshot(server: str, source: str, **options: Any) -> PanelResult:
     context = PanelContext("default", "manners", options=options)
     return run_panel(source, context, url=server, read_key=None, limits=PanelLimits(120, 8192))
@@ -190,6 +199,7 @@ def snapshot(server: str, source: str, **options: Any) -> PanelResult:
         ("curves", {"control", "library", "plotly"}),
         ("compare", {"control", "table", "markdown", "text"}),
         ("losses", {"control", "image"}),
+        ("bare", {"control", "markdown", "html"}),
     ],
 )
 def test_the_snapshot_has_what_the_live_panel_shows(server: str, name: str, kinds: set[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runstream.panel_context import PanelContext
-from runstream.panels import shim
+from runstream.panels import ambient, shim
 from runstream.panels.folder import END, ITEMS, LIMITS, SOURCE
 from runstream.panels.snapshot import Snapshot
 
@@ -21,7 +21,8 @@ from runstream.panels.snapshot import Snapshot
 _RESERVE_BYTES: Final = 8 << 20
 #: The end of a traceback says the most.
 _MAX_ERROR_CHARS: Final = 100_000
-_STREAMLIT: Final = re.compile(r"^\s*(import|from)\s+streamlit\b", re.MULTILINE)
+#: It imports Streamlit, or uses it as panels have it, without an import.
+_STREAMLIT: Final = re.compile(r"^\s*(import|from)\s+streamlit\b|(?<![\w.])st\.[a-z]", re.MULTILINE)
 
 
 def main(folder: Path) -> int:
@@ -68,6 +69,7 @@ def run(source: str) -> dict[str, Any]:
 def photographed(folder: Path) -> dict[str, Any]:
     """The same for a panel that uses Streamlit: what it would show is added to the folder's items."""
     context = PanelContext.here()
+    ambient.provide()
     try:
         snapshot = Snapshot(folder / SOURCE, {} if context is None else context.options)
     except BaseException as error:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from runstream._version import VERSION
 from runstream.errors import Invalid
 from runstream.panel_context import VARIABLE, PanelContext
 from runstream.panels import supervisor
@@ -122,6 +123,8 @@ def panel_environment(folder: Path, environ: Mapping[str, str], url: str, read_k
             "HOME": home,
             "TMPDIR": home,
             "MPLBACKEND": "Agg",
+            # What panels look for that were written for another engine.
+            "ENGINE_VERSION": f"runstream {VERSION}",
             # Each of its threads would take address space.
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",

@@ -83,6 +83,17 @@ def uninstall() -> None:
         del sys.modules[name]
 
 
+def _installed(name: str) -> importlib.machinery.ModuleSpec | None:
+    """A module that is not ours, of the package itself, if that is installed: what panels use beside the API."""
+    package = importlib.machinery.PathFinder.find_spec(NAME)
+    for part in name.split(".")[1:]:
+        if package is None or package.submodule_search_locations is None:
+            return None
+        parent = f"{package.name}.{part}"
+        package = importlib.machinery.PathFinder.find_spec(parent, package.submodule_search_locations)
+    return package
+
+
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
@@ -90,6 +101,9 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if fullname.partition(".")[0] != NAME:
             return None
         if fullname not in _MODULES:
+            found = _installed(fullname)
+            if found is not None:
+                return found
             raise ModuleNotFoundError(
                 f"a panel of Runstream has no {fullname}: it has {', '.join(sorted(_MODULES))}", name=fullname
             )

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from runstream.errors import RunstreamError
 from runstream.panel_context import PanelContext, find_contexts_by
-from runstream.panels import shim
+from runstream.panels import ambient, shim
 from runstream.panels.folder import CONTEXT, FRAME_HEADER, FRAMES, INSTALL, LIMITS, LIVE, SOURCE
 from runstream.panels.installing import installed, missing
 from runstream.panels.landlock import confine
@@ -36,6 +36,7 @@ def main(folder: Path) -> int:
     if "confine" in place:
         _confine(folder, place["confine"])
     shim.install()
+    ambient.provide()
     find_contexts_by(lambda: _context_file(folder))
     follow_contexts(folder / FRAMES)
     uvicorn: Any = importlib.import_module("uvicorn")

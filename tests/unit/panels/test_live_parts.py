@@ -121,9 +121,12 @@ def test_where_the_client_is_installed_its_name_means_ours_in_a_panel_alone(
     (tmp_path / "comet_ml" / "__init__.py").write_text("API = 'the real one'\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert importlib.import_module("comet_ml").API == "the real one"
+    (tmp_path / "comet_ml" / "data_structure.py").write_text("from comet_ml.query import Metric\nHistogram = Metric\n")
     shim.install()
     try:
         assert importlib.import_module("comet_ml").API is importlib.import_module("runstream").API
+        theirs, query = (importlib.import_module(name) for name in ("comet_ml.data_structure", "runstream.query"))
+        assert theirs.Histogram is query.Metric, "what is not ours is theirs"
     finally:
         shim.uninstall()
     assert importlib.import_module("comet_ml").API == "the real one"
