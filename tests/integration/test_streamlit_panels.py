@@ -2,10 +2,12 @@
 
 import copy
 import importlib
+import itertools
 import json
 import os
 import pickle
 import signal
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ import runstream as rs
 from kit.children.forked import ForkedChild
 from kit.servers.up import running_up
 from kit.waiting import wait_until
+from runstream.errors import Invalid
 from runstream.panel_context import VARIABLE, PanelContext
 from runstream.panels import PanelLimits, PanelResult, ambient, run_panel, shim
 
@@ -65,7 +68,10 @@ def page_of(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         assert not page.exception, page.exception
         return page
 
+    # A panel takes the place of the program, which processes that are forked later would run.
+    program = sys.modules["__main__"]
     yield opened
+    sys.modules["__main__"] = program
     ambient.withdraw()
     shim.uninstall()
 
@@ -181,6 +187,32 @@ def test_widgets(page_of: Any) -> None:
     assert any("count" in text and "2" in text for text in texts(page.markdown))
 
 
+def test_steps(page_of: Any) -> None:
+    page = page_of("steps")
+    page.sidebar.slider[0].set_value(9).run()
+    shown = page.dataframe[0].value
+    assert dict(zip(shown["experiment_name"], shown["loss"], strict=True)) == {
+        "first": 0.1,
+        "second": 1.1,
+        "third": 2.1,
+    }
+    assert len(page.get("plotly_chart")) == 2
+
+
+def test_metrics_as_a_frame(server: str) -> None:
+    api = rs.API(url=server)
+    keys = [one.run for one in api.runs()]
+    frame = api.get_metrics_df(keys, ["loss", "acc"])
+    assert list(frame.columns) == ["experiment_key", "experiment_name", "step", "loss", "acc"]
+    assert len(frame) == 30
+    assert frame[frame["experiment_name"] == "first"]["acc"].tolist() == [float(step) for step in range(10)]
+    assert len(api.get_metrics_df(keys, ["loss"], "duration")) == 300
+    assert api.get_metrics_df(keys, ["nothing"]).empty
+    assert api.get_metrics_df([], ["loss"]) is None
+    with pytest.raises(Invalid, match="x_axis is 'time': give one of step"):
+        api.get_metrics_df(keys, ["loss"], "time")
+
+
 def test_bare(page_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
     page = page_of("bare")
     page.sidebar.selectbox[0].select("second").run()
@@ -247,7 +279,9 @@ def test_a_panel_is_served_on_this_machine_until_that_ends(server: str, tmp_path
     told = ("panel", "serve", file, "-p", "manners", "--url", server, "--json", "--no-browser")
     child = ForkedChild("runstream_infra.cli", *told, environment=_environment(), errors=tmp_path / "errors.log")
     try:
-        address = json.loads("".join(iter(child.stdout.readline, "}\n")) + "}")["address"]
+        lines = list(itertools.takewhile(lambda line: line != "}\n", child.stdout))
+        assert lines, (tmp_path / "errors.log").read_text()
+        address = json.loads("".join(lines) + "}")["address"]
         assert address.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(f"{address}/_stcore/health", timeout=60) as response:
             assert response.read() == b"ok"

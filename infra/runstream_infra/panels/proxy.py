@@ -88,9 +88,9 @@ async def _plain(
         kept = {name: value for name, value in found.headers.items() if name.lower() in _RESPONSE_HEADERS}
         if is_page and found.status == web.HTTPOk.status_code:
             page = with_shared_assets(await found.content.read(_MAX_PAGE_BYTES))
-            shown = {"Content-Type": kept.get("Content-Type", "text/html"), **policy(frame, request)}
+            shown = {"Content-Type": kept.get("Content-Type", "text/html"), **policy(frame, request, is_page=True)}
             return web.Response(body=page, headers=shown)
-        response = web.StreamResponse(status=found.status, headers={**kept, **policy(frame, request)})
+        response = web.StreamResponse(status=found.status, headers={**kept, **policy(frame, request, is_page=is_page)})
         await response.prepare(request)
         if request.method != "HEAD":
             async for piece in found.content.iter_chunked(_PIECE_BYTES):
@@ -168,9 +168,9 @@ def _inner(frame: Frame, request: web.Request) -> str:
     return "http://panel/" + request.rel_url.raw_path_qs.removeprefix(address_of(frame))
 
 
-def policy(frame: Frame, request: web.Request) -> dict[str, str]:
+def policy(frame: Frame, request: web.Request, *, is_page: bool) -> dict[str, str]:
     """Return what responses say of the document in a frame: it has no origin, and its own address is all that it may
-    load from and connect to, but for images and media."""
+    load from and connect to, but for images and media. `is_page`: it is the panel's own page, and none within it."""
     host = request.headers.get("Host", "")
     own = f"//{host}{address_of(frame)}" if _HOST.fullmatch(host) else ""
     shared = f"//{host}{ASSETS_PATH}"
@@ -190,7 +190,8 @@ def policy(frame: Frame, request: web.Request) -> dict[str, str]:
         f"manifest-src {near}",
         "form-action 'none'",
         "base-uri 'none'",
-        "frame-ancestors 'self'",
+        # The page of a component stands in the panel's, which has no origin that could be named.
+        *(("frame-ancestors 'self'",) if is_page else ()),
     )
     return {
         "Content-Security-Policy": "; ".join(parts),

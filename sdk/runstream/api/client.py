@@ -202,6 +202,7 @@ class API:
     get_experiment_artifact_lineage = forward("comet", ExperimentReads.get_experiment_artifact_lineage)
     download_experiment_model = forward("comet", ExperimentReads.download_experiment_model)
     get_metrics_for_chart = forward("comet", ChartReads.get_metrics_for_chart)
+    get_metrics_df = forward("comet", ChartReads.get_metrics_df)
     get_panel_workspace = forward("comet", PanelReads.get_panel_workspace)
     get_panel_project_name = forward("comet", PanelReads.get_panel_project_name)
     get_panel_project_id = forward("comet", PanelReads.get_panel_project_id)

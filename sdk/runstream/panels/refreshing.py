@@ -33,6 +33,8 @@ def refresh(every_s: float) -> None:
     runtime = importlib.import_module("streamlit.runtime")
     if context is None or here is None or not runtime.exists():
         return
+    if importlib.import_module("streamlit").get_option("global.appTest"):  # nobody looks: a snapshot, or a test
+        return
     _watch_of(here.workspace, here.project).add(context.session_id, time.monotonic() + every_s)
 
 

@@ -228,16 +228,22 @@ def test_where_programs_of_this_machine_reach_the_server() -> None:
 def test_the_document_of_a_frame_has_no_origin_and_reaches_its_own_address_alone() -> None:
     frame = Frame("f" * 16, "t" * 32, "ada", Spec("1", "default", "digits", EVERYTHING), CONTEXT)
     request = make_mocked_request("GET", "/", headers={"Host": "runs.example:7070"})
-    parts = dict(part.partition(" ")[::2] for part in policy(frame, request)["Content-Security-Policy"].split("; "))
+    parts = dict(
+        part.partition(" ")[::2] for part in policy(frame, request, is_page=True)["Content-Security-Policy"].split("; ")
+    )
     assert parts["sandbox"] == SANDBOX
     assert "allow-same-origin" not in SANDBOX
     assert parts["default-src"] == "'none'"
     own = f"//runs.example:7070/-/panels/{'f' * 16}/{'t' * 32}/"
     assert f" wss:{own}" in parts["connect-src"]
     assert all("/-/panels/" in one for one in parts["connect-src"].split() if "//" in one)
+    assert parts["frame-ancestors"] == "'self'"
+    assert "frame-ancestors" not in policy(frame, request, is_page=False)["Content-Security-Policy"]
     for odd in ("evil.example; script-src *", "", "a b", "x" * 300):
         request = make_mocked_request("GET", "/", headers={"Host": odd})
-        assert "connect-src 'self' 'self' data: blob:" in policy(frame, request)["Content-Security-Policy"]
+        assert (
+            "connect-src 'self' 'self' data: blob:" in policy(frame, request, is_page=True)["Content-Security-Policy"]
+        )
 
 
 def test_the_page_names_the_files_that_all_panels_share() -> None:

@@ -99,6 +99,7 @@ class CometApi:
     get_experiment_artifact_lineage = forward("_experiments", ExperimentReads.get_experiment_artifact_lineage)
 
     get_metrics_for_chart = forward("_charts", ChartReads.get_metrics_for_chart)
+    get_metrics_df = forward("_charts", ChartReads.get_metrics_df)
 
     get_panel_workspace = forward("_panel", PanelReads.get_panel_workspace)
     get_panel_project_name = forward("_panel", PanelReads.get_panel_project_name)
