@@ -4,6 +4,7 @@ import type { Summary } from "../../data/types.ts";
 import { textOfCount, textOfNumber } from "../../data/values.ts";
 import { useLoaded } from "../../state/loading.ts";
 import { useServices } from "../../state/services.ts";
+import { Link } from "../../ui/Link.tsx";
 import { Notice } from "../../ui/Notice.tsx";
 import { Table, type TableColumn } from "../../ui/Table.tsx";
 import { firstWidth } from "../../ui/windows.ts";
@@ -84,21 +85,32 @@ function columnOf(column: SummaryColumn, sort: string): TableColumn<Summary> {
 }
 
 function Cell({ summary, column }: { readonly summary: Summary; readonly column: Exclude<SummaryColumn, "metric"> }) {
+  const { state } = useRun();
   const value = valueOf(summary, column);
   if (value === null || (column === "nan_count" && value === 0)) return null;
   const isOdd = !Number.isFinite(value) || column === "nan_count";
   const text = Number.isInteger(value) && COUNTS.has(column) ? textOfCount(value) : textOfNumber(value, DIGITS);
+  const moment = momentOf(summary, column);
+  const name = isOdd ? "ellipsis odd" : "ellipsis";
+  if (moment === null) {
+    return (
+      <span class={name} title={String(value)}>
+        {text}
+      </span>
+    );
+  }
   return (
-    <span class={isOdd ? "ellipsis odd" : "ellipsis"} title={`${value}${whereOf(summary, column)}`}>
+    <Link to={state.to("console", moment.at)} class={`${name} quiet-link`} title={`${value} at step ${moment.step}: show what was printed then`}>
       {text}
-    </span>
+    </Link>
   );
 }
 
 const COUNTS: ReadonlySet<string> = new Set(["count", "nan_count", "last_step"]);
 
-function whereOf(summary: Summary, column: string): string {
-  if (column === "minimum") return ` at step ${summary.minimum_step}`;
-  if (column === "maximum") return ` at step ${summary.maximum_step}`;
-  return "";
+/** When a value was logged, where that is known. */
+function momentOf(summary: Summary, column: SummaryColumn): { readonly at: string; readonly step: number } | null {
+  if (column === "minimum") return { at: summary.minimum_at, step: summary.minimum_step };
+  if (column === "maximum") return { at: summary.maximum_at, step: summary.maximum_step };
+  return column === "last" ? { at: summary.last_at, step: summary.last_step } : null;
 }

@@ -9,6 +9,7 @@ import { useServices } from "../../state/services.ts";
 import { Notice } from "../../ui/Notice.tsx";
 import { type Tab, Tabs } from "../../ui/Tabs.tsx";
 import { type OfRun, RunContext } from "./context.ts";
+import { ConsoleTab } from "./console/ConsoleTab.tsx";
 import { EnvironmentTab } from "./EnvironmentTab.tsx";
 import { FilesTab } from "./files/FilesTab.tsx";
 import { HistoryTab } from "./HistoryTab.tsx";
@@ -34,6 +35,7 @@ const COMPONENTS: Readonly<Record<TabName, ComponentType>> = {
   metrics: MetricsTab,
   parameters: ParametersTab,
   environment: EnvironmentTab,
+  console: ConsoleTab,
   media: MediaTab,
   files: FilesTab,
   history: HistoryTab,
@@ -102,6 +104,7 @@ function tabsOf(detail: RunDetail): readonly Tab[] {
     { id: "metrics", title: "Metrics", count: detail.metrics },
     { id: "parameters", title: "Parameters", count: detail.parameters },
     { id: "environment", title: "Environment" },
+    { id: "console", title: "Console" },
     { id: "media", title: "Media" },
     { id: "files", title: "Files", count: detail.assets },
     { id: "history", title: "History" },

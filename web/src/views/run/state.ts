@@ -1,10 +1,11 @@
-import { type Address, type Codec, oneOf, Param, text } from "../../state/address.ts";
+import { type Address, type Codec, flag, oneOf, Param, text } from "../../state/address.ts";
 
 export const TABS = [
   "overview",
   "metrics",
   "parameters",
   "environment",
+  "console",
   "media",
   "files",
   "history",
@@ -23,6 +24,17 @@ export class RunViewState {
   readonly step: Param<number | null>;
   /** The file that is opened, by its id. */
   readonly file: Param<string>;
+  /** The line of the console that is opened, from 1; null: its end. */
+  readonly line: Param<number | null>;
+  /** A moment that the console goes to; empty: none. */
+  readonly at: Param<string>;
+  readonly writer: Param<string>;
+  readonly stream: Param<string>;
+  readonly regex: Param<boolean>;
+  readonly matchCase: Param<boolean>;
+  /** Whether only lines that match are shown. */
+  readonly only: Param<boolean>;
+  readonly times: Param<boolean>;
 
   constructor(readonly address: Address) {
     this.tab = new Param<TabName>(address, "tab", oneOf(TABS));
@@ -31,6 +43,21 @@ export class RunViewState {
     this.sort = new Param(address, "sort", text());
     this.step = new Param(address, "step", wholeOrNull);
     this.file = new Param(address, "file", text());
+    this.line = new Param(address, "line", wholeOrNull);
+    this.at = new Param(address, "at", text());
+    this.writer = new Param(address, "writer", text());
+    this.stream = new Param(address, "stream", text());
+    this.regex = new Param(address, "re", flag);
+    this.matchCase = new Param(address, "case", flag);
+    this.only = new Param(address, "only", flag);
+    this.times = new Param(address, "times", flag);
+  }
+
+  /** The address of a tab at a moment: what happened there. */
+  to(tab: TabName, at: string): string {
+    const query = new URLSearchParams({ tab, at });
+    if (this.asOf.value !== "") query.set("as_of", this.asOf.value);
+    return `${this.address.path.value}?${query}`;
   }
 }
 

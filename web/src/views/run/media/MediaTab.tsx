@@ -4,6 +4,7 @@ import { messageOf } from "../../../data/problem.ts";
 import { textOfCount } from "../../../data/values.ts";
 import { useLoaded } from "../../../state/loading.ts";
 import { useServices } from "../../../state/services.ts";
+import { Link } from "../../../ui/Link.tsx";
 import { Notice } from "../../../ui/Notice.tsx";
 import { WhenSeen } from "../../../ui/WhenSeen.tsx";
 import { useRun } from "../context.ts";
@@ -88,7 +89,11 @@ function Card({ media }: { readonly media: Media }) {
         <span class="ellipsis" title={media.name}>
           {media.name}
         </span>
-        {chosen === null ? null : <span class="soft">step {textOfCount(chosen.step)}</span>}
+        {chosen === null ? null : (
+          <Link to={state.to("console", chosen.assets[0]?.at ?? "")} class="quiet-link soft" title="Show what was printed then">
+            step {textOfCount(chosen.step)}
+          </Link>
+        )}
       </h2>
       {shown.map((asset, place) => (
         <Shown key={place} asset={asset} kind={media.kind} />

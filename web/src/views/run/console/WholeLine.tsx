@@ -1,0 +1,26 @@
+import type { OutputLine } from "../../../data/output.ts";
+import { textOfMoment } from "../../../data/values.ts";
+import { plainOf } from "../../../ui/ansi.ts";
+import { Copy } from "../../../ui/Copy.tsx";
+
+/** A line alone, with all of its text, and the way to what happened at its time. */
+export function WholeLine({ line, onClose }: { readonly line: OutputLine; readonly onClose: () => void }) {
+  const text = plainOf(line.text);
+  return (
+    <section class="event-whole" aria-label={`Line ${line.number}`}>
+      <div class="section-head">
+        <h2>Line {line.number}</h2>
+        <time dateTime={line.at}>{textOfMoment(line.at)}</time>
+        <span class="soft">{line.stream}</span>
+        <code title="The writer">{line.writer.slice(0, 12)}</code>
+        <Copy title={`line ${line.number}`} text={() => text} />
+        <button type="button" class="quiet" onClick={onClose}>
+          Close
+        </button>
+      </div>
+      <pre class="whole-line" tabIndex={0}>
+        {text}
+      </pre>
+    </section>
+  );
+}
