@@ -9,6 +9,7 @@ import { useServices } from "../../state/services.ts";
 import { Notice } from "../../ui/Notice.tsx";
 import { type Tab, Tabs } from "../../ui/Tabs.tsx";
 import { type OfRun, RunContext } from "./context.ts";
+import { ArtifactsTab } from "./artifacts/ArtifactsTab.tsx";
 import { ConsoleTab } from "./console/ConsoleTab.tsx";
 import { EnvironmentTab } from "./EnvironmentTab.tsx";
 import { FilesTab } from "./files/FilesTab.tsx";
@@ -38,6 +39,7 @@ const COMPONENTS: Readonly<Record<TabName, ComponentType>> = {
   console: ConsoleTab,
   media: MediaTab,
   files: FilesTab,
+  artifacts: ArtifactsTab,
   history: HistoryTab,
 };
 
@@ -107,6 +109,7 @@ function tabsOf(detail: RunDetail): readonly Tab[] {
     { id: "console", title: "Console" },
     { id: "media", title: "Media" },
     { id: "files", title: "Files", count: detail.assets },
+    { id: "artifacts", title: "Artifacts" },
     { id: "history", title: "History" },
   ];
 }

@@ -8,6 +8,7 @@ export const TABS = [
   "console",
   "media",
   "files",
+  "artifacts",
   "history",
 ] as const;
 export type TabName = (typeof TABS)[number];
