@@ -63,7 +63,7 @@ async ([steps, kind]) => {
 @lru_cache(maxsize=64)
 def stream(series: int, buckets: int, metric: str, low: int, high: int) -> bytes:
     """Return curves of `series` runs over the steps [low, high] as `POST /api/v1/charts` packs them."""
-    width = max(1, 1 << ((high - low) // buckets - 1).bit_length())
+    width = 1 << max(0, (high - low) // buckets - 1).bit_length()
     rows = (high - low) // width
     random = np.random.default_rng(abs(hash(metric)) % 2**32)
     place = np.tile(np.arange(rows, dtype=np.uint32) * width, series)

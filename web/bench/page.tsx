@@ -37,6 +37,7 @@ const source: CurveSource = {
     signal.throwIfAborted();
     return engine.load(content);
   },
+  points: (keys, x) => Promise.resolve(keys.map((key) => ({ key, x: Math.round(x), step: Math.round(x), at: 1.8e15 + x, value: key.length / 7 }))),
   follow: (_metrics, curves, listener) => {
     const entry = { curves, listener };
     listeners.add(entry);
@@ -60,7 +61,7 @@ function append(count: number): void {
     listener(
       curves.series.map((one) => {
         const width = one.width;
-        const x = Array.from({ length: count }, (_, at) => (buckets + grown + at) * width);
+        const x = Array.from({ length: count }, (_, at) => (Math.ceil(1_024_000 / width) + grown + at) * width);
         const values = x.map(() => Math.random() * 0.1);
         const points = one.points + count * width;
         return { key: one.key, from: x[0] ?? 0, x, min: values, max: values, mean: values, flags: x.map(() => 0), points, earlier: false };

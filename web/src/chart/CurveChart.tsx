@@ -110,10 +110,10 @@ function Foot({ model }: { readonly model: ChartModel }) {
       <span>{axisName(axis)}</span>
       <span class="chart-fineness">{fineness}</span>
       {isLoading ? <span class="chart-loading">loading…</span> : null}
-      {remarks !== "" ? <span class="chart-remarks">{remarks}</span> : null}
+      {remarks !== "" ? <span class="chart-remarks" title={remarks}>{remarks}</span> : null}
       {smoothing !== null ? <span title={smoothingText(smoothing, axis)}>smoothed</span> : null}
       {problem !== null ? (
-        <span class="chart-problem" role="alert">
+        <span class="chart-problem" role="alert" title={problem}>
           {problem}
         </span>
       ) : null}

@@ -118,7 +118,7 @@ export class Gestures {
     if (Math.abs(here.x - drag.from.x) < CLICK) return;
     const range = between(drag.scale, Math.max(0, Math.min(drag.scale.size, drag.from.x)), Math.max(0, Math.min(drag.scale.size, here.x)));
     const values = drag.kind === "both" && Math.abs(here.y - drag.from.y) >= CLICK ? between(this.model.up.peek(), drag.from.y, here.y) : null;
-    if (range !== null) this.model.view.range.value = range;
+    this.model.zoom(range);
     if (values !== null) this.model.yRange.value = values;
   }
 
@@ -143,11 +143,11 @@ export class Gestures {
     if (event.ctrlKey || event.metaKey) {
       event.preventDefault();
       const range = around(model.across.peek(), this.at(event).x, 2 ** ((-event.deltaY * pixels) / WHEEL_DOUBLES));
-      if (range !== null) model.view.range.value = range;
+      model.zoom(range);
     } else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
       event.preventDefault();
       const range = moved(model.across.peek(), -(event.deltaX || event.deltaY) * pixels);
-      if (range !== null) model.view.range.value = range;
+      model.zoom(range);
     }
   }
 
@@ -165,12 +165,12 @@ export class Gestures {
     // The place that was between the fingers stays between them.
     const place = (pixel: number): number => scale.inverse(middle + (pixel - (one.x + other.x) / 2) / factor);
     const [from, to] = [place(0), place(scale.size)];
-    if (Number.isFinite(from) && Number.isFinite(to) && from < to) this.model.view.range.value = { from, to };
+    if (Number.isFinite(from) && Number.isFinite(to) && from < to) this.model.zoom({ from, to });
   }
 
   private panTo(drag: Drag, here: Pointer): void {
     const range = moved(drag.scale, here.x - drag.from.x);
-    if (range !== null) this.model.view.range.value = range;
+    this.model.zoom(range);
   }
 
   private point(here: Pointer | null): void {

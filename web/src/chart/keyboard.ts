@@ -13,24 +13,21 @@ export function press(event: KeyboardEvent, model: ChartModel, gestures: Gesture
   const { view } = model;
   const across = model.across.peek();
   const middle = gestures.pointer.peek()?.x ?? across.size / 2;
-  const set = (range: ReturnType<typeof around>): void => {
-    if (range !== null) view.range.value = range;
-  };
   switch (event.key) {
     case "ArrowLeft":
     case "ArrowRight": {
       const direction = event.key === "ArrowRight" ? 1 : -1;
-      if (event.shiftKey) set(moved(across, -direction * PAN * across.size));
+      if (event.shiftKey) model.zoom(moved(across, -direction * PAN * across.size));
       else void step(model, gestures, direction);
       return true;
     }
     case "+":
     case "=":
-      set(around(across, middle, ZOOM));
+      model.zoom(around(across, middle, ZOOM));
       return true;
     case "-":
     case "_":
-      set(around(across, middle, 1 / ZOOM));
+      model.zoom(around(across, middle, 1 / ZOOM));
       return true;
     case "Home":
       gestures.out();
@@ -56,8 +53,7 @@ async function step(model: ChartModel, gestures: Gestures, direction: 1 | -1): P
   if (place === undefined) return;
   let across = model.across.peek();
   if (view.range.peek() !== null && (place < axis.from || place > axis.to)) {
-    const range = moved(across, across.size / 2 - across.at(place));
-    if (range !== null) view.range.value = range;
+    model.zoom(moved(across, across.size / 2 - across.at(place)));
     across = model.across.peek();
   }
   view.cursor.value = { x: place };

@@ -9,6 +9,7 @@ import { beforePicture, notAnyMore } from "./frames.ts";
 import { gutterOf, ticksAcross, ticksUp } from "./layout.ts";
 import { Levels } from "./levels.ts";
 import type { CurveSource } from "./source.ts";
+import { isWide } from "./zoom.ts";
 import { grow, type ChartView, type LineStyle, type Range } from "./view.ts";
 
 export type Lines = ReadonlySignal<ReadonlyMap<string, LineStyle>>;
@@ -104,6 +105,11 @@ export class ChartModel {
     this.canvas = canvas;
     this.context = canvas?.getContext("bitmaprenderer") ?? null;
     this.ask();
+  }
+
+  /** Shows this part of the axis, unless it is none: null, or narrower than what lies between two places. */
+  zoom(range: Range | null): void {
+    if (range !== null && isWide(range, !this.view.xAxis.peek().startsWith("metric:"))) this.view.range.value = range;
   }
 
   /** What the picture depends on. */

@@ -4,6 +4,7 @@ import type { Range } from "./view.ts";
 
 /** Narrower than this, in relation to how far its places are from 0, an axis has no more digits to tell places apart. */
 const FINEST = 1e-12;
+const LEAST = 2;
 
 /** The axis between two pixels; null if they are nearly the same. */
 export function between(scale: Scale, one: number, other: number): Range | null {
@@ -24,6 +25,11 @@ export function moved(scale: Scale, pixels: number): Range | null {
   const from = scale.inverse(-pixels);
   const to = scale.inverse(scale.size - pixels);
   return fine({ from: Math.min(from, to), to: Math.max(from, to) });
+}
+
+/** Whether an axis shows more than one place: of whole numbers (steps, microseconds, epochs) at least LEAST. */
+export function isWide(range: Range, isWhole: boolean): boolean {
+  return !isWhole || range.to - range.from >= LEAST;
 }
 
 function fine(range: Range): Range | null {

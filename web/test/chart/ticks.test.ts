@@ -55,7 +55,7 @@ test("axes of the usual kinds have the usual labels", () => {
   assert.deepEqual(labels(1, 10_000, "step", true), ["1", "10", "100", "1,000", "1e4"].map((one) => (one === "1,000" ? "1000" : one)));
   assert.ok(labels(0, 100, "step").includes("50"));
   assert.deepEqual(labels(0, 4 * 3.6e9, "relative").slice(0, 3), ["0 s", "1 h", "2 h"]);
-  assert.deepEqual(labels(0, 1_000_000, "step").slice(0, 2), ["0", "0.1M"]);
+  assert.deepEqual(labels(0, 1_000_000, "step").slice(0, 2), ["0", "0.2M"]);
 });
 
 test("numbers and durations as text", () => {
