@@ -87,7 +87,7 @@ class QuerySettings(BaseModel):
     live_tail_buckets: int = Field(default=1000, ge=1)
     live_tick_buckets: int = Field(default=20_000, ge=1)
     #: How long tails are read in a second, of all streams together, in seconds: longer looks are fewer.
-    live_tail_share: float = Field(default=0.25, gt=0)
+    live_tail_share: float = Field(default=0.1, gt=0)
     max_body_bytes: int = Field(default=2_000_000, ge=1)
     #: Files of one archive. Each costs a request to an object store before the archive begins, and 500 bytes of memory
     #: until it ends: 10,000 are half a minute and 5 MB.
@@ -148,6 +148,9 @@ class QuerySettings(BaseModel):
         """For the store. WORKER has none; PROBE has slots of its own, and needs no more."""
         limited = (QueryClass.LOOKUP, QueryClass.LIGHT, QueryClass.HEAVY, QueryClass.LIVE, QueryClass.TAIL)
         values = self.model_dump()
+        # A look at tails that reads much leaves the other cores to the ingest.
+        threads = {QueryClass.TAIL: 1}
         return {QueryClass.PROBE: QueryLimits(slots=2)} | {
-            of: QueryLimits(**{name: values[f"{of.value}_{name}"] for name in _OF_A_CLASS}) for of in limited
+            of: QueryLimits(**{name: values[f"{of.value}_{name}"] for name in _OF_A_CLASS}, threads=threads.get(of))
+            for of in limited
         }

@@ -7,12 +7,13 @@ out of order are told like all others.
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import groupby
+from typing import Any, Final, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from runstream.events.positions import Positions
 from runstream_query.http.context import Context
@@ -50,6 +51,8 @@ class _Grown:
     wanted: SeriesFrom
     points: int
     earlier: bool
+    #: Whether there are so many new points, so far apart, that reading them is in vain.
+    too_many: bool
 
 
 class TailChanges:
@@ -59,6 +62,7 @@ class TailChanges:
         """`context`: of any request within the scope. `followed`: each run, metric, axis and width once."""
         self._context = context.for_request(QueryClass.TAIL, context.scope)
         self._series = sorted({(one.run, one.metric) for one in followed})
+        self._times = any(one.axis != "step" for one in followed)
         self._followed: dict[tuple[str, str], list[Followed]] = {}
         for one in followed:
             self._followed.setdefault((one.run, one.metric), []).append(one)
@@ -77,11 +81,11 @@ class TailChanges:
 
     async def _behind(self, seen: Positions) -> list[list[Tail]]:
         repositories, scope = self._context.repositories, self._context.scope
-        changed = await repositories.tails.new_points(scope, self._series, seen)
+        changed = await repositories.tails.new_points(scope, self._series, seen, self._times)
         starts_us = await self._starts_us(changed)
         grown = {one.wanted: one for new in changed for one in self._grown(new, starts_us)}
-        parts = tail_parts(list(grown), _PARTS)
-        tails: list[Tail] = []
+        parts = tail_parts([wanted for wanted, one in grown.items() if not one.too_many], _PARTS)
+        tails = [_tail_of_too_many(one) for one in grown.values() if one.too_many]
         left = self._context.settings.live_tick_buckets
         for begin in range(0, len(parts), _PARTS):
             some = parts[begin : begin + _PARTS]
@@ -104,14 +108,16 @@ class TailChanges:
     def _grown(self, changed: NewPoints, starts_us: dict[str, int]) -> Iterator[_Grown]:
         for curve in self._followed[changed.run, changed.metric]:
             start_us = starts_us.get(curve.run, 0) if curve.axis == "relative" else 0
-            place = changed.step if curve.axis == "step" else changed.at_us - start_us
-            if place is None:
+            by_step = curve.axis == "step"
+            first, last = (changed.low, changed.high) if by_step else (changed.low_us, changed.high_us)
+            if first is None or last is None:
                 continue  # it has no place on this axis
-            start = bucket_start(place, curve.width)
+            start = bucket_start(first - start_us, curve.width)
             least = start if curve.low is None else bucket_start(curve.low, curve.width)
             low = max(start, least)
             wanted = SeriesFrom(curve.run, curve.metric, curve.axis, curve.width, low, start_us)
-            yield _Grown(wanted, changed.count, earlier=start < least)
+            too_many = min(changed.new, (last - first) // curve.width) > self._most
+            yield _Grown(wanted, changed.count, start < least, too_many)
 
     async def _buckets(self, parts: Sequence[TailPart], limit: int) -> pa.Table | None:
         """Return the buckets of some parts; None if that is too much to read."""
@@ -128,7 +134,8 @@ def _tails(
 ) -> list[Tail]:
     """Return the tails of the series of some parts. `table` has at most `limit` + 1 of their buckets: what it lacks
     then are too many, and so are more than `most` of one series."""
-    found = {} if table is None else _stretches(table)
+    rows = _Rows.of(table) if table is not None else None
+    found = {} if rows is None else rows.series
     is_cut = table is None or table.num_rows > limit
     if is_cut and found:
         found.popitem()
@@ -136,31 +143,47 @@ def _tails(
     for number, part in enumerate(parts):
         for wanted in part.series:
             begin, end = found.get((number, wanted.run, wanted.metric), (0, 0))
-            if table is not None and 0 < end - begin <= most:
-                tails.append(_tail(grown[wanted], table.slice(begin, end - begin)))
+            if rows is not None and 0 < end - begin <= most:
+                tails.append(_tail(grown[wanted], rows, begin, end))
             elif end or is_cut:
-                tails.append(_tail(grown[wanted], None))
+                tails.append(_tail_of_too_many(grown[wanted]))
     return tails
 
 
-def _stretches(table: pa.Table) -> dict[tuple[int, str, str], tuple[int, int]]:
-    """Return where each series begins and ends, by part, run and metric, in their order."""
-    found: dict[tuple[int, str, str], tuple[int, int]] = {}
-    names = (values_of(table.column(name)) for name in ("part", "run", "metric"))
-    for row, key in enumerate(zip(*names, strict=True)):
-        found[key] = (found[key][0] if key in found else row, row + 1)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A table of buckets as lists, and where each series begins and ends, by part, run and metric, in their order."""
+
+    lists: Mapping[str, list[Any]]
+    series: dict[tuple[int, str, str], tuple[int, int]]
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Self:
+        names = (values_of(table.column(name)) for name in ("part", "run", "metric"))
+        series: dict[tuple[int, str, str], tuple[int, int]] = {}
+        end = 0
+        for key, some in groupby(zip(*names, strict=True)):
+            begin, end = end, end + sum(1 for _ in some)
+            series[key] = (begin, end)
+        lists = {name: values_of(table.column(name)) for name in _LISTS} | {"flags": flags_of(table).tolist()}
+        return cls(lists, series)
 
 
-def _tail(grown: _Grown, rows: pa.Table | None) -> Tail:
+def _tail(grown: _Grown, rows: _Rows, begin: int, end: int) -> Tail:
+    # Another metric of the run may be wanted from an earlier place.
+    begin = bisect_left(rows.lists["x"], grown.wanted.low, begin, end)
+    lists = {name: values[begin:end] for name, values in rows.lists.items()}
+    return Tail.model_validate(_about(grown) | lists | {"too_many": False})
+
+
+def _tail_of_too_many(grown: _Grown) -> Tail:
+    return Tail.model_validate(_about(grown) | {name: [] for name in (*_LISTS, "flags")} | {"too_many": True})
+
+
+def _about(grown: _Grown) -> dict[str, Any]:
     wanted = grown.wanted
     about = {"run": wanted.run, "metric": wanted.metric, "axis": wanted.axis, "width": wanted.width}
-    about |= {"start": wanted.low, "points": grown.points, "earlier": grown.earlier, "too_many": rows is None}
-    if rows is None:
-        return Tail.model_validate(about | {name: [] for name in (*_LISTS, "flags")})
-    rows = rows.filter(pc.greater_equal(rows.column("x"), wanted.low))
-    lists = {name: values_of(rows.column(name)) for name in _LISTS}
-    return Tail.model_validate(about | lists | {"flags": flags_of(rows).tolist()})
+    return about | {"start": wanted.low, "points": grown.points, "earlier": grown.earlier}
 
 
 def _messages(tails: Sequence[Tail], most: int) -> Iterator[list[Tail]]:

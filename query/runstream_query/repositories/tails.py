@@ -14,14 +14,17 @@ from runstream_service.access import Scope
 
 @dataclass(frozen=True, slots=True)
 class NewPoints:
-    """A series that got points: how many it has in all, and the lowest step (None: no new one has a step) and time
-    (microseconds since 1970 UTC) of the new ones."""
+    """A series that got points: how many it has in all, how many are new, and the lowest and highest step of the new
+    ones (None: none of them has a step) and time (microseconds since 1970 UTC; None where nobody asked)."""
 
     run: str
     metric: str
     count: int
-    step: int | None
-    at_us: int
+    new: int
+    low: int | None
+    high: int | None
+    low_us: int | None
+    high_us: int | None
 
 
 class TailRepository:
@@ -30,11 +33,13 @@ class TailRepository:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    async def new_points(self, scope: Scope, series: Sequence[tuple[str, str]], seen: Positions) -> list[NewPoints]:
+    async def new_points(
+        self, scope: Scope, series: Sequence[tuple[str, str]], seen: Positions, times: bool
+    ) -> list[NewPoints]:
         """Return those of the series (run, metric) that got points behind a position of the log, in no order. A series
-        is found once its summary is visible; points may be a second ahead of theirs."""
+        is found once its summary is visible; points may be a second ahead of theirs. times: of the new points too."""
         parameters = Parameters()
-        sql = new_points_statement(series, seen, parameters, scope)
+        sql = new_points_statement(series, seen, times, parameters, scope)
         return await self._reader.records(lambda row: NewPoints(**row), sql, parameters)
 
     async def buckets(self, scope: Scope, parts: Sequence[TailPart], per_series: int, limit: int) -> pa.Table:

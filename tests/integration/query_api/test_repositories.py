@@ -256,6 +256,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "fields.columns.values": [5],
     "groups.width": [256],
     "new_points.series": [[(one.run, one.metric) for one in ends_of("own", "other", axis="step")]],
+    "new_points.times": [False, True],
     "buckets.parts": [tail_parts(ends_of("own", "other", axis=axis), 8) for axis in get_args(TailAxis)],
     "per_series": [1000],
     "members": [[[0]] * len(series_of("own", "other").runs)],

@@ -17,22 +17,28 @@ from runstream_service.access import Scope
 #: Series of one part begin at most so many buckets, and so many places, apart: a granule of the table has 8,192 rows.
 _BUCKETS_APART: Final = 64
 _PLACES_APART: Final = 8_192
+#: Points lie in the order of series and steps. Grouped in it, they take a third of the time and no memory.
+_IN_ORDER: Final = "SETTINGS optimize_aggregation_in_order = 1"
 
 
 def new_points_statement(
-    series: Sequence[tuple[str, str]], seen: Positions, parameters: Parameters, scope: Scope
+    series: Sequence[tuple[str, str]], seen: Positions, times: bool, parameters: Parameters, scope: Scope
 ) -> str:
-    """(run, metric, count, step, at_us) of those of the series that got points behind `seen`: how many points a series
-    has in all, and the lowest step (null without any) and time among the new ones."""
+    """(run, metric, count, new, low, high, low_us, high_us) of those of the series that got points behind `seen`: how
+    many points a series has in all, and how many new ones; the lowest and highest step (null without any) and time
+    among the new ones. Without `times` these are null."""
     new = beyond(seen, parameters)
     visible = narrowed(of_runs(scope, parameters))
     changed = f"FROM summary_states WHERE {_is_one_of(series, parameters)} AND {new}{visible}"
+    placed = f"step != {parameters.integer(NO_STEP)}"
+    at_us = "toUnixTimestamp64Micro(at)" if times else "CAST(NULL, 'Nullable(Int64)')"
     return (
-        "SELECT run, metric, count, step, at_us FROM (SELECT run, metric, "
-        f"minOrNullIf(step, step != {parameters.integer(NO_STEP)}) AS step, min(toUnixTimestamp64Micro(at)) AS at_us "
-        f"FROM points WHERE (run, metric) IN (SELECT run, metric {changed}) AND {new} GROUP BY run, metric) AS p "
+        "SELECT run, metric, count, new, low, high, low_us, high_us FROM (SELECT run, metric, count() AS new, "
+        f"minOrNullIf(step, {placed}) AS low, maxOrNullIf(step, {placed}) AS high, "
+        f"min({at_us}) AS low_us, max({at_us}) AS high_us "
+        f"FROM points WHERE {_among(series, parameters)} AND {new} GROUP BY run, metric) AS p "
         f"INNER JOIN (SELECT run, metric, argMax(summary_states.count, offset) AS count {changed} "
-        "GROUP BY run, metric) AS s USING (run, metric)"
+        f"GROUP BY run, metric) AS s USING (run, metric) {_IN_ORDER}"
     )
 
 
@@ -110,7 +116,7 @@ def tails_statement(
         "SELECT part, toString(run) AS run, toString(metric) AS metric, begin AS x, n AS count, nans AS nan_count, "
         "if(n > nans, low, nan) AS min, if(n > nans, high, nan) AS max, if(n > nans, total / (n - nans), nan) AS mean "
         f"FROM ({rows}) ORDER BY part, run, metric, x LIMIT {parameters.integer(per_series)} BY part, run, metric "
-        f"LIMIT {parameters.integer(limit)}"
+        f"LIMIT {parameters.integer(limit)} {_IN_ORDER}"
     )
 
 
@@ -128,6 +134,13 @@ def _part_rows(number: int, part: TailPart, parameters: Parameters, scope: Scope
         f"SELECT toUInt32({parameters.integer(number)}) AS part, run, metric, begin, n, nans, low, high, total "
         f"FROM ({rows_of_chart(chart, part.width, parameters, scope)}) WHERE {wanted}"
     )
+
+
+def _among(series: Sequence[tuple[str, str]], parameters: Parameters) -> str:
+    """The series, and others of their runs and metrics: the engine looks at each name once, not at each row."""
+    runs = parameters.texts(sorted({run for run, _ in series}))
+    metrics = parameters.texts(sorted({metric for _, metric in series}))
+    return f"run IN {runs} AND metric IN {metrics}"
 
 
 def _is_one_of(series: Sequence[tuple[str, str]], parameters: Parameters) -> str:
