@@ -33,6 +33,10 @@ LINGER_S: Final = 0.1
 _PLENTY_BYTES: Final = 1_000_000
 _SHORTEST_REST_S: Final = 0.005
 _LONGEST_REST_S: Final = 0.1
+#: A channel with nothing to send looks at its writers this often, or, where they are so many that this would take more
+#: than a five-hundredth of a core, less often, up to the longest rest.
+_IDLE_REST_S: Final = 0.04
+_IDLE_SHARE: Final = 500
 #: How often a writer that shows nothing is looked at closely: rotation, lock, heartbeat.
 _LOOK_S: Final = 1.0
 #: The same for one whose process is about to go: somebody may wait to see how the run ended.
@@ -111,11 +115,16 @@ class Channel:
         parts = self._collect(ready, now)
         if not parts:
             self._plenty = False
-            self._rest_s = min(self._rest_s * 2, _LONGEST_REST_S)
+            self._rest_s = min(self._rest_s * 2, self._longest_rest_s(now))
             return self._rest_s
         self._rest_s = _SHORTEST_REST_S
         self._send(parts)
         return 0.0
+
+    def _longest_rest_s(self, began_s: float) -> float:
+        """How long a channel rests that looked at its writers since `began_s`, and found nothing."""
+        looked_s = self._clock.monotonic_s() - began_s
+        return min(max(_IDLE_REST_S, looked_s * _IDLE_SHARE), _LONGEST_REST_S)
 
     def close(self) -> None:
         """Release every writer and the connection."""
