@@ -383,6 +383,7 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
         "runs.fields": lambda: api.runs.fields(),
         "series": lambda: list(api.series("r")),
         "series.charts": lambda: api.series.charts("r"),
+        "series.follow": lambda: list(api.series.follow("r", reconnect=False)) or fail(),
         "series.groups": lambda: api.series.groups("r", "*", "param.lr"),
         "assets.addresses": lambda: api.assets.addresses([asset()]),
         "artifacts.addresses": lambda: api.artifacts.addresses(version(api), ["f"]),

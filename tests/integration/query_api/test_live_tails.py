@@ -3,10 +3,10 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,9 +14,16 @@ from aiohttp import ClientResponse
 
 from kit.query.service import Service
 from kit.query.tables import NOW_US, SECOND_US, insert_points, run, summary
+from runstream.api import API, ChartCurve
 from runstream.events.names import NO_STEP
 from runstream.events.positions import Positions
 from runstream_query import QuerySettings
+from runstream_query.http.context import Context
+from runstream_query.http.tails import Followed, TailChanges
+from runstream_query.repositories.arguments import TailAxis
+from runstream_query.repositories.tails import TailRepository
+from runstream_service.access import Scope
+from runstream_service.store import QueryClass, QueryLimitExceeded
 
 STARTED_US = NOW_US - 3600 * SECOND_US
 AXES = ("step", "time", "relative")
@@ -354,3 +361,75 @@ async def test_curves_of_nothing_and_the_ends_of_every_axis_are_followed(service
             if tail["axis"] == "step":
                 assert sum(tail["count"]) == 13
                 assert (tail["x"][0], tail["x"][-1] in (0, ends[2])) == (ends[0], True)
+
+
+async def test_python_follows_curves_as_they_grow(service: Service) -> None:
+    """New points, late ones, a curve that gets wider buckets, and a metric that comes later."""
+    logging = await two_curves(service)
+    api = API(url=str(service.client.make_url("")))
+    following = api.series.follow(["a", "b"], "l*", 12)
+
+    async def grown() -> dict[tuple[str, str], ChartCurve]:
+        curves = await asyncio.wait_for(asyncio.to_thread(next, following), 120)
+        return {(curve.run, curve.metric): curve for curve in curves}
+
+    async def until(reached: Callable[[dict[tuple[str, str], ChartCurve]], bool]) -> None:
+        while not reached(shown := await grown()):
+            pass
+        read = await asyncio.to_thread(api.series.charts, ["a", "b"], "l*", 12)
+        fresh = {(curve.run, curve.metric): curve for curve in read}
+        for key, curve in shown.items():
+            assert list(curve) == list(fresh[key])
+            assert (curve.width, curve.total) == (fresh[key].width, fresh[key].total)
+
+    first = await grown()
+    assert [list(curve.x) for curve in first.values()] == [list(range(10))] * 2
+    await more(logging, "a", 10)
+    await more(logging, "b", 3, 10)
+    logging.show()
+    await until(lambda shown: all(curve.x[-1] == 10 for curve in shown.values()))
+    await more(logging, "a", *range(11, 40))
+    logging.show()
+    await until(lambda shown: shown["a", "loss"].width == 4)
+    await logging.log("b", "late", [5], [STARTED_US], [1.0])
+    logging.show()
+    await until(lambda shown: ("b", "late") in shown)
+    following.close()  # type: ignore[attr-defined]
+
+
+async def test_curves_outside_of_the_scope_are_followed_in_vain(service: Service) -> None:
+    """A key that may read workspace w alone is told nothing of a run in v, whether it moved there or was there."""
+    logging = await two_curves(service)
+    context = context_of(service)
+    followed = [Followed(name, "loss", axis, 4) for name in "ab" for axis in get_args(TailAxis)]
+    await more(logging, "a", 10)
+    await more(logging, "b", 10)
+    for workspaces, runs in ((("w",), {"a"}), (("v",), {"b"}), (("v", "w"), {"a", "b"}), ((), set())):
+        scoped = context.for_request(QueryClass.LIVE, Scope(frozenset(workspaces)))
+        parts = await TailChanges(scoped, followed).behind(Positions({}))
+        assert {(tail.run, tail.axis) for part in parts for tail in part} == {
+            (run_id, axis) for run_id in runs for axis in get_args(TailAxis)
+        }
+
+
+async def test_a_look_that_is_refused_tells_to_read_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    logging = await two_curves(service)
+
+    async def refused(*_: Any) -> Any:
+        raise QueryLimitExceeded("it read too much", of=QueryClass.TAIL, limit="rows_read", value=1)
+
+    async with stream(service, tails=[curve("a")]) as read:
+        monkeypatch.setattr(TailRepository, "buckets", refused)
+        await more(logging, "a", 10)
+        logging.show()
+        (tail,) = await told(read, logging.offset)
+        assert (tail["from"], tail["too_many"], tail["x"], tail["points"]) == (8, True, [], 11)
+
+
+def context_of(service: Service) -> Context:
+    """What the handlers of the service work with."""
+    for route in service.client.server.app.router.routes():
+        for cell in getattr(route.handler, "__closure__", None) or ():
+            if isinstance(cell.cell_contents, Context):
+                return cell.cell_contents
+    raise AssertionError("no route has a context")

@@ -15,7 +15,7 @@ from runstream.api.views.summaries import Summary
 from runstream.events.protocol import UNKNOWN_HEADER
 
 #: The server sends something every 10 s, also when nothing changes: three times that is silence.
-_SILENCE_S: Final = 30.0
+SILENCE_S: Final = 30.0
 _FIRST_RETRY_S: Final = 0.5
 _LONGEST_RETRY_S: Final = 10.0
 #: A message has at most 500 rows of some 2 kB; ten times that.
@@ -31,18 +31,32 @@ class Change:
     summary: Summary | None = None
 
 
+class Retries:
+    """The pauses in front of connections that are opened again: ever longer ones, until something came."""
+
+    def __init__(self) -> None:
+        self._next_s = _FIRST_RETRY_S
+
+    def came(self) -> None:
+        self._next_s = _FIRST_RETRY_S
+
+    def wait(self) -> None:
+        time.sleep(self._next_s)
+        self._next_s = min(self._next_s * 2, _LONGEST_RETRY_S)
+
+
 def changes(api: RunReader, session: Session, path: str, since: str | None, reconnect: bool) -> Iterator[Change]:
     """Iterate over changes for as long as the caller takes them. A lost connection is opened again where it broke off,
     with growing pauses; with `reconnect` false the error is raised instead, and a server that stops ends the
     iteration."""
-    seen, retry_s = since, _FIRST_RETRY_S
+    seen, retries = since, Retries()
     while True:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": seen} if seen is not None else {})
         try:
-            with session.open("GET", path, headers=headers, timeout_s=_SILENCE_S, live=True) as response:
+            with session.open("GET", path, headers=headers, timeout_s=SILENCE_S, live=True) as response:
                 warn_of_header(response.headers.get(UNKNOWN_HEADER.lower()))
                 for name, data, identity in events(response):
-                    retry_s = _FIRST_RETRY_S
+                    retries.came()
                     if data:
                         yield from _changes_of(api, name, json.loads(data))
                     if identity is not None:
@@ -52,8 +66,7 @@ def changes(api: RunReader, session: Session, path: str, since: str | None, reco
                 raise
         if not reconnect:
             return
-        time.sleep(retry_s)
-        retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
+        retries.wait()
 
 
 def events(lines: Iterable[bytes]) -> Iterator[tuple[str, str, str | None]]:

@@ -11,6 +11,7 @@ from runstream.api.guarding import reads_responses, understood
 from runstream.api.noticing import warn_of_header
 from runstream.api.optional import pyarrow
 from runstream.api.parts.arguments import RunsOrIds, run_ids, run_path, texts
+from runstream.api.parts.following import growing
 from runstream.api.session import Session
 from runstream.api.views.charts import ChartCurve, GroupedCurve
 from runstream.api.views.series import Curve, Envelope, Series
@@ -170,6 +171,22 @@ class SeriesApi:
             "wait_s": wait_s,
         }
         return [ChartCurve.of(row) for row in self._session.post(_CHARTS, body)["series"]]
+
+    def follow(
+        self,
+        runs: RunsOrIds,
+        metrics: str | Sequence[str] = "*",
+        max_points: int = 500,
+        *,
+        x: Literal["step", "time", "relative"] = "step",
+        reconnect: bool = True,
+    ) -> Iterator[list[ChartCurve]]:
+        """Iterate over curves as `charts` reads them, without an end: first as they are, then each time that some have
+        grown, all of them again. Points that come late change a curve where they belong, and a curve that has too many
+        buckets gets wider ones. A lost connection is opened again where it broke off, unless `reconnect` is false: then
+        the error is raised, and a server that stops ends the iteration."""
+        body = {"runs": run_ids(runs), "metrics": texts(metrics), "max_points": max_points, "x": x}
+        return growing(self._session, body, reconnect)
 
     def groups(
         self,

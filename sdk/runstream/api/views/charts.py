@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from runstream.api.values import Row, number
@@ -50,6 +51,24 @@ class ChartCurve(DrawnCurve):
     def extremes(self) -> tuple[str, str, Sequence[float], Sequence[float]]:
         """Return run, metric, and the lowest and highest value at each of its places."""
         return self.run, self.metric, self.minimum, self.maximum
+
+    def with_tail(self, tail: Row) -> Self:
+        """Return the curve with the buckets of a live message in the place of its end."""
+        kept = bisect_left(self.x, tail["from"])
+
+        def joined(mine: Sequence[Any], other: Iterable[Any]) -> Sequence[Any]:
+            return [*mine[:kept], *other]
+
+        return replace(
+            self,
+            total=tail["points"],
+            x=joined(self.x, tail["x"]),
+            count=joined(self.count, tail["count"]),
+            nan_count=joined(self.nan_count, tail["nan_count"]),
+            minimum=joined(self.minimum, map(number, tail["min"])),
+            maximum=joined(self.maximum, map(number, tail["max"])),
+            mean=joined(self.mean, map(number, tail["mean"])),
+        )
 
     @classmethod
     def of(cls, row: Row) -> Self:
