@@ -1,8 +1,8 @@
 """Benchmarks: `python -m bench [PART ...] [--quick] [--json FILE]`. docs/benchmarks.md says what each part is.
 
 Parts: log, ingest, reads, freshness (these four if none is named); comet, which first makes an environment for Comet's
-client; and append, folds, tables, which measure a piece by itself. Machines differ and are shared: look at ratios
-within one run.
+client; live, streams that follow curves; and append, folds, tables, which measure a piece by itself. Machines differ
+and are shared: look at ratios within one run.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any, Final
 import psutil
 from rich.console import Console
 
-from bench import comet, freshness, ingest, log_calls, reads
+from bench import comet, freshness, ingest, live, log_calls, reads
 from bench.processes import ROOT, Failed
 from bench.report import show
 
@@ -45,6 +45,7 @@ def parts(quick: bool, say: Say) -> dict[str, Callable[[], Any]]:
         "reads": lambda: reads.measure(reads.plan(quick), say),
         "freshness": lambda: freshness.measure(20 if quick else 200, say),
         "comet": lambda: comet.measure(comet.plan(quick), say),
+        "live": lambda: live.measure(live.plan(quick), say),
         "append": lambda: _script("log_append", "--seconds", "0.5" if quick else "3"),
         "folds": lambda: _script("folds", "--json", "--repeat", "1" if quick else "5"),
         "tables": lambda: _script(

@@ -9,7 +9,7 @@ from rich.table import Table
 
 def show(results: Mapping[str, Any], console: Console) -> None:
     """Print a table for each part that was measured."""
-    shows = {"log": _log, "ingest": _ingest, "reads": _reads, "freshness": _freshness, "comet": _comet}
+    shows = {"log": _log, "ingest": _ingest, "reads": _reads, "freshness": _freshness, "live": _live, "comet": _comet}
     for part, show_part in shows.items():
         if part in results:
             show_part(results[part], console)
@@ -102,6 +102,25 @@ def _reads(found: Mapping[str, Any], console: Console) -> None:
 def _freshness(found: Mapping[str, Any], console: Console) -> None:
     figures = f"p50 {found['p50_ms']} ms, p99 {found['p99_ms']} ms ({found['rows']} rows)"
     console.print(f"log() to visible under little load: {figures}\n")
+
+
+def _live(found: Mapping[str, Any], console: Console) -> None:
+    latency = found["latency"]
+    stages = {"log() to message": latency, **latency["stages"]}
+    rows = [(name, one["p50_ms"], one["p95_ms"], one["most_ms"]) for name, one in stages.items()]
+    _table(f"A point under little load ({latency['rows']} rows), ms", ("", "p50", "p95", "most"), rows, console)
+    rows = [
+        (
+            f"{name}, turn {number}",
+            turn["ratio"],
+            *(turn[way]["points_per_s"] for way in ("beside", "without")),
+            *(turn["beside"][counted] for counted in ("tails", "too_many", "bytes")),
+        )
+        for name, one in found["ingest"].items()
+        for number, turn in enumerate(one["turns"], start=1)
+    ]
+    columns = ("streams with", "ratio", "points/s beside", "without", "tails", "too many", "bytes")
+    _table("Ingest beside live streams", columns, rows, console)
 
 
 def _comet(found: Mapping[str, Any], console: Console) -> None:

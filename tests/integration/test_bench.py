@@ -14,7 +14,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench import comet, freshness, ingest, log_calls, processes, reads
+from bench import comet, freshness, ingest, live, log_calls, processes, reads
 from bench.comet_ingest import Written
 from bench.comet_reads import Curves, Queried
 from bench.comet_started import client_python
@@ -125,6 +125,17 @@ def test_freshness_waits_for_each_row() -> None:
     found = freshness.measure(3, silent)
     assert 0 < found["p50_ms"] <= found["p99_ms"] <= found["most_ms"]
     assert "p50" in shown("freshness", found)
+
+
+def test_live_streams_tell_each_row_and_stand_beside_the_ingest() -> None:
+    latency = live.measure_latency(2, silent)
+    what = live.Plan(2, scaled(FULL_SPEED, 200, runs=2), streams=3, turns=1)
+    found = live.beside(what, True, "curves of their own", silent)
+    (turn,) = found["turns"]
+    assert turn["beside"]["tails"] >= turn["without"]["tails"] == 0
+    assert turn["beside"]["points"] == turn["without"]["points"] == 2 * 10 * 200
+    assert 0 < latency["p50_ms"] <= latency["p95_ms"] <= latency["most_ms"]
+    assert "looked to told" in shown("live", {"latency": latency, "ingest": {"curves of their own": found}})
 
 
 def test_values_are_what_training_logs_and_the_same_each_time() -> None:
