@@ -40,7 +40,7 @@ from runstream_infra.cli.output import Output
 @click.option(
     "--max-memory-mb",
     type=click.IntRange(64, 1 << 24),
-    help="Of any run, whatever its instance type says, in MiB. Default: the memory of this machine.",
+    help="Of any run, whatever its instance type says, in MiB. Default: the memory of this machine, or container.",
 )
 @click.option("--processes", type=click.IntRange(1, 1 << 16), default=256, show_default=True, help="Of a run, at once.")
 @click.option("--open-files", type=click.IntRange(16, 1 << 20), default=1024, show_default=True, help="Of a process.")

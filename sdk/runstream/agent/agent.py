@@ -17,7 +17,7 @@ from runstream.agent.environments import tidy_environments
 from runstream.agent.folder import RunFolder, folders_in, tidy, write_whole
 from runstream.agent.leases import TIMEOUT_S, Granted, Leases
 from runstream.agent.limits import RunLimits
-from runstream.agent.supervisor import SETTINGS, SupervisorSettings
+from runstream.agent.supervisor import KEY_REFUSED, SETTINGS, SupervisorSettings
 from runstream.api import Session
 from runstream.errors import Unavailable, Unusable
 from runstream.interpreter import interpreter
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 _TICK_S: Final = 0.25
 #: A supervisor that ends at once, again and again, is not started more often than this.
 _AGAIN_S: Final = 2.0
+#: One whose key is refused is followed by another one after twice the time of the last, at most after this.
+_LONGEST_AGAIN_S: Final = 300.0
 _MAX_NAME_BYTES: Final = 200
 
 
@@ -73,9 +75,11 @@ class Agent:
         self._leases = Leases(Session(settings.url, api_key, timeout_s=TIMEOUT_S), settings.workspace, settings.project)
         self._host = socket.gethostname()
         self._runs = settings.directory / "runs"
-        self._children: list[subprocess.Popen[bytes]] = []
-        #: When the supervisor of a folder was started last.
+        #: Supervisors by the names of their folders.
+        self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
+        #: When the supervisor of a folder was started last, and of how many in a row the key was refused.
         self._begun_s: dict[str, float] = {}
+        self._refused: dict[str, int] = {}
         self._is_reachable = True
 
     def run(self, *, until_idle: bool = False) -> None:
@@ -153,11 +157,12 @@ class Agent:
 
     def _look_after(self) -> int:
         """Start supervisors for folders that nobody works on, and return how many folders there are."""
-        self._children = [child for child in self._children if child.poll() is None]
+        self._reap()
         folders = folders_in(self._runs)
         for folder in folders:
             name = folder.path.name
-            if time.monotonic() - self._begun_s.get(name, -_AGAIN_S) < _AGAIN_S or folder.is_taken:
+            pause_s = again_s(self._refused.get(name, 0))
+            if time.monotonic() - self._begun_s.get(name, -pause_s) < pause_s or folder.is_taken:
                 continue
             if not (folder.path / "lease.json").exists():
                 continue  # it is being removed
@@ -165,7 +170,15 @@ class Agent:
             self._supervise(folder)
         names = {folder.path.name for folder in folders}
         self._begun_s = {name: at_s for name, at_s in self._begun_s.items() if name in names}
+        self._refused = {name: count for name, count in self._refused.items() if name in names}
         return len(folders)
+
+    def _reap(self) -> None:
+        """Take in how supervisors ended."""
+        ended = [(name, child.returncode) for name, child in self._children if child.poll() is not None]
+        self._children = [(name, child) for name, child in self._children if child.returncode is None]
+        for name, code in ended:
+            self._refused[name] = self._refused.get(name, 0) + 1 if code == KEY_REFUSED else 0
 
     def _supervise(self, folder: RunFolder) -> None:
         settings = SupervisorSettings(
@@ -182,7 +195,13 @@ class Agent:
                 env=_without_settings() | key | {SETTINGS: settings.to_json()},
                 start_new_session=True,
             )
-        self._children.append(child)
+        self._children.append((folder.path.name, child))
+
+
+def again_s(refused: int) -> float:
+    """Return how long after the start of a supervisor another one may follow, where the key of so many in a row was
+    refused, in seconds."""
+    return min(_AGAIN_S * 2.0 ** min(refused, 30), _LONGEST_AGAIN_S)
 
 
 def _without_settings() -> dict[str, str]:

@@ -22,6 +22,8 @@ class Keeper:
         #: What the server said last.
         self.is_cancelled = False
         self.is_stale = False
+        #: Why the key was refused the last time; None: it was not.
+        self.refusal: KeyRefused | None = None
 
     def __enter__(self) -> "Keeper":
         self._thread.start()
@@ -44,13 +46,17 @@ class Keeper:
         """Renew the lease once."""
         try:
             self.is_cancelled = self._leases.renew(self._granted).cancelled or self.is_cancelled
+            self.refusal = None
         except Stale as error:
             logger.warning("%s", error)
             self.is_stale = True
         except Unavailable as error:
             logger.info("the lease cannot be renewed now: %s", error)
-        except (Invalid, KeyRefused) as error:
+        except Invalid as error:
             logger.warning("the lease cannot be renewed: %s", error)
+        except KeyRefused as error:
+            logger.warning("the lease cannot be renewed: %s", error)
+            self.refusal = error
 
     def _run(self) -> None:
         while not self._over.wait(self._every_s) and not self.is_stale:

@@ -1,14 +1,46 @@
 """What a run may take."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 from runstream.errors import Invalid
 
+#: What a file about a control group may hold.
+_MAX_BYTES: Final = 64 << 10
 
-def ram_mb() -> int:
-    """Return the memory of this machine, in MiB."""
-    return (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) >> 20
+
+def ram_mb(root: Path = Path("/")) -> int:
+    """Return the memory that this process may take: that of the machine, or of its container, if that is less. MiB.
+    `root`: where /proc and /sys are."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min((machine, *_limits(root))) >> 20
+
+
+def _limits(root: Path) -> Iterator[int]:
+    """The limits of the control groups of this process, and of those above them, in bytes. Without a limit, the first
+    version gives a number beyond all machines, the second one a word."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, kinds, group = (*line.split(":", 2), "", "")[:3]
+        if kinds in ("", "memory"):
+            mount = root / ("sys/fs/cgroup" if kinds == "" else "sys/fs/cgroup/memory")
+            name = "memory.max" if kinds == "" else "memory.limit_in_bytes"
+            # Within a container the path may be that of the host: what is not there is passed over.
+            inside = PurePosixPath(group.lstrip("/"))
+            for folder in (inside, *inside.parents):
+                with contextlib.suppress(ValueError):
+                    yield int(_text(mount / folder / name))
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

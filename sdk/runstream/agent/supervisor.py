@@ -51,8 +51,8 @@ _FINISH_S: Final = 3_600.0
 _SPOOL_S: Final = 0.2
 #: A preparation that kills its supervisor, by its memory for example, is not begun more often.
 _MAX_TRIES: Final = 5
-#: A supervisor whose key is refused leaves its folder after this. The agent starts another one, with its own key.
-_REFUSED_S: Final = 10.0
+#: The exit code of a supervisor whose key is refused.
+KEY_REFUSED: Final = 75
 _LOST: Final = (
     "the supervisor of the run was killed on {host} while its code was executed: the run was ended and is not executed "
     "again, create another one"
@@ -99,9 +99,9 @@ class Supervisor:
         self._leases = leases or Leases(session, self._granted.workspace, self._granted.project)
         self._run: Run | None = None
 
-    def run(self) -> None:
-        """Do what is left to do. Returns when the run has ended, or is not ours any more. Where the key is refused, it
-        leaves the folder with all that is known and returned: another supervisor goes on with it."""
+    def run(self) -> bool:
+        """Do what is left to do. Returns True when the run has ended, or is not ours any more. False: the key is
+        refused. Then it leaves the folder with all that is known and returned: another supervisor goes on with it."""
         self._on_step("taken")
         kill_marked(self._marker)  # a build, or code, of a supervisor that was killed
         try:
@@ -114,10 +114,10 @@ class Supervisor:
                 error,
             )
             kill_marked(self._marker)
-            time.sleep(_REFUSED_S)
-        else:
-            kill_marked(self._marker)
-            self._folder.remove()
+            return False
+        kill_marked(self._marker)
+        self._folder.remove()
+        return True
 
     def _do(self) -> None:
         with Keeper(self._leases, self._granted, min(_LOOK_S, self._granted.ttl_s / 4)) as keeper:
@@ -125,7 +125,7 @@ class Supervisor:
             if end is None:
                 end = self._after_kill(keeper) if self._folder.is_starting else self._executed(keeper)
             if end is not None:
-                self._conclude(end)
+                self._conclude(end, keeper)
 
     @property
     def _marker(self) -> bytes:
@@ -276,8 +276,11 @@ class Supervisor:
             handle_sigterm=False,
         )
 
-    def _conclude(self, end: End) -> None:
-        """Upload, wait until the output is acknowledged, report, and forget the run."""
+    def _conclude(self, end: End, keeper: Keeper) -> None:
+        """Upload, wait until the output is acknowledged, report, and forget the run. Raises KeyRefused, before a wait:
+        with a key that is refused nothing is ever acknowledged."""
+        with contextlib.suppress(Stale):
+            patiently(lambda: self._leases.renew(self._granted))
         result: dict[str, Any] | None = None
         try:
             if end.status == "finished":
@@ -290,21 +293,23 @@ class Supervisor:
         if self._run is not None:
             self._run.finish(end.status, _FINISH_S, message=end.message or None)
         else:
-            self._wait_for_output()
+            self._wait_for_output(keeper)
         self._on_step("finished")
         status = report(end, result, self._leases, self._granted)
         logger.info("the run %s has ended: %s", self._granted.run, status or "its lease is over")
         self._on_step("reported")
 
-    def _wait_for_output(self) -> None:
+    def _wait_for_output(self, keeper: Keeper) -> None:
         """Wait until a sender has carried away what the supervisor wrote that was killed. Its key may have been
-        replaced since: all that goes to this server is sent with the present one."""
+        replaced since: all that goes to this server is sent with the present one. Raises KeyRefused."""
         url, key = self._settings.url, self._api_key
         if key is not None:
             with contextlib.suppress(OSError):  # it is tried again by the next supervisor, and by `runstream sync`
                 retarget_moved(Path(self._settings.directory) / "spool", url, url, key)
         spool, until_s = Path(self._settings.directory) / "spool", time.monotonic() + _FINISH_S
         while time.monotonic() < until_s and in_spool(spool, self._granted.run) is not None:
+            if keeper.refusal is not None:
+                raise keeper.refusal
             ensure_sender(spool)
             time.sleep(_SPOOL_S)
 
@@ -326,8 +331,7 @@ def supervise(path: Path, on_step: Callable[[str], None] = lambda step: None) ->
     folder = RunFolder(path)
     if not folder.take():
         return 0
-    Supervisor(folder, settings, api_key, on_step).run()
-    return 0
+    return 0 if Supervisor(folder, settings, api_key, on_step).run() else KEY_REFUSED
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """A key that the server does not take any more: nothing is lost, another supervisor goes on with another key."""
 
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,9 @@ import pytest
 
 import runstream
 from kit.agent_leases import GRANTED, URL, KeptLeases, supervisor_of
-from runstream.agent import ending, supervisor
-from runstream.agent.folder import End, folders_in
+from runstream.agent import agent, ending, supervisor
+from runstream.agent.agent import Agent, AgentSettings
+from runstream.agent.folder import End, RunFolder, folders_in
 from runstream.agent.keeping import Keeper
 from runstream.agent.leases import KeyRefused, Leases, Stale
 from runstream.agent.preparing import Preparation, Prepared
@@ -16,11 +19,6 @@ from runstream.api import Refused, Session
 from runstream.spool.format import WriterInfo
 
 REFUSED = KeyRefused("unknown key (HTTP 401 from http://127.0.0.1:9)")
-
-
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "_REFUSED_S", 0.0)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, KeyRefused), (403, KeyRefused), (409, Stale), (400, Refused)])
@@ -54,6 +52,59 @@ def test_a_result_outlives_a_key_that_is_replaced(tmp_path: Path, monkeypatch: p
     assert leases.ends == [("finished", "")]
     assert sent == ["weights"]
     assert folders_in(tmp_path / "runs") == []
+
+
+@pytest.mark.parametrize("refused_at", ["before", "meanwhile"])
+def test_no_output_is_waited_for_with_a_key_that_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused_at: str
+) -> None:
+    """Nobody acknowledges it: the wait would be an hour long."""
+    leases, looks = KeptLeases("started"), []
+
+    def in_spool(*_: Any) -> str:
+        looks.append("look")
+        leases.refusing["renew"] = REFUSED
+        return "a writer"
+
+    monkeypatch.setattr(supervisor, "in_spool", in_spool)
+    monkeypatch.setattr(supervisor, "ensure_sender", lambda _: None)
+    monkeypatch.setattr(supervisor, "_LOOK_S", 0.01)
+    if refused_at == "before":
+        leases.refusing["renew"] = REFUSED
+    one = supervisor_of(tmp_path, leases)
+    [folder] = folders_in(tmp_path / "runs")
+    folder.note_starting()
+    folder.note_end(End("failed", "train raised"))
+    assert not one.run()
+    assert (bool(looks), leases.ends) == (refused_at == "meanwhile", [])
+    leases.refusing.clear()
+    monkeypatch.setattr(supervisor, "in_spool", lambda *_: None)
+    assert supervisor_of(tmp_path, leases).run()
+    assert leases.ends == [("failed", "train raised")]
+
+
+class WatchedAgent(Agent):
+    """Notes when it starts supervisors, and stops after five."""
+
+    def _supervise(self, folder: RunFolder) -> None:
+        self.starts_s = [*getattr(self, "starts_s", ()), time.monotonic()]
+        super()._supervise(folder)
+        if len(self.starts_s) == 5:
+            self.stop.set()
+
+
+def test_supervisors_whose_key_is_refused_follow_each_other_more_and_more_slowly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "_AGAIN_S", 0.05)
+    program = tmp_path / "supervisor.py"
+    program.write_text(f"raise SystemExit({supervisor.KEY_REFUSED})")
+    supervisor_of(tmp_path, KeptLeases())
+    watched = WatchedAgent(AgentSettings(URL, "w", "p", tmp_path), supervisor=[str(program)])
+    watched.run()
+    pauses_s = [after - before for before, after in pairwise(watched.starts_s)]
+    assert all(pause_s >= 0.05 * 2**refused for refused, pause_s in enumerate(pauses_s, start=1)), pauses_s
+    assert [agent.again_s(refused) for refused in (0, 1, 30, 10**6)] == [0.05, 0.1, 300.0, 300.0]
 
 
 def test_output_that_waits_is_sent_with_the_new_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
