@@ -8,7 +8,7 @@ protocol because artifacts of components are looked up here. The bytes are asset
 `xml`         bodies of requests and of responses
 `signatures`  Signature Version 4 as S3 has it: in headers and in URLs
 `framing`     bodies in signed chunks
-`checksums`   what a body is checked against
+`checksums`   what a body is checked against; `crc` two of them
 `receiving`   the body of a request into the asset storage
 `requests`    what of a request is signed
 `side`        what the handlers work with

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from runstream_protocols.sagemaker.s3.crc import crc32c, crc64nvme
 from runstream_protocols.sagemaker.s3.errors import S3Error
 
 HEADER: Final = "x-amz-checksum-"
@@ -44,8 +45,16 @@ def _sha1() -> Sum:
     return hashlib.sha1(usedforsecurity=False)
 
 
-#: By the names that headers end with. CRC32C and CRC64NVME need code of their own.
-ALGORITHMS: Final[Mapping[str, Callable[[], Sum]]] = {"crc32": _Crc32, "sha1": _sha1, "sha256": hashlib.sha256}
+#: By the names that headers end with.
+ALGORITHMS: Final[Mapping[str, Callable[[], Sum]]] = {
+    "crc32": _Crc32,
+    "crc32c": crc32c,
+    "crc64nvme": crc64nvme,
+    "sha1": _sha1,
+    "sha256": hashlib.sha256,
+}
+#: The algorithm whose checksums of parts make none of the parts' checksums: it is always of all bytes.
+ALWAYS_FULL: Final = "crc64nvme"
 
 
 @dataclass(frozen=True, slots=True)

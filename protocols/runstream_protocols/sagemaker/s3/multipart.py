@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from runstream_protocols.sagemaker.s3.checksums import HEADER, algorithm_of
+from runstream_protocols.sagemaker.s3.checksums import ALWAYS_FULL, HEADER, algorithm_of
 from runstream_protocols.sagemaker.s3.copying import SOURCE_HEADER, source_of
 from runstream_protocols.sagemaker.s3.errors import XML, S3Error
 from runstream_protocols.sagemaker.s3.headers import checksum_headers, iso_date, kept_headers, metadata_of, range_in
@@ -27,7 +27,7 @@ async def begin(side: S3Side, call: Call[Any]) -> web.Response:
     await side.recorder.require(KEY)
     await Objects(side.entities).require_bucket(target.bucket)
     algorithm = headers.get(f"{HEADER}algorithm", "")
-    is_full = headers.get(f"{HEADER}type", "COMPOSITE").upper() == "FULL_OBJECT"
+    is_full = _is_full(algorithm.lower(), headers.get(f"{HEADER}type", "").upper())
     properties = {
         "key": target.key,
         "headers": kept_headers(headers),
@@ -40,6 +40,13 @@ async def begin(side: S3Side, call: Call[Any]) -> web.Response:
     shown = {f"{HEADER}algorithm": algorithm, f"{HEADER}type": "FULL_OBJECT" if is_full else "COMPOSITE"}
     body = document("InitiateMultipartUploadResult", texts(members))
     return web.Response(body=body, content_type=XML, headers=shown if algorithm else {})
+
+
+def _is_full(algorithm: str, wanted: str) -> bool:
+    """Return whether the checksum is to be one of all bytes. Raises S3Error."""
+    if algorithm == ALWAYS_FULL and wanted == "COMPOSITE":
+        raise S3Error("InvalidRequest", "the checksum CRC64NVME is one of all bytes: give the type FULL_OBJECT")
+    return algorithm == ALWAYS_FULL or wanted == "FULL_OBJECT"
 
 
 async def upload_part(side: S3Side, call: Call[Any]) -> web.Response:
