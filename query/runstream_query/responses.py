@@ -132,7 +132,6 @@ class Runs(ResponseModel):
     runs: list[RunRow]
     next_cursor: str | None
     total: int | None = None
-    as_of: str | None = Field(default=None, description="the position of the log that the page is as of")
     unknown: Unknown = []
 
 

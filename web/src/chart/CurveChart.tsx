@@ -1,4 +1,4 @@
-import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { effect, useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 
 import type { CurveEngine } from "../draw/engine.ts";
@@ -16,7 +16,7 @@ import { finenessOf, outsideText, remarksOf, smoothingText, summaryOf } from "./
 import { Tooltip } from "./Tooltip.tsx";
 import type { ChartView } from "./view.ts";
 
-/** The summary follows the picture when it has rested this long. */
+/** The summary follows the picture after this. */
 const SUMMARY_MS = 300;
 
 interface CurveChartProps {
@@ -121,15 +121,23 @@ function Foot({ model }: { readonly model: ChartModel }) {
   );
 }
 
-/** The text for those who do not see the picture. It waits until a zoom rests: nobody can read it sooner. */
+/** The text for those who do not see the picture. It is written a few times a second at most: nobody can read it sooner. */
 function Summary({ model, title, id }: { readonly model: ChartModel; readonly title: string; readonly id: string }) {
   const text = useSignal(`${title}: loading`);
-  useSignalEffect(() => {
-    const report = model.report.value;
-    const axis = model.view.xAxis.value;
-    const timer = setTimeout(() => (text.value = summaryOf(title, report, axis)), SUMMARY_MS);
-    return () => clearTimeout(timer);
-  });
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const end = effect(() => {
+      void [model.report.value, model.view.xAxis.value];
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        text.value = summaryOf(title, model.report.peek(), model.view.xAxis.peek());
+      }, SUMMARY_MS);
+    });
+    return () => {
+      end();
+      clearTimeout(timer);
+    };
+  }, [model, title]);
   return (
     <p id={id} class="chart-summary">
       {text.value}

@@ -23,7 +23,7 @@ let known: { readonly scale: Scale; readonly axis: XAxis; readonly ticks: readon
 
 export function ticksAcross(scale: Scale, axis: XAxis): readonly Tick[] {
   if (known !== null && known.axis === axis && isAlike(known.scale, scale)) return known.ticks;
-  const ticks = ticksOf(scale.axis, kindOf(axis), besides((at) => scale.at(at), CHARACTER, GAP, scale.size), axis.startsWith("metric:") ? 0 : 1);
+  const ticks = ticksOf(scale.axis, kindOf(axis), besides((at) => scale.at(at), CHARACTER, GAP, scale.size), axis.startsWith("metric:") ? 0 : 1, Math.ceil(scale.size / (GAP + CHARACTER)));
   known = { scale, axis, ticks };
   return ticks;
 }
@@ -35,8 +35,9 @@ function isAlike(one: Scale, other: Scale): boolean {
 /** `scale`: as `valueScale` makes it, the highest value on top. */
 export function ticksUp(scale: Scale): Tick[] {
   const axis = { from: scale.axis.to, to: scale.axis.from, log: scale.axis.log };
-  const fits = above((at) => scale.at(at), Math.max(LINE, scale.size / 9), MOST_CHARACTERS);
-  return ticksOf(axis, "number", fits);
+  const apart = Math.max(LINE, scale.size / 9);
+  const fits = above((at) => scale.at(at), apart, MOST_CHARACTERS);
+  return ticksOf(axis, "number", fits, 0, Math.ceil(scale.size / apart));
 }
 
 /** The width of the gutter that has room for the labels. It changes in steps of two characters, so that plots stay in line. */

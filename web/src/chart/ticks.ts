@@ -23,10 +23,13 @@ const MOST = 64;
 /** Whether labels at these ticks fit side by side. `room`: pixels that a label needs along the axis. */
 export type Fits = (ticks: readonly Tick[]) => boolean;
 
-/** The most ticks of `axis` whose labels fit. `least`: the smallest step between two, 1 on an axis of whole numbers. */
-export function ticksOf(axis: Axis, kind: AxisKind, fits: Fits, least = 0): Tick[] {
+/**
+ * The most ticks of `axis` whose labels fit. `least`: the smallest step between two,
+ * 1 on an axis of whole numbers; `most`: how many have room for sure, so that fewer are tried.
+ */
+export function ticksOf(axis: Axis, kind: AxisKind, fits: Fits, least = 0, most = MOST): Tick[] {
   if (!(axis.from < axis.to) || !Number.isFinite(axis.to - axis.from)) return [];
-  const steps = axis.log ? powers(axis, least) : candidates(axis, kind, least);
+  const steps = axis.log ? powers(axis, least) : candidates(axis, kind, Math.max(least, (axis.to - axis.from) / Math.min(MOST, most)));
   for (const ticks of steps) if (ticks.length <= MOST && fits(ticks)) return ticks;
   return [];
 }
