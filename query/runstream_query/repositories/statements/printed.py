@@ -35,7 +35,10 @@ class Pattern:
         if self.is_regex:
             flags = "(?i)" if self.ignores_case else ""
             return f"match({column}, {parameters.text(f'{flags}{self.text}')})"
-        function = "positionCaseInsensitiveUTF8" if self.ignores_case else "position"
+        function = "position"
+        if self.ignores_case:
+            # Among the letters of ASCII case is one bit, and looked at several times as quickly.
+            function = "positionCaseInsensitive" if self.text.isascii() else "positionCaseInsensitiveUTF8"
         return f"{function}({column}, {parameters.text(self.text)}) > 0"
 
     def in_text(self, column: str, parameters: Parameters) -> str:
