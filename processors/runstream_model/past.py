@@ -84,9 +84,10 @@ class PastArtifact:
     versions: Sequence[Row]
 
 
-def run_after(run: str, events: Sequence[LoggedEvent]) -> PastRun:
-    """Return the run after these events, which are given in the log's order (part, offset, seq); at least one."""
-    state: run_state.RunState | None = None
+def run_after(run: str, events: Sequence[LoggedEvent], created_us: int | None = None) -> PastRun:
+    """Return the run after these events, which are given in the log's order (part, offset, seq); at least one.
+    created_us: when the first record of the run came, where points came before its first event."""
+    state = None if created_us is None else run_state.placeholder(created_us)
     attributes: dict[tuple[str, str], Row] = {}
     assets: dict[str, Row] = {}
     ended: dict[str, bool] = {}

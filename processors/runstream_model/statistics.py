@@ -4,9 +4,10 @@ From `STATISTICS` follow the columns of `summary_states`, the members of a summa
 filters, sort keys and the columns of runs may name.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from runstream_model.projection import COUNT, INTEGER, NAME, NUMBER, POSITION, TIME, Column, Projection
 
@@ -20,7 +21,8 @@ class Statistic:
 
     aggregate: what filters, sort keys and columns call it, as in `metric.loss.min`; None: they do not know it.
     of_point: it is the value of one of the points, whose step and time are kept beside it.
-    expression: how it is computed from the others when it is read; None: it is stored.
+    expression, computed: how it is computed from the others when it is read, by the store and in Python; None: it is
+    stored.
     since: the version of `SUMMARY_STATES` that it came with.
     """
 
@@ -31,6 +33,7 @@ class Statistic:
     of_point: bool = False
     expression: str | None = None
     since: int = 1
+    computed: Callable[[Mapping[str, Any]], float] | None = None
 
     @property
     def number(self) -> str:
@@ -40,6 +43,11 @@ class Statistic:
             return f"ifNull({value}, nan)"
         return value if self.type == NUMBER else f"toFloat64({value})"
 
+    def value(self, row: Mapping[str, Any]) -> float:
+        """Return it as a float, of a row with the visible columns of `summary_states`: what `number` gives."""
+        found = row[self.name] if self.computed is None else self.computed(row)
+        return math.nan if found is None else float(found)
+
     def columns(self) -> Iterator[Column]:
         """Its columns in `summary_states`, but for those of `ENDS`, which came later."""
         if self.expression is not None:
@@ -48,6 +56,11 @@ class Statistic:
         if self.of_point:
             yield Column(f"{self.name}_step", INTEGER, f"the step of `{self.name}`")
             yield Column(f"{self.name}_at", TIME, f"the time of `{self.name}`")
+
+
+def _mean(row: Mapping[str, Any]) -> float:
+    total, count = float(row["total"]), int(row["count"])
+    return total / count
 
 
 #: In the order of responses and exports.
@@ -61,7 +74,7 @@ STATISTICS: Final = (
     ),
     Statistic("last", NUMBER, "the value at the end: the highest step, of that the latest", "last", of_point=True),
     Statistic("total", NUMBER, "the correctly rounded sum of all values", "sum"),
-    Statistic("mean", NUMBER, "the sum by the count", "mean", expression="total / count"),
+    Statistic("mean", NUMBER, "the sum by the count", "mean", expression="total / count", computed=_mean),
     Statistic(
         "std",
         _UNKNOWN_BEFORE,

@@ -132,6 +132,7 @@ class Runs(ResponseModel):
     runs: list[RunRow]
     next_cursor: str | None
     total: int | None = None
+    as_of: str | None = Field(default=None, description="the position of the log that the page is as of")
     unknown: Unknown = []
 
 

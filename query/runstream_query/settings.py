@@ -56,6 +56,8 @@ class QuerySettings(BaseModel):
     #: in memory (45 bytes each). And how many such reads fold beside each other.
     max_past_events: int = Field(default=200_000, ge=1)
     max_past_points: int = Field(default=10_000_000, ge=1)
+    #: Runs that one list as of the past looks at: each is some 2 kB as Python values, which are filtered and ordered.
+    max_past_runs: int = Field(default=10_000, ge=1)
     past_folds: int = Field(default=2, ge=1)
     #: Streams of curves (Arrow, foreign clients') at once: in all, and those of one key (without keys: of one address).
     max_streams: int = Field(default=64, ge=1)

@@ -111,10 +111,12 @@ def tried(document: Any, script: str) -> str:
         return str(error)
 
 
+CONTEXT = {"instance": "upper-left"}
 MORE = """
 %pip install -q pandas panel_package_of_ours
 import panel_package_of_ours
-st.write("installed", panel_package_of_ours.ANSWER)
+st.write("installed", panel_package_of_ours.ANSWER, ui.get_instance())
+st.components.v1.html("<p id=p>no</p><script>document.getElementById('p').textContent = 'its script ran'</script>")
 if st.button("press"):
     st.write("it was pressed")
 """
@@ -124,11 +126,12 @@ def test_a_kept_panel_is_live_in_a_frame_that_has_no_origin(served: Served, tab:
     source = (PANELS / "watching.py").read_text() + MORE
     kept = f"/api/v1/panels/kept/{PLACE['workspace']}/{PLACE['project']}/watching"
     assert served.request("POST", kept, source=source, comment="first")[0] == 200
-    status, frame = served.request("POST", "/api/v1/panels/frames", READER, **PLACE, panel="watching")
+    status, frame = served.request("POST", "/api/v1/panels/frames", READER, **PLACE, panel="watching", context=CONTEXT)
     assert (status, frame["state"]) == (201, "starting")
     shown = framed(tab, served, frame)
     shown.get_by_text("first: step 4").wait_for()
-    shown.get_by_text("installed 42").wait_for()
+    shown.get_by_text("installed 42 upper-left").wait_for()
+    shown.frame_locator("iframe").get_by_text("its script ran").wait_for()
     shown.get_by_role("button", name="press").click()
     shown.get_by_text("it was pressed").wait_for()
     served.log("second", range(8))

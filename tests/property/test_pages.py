@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -14,14 +15,16 @@ from hypothesis import strategies as st
 from kit.examples import examples
 from kit.oracles.filter_trees import NOW_US, expressions, logged, metrics, random_run, texts, times
 from kit.oracles.filters import Run, duration_us, holds
-from kit.recorded.stored_runs import history, insert, writer_row
+from kit.recorded.stored_runs import history, insert, rows_of_run, writer_row
 from kit.stores import open_migrated
 from runstream_model.attributes import number_of, text_of
 from runstream_processors.store.chdb import ChdbStore
-from runstream_query.filters import Expression, Field, print_filter
+from runstream_query.filters import And, Compare, Expression, Field, Not, OneOf, Or, evaluation, print_filter
+from runstream_query.filters.evaluation import Facts, LoggedValue, conjuncts, is_of_columns, texts_of
 from runstream_query.repositories import Repositories
 from runstream_query.repositories import runs as run_repository
 from runstream_query.repositories.cursors import Cursor
+from runstream_query.repositories.ordering import in_order, is_behind, terms_of
 from runstream_query.repositories.questions import Clock, Question, SortKey
 from runstream_service.access import EVERYTHING
 from runstream_service.store import QueryClass
@@ -143,3 +146,62 @@ def test_rows_show_the_newest_state(filled: tuple[ChdbStore, list[Run]]) -> None
         }
         assert (row.tags, row.archived, row.deleted) == (run.tags, run.flags["archived"], run.flags["deleted"])
         assert row.duration_s == duration_us(run, NOW_US) / 1_000_000
+
+
+def facts_of(run: Run) -> Facts:
+    """The run as the fold of its events gives it."""
+    rows = rows_of_run(run)
+    (state,) = rows["run_states"]
+    logged = {
+        (row["kind"], row["name"]): LoggedValue(row["value"], row["text"], row["number"])
+        for row in rows["attribute_states"]
+    }
+    metrics = {(name, key): value for name, values in run.metrics.items() for key, value in values.items()}
+    return Facts({**state, "duration_s": duration_us(run, NOW_US) / 1_000_000}, metrics, logged)
+
+
+@given(expressions, sorts, st.integers(1, 25))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
+def test_pages_of_runs_at_hand_equal_plain_python(
+    filled: tuple[ChdbStore, list[Run]], expression: Expression, sort: tuple[SortKey, ...], limit: int
+) -> None:
+    _, runs = filled
+    question = f"{print_filter(expression)} by {', '.join(map(str, sort))}"
+    wanted = [run.id for run in sorted_runs(runs, sort) if holds(expression, run, NOW_US)]
+    at_hand = [facts_of(run) for run in runs]
+    terms = {one.columns["run"]: terms_of(sort, one) for one in at_hand if evaluation.holds(expression, one, NOW_US)}
+    descending = next((down for _, down in terms.values()), ())
+    found: list[str] = []
+    while True:
+        after = terms[found[-1]][0] if found else None
+        behind = [
+            (values, run) for run, (values, _) in terms.items() if after is None or is_behind(values, after, descending)
+        ]
+        page = in_order(behind, descending)[:limit]
+        found += page
+        if not page:
+            break
+    assert found == wanted, question
+
+
+@given(expressions)
+@settings(max_examples=examples(200), deadline=None)
+def test_what_a_filter_requires_holds_wherever_it_does(expression: Expression) -> None:
+    """Parts that all have to hold, and the texts of which one has to be there."""
+    for run in [random_run(f"run-{number}", Random(number)) for number in range(40)]:
+        holding = holds(expression, run, NOW_US)
+        assert holding == all(holds(one, run, NOW_US) for one in conjuncts(expression))
+        for kind in ("project", "workspace"):
+            values = texts_of(expression, kind)
+            assert not holding or values is None or run.texts[kind] in values
+        if is_of_columns(expression):
+            bare = replace(run, metrics={}, logged={kind: {} for kind in run.logged})
+            assert holding == holds(expression, bare, NOW_US)
+
+
+def test_an_expression_tells_which_runs_it_is_about() -> None:
+    one, other = Compare(Field("id"), "=", "a"), OneOf(Field("id"), ("a", "b"))
+    assert texts_of(And((other, And((one, Compare(Field("archived"), "=", False))))), "id") == frozenset({"a"})
+    assert texts_of(other, "id") == frozenset({"a", "b"})
+    for other_texts in (Not(one), Or((one, other)), OneOf(Field("id"), ("a",), True), Compare(Field("id"), ">", "a")):
+        assert texts_of(other_texts, "id") is None

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { searched, sectionsOf } from "../src/views/project/sections.ts";
+import { searched, sectionsOf } from "../src/state/sections.ts";
 
 test("metrics stand by what is before their first slash", () => {
   const found = sectionsOf(["val/loss", "system/cpu", "loss", "train/layer10/norm", "train/layer2/norm", "/odd", "train/acc"]);

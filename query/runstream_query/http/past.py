@@ -54,13 +54,14 @@ def run_row_of_past(past: PastRun, now_us: int) -> RunRow:
 
 
 async def summaries_of_past(
-    context: Context, runs: Sequence[str], metrics: Sequence[str], prefix: Positions
+    context: Context, runs: Sequence[str], metrics: Sequence[str], prefix: Positions, folded_before: int = 0
 ) -> list[Summary]:
-    """Summaries over the points up to `prefix`, by the same fold as the live ones."""
+    """Summaries over the points up to `prefix`, by the same fold as the live ones. folded_before: how many points were
+    folded for the same response. Raises LimitExceeded if these are too many together."""
     wanted = Range(as_of=prefix)
     series = context.repositories.series
     counts = await series.counts(context.scope, Names(tuple(runs), tuple(metrics)), wanted)
-    total, limit = sum(one.count for one in counts), context.settings.max_past_points
+    total, limit = folded_before + sum(one.count for one in counts), context.settings.max_past_points
     if total > limit:
         raise LimitExceeded(
             f"these metrics had {total} points then, and one question may fold {limit} "

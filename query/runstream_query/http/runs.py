@@ -2,79 +2,34 @@
 
 import asyncio
 import dataclasses
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from aiohttp import web
-from pydantic import Field as ModelField
 
-from runstream.globs import exact
-from runstream_query.errors import FilterError, InvalidRequest, NotFound
-from runstream_query.filters.compiler import ATTRIBUTE_KINDS, SUMMARY_COLUMNS
-from runstream_query.filters.tree import Expression, Field, fields_of, required_fields
+from runstream_query.errors import InvalidRequest, NotFound
+from runstream_query.filters.tree import fields_of, required_fields
+from runstream_query.http.cells import cells_of
 from runstream_query.http.columns import ColumnsParameters
 from runstream_query.http.context import Context
-from runstream_query.http.filtering import FilterParameters, expression_of
 from runstream_query.http.past import folded, run_row_of_past
+from runstream_query.http.past_runs import PastQuestion, past_page
 from runstream_query.http.requests import PastParameters
+from runstream_query.http.run_questions import Page, RunsParameters, Understood, page_rows, understood
+from runstream_query.http.run_questions import run_row as run_row
 from runstream_query.http.serving import POSITION_HEADER
 from runstream_query.http.tables import CSV, stream_csv, wants_csv
 from runstream_query.http.unknown import unknown_fields, unknown_header, unknown_names_of_places, unknown_place
 from runstream_query.http.writers import writers_now, writers_of_past
 from runstream_query.repositories.arguments import Place
-from runstream_query.repositories.attributes import AttributeCell
-from runstream_query.repositories.attributes import Kind as WantedKind
 from runstream_query.repositories.cursors import Cursor
-from runstream_query.repositories.questions import Question, SortKey, question_of
-from runstream_query.repositories.reader import rows_of
-from runstream_query.repositories.runs import RunRecord
-from runstream_query.repositories.statements.order import DEFAULT_SORT, parse_sort
-from runstream_query.responses import RunDetail, RunRow, Runs
+from runstream_query.repositories.questions import Clock, Question
+from runstream_query.repositories.statements.order import DEFAULT_SORT
+from runstream_query.responses import RunDetail, Runs
 from runstream_query.table_rows import RUN_HEADER, run_rows
 from runstream_service.access import Action
 from runstream_service.routing import Call, Route
 from runstream_service.store import QueryClass
-
-#: A question below it is read within 2 ms.
-_LONG_QUESTION_CHARS: Final = 500
-
-
-class RunsParameters(FilterParameters):
-    sort: str = ModelField(
-        default=DEFAULT_SORT, max_length=5000, description="fields, comma-separated, - in front for descending"
-    )
-    columns: str = ModelField(
-        default="",
-        max_length=100_000,
-        description="metric, param, other and env fields whose values each row has, or globs of them (param.*, "
-        "metric.val/*)",
-    )
-    optional_columns: str = ModelField(
-        default="",
-        max_length=10_000,
-        description="further columns, of which `unknown` says nothing where no run has them",
-    )
-    limit: int = ModelField(
-        default=100, ge=1, description="rows a page; where it is not given, no more than the server allows"
-    )
-    cursor: str | None = ModelField(default=None, max_length=60_000)
-    count: bool = ModelField(default=False, description="also count all matching runs")
-
-
-Understood: TypeAlias = tuple[Expression | None, tuple[SortKey, ...], ColumnsParameters, str, Cursor | None]
-
-
-def _understood(parameters: RunsParameters) -> Understood:
-    """Filter, order and columns; what a cursor must agree with, and the cursor. Raises FilterError, InvalidRequest."""
-    expression = expression_of(parameters)
-    try:
-        sort = parse_sort(parameters.sort)
-    except FilterError as error:
-        raise FilterError(f"sort: {error.message}", text=error.text, column=error.column, name="sort") from None
-    columns = ColumnsParameters(parameters.columns, parameters.optional_columns)
-    agreed = question_of(expression, sort, "")
-    return expression, sort, columns, agreed, Cursor.parse(parameters.cursor, agreed) if parameters.cursor else None
 
 
 def class_of(parameters: RunsParameters) -> QueryClass:
@@ -87,15 +42,6 @@ def class_of(parameters: RunsParameters) -> QueryClass:
         and parameters.sort == DEFAULT_SORT
     )
     return QueryClass.LIGHT if plain else QueryClass.HEAVY
-
-
-def _page_rows(parameters: RunsParameters, max_page: int) -> int:
-    """Return how many rows a page has at most. Raises InvalidRequest."""
-    if "limit" not in parameters.model_fields_set:
-        return min(parameters.limit, max_page)
-    if parameters.limit > max_page:
-        raise InvalidRequest(f"limit is {parameters.limit}: at most {max_page} are allowed", name="limit")
-    return parameters.limit
 
 
 async def list_runs(context: Context, call: Call[RunsParameters]) -> Runs | web.StreamResponse:
@@ -129,6 +75,7 @@ async def _all_as_csv(context: Context, call: Call[RunsParameters]) -> web.Strea
         yield run_rows(now.runs, names)
         while now.next_cursor is not None and rest != 0:
             update = {"limit": most if rest is None else min(rest, most), "cursor": now.next_cursor, "count": False}
+            update |= {} if page.as_of is None else {"as_of": page.as_of}
             now = await _page(context, parameters.model_copy(update=update))
             rest = None if rest is None else rest - len(now.runs)
             yield run_rows(now.runs, names)
@@ -138,119 +85,50 @@ async def _all_as_csv(context: Context, call: Call[RunsParameters]) -> web.Strea
 
 
 async def _page(context: Context, parameters: RunsParameters) -> Runs:
-    """One page. Four statements in most cases, however many runs and columns there are (five with count)."""
-    rows = _page_rows(parameters, context.settings.max_page)
-    # A long question takes up to half a second to read.
-    texts = (parameters.filter, parameters.sort, parameters.columns, parameters.optional_columns, parameters.cursor)
-    long = sum(len(text or "") for text in texts) > _LONG_QUESTION_CHARS
-    understood = await asyncio.to_thread(_understood, parameters) if long else _understood(parameters)
-    expression, sort, columns, agreed, after = understood
-    clock = context.clock(after.now_us if after else None)
-    page = await context.repositories.runs.page(context.scope, Question(expression, sort, after, clock), rows)
-    total = None
-    if parameters.count:
-        total = await context.repositories.runs.count(context.scope, expression, clock)
-    cells = await _cells(context, [record.run for record in page.runs], columns)
-    unknown = await _unknown(context, parameters, understood, cells) if after is None else []
-
-    def made() -> list[RunRow]:
-        return [run_row(record, cells[record.run]) for record in page.runs]
-
+    """One page. Four statements in most cases, however many runs and columns there are (five with count); as of a past
+    moment up to nine."""
+    rows = page_rows(parameters, context.settings.max_page)
+    prefix = await context.prefix(parameters.as_of, parameters.wait_s)
+    question = await understood(parameters, "" if prefix is None else str(prefix))
+    clock = context.clock(question.after.now_us if question.after else None)
+    if prefix is None:
+        page = await _page_now(context, question, clock, rows, parameters.count)
+    else:
+        page = await past_page(context, PastQuestion(question, prefix, clock), rows, parameters.count)
+    unknown = await _unknown(context, parameters, question, page.cells) if question.after is None else []
     return Runs(
-        runs=await asyncio.to_thread(made) if context.usage.is_large else made(),
-        next_cursor=Cursor(page.ends, clock.now_us, agreed).text() if page.ends is not None else None,
-        total=total,
+        runs=await asyncio.to_thread(page.rows) if context.usage.is_large else page.rows(),
+        next_cursor=Cursor(page.ends, clock.now_us, question.agreed).text() if page.ends is not None else None,
+        total=page.total,
+        as_of=None if prefix is None else str(prefix),
         unknown=unknown,
     )
 
 
+async def _page_now(context: Context, question: Understood, clock: Clock, rows: int, count: bool) -> Page:
+    asked = Question(question.expression, question.sort, question.after, clock)
+    page = await context.repositories.runs.page(context.scope, asked, rows)
+    total = None
+    if count:
+        total = await context.repositories.runs.count(context.scope, question.expression, clock)
+    cells = await cells_of(context, [record.run for record in page.runs], question.columns)
+    return Page(cells, lambda: [run_row(record, cells[record.run]) for record in page.runs], page.ends, total)
+
+
 async def _unknown(
-    context: Context, parameters: RunsParameters, understood: Understood, cells: Mapping[str, Mapping[str, Any]]
+    context: Context, parameters: RunsParameters, question: Understood, cells: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
     """What the filter, the order and the columns of a first page name and no run has."""
     within = Place(parameters.workspace, parameters.project, parameters.experiment)
     if not cells and (told := await unknown_place(context, within)):
         return told
-    expression, sort, columns, _, _ = understood
+    expression, sort, columns = question.expression, question.sort, question.columns
     places = [] if cells or expression is None else await unknown_names_of_places(context, expression)
     fields = {key.field for key in sort} | columns.expected | (fields_of(expression) if expression else set())
     shown = columns.seen({key for row in cells.values() for key in row})
     if cells and expression is not None:
         shown |= {(field.kind, field.name) for field in required_fields(expression)}
     return places + await unknown_fields(context, within, fields, shown)
-
-
-def run_row(record: RunRecord, columns: dict[str, Any] | None = None) -> RunRow:
-    """The response's row of a run."""
-    return RunRow(**record.columns, columns=columns or {})
-
-
-async def _cells(context: Context, runs: Sequence[str], columns: ColumnsParameters) -> dict[str, dict[str, Any]]:
-    """Run -> column -> value, for one page of runs: one statement for metrics, one for all else."""
-    cells: dict[str, dict[str, Any]] = {run: {} for run in runs}
-    if not runs or not (columns.named or columns.globs):
-        return cells
-    summaries, attributes = await asyncio.gather(
-        _summary_cells(context, runs, columns), _attribute_cells(context, runs, columns)
-    )
-    limit = context.settings.max_cells
-    if len(summaries) > limit or len(attributes) > limit:
-        raise InvalidRequest(
-            f"columns: more than {limit} values for {len(runs)} runs: ask for fewer columns or a smaller limit",
-            name="columns",
-        )
-    if context.usage.is_large:
-        await asyncio.to_thread(_fill, cells, summaries, attributes, columns)
-    else:
-        _fill(cells, summaries, attributes, columns)
-    return cells
-
-
-def _fill(
-    cells: dict[str, dict[str, Any]],
-    summaries: list[dict[str, Any]],
-    attributes: list[AttributeCell],
-    columns: ColumnsParameters,
-) -> None:
-    metrics: dict[str, list[tuple[str, list[str]]]] = {}
-    for row in summaries:
-        name = row["metric"]
-        if name not in metrics:
-            fields = [(aggregate, Field("metric", name, aggregate)) for aggregate in SUMMARY_COLUMNS]
-            metrics[name] = [(aggregate, keys) for aggregate, field in fields if (keys := columns.keys(field))]
-        for aggregate, keys in metrics[name]:
-            cells[row["run"]].update(dict.fromkeys(keys, row[aggregate]))
-    kinds = {stored: kind for kind, stored in ATTRIBUTE_KINDS.items()}
-    known: dict[tuple[str, str], list[str]] = {}
-    for cell in attributes:
-        if (cell.kind, cell.name) not in known:
-            known[cell.kind, cell.name] = columns.keys(Field(kinds[cell.kind], cell.name))
-        if keys := known[cell.kind, cell.name]:
-            cells[cell.run].update(dict.fromkeys(keys, json.loads(cell.value)))
-
-
-async def _summary_cells(context: Context, runs: Sequence[str], columns: ColumnsParameters) -> list[dict[str, Any]]:
-    names = columns.names("metric")
-    globs = [glob for glob in columns.globs if glob.kind == "metric"]
-    if not names and not globs:
-        return []
-    wanted = {field.aggregate for field in columns.named if field.kind == "metric" and field.aggregate}
-    wanted |= {glob.aggregate for glob in globs if glob.aggregate}
-    chosen = [*map(exact, names), *dict.fromkeys(glob.glob for glob in globs)]
-    limit = context.settings.max_cells + 1
-    return await rows_of(await context.repositories.summaries.cells(context.scope, runs, wanted, chosen, limit))
-
-
-async def _attribute_cells(context: Context, runs: Sequence[str], columns: ColumnsParameters) -> list[AttributeCell]:
-    wanted = []
-    for kind, stored in ATTRIBUTE_KINDS.items():
-        if any(glob.kind == kind for glob in columns.globs):
-            wanted.append(WantedKind(stored))
-        elif names := columns.names(kind):
-            wanted.append(WantedKind(stored, names))
-    if not wanted:
-        return []
-    return await context.repositories.attributes.cells(context.scope, runs, wanted, context.settings.max_cells + 1)
 
 
 async def show_run(context: Context, call: Call[PastParameters]) -> RunDetail:

@@ -17,6 +17,7 @@ from runstream_query.repositories.fields import FieldRepository
 from runstream_query.repositories.lineage import LineageRepository
 from runstream_query.repositories.lines import LineRepository
 from runstream_query.repositories.output import OutputRepository
+from runstream_query.repositories.past_runs import PastRunRepository
 from runstream_query.repositories.projects import ProjectRepository
 from runstream_query.repositories.quarantine import QuarantineRepository
 from runstream_query.repositories.reader import Reader
@@ -44,6 +45,7 @@ class Repositories:
         self.fields = FieldRepository(reader)
         self.lines = LineRepository(reader)
         self.output = OutputRepository(reader)
+        self.past_runs = PastRunRepository(reader)
         self.projects = ProjectRepository(reader)
         self.quarantine = QuarantineRepository(reader)
         self.runs = RunRepository(reader)

@@ -100,7 +100,7 @@ class AttributeRepository:
         end = "" if limit is None else f" LIMIT {parameters.integer(limit)}"
         sql = (
             f"SELECT run, kind, name, value FROM attributes WHERE run IN {parameters.texts(runs)} AND NOT deleted AND "
-            f"{_of_kinds(kinds, parameters)}{narrowed(of_runs(scope, parameters))}{end}"
+            f"{of_kinds(kinds, parameters)}{narrowed(of_runs(scope, parameters))}{end}"
         )
         return await self._reader.records(lambda row: AttributeCell(**row), sql, parameters)
 
@@ -111,7 +111,7 @@ class AttributeRepository:
         every = any(one.names is None for one in kinds)
         end = "" if every else f" LIMIT {parameters.integer(sum(len(one.names or ()) for one in kinds))}"
         sql = (
-            f"SELECT DISTINCT kind, name FROM attribute_states WHERE {_of_kinds(kinds, parameters)}"
+            f"SELECT DISTINCT kind, name FROM attribute_states WHERE {of_kinds(kinds, parameters)}"
             f"{runs_within(scope, within, parameters)}{narrowed(of_runs(scope, parameters))}{end}"
         )
         return [(row["kind"], row["name"]) for row in await self._reader.rows(sql, parameters)]
@@ -175,7 +175,8 @@ class AttributeRepository:
         return await self._reader.records(lambda row: AttributeCounts(**row), sql, parameters)
 
 
-def _of_kinds(kinds: Sequence[Kind], parameters: Parameters) -> str:
+def of_kinds(kinds: Sequence[Kind], parameters: Parameters) -> str:
+    """Return the condition on attributes of these kinds."""
     wanted = []
     for one in kinds:
         condition = f"kind = {parameters.text(one.kind)}"

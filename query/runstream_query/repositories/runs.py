@@ -258,11 +258,7 @@ class RunRepository:
         out; only a running run's writers are looked at."""
         if not runs:
             return {}
-        bound = Parameters()
-        sql = details_statement(bound.run_ids(runs), narrowed(of_runs(scope, bound, "s.run")))
-        details = await self._reader.rows(sql, bound)
-        stored = {row["run"]: dict(zip(STORED_COLUMNS, row["newest"].values(), strict=True)) for row in details}
-        held = {row["run"] for row in details if row["set_running"]}
+        stored, held = await self._newest(scope, runs)
         running = [run for run, row in stored.items() if row["status"] == "running" and run not in held]
         silent: dict[str, datetime] = {}
         if running:
@@ -270,6 +266,22 @@ class RunRepository:
             found = await self._reader.rows(silent_runs(bound, clock, bound.run_ids(running)), bound)
             silent = {row["key"]: row["silent_since"] for row in found}
         return {run: _shown(stored[run], silent.get(run), clock) for run in runs if run in stored}
+
+    async def stored(self, scope: Scope, runs: Sequence[str], clock: Clock) -> dict[str, RunRecord]:
+        """Return run -> its newest state as the log has it: the silence of writers is left out. A run that is not there
+        is left out."""
+        if not runs:
+            return {}
+        stored, _ = await self._newest(scope, runs)
+        return {run: _shown(row, None, clock) for run, row in stored.items()}
+
+    async def _newest(self, scope: Scope, runs: Sequence[str]) -> tuple[dict[str, dict[str, Any]], set[str]]:
+        """Return run -> its newest stored columns, and which of them somebody set running by hand."""
+        bound = Parameters()
+        sql = details_statement(bound.run_ids(runs), narrowed(of_runs(scope, bound, "s.run")))
+        rows = await self._reader.rows(sql, bound)
+        stored = {row["run"]: dict(zip(STORED_COLUMNS, row["newest"].values(), strict=True)) for row in rows}
+        return stored, {row["run"] for row in rows if row["set_running"]}
 
     async def lost(self, scope: Scope, selection: Selection, clock: Clock) -> frozenset[str]:
         """Return the selected runs whose writers are silent, of which no event tells."""

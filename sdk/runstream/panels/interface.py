@@ -138,6 +138,11 @@ class UI:
         context = PanelContext.here()
         return (context.theme if context is not None else "") or "light"
 
+    def get_instance(self) -> str:
+        """What tells this place of the panel from others on the page around it; empty where that says nothing."""
+        context = PanelContext.here()
+        return context.instance if context is not None else ""
+
     def refresh(self, every_s: float = 1.0) -> None:
         """A snapshot is run once: live panels run again when there are new data."""
 

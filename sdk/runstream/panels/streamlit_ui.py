@@ -146,6 +146,11 @@ class StreamlitUI:
         told = context.theme if context is not None else ""
         return told or str(getattr(self._st.context.theme, "type", None) or "light")
 
+    def get_instance(self) -> str:
+        """What tells this place of the panel from others on the page around it; empty where that says nothing."""
+        context = PanelContext.here()
+        return context.instance if context is not None else ""
+
     def refresh(self, every_s: float = 1.0) -> None:
         """Run the panel again for this viewer when its project has new data, at most once in `every_s` seconds."""
         from runstream.panels.refreshing import refresh

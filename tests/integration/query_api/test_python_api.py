@@ -111,6 +111,12 @@ async def test_curves(service: Service, api: API) -> None:
     assert "job_type" in group._repr_html_()
 
 
+async def test_a_list_of_the_past(service: Service, api: API) -> None:
+    await service.insert("run_states", run("early", offset=1), run("late", offset=5))
+    service.advance(9)
+    assert [one.run for one in await asyncio.to_thread(lambda: api.runs(as_of="next:0:3"))] == ["early"]
+
+
 async def test_summaries(service: Service, api: API) -> None:
     await filled(service)
     found = await asyncio.to_thread(api.summaries, ["r1", "r2"], "acc")

@@ -55,6 +55,7 @@ from runstream_query.repositories.arguments import (
 from runstream_query.repositories.artifacts import ArtifactQuery
 from runstream_query.repositories.attributes import Kind
 from runstream_query.repositories.events import About, EventPlace
+from runstream_query.repositories.past_runs import Candidates
 from runstream_query.repositories.questions import Clock, Question
 from runstream_query.repositories.runs import RunOrder
 from runstream_query.repositories.selection import Selection
@@ -315,6 +316,9 @@ ARGUMENTS: dict[str, list[Any]] = {
     "part": [0],
     "place": [EventPlace(0, 10_000, 0)],
     "prefix": [Positions({0: 10_000})],
+    "changed.prefix": [Positions({0: 175}), Positions({0: 275})],
+    "candidates": [Candidates(), *both(lambda workspace: Candidates(workspaces=frozenset({workspace})))],
+    "unchanged.columns": [["name", "started_at"]],
     "prefixes": [["own", "other", "sh"]],
     "project": ["p"],
     "projects": [[("own", "p")], [("other", "p")], [("own", "p"), ("other", "p")]],

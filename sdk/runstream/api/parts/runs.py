@@ -34,6 +34,7 @@ class RunQuery:
     wait_s: float | None = None
     #: Further columns, which no run needs to have.
     optional_columns: Sequence[str] = ()
+    as_of: str | None = None
 
 
 #: What the gateway takes in one request.
@@ -62,18 +63,20 @@ class RunsApi:
         workspace: str | None = None,
         project: str | None = None,
         experiment: str | None = None,
+        as_of: str | None = None,
         wait_for: str | None = None,
         wait_s: float | None = None,
     ) -> Runs:
         """Read runs that match `filter` (docs/query-language.md), in the order of `sort` (`-metric.loss.min,created`;
         newest first without it), at most `limit` (None is all). `columns` are metric, param, other and env fields, or
         globs of them (`param.*`, `metric.val/*`), whose values come along: several as a list, or in one text with
-        commas; nothing warns of `optional_columns` that no run has."""
+        commas; nothing warns of `optional_columns` that no run has. `as_of`: a position or an ISO time; which runs were
+        there then, and their rows, columns and order as they stood (what is read of them further is of the present)."""
         if limit is not None and limit < 0:
             raise Invalid(f"limit is {limit}: give 0 or more, or None for all runs")
         workspace, project = workspace or self._session.workspace, project or self._session.project
         query = RunQuery(filter, sort, texts(columns), workspace, project, experiment, wait_for, wait_s)
-        return self.find(replace(query, optional_columns=texts(optional_columns)), limit)
+        return self.find(replace(query, optional_columns=texts(optional_columns), as_of=as_of), limit)
 
     def find(self, query: RunQuery, limit: int | None = None) -> Runs:
         """Read runs by a query as it stands: the API's own workspace and project narrow nothing."""

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 
 import { textOfCount } from "../../data/values.ts";
 import { Notice } from "../../ui/Notice.tsx";
-import { FOLDED, searched, sectionsOf } from "./sections.ts";
+import { FOLDED, searched, sectionsOf } from "../../state/sections.ts";
 import { type ProjectState, toggled } from "./state.ts";
 
 interface ChartGridProps {

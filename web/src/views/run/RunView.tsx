@@ -10,6 +10,7 @@ import { Notice } from "../../ui/Notice.tsx";
 import { type Tab, Tabs } from "../../ui/Tabs.tsx";
 import { type OfRun, RunContext } from "./context.ts";
 import { ArtifactsTab } from "./artifacts/ArtifactsTab.tsx";
+import { ChartsTab, SystemTab } from "./ChartsTab.tsx";
 import { ConsoleTab } from "./console/ConsoleTab.tsx";
 import { EnvironmentTab } from "./EnvironmentTab.tsx";
 import { FilesTab } from "./files/FilesTab.tsx";
@@ -33,6 +34,8 @@ const LIVE_MS = 2000;
 const RESTING_MS = 30_000;
 const COMPONENTS: Readonly<Record<TabName, ComponentType>> = {
   overview: OverviewTab,
+  charts: ChartsTab,
+  system: SystemTab,
   metrics: MetricsTab,
   parameters: ParametersTab,
   environment: EnvironmentTab,
@@ -103,9 +106,11 @@ function Missing({ error, run }: { readonly error: unknown; readonly run: string
 function tabsOf(detail: RunDetail): readonly Tab[] {
   return [
     { id: "overview", title: "Overview" },
+    { id: "charts", title: "Charts" },
     { id: "metrics", title: "Metrics", count: detail.metrics },
     { id: "parameters", title: "Parameters", count: detail.parameters },
     { id: "environment", title: "Environment" },
+    { id: "system", title: "System" },
     { id: "console", title: "Console" },
     { id: "media", title: "Media" },
     { id: "files", title: "Files", count: detail.assets },

@@ -2,9 +2,11 @@ import { type Address, type Codec, flag, oneOf, Param, text } from "../../state/
 
 export const TABS = [
   "overview",
+  "charts",
   "metrics",
   "parameters",
   "environment",
+  "system",
   "console",
   "media",
   "files",
@@ -54,6 +56,13 @@ export class RunViewState {
     this.times = new Param(address, "times", flag);
   }
 
+  /** The address of the charts around a moment: by time of day, ten minutes long. */
+  toCharts(at: string): string {
+    const us = Date.parse(at) * 1000;
+    const query = new URLSearchParams({ tab: "charts", x: "time", zoom: `${us - AROUND_US}~${us + AROUND_US}` });
+    return `${this.address.path.value}?${query}`;
+  }
+
   /** The address of a tab at a moment: what happened there. */
   to(tab: TabName, at: string): string {
     const query = new URLSearchParams({ tab, at });
@@ -61,6 +70,9 @@ export class RunViewState {
     return `${this.address.path.value}?${query}`;
   }
 }
+
+/** How much is shown before and behind a moment, in microseconds. */
+const AROUND_US = 300_000_000;
 
 const wholeOrNull: Codec<number | null> = {
   parse: (given) => (given !== null && /^-?\d{1,15}$/.test(given) ? Number(given) : null),

@@ -2,9 +2,12 @@ import type { OutputLine } from "../../../data/output.ts";
 import { textOfMoment } from "../../../data/values.ts";
 import { plainOf } from "../../../ui/ansi.ts";
 import { Copy } from "../../../ui/Copy.tsx";
+import { Link } from "../../../ui/Link.tsx";
+import { useRun } from "../context.ts";
 
 /** A line alone, with all of its text, and the way to what happened at its time. */
 export function WholeLine({ line, onClose }: { readonly line: OutputLine; readonly onClose: () => void }) {
+  const { state } = useRun();
   const text = plainOf(line.text);
   return (
     <section class="event-whole" aria-label={`Line ${line.number}`}>
@@ -14,6 +17,7 @@ export function WholeLine({ line, onClose }: { readonly line: OutputLine; readon
         <span class="soft">{line.stream}</span>
         <code title="The writer">{line.writer.slice(0, 12)}</code>
         <Copy title={`line ${line.number}`} text={() => text} />
+        <Link to={state.toCharts(line.at)}>Charts around this time</Link>
         <button type="button" class="quiet" onClick={onClose}>
           Close
         </button>
