@@ -382,6 +382,7 @@ def calls(api: API, folder: Path) -> dict[str, Callable[[], Any]]:
         "live": lambda: list(api.live("r", reconnect=False)) or fail(),
         "runs.fields": lambda: api.runs.fields(),
         "series": lambda: list(api.series("r")),
+        "series.nearest": lambda: api.series.nearest("r", "m", 1),
         "series.charts": lambda: api.series.charts("r"),
         "series.follow": lambda: list(api.series.follow("r", reconnect=False)) or fail(),
         "series.groups": lambda: api.series.groups("r", "*", "param.lr"),

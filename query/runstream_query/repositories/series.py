@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from runstream_query.repositories.arguments import Curve, Range
 from runstream_query.repositories.reader import Reader
+from runstream_query.repositories.statements.nearest import nearest_statement
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.progress import first_points, progress_until
 from runstream_query.repositories.statements.sampling import full_statement, sampled_statement
@@ -112,6 +113,13 @@ class SeriesRepository:
         parameters = Parameters()
         sql = progress_until(Names(tuple(runs), (metric,)), until, parameters, scope)
         return await self._reader.records(lambda row: RunProgress(**row), sql, parameters)
+
+    async def nearest(self, scope: Scope, names: Names, wanted: Range, axis: Axis, to: int, most: int) -> pa.Table:
+        """Return of each series the `most` points that are nearest to a place on an axis, with their epochs, in
+        order."""
+        parameters = Parameters()
+        sql = nearest_statement(names, wanted, axis, to, most, parameters, scope)
+        return await self._reader.table(sql, parameters)
 
     async def last_points(self, scope: Scope, writers: Mapping[str, Sequence[int]]) -> dict[str, dict[int, int]]:
         """Return when these writers (of each run, by number) logged their last points to it, in microseconds since 1970

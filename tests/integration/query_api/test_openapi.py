@@ -67,6 +67,7 @@ async def test_every_json_response_fits_its_schema(service: Service) -> None:
         "/api/v1/series": {"runs": ["a"], "metrics": ["m"], "max_points": 3, "by": "time"},
         "/api/v1/runs/fields": {"kinds": ["run", "metric", "param"]},
         "/api/v1/tickets": {"assets": [{"run": "a", "asset": "x"}, {"run": "a", "asset": "none"}]},
+        "/api/v1/points": {"runs": ["a"], "metrics": ["m"], "near": 3},
         "/api/v1/charts": {"runs": ["a"], "metrics": ["m"], "max_points": 3},
         "/api/v1/charts/groups": {"runs": ["a"], "metrics": ["m"], "max_points": 3, "group_by": ["user"]},
     }

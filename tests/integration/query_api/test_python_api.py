@@ -105,6 +105,8 @@ async def test_curves(service: Service, api: API) -> None:
     [written] = await asyncio.to_thread(lambda: api.series.charts("r1", "loss", by="writer"))
     assert (written.writer, written.rank, written.attempt, written.total) == (f"{7:016x}", None, None, 3)
     assert whole.writer is None
+    [near] = await asyncio.to_thread(lambda: api.series.nearest("r1", "loss", 2, 2))
+    assert (near.steps, near.epochs) == ([1, 2], [None, None])
     [group] = await asyncio.to_thread(lambda: api.series.groups("r1", "loss", "job_type", 2))
     assert (group.group, group.size, group.metric) == ({"job_type": ""}, 1, "loss")
     assert (list(group.runs), max(group.maximum), math.isnan(group.sd[0])) == ([1] * len(group), math.inf, True)

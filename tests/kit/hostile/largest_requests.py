@@ -356,6 +356,7 @@ LARGEST: Final[dict[str, Maker]] = {
     "POST /api/v1/runs/query": api(filter=_FILTER, columns=_COLUMNS),
     "POST /api/v1/series": api(runs=[RUN], metrics=_METRICS),
     "POST /api/v1/runs/fields": api(filter=_FILTER),
+    "POST /api/v1/points": api(runs=[RUN], metrics=_METRICS, near=0, points=100),
     "POST /api/v1/charts": api(runs=[RUN], metrics=_METRICS),
     "POST /api/v1/charts/groups": api(runs=[RUN], metrics=_METRICS, group_by=["param.x", "tag", "group", "user"]),
     "GET /api/v1/runs/{run}/series": queried(metrics="*"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _PATH: Final = "/api/v1/series"
+_POINTS: Final = "/api/v1/points"
 _CHARTS: Final = "/api/v1/charts"
 _GROUPS: Final = "/api/v1/charts/groups"
 _ARROW: Final = "application/vnd.apache.arrow.stream"
@@ -133,6 +134,37 @@ class SeriesApi:
         body = {"runs": run_ids(runs), "metrics": texts(metrics), "epochs": epochs or None}
         with self._arrow(body, "series.batches") as reader:
             yield from reader
+
+    def nearest(
+        self,
+        runs: RunsOrIds,
+        metrics: str | Sequence[str],
+        near: int,
+        points: int = 1,
+        *,
+        x: Literal["step", "time"] = "step",
+        x_from: int | None = None,
+        x_to: int | None = None,
+        as_of: str | None = None,
+        wait_for: str | None = None,
+        wait_s: float | None = None,
+    ) -> list[Curve]:
+        """Read the logged points (`points` of each curve, at most 100) that are nearest to a place, with their epochs:
+        to the step `near`, or with `x="time"` to the time (microseconds since 1970 UTC). Of a long curve `x_from` and
+        `x_to`, inclusive, save looking at all of it."""
+        body = {
+            "runs": run_ids(runs),
+            "metrics": texts(metrics),
+            "near": near,
+            "points": points,
+            "x": x,
+            "x_from": x_from,
+            "x_to": x_to,
+            "as_of": as_of,
+            "wait_for": wait_for,
+            "wait_s": wait_s,
+        }
+        return [Curve.of(row) for row in self._session.post(_POINTS, body)["curves"] or ()]
 
     def charts(
         self,
