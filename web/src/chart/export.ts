@@ -1,8 +1,9 @@
-/** A chart as a file: PNG with two pixels for one of CSS, or SVG with the curves as a picture in it. */
+/** A chart as a file: PNG with two pixels for one of CSS, or SVG. */
 import type { Picture } from "../draw/engine.ts";
 import { axisName } from "./format.ts";
 import { BOTTOM, gutterOf, LINE, RIGHT, ticksAcross, ticksUp, TOP } from "./layout.ts";
 import type { ChartModel } from "./model.ts";
+import { svgOf } from "./svg.ts";
 
 const RATIO = 2;
 /** Above the chart: its title. */
@@ -11,13 +12,17 @@ const LOAD_MS = 10_000;
 
 /** Draws the chart again and saves it. */
 export async function save(model: ChartModel, title: string, kind: "png" | "svg"): Promise<void> {
+  if (kind === "svg") {
+    const text = await svgOf(model, title);
+    if (text !== null) download(new Blob([text], { type: "image/svg+xml" }), `${fileName(title)}.svg`);
+    return;
+  }
   const picture = await pictureOf(model);
   if (picture === null) return;
   const canvas = drawn(model, title, picture);
   picture.bitmap.close();
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
-  if (blob === null) return;
-  download(kind === "png" ? blob : await svgOf(blob, canvas), `${fileName(title)}.${kind}`);
+  if (blob !== null) download(blob, `${fileName(title)}.png`);
 }
 
 /** A name that every system takes for a file. */
@@ -88,15 +93,6 @@ function drawn(model: ChartModel, title: string, picture: Picture): HTMLCanvasEl
   context.fillText(axisName(model.view.xAxis.peek()), width / 2, height + LINE * 2 - 6, width);
   context.drawImage(picture.bitmap, 0, 0, width, height);
   return canvas;
-}
-
-async function svgOf(png: Blob, canvas: HTMLCanvasElement): Promise<Blob> {
-  const bytes = new Uint8Array(await png.arrayBuffer());
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  const [width, height] = [canvas.width / RATIO, canvas.height / RATIO];
-  const text = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><image width="${width}" height="${height}" href="data:image/png;base64,${btoa(binary)}"/></svg>`;
-  return new Blob([text], { type: "image/svg+xml" });
 }
 
 function download(blob: Blob, name: string): void {

@@ -1,5 +1,5 @@
 /** The page's side of the Worker that paints curves. There is one for the page. */
-import type { FromWorker, Line, Near, Report, Scene, ToWorker, Where } from "./messages.ts";
+import type { FromWorker, Line, Near, Outline, Report, Scene, ToWorker, Where } from "./messages.ts";
 import type { Tail } from "./room.ts";
 import type { SeriesInfo } from "./series.ts";
 
@@ -35,6 +35,8 @@ export interface Easel {
   draw(scene: Scene): void;
   /** The buckets of the last picture that are meant; null if another question came behind it. */
   near(where: Where): Promise<readonly Near[] | null>;
+  /** The curves of a scene as paths, for files. */
+  outline(scene: Scene): Promise<readonly Outline[]>;
   close(): void;
 }
 
@@ -42,6 +44,7 @@ interface Drawing {
   turn: number;
   scenes: Map<number, Scene>;
   readonly show: (picture: Picture) => void;
+  readonly outlines: Map<number, (outlines: readonly Outline[]) => void>;
   asked: { turn: number; answer: (near: readonly Near[] | null) => void } | null;
 }
 
@@ -108,7 +111,7 @@ export class CurveEngine {
   /** Begins a chart. `show` gets its pictures. */
   easel(show: (picture: Picture) => void): Easel {
     const chart = this.next++;
-    const drawing: Drawing = { turn: 0, scenes: new Map(), show, asked: null };
+    const drawing: Drawing = { turn: 0, scenes: new Map(), show, outlines: new Map(), asked: null };
     this.drawings.set(chart, drawing);
     return {
       lines: (lines) => this.port.postMessage({ kind: "lines", chart, lines }, []),
@@ -125,7 +128,14 @@ export class CurveEngine {
           this.port.postMessage({ kind: "near", chart, turn, where }, []);
         });
       },
+      outline: (scene) =>
+        new Promise((answer) => {
+          const turn = ++drawing.turn;
+          drawing.outlines.set(turn, answer);
+          this.port.postMessage({ kind: "outline", chart, turn, scene }, []);
+        }),
       close: () => {
+        for (const answer of drawing.outlines.values()) answer([]);
         drawing.asked?.answer(null);
         this.drawings.delete(chart);
         this.port.postMessage({ kind: "forget", chart }, []);
@@ -163,6 +173,12 @@ export class CurveEngine {
       case "picture":
         this.showPicture(message);
         break;
+      case "outline": {
+        const drawing = this.drawings.get(message.chart);
+        drawing?.outlines.get(message.turn)?.(message.outlines);
+        drawing?.outlines.delete(message.turn);
+        break;
+      }
       case "near": {
         const asked = this.drawings.get(message.chart)?.asked;
         if (asked?.turn === message.turn) asked.answer(message.near);

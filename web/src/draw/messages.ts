@@ -82,6 +82,17 @@ export type Where =
   | { readonly x: number; readonly y: number; readonly most: number }
   | { readonly place: number; readonly direction: 1 | -1 };
 
+/** One curve as paths of SVG, in pixels of CSS. Empty where there is nothing. */
+export interface Outline {
+  readonly key: string;
+  readonly rgb: number;
+  readonly dash: number;
+  /** Around the extremes. */
+  readonly band: string;
+  /** Of means; of points, where the curve is exact. */
+  readonly line: string;
+}
+
 export type ToWorker =
   | { readonly kind: "load"; readonly id: number; readonly form: "arrow" | "groups"; readonly content: ArrayBuffer }
   | { readonly kind: "drop"; readonly id: number }
@@ -89,6 +100,7 @@ export type ToWorker =
   | { readonly kind: "lines"; readonly chart: number; readonly lines: readonly Line[] }
   | { readonly kind: "draw"; readonly chart: number; readonly turn: number; readonly scene: Scene }
   | { readonly kind: "near"; readonly chart: number; readonly turn: number; readonly where: Where }
+  | { readonly kind: "outline"; readonly chart: number; readonly turn: number; readonly scene: Scene }
   | { readonly kind: "forget"; readonly chart: number };
 
 export type FromWorker =
@@ -96,4 +108,5 @@ export type FromWorker =
   | { readonly kind: "failed"; readonly id: number; readonly message: string }
   | { readonly kind: "grown"; readonly id: number; readonly series: readonly SeriesInfo[] }
   | { readonly kind: "picture"; readonly chart: number; readonly turn: number; readonly picture: ImageBitmap; readonly report: Report }
-  | { readonly kind: "near"; readonly chart: number; readonly turn: number; readonly near: readonly Near[] };
+  | { readonly kind: "near"; readonly chart: number; readonly turn: number; readonly near: readonly Near[] }
+  | { readonly kind: "outline"; readonly chart: number; readonly turn: number; readonly outlines: readonly Outline[] };

@@ -32,10 +32,7 @@ export class Painter {
   /** Paints the scene into `pixels`. */
   paint(scene: Scene, lines: readonly Line[], loaded: Loaded): Report {
     const began = this.now();
-    const extent = extentOf(lines, loaded);
-    const x = axisOfPlaces(scene, extent);
-    const drawn = drawnOf(scene, lines, loaded, x);
-    const { y, values, robustly } = axisOfValues(scene, drawn, x);
+    const { extent, x, drawn, y, values, robustly } = arranged(scene, lines, loaded);
     const across = new Scale(x, scene.width);
     const up = valueScale(y, scene.height);
     this.pixels.resize(scene.width, scene.height);
@@ -79,6 +76,14 @@ export class Painter {
     if (columns.corners <= columns.width / 2) drawPolyline(pixels, columns, stroke);
     else drawSpans(pixels, columns.lineTop, columns.lineBottom, stroke);
   }
+}
+
+/** What a scene shows, before anything is painted: its curves and axes. */
+export function arranged(scene: Scene, lines: readonly Line[], loaded: Loaded) {
+  const extent = extentOf(lines, loaded);
+  const x = axisOfPlaces(scene, extent);
+  const drawn = drawnOf(scene, lines, loaded, x);
+  return { extent, x, drawn, ...axisOfValues(scene, drawn, x) };
 }
 
 function axisOfPlaces(scene: Scene, extent: Report["extent"]): Axis {

@@ -4,6 +4,7 @@ import type { Curves } from "./curves.ts";
 import { curvesOfGroups } from "./groups.ts";
 import type { FromWorker, Line, Report, Scene, ToWorker } from "./messages.ts";
 import { near } from "./near.ts";
+import { outlinesOf } from "./outline.ts";
 import { Painter } from "./paint.ts";
 import type { Loaded } from "./scene.ts";
 
@@ -63,6 +64,11 @@ scope.onmessage = ({ data }) => {
       const { lines, scene, report } = chartOf(data.chart);
       const found = scene && report ? near(scene, report, lines, loadedOf(scene), data.where) : [];
       scope.postMessage({ kind: "near", chart: data.chart, turn: data.turn, near: found }, []);
+      break;
+    }
+    case "outline": {
+      const outlines = outlinesOf(data.scene, chartOf(data.chart).lines, loadedOf(data.scene));
+      scope.postMessage({ kind: "outline", chart: data.chart, turn: data.turn, outlines }, []);
       break;
     }
     case "forget":

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import type { Report, Scene } from "../../src/draw/messages.ts";
+import { outlinesOf } from "../../src/draw/outline.ts";
 import { near } from "../../src/draw/near.ts";
 import { Painter } from "../../src/draw/paint.ts";
 import { seriesKey, type Rows } from "../../src/draw/series.ts";
@@ -131,4 +132,19 @@ test("the pointer finds the buckets beside it, those of the nearest curve first"
   assert.deepEqual(near(SCENE, report, lines, loaded, { place: 1, direction: 1 }).map((one) => one.place), [2]);
   assert.deepEqual(near(SCENE, report, lines, loaded, { place: 1, direction: -1 }).map((one) => one.place), [0]);
   assert.deepEqual(near(SCENE, report, lines, loaded, { place: 3, direction: 1 }), []);
+});
+
+test("paths for files reach as far as the pixels do", () => {
+  const random = randomOf(4);
+  const values = Array.from({ length: 5_000 }, () => random());
+  values[1_234] = 40;
+  values[3_000] = NaN;
+  const rows = { points: points(values.slice(0, 90)), buckets: points(values, 16) };
+  const lines = Object.keys(rows).map((run) => ({ key: seriesKey(run, "loss"), rgb: 0, dash: 0 }));
+  const [exact, wide] = outlinesOf({ ...SCENE, y: { from: 0, to: 40 } }, lines, { base: curvesOf(rows), detail: null });
+  assert.equal(exact?.band, "");
+  assert.equal(exact?.line.match(/[ML]/g)?.length, 90);
+  assert.match(wide?.band ?? "", /^M0 [\d.]+H1L.*Z$/);
+  assert.ok(/L[\d.]+ 0H/.test(wide?.band ?? ""), "the spike reaches the top");
+  for (const path of [exact?.line, wide?.line, wide?.band]) assert.doesNotMatch(path ?? "NaN", /NaN|Infinity|e/);
 });
