@@ -305,7 +305,7 @@ def _principal_of_other_form(
 def _as_clients_know_it(problem: Problem, request: web.Request, protocols: Sequence[ProtocolAccess]) -> Problem:
     """Return the refusal in the form of the protocol whose path the request is for."""
     for protocol in protocols:
-        problem = protocol.refuse(request.path, problem)
+        problem = protocol.refuse(request.path, request.headers, problem)
     return problem
 
 

@@ -3,7 +3,7 @@
 Each protocol gives one `ProtocolAccess` in its own package; the middleware takes them all and knows none by name.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -27,7 +27,7 @@ def _none_in_url(path: str, query: str) -> str:
     return ""
 
 
-def _as_it_is(path: str, problem: Problem) -> Problem:
+def _as_it_is(path: str, headers: Mapping[str, str], problem: Problem) -> Problem:
     return problem
 
 
@@ -43,8 +43,8 @@ class ProtocolAccess:
     to check the signature, because the request is let in by it. key_header: the header, in lower case, that holds the
     credential where there is no `Authorization`; empty: none. url_credential: the credential in the query string of a
     request at a path, as it was sent; empty: there is none. It is looked at last. program_headers: how headers of the
-    client begin, in lower case, which no page of another site can send. refuse: the problem as the client at a path
-    knows it; a problem of a path that is none of the protocol's is returned unchanged.
+    client begin, in lower case, which no page of another site can send. refuse: the problem as the client of a
+    request with a path and headers knows it; a problem of a path that is none of the protocol's is returned unchanged.
     """
 
     name: str
@@ -56,4 +56,4 @@ class ProtocolAccess:
     key_header: str = ""
     url_credential: Callable[[str, str], str] = _none_in_url
     program_headers: tuple[str, ...] = ()
-    refuse: Callable[[str, Problem], Problem] = _as_it_is
+    refuse: Callable[[str, Mapping[str, str], Problem], Problem] = _as_it_is

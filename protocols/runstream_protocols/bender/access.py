@@ -1,6 +1,7 @@
 """How Bender's client shows its token, and how it learns of a refusal."""
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from runstream_protocols.bender.paths import ADDRESS, LOGIN
@@ -24,7 +25,7 @@ def is_token(credential: str, secret: bytes) -> bool:
     return bool(token) and is_signed(token, secret, time.time())
 
 
-def refuse(path: str, problem: Problem) -> Problem:
+def refuse(path: str, headers: Mapping[str, str], problem: Problem) -> Problem:
     """Return the problem, with how to log in."""
     if path.startswith(f"{ADDRESS}/") and problem.status == 401:
         how = "Log in with any e-mail address and a key of this server as the password; remove ~/.bender_token first."

@@ -1,6 +1,6 @@
 """How Comet's client shows its key, where it needs none, and how it learns of a refusal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from runstream_protocols.comet.paths import LIVE_PATHS, LIVE_ROOTS, ROOTS
@@ -30,7 +30,7 @@ def keys_of(credential: str) -> Iterable[str]:
     return (key,) if asterisk else ()
 
 
-def refuse(path: str, problem: Problem) -> Problem:
+def refuse(path: str, headers: Mapping[str, str], problem: Problem) -> Problem:
     """Return the problem with the status and the members by which Comet's client recognises it."""
     if problem.status == 401 and path.startswith(_LOGGER_PATHS):
         return _numbered(Problem(403, problem.kind, problem.title, problem.detail), _BAD_KEY)

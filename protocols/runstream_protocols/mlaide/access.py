@@ -1,5 +1,6 @@
 """How ML Aide's client shows its key, and how it learns of a refusal."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from runstream_protocols.mlaide.errors import as_client_reads
@@ -11,7 +12,7 @@ from runstream_service.protocols import ProtocolAccess
 _KEY_HEADER: Final = "x-api-key"
 
 
-def refuse(path: str, problem: Problem) -> Problem:
+def refuse(path: str, headers: Mapping[str, str], problem: Problem) -> Problem:
     """Return the problem in the form that the client shows, with how to give it a key."""
     if not path.startswith(f"{ADDRESS}/"):
         return problem

@@ -1,5 +1,6 @@
 """How boto3 shows its key, and how it learns of a refusal."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,20 +14,31 @@ from runstream_protocols.sagemaker.s3.requests import SESSION_SECRET, received_o
 from runstream_protocols.sagemaker.s3.signatures import check_signature, signature_in, url_credential
 from runstream_protocols.sagemaker.sessions import is_good, is_session, session_secret
 from runstream_protocols.sagemaker.signing import keys_in
+from runstream_protocols.sagemaker.sts_forms import as_sts_reads
 from runstream_service.problems import Problem
 from runstream_service.protocols import ProtocolAccess
 
 #: The header that says what a request does. No page of another site can send it.
 TARGET: Final = "X-Amz-Target"
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
-def refuse(path: str, problem: Problem) -> Problem:
+def is_about_tokens(headers: Mapping[str, str]) -> bool:
+    """Return whether a request is one of the service for tokens: its body is a form, and no header says what it
+    does."""
+    named = {name.lower(): value for name, value in headers.items()}
+    return named.get("content-type", "").partition(";")[0].strip().lower() == _FORM and TARGET.lower() not in named
+
+
+def refuse(path: str, headers: Mapping[str, str], problem: Problem) -> Problem:
     """Return the problem in the form that the client shows, with how to give it a key."""
     if path != ADDRESS and not path.startswith(f"{ADDRESS}/"):
         return problem
     if problem.status == 401:
         how = "Give a key of this server as AWS_ACCESS_KEY_ID and as AWS_SECRET_ACCESS_KEY."
         problem.detail = f"{problem.detail} {how}"
+    if path == ADDRESS and is_about_tokens(headers):
+        return as_sts_reads(problem)
     if path in (ADDRESS, METRICS):
         return as_client_reads(problem)
     if problem.status == 401:

@@ -13,6 +13,7 @@ from runstream_protocols.kit.payloads import Payload, read_object
 from runstream_protocols.kit.side import add_side, not_readable, recorder_and_context
 from runstream_protocols.protocol import WritingSide
 from runstream_protocols.sagemaker import sts
+from runstream_protocols.sagemaker.access import is_about_tokens
 from runstream_protocols.sagemaker.documents import AnyRequest, AnyResponse
 from runstream_protocols.sagemaker.errors import as_client_reads, invalid_members
 from runstream_protocols.sagemaker.models import (
@@ -40,7 +41,7 @@ _BYTES_OF_A_VALUE: Final = 20
 
 async def respond(side: SagemakerSide, call: Call[None]) -> AwsResponse | web.Response:
     """Do what the header of a request names. Raises Problem."""
-    if sts.is_about_tokens(call.request):
+    if is_about_tokens(call.request.headers):
         return await sts.respond(side, call.request)
     return await _do(side, call.request, operation_of(call.request))
 

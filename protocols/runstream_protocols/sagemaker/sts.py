@@ -9,10 +9,9 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from runstream.events.moments import moment_of
-from runstream_protocols.sagemaker.access import ACCESS, TARGET
-from runstream_protocols.sagemaker.errors import AwsError, as_client_reads, invalid
+from runstream_protocols.sagemaker.access import ACCESS
+from runstream_protocols.sagemaker.errors import AwsError, invalid
 from runstream_protocols.sagemaker.names import ACCOUNT
-from runstream_protocols.sagemaker.s3.errors import text_in_xml
 from runstream_protocols.sagemaker.sessions import (
     DEFAULT_DURATION_S,
     DRAWN_BYTES,
@@ -23,21 +22,14 @@ from runstream_protocols.sagemaker.sessions import (
 )
 from runstream_protocols.sagemaker.side import SagemakerSide
 from runstream_protocols.sagemaker.signing import Credential, SignedRequest, check_signature
+from runstream_protocols.sagemaker.sts_forms import as_sts_reads, elements, in_xml
 from runstream_service.access import LOCAL, principal_of
 from runstream_service.auth import login_secret
 from runstream_service.bodies import read_body
 from runstream_service.problems import Problem
 
 _SERVICE: Final = "sts"
-_FORM: Final = "application/x-www-form-urlencoded"
-_XML: Final = "text/xml"
-_NAMESPACE: Final = "https://sts.amazonaws.com/doc/2011-06-15/"
 _MAX_BYTES: Final = 10_000
-
-
-def is_about_tokens(request: web.Request) -> bool:
-    """Return whether a request is one of this service: its body is a form, and no header says what it does."""
-    return request.content_type == _FORM and TARGET not in request.headers
 
 
 async def respond(side: SagemakerSide, request: web.Request) -> web.Response:
@@ -48,7 +40,7 @@ async def respond(side: SagemakerSide, request: web.Request) -> web.Response:
         members = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
         return _done(side, request, members)
     except Problem as problem:
-        return _refused(as_client_reads(problem))
+        return as_sts_reads(problem).response()
 
 
 def _done(side: SagemakerSide, request: web.Request, members: Mapping[str, str]) -> web.Response:
@@ -73,7 +65,7 @@ def _session(side: SagemakerSide, request: web.Request, duration: str) -> web.Re
         raise invalid("credentials for a time are given to requests that a key has signed: sign it by version 4")
     expires_s = side.recorder.now_us() // 1_000_000 + duration_s
     identity = session_id(secret, expires_s, os.urandom(DRAWN_BYTES))
-    shown = _elements(
+    shown = elements(
         {
             "AccessKeyId": identity,
             "SecretAccessKey": session_secret(secret, identity),
@@ -83,14 +75,14 @@ def _session(side: SagemakerSide, request: web.Request, duration: str) -> web.Re
         }
     )
     inside = f"<GetSessionTokenResult><Credentials>{shown}</Credentials></GetSessionTokenResult>"
-    return _xml(200, "GetSessionTokenResponse", inside)
+    return in_xml(200, "GetSessionTokenResponse", inside)
 
 
 def _caller(request: web.Request) -> web.Response:
     name = principal_of(request).name
     members = {"Arn": f"arn:aws:iam::{ACCOUNT}:user/{name}", "UserId": name, "Account": ACCOUNT}
-    inside = f"<GetCallerIdentityResult>{_elements(members)}</GetCallerIdentityResult>"
-    return _xml(200, "GetCallerIdentityResponse", inside)
+    inside = f"<GetCallerIdentityResult>{elements(members)}</GetCallerIdentityResult>"
+    return in_xml(200, "GetCallerIdentityResponse", inside)
 
 
 def _check(side: SagemakerSide, request: web.Request, body: bytes) -> None:
@@ -102,17 +94,3 @@ def _check(side: SagemakerSide, request: web.Request, body: bytes) -> None:
     headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
     signed = SignedRequest(request.method, path, query, headers, body)
     check_signature(credential, signed, moment_of(side.recorder.now_us()), _SERVICE)
-
-
-def _refused(problem: Problem) -> web.Response:
-    members = {"Type": "Sender", "Code": str(problem.extensions["__type"]), "Message": problem.detail}
-    return _xml(problem.status, "ErrorResponse", f"<Error>{_elements(members)}</Error>")
-
-
-def _elements(members: Mapping[str, str]) -> str:
-    return "".join(f"<{member}>{text_in_xml(text)}</{member}>" for member, text in members.items())
-
-
-def _xml(status: int, name: str, inside: str) -> web.Response:
-    body = f'<{name} xmlns="{_NAMESPACE}">{inside}</{name}>'
-    return web.Response(status=status, body=body.encode(errors="replace"), content_type=_XML)

@@ -1,6 +1,6 @@
 """How UbiOps' client shows its key, and how it learns of a refusal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from runstream_protocols.ubiops.errors import as_client_reads
@@ -17,7 +17,7 @@ def keys_of(credential: str) -> Iterable[str]:
     return (key.strip(),) if scheme.lower() == _SCHEME and key.strip() else ()
 
 
-def refuse(path: str, problem: Problem) -> Problem:
+def refuse(path: str, headers: Mapping[str, str], problem: Problem) -> Problem:
     """Return the problem in the form that the client shows, with how to give it a key."""
     if not path.startswith(f"{ADDRESS}/"):
         return problem

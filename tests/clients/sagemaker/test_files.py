@@ -89,6 +89,9 @@ def test_refusals_have_the_codes_of_s3(kept: Logged) -> None:
         "md5": ["BadDigest", 400],
         "crc32": ["BadDigest", 400],
         "sha256": ["BadDigest", 400],
+        "crc32c": ["BadDigest", 400],
+        "crc64nvme": ["BadDigest", 400],
+        "right_crcs": ["4waSgw==", "rosUhgp5mIg="],
         "if_none": ["PreconditionFailed", 412],
         "if_match": ["PreconditionFailed", 412],
         "get_if_match": ["PreconditionFailed", 412],
@@ -99,6 +102,7 @@ def test_refusals_have_the_codes_of_s3(kept: Logged) -> None:
         "acl": ["NotImplemented", 501],
         "secret": ["SignatureDoesNotMatch", 403],
         "key": ["InvalidAccessKeyId", 403],
+        "key_of_tokens": ["InvalidClientTokenId", 403],
         "untouched": "x",
     }
 

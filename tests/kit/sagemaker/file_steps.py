@@ -226,6 +226,14 @@ class FileSteps(SearchSteps):
             "md5": code_of(s3.put_object, **there, Body=b"y", ContentMD5=wrong),
             "crc32": code_of(s3.put_object, **there, Body=b"y", ChecksumCRC32="AAAAAA=="),
             "sha256": code_of(s3.put_object, **there, Body=b"y", ChecksumSHA256="A" * 43 + "="),
+            "crc32c": code_of(s3.put_object, **there, Body=b"y", ChecksumCRC32C="AAAAAA=="),
+            "crc64nvme": code_of(s3.put_object, **there, Body=b"y", ChecksumCRC64NVME="AAAAAAAAAAA="),
+            "right_crcs": [
+                s3.put_object(Bucket=bucket, Key="crc", Body=b"123456789", ChecksumCRC32C="4waSgw==")["ChecksumCRC32C"],
+                s3.put_object(Bucket=bucket, Key="crc", Body=b"123456789", ChecksumCRC64NVME="rosUhgp5mIg=")[
+                    "ChecksumCRC64NVME"
+                ],
+            ],
             "if_none": code_of(s3.put_object, **there, Body=b"y", IfNoneMatch="*"),
             "if_match": code_of(s3.put_object, **there, Body=b"y", IfMatch='"0"'),
             "get_if_match": code_of(s3.get_object, **there, IfMatch='"0"'),
@@ -236,6 +244,7 @@ class FileSteps(SearchSteps):
             "acl": code_of(s3.get_object_acl, **there),
             "secret": code_of(self.s3(secret="another-key-of-some-length").get_object, **there),
             "key": code_of(self.s3("a-wrong-key-of-some-length").get_object, **there),
+            "key_of_tokens": code_of(self.sts("a-wrong-key-of-some-length", "x" * 20).get_caller_identity),
             "untouched": s3.get_object(**there)["Body"].read().decode(),
         }
 

@@ -75,7 +75,7 @@ def test_a_user_has_a_name_that_can_stand_in_a_query_string(email: str, name: st
 
 
 def test_who_has_no_token_is_told_how_to_log_in() -> None:
-    told = ACCESS.refuse("/bender/user/", Problem(401, "k", "T", "This key is not known here."))
+    told = ACCESS.refuse("/bender/user/", {}, Problem(401, "k", "T", "This key is not known here."))
     assert told.detail.startswith("This key is not known here. Log in with any e-mail address")
     other = Problem(401, "k", "T", "detail")
-    assert ACCESS.refuse("/api/v1/runs", other).detail == "detail"
+    assert ACCESS.refuse("/api/v1/runs", {}, other).detail == "detail"

@@ -23,7 +23,9 @@ from runstream_service.problems import Problem
 def test_refusals_have_the_numbers_that_the_client_knows(
     path: str, status: int, shaped: tuple[int, int | None]
 ) -> None:
-    problem = ACCESS.refuse(path, Problem(status, "kind", "Title", "detail", headers={"WWW-Authenticate": "Bearer"}))
+    problem = ACCESS.refuse(
+        path, {}, Problem(status, "kind", "Title", "detail", headers={"WWW-Authenticate": "Bearer"})
+    )
     assert (problem.status, problem.extensions.get("sdk_error_code")) == shaped
     assert problem.extensions.get("msg") == (None if shaped[1] is None else "detail")
     assert ("WWW-Authenticate" in problem.headers) == (shaped[1] != 90212)

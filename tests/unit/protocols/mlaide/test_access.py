@@ -23,7 +23,7 @@ def test_every_refusal_has_a_status_that_the_client_raises(status: int, shown: i
 
 
 def test_who_has_no_key_is_told_how_to_give_one() -> None:
-    refused = ACCESS.refuse("/mlaide/api/v1/projects/p/runs", Problem(401, "k", "T", "This key is not known here."))
+    refused = ACCESS.refuse("/mlaide/api/v1/projects/p/runs", {}, Problem(401, "k", "T", "This key is not known here."))
     assert refused.extensions["message"].startswith("This key is not known here. Give a key")
     assert "MLAIDE_API_KEY" in refused.extensions["message"]
 
@@ -31,5 +31,5 @@ def test_who_has_no_key_is_told_how_to_give_one() -> None:
 @pytest.mark.parametrize("path", ["/api/v1/runs", "/mlaide/other", "/clientlib/logger/add/run"])
 def test_refusals_of_other_paths_stay(path: str) -> None:
     problem = Problem(401, "kind", "Title", "detail")
-    assert ACCESS.refuse(path, problem) is problem
+    assert ACCESS.refuse(path, {}, problem) is problem
     assert problem.extensions == {}

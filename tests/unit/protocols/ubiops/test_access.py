@@ -36,7 +36,7 @@ def test_a_refusal_has_a_status_that_the_client_knows(status: int, shown: int) -
 
 def test_who_has_no_key_is_told_how_to_give_one() -> None:
     path = "/ubiops/v2.1/projects"
-    refused = ACCESS.refuse(path, Problem(401, "k", "T", "This key is not known here."))
+    refused = ACCESS.refuse(path, {}, Problem(401, "k", "T", "This key is not known here."))
     assert refused.extensions["error"].startswith("This key is not known here. Give a key")
     assert "UBIOPS_API_TOKEN" in refused.extensions["error"]
 
@@ -44,5 +44,5 @@ def test_who_has_no_key_is_told_how_to_give_one() -> None:
 @pytest.mark.parametrize("path", ["/api/v1/runs", "/ubiops", "/ubiopsy/v2", "/mlaide/api/v1/projects"])
 def test_refusals_of_other_paths_stay(path: str) -> None:
     problem = Problem(401, "kind", "Title", "detail")
-    assert ACCESS.refuse(path, problem) is problem
+    assert ACCESS.refuse(path, {}, problem) is problem
     assert problem.extensions == {}
