@@ -78,6 +78,8 @@ export class Loaded<T> {
   private pauseMs(): number | null {
     if (this.trouble.peek() === null) return this.everyMs;
     const error = this.trouble.peek();
+    // What is not there yet may come: it is looked for as often as what is there.
+    if (error instanceof Problem && error.status === 404) return this.everyMs;
     if (!(error instanceof Problem) || !error.passes) return null;
     const grown = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(10, this.failures));
     return Math.max(grown, (error.retryAfterS ?? 0) * 1000);

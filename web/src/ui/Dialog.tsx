@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 interface DialogProps {
   readonly title: string;
@@ -11,7 +11,7 @@ interface DialogProps {
 export function Dialog({ title, children, onClose }: DialogProps) {
   const box = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = box.current;
     dialog?.showModal();
     return () => dialog?.close();
@@ -21,10 +21,14 @@ export function Dialog({ title, children, onClose }: DialogProps) {
       ref={box}
       class="dialog"
       aria-labelledby={id}
-      onCancel={(event) => {
+      onKeyDown={(event) => {
+        // Keys of the page around it mean nothing here.
+        event.stopPropagation();
+        if (event.key !== "Escape") return;
         event.preventDefault();
         onClose();
       }}
+      onClose={onClose}
     >
       <h2 id={id}>{title}</h2>
       {children}

@@ -56,7 +56,8 @@ export function RunView({ run }: RunViewProps) {
   const detail = loaded.value.value;
   const isRunning = detail?.run.status === "running";
   const everyMs = asOf === null ? (isRunning ? LIVE_MS : null) : null;
-  useEffect(() => loaded.repeat(asOf === null ? (isRunning ? LIVE_MS : RESTING_MS) : null), [loaded, isRunning, asOf]);
+  const pause = detail === null || isRunning ? LIVE_MS : RESTING_MS;
+  useEffect(() => loaded.repeat(asOf === null ? pause : null), [loaded, pause, asOf]);
   useEffect(() => {
     document.title = `${detail?.run.name ?? run} · Runstream`;
   }, [detail?.run.name, run]);
