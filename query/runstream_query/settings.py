@@ -87,7 +87,7 @@ class QuerySettings(BaseModel):
     live_tail_buckets: int = Field(default=1000, ge=1)
     live_tick_buckets: int = Field(default=20_000, ge=1)
     #: How long tails are read in a second, of all streams together, in seconds: longer looks are fewer.
-    live_tail_share: float = Field(default=0.1, gt=0)
+    live_tail_share: float = Field(default=0.25, gt=0)
     max_body_bytes: int = Field(default=2_000_000, ge=1)
     #: Files of one archive. Each costs a request to an object store before the archive begins, and 500 bytes of memory
     #: until it ends: 10,000 are half a minute and 5 MB.

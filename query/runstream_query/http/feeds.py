@@ -46,9 +46,9 @@ class WatchedChanges:
         self._tails = TailChanges(context, watched.tails)
 
     @property
-    def took_s(self) -> float:
-        """How long the last look for tails took, in seconds."""
-        return self._tails.took_s
+    def cost_s(self) -> float:
+        """What the last look for tails cost, in seconds of a core."""
+        return self._tails.cost_s
 
     async def behind(self, seen: Positions, visible: Positions) -> AsyncIterator[bytes]:
         """Messages about everything behind `seen`; the last has the position up to which everything is told then,
@@ -203,8 +203,8 @@ class Feed:
         """How long it waits behind a look. All feeds together read tails for a part of the time at most, so that what
         takes long keeps others from nothing."""
         settings = self._context.settings
-        feeds = sum(1 for feed in self._context.feeds.values() if feed.changes.took_s)
-        paced_s = self.changes.took_s * (max(1, feeds) / settings.live_tail_share - 1)
+        feeds = sum(1 for feed in self._context.feeds.values() if feed.changes.cost_s)
+        paced_s = self.changes.cost_s * (max(1, feeds) / settings.live_tail_share - 1)
         return min(max(settings.live_tick_s, paced_s), settings.live_heartbeat_s)
 
     async def _bounded(self, messages: AsyncIterator[bytes]) -> bytes | None:
