@@ -69,7 +69,7 @@ const FACTS = ["git.commit", "git.branch", "git.remote", "git.dirty", "command.a
 
 function Commits({ before, after }: { readonly before: Run; readonly after: Run }) {
   return (
-    <div class="scrolling" tabIndex={0} role="group" aria-label="Where the code came from">
+    <div class="scrolling" tabIndex={0} role="group" aria-label="Origin of the code">
       <table class="small-table">
         <thead>
           <tr>
