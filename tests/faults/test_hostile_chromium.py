@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from kit.browser import Other, serving, visit
+from kit.browser.other_sites import Other, serving, visit
 from runstream_query.http.files import file_headers
 from runstream_service.access import Action
 from runstream_service.auth import ApiKeys, auth_middleware

@@ -3,7 +3,6 @@ everything but the API, and what programs ask about them."""
 
 import json
 import os
-import shutil
 import socket
 import urllib.error
 import urllib.request
@@ -16,7 +15,8 @@ import pytest
 from playwright import sync_api
 
 import runstream as rs
-from kit.browser import BROWSER_S, browser
+from kit.browser.chromium import require
+from kit.browser.other_sites import BROWSER_S
 from kit.servers.up import running_up
 from kit.waiting import wait_until
 from kit.wheels import wheel_of
@@ -77,7 +77,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    real = shutil.which("/usr/lib/chromium/chromium") or browser()
+    real = require()
     with sync_api.sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
         started = playwright.chromium.launch(executable_path=real, args=options, timeout=PATIENCE_MS)

@@ -24,7 +24,7 @@ from runstream_service.routing import Call, Handler, Route, add_routes, plain_ha
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
     "connect-src 'self'; worker-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'; require-trusted-types-for 'script'"
+    "frame-ancestors 'self'; require-trusted-types-for 'script'; trusted-types runstream"
 )
 #: Of the document and of its files: a worker runs under the policy of its own script.
 HEADERS: Final = {

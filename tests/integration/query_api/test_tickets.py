@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from kit.browser import Other, serving, visit
+from kit.browser.other_sites import Other, serving, visit
 from kit.query.artifacts import insert_artifacts
 from kit.query.service import CountingStore, Service
 from kit.query.tables import NOW_US, SECOND_US, asset, run

@@ -270,3 +270,8 @@ def test_tags_are_compared_weakly() -> None:
         *(True,) * 4,
         *(False,) * 4,
     ]
+
+
+def test_the_design_shows_the_policy_that_is_sent() -> None:
+    design = (Path(__file__).parents[4] / "docs" / "design" / "page.md").read_text()
+    assert f"`{POLICY}`" in " ".join(design.split())

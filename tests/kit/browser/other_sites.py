@@ -5,26 +5,16 @@ Where there is no Chromium the test is skipped, and with RUNSTREAM_REQUIRE_BROWS
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from aiohttp import web
+
+from kit.browser.chromium import require
 
 #: A browser starts in a second or two; on a busy machine it takes many.
 BROWSER_S = 120.0
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-def browser() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        if os.environ.get("RUNSTREAM_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"RUNSTREAM_REQUIRE_BROWSER=1, but none of {', '.join(BROWSERS)} is installed")
-        pytest.skip("no Chromium is installed: apt-get install chromium")
-    return found
 
 
 @asynccontextmanager
@@ -63,7 +53,7 @@ async def visit(url: str, other: Other, profile: Path) -> str:
     options += ["--no-proxy-server", "--disable-background-networking", f"--user-data-dir={profile}"]
     with (profile.parent / "browser.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            browser(), *options, url, stdout=log, stderr=log, env={**os.environ, "HOME": str(profile.parent)}
+            require(), *options, url, stdout=log, stderr=log, env={**os.environ, "HOME": str(profile.parent)}
         )
     try:
         async with asyncio.timeout(BROWSER_S):
