@@ -15,7 +15,9 @@ WEB: Final = ROOT / "web"
 SOURCES: Final = WEB / "src"
 DESIGN: Final = ROOT / "docs" / "design" / "page.md"
 #: `import ... from "x"`, `import "x"`, `export ... from "x"`, `import("x")`.
-_IMPORT: Final = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*)(["'])([^"']+)\1""")
+_IMPORT: Final = re.compile(
+    r"""(?:^(?:import|export)\s[^"';]*\bfrom\s*|^import\s*|\bimport\s*\(\s*)(["'])([^"'\s]+)\1""", re.M
+)
 _COMMENT: Final = re.compile(r"/\*.*?\*/|(?<![:\"'`])//[^\n]*", re.DOTALL)
 #: Packages, and the folders that may import them; None: all.
 PACKAGES: Final[dict[str, tuple[str, ...] | None]] = {

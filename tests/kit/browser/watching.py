@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 #: A test waits for progress, with a bound that no machine comes near.
 WAIT_MS: Final = 60_000
 #: A request that the page itself ended: nobody waits for its response any more, or the page was left.
 _ENDED: Final = "net::ERR_ABORTED"
+expect.set_options(timeout=WAIT_MS)
 
 
 class Watched:
