@@ -29,13 +29,6 @@ export function graphOf(lineage: Lineage, start: LineageStart): { readonly nodes
   return { nodes, edges };
 }
 
-/** The address of a version among the artifacts of a project. */
-export function versionAddress(workspace: string, project: string | null, artifact: string, ordinal: number | null): string | null {
-  if (project === null) return null;
-  const query = new URLSearchParams({ artifact, ...(ordinal === null ? {} : { version: String(ordinal) }) });
-  return `${addressOf(workspace, project)}/-/artifacts?${query}`;
-}
-
 function runId(run: string): string {
   return `run ${run}`;
 }
@@ -51,7 +44,6 @@ function runNode({ run, workspace, project, name, status, deleted, distance }: L
 }
 
 function versionNode(one: LineageVersion): Omit<LineageNode, "isStart"> {
-  const { artifact, ordinal, version, workspace, project, artifact_type: type, name, distance } = one;
-  const to = versionAddress(workspace, project, artifact, ordinal);
-  return { id: versionId(artifact, ordinal), level: distance, title: name, about: `${type}, version ${version}`, kind: "version", to };
+  const { artifact, ordinal, version, artifact_type: type, name, distance } = one;
+  return { id: versionId(artifact, ordinal), level: distance, title: name, about: `${type}, version ${version}`, kind: "version", to: null };
 }

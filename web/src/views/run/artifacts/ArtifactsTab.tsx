@@ -1,11 +1,10 @@
 import { artifactsOfRun, type Lineage, type LineageVersion, lineageOf, type RunArtifact } from "../../../data/artifacts.ts";
 import { messageOf } from "../../../data/problem.ts";
 import { textOfBytes, textOfCount, textOfMoment } from "../../../data/values.ts";
-import { graphOf, versionAddress } from "../../../state/lineage.ts";
+import { graphOf } from "../../../state/lineage.ts";
 import { useLoaded } from "../../../state/loading.ts";
 import { useServices } from "../../../state/services.ts";
 import { Graph } from "../../../ui/graph/Graph.tsx";
-import { Link } from "../../../ui/Link.tsx";
 import { Notice } from "../../../ui/Notice.tsx";
 import { useRun } from "../context.ts";
 
@@ -69,9 +68,7 @@ function Used({ versions }: { readonly versions: readonly LineageVersion[] }) {
           <tbody>
             {versions.map((one) => (
               <tr key={`${one.artifact} ${one.ordinal}`}>
-                <td>
-                  <Name of={one} />
-                </td>
+                <td>{one.name}</td>
                 <td>{one.artifact_type}</td>
                 <td>{one.version}</td>
               </tr>
@@ -102,9 +99,7 @@ function Made({ versions }: { readonly versions: readonly RunArtifact[] }) {
           <tbody>
             {versions.map((one) => (
               <tr key={`${one.artifact} ${one.ordinal}`}>
-                <td>
-                  <Name of={one} />
-                </td>
+                <td>{one.name}</td>
                 <td>{one.artifact_type}</td>
                 <td>{one.version}</td>
                 <td>{one.aliases.join(", ")}</td>
@@ -119,17 +114,4 @@ function Made({ versions }: { readonly versions: readonly RunArtifact[] }) {
       </div>
     </section>
   );
-}
-
-interface Named {
-  readonly workspace: string;
-  readonly project: string | null;
-  readonly artifact: string;
-  readonly ordinal: number;
-  readonly name: string;
-}
-
-function Name({ of: { workspace, project, artifact, ordinal, name } }: { readonly of: Named }) {
-  const to = versionAddress(workspace, project, artifact, ordinal);
-  return to === null ? <>{name}</> : <Link to={to}>{name}</Link>;
 }
