@@ -17,6 +17,7 @@ LONG_FILES: Final = (
     "integration/test_promote.py",
     "clients/ubiops/test_experiments.py",
     "clients/sagemaker/test_experiments.py",
+    "browser/test_run_page.py",
     "browser/test_frame.py",
     "integration/test_bench.py",
     "faults/test_cluster_refold.py",
