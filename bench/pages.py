@@ -23,6 +23,7 @@ import numpy as np
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from runstream.events.positions import Positions
 from runstream.ids import RANDOM_BYTES, uuid7_hex
 from runstream_ingest.assets.local import LocalAssets
 from runstream_model.columns import Coded, ColumnData
@@ -43,6 +44,9 @@ STATUSES: Final = ("crashed", "failed", "finished", "running")
 RUNS_PER_INSERT: Final = 5_000
 REPEATS: Final = 7
 Columns = Mapping[str, ColumnData]
+#: Behind the last record of each partition.
+END: Final = Positions(dict.fromkeys(range(8), 2**40))
+NOW: Final = str(END)
 
 #: Name -> what is asked of GET /api/v1/runs. `{one}` is the id of a run.
 QUESTIONS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -63,6 +67,8 @@ QUESTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "a tag": {"project": "large", "filter": '"tag-7" in tags'},
     "one run by id": {"filter": 'id = "{one}"'},
     "newest, and how many": {"project": "large", "count": "true"},
+    "as of now, of a small project": {"project": "small", "as_of": NOW},
+    "as of now, sorted by a metric": {"project": "small", "as_of": NOW, "sort": "-metric.m3.min", "columns": "param.*"},
 }
 #: Beside them: statements that only look at the columns.
 SCANS: Final = {
@@ -100,6 +106,10 @@ def blocks(ids: list[str], first: int, offset: int) -> Iterator[tuple[str, dict[
             "total": rng.random(rows),
             "total_exponent": np.zeros(rows, np.uint8),
             "total_digits": [[1, 2, 3]] * rows,
+            "std": rng.random(rows).tolist(),
+            "squares_exponent": np.zeros(rows, np.uint8),
+            "squares_digits": [[1, 2, 3]] * rows,
+            **{name: np.zeros(rows, np.uint8) for name in ("first_writer", "first_seq", "last_writer", "last_seq")},
             **{name: np.repeat(column, len(METRICS)) for name, column in place.items()},
         },
         rows,
@@ -137,6 +147,8 @@ def _run_columns(ids: list[str], number: Any, at: Any) -> dict[str, ColumnData]:
         "status": Coded(STATUSES, status),
         "user": Coded(("ann", "bob"), (number % 2).astype(np.uint8)),
         "host": Coded(("node-1",), np.zeros(count, np.uint8)),
+        "links": [[]] * count,
+        "set_running": np.zeros(count, np.uint8),
         "tags": [["sweep", f"tag-{n % 100}"] for n in number.tolist()],
         "created_at": at,
         "started_at": at,
@@ -216,11 +228,13 @@ async def measure(directory: Path, count: int) -> dict[str, Any]:
         await fill(store, ids)
         await merged(store)
         found: dict[str, Any] = {"fill_s": round(time.perf_counter() - began, 1), "questions": {}, "scans": {}}
+        visible = Progress()
+        visible.advance(END)
         app = web.Application(middlewares=[problem_middleware()])
         add_query(
             app,
             store=store,
-            visibility=Progress(),
+            visibility=visible,
             log=None,
             assets=LocalAssets(directory / "assets"),
             settings=QuerySettings(),
