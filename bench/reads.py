@@ -11,7 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from bench.shapes import Load
 from runstream_query.repositories.arguments import Chart, Range
 from runstream_query.repositories.buckets import power_of_two_width
 from runstream_query.repositories.statements.charts import chart_statement
+from runstream_query.repositories.statements.nearest import nearest_statement
 from runstream_query.repositories.statements.parameters import Parameters
 from runstream_query.repositories.statements.series import (
     Names,
@@ -37,6 +38,8 @@ from runstream_service.access import EVERYTHING
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 MAX_POINTS: Final = 1_000
+#: Steps to either side of the cursor that a page asks for points of.
+NEAR: Final = 100
 #: A hundredth of the runs have a smaller value than this in one of ten metrics.
 FILTER_BELOW: Final = 0.01
 
@@ -72,10 +75,11 @@ class Question:
     max_points: int | None
     statement: tuple[str, Mapping[str, Any]]
     path: str = "/api/v1/series"
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
         shown = {} if self.max_points is None else {"max_points": self.max_points}
-        return {"runs": list(self.runs), "metrics": list(self.metrics), **shown}
+        return {"runs": list(self.runs), "metrics": list(self.metrics), **shown, **self.more}
 
 
 def measure(what: Plan, say: Callable[[str], None]) -> dict[str, Any]:
@@ -141,6 +145,10 @@ def _questions(
     view = _bound(lambda parameters: projected_envelope(Names(tuple(long), one), Range(), width, parameters))
     names = Names(tuple(panel), tuple(sorted(metrics)))
     many = _bound(lambda parameters: scanned_envelope(names, Range(), "step", narrow, parameters))
+    middle = what.panel_rows // 2
+    cursor = {"near": middle, "points": 3, "x_from": middle - NEAR, "x_to": middle + NEAR}
+    around = Range(step_from=middle - NEAR, step_to=middle + NEAR)
+    nearest = _bound(lambda parameters: nearest_statement(names, around, "step", middle, 3, parameters, EVERYTHING))
     chart = Chart(names.runs, names.metrics)
     widths: dict[float, tuple[str, ...]] = {power_of_two_width(0, what.panel_rows - 1, MAX_POINTS): chart.runs}
     limit = len(panel) * len(metrics) * MAX_POINTS
@@ -149,6 +157,7 @@ def _questions(
         Question("full series", tuple(whole), one, None, all_points),
         Question("view", tuple(long), one, MAX_POINTS, view),
         Question("panel", tuple(panel), tuple(metrics), MAX_POINTS, many),
+        Question("nearest points", tuple(panel), tuple(metrics), None, nearest, "/api/v1/points", cursor),
         Question("charts", tuple(panel), tuple(metrics), MAX_POINTS, packed, "/api/v1/charts"),
     ]
 
