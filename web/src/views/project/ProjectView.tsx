@@ -31,6 +31,9 @@ interface ProjectViewProps {
 /** Fields to group by that every project has. */
 const GROUP_FIELDS = ["group", "tag", "job_type", "user", "host", "status"];
 
+/** How often new metrics are looked for while runs train, in milliseconds. */
+const NAMES_MS = 4000;
+
 /** The runs of a project in a table, beside charts of their curves. */
 export function ProjectView({ workspace, project }: ProjectViewProps) {
   const { client, address, live, engine } = useServices();
@@ -60,6 +63,15 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
     },
     [],
   );
+  // No stream tells of metrics that nobody knows yet: while runs train, their names are asked for now and then.
+  const isTraining = !state.isPast.value && list.rows.value.some((run) => run.status === "running");
+  useEffect(() => {
+    if (!isTraining) return undefined;
+    const timer = setInterval(() => {
+      if (!document.hidden) metrics.refresh();
+    }, NAMES_MS);
+    return () => clearInterval(timer);
+  }, [isTraining]);
   useEffect(() => {
     document.title = `${project} · Runstream`;
   }, [project]);
