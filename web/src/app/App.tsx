@@ -23,6 +23,7 @@ const loadRun = (): Promise<ComponentType<Place & { run: string }>> =>
 /** Views of a project besides the one of its runs, by their name in the address. */
 const PARTS: Readonly<Record<string, () => Promise<ComponentType<Place>>>> = {
   compare: () => import("../views/compare/CompareView.tsx").then((module) => module.CompareView),
+  panels: () => import("../views/panels/PanelsView.tsx").then((module) => module.PanelsView),
   sweep: () => import("../views/sweep/SweepView.tsx").then((module) => module.SweepView),
 };
 /** Views of the server, by their name in the address. */

@@ -1,0 +1,150 @@
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+
+import { codeOf, type Panel, type PanelCode, panelServer, panelsOf } from "../../data/panels.ts";
+import { isAborted, messageOf } from "../../data/problem.ts";
+import { textOfAge, textOfMoment } from "../../data/values.ts";
+import { flag, Param, text } from "../../state/address.ts";
+import { useServices } from "../../state/services.ts";
+import { nowMs } from "../../ui/Clock.ts";
+import { Notice } from "../../ui/Notice.tsx";
+import { PanelEditor } from "./PanelEditor.tsx";
+import { PanelFrame } from "./PanelFrame.tsx";
+
+interface PanelsViewProps {
+  readonly workspace: string;
+  readonly project: string;
+}
+
+/** The panels of a project: programs that show something about its runs. */
+export function PanelsView({ workspace, project }: PanelsViewProps) {
+  const { client, address } = useServices();
+  const state = useMemo(
+    () => ({
+      panel: new Param(address, "panel", text()),
+      version: new Param(address, "version", text()),
+      edit: new Param(address, "edit", flag),
+      filter: new Param(address, "filter", text()),
+    }),
+    [],
+  );
+  const panels = useSignal<readonly Panel[] | null>(null);
+  const code = useSignal<PanelCode | null>(null);
+  const why = useSignal<string | null>(null);
+  const failed = useSignal<string | null>(null);
+  const turn = useSignal(0);
+  const { panel: chosen, version, edit, filter } = state;
+  const attempt = (work: Promise<void>) => {
+    work.catch((error: unknown) => {
+      if (!isAborted(error)) failed.value = messageOf(error);
+    });
+  };
+  useEffect(() => {
+    const ending = new AbortController();
+    const read = async () => {
+      const [found, server] = await Promise.all([
+        panelsOf(client, { workspace, project }, ending.signal),
+        panelServer(client, ending.signal),
+      ]);
+      panels.value = found;
+      why.value = server.enabled ? null : server.reason;
+    };
+    attempt(read());
+    return () => ending.abort();
+  }, [turn.value]);
+  const name = chosen.value;
+  useEffect(() => {
+    code.value = null;
+    if (name === "") return undefined;
+    const ending = new AbortController();
+    attempt(
+      codeOf(client, { workspace, project }, name, "", ending.signal).then((found) => {
+        code.value = found;
+      }),
+    );
+    return () => ending.abort();
+  }, [name, turn.value]);
+  useEffect(() => {
+    document.title = `Panels of ${project} · Runstream`;
+  }, []);
+  return (
+    <main class="panels" id="view">
+      <nav class="panel-list" aria-label="Panels">
+        <button type="button" class="plain-button" onClick={() => address.change({ panel: null, version: null, edit: "1" })}>
+          New panel
+        </button>
+        <ul>
+          {(panels.value ?? []).map((panel) => (
+            <li key={panel.name}>
+              <button
+                type="button"
+                class="quiet ellipsis"
+                aria-current={panel.name === name ? "true" : undefined}
+                title={panel.description === "" ? panel.name : panel.description}
+                onClick={() => address.change({ panel: panel.name, version: null, edit: null })}
+              >
+                {panel.name}
+              </button>
+              <span class="soft" title={textOfMoment(panel.updated_at)}>
+                {textOfAge(panel.updated_at, nowMs.value)}
+              </span>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <div class="panel-body">
+        {failed.value === null ? null : <Notice kind="bad">{failed.value}</Notice>}
+        {why.value === null ? null : <Notice kind="warn">{why.value}</Notice>}
+        {panels.value?.length === 0 && name === "" && !edit.value ? (
+          <Notice kind="quiet">
+            No panels yet. A panel is a Python file that uses Streamlit or runstream.ui; panels that were written for Comet run as they are.
+          </Notice>
+        ) : null}
+        {name === "" ? null : (
+          <div class="bar">
+            <h1 class="ellipsis">{name}</h1>
+            <label>
+              Version{" "}
+              <select
+                aria-label="Version of the panel"
+                value={version.value}
+                onChange={(event) => version.set(event.currentTarget.value)}
+              >
+                <option value="">newest</option>
+                {(code.value?.versions ?? []).map((one) => (
+                  <option key={one.version} value={one.version}>
+                    {one.comment === "" ? one.version : `${one.version}: ${one.comment.slice(0, 60)}`}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <button type="button" class="plain-button" aria-pressed={edit.value} onClick={() => edit.set(!edit.value)}>
+              {edit.value ? "Show" : "Edit"}
+            </button>
+          </div>
+        )}
+        {edit.value ? (
+          <PanelEditor
+            key={`${name} ${version.value}`}
+            workspace={workspace}
+            project={project}
+            name={name}
+            version={version.value}
+            filter={filter.value}
+            onKept={(kept) => {
+              turn.value += 1;
+              address.change({ panel: kept, version: null, edit: null });
+            }}
+          />
+        ) : name === "" || why.value !== null ? null : (
+          <PanelFrame
+            workspace={workspace}
+            project={project}
+            shown={{ kind: "kept", name, version: version.value === "" ? (code.value?.version ?? "") : version.value }}
+            filter={filter.value}
+          />
+        )}
+      </div>
+    </main>
+  );
+}
