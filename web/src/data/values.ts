@@ -70,7 +70,7 @@ export function textOfAge(at: string, nowMs: number): string {
   const seconds = (nowMs - Date.parse(at)) / 1000;
   if (!Number.isFinite(seconds)) return "";
   if (seconds < 1) return "now";
-  const [first = ""] = textOfDuration(Math.max(0, seconds)).split(" ");
+  const [first = ""] = textOfDuration(Math.round(seconds)).split(" ");
   return `${first} ago`;
 }
 

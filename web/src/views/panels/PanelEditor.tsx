@@ -98,12 +98,12 @@ export function PanelEditor({ workspace, project, name, version, filter, onKept 
             }}
           />
           <button type="button" class="main" disabled={title.value.trim() === "" || source.value.trim() === ""} onClick={() => void keep()}>
-            Keep as a new version
+            Save as a new version
           </button>
         </div>
       </div>
       {shown.value === null ? (
-        <Notice kind="quiet">Preview shows here what the code does, before it is kept.</Notice>
+        <Notice kind="quiet">Preview shows here what the code does, before it is saved.</Notice>
       ) : (
         <PanelFrame workspace={workspace} project={project} shown={{ kind: "preview", source: shown.value }} filter={filter} />
       )}

@@ -138,9 +138,10 @@ export function PanelsView({ workspace, project }: PanelsViewProps) {
           />
         ) : name === "" || why.value !== null ? null : (
           <PanelFrame
+            key={turn.value}
             workspace={workspace}
             project={project}
-            shown={{ kind: "kept", name, version: version.value === "" ? (code.value?.version ?? "") : version.value }}
+            shown={{ kind: "kept", name, version: version.value }}
             filter={filter.value}
           />
         )}
