@@ -14,7 +14,7 @@ MARGIN_PX = 18
 PAPER, INK, FAINT, GREEN, RED = "#fbfbf8", "#24292f", "#7a8087", "#1a7f37", "#b3261e"
 #: Words that a terminal shows in colour; a pipe carries none.
 COLOURS = {"finished": GREEN, "failed": RED, "all agree": GREEN}
-HEADINGS = ("Runs", "A question", "The best run", "train/loss,", "Points", "The API")
+HEADINGS = ("Runs", "A question", "The best run", "train/loss,", "Points", "The page")
 
 
 def draw(text: str, path: Path) -> None:
