@@ -5,6 +5,7 @@ import type { Near } from "../draw/messages.ts";
 import type { Pointer } from "./gestures.ts";
 import type { ChartModel } from "./model.ts";
 import type { LoggedPoint } from "./source.ts";
+import type { Range } from "./view.ts";
 
 /** One line of the tooltip. */
 export interface Reading {
@@ -27,6 +28,8 @@ export interface Readings {
 const MOST = 12;
 /** Logged points are asked for when the pointer rests this long. */
 const REST_MS = 60;
+/** Logged points are looked for so far to both sides of the pointer, in pixels of CSS. */
+const WINDOW = 60;
 /** A curve stands out if the pointer is that near, in pixels of CSS. */
 const REACH = 14;
 
@@ -70,22 +73,28 @@ export class Pointing {
     });
     const more = Math.max(0, (model.report.peek()?.curves ?? 0) - near.length);
     this.readings.value = { rows: sorted(rows), nearest: nearest?.key ?? null, more };
-    this.later(near.map((one) => one.key), model.across.peek().inverse(here.x));
+    const across = model.across.peek();
+    const x = across.inverse(here.x);
+    // The points of the buckets in reach of the cursor; a bucket may be wider than that.
+    const places = near.map((one) => one.place);
+    const from = Math.min(x, across.inverse(here.x - WINDOW), ...places);
+    const to = Math.max(x, across.inverse(here.x + WINDOW), ...places);
+    this.later(near.map((one) => one.key), x, { from, to });
   }
 
-  private later(keys: readonly string[], x: number): void {
+  private later(keys: readonly string[], x: number, window: Range): void {
     clearTimeout(this.timer);
     this.abort?.abort();
     const { source } = this.model;
     if (keys.length === 0 || source.points === undefined) return;
-    this.timer = setTimeout(() => void this.fetch(keys, x), REST_MS);
+    this.timer = setTimeout(() => void this.fetch(keys, x, window), REST_MS);
   }
 
-  private async fetch(keys: readonly string[], x: number): Promise<void> {
+  private async fetch(keys: readonly string[], x: number, window: Range): Promise<void> {
     const abort = new AbortController();
     this.abort = abort;
     try {
-      const points = await this.model.source.points?.(keys, x, abort.signal);
+      const points = await this.model.source.points?.(keys, x, window, abort.signal);
       const shown = this.readings.peek();
       if (points === undefined || abort.signal.aborted || shown === null) return;
       const found = new Map(points.map((point) => [point.key, point]));

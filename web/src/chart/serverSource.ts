@@ -4,11 +4,12 @@ import { type ChartQuestion, chartsOf, groupsOf } from "../data/charts.ts";
 import type { Client } from "../data/client.ts";
 import type { Interest, Live } from "../data/live/client.ts";
 import type { Tail, WatchedTail } from "../data/live/messages.ts";
+import { nearestPoints } from "../data/points.ts";
 import { numberOf } from "../data/values.ts";
 import type { CurveEngine, LoadedCurves } from "../draw/engine.ts";
 import { type SeriesInfo, seriesKey } from "../draw/series.ts";
 import { Batches } from "./batches.ts";
-import type { CurveSource, CurveTail } from "./source.ts";
+import type { CurveSource, CurveTail, LoggedPoint } from "./source.ts";
 import type { Range } from "./view.ts";
 
 /** What curves a source has. */
@@ -91,6 +92,28 @@ export class ServerSource implements CurveSource {
       onMissed: () => again(metrics[0] ?? ""),
     };
     return this.live.follow(interest);
+  }
+
+  async points(keys: readonly string[], x: number, window: Range, signal: AbortSignal): Promise<readonly LoggedPoint[]> {
+    const { x: axis, groupBy, asOf } = this.question;
+    // On other axes a place is made of more than one point, and a group has no points of its own.
+    if (groupBy.length > 0 || (axis !== "step" && axis !== "time")) return [];
+    const wanted = new Set(keys);
+    const pairs = keys.map((key) => key.split("\n"));
+    const question = {
+      runs: [...new Set(pairs.flatMap(([run]) => run ?? []))],
+      metrics: [...new Set(pairs.flatMap(([, metric]) => metric ?? []))],
+      x: axis,
+      near: x,
+      range: [window.from, window.to],
+      asOf,
+    } as const;
+    const found = await nearestPoints(this.client, question, signal);
+    return found.flatMap(({ run, metric, step, at, value }) => {
+      const place = axis === "step" ? step : at;
+      const key = seriesKey(run, metric);
+      return place !== null && wanted.has(key) ? [{ key, x: place, step, at, value }] : [];
+    });
   }
 
   private async ask(key: string, metrics: readonly string[], signal: AbortSignal): Promise<LoadedCurves> {

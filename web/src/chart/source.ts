@@ -39,8 +39,8 @@ export interface CurveSource {
   changed?(listener: () => void): () => void;
   /** Live tails of what was loaded. Returns what ends it. */
   follow?(metrics: readonly string[], curves: LoadedCurves, listener: (tails: readonly CurveTail[]) => void): () => void;
-  /** The logged points nearest to x of the series with these keys, as exact doubles. */
-  points?(keys: readonly string[], x: number, signal: AbortSignal): Promise<readonly LoggedPoint[]>;
+  /** The logged points nearest to x of the series with these keys, as exact doubles; only those within `window` are looked at. */
+  points?(keys: readonly string[], x: number, window: Range, signal: AbortSignal): Promise<readonly LoggedPoint[]>;
   /** Where the chart's points are as CSV; null: nowhere. */
   csv?(metrics: readonly string[], range: Range | null): string | null;
 }
