@@ -29,6 +29,8 @@ export type Fits = (ticks: readonly Tick[]) => boolean;
  */
 export function ticksOf(axis: Axis, kind: AxisKind, fits: Fits, least = 0, most = MOST): Tick[] {
   if (!(axis.from < axis.to) || !Number.isFinite(axis.to - axis.from)) return [];
+  // A logarithmic axis has no place at 0 and below: one that is not known yet may ask for it.
+  if (axis.log && axis.from <= 0) return [];
   const steps = axis.log ? powers(axis, least) : candidates(axis, kind, Math.max(least, (axis.to - axis.from) / Math.min(MOST, most)));
   for (const ticks of steps) if (ticks.length <= MOST && fits(ticks)) return ticks;
   return [];
