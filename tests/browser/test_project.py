@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
@@ -237,7 +238,7 @@ def lonely(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_tabs_share_a_stream_and_outlive_the_server(lonely: Server, tmp_path: Path, chromium: Browser) -> None:
-    quiet = {"capture_console": False, "capture_code": False, "system_metrics_s": 0}
+    quiet: dict[str, Any] = {"capture_console": False, "capture_code": False, "system_metrics_s": 0}
     run = rs.init("p", "one", "r", workspace=WORKSPACE, url=lonely.url, dir=tmp_path / "spool", **quiet)
     run.log({"loss": 1.0}, step=0)
     with watched(chromium) as (context, problems):
