@@ -113,7 +113,7 @@ def page_routes(interfaces: Collection[str]) -> tuple[Route, ...]:
     }
     runs = {
         f"{project}/{{run:[^/]+/?}}": "A run",
-        f"{project}/archive/{{run:[^/]+/?}}": "An archived run, at Comet's address of it",
+        f"{project}/archive/{{run:[^/]+/?}}": "An archived run, at an address that another tracker's client makes",
     }
     return (
         *(_page(path, summary, show_document) for path, summary in pages.items()),

@@ -23,7 +23,7 @@ export interface Layout {
 }
 
 /** How often levels are put in the order of their neighbours; more changes little. */
-const SWEEPS = 6;
+const PASSES = 6;
 
 /** Place nodes so that those that belong together stand near each other. */
 export function layoutOf(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): Layout {
@@ -39,8 +39,8 @@ export function layoutOf(nodes: readonly GraphNode[], edges: readonly GraphEdge[
   const rows = Math.max(0, ...columns.map((ids) => ids.length));
   const put = (ids: readonly string[]) => ids.forEach((id, at) => places.set(id, at + (rows - ids.length) / 2));
   columns.forEach(put);
-  for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
-    for (const ids of sweep % 2 === 0 ? columns : [...columns].reverse()) {
+  for (let pass = 0; pass < PASSES; pass += 1) {
+    for (const ids of pass % 2 === 0 ? columns : [...columns].reverse()) {
       const wanted = new Map(ids.map((id) => [id, middle(neighbours.get(id) ?? [], places) ?? places.get(id) ?? 0]));
       ids.sort((a, b) => (wanted.get(a) ?? 0) - (wanted.get(b) ?? 0));
       put(ids);

@@ -97,7 +97,7 @@ export function PanelsView({ workspace, project }: PanelsViewProps) {
         {why.value === null ? null : <Notice kind="warn">{why.value}</Notice>}
         {panels.value?.length === 0 && name === "" && !edit.value ? (
           <Notice kind="quiet">
-            No panels yet. A panel is a Python file that uses Streamlit or runstream.ui; panels that were written for Comet run as they are.
+            No panels yet. A panel is a Python file that uses Streamlit or runstream.ui; panels of another tracker run as they are.
           </Notice>
         ) : null}
         {name === "" ? null : (

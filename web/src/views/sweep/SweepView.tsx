@@ -13,7 +13,7 @@ import { Notice } from "../../ui/Notice.tsx";
 import { axisOf, type FieldAxis, valueOf } from "./axes.ts";
 import { Parallel } from "./Parallel.tsx";
 import { Scatter } from "./Scatter.tsx";
-import { SweepState } from "./state.ts";
+import { ViewState } from "./state.ts";
 
 interface SweepViewProps {
   readonly workspace: string;
@@ -28,7 +28,7 @@ const MOST_AXES = 8;
 /** How parameters and a metric go together, over the runs of a filter. */
 export function SweepView({ workspace, project }: SweepViewProps) {
   const { client, address } = useServices();
-  const state = useMemo(() => new SweepState(address), []);
+  const state = useMemo(() => new ViewState(address), []);
   const list = useMemo(() => new RunList(client), []);
   const fields = useSignal<readonly Field[] | null>(null);
   const failed = useSignal<string | null>(null);
@@ -165,7 +165,7 @@ function counted(loaded: number, total: number): string {
 }
 
 interface AxesMenuProps {
-  readonly state: SweepState;
+  readonly state: ViewState;
   readonly named: readonly string[];
   readonly parameters: readonly Field[];
 }

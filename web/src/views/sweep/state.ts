@@ -1,7 +1,7 @@
 import { type Address, list, Param, text } from "../../state/address.ts";
 
 /** What the view of a sweep shows, all of it in the address. */
-export class SweepState {
+export class ViewState {
   readonly filter: Param<string>;
   /** The field that is to be good: a metric's. */
   readonly target: Param<string>;
