@@ -29,7 +29,7 @@ interface ProjectViewProps {
 }
 
 /** Fields to group by that every project has. */
-const GROUP_FIELDS = ["group", "tag", "job_type", "user", "host", "status"];
+const GROUP_FIELDS = ["group", "tag", "job_type", "user", "host", "status", "rank", "attempt"];
 
 /** How often new metrics are looked for while runs train, in milliseconds. */
 const NAMES_MS = 4000;
@@ -90,7 +90,7 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
 
   const error = list.error.value;
   const isOfFilter = error instanceof Problem && error.about === "filter";
-  const isGrouped = state.group.value.length > 0;
+  const isGrouped = state.grouping.value.length > 0;
   // A group is all of its runs, not those that the table happens to show.
   const most = isGrouped ? MOST_RUNS : state.drawn.value;
   useEffect(() => list.need(most), [most, list.position.value]);
@@ -98,7 +98,7 @@ export function ProjectView({ workspace, project }: ProjectViewProps) {
   const ids = rows.map((run) => run.run);
   const drawn = new Set(ids);
   const x = state.x.value;
-  const groupBy = state.group.value;
+  const groupBy = state.grouping.value;
   const source = useMemo(
     () => new ServerSource(client, live, engine(), { workspace, project, runs: ids, x, groupBy, asOf: question.asOf }),
     [x, JSON.stringify(groupBy), question.asOf],

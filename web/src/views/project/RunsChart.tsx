@@ -30,7 +30,7 @@ export function RunsChart({ metric, source, runs, state, view }: RunsChartProps)
   const lines = useComputed((): ReadonlyMap<string, LineStyle> => {
     const dark = theme.shade.value === "dark";
     const now = shown.value;
-    if (state.group.value.length > 0) {
+    if (state.grouping.value.length > 0) {
       return new Map(
         now.source.groups.value
           .filter((one) => one.metric === metric)

@@ -20,7 +20,7 @@ const CHOICES = [10, 100, 300, 1000] as const;
 export function Selection({ workspace, project, state, list, drawn }: SelectionProps) {
   const total = list.total.value;
   const ticked = state.ticked.value;
-  const isGrouped = state.group.value.length > 0;
+  const isGrouped = state.grouping.value.length > 0;
   const hidden = state.hidden.value.length;
   return (
     <div class="counted" role="status">

@@ -75,7 +75,7 @@ export function Toolbar({ state, view, metrics, fields, children }: ToolbarProps
         onChange={(on) => state.outliers.set(on)}
         title="Scale the y axis to most of the points, and say at its ends how many are outside"
       />
-      <Menu label={state.group.value.length === 0 ? "Group" : `Grouped by ${state.group.value.join(", ")}`} title="Draw means of groups of runs">
+      <Menu label={state.grouping.value.length === 0 ? "Group" : `Grouped by ${state.grouping.value.join(", ")}`} title="Draw means of groups of runs">
         <GroupMenu state={state} fields={fields} />
       </Menu>
       {state.zoom.value === null ? null : (
@@ -140,6 +140,7 @@ const MOST_FIELDS = 4;
 function GroupMenu({ state, fields }: { readonly state: ProjectState; readonly fields: readonly string[] }) {
   const chosen = state.group.value;
   const all = [...new Set([...chosen, ...fields])];
+  if (state.isPast.value) return <p class="soft">There are no groups of a past moment. Choose Now to group runs.</p>;
   return (
     <fieldset class="group-menu">
       <legend>One curve for each combination of</legend>

@@ -33,7 +33,7 @@ export function useChartView(state: ProjectState): ChartView {
         (length) => length ?? 0,
       ),
       effect(() => {
-        view.band.value = state.group.value.length > 0 ? "spread" : "extremes";
+        view.band.value = state.grouping.value.length > 0 ? "spread" : "extremes";
       }),
       effect(() => {
         const run = state.highlighted.value;

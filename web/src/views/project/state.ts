@@ -12,6 +12,8 @@ export const DEFAULT_SORT = "-created";
 const DRAWN = 100;
 const MOST_DRAWN = 1000;
 
+const NONE: readonly string[] = [];
+
 /** What the view of a project shows, all of it in the address. */
 export class ProjectState {
   readonly filter: Param<string>;
@@ -40,6 +42,8 @@ export class ProjectState {
   /** The run under the pointer, in the table or in a chart. */
   readonly highlighted: Signal<string | null> = signal(null);
   readonly isPast: ReadonlySignal<boolean>;
+  /** The fields that curves are grouped by: none of the past, of which the server knows no groups. */
+  readonly grouping: ReadonlySignal<readonly string[]>;
 
   constructor(readonly address: Address) {
     this.filter = new Param(address, "filter", text());
@@ -61,6 +65,7 @@ export class ProjectState {
     this.side = new Param(address, "side", oneOf(["both", "table", "charts"]));
     this.asOf = new Param(address, "as_of", text());
     this.isPast = computed(() => this.asOf.value !== "");
+    this.grouping = computed(() => (this.isPast.value ? NONE : this.group.value));
   }
 }
 
