@@ -111,29 +111,6 @@ export interface LoggedValue {
   readonly at: string;
 }
 
-/** One series of a chart: `runstream.series` in the metadata of the Arrow stream. */
-export interface ChartSeries {
-  readonly run: string;
-  readonly metric: string;
-  readonly rows: number;
-  readonly origin: number;
-  readonly unit: number;
-  readonly width: number;
-  readonly points: number;
-  readonly largest: number;
-  readonly total: number;
-}
-
-export interface ServerStatus {
-  readonly version: string;
-  readonly visible: string;
-  readonly lag_records: number;
-  readonly quarantined_records: number;
-  readonly quarantined_by_cause: Readonly<Record<string, number>>;
-  readonly disk_free_bytes: number | null;
-  readonly disk_total_bytes: number | null;
-}
-
 export interface Key {
   readonly name: string | null;
   readonly may_write: boolean;

@@ -1,31 +1,17 @@
 import { effect } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 
-import { type ChartView, newView, type Range, type XAxis } from "../../chart/view.ts";
+import { useCharts } from "../../chart/chartsState.ts";
+import type { ChartView } from "../../chart/view.ts";
 import { bind } from "../../state/bind.ts";
 import type { ProjectState } from "./state.ts";
 
 /** Return what all charts of the view have in common, kept the same as the address. */
 export function useChartView(state: ProjectState): ChartView {
-  const view = useMemo(newView, []);
+  const view = useCharts(state);
   useEffect(() => {
     const ends = [
-      bind(
-        view.xAxis,
-        state.x,
-        (text) => text as XAxis,
-        (axis) => axis,
-      ),
-      bind(
-        view.range,
-        state.zoom,
-        (range) => (range === null ? null : { from: range[0], to: range[1] }),
-        (range) => (range === null ? null : ([range.from, range.to] as const)),
-        isAbout,
-      ),
-      bind(view.xLog, state.xLog, same, same),
-      bind(view.yLog, state.yLog, same, same),
-      bind(view.outliers, state.outliers, same, same),
+      bind(view.outliers, state.outliers, Boolean, Boolean),
       bind(
         view.smoothing,
         state.smoothing,
@@ -49,17 +35,6 @@ export function useChartView(state: ProjectState): ChartView {
     };
   }, []);
   return view;
-}
-
-/** Whether two ranges are the same but for the rounding of the address. */
-function isAbout(one: Range | null, other: Range | null): boolean {
-  if (one === null || other === null) return one === other;
-  const grain = (one.to - one.from) / 5000;
-  return Math.abs(one.from - other.from) <= grain && Math.abs(one.to - other.to) <= grain;
-}
-
-function same(value: boolean): boolean {
-  return value;
 }
 
 /** The least and the most that is smoothed over, as parts of the whole axis. */

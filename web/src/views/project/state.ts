@@ -1,6 +1,7 @@
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 
-import { type Address, type Codec, flag, list, number, oneOf, Param, range, text } from "../../state/address.ts";
+import { ChartsState } from "../../chart/chartsState.ts";
+import { type Address, type Codec, flag, list, number, oneOf, Param, text } from "../../state/address.ts";
 import { fieldOf } from "../../state/filters.ts";
 import { curveColumn } from "./columns.ts";
 
@@ -15,7 +16,7 @@ const MOST_DRAWN = 1000;
 const NONE: readonly string[] = [];
 
 /** What the view of a project shows, all of it in the address. */
-export class ProjectState {
+export class ProjectState extends ChartsState {
   readonly filter: Param<string>;
   readonly sort: Param<string>;
   /** Columns besides the name: fields of the filter language, or `curve:METRIC`. */
@@ -26,16 +27,11 @@ export class ProjectState {
   /** Runs that are ticked. */
   readonly ticked: Param<readonly string[]>;
   readonly drawn: Param<number>;
-  readonly x: Param<string>;
-  readonly zoom: Param<readonly [number, number] | null>;
   /** The length that is averaged over, in units of the axis; 0: none. */
   readonly smoothing: Param<number>;
-  readonly yLog: Param<boolean>;
-  readonly xLog: Param<boolean>;
   readonly outliers: Param<boolean>;
   readonly group: Param<readonly string[]>;
   readonly search: Param<string>;
-  readonly folded: Param<readonly string[]>;
   readonly side: Param<"both" | "table" | "charts">;
   readonly asOf: Param<string>;
 
@@ -45,7 +41,8 @@ export class ProjectState {
   /** The fields that curves are grouped by: none of the past, of which the server knows no groups. */
   readonly grouping: ReadonlySignal<readonly string[]>;
 
-  constructor(readonly address: Address) {
+  constructor(address: Address) {
+    super(address);
     this.filter = new Param(address, "filter", text());
     this.sort = new Param(address, "sort", text(DEFAULT_SORT));
     this.columns = new Param(address, "cols", CHOSEN);
@@ -53,15 +50,10 @@ export class ProjectState {
     this.hidden = new Param(address, "hide", list());
     this.ticked = new Param(address, "ticked", list());
     this.drawn = new Param(address, "draw", number(DRAWN, 1, MOST_DRAWN));
-    this.x = new Param(address, "x", text("step"));
-    this.zoom = new Param(address, "zoom", range);
     this.smoothing = new Param(address, "smooth", number(0, 0, Number.MAX_VALUE));
-    this.yLog = new Param(address, "ylog", flag);
-    this.xLog = new Param(address, "xlog", flag);
     this.outliers = new Param(address, "clip", flag);
     this.group = new Param(address, "group", list());
     this.search = new Param(address, "metrics", text());
-    this.folded = new Param(address, "folded", list());
     this.side = new Param(address, "side", oneOf(["both", "table", "charts"]));
     this.asOf = new Param(address, "as_of", text());
     this.isPast = computed(() => this.asOf.value !== "");
