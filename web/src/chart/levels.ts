@@ -1,6 +1,7 @@
 /** What a chart has loaded: the whole curves, and windows of them with finer buckets. */
 import { signal } from "@preact/signals";
 
+import { messageOf, Problem } from "../data/problem.ts";
 import type { CurveEngine, LoadedCurves } from "../draw/engine.ts";
 import type { CurveSource, CurveTail } from "./source.ts";
 import type { Range } from "./view.ts";
@@ -23,6 +24,8 @@ const MARGIN = 0.25;
 const TOO_WIDE = 2.2;
 /** The whole is loaded again no sooner than after this. */
 const RELOAD_MS = 2_000;
+/** What could not be loaded is tried again after this, where that may help. */
+const RETRY_MS = 3_000;
 /** A followed curve of so many times the buckets that were asked for is loaded again, in wider ones. */
 const MAX_GROWTH = 2;
 
@@ -35,6 +38,7 @@ export class Levels {
   private details: Detail[] = [];
   private points = 1_000;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private retrying: ReturnType<typeof setTimeout> | undefined;
   private reloading: ReturnType<typeof setTimeout> | undefined;
   private loadedAt = 0;
   private readonly running = new Map<"base" | "detail", AbortController>();
@@ -123,7 +127,10 @@ export class Levels {
       this.error.value = null;
       return curves;
     } catch (error) {
-      if (!abort.signal.aborted && !this.closed) this.error.value = error instanceof Error ? error.message : String(error);
+      if (abort.signal.aborted || this.closed) return null;
+      this.error.value = messageOf(error);
+      // What passes is tried again by itself; the curves that are there stay until then.
+      if (error instanceof Problem && error.passes) this.retry();
       return null;
     } finally {
       this.loading.value--;
@@ -160,6 +167,11 @@ export class Levels {
     );
   }
 
+  private retry(): void {
+    clearTimeout(this.retrying);
+    this.retrying = setTimeout(() => void (this.base === null ? this.loadWhole(this.points) : this.replace()), RETRY_MS);
+  }
+
   /** Loads everything again, soon. What is there stays until then. */
   private reload(): void {
     if (this.reloading !== undefined) return;
@@ -194,6 +206,7 @@ export class Levels {
     this.closed = true;
     clearTimeout(this.timer);
     clearTimeout(this.reloading);
+    clearTimeout(this.retrying);
     this.offGrown();
     this.offChanged?.();
     for (const abort of this.running.values()) abort.abort();

@@ -1,7 +1,7 @@
 import { batch, type ReadonlySignal, signal } from "@preact/signals";
 
 import type { Client } from "./client.ts";
-import { isAborted, messageOf, type Problem } from "./problem.ts";
+import { isAborted, messageOf, Problem } from "./problem.ts";
 import type { Run, Runs } from "./types.ts";
 
 /** Which runs a list has, in which order, and the values that come with each. */
@@ -20,6 +20,8 @@ export interface RunQuestion {
 const PAGE = 200;
 /** What a server gives at most in a page. */
 const LARGEST_PAGE = 1000;
+/** What passes is tried again after so many seconds, if the server does not say when. */
+const RETRY_S = 2;
 
 /**
  * The runs of a question, page after page as far as somebody looks.
@@ -38,6 +40,7 @@ export class RunList {
   private isWhole = false;
   private wanted = 0;
   private ending: AbortController | null = null;
+  private retrying: ReturnType<typeof setTimeout> | null = null;
 
   /** The rows that are known, in order, from the first on. */
   readonly rows: ReadonlySignal<readonly Run[]> = this.loadedRows;
@@ -99,6 +102,16 @@ export class RunList {
 
   end(): void {
     this.ending?.abort();
+    if (this.retrying !== null) clearTimeout(this.retrying);
+  }
+
+  /** Ask again by itself, because what went wrong passes. */
+  private later(seconds: number): void {
+    if (this.retrying !== null) clearTimeout(this.retrying);
+    this.retrying = setTimeout(() => {
+      this.retrying = null;
+      this.refresh();
+    }, seconds * 1000);
   }
 
   private async restart(limit: number): Promise<void> {
@@ -132,7 +145,9 @@ export class RunList {
       });
       return true;
     } catch (error) {
-      if (!isAborted(error) && !ending.signal.aborted) this.trouble.value = error;
+      if (isAborted(error) || ending.signal.aborted) return false;
+      this.trouble.value = error;
+      if (error instanceof Problem && error.passes) this.later(error.retryAfterS ?? RETRY_S);
       return false;
     } finally {
       if (this.ending === ending) this.loading.value = false;
