@@ -20,6 +20,8 @@ OPENAPI_PATH: Final = "/api/v1/openapi.json"
 PROTOCOL_PATH: Final = "/api/v1/openapi/{protocol}.json"
 #: The name of the document of the server's own routes.
 OWN: Final = "runstream"
+#: The member of the server's own document that names the protocols which have documents of their own.
+PROTOCOLS_MEMBER: Final = "x-protocols"
 _MEDIA: Final = ("application/json",)
 
 
@@ -44,8 +46,9 @@ async def show_protocol(context: Context, call: Call[RequestParameters]) -> web.
 async def _show(context: Context, name: str, title: str) -> web.Response:
     # It takes a tenth of a second to make and never changes.
     if name not in context.encoded_documents:
+        others = {} if name != OWN else {PROTOCOLS_MEMBER: sorted(context.documents.keys() - {OWN})}
         context.encoded_documents[name] = await asyncio.to_thread(
-            lambda: encode_json(Document(document(context.documents[name], title, API_VERSION)))
+            lambda: encode_json(Document(document(context.documents[name], title, API_VERSION) | others))
         )
     return web.Response(body=context.encoded_documents[name], headers={"Content-Type": "application/json"})
 

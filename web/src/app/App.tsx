@@ -27,7 +27,9 @@ const PARTS: Readonly<Record<string, () => Promise<ComponentType<Place>>>> = {
   sweep: () => import("../views/sweep/SweepView.tsx").then((module) => module.SweepView),
 };
 /** Views of the server, by their name in the address. */
-const SERVER_PARTS: Readonly<Record<string, () => Promise<ComponentType>>> = {};
+const SERVER_PARTS: Readonly<Record<string, () => Promise<ComponentType>>> = {
+  api: () => import("../views/api/ApiView.tsx").then((module) => module.ApiView),
+};
 
 /** The page: the header, and the view that the address is of. */
 export function App({ services }: { readonly services: Services }) {

@@ -3,6 +3,7 @@ import { type ServerStatus, statusOf } from "../../data/server.ts";
 import { textOfBytes, textOfCount } from "../../data/values.ts";
 import { useLoaded } from "../../state/loading.ts";
 import { useServices } from "../../state/services.ts";
+import { Link } from "../../ui/Link.tsx";
 import { Notice } from "../../ui/Notice.tsx";
 
 const AGAIN_MS = 5000;
@@ -49,7 +50,7 @@ function Figures({ status }: { readonly status: ServerStatus }) {
       )}
       <dt>Interfaces</dt>
       <dd>
-        <a href="/api/v1/openapi.json">OpenAPI</a>
+        <Link to="/-/api">API</Link>
       </dd>
     </dl>
   );
