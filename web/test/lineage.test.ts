@@ -49,7 +49,7 @@ test("draws data in the direction in which they go", () => {
     [
       [0, "/w/p/r", true],
       [-1, null, false],
-      [1, null, false],
+      [1, "/w/p%2Fq/-/artifacts?artifact=m&version=2", false],
     ],
   );
   assert.deepEqual(

@@ -22,6 +22,7 @@ const loadRun = (): Promise<ComponentType<Place & { run: string }>> =>
   import("../views/run/RunView.tsx").then((module) => module.RunView);
 /** Views of a project besides the one of its runs, by their name in the address. */
 const PARTS: Readonly<Record<string, () => Promise<ComponentType<Place>>>> = {
+  artifacts: () => import("../views/artifacts/ArtifactsView.tsx").then((module) => module.ArtifactsView),
   compare: () => import("../views/compare/CompareView.tsx").then((module) => module.CompareView),
   panels: () => import("../views/panels/PanelsView.tsx").then((module) => module.PanelsView),
   sweep: () => import("../views/sweep/SweepView.tsx").then((module) => module.SweepView),

@@ -49,6 +49,7 @@ export function Header({ route }: { readonly route: Route }) {
 /** Views of a project besides the one of its runs: their names in the address, and to people. */
 const VIEWS = [
   ["sweep", "Sweep"],
+  ["artifacts", "Artifacts"],
   ["panels", "Panels"],
 ] as const;
 

@@ -44,6 +44,12 @@ function runNode({ run, workspace, project, name, status, deleted, distance }: L
 }
 
 function versionNode(one: LineageVersion): Omit<LineageNode, "isStart"> {
-  const { artifact, ordinal, version, artifact_type: type, name, distance } = one;
-  return { id: versionId(artifact, ordinal), level: distance, title: name, about: `${type}, version ${version}`, kind: "version", to: null };
+  const { artifact, ordinal, version, workspace, project, artifact_type: type, name, distance } = one;
+  const to = project === null ? null : versionAddress(workspace, project, artifact, ordinal);
+  return { id: versionId(artifact, ordinal), level: distance, title: name, about: `${type}, version ${version}`, kind: "version", to };
+}
+
+/** The address of a version of an artifact of a project. */
+export function versionAddress(workspace: string, project: string, artifact: string, ordinal: number): string {
+  return `${addressOf(workspace, project, "-", "artifacts")}?artifact=${encodeURIComponent(artifact)}&version=${ordinal}`;
 }

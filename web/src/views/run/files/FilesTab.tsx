@@ -8,6 +8,7 @@ import { textOfBytes, textOfCount, textOfMoment } from "../../../data/values.ts"
 import { useLoaded } from "../../../state/loading.ts";
 import { useServices } from "../../../state/services.ts";
 import { Notice } from "../../../ui/Notice.tsx";
+import { saveAs } from "../../../ui/saving.ts";
 import { Table, type TableColumn } from "../../../ui/Table.tsx";
 import { firstWidth } from "../../../ui/windows.ts";
 import { useRun } from "../context.ts";
@@ -33,7 +34,7 @@ export function FilesTab() {
     try {
       const address = await addressesOf(client).of({ run, asset: asset.asset });
       failed.value = address === null ? `The bytes of ${asset.name} are not on the server.` : null;
-      if (address !== null) save(address, asset.name);
+      if (address !== null) saveAs(address, asset.name);
     } catch (reason) {
       failed.value = messageOf(reason);
     }
@@ -73,13 +74,6 @@ export function FilesTab() {
 
 function isFound({ name, content_type: type, kind }: Asset, find: string): boolean {
   return [name, type, kind].some((text) => text.toLowerCase().includes(find));
-}
-
-function save(address: string, name: string): void {
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name.split("/").at(-1) ?? "file";
-  link.click();
 }
 
 function columnsOf(sort: string, download: (asset: Asset) => void): readonly TableColumn<Asset>[] {
