@@ -88,12 +88,18 @@ export class CurveEngine {
     if (held !== undefined) held.holders++;
   }
 
-  /** Gives a claim back. With the last one the curves are freed; charts that still name them draw without them. */
+  /**
+   * Gives a claim back. Curves that nobody claims are freed, a moment later: of several charts that wait for the same load, one
+   * that is closed already may give its claim back before the next has made its own.
+   */
   drop(curves: LoadedCurves): void {
     const held = this.held.get(curves.id);
     if (held === undefined || --held.holders > 0) return;
-    this.held.delete(curves.id);
-    this.port.postMessage({ kind: "drop", id: curves.id }, []);
+    setTimeout(() => {
+      if (held.holders > 0 || this.held.get(curves.id) !== held) return;
+      this.held.delete(curves.id);
+      this.port.postMessage({ kind: "drop", id: curves.id }, []);
+    });
   }
 
   /** Replaces the ends of curves by what the live stream brought. The arrays belong to the Worker from then on. */

@@ -93,6 +93,7 @@ test("a zoom that rests is loaded once, with some room around it; what it replac
     assert.equal(loads[1]?.signal.aborted, true);
     await loads[1]?.finish();
     assert.equal(levels.detailFor({ from: 1_100, to: 1_200 }), null, "what came too late is dropped");
+    mock.timers.tick(1);
     assert.equal(worker.kinds("drop").length, 1);
     await loads[2]?.finish();
     assert.equal(levels.detailFor({ from: 3_010, to: 3_090 })?.from, 2_975);
@@ -103,6 +104,7 @@ test("a zoom that rests is loaded once, with some room around it; what it replac
     mock.timers.tick(500);
     assert.equal(loads.length, 3, "nor is one that shows every point");
     levels.close();
+    mock.timers.tick(1);
     assert.equal(worker.kinds("drop").length, 3, "all that was loaded is freed");
   } finally {
     mock.timers.reset();
@@ -121,6 +123,7 @@ test("few windows are kept, and the whole below them", async () => {
       await loads.at(-1)?.finish();
     }
     assert.equal(loads.length, 9);
+    mock.timers.tick(1);
     assert.equal(worker.kinds("drop").length, 5);
     assert.notEqual(levels.base, null);
     levels.close();
@@ -167,13 +170,26 @@ test("a load that fails is told, and what was there stays", async () => {
 test("curves that several charts hold are freed with the last of them", async () => {
   const worker = new FakeWorker();
   const engine = new CurveEngine(worker);
+  const freed = async () => {
+    await new Promise((done) => setTimeout(done, 5));
+    return worker.kinds("drop").length;
+  };
   const curves = await engine.load(new ArrayBuffer(8));
   engine.hold(curves);
   engine.hold(curves);
   engine.drop(curves);
-  assert.equal(worker.kinds("drop").length, 0);
+  assert.equal(await freed(), 0);
   engine.drop(curves);
-  assert.equal(worker.kinds("drop").length, 1);
+  assert.equal(await freed(), 1);
+
+  // A chart that was closed while it waited gives its claim back before the one beside it makes its own.
+  const shared = await engine.load(new ArrayBuffer(8));
+  engine.hold(shared);
+  engine.drop(shared);
+  engine.hold(shared);
+  assert.equal(await freed(), 1);
+  engine.drop(shared);
+  assert.equal(await freed(), 2);
 });
 
 test("pictures that were replaced, and those of closed charts, are closed", () => {
