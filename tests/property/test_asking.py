@@ -28,14 +28,19 @@ class Store:
     """Entities as the fold has them: of several that create one name or replace one revision, one succeeds. Each step
     lets others go first, as often as the seed says."""
 
-    def __init__(self, seed: int, dying: set[int]) -> None:
+    def __init__(self, seed: int, dying: set[int], sweep: Entity) -> None:
         self.random = Random(seed)
         self.dying = dying
+        self.sweep = sweep
         self.kept: dict[str, Entity] = {}
 
     async def pause(self) -> None:
         for _ in range(self.random.randrange(4)):
             await asyncio.sleep(0)
+
+    async def find(self, place: Place, kind: str, name: str) -> Entity | None:
+        await self.pause()
+        return self.sweep if name == self.sweep.name else None
 
     async def create(self, place: Place, kind: str, name: str, properties: Mapping[str, Any]) -> Entity:
         await self.pause()
@@ -108,7 +113,7 @@ def test_each_trial_is_given_once_and_again_where_it_was_lost(
 ) -> None:
     config = config_in({**CONFIG, "method": method, "max_trials": limit})
     sweep = Sweep(Entity(*PLACE, "sweep", "s", "0" * 32, 1, config.properties, AT, AT), config)
-    store = Store(seed, dying)
+    store = Store(seed, dying, sweep.entity)
     with mock.patch.object(asking, "trials_of", store.trials):
         got = asyncio.run(asked(store, sweep, gateways, workers))
     size = min(limit, 7)
