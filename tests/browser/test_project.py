@@ -279,7 +279,7 @@ def charts_read(page: Page) -> int:
 
 def described(shown: Locator) -> str:
     """What the chart says of itself, without its fineness."""
-    text = shown.locator(".chart-summary").first.inner_text()
+    text = shown.locator(".chart-summary").filter(has_text="curve").first.inner_text()
     found = re.search(r"\d+ curves?, .* from .* to [^,]+", text)
     assert found is not None, text
     return found.group()
