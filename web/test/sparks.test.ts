@@ -66,3 +66,23 @@ test("a picture covers the extremes of each bucket, and gaps stay gaps", () => {
   assert.equal(path.split("M").length - 1, 2);
   assert.match(path, / 2\.0/);
 });
+
+test("curves of rows that scrolled away are forgotten", async () => {
+  let asked = 0;
+  const client = new Client(
+    () => null,
+    () => undefined,
+    (_input, init) => {
+      asked += (JSON.parse(String(init?.body)) as { runs: readonly string[] }).runs.length;
+      return Promise.resolve(new Response(JSON.stringify({ series: [] })));
+    },
+  );
+  const sparks = new Sparks(client, "loss");
+  const run = (number: number) => ({ run: `r${number}`, status: "finished", updated_at: "", columns: {} }) as unknown as Run;
+  const first = sparks.of(run(0));
+  assert.equal(sparks.of(run(0)), first);
+  for (let number = 1; number <= 2000; number += 1) sparks.of(run(number));
+  assert.notEqual(sparks.of(run(0)), first);
+  assert.equal(sparks.of(run(2000)), sparks.of(run(2000)));
+  while (asked < 2001) await new Promise((done) => setTimeout(done, 5));
+});

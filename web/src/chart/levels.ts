@@ -36,7 +36,8 @@ export class Levels {
   readonly error = signal<string | null>(null);
   base: LoadedCurves | null = null;
   private details: Detail[] = [];
-  private points = 1_000;
+  /** Buckets that were asked for; 0: nobody asked yet. */
+  private points = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private retrying: ReturnType<typeof setTimeout> | undefined;
   private reloading: ReturnType<typeof setTimeout> | undefined;
@@ -169,7 +170,7 @@ export class Levels {
 
   private retry(): void {
     clearTimeout(this.retrying);
-    this.retrying = setTimeout(() => void (this.base === null ? this.loadWhole(this.points) : this.replace()), RETRY_MS);
+    this.retrying = setTimeout(() => void this.replace(), RETRY_MS);
   }
 
   /** Loads everything again, soon. What is there stays until then. */
@@ -186,7 +187,7 @@ export class Levels {
 
   /** Loads the whole again, and windows of it when it is there. */
   private async replace(): Promise<void> {
-    if (this.closed || this.base === null) return;
+    if (this.closed || this.points === 0) return;
     const old = this.details;
     await this.loadWhole(this.points);
     this.details = this.details.filter((one) => !old.includes(one));

@@ -34,6 +34,8 @@ const GATHER_MS = 30;
 /** A run that trains is read again so often at most, in milliseconds. */
 const AGAIN_MS = 2000;
 const AT_ONCE = 200;
+/** Curves that are remembered: many times the rows that a screen shows. */
+const MOST_KEPT = 2000;
 
 interface Entry {
   readonly spark: Signal<Spark | null>;
@@ -60,6 +62,8 @@ export class Sparks {
     if (entry === undefined) {
       entry = { spark: signal(null), version: "", readMs: 0 };
       this.entries.set(run.run, entry);
+      const [oldest] = this.entries.keys();
+      if (this.entries.size > MOST_KEPT && oldest !== undefined) this.entries.delete(oldest);
     }
     const version = `${run.status} ${run.updated_at} ${JSON.stringify(run.columns)}`;
     if (entry.version !== version) {

@@ -40,11 +40,12 @@ interface Loading {
   readonly fail: (text: string) => Promise<void>;
 }
 
-function world(): { worker: FakeWorker; engine: CurveEngine; levels: Levels; loads: Loading[]; tell: (curves: LoadedCurves, tails: readonly CurveTail[]) => void } {
+function world(): { worker: FakeWorker; engine: CurveEngine; levels: Levels; loads: Loading[]; tell: (curves: LoadedCurves, tails: readonly CurveTail[]) => void; change: () => void } {
   const worker = new FakeWorker();
   const engine = new CurveEngine(worker);
   const loads: Loading[] = [];
   const listeners = new Map<number, (tails: readonly CurveTail[]) => void>();
+  let change = () => {};
   const settle = async (): Promise<void> => {
     for (let turn = 0; turn < 10; turn++) await Promise.resolve();
   };
@@ -61,12 +62,16 @@ function world(): { worker: FakeWorker; engine: CurveEngine; levels: Levels; loa
         };
         loads.push({ range, points, signal, finish, fail });
       }),
+    changed: (listener) => {
+      change = listener;
+      return () => {};
+    },
     follow: (_metrics, curves, listener) => {
       listeners.set(curves.id, listener);
       return () => listeners.delete(curves.id);
     },
   };
-  return { worker, engine, levels: new Levels(engine, ["loss"], source), loads, tell: (curves, tails) => listeners.get(curves.id)?.(tails) };
+  return { worker, engine, levels: new Levels(engine, ["loss"], source), loads, tell: (curves, tails) => listeners.get(curves.id)?.(tails), change: () => change() };
 }
 
 function tail(change: Partial<CurveTail> = {}): CurveTail {
@@ -164,6 +169,24 @@ test("a load that fails is told, and what was there stays", async () => {
   await loads[1]?.fail("no places are free");
   assert.equal(levels.error.value, "no places are free");
   assert.equal(levels.base, base);
+  levels.close();
+});
+
+test("other curves are loaded whatever was on its way, and none before the first are asked for", async () => {
+  const { levels, loads, change } = world();
+  change();
+  assert.equal(loads.length, 0);
+  void levels.loadWhole(500);
+  change();
+  assert.equal(loads.length, 2);
+  assert.equal(loads[0]?.signal.aborted, true);
+  await loads[0]?.finish();
+  assert.equal(levels.base, null, "curves of the runs before do not count any more");
+  await loads[1]?.fail("the server stopped");
+  change();
+  await loads[2]?.finish();
+  assert.notEqual(levels.base, null);
+  assert.equal(levels.error.value, null);
   levels.close();
 });
 
