@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { both, expectedAt, fieldOf, quoted } from "../src/state/filters.ts";
+import { both, expectedAt, fieldOf, partsOfField, quoted } from "../src/state/filters.ts";
 
 const CASES: readonly (readonly [string, string, string, string?])[] = [
   ["", "field", ""],
@@ -58,4 +58,20 @@ test("quotes names that the language would read differently", () => {
 test("joins filters", () => {
   assert.equal(both("", "a = 1"), "a = 1");
   assert.equal(both("a = 1 or b = 2", "c = 3"), "(a = 1 or b = 2) and c = 3");
+});
+
+test("a field that was written is read again, whatever its name", () => {
+  const names = ["lr", "val/acc", "top 1", "loss.min", 'a"b', "a\\d", "a\\n\n\t", "ü", "", ".", "a.", '"', "\\"];
+  for (const name of names) {
+    for (const aggregate of ["", "max", "last"]) {
+      assert.deepEqual(partsOfField(fieldOf("metric", name, aggregate)), { kind: "metric", name, aggregate }, JSON.stringify(name));
+    }
+    assert.deepEqual(partsOfField(fieldOf("param", name)), { kind: "param", name, aggregate: "" });
+  }
+  assert.deepEqual(partsOfField("param.loss.max"), { kind: "param", name: "loss.max", aggregate: "" });
+  // What a person writes into the address is no reason to stop.
+  assert.equal(partsOfField('metric."a\\d"')?.name, "a\\d");
+  assert.equal(partsOfField('metric."open')?.name, '"open');
+  assert.equal(partsOfField('metric."\\u00e9".max')?.name, "é");
+  assert.equal(partsOfField("status"), null);
 });

@@ -21,6 +21,17 @@ export class ChartsState {
     this.xLog = new Param(address, "xlog", flag);
     this.folded = new Param(address, "folded", list());
   }
+
+  /** Change the axis: places and lengths of another axis mean nothing on it. */
+  changeAxis(axis: string, view: ChartView): void {
+    view.extent.value = null;
+    this.address.change({ ...this.x.with(axis), ...this.withoutPlaces() });
+  }
+
+  /** What has to change in the query string so that nothing is left that is on the axis. */
+  protected withoutPlaces(): Record<string, string | null> {
+    return this.zoom.with(null);
+  }
 }
 
 /** Return what all charts have in common, kept the same as the address. */

@@ -5,6 +5,7 @@ import type { Client } from "../data/client.ts";
 import type { Interest, Live } from "../data/live/client.ts";
 import type { Tail, WatchedTail } from "../data/live/messages.ts";
 import { nearestPoints } from "../data/points.ts";
+import type { Summary } from "../data/types.ts";
 import { numberOf } from "../data/values.ts";
 import type { CurveEngine, LoadedCurves } from "../draw/engine.ts";
 import { type SeriesInfo, seriesKey } from "../draw/series.ts";
@@ -31,6 +32,7 @@ const FOLLOWED = ["step", "time", "relative"];
 
 /** Curves of runs, or of groups of runs, from this server; live where they are of the present. */
 export class ServerSource implements CurveSource {
+  private runs: ReadonlySet<string>;
   private readonly listeners = new Set<() => void>();
   private readonly batches: Batches<LoadedCurves>;
   private readonly found = signal<readonly SeriesInfo[]>([]);
@@ -45,7 +47,13 @@ export class ServerSource implements CurveSource {
     private readonly engine: CurveEngine,
     private question: SourceQuestion,
   ) {
+    this.runs = new Set(question.runs);
     this.batches = new Batches((key, metrics, signal) => this.ask(key, metrics, signal));
+  }
+
+  /** Whether its curves are those of groups of runs. */
+  get isGrouped(): boolean {
+    return this.question.groupBy.length > 0;
   }
 
   /** Have other runs from now on: charts keep what they show until those are there. */
@@ -53,6 +61,7 @@ export class ServerSource implements CurveSource {
     const was = this.question.runs;
     if (runs.length === was.length && runs.every((run, at) => run === was[at])) return;
     this.question = { ...this.question, runs };
+    this.runs = new Set(runs);
     for (const listener of [...this.listeners]) listener();
   }
 
@@ -66,11 +75,12 @@ export class ServerSource implements CurveSource {
   }
 
   follow(metrics: readonly string[], curves: LoadedCurves, listener: (tails: readonly CurveTail[]) => void): () => void {
-    const { x, groupBy, asOf, workspace, project } = this.question;
+    const { x, asOf, workspace, project } = this.question;
     if (asOf !== null) return () => undefined;
     const series = curves.series.filter((one) => metrics.includes(one.metric));
-    const isTailed = groupBy.length === 0 && FOLLOWED.includes(x);
-    const known = new Set(series.map((one) => one.key));
+    const isTailed = !this.isGrouped && FOLLOWED.includes(x);
+    // Curves of other widths have tails of their own.
+    const widths = new Map(series.map((one) => [one.key, widthOf(one)]));
     const again = (metric: string) => listener([emptyTail(series[0]?.key ?? seriesKey("", metric))]);
     const interest: Interest = {
       workspace,
@@ -79,14 +89,13 @@ export class ServerSource implements CurveSource {
       tails: isTailed ? series.map((one) => watched(one, x)) : [],
       since: this.positions.get(curves.id) ?? null,
       onTails: (tails) => {
-        const mine = tails.filter((tail) => known.has(seriesKey(tail.run, tail.metric)) && isOf(tail, series));
+        const mine = tails.filter((tail) => widths.get(seriesKey(tail.run, tail.metric)) === tail.width);
         if (mine.length > 0) listener(mine.map(curveTail));
       },
       onSummaries: (summaries) => {
         // What has no tails is read again, and so is a chart in which a curve begins.
-        const other = summaries.find(
-          (one) => metrics.includes(one.metric) && this.question.runs.includes(one.run) && (!isTailed || !known.has(seriesKey(one.run, one.metric))),
-        );
+        const isOther = (one: Summary) => !isTailed || !widths.has(seriesKey(one.run, one.metric));
+        const other = summaries.find((one) => metrics.includes(one.metric) && this.runs.has(one.run) && isOther(one));
         if (other !== undefined) again(other.metric);
       },
       onMissed: () => again(metrics[0] ?? ""),
@@ -95,9 +104,9 @@ export class ServerSource implements CurveSource {
   }
 
   async points(keys: readonly string[], x: number, window: Range, signal: AbortSignal): Promise<readonly LoggedPoint[]> {
-    const { x: axis, groupBy, asOf } = this.question;
+    const { x: axis, asOf } = this.question;
     // On other axes a place is made of more than one point, and a group has no points of its own.
-    if (groupBy.length > 0 || (axis !== "step" && axis !== "time")) return [];
+    if (this.isGrouped || (axis !== "step" && axis !== "time")) return [];
     const wanted = new Set(keys);
     const pairs = keys.map((key) => key.split("\n"));
     const question = {
@@ -120,7 +129,7 @@ export class ServerSource implements CurveSource {
     const [range, points] = JSON.parse(key) as [Range | null, number];
     const { runs, x, groupBy, asOf } = this.question;
     const question: ChartQuestion = { runs, metrics, x, range: range === null ? null : [range.from, range.to], points, asOf };
-    if (groupBy.length > 0) {
+    if (this.isGrouped) {
       const { stream } = await groupsOf(this.client, question, groupBy, signal);
       const curves = await this.engine.loadGroups(stream);
       this.found.value = merged(this.found.peek(), curves.series);
@@ -138,12 +147,12 @@ export class ServerSource implements CurveSource {
 }
 
 function watched(series: SeriesInfo, x: string): WatchedTail {
-  return { run: series.run, metric: series.metric, x, width: Math.max(1, series.width) };
+  return { run: series.run, metric: series.metric, x, width: widthOf(series) };
 }
 
-/** Curves of other widths have tails of their own. */
-function isOf(tail: Tail, series: readonly SeriesInfo[]): boolean {
-  return series.some((one) => one.run === tail.run && one.metric === tail.metric && Math.max(1, one.width) === tail.width);
+/** The width of its buckets as the stream of tails has it. */
+function widthOf(series: SeriesInfo): number {
+  return Math.max(1, series.width);
 }
 
 function curveTail(tail: Tail): CurveTail {

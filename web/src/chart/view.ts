@@ -62,17 +62,6 @@ export function newView(): ChartView {
   };
 }
 
-/** Changes the axis: places of another axis mean nothing on it. */
-export function setAxis(view: ChartView, axis: XAxis): void {
-  batch(() => {
-    view.xAxis.value = axis;
-    view.range.value = null;
-    view.extent.value = null;
-    view.cursor.value = null;
-    view.smoothing.value = null;
-  });
-}
-
 /** Takes in how far a chart's curves reach. A zoomed view that showed the end moves with it; others stay. */
 export function grow(view: ChartView, extent: Range): void {
   const was = view.extent.peek();

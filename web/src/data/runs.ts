@@ -1,7 +1,7 @@
 import { batch, type ReadonlySignal, signal } from "@preact/signals";
 
 import type { Client } from "./client.ts";
-import { isAborted, messageOf, Problem } from "./problem.ts";
+import { isAborted, Problem } from "./problem.ts";
 import type { Run, Runs } from "./types.ts";
 
 /** Which runs a list has, in which order, and the values that come with each. */
@@ -176,15 +176,4 @@ function bodyOf(question: RunQuestion): object {
     optional_columns: question.columns.join(","),
     ...(question.asOf === null ? {} : { as_of: question.asOf }),
   };
-}
-
-/** The sentence to show for an error of a list. */
-export function reasonOf(error: unknown): string {
-  return messageOf(error);
-}
-
-/** Where in the filter an error is, counted from 0; null: nowhere in particular. */
-export function placeOf(error: unknown): number | null {
-  const problem = error as Partial<Problem> | null;
-  return problem?.about === "filter" && typeof problem.column === "number" ? problem.column - 1 : null;
 }

@@ -90,7 +90,32 @@ export function fieldOf(kind: string, name: string, aggregate = ""): string {
 }
 
 export const AGGREGATES = ["last", "min", "max", "first", "mean", "std", "sum", "count"] as const;
-export type Aggregate = (typeof AGGREGATES)[number];
+
+/** What a field is made of: the kind, the name as it was logged, and of a metric the summary ("" for none). */
+export interface FieldParts {
+  readonly kind: string;
+  readonly name: string;
+  readonly aggregate: string;
+}
+
+/** Read a field of a metric or of a logged value: what `fieldOf` wrote, or a person; null for what is none. */
+export function partsOfField(field: string): FieldParts | null {
+  const [, kind = "", rest = ""] = /^(metric|param|other|env)\.(.*)$/su.exec(field) ?? [];
+  if (kind === "") return null;
+  const aggregate = kind === "metric" ? (AGGREGATES.find((one) => rest.endsWith(`.${one}`)) ?? "") : "";
+  const written = aggregate === "" ? rest : rest.slice(0, -aggregate.length - 1);
+  return { kind, name: unquoted(written), aggregate };
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", '"': '"', "'": "'", "\\": "\\" };
+
+/** The text of a quoted value, by the rules of the filter language: backslashes that mean nothing stay. */
+function unquoted(written: string): string {
+  if (!/^".*"$/su.test(written) || written.length < 2) return written;
+  return written.slice(1, -1).replace(/\\(?:u([0-9a-fA-F]{4})|([\s\S]))/g, (whole, code: string | undefined, sign: string) =>
+    code === undefined ? (ESCAPES[sign] ?? whole) : String.fromCharCode(Number.parseInt(code, 16)),
+  );
+}
 
 /** Join two filters so that both have to hold. */
 export function both(first: string, second: string): string {

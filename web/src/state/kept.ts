@@ -32,10 +32,6 @@ function write(name: string, value: unknown): void {
 
 const PREFIX = "runstream.";
 
-export function isText(value: unknown): value is string {
-  return typeof value === "string";
-}
-
 export function isTextOrNull(value: unknown): value is string | null {
   return value === null || typeof value === "string";
 }

@@ -1,3 +1,4 @@
+import { problemOf } from "../problem.ts";
 import type { OpenStream } from "./hub.ts";
 
 /** Open POST /api/v1/live: EventSource cannot send a key, so the stream is a fetch. */
@@ -14,11 +15,6 @@ export const openStream: OpenStream = async (body, key, signal) => {
     credentials: "omit",
     cache: "no-store",
   });
-  if (!response.ok || response.body === null) throw new Error(await reasonOf(response));
+  if (!response.ok || response.body === null) throw await problemOf(response);
   return response.body.pipeThrough(new TextDecoderStream());
 };
-
-async function reasonOf(response: Response): Promise<string> {
-  const problem = (await response.json().catch(() => null)) as { readonly detail?: unknown } | null;
-  return typeof problem?.detail === "string" ? problem.detail : `status ${response.status}`;
-}

@@ -1,10 +1,10 @@
-import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { curlOf, type OpenApi, openApiOf, resolved, type Route, routesByTag, type Schema, typeText } from "../../data/openapi.ts";
-import { isAborted, messageOf } from "../../data/problem.ts";
+import { messageOf } from "../../data/problem.ts";
 import { textOfCount } from "../../data/values.ts";
 import { Param, text } from "../../state/address.ts";
+import { useLoaded } from "../../state/loading.ts";
 import { useServices } from "../../state/services.ts";
 import { Copy } from "../../ui/Copy.tsx";
 import { Notice } from "../../ui/Notice.tsx";
@@ -20,30 +20,15 @@ export function ApiView() {
     }),
     [],
   );
-  const document_ = useSignal<OpenApi | null>(null);
-  const protocols = useSignal<readonly string[]>([]);
-  const failed = useSignal<string | null>(null);
   const chosen = state.protocol.value;
-  useEffect(() => {
-    const ending = new AbortController();
-    document_.value = null;
-    failed.value = null;
-    const read = async () => {
-      try {
-        const own = await openApiOf(client, "", ending.signal);
-        protocols.value = own["x-protocols"] ?? [];
-        document_.value = chosen === "" ? own : await openApiOf(client, chosen, ending.signal);
-      } catch (error) {
-        if (!isAborted(error)) failed.value = messageOf(error);
-      }
-    };
-    void read();
-    return () => ending.abort();
-  }, [chosen]);
+  const own = useLoaded((signal) => openApiOf(client, "", signal), "");
+  const loaded = useLoaded((signal) => openApiOf(client, chosen, signal), chosen);
+  const error = loaded.error.value ?? own.error.value;
+  const protocols = own.value.value?.["x-protocols"] ?? [];
   useEffect(() => {
     document.title = "API · Runstream";
   }, []);
-  const shown = document_.value;
+  const shown = loaded.value.value;
   const groups = shown === null ? null : routesByTag(shown, state.search.value);
   return (
     <main class="plain api" id="view">
@@ -57,7 +42,7 @@ export function ApiView() {
             onChange={(event) => address.change({ ...state.protocol.with(event.currentTarget.value), ...state.route.with("") })}
           >
             <option value="">this server</option>
-            {protocols.value.map((name) => (
+            {protocols.map((name) => (
               <option key={name} value={name}>
                 {name}
               </option>
@@ -73,7 +58,7 @@ export function ApiView() {
         />
         <a href={chosen === "" ? "/api/v1/openapi.json" : `/api/v1/openapi/${encodeURIComponent(chosen)}.json`}>OpenAPI document</a>
       </div>
-      {failed.value === null ? null : <Notice kind="bad">{failed.value}</Notice>}
+      {error === null ? null : <Notice kind="bad">{messageOf(error)}</Notice>}
       {groups !== null && groups.size === 0 ? <Notice kind="warn">No route has “{state.search.value}”.</Notice> : null}
       {[...(groups ?? [])].map(([tag, routes]) => (
         <section key={tag} aria-label={tag}>

@@ -1,15 +1,12 @@
-import { useSignal } from "@preact/signals";
-
-import { artifactOf, type ArtifactFile, type ArtifactVersion, lineageOf, versionOf, versionsOf } from "../../data/artifacts.ts";
+import { artifactOf, type ArtifactVersion, lineageOf, versionOf, versionsOf } from "../../data/artifacts.ts";
 import { messageOf } from "../../data/problem.ts";
-import { addressesOf } from "../../data/tickets.ts";
 import { textOfBytes, textOfCount, textOfMoment } from "../../data/values.ts";
-import { graphOf } from "../../state/lineage.ts";
 import { useLoaded } from "../../state/loading.ts";
 import { useServices } from "../../state/services.ts";
-import { Graph } from "../../ui/graph/Graph.tsx";
+import { useDownload } from "../../ui/downloading.ts";
+import { LineageGraph } from "../../ui/graph/LineageGraph.tsx";
 import { Notice } from "../../ui/Notice.tsx";
-import { saveAs } from "../../ui/saving.ts";
+import { SmallTable } from "../../ui/SmallTable.tsx";
 
 interface ArtifactPartProps {
   readonly artifact: string;
@@ -59,42 +56,29 @@ interface VersionsProps {
 
 function Versions({ rows, shown, onVersion }: VersionsProps) {
   return (
-    <div class="scrolling" role="group" aria-label="Versions" tabIndex={0}>
-      <table class="small-table">
-        <thead>
-          <tr>
-            {TITLES.map((title) => (
-              <th key={title} scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((one) => (
-            <tr key={one.ordinal} class={one.ordinal === shown ? "row-lit" : ""}>
-              <td>
-                <button
-                  type="button"
-                  class="quiet"
-                  aria-current={one.ordinal === shown ? "true" : undefined}
-                  onClick={() => onVersion(one.ordinal)}
-                >
-                  {one.version}
-                </button>
-              </td>
-              <td>{one.aliases.join(", ")}</td>
-              <td>{one.stages.join(", ")}</td>
-              <td>{one.tags.join(", ")}</td>
-              <td>{one.comment}</td>
-              <td>{textOfCount(one.files)}</td>
-              <td>{textOfBytes(one.size_bytes)}</td>
-              <td>{textOfMoment(one.created_at)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <SmallTable label="Versions" titles={TITLES}>
+      {rows.map((one) => (
+        <tr key={one.ordinal} class={one.ordinal === shown ? "row-lit" : ""}>
+          <td>
+            <button
+              type="button"
+              class="quiet"
+              aria-current={one.ordinal === shown ? "true" : undefined}
+              onClick={() => onVersion(one.ordinal)}
+            >
+              {one.version}
+            </button>
+          </td>
+          <td>{one.aliases.join(", ")}</td>
+          <td>{one.stages.join(", ")}</td>
+          <td>{one.tags.join(", ")}</td>
+          <td>{one.comment}</td>
+          <td>{textOfCount(one.files)}</td>
+          <td>{textOfBytes(one.size_bytes)}</td>
+          <td>{textOfMoment(one.created_at)}</td>
+        </tr>
+      ))}
+    </SmallTable>
   );
 }
 
@@ -102,19 +86,10 @@ function Version({ artifact, ordinal }: { readonly artifact: string; readonly or
   const { client } = useServices();
   const detail = useLoaded((signal) => versionOf(client, artifact, ordinal, signal), `${artifact} ${ordinal}`);
   const lineage = useLoaded((signal) => lineageOf(client, { artifact, ordinal }, DEPTH, signal), `${artifact} ${ordinal}`);
-  const failed = useSignal<string | null>(null);
+  const { download, failed } = useDownload();
   const error = detail.error.value ?? lineage.error.value;
   const found = detail.value.value;
   const graph = lineage.value.value;
-  const download = async (file: ArtifactFile) => {
-    try {
-      const address = await addressesOf(client).of({ artifact, ordinal, name: file.name });
-      failed.value = address === null ? `The bytes of ${file.name} are not on the server.` : null;
-      if (address !== null) saveAs(address, file.name);
-    } catch (reason) {
-      failed.value = messageOf(reason);
-    }
-  };
   const metadata = found?.metadata ?? null;
   return (
     <>
@@ -123,8 +98,7 @@ function Version({ artifact, ordinal }: { readonly artifact: string; readonly or
       {graph === null ? null : (
         <>
           <h2>Lineage</h2>
-          <Graph label="Lineage of the version" {...graphOf(graph, { artifact, ordinal })} />
-          {graph.cut.length === 0 ? null : <Notice kind="quiet">The graph goes on: only the nearest runs and versions are drawn.</Notice>}
+          <LineageGraph label="Lineage of the version" lineage={graph} start={{ artifact, ordinal }} />
         </>
       )}
       {found === null ? null : (
@@ -133,7 +107,7 @@ function Version({ artifact, ordinal }: { readonly artifact: string; readonly or
           <ul class="artifact-files">
             {found.files.map((file) => (
               <li key={file.name}>
-                <button type="button" class="quiet ellipsis" title={file.link ?? file.name} onClick={() => void download(file)}>
+                <button type="button" class="quiet ellipsis" title={file.link ?? file.name} onClick={() => void download({ artifact, ordinal, name: file.name }, file.name)}>
                   {file.name}
                 </button>
                 <span class="soft">

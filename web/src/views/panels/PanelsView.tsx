@@ -1,10 +1,11 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
-import { codeOf, type Panel, type PanelCode, panelServer, panelsOf } from "../../data/panels.ts";
-import { isAborted, messageOf } from "../../data/problem.ts";
+import { codeOf, panelServer, panelsOf } from "../../data/panels.ts";
+import { messageOf } from "../../data/problem.ts";
 import { textOfAge, textOfMoment } from "../../data/values.ts";
 import { flag, Param, text } from "../../state/address.ts";
+import { useLast, useLoaded } from "../../state/loading.ts";
 import { useServices } from "../../state/services.ts";
 import { nowMs } from "../../ui/Clock.ts";
 import { Notice } from "../../ui/Notice.tsx";
@@ -28,42 +29,21 @@ export function PanelsView({ workspace, project }: PanelsViewProps) {
     }),
     [],
   );
-  const panels = useSignal<readonly Panel[] | null>(null);
-  const code = useSignal<PanelCode | null>(null);
-  const why = useSignal<string | null>(null);
-  const failed = useSignal<string | null>(null);
-  const turn = useSignal(0);
   const { panel: chosen, version, edit, filter } = state;
-  const attempt = (work: Promise<void>) => {
-    work.catch((error: unknown) => {
-      if (!isAborted(error)) failed.value = messageOf(error);
-    });
-  };
-  useEffect(() => {
-    const ending = new AbortController();
-    const read = async () => {
-      const [found, server] = await Promise.all([
-        panelsOf(client, { workspace, project }, ending.signal),
-        panelServer(client, ending.signal),
-      ]);
-      panels.value = found;
-      why.value = server.enabled ? null : server.reason;
-    };
-    attempt(read());
-    return () => ending.abort();
-  }, [turn.value]);
   const name = chosen.value;
-  useEffect(() => {
-    code.value = null;
-    if (name === "") return undefined;
-    const ending = new AbortController();
-    attempt(
-      codeOf(client, { workspace, project }, name, "", ending.signal).then((found) => {
-        code.value = found;
-      }),
-    );
-    return () => ending.abort();
-  }, [name, turn.value]);
+  const place = { workspace, project };
+  const key = JSON.stringify(place);
+  // A panel that was saved has another newest version: everything is read again.
+  const saved = useSignal(0);
+  const panels = useLoaded((signal) => panelsOf(client, place, signal), `${key} ${saved.value}`);
+  const listed = useLast(panels.value.value).value;
+  const server = useLoaded((signal) => panelServer(client, signal), key);
+  const code = useLoaded(
+    (signal) => (name === "" ? Promise.resolve(null) : codeOf(client, place, name, "", signal)),
+    JSON.stringify([key, name, saved.value]),
+  );
+  const why = server.value.value?.enabled === false ? server.value.value.reason : null;
+  const error = panels.error.value ?? server.error.value ?? code.error.value;
   useEffect(() => {
     document.title = `Panels of ${project} · Runstream`;
   }, []);
@@ -74,7 +54,7 @@ export function PanelsView({ workspace, project }: PanelsViewProps) {
           New panel
         </button>
         <ul>
-          {(panels.value ?? []).map((panel) => (
+          {(listed ?? []).map((panel) => (
             <li key={panel.name}>
               <button
                 type="button"
@@ -93,9 +73,9 @@ export function PanelsView({ workspace, project }: PanelsViewProps) {
         </ul>
       </nav>
       <div class="panel-body">
-        {failed.value === null ? null : <Notice kind="bad">{failed.value}</Notice>}
-        {why.value === null ? null : <Notice kind="warn">{why.value}</Notice>}
-        {panels.value?.length === 0 && name === "" && !edit.value ? (
+        {error === null ? null : <Notice kind="bad">{messageOf(error)}</Notice>}
+        {why === null ? null : <Notice kind="warn">{why}</Notice>}
+        {listed?.length === 0 && name === "" && !edit.value ? (
           <Notice kind="quiet">
             No panels yet. A panel is a Python file that uses Streamlit or runstream.ui; panels of another tracker run as they are.
           </Notice>
@@ -111,7 +91,7 @@ export function PanelsView({ workspace, project }: PanelsViewProps) {
                 onChange={(event) => version.set(event.currentTarget.value)}
               >
                 <option value="">newest</option>
-                {(code.value?.versions ?? []).map((one) => (
+                {(code.value.value?.versions ?? []).map((one) => (
                   <option key={one.version} value={one.version}>
                     {one.comment === "" ? one.version : `${one.version}: ${one.comment.slice(0, 60)}`}
                   </option>
@@ -132,13 +112,13 @@ export function PanelsView({ workspace, project }: PanelsViewProps) {
             version={version.value}
             filter={filter.value}
             onKept={(kept) => {
-              turn.value += 1;
+              saved.value += 1;
               address.change({ panel: kept, version: null, edit: null });
             }}
           />
-        ) : name === "" || why.value !== null ? null : (
+        ) : name === "" || why !== null ? null : (
           <PanelFrame
-            key={turn.value}
+            key={saved.value}
             workspace={workspace}
             project={project}
             shown={{ kind: "kept", name, version: version.value }}

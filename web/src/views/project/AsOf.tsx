@@ -1,8 +1,9 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 
-import type { Project } from "../../data/types.ts";
+import { projectsOf } from "../../data/server.ts";
 import { textOfMoment } from "../../data/values.ts";
+import { useLoaded } from "../../state/loading.ts";
 import { useServices } from "../../state/services.ts";
 import type { ProjectState } from "./state.ts";
 
@@ -17,48 +18,38 @@ const STEPS = 1000;
 /** A moment counts when the slider rests for so long, in milliseconds. */
 const REST_MS = 250;
 
-/** Shows the view as it was: a slider from the beginning of the project to now. */
-export function AsOf({ workspace, project, state }: AsOfProps) {
+/** Shows the view as it was: a button, then a slider from the beginning of the project to now. */
+export function AsOf(props: AsOfProps) {
+  const { asOf, isPast } = props.state;
+  if (isPast.value) return <Moment {...props} />;
+  return (
+    <button
+      type="button"
+      class="plain-button"
+      title="Show everything as it was at an earlier moment"
+      onClick={() => asOf.set(new Date().toISOString())}
+    >
+      History
+    </button>
+  );
+}
+
+function Moment({ workspace, project, state }: AsOfProps) {
   const { client } = useServices();
-  const begins = useSignal<number | null>(null);
-  const ends = useSignal(Date.now());
+  // Without a beginning there is no slider, but the field for a moment is there.
+  const projects = useLoaded((signal) => projectsOf(client, workspace, signal), workspace).value.value;
+  const begins = projects?.find((one) => one.project === project)?.created_at ?? null;
+  const low = begins === null ? null : Date.parse(begins);
+  const ends = useMemo(() => Date.now(), []);
   const dragged = useSignal<number | null>(null);
   const timer = useRef(0);
-  const isPast = state.isPast.value;
-  useEffect(() => {
-    if (!isPast || begins.value !== null) return undefined;
-    const ending = new AbortController();
-    client.json<{ readonly projects: readonly Project[] }>("/api/v1/projects", { query: { workspace }, signal: ending.signal }).then(
-      ({ projects }) => {
-        const found = projects.find((one) => one.project === project)?.created_at;
-        begins.value = Date.parse(found ?? "");
-        ends.value = Date.now();
-      },
-      // Without a beginning there is no slider, but the field for a moment is there.
-      () => undefined,
-    );
-    return () => ending.abort();
-  }, [isPast]);
   useEffect(() => () => clearTimeout(timer.current), []);
-  if (!isPast) {
-    return (
-      <button
-        type="button"
-        class="plain-button"
-        title="Show everything as it was at an earlier moment"
-        onClick={() => state.asOf.set(new Date().toISOString())}
-      >
-        History
-      </button>
-    );
-  }
   const at = Date.parse(state.asOf.value);
-  const low = begins.value;
-  const place = low === null || Number.isNaN(low + at) ? null : Math.round(((at - low) / (ends.value - low)) * STEPS);
+  const place = low === null || Number.isNaN(low + at) ? null : Math.round(((at - low) / (ends - low)) * STEPS);
   const shown = dragged.value ?? at;
   const move = (to: number) => {
     if (low === null) return;
-    const moment = low + (to / STEPS) * (ends.value - low);
+    const moment = low + (to / STEPS) * (ends - low);
     dragged.value = moment;
     clearTimeout(timer.current);
     timer.current = window.setTimeout(() => {

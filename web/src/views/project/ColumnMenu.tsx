@@ -5,11 +5,12 @@ import { fieldsOf } from "../../data/fields.ts";
 import { isAborted, messageOf } from "../../data/problem.ts";
 import type { Field } from "../../data/types.ts";
 import { AGGREGATES, fieldOf } from "../../state/filters.ts";
+import { toggled } from "../../state/lists.ts";
 import { useServices } from "../../state/services.ts";
 import { Menu } from "../../ui/Menu.tsx";
 import { Notice } from "../../ui/Notice.tsx";
 import { kindOf, OF_RUNS } from "./columns.ts";
-import { type ProjectState, toggled } from "./state.ts";
+import type { ProjectState } from "./state.ts";
 
 interface ColumnMenuProps {
   readonly workspace: string;

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
 import { fieldsOf } from "../../data/fields.ts";
-import { isAborted } from "../../data/problem.ts";
+import { isAborted, type Problem } from "../../data/problem.ts";
 import type { Field } from "../../data/types.ts";
 import { textOfCount, textOfValue } from "../../data/values.ts";
 import { type Expected, expectedAt, quoted } from "../../state/filters.ts";
@@ -13,8 +13,8 @@ interface FilterBarProps {
   readonly project: string;
   readonly value: string;
   readonly onChange: (filter: string) => void;
-  /** What is wrong with the filter, and where in it, counted from 0. */
-  readonly error: { readonly message: string; readonly at: number | null } | null;
+  /** What is wrong with the filter. */
+  readonly error: Problem | null;
 }
 
 interface Offer {
@@ -181,16 +181,17 @@ export function FilterBar(props: FilterBarProps) {
       </ul>
       {error === null ? null : (
         <pre id="filter-error" class="filter-error" role="alert">
-          {pointed(props.value, error.message, error.at)}
+          {pointed(props.value, error.message, error.column)}
         </pre>
       )}
     </div>
   );
 }
 
-/** The filter with a mark below the place that is wrong, then what is wrong. */
-export function pointed(filter: string, message: string, at: number | null): string {
-  if (at === null) return message;
+/** The filter with a mark below the place that is wrong, counted from 1, then what is wrong. */
+function pointed(filter: string, message: string, column: number | null): string {
+  if (column === null) return message;
+  const at = column - 1;
   const from = Math.max(0, at - 60);
   const part = filter.slice(from, from + 120).replace(/\s/g, " ");
   return `${part}\n${" ".repeat(Math.max(0, at - from))}^\n${message}`;

@@ -6,6 +6,7 @@ import type { Run } from "../../data/types.ts";
 import { numberOf, textOfAge, textOfDuration, textOfMoment, textOfValue } from "../../data/values.ts";
 import { colourOf } from "../../state/colours.ts";
 import { addressOf } from "../../state/routes.ts";
+import { toggled } from "../../state/lists.ts";
 import { useServices } from "../../state/services.ts";
 import { nowMs } from "../../ui/Clock.ts";
 import { Link } from "../../ui/Link.tsx";
@@ -13,7 +14,7 @@ import { SparkPicture } from "../../ui/Spark.tsx";
 import { Status } from "../../ui/Status.tsx";
 import { Table, type TableColumn } from "../../ui/Table.tsx";
 import { type ColumnKind, kindOf, ownText } from "./columns.ts";
-import { nextSort, type ProjectState, toggled } from "./state.ts";
+import { nextSort, type ProjectState } from "./state.ts";
 
 interface RunTableProps {
   readonly list: RunList;

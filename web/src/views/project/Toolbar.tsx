@@ -1,11 +1,11 @@
 import type { ComponentChildren } from "preact";
 
+import { AxisSelect } from "../../chart/AxisSelect.tsx";
 import type { ChartView } from "../../chart/view.ts";
 import { textOfDuration, textOfNumber } from "../../data/values.ts";
-import { useServices } from "../../state/services.ts";
 import { Menu } from "../../ui/Menu.tsx";
 import { lengthAt, placeOfLength, SMOOTH_STEPS } from "./charting.ts";
-import { type ProjectState, X_AXES } from "./state.ts";
+import type { ProjectState } from "./state.ts";
 
 interface ToolbarProps {
   readonly state: ProjectState;
@@ -16,13 +16,6 @@ interface ToolbarProps {
   readonly children?: ComponentChildren;
 }
 
-const X_NAMES: Readonly<Record<string, string>> = {
-  step: "Step",
-  relative: "Time since start",
-  active: "Active time",
-  time: "Wall time",
-  epoch: "Epoch",
-};
 const SIDES = [
   ["both", "Both"],
   ["table", "Table"],
@@ -31,7 +24,6 @@ const SIDES = [
 
 /** How all charts of the view are drawn. */
 export function Toolbar({ state, view, metrics, fields, children }: ToolbarProps) {
-  const { address } = useServices();
   return (
     <div class="toolbar" role="toolbar" aria-label="How charts are drawn">
       <input
@@ -41,31 +33,7 @@ export function Toolbar({ state, view, metrics, fields, children }: ToolbarProps
         value={state.search.value}
         onInput={(event) => state.search.set(event.currentTarget.value, "replace")}
       />
-      <label>
-        X{" "}
-        <select
-          aria-label="The x axis"
-          value={state.x.value}
-          onChange={(event) => {
-            // Places of another axis mean nothing on it.
-            view.extent.value = null;
-            address.change({ ...state.x.with(event.currentTarget.value), ...state.zoom.with(null), ...state.smoothing.with(0) });
-          }}
-        >
-          {X_AXES.map((axis) => (
-            <option key={axis} value={axis}>
-              {X_NAMES[axis]}
-            </option>
-          ))}
-          <optgroup label="Another metric">
-            {metrics.map((name) => (
-              <option key={name} value={`metric:${name}`}>
-                {name}
-              </option>
-            ))}
-          </optgroup>
-        </select>
-      </label>
+      <AxisSelect state={state} view={view} metrics={metrics} />
       <Smoothing state={state} view={view} />
       <Check label="Log y" value={state.yLog.value} onChange={(on) => state.yLog.set(on)} title="A logarithmic y axis" />
       <Check label="Log x" value={state.xLog.value} onChange={(on) => state.xLog.set(on)} title="A logarithmic x axis" />

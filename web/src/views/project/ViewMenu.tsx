@@ -1,9 +1,9 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 
-import { isAborted, messageOf } from "../../data/problem.ts";
+import { messageOf } from "../../data/problem.ts";
 import { deleteView, queryOfView, type SavedView, savedViews, saveView } from "../../data/savedViews.ts";
 import { textOfAge } from "../../data/values.ts";
+import { useLoaded } from "../../state/loading.ts";
 import { useServices } from "../../state/services.ts";
 import { nowMs } from "../../ui/Clock.ts";
 import { Menu } from "../../ui/Menu.tsx";
@@ -25,29 +25,18 @@ export function ViewMenu(props: ViewMenuProps) {
 
 function Views({ workspace, project, close }: ViewMenuProps & { readonly close: () => void }) {
   const { client, address } = useServices();
-  const views = useSignal<readonly SavedView[] | null>(null);
-  const failed = useSignal<string | null>(null);
+  const loaded = useLoaded((signal) => savedViews(client, workspace, project, signal), JSON.stringify([workspace, project]));
+  const views = loaded.value.value;
+  const failed = useSignal<unknown>(null);
   const name = useSignal("");
-  const read = async (signal?: AbortSignal) => {
-    try {
-      views.value = await savedViews(client, workspace, project, signal);
-    } catch (error) {
-      if (!isAborted(error)) failed.value = messageOf(error);
-    }
-  };
-  useEffect(() => {
-    const ending = new AbortController();
-    void read(ending.signal);
-    return () => ending.abort();
-  }, []);
   const attempt = async (work: () => Promise<void>) => {
     failed.value = null;
     try {
       await work();
     } catch (error) {
-      failed.value = messageOf(error);
+      failed.value = error;
     }
-    await read();
+    await loaded.refresh();
   };
   const open = (view: SavedView) =>
     attempt(async () => {
@@ -65,12 +54,13 @@ function Views({ workspace, project, close }: ViewMenuProps & { readonly close: 
       name.value = "";
     });
   };
+  const error = failed.value ?? loaded.error.value;
   return (
     <div class="view-menu">
-      {failed.value === null ? null : <Notice kind="bad">{failed.value}</Notice>}
-      {views.value?.length === 0 ? <p class="soft">No views yet. A view keeps the filter, the columns, the charts and all else that is in the address.</p> : null}
+      {error === null ? null : <Notice kind="bad">{messageOf(error)}</Notice>}
+      {views?.length === 0 ? <p class="soft">No views yet. A view keeps the filter, the columns, the charts and all else that is in the address.</p> : null}
       <ul aria-label="Saved views">
-        {(views.value ?? []).map((view) => (
+        {(views ?? []).map((view) => (
           <li key={view.name}>
             <button type="button" class="quiet ellipsis" title={view.name} onClick={() => void open(view)}>
               {view.name}

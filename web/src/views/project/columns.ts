@@ -1,5 +1,5 @@
 import type { Run } from "../../data/types.ts";
-import { AGGREGATES } from "../../state/filters.ts";
+import { partsOfField } from "../../state/filters.ts";
 
 /** How a column of the table of runs is made, from the word that stands for it in the address. */
 export interface ColumnKind {
@@ -62,10 +62,9 @@ export function kindOf(column: string): ColumnKind {
 }
 
 function titleOf(column: string): string {
-  const name = column.replace(/^(metric|param|other|env)\./, "");
-  const aggregate = AGGREGATES.find((one) => name.endsWith(`.${one}`));
-  if (!column.startsWith("metric.") || aggregate === undefined) return name.replace(/^"|"$/g, "");
-  return `${name.slice(0, -aggregate.length - 1).replace(/^"|"$/g, "")} ${aggregate}`;
+  const parts = partsOfField(column);
+  if (parts === null) return column;
+  return parts.aggregate === "" ? parts.name : `${parts.name} ${parts.aggregate}`;
 }
 
 /** The text of a run's own column. */

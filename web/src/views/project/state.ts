@@ -5,8 +5,6 @@ import { type Address, type Codec, flag, list, number, oneOf, Param, text } from
 import { fieldOf } from "../../state/filters.ts";
 import { curveColumn } from "./columns.ts";
 
-export const X_AXES = ["step", "relative", "active", "time", "epoch"] as const;
-export type XAxis = (typeof X_AXES)[number];
 
 export const DEFAULT_SORT = "-created";
 /** How many runs have their curves drawn, unless somebody wants more. */
@@ -59,6 +57,10 @@ export class ProjectState extends ChartsState {
     this.isPast = computed(() => this.asOf.value !== "");
     this.grouping = computed(() => (this.isPast.value ? NONE : this.group.value));
   }
+
+  protected override withoutPlaces(): Record<string, string | null> {
+    return { ...super.withoutPlaces(), ...this.smoothing.with(0) };
+  }
 }
 
 /** Columns that somebody chose; null: nobody did. */
@@ -77,9 +79,4 @@ export function standardColumns(metric: string | null): readonly string[] {
 export function nextSort(sort: string, field: string): string {
   if (sort === `-${field}`) return field;
   return sort === field ? DEFAULT_SORT : `-${field}`;
-}
-
-/** Add a member to a list, or take it away. */
-export function toggled(members: readonly string[], member: string): readonly string[] {
-  return members.includes(member) ? members.filter((one) => one !== member) : [...members, member];
 }

@@ -1,6 +1,7 @@
 import type { Writer } from "../../data/types.ts";
 import { textOfAge, textOfDuration, textOfMoment } from "../../data/values.ts";
 import { nowMs } from "../../ui/Clock.ts";
+import { SmallTable } from "../../ui/SmallTable.tsx";
 import { useRun } from "./context.ts";
 
 /** The processes that wrote the run: their rank, whether they are still there, and how far their clock is off. */
@@ -12,24 +13,11 @@ export function Writers() {
   return (
     <section>
       <h2>{writers.length === 1 ? "Writer" : `${writers.length} writers`}</h2>
-      <div class="scrolling" tabIndex={0} role="group" aria-label="Writers">
-        <table class="small-table">
-          <thead>
-            <tr>
-              <th scope="col">Rank</th>
-              <th scope="col">State</th>
-              <th scope="col">Last sign of life</th>
-              <th scope="col">Clock</th>
-              <th scope="col">Id</th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((writer) => (
-              <WriterRow key={writer.writer} writer={writer} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <SmallTable label="Writers" titles={["Rank", "State", "Last sign of life", "Clock", "Id"]}>
+        {shown.map((writer) => (
+          <WriterRow key={writer.writer} writer={writer} />
+        ))}
+      </SmallTable>
       {writers.length > MOST ? <p class="soft">and {writers.length - MOST} more</p> : null}
     </section>
   );

@@ -2,11 +2,12 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { fieldsOf } from "../../data/fields.ts";
-import { isAborted, messageOf } from "../../data/problem.ts";
+import { messageOf } from "../../data/problem.ts";
 import { RunList } from "../../data/runs.ts";
 import type { Field, Run } from "../../data/types.ts";
 import { textOfCount } from "../../data/values.ts";
 import { AGGREGATES, both, fieldOf } from "../../state/filters.ts";
+import { useLast, useLoaded } from "../../state/loading.ts";
 import { useServices } from "../../state/services.ts";
 import { Menu } from "../../ui/Menu.tsx";
 import { Notice } from "../../ui/Notice.tsx";
@@ -30,34 +31,22 @@ export function SweepView({ workspace, project }: SweepViewProps) {
   const { client, address } = useServices();
   const state = useMemo(() => new ViewState(address), []);
   const list = useMemo(() => new RunList(client), []);
-  const fields = useSignal<readonly Field[] | null>(null);
-  const failed = useSignal<string | null>(null);
   const highlighted = useSignal<string | null>(null);
   const filter = state.filter.value;
-  useEffect(() => {
-    const ending = new AbortController();
-    const question = { workspace, project, filter, kinds: ["param", "metric"] as const, values: 0, limit: 500 };
-    fieldsOf(client, question, ending.signal).then(
-      (found) => {
-        fields.value = found.fields;
-        failed.value = null;
-      },
-      (error: unknown) => {
-        if (!isAborted(error)) failed.value = messageOf(error);
-      },
-    );
-    return () => ending.abort();
-  }, [filter]);
-  const metrics = (fields.value ?? []).filter((field) => field.kind === "metric");
-  const parameters = (fields.value ?? []).filter((field) => field.kind === "param");
+  const question = { workspace, project, filter, kinds: ["param", "metric"] as const, values: 0, limit: 500 };
+  const loaded = useLoaded((signal) => fieldsOf(client, question, signal), JSON.stringify(question));
+  // What was known of the filter before is shown until what is known of this one came.
+  const fields = useLast(loaded.value.value).value?.fields ?? null;
+  const metrics = (fields ?? []).filter((field) => field.kind === "metric");
+  const parameters = (fields ?? []).filter((field) => field.kind === "param");
   const target = state.target.value === "" ? standardTarget(metrics) : state.target.value;
   const named = state.axes.value.length > 0 ? state.axes.value : parameters.filter(isVaried).slice(0, MOST_AXES).map((one) => one.field);
   const columns = [...named, ...(target === "" ? [] : [target])];
   useEffect(() => {
-    if (fields.value === null) return;
+    if (fields === null) return;
     list.ask({ workspace, project, filter, sort: "-created", columns, asOf: null });
     list.need(MOST_RUNS);
-  }, [fields.value !== null, filter, JSON.stringify(columns)]);
+  }, [fields !== null, filter, JSON.stringify(columns)]);
   useEffect(() => () => list.end(), []);
   useEffect(() => {
     document.title = `Sweep of ${project} · Runstream`;
@@ -67,7 +56,7 @@ export function SweepView({ workspace, project }: SweepViewProps) {
   const axes = named.flatMap((field) => axisOfRuns(field, runs) ?? []);
   const goal = target === "" ? null : axisOfRuns(target, runs);
   const across = axes.find((axis) => axis.field === state.across.value) ?? axes[0];
-  const error = failed.value ?? (list.error.value === null ? null : messageOf(list.error.value));
+  const error = loaded.error.value ?? list.error.value;
   return (
     <main class="sweep" id="view">
       <div class="bar">
@@ -94,8 +83,8 @@ export function SweepView({ workspace, project }: SweepViewProps) {
           </>
         )}
       </div>
-      {error === null ? null : <Notice kind="bad">{error}</Notice>}
-      {fields.value !== null && parameters.length === 0 ? <Notice kind="quiet">These runs have no parameters.</Notice> : null}
+      {error === null ? null : <Notice kind="bad">{messageOf(error)}</Notice>}
+      {fields !== null && parameters.length === 0 ? <Notice kind="quiet">These runs have no parameters.</Notice> : null}
       <div class="sweep-body">
         {axes.length === 0 ? null : (
           <>

@@ -1,11 +1,11 @@
 import { artifactsOfRun, type Lineage, type LineageVersion, lineageOf, type RunArtifact } from "../../../data/artifacts.ts";
 import { messageOf } from "../../../data/problem.ts";
 import { textOfBytes, textOfCount, textOfMoment } from "../../../data/values.ts";
-import { graphOf } from "../../../state/lineage.ts";
 import { useLoaded } from "../../../state/loading.ts";
 import { useServices } from "../../../state/services.ts";
-import { Graph } from "../../../ui/graph/Graph.tsx";
+import { LineageGraph } from "../../../ui/graph/LineageGraph.tsx";
 import { Notice } from "../../../ui/Notice.tsx";
+import { SmallTable } from "../../../ui/SmallTable.tsx";
 import { useRun } from "../context.ts";
 
 /** Levels of the graph in each direction. */
@@ -31,19 +31,13 @@ export function ArtifactsTab() {
       ) : found === null ? null : (
         <>
           <h2>Lineage</h2>
-          <Graph label="Lineage of the run" {...graphOf(found, { run })} />
-          <Cut lineage={found} />
+          <LineageGraph label="Lineage of the run" lineage={found} start={{ run }} />
           <Used versions={used} />
           <Made versions={made.value.value ?? []} />
         </>
       )}
     </div>
   );
-}
-
-export function Cut({ lineage }: { readonly lineage: Lineage }) {
-  if (lineage.cut.length === 0) return null;
-  return <Notice kind="quiet">The graph goes on: only the nearest runs and versions are drawn ({lineage.cut.join(", ")}).</Notice>;
 }
 
 function usedBy(lineage: Lineage, run: string): readonly LineageVersion[] {
@@ -56,26 +50,15 @@ function Used({ versions }: { readonly versions: readonly LineageVersion[] }) {
   return (
     <section>
       <h2>Used</h2>
-      <div class="scrolling" tabIndex={0} role="group" aria-label="Versions that the run used">
-        <table class="small-table">
-          <thead>
-            <tr>
-              <th scope="col">Artifact</th>
-              <th scope="col">Type</th>
-              <th scope="col">Version</th>
-            </tr>
-          </thead>
-          <tbody>
-            {versions.map((one) => (
-              <tr key={`${one.artifact} ${one.ordinal}`}>
-                <td>{one.name}</td>
-                <td>{one.artifact_type}</td>
-                <td>{one.version}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <SmallTable label="Versions that the run used" titles={["Artifact", "Type", "Version"]}>
+        {versions.map((one) => (
+          <tr key={`${one.artifact} ${one.ordinal}`}>
+            <td>{one.name}</td>
+            <td>{one.artifact_type}</td>
+            <td>{one.version}</td>
+          </tr>
+        ))}
+      </SmallTable>
     </section>
   );
 }
@@ -85,33 +68,20 @@ function Made({ versions }: { readonly versions: readonly RunArtifact[] }) {
   return (
     <section>
       <h2>Made</h2>
-      <div class="scrolling" tabIndex={0} role="group" aria-label="Versions that the run made">
-        <table class="small-table">
-          <thead>
-            <tr>
-              {["Artifact", "Type", "Version", "Aliases", "Stages", "Files", "Size", "Created"].map((title) => (
-                <th key={title} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {versions.map((one) => (
-              <tr key={`${one.artifact} ${one.ordinal}`}>
-                <td>{one.name}</td>
-                <td>{one.artifact_type}</td>
-                <td>{one.version}</td>
-                <td>{one.aliases.join(", ")}</td>
-                <td>{one.stages.join(", ")}</td>
-                <td>{textOfCount(one.files)}</td>
-                <td>{textOfBytes(one.size_bytes)}</td>
-                <td>{textOfMoment(one.created_at)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <SmallTable label="Versions that the run made" titles={["Artifact", "Type", "Version", "Aliases", "Stages", "Files", "Size", "Created"]}>
+        {versions.map((one) => (
+          <tr key={`${one.artifact} ${one.ordinal}`}>
+            <td>{one.name}</td>
+            <td>{one.artifact_type}</td>
+            <td>{one.version}</td>
+            <td>{one.aliases.join(", ")}</td>
+            <td>{one.stages.join(", ")}</td>
+            <td>{textOfCount(one.files)}</td>
+            <td>{textOfBytes(one.size_bytes)}</td>
+            <td>{textOfMoment(one.created_at)}</td>
+          </tr>
+        ))}
+      </SmallTable>
     </section>
   );
 }

@@ -1,14 +1,11 @@
-import { useSignal } from "@preact/signals";
-
 import { type Asset, assetsOf } from "../../../data/assets.ts";
 import { isPatch } from "../../../data/media.ts";
 import { messageOf } from "../../../data/problem.ts";
-import { addressesOf } from "../../../data/tickets.ts";
 import { textOfBytes, textOfCount, textOfMoment } from "../../../data/values.ts";
 import { useLoaded } from "../../../state/loading.ts";
 import { useServices } from "../../../state/services.ts";
+import { useDownload } from "../../../ui/downloading.ts";
 import { Notice } from "../../../ui/Notice.tsx";
-import { saveAs } from "../../../ui/saving.ts";
 import { Table, type TableColumn } from "../../../ui/Table.tsx";
 import { firstWidth } from "../../../ui/windows.ts";
 import { useRun } from "../context.ts";
@@ -20,7 +17,7 @@ import { type FileColumn, nextSort, sorted } from "./order.ts";
 export function FilesTab() {
   const { client } = useServices();
   const { run, when, everyMs, state } = useRun();
-  const failed = useSignal<string | null>(null);
+  const { download, failed } = useDownload();
   const key = JSON.stringify([run, when]);
   const loaded = useLoaded((signal) => assetsOf(client, run, when, signal), key, everyMs);
   const assets = loaded.value.value;
@@ -30,15 +27,6 @@ export function FilesTab() {
   const rows = sorted((assets ?? []).filter((asset) => isFound(asset, find)), sort);
   const chosen = assets?.find((asset) => asset.asset === state.file.value) ?? null;
   const open = (asset: Asset) => state.file.set(asset === chosen ? "" : asset.asset);
-  const download = async (asset: Asset) => {
-    try {
-      const address = await addressesOf(client).of({ run, asset: asset.asset });
-      failed.value = address === null ? `The bytes of ${asset.name} are not on the server.` : null;
-      if (address !== null) saveAs(address, asset.name);
-    } catch (reason) {
-      failed.value = messageOf(reason);
-    }
-  };
   const bytes = rows.reduce((sum, asset) => sum + asset.size_bytes, 0);
   return (
     <>
@@ -56,7 +44,7 @@ export function FilesTab() {
       ) : (
         <Table<Asset>
           label="Files"
-          columns={columnsOf(sort, (asset) => void download(asset))}
+          columns={columnsOf(sort, (asset) => void download({ run, asset: asset.asset }, asset.name))}
           rows={rows}
           total={rows.length}
           keyOf={(asset) => asset.asset}

@@ -1,27 +1,28 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
-import { CurveChart } from "../../chart/CurveChart.tsx";
-import type { ServerSource } from "../../chart/serverSource.ts";
-import type { ChartView, LineStyle } from "../../chart/view.ts";
-import type { Run } from "../../data/types.ts";
-import { textOfCount, textOfValue } from "../../data/values.ts";
-import type { Logged } from "../../data/types.ts";
-import { seriesKey } from "../../draw/series.ts";
-import { colourOf } from "../../state/colours.ts";
-import { useServices } from "../../state/services.ts";
-import type { ProjectState } from "./state.ts";
+import type { Logged, Run } from "../data/types.ts";
+import { textOfCount, textOfValue } from "../data/values.ts";
+import { seriesKey } from "../draw/series.ts";
+import type { Param } from "../state/address.ts";
+import { colourOf } from "../state/colours.ts";
+import { useServices } from "../state/services.ts";
+import { CurveChart } from "./CurveChart.tsx";
+import type { ServerSource } from "./serverSource.ts";
+import type { ChartView, LineStyle } from "./view.ts";
 
-interface RunsChartProps {
+interface MetricChartProps {
   readonly metric: string;
   readonly source: ServerSource;
+  /** Those that are drawn: the first ones lie above the others. The same list as long as they are the same. */
   readonly runs: readonly Run[];
-  readonly state: ProjectState;
   readonly view: ChartView;
+  /** Runs whose curves are not drawn. */
+  readonly hidden?: Param<readonly string[]>;
 }
 
-/** One metric of the runs that are drawn, or of their groups. */
-export function RunsChart({ metric, source, runs, state, view }: RunsChartProps) {
+/** One metric of some runs, or of their groups. */
+export function MetricChart({ metric, source, runs, view, hidden }: MetricChartProps) {
   const { theme, engine } = useServices();
   const shown = useSignal({ runs, source });
   useEffect(() => {
@@ -30,7 +31,7 @@ export function RunsChart({ metric, source, runs, state, view }: RunsChartProps)
   const lines = useComputed((): ReadonlyMap<string, LineStyle> => {
     const dark = theme.shade.value === "dark";
     const now = shown.value;
-    if (state.grouping.value.length > 0) {
+    if (now.source.isGrouped) {
       return new Map(
         now.source.groups.value
           .filter((one) => one.metric === metric)
@@ -40,12 +41,11 @@ export function RunsChart({ metric, source, runs, state, view }: RunsChartProps)
           }),
       );
     }
-    const hidden = new Set(state.hidden.value);
+    const isHidden = new Set(hidden?.value);
     return new Map(
       now.runs.map((run, at) => [
         seriesKey(run.run, metric),
-        // The first rows of the table lie above the others.
-        { colour: colourOf(run.run, dark), name: run.name, dash: 0, hidden: hidden.has(run.run), order: -at },
+        { colour: colourOf(run.run, dark), name: run.name, dash: 0, hidden: isHidden.has(run.run), order: -at },
       ]),
     );
   });
@@ -53,7 +53,7 @@ export function RunsChart({ metric, source, runs, state, view }: RunsChartProps)
 }
 
 /** The values that the runs of a group have in common, and how many runs it has. */
-export function groupName(group: Readonly<Record<string, unknown>> | null, size: number): string {
+function groupName(group: Readonly<Record<string, unknown>> | null, size: number): string {
   const values = Object.entries(group ?? {}).map(([field, value]) => `${field} = ${value === null ? "none" : textOfValue(value as Logged)}`);
   return `${values.join(", ")} (${textOfCount(size)} ${size === 1 ? "run" : "runs"})`;
 }
